@@ -108,7 +108,7 @@ def keep(account: PlanState, bought: BoughtMonth) -> MonthChange:
 
     One of the plan in force joins behind, and another plan begins now. It becomes credits if its plan would
     take something away: it is barred, was ordered before the running month, or the account has that plan for
-    nothing.
+    nothing. Without an allowance there are none, and it needs attention.
     """
     was, chain = account.month(bought.id), account.chain
     is_joining = bool(chain) and chain[-1].plan == bought.plan
@@ -119,10 +119,11 @@ def keep(account: PlanState, bought: BoughtMonth) -> MonthChange:
         return _changed(account, (joined,), paid_until=joined.ends)
     is_owned = not chain and account.paid_until is None and account.plan == bought.plan
     is_older = bool(chain) and bought.ordered < chain[-1].ordered
-    if bought.allowance is not None and (bought.is_barred or is_owned or is_older):
+    if bought.is_barred or is_owned or is_older:
         never = account.now + 1
         ended = Month(**_values(bought), starts=never, ends=never, state="carried", replaced=account.now)
-        return _carried(_changed(account), (ended,))
+        change = _carried(_changed(account), (ended,))
+        return _replace(change, needs_attention=bought.allowance is None)
     return _begin(account, bought)
 
 
@@ -196,9 +197,9 @@ def carry(month: Month, balance: int, held: int, now: int) -> Carry:
     if not month.has_run:
         return Carry((month.allowance or 0) - month.carried, 0, is_final=True)
     if month.pool_balance is not None:
-        return Carry(
-            left(month, month.pool_balance) - month.carried, -min(0, month.pool_balance), is_final=True
-        )
+        # A payment or a reset may have given the spending back since.
+        spent = -min(0, max(month.pool_balance, balance))
+        return Carry(left(month, month.pool_balance) - month.carried, spent, is_final=True)
     credits = left(month, balance + month.carried - held) - month.carried
     return Carry(credits, -credits, is_final=not held and now >= month.replaced + SETTLED)
 

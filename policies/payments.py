@@ -76,6 +76,11 @@ def order_state(payments: Iterable[PaidAmount]) -> OrderState:
     return "partly_refunded" if any(money.refunded for money in all_) else "paid"
 
 
+def look_again(*, created: int, now: int) -> int | None:
+    """Return when a last look that was refused is repeated: a key may be wrong for days. None: never."""
+    return now + _DAY if now < created + _WATCHED else None
+
+
 def next_look(*, created: int, expires: int, paid: int | None, now: int) -> int | None:
     """Return when the provider is asked about an order again without a webhook. None: never."""
     if paid is None:

@@ -12,7 +12,7 @@ from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
-from proxy.storage.store import Params, Row, Statement, Store, write_deletion
+from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store, write_deletion
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -156,7 +156,7 @@ async def change(
             "is_replanned": int(is_replanned),
         }
         with_it = [sql for table in store.tables for sql in table.replanned_with] if is_replanned else []
-        *_, changed = await store.write(
+        unit = (
             lock_account(read.id),
             *audit.insert_statements(decided.act, _ACT_IF, before),
             *(
@@ -165,6 +165,11 @@ async def change(
             ),
             Statement(_CHANGE, {**before, **after}),
         )
+        try:
+            *_, changed = await store.write(*unit)
+        except AlreadyExists:
+            # Another unit numbered its change meanwhile.
+            continue
         if changed:
             return _at(_account(changed[0]), now)
     return "overtaken"

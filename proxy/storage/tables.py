@@ -87,6 +87,8 @@ class Table(NamedTuple):
     """The type of the rows that are written in the commit that settles a request."""
     request: str = ""
     """The column with the id of a request. A row is deleted with the usage of this request."""
+    needs_plans: str = ""
+    """SQL for the `plan` of each row for which it must be configured still."""
     checks: tuple[tuple[str, str], ...] = ()
     """Checks of `voxgate ledger verify`: a name, and SQL for `subject` and `found` of wrong rows after the id
     `:after` and up to `:upto`."""

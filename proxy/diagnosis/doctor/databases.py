@@ -196,6 +196,24 @@ def missing_plans(config: Config) -> Iterator[Finding]:
         if count and name not in config.plans:
             found = f"{count} account(s) are on it, and it is not configured: they are refused"
             yield wrong("plan", found, f"add [plans.{name}], or {_MOVE}", name=name)
+    yield from _bought_plans(config)
+
+
+def _bought_plans(config: Config) -> Iterator[Finding]:
+    """Yield one finding for each missing plan that accounts have ordered or paid."""
+    for table in all_tables():
+        if not table.needs_plans:
+            continue
+        try:
+            rows = _rows(
+                config, f"SELECT plan, count(*) AS number FROM ({table.needs_plans}) AS needed GROUP BY plan"
+            )
+        except (StorageFailed, sqlite3.Error):
+            continue  # the database may be of an older voxgate
+        for row in rows:
+            if row["plan"] not in config.plans:
+                found = f"{row['number']} row(s) of {table.name} are for it, and it is not configured"
+                yield wrong("plan", found, f"add [plans.{row['plan']}]", name=row["plan"])
 
 
 def _count(config: Config) -> dict[str, int]:

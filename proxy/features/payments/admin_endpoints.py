@@ -100,11 +100,15 @@ class AdminOrders(Resource):
         return reply(bodies.admin_order(order, await self._admin_tools.store.now(), payments))
 
     async def _compare(self, provider: Provider, since: int, data: list[bodies.UnknownPayment]) -> None:
+        has_more = False
         async for payment in provider.since(since):
-            if len(data) >= _MOST_UNKNOWN:
-                return
-            if not await self._is_known(provider, payment.reference):
-                data.append(bodies.unknown_payment(provider.name, payment))
+            if not payment.is_paid or await self._is_known(provider, payment.reference):
+                continue
+            if has_more := len(data) >= _MOST_UNKNOWN:
+                continue
+            data.append(bodies.unknown_payment(provider.name, payment))
+        if has_more:
+            raise ProviderFailed(f"More than {_MOST_UNKNOWN} have no order.", is_final=True)
 
     async def _is_known(self, provider: Provider, reference: str) -> bool:
         try:

@@ -79,7 +79,7 @@ class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     amount: str
     currency: str
     credits: float | None
-    state: OrderState
+    state: OrderState | Literal["expired"]
     url: str | None
     created: str
     expires: str
@@ -191,6 +191,7 @@ def _facts(row: OrderRecord, now: int, payments: list[PaymentRecord]) -> dict[st
     is_open = row.state == "open" and now < row.expires
     return {
         "object": "order",
+        "state": row.state_at(now),
         "amount": money(row.amount),
         "credits": credits.number(row.credits) if row.kind == "pack" else None,
         "url": row.url if is_open and row.url else None,

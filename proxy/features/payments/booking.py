@@ -101,7 +101,9 @@ class Booking:
         moved = [plan_changes.entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
         statements = [
             Statement(_PAYMENT, msgspec.structs.asdict(row)),
-            self._order_statement(order, [*({**rows, id_: row}).values()], reading, change),
+            self._order_statement(
+                order, [*({**rows, id_: row}).values()], reading, self._reason(reading, was, row, change)
+            ),
             Statement(_HAS_PAID, {"account": order.account}),
             *audit.insert_statements(_act(order, row, credits, change)),
         ]
@@ -135,16 +137,22 @@ class Booking:
         is_lost = bought.is_barred and bool(change.months)
         return msgspec.structs.replace(change, needs_attention=change.needs_attention or is_lost)
 
+    def _reason(
+        self, reading: PlanReading, was: PaymentRecord | None, row: PaymentRecord, change: MonthChange | None
+    ) -> str:
+        """Return why a person must look at this booking, "" if nobody must."""
+        kept = 0 if was is None else _money(was).rest
+        if change is not None and change.needs_attention:
+            return f"payment {row.id}: {MONTH}"
+        return f"payment {row.id}: {CLOSED}" if reading.is_closed and _money(row).rest > kept else ""
+
     def _order_statement(
         self,
         order: OrderRecord,
         rows: Sequence[PaymentRecord],
         reading: PlanReading,
-        change: MonthChange | None,
+        reason: str,
     ) -> Statement:
-        reason = CLOSED if reading.is_closed else ""
-        if change is not None and change.needs_attention:
-            reason = MONTH
         values: Params = {
             "order_id": order.id,
             "state": payments.order_state(map(_money, rows)),

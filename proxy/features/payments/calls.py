@@ -89,12 +89,13 @@ class ProviderCalls:
 
     async def _try(self, request: HttpRequest) -> bytes | None:
         try:
-            async with self._client.send(request) as answer:
+            # Its status may come in time, and its body byte by byte.
+            async with asyncio.timeout(WITHIN_S), self._client.send(request) as answer:
                 body = await answer.read(_MOST_BYTES)
                 status, wanted = answer.status, answer.headers.get("retry-after", "")
         except EngineUnavailable as error:
             raise ProviderFailed("It could not be reached.") from error
-        except EngineError as error:
+        except (EngineError, TimeoutError) as error:
             raise _Late("It did not answer in time, or not to the end.") from error
         if 200 <= status < 300:
             return body

@@ -1,16 +1,17 @@
-"""What webhooks named: each object is fetched from its provider, and wakes its order."""
+"""What webhooks named: each object is fetched from its provider, booked, and wakes its order."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 import structlog
 
 from policies.tasks import SECOND
-from proxy.features.payments.provider import Provider, ProviderFailed
-from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord
+from proxy.features.payments import records
+from proxy.features.payments.provider import FetchedPayment, Provider, ProviderFailed
+from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord, PaymentRecord
 from proxy.queue.tasks import Again, Done, Result, TaskKind
-from proxy.storage.store import Condition, Statement, StorageFailed, Store
+from proxy.storage.store import AlreadyExists, Condition, Statement, StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -29,20 +30,31 @@ WHERE id IN (SELECT id FROM payment_events WHERE changed < :before AND lease <= 
 RETURNING id
 """
 
+_TRIES = 5
+
 _log = structlog.get_logger()
+
+Book = Callable[[str, list[PaymentRecord], FetchedPayment], Awaitable[None]]
+"""Books a payment of a provider, whose row was read before. Raises AlreadyExists if it has changed since."""
 
 
 class EventTasks(TaskKind[EventRecord]):
-    """The events of one worker. `wake` wakes an order of a provider, and tells whether there is one."""
+    """The events of one worker. `wake` wakes an order of a provider, and tells whether there is one; `book`
+    books what it does not find at once."""
 
     name = "payment events"
     table = EVENT_TASKS
     outlives = False
 
-    def __init__(self, store: Store, wake: Callable[[str, str], Awaitable[bool]]) -> None:
+    def __init__(self, store: Store, wake: Callable[[str, str], Awaitable[bool]], book: Book) -> None:
         super().__init__(store)
         self.providers: Mapping[str, Provider] = {}
         self._wake_order = wake
+        self._book = book
+
+    def takes(self, queued: EventRecord) -> Mapping[Hashable, int]:
+        """A provider that hangs must not fill the places of the other."""
+        return {"": self.at_once, queued.id.partition(":")[0]: self.at_once // 2}
 
     async def note(self, provider: str, object_id: str) -> None:
         """Note a webhook about an object. One that comes during a fetch causes another fetch."""
@@ -54,14 +66,23 @@ class EventTasks(TaskKind[EventRecord]):
         name, _, object_id = held.id.partition(":")
         if (provider := self.providers.get(name)) is None:
             return Again("The provider is not configured.", _HOUR_S, is_try=False)
-        try:
-            payment = await provider.payment(object_id)
-        except ProviderFailed as error:
-            return Again(error.reason, error.retry_after_s)
-        reference = "" if payment is None else payment.reference
-        if not (reference and await self._wake_order(name, reference)):
-            _log.warning("payments.event.unknown", provider=name)
-        return Done({"due": NEVER})
+        for _ in range(_TRIES):
+            rows = await records.payment(self._store, held.id)
+            try:
+                payment = await provider.payment(object_id)
+            except ProviderFailed as error:
+                return Again(error.reason, error.retry_after_s)
+            reference = "" if payment is None else payment.reference
+            try:
+                # Of an object with another id, the row is not known.
+                if payment is not None and payment.id == object_id:
+                    await self._book(name, rows, payment)
+            except AlreadyExists:
+                continue
+            if not (reference and await self._wake_order(name, reference)):
+                _log.warning("payments.event.unknown", provider=name)
+            return Done({"due": NEVER})
+        return Again("Its booking was refused: another worker books, or a reference is taken.", 1.0)
 
     def only_if(self, held: EventRecord) -> Condition:
         return Condition("received = :event_received", {"event_received": held.received})

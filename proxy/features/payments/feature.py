@@ -33,7 +33,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         booking = Booking(context.ledger, mails)
         orders = OrderStore(context.ledger)
         order_tasks = OrderTasks(store, orders, booking)
-        event_tasks = EventTasks(store, orders.wake)
+        event_tasks = EventTasks(store, orders.wake, order_tasks.book)
         month_tasks = MonthTasks(context.ledger, mails)
 
         def revise(config: Config) -> Sales:

@@ -161,6 +161,7 @@ class MercadoPago:
                 yield each
             if not found.results or offset + _PAGE >= found.paging.total:
                 return
+        raise ProviderFailed(f"It lists {_MOST_OFFSET} payments at most.", is_final=True)
 
 
 def _fetched(payment: _Payment) -> FetchedPayment:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from policies.plans import Plan
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
@@ -25,7 +27,10 @@ class Sales(NamedTuple):
     @classmethod
     def of(cls, config: Config, providers: Mapping[str, Provider]) -> Sales:
         section = SECTION.of(config)
-        lapsed = section.lapsed_plan or default_plan(config)
+        # `check` names those without a plan. Nobody could have them.
+        plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
+        section = msgspec.structs.replace(section, plans=plans)
+        lapsed = section.lapsed_plan or (default_plan(config) if config.plans else "")
         return cls(section, config.plans, providers, lapsed, config.server.public_url)
 
     def find(self, kind: str, name: str, provider: str) -> SoldOffer:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from policies import payments
+from proxy.errors import NotFound
 from proxy.features.payments import records
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.order_store import OrderStore
-from proxy.features.payments.provider import ProviderFailed
-from proxy.features.payments.records import NEVER, OrderRecord
+from proxy.features.payments.provider import FetchedPayment, ProviderFailed
+from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
 from proxy.queue.tasks import Again, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Store
 
@@ -60,10 +61,21 @@ class OrderTasks(TaskKind[OrderRecord]):
             return await self._later(held)
         return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
+    async def book(self, provider: str, rows: Sequence[PaymentRecord], fetched: FetchedPayment) -> None:
+        """Book a payment that a webhook named: a search for those of its order may not list it yet."""
+        try:
+            order = await self._orders.find(None, fetched.reference)
+        except NotFound:
+            return
+        if order.provider == provider and await self._booking.book(order, rows, [fetched]):
+            self.settled(order.account)
+
     async def _later(self, held: OrderRecord, error: str = "") -> Again:
         order = await self._orders.find(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
+        if due is None and error:
+            due = payments.look_again(created=order.created, now=now)
         return Again(error, is_try=False, values={"due": NEVER if due is None else due, "tries": 0})
 
 

@@ -103,7 +103,7 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
 ORDERS = ListedTable("orders", OrderRecord)
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
-EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, earliest="due")
+EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")
 MONTH_TASKS = TaskTable("paid_months", MonthRecord, _IS_OPEN, earliest="due")
 # An operator's plan spends from the same pool, since the anchor stays. The midnight before names the pool.
 _REPLACE = f"""
@@ -121,10 +121,19 @@ SELECT id, (SELECT coalesce(max(number), 0) + 1 FROM plan_changes WHERE account 
 FROM accounts WHERE id = {account}
 """
 TABLES = (
-    Table("orders", checks=checks.OF_ORDERS),
+    Table(
+        "orders",
+        needs_plans=f"SELECT offer AS plan FROM orders WHERE kind = 'plan' AND state = 'open' AND {_IS_OPEN}",
+        checks=checks.OF_ORDERS,
+    ),
     Table("payments", checks=checks.OF_PAYMENTS),
     Table("payment_events"),
-    Table("paid_months", replanned_with=(_REPLACE,), checks=checks.OF_MONTHS),
+    Table(
+        "paid_months",
+        needs_plans="SELECT plan FROM paid_months WHERE is_paid = 1 AND state IN ('ahead', 'running')",
+        replanned_with=(_REPLACE,),
+        checks=checks.OF_MONTHS,
+    ),
     Table(
         "plan_changes",
         key=("account", "number"),
@@ -133,6 +142,11 @@ TABLES = (
     ),
 )
 _OF_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
+
+
+async def payment(store: Store, id_: str) -> list[PaymentRecord]:
+    found = await PAYMENTS.get(store, None, id_)
+    return [] if found is None else [found]
 
 
 async def payments_of(store: Store, order: str) -> list[PaymentRecord]:

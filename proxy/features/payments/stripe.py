@@ -152,6 +152,7 @@ class Stripe:
             if not page.has_more or not page.data:
                 return
             asked = {**asked, "starting_after": page.data[-1].id}
+        raise ProviderFailed(f"More than {_MOST_PAGES * _PAGE} payments were not compared.", is_final=True)
 
     def event(self, request: ProviderWebhook) -> str | None:
         self._check_signature(request)

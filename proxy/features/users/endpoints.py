@@ -10,13 +10,13 @@ from starlette.responses import Response
 from proxy.access.logins import client_network
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited, SignInFailed
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.origins import is_foreign_page
 from proxy.features.users.session_store import UserSessions
 from proxy.features.users.sign_in_page import sign_in_page
-from proxy.features.users.sign_ins import LINK_S, SignInFailed, SignIns
+from proxy.features.users.sign_ins import LINK_S, SignIns
 from proxy.http.body import body, can_be_named
 from proxy.http.endpoint import Endpoint
 from proxy.http.lists import PAGE, iso, page

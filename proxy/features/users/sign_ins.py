@@ -16,7 +16,7 @@ from policies.limits import Caps
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
-from proxy.errors import Conflict, InvalidRequest, RateLimited
+from proxy.errors import Conflict, InvalidRequest, RateLimited, SignInFailed
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.users import records
@@ -119,15 +119,6 @@ SELECT CAST(:session AS TEXT), CAST(:user AS TEXT), CAST(:hash AS TEXT), CAST(:n
 """
 _END_OLD = f"DELETE FROM sessions WHERE id = :old AND {_SPENT}"
 _TIDY = "DELETE FROM sign_ins WHERE created <= :day AND until <= :now"
-
-
-class SignInFailed(InvalidRequest):
-    """400: the link or code is wrong, used, or too old. The answer does not tell which."""
-
-    default_code = "sign_in_failed"
-
-    def __init__(self) -> None:
-        super().__init__("This link or code is wrong, was used, or is too old. Ask for a new one.")
 
 
 class Confirmed(NamedTuple):

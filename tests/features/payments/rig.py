@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
@@ -182,9 +182,9 @@ class Shop:
         booking, months = Booking(ledger), MonthTasks(ledger)
         return Worker(ledger, booking, OrderTasks(self.clock, self.orders, booking), months)
 
-    def use(self, provider: TinyProvider) -> None:
+    def use(self, provider: TinyProvider, plans: Mapping[str, Plan] = PLANS) -> None:
         self.provider = provider
-        sales = Sales(self._section, PLANS, {"mercadopago": provider}, "free", "https://v.test")
+        sales = Sales(self._section, plans, {"mercadopago": provider}, "free", "https://v.test")
         self.orders.sales = sales
         for worker in self.workers:
             worker.booking.sales = worker.month_tasks.sales = sales

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx2
-from starlette.requests import Request
-from starlette.types import Scope
 
 from fakes.mercadopago.app import SECRET as MP_SECRET
 from fakes.mercadopago.app import SELLER, TOKEN, FakeMercadoPago
@@ -18,14 +16,11 @@ from fakes.payments import Webhook
 from fakes.serving import served
 from fakes.stripe.app import KEY, FakeStripe
 from fakes.stripe.app import SECRET as STRIPE_SECRET
-from proxy.access.callers import Callers
-from proxy.access.sessions import COOKIE, Session
-from proxy.errors import InvalidKey, SessionEnded
-from proxy.feature import Additions, FeatureInstance
+from proxy.access.sessions import COOKIE
 from proxy.features.payments.records import PaymentRecord, payments_of
-from proxy.storage import accounts, api_key, entries, key_records
-from proxy.storage.key_records import NewKeyRecord
+from proxy.storage import entries
 from proxy.storage.store import Statement
+from tests.features.users.people import PEOPLE, person, user_of
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.replies import json_of
 from tests.waiting import soon
@@ -64,27 +59,6 @@ base_url = "{{stripe}}"
 """
 
 
-class CookieSessions:
-    """Sessions whose cookie is the secret of a key: the account of the key has signed in."""
-
-    def __init__(self, callers: Callers) -> None:
-        self._callers = callers
-
-    async def of_request(self, scope: Scope) -> Session | None:
-        secret = Request(scope).cookies.get(COOKIE)
-        if not secret:
-            return None
-        try:
-            caller = await self._callers.identify(secret)
-        except InvalidKey:
-            raise SessionEnded(f"{COOKIE}=; Max-Age=0") from None
-        return Session(f"ses_{caller.key}", "usr_1", caller, 2**62)
-
-    async def is_fresh(self, session: Session) -> bool:
-        del session
-        return True
-
-
 class Shop(NamedTuple):
     """`cookie` is the session of the server's account."""
 
@@ -100,7 +74,8 @@ class Shop(NamedTuple):
         self, method: str, path: str, body: Any = None, cookie: str | None = None, **headers: str
     ) -> httpx2.Response:
         cookies = f"{COOKIE}={self.cookie if cookie is None else cookie}"
-        return await self.server.ask(method, path, key="", body=body, cookie=cookies, **headers)
+        sent = {"cookie": cookies, "sec-fetch-site": "same-origin", "sec-fetch-dest": "empty", **headers}
+        return await self.server.ask(method, path, key="", body=body, **sent)
 
     async def order(self, provider: str = "mercadopago", **wanted: str) -> dict[str, Any]:
         body = {"provider": provider, **(wanted or {"pack": "small"})}
@@ -174,10 +149,8 @@ class Shop(NamedTuple):
 
     async def person(self, name: str) -> tuple[str, str]:
         """Make another account. Return its id, and the cookie of a person of it."""
-        store = self.server.worker.store
-        account, secret = await accounts.create(store, name=name, plan="free"), api_key.mint()
-        await key_records.create(store, secret, NewKeyRecord(account=account.id, role="speech"))
-        return account.id, secret.reveal()
+        made = await person(self.server, name, "free")
+        return made.account.id, made.cookie
 
     async def run_sql(self, sql: str, **params: Any) -> None:
         await self.server.worker.store.write(Statement(sql, params))
@@ -195,18 +168,7 @@ async def shop(
     mercadopago, stripe = FakeMercadoPago(), FakeStripe()
     async with served(mercadopago.provider) as one, served(stripe.provider) as other:
         text = TONE.replace("[server]\n", f'[server]\npublic_url = "{PUBLIC_URL}"\n')
-        text += config.replace("{mercadopago}", one.url).replace("{stripe}", other.url) + more
+        text += PEOPLE + config.replace("{mercadopago}", one.url).replace("{stripe}", other.url) + more
         async with inside(folder, text, plan="free") as server:
-            _sign_in(server)
-            yield Shop(server, mercadopago, stripe, server.key)
-
-
-def _sign_in(server: Inside) -> None:
-    """Let the keys of accounts be their cookies as well."""
-    worker = server.worker
-    sessions = CookieSessions(Callers(worker.store))
-    has_sessions = FeatureInstance(
-        worker.open_context.context, at=lambda _revision: Additions(sessions=sessions)
-    )
-    worker.open_context = worker.open_context._replace(features=(has_sessions, *worker.open_context.features))
-    worker.revise(worker.kernel.config)
+            owner = await user_of(server, server.account, "owner@example.org")
+            yield Shop(server, mercadopago, stripe, owner.cookie)

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.mail_folding import folded_address
-from proxy.errors import InvalidRequest, RateLimited
+from proxy.errors import InvalidRequest, RateLimited, SignInFailed
 from proxy.features.users import records
 from proxy.features.users.section import UsersSection
-from proxy.features.users.sign_ins import INVITE_S, SignInFailed, SignIns
+from proxy.features.users.sign_ins import INVITE_S, SignIns
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.store import Store
