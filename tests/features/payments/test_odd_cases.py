@@ -285,3 +285,16 @@ async def test_payments_that_were_never_paid_need_no_order_and_too_many_are_said
         monkeypatch.setattr(mercadopago, "_PAGE", 1)
         found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
         assert found["failed"] == {"mercadopago": "It lists 1 payments at most."}
+
+
+async def test_a_refund_right_after_an_operators_plan_leaves_that_plan_no_debt(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    assert await shop.speak(ada, 300)
+    await _set_plan(shop, ada, "mini")
+    (order,) = await shop.orders.page(ada, *_ALL)
+    rows = await shop.orders.payments_of(order.id)
+    shop.provider.refund("1", 4990)
+    await shop.workers[0].booking.book(order, rows, [shop.provider.paid["1"]])
+    await shop.later(60)
+    assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
