@@ -140,6 +140,10 @@ def give_back(account: PlanState, id_: str) -> MonthChange:
         month = _replace(settled(was, account.now), is_paid=False)
         change = _changed(account, (month,))
         credits = ((was.id, -was.carried),) if was.carried else ()
+        if was.state == "replaced" and was.pool_balance is not None:
+            # The plan after it, in the same pool, does not owe its spending.
+            spent = _spent_before(was.pool_balance, account.balances.get(was.pool, 0))
+            change = _replace(change, pool=was.pool, spent=spent)
         return _replace(change, credits=credits, needs_attention=month.state == "past")
     place, now = chain.index(was), account.now
     is_ahead = was.starts > now
@@ -197,8 +201,7 @@ def carry(month: Month, balance: int, held: int, now: int) -> Carry:
     if not month.has_run:
         return Carry((month.allowance or 0) - month.carried, 0, is_final=True)
     if month.pool_balance is not None:
-        # A payment or a reset may have given the spending back since.
-        spent = -min(0, max(month.pool_balance, balance))
+        spent = _spent_before(month.pool_balance, balance)
         return Carry(left(month, month.pool_balance) - month.carried, spent, is_final=True)
     credits = left(month, balance + month.carried - held) - month.carried
     return Carry(credits, -credits, is_final=not held and now >= month.replaced + SETTLED)
@@ -224,6 +227,11 @@ def due_at(month: Month, now: int) -> int | None:
         return None
     moments = (month.starts, *(month.ends - before for before in MAILED_BEFORE), month.ends)
     return min((moment for moment in moments if moment > now), default=month.ends)
+
+
+def _spent_before(pool_balance: int, balance: int) -> int:
+    """Return the spending to give back to a pool. A payment or a reset may have given it back since."""
+    return -min(0, max(pool_balance, balance))
 
 
 def _begin(account: PlanState, bought: BoughtMonth) -> MonthChange:

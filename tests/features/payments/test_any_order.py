@@ -216,9 +216,9 @@ class Market(RuleBasedStateMachine):
             is_changed = month.replaced is not None and day_at(month.replaced) == month.pool
             if month.lost is not None:
                 ended[month.pool] += month.allowance - month.lost
-            elif is_changed:
+            elif is_changed and month.pool_balance is None:
                 ended[month.pool] += month.allowance - month.carried
-            elif not self.has_given:
+            elif not self.has_given and not is_changed:
                 left = month.allowance + pools.get(month.pool, 0)
                 assert left >= 0 or self.has_spoken_late, (month, left)
         for pool in {*ended, *back}:

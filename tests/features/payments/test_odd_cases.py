@@ -287,5 +287,18 @@ async def test_payments_that_were_never_paid_need_no_order_and_too_many_are_said
         assert found["failed"] == {"mercadopago": "It lists 1 payments at most."}
 
 
+async def test_a_refund_right_after_an_operators_plan_leaves_that_plan_no_debt(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    assert await shop.speak(ada, 300)
+    await _set_plan(shop, ada, "mini")
+    (order,) = await shop.orders.page(ada, *_ALL)
+    rows = await shop.orders.payments_of(order.id)
+    shop.provider.refund("1", 4990)
+    await shop.workers[0].booking.book(order, rows, [shop.provider.paid["1"]])
+    await shop.later(60)
+    assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
+
+
 async def need_attention(shop: Shop) -> list[str]:
     return [each.name for each in await shop.orders.troubles() if each.kind == "order_attention"]
