@@ -84,15 +84,6 @@ class InvalidRequest(RequestFailed):
     status, kind, default_code = 400, "invalid_request_error", "invalid_value"
 
 
-class SignInFailed(InvalidRequest):
-    """400: the link or code is wrong, used, or too old. The answer does not tell which."""
-
-    default_code = "sign_in_failed"
-
-    def __init__(self) -> None:
-        super().__init__("This link or code is wrong, was used, or is too old. Ask for a new one.")
-
-
 class InvalidKey(RequestFailed):
     status, kind, default_code = 401, "invalid_request_error", "invalid_api_key"
 

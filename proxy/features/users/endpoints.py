@@ -10,10 +10,11 @@ from starlette.responses import Response
 from proxy.access.logins import client_network
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited, SignInFailed
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.origins import is_foreign_page
+from proxy.features.users.records import SignInFailed
 from proxy.features.users.session_store import UserSessions
 from proxy.features.users.sign_in_page import sign_in_page
 from proxy.features.users.sign_ins import LINK_S, SignIns

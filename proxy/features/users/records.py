@@ -9,6 +9,7 @@ import msgspec
 from policies.mail_folding import folded_address
 from proxy.access.sessions import COOKIE
 from proxy.catalogue.people import People, UserEntry
+from proxy.errors import InvalidRequest
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.store import Row, Statement, Store
@@ -130,3 +131,12 @@ class UserDirectory(People):
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
         """Return addresses and languages of the users who want mails. See `Mails.recipients`."""
         return [(each.folded, each.language) for each in await self.of_account(account) if each.mails]
+
+
+class SignInFailed(InvalidRequest):
+    """400: the link or code is wrong, used, or too old. The answer does not tell which."""
+
+    default_code = "sign_in_failed"
+
+    def __init__(self) -> None:
+        super().__init__("This link or code is wrong, was used, or is too old. Ask for a new one.")

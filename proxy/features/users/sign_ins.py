@@ -16,11 +16,11 @@ from policies.limits import Caps
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
-from proxy.errors import Conflict, InvalidRequest, RateLimited, SignInFailed
+from proxy.errors import Conflict, InvalidRequest, RateLimited
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.users import records
-from proxy.features.users.records import User
+from proxy.features.users.records import SignInFailed, User
 from proxy.features.users.section import UsersSection
 from proxy.features.users.session_store import digest, new_secret
 from proxy.file_store.vault import Vault

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.mail_folding import folded_address
-from proxy.errors import InvalidRequest, RateLimited, SignInFailed
+from proxy.errors import InvalidRequest, RateLimited
 from proxy.features.users import records
+from proxy.features.users.records import SignInFailed
 from proxy.features.users.section import UsersSection
 from proxy.features.users.sign_ins import INVITE_S, SignIns
 from proxy.storage.audit import Act

@@ -44,6 +44,7 @@ def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
             streams=streams,
             voices=voices,
             clones=clones,
+            keys=50,
             max_characters=4096,
             prices=WITH_CLONES if clones else TO_PEOPLE,
         )
@@ -56,6 +57,7 @@ def test_the_shipped_plans_are_the_published_ones(tmp_path: Path) -> None:
         rpm="account",
         streams="account",
         voices="account",
+        keys=50,
         max_characters=4096,
         prices=WITH_CLONES,
     )
@@ -87,12 +89,17 @@ def test_a_clone_has_one_price(tmp_path: Path, per: str) -> None:
 
 
 def test_the_files_plans_replace_the_shipped_ones_but_for_unlimited(tmp_path: Path) -> None:
-    assert load(tmp_path, "[plans.mine]").plans == {"mine": Plan(name="mine"), "unlimited": UNLIMITED}
+    assert load(tmp_path, "[plans.mine]").plans == {
+        "mine": Plan(name="mine", keys=50),
+        "unlimited": UNLIMITED,
+    }
     assert load(tmp_path, "[plans]").plans == {"unlimited": UNLIMITED}
 
 
 def test_an_unlimited_of_the_file_is_the_files(tmp_path: Path) -> None:
-    assert load(tmp_path, "[plans.unlimited]\nrpm = 5").plans == {"unlimited": Plan(name="unlimited", rpm=5)}
+    assert load(tmp_path, "[plans.unlimited]\nrpm = 5").plans == {
+        "unlimited": Plan(name="unlimited", rpm=5, keys=50)
+    }
 
 
 def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
@@ -103,6 +110,7 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         streams = 2
         voices = 0
         max_characters = 1000
+        keys = 7
         engines = ["espeak"]
         cache = true
         local_only = true
@@ -122,6 +130,7 @@ def test_every_key_of_a_plan_counts(tmp_path: Path) -> None:
         streams=2,
         voices=0,
         max_characters=1000,
+        keys=7,
         engines=("espeak",),
         cache=True,
         local_only=True,
