@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hmac
+
 import msgspec
 import pytest
 
 from fakes.payments import Webhook
 from fakes.serving import served
+from proxy.config.sections import Upstream
+from proxy.engines.upstream_http import open_http
 from proxy.errors import InvalidRequest
 from proxy.features.payments import calls
-from proxy.features.payments.provider import FetchedPayment, ProviderFailed
+from proxy.features.payments.mercadopago import MercadoPago
+from proxy.features.payments.provider import FetchedPayment, ProviderFailed, ProviderWebhook
+from proxy.features.payments.stripe import Stripe
 from tests.features.payments.providers import NAMES, ORDER, Pair, checkout_request, pair, received
 from tests.tables import each_row
 
@@ -274,3 +280,21 @@ async def test_a_fake_sends_its_webhooks_over_http_until_they_are_taken() -> Non
         assert await both.notices.deliver() == [200]
         assert (both.notices.waiting, len(both.notices.sent)) == ([], 3)
         assert both.server.seen[-1].headers["x-signature"] == taken.headers["x-signature"]
+
+
+async def test_without_a_secret_no_signature_is_right() -> None:
+    """The configuration refuses it, and Mercado Pago's own validator does not."""
+    body, now = b'{"id": "evt_1"}', 1_763_980_000
+    signed_as = {
+        "stripe-signature": f"t={now},v1={hmac.digest(b'', f'{now}.'.encode() + body, 'sha256').hex()}",
+        "x-signature": f"ts={now},v1={hmac.digest(b'', f'id:7;ts:{now};'.encode(), 'sha256').hex()}",
+    }
+    event = ProviderWebhook(body, {"data.id": "7", "type": "payment"}, signed_as, now * 1_000_000)
+    url = "http://127.0.0.1:9"
+    async with open_http(Upstream()) as client:
+        for adapter in (
+            MercadoPago(client, url, "token", "", "7", is_live=False),
+            Stripe(client, url, "key", "", is_live=False),
+        ):
+            with pytest.raises(InvalidRequest):
+                adapter.event(event)
