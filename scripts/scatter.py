@@ -61,7 +61,7 @@ NAMES = {
 """Those of the other features are a path with the feature's name."""
 
 
-class Reach(NamedTuple):
+class FeatureReach(NamedTuple):
     """A feature, its own files, and the files outside that import it and that name what is its own."""
 
     feature: str
@@ -92,13 +92,13 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def reaches() -> Iterator[Reach]:
+def reaches() -> Iterator[FeatureReach]:
     for feature in all_features():
         folder = f"proxy/features/{feature.name}/"
         own = tuple(file for file in _files() if file.startswith(folder))
         outside = [file for file in _files() if file not in own]
         modules = {_module(file) for file in own}
-        yield Reach(
+        yield FeatureReach(
             feature.name,
             own,
             tuple(file for file in outside if _imports(file) & modules),

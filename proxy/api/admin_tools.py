@@ -19,13 +19,12 @@ from proxy.errors import Conflict, NotFound
 from proxy.file_store.vault import Vault
 from proxy.http.body import can_be_named
 from proxy.http.endpoint import Query, Struct
-from proxy.http.replies import encode_json
 from proxy.http.resource import Details, Method, account_of, endpoint
 from proxy.ledger import Ledger
-from proxy.storage import accounts
+from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
-from proxy.storage.rows import NEWEST, new_id
+from proxy.storage.rows import NEWEST
 from proxy.storage.store import Store
 from speech_engine import Names
 
@@ -101,15 +100,8 @@ class AdminTools(NamedTuple):
     async def audit_row(
         self, request: Request, action: str, subject: str, account: str, **details: object
     ) -> Act:
-        return Act(
-            id=new_id("aud"),
-            at=await self.store.now(),
-            actor=actor(request),
-            action=action,
-            subject=subject,
-            account=account,
-            details=encode_json(details).decode(),
-        )
+        now = await self.store.now()
+        return audit.new_act(now, actor(request), action, subject, account, **details)
 
 
 def of_any_account(details: Details) -> Details:

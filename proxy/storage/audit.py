@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place, insert_sql
+from proxy.storage.rows import NEWEST, Place, encode_json, insert_sql, new_id
 from proxy.storage.store import Params, Statement, Store
 
 
@@ -29,6 +29,18 @@ ROWS = ListedTable("audit", Act, at="at", listed="at >= :since")
 _INSERT = insert_sql("audit", Act)
 _VALUES = ", ".join(f":{name}" for name in Act.__struct_fields__)
 _NO_FACTS: Params = {}
+
+
+def new_act(at: int, actor: str, action: str, subject: str, account: str, **details: object) -> Act:
+    return Act(
+        id=new_id("aud"),
+        at=at,
+        actor=actor,
+        action=action,
+        subject=subject,
+        account=account,
+        details=encode_json(details),
+    )
 
 
 def insert_statements(act: Act | None, only_if: str = "", facts: Params = _NO_FACTS) -> tuple[Statement, ...]:

@@ -26,7 +26,7 @@ from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.audit import Act
 from proxy.storage.entries import GRANTED
-from proxy.storage.rows import columns, encode_json, new_id
+from proxy.storage.rows import columns
 from proxy.storage.store import AlreadyExists, Params, Statement
 
 CLOSED = "it was paid for an account that is closed"
@@ -178,15 +178,8 @@ class Booking:
 
     async def _note(self, order: OrderRecord, reason: str) -> None:
         """Note once that a person must look at an order."""
-        act = Act(
-            id=new_id("act"),
-            at=await self._store.now(),
-            actor=ACTOR,
-            action="order.needs_attention",
-            subject=order.id,
-            account=order.account,
-            details=encode_json({"reason": reason}),
-        )
+        now, action = await self._store.now(), "order.needs_attention"
+        act = audit.new_act(now, ACTOR, action, order.id, order.account, reason=reason)
         facts: Params = {"order_id": order.id, "reason": reason}
         await self._store.write(
             *audit.insert_statements(act, _NOTED_IF, facts),
@@ -255,12 +248,4 @@ def _act(order: OrderRecord, row: PaymentRecord, credits: int, change: MonthChan
         "credits": in_credits(credits),
         **({} if change is None else {"plan": change.plan}),
     }
-    return Act(
-        id=new_id("act"),
-        at=row.changed,
-        actor=ACTOR,
-        action="payment.booked",
-        subject=row.id,
-        account=order.account,
-        details=encode_json(details),
-    )
+    return audit.new_act(row.changed, ACTOR, "payment.booked", row.id, order.account, **details)

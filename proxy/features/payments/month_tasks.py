@@ -20,7 +20,6 @@ from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage import audit, entries
 from proxy.storage.audit import Act
 from proxy.storage.entries import GRANTED
-from proxy.storage.rows import encode_json, new_id
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Statement
 
 _HELD = 60 * 1_000_000
@@ -140,12 +139,4 @@ class MonthTasks(TaskKind[MonthRecord]):
 
 
 def _act(reading: PlanReading, month: Month, action: str, details: dict[str, object]) -> Act:
-    return Act(
-        id=new_id("act"),
-        at=reading.plan_state.now,
-        actor=ACTOR,
-        action=action,
-        subject=month.id,
-        account=reading.account,
-        details=encode_json(details),
-    )
+    return audit.new_act(reading.plan_state.now, ACTOR, action, month.id, reading.account, **details)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from proxy.errors import SessionEnded
 from proxy.features.users import records
 from proxy.features.users.origins import is_own_page
 from proxy.storage import audit
+from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
@@ -62,10 +62,6 @@ class _Answer(NamedTuple):
 def new_secret() -> str:
     """Return a secret of 256 bits."""
     return secrets.token_urlsafe(32)
-
-
-def digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def cookie(secret: str) -> str:

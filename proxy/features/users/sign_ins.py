@@ -22,9 +22,10 @@ from proxy.features.mail.records import Letter
 from proxy.features.users import records
 from proxy.features.users.records import SignInFailed, User
 from proxy.features.users.section import UsersSection
-from proxy.features.users.session_store import digest, new_secret
+from proxy.features.users.session_store import new_secret
 from proxy.file_store.vault import Vault
 from proxy.storage import audit
+from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import encode_json, new_id
@@ -352,8 +353,7 @@ class SignIns:
             acts.insert(0, ("account.created", target.account))
         found: list[Statement] = []
         for action, subject in acts:
-            about = {"action": action, "subject": subject, "account": target.account}
-            act = Act(id=new_id("aud"), at=now, actor=target.key, **about)
+            act = audit.new_act(now, target.key, action, subject, target.account)
             found += audit.insert_statements(act, _SPENT, session)
         return found
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import httpx2
 
 from proxy.access.sessions import COOKIE
-from proxy.features.users.session_store import digest
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
+from proxy.storage.api_key import digest
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Statement
