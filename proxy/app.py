@@ -137,8 +137,6 @@ async def open_worker(
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(
-            parts.context(link and link.spread, link and link.book), all_features()
-        ) as open_context,
+        open_features(parts.context(link), all_features()) as open_context,
     ):
         yield Worker(parts, open_context, link)

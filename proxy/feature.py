@@ -25,6 +25,7 @@ from proxy.access.callers import Callers
 from proxy.access.sessions import Sessions
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
+from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
@@ -32,7 +33,7 @@ from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import CommandFor
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, Spread, VoiceFiles, VoiceMemory
+from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.people import Income, People
@@ -41,7 +42,6 @@ from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
-from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.engines.registry import Registry
 from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
@@ -65,9 +65,8 @@ _NOT_OPEN: Any = None
 class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
-    `spread` lets every worker of this server forget an object. A command has no other worker. `book` has the
-    memory of the devices. The kernel uses `erasing` and the fields after it; `shared` is for later features
-    alone.
+    `link` leads to the server of a worker. A command has none. The kernel uses `erasing` and the fields after
+    it; `shared` is for later features alone.
     """
 
     config_at_start: Config
@@ -84,8 +83,7 @@ class AppContext(NamedTuple):
     erased: ErasedVoices
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
-    spread: Spread | None = None
-    book: MemoryReservations = NO_RESERVATIONS
+    link: ServerLink | None = None
     erasing: Erasing = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN
     clones: Cloning = _NOT_OPEN

@@ -10,15 +10,14 @@ from typing import NamedTuple
 from proxy import storage
 from proxy.access.limits import Limits, open_limits
 from proxy.access.refusals import RefusalTotals, open_refusals
+from proxy.api.server import ServerLink
 from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.erased_voices import ErasedVoices
-from proxy.catalogue.erasing import Spread
 from proxy.catalogue.sample_store import SampleStore
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.memory_reservations import NO_RESERVATIONS, MemoryReservations
 from proxy.engines.registry import Registry
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers, open_answers
@@ -84,13 +83,12 @@ class ServerParts(NamedTuple):
     detector: LanguageDetection
     spill_quota: SpillQuota
 
-    def context(self, spread: Spread | None, book: MemoryReservations | None = None) -> AppContext:
-        """Return the context of a worker. `spread` lets every worker of the server forget an object."""
+    def context(self, link: ServerLink | None) -> AppContext:
+        """Return the context of a worker."""
         return self.kernel.context()._replace(
             engines=self.engines,
             front_end_revision=self.front_ends.revision,
-            spread=spread,
-            book=book or NO_RESERVATIONS,
+            link=link,
         )
 
     def speech_means(self, context: AppContext) -> SpeechMeans:

@@ -21,8 +21,10 @@ from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, Reloa
 
 
 class ServerLink(NamedTuple):
-    """The place where a worker's server listens, and the way to its supervisor."""
+    """The server of a worker: the id of its start, the place where it listens, and the way to its
+    supervisor."""
 
+    machine: str
     host: str
     port: int
     reload: Callable[[], Awaitable[ReloadResult]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,14 +106,6 @@ def _lock(descriptor: int) -> None:
         except BlockingIOError:
             time.sleep(_LOOK_S)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def life_of(data: Path) -> str:
-    """Return the name of this life of the server that holds the data folder, "" if none does."""
-    try:
-        return f"{socket.gethostname()}:{os.readlink(data / RUNTIME)}"
-    except OSError:
-        return ""
 
 
 def is_held(data: Path) -> bool:

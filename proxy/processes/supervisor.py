@@ -29,6 +29,7 @@ from proxy.helpers.child import Child
 from proxy.processes import runtime
 from proxy.processes.metrics_page import ANSWER_S, MetricsPage, WorkerMetrics
 from proxy.processes.workers import Workers
+from proxy.storage.rows import new_id
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.confinement import forbid_dumps
@@ -113,6 +114,7 @@ class Supervisor:
         self._reread = reread
         self._revision = 1
         self._began = time.time_ns() // 1000
+        self._machine = new_id("mch")
         self._http = http
         self._control = control
         self._announce = announce
@@ -250,7 +252,9 @@ class Supervisor:
             raise ConfigError(f"plans: accounts are on {names}; give them another plan first")
 
     def _newest(self) -> pipe_messages.Revision:
-        return pipe_messages.Revision(self._revision, msgspec.msgpack.encode(self._config), self._began)
+        return pipe_messages.Revision(
+            self._revision, msgspec.msgpack.encode(self._config), self._began, self._machine
+        )
 
     async def _begin_worker(self, number: int) -> Child:
         inherit = [] if self._http is None else [self._http.fileno()]

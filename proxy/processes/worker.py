@@ -67,7 +67,7 @@ def main() -> None:
     opened = [socket.socket(fileno=each) for each in sockets]
     http = opened.pop(0) if config.serves else None
     try:
-        uvloop.run(_serve(pipe, config, http, opened, revision.began))
+        uvloop.run(_serve(pipe, config, http, opened, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
         lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
@@ -98,7 +98,11 @@ def _end_by_signal(number: int, _frame: object) -> None:
 
 
 async def _serve(
-    pipe: ParentPipe, config: Config, http: socket.socket | None, control: list[socket.socket], began: int
+    pipe: ParentPipe,
+    config: Config,
+    http: socket.socket | None,
+    control: list[socket.socket],
+    revision: Revision,
 ) -> None:
     # Before the store opens: a migration may wait for minutes, and the supervisor may die meanwhile.
     inbox = SupervisorInbox(pipe, [each.getsockname() for each in control])
@@ -107,7 +111,7 @@ async def _serve(
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
-    link = ServerLink(host, port, line.reload, line.spread, line.switch, line)
+    link = ServerLink(revision.machine, host, port, line.reload, line.spread, line.switch, line)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
         await _make_sure(worker, config)
@@ -124,7 +128,7 @@ async def _serve(
             asyncio.create_task(inbox.follow(worker, front, line)),
             asyncio.create_task(_announce(pipe, config, worker, makes_key=bool(control))),
         ]
-        helping += [asyncio.create_task(kind.run(worker.metrics, began)) for kind in task_kinds]
+        helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
             helping.append(

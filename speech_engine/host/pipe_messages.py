@@ -136,12 +136,13 @@ class BeginPlugin(msgspec.Struct, frozen=True, tag="begin_plugin"):
 class Revision(msgspec.Struct, frozen=True, tag="revision"):
     """The parsed configuration for a worker; the first one starts the worker's life.
 
-    `began` is when its server began, in microseconds.
+    `began` is when its server began, in microseconds, and `machine` is the id of that start.
     """
 
     number: int
     config: bytes
     began: int = 0
+    machine: str = ""
 
     def __repr__(self) -> str:
         return f"<Revision {self.number}>"

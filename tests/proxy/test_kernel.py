@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.storage.tombstones import Tombstone
 from speech_engine import Context, Plugin
 from tests.features.cache.keeping import CONFIG, revise
 from tests.proxy.api.inside import TONE, inside
@@ -30,14 +29,6 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
         assert "up to 5000000 bytes" in repr(kernel.answers._folder)
         assert "sealed" in repr(kernel.vault)
-
-
-async def test_what_a_worker_forgets_it_lets_the_others_forget(tmp_path: Path) -> None:
-    async def spread(_tombstone: Tombstone) -> bool:
-        return True
-
-    async with inside(tmp_path) as server:
-        assert server.worker.parts.context(spread).spread is spread
 
 
 async def test_features_see_which_revision_of_a_front_end_speaks(tmp_path: Path) -> None:

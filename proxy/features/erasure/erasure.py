@@ -18,11 +18,11 @@ import msgspec
 import structlog
 
 from policies.tasks import SECOND
+from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
-from proxy.file_store import data_folder
 from proxy.file_store.vault import Vault
 from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
 from proxy.storage import tombstones
@@ -74,6 +74,7 @@ class Erasure(TaskKind[Tombstone]):
         data: Path,
         spread: Spread | None = None,
         erased: ErasedVoices | None = None,
+        machine: str = "",
     ) -> None:
         super().__init__(store)
         self.things = DerivedThings()
@@ -84,7 +85,8 @@ class Erasure(TaskKind[Tombstone]):
         self._spread = spread or self.forget
         self._followed: dict[str, Tombstone] = {}
         self._id = new_id("flw")
-        self._life = data_folder.life_of(data) or self._id
+        # The processes of one server hear of an erasure from their supervisor.
+        self._life = machine or self._id
         self._seen = self._noted = 0
 
     def reach(self, things: DerivedThings) -> None:
@@ -282,11 +284,11 @@ async def open_erasure(
     vault: Vault,
     data: Path,
     metrics: Metrics,
-    spread: Spread | None = None,
+    link: ServerLink | None = None,
     erased: ErasedVoices | None = None,
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
-    erasure = Erasure(store, vault, data, spread, erased)
+    erasure = Erasure(store, vault, data, link and link.spread, erased, machine=link.machine if link else "")
     await erasure.replay_journal()
     if erasure.replayed:
         _log.warning("erasure.replay.complete", replayed=erasure.replayed)

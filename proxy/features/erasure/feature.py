@@ -62,7 +62,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     data, factory = Path(context.config_at_start.data), ErasureObservers(context.erased)
     async with open_erasure(
-        context.store, context.vault, data, context.metrics, context.spread, context.erased
+        context.store, context.vault, data, context.metrics, context.link, context.erased
     ) as erasure:
         yield FeatureInstance(
             context._replace(erasing=erasure),

@@ -18,6 +18,7 @@ from policies.routing import Model
 from policies.routing.filters import is_open
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
@@ -94,7 +95,8 @@ class TrainingParts(NamedTuple):
     @classmethod
     def of(cls, context: AppContext, files: JobFiles) -> TrainingParts:
         assert context.engines is not None, "a command trains nothing"
-        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, context.book)
+        book = NO_RESERVATIONS if context.link is None else context.link.book
+        trainers = TrainingEngines(context.registry, context.engines, context.config_at_start, book)
         learning = TrainingInput(
             context.store, context.vault, context.own_voices, context.find(Grants), context.samples
         )
