@@ -173,7 +173,7 @@ class Life:
     async def _at(self, seconds: float) -> None:
         """Let time pass until a moment, unless it is later already."""
         while (clock := self.shop.clock).seconds < seconds:
-            clock.seconds = min(seconds, clock.seconds + 3 * DAY_S)
+            clock.seconds = min(seconds, clock.seconds + DAY_S)
             self.save()
             await self.shop.work()
         await self.shop.work()
