@@ -18,7 +18,7 @@ from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
 from proxy.features.payments import plan_changes, records
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
-from proxy.features.payments.records import ORDERS, OrderRecord, PaymentRecord
+from proxy.features.payments.records import NEVER, ORDERS, OrderRecord, PaymentRecord
 from proxy.features.payments.section import SoldOffer
 from proxy.ledger import Ledger
 from proxy.storage import audit
@@ -58,6 +58,7 @@ _TROUBLES = """
 SELECT id, state, attention FROM orders WHERE attention <> '' OR state = 'disputed'
 ORDER BY created DESC LIMIT 100
 """
+_WAITING = f"SELECT provider, count(*) AS number FROM orders WHERE due < {NEVER} GROUP BY provider"
 
 
 class NewOrder(NamedTuple):
@@ -145,6 +146,10 @@ class OrderStore:
                 found.append(Trouble("order_attention", row["id"], row["attention"]))
             if row["state"] == "disputed":
                 found.append(Trouble("dispute", row["id"]))
+        for row in await self._store.read(_WAITING):
+            if row["provider"] not in self.sales.providers:
+                detail = f"{row['number']} orders wait for [payments.{row['provider']}], which is not set"
+                found.append(Trouble("order_attention", row["provider"], detail))
         return found
 
     async def carried(self, account: str, plan: str) -> int:

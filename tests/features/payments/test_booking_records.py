@@ -254,6 +254,17 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     assert (await shop.read(ada)).plan == "pro", "for good"
 
 
+async def test_a_request_of_an_unlimited_plan_that_speaks_nothing_is_no_gift_to_the_next(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "studio")
+    assert await shop.speak(ada, 700)
+    held = await shop.take(await shop.read(ada), 5000)
+    await shop.buy(ada, "mini")
+    assert held is not None
+    await held.abandon()
+    assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
+
+
 async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
     ada = await shop.account("ada")
     order = await shop.order(ada, "small")

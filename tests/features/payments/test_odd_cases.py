@@ -300,5 +300,26 @@ async def test_a_refund_right_after_an_operators_plan_leaves_that_plan_no_debt(s
     assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
 
 
+async def test_orders_of_a_provider_that_is_gone_are_named_and_looked_at_less_and_less(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.order(ada, "small")
+    sales = shop.orders.sales
+    shop.orders.sales = sales._replace(providers={})
+    assert await need_attention(shop) == ["mercadopago"]
+    await shop.later(90)
+    (order,) = await shop.orders.page(ada, *_ALL)
+    assert order.error == "[payments.mercadopago] is not set"
+    for _ in range(5):
+        await shop.later(DAY_S)
+    (order,) = await shop.orders.page(ada, *_ALL)
+    assert order.due == await shop.clock.now() + DAY_S * 1_000_000
+    await shop.later(180 * DAY_S)
+    assert await need_attention(shop) == []
+    shop.orders.sales = sales
+    shop.provider.pay(order)
+    await shop.hook(order.id)
+    assert await shop.granted(ada) == 500
+
+
 async def need_attention(shop: Shop) -> list[str]:
     return [each.name for each in await shop.orders.troubles() if each.kind == "order_attention"]

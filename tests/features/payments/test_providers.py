@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 import msgspec
 import pytest
@@ -90,6 +91,20 @@ async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_
         lost = account.dispute(intent, 1000)
         account.close(lost, "lost")
         assert (await only(both, made.id)).disputed == 1000
+
+
+async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair("mercadopago") as both:
+        made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
+        bad, good = both.pay(made.id), both.pay(made.id)
+        shown = account.shown
+
+        def without_seller(payment: Any) -> dict[str, Any]:
+            row: dict[str, Any] = shown(payment)
+            return {**row, "collector_id": None} if payment is bad else row
+
+        monkeypatch.setattr(account, "shown", without_seller)
+        assert [each.id async for each in both.adapter.since(0)] == [str(good.id)]
 
 
 async def only_paid(both: Pair) -> FetchedPayment:

@@ -35,7 +35,7 @@ _COUNTS = """
 SELECT (SELECT count(*) FROM accounts) AS accounts, (SELECT count(*) FROM users) AS users,
     (SELECT count(*) FROM keys JOIN users ON keys.id = users.key AND keys.account = users.account
         JOIN accounts ON accounts.id = keys.account) AS owners,
-    (SELECT count(*) FROM sessions JOIN users ON users.id = user_id WHERE folded = :address) AS sessions
+    (SELECT count(*) FROM sessions JOIN users ON users.id = user_id WHERE address = :address) AS sessions
 """
 
 
