@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from pathlib import Path
 
 from starlette.requests import Request
@@ -21,10 +20,11 @@ from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.own_voice_warnings import silenced_voices
 from proxy.features.payments.provider import ProviderFailed
+from proxy.features.payments.records import ORDERS
 from proxy.features.payments.section import SoldOffer
 from proxy.http.body import body
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.accounts import Account
@@ -101,10 +101,9 @@ class Orders(Resource):
     )
     async def list_orders(self, request: Request) -> Response:
         """The account's orders, the newest first"""
-        account, now = caller_of(request.scope).account, await self._admin_tools.store.now()
-        listed = await page(
-            request, partial(self._orders.place_of, account), partial(self._orders.page, account)
-        )
+        store = self._admin_tools.store
+        now = await store.now()
+        listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
         return listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
 
     @endpoint("GET", "/v1/orders/{id}", bodies.ShownOrder, access="session", failures=(NotFound,))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,8 +17,7 @@ from proxy.features.users.session_store import UserSessions
 from proxy.features.users.sign_in_page import sign_in_page
 from proxy.features.users.sign_ins import LINK_S, SignIns
 from proxy.http.body import body, can_be_named
-from proxy.http.endpoint import Endpoint
-from proxy.http.lists import PAGE, iso, page
+from proxy.http.lists import PAGE, iso, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
@@ -60,16 +57,9 @@ class Confirmations(Resource):
         self._sessions = sessions
         self._page = sign_in_page(sign_ins.section)
 
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        html: dict[str, tuple[()]] = {"text/html": ()}
-        summary = "The page on which people sign in"
-        return [
-            Endpoint("GET", "/sign-in", self._show, "sign_in_page", summary, html, access="open"),
-            *super().endpoints,
-        ]
-
-    async def _show(self, _request: Request) -> Response:
+    @endpoint("GET", "/sign-in", media=("text/html",), access="open")
+    async def sign_in_page(self, _request: Request) -> Response:
+        """The page on which people sign in"""
         return self._page.answer()
 
     @endpoint(
@@ -172,11 +162,7 @@ class AdminUsers(Resource):
     async def list_users(self, request: Request) -> Response:
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await page(
-            request,
-            partial(records.ROWS.place_of, self._store, account),
-            partial(records.ROWS.page, self._store, account),
-        )
+        listed = await table_page(request, records.ROWS, self._store, account)
         return listed.answer(bodies.UserList, bodies.shown)
 
     @endpoint(
