@@ -45,7 +45,6 @@ class PlacedRow(Protocol):
 
 
 Row = TypeVar("Row", bound=PlacedRow)
-Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,8 +98,8 @@ async def page(
 
 
 async def table_page(
-    request: Request, table: ListedTable[Row], store: Store, account: str | None, **lengths: int
-) -> Page[Row]:
+    request: Request, table: ListedTable[Any], store: Store, account: str | None, **lengths: int
+) -> Page[Any]:
     """Read the page of a table's rows, of one account or of all. See `page`."""
     place_of, read = partial(table.place_of, store, account), partial(table.page, store, account)
     return await page(request, place_of, read, **lengths)

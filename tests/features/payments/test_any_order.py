@@ -243,6 +243,11 @@ class Market(RuleBasedStateMachine):
         for row in rows:
             if row["pool"] in operators or not row["reason"].startswith("left"):
                 back[row["pool"]] += row["amount"]
+        for month in months:
+            is_later = month.replaced is not None and day_at(month.replaced) > month.pool
+            if month.pool in operators and month.pool_balance is None and is_later and month.lost is None:
+                # Another task took what it carried out of the pool.
+                back[month.pool] += month.carried
         return back
 
 
