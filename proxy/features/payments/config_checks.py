@@ -11,12 +11,18 @@ from policies.limits import AGREEABLE, limit_values
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
-from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
+from proxy.features.payments.section import (
+    PROVIDERS,
+    SECRETS,
+    SECTION,
+    PaymentsSection,
+    ProviderSection,
+    SoldOffer,
+)
 
 _TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
 _LIVE_KEYS = ("sk_live_", "rk_live_")
 _PRIVATE = (".local", ".localhost", ".internal", ".test")
-_KEYS = {"mercadopago": "access_token", "stripe": "secret_key"}
 
 
 def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
@@ -27,10 +33,10 @@ def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterat
         yield wrong("payments", found, f"name one of {', '.join(config.plans)}")
     for offer in section.offers:
         yield from _of_offer(config, section, offer)
-    keys = {"mercadopago": section.mercadopago.access_token, "stripe": section.stripe.secret_key}
-    for name, key in keys.items():
-        is_live = getattr(section, name).live
-        if key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
+    for name in PROVIDERS:
+        provider: ProviderSection = getattr(section, name)
+        is_live = provider.live
+        if provider.key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
             found = (
                 f"live = {str(is_live).lower()}, and the key is for {'tests' if is_live else 'real money'}"
             )
@@ -80,7 +86,7 @@ def reach(config: Config) -> Iterator[Finding]:
 
 def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
     provider = getattr(section, name)
-    for key in (_KEYS[name], "webhook_secret"):
+    for key in SECRETS[name]:
         if not getattr(provider, key):
             do = f"set [payments.{name}] {key}"
             yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)

@@ -19,15 +19,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
     from proxy.features.payments.admin_endpoints import AdminOrders
     from proxy.features.payments.booking import Booking
-    from proxy.features.payments.endpoints import Offers, Orders
+    from proxy.features.payments.endpoints import Offers, Orders, webhook_endpoints
     from proxy.features.payments.event_tasks import EventTasks
     from proxy.features.payments.month_tasks import MonthTasks
-    from proxy.features.payments.offers import Sales
+    from proxy.features.payments.offers import LateClient, Sales, providers_of
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
-    from proxy.features.payments.providers import LateClient, providers_of
     from proxy.features.payments.section import SECTION
-    from proxy.features.payments.webhooks import webhook_endpoints
 
     store, mails = context.store, context.find(Mails)
     async with aclosing(LateClient(context.config_at_start.upstream)) as client:

@@ -25,6 +25,7 @@ from proxy.features.payments.provider import (
     ProviderFailed,
     ProviderWebhook,
 )
+from proxy.features.payments.section import MercadoPagoSection
 from speech_engine.http import HttpClient
 
 _NEVER_PAID = frozenset({"rejected", "cancelled"})
@@ -83,13 +84,11 @@ class MercadoPago:
 
     name = "mercadopago"
 
-    def __init__(
-        self, client: HttpClient, base_url: str, token: str, secret: str, seller: str, *, is_live: bool
-    ) -> None:
-        self.seller = seller
-        self.is_live = is_live
-        self._calls = ProviderCalls(self.name, client, base_url, {"authorization": f"Bearer {token}"})
-        self._secret = secret.encode()
+    def __init__(self, client: HttpClient, section: MercadoPagoSection) -> None:
+        self.seller, self.is_live = section.seller, section.live
+        headers = {"authorization": f"Bearer {section.key}"}
+        self._calls = ProviderCalls(self.name, client, section.base_url, headers)
+        self._secret = section.webhook_secret.encode()
 
     def __repr__(self) -> str:
         return f"<MercadoPago, live: {self.is_live}>"

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.features.users.records import User
+from proxy.features.users.session_store import SessionRow
 from proxy.http.body import AccountName
 from proxy.http.lists import Listing, iso
 from proxy.http.replies import shown_as
@@ -135,6 +136,11 @@ class SignedOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     sessions: int
+
+
+def shown_session(row: SessionRow, current: str) -> ShownSession:
+    created, seen = iso(row.created), iso(row.seen)
+    return ShownSession(id=row.id, created=created, seen=seen, is_current=row.id == current)
 
 
 def shown(user: User) -> ShownUser:

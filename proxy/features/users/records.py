@@ -107,23 +107,16 @@ class UserDirectory(People):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def of_user(self, id_: str) -> User | None:
-        return await ROWS.get(self._store, None, id_)
-
-    async def of_account(self, account: str) -> list[User]:
-        """List the users of an account, the newest first."""
-        return await ROWS.of_account(self._store, account)
-
     async def user(self, id_: str) -> UserEntry | None:
-        found = await self.of_user(id_)
+        found = await ROWS.get(self._store, None, id_)
         return None if found is None else found.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
-        return [each.entry for each in await self.of_account(account)]
+        return [each.entry for each in await ROWS.of_account(self._store, account)]
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
         """Return addresses and languages of the users who want mails. See `Mails.recipients`."""
-        return [(each.address, each.language) for each in await self.of_account(account) if each.mails]
+        return [(each.address, each.language) for each in await self.users_of(account) if each.mails]
 
 
 class SignInFailed(InvalidRequest):

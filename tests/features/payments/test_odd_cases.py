@@ -18,6 +18,7 @@ from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
 from proxy.features.payments.records import NEVER, ORDERS
+from proxy.features.payments.section import MercadoPagoSection
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
@@ -196,7 +197,8 @@ async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     async with server, open_http(Upstream()) as client:
         port = server.sockets[0].getsockname()[1]
-        provider = MercadoPago(client, f"http://127.0.0.1:{port}", "t", "s", "7", is_live=False)
+        section = MercadoPagoSection(access_token="t", base_url=f"http://127.0.0.1:{port}", seller="7")
+        provider = MercadoPago(client, section)
         async with asyncio.timeout(3):
             with pytest.raises(ProviderFailed) as failed:
                 await provider.payment("77")

@@ -16,6 +16,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.payments import calls
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed, ProviderWebhook
+from proxy.features.payments.section import MercadoPagoSection, StripeSection
 from proxy.features.payments.stripe import Stripe
 from tests.features.payments.providers import NAMES, ORDER, Pair, checkout_request, pair, received
 from tests.tables import each_row
@@ -308,8 +309,8 @@ async def test_without_a_secret_no_signature_is_right() -> None:
     url = "http://127.0.0.1:9"
     async with open_http(Upstream()) as client:
         for adapter in (
-            MercadoPago(client, url, "token", "", "7", is_live=False),
-            Stripe(client, url, "key", "", is_live=False),
+            MercadoPago(client, MercadoPagoSection(access_token="token", base_url=url, seller="7")),
+            Stripe(client, StripeSection(secret_key="key", base_url=url)),
         ):
             with pytest.raises(InvalidRequest):
                 adapter.event(event)
