@@ -34,7 +34,7 @@ MONTHS = [("mini", "carried"), ("mini", "dropped"), ("pro", "past")]
 
 
 def _arrived(served: Receiver) -> Counter[str]:
-    """The mails by their subjects, without a date: kills take time. One that came again, by its id, is one."""
+    """The mails by their subjects, without their dates. One that came again is one, by its id."""
     subjects = {mail["Message-ID"]: str(mail["Subject"]) for mail in served.got}
     return Counter(subject.partition(" on ")[0] for subject in subjects.values())
 
