@@ -252,9 +252,8 @@ class ProviderKey:
         if outcome is not None:
             self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
 
-    def adopt(self, state: KeyState) -> None:
+    def adopt(self, state: KeyState, now: float) -> None:
         """Learn what the other gateways know of this key."""
-        now = _now()
         if state.pause_s:
             self.pace.paused_until = max(self.pace.paused_until, now + state.pause_s)
         if state.quiet_s:

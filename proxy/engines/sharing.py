@@ -28,6 +28,7 @@ class Sharing:
         found = None if states is None or masters is None else masters.read_if_any()
         self._naming = b"" if found is None else found.newest.naming
         self._keys: dict[str, ProviderKey] = {}
+        self._is_over = False
 
     def add(self, key: ProviderKey, engine: str, secret: str) -> None:
         """Share a key. It has the same name in all gateways with this engine, credential and secret."""
@@ -48,6 +49,7 @@ class Sharing:
         try:
             yield
         finally:
+            self._is_over = True
             task.cancel()
             await asyncio.wait([task])
 
@@ -55,6 +57,8 @@ class Sharing:
         while True:
             states.has_news.clear()
             await self._exchange(states)
+            if self._is_over:  # the client of Redis sometimes swallows a cancellation
+                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(ASK_S):
                     await (asyncio.sleep(ASK_S) if states.is_away else states.has_news.wait())
@@ -68,7 +72,7 @@ class Sharing:
             key = self._keys[name]
             if key.news is news[name]:
                 key.news = None
-            key.adopt(state)
+            key.adopt(state, now)
 
 
 def _report(key: ProviderKey, now: float) -> KeyState:
