@@ -33,10 +33,9 @@ local now = time[1] + time[2] / 1000000
 local count = tonumber(ARGV[3])
 
 local function lengthen(key, ms)
-    local left = math.max(0, redis.call('PTTL', key))
-    if tonumber(ms) > left then
-        redis.call('SET', key, '', 'PX', ms)
-        return tonumber(ms)
+    local left = math.max(tonumber(ms), redis.call('PTTL', key))
+    if left > 0 then
+        redis.call('SET', key, '', 'PX', left)
     end
     return left
 end
@@ -69,12 +68,8 @@ return answer
 """
 
 _CLAIM = """
-local owner = redis.call('GET', KEYS[1])
-if owner and owner ~= ARGV[1] then
-    return 0
-end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+local is_new = redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+return (is_new or redis.call('GET', KEYS[1]) == ARGV[1]) and 1 or 0
 """
 
 

@@ -154,7 +154,9 @@ class Engines:
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine):
                 for key in engine.keys:
-                    key.divide(workers, self._sections[name].concurrency)
+                    count = self._sections[name].concurrency or key.welcome.slots
+                    key.slots.resize(max(1, count // workers))
+                    key.pace.divide(workers)
 
     def take_uses(self) -> set[tuple[str, str, str]]:
         """Return the clones that have spoken since the last call: engine, credential, and id."""

@@ -122,11 +122,6 @@ class ProviderKey:
         self._metrics = metrics
         self.introduce()
 
-    def divide(self, workers: int, concurrency: int | None) -> None:
-        """Take one worker's part of what the provider allows."""
-        self.slots.resize(max(1, (concurrency or self.welcome.slots) // workers))
-        self.pace.divide(workers)
-
     def introduce(self) -> None:
         """Read again which models and voices the engine has."""
         self.welcome = introduction(self.engine)

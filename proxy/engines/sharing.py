@@ -49,16 +49,16 @@ class Sharing:
         try:
             yield
         finally:
+            # The client of Redis sometimes swallows a cancellation.
             self._is_over = True
+            self._states.has_news.set()
             task.cancel()
             await asyncio.wait([task])
 
     async def _run(self, states: ProviderStates) -> None:
-        while True:
+        while not self._is_over:
             states.has_news.clear()
             await self._exchange(states)
-            if self._is_over:  # the client of Redis sometimes swallows a cancellation
-                return
             with suppress(TimeoutError):
                 async with asyncio.timeout(ASK_S):
                     await (asyncio.sleep(ASK_S) if states.is_away else states.has_news.wait())
