@@ -17,7 +17,7 @@ from proxy.file_store.sealing import digest_of
 if TYPE_CHECKING:
     from proxy.access.provider_states import ProviderStates
 
-ASK_S = 1.0
+LOOK_S = 1.0
 
 
 class Sharing:
@@ -60,8 +60,8 @@ class Sharing:
             states.has_news.clear()
             await self._exchange(states)
             with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_S):
-                    await (asyncio.sleep(ASK_S) if states.is_away else states.has_news.wait())
+                async with asyncio.timeout(LOOK_S):
+                    await (asyncio.sleep(LOOK_S) if states.is_away else states.has_news.wait())
 
     async def _exchange(self, states: ProviderStates) -> None:
         """Tell what this worker knows, and learn what the others know."""
