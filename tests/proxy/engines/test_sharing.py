@@ -22,13 +22,7 @@ from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
 from proxy.engines.sharing import Sharing
 from proxy.file_store.master_keys import MasterKeySource
-from speech_engine import (
-    EngineError,
-    EngineExhausted,
-    EngineFailed,
-    EngineLimited,
-    EngineUnavailable,
-)
+from speech_engine import EngineError, EngineExhausted, EngineFailed, EngineLimited, EngineUnavailable
 from tests.proxy.api.inside import inside
 from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine, count_audio, job, later
 from tests.redis_server import RedisServer, redis_server
@@ -107,9 +101,7 @@ async def passed(each: Gateway, times: int) -> int:
     return results.count(None)
 
 
-async def test_three_gateways_together_send_no_more_than_the_limit_of_a_minute(
-    shared_redis: RedisServer,
-) -> None:
+async def test_three_gateways_together_keep_the_limit_of_a_minute(shared_redis: RedisServer) -> None:
     providers = [Turns(WELL, slots=30) for _ in range(3)]
     async with gateways(shared_redis.url, *providers, rpm=7) as opened:
         assert sum(await asyncio.gather(*(passed(each, 10) for each in opened))) == 7
@@ -170,9 +162,7 @@ async def test_a_gateway_that_cannot_reach_the_provider_rests_alone(shared_redis
         assert second.cloud.state == "ready"
 
 
-async def test_accounts_alone_cannot_open_a_breaker_while_another_gateway_is_answered(
-    shared_redis: RedisServer,
-) -> None:
+async def test_accounts_open_no_breaker_while_another_gateway_is_answered(shared_redis: RedisServer) -> None:
     async with gateways(shared_redis.url, Turns(FAULTY), Turns(WELL)) as (first, second):
         assert await second.speak() is None
         await soon(lambda: first.key._shared_spoke_at > 0)
@@ -232,9 +222,7 @@ async def _is_heard(each: Gateway) -> bool:
     return await each.speak() is None
 
 
-async def test_the_probe_of_a_killed_worker_ends_and_that_of_a_living_one_does_not(
-    shared_redis: RedisServer,
-) -> None:
+async def test_the_probe_of_a_killed_worker_ends_and_a_living_one_stays(shared_redis: RedisServer) -> None:
     gate, engine = asyncio.Event(), secrets.token_hex(4)
     async with gateway(shared_redis.url, Turns(WELL), engine=engine) as second:
         async with gateway(shared_redis.url, gated(gate, FAULTS), engine=engine) as first:
@@ -329,26 +317,18 @@ async def test_all_that_is_kept_in_redis_ends() -> None:
         providers = gated(gate, FAULTS), Turns(WELL)
         async with gateways(server.url, *providers, rpm=100) as opened:
             await open_everywhere(opened)
-            opened[1].key.pace.pause(5.0)
-            await soon(lambda: opened[0].key.pace.paused_until)
-            opened[0].key.pace.paused_until = 0.0
             opened[0].key.spoke_at = asyncio.get_running_loop().time()
             probe = asyncio.create_task(opened[0].speak())
+            await soon(lambda: opened[0].states._claims_ms)
+            opened[1].key.pace.pause(1.0)
+            await soon(lambda: opened[0].key.pace.paused_until)
             with server.client() as client:
-                parts = {"breaker", "pause", "quiet", "probe"}
-                keys = await soon(lambda: _keys(client), lambda keys: parts <= _parts(keys))
-                lives = {key: client.pttl(key) for key in keys}
-                assert all(0 < life <= 360_000 for life in lives.values()), lives
+                keys: Any = client.keys("voxgate:provider/*")
+                lives: dict[str, Any] = {key.split("/", 2)[-1]: client.pttl(key) for key in keys}
+            assert lives.keys() >= {"breaker", "pause", "quiet", "probe/acc_1"}
+            assert all(0 < life <= 360_000 for life in lives.values()), lives
             gate.set()
             await probe
-
-
-def _keys(client: Any) -> list[str]:
-    return [str(key) for key in client.keys("voxgate:provider/*")]
-
-
-def _parts(keys: Sequence[str]) -> set[str]:
-    return {part for key in keys for part in key.split("/")[2:3]}
 
 
 def _name(secret: bytes, folder: Path, key: str) -> str:
