@@ -20,7 +20,6 @@ from proxy.queue.tasks import TaskKind
 
 SETTLE_S = 10.0
 _LOOK_S = 0.01
-"""Connections end without an event."""
 
 
 class Front(Protocol):
@@ -122,7 +121,7 @@ class _Server(uvicorn.Server):
             connection.shutdown()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                while state.connections or state.tasks:
+                while state.connections or state.tasks:  # noqa: ASYNC110 - connections end without an event
                     await asyncio.sleep(_LOOK_S)
         for task in state.tasks:
             task.cancel()
