@@ -66,8 +66,8 @@ WHERE relnamespace = '{schema}'::regnamespace ORDER BY relname, attname;
 SELECT proname, md5(prosrc) FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace ORDER BY proname;
 SELECT version, name FROM {schema}.schema_version ORDER BY version;
 """
-"""Empties all tables, and says what there is besides their rows. To truncate a table takes ten times as long as
-to delete a few rows; a replica looks at no foreign key."""
+"""Empties all tables, and says what there is besides their rows. To truncate a table takes ten times as long
+as to delete a few rows; a replica looks at no foreign key."""
 
 
 class Postgres:
