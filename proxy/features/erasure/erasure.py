@@ -46,7 +46,7 @@ _OTHERS_S = 6.0
 _OTHERS_AGAIN_S = 0.25
 _OVERLAP_US = 60 * SECOND
 """A tombstone may be committed later than its time says."""
-_LEFT_OVER_US = LEASE_S * SECOND
+_LEFT_OVER_US = 60 * SECOND
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from policies.tasks import SECOND
-from proxy.queue.tasks import Again, Dead, Done, Result
+from proxy.queue.tasks import LEASE_S, Again, Dead, Done, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable
@@ -170,7 +170,7 @@ async def test_who_leaves_a_doubt_keeps_the_lease(store: Store) -> None:
     began = await store.now()
     await Chores(store, doubt).step()
     found = await row(store)
-    assert (found.tries, found.lease >= began + 60 * SECOND) == (1, True)
+    assert (found.tries, found.lease >= began + LEASE_S * SECOND) == (1, True)
     assert await CHORES.list_open(store, found.lease - 1, 9) == []
 
 
@@ -281,8 +281,8 @@ async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_t
     What a living worker holds is not.
     """
     began = await store.now()
-    lease = 0 if store.is_shared else began + 60 * SECOND
-    living = Chore(id="living", account="acc_b", lease=began + 61 * SECOND)
+    lease = 0 if store.is_shared else began + LEASE_S * SECOND
+    living = Chore(id="living", account="acc_b", lease=began + (LEASE_S + 1) * SECOND)
     await add(store, Chore(id="one"), Chore(id="two", lease=lease), living)
     chores = Chores(store)
     chores.outlives = False
