@@ -165,6 +165,10 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description='"sqlite", "postgresql://USER:PASSWORD@HOST/DATABASE", "env:NAME" or "file:PATH"',
         ),
     ] = "sqlite"
+    connections: Annotated[
+        int, msgspec.Meta(ge=6, le=1000, description="a number of connections, 6 to 1000")
+    ] = 14
+    migrate: Switch = True
 
     def __repr__(self) -> str:
         return f"<Storage {addresses.show_storage(self.url)}>"

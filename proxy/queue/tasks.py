@@ -16,9 +16,10 @@ from contextlib import suppress
 from typing import Any, Generic
 
 import msgspec
+import structlog
 
 from policies.tasks import SECOND, delay_s
-from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.rows import LAST_MOMENT, UnknownRow
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable, W
 from proxy.telemetry.background import repeat
@@ -40,6 +41,9 @@ _OWNERS_FIRST_S = 3.0
 meanwhile, and their holders, which still work, renew them first."""
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
 """A renewal that was cancelled may still be written, even after the end."""
+
+
+_log = structlog.get_logger()
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -100,6 +104,8 @@ class TaskKind(ABC, Generic[W]):
         # The rows whose leases are watched, and the rows whose leases were lost.
         self._watched: set[str] = set()
         self._lost: set[str] = set()
+        # Tasks of a kind that only a newer version knows.
+        self._unknown: set[str] = set()
         self._takes_more = True
         # The first answer of a shared database after its last failure, as a time of the event loop.
         self._answers_since = -math.inf
@@ -221,7 +227,8 @@ class TaskKind(ABC, Generic[W]):
     def has_place(self, queued: W) -> bool:
         """Tell whether a task may be worked on now."""
         is_free = self.full_limits().isdisjoint(self.takes(queued))
-        return self._takes_more and is_free and self.table.key(queued) not in self._under_way
+        key = self.table.key(queued)
+        return self._takes_more and is_free and key not in self._under_way and key not in self._unknown
 
     def begin_held(self, held: W) -> asyncio.Task[None]:
         """Begin a row that was committed with our lease."""
@@ -294,6 +301,10 @@ class TaskKind(ABC, Generic[W]):
         result: Result = None
         try:
             result = await self.work(held)
+        except UnknownRow:
+            _log.warning("task.row.unknown", task=self.name, row=key)
+            self._unknown.add(key)
+            await self.table.write(self._store, held, {"lease": 0})
         except asyncio.CancelledError:
             is_lost = key in self._lost and not attempt.uncancel()
             if is_lost or self.hands_over:

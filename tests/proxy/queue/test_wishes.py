@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from policies.tasks import SECOND
@@ -387,3 +388,26 @@ async def test_of_very_many_wishes_a_few_of_each_account_are_listed_in_turn(stor
     only_if = Condition("id <> :skipped", {"skipped": "busy 000"})
     assert [each.id for each in await few.list_open(store, 50, 1, only_if)] == ["busy 001"]
     assert await few.list_open(store, 0, 9) == []
+
+
+async def test_a_row_that_only_a_newer_version_knows_is_left_alone_and_stops_nothing(store: Store) -> None:
+    class Known(Chore, frozen=True, kw_only=True):
+        place: Literal["here"] = "here"
+
+    await add(store, Chore(id="new", place="of a newer version"), Chore(id="old", account="acc_b"))
+    table = TaskTable("chores", Known, "state = 'open'", place="place")
+    assert [each.id for each in await table.list_open(store, await store.now(), 9)] == ["old"]
+
+
+async def test_an_attempt_that_meets_a_kind_of_a_newer_version_gives_its_row_back(store: Store) -> None:
+    await add(store, Chore(id="one", due=1, tries=1, error="before"))
+
+    async def meet(held: Chore) -> Result:
+        msgspec.convert(held.place, Literal["there"])
+        raise AssertionError
+
+    chores = Chores(store, meet)
+    for _ in range(2):
+        await chores.step()
+    assert len(chores.held) == 1
+    assert await row(store) == Chore(id="one", due=1, tries=1, error="before", fence=1)
