@@ -64,7 +64,7 @@ _BY_OLDER = f"""
 SELECT {_COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
 """
 _AGAIN = """
-UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 0,
+UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
     lease = 0
 WHERE subject = :subject
 """

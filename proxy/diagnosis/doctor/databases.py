@@ -157,7 +157,7 @@ def _of_version(version: int, readable_from: int, where: str) -> Finding:
     if version > known < readable_from:
         found = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
         return wrong("database", found, _NEWER)
-    later = f"; a start, or voxgate migrate, brings it to {known}" if version < known else ""
+    later = f"; the next start brings it to {known}" if version < known else ""
     newer = ", which is newer and works" if version > known else ""
     return ok("database", f"{where}, schema {version}{newer}{later}")
 
