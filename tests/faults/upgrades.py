@@ -1,4 +1,4 @@
-"""Two versions on one database, under load, in both orders and back. It is also `scripts/upgrade_check [REF]`.
+"""Two versions on one database, under load, in both orders and back: `scripts/upgrade_check [REF]`.
 
 With a REF of git, that version is the older one, and the newer one is this tree. Without it, this tree is the
 older one, and the newer one is a copy with two more migrations.
