@@ -306,9 +306,10 @@ def _migrate(
     ] = None,
     url: Annotated[str, typer.Option(help="voxgate's address, with /v1.")] = "http://127.0.0.1:8000/v1",
 ) -> CommandResult:
-    """Bring the database up to date, or show how a project at PATH would change from OpenAI to voxgate.
+    """Bring the database up to date, or show a project's changes.
 
-    With a PATH nothing is changed. The status is 1 if there are such lines, and 2 for a failure.
+    With a PATH, show how that project would change from OpenAI to voxgate. Nothing is changed. The status is
+    1 if there are such lines, and 2 for a failure.
     """
     if path is None:
         return CommandResult({"schema": _bring_up_to_date(here.config())})
