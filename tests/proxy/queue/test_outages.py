@@ -89,7 +89,7 @@ async def at_work(*workers: Chores) -> AsyncIterator[None]:
 
 @each_row(
     ["begins_s", "lasts_s"],
-    [*((begins_s / 4, 10.0) for begins_s in range(32)), (1.0, 30.0), (6.6, 30.0), (6.8, 31.5), (4.0, 34.0)],
+    [*((begins_s / 3, 10.0) for begins_s in range(60)), (1.0, 30.0), (6.6, 30.0), (6.8, 31.5), (4.0, 34.0)],
 )
 @simulated
 async def test_its_worker_keeps_a_task_over_a_stall_and_an_outage(
