@@ -114,7 +114,7 @@ class ServerParts(NamedTuple):
 async def open_kernel(config: Config, registry: Registry, tables: Tables) -> AsyncIterator[Kernel]:
     metrics, data = Metrics(), Path(config.data)
     async with (
-        storage.open_store(config.storage.url, data, tables) as store,
+        storage.open_store(config.storage, data, tables) as store,
         open_ledger(store, metrics) as ledger,
         open_answers(store, data, config.server, metrics) as answers,
         open_vault(store, data, config.vault, metrics) as vault,

@@ -293,7 +293,8 @@ def read_server(reader: Reader, value: object) -> Server:
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     section = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_address(reader, "storage.url", section.url, addresses.check_storage, environ, folder))
+    url = _address(reader, "storage.url", section.url, addresses.check_storage, environ, folder)
+    return msgspec.structs.replace(section, url=url)
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:

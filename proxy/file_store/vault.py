@@ -23,7 +23,7 @@ from proxy.file_store import locked_files, sealed_file, sealing, vault_files
 from proxy.file_store.locked_files import Lock
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.sealed_file import SealedFileReader, damaged
-from proxy.storage import blobs, tombstones, wrapped_keys
+from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
 from proxy.storage.read_cache import ReadCache, of_one
@@ -132,7 +132,9 @@ class Vault:
         A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
         """
         try:
-            await self._tidy()
+            # A newer version may have tables that name recordings.
+            if await schema.version_of(self._store) <= schema.known_version():
+                await self._tidy()
         except (OSError, StorageFailed) as error:
             _log.warning("vault.tidy.failed", reason=str(error))
 

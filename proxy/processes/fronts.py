@@ -29,6 +29,10 @@ class Front(Protocol):
         """Take on a new revision of the configuration."""
         ...
 
+    def leave(self) -> None:
+        """Work on, and let each client go after its answer."""
+        ...
+
     def stop(self, within_s: int | None = None) -> None:
         """Refuse new work. Work under way may go on until the end of the drain, or for `within_s`."""
         ...
@@ -48,6 +52,9 @@ class HttpFront:
     def revise(self, config: Config) -> None:
         self._connections.revise(config.server)
         self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
+
+    def leave(self) -> None:
+        self._connections.are_leaving = True
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
@@ -71,6 +78,9 @@ class WorkFront:
 
     def revise(self, config: Config) -> None:
         self._drain_s = config.server.drain_s
+
+    def leave(self) -> None:
+        """It has no clients."""
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:

@@ -35,7 +35,7 @@ from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicor
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
 from proxy.storage import blobs, wrapped_keys
 from proxy.storage.retention import delete_old_usage
-from proxy.storage.store import StorageFailed, StorageUnreachable
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.confinement import forbid_dumps
@@ -115,6 +115,8 @@ async def _serve(
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
         await _make_sure(worker, config)
+        if control and worker.store.is_shared:
+            await _warn_of_connections(worker.store, config)
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -163,6 +165,14 @@ async def _make_sure(worker: Worker, config: Config) -> None:
     is_open = not (config.server.dev_key or is_local(config.server.host))
     if is_open and await dev_key.revoke(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
+
+
+async def _warn_of_connections(store: Store, config: Config) -> None:
+    # Imported here: SQLite does not need it.
+    from proxy.storage.postgres import connections_note
+
+    if note := await connections_note(store, config.storage.connections, config.server.workers):
+        _log.warning("storage.connections.scarce", reason=note)
 
 
 async def check_same_server(kernel: Kernel) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import Operation, Per
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql
+from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
@@ -113,7 +113,7 @@ async def page(
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(f"SELECT {_COLUMNS} FROM usage WHERE {period.condition} AND {_PAGE}", parameters)
-    return msgspec.convert(rows, list[UsageRow])
+    return read_known(rows, UsageRow)
 
 
 async def place_of(store: Store, id_: str, account: str | None) -> Place | None:

@@ -30,6 +30,7 @@ _OTHER: dict[str, Any] = {
     "workers": 2,
     "data": "x",
     "drain_s": 1.0,
+    "drain_lag_s": 1.0,
     "stall_s": 1.0,
     "least_bytes_per_s": 1,
     "connections": 1,

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
@@ -24,7 +25,10 @@ from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
 from tests.tables import each_row
 
-_NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"
+_ADDS = "INSERT INTO schema_version (version, name, applied) VALUES (9998, 'tomorrow', 0)"
+_NEWER = """
+INSERT INTO schema_version (version, name, applied, readable_from) VALUES (9999, 'next year', 0, 9998)
+"""
 
 
 @pytest.fixture
@@ -85,6 +89,10 @@ def test_a_damaged_one_is_wrong(used: Config) -> None:
 
 def test_one_of_a_newer_version_is_wrong(used: Config) -> None:
     with closing(sqlite3.connect(the_file(used))) as connection:
+        connection.execute(_ADDS)
+        connection.commit()
+        result = only(databases.database(used))
+        assert (result.verdict, result.found) == ("ok", "sqlite, schema 9998, which is newer and works")
         connection.execute(_NEWER)
         connection.commit()
     result = only(databases.database(used))
@@ -118,6 +126,9 @@ async def test_postgresql_is_asked_for_its_schema(tmp_path: Path, shared_postgre
     assert "schema 0; the next start brings it to" in (await check_database(loaded)).found
     async with open_store(url, tmp_path) as store:
         assert (await check_database(loaded)).found.endswith(f", schema {len(shipped())}")
+        crowded = replace(loaded, storage=replace(loaded.storage, connections=90))
+        _, crowd = await asyncio.to_thread(lambda: list(databases.database(crowded)))
+        assert (crowd.verdict, "1 worker(s) may open 90 connections" in crowd.found) == ("note", True)
         await store.write(Statement(_NEWER))
         newer = await check_database(loaded)
     assert (newer.verdict, "has schema 9999" in newer.found) == ("wrong", True)
