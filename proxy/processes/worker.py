@@ -131,10 +131,11 @@ async def _serve(
         helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            helping.append(
-                asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
-            )
-            helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
+            alone = [
+                partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
+                *worker.tasks_alone,
+            ]
+            helping.append(asyncio.create_task(worker.standing.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]
         for helper in helping:

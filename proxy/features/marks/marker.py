@@ -23,6 +23,7 @@ from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.schema import installation_id
@@ -45,7 +46,14 @@ _log = structlog.get_logger()
 class Marker:
     """Opens marks. The first marked answer opens the plugin, which loads large libraries."""
 
-    def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        config: Config,
+        store: Store,
+        stack: AsyncExitStack,
+        stored: StoredRings | None = None,
+    ) -> None:
         self._registry = registry
         self._sections = config.plugins_of("mark")
         self._environ = environ_for_hosts(os.environ, config.secrets)
@@ -55,7 +63,7 @@ class Marker:
         self._opened: dict[str, UsableMark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
-        self._source = mark_key_source()
+        self._source = mark_key_source(stored)
         self._keys: KeyRing | None = None
         self._known_keys: dict[str, bytes] = {}
         self.rules = MarkingRules()
@@ -139,8 +147,8 @@ def day_of(payload: int) -> int:
     return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
 
 
-def mark_key_source() -> RingSource:
-    return RingSource("keys", KEYS_FILE)
+def mark_key_source(stored: StoredRings | None = None) -> RingSource:
+    return RingSource("keys", KEYS_FILE, stored)
 
 
 def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
@@ -164,9 +172,12 @@ async def _note_lost_keys(config: Config, store: Store) -> None:
 
 
 @asynccontextmanager
-async def open_marker(registry: Registry, config: Config, store: Store) -> AsyncIterator[Marker]:
-    await _note_lost_keys(config, store)
+async def open_marker(
+    registry: Registry, config: Config, store: Store, stored: StoredRings | None = None
+) -> AsyncIterator[Marker]:
+    if stored is None:
+        await _note_lost_keys(config, store)
     async with AsyncExitStack() as stack:
-        marker = Marker(registry, config, store, stack)
+        marker = Marker(registry, config, store, stack, stored)
         await asyncio.to_thread(marker.revise, config)
         yield marker

@@ -84,9 +84,8 @@ def _keys(config: Config) -> Iterator[Finding]:
         ("receipt_keys", section.receipt_keys, receipt_file),
     ):
         yield from _text(f"marking.{key}", text) if text else _file(stored)
-    if section.mark and not section.keys and addresses.is_postgres(config.storage.url):
-        found = f"the keys of marks are in {file}; another machine with this database would have its own"
-        yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
+        if not text and stored.exists() and addresses.is_postgres(config.storage.url):
+            yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
 
 
 def _file(file: Path) -> Iterator[Finding]:
