@@ -29,9 +29,7 @@ class Standing:
         return self._leading.is_set()
 
     def lead(self, leads: bool) -> None:
-        on, off = (
-            (self._leading, self._following) if leads else (self._following, self._leading)
-        )
+        on, off = (self._leading, self._following) if leads else (self._following, self._leading)
         on.set()
         off.clear()
 

@@ -23,6 +23,7 @@ from proxy.access import dev_key
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
+from proxy.catalogue.cluster import AloneTask
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
@@ -131,7 +132,7 @@ async def _serve(
         helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            alone = [
+            alone: list[AloneTask] = [
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_alone,
             ]
