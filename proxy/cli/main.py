@@ -22,9 +22,9 @@ from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
-from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
+from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.migrate import MIGRATE
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage

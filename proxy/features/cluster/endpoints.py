@@ -27,8 +27,8 @@ class MachineEngine(msgspec.Struct, frozen=True):
 
 
 class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine, alive or dead. The one that `leads` alone does what is to be done once. `keys` are the ids of
-    its keys by ring, the newest first, and `config` is a digest of its configuration."""
+    """A machine, alive or dead. The one that `leads` does what is done once for all. `keys` are the ids of
+    its keys, the newest first, and `config` is a digest of its configuration."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownMachines(msgspec.Struct, frozen=True, kw_only=True):
-    """The machines on this database, the oldest first. On SQLite there are none. They differ in `differing`."""
+    """The machines on this database, the oldest first, and in what they differ. On SQLite there are none."""
 
     object: Literal["list"] = "list"
     data: list[ShownMachine]
