@@ -102,6 +102,8 @@ class Membership:
 
     async def _renew(self) -> None:
         try:
+            # A row with older keys than the database has would keep others from starting.
+            await self._rings.refresh()
             await machines.renew(self._store, self._describe(self._living))
             if self._orders is not None:
                 await self._orders.take(self._id)

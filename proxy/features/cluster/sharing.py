@@ -16,6 +16,7 @@ from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, Machine
 from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.vault import Vault, VaultFailed, recordings_folder, vault_identity
+from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
 _AGAIN_S = 1.0
@@ -109,6 +110,8 @@ class Sharing:
 
     async def _faults(self, mine: Machine, living: Sequence[Machine]) -> dict[str, list[str]]:
         """Return the faults by the id of the machine that each is with. Raises StorageFailed."""
+        if mine.kind == "worker":
+            await self._check_masters()
         shared, own = await machines.vault_id(self._store), await self._own_vault()
         wrong = {each.id: [*faults(mine, each)] for each in living}
         if shared is None or own == shared:
@@ -125,15 +128,26 @@ class Sharing:
             _log.warning("vault.taken_over", folder=str(folder), reason="it is another vault than before")
         return wrong
 
+    async def _check_masters(self) -> None:
+        """Raise VaultFailed if a `voxgate worker` lacks a master key of its server, which may be down."""
+        masters = self._vault.masters
+        keys = masters.read_if_any()
+        if keys is None:
+            raise VaultFailed(f"{masters.missing}; give this worker the key of its server")
+        for use in await wrapped_keys.list_masters(self._store):
+            if not keys.knows(use.prefix):
+                raise VaultFailed(
+                    f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
+                )
+
     async def _enter(self, mine: Machine, living: Sequence[Machine]) -> None:
         if mine.kind == "server":
             await machines.put_vault_id(self._store, await self._own_vault(may_make=True))
-        if not living:
             try:
                 await self._vault.ensure_masters()
             except VaultFailed as error:
                 _log.warning("vault.master_key.missing", reason=str(error))
-        await self.prepare()
+            await self.prepare()
         await machines.put(self._store, self._describe(living))
 
     async def _own_vault(self, *, may_make: bool = False) -> str:

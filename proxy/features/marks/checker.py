@@ -94,6 +94,8 @@ class ProvenanceChecker:
             async with self._decoder.turn(account):
                 decoded = await self._decoder.decode_samples(data)
             config = self._config
+            if self._stored is not None:
+                await self._stored.refresh()
             keys, certificate = await asyncio.to_thread(_known, config, self._stored)
             found = await self._read_manifest(ManifestJob(data, manifest, certificate))
             marks = await self._search(decoded, keys, config) if keys is not None else ()

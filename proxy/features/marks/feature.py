@@ -33,7 +33,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     config, store = context.config_at_start, context.store
     stored = StoredRings(store, context.vault) if store.is_shared else None
     if stored is not None:
-        await stored.refresh()
         context = context.sharing(stored)
 
     def rotation(revision: RevisionContext) -> list[Endpoint]:

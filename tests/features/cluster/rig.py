@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -71,17 +71,17 @@ class Site:
         name: str,
         settings: str = "",
         *,
+        environ: Mapping[str, str] | None = None,
         link: Link | None = None,
         serves: bool = True,
         renews: bool = False,
-        **environ: str,
     ) -> AsyncIterator[Worker]:
         """Open a machine. `settings` replace those of the site."""
         place = self.folder / name
         place.mkdir(exist_ok=True)
         file = place / "config.toml"
         file.write_text(f"{TONE}\n{settings or self.settings}")
-        config = replace(load_config(file, {"MASTER": key(1), **environ}), serves=serves)
+        config = replace(load_config(file, {"MASTER": key(1), **(environ or {})}), serves=serves)
         async with AsyncExitStack() as stack:
             stack.enter_context(jobs_inside())
             opening = open_worker(config, with_engines({}), (link or Link()).made())
