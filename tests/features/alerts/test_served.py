@@ -64,6 +64,7 @@ async def test_a_test_reaches_every_address_and_the_list_shows_what_is_wrong(tmp
                     "kind": "engine_failed",
                     "title": "An engine has failed",
                     "name": "a",
+                    "machine": "",
                     "detail": "state failed",
                     "since": "1970-01-01T00:00:00.000000Z",
                     "mailed_at": "1970-01-01T00:01:00.000000Z",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import structlog
@@ -16,17 +15,10 @@ from proxy.file_store.master_keys import rotate_some
 from proxy.storage.store import Statement, StorageFailed
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 
-pytestmark = pytest.mark.parametrize("new_store_url", ["postgresql"], indirect=True)
-
 
 @pytest.fixture(autouse=True)
 def _looks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "_AGAIN_S", 0.03)
-
-
-@pytest.fixture
-def site(new_store_url: str, tmp_path: Path) -> Site:
-    return Site(tmp_path, new_store_url)
 
 
 OTHER = 'old_master_keys = ["env:OLD"]\n'
@@ -113,17 +105,17 @@ async def test_a_machine_that_was_killed_is_waited_for_and_its_vault_taken_over(
                 assert "vault.taken_over" not in [each["event"] for each in logs]
 
 
-async def test_two_first_starts_at_once_make_one_vault_and_one_ring(site: Site) -> None:
+async def test_two_first_starts_at_once_make_one_vault_and_one_ring(new_site: Site) -> None:
     async def start(name: str, settings: str) -> str:
         try:
-            async with site.machine(name, settings) as worker:
+            async with new_site.machine(name, settings) as worker:
                 async with renewed(worker.store):
                     await asyncio.sleep(1)
                 return "started"
         except StorageFailed as error:
             return str(error)
 
-    own = site.settings.partition("[vault]")[0]
+    own = new_site.settings.partition("[vault]")[0]
     found = sorted(await asyncio.gather(start("a", own), start("b", own)))
     assert found[0] == "started"
     assert "vault.folder" in found[1]
