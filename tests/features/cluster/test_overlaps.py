@@ -17,6 +17,7 @@ from proxy.features.alerts import watch as watching
 from proxy.features.alerts.section import AlertSection
 from proxy.features.alerts.watch import Watch
 from proxy.features.all import open_store
+from proxy.storage import usage
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import Statement, Store
 from tests.features.alerts.test_watch import OPS, Orders, mailed, to_all
@@ -82,6 +83,13 @@ async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Sit
         await asyncio.wait(running)
         for worker in (first, second):
             assert "voxgate_background_failures_total{" not in worker.metrics.text()
+
+
+async def test_two_deletions_of_usage_at_once_leave_no_costs_of_either(site: Site, tmp_path: Path) -> None:
+    async with open_store(site.url, tmp_path) as one, open_store(site.url, tmp_path) as other:
+        await one.write(*seed(now := await one.now()))
+        deleted = await asyncio.gather(*(usage.delete(each, now - 1, ROWS // 3) for each in (one, other)))
+        assert deleted == [(ROWS // 3, ROWS // 3)] * 2
 
 
 async def test_an_old_job_ends_once(site: Site, tmp_path: Path) -> None:
