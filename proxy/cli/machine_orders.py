@@ -23,7 +23,8 @@ OneMachine = Annotated[
 AllMachines = Annotated[bool, typer.Option("--all", help="All machines on the database.")]
 
 _READY_S = 120.0
-_LOOK_S = 2.0
+_LOOK_S = 6.0
+"""A machine renews its states every 5 s."""
 _ON_THE_WAY = ("starting", "restarting")
 
 
@@ -69,6 +70,7 @@ def _living(config_file: Path | None) -> list[str]:
 def _gets_ready(name: str, engine: str, config_file: Path | None) -> bool:
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
         answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
         states = [
             each["state"]
@@ -79,7 +81,6 @@ def _gets_ready(name: str, engine: str, config_file: Path | None) -> bool:
         ]
         if not any(state in _ON_THE_WAY for state in states):
             return bool(states)
-        time.sleep(_LOOK_S)
     return False
 
 

@@ -15,7 +15,7 @@ from proxy.features.cluster.machines import Machine
 from proxy.features.cluster.orders import NewOrder, OrderOutcome
 from proxy.http.body import body
 from proxy.http.lists import iso
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 
@@ -88,17 +88,12 @@ class MachineOrders(Resource):
 
 
 def _shown(machine: Machine, leader: str) -> ShownMachine:
-    return ShownMachine(
-        id=machine.id,
-        name=machine.name,
-        kind=machine.kind,
-        version=machine.version,
-        schema=machine.schema,
-        workers=machine.workers,
+    return shown_as(
+        ShownMachine,
+        machine,
         is_alive=machine.is_alive,
         leads=machine.id == leader,
         keys=dict(machine.key_ids),
-        config=machine.config,
         engines=[MachineEngine(name, *state) for name, state in machine.engine_states.items()],
         began=iso(machine.began),
         seen=iso(machine.seen),
