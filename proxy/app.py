@@ -46,7 +46,7 @@ class Worker:
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
         self.tasks_alone = [task for feature in open_context.features for task in feature.alone]
         self.tasks_here = [task for feature in open_context.features for task in feature.alone_here]
-        self.task_kinds, self.standing = open_context.task_kinds, context.standing
+        self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
         self._logins = Logins(self._admin_tools.callers, parts.limits)

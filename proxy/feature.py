@@ -32,7 +32,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import CommandFor
 from proxy.catalogue.clones import Cloning
-from proxy.catalogue.cluster import Standing
+from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
@@ -84,7 +84,7 @@ class AppContext(NamedTuple):
     erased: ErasedVoices
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
-    standing: Standing
+    cluster: ClusterView
     link: ServerLink | None = None
     erasing: Erasing = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN

@@ -13,7 +13,7 @@ from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.api.server import ServerLink
 from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.cluster import Standing
+from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.sample_store import SampleStore
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
@@ -70,7 +70,7 @@ class Kernel(NamedTuple):
             erased=erased,
             levels=LoudnessLevels(erased),
             front_end_revision=_no_revision,
-            standing=Standing(),
+            cluster=ClusterView(),
         )
 
 

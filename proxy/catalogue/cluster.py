@@ -1,4 +1,4 @@
-"""The standing of this machine among all machines on its database, for the kernel and earlier features."""
+"""This machine among all machines on its database, for the kernel and earlier features."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Coroutine, Sequence
 AloneTask = Callable[[], Coroutine[None, None, None]]
 
 
-class Standing:
-    """The standing of one process. The feature `cluster` updates it; on SQLite it stays as it is.
+class ClusterView:
+    """What one process knows of the cluster. The feature `cluster` updates it; on SQLite it stays as it is.
 
     `machine` is the name of this machine, "" if it can have no others. `others` are the names of the other
     living machines. One machine `leads`: the oldest living server.
@@ -22,7 +22,7 @@ class Standing:
         self.lead(True)
 
     def __repr__(self) -> str:
-        return f"<Standing of {self.machine or 'the only machine'}{', which leads' * self.leads}>"
+        return f"<ClusterView of {self.machine or 'the only machine'}{', which leads' * self.leads}>"
 
     @property
     def leads(self) -> bool:

@@ -131,7 +131,7 @@ async def _serve(
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_alone,
             ]
-            helping.append(asyncio.create_task(worker.standing.run_alone(alone)))
+            helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]
         for helper in helping:

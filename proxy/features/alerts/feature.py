@@ -26,7 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     if context.engines is not None:
         data = Path(context.config_at_start.data)
         others = [each for each in context.shared if isinstance(each, HasTroubles)]
-        watch = Watch(context.store, mails, context.engines, data, others, context.standing)
+        watch = Watch(context.store, mails, context.engines, data, others, context.cluster)
 
     def at(revision: RevisionContext) -> Additions:
         section = SECTION.of(revision.config)

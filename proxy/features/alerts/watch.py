@@ -13,7 +13,7 @@ import structlog
 
 from policies import alerts
 from policies.alerts import TITLES, Alert, AlertChange, Trouble
-from proxy.catalogue.cluster import Standing
+from proxy.catalogue.cluster import ClusterView
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.features.alerts import records
@@ -50,7 +50,7 @@ class Watch:
         engines: Engines,
         data: Path,
         others: Sequence[HasTroubles],
-        standing: Standing,
+        cluster: ClusterView,
     ) -> None:
         self.section = AlertSection()
         self.budgets: Budgets | None = None
@@ -59,7 +59,7 @@ class Watch:
         self._engines = engines
         self._data = data
         self._others = others
-        self._standing = standing
+        self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
         await repeat("alerts", self.turn, EVERY_S, metrics)
@@ -83,8 +83,8 @@ class Watch:
         """Return everything that is wrong now with this machine, or with the whole."""
         found = [each for name, engine in self._engines.items() for each in _of_engine(name, engine)]
         found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
-        found = [each._replace(machine=self._standing.machine) for each in found]
-        if not self._standing.leads:
+        found = [each._replace(machine=self._cluster.machine) for each in found]
+        if not self._cluster.leads:
             return found
         if self.budgets is not None:
             for name, _ in self._engines.items():
@@ -96,10 +96,10 @@ class Watch:
 
     def _is_ours(self, machine: str) -> bool:
         """Tell whether this machine ends an alert. The leader ends those of machines that are gone."""
-        standing = self._standing
-        if machine == standing.machine and machine:
+        cluster = self._cluster
+        if machine == cluster.machine and machine:
             return True
-        return standing.leads and machine not in standing.others
+        return cluster.leads and machine not in cluster.others
 
     async def _mail(self, change: AlertChange, now: int) -> list[Statement]:
         if change.step == "send":

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from proxy.errors import InvalidRequest
 from proxy.features.cluster import machines, orders
 from proxy.features.cluster.machines import Machine
-from proxy.features.cluster.orders import NewOrder, OrderOutcome
+from proxy.features.cluster.orders import NewMachineOrder, OrderOutcome
 from proxy.http.body import body
 from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
@@ -76,10 +76,12 @@ class MachineOrders(Resource):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    @endpoint("POST", "/admin/machines/orders", OrderOutcomes, body=NewOrder, failures=(InvalidRequest,))
+    @endpoint(
+        "POST", "/admin/machines/orders", OrderOutcomes, body=NewMachineOrder, failures=(InvalidRequest,)
+    )
     async def give_order(self, request: Request) -> Response:
         """Let machines load, unload or restart an engine, or reload"""
-        order = await body(request, NewOrder)
+        order = await body(request, NewMachineOrder)
         chosen = orders.addressees(await machines.list_all(self._store), order.machines)
         unknown = [each.name for each in chosen if order.engine and order.engine not in each.engine_states]
         if unknown:

@@ -14,10 +14,10 @@ from proxy.config.addresses import is_memory
 from proxy.feature import AppContext
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
-from proxy.features.cluster.orders import Orders
+from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
-from proxy.features.marks.ring_source import list_ids
-from proxy.features.marks.stored_rings import StoredRings
+from proxy.features.marks.ring_source import list_ids, needed_rings
+from proxy.file_store.stored_rings import StoredRings
 from proxy.file_store.vault import VaultFailed
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import shipped
@@ -33,16 +33,16 @@ class Membership:
     def __init__(self, context: AppContext) -> None:
         self.config = context.config_at_start
         self._context = context
-        self._store, self._standing = context.store, context.standing
+        self._store, self._cluster = context.store, context.cluster
         self._id = context.link.machine if context.link is not None else ""
         self._rings = context.find(StoredRings)
         self._sharing = Sharing(context.store, context.vault, self._rings, self.config, self._describe)
-        self._orders = None if context.link is None else Orders(context.store, context.link)
+        self._orders = None if context.link is None else OrderRunner(context.store, context.link)
         self._schema = len(shipped())
         self._looked = time.monotonic()
         self._living: list[Machine] = []
         self._renews = False
-        self._told: object = None
+        self._reported: object = None
         registry = context.metrics.registry
         self._count = Gauge(
             "voxgate_machines", "Living machines on the database.", ["kind"], registry=registry
@@ -58,7 +58,7 @@ class Membership:
         """Join the other machines. Raises StorageFailed."""
         if self._id:
             # The first look decides who leads.
-            self._standing.lead(False)
+            self._cluster.lead(False)
             await self._sharing.join()
         else:
             async with self._sharing.locked():
@@ -68,20 +68,20 @@ class Membership:
         """Look at the keys and the machines, as every worker does."""
         try:
             await self._rings.refresh()
-            if self._rings.lacks(self.config):
+            if self._rings.lack(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
-                    await self._rings.ensure(self.config)
+                    await self._rings.ensure(needed)
             found = await machines.list_all(self._store)
         except StorageFailed as error:
             _log.warning("machines.look.failed", reason=str(error))
             if self._id and time.monotonic() - self._looked >= LIVES_S:
-                self._standing.lead(False)
+                self._cluster.lead(False)
             return
         self._looked = time.monotonic()
         self._living = [each for each in found if each.is_alive]
-        self._standing.others = frozenset(each.name for each in self._living if each.id != self._id)
+        self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
         if self._id:
-            self._standing.lead(machines.leader_of(self._living) == self._id)
+            self._cluster.lead(machines.leader_of(self._living) == self._id)
         share = getattr(self._context.engines, "share", None)
         if share is not None and self._living:
             share(sum(each.workers for each in self._living))
@@ -109,28 +109,28 @@ class Membership:
                 await self._orders.take(self._id)
         except StorageFailed as error:
             _log.warning("machines.renewal.failed", reason=str(error))
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""
         for kind in ("server", "worker"):
             self._count.labels(kind).set(sum(each.kind == kind for each in self._living))
         differing = dict(machines.differing(self._living))
         for what in ("version", "config", "keys"):
             self._differ.labels(what).set(what in differing)
-        told = (differing, sorted(machines.same_names(self._living)))
-        if told != self._told and any(told):
-            _log.warning("machines.differ", what=[*differing], same_names=told[1])
-        self._told = told
+        reported = (differing, sorted(machines.same_names(self._living)))
+        if reported != self._reported and any(reported):
+            _log.warning("machines.differ", what=[*differing], same_names=reported[1])
+        self._reported = reported
 
     def _describe(self, living: Sequence[Machine]) -> Machine:
         config, context = self.config, self._context
-        if not self._standing.machine:
-            self._standing.machine = self._name_among(living)
+        if not self._cluster.machine:
+            self._cluster.machine = self._name_among(living)
         engines = [] if context.engines is None else context.engines.items()
         return Machine(
             id=self._id,
-            name=self._standing.machine,
+            name=self._cluster.machine,
             kind="server" if config.serves else "worker",
             version=__version__,
             schema=self._schema,

@@ -19,7 +19,7 @@ from proxy.storage.tables import Table
 
 TABLE = Table("machine_orders")
 
-WAIT_S = 15.0
+WAITS_S = 15.0
 _LOOK_S = 0.2
 _VOID_US = 60 * SECOND
 _OPEN = f"""
@@ -36,7 +36,7 @@ _ENDED = "SELECT id, refusal FROM machine_orders WHERE id IN ({ids}) AND ended I
 _log = structlog.get_logger()
 
 
-class NewOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class NewMachineOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What machines are to do, each by its name or id. `now` breaks off the jobs that the engine speaks."""
 
     machines: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, description="a list of machines")]
@@ -53,7 +53,7 @@ class OrderOutcome(msgspec.Struct, frozen=True, kw_only=True):
     refusal: str = ""
 
 
-class Orders:
+class OrderRunner:
     """The orders to one machine. Each is carried out after the one before it."""
 
     def __init__(self, store: Store, link: ServerLink) -> None:
@@ -115,7 +115,7 @@ def addressees(found: Sequence[Machine], names: Sequence[str]) -> list[Machine]:
     return chosen
 
 
-async def give(store: Store, order: NewOrder, chosen: Sequence[Machine]) -> list[OrderOutcome]:
+async def give(store: Store, order: NewMachineOrder, chosen: Sequence[Machine]) -> list[OrderOutcome]:
     """Give an order to machines, and wait a while for their answers. Raises StorageFailed."""
     ids = {new_id("ord"): machine for machine in chosen}
     await store.write(
@@ -135,7 +135,7 @@ async def give(store: Store, order: NewOrder, chosen: Sequence[Machine]) -> list
     )
     refusals: dict[str, str] = {}
     some, params = any_of([*ids])
-    deadline = asyncio.get_running_loop().time() + WAIT_S
+    deadline = asyncio.get_running_loop().time() + WAITS_S
     while len(refusals) < len(ids) and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(_LOOK_S)
         rows = await store.read(_ENDED.format(ids=some), params)

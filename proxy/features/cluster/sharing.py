@@ -14,12 +14,13 @@ import structlog
 from proxy.config.config_toml import Config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, Machine
-from proxy.features.marks.stored_rings import StoredRings
+from proxy.features.marks.ring_source import needed_rings
+from proxy.file_store.stored_rings import StoredRings
 from proxy.file_store.vault import Vault, VaultFailed, recordings_folder, vault_identity
 from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
-_AGAIN_S = 1.0
+AGAIN_S = 1.0
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
 _STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
@@ -92,7 +93,7 @@ class Sharing:
             if second > LIVES_S or is_seen_again:
                 raise StorageFailed("; ".join(dict.fromkeys(itertools.chain(*wrong.values()))))
             last_seen = {each.id: each.seen for each in living}
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
@@ -105,7 +106,7 @@ class Sharing:
 
     async def prepare(self) -> None:
         """Make the keys that no setting names. Raises StorageFailed."""
-        await self._rings.ensure(self._config)
+        await self._rings.ensure(needed_rings(self._config))
         await self._rings.refresh()
 
     async def _faults(self, mine: Machine, living: Sequence[Machine]) -> dict[str, list[str]]:

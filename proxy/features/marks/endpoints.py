@@ -21,8 +21,9 @@ from proxy.errors import Conflict, DecodingFailed, InvalidRequest, MarksUnavaila
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
+from proxy.features.marks.ring_source import Ring
 from proxy.features.marks.section import SECTION
-from proxy.features.marks.stored_rings import Ring, StoredRings
+from proxy.file_store.stored_rings import StoredRings
 from proxy.http.body import body, open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.replies import reply, shown_as
@@ -235,8 +236,6 @@ class RotateRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RotatedRing(msgspec.Struct, frozen=True):
-    """Where the keys are, and their number."""
-
     file: str
     keys: int
     is_served: bool = False
@@ -254,7 +253,6 @@ class RingRotation(Resource):
         if self._stored is None or getattr(SECTION.of(tools.config), ring):
             raise Conflict("The keys are not in the database: see voxgate keys.")
         number = await self._stored.rotate(ring)
-        await tools.store.write(
-            *audit.insert_statements(await tools.audit_row(request, "ring.rotated", ring, ""))
-        )
+        act = await tools.audit_row(request, "ring.rotated", ring, "")
+        await tools.store.write(*audit.insert_statements(act))
         return reply(RotatedRing("The database", number))

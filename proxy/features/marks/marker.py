@@ -23,9 +23,9 @@ from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
-from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing
 from proxy.file_store.master_keys import VaultFailed
+from proxy.file_store.stored_rings import StoredRings
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
@@ -164,10 +164,10 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
 async def _note_lost_keys(config: Config, store: Store) -> None:
     """Log that the keys of earlier marks are gone, before new ones are made."""
     section, file = SECTION.of(config), os.path.join(config.data, KEYS_FILE)
-    makes_file = (section.mark or section.manifests) and not section.keys
-    if not makes_file or await asyncio.to_thread(os.path.lexists, file):
+    makes_keys = (section.mark or section.manifests) and not section.keys
+    if not makes_keys or await asyncio.to_thread(os.path.lexists, file):
         return
-    if await receipts.has_keyed(store):
+    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await receipts.has_keyed(store):
         _log.error("mark.keys.gone", file=file, do="put its keys behind the new one, then voxgate reload")
 
 
@@ -175,8 +175,7 @@ async def _note_lost_keys(config: Config, store: Store) -> None:
 async def open_marker(
     registry: Registry, config: Config, store: Store, stored: StoredRings | None = None
 ) -> AsyncIterator[Marker]:
-    if stored is None:
-        await _note_lost_keys(config, store)
+    await _note_lost_keys(config, store)
     async with AsyncExitStack() as stack:
         marker = Marker(registry, config, store, stack, stored)
         await asyncio.to_thread(marker.revise, config)

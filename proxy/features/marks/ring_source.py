@@ -4,15 +4,18 @@ PostgreSQL from rows."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import structlog
 
 from proxy.config.sections import Config
 from proxy.features.marks.jws import JwkSet, SigningKey
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION
-from proxy.features.marks.stored_rings import Ring, StoredRings
 from proxy.file_store.key_ring import KeyRing, ensure_keys, parse_keys
 from proxy.file_store.master_keys import VaultFailed
+from proxy.file_store.stored_rings import NeededRing, StoredRings
+
+Ring = Literal["keys", "receipt_keys"]  # each by the setting of [marking] that names its keys
 
 
 class RingSource:
@@ -49,8 +52,6 @@ class RingSource:
         return ring
 
 
-KEYS_FILE = RECEIPT_KEYS
-
 _log = structlog.get_logger()
 
 
@@ -70,13 +71,22 @@ class ReceiptKeys:
         return JwkSet([key.jwk for key in self._keys])
 
 
-def receipt_key_source(stored: StoredRings | None = None) -> RingSource:
-    return RingSource("receipt_keys", KEYS_FILE, stored)
+def needed_rings(config: Config) -> list[NeededRing]:
+    """Return the rings that no setting names."""
+    section, data = SECTION.of(config), Path(config.data)
+    rings = [
+        (section.keys, NeededRing("keys", data / MARK_KEYS, bool(section.mark or section.manifests))),
+        (section.receipt_keys, NeededRing("receipt_keys", data / RECEIPT_KEYS, section.receipts)),
+    ]
+    return [ring for named, ring in rings if not named]
 
 
 def list_ids(config: Config, stored: StoredRings) -> dict[str, list[str]]:
     """Return the ids of the keys of both rings on PostgreSQL, the one that makes new things first."""
-    sources = {"mark": RingSource("keys", MARK_KEYS, stored), "receipt": receipt_key_source(stored)}
+    sources = {
+        "mark": RingSource("keys", MARK_KEYS, stored),
+        "receipt": RingSource("receipt_keys", RECEIPT_KEYS, stored),
+    }
     found: dict[str, list[str]] = {}
     for name, source in sources.items():
         try:
@@ -91,7 +101,7 @@ class ReceiptRing:
 
     def __init__(self, stored: StoredRings | None = None) -> None:
         self.keys: ReceiptKeys | None = None
-        self._source = receipt_key_source(stored)
+        self._source = RingSource("receipt_keys", RECEIPT_KEYS, stored)
 
     def revise(self, config: Config) -> None:
         """Read the keys again. Waits for the disk."""

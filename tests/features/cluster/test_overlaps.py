@@ -10,7 +10,7 @@ import pytest
 
 from policies.alerts import Trouble
 from proxy.app import Worker
-from proxy.catalogue.cluster import AloneTask, Standing
+from proxy.catalogue.cluster import AloneTask, ClusterView
 from proxy.engines.engine_list import Engines
 from proxy.features.alerts import records
 from proxy.features.alerts import watch as watching
@@ -28,6 +28,7 @@ from tests.features.mail.rig import mail_rig
 from tests.features.own_voices.test_retention import CONFIG, age, erase
 from tests.proxy.api.inside import inside
 from tests.proxy.api.owning import clone
+from tests.waiting import soon
 
 ROWS = 11_000
 """More than two batches of old usage."""
@@ -67,17 +68,11 @@ def tasks_alone(worker: Worker) -> list[asyncio.Task[None]]:
     return [asyncio.create_task(task()) for task in (old_usage, *worker.tasks_alone)]
 
 
-async def is_tidy(store: Store) -> None:
-    while await numbers(store) != [3] * len(TABLES):  # noqa: ASYNC110 - nothing tells of it
-        await asyncio.sleep(0.1)
-
-
 async def test_what_is_old_is_deleted_once_with_all_that_belongs_to_it(site: Site) -> None:
     async with site.machine("a") as first, site.machine("b") as second:
         await first.store.write(*seed(await first.store.now()))
         running = [*tasks_alone(first), *tasks_alone(second)]
-        async with asyncio.timeout(20):
-            await is_tidy(first.store)
+        await soon(lambda: numbers(first.store), lambda found: found == [3] * len(TABLES))
         for each in running:
             each.cancel()
         await asyncio.wait(running)
@@ -118,10 +113,10 @@ async def test_an_alert_of_the_whole_is_mailed_once_by_two_that_lead(
 ) -> None:
     monkeypatch.setattr(watching, "disk_room", lambda _data: (49, 1000))
     async with open_store(site.url, tmp_path) as store, mail_rig(store, tmp_path) as rig:
-        orders, standings = Orders(), [Standing() for _ in range(2)]
-        for name, other, standing in zip("ab", "ba", standings, strict=True):
-            standing.machine, standing.others = name, frozenset(other)
-        two = [Watch(store, rig.mails, Engines({}, {}), tmp_path, [orders], each) for each in standings]
+        orders, views = Orders(), [ClusterView() for _ in range(2)]
+        for name, other, cluster in zip("ab", "ba", views, strict=True):
+            cluster.machine, cluster.others = name, frozenset(other)
+        two = [Watch(store, rig.mails, Engines({}, {}), tmp_path, [orders], each) for each in views]
         for each in two:
             each.section = AlertSection(OPS)
 
@@ -141,9 +136,9 @@ async def test_an_alert_of_the_whole_is_mailed_once_by_two_that_lead(
         orders.found = []
         assert await turns(*two) == to_all("[ended] A payment is disputed: mercadopago:77")
         # The machine b is gone: the one that leads ends its alerts.
-        standings[0].others = frozenset()
+        views[0].others = frozenset()
         assert await turns(two[0]) == to_all("[ended] The disk is nearly full: data on b")
-        standings[0].lead(False)
+        views[0].lead(False)
         orders.found = [Trouble("dispute", "mercadopago:77")]
         assert await turns(two[0]) == []
         assert [(each.kind, each.machine) for each in await records.list_all(store)] == [("disk_full", "a")]
