@@ -15,7 +15,7 @@ from proxy.cli.diagnosis import print_findings
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
-from proxy.commands.tables import Form, Grid, Line, Part, print_answer
+from proxy.commands.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
@@ -51,63 +51,35 @@ def list_(
         print_findings([each for each in found if each.what in ("engine", "plugin")], form)
 
 
-@engines.command()
-def load(
-    name: _Name,
-    machine: OneMachine = None,
-    is_for_all: AllMachines = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """Load an engine that was unloaded, or has failed. `voxgate engines` shows when it is ready."""
-    _switch(name, "load", False, machine, is_for_all, config_file, form)
+def _add_command(action: str, about: str) -> None:
+    def switch(
+        name: _Name,
+        now: _Now = False,
+        machine: OneMachine = None,
+        is_for_all: AllMachines = False,
+        config_file: ConfigFile = None,
+        form: Printed = None,
+    ) -> None:
+        from proxy.processes import supervisor
+
+        if machine is not None or is_for_all:
+            give_order(action, machine, is_for_all, config_file, form, engine=name, now=now)
+            return
+        loaded = load_config(config_file)
+        if not supervisor.is_running(loaded):
+            raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
+        body = {"action": action, "now": now}
+        ask = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", body)
+        show_answer(ask, config_file, form, _switched)
+
+    engines.command(action, help=about)(switch)
 
 
-@engines.command()
-def unload(
-    name: _Name,
-    now: _Now = False,
-    machine: OneMachine = None,
-    is_for_all: AllMachines = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """End the hosts of an engine, so that its memory is free."""
-    _switch(name, "unload", now, machine, is_for_all, config_file, form)
-
-
-@engines.command()
-def restart(
-    name: _Name,
-    now: _Now = False,
-    machine: OneMachine = None,
-    is_for_all: AllMachines = False,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
-    """End the hosts of an engine, and start new ones. With --all, machine by machine."""
-    _switch(name, "restart", now, machine, is_for_all, config_file, form)
-
-
-def _switch(
-    name: str,
-    action: str,
-    now: bool,
-    machine: str | None,
-    is_for_all: bool,
-    config_file: ConfigFile,
-    form: Form,
-) -> None:
-    from proxy.processes import supervisor
-
-    if machine is not None or is_for_all:
-        give_order(action, machine, is_for_all, config_file, form, engine=name, now=now)
-        return
-    loaded = load_config(config_file)
-    if not supervisor.is_running(loaded):
-        raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
-    switch = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", {"action": action, "now": now})
-    show_answer(switch, config_file, form, _switched)
+_add_command(
+    "load", "Load an engine that was unloaded, or has failed. `voxgate engines` shows when it is ready."
+)
+_add_command("unload", "End the hosts of an engine, so that its memory is free.")
+_add_command("restart", "End the hosts of an engine, and start new ones. With --all, machine by machine.")
 
 
 def _switched(answer: dict[str, Any]) -> list[Part]:

@@ -94,6 +94,7 @@ def _digest(raw: Mapping[str, Any]) -> str:
         for section, table in raw.items()
         if isinstance(table, dict)
     }
+    shared = {section: table for section, table in shared.items() if table}
     encoded = msgspec.json.encode((shared, raw.get("routes")), order="deterministic")
     return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
 

@@ -9,7 +9,7 @@ from proxy.commands.tables import Grid, Line, Part
 
 
 def machines() -> AdminRequest:
-    """List the servers and workers on this database, and in what they differ."""
+    """List the servers and workers on this database."""
     return AdminRequest("GET", "machines")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ import structlog
 from proxy.app import Worker
 from proxy.catalogue.cluster import ClusterView
 from proxy.features.cluster import machines, membership, orders
+from proxy.features.cluster.feature import FEATURE
 from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.membership import Membership
 from proxy.features.marks.ring_source import Ring
@@ -216,6 +218,20 @@ async def test_an_order_that_takes_long_stops_no_renewal(site: Site) -> None:
         link.answers.set()
         (outcome,) = await giving
         assert not outcome.is_silent
+
+
+async def test_the_doctor_names_what_differs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site.machine("a") as first, site.machine("b"):
+        (doctor,) = [look for name, look in FEATURE.doctor if name == "machines"]
+
+        async def found() -> list[tuple[str, str]]:
+            findings = await asyncio.to_thread(lambda: [*doctor(member(first).config)])
+            return [(each.verdict, each.name) for each in findings]
+
+        assert await found() == [("ok", "")]
+        await first.store.write(Statement("UPDATE machines SET name = 'one', schema = workers + 30 * began"))
+        monkeypatch.setattr(time, "time", lambda: 300.0)
+        assert await found() == [("wrong", ""), ("wrong", "one"), ("note", "version"), ("ok", "")]
 
 
 async def test_no_key_reaches_the_orders(site: Site) -> None:

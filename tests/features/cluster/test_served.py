@@ -13,10 +13,10 @@ from tests.commands import command
 from tests.databases import Postgres
 from tests.features.cluster.rig import key
 from tests.redis_server import RedisServer
-from tests.server import ALONE, Server, running, stop
+from tests.server import TONE, Server, running, stop
 
 SETTINGS = (
-    ALONE
+    TONE
     + """
 [storage]
 url = "{url}"
@@ -72,14 +72,17 @@ def test_both_are_shown_and_the_older_one_leads(pair: Pair) -> None:
 def test_a_clip_and_a_receipt_of_one_server_are_known_to_the_other(pair: Pair) -> None:
     first, second = pair.servers
     answer = first.speech(
-        "This was said by the first of two servers, and it is long enough for a mark to be found."
+        "This was said by the first of two servers, and it is long enough for a mark to be found.",
+        model="espeak/standard",
+        response_format="wav",
     )
-    (pair.folder / "clip.wav").write_bytes(answer.content)
     with second.client() as client:
         keys = client.get("/v1/audio/receipts/keys").json()["keys"]
+        found = client.post("/v1/audio/marks/detect", files={"file": ("a.wav", answer.content)}).json()
     with first.client() as client:
         receipt = client.get(f"/v1/audio/receipts/{answer.headers['x-request-id']}").json()
     assert receipt["jwk"] in keys
+    assert (found["found"], found["marks"][0]["is_ours"]) == (True, True), found
 
 
 def test_orders_reach_both_and_are_refused_for_others(pair: Pair) -> None:
