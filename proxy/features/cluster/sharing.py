@@ -21,6 +21,8 @@ from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
 AGAIN_S = 1.0
+FORMER = "machine"
+"""The file in the data folder with the id of its machine."""
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
 _STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
@@ -79,7 +81,8 @@ class Sharing:
             async with self.locked():
                 found = await machines.list_all(self._store)
                 await self._rings.refresh()
-                living = [each for each in found if each.is_alive]
+                killed = await asyncio.to_thread(self._read_former)
+                living = [each for each in found if each.is_alive and (each.id, each.folder) != killed]
                 mine = self._describe(living)
                 if any(each.id == mine.id for each in found):
                     return  # another worker of this machine has joined
@@ -149,7 +152,19 @@ class Sharing:
             except VaultFailed as error:
                 _log.warning("vault.master_key.missing", reason=str(error))
             await self.prepare()
+        id_, folder = await asyncio.to_thread(self._read_former)
+        await machines.remove(self._store, id_)
+        await asyncio.to_thread((Path(folder) / FORMER).write_text, mine.id)
         await machines.put(self._store, self._describe(living))
+
+    def _read_former(self) -> tuple[str, str]:
+        """Return the id of the machine that had the data folder before, and the folder. As this process has
+        the folder now, that machine is dead."""
+        folder = self._config.data
+        try:
+            return (Path(folder) / FORMER).read_text("ascii", "replace"), folder
+        except OSError:
+            return "", folder
 
     async def _own_vault(self, *, may_make: bool = False) -> str:
         config = self._config

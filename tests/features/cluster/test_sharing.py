@@ -123,17 +123,17 @@ async def test_two_first_starts_at_once_make_one_vault_and_one_ring(new_site: Si
     assert "vault.master_key" in found[1]
 
 
-async def test_a_worker_of_the_machine_and_a_restart_after_a_kill_are_not_asked_again(site: Site) -> None:
-    link = Link()
+async def test_another_worker_is_not_asked_and_a_restart_replaces_the_killed_life(site: Site) -> None:
+    link, memory = Link(), site.settings.replace("redis://127.0.0.1:1/0", "memory")
     async with (
-        site.machine("a", link=link) as first,
-        site.machine("a", link=link, environ={"MASTER": key(2)}),
+        site.machine("a", memory, link=link) as first,
+        site.machine("a", memory, link=link, environ={"MASTER": key(2)}),
     ):
-        assert len(await living(first.store)) == 1
+        assert [each.id for each in await living(first.store)] == [link.machine]
         # The row of the killed life is still alive.
-        async with site.machine("a"):
-            one, other = await living(first.store)
-            assert one.name == other.name
+        async with site.machine("a", memory), asyncio.timeout(5):
+            (machine,) = await living(first.store)
+            assert machine.id != link.machine
 
 
 async def test_a_voxgate_worker_joins_and_takes_nothing_over(site: Site) -> None:
