@@ -18,6 +18,7 @@ NEEDS_RESTART = (
 _OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
 _NO_SECTIONS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
+    "digest",
 )
 
 
@@ -54,6 +55,8 @@ def merge(running: Config, read: Config, sections: Sections) -> Reload:
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
     waiting += [name for name in differs if name not in applied]
+    if waiting:
+        config = msgspec.structs.replace(config, digest=running.digest)
     return Reload(config, tuple(changed), tuple(waiting))
 
 

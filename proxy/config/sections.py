@@ -321,7 +321,8 @@ class Config(msgspec.Struct, frozen=True):
 
     `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file without an
     effect, and `natural` the effective sections of natural.toml. `built_in_models` are the keys of `models`
-    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients.
+    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients. `digest`
+    tells whether two machines have the same configuration.
     """
 
     server: Server = Server()
@@ -344,6 +345,7 @@ class Config(msgspec.Struct, frozen=True):
     data: str = "data"
     source: str = "the built-in defaults"
     serves: bool = True
+    digest: str = ""
 
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"

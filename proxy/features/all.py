@@ -44,6 +44,7 @@ _NAMES = (
     "jobs",
     "payments",
     "alerts",
+    "cluster",
 )
 
 

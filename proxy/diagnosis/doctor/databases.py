@@ -136,20 +136,14 @@ async def _postgres_schema(store: PostgresStore) -> tuple[int, int]:
 
 
 def _postgres(config: Config) -> Iterator[Finding]:
-    # Imported here: a server with SQLite needs no driver.
-    from proxy.storage.postgres import connections_note
-
-    url, workers = config.storage.url, config.server.workers
+    url = config.storage.url
     try:
         schema = _in_postgres(url, _postgres_schema)
-        crowd = _in_postgres(url, lambda store: connections_note(store, config.storage.connections, workers))
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
         yield wrong("database", str(error), do)
         return
     yield _of_version(*schema, f"PostgreSQL at {addresses.show_storage(url)}")
-    if crowd:
-        yield note("database", *crowd.split("; "))
 
 
 def _of_version(version: int, readable_from: int, where: str) -> Finding:

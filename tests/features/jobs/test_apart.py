@@ -217,7 +217,7 @@ def test_a_worker_refuses_what_is_not_its_servers(tmp_path: Path, url: str) -> N
     others = text.replace(key, f'master_key = "file:{tmp_path}/other"\n')
     assert "sealed what the server keeps" in refusal(worker_config(tmp_path, others))
     elsewhere = text.replace(folder, f'folder = "{tmp_path}/elsewhere"\n')
-    assert "has none of the newest recordings" in refusal(worker_config(tmp_path, elsewhere))
+    assert "is not the vault of this database" in refusal(worker_config(tmp_path, elsewhere))
     shutil.copytree(tmp_path / "recordings", tmp_path / "elsewhere")
     with working(tmp_path, url) as worker:
         os.kill(worker.process.pid, signal.SIGTERM)

@@ -155,3 +155,10 @@ def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
 
 def test_an_unchanged_file_changes_nothing() -> None:
     assert merge(Config(), Config(), ()) == (Config(), (), ())
+
+
+def test_a_digest_is_that_of_what_counts() -> None:
+    before, after = Config(digest="one"), Config(digest="two")
+    assert merge(before, after, ()).config.digest == "two"
+    moved = msgspec.structs.replace(after, server=Server(workers=2))
+    assert merge(before, moved, ()).config.digest == "one", "it waits for a restart"
