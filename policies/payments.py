@@ -34,25 +34,9 @@ class PaidAmount(msgspec.Struct, frozen=True):
         return max(0, self.paid - self.refunded - self.disputed)
 
 
-class PaymentTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What an order and a payment must have in common. `reference` is the id of the order."""
-
-    reference: str
-    amount: int
-    currency: str
-    seller: str
-    is_live: bool
-
-
 def target(credits: int, money: PaidAmount) -> int:
     """Return the credits that a payment is worth: its part that is kept, rounded down."""
     return credits * money.rest // money.paid
-
-
-def contradiction(order: PaymentTerms, payment: PaymentTerms) -> str:
-    """Return the fields in which a payment contradicts its order, "" if it agrees."""
-    names = PaymentTerms.__struct_fields__
-    return ", ".join(name for name in names if getattr(order, name) != getattr(payment, name))
 
 
 def latest(before: PaidAmount | None, fetched: PaidAmount, *, has_won: bool) -> PaidAmount:

@@ -19,6 +19,7 @@ from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
+from proxy.engines.sharing import Sharing
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers, open_answers
 from proxy.file_store.vault import Vault, open_vault
@@ -142,7 +143,9 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
     async with (
         open_limits(config.limits.url) as limits,
         open_refusals(kernel.store, metrics) as refusals,
-        open_engines(registry, config, metrics.engines, kernel.samples) as engines,
+        open_engines(
+            registry, config, metrics.engines, kernel.samples, Sharing(limits.providers, kernel.vault.masters)
+        ) as engines,
         open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,
     ):

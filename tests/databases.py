@@ -193,6 +193,17 @@ class Postgres:
         done = subprocess.run((*command, "-c", sql), capture_output=True, text=True, check=True)
         return done.stdout.splitlines()
 
+    def dump(self, schema: str, file: Path, form: str = "custom") -> None:
+        """As docs/backup.md has it, of one schema."""
+        command = ("pg_dump", f"--format={form}", f"--schema={schema}", f"--file={file}")
+        subprocess.run((self._binaries / command[0], *command[1:], self.url()), check=True)
+
+    def restore(self, schema: str, file: Path) -> None:
+        self.psql(f"DROP SCHEMA {schema} CASCADE")
+        subprocess.run(
+            (self._binaries / "pg_restore", "--no-owner", f"--dbname={self.url()}", file), check=True
+        )
+
     @property
     def _data(self) -> Path:
         return self.folder / "data"

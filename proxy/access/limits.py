@@ -9,6 +9,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from policies import rate
 from policies.plans import Terms
@@ -16,13 +17,17 @@ from policies.rate import WINDOW_S, Window
 from proxy.access.windows import FullWindow, Limit, Windows
 from proxy.errors import RateLimited
 
+if TYPE_CHECKING:
+    from proxy.access.provider_states import ProviderStates
+
 MEMORY = "memory"
 
 
 class Limits:
-    """The limits of all accounts, keys and addresses."""
+    """The limits of all accounts, keys and addresses. With Redis, there are states of `providers`."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: Windows, providers: ProviderStates | None = None) -> None:
+        self.providers = providers
         self._windows = windows
 
     async def admit(self, account: str, key: str, terms: Terms) -> Window | None:
@@ -65,11 +70,12 @@ async def open_limits(url: str) -> AsyncIterator[Limits]:
     if url == MEMORY:
         yield Limits(MemoryWindows())
         return
-    # This import takes time, and a server with one worker does not need it.
+    # These imports take time, and a server with one worker does not need them.
     from proxy.access.limits_redis import open_redis
+    from proxy.access.provider_states import ProviderStates
 
     async with open_redis(url) as windows:
-        yield Limits(windows)
+        yield Limits(windows, ProviderStates(windows))
 
 
 def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:

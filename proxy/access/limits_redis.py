@@ -90,9 +90,8 @@ class RedisWindows:
     def __init__(self, storage: RedisStorage) -> None:
         self._storage = storage
         # The library has no type for its connection.
-        bridge: Any = storage.bridge
-        self._bridge = bridge
-        self._script = bridge.get_connection().register_script(_QUESTION)
+        self._bridge: Any = storage.bridge
+        self._script = self.script(_QUESTION)
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         return await self._ask("count", limits)
@@ -101,15 +100,20 @@ class RedisWindows:
         answer = await self._ask("look", (limit,))
         return answer if isinstance(answer, FullWindow) else None
 
+    def key(self, kind: str, name: str) -> str:
+        return str(self._bridge.prefixed_key(f"{kind}/{name}"))
+
+    def script(self, text: str) -> Any:
+        """Return a script of this Redis, to call with its keys and arguments."""
+        return self._bridge.get_connection().register_script(text)
+
     async def check(self) -> None:
         """Try a write: a full Redis or a read-only copy still answers reads."""
-        await _answer(self._storage.incr("check", WINDOW_S))
+        await ask(self._storage.incr("check", WINDOW_S))
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        keys = [self._bridge.prefixed_key(f"{limit.kind}/{limit.name}") for limit in limits]
-        answer: list[int] = await _answer(
-            self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits)))
-        )
+        keys = [self.key(limit.kind, limit.name) for limit in limits]
+        answer: list[int] = await ask(self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits))))
         number, *values = answer
         if number == 0:
             return values
@@ -138,10 +142,12 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         await pool.disconnect()
 
 
-async def _answer(question: Awaitable[Any]) -> Any:
+async def ask(question: Awaitable[Any], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> Any:
+    """Return the answer of Redis. Raises LimitsUnavailable."""
     try:
-        async with asyncio.timeout(_ANSWER_S):
+        async with asyncio.timeout(within_s):
             return await question
     except (RedisError, OSError) as error:
-        _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
+        if is_logged:
+            _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
         raise LimitsUnavailable() from None

@@ -1,4 +1,5 @@
-"""Moving windows of a minute, in which requests are counted: the interface of memory and Redis."""
+"""Moving windows of a minute, in which requests are counted: the interface of memory and Redis. And the state
+of a provider's key that Redis carries to all gateways."""
 
 from __future__ import annotations
 
@@ -26,6 +27,16 @@ class FullWindow(NamedTuple):
     limit: Limit
     wait_s: float
     reset_s: float
+
+
+class KeyState(NamedTuple):
+    """The state of a key that a worker tells or learns: news, if any, and how old they are; what is left of a
+    pause, and of the quiet time after the provider spoke."""
+
+    news: bytes
+    age_s: float
+    pause_s: float
+    quiet_s: float
 
 
 class Windows(Protocol):

@@ -273,9 +273,12 @@ class CloudStream:
             self._leave("left")
 
     async def _try(self) -> tuple[ProviderKey, KeyTurn, EngineAnswer]:
-        key = self._engine.choose(self._work, self._refused_by)
+        passed = self._refused_by
+        key = self._engine.choose(self._work, passed)
         self._tries += 1
-        turn = await key.enter(self._work, self._deadline, self._on_dispatch)
+        while (turn := await key.enter(self._work, self._deadline, self._on_dispatch)) is None:
+            passed += (key,)
+            key = self._engine.choose(self._work, passed)
         # The wait for the slot has used a part of the deadline.
         left = with_deadline(self._work, turn.left_s)
         return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)

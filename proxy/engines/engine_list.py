@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import structlog
 
-from proxy.config.engines import credentials_of
+from proxy.config.engines import API_KEY, credentials_of
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.in_process import InProcessEngine
@@ -32,6 +32,7 @@ from proxy.engines.registry import (
 )
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
+from proxy.engines.sharing import Sharing
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, Names
@@ -148,6 +149,15 @@ class Engines:
     def credentials(self, name: str) -> tuple[str, ...]:
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
 
+    def share(self, workers: int) -> None:
+        """Take one worker's part of what providers allow. `workers` are those of all living machines."""
+        for name, engine in self._live.items():
+            if isinstance(engine, CloudEngine):
+                for key in engine.keys:
+                    count = self._sections[name].concurrency or key.welcome.slots
+                    key.slots.resize(max(1, count // workers))
+                    key.pace.divide(workers)
+
     def take_uses(self) -> set[tuple[str, str, str]]:
         """Return the clones that have spoken since the last call: engine, credential, and id."""
         uses: set[tuple[str, str, str]] = set()
@@ -217,15 +227,22 @@ class Engines:
 
 @asynccontextmanager
 async def open_engines(
-    registry: Registry, config: Config, metrics: EngineMetrics, source: SampleSource = NO_SOURCE
+    registry: Registry,
+    config: Config,
+    metrics: EngineMetrics,
+    source: SampleSource = NO_SOURCE,
+    sharing: Sharing | None = None,
 ) -> AsyncIterator[Engines]:
     """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
+    sharing = sharing or Sharing()
     async with AsyncExitStack() as stack:
-        opening = _Opening(stack, registry, metrics, config, source)
+        opening = _Opening(stack, registry, metrics, config, source, sharing)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
         engines = Engines(live, config.engines, names_of_engines(registry, config))
+        engines.share(config.server.workers)
+        await stack.enter_async_context(sharing.running())
         stack.push_async_callback(engines.late.close)
         yield engines
 
@@ -238,15 +255,16 @@ class _Opening:
         metrics: EngineMetrics,
         config: Config,
         source: SampleSource,
+        sharing: Sharing,
     ) -> None:
         self._stack = stack
         self._registry = registry
         self._http: UpstreamClient | None = None
         self._upstream = config.upstream
         self._metrics = metrics
-        self._workers = config.server.workers
         self._data = config.data
         self._source = source
+        self._sharing = sharing
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
@@ -294,11 +312,10 @@ class _Opening:
     def _key(
         self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
     ) -> ProviderKey:
-        """Return a key with this worker's share of the slots and requests that the provider allows."""
-        count = section.concurrency or introduction(engine).slots
-        slots = Slots(max(1, count // self._workers), section.queue)
-        pace = ProviderPace(None if section.rpm is None else max(1, section.rpm // self._workers))
-        return ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
+        slots, pace = Slots(introduction(engine).slots, section.queue), ProviderPace(section.rpm)
+        key = ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
+        self._sharing.add(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
+        return key
 
     def _failed(self, name: str, reason: str) -> CloudEngine:
         return CloudEngine(name, (), self._metrics, reason)

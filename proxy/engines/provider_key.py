@@ -7,12 +7,14 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from math import inf
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import structlog
 
 from policies import breaker, provider_waits
 from policies.breaker import CLOSED, Breaker, Outcome
+from proxy.access.windows import KeyState
 from proxy.config.engines import DEFAULT_CREDENTIAL
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import (
@@ -37,6 +39,9 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import introduction
 from speech_engine.host.slots import Slots, SlotTurn
+
+if TYPE_CHECKING:
+    from proxy.access.provider_states import ProviderStates
 
 REFUSED = (EngineUnauthorized, EngineExhausted)
 """The key is refused, and another key may be tried."""
@@ -71,6 +76,10 @@ class KeyTurn(SlotTurn):
     is_reported = False
 
     @property
+    def is_probe(self) -> bool:
+        return self.probes_since is not None or self.own_probes_since is not None
+
+    @property
     def was_silent(self) -> bool:
         if self.dispatched_at is None or self.lacks_sound:
             return False
@@ -81,8 +90,7 @@ class ProviderKey:
     """A key and its breaker. `first_answer` is set when the provider's first refresh has ended.
 
     `credential` is the label of the provider's account to which the key belongs. `wants_look` is set while
-    the breaker is open or in doubt: a call of our own may end that. Each `enter` that returns needs one
-    `leave`.
+    the breaker is open or in doubt: a call of our own may end that. Each turn of `enter` needs one `leave`.
     """
 
     def __init__(
@@ -102,12 +110,15 @@ class ProviderKey:
         self.on_introduced: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
+        self.news: tuple[bytes, float] | None = None
+        """What other gateways are not told yet, and since when it is so."""
         self.first_answer = asyncio.Event()
         self.wants_look = asyncio.Event()
         self._own: OrderedDict[str, Breaker] = OrderedDict()
-        self._spoke_at = -inf
+        self.spoke_at = -inf
+        self._shared_spoke_at = -inf
         self._owner = owner
-        self._pace = pace
+        self.pace = pace
         self._metrics = metrics
         self.introduce()
 
@@ -126,10 +137,11 @@ class ProviderKey:
         both = self.breaker, self._own.get(account, CLOSED)
         return max(breaker.wait_s(each, _now()) for each in both)
 
-    async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn:
+    async def enter(self, work: Work, deadline: float, on_dispatch: OnDispatch) -> KeyTurn | None:
         """Take a slot, and wait for the pace in it. Raises EngineError like `Slots.enter`, or EngineLimited.
 
-        If the breaker is half open, this try is a probe.
+        If the breaker is half open, this try is a probe. Return None if another gateway has one of this
+        account under way.
         """
         if not isinstance(work, (Speak, Convert)):
             return await self._enter_apart(work, deadline, on_dispatch)
@@ -143,10 +155,14 @@ class ProviderKey:
             turn.own_probes_since = own.since
             self._set_own(turn.tenant, breaker.start_try(own, turn.tenant))
         try:
+            states = self.pace.states
+            if states is not None and turn.is_probe and not await states.claim(self.pace.name, turn.tenant):
+                self.leave(turn, "left")
+                return None
             if not self.slots.take_now(turn):
                 await self.slots.take(turn)
             turn.has_slot = True
-            await self._pace.turn(deadline - _now())
+            await self.pace.turn(deadline - _now())
         except BaseException:
             self.leave(turn, "left")
             raise
@@ -161,7 +177,7 @@ class ProviderKey:
         speak. The features that send such work limit it.
         """
         turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
-        await self._pace.turn(turn.left_s)
+        await self.pace.turn(turn.left_s)
         on_dispatch(True)
         return turn
 
@@ -183,7 +199,7 @@ class ProviderKey:
             self.slots.leave(turn)
         if turn.dispatched_at is not None:
             if isinstance(result, EngineLimited):
-                self._pace.pause(result.retry_after_s)
+                self.pace.pause(result.retry_after_s)
             if isinstance(result, EngineError):
                 self._report(turn, result)  # a fault after audio counts too
             elif result == "left" and not turn.is_reported and turn.was_silent:
@@ -193,11 +209,13 @@ class ProviderKey:
         own = self._own.get(turn.tenant)
         if own is not None and turn.own_probes_since == own.since:
             self._set_own(turn.tenant, breaker.abandon_try(own, turn.tenant))
+        if self.pace.states is not None and turn.is_probe:
+            self.pace.states.end_claim(self.pace.name, turn.tenant)
 
     def _report(self, turn: KeyTurn, error: EngineError | None) -> None:
         """Tell the breaker how the provider answered; None means audio. Some errors say nothing about it."""
         if error is None and self.breaker == CLOSED and turn.tenant not in self._own:
-            turn.is_reported, self._spoke_at = True, _now()
+            turn.is_reported, self.spoke_at = True, _now()
             return
         outcome = _outcome(error)
         turn.is_reported = outcome is not None
@@ -210,10 +228,10 @@ class ProviderKey:
             turn.tenant,
             now,
             is_probe=turn.probes_since == before.since,
-            quiet_s=now - self._spoke_at,
+            quiet_s=now - max(self.spoke_at, self._shared_spoke_at),
         )
         if outcome == "well":
-            self._spoke_at = now
+            self.spoke_at = now
         self._set_breaker(after, error)
         if outcome != "refused":  # a refused key concerns all accounts
             own = self._own.pop(turn.tenant, CLOSED)
@@ -229,13 +247,29 @@ class ProviderKey:
         if outcome is not None:
             self._set_breaker(breaker.end_other_call(self.breaker, outcome, _now()), error)
 
+    def adopt(self, state: KeyState, now: float) -> None:
+        """Learn what the other gateways know of this key."""
+        if state.pause_s:
+            self.pace.paused_until = max(self.pace.paused_until, now + state.pause_s)
+        if state.quiet_s:
+            self._shared_spoke_at = now + state.quiet_s - breaker.QUIET_S
+        if not state.news or self.news is not None:
+            return
+        found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
+        since = now - state.age_s
+        # If the provider has spoken here since then, only the other gateway cannot reach it.
+        if not (self.breaker.is_closed if found.is_closed else self.spoke_at > since):
+            self.reason = reason
+            new = CLOSED if found.is_closed else msgspec.structs.replace(found, since=since)
+            self._set_breaker(new, None, is_news=False)
+
     def _set_own(self, account: str, own: Breaker) -> None:
         self._own[account] = own
         self._own.move_to_end(account)
         if len(self._own) > _MOST_OWN:
             self._own.popitem(last=False)
 
-    def _set_breaker(self, new: Breaker, error: EngineError | None) -> None:
+    def _set_breaker(self, new: Breaker, error: EngineError | None, *, is_news: bool = True) -> None:
         before, self.breaker = self.breaker, new
         if new == before:
             return
@@ -244,6 +278,9 @@ class ProviderKey:
         if isinstance(error, REFUSED) and new.since != before.since:
             self._metrics.alarmed(self._owner, type(error).__name__)
             _log.error("engine.key.refused", engine=self._owner, key=self.number, reason=self.reason)
+        if self.pace.states is not None and is_news and new.since != before.since:
+            self.news = msgspec.json.encode((new, self.reason)), _now()
+            self.pace.states.has_news.set()
         if new.is_closed and not new.is_doubtful:
             self.wants_look.clear()
         else:
@@ -280,36 +317,50 @@ _LONGEST_PAUSE_S = 60.0
 class ProviderPace:
     """The pace of one key: `most` requests a minute, None for no limit. A provider may ask for a pause.
 
-    An early job waits in its slot, so the provider has no reason to refuse it.
+    An early job waits in its slot, so the provider has no reason to refuse it. With `states`, Redis counts
+    the requests of all workers by `name`. While it is away, and without it, this worker has its part of them.
     """
 
     def __init__(self, most: int | None) -> None:
+        self.states: ProviderStates | None = None
+        self.name = ""
+        self.paused_until = 0.0
         self._most = most
+        self._part = most or 0
         # Without a limit there is nothing to remember.
         self._request_times: deque[float] = deque(maxlen=most or 0)
-        self._paused_until = 0.0
+
+    def divide(self, workers: int) -> None:
+        self._part = max(1, (self._most or 0) // workers)
 
     def pause(self, provider_s: float | None) -> None:
         """Send nothing for the time that the provider names."""
         now = time.monotonic()
         pause_s = min(max(provider_s or 0.0, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)
-        self._paused_until = max(self._paused_until, now + pause_s)
+        self.paused_until = max(self.paused_until, now + pause_s)
+        if self.states is not None:
+            self.states.has_news.set()
 
     async def turn(self, within_s: float) -> None:
         """Wait until the key may be used. Raise EngineLimited if that is later than `within_s`."""
         now = time.monotonic()
-        if self._most is None and now >= self._paused_until:
+        if self._most is None and now >= self.paused_until:
             return
         deadline = now + within_s
-        while (wait_s := self._wait_s(now)) > 0:
+        while (wait_s := await self._wait_s(now)) > 0:
             if now + wait_s > deadline:
                 raise EngineLimited("The provider allows no more requests in time.", retry_after_s=wait_s)
             await asyncio.sleep(wait_s)
             now = time.monotonic()
         self._request_times.append(now)
 
-    def _wait_s(self, now: float) -> float:
-        paused_s = max(0.0, self._paused_until - now)
+    async def _wait_s(self, now: float) -> float:
+        """Return the wait, or 0. Then Redis has counted the request, if it is there."""
+        paused_s = max(0.0, self.paused_until - now)
         if self._most is None:
             return paused_s
-        return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._most, now))
+        if self.states is not None and not self.states.is_away:
+            wait_s = paused_s or await self.states.take(self.name, self._most)
+            if wait_s is not None:
+                return wait_s
+        return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._part, now))

@@ -45,7 +45,8 @@ class Tampered(Exception):
 
 
 class MasterKey:
-    """A master key. It wraps the keys of blobs and rows, and seals nothing else."""
+    """A master key. It wraps the keys of blobs and rows, and seals nothing else. `naming` is the key of the
+    digests by which secrets are named outside of the database."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
@@ -53,6 +54,7 @@ class MasterKey:
         self.id = hashlib.sha256(_derive(secret, b"voxgate/id/v1")).digest()[:_KEY_ID_BYTES]
         self.prefix = b64encode(_VERSION + self.id).decode()
         self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
+        self.naming = _derive(secret, b"voxgate/naming/v1")
 
     def __repr__(self) -> str:
         return f"<MasterKey {self.id.hex()}>"

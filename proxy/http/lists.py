@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
@@ -18,7 +19,9 @@ from starlette.responses import Response
 from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
+from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import NEWEST, Place
+from proxy.storage.store import Store
 
 PAGE = (
     Query("limit", "How many, 1 to 1000. Without it, 100."),
@@ -92,6 +95,14 @@ async def page(
     # One row more than the page shows tells whether there is a next page.
     rows = await read(place, limit + 1)
     return Page(rows[:limit], len(rows) > limit)
+
+
+async def table_page(
+    request: Request, table: ListedTable[Any], store: Store, account: str | None, **lengths: int
+) -> Page[Any]:
+    """Read the page of a table's rows, of one account or of all. See `page`."""
+    place_of, read = partial(table.place_of, store, account), partial(table.page, store, account)
+    return await page(request, place_of, read, **lengths)
 
 
 def query_limit(request: Request, most: int = MOST) -> int | None:

@@ -134,6 +134,12 @@ class Slots:
     def health(self) -> HealthReport:
         return HealthReport(self.count, self.running, self.waiting, self._order.waiting_s)
 
+    def resize(self, count: int) -> None:
+        """Have another number of slots. Running jobs go on, even if they are more than that."""
+        self.count = count
+        self._idle_count = max(1, count // IDLE_PART)
+        self._let_in()
+
     async def enter(
         self,
         tenant: str,
@@ -290,7 +296,7 @@ class Slots:
                 return None
             turn, self._next_alone = self._next_alone, None
             return turn
-        if self._has_lone_turn or len(self._running) == self.count or not self._order.waiting:
+        if self._has_lone_turn or len(self._running) >= self.count or not self._order.waiting:
             return None
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
         idle = self._order.head(IDLE) if has_idle_room else None

@@ -1,4 +1,4 @@
-"""What a payment is worth, what contradicts an order, its state, and when its provider is asked."""
+"""What a payment is worth, its order's state, and when its provider is asked."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from policies.payments import (
     OrderState,
     PaidAmount,
-    PaymentTerms,
-    contradiction,
     latest,
     next_look,
     order_state,
@@ -22,7 +19,6 @@ from policies.price import MICRO
 from tests.tables import each_row
 
 _MINUTE, _HOUR, _DAY = 60 * MICRO, 3600 * MICRO, 86_400 * MICRO
-ORDER = PaymentTerms(reference="ord_1", amount=2990, currency="BRL", seller="77", is_live=True)
 
 money = st.integers(1, 10**9).flatmap(
     lambda paid: st.builds(PaidAmount, st.just(paid), st.integers(0, paid), st.integers(0, paid))
@@ -49,20 +45,6 @@ def test_a_payment_is_worth_its_part_that_is_kept(credits: int, paid: PaidAmount
 def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: int, paid: PaidAmount) -> None:
     worth = target(credits, paid)
     assert 0 <= worth * paid.paid <= credits * paid.rest < (worth + 1) * paid.paid or credits == 0
-
-
-@each_row(
-    ("others", "fields"),
-    [
-        ({}, ""),
-        ({"reference": "ord_2"}, "reference"),
-        ({"amount": 2989}, "amount"),
-        ({"currency": "brl"}, "currency"),
-        ({"seller": "78", "is_live": False}, "seller, is_live"),
-    ],
-)
-def test_a_payment_of_another_order_is_told_by_its_fields(others: dict[str, object], fields: str) -> None:
-    assert contradiction(ORDER, replace(ORDER, **others)) == fields
 
 
 @each_row(

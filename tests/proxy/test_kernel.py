@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
+from proxy.api.server import ServerLink
 from speech_engine import Context, Plugin
 from tests.features.cache.keeping import CONFIG, revise
 from tests.proxy.api.inside import TONE, inside
@@ -29,6 +31,15 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
         assert "up to 5000000 bytes" in repr(kernel.answers._folder)
         assert "sealed" in repr(kernel.vault)
+
+
+async def test_features_of_a_worker_reach_its_supervisor(tmp_path: Path) -> None:
+    async def unanswered(*_question: object) -> NoReturn:
+        raise AssertionError("it is not asked")
+
+    async with inside(tmp_path) as server:
+        link = ServerLink("mch_1", "", 0, unanswered, unanswered, unanswered)
+        assert server.worker.parts.context(link).link is link
 
 
 async def test_features_see_which_revision_of_a_front_end_speaks(tmp_path: Path) -> None:

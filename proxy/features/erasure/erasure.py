@@ -138,7 +138,13 @@ class Erasure(TaskKind[Tombstone]):
 
     async def replay_journal(self) -> None:
         """Erase and count the journal's erasures that the database lacks. Call it before serving."""
-        for line in await list_unknown(self._journal, self._store):
+        unknown = await list_unknown(self._journal, self._store)
+        if any(not tombstones.may_be_needed(self._store, line.subject) for line in unknown):
+            # The database is older: it was restored, perhaps by PostgreSQL's own tools. A kill in an erasure
+            # looks the same.
+            restored = [sql for table in self._store.tables for sql in table.restored_with]
+            await self._store.write(*map(Statement, restored))
+        for line in unknown:
             digests = await tombstones.digests_of(self._store, line.subject)
             tombstone = Tombstone(
                 subject=line.subject,

@@ -6,7 +6,6 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
-from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -41,7 +40,7 @@ from proxy.http.body import open_body, raw_body
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header, Query
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, table_page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech.speech_request import Defaults
@@ -89,9 +88,7 @@ class Jobs(JobResource):
     async def list_jobs(self, request: Request) -> Response:
         """The account's jobs, the newest first"""
         account = await self._tools.owner(request)
-        listed = await page(
-            request, partial(JOBS.place_of, self._store, account), partial(JOBS.page, self._store, account)
-        )
+        listed = await table_page(request, JOBS, self._store, account)
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
         return listed.answer(JobList, lambda job: shown[job.id])
 

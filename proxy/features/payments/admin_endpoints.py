@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,13 +11,12 @@ from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed
-from proxy.features.payments.records import OrderRecord
+from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.http.body import body
-from proxy.http.lists import PAGE, SINCE, page, query_time
+from proxy.http.lists import PAGE, SINCE, query_time, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
-_MOST_UNKNOWN = 1000
 _ONE = "/admin/orders/{id}"
 
 
@@ -38,10 +35,9 @@ class AdminOrders(Resource):
     )
     async def list_all_orders(self, request: Request) -> Response:
         """The orders of all accounts, the newest first"""
-        account, now = await self._admin_tools.query_account(request), await self._admin_tools.store.now()
-        listed = await page(
-            request, partial(self._orders.place_of, account), partial(self._orders.page, account)
-        )
+        account, store = await self._admin_tools.query_account(request), self._admin_tools.store
+        now = await store.now()
+        listed = await table_page(request, ORDERS, store, account)
         return listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 
     @endpoint(
@@ -58,7 +54,9 @@ class AdminOrders(Resource):
         failed: dict[str, str] = {}
         for name, provider in self._sales.providers.items():
             try:
-                await self._compare(provider, since, data)
+                async for payment in provider.since(since):
+                    if payment.is_paid and not await self._is_known(provider, payment.reference):
+                        data.append(bodies.unknown_payment(provider.name, payment))
             except ProviderFailed as error:
                 failed[name] = error.reason
         return reply(bodies.Differences(data=data, failed=failed))
@@ -98,17 +96,6 @@ class AdminOrders(Resource):
     async def _answer(self, order: OrderRecord) -> Response:
         payments = await self._orders.payments_of(order.id)
         return reply(bodies.admin_order(order, await self._admin_tools.store.now(), payments))
-
-    async def _compare(self, provider: Provider, since: int, data: list[bodies.UnknownPayment]) -> None:
-        has_more = False
-        async for payment in provider.since(since):
-            if not payment.is_paid or await self._is_known(provider, payment.reference):
-                continue
-            if has_more := len(data) >= _MOST_UNKNOWN:
-                continue
-            data.append(bodies.unknown_payment(provider.name, payment))
-        if has_more:
-            raise ProviderFailed(f"More than {_MOST_UNKNOWN} have no order.", is_final=True)
 
     async def _is_known(self, provider: Provider, reference: str) -> bool:
         try:

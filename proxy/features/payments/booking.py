@@ -13,11 +13,12 @@ import structlog
 
 from policies import paid_months, payments
 from policies.paid_months import BoughtMonth, MonthChange
-from policies.payments import PaidAmount, PaymentTerms
+from policies.payments import PaidAmount
 from policies.price import in_credits
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.payments import plan_changes, records
+from proxy.features.payments.bodies import money
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.provider import FetchedPayment
@@ -77,7 +78,7 @@ class Booking:
             id_ = f"{order.provider}:{payment.id}"
             if id_ not in known and not payment.is_paid:
                 continue
-            if fault := payments.contradiction(_terms_of(order), _terms_of_payment(payment)):
+            if fault := _contradiction(order, payment):
                 await self._note(order, f"payment {id_} has another {fault}")
                 continue
             has_booked |= await self._book(order, known.get(id_), id_, payment)
@@ -98,12 +99,16 @@ class Booking:
             raise AlreadyExists("payments.id")
         credits = row.credited - (0 if was is None else was.credited)
         change = self._month_change(order, reading, row)
+        state: Params = {
+            "order_id": order.id,
+            "state": payments.order_state(map(_money, {**rows, id_: row}.values())),
+            "paid": row.changed,
+            "reason": self._reason(reading, was, row, change),
+        }
         moved = [plan_changes.entry(reading, GRANTED, credits, order.id, f"pay:{id_}:{row.booked}")]
         statements = [
             Statement(_PAYMENT, msgspec.structs.asdict(row)),
-            self._order_statement(
-                order, [*({**rows, id_: row}).values()], reading, self._reason(reading, was, row, change)
-            ),
+            Statement(_ORDER, state),
             Statement(_HAS_PAID, {"account": order.account}),
             *audit.insert_statements(_act(order, row, credits, change)),
         ]
@@ -146,27 +151,12 @@ class Booking:
             return f"payment {row.id}: {MONTH}"
         return f"payment {row.id}: {CLOSED}" if reading.is_closed and _money(row).rest > kept else ""
 
-    def _order_statement(
-        self,
-        order: OrderRecord,
-        rows: Sequence[PaymentRecord],
-        reading: PlanReading,
-        reason: str,
-    ) -> Statement:
-        values: Params = {
-            "order_id": order.id,
-            "state": payments.order_state(map(_money, rows)),
-            "paid": reading.plan_state.now,
-            "reason": reason,
-        }
-        return Statement(_ORDER, values)
-
     async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
         if self._mails is None:
             return ()
         facts = {
             "title": order.title,
-            "amount": f"{order.amount // 100}.{order.amount % 100:02}",
+            "amount": money(order.amount),
             "currency": order.currency,
             "order": order.id,
             "payment": id_,
@@ -216,24 +206,16 @@ def _values(row: PaymentRecord) -> tuple[int, int, int]:
     return row.refunded, row.disputed, row.credited
 
 
-def _terms_of(order: OrderRecord) -> PaymentTerms:
-    return PaymentTerms(
-        reference=order.id,
-        amount=order.amount,
-        currency=order.currency,
-        seller=order.seller,
-        is_live=bool(order.is_live),
-    )
-
-
-def _terms_of_payment(payment: FetchedPayment) -> PaymentTerms:
-    return PaymentTerms(
-        reference=payment.reference,
-        amount=payment.amount,
-        currency=payment.currency,
-        seller=payment.seller,
-        is_live=payment.is_live,
-    )
+def _contradiction(order: OrderRecord, payment: FetchedPayment) -> str:
+    """Return the fields in which a payment contradicts its order, "" if it agrees."""
+    wanted = {
+        "reference": order.id,
+        "amount": order.amount,
+        "currency": order.currency,
+        "seller": order.seller,
+        "is_live": bool(order.is_live),
+    }
+    return ", ".join(name for name, value in wanted.items() if getattr(payment, name) != value)
 
 
 def _money(row: PaymentRecord) -> PaidAmount:

@@ -51,7 +51,7 @@ class ProviderCalls:
         """Read an object, or return None if the provider has none there. Raises ProviderFailed."""
         asked = f"?{urlencode(query)}" if query else ""
         answer = await self._answer(
-            HttpRequest(method="GET", url=self._url(path + asked), headers=self._headers)
+            HttpRequest(method="GET", url=f"{self._base_url}{path}{asked}", headers=self._headers)
         )
         return None if answer is None else self._decoded(type_, answer)
 
@@ -64,15 +64,12 @@ class ProviderCalls:
     async def post(self, type_: type[T], path: str, body: bytes, headers: Mapping[str, str]) -> T:
         """Send a change. `headers` have its idempotency key, so another try has no second effect."""
         request = HttpRequest(
-            method="POST", url=self._url(path), headers={**self._headers, **headers}, body=body
+            method="POST", url=f"{self._base_url}{path}", headers={**self._headers, **headers}, body=body
         )
         answer = await self._answer(request)
         if answer is None:
             raise ProviderFailed("It answered with HTTP 404.", is_final=True)
         return self._decoded(type_, answer)
-
-    def _url(self, path: str) -> str:
-        return f"{self._base_url}{path}"
 
     async def _answer(self, request: HttpRequest) -> bytes | None:
         request = msgspec.structs.replace(request, within_s=WITHIN_S, silence_s=WITHIN_S)

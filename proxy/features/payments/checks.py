@@ -87,15 +87,3 @@ OF_MONTHS = (
         """,
     ),
 )
-OF_ORDERS = (
-    (
-        "an order's payments are of its account",
-        """
-        SELECT orders.id AS subject, payments.id AS found
-        FROM orders JOIN payments ON payments.order_id = orders.id
-        WHERE orders.id > :after AND orders.id <= :upto
-            AND (orders.account <> payments.account OR orders.credits < payments.credits
-                OR orders.amount <> payments.amount OR payments.id NOT LIKE orders.provider || ':%')
-        """,
-    ),
-)

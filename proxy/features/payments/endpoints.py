@@ -1,36 +1,61 @@
-"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} shows one."""
+"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} shows one.
+
+/webhooks/PROVIDER exists while its key and secret are set. An event is a hint: a row notes its object."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.plans import terms
+from policies.plans import Terms, terms
+from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.voices import VoiceTools
 from proxy.api.welcome import HtmlPage
+from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
-from proxy.errors import Conflict, IdempotencyKeyReused, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
+from proxy.errors import (
+    Conflict,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    RateLimited,
+    RequestTimeout,
+    RequestTooLarge,
+    UpstreamFailed,
+)
 from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
-from proxy.features.payments.own_voice_warnings import silenced_voices
-from proxy.features.payments.provider import ProviderFailed
+from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
+from proxy.features.payments.records import ORDERS
 from proxy.features.payments.section import SoldOffer
-from proxy.http.body import body
+from proxy.http.body import body, raw_body
+from proxy.http.endpoint import Endpoint, json
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.accounts import Account
+from proxy.storage.store import Store
 
 _PAGE_FILE = Path(__file__).with_name("page") / "order.html"
 _RETRY_S = 5.0
+_MOST_VOICES = 200
+_MOST_NAMED = 5
+_MOST_WEBHOOK_BYTES = 256 * 1024
+_PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
+
+Note = Callable[[str, str], Awaitable[None]]
+"""Notes that webhooks of a provider named an object: a task asks the provider about it."""
 
 
 class Offers(Resource):
@@ -101,10 +126,9 @@ class Orders(Resource):
     )
     async def list_orders(self, request: Request) -> Response:
         """The account's orders, the newest first"""
-        account, now = caller_of(request.scope).account, await self._admin_tools.store.now()
-        listed = await page(
-            request, partial(self._orders.place_of, account), partial(self._orders.page, account)
-        )
+        store = self._admin_tools.store
+        now = await store.now()
+        listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
         return listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
 
     @endpoint("GET", "/v1/orders/{id}", bodies.ShownOrder, access="session", failures=(NotFound,))
@@ -145,4 +169,53 @@ class Orders(Resource):
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
         # Each voice is compared with each model.
-        return await asyncio.to_thread(silenced_voices, own, self._voices.catalogue, before, after, language)
+        return await asyncio.to_thread(_silenced_voices, own, self._voices.catalogue, before, after, language)
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    received: bool = True
+
+
+def webhook_endpoints(providers: Iterable[Provider], store: Store, note: Note) -> list[Endpoint]:
+    return [
+        Endpoint(
+            "POST",
+            f"/webhooks/{each.name}",
+            partial(_receive, each, store, note),
+            f"receive_{each.name}_event",
+            f"{_PROVIDERS[each.name]} says that a payment has changed",
+            json(Received),
+            access="open",
+            failures=(InvalidRequest, RequestTimeout, RequestTooLarge, RateLimited),
+            pace="webhook",
+        )
+        for each in providers
+    ]
+
+
+async def _receive(provider: Provider, store: Store, note: Note, request: Request) -> Response:
+    body = await raw_body(request, _MOST_WEBHOOK_BYTES)
+    webhook = ProviderWebhook(body, request.query_params, request.headers, await store.now())
+    object_id = provider.event(webhook)
+    if object_id is not None:
+        await note(provider.name, object_id)
+    return reply(Received())
+
+
+def _silenced_voices(
+    voices: Sequence[Voice], catalogue: Catalogue, before: Terms, after: Terms, language: str
+) -> str:
+    """Return a sentence with the names of these voices, "" if there are none. It may take a while."""
+
+    def can_speak(voice: Voice, terms: Terms) -> bool:
+        offer = Offer(models=tuple(catalogue.list_models(terms)[1]))
+        query = RoutingQuery(language=voice.language or language, source="default")
+        return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)
+
+    some = voices[:_MOST_VOICES]
+    lost = [voice.name for voice in some if can_speak(voice, before) and not can_speak(voice, after)]
+    if not lost:
+        return ""
+    more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
+    names = ", ".join(lost[:_MOST_NAMED])
+    return f"After a first payment these voices cannot speak, as their models forbid paid use: {names}{more}."

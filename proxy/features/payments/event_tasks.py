@@ -11,25 +11,17 @@ from proxy.features.payments import records
 from proxy.features.payments.provider import FetchedPayment, Provider, ProviderFailed
 from proxy.features.payments.records import EVENT_TASKS, NEVER, EventRecord, PaymentRecord
 from proxy.queue.tasks import Again, Done, Result, TaskKind
-from proxy.storage.store import AlreadyExists, Condition, Statement, StorageFailed, Store
-from proxy.telemetry.background import repeat
-from proxy.telemetry.metrics import Metrics
+from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 
 _STORED_US = 30 * 86_400 * SECOND
 _HOUR_S = 3600.0
-_BATCH = 1000
 _NOTE = """
 INSERT INTO payment_events (id, account, received, created, changed, due)
 VALUES (:id, '', 1, CAST(:now AS BIGINT), CAST(:now AS BIGINT), CAST(:now AS BIGINT))
 ON CONFLICT (id) DO UPDATE SET received = payment_events.received + 1, changed = CAST(:now AS BIGINT),
     due = CAST(:now AS BIGINT), tries = 0
 """
-_DELETE = """
-DELETE FROM payment_events
-WHERE id IN (SELECT id FROM payment_events WHERE changed < :before AND lease <= :now LIMIT :limit)
-RETURNING id
-"""
-
+_DELETE = "DELETE FROM payment_events WHERE changed < :before AND lease <= :now"
 _TRIES = 5
 
 _log = structlog.get_logger()
@@ -87,15 +79,6 @@ class EventTasks(TaskKind[EventRecord]):
     def only_if(self, held: EventRecord) -> Condition:
         return Condition("received = :event_received", {"event_received": held.received})
 
-    async def tidy(self, metrics: Metrics) -> None:
-        """Delete old events, now and every hour."""
-        await repeat("deletion of old payment events", self.delete_old, _HOUR_S, metrics)
-
     async def delete_old(self) -> None:
-        try:
-            now = await self._store.now()
-            params = {"before": now - _STORED_US, "now": now, "limit": _BATCH}
-            while len((await self._store.write(Statement(_DELETE, params)))[0]) == _BATCH:
-                """There may be more."""
-        except StorageFailed as error:
-            _log.warning("payments.tidy.failed", reason=str(error))
+        now = await self._store.now()
+        await self._store.write(Statement(_DELETE, {"before": now - _STORED_US, "now": now}))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 
 from proxy.config.config_toml import Config
-from proxy.config.finding import Finding
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
-from proxy.features.payments import records, sales_check
-from proxy.features.payments.income import PaymentSums
+from proxy.features.payments import config_checks, records
+from proxy.telemetry.background import repeat
+
+_TIDY_S = 3600.0
 
 
 @asynccontextmanager
@@ -18,15 +19,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
     from proxy.features.payments.admin_endpoints import AdminOrders
     from proxy.features.payments.booking import Booking
-    from proxy.features.payments.endpoints import Offers, Orders
+    from proxy.features.payments.endpoints import Offers, Orders, webhook_endpoints
     from proxy.features.payments.event_tasks import EventTasks
     from proxy.features.payments.month_tasks import MonthTasks
-    from proxy.features.payments.offers import Sales
+    from proxy.features.payments.offers import LateClient, Sales, providers_of
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
-    from proxy.features.payments.providers import LateClient, providers_of
     from proxy.features.payments.section import SECTION
-    from proxy.features.payments.webhooks import webhook_endpoints
 
     store, mails = context.store, context.find(Mails)
     async with aclosing(LateClient(context.config_at_start.upstream)) as client:
@@ -67,21 +66,15 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         revise(context.config_at_start)
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
-        tidying = partial(event_tasks.tidy, context.metrics)
-        shared = context.sharing(orders).sharing(PaymentSums(store))
-        yield FeatureInstance(shared, at, task_kinds=task_kinds, alone=(tidying,))
-
-
-def _look(config: Config) -> Iterator[Finding]:
-    from proxy.features.payments.reach_check import reach
-
-    yield from reach(config)
+        name = "deletion of old payment events"
+        tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics)
+        yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
 
 
 FEATURE = Feature(
     "payments",
     _open,
     tables=records.TABLES,
-    checks=(sales_check.sales,),
-    doctor=(("payments", _look),),
+    checks=(config_checks.sales,),
+    doctor=(("payments", config_checks.reach),),
 )

@@ -13,10 +13,11 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import msgspec
+import structlog
 
 from policies.tasks import SECOND
 from proxy.errors import InvalidRequest
-from proxy.features.payments.calls import ProviderCalls, Query
+from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
     Checkout,
     CheckoutRequest,
@@ -24,6 +25,7 @@ from proxy.features.payments.provider import (
     ProviderFailed,
     ProviderWebhook,
 )
+from proxy.features.payments.section import MercadoPagoSection
 from speech_engine.http import HttpClient
 
 _NEVER_PAID = frozenset({"rejected", "cancelled"})
@@ -35,6 +37,7 @@ _PAGE = 100
 _MOST_OFFSET = 10_000
 _MOST_AMOUNT = Decimal(10) ** 13
 _JSON = {"content-type": "application/json"}
+_log = structlog.get_logger()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -62,13 +65,18 @@ class _Payment(msgspec.Struct):
     refunds: tuple[_Refund, ...] | None = None
 
 
+class _Listed(msgspec.Struct):
+    id: int
+    status: str
+
+
 class _Paging(msgspec.Struct):
     total: int
 
 
 class _Found(msgspec.Struct):
     paging: _Paging
-    results: tuple[_Payment, ...]
+    results: tuple[msgspec.Raw, ...]
 
 
 class MercadoPago:
@@ -76,13 +84,11 @@ class MercadoPago:
 
     name = "mercadopago"
 
-    def __init__(
-        self, client: HttpClient, base_url: str, token: str, secret: str, seller: str, *, is_live: bool
-    ) -> None:
-        self.seller = seller
-        self.is_live = is_live
-        self._calls = ProviderCalls(self.name, client, base_url, {"authorization": f"Bearer {token}"})
-        self._secret = secret.encode()
+    def __init__(self, client: HttpClient, section: MercadoPagoSection) -> None:
+        self.seller, self.is_live = section.seller, section.live
+        headers = {"authorization": f"Bearer {section.key}"}
+        self._calls = ProviderCalls(self.name, client, section.base_url, headers)
+        self._secret = section.webhook_secret.encode()
 
     def __repr__(self) -> str:
         return f"<MercadoPago, live: {self.is_live}>"
@@ -112,7 +118,7 @@ class MercadoPago:
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del checkout
-        found = [each async for each in self._search({"external_reference": order})]
+        found = [each async for each in self._search(_Listed, {"external_reference": order})]
         read = [await self.payment(str(each.id)) for each in found if each.status not in _NEVER_PAID]
         return [each for each in read if each is not None]
 
@@ -124,7 +130,7 @@ class MercadoPago:
 
     async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:
         begin: Query = {"range": "date_created", "begin_date": _moment(moment), "end_date": "NOW"}
-        async for each in self._search(begin):
+        async for each in self._search(_Payment, begin):
             yield _fetched(each)
 
     def event(self, request: ProviderWebhook) -> str | None:
@@ -147,7 +153,7 @@ class MercadoPago:
         is_payment = request.query.get("type") == "payment" and _is_number(id_)
         return id_ if is_payment else None
 
-    async def _search(self, asked: Query) -> AsyncIterator[_Payment]:
+    async def _search(self, type_: type[T], asked: Query) -> AsyncIterator[T]:
         for offset in range(0, _MOST_OFFSET, _PAGE):
             page: Query = {
                 **asked,
@@ -157,8 +163,12 @@ class MercadoPago:
                 "offset": offset,
             }
             found = await self._calls.get(_Found, "/v1/payments/search", page)
-            for each in found.results:
-                yield each
+            for row in found.results:
+                try:
+                    yield msgspec.json.decode(row, type=type_)
+                except msgspec.DecodeError as error:
+                    # One bad row must not hide the others of its page.
+                    _log.warning("payments.search.skipped", provider=self.name, reason=str(error))
             if not found.results or offset + _PAGE >= found.paging.total:
                 return
         raise ProviderFailed(f"It lists {_MOST_OFFSET} payments at most.", is_final=True)

@@ -1,8 +1,9 @@
-"""What one revision of the configuration sells, and at which providers."""
+"""What one revision of the configuration sells, and the providers: those with a key and a secret."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
@@ -10,9 +11,14 @@ import msgspec
 from policies.plans import Plan
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
+from proxy.config.sections import Upstream
+from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.errors import InvalidRequest
+from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import Provider
 from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer
+from proxy.features.payments.stripe import Stripe
+from speech_engine.http import HttpAnswer, HttpClient, HttpRequest
 
 
 class Sales(NamedTuple):
@@ -38,20 +44,43 @@ class Sales(NamedTuple):
         offers = self.section.plans if kind == "plan" else self.section.packs
         offer = offers.get(name)
         if offer is None:
-            raise InvalidRequest(
-                f"No {kind} '{name[:80]}' is sold here. GET /v1/plans has what is.",
-                param=kind,
-                code="offer_not_found",
-            )
+            message = f"No {kind} '{name[:80]}' is sold here. GET /v1/plans has what is."
+            raise InvalidRequest(message, param=kind, code="offer_not_found")
         if provider not in offer.providers or provider not in self.providers:
-            raise InvalidRequest(
-                f"'{name[:80]}' is not sold at '{provider[:80]}'. GET /v1/plans has its providers.",
-                param="provider",
-                code="offer_not_found",
-            )
+            message = f"'{name[:80]}' is not sold at '{provider[:80]}'. GET /v1/plans has its providers."
+            raise InvalidRequest(message, param="provider", code="offer_not_found")
         return offer
 
     def allowance_of(self, offer: SoldOffer) -> int | None:
         """Return the credits of a month, None if they have no limit, or for a pack."""
         allowance = self.plans[offer.name].allowance if offer.kind == "plan" else None
         return allowance if isinstance(allowance, int) else None
+
+
+class LateClient:
+    """A client of providers, opened at its first request: most servers sell nothing."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._upstream = upstream
+        self._client: UpstreamClient | None = None
+        self._stack = AsyncExitStack()
+
+    @asynccontextmanager
+    async def send(self, request: HttpRequest) -> AsyncIterator[HttpAnswer]:
+        if self._client is None:
+            self._client = await self._stack.enter_async_context(open_http(self._upstream))
+        async with self._client.send(request) as answer:
+            yield answer
+
+    async def aclose(self) -> None:
+        await self._stack.aclose()
+
+
+def providers_of(section: PaymentsSection, client: HttpClient) -> dict[str, Provider]:
+    """Return the providers by name. One without a secret for its webhooks could be paid and never say so."""
+    found: dict[str, Provider] = {}
+    if section.mercadopago.is_on:
+        found["mercadopago"] = MercadoPago(client, section.mercadopago)
+    if section.stripe.is_on:
+        found["stripe"] = Stripe(client, section.stripe)
+    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -14,18 +14,19 @@ from policies.paid_months import BoughtMonth
 from policies.plans import Overrides
 from policies.price import in_credits
 from policies.tasks import SECOND
+from proxy.catalogue.people import Income
 from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
 from proxy.features.payments import plan_changes, records
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
-from proxy.features.payments.records import ORDERS, OrderRecord, PaymentRecord
+from proxy.features.payments.records import NEVER, ORDERS, OrderRecord, PaymentRecord
 from proxy.features.payments.section import SoldOffer
 from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
-from proxy.storage.rows import Place, new_id
+from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Statement
 
 MOST_OPEN = 5
@@ -58,6 +59,11 @@ _TROUBLES = """
 SELECT id, state, attention FROM orders WHERE attention <> '' OR state = 'disputed'
 ORDER BY created DESC LIMIT 100
 """
+_SUMS = """
+SELECT currency, sum(amount - refunded - disputed) AS total FROM payments
+WHERE account = :account GROUP BY currency ORDER BY currency
+"""
+_WAITING = f"SELECT provider, count(*) AS number FROM orders WHERE due < {NEVER} GROUP BY provider"
 
 
 class NewOrder(NamedTuple):
@@ -68,8 +74,9 @@ class NewOrder(NamedTuple):
     key: str | None = None
 
 
-class OrderStore:
-    """The orders of all accounts. `sales` is what is sold now; `look_soon` begins due orders."""
+class OrderStore(Income):
+    """The orders of all accounts, and what they paid. `sales` is what is sold now; `look_soon` begins due
+    orders."""
 
     sales: Sales
 
@@ -128,14 +135,12 @@ class OrderStore:
             raise NotFound(f"The order '{id_[:80]}' does not exist.", code="order_not_found")
         return found
 
-    async def page(self, account: str | None, place: Place, limit: int) -> list[OrderRecord]:
-        return await ORDERS.page(self._store, account, place, limit)
-
-    async def place_of(self, account: str | None, id_: str) -> Place | None:
-        return await ORDERS.place_of(self._store, account, id_)
-
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
+
+    async def sums_paid(self, account: str) -> Mapping[str, int]:
+        rows = await self._store.read(_SUMS, {"account": account})
+        return {row["currency"]: int(row["total"]) for row in rows}
 
     async def troubles(self) -> list[Trouble]:
         """Return the newest orders that an operator must see to: alerts are about them."""
@@ -145,6 +150,10 @@ class OrderStore:
                 found.append(Trouble("order_attention", row["id"], row["attention"]))
             if row["state"] == "disputed":
                 found.append(Trouble("dispute", row["id"]))
+        for row in await self._store.read(_WAITING):
+            if row["provider"] not in self.sales.providers:
+                detail = f"{row['number']} orders wait for [payments.{row['provider']}], which is not set"
+                found.append(Trouble("order_attention", row["provider"], detail))
         return found
 
     async def carried(self, account: str, plan: str) -> int:

@@ -15,7 +15,6 @@ from proxy.queue.tasks import Again, Result, TaskKind
 from proxy.storage.store import AlreadyExists, Condition, Store
 
 _TRIES = 5
-_AWAY_S = 600.0
 
 
 class OrderTasks(TaskKind[OrderRecord]):
@@ -43,7 +42,7 @@ class OrderTasks(TaskKind[OrderRecord]):
     async def work(self, held: OrderRecord) -> Result:
         provider = self._orders.sales.providers.get(held.provider)
         if provider is None:
-            return Again(f"[payments.{held.provider}] is not set", _AWAY_S, is_try=False)
+            return await self._later(held, f"[payments.{held.provider}] is not set")
         for _ in range(_TRIES):
             rows = await self._orders.payments_of(held.id)
             try:

@@ -59,8 +59,12 @@ async def read(ledger: Ledger, account: str, sales: Sales) -> PlanReading:
     lapsed_plan = row["lapsed_plan"] if row["paid_until"] is not None else sales.lapsed_plan
     now = await store.now()
     pool = cycle_at(row["anchor"], now).start
-    # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing by it.
-    held = await ledger.holds.held(account, pool)
+    held = 0
+    plan = sales.plans.get(row["plan"])
+    if plan is None or plan.allowance is not None:
+        # Before the balances: a request that settles meanwhile counts twice, and its account loses nothing.
+        # Without an allowance, a large one that never settles would be a gift to the next plan.
+        held = await ledger.holds.held(account, pool)
     balances = await entries.pools(store, account)
     plan_state = PlanState(
         now=now,

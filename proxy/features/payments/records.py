@@ -124,7 +124,6 @@ TABLES = (
     Table(
         "orders",
         needs_plans=f"SELECT offer AS plan FROM orders WHERE kind = 'plan' AND state = 'open' AND {_IS_OPEN}",
-        checks=checks.OF_ORDERS,
     ),
     Table("payments", checks=checks.OF_PAYMENTS),
     Table("payment_events"),

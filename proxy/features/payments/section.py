@@ -31,7 +31,7 @@ _OTHER_DECIMALS = frozenset(
         *("XAF", "XOF", "XPF", "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"),
     )
 )
-_SECRETS = {"mercadopago": ("access_token", "webhook_secret"), "stripe": ("secret_key", "webhook_secret")}
+SECRETS = {"mercadopago": ("access_token", "webhook_secret"), "stripe": ("secret_key", "webhook_secret")}
 _Secret = Annotated[str, Meta(description='"env:NAME" or "file:PATH"')]
 BaseUrl = Annotated[
     str,
@@ -79,38 +79,46 @@ class SoldOffer(msgspec.Struct, frozen=True, kw_only=True):
     credits: int = 0
 
 
-class MercadoPagoSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A provider, which `is_on` once it has a key and the secret of its webhooks."""
+
+    webhook_secret: _Secret = ""
+    live: Switch = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'live' if self.live else 'test'}>"
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.key and self.webhook_secret)
+
+
+class MercadoPagoSection(ProviderSection, frozen=True):
     """Mercado Pago: the access token, the secret of its webhooks, the id of the account that is paid, and
     whether money is real."""
 
     access_token: _Secret = ""
-    webhook_secret: _Secret = ""
     base_url: BaseUrl = "https://api.mercadopago.com"
     seller: Annotated[str, Meta(max_length=64, description="the id of your Mercado Pago account")] = ""
-    live: Switch = False
-
-    def __repr__(self) -> str:
-        return f"<MercadoPagoSection {'live' if self.live else 'test'}>"
 
     @property
-    def is_on(self) -> bool:
-        return bool(self.access_token and self.webhook_secret)
+    def key(self) -> str:
+        return self.access_token
 
 
-class StripeSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StripeSection(ProviderSection, frozen=True):
     """Stripe: the secret key, the secret of its webhooks, and whether money is real."""
 
     secret_key: _Secret = ""
-    webhook_secret: _Secret = ""
     base_url: BaseUrl = "https://api.stripe.com"
-    live: Switch = False
-
-    def __repr__(self) -> str:
-        return f"<StripeSection {'live' if self.live else 'test'}>"
 
     @property
-    def is_on(self) -> bool:
-        return bool(self.secret_key and self.webhook_secret)
+    def key(self) -> str:
+        return self.secret_key
 
 
 class PaymentsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -199,13 +207,12 @@ def _credits(reader: Reader, key: str, pack: _PackWritten) -> int:
 
 def _with_secrets(
     reader: Reader, name: str, section: PaymentsSection, environ: Mapping[str, str], folder: Path
-) -> msgspec.Struct:
-    provider: msgspec.Struct = getattr(section, name)
-    written = {field: getattr(provider, field) for field in _SECRETS[name]}
+) -> ProviderSection:
+    provider: ProviderSection = getattr(section, name)
     secrets = {
         field: named_secret(reader, f"payments.{name}.{field}", text, environ, folder)
-        for field, text in written.items()
-        if text
+        for field in SECRETS[name]
+        if (text := getattr(provider, field))
     }
     return msgspec.structs.replace(provider, **secrets)
 

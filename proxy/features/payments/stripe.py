@@ -22,6 +22,7 @@ from proxy.features.payments.provider import (
     ProviderFailed,
     ProviderWebhook,
 )
+from proxy.features.payments.section import StripeSection
 from speech_engine.http import HttpClient
 
 VERSION = "2026-10-28.endive"
@@ -96,11 +97,11 @@ class Stripe:
     name = "stripe"
     seller = ""
 
-    def __init__(self, client: HttpClient, base_url: str, key: str, secret: str, *, is_live: bool) -> None:
-        self.is_live = is_live
-        headers = {"authorization": f"Bearer {key}", "stripe-version": VERSION}
-        self._calls = ProviderCalls(self.name, client, base_url, headers)
-        self._secret = secret.encode()
+    def __init__(self, client: HttpClient, section: StripeSection) -> None:
+        self.is_live = section.live
+        headers = {"authorization": f"Bearer {section.key}", "stripe-version": VERSION}
+        self._calls = ProviderCalls(self.name, client, section.base_url, headers)
+        self._secret = section.webhook_secret.encode()
 
     def __repr__(self) -> str:
         return f"<Stripe, live: {self.is_live}>"

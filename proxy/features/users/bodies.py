@@ -8,8 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from proxy.features.users.records import User
+from proxy.features.users.session_store import SessionRow
 from proxy.http.body import AccountName
 from proxy.http.lists import Listing, iso
+from proxy.http.replies import shown_as
 
 _Address = Annotated[
     str, Meta(min_length=3, max_length=254, description="an address of mail, such as ada@example.org")
@@ -136,14 +138,10 @@ class SignedOut(msgspec.Struct, frozen=True, kw_only=True):
     sessions: int
 
 
+def shown_session(row: SessionRow, current: str) -> ShownSession:
+    created, seen = iso(row.created), iso(row.seen)
+    return ShownSession(id=row.id, created=created, seen=seen, is_current=row.id == current)
+
+
 def shown(user: User) -> ShownUser:
-    return ShownUser(
-        id=user.id,
-        account=user.account,
-        key=user.key,
-        address=user.address,
-        language=user.language,
-        is_operator=user.is_operator,
-        mails=user.mails,
-        created=iso(user.created),
-    )
+    return shown_as(ShownUser, user, created=iso(user.created))

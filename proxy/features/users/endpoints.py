@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+import html
+import json
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,22 +12,22 @@ from starlette.responses import Response
 from proxy.access.logins import client_network
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
+from proxy.api.welcome import HtmlPage
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
-from proxy.features.users.origins import is_foreign_page
 from proxy.features.users.records import SignInFailed
+from proxy.features.users.section import UsersSection
 from proxy.features.users.session_store import UserSessions
-from proxy.features.users.sign_in_page import sign_in_page
 from proxy.features.users.sign_ins import LINK_S, SignIns
 from proxy.http.body import body, can_be_named
-from proxy.http.endpoint import Endpoint
-from proxy.http.lists import PAGE, iso, page
-from proxy.http.replies import reply
+from proxy.http.lists import PAGE, iso, table_page
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 _LONGEST_LANGUAGES = 100
+_PAGE = Path(__file__).with_name("page")
 
 
 class SignInRequests(Resource):
@@ -58,18 +60,11 @@ class Confirmations(Resource):
     def __init__(self, sign_ins: SignIns, sessions: UserSessions) -> None:
         self._sign_ins = sign_ins
         self._sessions = sessions
-        self._page = sign_in_page(sign_ins.section)
+        self._page = _sign_in_page(sign_ins.section)
 
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        html: dict[str, tuple[()]] = {"text/html": ()}
-        summary = "The page on which people sign in"
-        return [
-            Endpoint("GET", "/sign-in", self._show, "sign_in_page", summary, html, access="open"),
-            *super().endpoints,
-        ]
-
-    async def _show(self, _request: Request) -> Response:
+    @endpoint("GET", "/sign-in", media=("text/html",), access="open")
+    async def sign_in_page(self, _request: Request) -> Response:
+        """The page on which people sign in"""
         return self._page.answer()
 
     @endpoint(
@@ -95,12 +90,8 @@ class Confirmations(Resource):
         )
         if old is not None:
             self._sessions.forget(old.id)
-        answer = bodies.NewSession(
-            id=done.session, user=done.user, account=done.account, address=done.address
-        )
-        return reply(
-            answer, headers={"set-cookie": session_store.cookie(done.secret), "cache-control": "no-store"}
-        )
+        headers = {"set-cookie": session_store.cookie(done.secret), "cache-control": "no-store"}
+        return reply(shown_as(bodies.NewSession, done, id=done.session), headers=headers)
 
 
 class OwnSessions(Resource):
@@ -115,16 +106,8 @@ class OwnSessions(Resource):
         """Your sessions, the newest first"""
         own = session_of(request.scope)
         rows = await session_store.list_of_user(self._admin_tools.store, own.user)
-        return reply(
-            bodies.SessionList(
-                data=[
-                    bodies.ShownSession(
-                        id=row.id, created=iso(row.created), seen=iso(row.seen), is_current=row.id == own.id
-                    )
-                    for row in rows
-                ]
-            )
-        )
+        data = [bodies.shown_session(row, own.id) for row in rows]
+        return reply(bodies.SessionList(data=data))
 
     @endpoint(
         "DELETE",
@@ -149,18 +132,11 @@ class OwnSessions(Resource):
 class AdminUsers(Resource):
     """The users of all accounts, for operators."""
 
-    def __init__(
-        self,
-        admin_tools: AdminTools,
-        sign_ins: SignIns,
-        sessions: UserSessions,
-        directory: records.UserDirectory,
-    ) -> None:
+    def __init__(self, admin_tools: AdminTools, sign_ins: SignIns, sessions: UserSessions) -> None:
         self._admin_tools = admin_tools
         self._store = admin_tools.store
         self._sign_ins = sign_ins
         self._sessions = sessions
-        self._directory = directory
 
     @endpoint(
         "GET",
@@ -172,11 +148,7 @@ class AdminUsers(Resource):
     async def list_users(self, request: Request) -> Response:
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
-        listed = await page(
-            request,
-            partial(records.ROWS.place_of, self._store, account),
-            partial(records.ROWS.page, self._store, account),
-        )
+        listed = await table_page(request, records.ROWS, self._store, account)
         return listed.answer(bodies.UserList, bodies.shown)
 
     @endpoint(
@@ -223,7 +195,7 @@ class AdminUsers(Resource):
 
     async def _found(self, request: Request) -> records.User:
         id_ = request.path_params["id"]
-        user = await self._directory.of_user(id_) if can_be_named(id_) else None
+        user = await records.ROWS.get(self._store, None, id_) if can_be_named(id_) else None
         if user is None:
             raise NotFound(f"There is no user '{id_[:80]}'; see voxgate users list.", param="id")
         return user
@@ -231,7 +203,7 @@ class AdminUsers(Resource):
 
 def _check_page(request: Request, sessions: UserSessions) -> None:
     """Refuse pages of other origins: they would sign a visitor in as their author."""
-    if is_foreign_page(request.scope, sessions.origin):
+    if session_store.is_foreign_page(request.scope, sessions.origin):
         raise NotAllowed("Only this server's own pages may do this for their visitors.", code="foreign_page")
 
 
@@ -243,3 +215,18 @@ def _network(request: Request) -> str:
 def _language(request: Request) -> str:
     wanted = request.headers.get("accept-language", "")[:_LONGEST_LANGUAGES]
     return language_of(wanted.partition(",")[0].partition(";")[0].strip())
+
+
+def _sign_in_page(section: UsersSection) -> HtmlPage:
+    texts = json.loads((_PAGE / "texts.json").read_text())
+    links = "".join(
+        f'<a href="{html.escape(address)}" data-text="{name}"></a>'
+        for name, address in (("terms", section.terms), ("privacy", section.privacy))
+        if address
+    )
+    # Each `<` is escaped, so no text can end the script.
+    script = f"const TEXTS = {json.dumps(texts)};".replace("<", "\\u003c")
+    script += (_PAGE / "sign_in.js").read_text()
+    page = (_PAGE / "sign_in.html").read_text().replace("<!--links-->", links)
+    page = page.replace("<style></style>", f"<style>\n{(_PAGE / 'sign_in.css').read_text()}</style>")
+    return HtmlPage(page.replace("<script></script>", f"<script>\n{script}</script>"))

@@ -20,10 +20,9 @@ _TIDY_S = 3600.0
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.mail.mails import Mails
     from proxy.features.users import endpoints
-    from proxy.features.users.origins import origin_of
     from proxy.features.users.own_account import SelfService
     from proxy.features.users.own_keys import OwnKeys
-    from proxy.features.users.session_store import UserSessions
+    from proxy.features.users.session_store import UserSessions, origin_of
     from proxy.features.users.sign_ins import SignIns
     from proxy.features.users.users_check import plan_of
     from proxy.http.endpoint import Endpoint
@@ -45,7 +44,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         served: list[Endpoint] = [
             *endpoints.Confirmations(sign_ins, sessions).endpoints,
             *endpoints.OwnSessions(admin_tools, sessions).endpoints,
-            *endpoints.AdminUsers(admin_tools, sign_ins, sessions, directory).endpoints,
+            *endpoints.AdminUsers(admin_tools, sign_ins, sessions).endpoints,
         ]
         if revision.voices is not None:
             served += OwnKeys(admin_tools, revision.voices.plans).endpoints

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.mail_addresses import MOST_CHARACTERS
+from policies.mail_folding import folded_address
 from proxy.access.callers import Caller, caller_of
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
@@ -113,7 +114,7 @@ class SelfService(Resource):
         account = await accounts.get(self._store, session.caller.account)
         if user is None or account is None or account.closed is not None:
             raise SessionEnded(records.ENDED_COOKIE)
-        if records.folded(sent.address) != records.folded(user.address):
+        if folded_address(sent.address) != user.address:
             raise InvalidRequest(
                 "Invalid value for 'address': it must be your own address, or nothing is closed.",
                 param="address",

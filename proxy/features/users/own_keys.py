@@ -6,8 +6,6 @@ could make one.
 
 from __future__ import annotations
 
-from functools import partial
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +16,7 @@ from proxy.api.admin_tools import AdminTools
 from proxy.api.keys import KeyEntry, KeyFields, KeyList, MintedKey
 from proxy.errors import InvalidRequest, NotAllowed, NotFound
 from proxy.http.body import body, can_be_named
-from proxy.http.lists import PAGE, page
+from proxy.http.lists import PAGE, table_page
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord
@@ -41,11 +39,7 @@ class OwnKeys(Resource):
     async def list_own_keys(self, request: Request) -> Response:
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account
-        listed = await page(
-            request,
-            partial(key_records.OWN.place_of, self._store, account),
-            partial(key_records.OWN.page, self._store, account),
-        )
+        listed = await table_page(request, key_records.OWN, self._store, account)
         return listed.answer(KeyList, keys.shown)
 
     @endpoint(

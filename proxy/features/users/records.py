@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from policies.mail_folding import folded_address
 from proxy.access.sessions import COOKIE
 from proxy.catalogue.people import People, UserEntry
 from proxy.errors import InvalidRequest
@@ -17,11 +16,11 @@ from proxy.storage.tables import Erasable, PathColumn, Table
 
 # An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
 _BLANK = """
-UPDATE sign_ins SET address = '', folded = '', token = '', code = '', until = 0 WHERE folded <> '' AND
+UPDATE sign_ins SET address = '', token = '', code = '', until = 0 WHERE address <> '' AND
 """
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
-_OF_USER = "folded = (SELECT folded FROM users WHERE id = :subject)"
-_OF_ACCOUNT = "(account = :id OR folded IN (SELECT folded FROM users WHERE account = :id))"
+_OF_USER = "address = (SELECT address FROM users WHERE id = :subject)"
+_OF_ACCOUNT = "(account = :id OR address IN (SELECT address FROM users WHERE account = :id))"
 USERS = Table(
     "users",
     personal=True,
@@ -58,13 +57,12 @@ ENDED_COOKIE = f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person who signs in, whose `key` is the caller of its sessions."""
+    """A person who signs in, whose `key` is the caller of its sessions. The address is in its folded form."""
 
     id: str
     account: str
     key: str
     address: str
-    folded: str
     language: str
     is_operator: bool
     mails: bool
@@ -91,11 +89,6 @@ WHERE id = :id
 """
 
 
-def folded(address: str) -> str:
-    """Return an address in its folded form, or "" if it is no address."""
-    return folded_address(address) or ""
-
-
 def change_statement(user: str, mails: bool | None, language: str | None) -> Statement:
     """Return the statement that changes a user. None leaves a field as it is."""
     return Statement(
@@ -104,7 +97,7 @@ def change_statement(user: str, mails: bool | None, language: str | None) -> Sta
 
 
 async def by_address(store: Store, address: str) -> User | None:
-    rows = await store.read(f"{ROWS.select} folded = :folded", {"folded": address})
+    rows = await store.read(f"{ROWS.select} address = :address", {"address": address})
     return _user(rows[0]) if rows else None
 
 
@@ -114,23 +107,16 @@ class UserDirectory(People):
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def of_user(self, id_: str) -> User | None:
-        return await ROWS.get(self._store, None, id_)
-
-    async def of_account(self, account: str) -> list[User]:
-        """List the users of an account, the newest first."""
-        return await ROWS.of_account(self._store, account)
-
     async def user(self, id_: str) -> UserEntry | None:
-        found = await self.of_user(id_)
+        found = await ROWS.get(self._store, None, id_)
         return None if found is None else found.entry
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
-        return [each.entry for each in await self.of_account(account)]
+        return [each.entry for each in await ROWS.of_account(self._store, account)]
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
         """Return addresses and languages of the users who want mails. See `Mails.recipients`."""
-        return [(each.folded, each.language) for each in await self.of_account(account) if each.mails]
+        return [(each.address, each.language) for each in await self.users_of(account) if each.mails]
 
 
 class SignInFailed(InvalidRequest):

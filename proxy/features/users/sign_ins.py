@@ -13,6 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.limits import Caps
+from policies.mail_folding import folded_address
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
@@ -49,7 +50,6 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     address: str
-    folded: str
     language: str
     network: str
     token: str
@@ -67,7 +67,7 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
 ROWS = ListedTable("sign_ins", SignIn)
 _VALUES = ", ".join(ROWS.placeholders.values())
 _COUNT = "(SELECT count(*) FROM sign_ins WHERE {of} AND is_invite = 0 AND created > CAST(:since AS BIGINT))"
-_BY_ADDRESS, _BY_NETWORK = "folded = CAST(:folded AS TEXT)", "network = CAST(:network AS TEXT)"
+_BY_ADDRESS, _BY_NETWORK = "address = CAST(:address AS TEXT)", "network = CAST(:network AS TEXT)"
 # The first number is small, so that a stranger leaves the owner of an address some of the second.
 _IS_WITHIN_LIMITS = " AND ".join(
     f"{_COUNT.format(of=of)} < {most}"
@@ -76,7 +76,7 @@ _IS_WITHIN_LIMITS = " AND ".join(
 _ADD = f"INSERT INTO sign_ins ({ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_MAILED = """
 EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)
-AND (CAST(:is_open AS BIGINT) = 1 OR EXISTS (SELECT 1 FROM users WHERE folded = :of_address))
+AND (CAST(:is_open AS BIGINT) = 1 OR EXISTS (SELECT 1 FROM users WHERE address = :of_address))
 """
 _IS_OPEN = "id = :id AND session = '' AND until > :now"
 _TRY = f"""
@@ -88,7 +88,7 @@ UPDATE sign_ins SET session = :session, token = '', code = '', made_from = CAST(
 WHERE {_IS_OPEN} AND {{may}} RETURNING id
 """
 _SPENT = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in AND session = :session)"
-_NO_USER = "NOT EXISTS (SELECT 1 FROM users WHERE folded = CAST(:folded AS TEXT))"
+_NO_USER = "NOT EXISTS (SELECT 1 FROM users WHERE address = CAST(:address AS TEXT))"
 _NEW_ACCOUNTS = """
 (SELECT count(*) FROM sign_ins WHERE made_from = CAST(:made_from AS TEXT) AND created > CAST(:day AS BIGINT))
 """
@@ -108,9 +108,9 @@ SELECT CAST(:key AS TEXT), CAST(:account AS TEXT), CAST(:hash AS TEXT), CAST(:ro
     CAST(:now AS BIGINT), CAST(:caps AS TEXT), 'user' WHERE {_SPENT}
 """
 _ADD_USER = f"""
-INSERT INTO users (id, account, key, address, folded, language, is_operator, mails, created)
+INSERT INTO users (id, account, key, address, language, is_operator, mails, created)
 SELECT CAST(:user AS TEXT), CAST(:account AS TEXT), CAST(:key AS TEXT), CAST(:address AS TEXT),
-    CAST(:folded AS TEXT), CAST(:language AS TEXT), CAST(:is_operator AS BIGINT), 1, CAST(:now AS BIGINT)
+    CAST(:language AS TEXT), CAST(:is_operator AS BIGINT), 1, CAST(:now AS BIGINT)
 WHERE {_SPENT}
 """
 _ADD_SESSION = f"""
@@ -159,8 +159,7 @@ class SignIns:
         folded, now = _folded(address), await self._store.now()
         row = SignIn(
             id=id_,
-            address=address,
-            folded=folded,
+            address=folded,
             language=language,
             network=network,
             token=digest(token),
@@ -209,8 +208,7 @@ class SignIns:
         token, until = new_secret(), act.at + INVITE_S * SECOND
         row = SignIn(
             id=act.subject,
-            address=address,
-            folded=folded,
+            address=folded,
             language="en",
             network="",
             token=digest(token),
@@ -246,7 +244,7 @@ class SignIns:
             if not rows:
                 break
             row = ROWS.read(rows[0])
-            user = await records.by_address(self._store, row.folded)
+            user = await records.by_address(self._store, row.address)
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
@@ -288,7 +286,7 @@ class SignIns:
             **target._asdict(),
             "id": row.id,
             "now": now,
-            "folded": row.folded,
+            "address": row.address,
             "made_from": made_from,
             "day": now - _DAY_US,
         }
@@ -307,8 +305,7 @@ class SignIns:
         )
         if not answers[len(first)]:
             return None
-        address = row.address if user is None else user.address
-        return Confirmed(str(session["session"]), secret, target.user, target.account, address)
+        return Confirmed(str(session["session"]), secret, target.user, target.account, row.address)
 
     def _new_statements(
         self, row: SignIn, target: SessionOwner, session: Params, now: int
@@ -335,7 +332,6 @@ class SignIns:
             "user": target.user,
             "key": target.key,
             "address": row.address,
-            "folded": row.folded,
             "language": row.language,
             "is_operator": row.is_operator,
         }
@@ -386,7 +382,7 @@ def _target(row: SignIn, user: User | None) -> SessionOwner:
 
 
 def _folded(address: str) -> str:
-    if not (folded := records.folded(address)):
+    if not (folded := folded_address(address)):
         raise InvalidRequest(
             "Invalid value for 'address': it must be an address of mail, such as ada@example.org.",
             param="address",

@@ -20,6 +20,7 @@ from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import CheckoutRequest, Provider, ProviderWebhook
+from proxy.features.payments.section import MercadoPagoSection, StripeSection
 from proxy.features.payments.stripe import Stripe
 
 NAMES = ("mercadopago", "stripe")
@@ -76,8 +77,12 @@ async def pair(name: str, **more: Any) -> AsyncIterator[Pair]:
 def adapter(name: str, client: UpstreamClient, url: str, secret: str | None = None) -> Provider:
     if name == "mercadopago":
         secret = MP_SECRET if secret is None else secret
-        return MercadoPago(client, url, TOKEN, secret, str(SELLER), is_live=False)
-    return Stripe(client, url, KEY, STRIPE_SECRET if secret is None else secret, is_live=False)
+        section = MercadoPagoSection(
+            access_token=TOKEN, webhook_secret=secret, base_url=url, seller=str(SELLER)
+        )
+        return MercadoPago(client, section)
+    secret = STRIPE_SECRET if secret is None else secret
+    return Stripe(client, StripeSection(secret_key=KEY, webhook_secret=secret, base_url=url))
 
 
 def received(webhook: Webhook, now_s: float | None = None) -> ProviderWebhook:

@@ -12,6 +12,7 @@ from policies.cycles import cycle_at
 from policies.plans import Plan, Prices, terms
 from policies.price import MICRO, Price
 from proxy.errors import QuotaExceeded
+from proxy.features.mail.mails import Mails
 from proxy.features.payments import records
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.month_tasks import MonthTasks
@@ -153,21 +154,32 @@ class Worker(NamedTuple):
     booking: Booking
     order_tasks: OrderTasks
     month_tasks: MonthTasks
+    mails: Mails | None
 
     async def look(self) -> int:
         """Do once what is due, and return how much it was."""
         done = 0
-        for kind in (self.order_tasks, self.month_tasks):
+        for kind in (self.order_tasks, self.month_tasks, *([self.mails] if self.mails else ())):
             done += len(await kind.look())
             await kind.finish()
         return done
 
 
+def _no_mails() -> None:
+    """Send no mails."""
+
+
 class Shop:
     """Accounts that order, pay and speak, at a time that only the test moves."""
 
-    def __init__(self, clock: WatchedStore, ledgers: Sequence[Ledger]) -> None:
+    def __init__(
+        self,
+        clock: WatchedStore,
+        ledgers: Sequence[Ledger],
+        new_mails: Callable[[], Mails | None] = _no_mails,
+    ) -> None:
         self.clock = clock
+        self._new_mails = new_mails
         self.orders = OrderStore(ledgers[0])
         section = PaymentsSection(
             plans={name: offer for name, offer in OFFERS.items() if offer.kind == "plan"},
@@ -179,8 +191,9 @@ class Shop:
         self.requests = 0
 
     def _worker(self, ledger: Ledger) -> Worker:
-        booking, months = Booking(ledger), MonthTasks(ledger)
-        return Worker(ledger, booking, OrderTasks(self.clock, self.orders, booking), months)
+        mails = self._new_mails()
+        booking, months = Booking(ledger, mails), MonthTasks(ledger, mails)
+        return Worker(ledger, booking, OrderTasks(self.clock, self.orders, booking), months, mails)
 
     def use(self, provider: TinyProvider, plans: Mapping[str, Plan] = PLANS) -> None:
         self.provider = provider

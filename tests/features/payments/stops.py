@@ -1,6 +1,7 @@
 """The life of an account, which may stop at each commit and each call of the provider, and then begins anew.
 
-`python -m tests.features.payments.stops URL DATA POINT` lives it in a process that kills itself at a point.
+`python -m tests.features.payments.stops URL DATA POINT WEBHOOKS SMTP_URL` lives it in a process that kills
+itself at a point.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
 from policies.price import MICRO
+from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
+from proxy.features.mail.mails import Mails
+from proxy.features.mail.section import MailSection
 from proxy.features.payments.provider import CheckoutRequest, FetchedPayment
 from proxy.features.payments.records import OrderRecord
+from proxy.file_store.vault import Vault
 from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
@@ -168,7 +173,7 @@ class Life:
     async def _at(self, seconds: float) -> None:
         """Let time pass until a moment, unless it is later already."""
         while (clock := self.shop.clock).seconds < seconds:
-            clock.seconds = min(seconds, clock.seconds + 3 * DAY_S)
+            clock.seconds = min(seconds, clock.seconds + DAY_S)
             self.save()
             await self.shop.work()
         await self.shop.work()
@@ -181,35 +186,58 @@ class Life:
             kind = reference.partition(":")[0]
             sums[kind] = sums.get(kind, 0) + amount
         rows = await shop.clock.read("SELECT sum(credited) AS credited, count(*) AS many FROM payments")
-        mails = await shop.clock.read("SELECT count(*) AS many FROM audit WHERE action = 'payment.booked'")
+        acts = await shop.clock.read("SELECT count(*) AS many FROM audit WHERE action = 'payment.booked'")
+        waiting = await shop.clock.read("SELECT id FROM mails")
         read = await shop.read(ada)
         return {
             "granted": await shop.granted(ada),
             "sums": sums,
             "credited": int(rows[0]["credited"]) // MICRO,
             "payments": rows[0]["many"],
-            "is booked": mails[0]["many"] >= rows[0]["many"],
+            "is booked": acts[0]["many"] >= rows[0]["many"],
+            "mails that wait": len(waiting),
             "months": [(month.plan, month.state, month.carried) for month in await shop.months(ada)],
             "plan": (read.plan, read.paid_until),
             "contradictions": (await verify(shop.clock)).contradictions,
         }
 
 
-def life_on(store: Store, points: Points, provider: TinyProvider | None = None, **others: object) -> Life:
+def life_on(
+    store: Store,
+    points: Points,
+    data: Path,
+    smtp_url: str,
+    provider: TinyProvider | None = None,
+    **others: object,
+) -> Life:
     clock = StoppingStore(store, points)
     new_holds = StoredHolds if store.is_shared else MemoryHolds
     ledgers = [Ledger(clock, new_holds(clock, Metrics())) for _ in range(2 if store.is_shared else 1)]
-    shop = Shop(clock, [ledgers[0], ledgers[-1]])
+
+    def new_mails() -> Mails:
+        mails = Mails(clock, Vault(clock, VaultSection(), data), "", Metrics().registry)
+        mails.section = MailSection(url=smtp_url, sender="Voices <voices@example.org>")
+        mails.recipients = _recipients
+        return mails
+
+    shop = Shop(clock, [ledgers[0], ledgers[-1]], new_mails)
     if provider is not None:
         shop.use(provider)
     shop.provider.at = points.passing
     return Life(shop, **others)  # type: ignore[arg-type] # handed on
 
 
-async def main(url: str, data: str, point: str, webhooks: str) -> None:
-    points = Points(int(point), lambda: os.kill(os.getpid(), signal.SIGKILL))
-    async with open_store(url, Path(data)) as store:
-        life = life_on(store, points, file=Path(data) / "outside.json", has_webhooks=webhooks == "all")
+async def _recipients(_account: str) -> Sequence[tuple[str, str]]:
+    return [("ada@example.net", "en")]
+
+
+async def main(url: str, data: str, point: str, webhooks: str, smtp_url: str) -> None:
+    points, folder = Points(int(point), lambda: os.kill(os.getpid(), signal.SIGKILL)), Path(data)
+    async with open_store(url, folder) as store:
+        has_webhooks = webhooks == "all"
+        life = life_on(
+            store, points, folder, smtp_url, file=folder / "outside.json", has_webhooks=has_webhooks
+        )
         await life.live()
         print(msgspec.json.encode(await life.found()).decode())
         await life.close()

@@ -10,6 +10,7 @@ import pytest
 from policies.alerts import Trouble
 from policies.price import MICRO
 from policies.tasks import SECOND
+from proxy.features.payments.records import ORDERS
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
@@ -32,7 +33,7 @@ async def test_a_refund_takes_its_part_of_the_credits(shop: Shop) -> None:
     await shop.buy(ada, "small")
     assert await shop.entries(ada) == {"pay:mercadopago:1:1": 500 * MICRO}
     shop.provider.refund("1", 1000)
-    (order,) = await shop.orders.page(ada, *_ALL)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
     await shop.hook(order.id)
     assert await shop.granted(ada) == 332.775919
     assert (await shop.entries(ada))["pay:mercadopago:1:2"] == -167_224_081
@@ -46,7 +47,7 @@ async def test_a_refund_takes_its_part_of_the_credits(shop: Shop) -> None:
 async def test_an_older_answer_of_the_provider_is_refused_whole(shop: Shop) -> None:
     ada = await shop.account("ada")
     await shop.buy(ada, "small")
-    (order,) = await shop.orders.page(ada, *_ALL)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
     rows, old = await shop.orders.payments_of(order.id), [shop.provider.paid["1"]]
     shop.provider.refund("1", 1000)
     await shop.hook(order.id)
@@ -162,7 +163,7 @@ async def test_what_a_free_plan_spent_that_day_is_given_back(shop: Shop) -> None
 async def test_a_dispute_ends_a_month_and_a_won_one_gives_back_what_was_left(shop: Shop) -> None:
     ada = await shop.account("ada")
     await shop.buy(ada, "pro")
-    (order,) = await shop.orders.page(ada, *_ALL)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
     assert await shop.speak(ada, 900)
     await shop.later(DAY_S)
     shop.provider.dispute("1")
@@ -254,6 +255,17 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     assert (await shop.read(ada)).plan == "pro", "for good"
 
 
+async def test_a_request_of_an_unlimited_plan_that_speaks_nothing_is_no_gift_to_the_next(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "studio")
+    assert await shop.speak(ada, 700)
+    held = await shop.take(await shop.read(ada), 5000)
+    await shop.buy(ada, "mini")
+    assert held is not None
+    await held.abandon()
+    assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
+
+
 async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
     ada = await shop.account("ada")
     order = await shop.order(ada, "small")
@@ -289,7 +301,7 @@ async def need_attention(shop: Shop) -> list[Trouble]:
 
 
 async def _wake_all(shop: Shop, account: str) -> None:
-    for order in await shop.orders.page(account, *_ALL):
+    for order in await ORDERS.page(shop.clock, account, *_ALL):
         await shop.hook(order.id)
 
 

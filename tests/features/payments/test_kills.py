@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,36 @@ import pytest
 from proxy.features.all import open_store
 from proxy.storage.store import Store
 from tests.databases import lay_tables
+from tests.features.mail.receiver import Receiver, receiver
 from tests.features.payments.rig import TinyProvider
 from tests.features.payments.stops import NEVER, Life, Points, life_on
 from tests.tables import soak
 
+MAILS = Counter(
+    {
+        "Receipt: 500 credits": 1,
+        "Receipt: Plan mini, one month": 2,
+        "Receipt: Plan pro, one month": 1,
+        "Your plan pro ends": 2,
+        "Your plan pro has ended": 1,
+    }
+)
 MONTHS = [("mini", "carried"), ("mini", "dropped"), ("pro", "past")]
 
 
-async def _live(store: Store, at: int, outside: TinyProvider, seconds: float) -> tuple[Life, Points]:
+def _arrived(served: Receiver) -> Counter[str]:
+    """The mails by their subjects, without their dates. One that came again is one, by its id."""
+    subjects = {mail["Message-ID"]: str(mail["Subject"]) for mail in served.got}
+    return Counter(subject.partition(" on ")[0] for subject in subjects.values())
+
+
+async def _live(
+    store: Store, at: int, folder: Path, smtp_url: str, outside: TinyProvider, seconds: float
+) -> tuple[Life, Points]:
     """Live until a stop, or to the end."""
     before, stopped = asyncio.all_tasks(), asyncio.Event()
     points = Points(at, stopped.set)
-    life = life_on(store, points, outside)
+    life = life_on(store, points, folder, smtp_url, outside)
     life.shop.clock.seconds = seconds
     living = asyncio.create_task(life.live())
     waiting = asyncio.create_task(stopped.wait())
@@ -39,12 +58,13 @@ async def _live(store: Store, at: int, outside: TinyProvider, seconds: float) ->
     return life, points
 
 
-@pytest.mark.parametrize("every", [16, *soak(1)])
+@pytest.mark.parametrize("every", [30, *soak(1)])
 async def test_a_stop_at_any_point_loses_and_doubles_nothing(tmp_path: Path, every: int) -> None:
     expected, points = await _with_a_stop(tmp_path / "whole", NEVER)
     assert [month[:2] for month in expected["months"]] == MONTHS
     assert (expected["granted"], expected["contradictions"]) == (332.775919, [])
     assert expected["plan"] == ("free", None)
+    assert expected["mails"] == MAILS
     struck = range(1, points, every)
     assert len(struck) >= 12
     for point in struck:
@@ -55,16 +75,16 @@ async def test_a_stop_at_any_point_loses_and_doubles_nothing(tmp_path: Path, eve
 async def _with_a_stop(folder: Path, point: int) -> tuple[dict[str, Any], int]:
     lay_tables(folder)
     outside = TinyProvider()
-    async with open_store("sqlite", folder) as store:
-        life, points = await _live(store, point, outside, 0.0)
+    async with receiver() as served, open_store("sqlite", folder) as store:
+        life, points = await _live(store, point, folder, served.url, outside, 0.0)
         passed = points.passed
         if points.is_dead:
-            life, points = await _live(store, NEVER, outside, life.shop.clock.seconds)
-        return await life.found(), passed
+            life, points = await _live(store, NEVER, folder, served.url, outside, life.shop.clock.seconds)
+        return {**await life.found(), "mails": _arrived(served)}, passed
 
 
-async def _run(url: str, folder: Path, point: int, webhooks: str) -> tuple[int | None, bytes]:
-    program = (sys.executable, "-m", "tests.features.payments.stops", url, str(folder), str(point), webhooks)
+async def _run(url: str, folder: Path, point: int, *others: str) -> tuple[int | None, bytes]:
+    program = (sys.executable, "-m", "tests.features.payments.stops", url, str(folder), str(point), *others)
     env = {**os.environ, "PYTHONHASHSEED": "0"}
     process = await asyncio.create_subprocess_exec(
         *program, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -83,13 +103,16 @@ async def test_a_real_kill_loses_and_doubles_nothing(
 ) -> None:
     """A process is killed at a point, and another one goes on, again and again until it gets to the end."""
     point, kills = first, 0
-    while True:
-        code, out = await _run(store_url, tmp_path, point, webhooks)
-        if code == 0:
-            break
-        kills += 1
-        point = NEVER if step == NEVER else point + step
+    async with receiver() as served:
+        while True:
+            code, out = await _run(store_url, tmp_path, point, webhooks, served.url)
+            if code == 0:
+                break
+            kills += 1
+            point = NEVER if step == NEVER else point + step
     found = msgspec.json.decode(out.splitlines()[-1])
+    print(f"{kills} kills")
     assert kills
     assert [tuple(month[:2]) for month in found["months"]] == MONTHS
     assert (found["granted"], found["contradictions"]) == (332.775919, [])
+    assert (_arrived(served), found["mails that wait"]) == (MAILS, 0)

@@ -13,11 +13,12 @@ from proxy.config.sections import Upstream
 from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.upstream_http import open_http
 from proxy.features.all import load_config
-from proxy.features.payments import admin_endpoints, calls, mercadopago
+from proxy.features.payments import calls, mercadopago
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
-from proxy.features.payments.records import NEVER
+from proxy.features.payments.records import NEVER, ORDERS
+from proxy.features.payments.section import MercadoPagoSection
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
@@ -196,7 +197,8 @@ async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     async with server, open_http(Upstream()) as client:
         port = server.sockets[0].getsockname()[1]
-        provider = MercadoPago(client, f"http://127.0.0.1:{port}", "t", "s", "7", is_live=False)
+        section = MercadoPagoSection(access_token="t", base_url=f"http://127.0.0.1:{port}", seller="7")
+        provider = MercadoPago(client, section)
         async with asyncio.timeout(3):
             with pytest.raises(ProviderFailed) as failed:
                 await provider.payment("77")
@@ -277,10 +279,6 @@ async def test_payments_that_were_never_paid_need_no_order_and_too_many_are_said
             await opened.run_sql("DELETE FROM orders WHERE id = :id", id=order["id"])
         found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
         assert [each["is_paid"] for each in found["data"]] == [True, True]
-        monkeypatch.setattr(admin_endpoints, "_MOST_UNKNOWN", 1)
-        found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
-        assert (len(found["data"]), list(found["failed"])) == (1, ["mercadopago"])
-        monkeypatch.setattr(admin_endpoints, "_MOST_UNKNOWN", 9)
         monkeypatch.setattr(mercadopago, "_MOST_OFFSET", 1)
         monkeypatch.setattr(mercadopago, "_PAGE", 1)
         found = json_of(await opened.server.administer("GET", "orders/differences?since=2020-01-01"))
@@ -292,12 +290,33 @@ async def test_a_refund_right_after_an_operators_plan_leaves_that_plan_no_debt(s
     await shop.buy(ada, "pro")
     assert await shop.speak(ada, 300)
     await _set_plan(shop, ada, "mini")
-    (order,) = await shop.orders.page(ada, *_ALL)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
     rows = await shop.orders.payments_of(order.id)
     shop.provider.refund("1", 4990)
     await shop.workers[0].booking.book(order, rows, [shop.provider.paid["1"]])
     await shop.later(60)
     assert (await shop.granted(ada), await shop.left(ada)) == (0, 100)
+
+
+async def test_orders_of_a_provider_that_is_gone_are_named_and_looked_at_less_and_less(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.order(ada, "small")
+    sales = shop.orders.sales
+    shop.orders.sales = sales._replace(providers={})
+    assert await need_attention(shop) == ["mercadopago"]
+    await shop.later(90)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
+    assert order.error == "[payments.mercadopago] is not set"
+    for _ in range(5):
+        await shop.later(DAY_S)
+    (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
+    assert order.due == await shop.clock.now() + DAY_S * 1_000_000
+    await shop.later(180 * DAY_S)
+    assert await need_attention(shop) == []
+    shop.orders.sales = sales
+    shop.provider.pay(order)
+    await shop.hook(order.id)
+    assert await shop.granted(ada) == 500
 
 
 async def need_attention(shop: Shop) -> list[str]:

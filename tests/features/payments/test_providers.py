@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.payments import calls
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed, ProviderWebhook
+from proxy.features.payments.section import MercadoPagoSection, StripeSection
 from proxy.features.payments.stripe import Stripe
 from tests.features.payments.providers import NAMES, ORDER, Pair, checkout_request, pair, received
 from tests.tables import each_row
@@ -90,6 +92,20 @@ async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_
         lost = account.dispute(intent, 1000)
         account.close(lost, "lost")
         assert (await only(both, made.id)).disputed == 1000
+
+
+async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair("mercadopago") as both:
+        made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
+        bad, good = both.pay(made.id), both.pay(made.id)
+        shown = account.shown
+
+        def without_seller(payment: Any) -> dict[str, Any]:
+            row: dict[str, Any] = shown(payment)
+            return {**row, "collector_id": None} if payment is bad else row
+
+        monkeypatch.setattr(account, "shown", without_seller)
+        assert [each.id async for each in both.adapter.since(0)] == [str(good.id)]
 
 
 async def only_paid(both: Pair) -> FetchedPayment:
@@ -293,8 +309,8 @@ async def test_without_a_secret_no_signature_is_right() -> None:
     url = "http://127.0.0.1:9"
     async with open_http(Upstream()) as client:
         for adapter in (
-            MercadoPago(client, url, "token", "", "7", is_live=False),
-            Stripe(client, url, "key", "", is_live=False),
+            MercadoPago(client, MercadoPagoSection(access_token="token", base_url=url, seller="7")),
+            Stripe(client, StripeSection(secret_key="key", base_url=url)),
         ):
             with pytest.raises(InvalidRequest):
                 adapter.event(event)

@@ -10,7 +10,7 @@ from policies.price import MICRO
 from proxy.config.config_toml import Config
 from proxy.config.finding import NO_RESULTS
 from proxy.engines.registry import Registry
-from proxy.features.payments.sales_check import sales
+from proxy.features.payments.config_checks import sales
 from proxy.features.payments.section import SECTION, PaymentsSection, SoldOffer, minor_units
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.config.reader import ConfigError
 from proxy.features.all import load_config
-from proxy.features.payments.reach_check import reach
+from proxy.features.payments.config_checks import reach
 from tests.features.payments.shop import PROVIDERS, SECRETS, SOLD
 from tests.tables import each_row
 

@@ -18,7 +18,7 @@ from tests.proxy.api.inside import Inside
 
 PEOPLE = '[users]\nsign_up = "invite"\n'
 """The configuration in which people sign in."""
-_USER = "INSERT INTO users VALUES (:id, :account, :key, :address, :address, 'en', 0, 1, :now)"
+_USER = "INSERT INTO users VALUES (:id, :account, :key, :address, 'en', 0, 1, :now)"
 _SESSION = "INSERT INTO sessions VALUES (:id, :user, :hash, :now, :now)"
 _AS_USER = "UPDATE keys SET kind = 'user' WHERE id = :key"
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from proxy.app import open_worker
 from proxy.features.all import all_tables, load_config, open_store
 from proxy.processes.admin_direct import replay_erasures
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.sqlite_backup import DATABASE, back_up, restore
+from tests.databases import Postgres
 from tests.features.users.rig import Browser, json_of, served, texts_of
-from tests.proxy.api.inside import Inside, envelope
+from tests.proxy.api.inside import Inside, envelope, with_engines
 from tests.proxy.http.test_openapi import OF_SESSIONS
 
 _CALLERS = ("nobody", "key", "own", "other", "suspended", "closed")
@@ -108,3 +111,30 @@ async def test_a_restored_backup_has_no_session_and_no_erased_address(
                 await store.read(f"SELECT * FROM {name}") for name in ("users", "sessions", "sign_ins")
             ]
             assert [len(rows) for rows in counted] == [users, 0, 0]
+
+
+async def test_the_start_after_a_restored_dump_erases_each_address_again(
+    tmp_path: Path, shared_postgres: Postgres
+) -> None:
+    """PostgreSQL's own tools know no journal. In `early`, the address is that of a request alone."""
+    schema, plain = shared_postgres.new_schema(), tmp_path / "plain.sql"
+    dumps = {tmp_path / "early.dump": 0, tmp_path / "late.dump": 1}
+    early, late = dumps
+    async with served(tmp_path, url=shared_postgres.url(search_path=schema)) as server:
+        browser, other = Browser(server), Browser(server)
+        await browser.request()
+        await asyncio.to_thread(shared_postgres.dump, schema, early)
+        account = (await browser.sign_in())["account"]
+        await other.sign_in("bob@example.org")
+        await asyncio.to_thread(shared_postgres.dump, schema, late)
+        await server.administer("DELETE", f"accounts/{account}")
+    for dump, users in dumps.items():
+        await asyncio.to_thread(shared_postgres.restore, schema, dump)
+        async with open_store(shared_postgres.url(search_path=schema), tmp_path) as store:
+            assert "ada@" in await texts_of(store)
+        async with open_worker(load_config(tmp_path / "config.toml", {}), with_engines({})) as worker:
+            assert len(await worker.store.read("SELECT * FROM users")) == users
+            assert not await worker.store.read("SELECT * FROM sessions")
+        await asyncio.to_thread(shared_postgres.dump, schema, plain, "plain")
+        assert "CREATE TABLE" in (text := plain.read_text())
+        assert "ada@" not in text

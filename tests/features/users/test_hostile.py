@@ -66,7 +66,7 @@ async def test_a_session_that_is_made_beside_an_erasure_goes_with_its_user(
             )
             assert done.status_code in (200, 400), done.text
             assert (await ada.ask("GET", "/v1/me")).status_code == 401
-        left = "SELECT id FROM sessions UNION ALL SELECT id FROM sign_ins WHERE folded <> ''"
+        left = "SELECT id FROM sessions UNION ALL SELECT id FROM sign_ins WHERE address <> ''"
         assert await server.worker.store.read(left) == []
 
 

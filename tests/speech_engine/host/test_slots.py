@@ -40,6 +40,24 @@ async def test_as_many_as_there_are_slots_are_inside() -> None:
     assert repr(crowd.slots) == "<Slots 3 of 3 running, 2 waiting>"
 
 
+async def test_slots_grow_and_shrink_while_jobs_run() -> None:
+    crowd = Crowd(slots=2, limit=100)
+    for tenant in "abcdef":
+        crowd.comes(tenant)
+    await steps()
+    crowd.slots.resize(4)
+    await steps()
+    assert repr(crowd.slots) == "<Slots 4 of 4 running, 2 waiting>"
+    crowd.slots.resize(1)
+    left = []
+    while crowd.inside:
+        left.append(crowd.inside[0].tenant)
+        crowd.inside[0].leave()
+        await steps()
+        assert len(crowd.inside) <= max(1, 4 - len(left))
+    assert "".join(left) == "abcdef"
+
+
 @each_row(
     ("waiting", "newcomer", "sent_away"),
     [

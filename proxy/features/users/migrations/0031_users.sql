@@ -1,11 +1,10 @@
--- People who sign in. `folded` is the address in the one form that mails go to; `key` is their own row in `keys`.
+-- People who sign in. An `address` is in its folded form, to which mails go; `key` is their own row in `keys`.
 -- `mails` is 1 if they want to hear of trainings and jobs.
 CREATE TABLE users (
     id          TEXT PRIMARY KEY,
     account     TEXT NOT NULL REFERENCES accounts (id),
     key         TEXT NOT NULL REFERENCES keys (id),
-    address     TEXT NOT NULL,
-    folded      TEXT NOT NULL UNIQUE,
+    address     TEXT NOT NULL UNIQUE,
     language    TEXT NOT NULL,
     is_operator BIGINT NOT NULL,
     mails       BIGINT NOT NULL,
@@ -19,7 +18,6 @@ CREATE INDEX users_by_account ON users (account, created);
 CREATE TABLE sign_ins (
     id          TEXT PRIMARY KEY,
     address     TEXT NOT NULL,
-    folded      TEXT NOT NULL,
     language    TEXT NOT NULL,
     network     TEXT NOT NULL,
     token       TEXT NOT NULL,
@@ -33,7 +31,7 @@ CREATE TABLE sign_ins (
     session     TEXT NOT NULL DEFAULT '',
     made_from   TEXT NOT NULL DEFAULT ''
 );
-CREATE INDEX sign_ins_by_address ON sign_ins (folded, created);
+CREATE INDEX sign_ins_by_address ON sign_ins (address, created);
 CREATE INDEX sign_ins_by_network ON sign_ins (network, created);
 CREATE INDEX sign_ins_by_maker ON sign_ins (made_from, created);
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import PurePosixPath
 
 from starlette.requests import Request
@@ -48,7 +47,7 @@ from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import Page, page, query_limit
+from proxy.http.lists import Page, query_limit, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -279,10 +278,11 @@ class Batches(Resource):
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
-        listed: Page[Job] = await page(
+        listed: Page[Job] = await table_page(
             request,
-            partial(BATCHES.place_of, self._store, account),
-            partial(BATCHES.page, self._store, account),
+            BATCHES,
+            self._store,
+            account,
             usual=_USUAL_BATCHES,
             most=_MOST_BATCHES,
         )

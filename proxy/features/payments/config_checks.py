@@ -1,17 +1,28 @@
-"""What `voxgate check` finds in the offers: what is sold must be a plan that people can have for money."""
+"""`voxgate check` on the offers: people must be able to have them for money. `voxgate doctor` on the
+providers: their secrets, and whether they can call this server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from policies.limits import AGREEABLE, limit_values
 from proxy.config.config_toml import Config
-from proxy.config.finding import Finding, ProbeResults, wrong
+from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
-from proxy.features.payments.section import PROVIDERS, SECTION, PaymentsSection, SoldOffer
+from proxy.features.payments.section import (
+    PROVIDERS,
+    SECRETS,
+    SECTION,
+    PaymentsSection,
+    ProviderSection,
+    SoldOffer,
+)
 
 _TEST_KEYS = ("TEST-", "sk_test_", "rk_test_")
 _LIVE_KEYS = ("sk_live_", "rk_live_")
+_PRIVATE = (".local", ".localhost", ".internal", ".test")
 
 
 def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
@@ -22,10 +33,10 @@ def sales(config: Config, _registry: Registry, _results: ProbeResults) -> Iterat
         yield wrong("payments", found, f"name one of {', '.join(config.plans)}")
     for offer in section.offers:
         yield from _of_offer(config, section, offer)
-    keys = {"mercadopago": section.mercadopago.access_token, "stripe": section.stripe.secret_key}
-    for name, key in keys.items():
-        is_live = getattr(section, name).live
-        if key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
+    for name in PROVIDERS:
+        provider: ProviderSection = getattr(section, name)
+        is_live = provider.live
+        if provider.key.startswith(_TEST_KEYS if is_live else _LIVE_KEYS):
             found = (
                 f"live = {str(is_live).lower()}, and the key is for {'tests' if is_live else 'real money'}"
             )
@@ -53,3 +64,40 @@ def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Ite
     if own:
         found = f"a month of it is sold, and it leaves {', '.join(own)} to each account"
         yield wrong("payments", found, "write a number", name=offer.name)
+
+
+def reach(config: Config) -> Iterator[Finding]:
+    section = SECTION.of(config)
+    used = [name for name in PROVIDERS if any(name in offer.providers for offer in section.offers)]
+    if not used:
+        return
+    for name in used:
+        yield from _secrets(name, section)
+    url = config.server.public_url
+    if not url:
+        yield wrong("payments", "providers have no address to call", "set [server] public_url")
+    elif not _is_public(url):
+        found = f"{url} cannot be called by providers: payments are found only by looks"
+        verdict = wrong if section.mercadopago.live or section.stripe.live else note
+        yield verdict("payments", found, "set [server] public_url to an https address of the internet")
+    else:
+        yield ok("payments", " and ".join(f"{url.rstrip('/')}/webhooks/{name}" for name in used))
+
+
+def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
+    provider = getattr(section, name)
+    for key in SECRETS[name]:
+        if not getattr(provider, key):
+            do = f"set [payments.{name}] {key}"
+            yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)
+
+
+def _is_public(url: str) -> bool:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return False
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE)

@@ -1,0 +1,84 @@
+"""Shares the states of providers' keys with the other gateways: one question a second for a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from policies.breaker import QUIET_S
+from proxy.access.windows import KeyState
+from proxy.engines.provider_key import ProviderKey
+from proxy.file_store.master_keys import MasterKeySource
+from proxy.file_store.sealing import digest_of
+
+if TYPE_CHECKING:
+    from proxy.access.provider_states import ProviderStates
+
+LOOK_S = 1.0
+
+
+class Sharing:
+    """Without `states`, nothing is shared. A digest under the master key names a key, else its number."""
+
+    def __init__(self, states: ProviderStates | None = None, masters: MasterKeySource | None = None) -> None:
+        self._states = states
+        found = None if states is None or masters is None else masters.read_if_any()
+        self._naming = b"" if found is None else found.newest.naming
+        self._keys: dict[str, ProviderKey] = {}
+        self._is_over = False
+
+    def add(self, key: ProviderKey, engine: str, secret: str) -> None:
+        """Share a key. It has the same name in all gateways with this engine, credential and secret."""
+        if self._states is None:
+            return
+        parts = (engine, key.credential, secret if self._naming else str(key.number))
+        name = digest_of(self._naming, "\0".join(parts).encode())
+        key.pace.states, key.pace.name = self._states, name
+        # A key that is written twice is one at its provider.
+        self._keys.setdefault(name, key)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        if self._states is None or not self._keys:
+            yield
+            return
+        task = asyncio.create_task(self._run(self._states), name="providers' keys shared")
+        try:
+            yield
+        finally:
+            # The client of Redis sometimes swallows a cancellation.
+            self._is_over = True
+            self._states.has_news.set()
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _run(self, states: ProviderStates) -> None:
+        while not self._is_over:
+            states.has_news.clear()
+            await self._exchange(states)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await (asyncio.sleep(LOOK_S) if states.is_away else states.has_news.wait())
+
+    async def _exchange(self, states: ProviderStates) -> None:
+        """Tell what this worker knows, and learn what the others know."""
+        news, now = {name: key.news for name, key in self._keys.items()}, _now()
+        for name, state in (
+            await states.exchange({n: _report(k, now) for n, k in self._keys.items()})
+        ).items():
+            key = self._keys[name]
+            if key.news is news[name]:
+                key.news = None
+            key.adopt(state, now)
+
+
+def _report(key: ProviderKey, now: float) -> KeyState:
+    news, since = key.news or (b"", now)
+    pause_s, quiet_s = key.pace.paused_until - now, key.spoke_at + QUIET_S - now
+    return KeyState(news, now - since, max(0.0, pause_s), max(0.0, quiet_s))
+
+
+_now = time.monotonic
