@@ -22,6 +22,7 @@ from proxy.config.sections import VaultSection
 from proxy.file_store import locked_files, sealed_file, sealing, vault_files
 from proxy.file_store.locked_files import Lock
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
+from proxy.file_store.objects import open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
@@ -68,6 +69,7 @@ class Vault:
             of_one(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
         )
         self._under_way: set[asyncio.Task[object]] = set()
+        self.objects = open_objects(section, data)
         self.revise(section)
 
     def __repr__(self) -> str:
