@@ -26,7 +26,15 @@ from proxy.file_store.objects import open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
-from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.disk_names import (
+    ANSWERS,
+    ERASURES,
+    OPERATOR,
+    DiskName,
+    UnsafeName,
+    account_name,
+    owner_name,
+)
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
@@ -70,6 +78,7 @@ class Vault:
         )
         self._under_way: set[asyncio.Task[object]] = set()
         self.objects = open_objects(section, data)
+        self.is_shared = section.is_shared
         self.revise(section)
 
     def __repr__(self) -> str:
@@ -110,14 +119,22 @@ class Vault:
         self._account_keys.forget(account)
         await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
 
-    async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
+    async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
+        """Return a new key of a row, and the same wrapped for the row's column."""
         keys, key = await self._ensure_masters(), sealing.new_key()
-        wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
+        return key, keys.wrap(key, account, sealing.row_subject(row_id))
+
+    def row_key(self, account: str, row_id: str, wrapped: str) -> bytes:
+        """Return the key of a row. It does not wait. Raises VaultFailed."""
+        return self._unwrap(wrapped, account, sealing.row_subject(row_id), row_id)
+
+    async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
+        key, wrapped = await self.new_row_key(account, row_id)
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
 
     def open_record(self, account: str, row_id: str, record: SealedRecord, type_: type[_R]) -> _R:
         """Return the value of a row. It does not wait. Raises VaultFailed."""
-        key = self._unwrap(record.wrapped, account, sealing.row_subject(row_id), row_id)
+        key = self.row_key(account, row_id, record.wrapped)
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
         except (sealing.Tampered, msgspec.MsgspecError):
@@ -294,6 +311,8 @@ def _path(root: Path, account: str, digest: str) -> Path:
 
 def _is_ours(path: Path) -> bool:
     """Tell whether a file of the folder can be a recording: people keep notes beside them."""
+    if path.parent.name in (ERASURES, ANSWERS):
+        return False
     try:
         DiskName(path.parent.name), DiskName(path.name)
     except UnsafeName:
