@@ -42,7 +42,8 @@ class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     endpoint: Annotated[
         str,
         msgspec.Meta(
-            pattern=r"^\Z|^https?://[^\s/?#@]+\Z", description='"https://HOST", or "" for Amazon\'s of the region'
+            pattern=r"^\Z|^https?://[^\s/?#@]+\Z",
+            description='"https://HOST", or "" for Amazon\'s of the region',
         ),
     ] = ""
     region: Annotated[str, msgspec.Meta(description='a name, such as "eu-central-1", or ""')] = ""

@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from proxy.config.sections import VaultSection
-from proxy.file_store.locked_files import PART
+from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.master_keys import VaultFailed
-from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, flush
+from proxy.storage.disk_names import OPERATOR, UnsafeName, flush
 from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
@@ -35,13 +36,25 @@ _TRIES, _TRY_S = 3, 5.0
 _PAUSE_S = 0.2
 _PART_BYTES = 8 * 1024 * 1024
 _MOST_IDENTITY_BYTES = 100
-_RIGHT = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[a-z0-9]{1,40})?")
+_RIGHT = re.compile(
+    r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[a-z0-9]{1,40})?"
+)
+
+LEFT = ".left"
+"""An empty object `DIGEST.left`: since it was written, objects of a digest without a row are known."""
+_UNFINISHED = (PART, LOCK)
+BESIDE = (*_UNFINISHED, LEFT)
+"""The ends of names that are no recordings."""
 
 _T = TypeVar("_T")
 
 
 class VaultAway(VaultFailed):
     """The store of the objects cannot do it now. It does not mean that an object is gone."""
+
+
+class VaultRefused(VaultAway):
+    """The store refuses, and another try would not help: its bucket or its keys are wrong."""
 
 
 class Listed(NamedTuple):
@@ -75,9 +88,11 @@ class Objects(Protocol):
 
 
 def open_objects(section: VaultSection, data: Path) -> Objects:
-    if section.store:
-        return Bucket(section)
-    return Folder(Path(section.folder) if section.folder else data / FOLDER)
+    return Bucket(section) if section.store else Folder(recordings_folder(section, data))
+
+
+def recordings_folder(section: VaultSection, data: Path) -> Path:
+    return Path(section.folder) if section.folder else data / FOLDER
 
 
 def safe_name(name: str) -> str:
@@ -110,7 +125,12 @@ class Folder:
         await _on_disk(lambda: _remove(path, self.root), f"{path.parent} cannot be written")
 
     async def list(self, prefix: str = "") -> list[Listed]:
-        return await _on_disk(lambda: list_folder(self.root, prefix), f"{self.root} cannot be read")
+        listed = await _on_disk(lambda: list_folder(self.root, prefix), f"{self.root} cannot be read")
+        return [each for each in listed if not each.name.endswith(_UNFINISHED)]
+
+    async def remove_unfinished(self, older_s: float) -> None:
+        """Remove what killed processes were writing: parts, and the locks of earlier versions."""
+        await _on_disk(lambda: _remove_unfinished(self.root, older_s), f"{self.root} cannot be written")
 
 
 async def _on_disk(step: Callable[[], _T], what: str) -> _T:
@@ -148,6 +168,13 @@ def _create(part: Path) -> int:
         # Another process may just have removed the last file, and with it the folder.
         with suppress(FileNotFoundError):
             return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+
+
+def _remove_unfinished(root: Path, older_s: float) -> None:
+    before = time.time() - older_s
+    for each in list_folder(root):
+        if each.name.endswith(_UNFINISHED) and each.modified <= before:
+            _remove(root / each.name, root)
 
 
 def _read(path: Path, start: int, length: int) -> bytes:
@@ -277,9 +304,9 @@ class Bucket:
     def _failure(self, error: Exception) -> VaultAway:
         errors, text = self._obstore.exceptions, str(error)
         if "NoSuchBucket" in text:
-            return VaultAway(f"vault.store: there is no bucket {self.where}")
+            return VaultRefused(f"vault.store: there is no bucket {self.where}")
         if isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError):
-            return VaultAway(
+            return VaultRefused(
                 f"vault.store: {self.where} refuses: vault.access_key is wrong, or may not read and write"
             )
         return VaultAway(f"vault.store: {self.where} fails: {text.partition(chr(10))[0][:300]}")
@@ -310,12 +337,14 @@ def _s3(section: VaultSection, retries: int) -> S3Store:
     )
 
 
-async def vault_identity(objects: Objects) -> str:
-    """Return the random id of a vault, and make it first if there is none: one machine at a time."""
+async def vault_identity(objects: Objects, *, may_make: bool = True) -> str:
+    """Return the random id of a vault. If there is none, make it, or return "": one machine at a time."""
     try:
         return (await objects.read(IDENTITY, 0, _MOST_IDENTITY_BYTES)).decode("ascii", "replace").strip()
     except FileNotFoundError:
-        await objects.put(IDENTITY, new_id("vlt").encode())
+        if not may_make:
+            return ""
+    await objects.put(IDENTITY, new_id("vlt").encode())
     return await vault_identity(objects)
 
 

@@ -15,8 +15,9 @@ from proxy.config.config_toml import Config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, Machine
 from proxy.features.marks.ring_source import needed_rings
+from proxy.file_store.objects import vault_identity
 from proxy.file_store.stored_rings import StoredRings
-from proxy.file_store.vault import Vault, VaultFailed, recordings_folder, vault_identity
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
@@ -120,16 +121,17 @@ class Sharing:
         wrong = {each.id: [*faults(mine, each)] for each in living}
         if shared is None or own == shared:
             return wrong
-        folder = recordings_folder(self._config.vault, Path(self._config.data))
+        folder = self._vault.objects.where
+        setting = "vault.store" if self._config.vault.store else "vault.folder"
         if mine.kind == "worker":
-            raise VaultFailed(f"vault.folder: {folder} is not the vault of this database; name its server's")
+            raise VaultFailed(f"{setting}: {folder} is not the vault of this database; name its server's")
         for each in living:
             wrong[each.id].append(
-                f"vault.folder: {folder} is not the vault of machine {each.name}; name one folder that all "
-                "machines share"
+                f"{setting}: {folder} is not the vault of machine {each.name}; name one folder or bucket that "
+                "all machines share"
             )
         if not living:
-            _log.warning("vault.taken_over", folder=str(folder), reason="it is another vault than before")
+            _log.warning("vault.taken_over", folder=folder, reason="it is another vault than before")
         return wrong
 
     async def _check_masters(self) -> None:
@@ -167,5 +169,4 @@ class Sharing:
             return "", folder
 
     async def _own_vault(self, *, may_make: bool = False) -> str:
-        config = self._config
-        return await asyncio.to_thread(vault_identity, config.vault, Path(config.data), may_make=may_make)
+        return await vault_identity(self._vault.objects, may_make=may_make)

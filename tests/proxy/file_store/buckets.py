@@ -92,7 +92,9 @@ class FaultyStore:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         lines = head.decode("latin-1").split("\r\n")
-        fields = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+        fields = {
+            name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
+        }
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         self.requests.append(lines[0])
         method, path, _ = lines[0].split(" ")
@@ -104,7 +106,9 @@ class FaultyStore:
         await asyncio.sleep(fault.wait_s)
         if fault.status:
             error = b"<Error><Code>Faulty</Code><Message>by order</Message></Error>"
-            writer.write(b"HTTP/1.1 %d Faulty\r\nContent-Length: %d\r\n\r\n" % (fault.status, len(error)) + error)
+            writer.write(
+                b"HTTP/1.1 %d Faulty\r\nContent-Length: %d\r\n\r\n" % (fault.status, len(error)) + error
+            )
             return
         answer = await _forward(head, body)
         writer.write(answer[: len(answer) - 10] if fault.cuts else answer)
