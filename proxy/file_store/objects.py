@@ -65,6 +65,9 @@ class Listed(NamedTuple):
     modified: float
 
 
+Listing = list[Listed]
+
+
 class Objects(Protocol):
     """Every method raises UnsafeName for a name that leads elsewhere, and VaultFailed."""
 
@@ -82,7 +85,7 @@ class Objects(Protocol):
         """Remove an object. It is no error if there is none."""
         ...
 
-    async def list(self, prefix: str = "") -> list[Listed]:
+    async def list(self, prefix: str = "") -> Listing:
         """List the objects whose names begin so. It may be late, and lack the newest ones."""
         ...
 
@@ -124,7 +127,7 @@ class Folder:
         path = self.root / safe_name(name)
         await _on_disk(lambda: _remove(path, self.root), f"{path.parent} cannot be written")
 
-    async def list(self, prefix: str = "") -> list[Listed]:
+    async def list(self, prefix: str = "") -> Listing:
         listed = await _on_disk(lambda: list_folder(self.root, prefix), f"{self.root} cannot be read")
         return [each for each in listed if not each.name.endswith(_UNFINISHED)]
 
@@ -199,7 +202,7 @@ def _remove_if_empty(folder: Path) -> None:
             raise
 
 
-def list_folder(root: Path, prefix: str = "") -> list[Listed]:
+def list_folder(root: Path, prefix: str = "") -> Listing:
     """List the files of a folder and of the folders in it. It waits for the disk. Raises OSError."""
     found = []
     only, has_folder, _ = prefix.partition("/")
@@ -266,11 +269,11 @@ class Bucket:
     async def remove(self, name: str) -> None:
         await self._request(partial(self._obstore.delete_async, self._store, safe_name(name)))
 
-    async def list(self, prefix: str = "") -> list[Listed]:
+    async def list(self, prefix: str = "") -> Listing:
         found = await self._request(partial(self._list, prefix.rpartition("/")[0] or None))
         return [each for each in found if each.name.startswith(prefix)]
 
-    async def _list(self, folder: str | None) -> list[Listed]:
+    async def _list(self, folder: str | None) -> Listing:
         return [
             Listed(each["path"], each["size"], each["last_modified"].timestamp())
             async for page in self._obstore.list(self._store, prefix=folder)

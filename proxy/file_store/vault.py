@@ -139,7 +139,9 @@ class Vault:
                 continue
             names = {each.name for each in await self.objects.list(prefix)}
             row = await blobs.find(self._store, account, digest)
-            await self._finish(self._remove_left({*names} - self._being_put - {row and object_of(row)}))
+            if row is not None:
+                names.discard(object_of(row))
+            await self._finish(self._remove_left(names - self._being_put))
 
     async def drop_account(self, account: str) -> None:
         """Drop the key of an account, and the rest of its objects. Its rows must be deleted before."""
@@ -274,9 +276,9 @@ class Vault:
         except VaultFailed as error:
             _log.warning("vault.remove.failed", reason=str(error))
 
-    async def _remove_left(self, names: set[str | None]) -> None:
+    async def _remove_left(self, names: set[str]) -> None:
         now, young = time.monotonic(), 0
-        for name in sorted(each for each in names if each is not None):
+        for name in sorted(names):
             since = self._left.setdefault(name, now)
             if self._store.is_shared and now - since < _WRITING_S and not name.endswith(LEFT):
                 young += 1

@@ -69,10 +69,8 @@ def main() -> None:
         uvloop.run(_serve(pipe, config, http, opened, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
-        may_pass = isinstance(error, VaultAway) and not isinstance(error, VaultRefused)
-        lasting = (
-            isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable) and not may_pass
-        )
+        is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
+        lasting = isinstance(error, StorageFailed) and not is_away
         reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
         _end(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on

@@ -127,8 +127,8 @@ class Sharing:
             raise VaultFailed(f"{setting}: {folder} is not the vault of this database; name its server's")
         for each in living:
             wrong[each.id].append(
-                f"{setting}: {folder} is not the vault of machine {each.name}; name one folder or bucket that "
-                "all machines share"
+                f"{setting}: {folder} is not the vault of machine {each.name}; name one folder or bucket "
+                "that all machines share"
             )
         if not living:
             _log.warning("vault.taken_over", folder=folder, reason="it is another vault than before")
