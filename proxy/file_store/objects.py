@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from proxy.config.sections import VaultSection
 from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.master_keys import VaultFailed
-from proxy.storage.disk_names import OPERATOR, UnsafeName, flush
+from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, flush
 from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
@@ -43,8 +43,6 @@ _RIGHT = re.compile(
 LEFT = ".left"
 """An empty object `DIGEST.left`: since it was written, objects of a digest without a row are known."""
 _UNFINISHED = (PART, LOCK)
-BESIDE = (*_UNFINISHED, LEFT)
-"""The ends of names that are no recordings."""
 
 _T = TypeVar("_T")
 
@@ -103,6 +101,14 @@ def safe_name(name: str) -> str:
     if not _RIGHT.fullmatch(name):
         raise UnsafeName(f"{ascii(name)[:100]} cannot name an object")
     return name
+
+
+_RECORDING = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}/[A-Za-z0-9][A-Za-z0-9_-]{0,79}(?:\.[0-9a-f]{16})?")
+
+
+def is_recording(name: str) -> bool:
+    """Tell whether an object can be a recording: people keep notes beside them."""
+    return _RECORDING.fullmatch(name) is not None and name.partition("/")[0] not in (ERASURES, ANSWERS)
 
 
 class Folder:

@@ -12,7 +12,6 @@ left over.
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -26,13 +25,11 @@ import structlog
 from proxy.config.sections import VaultSection
 from proxy.file_store import sealing
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
-from proxy.file_store.objects import LEFT, Folder, VaultAway, open_objects
+from proxy.file_store.objects import LEFT, Folder, VaultAway, is_recording, open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import (
-    ANSWERS,
-    ERASURES,
     OPERATOR,
     DiskName,
     UnsafeName,
@@ -57,7 +54,6 @@ LEFT_OVER_S = 30 * 86_400.0
 _WRITING_S = 60.0
 """An object without a row may be one that another process is writing, for so long at most."""
 _TRIES = 3
-_RECORDING = re.compile(rf"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+(\.[0-9a-f]{{16}}|{re.escape(LEFT)})?")
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -293,12 +289,13 @@ class Vault:
             await self.objects.remove_unfinished(_HOUR_S)
         erased = await tombstones.list_digests(self._store)
         # The objects are read first: the row of an object comes after it.
-        listed = [each for each in await self.objects.list() if _is_ours(each.name)]
+        everything = await self.objects.list()
+        listed = [each for each in everything if is_recording(each.name)]
         named = {object_of(row) for row in await blobs.list_all(self._store)}
-        marks = {each.name: each.modified for each in listed if each.name.endswith(LEFT)}
+        marks = {each.name: each.modified for each in everything if each.name.endswith(LEFT)}
         still_left = set()
         for each in listed:
-            if each.name in marks or each.name in named:
+            if each.name in named:
                 continue
             owner, digest = _owner_and_digest(each.name)
             mark = f"{owner}/{digest}{LEFT}"
@@ -385,9 +382,3 @@ def object_of(row: BlobRow) -> str:
 def _owner_and_digest(name: str) -> tuple[str, str]:
     owner, _, rest = name.partition("/")
     return owner, rest.partition(".")[0]
-
-
-def _is_ours(name: str) -> bool:
-    """Tell whether an object can be a recording: people keep notes beside them."""
-    owner = name.partition("/")[0]
-    return owner not in (ERASURES, ANSWERS) and _RECORDING.fullmatch(name) is not None

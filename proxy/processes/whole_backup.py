@@ -23,10 +23,9 @@ from proxy.errors import DataHeld
 from proxy.feature import BackedUp
 from proxy.features.all import all_features
 from proxy.file_store import data_folder, master_keys
-from proxy.file_store.objects import BESIDE, list_folder, recordings_folder, safe_name
+from proxy.file_store.objects import is_recording, list_folder, recordings_folder
 from proxy.processes import plain_tar
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import ANSWERS, ERASURES, UnsafeName
 from proxy.storage.store import StorageFailed
 
 ABOUT = "voxgate-backup.json"
@@ -142,13 +141,9 @@ def _add_recordings(archive: BinaryIO, root: Path) -> int:
     """Add the complete files of a vault. The journal names the files that are erased meanwhile."""
     added = 0
     for each in sorted(list_folder(root)):
-        folder, _, name = each.name.partition("/")
-        if not name or folder in (ERASURES, ANSWERS) or name.endswith(BESIDE):
-            continue
-        try:
-            added += _add_file(archive, f"{RECORDINGS}/{safe_name(each.name)}", root / each.name)
-        except UnsafeName:
-            continue  # a foreign file
+        # The others are unfinished, marks, or foreign.
+        if is_recording(each.name):
+            added += _add_file(archive, f"{RECORDINGS}/{each.name}", root / each.name)
     return added
 
 

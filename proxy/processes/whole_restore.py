@@ -23,12 +23,12 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import DataHeld
 from proxy.features.all import all_features, all_tables, load_config, natural_plugins
 from proxy.file_store import data_folder, key_ring, master_keys
-from proxy.file_store.objects import recordings_folder, safe_name
+from proxy.file_store.objects import is_recording, recordings_folder
 from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile
 from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import DiskName, UnsafeName, flush
+from proxy.storage.disk_names import UnsafeName, flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 
@@ -174,10 +174,9 @@ def _recording(name: str) -> tuple[str, str]:
     parts = name.split("/")
     if len(parts) != 3 or parts[0] != RECORDINGS:
         raise UnsafeName(f"{ascii(name)[:100]} is no file of a backup")
-    try:
-        return DiskName(parts[1]), safe_name(f"{parts[1]}/{parts[2]}").partition("/")[2]
-    except UnsafeName as unsafe:
-        raise UnsafeName(f"{ascii(name)[:100]}: {unsafe}") from None
+    if not is_recording(f"{parts[1]}/{parts[2]}"):
+        raise UnsafeName(f"{ascii(name)[:100]} cannot name a file of a vault")
+    return parts[1], parts[2]
 
 
 def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:

@@ -19,6 +19,12 @@ def _check_digests(text: object) -> None:
         DiskName(digest)
 
 
+def _check_object(text: object) -> None:
+    """Raise UnsafeName unless the text is a digest, a dot, and a random part."""
+    digest, _, random = text.partition(".") if isinstance(text, str) else (text, "", "")
+    DiskName(digest), DiskName(random)
+
+
 KERNEL_TABLES: Tables = (
     *(Table(name) for name in ("schema_version", "entries", "balances", "holds", "usage", "costs")),
     *(Table(name) for name in ("installation", "clone_counts", "refusals", "library_revisions")),
@@ -41,7 +47,10 @@ KERNEL_TABLES: Tables = (
         key=("account", "digest"),
         sealed=True,
         personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        paths=(
+            *(PathColumn("account", owner_name), PathColumn("digest")),
+            PathColumn("object", _check_object, unless=""),
+        ),
     ),
     Table(
         "samples",
