@@ -78,7 +78,7 @@ class Vault:
 
     def __init__(self, store: Store, section: VaultSection, data: Path) -> None:
         self.objects = open_objects(section, data)
-        self.is_shared = section.is_shared and store.is_shared
+        self.is_shared = section.is_shared
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
