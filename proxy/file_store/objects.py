@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 from proxy.config.sections import VaultSection
 from proxy.file_store.locked_files import PART
 from proxy.file_store.master_keys import VaultFailed
-from proxy.storage.disk_names import OPERATOR, UnsafeName, flush
+from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, flush
 from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
