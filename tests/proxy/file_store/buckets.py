@@ -8,7 +8,7 @@ import socket
 import subprocess
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -80,14 +80,20 @@ class FaultyStore:
         self.fault: Fault | None = None
         self.requests: list[str] = []
         self.url = ""
+        self.is_over = asyncio.Event()
+        self.answering: set[asyncio.Task[None]] = set()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.answering.add(task)
         try:
             await self._answer(reader, writer)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client has gone
         finally:
             writer.close()
+            self.answering.discard(task)
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -103,7 +109,9 @@ class FaultyStore:
             writer.write(await _forward(head, body))
             return
         self.fault = fault._replace(times=fault.times - 1)
-        await asyncio.sleep(fault.wait_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.wait_s):
+                await self.is_over.wait()
         if fault.status:
             error = b"<Error><Code>Faulty</Code><Message>by order</Message></Error>"
             writer.write(
@@ -134,4 +142,7 @@ async def faulty_store() -> AsyncIterator[FaultyStore]:
     try:
         yield store
     finally:
+        store.is_over.set()
         server.close()
+        if store.answering:
+            await asyncio.wait(store.answering)
