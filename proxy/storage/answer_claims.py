@@ -58,7 +58,7 @@ _STALE = f"""
 {_LIST} lease <= {_NOW} AND (
     object = '' OR made < {_NOW} - CAST(:stored AS BIGINT)
     OR id IN (
-        SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY made DESC, id) AS total FROM answer_claims) AS all_
+        SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY made DESC, id) AS total FROM answer_claims) AS a
         WHERE total > CAST(:room AS BIGINT)
     )
     OR EXISTS (

@@ -26,7 +26,7 @@ from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from speech_engine import errors
-from tests.databases import Postgres
+from tests.databases import Postgres, postgres
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.file_store import buckets
@@ -51,6 +51,14 @@ class Site(NamedTuple):
             body={**BODY, **more},
             **{"idempotency-key": KEY},
         )
+
+    async def ask_raw(self, number: int) -> tuple[int, bytes]:
+        """Return the status and the whole body, "" for one that was broken off."""
+        machine = self.machines[number]
+        client = machine._replace(key=self.machines[0].key)
+        sent = await client.raw_speech(BODY, headers={"idempotency-key": KEY})
+        is_whole = not sent[-1].get("more_body", False)
+        return sent[0]["status"], b"".join(each.get("body", b"") for each in sent) if is_whole else b""
 
     @property
     def store(self) -> Store:
@@ -162,6 +170,36 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
         assert (await first).status_code == 200
         assert is_replay(await servers.ask(1))
         assert await servers.outcomes() == ["finished"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("place", ["folder", "bucket"])
+async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
+    tmp_path: Path, place: str
+) -> None:
+    """Equal requests come before, during and after it."""
+    engine = Scripted(*spoken(1.0))
+    with postgres() as server:
+        address = server.url(search_path=server.new_schema())
+        async with site(tmp_path, address, engine, bucket() if place == "bucket" else "") as servers:
+            asked: list[asyncio.Task[httpx2.Response]] = []
+
+            async def ask_some(number: int) -> None:
+                asked.extend(asyncio.create_task(servers.ask_raw(each % 2)) for each in range(number))
+                await asyncio.sleep(0.02)
+
+            await ask_some(8)
+            with server.frozen():
+                await ask_some(4)
+                await asyncio.sleep(25)
+            await ask_some(4)
+            statuses = [status for status, _ in await asyncio.gather(*asked)]
+            assert set(statuses) <= {200, 409, 503}
+            heard = {content for status, content in await asyncio.gather(*asked) if status == 200}
+            await asyncio.sleep(1)
+            outcomes = await servers.outcomes()
+            assert len(outcomes) <= 1
+            assert len(heard) <= 1
 
 
 @each_row("way", ["by its own clock", "by the database"])
