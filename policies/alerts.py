@@ -43,15 +43,16 @@ TITLES: dict[Kind, str] = {
 
 class Trouble(NamedTuple):
     """Something that is wrong now. `name` is that of an engine, a disk or an order, and never of a person.
-    `detail` has figures and states alone."""
+    `detail` has figures and states alone. `machine` is where it is, "" for trouble of the whole."""
 
     kind: Kind
     name: str
     detail: str = ""
+    machine: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.kind}:{self.name}"
+        return f"{self.kind}:{self.name}{self.machine and f' on {self.machine}'}"
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +66,12 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     mailed: int | None = None
     gone: int | None = None
+    machine: str = ""
+
+    @property
+    def place(self) -> str:
+        """The name, with the machine if there is one."""
+        return f"{self.name} on {self.machine}" if self.machine else self.name
 
 
 class AlertChange(NamedTuple):
@@ -116,10 +123,7 @@ def changes(
         elif alert.gone is not None:
             yield AlertChange("save", _with(alert, gone=None))
     for trouble in there.values():
-        yield AlertChange(
-            "save",
-            Alert(id=trouble.id, kind=trouble.kind, name=trouble.name, detail=trouble.detail, since=now),
-        )
+        yield AlertChange("save", Alert(id=trouble.id, since=now, **trouble._asdict()))
 
 
 def _without(alert: Alert, now: int) -> Iterator[AlertChange]:

@@ -46,7 +46,7 @@ class Worker:
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
         self.tasks_alone = [task for feature in open_context.features for task in feature.alone]
         self.tasks_here = [task for feature in open_context.features for task in feature.alone_here]
-        self.task_kinds = open_context.task_kinds
+        self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
         self._logins = Logins(self._admin_tools.callers, parts.limits)
@@ -101,6 +101,7 @@ class Worker:
         ]
         self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
+        own_routes += served.for_commands
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(
             self.endpoints,

@@ -32,6 +32,7 @@ from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.catalogue import CommandFor
 from proxy.catalogue.clones import Cloning
+from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, Erasing, Purges, VoiceFiles, VoiceMemory
 from proxy.catalogue.library import Library
@@ -83,6 +84,7 @@ class AppContext(NamedTuple):
     erased: ErasedVoices
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
+    cluster: ClusterView
     link: ServerLink | None = None
     erasing: Erasing = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN
@@ -128,9 +130,11 @@ class AppContext(NamedTuple):
 class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
-    `background` are spoken later. `sessions` are those of people who have signed in."""
+    `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
+    endpoints `for_commands`."""
 
     endpoints: Sequence[Endpoint] = ()
+    for_commands: Sequence[Endpoint] = ()
     on_the_way: OnTheWay = OnTheWay()
     forms: SpeechForms | None = None
     background: Background | None = None
@@ -173,8 +177,9 @@ class FeatureInstance(NamedTuple):
 
     `reach` gets all data that is derived of voices, at each revision, and `is_gone` waits a moment and tells
     whether no other system has data of an erased voice. A command finishes the tasks that a killed server
-    left; in a server, every worker runs them, and worker number 0 alone runs `alone` to its end, and
-    `alone_here`. Each `voxgate worker` runs `alone_here` too, as its server may be down.
+    left; in a server, every worker runs them. Its worker number 0 runs `alone_here`, as that of each `voxgate
+    worker` does. The worker number 0 of the oldest server on the database runs `alone`; for seconds, two
+    servers may run it.
     """
 
     context: AppContext
@@ -256,6 +261,7 @@ class OpenFeatures(NamedTuple):
         served = [feature.at(revision) for feature in self.features]
         return Additions(
             endpoints=[endpoint for each in served for endpoint in each.endpoints],
+            for_commands=[endpoint for each in served for endpoint in each.for_commands],
             on_the_way=OnTheWay.of_all(each.on_the_way for each in served),
             forms=next((each.forms for each in served if each.forms is not None), None),
             background=next((each.background for each in served if each.background is not None), None),

@@ -13,13 +13,14 @@ from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.api.server import ServerLink
 from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.sample_store import SampleStore
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
-from proxy.engines.sharing import Sharing
+from proxy.engines.sharing import KeySharing
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers
 from proxy.file_store.shared_answers import open_answers
@@ -71,6 +72,7 @@ class Kernel(NamedTuple):
             erased=erased,
             levels=LoudnessLevels(erased),
             front_end_revision=_no_revision,
+            cluster=ClusterView(),
         )
 
 
@@ -115,7 +117,7 @@ class ServerParts(NamedTuple):
 async def open_kernel(config: Config, registry: Registry, tables: Tables) -> AsyncIterator[Kernel]:
     metrics, data = Metrics(), Path(config.data)
     async with (
-        storage.open_store(config.storage.url, data, tables) as store,
+        storage.open_store(config.storage, data, tables) as store,
         open_ledger(store, metrics) as ledger,
         open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, vault, metrics) as answers,
@@ -145,7 +147,11 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
         open_limits(config.limits.url) as limits,
         open_refusals(kernel.store, metrics) as refusals,
         open_engines(
-            registry, config, metrics.engines, kernel.samples, Sharing(limits.providers, kernel.vault.masters)
+            registry,
+            config,
+            metrics.engines,
+            kernel.samples,
+            KeySharing(limits.providers, kernel.vault.masters),
         ) as engines,
         open_front_ends(registry, config.plugins_of("front_end"), routed_front_ends(config)) as front_ends,
         open_detector(registry, name, section) as detector,

@@ -41,6 +41,7 @@ _IMPATIENT = ("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum
 _END = "that is all"
 EMPTY = """
 SET lock_timeout = '5s';
+SET session_replication_role = replica;
 DO $$
 DECLARE
     each regclass;
@@ -52,7 +53,9 @@ BEGIN
             AND relname <> 'schema_version'
     LOOP
         EXECUTE format('SELECT EXISTS (SELECT FROM %s)', each) INTO is_used;
-        IF is_used THEN used := used || each::text; END IF;
+        IF is_used AND pg_relation_size(each) > 1000000 THEN used := used || each::text;
+        ELSIF is_used THEN EXECUTE format('DELETE FROM %s', each);
+        END IF;
     END LOOP;
     IF used <> '{{}}' THEN EXECUTE 'TRUNCATE ' || array_to_string(used, ', ') || ' CASCADE'; END IF;
 END
@@ -63,7 +66,8 @@ WHERE relnamespace = '{schema}'::regnamespace ORDER BY relname, attname;
 SELECT proname, md5(prosrc) FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace ORDER BY proname;
 SELECT version, name FROM {schema}.schema_version ORDER BY version;
 """
-"""Empties all tables, and says what there is besides their rows."""
+"""Empties all tables, and says what there is besides their rows. To truncate a table takes ten times as long
+as to delete a few rows; a replica looks at no foreign key."""
 
 
 class Postgres:

@@ -12,9 +12,10 @@ import typer
 
 from proxy.cli.admin_requests import show_answer
 from proxy.cli.diagnosis import print_findings
+from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
-from proxy.commands.tables import Form, Grid, Line, Part, print_answer
+from proxy.commands.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
@@ -25,9 +26,17 @@ _Now = Annotated[bool, typer.Option("--now", help="Break off the jobs that it sp
 
 
 @engines.callback()
-def list_(context: typer.Context, config_file: ConfigFile = None, form: Printed = None) -> None:
+def list_(
+    context: typer.Context,
+    is_for_all: AllMachines = False,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
     """List the engines with their state and models. Without a server, those of the configuration."""
     if context.invoked_subcommand is not None:
+        return
+    if is_for_all:
+        show_answer(AdminRequest("GET", "machines"), config_file, form, _machine_table)
         return
     from proxy.diagnosis.config_check import check_config
     from proxy.engines import registry
@@ -42,37 +51,50 @@ def list_(context: typer.Context, config_file: ConfigFile = None, form: Printed 
         print_findings([each for each in found if each.what in ("engine", "plugin")], form)
 
 
-@engines.command()
-def load(name: _Name, config_file: ConfigFile = None, form: Printed = None) -> None:
-    """Load an engine that was unloaded, or has failed. `voxgate engines` shows when it is ready."""
-    _switch(name, "load", False, config_file, form)
+def _add_command(action: str, about: str) -> None:
+    def switch(
+        name: _Name,
+        now: _Now = False,
+        machine: OneMachine = None,
+        is_for_all: AllMachines = False,
+        config_file: ConfigFile = None,
+        form: Printed = None,
+    ) -> None:
+        from proxy.processes import supervisor
+
+        if machine is not None or is_for_all:
+            give_order(action, machine, is_for_all, config_file, form, engine=name, now=now)
+            return
+        loaded = load_config(config_file)
+        if not supervisor.is_running(loaded):
+            raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
+        body = {"action": action, "now": now}
+        ask = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", body)
+        show_answer(ask, config_file, form, _switched)
+
+    engines.command(action, help=about)(switch)
 
 
-@engines.command()
-def unload(name: _Name, now: _Now = False, config_file: ConfigFile = None, form: Printed = None) -> None:
-    """End the hosts of an engine, so that its memory is free."""
-    _switch(name, "unload", now, config_file, form)
-
-
-@engines.command()
-def restart(name: _Name, now: _Now = False, config_file: ConfigFile = None, form: Printed = None) -> None:
-    """End the hosts of an engine, and start new ones."""
-    _switch(name, "restart", now, config_file, form)
-
-
-def _switch(name: str, action: str, now: bool, config_file: ConfigFile, form: Form) -> None:
-    from proxy.processes import supervisor
-
-    loaded = load_config(config_file)
-    if not supervisor.is_running(loaded):
-        raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
-    switch = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", {"action": action, "now": now})
-    show_answer(switch, config_file, form, _switched)
+_add_command(
+    "load", "Load an engine that was unloaded, or has failed. `voxgate engines` shows when it is ready."
+)
+_add_command("unload", "End the hosts of an engine, so that its memory is free.")
+_add_command("restart", "End the hosts of an engine, and start new ones. With --all, machine by machine.")
 
 
 def _switched(answer: dict[str, Any]) -> list[Part]:
     done = {"load": "loads", "unload": "is unloaded", "restart": "starts again"}[answer["action"]]
     return [Line(f"{answer['name']} {done}.")]
+
+
+def _machine_table(answer: dict[str, Any]) -> list[Part]:
+    rows = [
+        (machine["name"], each["name"], each["state"], each["reason"])
+        for machine in answer["data"]
+        if machine["is_alive"]
+        for each in machine["engines"]
+    ]
+    return [Grid(("machine", "engine", "state", "reason"), rows)]
 
 
 def engine_table(answer: dict[str, Any]) -> list[Part]:

@@ -24,6 +24,7 @@ from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.keys import KEYS
+from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.migrate import MIGRATE
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
@@ -190,10 +191,18 @@ def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]
     sys.exit(supervisor.serve(read(), read, plugins, announce))
 
 
-def reload(config_file: ConfigFile = None, form: Printed = None) -> None:
+def reload(
+    machine: OneMachine = None,
+    is_for_all: AllMachines = False,
+    config_file: ConfigFile = None,
+    form: Printed = None,
+) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
     from proxy.file_store import data_folder
 
+    if machine is not None or is_for_all:
+        give_order("reload", machine, is_for_all, config_file, form)
+        return
     data = Path(load_config(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")

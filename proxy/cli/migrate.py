@@ -1,4 +1,5 @@
 """`voxgate migrate PATH`: the lines of a project that call OpenAI's speech, and how they would call voxgate.
+Without a path, it brings the database to the schema of this version.
 
 Files are read as text, and nothing is changed or run. A call is found by its form, and its client by the
 name that the call uses. A client that also chats keeps its address: only its speech is sent elsewhere.
@@ -12,15 +13,19 @@ import re
 import stat
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
-from proxy.commands.command import Command, CommandResult
+from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.tables import Line, Part
+
+if TYPE_CHECKING:
+    from proxy.config.sections import Config
 
 _MOST_ENTRIES, _MOST_BYTES, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
 _MOST_CALL, _MOST_FOUND, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
@@ -294,13 +299,20 @@ def _content(path: Path) -> bytes:
 
 
 def _migrate(
-    path: Annotated[Path, typer.Argument(exists=True, help="A project's folder, or one file.")],
+    here: CommandContext,
+    path: Annotated[
+        Path | None,
+        typer.Argument(exists=True, show_default=False, help="A project's folder, or one file."),
+    ] = None,
     url: Annotated[str, typer.Option(help="voxgate's address, with /v1.")] = "http://127.0.0.1:8000/v1",
 ) -> CommandResult:
-    """Show how a project would change from OpenAI to voxgate.
+    """Bring the database up to date, or show a project's changes.
 
-    Nothing is changed. The status is 1 if there are such lines, and 2 for a failure.
+    With a PATH, show how that project would change from OpenAI to voxgate. Nothing is changed. The status is
+    1 if there are such lines, and 2 for a failure.
     """
+    if path is None:
+        return CommandResult({"schema": _bring_up_to_date(here.config())})
     if not _ADDRESS.fullmatch(url):
         raise typer.BadParameter(f"--url is no address: {url}")
     sources, left = _read(path)
@@ -311,7 +323,31 @@ def _migrate(
     return CommandResult(answer, status=1 if changes else 0)
 
 
+def _bring_up_to_date(config: Config) -> int:
+    """Apply the migrations that the database lacks, and return its version. Servers may run beside it, except
+    on SQLite."""
+    # Imported here: the command for projects needs no database.
+    import asyncio
+
+    from proxy import storage
+    from proxy.config.addresses import is_postgres
+    from proxy.features.all import all_tables
+    from proxy.file_store import data_folder
+    from proxy.storage import schema
+
+    async def bring() -> int:
+        section = msgspec.structs.replace(config.storage, migrate=True)
+        async with storage.open_store(section, Path(config.data), all_tables()) as store:
+            return await schema.version_of(store)
+
+    held = nullcontext() if is_postgres(config.storage.url) else data_folder.locked(Path(config.data))
+    with held:
+        return asyncio.run(bring())
+
+
 def _show(answer: dict[str, Any]) -> list[Part]:
+    if "schema" in answer:
+        return [Line(f"The database has schema {answer['schema']}.")]
     shown = list[Part]()
     for change in answer["changes"]:
         shown.append(Line(f"{change['file']}:{change['line']}", "bold"))
@@ -324,4 +360,4 @@ def _show(answer: dict[str, Any]) -> list[Part]:
     return [*shown, Line(last if count else "No line calls OpenAI's speech at its own address.")]
 
 
-MIGRATE = Command("migrate", _migrate, _show, without_config=True)
+MIGRATE = Command("migrate", _migrate, _show)

@@ -6,6 +6,7 @@ is plain data: the supervisor reads it once and sends it to every worker.
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import ssl
@@ -38,6 +39,11 @@ _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
     *("consent", *(f"{kind}s" for kind in KINDS)),
 )
+_OWN = (
+    *("server.host", "server.port", "server.data", "server.metrics", "server.dev_key"),
+    *("storage.url", "limits.url", "upstream.proxy"),
+)
+_DIGITS = 12
 _FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "vault", "consent", "engines")
 
 
@@ -64,6 +70,7 @@ def load(
     _merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
     for key, value in (server or {}).items():
         _put(raw, ["server", key], value)
+    digest = _digest(raw)
     config = _read(reader, raw, environ, folder, layer)
     features = {
         section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
@@ -76,7 +83,21 @@ def load(
         data=str((folder / config.server.data).absolute()),
         source=str(file or config.source),
         natural=counting,
+        digest=digest,
     )
+
+
+def _digest(raw: Mapping[str, Any]) -> str:
+    """Return a digest of the sections as they are written, so without named secrets. It leaves out what
+    differs between machines, and addresses, which may have a password."""
+    shared = {
+        section: {key: value for key, value in table.items() if f"{section}.{key}" not in _OWN}
+        for section, table in raw.items()
+        if isinstance(table, dict)
+    }
+    shared = {section: table for section, table in shared.items() if table}
+    encoded = msgspec.json.encode((shared, raw.get("routes")), order="deterministic")
+    return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
 
 
 def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
@@ -310,7 +331,8 @@ def read_server(reader: Reader, value: object) -> Server:
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:
     section = reader.section(Storage, value, "storage") or Storage()
-    return Storage(_address(reader, "storage.url", section.url, addresses.check_storage, environ, folder))
+    url = _address(reader, "storage.url", section.url, addresses.check_storage, environ, folder)
+    return msgspec.structs.replace(section, url=url)
 
 
 def read_limits(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> LimitsStore:

@@ -20,6 +20,7 @@ _PLACE_OF_VAULT = ("folder", "store", "endpoint", "region", "access_key", "secre
 _OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
 _NO_SECTIONS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
+    "digest",
 )
 
 
@@ -58,6 +59,8 @@ def merge(running: Config, read: Config, sections: Sections) -> Reload:
     changed = [f"server.{field}" for field in differing if field not in NEEDS_RESTART] + applied
     waiting = [f"server.{field}" for field in differing if field in NEEDS_RESTART]
     waiting += [name for name in differs if name not in applied]
+    if waiting:
+        config = msgspec.structs.replace(config, digest=running.digest)
     return Reload(config, tuple(changed), tuple(waiting))
 
 

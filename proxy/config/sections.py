@@ -131,6 +131,9 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "data"
     )
     drain_s: _Seconds = 30.0
+    drain_lag_s: Annotated[
+        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (none) to 60")
+    ] = 0.0
     stall_s: _Seconds = 30.0
     least_bytes_per_s: Annotated[
         int, msgspec.Meta(ge=0, le=1_000_000, description="a number of bytes, 0 (no limit) to 1000000")
@@ -185,6 +188,10 @@ class Storage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description='"sqlite", "postgresql://USER:PASSWORD@HOST/DATABASE", "env:NAME" or "file:PATH"',
         ),
     ] = "sqlite"
+    connections: Annotated[
+        int, msgspec.Meta(ge=6, le=1000, description="a number of connections, 6 to 1000")
+    ] = 14
+    migrate: Switch = True
 
     def __repr__(self) -> str:
         return f"<Storage {addresses.show_storage(self.url)}>"
@@ -337,7 +344,8 @@ class Config(msgspec.Struct, frozen=True):
 
     `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file without an
     effect, and `natural` the effective sections of natural.toml. `built_in_models` are the keys of `models`
-    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients.
+    that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients. `digest`
+    tells whether two machines have the same configuration.
     """
 
     server: Server = Server()
@@ -360,6 +368,7 @@ class Config(msgspec.Struct, frozen=True):
     data: str = "data"
     source: str = "the built-in defaults"
     serves: bool = True
+    digest: str = ""
 
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"

@@ -32,7 +32,7 @@ from proxy.engines.registry import (
 )
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
-from proxy.engines.sharing import Sharing
+from proxy.engines.sharing import KeySharing
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, Names
@@ -231,11 +231,11 @@ async def open_engines(
     config: Config,
     metrics: EngineMetrics,
     source: SampleSource = NO_SOURCE,
-    sharing: Sharing | None = None,
+    sharing: KeySharing | None = None,
 ) -> AsyncIterator[Engines]:
     """Open all engines of the configuration. `source` has the recordings of voices."""
     live: dict[str, LiveEngine] = {}
-    sharing = sharing or Sharing()
+    sharing = sharing or KeySharing()
     async with AsyncExitStack() as stack:
         opening = _Opening(stack, registry, metrics, config, source, sharing)
         for name, section in config.engines.items():
@@ -255,7 +255,7 @@ class _Opening:
         metrics: EngineMetrics,
         config: Config,
         source: SampleSource,
-        sharing: Sharing,
+        sharing: KeySharing,
     ) -> None:
         self._stack = stack
         self._registry = registry

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 
 
-class Sharing:
+class KeySharing:
     """Without `states`, nothing is shared. A digest under the master key names a key, else its number."""
 
     def __init__(self, states: ProviderStates | None = None, masters: MasterKeySource | None = None) -> None:

@@ -44,6 +44,7 @@ _NAMES = (
     "jobs",
     "payments",
     "alerts",
+    "cluster",
 )
 
 
@@ -100,5 +101,6 @@ def all_tables() -> Tables:
 def open_store(url: str, folder: Path) -> AbstractAsyncContextManager[Store]:
     """Open the store with the tables of all features. See `storage.open_store`."""
     from proxy import storage
+    from proxy.config.sections import Storage
 
-    return storage.open_store(url, folder, all_tables())
+    return storage.open_store(Storage(url), folder, all_tables())

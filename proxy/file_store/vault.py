@@ -24,7 +24,7 @@ from proxy.file_store.locked_files import Lock
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.objects import open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
-from proxy.storage import blobs, tombstones, wrapped_keys
+from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import (
     ANSWERS,
@@ -36,6 +36,7 @@ from proxy.storage.disk_names import (
     owner_name,
 )
 from proxy.storage.read_cache import ReadCache, of_one
+from proxy.storage.rows import new_id
 from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -43,6 +44,7 @@ from proxy.telemetry.metrics import Metrics
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
 
 FOLDER = "voices"
+IDENTITY = "voxgate-vault"
 _CACHED_S = 60.0
 _MOST_STORED = 4096
 _LOOK_AGAIN_S = 0.01
@@ -121,7 +123,7 @@ class Vault:
 
     async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
         """Return a new key of a row, and the same wrapped for the row's column."""
-        keys, key = await self._ensure_masters(), sealing.new_key()
+        keys, key = await self.ensure_masters(), sealing.new_key()
         return key, keys.wrap(key, account, sealing.row_subject(row_id))
 
     def row_key(self, account: str, row_id: str, wrapped: str) -> bytes:
@@ -151,7 +153,9 @@ class Vault:
         A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
         """
         try:
-            await self._tidy()
+            # A newer version may have tables that name recordings.
+            if await schema.version_of(self._store) <= schema.known_version():
+                await self._tidy()
         except (OSError, StorageFailed) as error:
             _log.warning("vault.tidy.failed", reason=str(error))
 
@@ -185,7 +189,7 @@ class Vault:
         try:
             if await self._is_stored(account, digest):
                 return
-            keys, key = await self._ensure_masters(), sealing.new_key()
+            keys, key = await self.ensure_masters(), sealing.new_key()
             wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
             blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
             await _on_disk(partial(vault_files.write, lock, blob), path)
@@ -251,13 +255,13 @@ class Vault:
     async def _read_account_key(self, account: str) -> bytes:
         wrapped = await blobs.account_key(self._store, account)
         if wrapped is None:
-            new = (await self._ensure_masters()).wrap(sealing.new_key(), account, sealing.ACCOUNT_KEY_SUBJECT)
+            new = (await self.ensure_masters()).wrap(sealing.new_key(), account, sealing.ACCOUNT_KEY_SUBJECT)
             wrapped = await blobs.add_account_key(self._store, account, new)
         return self._unwrap(
             wrapped, account, sealing.ACCOUNT_KEY_SUBJECT, f"the key of {account or OPERATOR}"
         )
 
-    async def _ensure_masters(self) -> sealing.MasterKeys:
+    async def ensure_masters(self) -> sealing.MasterKeys:
         """Return the master keys. The first one is made only where nothing is sealed yet."""
         masters = self.masters.read_if_any()
         if masters is not None:
@@ -299,6 +303,21 @@ async def open_vault(
 
 def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
     return _path(recordings_folder(section, data), account, digest)
+
+
+def vault_identity(section: VaultSection, data: Path, *, may_make: bool) -> str:
+    """Return the id of the vault itself, which distinguishes it from those of other servers. It waits for the
+    disk. "": it has none, and none may be made. Raises VaultFailed."""
+    file = recordings_folder(section, data) / IDENTITY
+    try:
+        if not may_make:
+            return file.read_text("ascii", "replace").strip()
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return locked_files.ensure_secret(file, new_id("vlt").encode).decode("ascii", "replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise VaultFailed(f"vault.folder: {file} cannot be used: {error.strerror}") from None
 
 
 def recordings_folder(section: VaultSection, data: Path) -> Path:

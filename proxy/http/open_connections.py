@@ -37,6 +37,8 @@ class OpenConnections:
 
     def __init__(self, server: Server, metrics: ConnectionMetrics) -> None:
         self.metrics = metrics
+        # Each answer is the last one of its connection.
+        self.are_leaving = False
         self._networks: dict[OpenConnection, str] = {}
         self._by_network: Counter[str] = Counter()
         # Oldest first.

@@ -153,7 +153,7 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self._offered = framing(self.headers)
-        if self._is_spare or self._offered:
+        if self._is_spare or self._offered or (self.places is not None and self.places.are_leaving):
             self.cycle.keep_alive = False
         self._phase = _BODY
         self._body_within_s = self.body_s

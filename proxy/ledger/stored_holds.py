@@ -22,9 +22,11 @@ from proxy.storage.settlements import End
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
-HOLD_S = 60
-"""The time that a hold outlives the worker that took it."""
-RENEW_S = 20.0
+HOLD_S = 20
+"""The time that a hold outlives the worker that took it. If the database stalls for 10 s, none expires."""
+RENEW_S = 6.0
+_AGAIN_S = 1.0
+_TRY_S = 5.0
 _LONG = 10 * 60
 _TRIES = 3
 _SECOND = 1_000_000
@@ -47,7 +49,7 @@ class StoredHolds:
         self._worker = secrets.token_hex(8)
         self._live: set[str] = set()
         self._lost: dict[str, float] = {}
-        self._renewing = RepeatingTask("holds renewal", self._renew, RENEW_S, metrics)
+        self._renewing = RepeatingTask("holds renewal", self._renew_all, RENEW_S, metrics)
 
     def __repr__(self) -> str:
         return f"<StoredHolds {len(self._live)} live of worker {self._worker}>"
@@ -192,17 +194,27 @@ class StoredHolds:
             expires=now + HOLD_S * _SECOND,
         )
 
-    async def _renew(self) -> None:
+    async def _renew_all(self) -> None:
+        while True:
+            if await self._renew():
+                return
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _renew(self) -> bool:
+        """Renew the holds of running requests, also those that have expired. Return False if that failed."""
         if self._lost:
             self.pending.add("lost holds", self._drop_lost)
         if not self._live:
-            return
+            return True
         try:
-            now = await self.store.now()
-            expires, long_ago = now + HOLD_S * _SECOND, now - _LONG * _SECOND
-            await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)
+            async with in_time(_now() + _TRY_S):
+                now = await self.store.now()
+                expires, long_ago = now + HOLD_S * _SECOND, now - _LONG * _SECOND
+                await holds.renew(self.store, self._worker, self._live, expires=expires, long_ago=long_ago)
         except database.StorageFailed as error:
             _log.warning("hold.renew.failed", live=len(self._live), reason=str(error))
+            return False
+        return True
 
 
 class _Taking(UnitWrite):

@@ -32,7 +32,11 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
             context = open_context.context
             admin_tools = context.admin_tools(lambda: names_of_engines(registry.load(), config))
             served = open_context.at(RevisionContext(config, admin_tools, context.library(config), context))
-            endpoints = [*record_endpoints(admin_tools), *for_admins(served.endpoints)]
+            endpoints = [
+                *record_endpoints(admin_tools),
+                *for_admins(served.endpoints),
+                *served.for_commands,
+            ]
             yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
 
 

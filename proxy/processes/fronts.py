@@ -19,6 +19,7 @@ from proxy.http.server_protocol import ServerProtocol, server_protocol
 from proxy.queue.tasks import TaskKind
 
 SETTLE_S = 10.0
+_LOOK_S = 0.01
 
 
 class Front(Protocol):
@@ -26,6 +27,10 @@ class Front(Protocol):
 
     def revise(self, config: Config) -> None:
         """Take on a new revision of the configuration."""
+        ...
+
+    def leave(self) -> None:
+        """Work on, and let each client go after its answer."""
         ...
 
     def stop(self, within_s: int | None = None) -> None:
@@ -47,6 +52,9 @@ class HttpFront:
     def revise(self, config: Config) -> None:
         self._connections.revise(config.server)
         self._server.config.timeout_graceful_shutdown = _drain_seconds(config)
+
+    def leave(self) -> None:
+        self._connections.are_leaving = True
 
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
@@ -71,6 +79,9 @@ class WorkFront:
     def revise(self, config: Config) -> None:
         self._drain_s = config.server.drain_s
 
+    def leave(self) -> None:
+        """It has no clients."""
+
     def stop(self, within_s: int | None = None) -> None:
         if within_s is not None:
             self._drain_s = within_s
@@ -87,8 +98,47 @@ class WorkFront:
                     await kind.finish()
 
 
+class _Server(uvicorn.Server):
+    """Ends when it is told to and its clients have gone. uvicorn looks for both only each 0.1 s."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._exiting = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        return self._exiting.is_set()
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        if value:
+            self._exiting.set()
+
+    async def main_loop(self) -> None:
+        # A tick of 0 sets the date in the headers of all answers.
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._exiting.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listening in sockets or []:
+            listening.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110 - connections end without an event
+                    await asyncio.sleep(_LOOK_S)
+        for task in state.tasks:
+            task.cancel()
+
+
 def uvicorn_server(app: ASGIApp, protocol: type[ServerProtocol], drain_s: int) -> uvicorn.Server:
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             interface="asgi3",  # uvicorn would call a bound method in the older way

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 from wsgiref.simple_server import WSGIRequestHandler
@@ -192,6 +194,9 @@ class MetricsPage(Collector):
         server.RequestHandlerClass = Handler
 
         def stop() -> None:
+            # Its loop looks for the end only each half second, or when the socket wakes it.
+            with suppress(OSError):
+                server.socket.shutdown(socket.SHUT_RDWR)
             server.shutdown()
             server.server_close()
             thread.join()

@@ -11,7 +11,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -137,14 +137,14 @@ class Supervisor:
             Path(config.data),
         )
         self._switch = EngineSwitch(self._hosts)
-        self._stopping = asyncio.Event()
+        self._stopping, self._hurried = asyncio.Event(), asyncio.Event()
         self._answering: set[asyncio.Task[object]] = set()
         self._reloading = asyncio.Lock()
 
     async def run(self) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self._on_signal)
         loop.add_signal_handler(signal.SIGHUP, lambda: self._answer_soon(self._reload()))
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
@@ -152,6 +152,7 @@ class Supervisor:
         idling = asyncio.create_task(self._switch.run())
         try:
             await asyncio.wait([workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await self._leave()
             await self._drain()
             await asyncio.gather(hosts, workers)
         finally:
@@ -161,6 +162,21 @@ class Supervisor:
         if self._workers.have_failed and not self._workers.have_served:
             raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
+
+    def _on_signal(self) -> None:
+        """Stop the server. A second signal skips `drain_lag_s`."""
+        (self._hurried if self._stopping.is_set() else self._stopping).set()
+
+    async def _leave(self) -> None:
+        """Serve on for `drain_lag_s`, until load balancers have seen that the server is not ready."""
+        lag_s = self._config.server.drain_lag_s
+        if self._http is None or not lag_s or not self._workers.have_served or self._workers.have_failed:
+            return
+        _log.info("server.leave.started", within_s=lag_s)
+        self._workers.tell(pipe_messages.Leaving())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(lag_s):
+                await self._hurried.wait()
 
     async def _drain(self) -> None:
         """Refuse new → wait → abort → settle → stop hosts; the workers do the middle three."""
@@ -265,6 +281,7 @@ class Supervisor:
             self._newest(),
             *self._hosts.states.values(),
             *self._workers.list_failed(),
+            *[pipe_messages.Leaving()] * self._stopping.is_set(),
         ]
         for message in state:
             child.send(message)

@@ -161,6 +161,9 @@ class SupervisorInbox:
                     | Booked() as answer
                 ):
                     line.on_answer(answer)
+                case pipe_messages.Leaving():
+                    worker.server_state.is_draining = True
+                    front.leave()
                 case pipe_messages.Drain():
                     worker.server_state.is_draining = True
                     front.stop()

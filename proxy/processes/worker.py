@@ -23,17 +23,15 @@ from proxy.access import dev_key
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.audio import libraries
+from proxy.catalogue.cluster import AloneTask
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
-from proxy.file_store.vault import VaultFailed, recording_path, recordings_folder
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
-from proxy.kernel import Kernel
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
 from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, read_config
-from proxy.storage import blobs, wrapped_keys
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
@@ -45,8 +43,6 @@ from speech_engine.host.pipe_messages import Broken, Ready, Revision
 _COLLECTED_OBJECTS = 5_000
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
-_LOOKED_AT = 20
-"""The newest recordings, of which one has to be in the folder: some may have been lost."""
 
 _log = structlog.get_logger()
 
@@ -114,7 +110,7 @@ async def _serve(
     link = ServerLink(revision.machine, host, port, line.reload, line.spread, line.switch, line)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
-        await _make_sure(worker, config)
+        await _revoke_dev_key(worker, config)
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -131,10 +127,11 @@ async def _serve(
         helping += [asyncio.create_task(kind.run(worker.metrics, revision.began)) for kind in task_kinds]
         if control and http is not None:
             # Only worker number 0 of a server has both sockets.
-            helping.append(
-                asyncio.create_task(delete_old_usage(worker.store, lambda: worker.usage_days, worker.metrics))
-            )
-            helping += [asyncio.create_task(task()) for task in worker.tasks_alone]
+            alone: list[AloneTask] = [
+                partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
+                *worker.tasks_alone,
+            ]
+            helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]
         for helper in helping:
@@ -154,36 +151,11 @@ async def _serve(
     _log.info("worker.stop.complete")
 
 
-async def _make_sure(worker: Worker, config: Config) -> None:
-    """Check once that the worker can do no harm. Raises StorageFailed and VaultFailed."""
-    if not config.serves:
-        await check_same_server(worker.kernel)
-        return
-    # Before a client is served: `make serve` may have run on this data folder, and its key has no limits.
+async def _revoke_dev_key(worker: Worker, config: Config) -> None:
+    """Before a client is served: `make serve` may have run on this data folder, and its key has no limits."""
     is_open = not (config.server.dev_key or is_local(config.server.host))
-    if is_open and await dev_key.revoke(worker.store, Path(config.data)):
+    if config.serves and is_open and await dev_key.revoke(worker.store, Path(config.data)):
         _log.warning("server.dev_key.revoked", reason="others can reach this server")
-
-
-async def check_same_server(kernel: Kernel) -> None:
-    """Raise VaultFailed if the database needs other master keys, or its recordings are in another place."""
-    masters = kernel.vault.masters
-    keys = masters.read_if_any()
-    if keys is None:
-        raise VaultFailed(f"{masters.missing}; give this worker the key of its server")
-    for use in await wrapped_keys.list_masters(kernel.store):
-        if not keys.knows(use.prefix):
-            raise VaultFailed(
-                f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
-            )
-    newest = await blobs.list_newest(kernel.store, _LOOKED_AT)
-    section, data = kernel.config.vault, Path(kernel.config.data)
-    paths = [recording_path(section, data, account, digest) for account, digest in newest]
-    if paths and not await asyncio.to_thread(lambda: any(path.exists() for path in paths)):
-        raise VaultFailed(
-            f"vault.folder: {recordings_folder(section, data)} has none of the newest recordings; name the "
-            "folder of the server"
-        )
 
 
 def _has_local_engine(config: Config, plugins: Registry) -> bool:

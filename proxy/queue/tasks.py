@@ -8,6 +8,7 @@ needs.
 from __future__ import annotations
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Coroutine, Hashable, Mapping
@@ -15,26 +16,34 @@ from contextlib import suppress
 from typing import Any, Generic
 
 import msgspec
+import structlog
 
 from policies.tasks import SECOND, delay_s
-from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.rows import LAST_MOMENT, UnknownRow
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable, W
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-LEASE_S = 60
+LEASE_S = 20
 _LOOK_EVERY_S = 5.0
 _PAUSE_S = 0.1
 _CLOSING_S = 5.0
 LOOK_S = 1.0
 """The longest time until an attempt ends after its lease was lost, or its row ended or deleted."""
-_RENEWED_AFTER = 5 / 6
+_RENEWED_AFTER = 1 / 3
 """The part of a lease after which it begins anew, if its attempt is still under way."""
-_RENEWED_AGAIN = 1 / 60
-"""The same, after a failure: the rest of the lease has room for ten tries."""
+_AGAIN_S = 1.0
+_TRY_S = 5.0
+"""A renewal that fails is tried again after a second. If the database stalls for 10 s, no lease ends."""
+_OWNERS_FIRST_S = 3.0
+"""The time from the first answer of a database that was away until a worker takes tasks. Leases have ended
+meanwhile, and their holders, which still work, renew them first."""
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
 """A renewal that was cancelled may still be written, even after the end."""
+
+
+_log = structlog.get_logger()
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -95,7 +104,11 @@ class TaskKind(ABC, Generic[W]):
         # The rows whose leases are watched, and the rows whose leases were lost.
         self._watched: set[str] = set()
         self._lost: set[str] = set()
+        # Tasks of a kind that only a newer version knows.
+        self._unknown: set[str] = set()
         self._takes_more = True
+        # The first answer of a shared database after its last failure, as a time of the event loop.
+        self._answers_since = -math.inf
         # The start of the server, until the leases of an earlier server were ended.
         self._began: int | None = None
 
@@ -178,7 +191,12 @@ class TaskKind(ABC, Generic[W]):
         if self._began is not None:
             await self._let_go(self._began)
             self._began = None
-        await self.look()
+        try:
+            await self.look()
+        except StorageFailed:
+            if self._store.is_shared:
+                self._answers_since = math.inf
+            raise
         await event_or_timeout(self._wake, _LOOK_EVERY_S)
 
     async def look(self) -> list[W]:
@@ -186,8 +204,13 @@ class TaskKind(ABC, Generic[W]):
         ended."""
         self._forget_ended()
         self._wake.clear()
-        begun = []
-        for queued in await self.list_open(await self._store.now()):
+        begun: list[W] = []
+        open_tasks = await self.list_open(await self._store.now())
+        now = asyncio.get_running_loop().time()
+        self._answers_since = min(self._answers_since, now)
+        if now < self._answers_since + _OWNERS_FIRST_S:
+            return begun
+        for queued in open_tasks:
             if self.has_place(queued):
                 self._start(queued, self._take(queued))
                 begun.append(queued)
@@ -204,7 +227,8 @@ class TaskKind(ABC, Generic[W]):
     def has_place(self, queued: W) -> bool:
         """Tell whether a task may be worked on now."""
         is_free = self.full_limits().isdisjoint(self.takes(queued))
-        return self._takes_more and is_free and self.table.key(queued) not in self._under_way
+        key = self.table.key(queued)
+        return self._takes_more and is_free and key not in self._under_way and key not in self._unknown
 
     def begin_held(self, held: W) -> asyncio.Task[None]:
         """Begin a row that was committed with our lease."""
@@ -277,6 +301,10 @@ class TaskKind(ABC, Generic[W]):
         result: Result = None
         try:
             result = await self.work(held)
+        except UnknownRow:
+            _log.warning("task.row.unknown", task=self.name, row=key)
+            self._unknown.add(key)
+            await self.table.write(self._store, held, {"lease": 0})
         except asyncio.CancelledError:
             is_lost = key in self._lost and not attempt.uncancel()
             if is_lost or self.hands_over:
@@ -299,14 +327,14 @@ class TaskKind(ABC, Generic[W]):
             await event_or_timeout(self._look_now, min(LOOK_S, max(0.0, renewal - now())))
             try:
                 if now() >= renewal:
-                    # As long as the lease lasts, another try is in time.
-                    renewal = now() + _RENEWED_AGAIN * self.lease_s(held)
-                    until = await self._store.now() + self._lease_us(held)
-                    await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
+                    async with asyncio.timeout(_TRY_S):
+                        until = await self._store.now() + self._lease_us(held)
+                        await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
                     renewal = now() + _RENEWED_AFTER * self.lease_s(held)
                 is_ours = await self.table.holds(self._store, held)
                 await self.watch(held)
-            except StorageFailed:
+            except (StorageFailed, TimeoutError):
+                renewal = max(renewal, now() + _AGAIN_S)
                 continue
             if not is_ours and key in self._watched:
                 self._lost.add(key)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from proxy.config.addresses import check_storage, is_postgres
+from proxy.config.sections import Storage
 from proxy.storage import holds
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
@@ -20,37 +21,39 @@ __all__ = ["open_store"]
 
 
 @asynccontextmanager
-async def open_store(url: str, folder: Path, tables: Tables) -> AsyncIterator[Store]:
-    """Open the store of `[storage] url` and bring its schema up to date. It is closed at the end.
+async def open_store(section: Storage, folder: Path, tables: Tables) -> AsyncIterator[Store]:
+    """Open the store of [storage], and bring its schema up to date unless `migrate` is false. It is closed at
+    the end.
 
     `tables` must be all tables of this version: recordings of a missing table would look left over.
 
     Raises ValueError when the url names no database, and StorageFailed when the database cannot be opened
-    or belongs to a newer version.
+    or this version does not work on its schema.
     """
-    check_storage(url)
-    store: Store = await (_postgres(url, tables) if is_postgres(url) else _sqlite(folder, tables))
+    check_storage(section.url)
+    is_remote = is_postgres(section.url)
+    store: Store = await (_postgres(section, tables) if is_remote else _sqlite(section, folder, tables))
     try:
         yield store
     finally:
         await store.close()
 
 
-async def _sqlite(folder: Path, tables: Tables) -> Store:
+async def _sqlite(section: Storage, folder: Path, tables: Tables) -> Store:
     store = await SqliteStore.open(folder / "voxgate.db", tables)
     try:
-        await migrate(store)
+        await migrate(store, applies=section.migrate)
     except BaseException:
         await store.close()
         raise
     return store
 
 
-async def _postgres(url: str, tables: Tables) -> Store:
+async def _postgres(section: Storage, tables: Tables) -> Store:
     # Imported here: SQLite does not need it, and it costs 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 
-    async with migrating(url) as patient:
-        await migrate(patient)
+    async with migrating(section.url) as patient:
+        await migrate(patient, applies=section.migrate)
         await holds.install(patient)
-    return await PostgresStore.open(url, tables=tables)
+    return await PostgresStore.open(section.url, tables=tables, connections=section.connections)

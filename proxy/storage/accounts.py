@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from policies.plans import Overrides, plan_at
-from proxy.storage import audit, library_revisions
+from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
@@ -69,7 +69,15 @@ WHERE {_AS_READ} RETURNING {ROWS.columns}
 """
 _WAS_CLOSED = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND closed = :at)"
 BY_PLAN = "SELECT plan, count(*) AS accounts FROM accounts WHERE closed IS NULL GROUP BY plan"
-_CLOSE = f"UPDATE accounts SET closed = coalesce(closed, :closed) WHERE id = :id RETURNING {ROWS.columns}"
+_CLOSE = f"""
+UPDATE accounts SET closed = coalesce(closed, :closed), closed_by_schema = :known
+WHERE id = :id RETURNING {ROWS.columns}
+"""
+# What an older version has closed since a migration that it does not know.
+_CLOSED_BY_OLDER = f"""
+SELECT id FROM accounts
+WHERE closed_by_schema < :known AND {schema.since_unknown("closed_by_schema", "closed")}
+"""
 _IS_SUSPENDED = "SELECT 1 FROM accounts WHERE id = :id AND suspended IS NOT NULL"
 # The act comes before the change: it is written only if there is something to change.
 _SUSPENDS = "EXISTS (SELECT 1 FROM accounts WHERE id = :subject AND suspended IS NULL)"
@@ -182,7 +190,7 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
     first time. Forget its callers afterwards.
     """
     now = act.at if act else await store.now()
-    row: Params = {"id": account, "closed": now}
+    row: Params = {"id": account, "closed": now, "known": schema.known_version()}
     saved = [Statement(sql, {"id": account}) for table in store.tables for sql in table.closed_with]
     rows, *_ = await write_deletion(
         store,
@@ -192,6 +200,14 @@ async def close(store: Store, account: str, act: Act | None = None) -> Account |
         library_revisions.raise_statement(account),
     )
     return _one(rows, now)
+
+
+async def close_again(store: Store) -> int:
+    """Close in all tables the accounts that an older version has closed. Return their number."""
+    found = await store.read_long(_CLOSED_BY_OLDER, {"known": schema.known_version()})
+    for row in found:
+        await close(store, row["id"])
+    return len(found)
 
 
 async def suspend(store: Store, account: str, act: Act) -> Account | None:

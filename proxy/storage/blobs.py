@@ -117,12 +117,6 @@ async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
     return [(row["account"], row["digest"]) for row in await store.read_long(unused, {"before": before})]
 
 
-async def list_newest(store: Store, limit: int) -> list[tuple[str, str]]:
-    """List account and digest of the blobs that were put last."""
-    rows = await store.read_long(f"{LIST} ORDER BY created DESC LIMIT :limit", {"limit": limit})
-    return [(row["account"], row["digest"]) for row in rows]
-
-
 async def list_all(store: Store) -> set[tuple[str, str]]:
     """List account and digest of all blobs."""
     return {(row["account"], row["digest"]) for row in await store.read_long(LIST)}

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from proxy.storage.rows import Place, columns, insert, insert_sql
+from proxy.storage.rows import Place, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Kind = Literal["spend", "grant", "refund", "correction"]
@@ -105,7 +105,7 @@ async def of_account(
     Refunds of nothing are left out: they are there only to make a second refund impossible.
     """
     place: Params = {"account": account, "at": at, "id": id_, "limit": limit}
-    return msgspec.convert(await store.read(_OF_ACCOUNT, place), list[Entry])
+    return read_known(await store.read(_OF_ACCOUNT, place), Entry)
 
 
 async def place_of(store: Store, id_: str, account: str) -> Place | None:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from proxy.storage.rows import Place
+from proxy.storage.rows import Place, read_known
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -78,7 +78,7 @@ class ListedTable(Generic[R]):
 
     async def of_account(self, store: Store, account: str) -> list[R]:
         """List all rows of an account, the newest first."""
-        return [self.read(row) for row in await store.read(self._of_account, {"account": account})]
+        return read_known(await store.read(self._of_account, {"account": account}), self.read)
 
     async def count(self, store: Store, account: str) -> int:
         (row,) = await store.read(self._count, {"account": account})
@@ -93,7 +93,7 @@ class ListedTable(Generic[R]):
         """
         sql = self._page if account is None else f"account = :account AND {self._page}"
         params = {**listed_params, "account": account, "at": place.at, "id": place.id, "limit": limit}
-        return [self.read(row) for row in await store.read(f"{self.select} {sql}", params)]
+        return read_known(await store.read(f"{self.select} {sql}", params), self.read)
 
     async def place_of(self, store: Store, account: str | None, id_: str) -> Place | None:
         """Return the place of a row, or None. If `account` is not None, the row must belong to it."""

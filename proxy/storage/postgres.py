@@ -26,9 +26,8 @@ from proxy.storage.postgres_calls import DRIVER_FAULTS, answer_in_time, call_of,
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
-READERS = 4
-WRITERS = 8
-LONG_READERS = 2
+CONNECTIONS = 14
+_MOST_SHARE = 0.8
 ANSWER_S = 5.0
 """The longest wait of a caller, also for a free connection: the server's clients give up after 10 s."""
 LONGER = 3
@@ -41,12 +40,19 @@ _CLOCK_S = 1.0
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now"
 # Any number is good, if every version of voxgate uses the same one.
 _MIGRATION_LOCK = 0x766F7867617465
+_LOCK_AGAIN_S = 0.1
 
 
 class _Pools(NamedTuple):
     readers: asyncpg.Pool
     writers: asyncpg.Pool
     long_readers: asyncpg.Pool
+
+
+def pool_sizes(connections: int) -> tuple[int, int, int]:
+    """Return the most readers, writers and long readers of so many connections."""
+    readers, long_readers = max(2, connections * 2 // 7), max(1, connections // 7)
+    return readers, connections - readers - long_readers, long_readers
 
 
 class PostgresStore:
@@ -74,12 +80,15 @@ class PostgresStore:
         return f"<PostgresStore {self._name}, {state}>"
 
     @classmethod
-    async def open(cls, url: str, answer_s: float = ANSWER_S, tables: Tables = ()) -> PostgresStore:
+    async def open(
+        cls, url: str, answer_s: float = ANSWER_S, tables: Tables = (), connections: int = CONNECTIONS
+    ) -> PostgresStore:
         """Connect once, so that a wrong address or password is known now. Raises StorageFailed."""
+        readers, writers, long_readers = pool_sizes(connections)
         pools = _Pools(
-            readers=await _pool(url, READERS, answer_s, _READ_ONLY),
-            writers=await _pool(url, WRITERS, answer_s, {}),
-            long_readers=await _pool(url, LONG_READERS, LONGER * answer_s, _READ_ONLY),
+            readers=await _pool(url, readers, answer_s, _READ_ONLY),
+            writers=await _pool(url, writers, answer_s, {}),
+            long_readers=await _pool(url, long_readers, LONGER * answer_s, _READ_ONLY),
         )
         store = cls(pools, show_storage(url), ANSWER_S, tables)
         try:
@@ -169,9 +178,15 @@ class PostgresStore:
         The lock belongs to a connection, so it ends when its process ends.
         """
         self._lock = await answer_in_time(self._pools.writers.acquire(), self._answer_s)
-        await answer_in_time(
-            self._lock.execute(f"SELECT pg_advisory_lock({_MIGRATION_LOCK})"), self._answer_s
-        )
+        await answer_in_time(self._take_lock(), self._answer_s)
+
+    async def _take_lock(self) -> None:
+        # A statement that waits for the lock has a snapshot, and an index that is made concurrently waits for
+        # all snapshots.
+        while True:
+            if await self._lock.fetchval(f"SELECT pg_try_advisory_lock({_MIGRATION_LOCK})"):
+                return
+            await asyncio.sleep(_LOCK_AGAIN_S)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -219,6 +234,17 @@ class PostgresStore:
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float
     ) -> list[list[database.Row]]:
         return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
+
+
+async def connections_note(store: database.Store, connections: int, workers: int) -> str:
+    """Return a warning if so many workers, on all machines, may take most of the server's connections."""
+    (row,) = await store.read("SELECT CAST(current_setting('max_connections') AS BIGINT) AS most")
+    if connections * workers <= _MOST_SHARE * row["most"]:
+        return ""
+    return (
+        f"{workers} worker(s) may open {connections * workers} connections, and PostgreSQL's max_connections "
+        f"is {row['most']}; raise it, or lower [storage] connections"
+    )
 
 
 @asynccontextmanager

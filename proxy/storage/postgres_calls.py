@@ -134,6 +134,7 @@ WORTH_ANOTHER_TRY = (
 """The server has undone the whole unit and would do it in another order, or with a fresh plan."""
 
 _DATA_EXCEPTION = "22"
+_LOCKED = "55P03"
 _AWAY = ("08", "57P", "53300")
 """Connections that break, servers that start or stop, and servers with no connection to spare."""
 
@@ -167,6 +168,8 @@ def _by_state(state: str, error: asyncpg.PostgresError) -> store.StorageFailed:
         return store.StorageFailed(store.UNSTORABLE)
     # The message alone: details and hints quote rows.
     text = error.args[0] if error.args else type(error).__name__
+    if state == _LOCKED:
+        return store.StorageBusy(f"the database is busy: {text}")
     if state.startswith(_AWAY):
         return store.StorageUnreachable(f"the database is away: {text}")
     return store.StorageFailed(f"the database refused: {text}")

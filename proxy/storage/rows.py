@@ -4,14 +4,20 @@ ended."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from proxy.storage.store import Params, Statement
+from proxy.storage.store import Params, Row, Statement
 
 LAST_MOMENT = 2**63 - 1
+
+
+UnknownRow = msgspec.ValidationError
+"""A row has a kind or a state that only a newer version knows."""
+_T = TypeVar("_T")
 
 
 class Place(NamedTuple):
@@ -57,6 +63,15 @@ def any_of(values: Sequence[str], name: str = "any") -> tuple[str, Params]:
     filled = [*values, *[values[-1]] * (size - len(values))]
     params = {f"{name}{number}": value for number, value in enumerate(filled)}
     return ", ".join(f":{each}" for each in params), params
+
+
+def read_known(rows: Iterable[Row], read: Callable[[Row], _T] | type[_T]) -> list[_T]:
+    """Read rows, and leave out those that only a newer version knows. A type is that of the rows."""
+    found = list[_T]()
+    for row in rows:
+        with suppress(UnknownRow):
+            found.append(msgspec.convert(row, read) if isinstance(read, type) else read(row))
+    return found
 
 
 def encode_json(value: Any) -> str:

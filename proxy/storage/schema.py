@@ -1,21 +1,32 @@
 """The schema: numbered SQL files bring a database to this version, and never back.
 
 The files in `migrations/`, here and in the folders of features, are numbered through. They are valid on
-SQLite and PostgreSQL alike and are never edited once released.
+SQLite and PostgreSQL alike and are never edited once released. From 0036 on they only add, so an older
+voxgate works on the newer database. A file that removes something has a line `-- readable_from: N`, the
+oldest version that works on it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 
 import msgspec
 
-from proxy.storage.store import Params, Statement, StorageFailed, Store
+from proxy.storage.store import Params, Statement, StorageBusy, StorageFailed, Store
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
+_READABLE_FROM = re.compile(r"^-- readable_from: (\d+)$", re.MULTILINE)
+_CONCURRENT_INDEX = re.compile(r"CREATE INDEX CONCURRENTLY (\w+)")
+_LATE_US = 60_000_000
+"""A row may be committed later than its time says."""
+_LOCK_TRIES, _LOCK_AGAIN_S = 300, 1.0
+# Each request would queue behind a migration that waits for a lock.
+_WAIT_SHORTLY = Statement("SET LOCAL lock_timeout = '1s'")
 
 # One row for each migration: the table tells when each was applied.
 _VERSIONS = """
@@ -26,36 +37,91 @@ CREATE TABLE IF NOT EXISTS schema_version (
 )
 """
 _APPLIED = "INSERT INTO schema_version (version, name, applied) VALUES (:version, :name, :applied)"
+_READABLE = "UPDATE schema_version SET readable_from = :readable_from WHERE version = :version"
+_REACHED = "SELECT coalesce(max(version), 0) AS version FROM schema_version"
+READABLE_FROM = "SELECT max(readable_from) AS readable_from FROM schema_version"
 
 
 class Migration(msgspec.Struct, frozen=True):
+    """A numbered file. PostgreSQL makes its `concurrent_index` while others write, and outside of a
+    transaction."""
+
     version: int
     name: str
     statements: tuple[str, ...]
+    readable_from: int = 0
+    concurrent_index: str = ""
 
 
-async def migrate(store: Store, migrations: Sequence[Migration] | None = None) -> int:
+async def migrate(
+    store: Store, migrations: Sequence[Migration] | None = None, *, applies: bool = True
+) -> int:
     """Apply the missing migrations, each in one transaction, and give the version that was reached.
 
-    Raises StorageFailed when a newer version has used the database: its rows may mean something else.
+    Raises StorageFailed if a newer version has removed something from the database, or if some are missing
+    and `applies` is false.
     """
     known = shipped() if migrations is None else migrations
     await store.write(Statement(_VERSIONS))
-    (row,) = await store.read("SELECT coalesce(max(version), 0) AS version FROM schema_version")
-    current: int = row["version"]
-    if current > len(known):
+    current = await version_of(store)
+    if current > len(known) and (await store.read(READABLE_FROM))[0]["readable_from"] > len(known):
         raise StorageFailed(
             f"the database has schema version {current}, this voxgate knows versions up to {len(known)}; "
             "start the newer voxgate again, or restore the backup from before it"
         )
+    if current < len(known) and not applies:
+        raise StorageFailed(
+            f"the database has schema version {current}, and this voxgate needs {len(known)}; run voxgate "
+            "migrate, or set [storage] migrate = true"
+        )
     for migration in known[current:]:
-        applied: Params = {
-            "version": migration.version,
-            "name": migration.name,
-            "applied": await store.now(),
-        }
-        await store.write(*map(Statement, migration.statements), Statement(_APPLIED, applied))
-    return len(known)
+        await _apply(store, migration)
+    return max(current, len(known))
+
+
+async def version_of(store: Store) -> int:
+    """Return the version of the database. That of a newer voxgate is higher than `known_version`."""
+    (row,) = await store.read(_REACHED)
+    return int(row["version"])
+
+
+@cache
+def known_version() -> int:
+    return len(shipped())
+
+
+def since_unknown(by_schema: str, at: str) -> str:
+    """Return SQL that is true if a row was written by a version that did not know a migration of then. It has
+    the parameter `:known`, this version, which knows that migration."""
+    return (
+        f"EXISTS (SELECT 1 FROM schema_version AS later WHERE later.version > {by_schema} "
+        f"AND later.version <= :known AND later.applied <= {at} + {_LATE_US})"
+    )
+
+
+async def _apply(store: Store, migration: Migration) -> None:
+    version: Params = {"version": migration.version}
+    unit = [*map(Statement, migration.statements)]
+    if store.is_shared and migration.concurrent_index:
+        # An earlier try leaves an invalid index behind.
+        await store.write(Statement(f"DROP INDEX CONCURRENTLY IF EXISTS {migration.concurrent_index}"))
+        (sql,) = migration.statements
+        await store.write(Statement(sql.replace("CREATE INDEX", "CREATE INDEX CONCURRENTLY", 1)))
+        unit = []
+    elif store.is_shared:
+        unit.insert(0, _WAIT_SHORTLY)
+    row: Params = {**version, "name": migration.name, "applied": await store.now()}
+    unit.append(Statement(_APPLIED, row))
+    if migration.readable_from:
+        unit.append(Statement(_READABLE, {**version, "readable_from": migration.readable_from}))
+    for tries_left in reversed(range(_LOCK_TRIES)):
+        try:
+            await store.write(*unit)
+            return
+        except StorageBusy:
+            if not tries_left:
+                raise
+            await asyncio.sleep(_LOCK_AGAIN_S)
 
 
 def shipped() -> list[Migration]:
@@ -88,9 +154,18 @@ def parse(file_name: str, text: str) -> Migration:
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         raise ValueError(f"{file_name}: a migration is named 0001_what_it_brings.sql")
+    readable_from = _READABLE_FROM.search(text)
     code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    index = _CONCURRENT_INDEX.search(code)
+    code = code.replace(" CONCURRENTLY", "")
     statements = (statement.strip() for statement in re.split(r";\s*$", code, flags=re.MULTILINE))
-    return Migration(int(match[1]), match[2], tuple(statement for statement in statements if statement))
+    return Migration(
+        int(match[1]),
+        match[2],
+        tuple(statement for statement in statements if statement),
+        int(readable_from[1]) if readable_from else 0,
+        index[1] if index else "",
+    )
 
 
 _INSTALL = "INSERT INTO installation (number, id) VALUES (1, :id) ON CONFLICT DO NOTHING"

@@ -122,6 +122,10 @@ class StorageUnreachable(StorageFailed):
     """
 
 
+class StorageBusy(StorageFailed):
+    """Another transaction has a lock. Nothing was written, and another try may succeed."""
+
+
 class AlreadyExists(Exception):
     """A row with this unique value is there already. The message names the column, never the value."""
 

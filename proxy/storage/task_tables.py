@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from policies.tasks import QueuedTask
-from proxy.storage.rows import columns
+from proxy.storage.rows import columns, read_known
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store
 
 W = TypeVar("W", bound=QueuedTask)
@@ -105,7 +105,7 @@ class TaskTable(Generic[W]):
     async def list_open(self, store: Store, now: int, limit: int, only_if: Condition = ALWAYS) -> list[W]:
         """List due rows without a lease: up to a number for each place, accounts in turn."""
         params = {**only_if.params, "now": now, "limit": limit}
-        return [self.read(row) for row in await store.read(self._list(only_if=only_if.sql), params)]
+        return read_known(await store.read(self._list(only_if=only_if.sql), params), self.read)
 
     async def take(self, store: Store, task: W, lease_us: int) -> W | None:
         """Take the lease of a row. Return None if another worker has it, or had it since the row was read."""

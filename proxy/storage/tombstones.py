@@ -5,13 +5,13 @@ Each write that is derived from a voice checks for a tombstone in its commit, by
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 
 import msgspec
 
 from policies.tasks import QueuedTask
-from proxy.storage import audit, library_revisions
+from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.disk_names import safe_names
 from proxy.storage.rows import any_of, columns, decode_json, encode_json
@@ -48,8 +48,9 @@ class Tombstone(QueuedTask, frozen=True, kw_only=True):
 _COLUMNS = columns(Tombstone)
 # The first tombstone stays: its time is that of the erasure.
 _INSERT = """
-INSERT INTO erasures (subject, account, digests, began, pending, lease)
-SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT)
+INSERT INTO erasures (subject, account, digests, began, pending, lease, by_schema)
+SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT),
+    CAST(:known AS BIGINT)
 WHERE {only_if} AND {is_whole}
 ON CONFLICT (subject) DO NOTHING RETURNING subject
 """
@@ -58,6 +59,15 @@ _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = 
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
+# What an older version has erased since a migration that it does not know.
+_BY_OLDER = f"""
+SELECT {_COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
+"""
+_AGAIN = """
+UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
+    lease = 0
+WHERE subject = :subject
+"""
 # The details of earlier acts, such as its name.
 _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
@@ -101,6 +111,7 @@ async def erase(
     *,
     recordings: Collection[str] | None = None,
     by_owner: bool = False,
+    also: Sequence[Statement] = (),
 ) -> bool:
     """Write a tombstone and delete its subject, in one commit.
 
@@ -114,6 +125,7 @@ async def erase(
         "began": tombstone.began,
         "pending": encode_json(tombstone.pending),
         "lease": tombstone.lease,
+        "known": schema.known_version(),
     }
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
     how = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
@@ -132,8 +144,20 @@ async def erase(
             for sql in (*(each for table in store.tables for each in table.erased_with), *how.deletes)
         ),
         library_revisions.raise_statement(tombstone.account),
+        *also,
     )
     return bool(answers[len(held)])
+
+
+async def erase_again(store: Store, steps: Sequence[str]) -> int:
+    """Erase in all tables what an older version has erased, and begin its steps anew. Return the number."""
+    known: Params = {"known": schema.known_version()}
+    found = [_tombstone(row) for row in await store.read_long(_BY_OLDER, known)]
+    for each in found:
+        digests = {*each.digests, *await digests_of(store, each.subject)}
+        lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
+        await erase(store, each, also=(Statement(_AGAIN, {**known, **lists, "subject": each.subject}),))
+    return len(found)
 
 
 def _has_no_others(how: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:

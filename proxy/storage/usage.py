@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from policies.price import Operation, Per
-from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql
+from proxy.storage.rows import LAST_MOMENT, NEWEST, Place, columns, insert, insert_sql, read_known
 from proxy.storage.store import Params, Statement, Store
 
 Outcome = Literal["finished", "left", "failed"]
@@ -80,6 +80,8 @@ _OLDEST = "SELECT id FROM usage WHERE started < :before ORDER BY started, id LIM
 # Rows of a request are deleted with it, so they need no index by time.
 _DELETE_COSTS = f"DELETE FROM costs WHERE request IN ({_OLDEST}) RETURNING attempt"
 _DELETE_RUNS = "DELETE FROM costs WHERE job IS NOT NULL AND at < :before RETURNING attempt"
+# Of two deletions at once, the later one must see in all its statements what the other has deleted.
+_IN_TURN = "UPDATE schema_version SET applied = applied WHERE version = 1"
 _DELETE = f"DELETE FROM usage WHERE id IN ({_OLDEST}) RETURNING id"
 _REFUNDED = "UPDATE usage SET refunded = :amount WHERE id = :id"
 _FINISHED = "SELECT started FROM usage WHERE id = :id AND account = :account AND outcome = 'finished'"
@@ -113,7 +115,7 @@ async def page(
     parameters: Params = {**msgspec.structs.asdict(period), "at": place.at, "id": place.id, "limit": limit}
     read = store.read_long if is_one_of_many else store.read
     rows = await read(f"SELECT {_COLUMNS} FROM usage WHERE {period.condition} AND {_PAGE}", parameters)
-    return msgspec.convert(rows, list[UsageRow])
+    return read_known(rows, UsageRow)
 
 
 async def place_of(store: Store, id_: str, account: str | None) -> Place | None:
@@ -143,6 +145,6 @@ async def delete(store: Store, before: int, most: int) -> tuple[int, int]:
         for table in store.tables
         if table.request
     ]
-    deletions = (_DELETE_COSTS, _DELETE_RUNS, *others, _DELETE)
-    costs, of_runs, *_, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
+    deletions = (_IN_TURN, _DELETE_COSTS, _DELETE_RUNS, *others, _DELETE)
+    _, costs, of_runs, *_, rows = await store.write(*(Statement(sql, batch) for sql in deletions))
     return len(rows), len(costs) + len(of_runs)

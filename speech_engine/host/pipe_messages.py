@@ -354,11 +354,15 @@ class Drain(msgspec.Struct, frozen=True, tag="drain"):
     within_s: float
 
 
+class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
+    """Serve on, and let load balancers and clients know that the server is about to end."""
+
+
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
-_ToWorker = Revision | HostState | WorkerGivenUp | Question | SupervisorAnswer
+_ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
 _ToChild = BeginHost | MayLoad | TextVerdicts | _ToWorker | _ToPlugin | Drain

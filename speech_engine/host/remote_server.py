@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -46,6 +48,9 @@ class RemoteServer:
         return int(self._http.server_address[1])
 
     def close(self) -> None:
+        # Its loop looks for the end only each half second, or when the socket wakes it.
+        with suppress(OSError):
+            self._http.socket.shutdown(socket.SHUT_RDWR)
         self._http.shutdown()
         self._http.server_close()
 

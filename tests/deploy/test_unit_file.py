@@ -52,7 +52,7 @@ def test_little_is_left_open_to_the_service(tmp_path: Path) -> None:
 
 def test_a_stop_leaves_time_to_drain() -> None:
     [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
-    assert int(seconds) >= tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
+    assert int(seconds) >= 60 + tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
 
 
 def test_commands_beside_the_service_are_typed_with_its_environment() -> None:

@@ -30,6 +30,7 @@ _GROUPS = {
         "operations",
         "monitoring",
         "backup",
+        "upgrade",
         "plans",
         "accounts",
         "payments",

@@ -96,7 +96,7 @@ def bot_api() -> Iterator[BotApi]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         api.url = f"http://127.0.0.1:{server.server_port}"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield api
         finally:

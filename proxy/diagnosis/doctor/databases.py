@@ -26,7 +26,7 @@ from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import recording_path
 from proxy.storage import accounts, blobs, wrapped_keys
 from proxy.storage.disk_names import UnsafeName
-from proxy.storage.schema import shipped
+from proxy.storage.schema import READABLE_FROM, known_version
 from proxy.storage.sqlite_backup import DATABASE
 from proxy.storage.store import StorageFailed
 from proxy.storage.wrapped_keys import MasterUse
@@ -66,7 +66,7 @@ def sqlite_version(config: Config) -> Iterator[Finding]:
 
 def database(config: Config) -> Iterator[Finding]:
     if addresses.is_postgres(config.storage.url):
-        yield _postgres(config.storage.url)
+        yield from _postgres(config)
         return
     file = Path(config.data) / DATABASE
     if not file.exists():
@@ -74,7 +74,7 @@ def database(config: Config) -> Iterator[Finding]:
         return
     try:
         with closing(_open_to_read(file)) as connection:
-            yield _of_version(_sqlite_schema(connection), "sqlite")
+            yield _of_version(*_sqlite_schema(connection), "sqlite")
             yield from _whole(connection)
     except sqlite3.Error as error:
         yield wrong("database", f"{file}: {error}", _RESTORE)
@@ -90,12 +90,13 @@ def _open_to_read(file: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(file))}?{mode}", uri=True, timeout=ANSWER_S)
 
 
-def _sqlite_schema(connection: sqlite3.Connection) -> int:
+def _sqlite_schema(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Return the version, and the oldest version that works on it, where this one is newer."""
     tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'schema_version'")
     if tables.fetchone()[0] == 0:
-        return 0
+        return 0, 0
     version: int = connection.execute(_VERSION).fetchone()[0]
-    return version
+    return version, connection.execute(READABLE_FROM).fetchone()[0] if version > known_version() else 0
 
 
 def _whole(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -127,28 +128,32 @@ def _in_postgres(url: str, query: Callable[[PostgresStore], Coroutine[None, None
     return asyncio.run(answer())
 
 
-async def _postgres_schema(store: PostgresStore) -> int:
+async def _postgres_schema(store: PostgresStore) -> tuple[int, int]:
     (row,) = await store.read("SELECT to_regclass('schema_version') IS NOT NULL AS is_there")
     version: int = (await store.read(_VERSION))[0]["version"] if row["is_there"] else 0
-    return version
+    is_newer = version > known_version()
+    return version, (await store.read(READABLE_FROM))[0]["readable_from"] if is_newer else 0
 
 
-def _postgres(url: str) -> Finding:
+def _postgres(config: Config) -> Iterator[Finding]:
+    url = config.storage.url
     try:
         schema = _in_postgres(url, _postgres_schema)
     except StorageFailed as error:
         do = "start it, or mend [storage] url: host, database, user, password"
-        return wrong("database", str(error), do)
-    return _of_version(schema, f"PostgreSQL at {addresses.show_storage(url)}")
+        yield wrong("database", str(error), do)
+        return
+    yield _of_version(*schema, f"PostgreSQL at {addresses.show_storage(url)}")
 
 
-def _of_version(version: int, where: str) -> Finding:
-    known = len(shipped())
-    if version > known:
+def _of_version(version: int, readable_from: int, where: str) -> Finding:
+    known = known_version()
+    if version > known < readable_from:
         found = f"{where} has schema {version}, this voxgate knows schemas up to {known}"
         return wrong("database", found, _NEWER)
-    later = "" if version == known else f"; the next start brings it to {known}"
-    return ok("database", f"{where}, schema {version}{later}")
+    later = f"; the next start brings it to {known}" if version < known else ""
+    newer = ", which is newer and works" if version > known else ""
+    return ok("database", f"{where}, schema {version}{newer}{later}")
 
 
 def limits(config: Config) -> Iterator[Finding]:

@@ -13,7 +13,12 @@ ALERTS = Group("alerts", "What needs an operator now.")
 def _table(answer: dict[str, Any]) -> list[Part]:
     if not answer["data"]:
         return [Line("Nothing needs you.")]
-    return [grid(answer, {"alert": "title", "name": "name", "detail": "detail", "since": "since"})]
+    return [
+        grid(
+            answer,
+            {"alert": "title", "name": "name", "machine": "machine", "detail": "detail", "since": "since"},
+        )
+    ]
 
 
 def _test_line(answer: dict[str, Any]) -> list[Part]:

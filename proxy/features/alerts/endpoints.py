@@ -22,12 +22,13 @@ from proxy.storage import audit
 
 
 class ShownAlert(msgspec.Struct, frozen=True, kw_only=True):
-    """Trouble with its time of begin. `mailed_at` is null in its first minute, and `gone_at` is set in the
-    minute after its end."""
+    """Trouble with its time of begin, on a `machine` or with the whole. `mailed_at` is null in its first
+    minute, and `gone_at` is set in the minute after its end."""
 
     kind: str
     title: str
     name: str
+    machine: str
     detail: str
     since: str
     mailed_at: str | None
@@ -77,6 +78,7 @@ def _shown(alert: Alert) -> ShownAlert:
         kind=alert.kind,
         title=TITLES[alert.kind],
         name=alert.name,
+        machine=alert.machine,
         detail=alert.detail,
         since=iso(alert.since),
         mailed_at=iso_or_none(alert.mailed),

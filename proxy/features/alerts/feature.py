@@ -26,7 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     if context.engines is not None:
         data = Path(context.config_at_start.data)
         others = [each for each in context.shared if isinstance(each, HasTroubles)]
-        watch = Watch(context.store, mails, context.engines, data, others)
+        watch = Watch(context.store, mails, context.engines, data, others, context.cluster)
 
     def at(revision: RevisionContext) -> Additions:
         section = SECTION.of(revision.config)
@@ -34,8 +34,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             watch.section, watch.budgets = section, revision.budgets
         return Additions(Alerts(revision.admin_tools, mails, section).endpoints if section.mail else ())
 
-    alone = () if watch is None else (partial(watch.run, context.metrics),)
-    yield FeatureInstance(context, at, alone=alone)
+    alone_here = () if watch is None else (partial(watch.run, context.metrics),)
+    yield FeatureInstance(context, at, alone_here=alone_here)
 
 
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:

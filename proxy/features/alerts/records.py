@@ -6,7 +6,7 @@ import msgspec
 
 from policies.alerts import Alert, AlertChange
 from proxy.storage.rows import columns
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import Condition, Statement, Store
 from proxy.storage.tables import Table
 
 TABLE = Table("alerts")
@@ -14,9 +14,16 @@ TABLE = Table("alerts")
 _LIST = f"SELECT {columns(Alert)} FROM alerts ORDER BY since, id"
 _SAVE = f"""
 INSERT INTO alerts ({columns(Alert)})
-VALUES (:id, :kind, :name, :detail, :since, CAST(:mailed AS BIGINT), CAST(:gone AS BIGINT))
-ON CONFLICT (id) DO UPDATE SET detail = excluded.detail, mailed = excluded.mailed, gone = excluded.gone
+VALUES (:id, :kind, :name, :detail, :since, CAST(:mailed AS BIGINT), CAST(:gone AS BIGINT), :machine)
+ON CONFLICT (id) DO NOTHING
 """
+_CHANGE = """
+UPDATE alerts SET detail = :detail, mailed = CAST(:mailed AS BIGINT), gone = CAST(:gone AS BIGINT)
+WHERE id = :id
+"""
+_LOCK = "UPDATE alerts SET detail = detail WHERE id = :alert"
+_IS_UNSENT = "EXISTS (SELECT 1 FROM alerts WHERE id = :alert AND mailed IS NULL)"
+_HAS_NO_END = "EXISTS (SELECT 1 FROM alerts WHERE id = :alert AND gone IS NOT NULL)"
 _DROP = "DELETE FROM alerts WHERE id = :id"
 
 
@@ -28,4 +35,14 @@ def statement(change: AlertChange) -> Statement:
     """Return the statement of a change: a dropped alert, and one that ends, is deleted."""
     if change.step in ("end", "drop"):
         return Statement(_DROP, {"id": change.alert.id})
-    return Statement(_SAVE, msgspec.structs.asdict(change.alert))
+    is_new = change.step == "save" and change.alert.mailed is None
+    return Statement(_SAVE if is_new else _CHANGE, msgspec.structs.asdict(change.alert))
+
+
+def is_due(change: AlertChange) -> Condition:
+    """Return the condition of the mail of a change, before its statement in the commit. Two machines may
+    look at the same moment, and one mail is sent."""
+    params = {"alert": change.alert.id}
+    return Condition(
+        _IS_UNSENT if change.step == "send" else _HAS_NO_END, params, (Statement(_LOCK, params),)
+    )

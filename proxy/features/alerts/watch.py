@@ -1,5 +1,5 @@
-"""The look for trouble, every 30 seconds on worker 0. Everything that it reads is known already: it measures
-and asks nothing itself, except the room on the disk."""
+"""The look for trouble, every 30 seconds on worker 0 of each machine. Everything that it reads is known
+already: it measures and asks nothing itself, except the room on the disk."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import structlog
 
 from policies import alerts
 from policies.alerts import TITLES, Alert, AlertChange, Trouble
+from proxy.catalogue.cluster import ClusterView
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import Engines, LiveEngine
 from proxy.features.alerts import records
@@ -20,7 +21,7 @@ from proxy.features.alerts.section import AlertSection
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.ledger.budgets import Budgets
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Statement, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.machine import disk_room
 from proxy.telemetry.metrics import Metrics
@@ -39,10 +40,17 @@ class HasTroubles(Protocol):
 
 
 class Watch:
-    """The alerts of a server. `budgets` are those of the latest revision."""
+    """The alerts of a machine, and those of the whole if it leads. `budgets` are those of the latest
+    revision."""
 
     def __init__(
-        self, store: Store, mails: Mails, engines: Engines, data: Path, others: Sequence[HasTroubles]
+        self,
+        store: Store,
+        mails: Mails,
+        engines: Engines,
+        data: Path,
+        others: Sequence[HasTroubles],
+        cluster: ClusterView,
     ) -> None:
         self.section = AlertSection()
         self.budgets: Budgets | None = None
@@ -51,6 +59,7 @@ class Watch:
         self._engines = engines
         self._data = data
         self._others = others
+        self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
         await repeat("alerts", self.turn, EVERY_S, metrics)
@@ -59,47 +68,66 @@ class Watch:
         """Look once. What changes, and its mails, are one commit."""
         if not self.section.mail:
             return
-        found, known = await self.troubles(), await records.list_all(self._store)
+        found = await self.troubles()
+        known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()
         statements: list[Statement] = []
         unsure = {name for name, engine in self._engines.items() if engine.state in _UNSURE}
         for change in alerts.changes(known, found, now, unsure):
-            statements += [records.statement(change), *await self._mail(change, now)]
+            statements += [*await self._mail(change, now), records.statement(change)]
         if statements:
             await self._store.write(*statements)
             self._mails.look_soon()
 
     async def troubles(self) -> list[Trouble]:
-        """Return everything that is wrong now."""
+        """Return everything that is wrong now with this machine, or with the whole."""
         found = [each for name, engine in self._engines.items() for each in _of_engine(name, engine)]
+        found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
+        found = [each._replace(machine=self._cluster.machine) for each in found]
+        if not self._cluster.leads:
+            return found
         if self.budgets is not None:
             for name, _ in self._engines.items():
                 for spend in await self.budgets.spends(name):
                     found += alerts.of_budget(name, spend.period, spend.usd, spend.of_usd)
-        found += alerts.of_disk(*await asyncio.to_thread(disk_room, self._data))
         for other in self._others:
             found += await other.troubles()
         return found
 
+    def _is_ours(self, machine: str) -> bool:
+        """Tell whether this machine ends an alert. The leader ends those of machines that are gone."""
+        cluster = self._cluster
+        if machine == cluster.machine and machine:
+            return True
+        return cluster.leads and machine not in cluster.others
+
     async def _mail(self, change: AlertChange, now: int) -> list[Statement]:
         if change.step == "send":
             _log.warning("alert.raised", kind=change.alert.kind, name=change.alert.name)
-            return await mail_statements(self._mails, self.section, change.alert, now)
+            return await mail_statements(self._mails, self.section, change.alert, now, records.is_due(change))
         if change.step == "end":
             _log.info("alert.ended", kind=change.alert.kind, name=change.alert.name)
-            return await mail_statements(self._mails, self.section, change.alert, now, is_over=True)
+            return await mail_statements(
+                self._mails, self.section, change.alert, now, records.is_due(change), is_over=True
+            )
         return []
 
 
 async def mail_statements(
-    mails: Mails, section: AlertSection, alert: Alert, now: int, *, is_over: bool = False
+    mails: Mails,
+    section: AlertSection,
+    alert: Alert,
+    now: int,
+    only_if: Condition = ALWAYS,
+    *,
+    is_over: bool = False,
 ) -> list[Statement]:
     """Return the statements of one mail for each address."""
-    facts = {"alert": TITLES[alert.kind], "name": alert.name, "since": _minute(alert.since)}
+    facts = {"alert": TITLES[alert.kind], "name": alert.place, "since": _minute(alert.since)}
     facts |= {"ended": _minute(alert.gone or now)} if is_over else {"detail": alert.detail}
     letter = Letter(kind="alert_ended" if is_over else "alert", facts={**facts, "link": mails.link("")})
     to_all = [Letter(kind=letter.kind, facts=letter.facts, to=to) for to in section.mail]
-    return [each for one in to_all for each in await mails.statements(one, now=now)]
+    return [each for one in to_all for each in await mails.statements(one, now=now, only_if=only_if)]
 
 
 def _of_engine(name: str, engine: LiveEngine) -> Iterator[Trouble]:

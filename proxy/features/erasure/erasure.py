@@ -26,7 +26,7 @@ from proxy.features.erasure.journal import ErasureJournal
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
 from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
-from proxy.storage import tombstones
+from proxy.storage import accounts, schema, tombstones
 from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
@@ -41,13 +41,14 @@ _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
+_REPEAT_EVERY_S = 60.0
 _SAY_EVERY_US = 5 * SECOND
 """A follower says so often that it lives, and each time while something is being erased."""
 _OTHERS_S = 6.0
 _OTHERS_AGAIN_S = 0.25
 _OVERLAP_US = 60 * SECOND
 """A tombstone may be committed later than its time says."""
-_LEFT_OVER_US = LEASE_S * SECOND
+_LEFT_OVER_US = 60 * SECOND
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 
@@ -158,10 +159,22 @@ class Erasure(TaskKind[Tombstone]):
             )
             self.replayed += await tombstones.erase(self._store, tombstone)
 
+    async def repeat_for_older(self) -> None:
+        """Erase and close once more what an older version has erased and closed on this newer database."""
+        erased = await tombstones.erase_again(self._store, _STEPS)
+        closed = await accounts.close_again(self._store)
+        if erased or closed:
+            _log.info("erasure.repeat.complete", erased=erased, closed=closed)
+            self.look_soon()
+
     async def list_open(self, now: int) -> list[Tombstone]:
         # A server of the version before, which knows no leases, is at its newest ones on a shared database.
         before = now - _LEFT_OVER_US if self._store.is_shared else LAST_MOMENT
-        not_theirs = Condition("(lease > 0 OR due > 0 OR began < :before)", {"before": before})
+        # A newer version knows what else has to be done.
+        not_theirs = Condition(
+            "(lease > 0 OR due > 0 OR began < :before) AND by_schema <= :known",
+            {"before": before, "known": schema.known_version()},
+        )
         return await self.table.list_open(self._store, now, 2 * self.at_once, not_theirs)
 
     async def follow_others(self) -> None:
@@ -310,11 +323,15 @@ async def open_erasure(
         if store.is_shared:
             await erasure.follow_others()
 
+    repeating = RepeatingTask(
+        "erasures of older versions", erasure.repeat_for_older, _REPEAT_EVERY_S, metrics
+    )
     following = RepeatingTask("erasures of other servers", turn, _FOLLOW_EVERY_S, metrics)
     try:
         yield erasure
     finally:
         await following.close()
+        await repeating.close()
         await erasure.stop_following()
 
 

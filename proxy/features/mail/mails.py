@@ -16,7 +16,7 @@ from proxy.features.mail.section import SECTION, MailSection, read_url
 from proxy.features.mail.smtp import SendOutcome
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
-from proxy.storage.rows import encode_json, new_id
+from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
 DAY_S = 86_400.0
@@ -149,10 +149,15 @@ class Mails(TaskKind[MailRow]):
         return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
 
     async def _letter(self, held: MailRow) -> Letter | None:
-        """Return what a row says. None: nothing has to be said any more. Raises VaultFailed."""
+        """Return what a row says. None: nothing has to be said any more. Raises VaultFailed, UnknownRow."""
         if held.wrapped:
-            return self._vault.open_record(held.account, held.id, held.seal, Letter)
+            letter = self._vault.open_record(held.account, held.id, held.seal, Letter)
+            if not texts.has(letter.kind):
+                raise UnknownRow
+            return letter
         notice = msgspec.json.decode(held.notice, type=Notice)
+        if notice.event not in records.MAILED:
+            raise UnknownRow
         described = await self.describe(notice.event, notice.id)
         if described is None:
             return None

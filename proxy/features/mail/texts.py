@@ -22,6 +22,10 @@ def all_texts() -> Mapping[str, Mapping[str, str]]:
     }
 
 
+def has(kind: str) -> bool:
+    return f"{kind}.subject" in all_texts()[DEFAULT]
+
+
 def language_of(wanted: str) -> str:
     """Return the language of a mail for a wanted one: "pt" is pt-BR, and an unknown one is English."""
     near = [tag for tag in all_texts() if tag.partition("-")[0] == wanted.partition("-")[0].lower()]

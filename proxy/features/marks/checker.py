@@ -31,6 +31,7 @@ from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
 from proxy.file_store.key_ring import KeyRing, parse_keys
 from proxy.file_store.master_keys import VaultFailed
+from proxy.file_store.stored_rings import StoredRings
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id
@@ -59,8 +60,16 @@ _decode_manifest = msgspec.msgpack.Decoder(ManifestFinding).decode
 class ProvenanceChecker:
     """Checks uploads. Close it: `open_checker` does."""
 
-    def __init__(self, decoder: Decoder, store: Store, config: Config, marker: Marker | None = None) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        store: Store,
+        config: Config,
+        marker: Marker | None = None,
+        stored: StoredRings | None = None,
+    ) -> None:
         """`marker` has the marks with processes of their own. Without it, these are not searched for."""
+        self._stored = stored
         self._decoder = decoder
         self._marker = marker
         self._store = store
@@ -85,7 +94,9 @@ class ProvenanceChecker:
             async with self._decoder.turn(account):
                 decoded = await self._decoder.decode_samples(data)
             config = self._config
-            keys, certificate = await asyncio.to_thread(_known, config)
+            if self._stored is not None:
+                await self._stored.refresh()
+            keys, certificate = await asyncio.to_thread(_known, config, self._stored)
             found = await self._read_manifest(ManifestJob(data, manifest, certificate))
             marks = await self._search(decoded, keys, config) if keys is not None else ()
         seconds = len(decoded.pcm) / decoded.sample_bytes / decoded.rate_hz
@@ -167,12 +178,12 @@ def _helper(module: str) -> Helper:
     )
 
 
-def _known(config: Config) -> tuple[KeyRing | None, bytes | None]:
+def _known(config: Config, stored: StoredRings | None) -> tuple[KeyRing | None, bytes | None]:
     """Read the keys and our certificate. They are read each time, so a new key needs no restart."""
-    return _known_keys(config), _certificate(config)
+    return _known_keys(config, stored), _certificate(config)
 
 
-def _known_keys(config: Config) -> KeyRing | None:
+def _known_keys(config: Config, stored: StoredRings | None) -> KeyRing | None:
     """Return all keys, with the old ones: a server that stopped marking still finds its marks.
 
     None: there is no file, so nothing was marked yet. Raises MarksUnavailable.
@@ -181,6 +192,8 @@ def _known_keys(config: Config) -> KeyRing | None:
     try:
         if section.keys:
             return parse_keys(section.keys, "marking.keys")
+        if stored is not None:
+            return stored.ring("keys")
         return parse_keys(file.read_text("ascii", "replace"), str(file))
     except FileNotFoundError:
         return None
@@ -203,9 +216,13 @@ def _certificate(config: Config) -> bytes | None:
 
 @asynccontextmanager
 async def open_checker(
-    decoder: Decoder, store: Store, config: Config, marker: Marker | None = None
+    decoder: Decoder,
+    store: Store,
+    config: Config,
+    marker: Marker | None = None,
+    stored: StoredRings | None = None,
 ) -> AsyncIterator[ProvenanceChecker]:
-    checker = ProvenanceChecker(decoder, store, config, marker)
+    checker = ProvenanceChecker(decoder, store, config, marker, stored)
     try:
         yield checker
     finally:

@@ -120,23 +120,24 @@ def _result(answer: dict[str, Any]) -> list[Part]:
 
 
 @RINGS.command("rotate-mark", _result)
-def keys_rotate_mark(here: CommandContext) -> CommandResult:
+def keys_rotate_mark(here: CommandContext) -> CommandResult | AdminRequest:
     """Let a new key make the inaudible marks. Older keys still find theirs."""
     return _rotate(here, "keys", MARK_KEYS)
 
 
 @RINGS.command("rotate-receipt", _result)
-def keys_rotate_receipt(here: CommandContext) -> CommandResult:
+def keys_rotate_receipt(here: CommandContext) -> CommandResult | AdminRequest:
     """Let a new key sign the receipts. Receipts by older keys stay good."""
     return _rotate(here, "receipt_keys", RECEIPT_KEYS)
 
 
-def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
-    """Put a new key before the others of a file in the data folder. Raise CommandRefused.
+def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult | AdminRequest:
+    """Put a new key before the others of a file in the data folder, or into PostgreSQL. Raise CommandRefused.
 
     If `setting` in [marking] is set, the keys are in another place.
     """
     # Imported here: they are slow, and `voxgate --help` needs none of them.
+    from proxy.config.addresses import is_postgres
     from proxy.features.marks.section import SECTION
     from proxy.file_store import data_folder
     from proxy.file_store.key_ring import add_key
@@ -148,6 +149,8 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult:
             f"the keys are where marking.{setting} says: put a new one before the others there, "
             "then run voxgate reload"
         )
+    if is_postgres(config.storage.url):
+        return AdminRequest("POST", "marking/rotations", {"ring": setting})
     file = Path(config.data) / name
     try:
         ring = add_key(file)

@@ -15,16 +15,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
-from proxy.api.admin_tools import CONTROL
+from proxy.api.admin_tools import CONTROL, AdminTools
 from proxy.audio.recordings.recording import UnusableRecording
-from proxy.errors import DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
+from proxy.errors import Conflict, DecodingFailed, InvalidRequest, MarksUnavailable, NoPlace
 from proxy.features.marks.checker import ProvenanceChecker
 from proxy.features.marks.findings import Examination, ManifestFinding, ManifestState, MarkFinding
 from proxy.features.marks.marker import day_of
-from proxy.http.body import open_body
+from proxy.features.marks.ring_source import Ring
+from proxy.features.marks.section import SECTION
+from proxy.file_store.stored_rings import StoredRings
+from proxy.http.body import body, open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, account_of, endpoint
+from proxy.storage import audit
 from speech_engine.mark import PAYLOAD_BITS
 
 MOST_MANIFEST_BYTES = 1024 * 1024
@@ -223,3 +227,32 @@ def _day(payload: int) -> str:
 def _manifest(found: ManifestFinding) -> DetectedManifest:
     outcome = "detected" if found.state in ("trusted", "valid") else "not_detected"
     return shown_as(DetectedManifest, found, outcome=outcome, validation_state=found.state)
+
+
+class RotateRing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The keys to rotate: those of marks, or `receipt_keys`."""
+
+    ring: Ring
+
+
+class RotatedRing(msgspec.Struct, frozen=True):
+    file: str
+    keys: int
+    is_served: bool = False
+
+
+class RingRotation(Resource):
+    def __init__(self, admin_tools: AdminTools, stored: StoredRings | None) -> None:
+        self._admin_tools = admin_tools
+        self._stored = stored
+
+    @endpoint("POST", "/admin/marking/rotations", RotatedRing, body=RotateRing, failures=(Conflict,))
+    async def rotate_ring(self, request: Request) -> Response:
+        """Add a new key of marks or receipts, which all machines use after 15 seconds"""
+        ring, tools = (await body(request, RotateRing)).ring, self._admin_tools
+        if self._stored is None or getattr(SECTION.of(tools.config), ring):
+            raise Conflict("The keys are not in the database: see voxgate keys.")
+        number = await self._stored.rotate(ring)
+        act = await tools.audit_row(request, "ring.rotated", ring, "")
+        await tools.store.write(*audit.insert_statements(act))
+        return reply(RotatedRing("The database", number))

@@ -11,7 +11,9 @@ from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
 from proxy.features.marks import manifest_records, receipt_records
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
-from proxy.file_store import key_ring
+from proxy.file_store import key_ring, stored_rings
+from proxy.file_store.stored_rings import StoredRings
+from proxy.http.endpoint import Endpoint
 from proxy.speech.speaking import OnTheWay
 
 _SMALL = 1024 * 1024
@@ -20,32 +22,42 @@ _SMALL = 1024 * 1024
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.marks.checker import open_checker
-    from proxy.features.marks.endpoints import MarkDetection
+    from proxy.features.marks.endpoints import MarkDetection, RingRotation
     from proxy.features.marks.manifests import open_manifests
     from proxy.features.marks.mark_filter import Marks
     from proxy.features.marks.marker import open_marker
     from proxy.features.marks.provenance_observer import LostManifests, ProvenanceObservers
     from proxy.features.marks.receipt_endpoints import ManifestEndpoint, Receipts
-    from proxy.features.marks.ring_source import read_receipt_keys, receipt_key_source
+    from proxy.features.marks.ring_source import ReceiptRing
+
+    config, store = context.config_at_start, context.store
+    stored = StoredRings(store, context.vault) if store.is_shared else None
+    if stored is not None:
+        context = context.sharing(stored)
+
+    def rotation(revision: RevisionContext) -> list[Endpoint]:
+        return RingRotation(revision.admin_tools, stored).endpoints
 
     if context.engines is None:
         # Nothing is spoken here: a command only looks for marks.
-        async with open_checker(context.decoder, context.store, context.config_at_start) as checker:
-            yield FeatureInstance(context, at=lambda _revision: Additions(MarkDetection(checker).endpoints))
+        async with open_checker(context.decoder, store, config, stored=stored) as checker:
+            detection = MarkDetection(checker).endpoints
+            yield FeatureInstance(context, at=lambda revision: Additions([*detection, *rotation(revision)]))
         return
-    key_source, lost = receipt_key_source(), LostManifests(context.metrics.registry)
+    lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
     async with (
-        open_marker(context.registry, context.config_at_start, context.store) as marker,
-        open_manifests(context.config_at_start, context.store, context.metrics.registry) as manifests,
-        open_checker(context.decoder, context.store, context.config_at_start, marker) as checker,
+        open_marker(context.registry, config, store, stored) as marker,
+        open_manifests(config, store, context.metrics.registry, stored) as manifests,
+        open_checker(context.decoder, store, config, marker, stored) as checker,
     ):
 
         def at(revision: RevisionContext) -> Additions:
+            nonlocal config
             config = revision.config
-            for each in (marker, manifests, checker):
+            for each in (marker, manifests, checker, ring):
                 each.revise(config)
-            keys, has_receipts = read_receipt_keys(key_source, config), SECTION.of(config).receipts
-            receipts = Receipts(context.store, keys, config.consent.operator, is_on=has_receipts)
+            has_receipts = SECTION.of(config).receipts
+            receipts = Receipts(store, ring, config.consent.operator, is_on=has_receipts)
             marks = Marks(marker)
             factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)
             return Additions(
@@ -53,10 +65,18 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                     *MarkDetection(checker).endpoints,
                     *ManifestEndpoint(manifests).endpoints,
                     *receipts.endpoints,
+                    *rotation(revision),
                 ],
                 on_the_way=OnTheWay((factory.opener,), marks.treat, marks.check_provenance, (lost.note,)),
             )
 
+        def take_keys() -> None:
+            marker.revise(config)
+            manifests.take_keys(config)
+            ring.revise(config)
+
+        if stored is not None:
+            stored.listeners.append(take_keys)
         yield FeatureInstance(context, at)
 
 
@@ -76,7 +96,7 @@ def _look(config: Config) -> Iterator[Finding]:
 FEATURE = Feature(
     "marks",
     _open,
-    tables=(receipt_records.TABLE, manifest_records.TABLE),
+    tables=(receipt_records.TABLE, manifest_records.TABLE, stored_rings.TABLE),
     backed_up=(
         *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _SMALL),

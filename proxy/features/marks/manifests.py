@@ -25,6 +25,7 @@ from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
 from proxy.features.marks.section import SECTION
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
 from proxy.file_store.key_ring import KeyRing
+from proxy.file_store.stored_rings import StoredRings
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.store import Store
 
@@ -44,10 +45,10 @@ AGAIN_AFTER = 300_000_000
 class Manifests:
     """Finds and signs the manifests of clips. Workers with the same keys make the same addresses."""
 
-    def __init__(self, store: Store, signer: Signer) -> None:
+    def __init__(self, store: Store, signer: Signer, stored: StoredRings | None = None) -> None:
         self.signer = signer
         self._store = store
-        self._source = mark_key_source()
+        self._source = mark_key_source(stored)
         self._keys: KeyRing | None = None
         self._known: KeyRing | None = None
         self._is_on = False
@@ -66,11 +67,14 @@ class Manifests:
     def revise(self, config: Config) -> None:
         """Take a revision of the configuration, and read the keys again."""
         self._is_on = SECTION.of(config).manifests
+        self.take_keys(config)
+        self.signer.revise(config)
+
+    def take_keys(self, config: Config) -> None:
         # A server that makes no manifests any more still has those whose addresses it gave.
         self._keys = read_mark_keys(self._source, config, may_make=self._is_on)
         # Keys that were lost since the last revision still find their manifests.
         self._known = self._keys or self._known
-        self.signer.revise(config)
 
     def id_of(self, request: str) -> str:
         """Return the id of a request's manifest, which cannot be guessed from the request's number.
@@ -135,9 +139,9 @@ def _proof(key: bytes, request: str) -> str:
 
 @asynccontextmanager
 async def open_manifests(
-    config: Config, store: Store, registry: CollectorRegistry
+    config: Config, store: Store, registry: CollectorRegistry, stored: StoredRings | None = None
 ) -> AsyncIterator[Manifests]:
     async with open_signer(config, registry) as signer:
-        opened = Manifests(store, signer)
+        opened = Manifests(store, signer, stored)
         await asyncio.to_thread(opened.revise, config)
         yield opened

@@ -25,6 +25,7 @@ from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
 from proxy.file_store.key_ring import KeyRing
 from proxy.file_store.master_keys import VaultFailed
+from proxy.file_store.stored_rings import StoredRings
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted
@@ -45,7 +46,14 @@ _log = structlog.get_logger()
 class Marker:
     """Opens marks. The first marked answer opens the plugin, which loads large libraries."""
 
-    def __init__(self, registry: Registry, config: Config, store: Store, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        config: Config,
+        store: Store,
+        stack: AsyncExitStack,
+        stored: StoredRings | None = None,
+    ) -> None:
         self._registry = registry
         self._sections = config.plugins_of("mark")
         self._environ = environ_for_hosts(os.environ, config.secrets)
@@ -55,7 +63,7 @@ class Marker:
         self._opened: dict[str, UsableMark] = {}
         self._opening = asyncio.Lock()
         self._installation: int | None = None
-        self._source = mark_key_source()
+        self._source = mark_key_source(stored)
         self._keys: KeyRing | None = None
         self._known_keys: dict[str, bytes] = {}
         self.rules = MarkingRules()
@@ -139,8 +147,8 @@ def day_of(payload: int) -> int:
     return ((payload & 0xFFFF) + _FIRST_DAY) * _DAY_S
 
 
-def mark_key_source() -> RingSource:
-    return RingSource("keys", KEYS_FILE)
+def mark_key_source(stored: StoredRings | None = None) -> RingSource:
+    return RingSource("keys", KEYS_FILE, stored)
 
 
 def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> KeyRing | None:
@@ -156,17 +164,19 @@ def read_mark_keys(source: RingSource, config: Config, *, may_make: bool) -> Key
 async def _note_lost_keys(config: Config, store: Store) -> None:
     """Log that the keys of earlier marks are gone, before new ones are made."""
     section, file = SECTION.of(config), os.path.join(config.data, KEYS_FILE)
-    makes_file = (section.mark or section.manifests) and not section.keys
-    if not makes_file or await asyncio.to_thread(os.path.lexists, file):
+    makes_keys = (section.mark or section.manifests) and not section.keys
+    if not makes_keys or await asyncio.to_thread(os.path.lexists, file):
         return
-    if await receipts.has_keyed(store):
+    if not await store.read("SELECT id FROM ring_keys LIMIT 1") and await receipts.has_keyed(store):
         _log.error("mark.keys.gone", file=file, do="put its keys behind the new one, then voxgate reload")
 
 
 @asynccontextmanager
-async def open_marker(registry: Registry, config: Config, store: Store) -> AsyncIterator[Marker]:
+async def open_marker(
+    registry: Registry, config: Config, store: Store, stored: StoredRings | None = None
+) -> AsyncIterator[Marker]:
     await _note_lost_keys(config, store)
     async with AsyncExitStack() as stack:
-        marker = Marker(registry, config, store, stack)
+        marker = Marker(registry, config, store, stack, stored)
         await asyncio.to_thread(marker.revise, config)
         yield marker

@@ -13,7 +13,6 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, Registry
-from proxy.features.marks import ring_source
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
 from proxy.features.marks.certificate import (
     SigningCertificate,
@@ -23,7 +22,7 @@ from proxy.features.marks.certificate import (
 )
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
-from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
+from proxy.features.marks.section import RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
 from speech_engine import Hosted
@@ -77,16 +76,14 @@ def _process(config: Config, registry: Registry, name: str) -> Iterator[Finding]
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    section, file = SECTION.of(config), Path(config.data) / KEYS_FILE
-    receipt_file = Path(config.data) / ring_source.KEYS_FILE
+    section, data = SECTION.of(config), Path(config.data)
     for key, text, stored in (
-        ("keys", section.keys, file),
-        ("receipt_keys", section.receipt_keys, receipt_file),
+        ("keys", section.keys, data / KEYS_FILE),
+        ("receipt_keys", section.receipt_keys, data / RECEIPT_KEYS),
     ):
         yield from _text(f"marking.{key}", text) if text else _file(stored)
-    if section.mark and not section.keys and addresses.is_postgres(config.storage.url):
-        found = f"the keys of marks are in {file}; another machine with this database would have its own"
-        yield note(_WHAT, found, "give all machines the same marking.keys and marking.receipt_keys")
+        if not text and stored.exists() and addresses.is_postgres(config.storage.url):
+            yield note(_WHAT, f"the keys in {stored} are taken over into the database at each start")
 
 
 def _file(file: Path) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from proxy.features.marks.jws import RECEIPT_TYPE, Jwk, JwkSet
 from proxy.features.marks.manifests import ROOT as MANIFESTS
 from proxy.features.marks.manifests import Manifests
 from proxy.features.marks.receipt_records import ROOT, ClipSpeaker, FoundReceipt, Kind, ManifestPlace
-from proxy.features.marks.ring_source import ReceiptKeys
+from proxy.features.marks.ring_source import ReceiptKeys, ReceiptRing
 from proxy.features.marks.signer import SignerUnavailable
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
@@ -74,14 +74,14 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipts(Resource):
-    """The receipts of a server. `keys` is None if the server has no usable keys.
+    """The receipts of a server, signed by the keys of a ring.
 
     If `is_on` is false, new clips get no receipts. Clients can still fetch the receipts of earlier clips.
     """
 
-    def __init__(self, store: Store, keys: ReceiptKeys | None, operator: str, *, is_on: bool) -> None:
+    def __init__(self, store: Store, ring: ReceiptRing, operator: str, *, is_on: bool) -> None:
         self._store = store
-        self._keys = keys
+        self._ring = ring
         self._operator = operator
         self._is_on = is_on
 
@@ -115,9 +115,9 @@ class Receipts(Resource):
         return reply(Receipt(id=found.request, claims=claims, jws=jws, jwk=key.jwk))
 
     def _usable_keys(self) -> ReceiptKeys:
-        if self._keys is None:
+        if self._ring.keys is None:
             raise ReceiptsUnavailable if self._is_on else _receipts_off()
-        return self._keys
+        return self._ring.keys
 
 
 def _receipts_off() -> NotFound:

@@ -13,6 +13,7 @@ import structlog
 
 from policies.alerts import Trouble
 from policies.breaker import Breaker
+from proxy.catalogue.cluster import ClusterView
 from proxy.config.sections import EngineSection
 from proxy.engines.engine_list import Engines
 from proxy.engines.local_samples import LocalSamples
@@ -77,7 +78,7 @@ class Watched:
         sections = {"far": FAR, "cloud": CLOUD}
         async with open_store("sqlite", self.folder) as store, mail_rig(store, self.folder) as rig:
             engines = Engines({"far": self.far, "cloud": self.cloud}, sections)
-            watch = Watch(store, rig.mails, engines, self.folder, [self.orders])
+            watch = Watch(store, rig.mails, engines, self.folder, [self.orders], ClusterView())
             watch.section = AlertSection(OPS)
             watch.budgets = Budgets(store, sections, rig.metrics.engines)
             running = asyncio.create_task(watch.run(rig.metrics))
@@ -162,6 +163,6 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
 @simulated
 async def test_without_a_section_nothing_is_stored(tmp_path: Path) -> None:
     async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path) as rig:
-        watch = Watch(store, rig.mails, Engines({}, {}), tmp_path / "gone", [])
+        watch = Watch(store, rig.mails, Engines({}, {}), tmp_path / "gone", [], ClusterView())
         await watch.turn()
         assert await records.list_all(store) == []

@@ -31,7 +31,6 @@ from proxy.features.jobs.core.steps import Steps
 from proxy.file_store.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
-from proxy.processes.worker import check_same_server
 from proxy.speech.answer import Answer
 from proxy.storage.postgres import PostgresStore
 from proxy.storage.sqlite import SqliteStore
@@ -115,8 +114,6 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
         config = as_worker(config)
     move_clock(float(days))
     async with open_worker(config, registry.load()) as worker:
-        if not config.serves:
-            await check_same_server(worker.kernel)
         kinds = [kind for kind in worker.task_kinds if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))

@@ -77,7 +77,6 @@ def test_the_operators_word_counts(tmp_path: Path) -> None:
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", 'mark = "": no sound has an inaudible mark'),
         ('[marking]\nmark = ""\n[marks.spread]', {}, "note", "[marks.spread] has no effect"),
         ('[marking]\nkeys = "env:K"', {"K": f"{KEY} {KEY}"}, "ok", "0 older"),
-        ('[storage]\nurl = "postgresql://u@h/d"', {}, "note", "another machine with this database"),
     ],
 )
 def test_what_is_wrong_is_named(

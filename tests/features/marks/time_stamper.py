@@ -101,7 +101,7 @@ def time_stamper() -> Iterator[TimeStamper]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         stamper.url = f"http://127.0.0.1:{server.server_address[1]}/"
-        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         serving.start()
         try:
             yield stamper

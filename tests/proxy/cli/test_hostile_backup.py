@@ -88,7 +88,7 @@ _ERASURES = (
     "CREATE TABLE erasures (subject TEXT PRIMARY KEY, {account}, {digests}, began BIGINT NOT NULL, "
     "completed BIGINT, pending TEXT NOT NULL DEFAULT '[]', due BIGINT NOT NULL DEFAULT 0, "
     "lease BIGINT NOT NULL DEFAULT 0, fence BIGINT NOT NULL DEFAULT 1, tries BIGINT NOT NULL DEFAULT 0, "
-    "error TEXT NOT NULL DEFAULT '')"
+    "error TEXT NOT NULL DEFAULT '', by_schema BIGINT NOT NULL DEFAULT 36)"
 )
 _INDEXES = (
     "CREATE INDEX erasures_by_completed ON erasures (completed)",
@@ -162,7 +162,7 @@ def test_a_backup_of_an_older_schema_is_restored(tmp_path: Path, schema: int) ->
     with closing(sqlite3.connect(tmp_path / "old.db")) as database:
         for sql in statements_up_to(schema):
             database.execute(sql)
-        database.execute("INSERT INTO schema_version VALUES (?, 'then', 0)", (schema,))
+        database.execute("INSERT INTO schema_version (version, name, applied) VALUES (?, '', 0)", (schema,))
         database.execute("ANALYZE")
         database.commit()
     assert restore(tmp_path / "old.db", tmp_path / "data", all_tables()).schema == schema

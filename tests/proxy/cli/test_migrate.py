@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from proxy.file_store import data_folder
+from proxy.storage.schema import shipped
 from tests.commands import run
 from tests.server import Server, live_server
 from tests.tables import each_row
@@ -251,3 +253,19 @@ def test_a_program_that_was_changed_as_shown_speaks(server: Server, tmp_path: Pa
 def test_a_name_without_an_end_is_read_in_linear_time(tmp_path: Path) -> None:
     write(tmp_path, {"a.js": "x.audio.speech;" + "a$" * 400_000})
     assert [each["line"] for each in migrated(tmp_path)["changes"]] == [1]
+
+
+def test_without_a_path_it_brings_the_database_up_to_date_which_a_server_may_not(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[storage]\nmigrate = false\n")
+    at = ("--config", str(config))
+    (tmp_path / "data").mkdir(0o700)
+    (tmp_path / "data" / "voxgate.db").touch(0o600)
+    refused = run("accounts", "list", *at, environ={})
+    assert refused.returncode == 1
+    assert b"run voxgate migrate" in refused.stderr
+    with data_folder.locked(tmp_path / "data"):
+        assert b"another voxgate already runs" in run("migrate", *at, environ={}).stderr
+    done = run("migrate", *at, environ={})
+    assert (done.returncode, done.stdout.decode()) == (0, f"The database has schema {len(shipped())}.\n")
+    assert run("accounts", "list", *at, environ={}).returncode == 0

@@ -41,6 +41,22 @@ def test_an_empty_file_is_the_embedded_voice_under_openais_names(tmp_path: Path)
     assert loaded.source == str(tmp_path / "config.toml")
 
 
+def test_a_digest_tells_configurations_apart_and_not_machines(tmp_path: Path) -> None:
+    text = '[vault]\nmaster_key = "env:K"\n[storage]\nurl = "sqlite"\n[jobs]\ndays = 3\n'
+    key, other_key = "A" * 43 + "=", "B" * 43 + "="
+    digest = load(tmp_path, text, K=key).digest
+    same = [
+        load(tmp_path, f'{text}[server]\nport = 1\ndata = "x"\nhost = "10.0.0.1"\n', K=key),
+        load(tmp_path, text, K=other_key, VOXGATE_STORAGE__URL="postgresql://u:word@h/d"),
+    ]
+    assert [each.digest for each in same] == [digest] * 2
+    others = [
+        load(tmp_path, text.replace("days = 3", "days = 4"), K=key),
+        load(tmp_path, text, K=key, VOXGATE_SERVER__STALL_S="7"),
+    ]
+    assert digest not in [each.digest for each in others]
+
+
 def test_no_file_at_all_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     without = load_config(None, {})

@@ -30,6 +30,7 @@ _OTHER: dict[str, Any] = {
     "workers": 2,
     "data": "x",
     "drain_s": 1.0,
+    "drain_lag_s": 1.0,
     "stall_s": 1.0,
     "least_bytes_per_s": 1,
     "connections": 1,
@@ -154,3 +155,10 @@ def test_a_configuration_with_plans_reaches_a_worker_whole() -> None:
 
 def test_an_unchanged_file_changes_nothing() -> None:
     assert merge(Config(), Config(), ()) == (Config(), (), ())
+
+
+def test_a_digest_is_that_of_what_counts() -> None:
+    before, after = Config(digest="one"), Config(digest="two")
+    assert merge(before, after, ()).config.digest == "two"
+    moved = msgspec.structs.replace(after, server=Server(workers=2))
+    assert merge(before, moved, ()).config.digest == "one", "it waits for a restart"

@@ -20,7 +20,7 @@ from proxy.config.sections import VaultSection
 from proxy.engines import sharing
 from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.provider_key import ProviderKey
-from proxy.engines.sharing import Sharing
+from proxy.engines.sharing import KeySharing
 from proxy.file_store.master_keys import MasterKeySource
 from speech_engine import EngineError, EngineExhausted, EngineFailed, EngineLimited, EngineUnavailable
 from tests.proxy.api.inside import inside
@@ -60,7 +60,7 @@ async def gateway(
     cloud = cloud_engine(provider, metrics=metrics, rpm=rpm)
     async with open_limits(url) as limits:
         assert limits.providers is not None
-        shared = Sharing(limits.providers)
+        shared = KeySharing(limits.providers)
         shared.add(cloud.keys[0], engine, "")
         async with shared.running():
             yield Gateway(provider, cloud, metrics, limits.providers)
@@ -335,7 +335,7 @@ def _name(secret: bytes, folder: Path, key: str) -> str:
     section = VaultSection(master_key=b64encode(secret).decode())
     states: Any = object()
     cloud = cloud_engine(Turns(WELL))
-    Sharing(states, MasterKeySource(section, folder)).add(cloud.keys[0], "cloud", key)
+    KeySharing(states, MasterKeySource(section, folder)).add(cloud.keys[0], "cloud", key)
     return cloud.keys[0].pace.name
 
 

@@ -17,7 +17,7 @@ from policies.price import MICRO
 from proxy.ledger import Outcome
 
 RATE_HZ = 24_000
-HOLD_US = 60 * MICRO
+HOLD_US = 20 * MICRO
 SWEPT_US = 600 * MICRO
 FOR_EVER = 2**62
 

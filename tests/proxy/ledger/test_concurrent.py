@@ -199,11 +199,11 @@ async def test_the_holds_of_a_dead_worker_are_gone_after_their_time(timed: Watch
         await dies.holds.take(wanted("req_dead", under=under))
     async with open_ledger(timed, Metrics()) as lives:
         if timed.is_shared:
-            timed.seconds = 59.9
+            timed.seconds = 19.9
             assert await stands(lives, wanted(under=under)) == Account(0, 0, 1)
             with pytest.raises(RateLimited):
                 await speak(lives, wanted(under=under), 1)
-            timed.seconds = 60
+            timed.seconds = 20
         assert await stands(lives, wanted(under=under)) == Account(10, 0, 0)
         await speak(lives, wanted(under=under), 10)
 

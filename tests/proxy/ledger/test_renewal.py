@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from policies.price import MICRO
+from proxy.errors import RateLimited
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.stored_holds import StoredHolds
+from proxy.ledger.verify import verify
 from proxy.storage import holds
 from proxy.storage.holds import Take
 from proxy.storage.store import BatchItem, Content, Statement, StorageUnreachable, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
-from tests.proxy.ledger.asking import held, holding, is_at_rest, is_gone, made_up, speak, wanted
+from tests.proxy.ledger.asking import heard, held, holding, is_at_rest, is_gone, made_up, speak, terms, wanted
 from tests.proxy.ledger.lossy import Intercepted, LossyStore
 
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -166,6 +169,27 @@ async def test_a_renewal_does_not_wait_for_a_hold_that_is_being_ended(
         (after,) = await lossy.read("SELECT expires FROM holds WHERE request = 'req_2'")
         assert after["expires"] > before["expires"]
         await ending
+
+
+async def test_a_hold_that_expired_in_an_outage_comes_back_and_each_request_is_charged_once(
+    ledger: Ledger, lossy: LossyStore
+) -> None:
+    assert isinstance(ledger.holds, StoredHolds)
+    alone = terms(streams=1)
+    async with holding(ledger, wanted("req_1", under=alone)) as first:
+        await lossy.write(Statement("UPDATE holds SET expires = 1000"))
+        async with holding(ledger, wanted("req_2", under=alone)) as second:
+            lossy.fates += ["never sent"]
+            assert not await ledger.holds._renew()
+            assert await ledger.holds._renew()
+            with pytest.raises(RateLimited):
+                await ledger.hold(wanted("req_3", under=alone))
+            for held_request in (first, second):
+                heard(held_request, 3)
+                await held_request.settle("finished")
+    rows = await lossy.read("SELECT id, credits FROM usage ORDER BY id")
+    assert [(row["id"], row["credits"]) for row in rows] == [("req_1", 3 * MICRO), ("req_2", 3 * MICRO)]
+    assert (await verify(lossy)).is_clean
 
 
 async def test_a_hold_that_nobody_renewed_for_long_is_swept_away(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 from policies.tasks import QueuedTask
-from proxy.queue.tasks import Done, Result, TaskKind
+from proxy.queue.tasks import LEASE_S, Done, Result, TaskKind
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.task_tables import TaskTable
 
@@ -45,7 +45,7 @@ class Chores(TaskKind[Chore]):
         self.held: list[Chore] = []
         self.has_begun = asyncio.Event()
         self.noted_results: list[Result] = []
-        self.lease: float = 60.0
+        self.lease: float = LEASE_S
         self.most_tries = 3
         self.condition = ALWAYS
         self.poison_effects: tuple[Statement, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.features.all import all_tables
-from proxy.storage.postgres import READERS, WRITERS, PostgresStore, migrating
+from proxy.storage.postgres import CONNECTIONS, PostgresStore, connections_note, migrating, pool_sizes
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable
 from tests.databases import Postgres
@@ -16,6 +16,7 @@ from tests.proxy.file_store.owned import add_voice
 from tests.proxy.storage.notes import NOTES, note
 from tests.tables import each_row
 
+READERS, WRITERS, _ = pool_sizes(CONNECTIONS)
 IMPATIENT_S = 0.3
 """So long may an answer take in tests that wait for one in vain."""
 
@@ -222,3 +223,15 @@ async def test_a_repr_shows_where_and_how_much_but_no_password(notes: PostgresSt
     await notes.close()
     assert repr(notes).endswith("/postgres, closed>")
     assert "hunter2" not in repr(notes)
+
+
+def test_so_many_connections_as_are_configured_are_shared_by_three_pools() -> None:
+    assert pool_sizes(14) == (4, 8, 2)
+    assert all(min(pool_sizes(most)) >= 1 and sum(pool_sizes(most)) == most for most in range(6, 1001))
+
+
+async def test_more_connections_than_the_server_has_are_named(notes: PostgresStore) -> None:
+    assert await connections_note(notes, 16, 5) == ""
+    assert "6 worker(s) may open 96 connections, and PostgreSQL's max_connections is 100" in (
+        await connections_note(notes, 16, 6)
+    )

@@ -64,7 +64,7 @@ class Shop(BaseHTTPRequestHandler):
 def shop() -> Iterator[tuple[str, list[str]]]:
     seen: list[str] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("OneShop", (Shop,), {"seen": seen}))
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}", seen

@@ -10,7 +10,7 @@ import msgspec
 
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
-from proxy.storage.rows import columns
+from proxy.storage.rows import columns, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 
@@ -157,7 +157,7 @@ async def latest(store: Store, piece: str) -> Run | None:
 
 
 async def list_open(store: Store) -> list[Run]:
-    return [msgspec.convert(row, Run) for row in await store.read(_OPEN)]
+    return read_known(await store.read(_OPEN), Run)
 
 
 async def list_ended(store: Store, runner: str, since: int) -> dict[str, int]:

@@ -69,8 +69,6 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
 
     monkeypatch.setattr(LongDecoder, "stretch", lost)
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.1)
-    monkeypatch.setattr("policies.tasks.FIRST_DELAY_S", 0.1)
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.2)
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 2)
     async with rig.conversions_inside(tmp_path) as server:
         made = await rig.new_conversion(server, rig.recording(WORDS[:1]))

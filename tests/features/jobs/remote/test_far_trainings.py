@@ -53,7 +53,7 @@ allowance = 1000
 prices.training = {{ credits = 400, per = "job" }}
 [plans.many]
 """
-SLOW = b'{"delay_s": 0.05}'
+SLOW, BRISK = b'{"delay_s": 0.05}', b'{"delay_s": 0.02}'
 
 
 @pytest.fixture(autouse=True)
@@ -62,12 +62,17 @@ def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_training, "PAUSE_S", 0.01)
 
 
-@pytest.fixture(autouse=True)
-def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both servers and machines look for what nothing announces."""
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.1)
-    monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 0.1)
-    monkeypatch.setattr("proxy.features.jobs.remote.runs._LONGEST_PAUSE_S", 0.1)
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is told to stop after twenty steps, as it is when three quarters of its time are over."""
+    tell = remote_training._Relay._tell_progress
+
+    def tell_and_stop(relay: remote_training._Relay, progress: TrainingProgress) -> None:
+        tell(relay, progress)
+        if progress.stage == "training" and progress.step % 20 == 0:
+            relay.stop_soon()
+
+    monkeypatch.setattr(remote_training._Relay, "_tell_progress", tell_and_stop)
 
 
 class Rig(NamedTuple):
@@ -163,9 +168,8 @@ async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path) ->
         assert len([piece for piece in rig.lines.pieces if piece.role == "checkpoint"]) == len(states) - 1
 
 
-async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path) -> None:
-    short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, settings=SLOW, limits=short) as rig:
+async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, short_runs: None) -> None:
+    async with training(tmp_path, settings=BRISK) as rig:
         rig.lines.lost = 3
         _, id_ = await rig.begun(steps=80)
         shown = await job_with(rig.server, id_, "done", "failed")
@@ -216,10 +220,9 @@ async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str
 
 
 async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
-    tmp_path: Path, store_url: str
+    tmp_path: Path, store_url: str, short_runs: None
 ) -> None:
-    short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, store_url, SLOW, short) as rig:
+    async with training(tmp_path, store_url, BRISK) as rig:
         voice, id_ = await rig.begun(steps=2000)
         await soon(lambda: list_file(rig.server.worker.store, id_, "checkpoint"))
         assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
@@ -338,7 +341,7 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(
 ) -> None:
     """Its row does not name it, so an erasure would not find that machine."""
     monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
-    async with training(tmp_path, settings=SLOW) as rig:
+    async with training(tmp_path, settings=BRISK) as rig:
         rig.machines.may_answer.clear()
         voice, id_ = await rig.begun(steps=40)
 
@@ -509,9 +512,10 @@ async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
                 await job_with(rig.server, answer.json()["id"], "done")
 
 
-async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_nothing(tmp_path: Path) -> None:
-    short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, settings=SLOW, limits=short, more="job_usd = 1.3") as rig:
+async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_nothing(
+    tmp_path: Path, short_runs: None
+) -> None:
+    async with training(tmp_path, settings=BRISK, more="job_usd = 1.3") as rig:
         _, id_ = await rig.begun(steps=2000)
         shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "job_budget_used_up"
@@ -521,13 +525,12 @@ async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_noth
 
 
 async def test_runs_that_are_too_short_for_a_step_end_it(tmp_path: Path) -> None:
-    short = replace(LIMITS, most_s=2.0)
+    short = replace(LIMITS, most_s=1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("policies.tasks.FIRST_DELAY_S", 0.1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
         patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
         async with training(tmp_path, settings=SLOW, limits=short) as rig:
-            rig.lines.slow_s = 1.6
+            rig.lines.slow_s = 0.9
             _, id_ = await rig.begun()
             shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "internal_error"

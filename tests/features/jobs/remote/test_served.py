@@ -142,7 +142,6 @@ async def test_a_job_waits_for_a_place_elsewhere_and_loses_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 1.0)
-    monkeypatch.setattr("proxy.queue.tasks._LOOK_EVERY_S", 0.1)
     async with far(tmp_path) as (server, machines):
         machines.may_end.clear()
         kind_of(server).places.at_once = 1

@@ -24,7 +24,10 @@ from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
 from tests.tables import each_row
 
-_NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"
+_ADDS = "INSERT INTO schema_version (version, name, applied) VALUES (9998, 'tomorrow', 0)"
+_NEWER = """
+INSERT INTO schema_version (version, name, applied, readable_from) VALUES (9999, 'next year', 0, 9998)
+"""
 
 
 @pytest.fixture
@@ -85,6 +88,10 @@ def test_a_damaged_one_is_wrong(used: Config) -> None:
 
 def test_one_of_a_newer_version_is_wrong(used: Config) -> None:
     with closing(sqlite3.connect(the_file(used))) as connection:
+        connection.execute(_ADDS)
+        connection.commit()
+        result = only(databases.database(used))
+        assert (result.verdict, result.found) == ("ok", "sqlite, schema 9998, which is newer and works")
         connection.execute(_NEWER)
         connection.commit()
     result = only(databases.database(used))

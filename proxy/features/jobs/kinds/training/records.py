@@ -16,7 +16,7 @@ import msgspec
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.encoded_records import IS_RESULT
 from proxy.features.jobs.core.records import JobStep
-from proxy.storage.rows import any_of, columns
+from proxy.storage.rows import any_of, columns, read_known
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
@@ -141,7 +141,7 @@ async def of_jobs(store: Store, jobs: Collection[str]) -> dict[str, Training]:
         return {}
     names, params = any_of(sorted(jobs))
     rows = await store.read(f"{_SELECT} id IN ({names})", params)
-    return {row["id"]: msgspec.convert(row, Training) for row in rows}
+    return {each.id: each for each in read_known(rows, Training)}
 
 
 async def charged(store: Store, jobs: Collection[str]) -> dict[str, int]:
@@ -185,12 +185,12 @@ def owe_statement(step: JobStep, trained: str, done: TrainingDone) -> Statement:
 
 
 async def list_due(store: Store, limit: int) -> list[Training]:
-    return [msgspec.convert(row, Training) for row in await store.read(_DUE, {"limit": limit})]
+    return read_known(await store.read(_DUE, {"limit": limit}), Training)
 
 
 async def list_left(store: Store, limit: int) -> list[Training]:
     """List trainings whose jobs have ended without a model, or are gone."""
-    return [msgspec.convert(row, Training) for row in await store.read(_LEFT, {"limit": limit})]
+    return read_known(await store.read(_LEFT, {"limit": limit}), Training)
 
 
 async def settle(store: Store, training: Training) -> list[str]:

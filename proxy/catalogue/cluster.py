@@ -1,0 +1,44 @@
+"""This machine among all machines on its database, for the kernel and earlier features."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+
+AloneTask = Callable[[], Coroutine[None, None, None]]
+
+
+class ClusterView:
+    """What one process knows of the cluster. The feature `cluster` updates it; on SQLite it stays as it is.
+
+    `machine` is the name of this machine, "" if it can have no others. `others` are the names of the other
+    living machines. One machine `leads`: the oldest living server.
+    """
+
+    def __init__(self) -> None:
+        self.machine = ""
+        self.others: frozenset[str] = frozenset()
+        self._leading, self._following = asyncio.Event(), asyncio.Event()
+        self.lead(True)
+
+    def __repr__(self) -> str:
+        return f"<ClusterView of {self.machine or 'the only machine'}{', which leads' * self.leads}>"
+
+    @property
+    def leads(self) -> bool:
+        return self._leading.is_set()
+
+    def lead(self, leads: bool) -> None:
+        on, off = (self._leading, self._following) if leads else (self._following, self._leading)
+        on.set()
+        off.clear()
+
+    async def run_alone(self, tasks: Sequence[AloneTask]) -> None:
+        """Run the tasks while this machine leads. They are cancelled when another one does."""
+        while True:
+            await self._leading.wait()
+            async with asyncio.TaskGroup() as group:
+                running = [group.create_task(task()) for task in tasks]
+                await self._following.wait()
+                for each in running:
+                    each.cancel()

@@ -1,0 +1,98 @@
+"""Orders to other machines on the database: `voxgate engines … --machine M`, `voxgate reload --all`.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.cli.admin_requests import answer_to
+from proxy.commands.command import AdminRequest
+from proxy.commands.tables import Form, Line, Part, print_answer
+from proxy.errors import CommandRefused
+
+OneMachine = Annotated[
+    str | None, typer.Option("--machine", metavar="M", help="A machine of voxgate machines, by name or id.")
+]
+AllMachines = Annotated[bool, typer.Option("--all", help="All machines on the database.")]
+
+_READY_S = 120.0
+_LOOK_S = 6.0
+"""A machine renews its states every 5 s."""
+_ON_THE_WAY = ("starting", "restarting")
+
+
+def give_order(
+    action: str,
+    machine: str | None,
+    is_for_all: bool,
+    config_file: Path | None,
+    form: Form,
+    *,
+    engine: str = "",
+    now: bool = False,
+) -> None:
+    """Let one machine or all do something, print what became of it, and exit with 1 if one did not.
+
+    Engines restart machine by machine: the next one begins when the one before it is ready.
+    """
+    if machine is not None and is_for_all:
+        raise CommandRefused("give --machine or --all, not both")
+    names = [machine] if machine is not None else _living(config_file)
+    one_by_one = action == "restart"
+    outcomes: list[dict[str, Any]] = []
+    for batch in [[name] for name in names] if one_by_one else [names]:
+        body = {"machines": batch, "action": action, "engine": engine, "now": now}
+        outcomes += answer_to(AdminRequest("POST", "machines/orders", body), config_file, form)["data"]
+        if any(map(_has_failed, outcomes)):
+            break
+        if one_by_one and batch[0] != names[-1] and not _gets_ready(batch[0], engine, config_file):
+            outcomes[-1]["refusal"] = f"{engine} is not ready after {_READY_S:.0f} s"
+            break
+    print_answer({"object": "list", "data": outcomes, "not_asked": len(names) - len(outcomes)}, form, _lines)
+    if any(map(_has_failed, outcomes)):
+        sys.exit(1)
+
+
+def _living(config_file: Path | None) -> list[str]:
+    answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
+    if names := [each["id"] for each in answer["data"] if each["is_alive"]]:
+        return names
+    raise CommandRefused("no machine lives on this database; see voxgate machines")
+
+
+def _gets_ready(name: str, engine: str, config_file: Path | None) -> bool:
+    deadline = time.monotonic() + _READY_S
+    while time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+        answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
+        states = [
+            each["state"]
+            for machine in answer["data"]
+            if name in (machine["id"], machine["name"]) and machine["is_alive"]
+            for each in machine["engines"]
+            if each["name"] == engine
+        ]
+        if not any(state in _ON_THE_WAY for state in states):
+            return bool(states)
+    return False
+
+
+def _has_failed(outcome: dict[str, Any]) -> bool:
+    return bool(outcome["is_silent"] or outcome["refusal"])
+
+
+def _lines(answer: dict[str, Any]) -> list[Part]:
+    lines = []
+    for each in answer["data"]:
+        said = "did not answer" if each["is_silent"] else each["refusal"] or "done"
+        lines.append(Line(f"{each['machine']}: {said}.", "red" if _has_failed(each) else ""))
+    if answer["not_asked"]:
+        lines.append(Line(f"{answer['not_asked']} machine(s) were not asked.", "yellow"))
+    return [*lines]

@@ -1,0 +1,102 @@
+"""/admin/machines: the machines on this database. Orders to them are for commands alone, as those to a
+server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.errors import InvalidRequest
+from proxy.features.cluster import machines, orders
+from proxy.features.cluster.machines import Machine
+from proxy.features.cluster.orders import NewMachineOrder, OrderOutcome
+from proxy.http.body import body
+from proxy.http.lists import iso
+from proxy.http.replies import reply, shown_as
+from proxy.http.resource import Resource, endpoint
+from proxy.storage.store import Store
+
+
+class MachineEngine(msgspec.Struct, frozen=True):
+    name: str
+    state: str
+    reason: str
+
+
+class ShownMachine(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine, alive or dead. The one that `leads` does what is done once for all. `keys` are the ids of
+    its keys, the newest first, and `config` is a digest of its configuration."""
+
+    id: str
+    name: str
+    kind: machines.Kind
+    version: str
+    schema: int
+    workers: int
+    is_alive: bool
+    leads: bool
+    keys: dict[str, list[str]]
+    config: str
+    engines: list[MachineEngine]
+    began: str
+    seen: str
+
+
+class ShownMachines(msgspec.Struct, frozen=True, kw_only=True):
+    """The machines on this database, the oldest first, and in what they differ. On SQLite there are none."""
+
+    object: Literal["list"] = "list"
+    data: list[ShownMachine]
+    differing: list[machines.Differing]
+
+
+class OrderOutcomes(msgspec.Struct, frozen=True, kw_only=True):
+    object: Literal["list"] = "list"
+    data: list[OrderOutcome]
+
+
+class MachineList(Resource):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @endpoint("GET", "/admin/machines", ShownMachines)
+    async def list_machines(self, _request: Request) -> Response:
+        """The machines on this database"""
+        found = await machines.list_all(self._store)
+        living = [each for each in found if each.is_alive]
+        leader = machines.leader_of(living)
+        differing = [what for what, _ in machines.differing(living)]
+        return reply(ShownMachines(data=[_shown(each, leader) for each in found], differing=differing))
+
+
+class MachineOrders(Resource):
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @endpoint(
+        "POST", "/admin/machines/orders", OrderOutcomes, body=NewMachineOrder, failures=(InvalidRequest,)
+    )
+    async def give_order(self, request: Request) -> Response:
+        """Let machines load, unload or restart an engine, or reload"""
+        order = await body(request, NewMachineOrder)
+        chosen = orders.addressees(await machines.list_all(self._store), order.machines)
+        unknown = [each.name for each in chosen if order.engine and order.engine not in each.engine_states]
+        if unknown:
+            raise InvalidRequest(f"{', '.join(unknown)} has no engine {order.engine!r}.", param="engine")
+        return reply(OrderOutcomes(data=await orders.give(self._store, order, chosen)))
+
+
+def _shown(machine: Machine, leader: str) -> ShownMachine:
+    return shown_as(
+        ShownMachine,
+        machine,
+        is_alive=machine.is_alive,
+        leads=machine.id == leader,
+        keys=dict(machine.key_ids),
+        engines=[MachineEngine(name, *state) for name, state in machine.engine_states.items()],
+        began=iso(machine.began),
+        seen=iso(machine.seen),
+    )

@@ -1,0 +1,95 @@
+"""The feature cluster, as the list of all has it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from policies.tasks import SECOND
+from proxy.config.addresses import is_postgres
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, note, ok, wrong
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.cluster import machines, orders
+from proxy.features.cluster.machines import RENEW_S, Machine
+from proxy.storage.store import StorageFailed
+from proxy.telemetry.background import RepeatingTask
+
+_ANSWER_S = 4.0
+_MOST_OFF_S = 60.0
+_WHAT = "machines"
+_DO: dict[machines.Differing, str] = {
+    "version": "roll the new version out to all of them",
+    "config": "give all servers the same configuration, and reload or restart them",
+    "keys": "a new key joins the old ones on all machines, then becomes the newest, then the old one goes",
+}
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.cluster.endpoints import MachineList, MachineOrders
+    from proxy.features.cluster.membership import Membership
+
+    endpoints, for_commands = MachineList(context.store).endpoints, MachineOrders(context.store).endpoints
+    if context.engines is None or not context.store.is_shared:
+        yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands))
+        return
+    membership = Membership(context)
+    await membership.open()
+    looking = RepeatingTask("look at other machines", membership.look, RENEW_S, context.metrics)
+
+    def at(revision: RevisionContext) -> Additions:
+        membership.config = revision.config
+        return Additions(endpoints, for_commands)
+
+    try:
+        yield FeatureInstance(context, at, alone_here=(membership.run,))
+    finally:
+        await looking.close()
+        await membership.close()
+
+
+def _look(config: Config) -> Iterator[Finding]:
+    """Compare the machines, and the clocks."""
+    if not is_postgres(config.storage.url):
+        return
+    try:
+        found, off_s, crowd = asyncio.run(_read(config))
+    except StorageFailed:
+        return  # the check of the database reports it, or the tables do not exist yet
+    living = [each for each in found if each.is_alive]
+    if abs(off_s) > _MOST_OFF_S:
+        yield wrong(_WHAT, f"the clock here is {off_s:.0f} s off that of PostgreSQL", "let both follow NTP")
+    for name in sorted(machines.same_names(living)):
+        yield wrong(
+            _WHAT, f"two machines have the name {name}", "give their hosts different names", name=name
+        )
+    for what, values in machines.differing(living):
+        yield note(_WHAT, f"they differ in {what}: {' | '.join(values)}", _DO[what], name=what)
+    if crowd:
+        yield note("database", *crowd.split("; "))
+    names = ", ".join(each.name for each in living)
+    yield ok(_WHAT, f"{len(living)} on this database{names and ': '}{names}")
+
+
+async def _read(config: Config) -> tuple[list[Machine], float, str]:
+    from proxy.storage.postgres import PostgresStore, connections_note
+
+    store = await PostgresStore.open(config.storage.url, _ANSWER_S)
+    try:
+        found, off_s = await machines.list_all(store), time.time() - await store.now() / SECOND
+        others = [each for each in found if each.is_alive and each.folder != config.data]
+        workers = config.server.workers + machines.workers_of(others)
+        return found, off_s, await connections_note(store, config.storage.connections, workers)
+    finally:
+        await store.close()
+
+
+FEATURE = Feature(
+    "cluster",
+    _open,
+    tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE),
+    doctor=((_WHAT, _look),),
+)

@@ -1,0 +1,169 @@
+"""This machine among the others: its row, its look at them, and the orders to it."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Sequence
+
+import structlog
+from prometheus_client import Gauge
+
+from proxy import __version__
+from proxy.config.addresses import is_memory
+from proxy.feature import AppContext
+from proxy.features.cluster import machines
+from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
+from proxy.features.cluster.orders import OrderRunner
+from proxy.features.cluster.sharing import Sharing
+from proxy.features.marks.ring_source import list_ids, needed_rings
+from proxy.file_store.stored_rings import StoredRings
+from proxy.file_store.vault import VaultFailed
+from proxy.storage.rows import encode_json
+from proxy.storage.schema import known_version
+from proxy.storage.store import StorageFailed
+from proxy.telemetry.background import repeat
+
+_log = structlog.get_logger()
+
+
+class Membership:
+    """One worker's part in its machine. `config` is that of the latest revision."""
+
+    def __init__(self, context: AppContext) -> None:
+        self.config = context.config_at_start
+        self._context = context
+        self._store, self._cluster = context.store, context.cluster
+        self._id = context.link.machine if context.link is not None else ""
+        self._rings = context.find(StoredRings)
+        self._sharing = Sharing(context.store, context.vault, self._rings, self.config, self._describe)
+        self._orders = None if context.link is None else OrderRunner(context.store, context.link)
+        self._schema = known_version()
+        self._looked = time.monotonic()
+        self._living: list[Machine] = []
+        self._renews = False
+        self._reported: object = None
+        registry = context.metrics.registry
+        self._count = Gauge(
+            "voxgate_machines", "Living machines on the database.", ["kind"], registry=registry
+        )
+        self._differ = Gauge(
+            "voxgate_machines_differ",
+            "1 if machines differ in this: `version`, `config` or `keys`.",
+            ["what"],
+            registry=registry,
+        )
+
+    async def open(self) -> None:
+        """Join the other machines. Raises StorageFailed."""
+        if self._id:
+            # The first look decides who leads.
+            self._cluster.lead(False)
+            await self._sharing.join()
+        else:
+            async with self._sharing.locked():
+                await self._sharing.prepare()
+
+    async def look(self) -> None:
+        """Look at the keys and the machines, as every worker does."""
+        try:
+            await self._rings.refresh()
+            if self._rings.lack(needed := needed_rings(self.config)):
+                async with self._sharing.locked():
+                    await self._rings.ensure(needed)
+            found = await machines.list_all(self._store)
+        except StorageFailed as error:
+            _log.warning("machines.look.failed", reason=str(error))
+            if self._id and time.monotonic() - self._looked >= LIVES_S:
+                self._cluster.lead(False)
+            return
+        self._looked = time.monotonic()
+        self._living = [each for each in found if each.is_alive]
+        self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
+        if self._id:
+            self._cluster.lead(machines.leader_of(self._living) == self._id)
+        if self._context.engines is not None and self._living:
+            self._context.engines.share(machines.workers_of(self._living))
+
+    async def run(self) -> None:
+        """Renew the row of this machine and carry out orders, as worker 0 does."""
+        self._renews = bool(self._id)
+        if self._renews:
+            await self.look()
+            await self._warn_of_connections()
+            await repeat("renewal of the machine", self._renew, RENEW_S, self._context.metrics)
+
+    async def close(self) -> None:
+        if not self._renews:
+            return
+        try:
+            await machines.remove(self._store, self._id)
+        except StorageFailed as error:
+            _log.warning("machines.leave.failed", reason=str(error))
+
+    async def _warn_of_connections(self) -> None:
+        # Imported here: a server with SQLite needs no driver.
+        from proxy.storage.postgres import connections_note
+
+        workers, each = machines.workers_of(self._living), self.config.storage.connections
+        try:
+            if note := await connections_note(self._store, each, workers):
+                _log.warning("storage.connections.scarce", reason=note)
+        except StorageFailed as error:
+            _log.warning("machines.look.failed", reason=str(error))
+
+    async def _renew(self) -> None:
+        try:
+            # A row with older keys than the database has would keep others from starting.
+            await self._rings.refresh()
+            await machines.renew(self._store, self._describe(self._living))
+            if self._orders is not None:
+                await self._orders.take(self._id)
+        except StorageFailed as error:
+            _log.warning("machines.renewal.failed", reason=str(error))
+        self._report()
+
+    def _report(self) -> None:
+        """Report the machines as metrics, and as a warning when a difference is new."""
+        for kind in ("server", "worker"):
+            self._count.labels(kind).set(sum(each.kind == kind for each in self._living))
+        differing = dict(machines.differing(self._living))
+        for what in ("version", "config", "keys"):
+            self._differ.labels(what).set(what in differing)
+        reported = (differing, sorted(machines.same_names(self._living)))
+        if reported != self._reported and any(reported):
+            _log.warning("machines.differ", what=[*differing], same_names=reported[1])
+        self._reported = reported
+
+    def _describe(self, living: Sequence[Machine]) -> Machine:
+        config, context = self.config, self._context
+        if not self._cluster.machine:
+            self._cluster.machine = self._name_among(living)
+        engines = [] if context.engines is None else context.engines.items()
+        return Machine(
+            id=self._id,
+            name=self._cluster.machine,
+            kind="server" if config.serves else "worker",
+            version=__version__,
+            schema=self._schema,
+            workers=config.server.workers,
+            folder=config.data,
+            limits="memory" if is_memory(config.limits.url) else "redis",
+            keys=encode_json({"master": self._masters(), **list_ids(config, self._rings)}),
+            config=config.digest,
+            engines=encode_json({name: (engine.state, engine.reason) for name, engine in engines}),
+        )
+
+    def _name_among(self, living: Sequence[Machine]) -> str:
+        """Return the host's name, with the data folder if another machine on this host has the name."""
+        host, folder = socket.gethostname(), self.config.data
+        own = [each.name for each in living if each.id == self._id]
+        is_taken = any(each.name == host and each.folder != folder for each in living)
+        return own[0] if own else f"{host}:{folder}" if is_taken else host
+
+    def _masters(self) -> list[str]:
+        try:
+            masters = self._context.vault.masters.read_if_any()
+        except VaultFailed:
+            masters = None
+        return [] if masters is None else [key.id.hex() for key in (masters.newest, *masters.older)]

@@ -1,0 +1,171 @@
+"""What machines must share is checked at each start: a machine that could not open what another one makes
+does not start."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from proxy.config.config_toml import Config
+from proxy.features.cluster import machines
+from proxy.features.cluster.machines import LIVES_S, Machine
+from proxy.features.marks.ring_source import needed_rings
+from proxy.file_store.stored_rings import StoredRings
+from proxy.file_store.vault import Vault, VaultFailed, recordings_folder, vault_identity
+from proxy.storage import wrapped_keys
+from proxy.storage.store import StorageFailed, Store
+
+AGAIN_S = 1.0
+FORMER = "machine"
+"""The file in the data folder with the id of its machine."""
+_SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
+_STEPS = (
+    "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
+)
+
+_log = structlog.get_logger()
+
+
+def faults(mine: Machine, other: Machine) -> Iterator[str]:
+    """Yield why a machine must not start beside another one."""
+    if mine.kind == other.kind == "server":
+        for where, each in (("here", mine), (f"on machine {other.name}", other)):
+            if each.limits == "memory":
+                yield (
+                    f"limits.url: requests a minute are counted in memory {where}, and machine {other.name} "
+                    "lives; name one Redis on all machines"
+                )
+    for kind, setting in _SETTINGS.items():
+        ours, theirs = (each.key_ids.get(kind, []) for each in (mine, other))
+        if theirs and theirs[0] not in ours:
+            yield (
+                f"{setting}: the newest {kind} key of machine {other.name}, {theirs[0]}, is not known here; "
+                f"{_STEPS}"
+            )
+        if ours and ours[0] not in theirs:
+            yield (
+                f"{setting}: machine {other.name} does not know the newest {kind} key of this one, "
+                f"{ours[0]}; {_STEPS}"
+            )
+
+
+class Sharing:
+    """The start of one machine. `describe` returns its row as it is now, beside other machines."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        rings: StoredRings,
+        config: Config,
+        describe: Callable[[Sequence[Machine]], Machine],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._rings = rings
+        self._config = config
+        self._describe = describe
+
+    async def join(self) -> None:
+        """Put the row of this machine, if it shares everything with the living ones. Raises StorageFailed.
+
+        A machine that was killed counts as living for a while, so a refusal waits until it is seen again.
+        """
+        last_seen: dict[str, int] = {}
+        for second in itertools.count():
+            async with self.locked():
+                found = await machines.list_all(self._store)
+                await self._rings.refresh()
+                killed = await asyncio.to_thread(self._read_former)
+                living = [each for each in found if each.is_alive and (each.id, each.folder) != killed]
+                mine = self._describe(living)
+                if any(each.id == mine.id for each in found):
+                    return  # another worker of this machine has joined
+                wrong = await self._faults(mine, living)
+                if not any(wrong.values()):
+                    await self._enter(mine, living)
+                    return
+            is_seen_again = any(
+                wrong[each.id] and last_seen.get(each.id, each.seen) != each.seen for each in living
+            )
+            if second > LIVES_S or is_seen_again:
+                raise StorageFailed("; ".join(dict.fromkeys(itertools.chain(*wrong.values()))))
+            last_seen = {each.id: each.seen for each in living}
+            await asyncio.sleep(AGAIN_S)
+
+    @asynccontextmanager
+    async def locked(self) -> AsyncIterator[None]:
+        """Keep out the starts of other processes, and migrations."""
+        # Imported here: a server with SQLite needs no driver.
+        from proxy.storage.postgres import migrating
+
+        async with migrating(self._config.storage.url):
+            yield
+
+    async def prepare(self) -> None:
+        """Make the keys that no setting names. Raises StorageFailed."""
+        await self._rings.ensure(needed_rings(self._config))
+        await self._rings.refresh()
+
+    async def _faults(self, mine: Machine, living: Sequence[Machine]) -> dict[str, list[str]]:
+        """Return the faults by the id of the machine that each is with. Raises StorageFailed."""
+        if mine.kind == "worker":
+            await self._check_masters()
+        shared, own = await machines.vault_id(self._store), await self._own_vault()
+        wrong = {each.id: [*faults(mine, each)] for each in living}
+        if shared is None or own == shared:
+            return wrong
+        folder = recordings_folder(self._config.vault, Path(self._config.data))
+        if mine.kind == "worker":
+            raise VaultFailed(f"vault.folder: {folder} is not the vault of this database; name its server's")
+        for each in living:
+            wrong[each.id].append(
+                f"vault.folder: {folder} is not the vault of machine {each.name}; name one folder that all "
+                "machines share"
+            )
+        if not living:
+            _log.warning("vault.taken_over", folder=str(folder), reason="it is another vault than before")
+        return wrong
+
+    async def _check_masters(self) -> None:
+        """Raise VaultFailed if a `voxgate worker` lacks a master key of its server, which may be down."""
+        masters = self._vault.masters
+        keys = masters.read_if_any()
+        if keys is None:
+            raise VaultFailed(f"{masters.missing}; give this worker the key of its server")
+        for use in await wrapped_keys.list_masters(self._store):
+            if not keys.knows(use.prefix):
+                raise VaultFailed(
+                    f"vault.master_key: key {use.id} sealed what the server keeps, and is not configured here"
+                )
+
+    async def _enter(self, mine: Machine, living: Sequence[Machine]) -> None:
+        if mine.kind == "server":
+            await machines.put_vault_id(self._store, await self._own_vault(may_make=True))
+            try:
+                await self._vault.ensure_masters()
+            except VaultFailed as error:
+                _log.warning("vault.master_key.missing", reason=str(error))
+            await self.prepare()
+        id_, folder = await asyncio.to_thread(self._read_former)
+        await machines.remove(self._store, id_)
+        await asyncio.to_thread((Path(folder) / FORMER).write_text, mine.id)
+        await machines.put(self._store, self._describe(living))
+
+    def _read_former(self) -> tuple[str, str]:
+        """Return the id of the machine that had the data folder before, and the folder. As this process has
+        the folder now, that machine is dead."""
+        folder = self._config.data
+        try:
+            return (Path(folder) / FORMER).read_text("ascii", "replace"), folder
+        except OSError:
+            return "", folder
+
+    async def _own_vault(self, *, may_make: bool = False) -> str:
+        config = self._config
+        return await asyncio.to_thread(vault_identity, config.vault, Path(config.data), may_make=may_make)

@@ -1,0 +1,160 @@
+"""Rings of keys on PostgreSQL, if no setting names others: sealed rows, which all machines read."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from policies.tasks import SECOND
+from proxy.file_store.key_ring import KeyRing, RingKey, parse_keys
+from proxy.file_store.locked_files import new_secret
+from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
+from proxy.storage.rows import columns, insert, insert_sql, new_id
+from proxy.storage.store import Store
+from proxy.storage.tables import Table
+
+SETTLE_US = 15 * SECOND
+"""A new key makes nothing for so long, so that all machines have read it before."""
+TABLE = Table("ring_keys", owner="''", sealed=True)
+
+_log = structlog.get_logger()
+
+
+class NeededRing(NamedTuple):
+    """A ring that no setting names. `file` had its keys in earlier versions. If it `is_used`, it must have a
+    key."""
+
+    name: str
+    file: Path
+    is_used: bool
+
+
+class _Secret(msgspec.Struct, frozen=True):
+    key: str
+
+    def __repr__(self) -> str:
+        return "<_Secret>"
+
+
+class _Row(msgspec.Struct, frozen=True):
+    id: str
+    ring: str
+    key: str
+    made: int
+    wrapped: str
+    sealed: str
+
+
+_LIST = f"SELECT {columns(_Row)} FROM ring_keys ORDER BY made DESC, id"
+_INSERT = f"{insert_sql('ring_keys', _Row)} ON CONFLICT DO NOTHING"
+
+
+class StoredRings:
+    """The rings of one worker or command. `listeners` are called when a ring changes, or when its newest key
+    may be used."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self.listeners: list[Callable[[], None]] = []
+        self._store = store
+        self._vault = vault
+        self._opened: dict[str, RingKey] = {}
+        self._rings: dict[str, KeyRing] = {}
+        self._faults: dict[str, str] = {}
+
+    def ring(self, name: str) -> KeyRing | None:
+        """Return the keys, the one that makes new things first. None: there never were any.
+
+        Raises VaultFailed if none of them can be opened.
+        """
+        if name in self._faults and name not in self._rings:
+            raise VaultFailed(self._faults[name])
+        return self._rings.get(name)
+
+    async def refresh(self) -> None:
+        """Read the rows again. Raises StorageFailed."""
+        rows, now = await self._rows(), await self._store.now()
+        keys: dict[str, list[tuple[int, RingKey]]] = {}
+        faults: dict[str, str] = {}
+        for row in rows:
+            try:
+                keys.setdefault(row.ring, []).append((row.made, self._open(row)))
+            except VaultFailed as error:
+                faults[row.ring] = str(error)
+        for ring in faults.keys() - self._faults.keys():
+            _log.error("ring.keys.failed", ring=ring, reason=faults[ring])
+        before, self._faults = self._rings, faults
+        self._rings = {ring: _ring_at(found, now) for ring, found in keys.items() if found}
+        if {ring: [*found] for ring, found in self._rings.items()} != {
+            ring: [*found] for ring, found in before.items()
+        }:
+            for listener in self.listeners:
+                listener()
+
+    def lack(self, needed: Sequence[NeededRing]) -> bool:
+        """Tell whether a ring that is used has no row."""
+        known = self._rings.keys() | self._faults.keys()
+        return any(each.is_used and each.name not in known for each in needed)
+
+    async def ensure(self, needed: Sequence[NeededRing]) -> None:
+        """Take over the keys in files, and make the first key of each ring that is used. The caller keeps
+        other processes out. Raises StorageFailed."""
+        rows = await self._rows()
+        for ring, file, is_used in needed:
+            known = [row for row in rows if row.ring == ring]
+            try:
+                taken = await asyncio.to_thread(_read, file)
+                # They are older than all others, so that no machine makes anything with an unknown key.
+                oldest = min([0, *(row.made for row in known)])
+                new = [key for key in taken if key.id not in {row.key for row in known}]
+                for number, key in enumerate(new, 1):
+                    await self._add(ring, key, oldest - number)
+                if is_used and not (known or taken):
+                    await self._add(ring, _new_key(), await self._store.now())
+            except VaultFailed as error:
+                _log.error("ring.keys.failed", ring=ring, reason=str(error))
+
+    async def rotate(self, ring: str) -> int:
+        """Add a new key. Return the number of keys. Raises StorageFailed."""
+        await self._add(ring, _new_key(), await self._store.now())
+        await self.refresh()
+        return sum(row.ring == ring for row in await self._rows())
+
+    async def _add(self, ring: str, key: RingKey, made: int) -> None:
+        id_ = new_id("rk")
+        seal = await self._vault.seal_record("", id_, _Secret(b64encode(key.secret).decode()))
+        await self._store.write(insert(_INSERT, _Row(id_, ring, key.id, made, seal.wrapped, seal.sealed)))
+
+    async def _rows(self) -> list[_Row]:
+        return [msgspec.convert(row, _Row) for row in await self._store.read(_LIST)]
+
+    def _open(self, row: _Row) -> RingKey:
+        if row.id not in self._opened:
+            secret = self._vault.open_record("", row.id, SealedRecord(row.wrapped, row.sealed), _Secret)
+            self._opened[row.id] = parse_keys(secret.key, row.id).newest
+        return self._opened[row.id]
+
+
+def _read(file: Path) -> list[RingKey]:
+    try:
+        return [*parse_keys(file.read_text("ascii", "replace"), str(file))]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise VaultFailed(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _new_key() -> RingKey:
+    return parse_keys(b64encode(new_secret()).decode(), "a new key").newest
+
+
+def _ring_at(keys: Sequence[tuple[int, RingKey]], now: int) -> KeyRing:
+    """Return the ring of keys with their moments, the newest first. The first key of the ring is the newest
+    that all machines know, or the oldest."""
+    first = next((key for made, key in keys if now - made >= SETTLE_US), keys[-1][1])
+    return KeyRing((first, *(key for _, key in keys if key is not first)))
