@@ -104,7 +104,7 @@ class SharedRecording(AnswerRecording):
     """An answer that goes to its client, and to the vault when it is complete."""
 
     def __init__(self, lock: Lock | None, path: Path, most_bytes: int, lease: Lease, vault: Vault) -> None:
-        head = Head(lease.claim.request, bytes.fromhex(lease.claim.digest))
+        head = Head(lease.claim.request, bytes.fromhex(lease.claim.body_digest))
         super().__init__(lock, head, most_bytes, lease.store)
         self._path = path
         self._lease: Lease | None = lease
@@ -264,7 +264,7 @@ class SharedAnswers(StoredAnswers):
         await answer_claims.drop(self._store, claim)
 
     async def _take(self, name: str, once: Once) -> StoredAnswer | Lease:
-        new = Claim(id=name, account=once.account, request=once.request, digest=once.digest.hex())
+        new = Claim(id=name, account=once.account, request=once.request, body_digest=once.digest.hex())
         for _ in range(_TRIES):
             began = asyncio.get_running_loop().time()
             if await answer_claims.add(self._store, new):
@@ -297,7 +297,7 @@ class SharedAnswers(StoredAnswers):
             return None
         if claim.voices and await tombstones.list_known(self._store, claim.voices):
             return None
-        once.check(bytes.fromhex(claim.digest))
+        once.check(bytes.fromhex(claim.body_digest))
         answer = SharedAnswer(claim, self._vault)
         try:
             await answer.open()

@@ -17,7 +17,7 @@ _LEASE = f"{_NOW} + {LEASE_S * 1_000_000}"
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """The claim of a request. `id` is a digest of account and key, and `digest` that of the body.
+    """The claim of a request. `id` is a digest of account and key, and `body_digest` that of the body.
 
     `object` is the sealed answer, "" until it is there, `wrapped` its key, and `size` its bytes.
     """
@@ -25,7 +25,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     account: str
     request: str
-    digest: str
+    body_digest: str
     voices: tuple[str, ...] = ()
     object: str = ""
     wrapped: str = ""
@@ -38,11 +38,11 @@ _COLUMNS = columns(Claim).replace("is_leased", f"lease > {_NOW} AS is_leased")
 _LIST = f"SELECT {_COLUMNS} FROM answer_claims WHERE"
 _OURS = "id = :id AND fence = :fence"
 _ADD = f"""
-INSERT INTO answer_claims (id, account, request, digest, made, lease)
-VALUES (:id, :account, :request, :digest, {_NOW}, {_LEASE}) ON CONFLICT (id) DO NOTHING RETURNING id
+INSERT INTO answer_claims (id, account, request, body_digest, made, lease)
+VALUES (:id, :account, :request, :body_digest, {_NOW}, {_LEASE}) ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _TAKE_OVER = f"""
-UPDATE answer_claims SET request = :request, digest = :digest, voices = '[]', object = '', wrapped = '',
+UPDATE answer_claims SET request = :request, body_digest = :body_digest, voices = '[]', object = '', wrapped = '',
 size = 0, made = {_NOW}, lease = {_LEASE}, fence = fence + 1
 WHERE {_OURS} AND lease <= {_NOW} RETURNING id
 """
@@ -58,8 +58,7 @@ _STALE = f"""
 {_LIST} lease <= {_NOW} AND (
     object = '' OR made < {_NOW} - CAST(:stored AS BIGINT)
     OR id IN (
-        SELECT id
-        FROM (SELECT id, sum(size) OVER (ORDER BY made DESC, id) AS total FROM answer_claims) AS all_
+        SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY made DESC, id) AS total FROM answer_claims) AS a
         WHERE total > CAST(:room AS BIGINT)
     )
     OR EXISTS (
@@ -76,7 +75,7 @@ async def add(store: Store, claim: Claim) -> bool:
         "id": claim.id,
         "account": claim.account,
         "request": claim.request,
-        "digest": claim.digest,
+        "body_digest": claim.body_digest,
     }
     (rows,) = await store.write(Statement(_ADD, values))
     return bool(rows)
@@ -89,7 +88,7 @@ async def get(store: Store, id_: str) -> Claim | None:
 
 async def take_over(store: Store, before: Claim, claim: Claim) -> bool:
     """Replace a claim without a lease. Its fence rises. Return False if another owner has it meanwhile."""
-    values: Params = {"request": claim.request, "digest": claim.digest}
+    values: Params = {"request": claim.request, "body_digest": claim.body_digest}
     return await _write_ours(store, _TAKE_OVER, before, values)
 
 

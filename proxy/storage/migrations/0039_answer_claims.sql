@@ -1,10 +1,10 @@
 -- The claim of a request with an Idempotency-Key, where several machines share a vault. `id` is a digest of account and key,
--- `digest` that of the body. `object` names the sealed answer, '' until it is there. Its owner has the lease, under its fence.
+-- `body_digest` that of the body. `object` names the sealed answer, '' until it is there. Its owner has the lease, under its fence.
 CREATE TABLE answer_claims (
     id      TEXT PRIMARY KEY,
     account TEXT NOT NULL,
     request TEXT NOT NULL,
-    digest  TEXT NOT NULL,
+    body_digest TEXT NOT NULL,
     voices  TEXT NOT NULL DEFAULT '[]',
     object  TEXT NOT NULL DEFAULT '',
     wrapped TEXT NOT NULL DEFAULT '',

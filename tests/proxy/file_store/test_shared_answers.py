@@ -8,6 +8,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
 from speech_engine import errors
-from tests.databases import Postgres
+from tests.databases import Postgres, postgres
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.proxy.file_store import buckets
@@ -35,6 +36,7 @@ from tests.proxy.file_store.idempotent import BODY, CONFIG, KEY, is_replay
 from tests.proxy.file_store.test_answers_alone import HEADERS, erase, found, keep, request
 from tests.proxy.file_store.vaults import key_text
 from tests.tables import each_row
+from tests.waiting import soon
 
 
 class Site(NamedTuple):
@@ -51,6 +53,14 @@ class Site(NamedTuple):
             body={**BODY, **more},
             **{"idempotency-key": KEY},
         )
+
+    async def ask_raw(self, number: int) -> tuple[int, bytes]:
+        """Return the status and the whole body, "" for one that was broken off."""
+        machine = self.machines[number]
+        client = machine._replace(key=self.machines[0].key)
+        sent = await client.raw_speech(BODY, headers={"idempotency-key": KEY})
+        is_whole = not sent[-1].get("more_body", False)
+        return sent[0]["status"], b"".join(each.get("body", b"") for each in sent) if is_whole else b""
 
     @property
     def store(self) -> Store:
@@ -162,6 +172,36 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
         assert (await first).status_code == 200
         assert is_replay(await servers.ask(1))
         assert await servers.outcomes() == ["finished"]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("ends_in_it", [True, False])
+async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
+    tmp_path: Path, *, ends_in_it: bool
+) -> None:
+    """Equal requests come before, during and after it. The answer ends in its middle, or after it."""
+    started, *chunks, finished = spoken(1.0 if ends_in_it else 2.8)
+    paced = [step for chunk in chunks for step in (chunk, partial(asyncio.sleep, 1))]
+    engine = Scripted(started, *paced, finished)
+    asked: list[asyncio.Task[tuple[int, bytes]]] = []
+
+    async def ask_some(servers: Site, number: int) -> None:
+        asked.extend(asyncio.create_task(servers.ask_raw(each % 2)) for each in range(number))
+        await asyncio.sleep(0.2)
+
+    with postgres() as server:
+        async with site(tmp_path, server.url(search_path=server.new_schema()), engine, bucket()) as servers:
+            await ask_some(servers, 8)
+            with server.frozen():
+                await ask_some(servers, 4)
+                await asyncio.sleep(25)
+            await ask_some(servers, 4)
+            answers = await asyncio.gather(*asked)
+            assert {status for status, _ in answers} <= {200, 409, 503}
+            whole = [content for status, content in answers if status == 200 and content]
+            outcomes = await soon(servers.outcomes, within_s=10)
+    assert (len(whole), outcomes) == ((0, ["failed"]) if ends_in_it else (1, ["finished"]))
+    assert len(engine.jobs) == 1
 
 
 @each_row("way", ["by its own clock", "by the database"])
