@@ -39,7 +39,7 @@ from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import answer_claims, tombstones, usage
 from proxy.storage.answer_claims import LEASE_S, Claim
 from proxy.storage.disk_names import ANSWERS
-from proxy.storage.store import StorageFailed, StorageUnreachable, Store
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store, until_written
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
@@ -128,17 +128,19 @@ class SharedRecording(AnswerRecording):
         if not self.is_given_up:
             try:
                 async with asyncio.timeout(UPLOAD_S):
-                    await self._upload(lease, await self._read() if content is None else content + tail)
+                    await self._upload(await self._read() if content is None else content + tail)
             except TimeoutError:
                 self.give_up(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
             except (OSError, StorageFailed) as error:
                 self.give_up(OSError(errno.EIO, str(error)))
+        if not self.is_given_up:
+            await self._note(lease)
         lease.check()
 
     async def _read(self) -> bytes:
         return await asyncio.to_thread(self._path.read_bytes)
 
-    async def _upload(self, lease: Lease, content: bytes) -> None:
+    async def _upload(self, content: bytes) -> None:
         account, id_ = self._claim.account, self._claim.id
         key, wrapped = await self._vault.new_row_key(account, id_)
         sealed = await asyncio.to_thread(sealing.seal, content, key, account, id_)
@@ -150,9 +152,20 @@ class SharedRecording(AnswerRecording):
             size=len(sealed),
         )
         await self._vault.objects.put(self._claim.object, sealed)
-        if not await answer_claims.keep(self._store, self._claim):
-            self.give_up()
+
+    async def _note(self, lease: Lease) -> None:
+        """Write the place of the answer. Its settlement would wait for the database as well, so this may take
+        longer than the upload."""
+        is_noted = False
+
+        async def note() -> None:
+            nonlocal is_noted
+            is_noted = await answer_claims.keep(self._store, self._claim)
+
+        await until_written(note, _TRIES)
+        if not is_noted:
             # A voice was erased, or the lease is lost.
+            self.give_up()
             await lease.renew()
 
     async def _close(self, keep: bool) -> None:

@@ -42,8 +42,8 @@ INSERT INTO answer_claims (id, account, request, body_digest, made, lease)
 VALUES (:id, :account, :request, :body_digest, {_NOW}, {_LEASE}) ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _TAKE_OVER = f"""
-UPDATE answer_claims SET request = :request, body_digest = :body_digest, voices = '[]', object = '', wrapped = '',
-size = 0, made = {_NOW}, lease = {_LEASE}, fence = fence + 1
+UPDATE answer_claims SET request = :request, body_digest = :body_digest,
+voices = '[]', object = '', wrapped = '', size = 0, made = {_NOW}, lease = {_LEASE}, fence = fence + 1
 WHERE {_OURS} AND lease <= {_NOW} RETURNING id
 """
 _RENEW = f"UPDATE answer_claims SET lease = {_LEASE} WHERE {_OURS} RETURNING id"

@@ -175,12 +175,12 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("ends_in_it", [True, False])
+@pytest.mark.parametrize("ends_s", [3, 16, 28])
 async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
-    tmp_path: Path, *, ends_in_it: bool
+    tmp_path: Path, ends_s: int
 ) -> None:
-    """Equal requests come before, during and after it. The answer ends in its middle, or after it."""
-    started, *chunks, finished = spoken(1.0 if ends_in_it else 2.8)
+    """Equal requests come before, during and after it. The answer ends early or late in it, or after it."""
+    started, *chunks, finished = spoken(ends_s / 10)
     paced = [step for chunk in chunks for step in (chunk, partial(asyncio.sleep, 1))]
     engine = Scripted(started, *paced, finished)
     asked: list[asyncio.Task[tuple[int, bytes]]] = []
@@ -200,8 +200,9 @@ async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
             assert {status for status, _ in answers} <= {200, 409, 503}
             whole = [content for status, content in answers if status == 200 and content]
             outcomes = await soon(servers.outcomes, within_s=10)
-    assert (len(whole), outcomes) == ((0, ["failed"]) if ends_in_it else (1, ["finished"]))
-    assert len(engine.jobs) == 1
+    assert outcomes.count("finished") == len({*whole}) <= 1
+    # An answer that ends early is tried to be settled for 15 s. A failure is free, and frees the key.
+    assert outcomes == ["finished"] or (ends_s, outcomes[0]) == (3, "failed")
 
 
 @each_row("way", ["by its own clock", "by the database"])
