@@ -48,7 +48,6 @@ _AGAIN_S = 1.0
 _SETTLES_S = 15.0
 """A settlement that begins so long before the end of the lease commits before it ends, or never."""
 UPLOAD_S = 2.0
-_REMOVE_S = 2.0
 _MOST_BYTES = 16 * 1024 * 1024
 """A larger answer could not be uploaded in time, and it is sealed in memory."""
 _PART_FRAMES = 16
@@ -128,7 +127,7 @@ class SharedRecording(AnswerRecording):
         if not self.is_given_up:
             try:
                 async with asyncio.timeout(UPLOAD_S):
-                    await self._upload(await self._read() if content is None else content + tail)
+                    await self._upload(content and content + tail)
             except TimeoutError:
                 self.give_up(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
             except (OSError, StorageFailed) as error:
@@ -137,10 +136,10 @@ class SharedRecording(AnswerRecording):
             await self._note(lease)
         lease.check()
 
-    async def _read(self) -> bytes:
-        return await asyncio.to_thread(self._path.read_bytes)
-
-    async def _upload(self, content: bytes) -> None:
+    async def _upload(self, content: bytes | None) -> None:
+        """Upload these bytes, or those of the local file. Raises OSError and StorageFailed."""
+        if content is None:
+            content = await asyncio.to_thread(self._path.read_bytes)
         account, id_ = self._claim.account, self._claim.id
         key, wrapped = await self._vault.new_row_key(account, id_)
         sealed = await asyncio.to_thread(sealing.seal, content, key, account, id_)
@@ -180,10 +179,8 @@ class SharedRecording(AnswerRecording):
             # If this fails, the claim lapses by itself, and the object goes after two days.
             with suppress(StorageFailed):
                 await answer_claims.drop(self._store, self._claim)
-                if self._claim.object:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_REMOVE_S):
-                            await self._vault.objects.remove(self._claim.object)
+                if self._claim.object and self.failure is None:
+                    await self._vault.objects.remove(self._claim.object)
 
 
 class SharedAnswer(StoredAnswer):
@@ -290,14 +287,9 @@ class SharedAnswers(StoredAnswers):
             if before.is_leased:
                 break
             began = asyncio.get_running_loop().time()
-            if await answer_claims.take_over(self._store, before, new):
-                lease = Lease(self._store, replace(new, fence=before.fence + 1), began)
-                if before.object:
-                    # Without it, the object goes after two days.
-                    with suppress(StorageFailed, TimeoutError):
-                        async with asyncio.timeout(_REMOVE_S):
-                            await self._vault.objects.remove(before.object)
-                return lease
+            ours = replace(new, fence=before.fence)
+            if await answer_claims.take_over(self._store, ours):
+                return Lease(self._store, replace(new, fence=before.fence + 1), began)
         raise once.under_way()
 
     async def _stored(self, claim: Claim, once: Once) -> StoredAnswer | None:
