@@ -55,7 +55,7 @@ class VaultRefused(VaultAway):
     """The store refuses, and another try would not help: its bucket or its keys are wrong."""
 
 
-class Listed(NamedTuple):
+class ListedObject(NamedTuple):
     """An object of a list. `modified` is in seconds, by the clock of the store."""
 
     name: str
@@ -63,7 +63,7 @@ class Listed(NamedTuple):
     modified: float
 
 
-Listing = list[Listed]
+Listing = list[ListedObject]
 
 
 class Objects(Protocol):
@@ -224,7 +224,7 @@ def list_folder(root: Path, prefix: str = "") -> Listing:
             # Another process may remove it meanwhile.
             with suppress(FileNotFoundError):
                 stat = entry.stat(follow_symlinks=False)
-                listed.append(Listed(name, stat.st_size, stat.st_mtime))
+                listed.append(ListedObject(name, stat.st_size, stat.st_mtime))
     return listed
 
 
@@ -281,7 +281,7 @@ class Bucket:
 
     async def _list(self, folder: str | None) -> Listing:
         return [
-            Listed(each["path"], each["size"], each["last_modified"].timestamp())
+            ListedObject(each["path"], each["size"], each["last_modified"].timestamp())
             async for page in self._obstore.list(self._store, prefix=folder)
             for each in page
         ]

@@ -39,7 +39,7 @@ from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import answer_claims, tombstones, usage
 from proxy.storage.answer_claims import LEASE_S, Claim
 from proxy.storage.disk_names import ANSWERS
-from proxy.storage.store import StorageFailed, StorageUnreachable, Store
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store, until_written
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
@@ -48,7 +48,6 @@ _AGAIN_S = 1.0
 _SETTLES_S = 15.0
 """A settlement that begins so long before the end of the lease commits before it ends, or never."""
 UPLOAD_S = 2.0
-_REMOVE_S = 2.0
 _MOST_BYTES = 16 * 1024 * 1024
 """A larger answer could not be uploaded in time, and it is sealed in memory."""
 _PART_FRAMES = 16
@@ -128,17 +127,19 @@ class SharedRecording(AnswerRecording):
         if not self.is_given_up:
             try:
                 async with asyncio.timeout(UPLOAD_S):
-                    await self._upload(lease, await self._read() if content is None else content + tail)
+                    await self._upload(content and content + tail)
             except TimeoutError:
                 self.give_up(OSError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT)))
             except (OSError, StorageFailed) as error:
                 self.give_up(OSError(errno.EIO, str(error)))
+        if not self.is_given_up:
+            await self._note(lease)
         lease.check()
 
-    async def _read(self) -> bytes:
-        return await asyncio.to_thread(self._path.read_bytes)
-
-    async def _upload(self, lease: Lease, content: bytes) -> None:
+    async def _upload(self, content: bytes | None) -> None:
+        """Upload these bytes, or those of the local file. Raises OSError and StorageFailed."""
+        if content is None:
+            content = await asyncio.to_thread(self._path.read_bytes)
         account, id_ = self._claim.account, self._claim.id
         key, wrapped = await self._vault.new_row_key(account, id_)
         sealed = await asyncio.to_thread(sealing.seal, content, key, account, id_)
@@ -150,9 +151,20 @@ class SharedRecording(AnswerRecording):
             size=len(sealed),
         )
         await self._vault.objects.put(self._claim.object, sealed)
-        if not await answer_claims.keep(self._store, self._claim):
-            self.give_up()
+
+    async def _note(self, lease: Lease) -> None:
+        """Write the place of the answer. Its settlement would wait for the database as well, so this may take
+        longer than the upload."""
+        is_noted = False
+
+        async def note() -> None:
+            nonlocal is_noted
+            is_noted = await answer_claims.keep(self._store, self._claim)
+
+        await until_written(note, _TRIES)
+        if not is_noted:
             # A voice was erased, or the lease is lost.
+            self.give_up()
             await lease.renew()
 
     async def _close(self, keep: bool) -> None:
@@ -167,10 +179,8 @@ class SharedRecording(AnswerRecording):
             # If this fails, the claim lapses by itself, and the object goes after two days.
             with suppress(StorageFailed):
                 await answer_claims.drop(self._store, self._claim)
-                if self._claim.object:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(_REMOVE_S):
-                            await self._vault.objects.remove(self._claim.object)
+                if self._claim.object and self.failure is None:
+                    await self._vault.objects.remove(self._claim.object)
 
 
 class SharedAnswer(StoredAnswer):
@@ -277,14 +287,9 @@ class SharedAnswers(StoredAnswers):
             if before.is_leased:
                 break
             began = asyncio.get_running_loop().time()
-            if await answer_claims.take_over(self._store, before, new):
-                lease = Lease(self._store, replace(new, fence=before.fence + 1), began)
-                if before.object:
-                    # Without it, the object goes after two days.
-                    with suppress(StorageFailed, TimeoutError):
-                        async with asyncio.timeout(_REMOVE_S):
-                            await self._vault.objects.remove(before.object)
-                return lease
+            ours = replace(new, fence=before.fence)
+            if await answer_claims.take_over(self._store, ours):
+                return Lease(self._store, replace(new, fence=before.fence + 1), began)
         raise once.under_way()
 
     async def _stored(self, claim: Claim, once: Once) -> StoredAnswer | None:

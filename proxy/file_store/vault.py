@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -126,18 +126,12 @@ class Vault:
         """Drop recordings, with all that killed processes have left of them. Raises VaultFailed as long as an
         object may be one that another process is writing."""
         await self.drop(account, digests)
-        for digest in digests:
-            try:
-                prefix = f"{owner_name(account)}/{DiskName(digest)}"
-            except UnsafeName as unsafe:
-                # It cannot name an object of ours, so there is nothing to remove.
-                _log.warning("vault.name.unsafe", reason=str(unsafe))
-                continue
-            names = {each.name for each in await self.objects.list(prefix)}
-            row = await blobs.find(self._store, account, digest)
-            if row is not None:
-                names.discard(object_of(row))
-            await self._finish(self._remove_left(names - self._being_put))
+        listed = await self.objects.list(f"{owner_name(account)}/") if digests else []
+        left = {each.name for each in listed if _owner_and_digest(each.name)[1] in digests}
+        for digest in {_owner_and_digest(name)[1] for name in left}:
+            if (row := await blobs.find(self._store, account, digest)) is not None:
+                left -= _names_of([row])
+        await self._finish(self._remove_left(left - self._being_put))
 
     async def drop_account(self, account: str) -> None:
         """Drop the key of an account, and the rest of its objects. Its rows must be deleted before."""
@@ -256,13 +250,8 @@ class Vault:
         return True
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        for row in await blobs.delete_unused(self._store, account, digests):
-            try:
-                name = object_of(row)
-            except UnsafeName as unsafe:
-                _log.warning("vault.name.unsafe", reason=str(unsafe))
-                continue
-            # After a failure, an erasure finds the object again, and otherwise `tidy`.
+        # After a failure, an erasure finds the objects again, and otherwise `tidy`.
+        for name in _names_of(await blobs.delete_unused(self._store, account, digests)):
             await self.objects.remove(name)
 
     async def _remove_if_any(self, name: str) -> None:
@@ -291,7 +280,7 @@ class Vault:
         # The objects are read first: the row of an object comes after it.
         everything = await self.objects.list()
         listed = [each for each in everything if is_recording(each.name)]
-        named = {object_of(row) for row in await blobs.list_all(self._store)}
+        named = _names_of(await blobs.list_all(self._store))
         marks = {each.name: each.modified for each in everything if each.name.endswith(LEFT)}
         still_left = set()
         for each in listed:
@@ -318,7 +307,7 @@ class Vault:
         """Remove an object, unless it has got a row."""
         account = "" if owner == OPERATOR else owner
         row = await blobs.find(self._store, account, digest)
-        if row is None or object_of(row) != name:
+        if row is None or name not in _names_of([row]):
             await self.objects.remove(name)
 
     async def _read_account_key(self, account: str) -> bytes:
@@ -377,6 +366,17 @@ def object_of(row: BlobRow) -> str:
     if not f"{name}.".startswith(f"{DiskName(row.digest)}."):
         raise UnsafeName(f"{ascii(name)[:100]} is no object of {row.digest}")
     return f"{owner_name(row.account)}/{name}"
+
+
+def _names_of(rows: Iterable[BlobRow]) -> set[str]:
+    """Return the names of the objects of rows. A row that somebody else wrote may name none of ours."""
+    names = set()
+    for row in rows:
+        try:
+            names.add(object_of(row))
+        except UnsafeName as unsafe:
+            _log.warning("vault.name.unsafe", reason=str(unsafe))
+    return names
 
 
 def _owner_and_digest(name: str) -> tuple[str, str]:

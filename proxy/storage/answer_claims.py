@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.storage.rows import any_of, columns, decode_json, encode_json
-from proxy.storage.store import ALWAYS, Params, Statement, Store, Value
+from proxy.storage.rows import columns, decode_json, encode_json
+from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tombstones import erased
 
 LEASE_S = 60
@@ -36,34 +36,32 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 _COLUMNS = columns(Claim).replace("is_leased", f"lease > {_NOW} AS is_leased")
 _LIST = f"SELECT {_COLUMNS} FROM answer_claims WHERE"
-_OURS = "id = :id AND fence = :fence"
+_UPDATE = f"UPDATE answer_claims SET lease = {_LEASE}"
+_OURS = "WHERE id = :id AND fence = :fence"
 _ADD = f"""
 INSERT INTO answer_claims (id, account, request, body_digest, made, lease)
 VALUES (:id, :account, :request, :body_digest, {_NOW}, {_LEASE}) ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _TAKE_OVER = f"""
-UPDATE answer_claims SET request = :request, body_digest = :body_digest, voices = '[]', object = '',
-wrapped = '', size = 0, made = {_NOW}, lease = {_LEASE}, fence = fence + 1
-WHERE {_OURS} AND lease <= {_NOW} RETURNING id
+{_UPDATE}, fence = fence + 1, request = :request, body_digest = :body_digest, made = {_NOW},
+voices = '[]', object = '', wrapped = '', size = 0 {_OURS} AND lease <= {_NOW} RETURNING id
 """
-_RENEW = f"UPDATE answer_claims SET lease = {_LEASE} WHERE {_OURS} RETURNING id"
+_ERASED = f"""
+EXISTS (SELECT 1 FROM json_array_elements_text(CAST({{voices}} AS JSON)) AS each (voice)
+WHERE {erased("each.voice")})
+"""
 _KEEP = f"""
-UPDATE answer_claims SET voices = :voices, object = :object, wrapped = :wrapped, size = :size,
-lease = {_LEASE} WHERE {_OURS} AND {{only_if}} RETURNING id
+{_UPDATE}, voices = :voices, object = :object, wrapped = :wrapped, size = :size
+{_OURS} AND NOT {_ERASED.format(voices=":voices")} RETURNING id
 """
-_DROP = f"DELETE FROM answer_claims WHERE {_OURS}"
 _OF_VOICE = f"{_LIST} strpos(voices, CAST(:voice AS TEXT)) > 0"
 # Not those with a lease: their owners may settle at this moment. The newest ones that fit stay.
 _STALE = f"""
 {_LIST} lease <= {_NOW} AND (
-    object = '' OR made < {_NOW} - CAST(:stored AS BIGINT)
+    object = '' OR made < {_NOW} - CAST(:stored AS BIGINT) OR {_ERASED.format(voices="voices")}
     OR id IN (
         SELECT id FROM (SELECT id, sum(size) OVER (ORDER BY made DESC, id) AS total FROM answer_claims) AS a
         WHERE total > CAST(:room AS BIGINT)
-    )
-    OR EXISTS (
-        SELECT 1 FROM json_array_elements_text(CAST(voices AS JSON)) AS each (voice)
-        WHERE {erased("each.voice")}
     )
 ) LIMIT 1000
 """
@@ -71,14 +69,7 @@ _STALE = f"""
 
 async def add(store: Store, claim: Claim) -> bool:
     """Add a claim with a lease. Return False if there is one."""
-    values: Params = {
-        "id": claim.id,
-        "account": claim.account,
-        "request": claim.request,
-        "body_digest": claim.body_digest,
-    }
-    (rows,) = await store.write(Statement(_ADD, values))
-    return bool(rows)
+    return await _write(store, _ADD, claim)
 
 
 async def get(store: Store, id_: str) -> Claim | None:
@@ -86,32 +77,24 @@ async def get(store: Store, id_: str) -> Claim | None:
     return rows[0] if rows else None
 
 
-async def take_over(store: Store, before: Claim, claim: Claim) -> bool:
-    """Replace a claim without a lease. Its fence rises. Return False if another owner has it meanwhile."""
-    values: Params = {"request": claim.request, "body_digest": claim.body_digest}
-    return await _write_ours(store, _TAKE_OVER, before, values)
+async def take_over(store: Store, claim: Claim) -> bool:
+    """Replace a claim of this fence that has no lease. Its fence rises. Return False if it is not so."""
+    return await _write(store, _TAKE_OVER, claim)
 
 
 async def renew(store: Store, claim: Claim) -> bool:
     """Renew a lease. Return False if it is lost."""
-    return await _write_ours(store, _RENEW, claim)
+    return await _write(store, f"{_UPDATE} {_OURS} RETURNING id", claim)
 
 
 async def keep(store: Store, claim: Claim) -> bool:
     """Write the place and the key of an answer. Return False if the lease is lost or a voice is erased."""
-    only_if, values = ALWAYS.sql, dict[str, Value]()
-    if claim.voices:
-        names, voices = any_of(claim.voices)
-        only_if = f"NOT EXISTS (SELECT 1 FROM erasures WHERE subject IN ({names}))"
-        values.update(voices)
-    values |= {"object": claim.object, "wrapped": claim.wrapped, "size": claim.size}
-    values["voices"] = encode_json(claim.voices)
-    return await _write_ours(store, _KEEP.format(only_if=only_if), claim, values)
+    return await _write(store, _KEEP, claim)
 
 
 async def drop(store: Store, claim: Claim) -> None:
     """Delete a claim, if it still has this fence."""
-    await store.write(Statement(_DROP, {"id": claim.id, "fence": claim.fence}))
+    await _write(store, f"DELETE FROM answer_claims {_OURS} RETURNING id", claim)
 
 
 async def list_of_voice(store: Store, voice: str) -> list[Claim]:
@@ -129,7 +112,7 @@ async def _list(store: Store, sql: str, params: Params) -> list[Claim]:
     return [msgspec.convert({**row, "voices": decode_json(row["voices"])}, Claim) for row in rows]
 
 
-async def _write_ours(store: Store, sql: str, claim: Claim, values: Params | None = None) -> bool:
-    params = {**(values or {}), "id": claim.id, "fence": claim.fence}
+async def _write(store: Store, sql: str, claim: Claim) -> bool:
+    params = {**msgspec.structs.asdict(claim), "voices": encode_json(claim.voices)}
     (rows,) = await store.write(Statement(sql, params))
     return bool(rows)

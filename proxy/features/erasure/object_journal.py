@@ -19,7 +19,7 @@ import structlog
 from policies.tasks import SECOND
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode, without_known
 from proxy.file_store import locked_files
-from proxy.file_store.objects import Listed, Objects, list_folder
+from proxy.file_store.objects import ListedObject, Objects, list_folder
 from proxy.storage.disk_names import ERASURES, UnsafeName
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
@@ -27,7 +27,7 @@ from proxy.storage.tombstones import Tombstone
 TAKEN = FILE + ".taken"
 """A journal whose lines are in the vault."""
 _REPLAYED = "erasures.replayed"
-_MOST_LINE_BYTES = 64 * 1024
+_MOST_LINE_BYTES = 4 * 1024 * 1024
 _NAME = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-[0-9a-f]{{12}}(-withdrawn)?")
 _IN_FLIGHT_S = 6.0
 """The tombstone of a line that another machine has just written is committed by then, or never."""
@@ -144,14 +144,14 @@ def _encoded(line: JournalLine) -> tuple[str, bytes]:
     return name, content
 
 
-def _valid(listed: Iterable[Listed]) -> dict[str, _Name]:
+def _valid(listed: Iterable[ListedObject]) -> dict[str, _Name]:
     """Return the newest line of each subject, without those that were withdrawn."""
     names = [name for each in sorted(listed) if (name := _parsed(each))]
     withdrawn = {(name.subject, name.at) for name in names if name.is_withdrawn}
     return {name.subject: name for name in names if (name.subject, name.at) not in withdrawn}
 
 
-def _parsed(listed: Listed) -> _Name | None:
+def _parsed(listed: ListedObject) -> _Name | None:
     match = _NAME.fullmatch(listed.name)
     if match is None or listed.size > _MOST_LINE_BYTES:
         _warn(listed.name, f"no line has such a name and {listed.size} bytes")

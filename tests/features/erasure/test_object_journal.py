@@ -48,7 +48,7 @@ def shared(folder: Path) -> VaultSection:
 
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_flights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.features.erasure.object_journal._IN_FLIGHT_S", 1.0)
 
 
@@ -182,6 +182,7 @@ async def test_a_subject_that_can_name_no_object_is_not_erased(tmp_path: Path) -
     assert not (tmp_path / "vault").exists()
 
 
+@pytest.mark.clock
 async def test_an_erasure_of_another_machine_that_is_under_way_is_left_to_it(
     store: Store, tmp_path: Path
 ) -> None:
@@ -223,7 +224,8 @@ async def test_one_worker_of_a_start_replays_and_the_others_wait_for_it(tmp_path
         await once_a_start(tmp_path, "mch_1", fail)
     workers = [asyncio.create_task(once_a_start(tmp_path, "mch_1", replay)) for _ in range(3)]
     await soon(lambda: _true(bool(replayed)))
-    await asyncio.sleep(0.1)
+    for _ in range(10):
+        await asyncio.sleep(0.01)
     assert not any(worker.done() for worker in workers)
     may_end.set()
     await asyncio.gather(*workers)

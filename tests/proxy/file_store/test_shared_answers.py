@@ -175,12 +175,13 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("ends_in_it", [True, False])
+@pytest.mark.clock
+@pytest.mark.parametrize("ends_s", [3, 16, 28])
 async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
-    tmp_path: Path, *, ends_in_it: bool
+    tmp_path: Path, ends_s: int
 ) -> None:
-    """Equal requests come before, during and after it. The answer ends in its middle, or after it."""
-    started, *chunks, finished = spoken(1.0 if ends_in_it else 2.8)
+    """Equal requests come before, during and after it. The answer ends early or late in it, or after it."""
+    started, *chunks, finished = spoken(ends_s / 10)
     paced = [step for chunk in chunks for step in (chunk, partial(asyncio.sleep, 1))]
     engine = Scripted(started, *paced, finished)
     asked: list[asyncio.Task[tuple[int, bytes]]] = []
@@ -200,8 +201,9 @@ async def test_a_stall_of_a_real_database_of_25_seconds_charges_nothing_twice(
             assert {status for status, _ in answers} <= {200, 409, 503}
             whole = [content for status, content in answers if status == 200 and content]
             outcomes = await soon(servers.outcomes, within_s=10)
-    assert (len(whole), outcomes) == ((0, ["failed"]) if ends_in_it else (1, ["finished"]))
-    assert len(engine.jobs) == 1
+    assert outcomes.count("finished") == len({*whole}) <= 1
+    # An answer that ends early is tried to be settled for 15 s. A failure is free, and frees the key.
+    assert outcomes == ["finished"] or (ends_s, outcomes[0]) == (3, "failed")
 
 
 @each_row("way", ["by its own clock", "by the database"])
@@ -229,7 +231,8 @@ async def test_an_owner_whose_lease_is_lost_ends_its_answer_and_pays_nothing(
             await asyncio.wait_for(speaks.wait(), 5)
             if way == "by its own clock":
                 patched.setattr(Lease, "_end_of", staticmethod(lambda _began: 1.0))
-                await asyncio.sleep(0.1)
+                for _ in range(10):
+                    await asyncio.sleep(0.01)
             else:
                 await servers.store.write(Statement("UPDATE answer_claims SET fence = fence + 1"))
             patched.undo()
@@ -268,7 +271,7 @@ async def test_an_upload_that_fails_harms_no_answer_and_the_next_one_is_spoken(
     assert len(engine.jobs) == 3
 
 
-async def test_without_its_settlement_an_answer_is_not_believed_and_its_object_goes(
+async def test_without_its_settlement_or_its_object_an_answer_is_not_believed(
     tmp_path: Path, url: str
 ) -> None:
     """As after a kill between the two."""
@@ -280,16 +283,15 @@ async def test_without_its_settlement_an_answer_is_not_believed_and_its_object_g
         under_way = await servers.ask(1)
         assert envelope(under_way)["code"] == "request_under_way"
         await servers.lapse()
-        assert not is_replay(await servers.ask(1))
-        (after,) = servers.objects()
-        assert after != before
-        # A damaged one is made anew, and so is a lost one.
-        for content in (after.read_bytes()[:-1], b""):
-            (object_,) = servers.objects()
-            object_.write_bytes(content) if content else object_.unlink()
+        for content in (b"", before.read_bytes()[:-1], None):
+            assert not is_replay(await servers.ask(1))
+            claim = (await servers.claims())[0]
+            after = servers.vault / str(claim["object"])
+            assert after != before
+            # A damaged one is made anew, and so is a lost one.
+            after.unlink() if content is None else after.write_bytes(content)
             await servers.lapse()
-            assert not is_replay(await servers.ask())
-        assert is_replay(await servers.ask(1))
+        assert [is_replay(await servers.ask(number)) for number in (0, 1)] == [False, True]
 
 
 async def test_a_failure_frees_the_key_on_all_machines(tmp_path: Path, url: str) -> None:
