@@ -126,8 +126,9 @@ class Jobs(Client):
 
     def ask(self, url: str) -> None:
         if not self._job:
-            body = {"model": "late/standard", "voice": "tone", "input": text_of(STEPS)}
+            body = {"model": "late/standard", "voice": "late/tone", "input": text_of(STEPS)}
             made = self._http.post(f"{url}/v1/jobs", json={**body, "response_format": "pcm"})
+            assert made.status_code in (202, 429, 503), made.text
             self._job, self._done = (made.json()["id"] if made.status_code == 202 else ""), 0
             return
         shown = self._http.get(f"{url}/v1/jobs/{self._job}")
