@@ -47,7 +47,8 @@ class BackupFacts(msgspec.Struct, frozen=True):
 class Whole(msgspec.Struct, frozen=True):
     """A whole backup that was made or restored. `files` are its members besides the `recordings`.
 
-    `variables` are the environment variables with the configuration's secrets, which no backup has.
+    `variables` are the environment variables with the configuration's secrets, which no backup has. `store`
+    is the bucket with the recordings, which is not in the backup either.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Whole(msgspec.Struct, frozen=True):
     recordings: int
     files: tuple[str, ...]
     variables: tuple[str, ...] = ()
+    store: str = ""
 
 
 def is_whole(file: Path) -> bool:
@@ -108,7 +110,7 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
     recordings = 0 if config.vault.store else _add_recordings(archive, sound)
     files += [each.name for each in _journals() if _add_journal(archive, each, config, data)]
     plain_tar.end(archive)
-    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets)
+    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
 
 @contextmanager

@@ -12,13 +12,14 @@ import pytest
 
 from proxy.config.config_toml import ConfigError
 from proxy.config.sections import VaultSection
-from proxy.features.all import load_config
-from proxy.file_store import objects
+from proxy.features.all import load_config, open_store
+from proxy.file_store import data_folder, objects
 from proxy.file_store.objects import Bucket, Objects, VaultAway, VaultRefused, check_objects, open_objects
 from proxy.file_store.vault import Vault, VaultFailed, object_of
 from proxy.storage import blobs
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.store import Row, Statement, StorageUnreachable, Store
+from tests.commands import command
 from tests.programs import present
 from tests.proxy.file_store.buckets import Fault, faulty_store, moto, section
 from tests.proxy.file_store.owned import add_voice
@@ -229,3 +230,35 @@ def test_a_store_without_its_library_is_refused(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "config.toml").write_text('[vault]\nstore = "s3://bucket"\n')
     with pytest.raises(ConfigError, match=r'needs the extra s3: pip install "voxgate\[s3\]"'):
         load_config(tmp_path / "config.toml", {})
+
+
+async def test_a_vault_moves_into_a_bucket_and_its_last_run_wants_no_server(tmp_path: Path) -> None:
+    bucket = in_bucket()
+    old, new = tmp_path / "config.toml", tmp_path / "new.toml"
+    old.write_text("")
+    new.write_text(
+        f'[vault]\nstore = "{bucket.store}"\nendpoint = "{bucket.endpoint}"\nregion = "us-east-1"\n'
+        'access_key = "file:key"\nsecret_key = "file:key"\n'
+    )
+    (tmp_path / "key").write_text("k")
+    data = tmp_path / "data"
+    data.mkdir()
+
+    async def moved() -> str:
+        done = await asyncio.to_thread(command, old, "vault", "move", str(new))
+        return done.stdout
+
+    async with open_store("sqlite", data) as store:
+        vault = Vault(store, VaultSection(), data)
+        digest = await vault.put("acc_a", PLAIN)
+        with data_folder.locked(data):
+            assert "1 of 1 objects were copied and checked" in (beside := await moved())
+            assert "stop all of them, and run this once more" in beside
+        assert await vault.put("acc_a", b"later") != digest
+        assert "1 of 2 objects were copied" in (last := await moved())
+        assert "All are there" in last
+        there = Vault(store, msgspec.structs.replace(bucket, master_key=""), data)
+        assert await there.open("acc_a", digest) == PLAIN
+        await objects.vault_identity(there.objects)
+        refused = await asyncio.to_thread(command, old, "vault", "move", str(new), check=False)
+        assert "is the vault of a server" in refused.stderr
