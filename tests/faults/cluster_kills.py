@@ -147,7 +147,9 @@ class Jobs(Client):
 class Site:
     """What is killed: `a` and `b`, `worker of a` and `worker of b`, `postgres`, `redis`."""
 
-    def __init__(self, folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str]
+    ) -> None:
         self.url, self.folder = database.url(), folder
         self.killed: list[str] = []
         self._database, self._redis = database, redis

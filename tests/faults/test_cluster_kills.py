@@ -36,7 +36,9 @@ def place() -> Iterator[Place]:
         yield Place(database, redis)
 
 
-def test_a_killed_gateway_and_a_killed_worker_harm_no_account_and_no_job(tmp_path: Path, place: Place) -> None:
+def test_a_killed_gateway_and_a_killed_worker_harm_no_account_and_no_job(
+    tmp_path: Path, place: Place
+) -> None:
     with under_load(tmp_path, *place, SHORT) as killing:
         killing.round("a")
         killing.round("worker of b")
