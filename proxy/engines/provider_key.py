@@ -110,6 +110,8 @@ class ProviderKey:
         self.on_introduced: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
+        self.refresh_reason = ""
+        """Why the last refresh failed. One failure does not open the breaker, so `reason` may be empty."""
         self.news: tuple[bytes, float] | None = None
         """What other gateways are not told yet, and since when it is so."""
         self.first_answer = asyncio.Event()
@@ -242,6 +244,7 @@ class ProviderKey:
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
+        self.refresh_reason = "" if error is None else error.reason
         self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
