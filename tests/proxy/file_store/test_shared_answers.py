@@ -248,6 +248,7 @@ async def test_an_owner_whose_lease_is_lost_ends_its_answer_and_pays_nothing(
             assert (await servers.outcomes(), len(servers.objects())) == (["failed", "finished"], 1)
 
 
+@pytest.mark.clock
 async def test_an_upload_that_fails_harms_no_answer_and_the_next_one_is_spoken(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
