@@ -1,4 +1,4 @@
-"""Gateways on one PostgreSQL, one Redis and one vault that are killed under load, and come back on their ports."""
+"""Gateways on one PostgreSQL, Redis and vault that are killed under load, and come back on their ports."""
 
 from __future__ import annotations
 
