@@ -1,4 +1,4 @@
-"""docs/cluster.md, from one server to three behind nginx: its configuration, its nginx and its change of a key."""
+"""docs/cluster.md, from one server to three behind nginx, and its change of a key."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _shell(commands: Sequence[str], folder: Path, shared: Path) -> None:
 
 
 class Site(NamedTuple):
-    """The three servers that the page leads to, and a client of nginx with a voice that the first one made."""
+    """The three servers of the page, and a client of nginx with a voice that the first one made."""
 
     servers: list[Server]
     config: str
