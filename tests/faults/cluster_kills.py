@@ -169,7 +169,7 @@ class Site:
 
     def kill(self, *victims: str) -> None:
         """Kill all of them at once, and let them come back."""
-        for victim in victims:
+        for victim in sorted(victims, reverse=True):  # the worker of a gateway before the gateway
             self.killed.append(victim)
             if victim == "postgres":
                 self._database.kill()
@@ -177,8 +177,8 @@ class Site:
                 self._redis.stop()
             elif victim in self.gateways:
                 self.gateways[victim].kill()
-            elif running_workers := workers(self.gateways[victim[-1]].server):
-                kill(running_workers[0])
+            else:
+                kill(workers(self.gateways[victim[-1]].server)[0])
         if "postgres" in victims:
             self._database.start()
         if "redis" in victims:
