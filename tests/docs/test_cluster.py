@@ -1,4 +1,4 @@
-"""docs/cluster.md, from one server to three behind nginx: its configuration, nginx and change of a key."""
+"""docs/cluster.md, from one server to three behind nginx, and its change of a key."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
-from tests import speech_clips
 from tests.databases import Postgres
 from tests.docs import found, pages
+from tests.features.cluster.gateways import new_voice
 from tests.programs import program
 from tests.redis_server import RedisServer
-from tests.replies import json_of
 from tests.server import ALONE, Server, free_port, running, stop
 from tests.waiting import until
 
@@ -77,14 +76,6 @@ def _run(server: Server, command: str) -> str:
     return server.cli(*command.removeprefix("voxgate ").split()).stdout
 
 
-def _new_voice(client: httpx2.Client) -> str:
-    agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
-    consent = json_of(client.post("/v1/audio/voice_consents", json=agreed))["id"]
-    files = {"audio_sample": ("ana.wav", speech_clips.wav())}
-    form = {"name": "Ana", "consent": consent}
-    return str(json_of(client.post("/v1/audio/voices", data=form, files=files))["id"])
-
-
 def _shell(commands: Sequence[str], folder: Path, shared: Path) -> None:
     for command in commands:
         subprocess.run(["bash", "-c", command.replace("/srv/voxgate", str(shared))], cwd=folder, check=True)
@@ -114,7 +105,7 @@ def site(
     with running(one, f'{ALONE}[storage]\nurl = "{url}"\n[limits]\nurl = "{shared_redis.url}"\n') as first:
         key = first.mint_key("ana", plan="unlimited").secret
         with first.client(key) as client:
-            voice = _new_voice(client)
+            voice = new_voice(client)
     _shell([command for command in _COMMANDS if command.startswith("cp ")], one, place)
     config = _configuration(place, url, shared_redis.url)
     for folder in (two, three):

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import httpx2
 
+from tests import speech_clips
 from tests.features.cluster.rig import key
+from tests.replies import json_of
 from tests.server import TONE, Server, running
 
 SHARED = """
@@ -83,3 +85,13 @@ def gateways(
             (folder / name).mkdir()
             servers.append(stack.enter_context(running(folder / name, settings, environ=environ)))
         yield Gateways(folder, settings, servers)
+
+
+def new_voice(client: httpx2.Client) -> str:
+    """The id of a voice of a recording, with a consent."""
+    agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
+    consent = json_of(client.post("/v1/audio/voice_consents", json=agreed))["id"]
+    for _ in range(2):  # at each server
+        assert json_of(client.get(f"/v1/audio/voice_consents/{consent}"))["name"] == "Ana"
+    files, form = {"audio_sample": ("ana.wav", speech_clips.wav())}, {"name": "Ana", "consent": consent}
+    return str(json_of(client.post("/v1/audio/voices", data=form, files=files))["id"])

@@ -9,13 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import psutil
 import pytest
 
-from tests import speech_clips
 from tests.databases import Postgres
-from tests.features.cluster.gateways import gateways
+from tests.features.cluster.gateways import gateways, new_voice
 from tests.redis_server import RedisServer
 from tests.replies import json_of
 from tests.server import ALONE, Server
@@ -37,14 +35,6 @@ def stopped(server: Server) -> Iterator[None]:
     finally:
         for process in processes:
             process.resume()
-
-
-def new_voice(client: httpx2.Client) -> str:
-    agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
-    consent = json_of(client.post("/v1/audio/voice_consents", json=agreed))["id"]
-    files = {"audio_sample": ("ana.wav", speech_clips.wav())}
-    form = {"name": "Ana", "consent": consent}
-    return str(json_of(client.post("/v1/audio/voices", data=form, files=files))["id"])
 
 
 @pytest.mark.clock

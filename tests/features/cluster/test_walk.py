@@ -8,9 +8,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests import speech_clips
 from tests.databases import Postgres
-from tests.features.cluster.gateways import FOLDER, Gateways, gateways
+from tests.features.cluster.gateways import FOLDER, Gateways, gateways, new_voice
 from tests.features.jobs.batches.rig import by_custom_id, jsonl, line, said_in, unzipped
 from tests.features.jobs.job_rig import text_of, words_of
 from tests.redis_server import RedisServer
@@ -61,13 +60,7 @@ def said(answer: httpx2.Response) -> list[str] | None:
 
 
 def test_an_own_voice_and_its_consent_are_at_both_until_one_erases_it(client: httpx2.Client) -> None:
-    agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
-    consent = json_of(client.post("/v1/audio/voice_consents", json=agreed))["id"]
-    for answer in both(client.get, f"/v1/audio/voice_consents/{consent}"):
-        assert answer.json()["name"] == "Ana"
-    form = {"name": "Ana", "consent": consent}
-    files = {"audio_sample": ("ana.wav", speech_clips.wav())}
-    voice = json_of(client.post("/v1/audio/voices", data=form, files=files))["id"]
+    voice = new_voice(client)
     asked = {**SPOKEN, "input": "In my voice.", "voice": voice}
     for answer in both(client.post, "/v1/audio/speech", json=asked):
         assert said(answer) == ["In my voice."]
@@ -133,6 +126,9 @@ def test_requests_a_minute_are_exact_over_both(pair: Gateways) -> None:
             few.post("/v1/audio/speech", json={**SPOKEN, "input": "Hi."}).status_code for _ in range(RPM + 4)
         ]
     assert statuses == [200] * RPM + [429] * 4
+
+
+# Repeated requests with one Idempotency-Key at both servers belong here, too.
 
 
 def test_both_are_alive_and_do_not_differ(pair: Gateways) -> None:
