@@ -175,8 +175,8 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         async def order(action: str, machines: list[str], **more: object) -> Any:
             async with control(second) as ask:
                 body = {"machines": machines, "action": action, **more}
-                asking = asyncio.create_task(ask("POST", "machines/orders", body))
                 before = await orders_of(first)
+                asking = asyncio.create_task(ask("POST", "machines/orders", body))
                 await soon(lambda: orders_of(first), lambda count: count > before or asking.done())
                 await member(first)._renew()
                 answer = await asking
@@ -280,3 +280,16 @@ async def test_a_new_key_makes_nothing_until_all_machines_know_it(
         assert await published() != signs
         await first.store.write(Statement("UPDATE ring_keys SET wrapped = ''"))
         assert await newest("keys") == after[0], "it was read before"
+
+
+async def test_a_machine_of_a_kind_that_only_a_newer_version_knows_is_left_out(site: Site) -> None:
+    async with site.machine("a") as first:
+        await first.store.write(
+            Statement(
+                "INSERT INTO machines SELECT 'new', name, 'engines', version, schema, workers, folder, limits, "
+                "keys, config, engines, began - 1, seen FROM machines"
+            )
+        )
+        await member(first).look()
+        assert [each.kind for each in await living(first.store)] == ["server"]
+        assert first.cluster.leads
