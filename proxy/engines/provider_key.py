@@ -258,7 +258,10 @@ class ProviderKey:
             self._shared_spoke_at = now + state.quiet_s - breaker.QUIET_S
         if not state.news or self.news is not None:
             return
-        found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
+        try:
+            found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
+        except msgspec.DecodeError:
+            return  # another version wrote it
         since = now - state.age_s
         # If the provider has spoken here since then, only the other gateway cannot reach it.
         if not (self.breaker.is_closed if found.is_closed else self.spoke_at > since):
