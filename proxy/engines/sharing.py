@@ -39,7 +39,7 @@ class KeySharing:
 
     def _name(self, states: ProviderStates) -> None:
         try:
-            found = self._masters and self._masters.read_if_any()
+            found = None if self._masters is None else self._masters.read_if_any()
         except VaultFailed:
             return  # everything that is sealed fails, and says so
         if found is None and self._masters is not None:

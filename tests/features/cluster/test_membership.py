@@ -290,7 +290,8 @@ async def test_a_machine_of_a_kind_that_only_a_newer_version_knows_is_left_out(s
     async with site.machine("a") as first:
         await first.store.write(
             Statement(
-                "INSERT INTO machines SELECT 'new', name, 'engines', version, schema, workers, folder, limits, "
+                "INSERT INTO machines SELECT 'new', name, 'engines', version, schema, workers, folder, "
+                "limits, "
                 "keys, config, engines, began - 1, seen FROM machines"
             )
         )

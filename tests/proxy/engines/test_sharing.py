@@ -405,7 +405,8 @@ async def test_two_whole_gateways_share_what_their_engine_may_do(
         servers = []
         for name in "ab":
             (tmp_path / name).mkdir()
-            text = f"{CONFIG.format(url=shared_redis.url)}[vault]\nmaster_key = 'file:{tmp_path}/key'\n[storage]\n"
+            vault = f"[vault]\nmaster_key = 'file:{tmp_path}/key'\n"
+            text = f"{CONFIG.format(url=shared_redis.url)}{vault}[storage]\n"
             servers.append(
                 await stack.enter_async_context(inside(tmp_path / name, text, {"cloud": provider}))
             )
