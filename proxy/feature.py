@@ -205,13 +205,15 @@ class BackedUp(NamedTuple):
     """A file of the data folder that a whole backup has.
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
-    copies it last; without it, a backup's file replaces the present one.
+    copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
+    which are in the folder of a shared vault.
     """
 
     name: str
     most_bytes: int
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
+    gather: Callable[[Path], bytes] | None = None
 
 
 class Feature(NamedTuple):

@@ -22,7 +22,8 @@ from proxy.engines.engine_list import Engines, open_engines
 from proxy.engines.registry import Registry
 from proxy.engines.sharing import KeySharing
 from proxy.feature import AppContext
-from proxy.file_store.answers import StoredAnswers, open_answers
+from proxy.file_store.answers import StoredAnswers
+from proxy.file_store.shared_answers import open_answers
 from proxy.file_store.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
@@ -118,8 +119,8 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
     async with (
         storage.open_store(config.storage, data, tables) as store,
         open_ledger(store, metrics) as ledger,
-        open_answers(store, data, config.server, metrics) as answers,
         open_vault(store, data, config.vault, metrics) as vault,
+        open_answers(store, data, config.server, vault, metrics) as answers,
         open_decoder() as decoder,
     ):
         account_samples = SampleStore(store, vault)

@@ -47,9 +47,13 @@ def begin(client: OpenAI, book: dict[str, Any]) -> Job:
 
 def wait(client: OpenAI, job: Job) -> Job:
     """Wait for the end, however long it takes: the job goes on without us, too."""
+    printed = ""
     while job["ended"] is None:
         waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
-        print(f"{job['status']}: {job['steps_done']} of {job['steps']} steps{waits}", file=sys.stderr)
+        line = f"{job['status']}: {job['steps_done']} of {job['steps']} steps{waits}"
+        if line != printed:
+            print(line, file=sys.stderr)
+            printed = line
         time.sleep(_LOOK_EVERY_S)
         job = client.get(f"/jobs/{job['id']}", cast_to=Job)
     if job["status"] != "done":

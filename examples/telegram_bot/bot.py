@@ -31,7 +31,8 @@ async def choose_voice(update: Update, context: ContextTypes.DEFAULT_TYPE) -> No
     voice, language = context.args[0], " ".join(context.args[1:])
     await speech.get(f"/audio/voices/{quote(voice, safe='')}", cast_to=object)
     context.chat_data.update(voice=voice, language=language)
-    await update.effective_message.reply_text(f"This chat has the voice {voice} now.")
+    chosen = f"{voice} and the language {language}" if language else voice
+    await update.effective_message.reply_text(f"This chat has the voice {chosen} now.")
 
 
 async def speak(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
@@ -89,6 +90,8 @@ def run() -> None:
     bot.add_handler(CommandHandler(("start", "help"), explain))
     bot.add_handler(CommandHandler("voice", choose_voice))
     bot.add_handler(MessageHandler(filters.TEXT & ~filters.COMMAND, speak))
+    # In a group, a command may be for another bot.
+    bot.add_handler(MessageHandler(filters.COMMAND & filters.ChatType.PRIVATE, explain))
     bot.add_error_handler(apologise)
     bot.run_polling()
 

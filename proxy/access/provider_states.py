@@ -48,6 +48,9 @@ local answer = {}
 for number = 0, count - 1 do
     local key, first = KEYS[number * 3 + 1], 4 + number * 4
     local record, news, age_s = redis.call('GET', key), ARGV[first], tonumber(ARGV[first + 1])
+    if record and age(record) < 0 then
+        record = false -- the clock has gone back
+    end
     if news ~= '' and not (record and age(record) <= age_s) then
         record = string.format('%.6f %s %s', now - age_s, ARGV[1], news)
         redis.call('SET', key, record, 'EX', ARGV[2])

@@ -123,6 +123,11 @@ class Keys(Resource):
         return await rotate(self._admin_tools, request, await self._get(request.path_params["id"]))
 
     async def _get(self, id_: str) -> KeyRecord:
+        if id_.startswith(api_key.PREFIX):
+            # The message must not repeat a secret.
+            raise NotFound(
+                "A key is named by its id (key_…), not by its secret; see voxgate keys list.", param="id"
+            )
         key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
         if key is None or key.kind != "key":
             raise NotFound(

@@ -126,9 +126,13 @@ def _print_whole(whole: Whole, form: Form, then: str = "") -> None:
         f"{whole.file}: {whole.bytes / 1e6:,.2f} MB, {whole.recordings} recordings, {', '.join(whole.files)}."
     ]
     if master_keys.FILE in whole.files and not then:
-        lines.append("Who has this file and its master key can hear every recording: keep it as a secret.")
+        lines.append("This file has every recording and the master key that opens them: keep it as a secret.")
     if not whole.schema:
         lines.append("The database is PostgreSQL's: copy it with pg_dump and pg_restore, before this.")
+    if whole.store:
+        lines.append(
+            f"The recordings stay in {whole.store}: copy that bucket with its own tools, after this."
+        )
     if not then:
         outside = f"the variables {', '.join(whole.variables)}, " if whole.variables else ""
         lines.append(f"Not in it: {outside}files that `file:` settings name, models and environments.")

@@ -25,7 +25,7 @@ AllMachines = Annotated[bool, typer.Option("--all", help="All machines on the da
 _READY_S = 120.0
 _LOOK_S = 6.0
 """A machine renews its states every 5 s."""
-_ON_THE_WAY = ("starting", "restarting")
+_ON_THE_WAY = ("starting", "restarting", "waiting")
 
 
 def give_order(
@@ -52,9 +52,10 @@ def give_order(
         outcomes += answer_to(AdminRequest("POST", "machines/orders", body), config_file, form)["data"]
         if any(map(_has_failed, outcomes)):
             break
-        if one_by_one and batch[0] != names[-1] and not _gets_ready(batch[0], engine, config_file):
-            outcomes[-1]["refusal"] = f"{engine} is not ready after {_READY_S:.0f} s"
-            break
+        if one_by_one and batch[0] != names[-1]:
+            outcomes[-1]["refusal"] = _why_not_ready(batch[0], engine, config_file)
+            if outcomes[-1]["refusal"]:
+                break
     print_answer({"object": "list", "data": outcomes, "not_asked": len(names) - len(outcomes)}, form, _lines)
     if any(map(_has_failed, outcomes)):
         sys.exit(1)
@@ -67,21 +68,21 @@ def _living(config_file: Path | None) -> list[str]:
     raise CommandRefused("no machine lives on this database; see voxgate machines")
 
 
-def _gets_ready(name: str, engine: str, config_file: Path | None) -> bool:
+def _why_not_ready(id_: str, engine: str, config_file: Path | None) -> str:
+    """Wait until an engine has started, and return why it has not."""
     deadline = time.monotonic() + _READY_S
     while time.monotonic() < deadline:
         time.sleep(_LOOK_S)
-        answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
-        states = [
-            each["state"]
-            for machine in answer["data"]
-            if name in (machine["id"], machine["name"]) and machine["is_alive"]
-            for each in machine["engines"]
-            if each["name"] == engine
-        ]
-        if not any(state in _ON_THE_WAY for state in states):
-            return bool(states)
-    return False
+        found = answer_to(AdminRequest("GET", "machines"), config_file, None)["data"]
+        living = [each for each in found if each["id"] == id_ and each["is_alive"]]
+        states = [each for machine in living for each in machine["engines"] if each["name"] == engine]
+        if not states:
+            return "it ended"
+        if states[0]["state"] == "failed":
+            return f"{engine} failed: {states[0]['reason']}"
+        if states[0]["state"] not in _ON_THE_WAY:
+            return ""
+    return f"{engine} is not ready after {_READY_S:.0f} s"
 
 
 def _has_failed(outcome: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ import ssl
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -247,12 +248,28 @@ def read_vault(reader: Reader, value: object, environ: Mapping[str, str], folder
     def key(written: str, name: str) -> str:
         return _master_key(reader, written, f"vault.{name}", environ, folder)
 
+    def secret(written: str, name: str) -> str:
+        return named_secret(reader, f"vault.{name}", written, environ, folder, "a key") if written else ""
+
+    _check_store(reader, section)
     return replace(
         section,
+        access_key=secret(section.access_key, "access_key"),
+        secret_key=secret(section.secret_key, "secret_key"),
         master_key=key(section.master_key, "master_key") if section.master_key else "",
         old_master_keys=tuple(key(each, "old_master_keys") for each in section.old_master_keys),
         folder=str((folder / section.folder).absolute()) if section.folder else "",
     )
+
+
+def _check_store(reader: Reader, section: VaultSection) -> None:
+    if section.store and section.folder:
+        reader.fault("vault.store", "excludes vault.folder: recordings are in one place")
+    if section.store and find_spec("obstore") is None:
+        reader.fault("vault.store", 'needs the extra s3: pip install "voxgate[s3]"')
+    address = urlsplit(section.endpoint)
+    if address.scheme == "http" and not (section.allow_http or addresses.is_local(address.hostname or "")):
+        reader.fault("vault.endpoint", "is not encrypted; take https://, or set vault.allow_http = true")
 
 
 def _master_key(reader: Reader, written: str, key: str, environ: Mapping[str, str], folder: Path) -> str:

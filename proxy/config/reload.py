@@ -15,6 +15,8 @@ NEEDS_RESTART = (
 )
 """The keys of [server] that count only at the start. All keys of `_OPENED_ONCE` do, too."""
 
+_PLACE_OF_VAULT = ("folder", "store", "endpoint", "region", "access_key", "secret_key", "allow_http")
+
 _OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
 _NO_SECTIONS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
@@ -42,10 +44,12 @@ def merge(running: Config, read: Config, sections: Sections) -> Reload:
         name: getattr(running, name)
         for name in (*_OPENED_ONCE, "data", "natural", "secrets", *_waiting_for_engines(running, read))
     }
+    old_place = {field: getattr(running.vault, field) for field in _PLACE_OF_VAULT}
     of_features = {each.name: each.of(running) for each in sections if each.needs_restart}
     config = msgspec.structs.replace(
         read,
         server=msgspec.structs.replace(read.server, **old_values),
+        vault=msgspec.structs.replace(read.vault, **old_place),
         features=read.features | of_features,
         **old_sections,
     )

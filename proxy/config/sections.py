@@ -16,9 +16,10 @@ from speech_engine.plugin import InstanceKind
 
 
 class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """[vault]: the keys that seal recordings and other personal data, and their folder.
+    """[vault]: the keys that seal recordings and other personal data, and the place of the sealed objects.
 
-    The keys are resolved, in base64. Without `master_key`, the key is a file in the data folder.
+    The keys are resolved, in base64. Without `master_key`, the key is a file in the data folder. Without
+    `access_key`, obstore looks for the keys of the store: in variables, in files, at the provider's host.
     """
 
     master_key: Annotated[
@@ -31,6 +32,29 @@ class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(description='a folder, relative to the config file, or "" for one in the data folder'),
     ] = ""
+    store: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^\Z|^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]*)?\Z",
+            description='"s3://BUCKET/PREFIX", or "" for a folder',
+        ),
+    ] = ""
+    endpoint: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"^\Z|^https?://[^\s/?#@]+\Z",
+            description='"https://HOST", or "" for Amazon\'s of the region',
+        ),
+    ] = ""
+    region: Annotated[str, msgspec.Meta(description='a name, such as "eu-central-1", or ""')] = ""
+    access_key: Annotated[str, msgspec.Meta(description='"env:NAME" or "file:PATH", or ""')] = ""
+    secret_key: Annotated[str, msgspec.Meta(description='"env:NAME" or "file:PATH", or ""')] = ""
+    allow_http: Annotated[bool, msgspec.Meta(description="true or false")] = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines may have the same vault."""
+        return bool(self.store or self.folder)
 
     def __repr__(self) -> str:
         return f"<VaultSection, {len(self.old_master_keys)} old keys>"

@@ -46,7 +46,7 @@ async def check_live(config: Config, registry: Registry) -> tuple[list[Finding],
                 models[name] = engine.models()
             else:
                 findings.append(wrong("live", engine.reason, name=name))
-    none = [ok("live", "no engine of the cloud is configured", name="none")]
+    none = [ok("live", "there is no cloud engine to try", name="none")]
     return (findings or none, {name: known for name, known in models.items() if known})
 
 
@@ -72,7 +72,7 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
     if not key.welcome.models:
-        raise speech_engine.EngineFailed(key.reason or "It names no model.")
+        raise speech_engine.EngineFailed(key.reason or key.refresh_reason or "It names no model.")
     info = key.welcome.models[0]
     job = _job(info, _voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()

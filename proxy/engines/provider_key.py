@@ -110,6 +110,8 @@ class ProviderKey:
         self.on_introduced: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
+        self.refresh_reason = ""
+        """Why the last refresh failed. One failure does not open the breaker, so `reason` may be empty."""
         self.news: tuple[bytes, float] | None = None
         """What other gateways are not told yet, and since when it is so."""
         self.first_answer = asyncio.Event()
@@ -242,6 +244,7 @@ class ProviderKey:
 
     def note_refresh(self, error: EngineError | None) -> None:
         """Note how a refresh ended; None means that the provider answered."""
+        self.refresh_reason = "" if error is None else error.reason
         self.first_answer.set()
         outcome = _outcome(error)
         if outcome is not None:
@@ -255,7 +258,10 @@ class ProviderKey:
             self._shared_spoke_at = now + state.quiet_s - breaker.QUIET_S
         if not state.news or self.news is not None:
             return
-        found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
+        try:
+            found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
+        except msgspec.DecodeError:
+            return  # another version wrote it
         since = now - state.age_s
         # If the provider has spoken here since then, only the other gateway cannot reach it.
         if not (self.breaker.is_closed if found.is_closed else self.spoke_at > since):

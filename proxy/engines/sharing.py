@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from policies.breaker import QUIET_S
 from proxy.access.windows import KeyState
 from proxy.engines.provider_key import ProviderKey
-from proxy.file_store.master_keys import MasterKeySource
+from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.sealing import digest_of
 
 if TYPE_CHECKING:
@@ -21,28 +21,41 @@ LOOK_S = 1.0
 
 
 class KeySharing:
-    """Without `states`, nothing is shared. A digest under the master key names a key, else its number."""
+    """Without `states`, nothing is shared. A digest under the master key names a key. The first start of a
+    server makes that key later; until then nothing is shared. Without `masters`, its number names a key."""
 
     def __init__(self, states: ProviderStates | None = None, masters: MasterKeySource | None = None) -> None:
         self._states = states
-        found = None if states is None or masters is None else masters.read_if_any()
-        self._naming = b"" if found is None else found.newest.naming
+        self._masters = masters
+        self._unnamed: list[tuple[ProviderKey, str, str]] = []
         self._keys: dict[str, ProviderKey] = {}
         self._is_over = False
 
     def add(self, key: ProviderKey, engine: str, secret: str) -> None:
         """Share a key. It has the same name in all gateways with this engine, credential and secret."""
-        if self._states is None:
+        if self._states is not None:
+            self._unnamed.append((key, engine, secret))
+            self._name(self._states)
+
+    def _name(self, states: ProviderStates) -> None:
+        try:
+            found = None if self._masters is None else self._masters.read_if_any()
+        except VaultFailed:
+            return  # everything that is sealed fails, and says so
+        if found is None and self._masters is not None:
             return
-        parts = (engine, key.credential, secret if self._naming else str(key.number))
-        name = digest_of(self._naming, "\0".join(parts).encode())
-        key.pace.states, key.pace.name = self._states, name
-        # A key that is written twice is one at its provider.
-        self._keys.setdefault(name, key)
+        naming = b"" if found is None else found.newest.naming
+        for key, engine, secret in self._unnamed:
+            parts = (engine, key.credential, secret if naming else str(key.number))
+            name = digest_of(naming, "\0".join(parts).encode())
+            key.pace.states, key.pace.name = states, name
+            # A key that is written twice is one at its provider.
+            self._keys.setdefault(name, key)
+        self._unnamed.clear()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        if self._states is None or not self._keys:
+        if self._states is None or not (self._keys or self._unnamed):
             yield
             return
         task = asyncio.create_task(self._run(self._states), name="providers' keys shared")
@@ -58,7 +71,10 @@ class KeySharing:
     async def _run(self, states: ProviderStates) -> None:
         while not self._is_over:
             states.has_news.clear()
-            await self._exchange(states)
+            if self._unnamed:
+                self._name(states)
+            if self._keys:
+                await self._exchange(states)
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_S):
                     await (asyncio.sleep(LOOK_S) if states.is_away else states.has_news.wait())

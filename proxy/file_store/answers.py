@@ -10,13 +10,12 @@ import hashlib
 from collections.abc import AsyncIterator, Container, Iterable, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from functools import partial
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 
 import msgspec
 import structlog
 
-from proxy.config.sections import Server
 from proxy.file_store import locked_files
 from proxy.file_store.folder import BoundedFolder
 from proxy.file_store.locked_files import LOCK, PART, Lock
@@ -24,11 +23,8 @@ from proxy.file_store.once import Once
 from proxy.file_store.recording import FileRecording
 from proxy.storage import tombstones, usage
 from proxy.storage.store import StorageFailed, Store
-from proxy.telemetry.background import RepeatingTask
-from proxy.telemetry.metrics import Metrics
 
 STORED_S = 24 * 60 * 60
-_SWEEP_S = 60 * 60.0
 _READ_BYTES = 64 * 1024
 _MEGABYTE = 1_000_000
 _PREFIX_BYTES = 4
@@ -124,9 +120,7 @@ class StoredAnswers:
 
         Raises RequestUnderWay and IdempotencyKeyReused.
         """
-        # The name does not reveal the key, and differs between accounts.
-        name = hashlib.sha256(f"{once.account}\0{once.key}".encode()).hexdigest()
-        path = self._folder.root / name
+        path = self._folder.root / answer_name(once)
         async with AsyncExitStack() as closing:
             stored = await self._find(path, once)
             if stored is None:
@@ -193,17 +187,9 @@ class StoredAnswers:
             await self.sweep()
 
 
-@asynccontextmanager
-async def open_answers(
-    store: Store, data: Path, server: Server, metrics: Metrics
-) -> AsyncIterator[StoredAnswers]:
-    answers = StoredAnswers(store, data / "idempotency", server.idempotency_mb, server.workers)
-    # Answers are deleted after a day even if no requests come.
-    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics)
-    try:
-        yield answers
-    finally:
-        await sweeping.close()
+def answer_name(once: Once) -> str:
+    """Return the name of an answer. It does not reveal the key, and differs between accounts."""
+    return hashlib.sha256(f"{once.account}\0{once.key}".encode()).hexdigest()
 
 
 def _load(path: Path, folder: BoundedFolder) -> StoredAnswer | None:
@@ -212,13 +198,13 @@ def _load(path: Path, folder: BoundedFolder) -> StoredAnswer | None:
         return None
     with ExitStack() as unless_ours:
         unless_ours.callback(file.close)
-        if (head := _read_head(file)) is None:
+        if (head := read_head(file)) is None:
             return None
         unless_ours.pop_all()
         return StoredAnswer(head, file, folder)
 
 
-def _read_head(file: FileIO) -> Head | None:
+def read_head(file: FileIO | BytesIO) -> Head | None:
     """Return None for a foreign or damaged file. The next answer under its name replaces it."""
     length = int.from_bytes(file.read(_PREFIX_BYTES) or b"")
     if length > _MOST_HEAD_BYTES:

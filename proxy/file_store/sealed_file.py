@@ -1,79 +1,93 @@
-"""A sealed recording as a file: read whole, or a part at a time."""
+"""A sealed recording as an object: read a part at a time, each part in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
+from collections.abc import AsyncIterator
+from typing import Self
 
-from proxy.file_store import sealing
 from proxy.file_store.master_keys import VaultFailed
-from proxy.file_store.sealing import FRAME_BYTES, HEAD_BYTES, SEALED_FRAME_BYTES, SealedFrames, Tampered
+from proxy.file_store.objects import Objects
+from proxy.file_store.sealing import (
+    FRAME_BYTES,
+    HEAD_BYTES,
+    SEALED_FRAME_BYTES,
+    SealedFrames,
+    Tampered,
+    sealed_bytes,
+)
 
 _PART_FRAMES = 4
+_PART_BYTES = _PART_FRAMES * SEALED_FRAME_BYTES
 
 
 class SealedFileReader:
-    """Reads a recording from its start, or from a byte on. It keeps no file open, so an erasure ends it."""
+    """Reads a recording from its start, or from a byte on. It keeps nothing open, so an erasure ends it."""
 
-    def __init__(self, path: Path, key: bytes, account: str, digest: str) -> None:
-        """Wait for the disk. Raises VaultFailed."""
-        self._path = path
+    def __init__(self, objects: Objects, name: str, digest: str, frames: SealedFrames, first: bytes) -> None:
+        self._objects = objects
+        self._name = name
         self._digest = digest
+        self._frames = frames
+        # The first part came with the head.
+        self._first = first
         self._next_frame = 0
         self._skipped = 0
+
+    @classmethod
+    async def open(
+        cls, objects: Objects, name: str, plain_bytes: int, key: bytes, account: str, digest: str
+    ) -> Self:
+        """Read the head and the first part. Raises VaultFailed."""
+        first = await _read(objects, name, digest, 0, HEAD_BYTES + _PART_BYTES)
         try:
-            with path.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-            self._frames = SealedFrames(head, path.stat().st_size, key, account, digest)
+            frames = SealedFrames(first[:HEAD_BYTES], sealed_bytes(plain_bytes), key, account, digest)
         except Tampered:
-            raise damaged(_name(digest)) from None
-        except OSError as error:
-            raise _unreadable(digest, error) from None
+            raise damaged(_shown(digest)) from None
+        return cls(objects, name, digest, frames, first[HEAD_BYTES:])
 
     def seek(self, start: int) -> None:
         self._next_frame, self._skipped = divmod(start, FRAME_BYTES)
 
     async def next_part(self) -> bytes:
         """Return the next 256 KiB, or the rest. Raises VaultFailed."""
-        return await asyncio.to_thread(self._read_part)
-
-    @property
-    def _is_at_end(self) -> bool:
-        return self._next_frame * FRAME_BYTES >= self._frames.plain_bytes
-
-    def _read_part(self) -> bytes:
+        at = self._next_frame
+        if at * FRAME_BYTES >= self._frames.plain_bytes:
+            return b""
+        sealed = self._first
+        if at:
+            start = HEAD_BYTES + at * SEALED_FRAME_BYTES
+            sealed = await _read(self._objects, self._name, self._digest, start, _PART_BYTES)
         try:
-            with self._path.open("rb") as file:
-                file.seek(HEAD_BYTES + self._next_frame * SEALED_FRAME_BYTES)
-                sealed = file.read(_PART_FRAMES * SEALED_FRAME_BYTES)
-            if not sealed and not self._is_at_end:
-                raise Tampered
-            plain = self._frames.open(self._next_frame, sealed)
+            plain = await asyncio.to_thread(self._opened, at, sealed)
         except Tampered:
-            raise damaged(_name(self._digest)) from None
-        except OSError as error:
-            raise _unreadable(self._digest, error) from None
+            raise damaged(_shown(self._digest)) from None
         self._next_frame += _PART_FRAMES
         skipped, self._skipped = self._skipped, 0
         return plain[skipped:]
 
+    async def parts(self) -> AsyncIterator[bytes]:
+        """Yield all parts that are left."""
+        while part := await self.next_part():
+            yield part
 
-def read(path: Path, key: bytes, account: str, digest: str) -> bytes:
+    def _opened(self, at: int, sealed: bytes) -> bytes:
+        plain = self._frames.open(at, sealed)
+        if len(plain) != min(_PART_FRAMES * FRAME_BYTES, self._frames.plain_bytes - at * FRAME_BYTES):
+            raise Tampered
+        return plain
+
+
+async def _read(objects: Objects, name: str, digest: str, start: int, length: int) -> bytes:
     try:
-        return sealing.open_sealed(path.read_bytes(), key, account, digest)
-    except Tampered:
-        raise damaged(_name(digest)) from None
-    except OSError as error:
-        raise _unreadable(digest, error) from None
+        return await objects.read(name, start, length)
+    except FileNotFoundError as error:
+        raise VaultFailed(f"{_shown(digest)} cannot be read: {error.strerror}") from None
 
 
 def damaged(what: str) -> VaultFailed:
     return VaultFailed(f"{what} is damaged, or was exchanged for another")
 
 
-def _unreadable(digest: str, error: OSError) -> VaultFailed:
-    return VaultFailed(f"{_name(digest)} cannot be read: {error.strerror}")
-
-
-def _name(digest: str) -> str:
+def _shown(digest: str) -> str:
     return f"recording {digest[:8]}"

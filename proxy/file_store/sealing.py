@@ -144,6 +144,11 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     return b"".join((head, *sealed))
 
 
+def sealed_bytes(plain_bytes: int) -> int:
+    """Return the size of a blob."""
+    return HEAD_BYTES + plain_bytes + _frames_of(plain_bytes) * _TAG_BYTES
+
+
 class SealedFrames:
     """The frames of one blob, which open in any order: so a reader never needs all of them in memory."""
 
@@ -151,10 +156,7 @@ class SealedFrames:
         """Take the head of a blob, and the bytes that the blob has. Raises Tampered."""
         self.plain_bytes = int.from_bytes(head[len(_HEAD) : HEAD_BYTES])
         self._count = _frames_of(self.plain_bytes)
-        if (
-            not head.startswith(_HEAD)
-            or blob_bytes != HEAD_BYTES + self.plain_bytes + self._count * _TAG_BYTES
-        ):
+        if not head.startswith(_HEAD) or blob_bytes != sealed_bytes(self.plain_bytes):
             raise Tampered
         self._frames = AESGCM(key)
         self._bound = head + _bound_blob(owner, digest)

@@ -66,6 +66,7 @@ class StoredRings:
         self._opened: dict[str, RingKey] = {}
         self._rings: dict[str, KeyRing] = {}
         self._faults: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def ring(self, name: str) -> KeyRing | None:
         """Return the keys, the one that makes new things first. None: there never were any.
@@ -86,8 +87,8 @@ class StoredRings:
                 keys.setdefault(row.ring, []).append((row.made, self._open(row)))
             except VaultFailed as error:
                 faults[row.ring] = str(error)
-        for ring in faults.keys() - self._faults.keys():
-            _log.error("ring.keys.failed", ring=ring, reason=faults[ring])
+        for ring, reason in faults.items():
+            self._report(ring, reason)
         before, self._faults = self._rings, faults
         self._rings = {ring: _ring_at(found, now) for ring, found in keys.items() if found}
         if {ring: [*found] for ring, found in self._rings.items()} != {
@@ -117,7 +118,13 @@ class StoredRings:
                 if is_used and not (known or taken):
                     await self._add(ring, _new_key(), await self._store.now())
             except VaultFailed as error:
-                _log.error("ring.keys.failed", ring=ring, reason=str(error))
+                self._report(ring, str(error))
+
+    def _report(self, ring: str, reason: str) -> None:
+        # It is tried again at each look.
+        if self._reported.get(ring) != reason:
+            _log.error("ring.keys.failed", ring=ring, reason=reason)
+        self._reported[ring] = reason
 
     async def rotate(self, ring: str) -> int:
         """Add a new key. Return the number of keys. Raises StorageFailed."""

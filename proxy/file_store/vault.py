@@ -1,17 +1,21 @@
 """The vault: recordings and texts that people own, sealed at rest. It knows owners, not speech.
 
-A recording is a sealed file. Its row has its key, wrapped by the master key: without the row the file is
+A recording is a sealed object. Its row has its key, wrapped by the master key: without the row the object is
 unreadable. A text of a row is sealed under a key of that row. The digests of an account's recordings are made
 with a random key of its own, so the same bytes in two accounts are two blobs, and nothing shows that they are
 the same.
+
+An object is written before its row, and deleted after it. So an object without a row is being written, or is
+left over.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import secrets
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,31 +23,37 @@ import msgspec
 import structlog
 
 from proxy.config.sections import VaultSection
-from proxy.file_store import locked_files, sealed_file, sealing, vault_files
-from proxy.file_store.locked_files import Lock
+from proxy.file_store import sealing
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
+from proxy.file_store.objects import LEFT, Folder, VaultAway, is_recording, open_objects
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
-from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.disk_names import (
+    OPERATOR,
+    DiskName,
+    UnsafeName,
+    account_name,
+    owner_name,
+)
 from proxy.storage.read_cache import ReadCache, of_one
-from proxy.storage.rows import new_id
-from proxy.storage.store import StorageFailed, Store
+from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
 
-FOLDER = "voices"
-IDENTITY = "voxgate-vault"
 _CACHED_S = 60.0
 _MOST_STORED = 4096
-_LOOK_AGAIN_S = 0.01
-_TIDY_S = 60 * 60.0
+TIDY_S = 60 * 60.0
+_HOUR_S = 60 * 60.0
 _UNUSED_US = 60 * 60 * 1_000_000
 """The longest wait of a recording until a voice or a consent names it, in microseconds."""
 LEFT_OVER_S = 30 * 86_400.0
-"""The time for which a file without a row stays: after a restore, the newest recordings have no rows."""
+"""The time for which an object without a row stays: after a restore, the newest recordings have no rows."""
+_WRITING_S = 60.0
+"""An object without a row may be one that another process is writing, for so long at most."""
+_TRIES = 3
 
 _log = structlog.get_logger()
 _R = TypeVar("_R", bound=msgspec.Struct)
@@ -61,29 +71,36 @@ class SealedRecord(msgspec.Struct, frozen=True):
 
 
 class Vault:
-    """Use `open_vault`. Every method raises StorageFailed; VaultFailed is that of seals and files."""
+    """Use `open_vault`. Every method raises StorageFailed; VaultFailed is that of seals and objects.
+
+    If it `is_shared` with other machines, the machine that leads tidies it.
+    """
 
     def __init__(self, store: Store, section: VaultSection, data: Path) -> None:
+        self.objects = open_objects(section, data)
+        self.is_shared = section.is_shared
         self._store = store
         self._data = data
         self._account_keys: ReadCache[str, bytes] = ReadCache(
             of_one(self._read_account_key), lambda _key: _CACHED_S, max_weight=_MOST_STORED
         )
         self._under_way: set[asyncio.Task[object]] = set()
+        self._being_put: set[str] = set()
+        # The objects without a row of erased recordings, and since when this process knows them.
+        self._left: dict[str, float] = {}
         self.revise(section)
 
     def __repr__(self) -> str:
-        return f"<Vault in {self._root}, {self.masters!r}>"
+        return f"<Vault in {self.objects.where}, {self.masters!r}>"
 
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""
         self.masters = MasterKeySource(section, self._data)
-        self._root = recordings_folder(section, self._data)
 
     async def put(self, account: str, plain: bytes) -> str:
         """Store a recording, and return its digest. The same bytes twice in one account are one blob.
 
-        A voice or a consent has to name it within an hour. When this returns, it is on the disk.
+        A voice or a consent has to name it within an hour. When this returns, it survives a power cut.
         """
         account_key = await self._account_keys.get(account)
         digest = await asyncio.to_thread(sealing.digest_of, account_key, plain)
@@ -91,33 +108,55 @@ class Vault:
         return digest
 
     async def open(self, account: str, digest: str) -> bytes:
-        key = await self._key_of(account, digest)
-        return await asyncio.to_thread(sealed_file.read, self._path(account, digest), key, account, digest)
+        reader = await self.reader(account, digest)
+        return b"".join([part async for part in reader.parts()])
 
     async def reader(self, account: str, digest: str) -> SealedFileReader:
         """Return a reader of a recording, which has little of it in memory. Raises what `open` raises."""
-        key = await self._key_of(account, digest)
-        return await asyncio.to_thread(SealedFileReader, self._path(account, digest), key, account, digest)
+        row = await blobs.find(self._store, account, digest)
+        if row is None:
+            raise VaultFailed(f"there is no recording {digest[:8]}")
+        return await self._reader_of(row)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
-        """Drop the recordings that no sample and no consent names: first the keys, then the files."""
+        """Drop the recordings that no sample and no consent names: first the keys, then the objects."""
         await self._finish(self._drop(account, digests))
 
+    async def erase(self, account: str, digests: Sequence[str]) -> None:
+        """Drop recordings, with all that killed processes have left of them. Raises VaultFailed as long as an
+        object may be one that another process is writing."""
+        await self.drop(account, digests)
+        listed = await self.objects.list(f"{owner_name(account)}/") if digests else []
+        left = {each.name for each in listed if _owner_and_digest(each.name)[1] in digests}
+        for digest in {_owner_and_digest(name)[1] for name in left}:
+            if (row := await blobs.find(self._store, account, digest)) is not None:
+                left -= _names_of([row])
+        await self._finish(self._remove_left(left - self._being_put))
+
     async def drop_account(self, account: str) -> None:
-        """Drop the key of an account, and the rest of its files. Its rows must be deleted before."""
+        """Drop the key of an account, and the rest of its objects. Its rows must be deleted before."""
         folder = account_name(account)  # this comes first; the operator is no account
         await self._store.write(blobs.delete_account_key_statement(account))
         self._account_keys.forget(account)
-        await asyncio.to_thread(vault_files.remove_folder, self._root, folder)
+        for each in await self.objects.list(f"{folder}/"):
+            await self.objects.remove(each.name)
+
+    async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
+        """Return a new key of a row, and the same wrapped for the row's column."""
+        keys, key = await self.ensure_masters(), sealing.new_key()
+        return key, keys.wrap(key, account, sealing.row_subject(row_id))
+
+    def row_key(self, account: str, row_id: str, wrapped: str) -> bytes:
+        """Return the key of a row. It does not wait. Raises VaultFailed."""
+        return self._unwrap(wrapped, account, sealing.row_subject(row_id), row_id)
 
     async def seal_record(self, account: str, row_id: str, value: msgspec.Struct) -> SealedRecord:
-        keys, key = await self.ensure_masters(), sealing.new_key()
-        wrapped = keys.wrap(key, account, sealing.row_subject(row_id))
+        key, wrapped = await self.new_row_key(account, row_id)
         return SealedRecord(wrapped, sealing.seal_value(value, key, account, row_id))
 
     def open_record(self, account: str, row_id: str, record: SealedRecord, type_: type[_R]) -> _R:
         """Return the value of a row. It does not wait. Raises VaultFailed."""
-        key = self._unwrap(record.wrapped, account, sealing.row_subject(row_id), row_id)
+        key = self.row_key(account, row_id, record.wrapped)
         try:
             return msgspec.json.decode(sealing.open_value(record.sealed, key, account, row_id), type=type_)
         except (sealing.Tampered, msgspec.MsgspecError):
@@ -131,7 +170,7 @@ class Vault:
     async def tidy(self) -> None:
         """Remove leftovers of killed processes: unfinished files, and recordings that nothing names.
 
-        A file without a row stays for `LEFT_OVER_S`, except if its voice or consent was erased.
+        An object without a row stays for `LEFT_OVER_S`, or for an hour if its voice or consent was erased.
         """
         try:
             # A newer version may have tables that name recordings.
@@ -144,18 +183,14 @@ class Vault:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
-    def _path(self, account: str, digest: str) -> Path:
-        return _path(self._root, account, digest)
-
-    async def _key_of(self, account: str, digest: str) -> bytes:
-        row = await blobs.find(self._store, account, digest)
-        if row is None:
-            raise VaultFailed(f"there is no recording {digest[:8]}")
+    async def _reader_of(self, row: BlobRow) -> SealedFileReader:
+        account, digest = row.account, row.digest
         try:
-            subject = sealing.blob_subject(digest)
-        except sealing.Tampered:
+            name, subject = object_of(row), sealing.blob_subject(digest)
+        except (sealing.Tampered, UnsafeName):
             raise damaged(f"recording {digest[:8]}") from None
-        return self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
+        key = self._unwrap(row.wrapped, account, subject, f"recording {digest[:8]}")
+        return await SealedFileReader.open(self.objects, name, row.size, key, account, digest)
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
         """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
@@ -165,73 +200,115 @@ class Vault:
         return await asyncio.shield(task)
 
     async def _put(self, account: str, digest: str, plain: bytes) -> None:
-        path = self._path(account, digest)
-        lock = await _take(path)
-        try:
-            if await self._is_stored(account, digest):
+        for _ in range(_TRIES):
+            before = await blobs.find(self._store, account, digest)
+            if before is not None and await self._is_readable(before):
+                if await blobs.touch(self._store, account, digest):
+                    return
+            elif await self._put_object(account, digest, plain, before):
                 return
-            keys, key = await self.ensure_masters(), sealing.new_key()
-            wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
-            blob = await asyncio.to_thread(sealing.seal, plain, key, account, digest)
-            await _on_disk(partial(vault_files.write, lock, blob), path)
-            try:
-                await blobs.put(self._store, BlobRow(account, digest, wrapped, len(plain)))
-            except BaseException:
-                await asyncio.to_thread(lock.drop_whole, path.name)
-                raise
-        finally:
-            await asyncio.to_thread(lock.release)
+        raise VaultFailed(f"recording {digest[:8]} is put and dropped by others at the same time")
 
-    async def _is_stored(self, account: str, digest: str) -> bool:
+    async def _put_object(self, account: str, digest: str, plain: bytes, before: BlobRow | None) -> bool:
+        """Write an object, then its row in place of an unreadable one. Return False if the row of another
+        process was there first: it may have another object, or be gone again."""
+        keys, key = await self.ensure_masters(), sealing.new_key()
+        wrapped = keys.wrap(key, account, sealing.blob_subject(digest))
+        row = BlobRow(account, digest, wrapped, len(plain), f"{digest}.{secrets.token_hex(8)}")
+        name, blob = object_of(row), await asyncio.to_thread(sealing.seal, plain, key, account, digest)
+        self._being_put.add(name)
+        try:
+            await self.objects.put(name, blob)
+            try:
+                is_ours = await blobs.put(self._store, row, before)
+            except StorageUnreachable:
+                raise  # the row may be there, or come yet
+            except StorageFailed:
+                await self.objects.remove(name)
+                raise
+            if not is_ours:
+                # Another try of this commit, whose answer was lost, may have been the first one.
+                found = await blobs.find(self._store, account, digest)
+                is_ours = found is not None and found.object == row.object
+            loser = before if is_ours else row
+            if loser is not None:
+                await self._remove_if_any(object_of(loser))
+            return is_ours
+        finally:
+            self._being_put.discard(name)
+
+    async def _is_readable(self, row: BlobRow) -> bool:
         """Whether the recording exists and can be opened. Otherwise it is put again."""
         try:
-            await self.open(account, digest)
+            reader = await self._reader_of(row)
+            async for _ in reader.parts():
+                pass
+        except VaultAway:
+            raise
         except VaultFailed:
             return False
-        return await blobs.touch(self._store, account, digest)
+        return True
 
     async def _drop(self, account: str, digests: Sequence[str]) -> None:
-        await blobs.delete_unused(self._store, account, digests)
-        for digest in digests:
-            try:
-                path = self._path(account, digest)
-            except UnsafeName as unsafe:
-                # It cannot name a file of ours, so there is nothing to remove.
-                _log.warning("vault.name.unsafe", reason=str(unsafe))
-                continue
-            # This includes files without a row, since an earlier deletion may have been killed.
-            if await asyncio.to_thread(path.exists):
-                await self._remove_left_over(account, digest)
+        # After a failure, an erasure finds the objects again, and otherwise `tidy`.
+        for name in _names_of(await blobs.delete_unused(self._store, account, digests)):
+            await self.objects.remove(name)
 
-    async def _remove_left_over(self, account: str, digest: str, after_s: float = 0.0) -> None:
-        """Remove a file that has had no row for `LEFT_OVER_S`, unless it was put once more."""
-        path = self._path(account, digest)
-        lock = await _take(path)
+    async def _remove_if_any(self, name: str) -> None:
+        """Remove an object that no row names. If it cannot be removed now, `tidy` does it."""
         try:
-            if await blobs.find(self._store, account, digest) is not None:
-                return
-            if not after_s or await _on_disk(partial(vault_files.left_over_s, path), path) >= after_s:
-                await _on_disk(partial(vault_files.remove, lock, path.name), path)
-        finally:
-            await asyncio.to_thread(lock.release)
+            await self.objects.remove(name)
+        except VaultFailed as error:
+            _log.warning("vault.remove.failed", reason=str(error))
+
+    async def _remove_left(self, names: set[str]) -> None:
+        now, young = time.monotonic(), 0
+        for name in sorted(names):
+            since = self._left.setdefault(name, now)
+            if self._store.is_shared and now - since < _WRITING_S and not name.endswith(LEFT):
+                young += 1
+                continue
+            await self.objects.remove(name)
+            del self._left[name]
+        if young:
+            raise VaultFailed(f"{young} object(s) of an erased recording may be still being written")
 
     async def _tidy(self) -> None:
-        known = await blobs.list_all(self._store)
+        if isinstance(self.objects, Folder):
+            await self.objects.remove_unfinished(_HOUR_S)
         erased = await tombstones.list_digests(self._store)
-        # The rows are read first: a file that is made meanwhile is checked again under its lock.
-        for path in await asyncio.to_thread(vault_files.list_files, self._root):
-            account = "" if path.parent.name == OPERATOR else path.parent.name
-            name = (account, path.name)
-            if path.suffix == vault_files.LEFT:
-                has_row = (account, path.stem) in known
-                await asyncio.to_thread(vault_files.review_mark, path, has_row=has_row)
-            elif path.suffix in (locked_files.PART, locked_files.LOCK):
-                await asyncio.to_thread(vault_files.remove_half, path)
-            elif name not in known and _is_ours(path):
-                await self._finish(self._remove_left_over(*name, 0.0 if name in erased else LEFT_OVER_S))
+        # The objects are read first: the row of an object comes after it.
+        everything = await self.objects.list()
+        listed = [each for each in everything if is_recording(each.name)]
+        named = _names_of(await blobs.list_all(self._store))
+        marks = {each.name: each.modified for each in everything if each.name.endswith(LEFT)}
+        still_left = set()
+        for each in listed:
+            if each.name in named:
+                continue
+            owner, digest = _owner_and_digest(each.name)
+            mark = f"{owner}/{digest}{LEFT}"
+            still_left.add(mark)
+            if mark not in marks:
+                await self.objects.put(mark, b"")
+                marks[mark] = time.time()
+            left_s = _HOUR_S if (owner, digest) in erased else LEFT_OVER_S
+            # The clock of a bucket may differ by minutes.
+            if time.time() - max(marks[mark], each.modified) >= left_s:
+                await self._finish(self._remove_unnamed(owner, digest, each.name))
+                still_left.discard(mark)
+        for mark in marks.keys() - still_left:
+            await self.objects.remove(mark)
         before = await self._store.now() - _UNUSED_US
         for account, digest in await blobs.list_unused(self._store, before):
             await self.drop(account, [digest])
+
+    async def _remove_unnamed(self, owner: str, digest: str, name: str) -> None:
+        """Remove an object, unless it has got a row."""
+        account = "" if owner == OPERATOR else owner
+        row = await blobs.find(self._store, account, digest)
+        if row is None or name not in _names_of([row]):
+            await self.objects.remove(name)
 
     async def _read_account_key(self, account: str) -> bytes:
         wrapped = await blobs.account_key(self._store, account)
@@ -273,65 +350,35 @@ async def open_vault(
     store: Store, data: Path, section: VaultSection, metrics: Metrics
 ) -> AsyncIterator[Vault]:
     vault = Vault(store, section, data)
-    # At once, and every hour.
-    tidying = RepeatingTask("tidying of the vault", vault.tidy, _TIDY_S, metrics)
+    # At once, and every hour. The machine that leads tidies a shared vault.
+    tidying = None if vault.is_shared else RepeatingTask("tidying of the vault", vault.tidy, TIDY_S, metrics)
     try:
         yield vault
     finally:
-        await tidying.close()
+        if tidying is not None:
+            await tidying.close()
         await vault.close()
 
 
-def recording_path(section: VaultSection, data: Path, account: str, digest: str) -> Path:
-    return _path(recordings_folder(section, data), account, digest)
+def object_of(row: BlobRow) -> str:
+    """Return the name of the object of a row. Rows of earlier versions name none. Raise UnsafeName."""
+    name = row.object or DiskName(row.digest)
+    if not f"{name}.".startswith(f"{DiskName(row.digest)}."):
+        raise UnsafeName(f"{ascii(name)[:100]} is no object of {row.digest}")
+    return f"{owner_name(row.account)}/{name}"
 
 
-def vault_identity(section: VaultSection, data: Path, *, may_make: bool) -> str:
-    """Return the id of the vault itself, which distinguishes it from those of other servers. It waits for the
-    disk. "": it has none, and none may be made. Raises VaultFailed."""
-    file = recordings_folder(section, data) / IDENTITY
-    try:
-        if not may_make:
-            return file.read_text("ascii", "replace").strip()
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return locked_files.ensure_secret(file, new_id("vlt").encode).decode("ascii", "replace").strip()
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        raise VaultFailed(f"vault.folder: {file} cannot be used: {error.strerror}") from None
+def _names_of(rows: Iterable[BlobRow]) -> set[str]:
+    """Return the names of the objects of rows. A row that somebody else wrote may name none of ours."""
+    names = set()
+    for row in rows:
+        try:
+            names.add(object_of(row))
+        except UnsafeName as unsafe:
+            _log.warning("vault.name.unsafe", reason=str(unsafe))
+    return names
 
 
-def recordings_folder(section: VaultSection, data: Path) -> Path:
-    return Path(section.folder) if section.folder else data / FOLDER
-
-
-def _path(root: Path, account: str, digest: str) -> Path:
-    return root / owner_name(account) / DiskName(digest)
-
-
-def _is_ours(path: Path) -> bool:
-    """Tell whether a file of the folder can be a recording: people keep notes beside them."""
-    try:
-        DiskName(path.parent.name), DiskName(path.name)
-    except UnsafeName:
-        return False
-    return True
-
-
-async def _take(path: Path) -> Lock:
-    """Take the lock of a file. Another worker, or another task, may have it for a moment.
-
-    No thread waits for it: its holder needs one.
-    """
-    lock = None
-    while lock is None:
-        if (lock := await _on_disk(partial(locked_files.take, path), path)) is None:
-            await asyncio.sleep(_LOOK_AGAIN_S)
-    return lock
-
-
-async def _on_disk(step: Callable[[], _T], path: Path) -> _T:
-    try:
-        return await asyncio.to_thread(step)
-    except OSError as error:
-        raise VaultFailed(f"{path.parent} cannot be written: {error.strerror}") from None
+def _owner_and_digest(name: str) -> tuple[str, str]:
+    owner, _, rest = name.partition("/")
+    return owner, rest.partition(".")[0]

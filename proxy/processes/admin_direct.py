@@ -49,8 +49,9 @@ async def replay_erasures(config: Config) -> int:
     if is_postgres(config.storage.url):
         async with open_store(config.storage.url, Path(config.data)) as store:
             await store.write(*(Statement(sql) for table in store.tables for sql in table.restored_with))
+    # The journal of a shared vault is in the vault.
     files = [Path(config.data) / each.name for feature in all_features() for each in feature.backed_up]
-    if not any(file.exists() and file.stat().st_size for file in files):
+    if not config.vault.is_shared and not any(file.exists() and file.stat().st_size for file in files):
         return 0
     async with _open(config) as (_kernel, open_context):
         return open_context.context.erasing.replayed

@@ -20,12 +20,12 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
+from proxy.feature import BackedUp
 from proxy.features.all import all_features
-from proxy.file_store import data_folder, master_keys, vault_files
-from proxy.file_store.vault import recordings_folder
+from proxy.file_store import data_folder, master_keys
+from proxy.file_store.objects import is_recording, list_folder, recordings_folder
 from proxy.processes import plain_tar
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import DiskName, UnsafeName
 from proxy.storage.store import StorageFailed
 
 ABOUT = "voxgate-backup.json"
@@ -47,7 +47,8 @@ class BackupFacts(msgspec.Struct, frozen=True):
 class Whole(msgspec.Struct, frozen=True):
     """A whole backup that was made or restored. `files` are its members besides the `recordings`.
 
-    `variables` are the environment variables with the configuration's secrets, which no backup has.
+    `variables` are the environment variables with the configuration's secrets, which no backup has. `store`
+    is the bucket with the recordings, which is not in the backup either.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Whole(msgspec.Struct, frozen=True):
     recordings: int
     files: tuple[str, ...]
     variables: tuple[str, ...] = ()
+    store: str = ""
 
 
 def is_whole(file: Path) -> bool:
@@ -100,12 +102,15 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
         if copy is not None and _add_file(archive, sqlite_backup.DATABASE, Path(copy.file)):
             files.append(sqlite_backup.DATABASE)
-    names = (master_keys.FILE, *_files(is_last=False), natural.FILE)
+    replaced = [each.name for each in _backed_up() if each.merge is None]
+    names = (master_keys.FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
-    recordings = _add_recordings(archive, recordings_folder(config.vault, data))
-    files += [name for name in _files(is_last=True) if _add_file(archive, name, data / name)]
+    # A bucket is no part of it.
+    sound = recordings_folder(config.vault, data)
+    recordings = 0 if config.vault.store else _add_recordings(archive, sound)
+    files += [each.name for each in _journals() if _add_journal(archive, each, config, data)]
     plain_tar.end(archive)
-    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets)
+    return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
 
 @contextmanager
@@ -137,12 +142,10 @@ def back_up_database(data: Path, target: Path) -> sqlite_backup.Copy:
 def _add_recordings(archive: BinaryIO, root: Path) -> int:
     """Add the complete files of a vault. The journal names the files that are erased meanwhile."""
     added = 0
-    for path in sorted(vault_files.list_files(root)):
-        try:
-            name = f"{RECORDINGS}/{DiskName(path.parent.name)}/{DiskName(path.name)}"
-        except UnsafeName:
-            continue  # a lock, a half file, or a foreign file
-        added += _add_file(archive, name, path)
+    for each in sorted(list_folder(root)):
+        # The others are unfinished, marks, or foreign.
+        if is_recording(each.name):
+            added += _add_file(archive, f"{RECORDINGS}/{each.name}", root / each.name)
     return added
 
 
@@ -157,7 +160,21 @@ def _add_file(archive: BinaryIO, name: str, path: Path) -> bool:
     return True
 
 
-def _files(*, is_last: bool) -> list[str]:
-    """Return the names of the features' files. The last files are journals, which must be newest."""
-    all_ = [each for feature in all_features() for each in feature.backed_up]
-    return [each.name for each in all_ if (each.merge is not None) is is_last]
+def _add_journal(archive: BinaryIO, journal: BackedUp, config: Config, data: Path) -> bool:
+    """Add a journal, with its lines in the folder of a shared vault."""
+    file, folder = data / journal.name, config.vault.folder
+    lines = journal.gather(Path(folder)) if folder and journal.gather is not None else b""
+    if not lines:
+        return _add_file(archive, journal.name, file)
+    lines += file.read_bytes() if file.exists() else b""
+    plain_tar.add(archive, journal.name, io.BytesIO(lines), len(lines))
+    return True
+
+
+def _backed_up() -> list[BackedUp]:
+    return [each for feature in all_features() for each in feature.backed_up]
+
+
+def _journals() -> list[BackedUp]:
+    """Return the files that must be the newest of a backup."""
+    return [each for each in _backed_up() if each.merge is not None]

@@ -23,12 +23,12 @@ from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import DataHeld
 from proxy.features.all import all_features, all_tables, load_config, natural_plugins
 from proxy.file_store import data_folder, key_ring, master_keys
-from proxy.file_store.vault import recordings_folder
+from proxy.file_store.objects import is_recording, recordings_folder
 from proxy.processes import plain_tar
 from proxy.processes.plain_tar import ArchivedFile
 from proxy.processes.whole_backup import ABOUT, CONFIG, FORMAT, RECORDINGS, BackupFacts, Whole, private
 from proxy.storage import sqlite_backup
-from proxy.storage.disk_names import DiskName, UnsafeName, flush
+from proxy.storage.disk_names import UnsafeName, flush
 from proxy.storage.sqlite_backup import DATABASE, CheckedCopy
 from proxy.storage.store import StorageFailed
 
@@ -42,7 +42,7 @@ class Unpacked(NamedTuple):
 
     about: BackupFacts
     files: tuple[str, ...]
-    recordings: tuple[tuple[DiskName, DiskName], ...]
+    recordings: tuple[tuple[str, str], ...]
     stage: Path
     sound_stage: Path
 
@@ -70,6 +70,11 @@ def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Seq
         with _stages(data, sound) as (stage, sound_stage), ExitStack() as stack:
             unpacked = _unpack(file, stage, sound_stage)
             copy = _check(unpacked, file, config, stack)
+            if config.vault.store and unpacked.recordings:
+                raise StorageFailed(
+                    f"{file} has recordings in files, and vault.store names a bucket; restore without it, "
+                    "then run voxgate vault move"
+                )
             agree([*_settings(unpacked, file, data, toml)])
             _put_all(unpacked, data, sound)
             if copy is not None:
@@ -129,7 +134,7 @@ def _stages(data: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
 
 def _unpack(file: Path, stage: Path, sound_stage: Path) -> Unpacked:
     files: list[str] = []
-    recordings: list[tuple[DiskName, DiskName]] = []
+    recordings: list[tuple[str, str]] = []
     about = None
     with _opened(file) as members:
         for member in members:
@@ -164,15 +169,14 @@ def _about(member: ArchivedFile) -> BackupFacts:
     return about
 
 
-def _recording(name: str) -> tuple[DiskName, DiskName]:
-    """Return owner and digest of a member that is a recording. Raise UnsafeName."""
+def _recording(name: str) -> tuple[str, str]:
+    """Return owner and name of a member that is a recording. Raise UnsafeName."""
     parts = name.split("/")
     if len(parts) != 3 or parts[0] != RECORDINGS:
         raise UnsafeName(f"{ascii(name)[:100]} is no file of a backup")
-    try:
-        return DiskName(parts[1]), DiskName(parts[2])
-    except UnsafeName as unsafe:
-        raise UnsafeName(f"{ascii(name)[:100]}: {unsafe}") from None
+    if not is_recording(f"{parts[1]}/{parts[2]}"):
+        raise UnsafeName(f"{ascii(name)[:100]} cannot name a file of a vault")
+    return parts[1], parts[2]
 
 
 def _check(unpacked: Unpacked, file: Path, config: Config, stack: ExitStack) -> CheckedCopy | None:

@@ -28,6 +28,8 @@ from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
+from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
+from proxy.file_store.vault import TIDY_S
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
@@ -35,6 +37,7 @@ from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, rea
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
+from proxy.telemetry.background import repeat
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
@@ -66,7 +69,8 @@ def main() -> None:
         uvloop.run(_serve(pipe, config, http, opened, revision))
     except (StorageFailed, OSError) as error:
         # If a database cannot be reached, the supervisor's next try may succeed.
-        lasting = isinstance(error, StorageFailed) and not isinstance(error, StorageUnreachable)
+        is_away = isinstance(error, (StorageUnreachable, VaultAway)) and not isinstance(error, VaultRefused)
+        lasting = isinstance(error, StorageFailed) and not is_away
         reason = str(error) if isinstance(error, StorageFailed) else f"{type(error).__name__}: {error}"
         _end(pipe, Broken(reason, lasting=lasting))
     except Exception as error:  # noqa: BLE001 - the seam around a process: logged, and its reason passed on
@@ -111,6 +115,8 @@ async def _serve(
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
         await _revoke_dev_key(worker, config)
+        if config.vault.store:
+            await check_objects(worker.kernel.vault.objects)
         # Loaded objects stay. Otherwise each full collection would search them, and the loop would wait.
         gc.collect()
         gc.freeze()
@@ -131,6 +137,8 @@ async def _serve(
                 partial(delete_old_usage, worker.store, lambda: worker.usage_days, worker.metrics),
                 *worker.tasks_alone,
             ]
+            if (vault := worker.kernel.vault).is_shared:
+                alone.append(partial(repeat, "tidying of the vault", vault.tidy, TIDY_S, worker.metrics))
             helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]

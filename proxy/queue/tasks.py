@@ -191,12 +191,7 @@ class TaskKind(ABC, Generic[W]):
         if self._began is not None:
             await self._let_go(self._began)
             self._began = None
-        try:
-            await self.look()
-        except StorageFailed:
-            if self._store.is_shared:
-                self._answers_since = math.inf
-            raise
+        await self.look()
         await event_or_timeout(self._wake, _LOOK_EVERY_S)
 
     async def look(self) -> list[W]:
@@ -205,7 +200,12 @@ class TaskKind(ABC, Generic[W]):
         self._forget_ended()
         self._wake.clear()
         begun: list[W] = []
-        open_tasks = await self.list_open(await self._store.now())
+        try:
+            open_tasks = await self.list_open(await self._store.now())
+        except StorageFailed:
+            if self._store.is_shared:
+                self._answers_since = math.inf
+            raise
         now = asyncio.get_running_loop().time()
         self._answers_since = min(self._answers_since, now)
         if now < self._answers_since + _OWNERS_FIRST_S:

@@ -17,18 +17,21 @@ INSERT INTO account_keys (account, wrapped) VALUES (:account, :wrapped) ON CONFL
 """
 _DELETE_ACCOUNT_KEY = "DELETE FROM account_keys WHERE account = :account"
 
-_FIND = "SELECT account, digest, wrapped, size FROM blobs WHERE account = :account AND digest = :digest"
+LIST = "SELECT account, digest, wrapped, size, object FROM blobs"
+_FIND = f"{LIST} WHERE account = :account AND digest = :digest"
 _PUT = """
-INSERT INTO blobs (account, digest, wrapped, size, created)
-VALUES (:account, :digest, :wrapped, :size, :created)
+INSERT INTO blobs (account, digest, wrapped, size, object, created)
+VALUES (:account, :digest, :wrapped, :size, :object, :created)
 ON CONFLICT (account, digest) DO UPDATE
-SET wrapped = excluded.wrapped, size = excluded.size, created = excluded.created
+SET wrapped = excluded.wrapped, size = excluded.size, object = excluded.object, created = excluded.created
+WHERE blobs.object = :before
+RETURNING digest
 """
+_NO_OBJECT = "-"
 _TOUCH = """
 UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest RETURNING digest
 """
 _HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
-LIST = "SELECT account, digest FROM blobs"
 
 IS_STORED = """
 (CAST(:digest AS TEXT) IS NULL
@@ -38,12 +41,17 @@ IS_STORED = """
 
 
 class BlobRow(msgspec.Struct, frozen=True):
-    """A sealed recording. `size` counts its plain bytes."""
+    """A sealed recording. `size` counts its plain bytes. `object` is the last part of the name of its object;
+    rows of earlier versions have "", and the digest is that name."""
 
     account: str
     digest: str
     wrapped: str
     size: int
+    object: str = ""
+
+    def __repr__(self) -> str:
+        return f"<BlobRow {self.digest[:8]}>"
 
 
 async def account_key(store: Store, account: str) -> str | None:
@@ -67,10 +75,13 @@ async def find(store: Store, account: str, digest: str) -> BlobRow | None:
     return msgspec.convert(rows[0], BlobRow) if rows else None
 
 
-async def put(store: Store, blob: BlobRow) -> None:
-    """Add a blob, or replace the key of one whose file was lost."""
-    row: Params = {**msgspec.structs.asdict(blob), "created": await store.now()}
-    await store.write(Statement(_PUT, row))
+async def put(store: Store, blob: BlobRow, before: BlobRow | None = None) -> bool:
+    """Add a blob, or put it in the place of the one before, whose object is unreadable. Return False if the
+    database has another one."""
+    old = _NO_OBJECT if before is None else before.object
+    row: Params = {**msgspec.structs.asdict(blob), "created": await store.now(), "before": old}
+    (rows,) = await store.write(Statement(_PUT, row))
+    return bool(rows)
 
 
 async def touch(store: Store, account: str, digest: str) -> bool:
@@ -96,19 +107,19 @@ def hold_statements(account: str | None, digest: str | None) -> tuple[Statement,
     return () if digest is None else (Statement(_HOLD, {"account": account or "", "digest": digest}),)
 
 
-async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[str]:
-    """Delete the rows of unused recordings. Return their digests."""
+async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[BlobRow]:
+    """Delete the rows of unused recordings, and return them."""
     names: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
     if not names:
         return []
     # All rows are locked before the first check, so that a sample that is being added is seen.
     delete = f"""
     DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_is_unused(store.tables)}
-    RETURNING digest
+    RETURNING account, digest, wrapped, size, object
     """
     statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in names]
     answers = await store.write(*statements)
-    return [row["digest"] for rows in answers[len(names) :] for row in rows]
+    return [msgspec.convert(row, BlobRow) for rows in answers[len(names) :] for row in rows]
 
 
 async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
@@ -117,6 +128,5 @@ async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:
     return [(row["account"], row["digest"]) for row in await store.read_long(unused, {"before": before})]
 
 
-async def list_all(store: Store) -> set[tuple[str, str]]:
-    """List account and digest of all blobs."""
-    return {(row["account"], row["digest"]) for row in await store.read_long(LIST)}
+async def list_all(store: Store) -> list[BlobRow]:
+    return [msgspec.convert(row, BlobRow) for row in await store.read_long(LIST)]

@@ -17,7 +17,11 @@ import structlog
 from proxy.storage.store import StorageFailed
 
 OPERATOR = "operator"
-"""The folder of the operator's files. No account can have this id."""
+"""The folder of the operator's files."""
+ERASURES, ANSWERS = "erasures", "answers"
+"""The folders of a shared vault that have no recordings: the journal of erasures, and kept answers."""
+NO_ACCOUNTS = (OPERATOR, ERASURES, ANSWERS)
+"""No account can have one of these ids."""
 
 _RIGHT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", re.ASCII)
 _SHOWN = 100
@@ -47,8 +51,8 @@ class DiskName(str):
 def account_name(id_: object) -> DiskName:
     """Return the id of an account as the name of its folder. Raise UnsafeName."""
     name = DiskName(id_)
-    if name == OPERATOR:
-        raise UnsafeName(f"{OPERATOR!r} cannot name a file of an account")
+    if name in NO_ACCOUNTS:
+        raise UnsafeName(f"{str(name)!r} cannot name a file of an account")
     return name
 
 

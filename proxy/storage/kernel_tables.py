@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from proxy.storage.disk_names import DiskName, UnsafeName, account_name, owner_name
+from proxy.storage.disk_names import ANSWERS, DiskName, UnsafeName, account_name, owner_name
 from proxy.storage.rows import decode_json
 from proxy.storage.tables import Erasable, PathColumn, Table, Tables
 
@@ -17,6 +17,17 @@ def _check_digests(text: object) -> None:
         raise UnsafeName(f"{ascii(text)[:100]} is no list of digests")
     for digest in digests:
         DiskName(digest)
+
+
+def _check_object(text: object) -> None:
+    """Raise UnsafeName unless the text is a digest, a dot, and a random part."""
+    digest, _, random = text.partition(".") if isinstance(text, str) else (text, "", "")
+    DiskName(digest), DiskName(random)
+
+
+def _check_answer(text: object) -> None:
+    """Raise UnsafeName unless the text names the object of an answer."""
+    DiskName(str(text).removeprefix(f"{ANSWERS}/"))
 
 
 KERNEL_TABLES: Tables = (
@@ -41,7 +52,10 @@ KERNEL_TABLES: Tables = (
         key=("account", "digest"),
         sealed=True,
         personal=True,
-        paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        paths=(
+            *(PathColumn("account", owner_name), PathColumn("digest")),
+            PathColumn("object", _check_object, unless=""),
+        ),
     ),
     Table(
         "samples",
@@ -62,6 +76,13 @@ KERNEL_TABLES: Tables = (
         recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
+    ),
+    Table(
+        "answer_claims",
+        sealed=True,
+        personal=True,
+        paths=(PathColumn("account", account_name), PathColumn("object", _check_answer, unless="")),
+        closed_with=("DELETE FROM answer_claims WHERE account = :id",),
     ),
     Table("introductions", key=("engine",)),
     Table("former_models", key=("voice", "digest"), paths=(PathColumn("digest"),)),

@@ -30,6 +30,7 @@ _GROUPS = {
         "operations",
         "monitoring",
         "backup",
+        "cluster",
         "upgrade",
         "plans",
         "accounts",

@@ -60,11 +60,13 @@ def test_the_shipped_file_sets_nothing_to_other_than_its_documented_default() ->
 @each_row("block", _TOML, ids=lambda block: block.where)
 def test_every_example_is_a_configuration_without_a_fault(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
-    for name in ("new-key", "data/master-key"):
+    for name in ("new-key", "master-key", "data/master-key"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(b64encode(bytes(32)).decode())
     # An example of one engine leaves the defaults without theirs, which is not what it is about.
     own = "" if "[engines.espeak]" in block.text or "[engines" not in block.text else "[engines.espeak]\n"
+    if "kokoro/" in block.text and "[engines.kokoro]" not in block.text:
+        own += '[engines.kokoro]\nmodel = "kokoro-voices"\n'
     file.write_text(own + block.text)
     secrets = dict.fromkeys(re.findall(r"env:(\w+)", block.text), "a secret")
     findings = check_config(load_config(file, secrets), registry.load())

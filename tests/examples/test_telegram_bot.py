@@ -58,13 +58,14 @@ def test_a_chat_keeps_its_voice_and_learns_what_fails(tones: Server, tmp_path: P
     with bot_api() as api:
         with bot_of(api, tones.url, key.secret, tmp_path):
             assert _spoken(api, ANN, "Where are you?") == ("Where are you?",)
-            assert "nova" in _replied(api, ANN, "/voice nova pt-BR")
+            assert "nova and the language pt-BR" in _replied(api, ANN, "/voice nova pt-BR")
             assert _spoken(api, ANN, "Já vou!") == ("Já vou!",)
             assert _spoken(api, BEN, "Here.") == ("Here.",)
             assert "The voice 'no/../models' does not exist." in _replied(api, ANN, "/voice no/../models")
         with bot_of(api, tones.url, key.secret, tmp_path):
             assert _spoken(api, ANN, "After a restart.") == ("After a restart.",)
             assert "/voice nova" in _replied(api, BEN, "/start")
+            assert "/voice nova" in _replied(api, BEN, "/voices")
             with tones.client(key.secret) as client:
                 rows = client.get("/v1/usage").json()["data"]
             tones.cli("keys", "revoke", key.id)

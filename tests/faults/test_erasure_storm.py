@@ -21,6 +21,7 @@ import httpx2
 import pytest
 
 from fakes.elevenlabs import KEY as ELEVENLABS_KEY
+from proxy.file_store.objects import IDENTITY
 from tests import speech_clips
 from tests.databases import Postgres, postgres
 from tests.features.clones.clone_rig import MINIMAX_KEY, Clouds, clouds
@@ -247,7 +248,8 @@ class _Wave:
 
 def left(data: Path) -> list[Path]:
     folders = (data / "cache", data / "idempotency", data / "voices")
-    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.name != IDENTITY]
 
 
 def _worker_of(answer: httpx2.Response) -> str:

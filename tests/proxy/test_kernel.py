@@ -18,8 +18,6 @@ RELOADED = """
 [server]
 spill_mb = 7
 idempotency_mb = 5
-[vault]
-folder = "sealed"
 """
 
 
@@ -30,7 +28,6 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         # Of sound that nobody has read yet.
         assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
         assert "up to 5000000 bytes" in repr(kernel.answers._folder)
-        assert "sealed" in repr(kernel.vault)
 
 
 async def test_features_of_a_worker_reach_its_supervisor(tmp_path: Path) -> None:

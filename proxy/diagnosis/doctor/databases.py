@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
+import msgspec
+
 from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
@@ -22,9 +24,11 @@ from proxy.errors import CommandRefused
 from proxy.features.all import all_tables
 from proxy.file_store import data_folder
 from proxy.file_store.master_keys import FILE, MasterKeySource, VaultFailed
+from proxy.file_store.objects import check_objects, open_objects
 from proxy.file_store.sealing import MasterKeys
-from proxy.file_store.vault import recording_path
+from proxy.file_store.vault import object_of
 from proxy.storage import accounts, blobs, wrapped_keys
+from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.schema import READABLE_FROM, known_version
 from proxy.storage.sqlite_backup import DATABASE
@@ -280,9 +284,12 @@ def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[
 
 
 def _recordings(config: Config) -> Iterator[Finding]:
-    names = [(row["account"], row["digest"]) for row in _rows(config, blobs.LIST)]
     try:
-        missing = sum(not recording_path(config.vault, Path(config.data), *name).exists() for name in names)
+        names = [object_of(msgspec.convert(row, BlobRow)) for row in _rows(config, blobs.LIST)]
+        missing = len({*names} - asyncio.run(_objects(config)))
+    except VaultFailed as error:
+        yield wrong(_WHAT, str(error), "mend [vault]: the server cannot keep recordings")
+        return
     except UnsafeName as unsafe:
         do = "somebody else wrote that row: restore a backup that you made yourself"
         yield wrong(_WHAT, f"a row of the table blobs names no recording: {unsafe}", do)
@@ -292,6 +299,13 @@ def _recordings(config: Config) -> Iterator[Finding]:
         yield wrong(_WHAT, f"the files of {missing} of {len(names)} recordings are missing", do)
     else:
         yield ok(_WHAT, f"{len(names)} recordings have their files")
+
+
+async def _objects(config: Config) -> set[str]:
+    objects = open_objects(config.vault, Path(config.data))
+    if config.vault.store:
+        await check_objects(objects)
+    return {each.name for each in await objects.list()}
 
 
 def _rows(config: Config, sql: str) -> list[Mapping[str, Any]]:

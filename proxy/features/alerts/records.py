@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from policies.alerts import Alert, AlertChange
-from proxy.storage.rows import columns
+from proxy.storage.rows import columns, read_known
 from proxy.storage.store import Condition, Statement, Store
 from proxy.storage.tables import Table
 
@@ -28,7 +28,7 @@ _DROP = "DELETE FROM alerts WHERE id = :id"
 
 
 async def list_all(store: Store) -> list[Alert]:
-    return [msgspec.convert(row, Alert) for row in await store.read(_LIST)]
+    return read_known(await store.read(_LIST), Alert)
 
 
 def statement(change: AlertChange) -> Statement:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from policies.tasks import SECOND
-from proxy.storage.rows import decode_json
+from proxy.storage.rows import decode_json, read_known
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 
@@ -83,7 +83,7 @@ INSERT INTO shared_things (name, id) VALUES ('vault', :id) ON CONFLICT (name) DO
 
 async def list_all(store: Store) -> list[Machine]:
     """List all machines, the oldest first. SQLite has none."""
-    return [msgspec.convert(row, Machine) for row in await store.read(_LIST)] if store.is_shared else []
+    return read_known(await store.read(_LIST), Machine) if store.is_shared else []
 
 
 async def put(store: Store, machine: Machine) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,14 +16,15 @@ from proxy.config.config_toml import Config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, Machine
 from proxy.features.marks.ring_source import needed_rings
+from proxy.file_store.objects import vault_identity
 from proxy.file_store.stored_rings import StoredRings
-from proxy.file_store.vault import Vault, VaultFailed, recordings_folder, vault_identity
+from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store
 
 AGAIN_S = 1.0
 FORMER = "machine"
-"""The file in the data folder with the id of its machine."""
+"""The file in the data folder with the id of its machine, its host and its path."""
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
 _STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
@@ -82,7 +84,7 @@ class Sharing:
                 found = await machines.list_all(self._store)
                 await self._rings.refresh()
                 killed = await asyncio.to_thread(self._read_former)
-                living = [each for each in found if each.is_alive and (each.id, each.folder) != killed]
+                living = [each for each in found if each.is_alive and each.id != killed]
                 mine = self._describe(living)
                 if any(each.id == mine.id for each in found):
                     return  # another worker of this machine has joined
@@ -120,16 +122,17 @@ class Sharing:
         wrong = {each.id: [*faults(mine, each)] for each in living}
         if shared is None or own == shared:
             return wrong
-        folder = recordings_folder(self._config.vault, Path(self._config.data))
+        folder = self._vault.objects.where
+        setting = "vault.store" if self._config.vault.store else "vault.folder"
         if mine.kind == "worker":
-            raise VaultFailed(f"vault.folder: {folder} is not the vault of this database; name its server's")
+            raise VaultFailed(f"{setting}: {folder} is not the vault of this database; name its server's")
         for each in living:
             wrong[each.id].append(
-                f"vault.folder: {folder} is not the vault of machine {each.name}; name one folder that all "
-                "machines share"
+                f"{setting}: {folder} is not the vault of machine {each.name}; name one folder or bucket "
+                "that all machines share"
             )
         if not living:
-            _log.warning("vault.taken_over", folder=str(folder), reason="it is another vault than before")
+            _log.warning("vault.taken_over", folder=folder, reason="it is another vault than before")
         return wrong
 
     async def _check_masters(self) -> None:
@@ -152,20 +155,22 @@ class Sharing:
             except VaultFailed as error:
                 _log.warning("vault.master_key.missing", reason=str(error))
             await self.prepare()
-        id_, folder = await asyncio.to_thread(self._read_former)
-        await machines.remove(self._store, id_)
-        await asyncio.to_thread((Path(folder) / FORMER).write_text, mine.id)
+        await machines.remove(self._store, await asyncio.to_thread(self._read_former))
+        former = Path(self._config.data) / FORMER
+        await asyncio.to_thread(former.write_text, "\n".join([mine.id, *self._place()]), "utf-8")
         await machines.put(self._store, self._describe(living))
 
-    def _read_former(self) -> tuple[str, str]:
-        """Return the id of the machine that had the data folder before, and the folder. As this process has
-        the folder now, that machine is dead."""
-        folder = self._config.data
+    def _read_former(self) -> str:
+        """Return the id of the machine that had the data folder before. As this process has the folder now,
+        that machine is dead. "": there was none, or the folder is a copy of that machine's."""
         try:
-            return (Path(folder) / FORMER).read_text("ascii", "replace"), folder
-        except OSError:
-            return "", folder
+            id_, *place = (Path(self._config.data) / FORMER).read_text("utf-8", "replace").splitlines()
+        except (OSError, ValueError):
+            return ""
+        return id_ if place == self._place() else ""
+
+    def _place(self) -> list[str]:
+        return [socket.gethostname(), self._config.data]
 
     async def _own_vault(self, *, may_make: bool = False) -> str:
-        config = self._config
-        return await asyncio.to_thread(vault_identity, config.vault, Path(config.data), may_make=may_make)
+        return await vault_identity(self._vault.objects, may_make=may_make)

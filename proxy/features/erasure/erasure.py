@@ -22,7 +22,8 @@ from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
-from proxy.features.erasure.journal import ErasureJournal, list_unknown, write_down
+from proxy.features.erasure.journal import ErasureJournal
+from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
 from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
 from proxy.storage import accounts, schema, tombstones
@@ -82,7 +83,9 @@ class Erasure(TaskKind[Tombstone]):
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault
-        self._journal = ErasureJournal(data)
+        self._journal: ErasureJournal | ObjectJournal = ErasureJournal(data)
+        if vault.is_shared:
+            self._journal = ObjectJournal(vault.objects, data)
         self._spread = spread or self.forget
         self._followed: dict[str, Tombstone] = {}
         self._id = new_id("flw")
@@ -139,7 +142,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def replay_journal(self) -> None:
         """Erase and count the journal's erasures that the database lacks. Call it before serving."""
-        unknown = await list_unknown(self._journal, self._store)
+        unknown = await self._journal.list_unknown(self._store)
         if any(not tombstones.may_be_needed(self._store, line.subject) for line in unknown):
             # The database is older: it was restored, perhaps by PostgreSQL's own tools. A kill in an erasure
             # looks the same.
@@ -215,7 +218,7 @@ class Erasure(TaskKind[Tombstone]):
                 pending=_STEPS,
                 lease=now + LEASE_S * SECOND,
             )
-            await write_down(self._journal, tombstone)
+            await self._journal.write_down(tombstone)
             if await tombstones.erase(
                 self._store, tombstone, nameless, recordings=recordings, by_owner=by_owner
             ):
@@ -225,7 +228,7 @@ class Erasure(TaskKind[Tombstone]):
                 break
         if tombstones.may_be_needed(self._store, subject):
             # Refused, because something needs it. A later start must not erase it unbidden.
-            await write_down(self._journal, tombstone, is_withdrawn=True)
+            await self._journal.write_down(tombstone, is_withdrawn=True)
         return None
 
     async def _receipt_soon(self, tombstone: Tombstone) -> Receipt:
@@ -241,7 +244,7 @@ class Erasure(TaskKind[Tombstone]):
             "hosts": lambda: self._drop_samples(held),
             # Another server may have removed the rows already.
             "files": lambda: self._remove_files(held, is_late=held.fence > 1 or self._store.is_shared),
-            "recordings": lambda: self._vault.drop(held.account, held.digests),
+            "recordings": lambda: self._vault.erase(held.account, held.digests),
             "database": self._store.forget_deleted,
             "providers": lambda: self.things.wait_for_providers(held.subject),
         }
@@ -307,8 +310,12 @@ async def open_erasure(
     erased: ErasedVoices | None = None,
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
-    erasure = Erasure(store, vault, data, link and link.spread, erased, machine=link.machine if link else "")
-    await erasure.replay_journal()
+    machine = link.machine if link else ""
+    erasure = Erasure(store, vault, data, link and link.spread, erased, machine=machine)
+    if vault.is_shared and machine:
+        await once_a_start(data, machine, erasure.replay_journal)
+    else:
+        await erasure.replay_journal()
     if erasure.replayed:
         _log.warning("erasure.replay.complete", replayed=erasure.replayed)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.errors import from_engine
 from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance
-from proxy.features.erasure import journal
+from proxy.features.erasure import journal, object_journal
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
@@ -76,5 +76,7 @@ FEATURE = Feature(
     "erasure",
     _open,
     tables=(Table("followers"),),
-    backed_up=(BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge),),
+    backed_up=(
+        BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge, object_journal.lines_in),
+    ),
 )

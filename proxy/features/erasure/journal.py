@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -24,6 +25,8 @@ FILE = "erasures.log"
 MOST_BYTES = 1024 * 1024 * 1024
 """Of a backup's. More is no journal."""
 _BATCH = 500
+
+T = TypeVar("T")
 
 
 class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,6 +45,16 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         for digest in self.digests:
             DiskName(digest)
 
+    @classmethod
+    def of(cls, tombstone: Tombstone, *, is_withdrawn: bool) -> JournalLine:
+        return cls(
+            at=tombstone.began,
+            subject=tombstone.subject,
+            account=tombstone.account,
+            digests=tombstone.digests,
+            is_withdrawn=is_withdrawn,
+        )
+
 
 _decoder = msgspec.json.Decoder(JournalLine)
 _log = structlog.get_logger()
@@ -55,13 +68,7 @@ class ErasureJournal:
 
     def append(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line, and wait until it is on the disk."""
-        line = JournalLine(
-            at=tombstone.began,
-            subject=tombstone.subject,
-            account=tombstone.account,
-            digests=tombstone.digests,
-            is_withdrawn=is_withdrawn,
-        )
+        line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
         # A killed process may have left half a line: it is ended, and does not hide this one.
         text = b"\n" * self._is_torn() + msgspec.json.encode(line) + b"\n"
         is_new = not self._file.exists()
@@ -86,6 +93,22 @@ class ErasureJournal:
         withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
         return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
 
+    async def write_down(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
+        """Append a line. Raises StorageFailed."""
+        try:
+            await asyncio.to_thread(self.append, tombstone, is_withdrawn=is_withdrawn)
+        except OSError as error:
+            raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
+
+    async def list_unknown(self, store: Store) -> list[JournalLine]:
+        """List the lines of which this database has no tombstone. Raises StorageFailed."""
+        try:
+            lines = await asyncio.to_thread(self.read)
+        except OSError as error:
+            # Without it, this database may have voices that were erased.
+            raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+        return await without_known(store, {line.subject: line for line in lines})
+
     def _is_torn(self) -> bool:
         try:
             with self._file.open("rb") as file:
@@ -95,26 +118,13 @@ class ErasureJournal:
             return False  # there is no file yet, or it is empty
 
 
-async def write_down(journal: ErasureJournal, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
-    """Append a line. Raises StorageFailed."""
-    try:
-        await asyncio.to_thread(journal.append, tombstone, is_withdrawn=is_withdrawn)
-    except OSError as error:
-        raise StorageFailed(f"the journal of erasures cannot be written: {error.strerror}") from None
-
-
-async def list_unknown(journal: ErasureJournal, store: Store) -> list[JournalLine]:
-    """List the lines of which this database has no tombstone. Raises StorageFailed."""
-    try:
-        lines = await asyncio.to_thread(journal.read)
-    except OSError as error:
-        # Without it, this database may have voices that were erased.
-        raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
-    unknown: list[JournalLine] = []
-    for first in range(0, len(lines), _BATCH):
-        batch = lines[first : first + _BATCH]
-        known = await tombstones.list_known(store, [line.subject for line in batch])
-        unknown += [line for line in batch if line.subject not in known]
+async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
+    """Return the lines whose subjects have no tombstone in this database. Raises StorageFailed."""
+    subjects, unknown = [*lines], list[T]()
+    for first in range(0, len(subjects), _BATCH):
+        batch = subjects[first : first + _BATCH]
+        known = await tombstones.list_known(store, batch)
+        unknown += [lines[subject] for subject in batch if subject not in known]
     return unknown
 
 
@@ -136,7 +146,7 @@ def check(text: bytes, where: str) -> None:
     """Raise UnsafeName, with the line's number, if a name in an imported journal is no recording's."""
     for number, line in enumerate(text.split(b"\n"), 1):
         try:
-            _decode(line)
+            decode(line)
         except UnsafeName as unsafe:
             raise UnsafeName(f"{where}, line {number}: {unsafe}") from None
 
@@ -144,7 +154,7 @@ def check(text: bytes, where: str) -> None:
 def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
     for number, line in enumerate(lines, 1):
         try:
-            decoded = _decode(line)
+            decoded = decode(line)
         except UnsafeName as unsafe:
             _log.warning("erasure.journal.unsafe", line=number, reason=str(unsafe))
             continue
@@ -152,8 +162,8 @@ def _parse(lines: Iterable[bytes]) -> Iterable[JournalLine]:
             yield decoded
 
 
-def _decode(line: bytes) -> JournalLine | None:
-    """Return a line, or None for one that a kill cut short. Raise UnsafeName."""
+def decode(line: bytes) -> JournalLine | None:
+    """Return a line, or None for text that is none, such as one that a kill cut short. Raise UnsafeName."""
     try:
         return _decoder.decode(line)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -192,8 +192,9 @@ def _known_keys(config: Config, stored: StoredRings | None) -> KeyRing | None:
     try:
         if section.keys:
             return parse_keys(section.keys, "marking.keys")
-        if stored is not None:
-            return stored.ring("keys")
+        if stored is not None and (ring := stored.ring("keys")) is not None:
+            return ring
+        # On PostgreSQL, too: the first start of a server takes the file over, and a command may run before.
         return parse_keys(file.read_text("ascii", "replace"), str(file))
     except FileNotFoundError:
         return None

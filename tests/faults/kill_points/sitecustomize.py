@@ -55,7 +55,9 @@ def _arm() -> None:
     from proxy.ledger.hold import Hold
     from proxy.ledger.memory_holds import MemoryHolds
     from proxy.ledger.stored_holds import StoredHolds
+    from proxy.queue import tasks
 
+    tasks.LEASE_S = int(os.environ.get("KILL_LEASE_S", tasks.LEASE_S))
     stored_holds.HOLD_S = int(os.environ.get("KILL_HOLD_S", stored_holds.HOLD_S))
     stored_holds.RENEW_S = stored_holds.HOLD_S / 3
     for holds in (MemoryHolds, StoredHolds):

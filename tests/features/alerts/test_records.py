@@ -6,7 +6,7 @@ import msgspec
 
 from policies.alerts import Alert, AlertChange
 from proxy.features.alerts import records
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 
 
 async def test_an_alert_is_saved_changed_and_deleted(store: Store) -> None:
@@ -21,3 +21,12 @@ async def test_an_alert_is_saved_changed_and_deleted(store: Store) -> None:
     assert await records.list_all(store) == [later]
     await store.write(records.statement(AlertChange("end", later)))
     assert await records.list_all(store) == []
+
+
+async def test_an_alert_of_a_kind_that_only_a_newer_version_knows_is_left_out(store: Store) -> None:
+    alert = Alert(id="disk_full:data", kind="disk_full", name="data", detail="4 %", since=7)
+    await store.write(
+        records.statement(AlertChange("save", alert)),
+        Statement("INSERT INTO alerts (id, kind, name, detail, since) VALUES ('new', 'new', '', '', 1)"),
+    )
+    assert await records.list_all(store) == [alert]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -15,14 +16,16 @@ from msgspec.structs import replace
 
 from proxy.app import Worker
 from proxy.catalogue.cluster import ClusterView
-from proxy.features.cluster import machines, membership, orders
+from proxy.cli import machine_orders
+from proxy.cli.machine_orders import give_order
+from proxy.features.cluster import feature, machines, membership, orders, sharing
 from proxy.features.cluster.feature import FEATURE
 from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.membership import Membership
 from proxy.features.marks.ring_source import Ring
 from proxy.file_store.stored_rings import StoredRings
-from proxy.storage.store import Statement
-from tests.features.cluster.rig import Link, Site, age, living
+from proxy.storage.store import Statement, StorageFailed
+from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 from tests.waiting import soon
 
 
@@ -175,10 +178,11 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         async def order(action: str, machines: list[str], **more: object) -> Any:
             async with control(second) as ask:
                 body = {"machines": machines, "action": action, **more}
-                asking = asyncio.create_task(ask("POST", "machines/orders", body))
                 before = await orders_of(first)
+                asking = asyncio.create_task(ask("POST", "machines/orders", body))
                 await soon(lambda: orders_of(first), lambda count: count > before or asking.done())
-                await member(first)._renew()
+                while not asking.done():
+                    await member(first)._renew()
                 answer = await asking
                 return answer["data"] if isinstance(answer, dict) else answer
 
@@ -280,3 +284,55 @@ async def test_a_new_key_makes_nothing_until_all_machines_know_it(
         assert await published() != signs
         await first.store.write(Statement("UPDATE ring_keys SET wrapped = ''"))
         assert await newest("keys") == after[0], "it was read before"
+
+
+async def test_a_machine_of_a_kind_that_only_a_newer_version_knows_is_left_out(site: Site) -> None:
+    async with site.machine("a") as first:
+        await first.store.write(
+            Statement(
+                "INSERT INTO machines SELECT 'new', name, 'engines', version, schema, workers, folder, "
+                "limits, "
+                "keys, config, engines, began - 1, seen FROM machines"
+            )
+        )
+        await member(first).look()
+        assert [each.kind for each in await living(first.store)] == ["server"]
+        assert first.cluster.leads
+
+
+async def test_a_restart_of_all_ends_at_the_first_machine_whose_engine_fails(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MASTER", key(1))
+    monkeypatch.setattr(machine_orders, "_LOOK_S", 0.1)
+    monkeypatch.setattr(feature, "RENEW_S", 0.05)
+    monkeypatch.setattr(membership, "RENEW_S", 0.05)
+    links = [Link(), Link()]
+    async with (
+        site.machine("a", link=links[0], renews=True) as first,
+        site.machine("b", link=links[1], renews=True),
+    ):
+        vars(first.engines["tone"]).update(state="failed", reason="its file is broken")
+        file = site.folder / "c" / "config.toml"
+        file.parent.mkdir()
+        file.write_text(site.settings)
+        with pytest.raises(SystemExit):
+            await asyncio.to_thread(give_order, "restart", None, True, file, None, engine="tone")
+        assert [link.asked for link in links] == [["restart tone"], []]
+    shown = capsys.readouterr().out
+    assert "its file is broken" in shown
+    assert "1 machine(s) were not asked" in shown
+
+
+async def test_a_copy_of_a_data_folder_on_another_host_replaces_no_machine(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = site.settings.replace("redis://127.0.0.1:1/0", "memory")
+    monkeypatch.setattr(sharing, "AGAIN_S", 0.03)
+    async with site.machine("a", memory) as first, renewed(first.store):
+        monkeypatch.setattr(socket, "gethostname", lambda: "other")
+        with pytest.raises(StorageFailed, match=r"limits\.url"):
+            # It has the file that names the machine, and the same path.
+            async with site.machine("a", memory):
+                pytest.fail("it started")
+        assert len(await living(first.store)) == 1

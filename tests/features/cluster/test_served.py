@@ -4,59 +4,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
 
 from tests.commands import command
 from tests.databases import Postgres
+from tests.features.cluster.gateways import Gateways, gateways
 from tests.features.cluster.rig import key
 from tests.redis_server import RedisServer
-from tests.server import TONE, Server, running, stop
-
-SETTINGS = (
-    TONE
-    + """
-[storage]
-url = "{url}"
-[limits]
-url = "{redis}"
-[vault]
-folder = "{folder}/vault"
-master_key = "file:{folder}/key"
-"""
-)
-
-
-class Pair(NamedTuple):
-    folder: Path
-    settings: str
-    servers: list[Server]
-
-    def cli(self, *arguments: str, check: bool = True) -> Any:
-        done = self.servers[1].cli(*arguments, "--json", check=check)
-        return json.loads(done.stdout)
-
-    def machines(self) -> list[dict[str, Any]]:
-        return [each for each in self.cli("machines")["data"] if each["is_alive"]]
+from tests.server import running, stop
 
 
 @pytest.fixture(scope="module")
 def pair(
     shared_postgres: Postgres, shared_redis: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Pair]:
-    folder = tmp_path_factory.mktemp("cluster")
-    (folder / "key").write_text(key(1))
+) -> Iterator[Gateways]:
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
-    settings = SETTINGS.format(url=url, redis=shared_redis.url, folder=folder)
-    for name in "ab":
-        (folder / name).mkdir()
-    with running(folder / "a", settings) as first, running(folder / "b", settings) as second:
-        yield Pair(folder, settings, [first, second])
+    with gateways(tmp_path_factory.mktemp("cluster"), url, shared_redis.url) as opened:
+        yield opened
 
 
-def test_both_are_shown_and_the_older_one_leads(pair: Pair) -> None:
+def test_both_are_shown_and_the_older_one_leads(pair: Gateways) -> None:
     first, second = pair.machines()
     assert (first["leads"], second["leads"]) == (True, False)
     assert (first["keys"], first["config"]) == (second["keys"], second["config"])
@@ -69,23 +37,7 @@ def test_both_are_shown_and_the_older_one_leads(pair: Pair) -> None:
     assert pair.servers[0].cli("engines", "--all").stdout.count("tone") == 2
 
 
-def test_a_clip_and_a_receipt_of_one_server_are_known_to_the_other(pair: Pair) -> None:
-    first, second = pair.servers
-    answer = first.speech(
-        "This was said by the first of two servers, and it is long enough for a mark to be found.",
-        model="espeak/standard",
-        response_format="wav",
-    )
-    with second.client() as client:
-        keys = client.get("/v1/audio/receipts/keys").json()["keys"]
-        found = client.post("/v1/audio/marks/detect", files={"file": ("a.wav", answer.content)}).json()
-    with first.client() as client:
-        receipt = client.get(f"/v1/audio/receipts/{answer.headers['x-request-id']}").json()
-    assert receipt["jwk"] in keys
-    assert (found["found"], found["marks"][0]["is_ours"]) == (True, True), found
-
-
-def test_orders_reach_both_and_are_refused_for_others(pair: Pair) -> None:
+def test_orders_reach_both_and_are_refused_for_others(pair: Gateways) -> None:
     done = pair.cli("reload", "--all")
     assert [(each["is_silent"], each["refusal"]) for each in done["data"]] == [(False, "")] * 2
     refused = pair.servers[0].cli("reload", "--machine", "none", check=False)
@@ -94,7 +46,7 @@ def test_orders_reach_both_and_are_refused_for_others(pair: Pair) -> None:
     assert "not both" in both.stderr
 
 
-def test_one_of_another_vault_and_key_does_not_start_and_names_them(pair: Pair) -> None:
+def test_one_of_another_vault_and_key_does_not_start_and_names_them(pair: Gateways) -> None:
     (pair.folder / "other").write_text(key(2))
     (pair.folder / "c").mkdir()
     settings = pair.settings.replace("/key", "/other").replace("/vault", "/elsewhere")
@@ -108,7 +60,7 @@ def test_one_of_another_vault_and_key_does_not_start_and_names_them(pair: Pair) 
     assert len(pair.machines()) == 2
 
 
-def test_a_command_without_a_server_sees_them_and_the_doctor_compares_them(pair: Pair) -> None:
+def test_a_command_without_a_server_sees_them_and_the_doctor_compares_them(pair: Gateways) -> None:
     (pair.folder / "d").mkdir()
     file = pair.folder / "d" / "config.toml"
     file.write_text(pair.settings)
@@ -120,7 +72,7 @@ def test_a_command_without_a_server_sees_them_and_the_doctor_compares_them(pair:
     assert (rotated["keys"], rotated["is_served"]) == (2, False)
 
 
-def test_a_server_that_ends_is_gone_at_once_and_the_other_one_leads(pair: Pair) -> None:
+def test_a_server_that_ends_is_gone_at_once_and_the_other_one_leads(pair: Gateways) -> None:
     assert stop(pair.servers[0].process) == 0
     (left,) = pair.machines()
     assert left["name"].endswith("/b/data")

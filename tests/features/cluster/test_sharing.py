@@ -7,12 +7,18 @@ from contextlib import nullcontext
 
 import pytest
 import structlog
+from msgspec.structs import replace
 
-from proxy.features.all import open_store
+from proxy.features.all import load_config, open_store
 from proxy.features.cluster import machines, sharing
+from proxy.features.cluster.membership import Membership
+from proxy.features.marks.checker import _known_keys
 from proxy.file_store.key_ring import add_key, ensure_keys
 from proxy.file_store.master_keys import rotate_some
+from proxy.file_store.stored_rings import StoredRings
+from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, StorageFailed
+from proxy.telemetry.metrics import Metrics
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 
 
@@ -178,3 +184,33 @@ async def test_a_spoilt_file_is_no_reason_for_a_new_key(site: Site) -> None:
     async with site.machine("a") as first:
         (machine,) = await living(first.store)
         assert (machine.key_ids["mark"], len(machine.key_ids["receipt"])) == ([], 1)
+
+
+async def test_before_the_first_start_of_this_version_a_command_knows_the_keys_in_the_file(
+    site: Site,
+) -> None:
+    ring = ensure_keys(site.folder / "mark-keys")
+    file = site.folder / "config.toml"
+    file.write_text(site.settings)
+    config = replace(load_config(file, {"MASTER": key(1)}), data=str(site.folder))
+    async with (
+        open_store(site.url, site.folder) as store,
+        open_vault(store, site.folder, config.vault, Metrics()) as vault,
+    ):
+        stored = StoredRings(store, vault)
+        await stored.refresh()
+        assert [*(_known_keys(config, stored) or ())] == [*ring]
+
+
+async def test_a_ring_that_cannot_be_made_is_reported_once(site: Site) -> None:
+    data = site.folder / "a" / "data"
+    data.mkdir(parents=True)
+    (data / "mark-keys").write_text("spoilt")
+    async with site.machine("a") as first:
+        (look,) = [
+            task for task in first.tasks_here if isinstance(getattr(task, "__self__", None), Membership)
+        ]
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(3):
+                await getattr(look, "__self__").look()  # noqa: B009 - a bound method has it
+        assert logs == []

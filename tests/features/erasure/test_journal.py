@@ -22,6 +22,7 @@ from proxy.storage.store import Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.file_store.owned import Owned, add_consent, add_voice, needs
+from tests.proxy.file_store.vaults import files_of
 
 
 def tombstone(subject: str) -> Tombstone:
@@ -88,14 +89,15 @@ async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_
         vault = Vault(store, VaultSection(), tmp_path)
         digest, other = await vault.put("acc_a", bytes(1000)), await vault.put("acc_a", bytes(2000))
         voice, stays = await add_voice(store, "acc_a", digest), await add_voice(store, "acc_a", other)
-        sealed = (tmp_path / "voices" / "acc_a" / digest).read_bytes()
+        (file,) = files_of(tmp_path, "acc_a", digest)
+        sealed = file.read_bytes()
         await asyncio.to_thread(back_up, tmp_path / "voxgate.db", tmp_path / "backup.db")
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             receipt = await erasure.erase_voice(Owned(voice, "acc_a"))
             assert receipt.completed is not None
     await asyncio.to_thread(restore, tmp_path / "backup.db", tmp_path, all_tables())
     if is_copied:
-        (tmp_path / "voices" / "acc_a" / digest).write_bytes(sealed)
+        file.write_bytes(sealed)
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
@@ -105,7 +107,7 @@ async def test_a_restored_backup_does_not_bring_a_voice_back(tmp_path: Path, is_
             assert receipt.completed is not None
         with pytest.raises(VaultFailed):
             await vault.open("acc_a", digest)
-        assert not (tmp_path / "voices" / "acc_a" / digest).exists()
+        assert files_of(tmp_path, "acc_a", digest) == []
         assert await vault.open("acc_a", other) == bytes(2000)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
             assert erasure.replayed == 0

@@ -20,6 +20,7 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.file_store.owned import add_voice
+from tests.proxy.file_store.vaults import files_of
 from tests.tables import each_row
 
 STEPS = (
@@ -55,7 +56,7 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
             assert await store.read(f"SELECT * FROM {table}") == []
         with pytest.raises(VaultFailed):
             await vault.open("acc_a", digest)
-    assert not (tmp_path / "voices" / "acc_a" / digest).exists()
+    assert files_of(tmp_path, "acc_a", digest) == []
 
 
 @each_row("step", ["fsync-1", "write-1-before", "write-1-after", "files", "write-2-before"])
@@ -81,4 +82,4 @@ async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_p
             assert found.completed is not None
         await vault.tidy()
         assert await vault.open("acc_a", first) == bytes(1000)
-    assert not (tmp_path / "voices" / "acc_a" / digest).exists()
+    assert files_of(tmp_path, "acc_a", digest) == []

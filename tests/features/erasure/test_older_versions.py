@@ -103,8 +103,8 @@ async def test_an_older_version_does_not_tidy_the_vault(
     await migrate(store, [*shipped(), msgspec.structs.replace(LIKENESSES)])
     for _ in range(2):
         await vault.tidy()
-    assert [path.name for path in (tmp_path / "voices").rglob("*") if path.name == digest]
+    assert [path.name for path in (tmp_path / "voices").rglob("*") if path.name.startswith(f"{digest}.")]
     upgrade(store, monkeypatch)
     for _ in range(2):
         await vault.tidy()
-    assert not [path.name for path in (tmp_path / "voices").rglob("*") if path.name == digest]
+    assert not [path.name for path in (tmp_path / "voices").rglob("*") if path.name.startswith(f"{digest}.")]

@@ -231,7 +231,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(tmp_path: Pa
         for table in ("samples", "voices", "job_clips"):
             assert await store.read(f"SELECT * FROM {table}") == [], table
         blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
-        files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
+        files = {path.stem for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
         assert files == blobs
         assert len(files) == 1
         assert (await content(server, made["id"])).status_code == 409

@@ -217,7 +217,7 @@ async def test_of_an_erased_voice_nothing_is_left(tmp_path: Path, store_url: str
         assert await records.list_clips(store, spoken["id"]) == []
         assert len(await records.list_clips(store, other["id"])) == 1
         blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
-        files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
+        files = {path.stem for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
         assert files == blobs
         assert len(files) == 4, "two texts, the other's sound, and what is told of it"
         assert (await content(server, spoken["id"])).status_code == 409

@@ -455,7 +455,7 @@ async def test_a_deleted_job_leaves_nothing(tmp_path: Path, store_url: str) -> N
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and len(path.name) == 64]
+    return [path for path in folder.rglob("*") if path.is_file() and len(path.stem) == 64]
 
 
 async def test_events_tell_how_far_a_job_is_until_its_end(tmp_path: Path) -> None:

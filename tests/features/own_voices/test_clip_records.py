@@ -25,7 +25,7 @@ from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
 from tests.features.own_voices.test_races import Gated
 from tests.proxy.file_store.owned import Owned, add_voice
-from tests.proxy.file_store.vaults import BOTH, NEW, OLD
+from tests.proxy.file_store.vaults import BOTH, NEW, OLD, files_of
 
 FIRST, NEXT = "ab" * 32, "cd" * 32
 ACCOUNT = "acc_a"
@@ -251,4 +251,4 @@ async def test_what_no_row_came_to_name_is_forgotten(tmp_path: Path) -> None:
         await store.write(Statement("UPDATE blobs SET created = 1"))
         await vault.tidy()
         assert await blobs.find(store, ACCOUNT, digest) is None
-        assert not (tmp_path / "voices" / ACCOUNT / digest).exists()
+        assert files_of(tmp_path, ACCOUNT, digest) == []

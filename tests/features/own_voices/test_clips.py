@@ -15,6 +15,7 @@ import pytest
 from policies.text_tags import EMOTIONS
 from proxy.features.own_voices import clips
 from proxy.features.own_voices.clips import MOST_RECORDINGS
+from proxy.file_store.objects import is_recording
 from proxy.file_store.vault import VaultFailed
 from tests import speech_clips
 from tests.features.erasure.erasing import erasure_of
@@ -60,7 +61,8 @@ async def listed(server: Inside, voice: str) -> list[dict[str, Any]]:
 
 
 def recordings(folder: Path) -> list[Path]:
-    return [path for path in (folder / "data" / "voices").rglob("*") if path.is_file() and not path.suffix]
+    files = [path for path in (folder / "data" / "voices").rglob("*") if path.is_file()]
+    return [path for path in files if is_recording(f"{path.parent.name}/{path.name}")]
 
 
 async def test_a_voice_has_more_recordings(server: Inside) -> None:

@@ -95,4 +95,4 @@ async def check_same_recording(world: access_world.AccessWorld, folder: Path) ->
 
 def _accounts(folder: Path) -> set[str]:
     """Whose sealed files lie there: each account has a folder of its own."""
-    return {path.relative_to(folder).parts[0] for path in folder.rglob("*") if path.is_file()}
+    return {path.parent.name for path in folder.glob("*/*") if path.is_file()}

@@ -58,7 +58,7 @@ def test_a_row_that_names_a_file_elsewhere_is_named_and_nothing_is_changed(
         ("CREATE VIEW names AS SELECT 1", "it has the view 'names'"),
         ("CREATE VIRTUAL TABLE found USING fts5(text)", "it has the table 'found'"),
         ("UPDATE erasures SET digests = '{}'", ""),
-        ("INSERT INTO blobs VALUES (x'2e2e', 'd', 'w', 1, 1)", "table blobs, row 1, account: b'..'"),
+        ("INSERT INTO blobs VALUES (x'2e2e', 'd', 'w', 1, 1, '')", "table blobs, row 1, account: b'..'"),
         (
             "INSERT INTO erasures (subject, account, began, digests) "
             "VALUES ('voice_1', '', 1, '[[\"../d\"]]')",

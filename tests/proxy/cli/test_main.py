@@ -238,6 +238,7 @@ def test_an_account_of_any_name_is_the_one_that_is_meant(run: Run, name: str) ->
         (("keys", "create", "--account", "ada", "--expires", "soon"), "--expires: 'soon' is not a time"),
         (("keys", "create", "--account", "ada", "--expires", "9999w"), "expires_in_s"),
         (("keys", "revoke", "key_none"), "There is no key 'key_none'; see voxgate keys list for ids"),
+        (("keys", "revoke", "sk-vg-abc"), "A key is named by its id (key_…), not by its secret; see voxgate"),
         (("keys", "revoke", ""), "'' names none of the keys"),
         (("accounts", "list", "--config", "/no/such.toml"), "/no/such.toml: no such file"),
     ],

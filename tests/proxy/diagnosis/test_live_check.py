@@ -13,7 +13,7 @@ from proxy.config.finding import Finding, wrong
 from proxy.diagnosis import live_check
 from proxy.diagnosis.live_check import check_live
 from proxy.telemetry import logs
-from speech_engine import EngineUnauthorized, Finished, Language, Started
+from speech_engine import EngineUnauthorized, EngineUnavailable, Finished, Language, ModelInfo, Started
 from tests.proxy.api.inside import with_engines
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.config.files import load
@@ -83,10 +83,22 @@ async def test_a_live_check_that_went_wrong_is_told_in_words(
     assert await found(tmp_path, Scripted(*script)) == [wrong("live", note, name="cloud")]
 
 
+class Away(Scripted):
+    def models(self) -> tuple[ModelInfo, ...]:
+        return ()
+
+    async def refresh(self) -> None:
+        raise EngineUnavailable("The provider cannot be reached.")
+
+
+async def test_a_provider_that_is_away_is_wrong_and_the_finding_says_why(tmp_path: Path) -> None:
+    assert await found(tmp_path, Away()) == [wrong("live", "The provider cannot be reached.", name="cloud")]
+
+
 async def test_engines_of_this_machine_are_left_alone(tmp_path: Path) -> None:
     results = await check_live(load(tmp_path, "[engines.tone]\nhosted = false"), with_engines({}))
     (finding,) = results[0]
-    assert (finding.verdict, finding.found) == ("ok", "no engine of the cloud is configured")
+    assert (finding.verdict, finding.found) == ("ok", "there is no cloud engine to try")
 
 
 @pytest.mark.parametrize(("script", "status"), [(WELL, 0), ([EngineUnauthorized("No.")], 1)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -347,6 +348,38 @@ def test_a_name_is_equal_under_one_master_key_and_does_not_reveal_the_providers(
     assert len(bytes.fromhex(name)) == 32
 
 
+async def test_keys_are_named_as_elsewhere_as_soon_as_a_first_start_has_made_the_master_key(
+    tmp_path: Path, shared_redis: RedisServer
+) -> None:
+    """Before, and with a file that cannot be read, a worker has its part of the limit."""
+    masters, cloud = MasterKeySource(VaultSection(), tmp_path), cloud_engine(Turns(WELL), rpm=4)
+    pace = cloud.keys[0].pace
+    async with open_limits(shared_redis.url) as limits:
+        shared = KeySharing(limits.providers, masters)
+        shared.add(cloud.keys[0], "cloud", "sk-secret")
+        async with shared.running():
+            assert pace.states is None
+            (tmp_path / "master-key").write_text("spoilt")
+            await asyncio.sleep(2 * sharing.LOOK_S)
+            assert pace.states is None
+            (tmp_path / "master-key").write_bytes(b64encode(b"1" * 32))
+            await soon(lambda: pace.states)
+    assert pace.name == _name(b"1" * 32, tmp_path, "sk-secret")
+
+
+async def test_records_of_another_version_and_of_a_clock_that_was_ahead_stop_no_sharing() -> None:
+    odd = [b'1 other ["new"]', b'%d other [{"faults":9,"open_s":5},"it broke"]' % (time.time() + 3600)]
+    with redis_server() as server:
+        for record in odd:
+            async with gateways(server.url, gated(asyncio.Event(), FAULTS), Turns(WELL)) as opened:
+                first, second = opened
+                with server.client() as client:
+                    client.set(first.states._key(f"{first.key.pace.name}/breaker"), record)
+                await asyncio.sleep(3 * sharing.LOOK_S)
+                assert (first.key.breaker, second.key.breaker) == (CLOSED, CLOSED)
+                await open_everywhere(opened)
+
+
 CONFIG = """
 [limits]
 url = "{url}"
@@ -367,11 +400,13 @@ async def test_two_whole_gateways_share_what_their_engine_may_do(
 ) -> None:
     provider = Turns(WELL, slots=64)
     body = {"model": "cloud", "voice": "alloy", "response_format": "pcm"}
+    (tmp_path / "key").write_bytes(b64encode(b"1" * 32))
     async with AsyncExitStack() as stack:
         servers = []
         for name in "ab":
             (tmp_path / name).mkdir()
-            text = f"{CONFIG.format(url=shared_redis.url)}[storage]\n"
+            vault = f"[vault]\nmaster_key = 'file:{tmp_path}/key'\n"
+            text = f"{CONFIG.format(url=shared_redis.url)}{vault}[storage]\n"
             servers.append(
                 await stack.enter_async_context(inside(tmp_path / name, text, {"cloud": provider}))
             )

@@ -13,10 +13,11 @@ import pytest
 import structlog
 from starlette.types import Message
 
-from proxy.config.sections import Server
+from proxy.config.sections import Server, VaultSection
 from proxy.features.all import load_config, open_store
 from proxy.file_store import locked_files
-from proxy.file_store.answers import open_answers
+from proxy.file_store.shared_answers import open_answers
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import Inside
@@ -145,8 +146,10 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     day = time.time() - 24 * 60 * 60 - 60
     os.utime(folder / names[1], (day, day))
     left = {names[2], f"{names[3]}.part", f"{names[3]}.lock"}
-    async with open_store("sqlite", tmp_path / "data") as store:
-        async with open_answers(store, tmp_path / "data", Server(idempotency_mb=1), Metrics()):
+    data = tmp_path / "data"
+    async with open_store("sqlite", data) as store:
+        vault = Vault(store, VaultSection(), data)
+        async with open_answers(store, data, Server(idempotency_mb=1), vault, Metrics()):
             await asyncio.to_thread(until, lambda: set(os.listdir(folder)) == left)
     assert held is not None
     held.release()

@@ -18,7 +18,7 @@ from proxy.file_store.once import Once
 from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
-from proxy.storage.store import Params, Row, Statement, StorageFailed
+from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 
 _USAGE = """
@@ -58,13 +58,13 @@ def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") 
     return Once(f"req_{number}", account, "key", sha256(body).digest())
 
 
-async def erase(store: AwayStore, voice: str) -> None:
+async def erase(store: Store, voice: str) -> None:
     assert await tombstones.erase(store, Tombstone(subject=voice, account="a", digests=(), began=1))
 
 
 async def keep(
     answers: StoredAnswers,
-    store: AwayStore,
+    store: Store,
     asked: Once,
     *voices: str,
     sound: bytes = b"sound",

@@ -41,8 +41,8 @@ def _die_at_flush(step: int) -> None:
     os.fsync = flush  # type: ignore[assignment]  # the real one takes objects with a descriptor, too
 
 
-async def _never_put(store: Store, blob: BlobRow) -> None:
-    del store, blob
+async def _never_put(store: Store, blob: BlobRow, before: BlobRow | None = None) -> bool:
+    del store, blob, before
     _die()
 
 

@@ -12,7 +12,7 @@ from policies.tasks import SECOND
 from proxy.queue.tasks import Done, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.sqlite import SqliteStore
-from proxy.storage.store import Params, Row, Statement, StorageUnreachable
+from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.queue.chores import TABLES, Chore, Chores, add, done, hang, row
 from tests.speech_engine.host.simulated_time import simulated
@@ -146,3 +146,21 @@ async def test_a_task_whose_lease_was_lost_in_an_outage_is_not_written_by_its_wo
             await ending
             await asyncio.sleep(8)
             assert ((await row(store)).state, owner.noted_results) == ("open", [None])
+
+
+@simulated
+async def test_an_attempt_that_cannot_read_its_rows_delays_no_other_task(tmp_path: Path) -> None:
+    async with stalling(tmp_path) as store:
+
+        async def fail(held: Chore) -> Result:
+            if held.id == "one":
+                raise StorageFailed("the recording is damaged")
+            return Done({"state": "done"})
+
+        worker = Chores(store, fail)
+        async with at_work(worker):
+            await asyncio.sleep(0.2)
+            await add(store, Chore(id="two", account="acc_b"))
+            worker.look_soon()
+            await asyncio.sleep(0.5)
+            assert [held.id for held in worker.held] == ["one", "two"]

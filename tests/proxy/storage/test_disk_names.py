@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from proxy.features.all import all_tables, open_store
-from proxy.file_store import locked_files, vault_files
+from proxy.file_store.locked_files import LOCK, PART
+from proxy.file_store.objects import LEFT
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names
 from proxy.storage.rows import new_id
 
@@ -37,7 +38,7 @@ def test_a_name_is_one_step_below_its_folder_or_refused(text: object) -> None:
     path = ROOT / name
     assert Path(os.path.normpath(path)).parent == ROOT
     assert path.name == name
-    assert path.suffix not in (locked_files.LOCK, locked_files.PART, vault_files.LEFT)
+    assert path.suffix not in (LOCK, PART, LEFT)
     assert os.fsencode(path).isascii()
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.config.sections import Server
-from proxy.file_store.answers import open_answers
+from proxy.config.sections import Server, VaultSection
+from proxy.file_store.shared_answers import open_answers
+from proxy.file_store.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
@@ -73,8 +74,8 @@ async def test_kept_answers_are_swept_again_after_a_sweep_that_broke(
         loop.call_soon_threadsafe(again.set)
 
     monkeypatch.setattr("proxy.file_store.locked_files.sweep", sweep)
-    monkeypatch.setattr("proxy.file_store.answers._SWEEP_S", 0.01)
-    metrics = Metrics()
-    async with open_answers(store, tmp_path, Server(idempotency_mb=1), metrics), asyncio.timeout(10):
+    monkeypatch.setattr("proxy.file_store.shared_answers._SWEEP_S", 0.01)
+    metrics, vault = Metrics(), Vault(store, VaultSection(), tmp_path)
+    async with open_answers(store, tmp_path, Server(idempotency_mb=1), vault, metrics), asyncio.timeout(10):
         await again.wait()
     assert 'voxgate_background_failures_total{task="sweep of kept answers"} 1.0' in metrics.text()

@@ -14,9 +14,9 @@ from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 
 BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
-# A blob without a row loses its key. No other table names these blobs: their prefix differs.
+# The rows go with their objects. No other table names these blobs: their prefix differs.
 _DROP_KEYS = """
-DELETE FROM blobs WHERE EXISTS (
+UPDATE blobs SET wrapped = '' WHERE EXISTS (
     SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
 )
 """

@@ -154,7 +154,7 @@ async def test_the_file_is_sealed_and_goes_with_its_job(tmp_path: Path, store_ur
         assert max(map(len, files)) > len(audio), "it is there"
         assert not [file for file in files if needle in file]
         assert (await server.ask("DELETE", f"/v1/jobs/{made['id']}")).is_success
-        assert await list_all(server.worker.store) == set()
+        assert await list_all(server.worker.store) == []
         assert await asyncio.to_thread(contents, tmp_path / "data" / "voices") == []
 
 

@@ -68,7 +68,7 @@ async def blobs(store: Store) -> set[str]:
 
 
 def files(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "data" / "voices").rglob("*") if path.is_file()}
+    return {path.stem for path in (folder / "data" / "voices").rglob("*") if path.is_file()}
 
 
 async def test_a_long_file_is_kept_in_pieces_and_read_as_one(tmp_path: Path, small_blobs: None) -> None:
@@ -164,7 +164,8 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         assert await store.read("SELECT * FROM job_encoded") == []
         assert (await content(server, made["id"])).status_code == 409
         await retention(server).delete_old()
-        assert len(await blobs(store) - sample) == 1, "the text"
+        (openable,) = await store.read("SELECT count(*) AS number FROM blobs WHERE wrapped <> ''")
+        assert openable["number"] - len(sample) == 1, "the text"
 
 
 async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Path, store_url: str) -> None:

@@ -1,0 +1,253 @@
+"""Gateways on one PostgreSQL and one Redis that are killed under load, and come back on their ports."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+
+from tests.databases import Postgres
+from tests.faults.books import books, live_holds
+from tests.faults.clusters import workers
+from tests.faults.kills import Load, load
+from tests.faults.processes import kill
+from tests.features.cluster.gateways import FOLDER, SHARED
+from tests.features.cluster.rig import key
+from tests.features.jobs.job_rig import text_of
+from tests.redis_server import RedisServer
+from tests.server import ALONE, VOXGATE, Server, free_port, running
+from tests.waiting import until
+
+CONFIG = (
+    ALONE
+    + SHARED
+    + """
+[engines.late]
+plugin = "tone"
+delay_s = 1.0
+[plans.metered]
+allowance = 1000000000
+prices.speech = {{ credits = 1, per = "character" }}
+[plans.solo]
+allowance = 1000000000
+streams = 1
+prices.speech = {{ credits = 1, per = "character" }}
+"""
+)
+CLIENTS = 2
+"""At each gateway, besides those of the accounts with one stream."""
+STEPS = 30
+_PAUSE_S = 0.2
+_SPOKEN = "One word after the other. "
+
+
+class Waited(NamedTuple):
+    """The longest times until all accounts were admitted again, and until all jobs went on."""
+
+    admitted_s: float
+    went_on_s: float
+
+
+class Gateway:
+    """A server that comes back on its port, with its data folder, after it was killed."""
+
+    def __init__(self, folder: Path, config: str, environ: Mapping[str, str]) -> None:
+        self._folder, self._config, self._environ = folder, config, environ
+        self._port = free_port()
+        self._life: AbstractContextManager[Server] | None = None
+        folder.mkdir()
+        self.start()
+
+    def start(self) -> None:
+        command = (str(VOXGATE), "serve", "--port", str(self._port))
+        self._life = running(self._folder, self._config, command=command, environ=self._environ)
+        self.server = self._life.__enter__()
+
+    def kill(self) -> None:
+        self.server.process.kill()
+        self.stop()
+
+    def stop(self) -> None:
+        if self._life is not None:
+            self._life.__exit__(None, None, None)
+            self._life = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.server.process.poll() is not None
+
+
+class Client:
+    """Asks all gateways in turn until it is stopped. `went_on` is when it last got what it wants."""
+
+    def __init__(self, urls: Sequence[str], key: str) -> None:
+        self.went_on = 0.0
+        self._urls = itertools.cycle(urls)
+        self._http = httpx2.Client(headers={"authorization": f"Bearer {key}"}, timeout=30.0)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ask_on)
+        self._thread.start()
+
+    def ask(self, url: str) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self._http.close()
+
+    def _ask_on(self) -> None:
+        while not self._is_over.wait(_PAUSE_S):
+            with suppress(httpx2.TransportError):
+                self.ask(next(self._urls))
+
+
+class Solo(Client):
+    """An account with one stream, which is nearly always under way."""
+
+    def ask(self, url: str) -> None:
+        body = {"model": "tts-1", "voice": "tone/slow", "input": _SPOKEN, "response_format": "pcm"}
+        with self._http.stream("POST", f"{url}/v1/audio/speech", json=body) as answer:
+            if answer.status_code == 200:
+                self.went_on = time.monotonic()
+            answer.read()
+
+
+class Jobs(Client):
+    """An account with one job after the other. A step of it takes a while."""
+
+    _job, _done = "", 0
+
+    def ask(self, url: str) -> None:
+        if not self._job:
+            body = {"model": "late/standard", "voice": "late/tone", "input": text_of(STEPS)}
+            made = self._http.post(f"{url}/v1/jobs", json={**body, "response_format": "pcm"})
+            assert made.status_code in (202, 429, 503), made.text
+            self._job, self._done = (made.json()["id"] if made.status_code == 202 else ""), 0
+            return
+        shown = self._http.get(f"{url}/v1/jobs/{self._job}")
+        if shown.status_code != 200:
+            return
+        job = shown.json()
+        if job["steps_done"] > self._done:
+            self._done, self.went_on = job["steps_done"], time.monotonic()
+        assert job["status"] in ("queued", "running", "done"), job
+        if job["status"] == "done":
+            self._job = ""
+
+    def all(self, url: str) -> list[dict[str, Any]]:
+        return list(self._http.get(f"{url}/v1/jobs?limit=100").json()["data"])
+
+
+class Site:
+    """What is killed: `a` and `b`, `worker of a` and `worker of b`, `postgres`, `redis`."""
+
+    def __init__(
+        self, folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str]
+    ) -> None:
+        self.url, self.folder = database.url(), folder
+        self.killed: list[str] = []
+        self._database, self._redis = database, redis
+        (folder / "key").write_text(key(1))
+        vault = FOLDER.format(folder=folder)
+        config = CONFIG.format(url=self.url, redis=redis.url, folder=folder, vault=vault)
+        self.gateways = {name: Gateway(folder / name, config, environ) for name in "ab"}
+        self.names = (*self.gateways, "worker of a", "worker of b", "postgres", "redis")
+
+    @property
+    def urls(self) -> list[str]:
+        return [each.server.url for each in self.gateways.values()]
+
+    def mint(self, account: str, plan: str) -> str:
+        return self.gateways["a"].server.mint_key(account, plan=plan).secret
+
+    def kill(self, *victims: str) -> None:
+        """Kill all of them at once, and let them come back."""
+        for victim in sorted(victims, reverse=True):  # the worker of a gateway before the gateway
+            self.killed.append(victim)
+            if victim == "postgres":
+                self._database.kill()
+            elif victim == "redis":
+                self._redis.stop()
+            elif victim in self.gateways:
+                self.gateways[victim].kill()
+            else:
+                kill(workers(self.gateways[victim[-1]].server)[0])
+        if "postgres" in victims:
+            self._database.start()
+        if "redis" in victims:
+            self._redis.start()
+        for gateway in self.gateways.values():
+            if gateway.is_over:
+                gateway.stop()
+                gateway.start()
+
+    def stop(self) -> None:
+        for gateway in self.gateways.values():
+            gateway.stop()
+
+
+class Killing(NamedTuple):
+    site: Site
+    solos: list[Solo]
+    jobs: list[Jobs]
+    loads: list[Load]
+
+    def round(self, *victims: str) -> Waited:
+        """Kill these, and wait until every account was admitted since then and every job went on."""
+        began = time.monotonic()
+        self.site.kill(*victims)
+        clients = [*self.solos, *self.jobs]
+        until(lambda: all(each.went_on > began for each in clients), within_s=120.0)
+        return Waited(
+            max(each.went_on for each in self.solos) - began, max(each.went_on for each in self.jobs) - began
+        )
+
+
+@contextmanager
+def under_load(
+    folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str], solos: int = 2
+) -> Iterator[Killing]:
+    """Two gateways whose clients ask all the time. At the end, the books have all of it once."""
+    site = Site(folder, database, redis, environ)
+    with ExitStack() as stack:
+        stack.callback(site.stop)
+        key = site.mint("ada", "metered")
+        alone = [site.mint(f"solo-{number}", "solo") for number in range(solos)]
+        killing = Killing(
+            site,
+            [Solo(site.urls, each) for each in alone],
+            [Jobs(site.urls, site.mint("jobs", "metered"))],
+            [stack.enter_context(load(url, [key] * CLIENTS)) for url in site.urls],
+        )
+        for client in (*killing.solos, *killing.jobs):
+            stack.callback(client.stop)
+        until(lambda: all(client.went_on for client in (*killing.solos, *killing.jobs)))
+        yield killing
+        _expect_jobs_to_end(killing)
+    _expect_books(killing)
+
+
+def _expect_jobs_to_end(killing: Killing) -> None:
+    for each in killing.jobs:
+        until(lambda each=each: {job["status"] for job in each.all(killing.site.urls[0])} <= {"done"}, 120.0)  # type: ignore[misc]
+
+
+def _expect_books(killing: Killing) -> None:
+    """All is written once. An answer is charged without being heard only if a kill cut it off."""
+    site = killing.site
+    until(lambda: live_holds(site.url, site.folder) == 0)
+    found = books(site.url, site.folder)
+    complete = [request for each in killing.loads for request in each.complete]
+    lost = [request for request in complete if request not in found.spent]
+    print(f"{len(site.killed)} kills, {len(complete)} answers of the load, {found.verdict}, {len(lost)} lost")
+    assert found.verdict.is_clean
+    assert lost == []
+    assert len(complete) == len(set(complete))
+    assert {request: row.credits for request, row in found.rows.items() if row.credits} == found.spent
