@@ -42,7 +42,7 @@ prices.speech = {{ credits = 1, per = "character" }}
 )
 CLIENTS = 2
 """At each gateway, besides those of the accounts with one stream."""
-STEPS = 30
+STEPS = 12
 _PAUSE_S = 0.2
 _SPOKEN = "One word after the other. "
 
@@ -142,7 +142,8 @@ class Jobs(Client):
             self._job = ""
 
     def all(self, url: str) -> list[dict[str, Any]]:
-        return list(self._http.get(f"{url}/v1/jobs?limit=100").json()["data"])
+        listed = httpx2.get(f"{url}/v1/jobs?limit=100", headers=self._http.headers, timeout=30.0)
+        return list(listed.json()["data"])
 
 
 class Site:
@@ -236,6 +237,7 @@ def under_load(
 
 def _expect_jobs_to_end(killing: Killing) -> None:
     for each in killing.jobs:
+        each.stop()
         until(lambda each=each: {job["status"] for job in each.all(killing.site.urls[0])} <= {"done"}, 120.0)  # type: ignore[misc]
 
 
