@@ -95,7 +95,7 @@ def test_what_is_installed_is_what_is_locked(file: str) -> None:
 @pytest.mark.parametrize(
     ("extras", "files"),
     [
-        (set(PROJECT["project"]["optional-dependencies"]) - {"test"}, ("serve",)),
+        (set(PROJECT["project"]["optional-dependencies"]) - {"test", "s3"}, ("serve",)),
         (set(PROJECT["project"]["optional-dependencies"]), ("serve", "test")),
     ],
     ids=["server", "tests"],
