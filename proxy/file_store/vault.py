@@ -136,7 +136,7 @@ class Vault:
     async def drop_account(self, account: str) -> None:
         """Drop the key of an account, and the rest of its objects. Its rows must be deleted before."""
         folder = account_name(account)  # this comes first; the operator is no account
-        await self._store.write(blobs.delete_account_key_statement(account))
+        await self._store.write(*blobs.delete_account_statements(account))
         self._account_keys.forget(account)
         for each in await self.objects.list(f"{folder}/"):
             await self.objects.remove(each.name)

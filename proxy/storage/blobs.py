@@ -18,6 +18,7 @@ INSERT INTO account_keys (account, wrapped) VALUES (:account, :wrapped) ON CONFL
 _DELETE_ACCOUNT_KEY = "DELETE FROM account_keys WHERE account = :account"
 
 LIST = "SELECT account, digest, wrapped, size, object FROM blobs"
+_DELETE_KEYLESS = "DELETE FROM blobs WHERE account = :account AND wrapped = ''"
 _FIND = f"{LIST} WHERE account = :account AND digest = :digest"
 _PUT = """
 INSERT INTO blobs (account, digest, wrapped, size, object, created)
@@ -65,9 +66,9 @@ async def add_account_key(store: Store, account: str, wrapped: str) -> str:
     return await account_key(store, account) or wrapped
 
 
-def delete_account_key_statement(account: str) -> Statement:
-    """Make the digests of an account unlinkable: none can be computed again."""
-    return Statement(_DELETE_ACCOUNT_KEY, {"account": account})
+def delete_account_statements(account: str) -> tuple[Statement, ...]:
+    """Make the digests of an account unlinkable: none can be computed again. Rows without a key go, too."""
+    return tuple(Statement(sql, {"account": account}) for sql in (_DELETE_ACCOUNT_KEY, _DELETE_KEYLESS))
 
 
 async def find(store: Store, account: str, digest: str) -> BlobRow | None:

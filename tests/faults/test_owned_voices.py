@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from proxy.file_store.objects import is_recording
 from tests import server, speech_clips
 from tests.server import Server
 from tests.waiting import until
@@ -113,7 +114,11 @@ def test_a_server_that_is_killed_beside_a_new_clip_names_nothing_half(tmp_path: 
 
 
 def _sealed(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and not path.suffix]
+    return [
+        path
+        for path in folder.rglob("*")
+        if is_recording(f"{path.parent.name}/{path.name}") and path.is_file()
+    ]
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

@@ -217,7 +217,7 @@ async def test_of_an_erased_voice_a_batch_keeps_nothing(tmp_path: Path, store_ur
         assert row["error"]["code"] == "voice_erased"
         assert list(unzipped((await content(server, made["id"])).content)) == ["other.pcm"]
         blobs = {row["digest"] for row in await store.read("SELECT digest FROM blobs")}
-        files = {path.name for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
+        files = {path.stem for path in (tmp_path / "data" / "voices").rglob("*") if path.is_file()}
         assert files == blobs
         assert len(files) == 4, "the file, the batch's copy, the other's sound, and what is told of it"
 

@@ -164,8 +164,8 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         assert await store.read("SELECT * FROM job_encoded") == []
         assert (await content(server, made["id"])).status_code == 409
         await retention(server).delete_old()
-        (openable,) = await store.read("SELECT count(*) AS number FROM blobs WHERE wrapped <> ''")
-        assert openable["number"] - len(sample) == 1, "the text"
+        openable = await store.read("SELECT digest FROM blobs WHERE wrapped <> ''")
+        assert len({row["digest"] for row in openable} - sample) == 1, "the text"
 
 
 async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Path, store_url: str) -> None:
