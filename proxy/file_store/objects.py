@@ -41,7 +41,7 @@ _RIGHT = re.compile(
 )
 
 LEFT = ".left"
-"""An empty object `DIGEST.left`: since it was written, objects of a digest without a row are known."""
+"""An empty object `DIGEST-NONCE.left`: since it was written, an object is known to have no row."""
 _UNFINISHED = (PART, LOCK)
 
 _T = TypeVar("_T")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Self
 
 from proxy.file_store.master_keys import VaultFailed
@@ -66,10 +65,19 @@ class SealedFileReader:
         skipped, self._skipped = self._skipped, 0
         return plain[skipped:]
 
-    async def parts(self) -> AsyncIterator[bytes]:
-        """Yield all parts that are left."""
-        while part := await self.next_part():
-            yield part
+    async def whole(self) -> bytes:
+        """Return all of it: in a bucket, each part would be a request. Raises VaultFailed."""
+        start, end = HEAD_BYTES + len(self._first), sealed_bytes(self._frames.plain_bytes)
+        rest = b""
+        if start < end:
+            rest = await _read(self._objects, self._name, self._digest, start, end - start)
+        try:
+            plain = await asyncio.to_thread(self._frames.open, 0, self._first + rest)
+        except Tampered:
+            raise damaged(_shown(self._digest)) from None
+        if len(plain) != self._frames.plain_bytes:
+            raise damaged(_shown(self._digest))
+        return plain
 
     def _opened(self, at: int, sealed: bytes) -> bytes:
         plain = self._frames.open(at, sealed)

@@ -15,7 +15,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -108,8 +108,7 @@ class Vault:
         return digest
 
     async def open(self, account: str, digest: str) -> bytes:
-        reader = await self.reader(account, digest)
-        return b"".join([part async for part in reader.parts()])
+        return await (await self.reader(account, digest)).whole()
 
     async def reader(self, account: str, digest: str) -> SealedFileReader:
         """Return a reader of a recording, which has little of it in memory. Raises what `open` raises."""
@@ -139,7 +138,8 @@ class Vault:
         await self._store.write(*blobs.delete_account_statements(account))
         self._account_keys.forget(account)
         for each in await self.objects.list(f"{folder}/"):
-            await self.objects.remove(each.name)
+            with suppress(UnsafeName):  # a note of people, or a file of NFS
+                await self.objects.remove(each.name)
 
     async def new_row_key(self, account: str, row_id: str) -> tuple[bytes, str]:
         """Return a new key of a row, and the same wrapped for the row's column."""
@@ -240,9 +240,7 @@ class Vault:
     async def _is_readable(self, row: BlobRow) -> bool:
         """Whether the recording exists and can be opened. Otherwise it is put again."""
         try:
-            reader = await self._reader_of(row)
-            async for _ in reader.parts():
-                pass
+            await (await self._reader_of(row)).whole()
         except VaultAway:
             raise
         except VaultFailed:
@@ -287,7 +285,8 @@ class Vault:
             if each.name in named:
                 continue
             owner, digest = _owner_and_digest(each.name)
-            mark = f"{owner}/{digest}{LEFT}"
+            # Each object has its own: another one of the same digest may have lost its row just now.
+            mark = f"{each.name.replace('.', '-')}{LEFT}"
             still_left.add(mark)
             if mark not in marks:
                 await self.objects.put(mark, b"")
@@ -381,4 +380,4 @@ def _names_of(rows: Iterable[BlobRow]) -> set[str]:
 
 def _owner_and_digest(name: str) -> tuple[str, str]:
     owner, _, rest = name.partition("/")
-    return owner, rest.partition(".")[0]
+    return owner, rest.partition(".")[0].partition("-")[0]

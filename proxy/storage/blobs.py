@@ -30,13 +30,14 @@ RETURNING digest
 """
 _NO_OBJECT = "-"
 _TOUCH = """
-UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest RETURNING digest
+UPDATE blobs SET created = :created WHERE account = :account AND digest = :digest AND wrapped <> ''
+RETURNING digest
 """
 _HOLD = "UPDATE blobs SET size = size WHERE account = :account AND digest = :digest"
 
 IS_STORED = """
 (CAST(:digest AS TEXT) IS NULL
-    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest))
+    OR EXISTS (SELECT 1 FROM blobs WHERE account = :account AND digest = :digest AND wrapped <> ''))
 """
 """SQL for the INSERT of a row that may name a blob. After `hold_statements`, no drop comes between."""
 

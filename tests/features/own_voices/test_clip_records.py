@@ -206,7 +206,7 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
 
 async def test_the_words_of_a_clip_hang_on_the_master_key(store: Store, tmp_path: Path) -> None:
     vault = Vault(store, OLD, tmp_path)
-    await blobs.put(store, BlobRow(ACCOUNT, NEXT, "", 9))
+    await blobs.put(store, BlobRow(ACCOUNT, NEXT, "w", 9))
     voice = await add_voice(store, ACCOUNT)
     sealed = await seal_clip(vault, clip(voice), ClipTexts(words="Good morning.", request="ab"))
     assert await add(store, sealed)

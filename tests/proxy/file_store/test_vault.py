@@ -203,12 +203,45 @@ async def test_what_a_kill_left_is_tidied_away(vault: Vault, store: Store, tmp_p
     await vault.tidy()
     wanted = [*files_of(tmp_path, "acc_a", kept), folder / "notes.txt"]
     named = [*wanted, *files_of(tmp_path, "acc_a", unused)]
-    marks = [folder / f"{digest}{LEFT}" for digest in ("ab" * 32, "cd" * 32)]
+    marks = [folder / f"{name.replace('.', '-')}{LEFT}" for name in left[2:]]
     assert files(tmp_path) == sorted([*named, *(folder / name for name in left), *marks])
     await store.write(Statement("UPDATE blobs SET created = 0"))
     _age(folder)
     await vault.tidy()
     assert files(tmp_path) == sorted(wanted)
+
+
+async def test_another_object_of_its_digest_shortens_the_wait_of_none(
+    vault: Vault, store: Store, tmp_path: Path
+) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    await add_voice(store, "acc_a", digest)
+    row = await blobs.find(store, "acc_a", digest)
+    assert row is not None
+    await vault.objects.put(f"acc_a/{digest}.{'0' * 16}", b"of a put that lost, and was killed")
+    await vault.tidy()
+    _age(tmp_path / "voices" / "acc_a")
+    await store.write(Statement("DELETE FROM blobs"))
+    await vault.tidy()
+    assert await blobs.put(store, row)
+    assert await vault.open("acc_a", digest) == PLAIN
+
+
+async def test_a_recording_without_a_key_is_gone(vault: Vault, store: Store) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    await store.write(Statement("UPDATE blobs SET wrapped = ''"))
+    assert not await blobs.touch(store, "acc_a", digest)
+    named = {"account": "acc_a", "digest": digest}
+    assert await store.read(f"SELECT 1 AS is_there WHERE {blobs.IS_STORED}", named) == []
+
+
+async def test_an_accounts_end_leaves_foreign_files(vault: Vault, tmp_path: Path) -> None:
+    digest = await vault.put("acc_a", PLAIN)
+    note = tmp_path / "voices" / "acc_a" / ".nfs0001"
+    note.write_bytes(b"of a file that is open elsewhere")
+    await vault.drop("acc_a", [digest])
+    await vault.drop_account("acc_a")
+    assert files(tmp_path) == [note]
 
 
 async def test_a_recording_without_a_row_waits_for_a_restore_to_be_taken_back(
