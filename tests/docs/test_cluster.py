@@ -132,7 +132,8 @@ def test_the_machines_are_shown_as_on_the_page(site: Site) -> None:
     shown = _run(site.servers[1], "voxgate machines").splitlines()
     head, *rows = block.text.splitlines()[1:]
     assert shown[0].split()[: len(head.split())] == head.split()
-    assert [line.count(" alive ") for line in shown[1:4]] == [line.count(" alive ") for line in rows]
+    # Names of one host have the data folder, which may take a second line.
+    assert sum(" alive " in line for line in shown) == len([line for line in rows if " alive " in line])
     assert sum("server, leads" in line for line in shown) == 1
     metrics = re.findall(r"^# TYPE (\w+)", httpx2.get(site.servers[1].metrics).text, re.MULTILINE)
     assert set(re.findall(r"`(voxgate_machines\w*)", _TEXT)) <= set(metrics)
