@@ -148,7 +148,7 @@ async def _on_disk(step: Callable[[], _T], what: str) -> _T:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise VaultFailed(f"{what}: {error.strerror}") from None
+        raise VaultAway(f"{what}: {error.strerror}") from None
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -244,7 +244,7 @@ class Bucket:
         import obstore
 
         self._obstore = obstore
-        self.where = section.store
+        self.where = f"{section.store}{section.endpoint and ' at '}{section.endpoint}"
         # Only obstore can repeat one part of many.
         self._store, self._parts = (_s3(section, retries) for retries in (0, _TRIES - 1))
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 import structlog
 from msgspec.structs import replace
@@ -33,8 +34,9 @@ from proxy.file_store.answers import (
     read_head,
 )
 from proxy.file_store.locked_files import Lock
+from proxy.file_store.objects import VaultAway
 from proxy.file_store.once import Once
-from proxy.file_store.sealing import FRAME_BYTES, HEAD_BYTES, SEALED_FRAME_BYTES, SealedFrames, Tampered
+from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import answer_claims, tombstones, usage
 from proxy.storage.answer_claims import LEASE_S, Claim
@@ -50,7 +52,6 @@ _SETTLES_S = 15.0
 UPLOAD_S = 2.0
 _MOST_BYTES = 16 * 1024 * 1024
 """A larger answer could not be uploaded in time, and it is sealed in memory."""
-_PART_FRAMES = 16
 _OBJECTS_S = 2 * 86_400.0
 _TRIES = 3
 _SWEEP_S = 60 * 60.0
@@ -148,7 +149,7 @@ class SharedRecording(AnswerRecording):
             voices=self.voices,
             object=f"{ANSWERS}/{secrets.token_hex(16)}",
             wrapped=wrapped,
-            size=len(sealed),
+            size=len(content),
         )
         await self._vault.objects.put(self._claim.object, sealed)
 
@@ -186,45 +187,30 @@ class SharedRecording(AnswerRecording):
 class SharedAnswer(StoredAnswer):
     """A whole answer in the vault. It is read in parts."""
 
-    def __init__(self, claim: Claim, vault: Vault) -> None:
-        self._claim = claim
-        self._objects = vault.objects
-        self._key = vault.row_key(claim.account, claim.id, claim.wrapped)
-        self._next_frame = 0
-        self._first = b""
+    def __init__(self, head: Head, first: bytes, reader: SealedFileReader) -> None:
+        self.head = head
+        self._first = first
+        self._reader = reader
 
-    async def open(self) -> None:
-        """Read the first part. Raises VaultFailed, FileNotFoundError and Tampered."""
-        raw = await self._objects.read(self._claim.object, 0, HEAD_BYTES + _PART_FRAMES * SEALED_FRAME_BYTES)
-        claim = self._claim
-        self._frames = SealedFrames(raw[:HEAD_BYTES], claim.size, self._key, claim.account, claim.id)
-        file = BytesIO(self._open(memoryview(raw)[HEAD_BYTES:]))
+    @classmethod
+    async def open(cls, claim: Claim, vault: Vault) -> Self:
+        """Read the head and the first part. Raises VaultFailed."""
+        key = vault.row_key(claim.account, claim.id, claim.wrapped)
+        place = (vault.objects, claim.object, claim.size)
+        reader = await SealedFileReader.open(*place, key, claim.account, claim.id)
+        file = BytesIO(await reader.next_part())
         head = read_head(file)
         if head is None or head.request != claim.request:
-            raise Tampered
-        self.head, self._first = head, file.read()
+            raise VaultFailed("it is another one")
+        return cls(head, file.read(), reader)
 
     async def next_chunk(self) -> bytes:
         """Return the next bytes, b"" after the last ones. Raises VaultFailed."""
         first, self._first = self._first, b""
-        if first or self._next_frame * FRAME_BYTES >= self._frames.plain_bytes:
-            return first
-        start = HEAD_BYTES + self._next_frame * SEALED_FRAME_BYTES
-        try:
-            sealed = await self._objects.read(self._claim.object, start, _PART_FRAMES * SEALED_FRAME_BYTES)
-            return self._open(memoryview(sealed))
-        except (FileNotFoundError, Tampered):
-            raise VaultFailed(f"the answer to {self._claim.request} is gone or damaged") from None
+        return first or await self._reader.next_part()
 
     def close(self) -> None:
         """Do nothing: no file is open."""
-
-    def _open(self, sealed: memoryview) -> bytes:
-        if not sealed:
-            raise Tampered
-        plain = self._frames.open(self._next_frame, sealed)
-        self._next_frame += _PART_FRAMES
-        return plain
 
 
 class SharedAnswers(StoredAnswers):
@@ -303,13 +289,13 @@ class SharedAnswers(StoredAnswers):
         if claim.voices and await tombstones.list_known(self._store, claim.voices):
             return None
         once.check(bytes.fromhex(claim.body_digest))
-        answer = SharedAnswer(claim, self._vault)
         try:
-            await answer.open()
-        except (FileNotFoundError, Tampered):
-            _log.warning("answer.read.failed", request=claim.request, reason="it is gone or damaged")
+            return await SharedAnswer.open(claim, self._vault)
+        except VaultAway:
+            raise
+        except VaultFailed as error:
+            _log.warning("answer.read.failed", request=claim.request, reason=str(error))
             return None
-        return answer
 
     async def _record_shared(self, lease: Lease) -> SharedRecording:
         # The name is the request's, as no other request writes this file.

@@ -29,13 +29,7 @@ from proxy.file_store.objects import LEFT, Folder, VaultAway, is_recording, open
 from proxy.file_store.sealed_file import SealedFileReader, damaged
 from proxy.storage import blobs, schema, tombstones, wrapped_keys
 from proxy.storage.blobs import BlobRow
-from proxy.storage.disk_names import (
-    OPERATOR,
-    DiskName,
-    UnsafeName,
-    account_name,
-    owner_name,
-)
+from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.background import RepeatingTask
@@ -193,7 +187,7 @@ class Vault:
         return await SealedFileReader.open(self.objects, name, row.size, key, account, digest)
 
     async def _finish(self, work: Coroutine[None, None, _T]) -> _T:
-        """Carry out a change to its end, even if the caller is cancelled: it holds a lock."""
+        """Carry out a change to its end, even if the caller is cancelled: half of it would be left over."""
         task: asyncio.Task[_T] = asyncio.create_task(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

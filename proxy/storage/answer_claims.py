@@ -19,7 +19,7 @@ _LEASE = f"{_NOW} + {LEASE_S * 1_000_000}"
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The claim of a request. `id` is a digest of account and key, and `body_digest` that of the body.
 
-    `object` is the sealed answer, "" until it is there, `wrapped` its key, and `size` its bytes.
+    `object` is the sealed answer, "" until it is there, `wrapped` its key, and `size` its plain bytes.
     """
 
     id: str

@@ -66,7 +66,7 @@ SELECT {_COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unkno
 _AGAIN = """
 UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
     lease = 0
-WHERE subject = :subject
+WHERE subject = :subject AND by_schema < :known
 """
 # The details of earlier acts, such as its name.
 _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"

@@ -31,7 +31,7 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
-from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -92,6 +92,7 @@ class Erasure(TaskKind[Tombstone]):
         # The processes of one server hear of an erasure from their supervisor.
         self._life = machine or self._id
         self._seen = self._noted = 0
+        self._noting: asyncio.Task[None] | None = None
 
     def reach(self, things: DerivedThings) -> None:
         self.things = things
@@ -159,6 +160,9 @@ class Erasure(TaskKind[Tombstone]):
             )
             self.replayed += await tombstones.erase(self._store, tombstone)
 
+    async def watch_older(self, metrics: Metrics) -> None:
+        await repeat("erasures of older versions", self.repeat_for_older, _REPEAT_EVERY_S, metrics)
+
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""
         erased = await tombstones.erase_again(self._store, _STEPS)
@@ -190,12 +194,17 @@ class Erasure(TaskKind[Tombstone]):
         if not self._followed:
             self._seen = now
         if now - self._noted >= _SAY_EVERY_US or any(each.completed is None for each in recent):
-            await put_follower(self._store, self._id, self._life, self._seen, now)
+            # A write goes on when its caller is cancelled. It must not come after the row's deletion.
+            self._noting = asyncio.create_task(
+                put_follower(self._store, self._id, self._life, self._seen, now)
+            )
+            await asyncio.shield(self._noting)
             self._noted = now
 
     async def stop_following(self) -> None:
         """Delete this process's row, so that no erasure waits for it."""
-        if self._noted:
+        if self._noting is not None:
+            await asyncio.gather(self._noting, return_exceptions=True)
             await _try("followers", lambda: remove_follower(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
@@ -323,15 +332,11 @@ async def open_erasure(
         if store.is_shared:
             await erasure.follow_others()
 
-    repeating = RepeatingTask(
-        "erasures of older versions", erasure.repeat_for_older, _REPEAT_EVERY_S, metrics
-    )
     following = RepeatingTask("erasures of other servers", turn, _FOLLOW_EVERY_S, metrics)
     try:
         yield erasure
     finally:
         await following.close()
-        await repeating.close()
         await erasure.stop_following()
 
 

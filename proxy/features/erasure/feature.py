@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from proxy.catalogue.erased_voices import ErasedVoices
@@ -69,6 +70,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             at=lambda _revision: Additions(on_the_way=OnTheWay((factory.opener,))),
             reach=erasure.reach,
             task_kinds=(erasure,),
+            alone_here=(partial(erasure.watch_older, context.metrics),),
         )
 
 
