@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -67,7 +67,7 @@ class Site(NamedTuple):
     def store(self) -> Store:
         return self.machines[0].worker.store
 
-    async def claims(self) -> list[dict[str, object]]:
+    async def claims(self) -> list[dict[str, Any]]:
         rows = await self.store.read("SELECT request, object, size, fence FROM answer_claims")
         return [dict(row) for row in rows]
 
@@ -128,7 +128,7 @@ async def test_another_machine_sends_the_same_answer(tmp_path: Path, url: str, p
         assert (reused.status_code, envelope(reused)["code"]) == (422, "idempotency_key_reused")
         if place == "folder":
             (object_,) = servers.objects()
-            assert object_.stat().st_size == sealed_bytes(int(str((await servers.claims())[0]["size"])))
+            assert object_.stat().st_size == sealed_bytes((await servers.claims())[0]["size"])
         assert servers.local() == []
     assert len(engine.jobs) == 1
 
