@@ -126,16 +126,18 @@ class StoredRings:
             _log.error("ring.keys.failed", ring=ring, reason=reason)
         self._reported[ring] = reason
 
-    async def rotate(self, ring: str) -> int:
-        """Add a new key. Return the number of keys. Raises StorageFailed."""
-        await self._add(ring, _new_key(), await self._store.now())
+    async def rotate(self, ring: str, also: Sequence[Statement] = ()) -> int:
+        """Add a new key, in one commit with `also`. Return the number of keys. Raises StorageFailed."""
+        await self._add(ring, _new_key(), await self._store.now(), also)
         await self.refresh()
         return sum(row.ring == ring for row in await self._rows())
 
-    async def _add(self, ring: str, key: RingKey, made: int) -> None:
+    async def _add(self, ring: str, key: RingKey, made: int, also: Sequence[Statement] = ()) -> None:
         id_ = new_id("rk")
         seal = await self._vault.seal_record("", id_, _Secret(b64encode(key.secret).decode()))
-        await self._store.write(insert(_INSERT, _Row(id_, ring, key.id, made, seal.wrapped, seal.sealed)))
+        await self._store.write(
+            insert(_INSERT, _Row(id_, ring, key.id, made, seal.wrapped, seal.sealed)), *also
+        )
 
     async def _rows(self) -> list[_Row]:
         return [msgspec.convert(row, _Row) for row in await self._store.read(_LIST)]

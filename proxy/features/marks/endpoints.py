@@ -252,7 +252,6 @@ class RingRotation(Resource):
         ring, tools = (await body(request, RotateRing)).ring, self._admin_tools
         if self._stored is None or getattr(SECTION.of(tools.config), ring):
             raise Conflict("The keys are not in the database: see voxgate keys.")
-        number = await self._stored.rotate(ring)
         act = await tools.audit_row(request, "ring.rotated", ring, "")
-        await tools.store.write(*audit.insert_statements(act))
+        number = await self._stored.rotate(ring, audit.insert_statements(act))
         return reply(RotatedRing("The database", number))
