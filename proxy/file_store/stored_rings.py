@@ -16,7 +16,7 @@ from proxy.file_store.key_ring import KeyRing, RingKey, parse_keys
 from proxy.file_store.locked_files import new_secret
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.rows import columns, insert, insert_sql, new_id
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
 
 SETTLE_US = 15 * SECOND
@@ -135,9 +135,8 @@ class StoredRings:
     async def _add(self, ring: str, key: RingKey, made: int, also: Sequence[Statement] = ()) -> None:
         id_ = new_id("rk")
         seal = await self._vault.seal_record("", id_, _Secret(b64encode(key.secret).decode()))
-        await self._store.write(
-            insert(_INSERT, _Row(id_, ring, key.id, made, seal.wrapped, seal.sealed)), *also
-        )
+        row = _Row(id_, ring, key.id, made, seal.wrapped, seal.sealed)
+        await self._store.write(insert(_INSERT, row), *also)
 
     async def _rows(self) -> list[_Row]:
         return [msgspec.convert(row, _Row) for row in await self._store.read(_LIST)]
