@@ -300,8 +300,7 @@ class Bucket:
             try:
                 return await request()
             except errors.BaseError as error:
-                is_refused = isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError)
-                if is_refused or not tries_left or "NoSuchBucket" in str(error):
+                if self._is_refusal(error) or not tries_left or "NoSuchBucket" in str(error):
                     raise self._failure(error) from None
             except FileNotFoundError as error:
                 if "NoSuchBucket" in str(error):
@@ -310,11 +309,18 @@ class Bucket:
             await asyncio.sleep(_PAUSE_S)
         raise AssertionError("the last try has returned or raised")
 
-    def _failure(self, error: Exception) -> VaultAway:
+    def _is_refusal(self, error: Exception) -> bool:
         errors, text = self._obstore.exceptions, str(error)
+        # The refusal of a list has no class of its own.
+        return isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError) or (
+            "status code: 401" in text or "status code: 403" in text
+        )
+
+    def _failure(self, error: Exception) -> VaultAway:
+        text = str(error)
         if "NoSuchBucket" in text:
             return VaultRefused(f"vault.store: there is no bucket {self.where}")
-        if isinstance(error, errors.PermissionDeniedError | errors.UnauthenticatedError):
+        if self._is_refusal(error):
             return VaultRefused(
                 f"vault.store: {self.where} refuses: vault.access_key is wrong, or may not read and write"
             )

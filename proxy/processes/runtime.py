@@ -30,9 +30,10 @@ def check_worker_settings(config: Config) -> None:
     """Raise ConfigError if the configuration shares nothing with a server."""
     if config.storage.url == "sqlite":
         raise ConfigError("storage.url: a worker needs its server's PostgreSQL; SQLite is one server's own")
-    if not config.vault.folder:
+    if not (config.vault.folder or config.vault.store):
         raise ConfigError(
-            "vault.folder: a worker keeps sound where its server finds it; name the folder that both share"
+            "vault.folder: a worker keeps sound where its server finds it; name the folder that both share, "
+            "or a bucket in vault.store"
         )
 
 

@@ -1,7 +1,8 @@
-"""Gateways on one PostgreSQL and one Redis that are killed under load, and come back on their ports."""
+"""Gateways on one PostgreSQL, one Redis and one bucket, killed under load, come back on their ports."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
@@ -11,15 +12,24 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
+import pytest
 
+from proxy.features.all import load_config, open_store
+from proxy.file_store import vault as vaults
+from proxy.file_store.objects import is_recording
+from proxy.file_store.vault import Vault, object_of
+from proxy.storage import blobs
+from tests import speech_clips
 from tests.databases import Postgres
 from tests.faults.books import books, live_holds
 from tests.faults.clusters import workers
 from tests.faults.kills import Load, load
 from tests.faults.processes import kill
-from tests.features.cluster.gateways import FOLDER, SHARED
+from tests.features.cluster.gateways import SHARED
 from tests.features.cluster.rig import key
 from tests.features.jobs.job_rig import text_of
+from tests.programs import present
+from tests.proxy.file_store.buckets import BUCKET, S3Server
 from tests.redis_server import RedisServer
 from tests.server import ALONE, VOXGATE, Server, free_port, running
 from tests.waiting import until
@@ -146,8 +156,37 @@ class Jobs(Client):
         return list(listed.json()["data"])
 
 
+class Voices(Client):
+    """An account that makes a voice of a recording, speaks with it and erases it, again and again."""
+
+    _consent, _voice, _has_spoken, erased = "", "", False, 0
+
+    def ask(self, url: str) -> None:
+        if not self._consent:
+            agreed = {"name": "Ana", "language": "en", "statement": "Ana agreed on paper."}
+            self._consent = self._made(self._http.post(f"{url}/v1/audio/voice_consents", json=agreed))
+        elif not self._voice:
+            files = {"audio_sample": ("ana.wav", speech_clips.wav())}
+            form = {"name": "Ana", "consent": self._consent}
+            self._voice = self._made(self._http.post(f"{url}/v1/audio/voices", data=form, files=files))
+        elif not self._has_spoken:
+            body = {"model": "tts-1", "voice": self._voice, "input": "Hi.", "response_format": "pcm"}
+            spoken = self._http.post(f"{url}/v1/audio/speech", json=body)
+            assert spoken.status_code in (200, 429, 503), spoken.text
+            if spoken.status_code == 200:
+                self._has_spoken, self.went_on = True, time.monotonic()
+        # An answer that was lost may have been a success.
+        elif self._http.delete(f"{url}/v1/audio/voices/{self._voice}").status_code in (200, 404):
+            self._voice, self._has_spoken, self.erased = "", False, self.erased + 1
+
+    @staticmethod
+    def _made(answer: httpx2.Response) -> str:
+        assert answer.status_code in (200, 429, 503), answer.text
+        return str(answer.json()["id"]) if answer.status_code == 200 else ""
+
+
 class Site:
-    """What is killed: `a` and `b`, `worker of a` and `worker of b`, `postgres`, `redis`."""
+    """What is killed: `a` and `b`, `worker of a` and `worker of b`, `postgres`, `redis`, `bucket`."""
 
     def __init__(
         self, folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str]
@@ -155,11 +194,14 @@ class Site:
         self.url, self.folder = database.url(), folder
         self.killed: list[str] = []
         self._database, self._redis = database, redis
+        self._bucket = S3Server(folder / "recording")
+        present(self._bucket.start)
+        self._bucket.make_bucket("vault")
         (folder / "key").write_text(key(1))
-        vault = FOLDER.format(folder=folder)
+        vault = BUCKET.format(bucket="vault", endpoint=self._bucket.url).format(folder=folder)
         config = CONFIG.format(url=self.url, redis=redis.url, folder=folder, vault=vault)
         self.gateways = {name: Gateway(folder / name, config, environ) for name in "ab"}
-        self.names = (*self.gateways, "worker of a", "worker of b", "postgres", "redis")
+        self.names = (*self.gateways, "worker of a", "worker of b", "postgres", "redis", "bucket")
 
     @property
     def urls(self) -> list[str]:
@@ -176,6 +218,8 @@ class Site:
                 self._database.kill()
             elif victim == "redis":
                 self._redis.stop()
+            elif victim == "bucket":
+                self._bucket.kill()
             elif victim in self.gateways:
                 self.gateways[victim].kill()
             else:
@@ -184,6 +228,8 @@ class Site:
             self._database.start()
         if "redis" in victims:
             self._redis.start()
+        if "bucket" in victims:
+            self._bucket.start()
         for gateway in self.gateways.values():
             if gateway.is_over:
                 gateway.stop()
@@ -192,20 +238,25 @@ class Site:
     def stop(self) -> None:
         for gateway in self.gateways.values():
             gateway.stop()
+        self._bucket.kill()
 
 
 class Killing(NamedTuple):
     site: Site
     solos: list[Solo]
     jobs: list[Jobs]
+    voices: list[Voices]
     loads: list[Load]
+
+    @property
+    def clients(self) -> list[Client]:
+        return [*self.solos, *self.jobs, *self.voices]
 
     def round(self, *victims: str) -> Waited:
         """Kill these, and wait until every account was admitted since then and every job went on."""
         began = time.monotonic()
         self.site.kill(*victims)
-        clients = [*self.solos, *self.jobs]
-        until(lambda: all(each.went_on > began for each in clients), within_s=120.0)
+        until(lambda: all(each.went_on > began for each in self.clients), within_s=120.0)
         return Waited(
             max(each.went_on for each in self.solos) - began, max(each.went_on for each in self.jobs) - began
         )
@@ -225,13 +276,17 @@ def under_load(
             site,
             [Solo(site.urls, each) for each in alone],
             [Jobs(site.urls, site.mint("jobs", "metered"))],
+            [Voices(site.urls, site.mint("voices", "metered"))],
             [stack.enter_context(load(url, [key] * CLIENTS)) for url in site.urls],
         )
-        for client in (*killing.solos, *killing.jobs):
+        for client in killing.clients:
             stack.callback(client.stop)
-        until(lambda: all(client.went_on for client in (*killing.solos, *killing.jobs)))
+        until(lambda: all(client.went_on for client in killing.clients))
         yield killing
         _expect_jobs_to_end(killing)
+        for each in killing.voices:
+            each.stop()
+        asyncio.run(_expect_objects(killing))
     _expect_books(killing)
 
 
@@ -239,6 +294,23 @@ def _expect_jobs_to_end(killing: Killing) -> None:
     for each in killing.jobs:
         each.stop()
         until(lambda each=each: {job["status"] for job in each.all(killing.site.urls[0])} <= {"done"}, 120.0)  # type: ignore[misc]
+
+
+async def _expect_objects(killing: Killing) -> None:
+    """Once all is tidied by a later clock, each object of a recording has a row, and each row its object."""
+    site = killing.site
+    server = site.gateways["a"].server
+    config = load_config(server.config, {})
+    async with open_store(site.url, site.folder) as store:
+        vault = Vault(store, config.vault, server.data)
+        with pytest.MonkeyPatch.context() as later:
+            later.setattr(vaults, "LEFT_OVER_S", 0.0)
+            later.setattr(vaults, "_HOUR_S", 0.0)
+            await vault.tidy()
+        objects = {each.name for each in await vault.objects.list() if is_recording(each.name)}
+        rows = {object_of(row) for row in await blobs.list_all(store)}
+        assert objects == rows, (objects - rows, rows - objects)
+        print(f"{sum(each.erased for each in killing.voices)} voices erased, {len(rows)} recordings left")
 
 
 def _expect_books(killing: Killing) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,7 @@ from proxy.errors import CommandRefused
 from proxy.features.all import all_tables
 from proxy.file_store import data_folder
 from proxy.file_store.master_keys import FILE, MasterKeySource, VaultFailed
-from proxy.file_store.objects import check_objects, open_objects
+from proxy.file_store.objects import Objects, check_objects, open_objects
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import object_of
 from proxy.storage import accounts, blobs, wrapped_keys
@@ -192,6 +192,7 @@ def limits(config: Config) -> Iterator[Finding]:
 
 _WHAT = "vault"
 _BRING = "bring that key back: name it in [vault] old_master_keys, or put it into the file that it was in"
+_MEND = "mend [vault]: the server cannot keep recordings"
 _MOVE = "move them: voxgate accounts set-plan ACCOUNT PLAN"
 
 
@@ -246,6 +247,12 @@ def _count(config: Config) -> dict[str, int]:
 
 def vault(config: Config) -> Iterator[Finding]:
     try:
+        if config.vault.store:
+            asyncio.run(check_objects(open_objects(config.vault, Path(config.data))))
+    except VaultFailed as error:
+        yield wrong(_WHAT, str(error), _MEND)
+        return
+    try:
         uses = wrapped_keys.sum_masters(_rows(config, wrapped_keys.masters_sql(all_tables())))
         source = MasterKeySource(config.vault, Path(config.data))
         masters = source.read_if_any()
@@ -286,9 +293,9 @@ def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[
 def _recordings(config: Config) -> Iterator[Finding]:
     try:
         names = [object_of(msgspec.convert(row, BlobRow)) for row in _rows(config, blobs.LIST)]
-        missing = len({*names} - asyncio.run(_objects(config)))
+        missing = asyncio.run(count_missing(open_objects(config.vault, Path(config.data)), names))
     except VaultFailed as error:
-        yield wrong(_WHAT, str(error), "mend [vault]: the server cannot keep recordings")
+        yield wrong(_WHAT, str(error), _MEND)
         return
     except UnsafeName as unsafe:
         do = "somebody else wrote that row: restore a backup that you made yourself"
@@ -301,11 +308,15 @@ def _recordings(config: Config) -> Iterator[Finding]:
         yield ok(_WHAT, f"{len(names)} recordings have their files")
 
 
-async def _objects(config: Config) -> set[str]:
-    objects = open_objects(config.vault, Path(config.data))
-    if config.vault.store:
-        await check_objects(objects)
-    return {each.name for each in await objects.list()}
+async def count_missing(objects: Objects, names: Sequence[str]) -> int:
+    """Count the recordings without an object. A list of a bucket may lack the newest ones."""
+    missing = 0
+    for name in {*names} - {each.name for each in await objects.list()}:
+        try:
+            await objects.read(name, 0, 1)
+        except FileNotFoundError:
+            missing += 1
+    return missing
 
 
 def _rows(config: Config, sql: str) -> list[Mapping[str, Any]]:

@@ -12,6 +12,8 @@ from tests.databases import Postgres
 from tests.features.cluster.gateways import FOLDER, Gateways, gateways, new_voice
 from tests.features.jobs.batches.rig import by_custom_id, jsonl, line, said_in, unzipped
 from tests.features.jobs.job_rig import text_of, words_of
+from tests.programs import present
+from tests.proxy.file_store.buckets import BUCKET, make_bucket, moto
 from tests.redis_server import RedisServer
 from tests.replies import json_of
 from tests.server import TONE
@@ -29,7 +31,17 @@ MARKED = "This was said by the first of two servers, and it is long enough for a
 Ask = Callable[..., httpx2.Response]
 
 
-@pytest.fixture(scope="module", params=[FOLDER], ids=["folder"])
+def bucket() -> str:
+    return BUCKET.format(bucket=present(make_bucket), endpoint=moto())
+
+
+KINDS = [
+    pytest.param(lambda: FOLDER, id="folder"),
+    pytest.param(bucket, id="bucket", marks=pytest.mark.soak),
+]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def pair(
     request: pytest.FixtureRequest,
     shared_postgres: Postgres,
@@ -38,7 +50,7 @@ def pair(
 ) -> Iterator[Gateways]:
     folder = tmp_path_factory.mktemp("walk")
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
-    with gateways(folder, url, shared_redis.url, config=TONE + PLANS, vault=request.param) as opened:
+    with gateways(folder, url, shared_redis.url, config=TONE + PLANS, vault=request.param()) as opened:
         yield opened
 
 
@@ -128,7 +140,16 @@ def test_requests_a_minute_are_exact_over_both(pair: Gateways) -> None:
     assert statuses == [200] * RPM + [429] * 4
 
 
-# Repeated requests with one Idempotency-Key at both servers belong here, too.
+def test_a_repeated_request_is_answered_once_and_charged_once(pair: Gateways, client: httpx2.Client) -> None:
+    asked, named = {**SPOKEN, "input": "Only once."}, {"idempotency-key": "one-key"}
+    first, again = both(client.post, "/v1/audio/speech", json=asked, headers=named)
+    assert said(first) == said(again) == ["Only once."]
+    assert first.headers["x-request-id"] == again.headers["x-request-id"]
+    assert [each.headers.get("x-voxgate-replayed") for each in (first, again)] == [None, "true"]
+    both(client.post, "/v1/audio/speech", json={**asked, "input": "Another."}, headers=named, status=422)
+    for answer in both(client.get, "/v1/usage?limit=3"):
+        rows = [row["id"] for row in answer.json()["data"]]
+        assert rows.count(first.headers["x-request-id"]) == 1
 
 
 def test_both_are_alive_and_do_not_differ(pair: Gateways) -> None:

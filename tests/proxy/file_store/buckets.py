@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 from proxy.config.sections import VaultSection
@@ -17,34 +18,70 @@ from tests.clients import environments
 from tests.proxy.file_store.vaults import key_text
 from tests.waiting import until
 
+_PROGRAM = Path(__file__).parent / "moto_program.py"
 _numbers = iter(range(1_000_000))
 
 
+BUCKET = """
+store = "s3://{bucket}/pre/fix"
+endpoint = "{endpoint}"
+region = "us-east-1"
+access_key = "file:{{folder}}/key"
+secret_key = "file:{{folder}}/key"
+"""
+"""The settings of a vault in a bucket. Moto accepts any keys."""
+
+
+class S3Server:
+    """A server of moto. With a file for a recording, it has its objects again after it was killed."""
+
+    def __init__(self, recording: Path | None = None) -> None:
+        self._recording = [] if recording is None else [str(recording)]
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it. Raises Absent."""
+        command = [str(environments.python("moto")), str(_PROGRAM), str(self._port), *self._recording]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(self._answers, within_s=60)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def make_bucket(self, name: str) -> None:
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/{name}", method="PUT"), timeout=30).close()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self._port), 1):
+                return True
+        except OSError:
+            return False
+
+
 @cache
+def shared_server() -> S3Server:
+    """Return this process's S3 server. Raises Absent."""
+    server = S3Server()
+    server.start()
+    atexit.register(server.kill)
+    return server
+
+
 def moto() -> str:
     """Return the address of this process's S3 server. Raises Absent."""
-    python = environments.python("moto")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [str(python), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    atexit.register(server.kill)
-    until(lambda: _answers(port), within_s=60)
-    return f"http://127.0.0.1:{port}"
-
-
-def _answers(port: int) -> bool:
-    try:
-        with socket.create_connection(("127.0.0.1", port), 1):
-            return True
-    except OSError:
-        return False
+    return shared_server().url
 
 
 def make_bucket() -> str:
     """Make an empty bucket, and return its name."""
     name = f"vault-{next(_numbers)}"
-    urllib.request.urlopen(urllib.request.Request(f"{moto()}/{name}", method="PUT"), timeout=30).close()
+    shared_server().make_bucket(name)
     return name
 
 
@@ -62,14 +99,15 @@ def section(bucket: str | None = None, endpoint: str = "", **more: object) -> Va
 
 
 class Fault(NamedTuple):
-    """How the faulty server treats a request: it waits, answers a status, or cuts the body. `times` counts
-    down the treated requests with this method and a path or query that contains `part`."""
+    """How the faulty server treats a request: it waits, answers a status, cuts the body, or repeats its first
+    answer. `times` counts down the treated requests with this method and a path or query that contains `part`."""
 
     method: str = ""
     part: str = ""
     wait_s: float = 0.0
     status: int = 0
     cuts: bool = False
+    is_late: bool = False
     times: int = 1_000_000
 
 
@@ -80,6 +118,7 @@ class FaultyStore:
         self.fault: Fault | None = None
         self.requests: list[str] = []
         self.url = ""
+        self._first = b""
         self.is_over = asyncio.Event()
         self.answering: set[asyncio.Task[None]] = set()
 
@@ -119,6 +158,8 @@ class FaultyStore:
             )
             return
         answer = await _forward(head, body)
+        if fault.is_late:
+            answer = self._first = self._first or answer
         writer.write(answer[: len(answer) - 10] if fault.cuts else answer)
         await writer.drain()
 

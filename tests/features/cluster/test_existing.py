@@ -1,0 +1,32 @@
+"""Tests that were written for one server, with two of them behind nginx: nobody notices which one answers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+TESTS = (
+    "tests/clients/test_openai_python.py",
+    "tests/features/jobs/batches/test_batches_sdk.py",
+    "tests/features/jobs/test_commands.py",
+    "tests/features/marks/test_detection_served.py",
+    "tests/features/marks/test_manifests_served.py",
+    "tests/features/marks/test_receipt_commands.py",
+    "tests/features/own_voices/test_commands.py",
+    "tests/proxy/api/test_own_voices_page.py",
+)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("vault", ["folder", "bucket"])
+def test_tests_of_one_server_pass_with_two(vault: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.features.cluster.beside", *TESTS]
+    environ = {**os.environ, "VOXGATE_TEST_VAULT": vault}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+    print(done.stdout[-3000:])
+    assert done.returncode == 0, done.stdout[-6000:]
