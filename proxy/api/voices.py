@@ -56,7 +56,7 @@ class VoiceTools(NamedTuple):
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
-        return self._entries(request, await self.library.get(_account(request)))
+        return self._entries(request, await self.library.newest(_account(request)))
 
     def _entries(self, request: Request, own: AccountLibrary) -> Entries:
         caller = caller_or_none(request.scope)
@@ -67,7 +67,7 @@ class VoiceTools(NamedTuple):
         return Entries(KnownVoices(own, self.catalogue, terms), speakers, unused_days)
 
     async def entry(self, request: Request, id_: str) -> VoiceEntry:
-        entries = await self.entries(request)
+        entries = self._entries(request, await self.library.get(_account(request)))
         try:
             return entries.entry(entries.known.find(id_))
         except NotFound:

@@ -256,6 +256,10 @@ class Library:
     async def get(self, account: str) -> AccountLibrary:
         return (await self._accounts.get(account)).library
 
+    async def newest(self, account: str) -> AccountLibrary:
+        """Return a library with what other workers and machines have saved until now."""
+        return await self.read_again(account) or await self.get(account)
+
     async def read_again(self, account: str) -> AccountLibrary | None:
         """Read a library once more for an unknown name. None: no other worker can have saved it."""
         if not self._store.is_shared:

@@ -193,15 +193,19 @@ class Site:
     ) -> None:
         self.url, self.folder = database.url(), folder
         self.killed: list[str] = []
-        self._database, self._redis = database, redis
         self._bucket = S3Server(folder / "recording")
         present(self._bucket.start)
+        self._stores = {
+            "postgres": (database.kill, database.start),
+            "redis": (redis.stop, redis.start),
+            "bucket": (self._bucket.kill, self._bucket.start),
+        }
         self._bucket.make_bucket("vault")
         (folder / "key").write_text(key(1))
         vault = BUCKET.format(bucket="vault", endpoint=self._bucket.url).format(folder=folder)
         config = CONFIG.format(url=self.url, redis=redis.url, folder=folder, vault=vault)
         self.gateways = {name: Gateway(folder / name, config, environ) for name in "ab"}
-        self.names = (*self.gateways, "worker of a", "worker of b", "postgres", "redis", "bucket")
+        self.names = (*self.gateways, "worker of a", "worker of b", *self._stores)
 
     @property
     def urls(self) -> list[str]:
@@ -214,22 +218,15 @@ class Site:
         """Kill all of them at once, and let them come back."""
         for victim in sorted(victims, reverse=True):  # the worker of a gateway before the gateway
             self.killed.append(victim)
-            if victim == "postgres":
-                self._database.kill()
-            elif victim == "redis":
-                self._redis.stop()
-            elif victim == "bucket":
-                self._bucket.kill()
+            if victim in self._stores:
+                self._stores[victim][0]()
             elif victim in self.gateways:
                 self.gateways[victim].kill()
             else:
                 kill(workers(self.gateways[victim[-1]].server)[0])
-        if "postgres" in victims:
-            self._database.start()
-        if "redis" in victims:
-            self._redis.start()
-        if "bucket" in victims:
-            self._bucket.start()
+        for store, (_, start) in self._stores.items():
+            if store in victims:
+                start()
         for gateway in self.gateways.values():
             if gateway.is_over:
                 gateway.stop()

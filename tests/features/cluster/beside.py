@@ -67,6 +67,8 @@ def two(folder: Path, config: str | None = ALONE, **options: Any) -> Iterator[Se
     config += SHARED.format(url=url, redis=redis.url, folder=folder, vault=vault.format(folder=folder))
     other = folder / "the other one"
     other.mkdir()
+    for file in folder.glob("*.pem"):
+        (other / file.name).symlink_to(file)
     with (
         _running(folder, config, **options) as first,
         _running(other, config, **options) as second,
