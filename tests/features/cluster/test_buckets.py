@@ -61,7 +61,7 @@ async def test_the_doctor_names_a_bucket_that_fails(
     faulty: FaultyStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault, says: str
 ) -> None:
     if fault.wait_s:
-        monkeypatch.setattr(objects, "_TRY_S", 0.2)
+        monkeypatch.setattr(objects, "_TRY_S", 1.0)
     monkeypatch.setattr(objects, "_PAUSE_S", 0.0)
     faulty.fault = fault
     file = tmp_path / "config.toml"

@@ -100,7 +100,7 @@ def section(bucket: str | None = None, endpoint: str = "", **more: object) -> Va
 
 class Fault(NamedTuple):
     """How the faulty server treats a request: it waits, answers a status, cuts the body, or repeats its first
-    answer. `times` counts down the treated requests: those with this method and `part` in the path or query."""
+    answer. `times` counts down the requests with this method and `part` in the path or query."""
 
     method: str = ""
     part: str = ""
