@@ -109,7 +109,16 @@ class Vault:
         row = await blobs.find(self._store, account, digest)
         if row is None:
             raise VaultFailed(f"there is no recording {digest[:8]}")
-        return await self._reader_of(row)
+        try:
+            return await self._reader_of(row)
+        except VaultAway:
+            raise
+        except VaultFailed:
+            # Another process may have put it again meanwhile, in place of an unreadable object.
+            newer = await blobs.find(self._store, account, digest)
+            if newer is None or newer.object == row.object:
+                raise
+            return await self._reader_of(newer)
 
     async def drop(self, account: str, digests: Sequence[str]) -> None:
         """Drop the recordings that no sample and no consent names: first the keys, then the objects."""

@@ -95,6 +95,24 @@ async def test_a_vault_lies_in_both(store: Store, tmp_path: Path, where: str) ->
     assert await names(vault.objects) == []
 
 
+async def test_a_recording_that_is_put_again_while_it_is_opened_is_opened(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = VaultSection(key_text())
+    vault, other = Vault(store, section, tmp_path), Vault(store, section, tmp_path)
+    digest = await vault.put("acc_a", PLAIN)
+    read = vault.objects.read
+
+    async def put_again(name: str, start: int, length: int) -> bytes:
+        monkeypatch.setattr(vault.objects, "read", read)
+        await other.objects.remove(name)
+        await other.put("acc_a", PLAIN)
+        return await read(name, start, length)
+
+    monkeypatch.setattr(vault.objects, "read", put_again)
+    assert await vault.open("acc_a", digest) == PLAIN
+
+
 async def test_a_recording_of_an_earlier_version_keeps_its_name(store: Store, tmp_path: Path) -> None:
     vault = Vault(store, VaultSection(key_text()), tmp_path)
     digest = await vault.put("acc_a", PLAIN)
