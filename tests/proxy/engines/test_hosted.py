@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from policies.device_reservations import TRY_AGAIN_S
+from proxy.engines import host_process
 from proxy.engines.host_stream import HostStream
 from proxy.engines.hosted import HostedEngine
 from speech_engine import (
@@ -115,7 +116,10 @@ async def test_a_host_gone_before_the_call_is_asked_again_in_its_next_life(folde
     assert reborn.jobs == ["job_1"]
 
 
-async def test_a_stream_breaks_off_when_its_host_is_gone(folder: Path) -> None:
+async def test_a_stream_breaks_off_when_its_host_is_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_process, "DEATH_S", 0.05)
     async with AsyncExitStack() as life:
         await life.enter_async_context(host(FakeEngine(speak_for_ever), folder / "1"))
         async with hosted(folder / "1") as voice:
