@@ -159,7 +159,7 @@ class Jobs(Client):
 class Voices(Client):
     """An account that makes a voice of a recording, speaks with it and erases it, again and again."""
 
-    _consent, _voice, _has_spoken, erased = "", "", False, 0
+    _consent, _voice, _has_spoken, _tries, erased = "", "", False, 0, 0
 
     def ask(self, url: str) -> None:
         if not self._consent:
@@ -167,7 +167,9 @@ class Voices(Client):
             self._consent = self._made(self._http.post(f"{url}/v1/audio/voice_consents", json=agreed))
         elif not self._voice:
             files = {"audio_sample": ("ana.wav", speech_clips.wav())}
-            form = {"name": "Ana", "consent": self._consent}
+            # A voice whose answer was lost keeps its name.
+            self._tries += 1
+            form = {"name": f"Ana {self._tries}", "consent": self._consent}
             self._voice = self._made(self._http.post(f"{url}/v1/audio/voices", data=form, files=files))
         elif not self._has_spoken:
             body = {"model": "tts-1", "voice": self._voice, "input": "Hi.", "response_format": "pcm"}
