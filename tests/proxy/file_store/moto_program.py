@@ -31,6 +31,15 @@ def main() -> None:
         host, free = before.get_host_and_port()
         recorder.replay_recording(f"http://{host}:{free}")
         before.stop()
+        note, lock = recorder._record_request, threading.Lock()
+
+        def note_in_turn(request: Any, body: bytes | None = None) -> None:
+            """Note what changes something. Two long lines at once would be mixed."""
+            if request.method in ("PUT", "POST", "DELETE"):
+                with lock:
+                    note(request, body)
+
+        recorder._record_request = note_in_turn
         recorder.start_recording()
     ThreadedMotoServer("127.0.0.1", int(port), verbose=False).start()
     threading.Event().wait()
