@@ -174,7 +174,9 @@ class Voices(Client):
         elif not self._has_spoken:
             body = {"model": "tts-1", "voice": self._voice, "input": "Hi.", "response_format": "pcm"}
             spoken = self._http.post(f"{url}/v1/audio/speech", json=body)
-            assert spoken.status_code in (200, 429, 503), spoken.text
+            # Each voice has the same recording. A host that still drops it for the one before refuses once.
+            is_dropping = spoken.status_code == 400 and "voice_not_found" in spoken.text
+            assert is_dropping or spoken.status_code in (200, 429, 503), spoken.text
             if spoken.status_code == 200:
                 self._has_spoken, self.went_on = True, time.monotonic()
         # An answer that was lost may have been a success.
