@@ -257,10 +257,16 @@ class Killing(NamedTuple):
         """Kill these, and wait until every account was admitted since then and every job went on."""
         began = time.monotonic()
         self.site.kill(*victims)
-        until(lambda: all(each.went_on > began for each in self.clients), within_s=120.0)
-        return Waited(
-            max(each.went_on for each in self.solos) - began, max(each.went_on for each in self.jobs) - began
-        )
+        first: dict[Client, float] = {}
+
+        def has_each() -> bool:
+            for each in self.clients:
+                if each.went_on > began:
+                    first.setdefault(each, each.went_on - began)
+            return len(first) == len(self.clients)
+
+        until(has_each, within_s=120.0)
+        return Waited(max(first[each] for each in self.solos), max(first[each] for each in self.jobs))
 
 
 @contextmanager
