@@ -14,10 +14,10 @@ import pytest
 
 from tests.databases import Postgres
 from tests.docs import found, pages
-from tests.features.cluster.gateways import new_voice
+from tests.features.cluster.gateways import answers, new_voice, nginx
 from tests.programs import program
 from tests.redis_server import RedisServer
-from tests.server import ALONE, Server, free_port, running, stop
+from tests.server import ALONE, Server, free_port, running
 from tests.waiting import until
 
 _PAGE = pages.ROOT / "docs" / "cluster.md"
@@ -25,15 +25,6 @@ _TEXT = _PAGE.read_text()
 _COMMANDS = [line[2:] for block in pages.blocks(_PAGE, "console") for line in block.text.splitlines()]
 _HERE = {"VOXGATE_SERVER__HOST": "127.0.0.1"}
 _SPOKEN = {"model": "tone", "input": "Hello.", "response_format": "pcm"}
-_NGINX = """
-daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
-events {{ worker_connections 64; }}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-{text}
-}}
-"""
 
 
 def _configuration(folder: Path, url: str, redis: str) -> str:
@@ -48,28 +39,12 @@ def _configuration(folder: Path, url: str, redis: str) -> str:
 def _nginx(folder: Path, servers: Sequence[Server]) -> Iterator[str]:
     """Run it with the page's configuration, and with ports in place of the addresses and of TLS."""
     (block,) = pages.blocks(_PAGE, "nginx")
-    port, file = free_port(), folder / "nginx.conf"
+    port = free_port()
     text = re.sub(r"listen 443 ssl;\n(.*\n){3}", f"listen 127.0.0.1:{port};\n", block.text)
     for number, server in enumerate(servers, 11):
         text = text.replace(f"10.0.0.{number}:8000", server.url.removeprefix("http://"))
-    file.write_text(_NGINX.format(folder=folder, text=text))
-    nginx = program("nginx")
-    command = [nginx.file, "-c", str(file), "-p", str(folder)]
-    subprocess.run([*command, "-t"], check=True, capture_output=True, env=dict(nginx.environ))
-    process = subprocess.Popen(command, env=dict(nginx.environ))
-    try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: _answers(url))
+    with nginx(folder, port, text) as url:
         yield url
-    finally:
-        stop(process)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz").is_success
-    except httpx2.TransportError:
-        return False
 
 
 def _run(server: Server, command: str) -> str:
@@ -148,7 +123,7 @@ def test_the_master_key_is_changed_in_the_three_steps_of_the_page(site: Site) ->
 def test_when_a_server_dies_nginx_asks_the_others(site: Site) -> None:
     site.servers[2].process.kill()
     site.servers[2].process.wait()
-    until(lambda: not _answers(site.servers[2].url))
+    until(lambda: not answers(site.servers[2].url))
     _expect_speech(site.client, site.voice)
 
 

@@ -7,47 +7,36 @@ server gets one. `VOXGATE_TEST_VAULT` says where recordings lie: in a folder or 
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests import server as servers
 from tests.databases import Postgres, postgres
-from tests.features.cluster.gateways import FOLDER, SHARED
+from tests.features.cluster.gateways import FOLDER, SHARED, nginx
 from tests.features.cluster.rig import key
-from tests.programs import program
 from tests.proxy.file_store.buckets import BUCKET, make_bucket, moto
 from tests.redis_server import RedisServer, redis_server
-from tests.server import ALONE, Server, free_port, stop
-from tests.waiting import until
+from tests.server import ALONE, Server, free_port
 
-_NGINX = """
-daemon off; pid {folder}/pid; error_log {folder}/error;
-events {{ worker_connections 256; }}
-http {{
-  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
-  upstream both {{ server {first}; server {second}; }}
-  server {{
+_BALANCED = """
+upstream both {{ server {first}; server {second}; }}
+server {{
     listen 127.0.0.1:{port};
     client_max_body_size 0;
     location / {{
-      proxy_pass http://both;
-      proxy_http_version 1.1;
-      proxy_set_header Host $http_host;
-      proxy_set_header Connection "";
-      proxy_buffering off;
-      proxy_request_buffering off;
-      proxy_next_upstream off;
-      proxy_read_timeout 600s;
+        proxy_pass http://both;
+        proxy_http_version 1.1;
+        proxy_set_header Host $http_host;
+        proxy_set_header Connection "";
+        proxy_buffering off;
+        proxy_request_buffering off;
+        proxy_next_upstream off;
+        proxy_read_timeout 600s;
     }}
-  }}
 }}
 """
 _started = ExitStack()
@@ -83,28 +72,10 @@ def _things() -> tuple[Postgres, RedisServer]:
     return _shared[0]
 
 
-@contextmanager
-def _balanced(folder: Path, *both: Server) -> Iterator[str]:
+def _balanced(folder: Path, *both: Server) -> AbstractContextManager[str]:
     first, second = (each.url.removeprefix("http://") for each in both)
-    port, nginx = free_port(), program("nginx")
-    # As root, its workers run as another user, who cannot look into a folder of pytest.
-    place = Path(tempfile.mkdtemp(prefix="vg"))
-    place.chmod(0o777)
-    file = place / "nginx.conf"
-    file.write_text(_NGINX.format(folder=place, first=first, second=second, port=port))
-    process = subprocess.Popen([nginx.file, "-c", str(file), "-p", str(place)], env=dict(nginx.environ))
-    try:
-        until(lambda: _answers(f"http://127.0.0.1:{port}"))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(process)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(f"{url}/readyz").is_success
-    except httpx2.TransportError:
-        return False
+    port = free_port()
+    return nginx(folder, port, _BALANCED.format(first=first, second=second, port=port))
 
 
 servers.running = two  # before a test imports it

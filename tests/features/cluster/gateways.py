@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ import httpx2
 
 from tests import speech_clips
 from tests.features.cluster.rig import key
+from tests.programs import program
 from tests.replies import json_of
-from tests.server import TONE, Server, running
+from tests.server import TONE, Server, running, stop
+from tests.waiting import until
 
 SHARED = """
 [storage]
@@ -27,6 +30,41 @@ master_key = "file:{folder}/key"
 """
 FOLDER = 'folder = "{folder}/vault"'
 """Where recordings lie: the part of the configuration that differs between kinds of vaults."""
+
+
+_NGINX = """
+daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+{text}
+}}
+"""
+
+
+@contextmanager
+def nginx(folder: Path, port: int, text: str) -> Iterator[str]:
+    """Run a real nginx that listens on this port of this host, as `text` says. Skips where there is none."""
+    program_ = program("nginx")
+    file = folder / "nginx.conf"
+    file.write_text(_NGINX.format(folder=folder, text=text))
+    command = [program_.file, "-c", str(file), "-p", str(folder)]
+    subprocess.run([*command, "-t"], check=True, capture_output=True, env=dict(program_.environ))
+    process = subprocess.Popen(command, env=dict(program_.environ))
+    try:
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(url))
+        yield url
+    finally:
+        stop(process)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx2.get(f"{url}/readyz").is_success
+    except httpx2.TransportError:
+        return False
 
 
 class Balancer(httpx2.BaseTransport):
