@@ -111,8 +111,6 @@ class Vault:
             raise VaultFailed(f"there is no recording {digest[:8]}")
         try:
             return await self._reader_of(row)
-        except VaultAway:
-            raise
         except VaultFailed:
             # Another process may have put it again meanwhile, in place of an unreadable object.
             newer = await blobs.find(self._store, account, digest)
