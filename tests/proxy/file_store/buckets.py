@@ -154,7 +154,9 @@ class FaultyStore:
         if fault.status:
             error = b"<Error><Code>Faulty</Code><Message>by order</Message></Error>"
             writer.write(
-                b"HTTP/1.1 %d Faulty\r\nContent-Length: %d\r\n\r\n" % (fault.status, len(error)) + error
+                b"HTTP/1.1 %d Faulty\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+                % (fault.status, len(error))
+                + error
             )
             return
         answer = await _forward(head, body)

@@ -36,10 +36,14 @@ def _uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def sent(server: Inside, method: str, path: str, data: bytes) -> tuple[Any, Cost]:
+    """Return the answer and what it cost. What held the loop once is sent again: a collection may be due."""
     key = server.admin_key if path.startswith("/admin") else server.key
-    async with server.client(key) as client, cost() as found:
-        answer = await client.request(method, path, content=data)
-    assert answer.status_code < 500, answer.text
+    for _ in range(2):
+        async with server.client(key) as client, cost() as found:
+            answer = await client.request(method, path, content=data)
+        assert answer.status_code < 500, answer.text
+        if found.held_s < MOST_S:
+            break
     return answer, found
 
 
@@ -83,8 +87,6 @@ async def test_a_job_that_is_all_brackets_is_refused_at_once(
             data = body(good, field, shape, size)
             with subtests.test(field, shape=shape):
                 answer, found = await sent(server, "POST", "/v1/jobs", data)
-                if found.held_s >= MOST_S:
-                    answer, found = await sent(server, "POST", "/v1/jobs", data)
                 assert answer.is_client_error, answer.text
                 envelope(answer)
                 assert found.held_s < MOST_S
