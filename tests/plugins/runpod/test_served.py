@@ -258,10 +258,10 @@ async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
     """It needs several runs there, and what the machine learns from and brings goes over a link."""
     async with beside(tmp_path, where, most_s=5) as at, at.server() as server:
         voice = await asyncio.to_thread(recorded_voice, server, providers=["rented"])
-        body = {"kind": "training", "voice": voice, "model": "far", "steps": 100}
+        body = {"kind": "training", "voice": voice, "model": "far", "steps": 200}
         id_ = await _made(server, body)
         shown = await _done(server, id_)
-        assert (shown["status"], shown["training"]["step"]) == ("done", 100), shown
+        assert (shown["status"], shown["training"]["step"]) == ("done", 200), shown
         trained = (await _ask(server, "GET", f"audio/voices/{voice}")).json()["trained"]
         assert [each["format"] for each in trained] == ["tone"]
         assert (await _ask(server, "GET", f"jobs/{id_}/content")).content.startswith(b"tone as onnx")
