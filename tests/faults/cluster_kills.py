@@ -221,13 +221,15 @@ class Site:
     def kill(self, *victims: str) -> None:
         """Kill all of them at once, and let them come back."""
         for victim in sorted(victims, reverse=True):  # the worker of a gateway before the gateway
-            self.killed.append(victim)
             if victim in self._stores:
                 self._stores[victim][0]()
             elif victim in self.gateways:
                 self.gateways[victim].kill()
+            elif (worker := workers(self.gateways[victim[-1]].server).get(0)) is not None:
+                kill(worker)
             else:
-                kill(workers(self.gateways[victim[-1]].server)[0])
+                continue  # it has just ended, and the next one has not begun
+            self.killed.append(victim)
         for store, (_, start) in self._stores.items():
             if store in victims:
                 start()
