@@ -21,6 +21,30 @@ from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.child_supervisor import ChildSupervisor
 from speech_engine.host import pipe_messages
+from speech_engine.host.pipe_messages import HostTls
+
+
+class Place(NamedTuple):
+    """Where one life of a host serves: its address, the one that clients use, and its certificates."""
+
+    address: str
+    announced: str
+    tls: HostTls | None = None
+    is_watched: bool = False
+
+
+FindPlace = Callable[[str], Place]
+"""Returns the place of a life with this name. Raises OSError if there is none."""
+
+
+def sockets_in(runtime: Path) -> FindPlace:
+    """Return places on this machine: each life has a Unix socket in the folder."""
+
+    def find(name: str) -> Place:
+        address = str(runtime / f"{name}.sock")
+        return Place(address, address)
+
+    return find
 
 
 class EngineSuspects:
@@ -61,6 +85,9 @@ class EngineSuspects:
             host.tell(verdicts)
 
 
+_STOPPED_LOOKS = 2
+"""A process that a signal holds for so many looks is killed: it would never show a sign of life."""
+
 _log = structlog.get_logger()
 
 
@@ -80,7 +107,7 @@ class Host:
         spec: HostedEngineSpec,
         process: int,
         python: Python,
-        runtime: Path,
+        find_place: FindPlace,
         on_state: Callable[[pipe_messages.HostState], None],
         suspects: EngineSuspects,
         book: DeviceReservations,
@@ -91,13 +118,15 @@ class Host:
         self._suspects = suspects
         self._python = python
         self._process = process
-        self._runtime = runtime
+        self._find_place = find_place
         self._on_state = on_state
-        self._address = ""
+        self._place = Place("", "")
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
         self.figures: dict[str, float] = {}
+        self.load: pipe_messages.HostLoad | None = None
+        self._stopped_looks = 0
         self._licence = ""
         self.loads_on_demand = False
         self._hello = b""
@@ -161,6 +190,11 @@ class Host:
 
     def kill_if_frozen(self, now: float) -> None:
         load_s = self.spec.section.load_s
+        child = self.supervisor.child
+        self._stopped_looks = self._stopped_looks + 1 if child is not None and child.is_stopped else 0
+        if self._stopped_looks > _STOPPED_LOOKS:
+            self._stopped_looks = 0
+            self._end("stopped: a signal holds the process")
         if self.supervisor.state == "starting" and self._started_at and now - self._started_at > load_s:
             self._end(f"loading took longer than load_s = {load_s:g}")
         if not is_frozen(self._working, self._last_sign, now, self.spec.section.tick_s):
@@ -173,16 +207,16 @@ class Host:
         self._started_at = 0.0
         self.supervisor.kill(reason)
 
-    def tell(self, verdicts: pipe_messages.TextVerdicts) -> None:
+    def tell(self, message: pipe_messages.TextVerdicts | pipe_messages.Watched) -> None:
         if self.supervisor.child is not None:
-            self.supervisor.child.send(verdicts)
+            self.supervisor.child.send(message)
 
     async def _begin(self) -> Child:
         # Each start has its own socket name: a dying host may still unlink the last one.
-        self._address = str(self._runtime / f"{self.supervisor.name}.{self.supervisor.generation}.sock")
+        self._place = self._find_place(f"{self.supervisor.name}.{self.supervisor.generation}")
         self._working = 0
         self._begun.clear()
-        self.figures = {}
+        self.figures, self.load = {}, None
         self._licence = self.spec.licence
         self._started_at, self._loading = time.monotonic(), pipe_messages.Loading(0.0, "")
         interpreter, environ = self._python
@@ -195,7 +229,7 @@ class Host:
                 engine=self.spec.name,
                 module=self.spec.module,
                 settings=msgspec.json.encode(section.settings),
-                address=self._address,
+                address=self._place.address,
                 queue=section.queue,
                 digest_key=self._suspects.key,
                 needs=self.spec.hosted.needs,
@@ -203,6 +237,8 @@ class Host:
                 device=section.device,
                 devices=self.spec.hosted.devices,
                 memory_gb=self.spec.memory_gb,
+                tls=self._place.tls,
+                is_watched=self._place.is_watched,
             )
         )
         child.send(self._suspects.verdicts)
@@ -222,8 +258,8 @@ class Host:
     def _note_end(self, state: str, reason: str, *, is_broken_off: bool) -> None:
         """Note that the process has ended. Its pipe is closed, so all its messages were read."""
         # A process that was killed could not unlink its own socket.
-        if self._address:
-            Path(self._address).unlink(missing_ok=True)
+        if self._place.address.startswith("/"):
+            Path(self._place.address).unlink(missing_ok=True)
         if state != "waiting":
             self._book.release(self.holder)
         begun = dict(self._begun)
@@ -244,7 +280,7 @@ class Host:
                 generation=generation,
                 state=state,
                 reason=reason,
-                address=self._address,
+                address=self._place.announced,
                 begun=begun,
                 killer=killer,
                 loads_s=self._loads_s,
@@ -264,7 +300,7 @@ class Host:
         if isinstance(message, pipe_messages.Introduction):
             self._hello = message.hello
         if isinstance(message, pipe_messages.Tick):
-            self.figures = message.figures or self.figures
+            self.figures, self.load = message.figures or self.figures, message.load or self.load
             self._working, self._last_sign = message.working, time.monotonic()
             if message.begun or message.ended:
                 self._last_job = self._last_sign
@@ -298,7 +334,7 @@ class Host:
                 generation=self.supervisor.generation,
                 state="starting",
                 reason=loading.what,
-                address=self._address,
+                address=self._place.announced,
                 loaded=loading.fraction,
                 loads_s=self._loads_s,
             )

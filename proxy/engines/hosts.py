@@ -12,7 +12,6 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 import structlog
 
@@ -20,10 +19,10 @@ from policies.device_reservations import DeviceMemory, DeviceReservations, Holde
 from proxy.engines import environments
 from proxy.engines import stored_models as store
 from proxy.engines.environments import EnvironmentRefused
-from proxy.engines.host import EngineSuspects, Host, Python
+from proxy.engines.host import EngineSuspects, FindPlace, Host, Python
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.booking_messages import BookingQuestion
-from speech_engine.host.pipe_messages import EngineAction, HostState
+from speech_engine.host.pipe_messages import EngineAction, HostLoad, HostState, Watched
 from speech_engine.model_files import UnusableModel
 
 _LOOK_EVERY_S = 0.5
@@ -46,7 +45,7 @@ class Hosts:
     def __init__(
         self,
         specs: tuple[HostedEngineSpec, ...],
-        runtime: Path,
+        find_place: FindPlace,
         on_state: Callable[[HostState], None],
         environ: Mapping[str, str] = os.environ,
     ) -> None:
@@ -61,10 +60,18 @@ class Hosts:
         self._book = DeviceReservations()
         # The bookings of each worker, also those that wait.
         self._of_workers: dict[int, set[Holder]] = {}
-        self._hosts = [host for spec in specs for host in self._of(spec, runtime)]
+        self._hosts = [host for spec in specs for host in self._of(spec, find_place)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
+
+    def loads(self) -> dict[tuple[str, int], HostLoad]:
+        """Return the load of each process that has told it."""
+        return {host.holder: host.load for host in list(self._hosts) if host.load is not None}
+
+    def tell(self, message: Watched) -> None:
+        for host in self._hosts:
+            host.tell(message)
 
     async def run(self) -> None:
         """Run until `stop`."""
@@ -135,7 +142,7 @@ class Hosts:
         self._stopping.set()
         await asyncio.gather(*(host.supervisor.stop(within_s) for host in self._hosts))
 
-    def _of(self, spec: HostedEngineSpec, runtime: Path) -> list[Host]:
+    def _of(self, spec: HostedEngineSpec, find_place: FindPlace) -> list[Host]:
         try:
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
             self._hold_model(spec)
@@ -148,7 +155,7 @@ class Hosts:
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, runtime, self._changed, suspects, self._book)
+            Host(spec, process, python, find_place, self._changed, suspects, self._book)
             for process in range(spec.processes)
         ]
         suspects.hosts = hosts

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -96,6 +97,15 @@ class Child:
     @property
     def is_dead(self) -> bool:
         return self.process.returncode is not None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal such as SIGSTOP holds the process. Only Linux says so."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/stat").read_bytes()
+        except OSError:
+            return False
+        return status[status.rfind(b")") + 2 :].startswith(b"T")
 
     def send(self, message: Message) -> None:
         self.write(pipe.encode(message))

@@ -20,6 +20,7 @@ import structlog
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
+from proxy.engines.host import sockets_in
 from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
@@ -119,7 +120,7 @@ class Supervisor:
         self._control = control
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(specs, folder, lambda state: self._workers.tell(state), environ)
+        self._hosts = Hosts(specs, sockets_in(folder), lambda state: self._workers.tell(state), environ)
         self._workers = Workers(
             config.server.workers,
             self._begin_worker,

@@ -24,6 +24,7 @@ from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
 from speech_engine.host.slots import Batch, Slots, batch_of
 from speech_engine.host.suspects import Suspects
+from speech_engine.host.watching import UnwatchedWork
 from speech_engine.plugin import Context, WorkerModuleError, worker_plugin
 
 IDLE_FIGURES_S = 5.0
@@ -49,6 +50,11 @@ class _Peak:
 def _figures(peak: _Peak, batch: Batch | None, card: devices.DeviceFigures) -> dict[str, float]:
     peak.tell()
     return {**(batch.figures() if batch else {}), **card.values()}
+
+
+def _load(slots: Slots) -> pipe_messages.HostLoad:
+    health = slots.health()
+    return pipe_messages.HostLoad(health.running + health.waiting, health.slots, health.waiting_s)
 
 
 async def _booked_device(pipe: ParentPipe, begin: pipe_messages.BeginHost, may_load: asyncio.Event) -> Device:
@@ -96,7 +102,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
     loop, draining, may_load = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     grace_s = 0.0
 
-    suspects = Suspects(begin.digest_key)
+    suspects, unwatched = Suspects(begin.digest_key), UnwatchedWork()
 
     def on_message(message: pipe_messages.Message) -> None:
         nonlocal grace_s
@@ -105,6 +111,8 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
                 tell(loop, suspects.update, alone, refused)
             case pipe_messages.MayLoad():
                 tell(loop, may_load.set)
+            case pipe_messages.Watched(is_first):
+                tell(loop, unwatched.note, is_first)
             case pipe_messages.Drain(within_s):
                 grace_s = within_s
                 tell(loop, draining.set)
@@ -126,15 +134,20 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
         batch, card = batch_of(engine), devices.DeviceFigures(device)
         pulse.figures = partial(_figures, peak, batch, card)
         slots = Slots(engine.slots, begin.queue, batch)
+        pulse.load = partial(_load, slots)
         server = HostServer(engine, slots, log, pulse, suspects, sample_cache, device)
-        async with serving(server, begin.address) as transport:
+        async with serving(server, begin.address, begin.tls) as transport:
             # Only now: loading a model may need rights that speaking does not.
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()
             pipe.send(pipe_messages.Introduction(encode(server.welcome)))
             pipe.send(pipe_messages.Ready())
+            pulse.tell_idle()
             log.info("host.start.complete", slots=engine.slots, device=str(device))
+            if begin.is_watched:
+                ending = asyncio.create_task(unwatched.end(server.forget_all, log))
+                ending.add_done_callback(lambda _ending: draining.set())
             while card.has_card and not draining.is_set():
                 # An idle card is not as busy as it was when its last work ended.
                 with suppress(TimeoutError):

@@ -23,6 +23,10 @@ from speech_engine.work import Work
 
 SERVICE = "voxgate.Host"
 
+HOST_API = 1
+"""The version of these messages between machines. A gateway takes its own and the one before, so fields are
+only added, with defaults."""
+
 CHANNEL_OPTIONS: list[tuple[str, int]] = [
     # Without these three gRPC lets a host run megabytes ahead of a reader that has stopped.
     ("grpc.http2.bdp_probe", 0),
@@ -49,6 +53,7 @@ class HelloReply(msgspec.Struct, frozen=True):
     voices: tuple[VoiceInfo, ...]
     unlisted_voices: tuple[str, ...] | None = None
     tries_unknown_voices: bool = False
+    host_api: int = HOST_API
 
 
 def introduction(engine: Engine) -> HelloReply:
@@ -147,10 +152,14 @@ class DropReply(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True, tag="begin"):
-    """The first message of a call. `call` names it on the supervisor's pipe; it has no part of the text."""
+    """The first message of a call. `call` names it on the supervisor's pipe; it has no part of the text.
+
+    With `alone`, the host runs it alone, since it may have killed another process.
+    """
 
     call: str
     work: Work
+    alone: bool = False
 
 
 class Pcm(msgspec.Struct, frozen=True, tag="pcm"):
@@ -169,6 +178,11 @@ RUN = "Run"
 RUN_WITH_INPUT = "RunWithInput"
 PUT = "Put"
 DROP = "Drop"
+
+
+def target(address: str) -> str:
+    """Return an address as gRPC names it: that of a Unix socket is a path."""
+    return f"unix:{address}" if address.startswith("/") else address
 
 
 def method(name: str) -> str:

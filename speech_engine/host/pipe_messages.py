@@ -101,8 +101,23 @@ class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
     failure: str = ""
 
 
+class HostTls(msgspec.Struct, frozen=True):
+    """What a host needs for mutual TLS, each in PEM. It trusts the clients of `authority`."""
+
+    certificate: bytes
+    key: bytes
+    authority: bytes
+
+    def __repr__(self) -> str:
+        return "<HostTls>"
+
+
 class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
-    """The supervisor's first message to a host. Settings come this way: no secret in an argv."""
+    """The supervisor's first message to a host. Settings come this way: no secret in an argv.
+
+    `address` is the path of a Unix socket, or HOST:PORT. A host that `is_watched` forgets all recordings when
+    no gateway watches it any more.
+    """
 
     engine: str
     module: str
@@ -115,6 +130,8 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
     device: str = "cpu"
     devices: tuple[DeviceKind, ...] = ("cpu",)
     memory_gb: float | None = None
+    tls: HostTls | None = None
+    is_watched: bool = False
 
     def __repr__(self) -> str:
         return f"<BeginHost {self.engine} {self.module}>"
@@ -209,6 +226,10 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 
     A host that was unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory,
     `hello` is the answer of its last life.
+
+    A host of a cluster has its `machine`. Its state is `leaving` while it finishes its work, and `gone` when
+    it is not there any more. Nobody knows what it had begun if the machine was lost, at `lost_at` of the
+    monotonic clock.
     """
 
     engine: str
@@ -224,13 +245,24 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     licence: str = ""
     loads_on_demand: bool = False
     hello: bytes = b""
+    machine: str = ""
+    lost_at: float | None = None
+
+
+class HostLoad(msgspec.Struct, frozen=True):
+    """The jobs of a host, its slots, and the estimated time until a new job begins."""
+
+    jobs: int
+    slots: int
+    waiting_s: float
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
 
     `digest` stands for the text or voice of that call. `is_whole`: it was spoken to its end. `figures` are of
-    a batch, and empty while they have not changed.
+    a batch, and empty while they have not changed. `load` comes with them. A call `is_alone` if the host runs
+    no other beside it.
     """
 
     working: int
@@ -239,6 +271,14 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     digest: bytes = b""
     is_whole: bool = False
     figures: dict[str, float] = {}
+    load: HostLoad | None = None
+    is_alone: bool = False
+
+
+class Watched(msgspec.Struct, frozen=True, tag="watched"):
+    """A message to a host, once a second: a gateway watches it. It is the first one after none, or goes on."""
+
+    is_first: bool
 
 
 class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):
@@ -365,7 +405,7 @@ SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
-_ToChild = BeginHost | MayLoad | TextVerdicts | _ToWorker | _ToPlugin | Drain
+_ToChild = BeginHost | MayLoad | TextVerdicts | Watched | _ToWorker | _ToPlugin | Drain
 _ToSupervisor = (
     Ready
     | Broken

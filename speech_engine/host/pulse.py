@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from speech_engine.host.pipe_messages import Tick
+from speech_engine.host.pipe_messages import HostLoad, Tick
 
 TELL_EVERY_S = 1.0
 
@@ -27,7 +27,8 @@ _CALL: ContextVar[str] = ContextVar("call", default="")
 class Pulse:
     """A thread-safe pulse: an engine's own threads call `tick`. `tell` gets each sign.
 
-    `figures` gives those of the engine. They go out once a second, and when all work has ended.
+    `figures` gives those of the engine, and `load` that of the host. They go out once a second, and when all
+    work has ended.
     """
 
     def __init__(self, tell: Callable[[Tick], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,21 +39,22 @@ class Pulse:
         self._begun: dict[str, bytes] = {}
         self._waits: Counter[str] = Counter()
         self.figures: Callable[[], dict[str, float]] = dict
+        self.load: Callable[[], HostLoad | None] = lambda: None
         self._changing = threading.Lock()
 
-    def begin(self, call: str, digest: bytes = b"") -> None:
+    def begin(self, call: str, digest: bytes = b"", *, is_alone: bool = False) -> None:
         """Tell that a job begins. Call this in the job's task, before the engine has the job. `digest` stands
         for its text."""
         _CALL.set(call)
         self._begun[call] = digest
-        self._change(1, begun=call, digest=digest)
+        self._change(1, begun=call, digest=digest, is_alone=is_alone)
 
     def end(self, call: str, *, is_whole: bool = True) -> None:
         """Tell that a job has ended, if it had begun."""
         digest = self._begun.pop(call, None)
         if digest is not None:
-            figures = {} if self._begun else self.figures()
-            self._change(-1, ended=call, digest=digest, is_whole=is_whole, figures=figures)
+            figures = {} if self._begun else self._now()
+            self._change(-1, ended=call, digest=digest, is_whole=is_whole, **figures)
 
     @contextmanager
     def waiting(self, call: str) -> Iterator[None]:
@@ -84,12 +86,15 @@ class Pulse:
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""
         if self._clock() - self._message_at >= TELL_EVERY_S:
-            self._change(0, figures=self.figures())
+            self._change(0, **self._now())
 
     def tell_idle(self) -> None:
         """Tell the figures of a host without work. Such a host needs no sign of life."""
         if not self._begun:
-            self._change(0, figures=self.figures())
+            self._change(0, **self._now())
+
+    def _now(self) -> dict[str, Any]:
+        return {"figures": self.figures(), "load": self.load()}
 
     def _change(self, by: int, **call: Any) -> None:
         with self._changing:

@@ -120,6 +120,9 @@ class _Room:
             raise EngineBusy("The model of the voice has to come once more.", retry_after_s=1.0)
         self._files.move_to_end(name)
 
+    def names(self) -> list[_Name]:
+        return list(self._files)
+
     def note_use(self, name: _Name) -> None:
         self._files.move_to_end(name)
 
@@ -233,6 +236,14 @@ class SampleCache:
         for loan in loans:
             loan.drop()
         return [*loans, *filter(None, forgetting)]
+
+    def drop_all(self) -> list[Awaitable[Any]]:
+        """Forget all recordings, as `drop` does."""
+        with self._lock:
+            digests = {name.digest for room in (self._recordings, self._models) for name in room.names()}
+            digests |= {name.digest for key in self._derived for name in key.names}
+            digests |= {name.digest for loan in self._loans for name in loan.names}
+        return self.drop(digests)
 
     def pcm(self, job: SpeechJob, sample: Sample) -> bytes:
         return self._here(job, sample.digest)

@@ -12,11 +12,12 @@ import msgspec
 
 from speech_engine import Engine
 from speech_engine.device import CPU, Device
-from speech_engine.errors import EngineError, EngineFailed, VoiceNotFound
+from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable, VoiceNotFound
 from speech_engine.host import messages
 from speech_engine.host.devices import peak_gb
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
+from speech_engine.host.pipe_messages import HostTls
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_cache import DROPPED, SampleCache, SampleLoan
 from speech_engine.host.slots import Slots
@@ -55,6 +56,18 @@ class HostServer:
         self._slots = slots
         self._log = log
         self._pulse = pulse
+        self._working: dict[asyncio.Task[None], Spool] = {}
+
+    async def forget_all(self) -> None:
+        """Stop all work and forget all recordings. When this returns, the engine has none either."""
+        for filling, spool in self._working.items():
+            filling.cancel()
+            # A task that was cancelled before its first step ends no spool.
+            spool.end()
+        if self._working:
+            await asyncio.wait([*self._working])
+        for ending in self._sample_cache.drop_all():
+            await ending
 
     async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
         return self.welcome
@@ -105,6 +118,8 @@ class HostServer:
         spool, reading = Spool(self._room), _Reading(self._slots)
         call.add_done_callback(reading.end)
         filling = asyncio.create_task(self._fill(spool, begin, pcm, reading))
+        self._working[filling] = spool
+        filling.add_done_callback(self._working.pop)
         loan = None if job is None else self._lend(job, filling, spool)
         try:
             while (frame := await spool.next_frame()) is not None:
@@ -113,6 +128,8 @@ class HostServer:
                 await call.write(frame)
             if loan is not None and loan.is_dropped:
                 await call.write(Failed.of(VoiceNotFound(DROPPED)))
+            elif filling.cancelled() or filling.cancelling():
+                await call.write(Failed.of(EngineUnavailable("The host has stopped its work.")))
         finally:
             # The slot must be free before this call is over, also when the server cancels it.
             filling.cancel()
@@ -141,13 +158,13 @@ class HostServer:
         digest = self._suspects.digest(begin.work)
 
         def on_dispatch(_is_dispatched: bool) -> None:
-            self._pulse.begin(begin.call, digest)
+            self._pulse.begin(begin.call, digest, is_alone=stream.runs_alone)
             reading.begin()
 
         stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
         is_whole = False
         try:
-            stream.runs_alone = self._suspects.runs_alone(begin.work, digest)
+            stream.runs_alone = self._suspects.runs_alone(begin.work, digest) or begin.alone
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
                 if spool.is_full:
@@ -227,11 +244,20 @@ class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships n
 
 
 @asynccontextmanager
-async def serving(server: HostServer, address: str) -> AsyncIterator[Any]:
-    """Serve on a Unix socket while the block runs; yield the transport, whose `stop(grace)` drains."""
-    transport = grpc.aio.server(options=messages.CHANNEL_OPTIONS)
+async def serving(server: HostServer, address: str, tls: HostTls | None = None) -> AsyncIterator[Any]:
+    """Serve on an address while the block runs; yield the transport, whose `stop(grace)` drains.
+
+    Raises RuntimeError if another process has the port.
+    """
+    # Otherwise the kernel would divide the connections between two processes on one port.
+    transport = grpc.aio.server(options=[*messages.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)])
     transport.add_generic_rpc_handlers((_Handlers(server),))
-    transport.add_insecure_port(f"unix:{address}")
+    if tls is None:
+        transport.add_insecure_port(messages.target(address))
+    else:
+        pair = [(tls.key, tls.certificate)]
+        credentials = grpc.ssl_server_credentials(pair, tls.authority, require_client_auth=True)
+        transport.add_secure_port(address, credentials)
     await transport.start()
     try:
         yield transport

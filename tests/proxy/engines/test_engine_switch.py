@@ -9,6 +9,7 @@ from pathlib import Path
 
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
+from proxy.engines.host import sockets_in
 from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.processes import runtime
 from proxy.processes.supervisor import hosted_specs
@@ -27,7 +28,7 @@ async def ready_hosts(folder: Path) -> AsyncIterator[tuple[EngineSwitch, list[st
     specs = hosted_specs(Config(data=str(folder), engines={"tone": EngineSection("tone")}), registry.load())
     # A process that ends removes the folder if nobody's socket is left in it.
     with runtime.runtime_folder(folder) as short, runtime.control_socket(short):
-        hosts = Hosts(specs, short, note)
+        hosts = Hosts(specs, sockets_in(short), note)
         async with asyncio.timeout(60.0), asyncio.TaskGroup() as running:
             running.create_task(hosts.run())
             await soon(lambda: states[-1:] == ["ready"])

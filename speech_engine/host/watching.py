@@ -1,0 +1,50 @@
+"""The end of all work and of all recordings in a host that no gateway watches any more.
+
+An erasure reaches the hosts that gateways watch. So a host that is cut off may keep no recording for longer
+than the gateways wait: they take it for forgotten `FORGOTTEN_S` after they have lost the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from speech_engine.plugin import Logger
+
+UNWATCHED_S = 15.0
+"""The silence of the supervisor after which a host forgets."""
+FORGOTTEN_S = 20.0
+"""The time after which a lost host has surely forgotten: its machine may notice the loss three seconds late."""
+
+
+class UnwatchedWork:
+    """What a host hears from its supervisor about the gateways that watch it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard_at = clock()
+        self._is_first = False
+        self._heard = asyncio.Event()
+
+    def note(self, is_first: bool) -> None:
+        """Note that a gateway watches. `is_first`: none did before."""
+        # A process that was stopped for a while hears late, and its timer may be later still.
+        self._is_first |= is_first or self._clock() - self._heard_at >= UNWATCHED_S
+        self._heard_at = self._clock()
+        self._heard.set()
+
+    async def end(self, forget_all: Callable[[], Awaitable[None]], log: Logger) -> None:
+        """Forget whenever no gateway watches. Runs without end."""
+        while True:
+            self._heard.clear()
+            if self._is_first:
+                self._is_first = False
+                await forget_all()
+            try:
+                async with asyncio.timeout(max(0.0, self._heard_at + UNWATCHED_S - self._clock())):
+                    await self._heard.wait()
+            except TimeoutError:
+                await forget_all()
+                log.info("host.unwatched.forgotten")
+                await self._heard.wait()
