@@ -22,6 +22,7 @@ import msgspec
 from msgspec.structs import replace
 
 from proxy.config import addresses, natural
+from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.model_names import put_defaults_first, read_models
 from proxy.config.plans import read_plans
@@ -37,14 +38,16 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
-    *("consent", *(f"{kind}s" for kind in KINDS)),
+    *("consent", "host", "clusters", *(f"{kind}s" for kind in KINDS)),
 )
 _OWN = (
     *("server.host", "server.port", "server.data", "server.metrics", "server.dev_key"),
     *("storage.url", "limits.url", "upstream.proxy"),
 )
 _DIGITS = 12
-_FROM_ENVIRONMENT = ("server", "storage", "limits", "upstream", "vault", "consent", "engines")
+_FROM_ENVIRONMENT = (
+    *("server", "storage", "limits", "upstream", "vault", "consent", "engines", "host", "clusters"),
+)
 
 
 def load(
@@ -93,7 +96,7 @@ def _digest(raw: Mapping[str, Any]) -> str:
     shared = {
         section: {key: value for key, value in table.items() if f"{section}.{key}" not in _OWN}
         for section, table in raw.items()
-        if isinstance(table, dict)
+        if isinstance(table, dict) and section != "host"
     }
     shared = {section: table for section, table in shared.items() if table}
     encoded = msgspec.json.encode((shared, raw.get("routes")), order="deterministic")
@@ -202,6 +205,8 @@ def _read(
     limits = read_limits(reader, raw.get("limits", {}), environ, folder)
     check_shared(reader, server, storage, limits)
     engines = read_engines(reader, raw.get("engines", shipped["engines"]), environ, folder)
+    clusters = read_clusters(reader, raw.get("clusters", {}), folder, storage)
+    check_clusters(reader, engines, clusters)
     built_in = natural.above(layer, engines)
     voices = _beside(
         read_voices(reader, raw.get("voices", {}), engines, shipped["voices"]),
@@ -221,6 +226,8 @@ def _read(
         limits=limits,
         upstream=read_upstream(reader, raw.get("upstream", {}), environ, folder),
         vault=read_vault(reader, raw.get("vault", {}), environ, folder),
+        host=read_host(reader, raw.get("host", {}), environ, folder),
+        clusters=clusters,
         consent=read_consent(reader, raw.get("consent", {})),
         plans=read_plans(reader, raw.get("plans", shipped["plans"]), engines),
         engines=engines,

@@ -17,7 +17,7 @@ NEEDS_RESTART = (
 
 _PLACE_OF_VAULT = ("folder", "store", "endpoint", "region", "access_key", "secret_key", "allow_http")
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "engines", "plugins")
+_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "host", "clusters", "engines", "plugins")
 _NO_SECTIONS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
     "digest",

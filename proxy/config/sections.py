@@ -10,6 +10,7 @@ from policies.plans import Plan
 from policies.price import Rate
 from policies.routing import Route
 from proxy.config import addresses
+from proxy.config.clusters import ClusterSection, HostSection
 from speech_engine.device import DeviceName
 from speech_engine.model_files.manifest import ModelName
 from speech_engine.plugin import InstanceKind
@@ -272,6 +273,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     budget_usd_month: Usd = None
     account_usd_day: Usd = None
     runner: Annotated[str, msgspec.Meta(description='the name of a runner, or "" for none')] = ""
+    cluster: Annotated[str, msgspec.Meta(description='the name of a cluster, or "" for none')] = ""
     job_usd: Annotated[
         float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")
     ] = 10.0
@@ -357,6 +359,8 @@ class Config(msgspec.Struct, frozen=True):
     engines: dict[str, EngineSection] = {}
     plugins: dict[InstanceKind, dict[str, PluginSection]] = {}
     vault: VaultSection = VaultSection()
+    host: HostSection = HostSection()
+    clusters: dict[str, ClusterSection] = {}
     plans: dict[str, Plan] = {}
     models: dict[str, tuple[str, ...]] = {}
     routes: tuple[Route, ...] = ()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, get_origin
 
 import msgspec
 
+from proxy.config.clusters import ClusterSection, HostSection
 from proxy.config.engines import CostSection
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
@@ -51,6 +52,8 @@ SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "[vault]": ("[vault]", VaultSection),
     "[consent]": ("[consent]", ConsentSection),
     "[upstream]": ("[upstream]", Upstream),
+    "[host]": ("[host]", HostSection),
+    "[clusters.gpu]": ("[clusters.NAME]", ClusterSection),
     "[plans.studio]": ("[plans.NAME]", PlanSection),
     "[plans.studio.prices]": ("[plans.NAME.prices]", PriceSection),
     "[engines.espeak]": ("[engines.NAME]", EngineSection),

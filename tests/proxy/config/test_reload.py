@@ -9,6 +9,7 @@ import msgspec
 from policies.plans import Plan, Prices
 from policies.price import Price, Rate
 from policies.routing import Route
+from proxy.config.clusters import ClusterSection, HostSection
 from proxy.config.reload import NEEDS_RESTART, dropped_plans, merge
 from proxy.config.sections import (
     KINDS,
@@ -98,6 +99,8 @@ def test_models_routes_and_voices_of_other_engines_wait_for_them() -> None:
         ("storage", Storage("postgresql://db/voxgate")),
         ("limits", LimitsStore("redis://cache")),
         ("upstream", Upstream(connections=7)),
+        ("host", HostSection(listen="127.0.0.1:7070")),
+        ("clusters", {"gpu": ClusterSection(hosts=("127.0.0.1:7070",))}),
     ],
 )
 def test_a_setting_that_is_opened_once_waits_for_a_restart(name: str, section: object) -> None:
