@@ -173,6 +173,43 @@ def worker(config_file: ConfigFile = None) -> None:
     _run(load, announce)
 
 
+def host(
+    config_file: ConfigFile = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Only this engine of the file; again for each further one.")
+    ] = None,
+    listen: Annotated[str | None, typer.Option(help="ADDRESS:PORT in place of host.listen.")] = None,
+    address: Annotated[str | None, typer.Option(help="The address that is announced to gateways.")] = None,
+    ends_with_stdin: Annotated[
+        bool, typer.Option("--ends-with-stdin", help="End when standard input closes.")
+    ] = False,
+) -> None:
+    """Run engines for gateways on other machines, until Ctrl-C or SIGTERM."""
+    from msgspec.structs import replace
+
+    from proxy.engines import registry
+    from proxy.processes.agent import run_host
+    from proxy.processes.supervisor import hosted_specs
+    from proxy.telemetry import logs
+
+    logs.configure_logs("host")
+    config = load_config(config_file)
+    section = replace(
+        config.host, listen=listen or config.host.listen, address=address or config.host.address
+    )
+    unknown = [name for name in engine or () if name not in config.engines]
+    if unknown:
+        raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")
+    engines = {name: each for name, each in config.engines.items() if not engine or name in engine}
+    config = replace(config, host=section, engines=engines)
+
+    def announce(where: str) -> None:
+        print(f"voxgate has engines for gateways on {where}", flush=True)  # noqa: T201 - printed for a person
+
+    specs = hosted_specs(config, registry.load())
+    sys.exit(run_host(config, specs, announce, ends_with_stdin=ends_with_stdin))
+
+
 def _run(load: Callable[[], Config], announce: Callable[[str, str | None], None]) -> NoReturn:
     from msgspec.structs import replace
 
@@ -223,7 +260,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, say, convert, train, MIGRATE, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, host, say, convert, train, MIGRATE, reload, check, doctor, PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

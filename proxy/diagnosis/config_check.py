@@ -118,9 +118,12 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     except EngineConfigError as error:
         yield wrong("engine", str(error), name=name)
         return
+    if isinstance(spec, RemoteSpec) and section.cluster:
+        yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
+        return
     if isinstance(spec, RemoteSpec):
         most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
-        yield ok("engine", f"{section.plugin}, for jobs only, at {spec.runner}; {most}", name=name)
+        yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {most}", name=name)
         return
     if isinstance(spec, HostedEngineSpec):
         try:

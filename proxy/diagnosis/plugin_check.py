@@ -63,7 +63,7 @@ def _check_engine(
         yield from _check_hosted(folder, spec, voice)
         return
     if isinstance(spec, RemoteSpec):
-        yield ok("engine", f"not tried: it works at {spec.runner}", name=name)
+        yield ok("engine", f"not tried: it works at {spec.place}", name=name)
         return
     upstream = config.upstream if config else Upstream()
     yield from _findings(asyncio.run(_check_in_process(spec, upstream, voice)))

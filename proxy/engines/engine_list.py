@@ -261,6 +261,7 @@ class _Opening:
         self._registry = registry
         self._http: UpstreamClient | None = None
         self._upstream = config.upstream
+        self._clusters = config.clusters
         self._metrics = metrics
         self._data = config.data
         self._source = source
@@ -271,15 +272,17 @@ class _Opening:
             spec = self._registry.engine(name, section, self._data)
         except EngineConfigError as error:
             return self._failed(name, str(error))
-        if isinstance(spec, RemoteSpec):
+        if isinstance(spec, RemoteSpec) and not section.cluster:
             samples = LocalSamples(self._source)
             self._stack.push_async_callback(samples.close)
             return RemoteEngine(name, section, samples)
-        if isinstance(spec, HostedEngineSpec):
+        if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
             # This imports seven MiB of gRPC, which a worker without hosts does not need.
+            from proxy.engines.cluster.channels import Channels
             from proxy.engines.hosted import HostedEngine
 
-            hosted = HostedEngine(name, self._source)
+            cluster = self._clusters.get(section.cluster)
+            hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
             return hosted
         if self._http is None:

@@ -33,20 +33,24 @@ _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
 
 
 class HostProcess:
-    """One ready host process and the channel to it. `died` is set when the supervisor has seen its end.
+    """One ready host process and its `channel`. `died` is set when the supervisor has seen its end.
 
-    `on_end` is called when a call has ended. Each start of a process has its own `number`.
+    `on_end` is called when a call has ended. Each start of a process has its own `number`. One that
+    `is_leaving` takes no new calls. `place` is "" for a process of this machine.
     """
 
-    def __init__(self, address: str, on_end: Callable[[], None]) -> None:
+    def __init__(self, channel: Any, on_end: Callable[[], None], place: str = "") -> None:
         self._on_end = on_end
+        self.place = place
+        self.is_leaving = False
+        self.is_lost = False
         self.number = next(_numbers)
         self.running = 0
         self.tenants: Counter[str] = Counter()
-        self.begun: frozenset[str] = frozenset()
+        self._begun: frozenset[str] = frozenset()
         self.killer = ""
         self.died = asyncio.Event()
-        self._channel = grpc.aio.insecure_channel(f"unix:{address}", options=messages.CHANNEL_OPTIONS)
+        self._channel = channel
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
         self._run_with_input = self._channel.stream_stream(
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
@@ -96,12 +100,17 @@ class HostProcess:
             del self.tenants[tenant]
         self._on_end()
 
-    def note_death(self, begun: tuple[str, ...], killer: str) -> None:
+    def has_begun(self, call: str) -> bool:
+        """Tell whether the engine had begun a call, as far as that is known."""
+        return self.is_lost or self.is_leaving or call in self._begun
+
+    def note_death(self, begun: tuple[str, ...], killer: str, *, is_lost: bool = False) -> None:
         """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now ends with HostLost.
+        Each call of this process now ends with HostLost. Of a machine that `is_lost` nothing is known.
         """
-        self.begun = frozenset(begun)
+        self._begun = frozenset(begun)
+        self.is_lost = is_lost
         self.killer = killer
         self.died.set()
 

@@ -45,8 +45,8 @@ class HostPool(Protocol):
     @property
     def arrived(self) -> int: ...
     def next_call(self) -> str: ...
-    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
-        """Wait for a process that is ready for a job of this tenant. Raises EngineUnavailable."""
+    async def ready_process(self, work: Work, deadline: float) -> HostProcess:
+        """Wait for a process that is ready for this work. Raises EngineUnavailable."""
         ...
 
     async def bring_samples(
@@ -72,6 +72,7 @@ class HostStream:
         self._name = ""
         self._has_output = False
         self._deaths = 0
+        self._is_alone = False
         self._puts = 0
         self._arrived = 0
         self._supplied: HostProcess | None = None
@@ -123,13 +124,13 @@ class HostStream:
     async def _begin(self) -> HostCall:
         process = self._supplied
         if process is None or process.died.is_set():
-            process = await self._hosts.ready_process(self._work.tenant, self._deadline)
+            process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat:
             await self._supply_first(process)
         self._arrived = self._hosts.arrived
         self._name = self._hosts.next_call()
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
-        return process.call(Begin(self._name, left), self._pcm)
+        return process.call(Begin(self._name, left, alone=self._is_alone), self._pcm)
 
     async def _supply_first(self, process: HostProcess) -> None:
         """Bring the missing recordings to a process before input that can be read only once."""
@@ -160,9 +161,11 @@ class HostStream:
         """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
         if this work has certainly killed the host."""
         try:
-            # This also waits after the first audio, to decide whether the text killed the host.
+            # This also waits after the first audio, to decide whether the text killed the host. A process that
+            # leaves refuses calls, and lives on.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):
-                await process.died.wait()
+                if not process.is_leaving:
+                    await process.died.wait()
         except TimeoutError:
             raise lost from None
         if self._name == process.killer:
@@ -170,11 +173,13 @@ class HostStream:
         # Sound that another engine makes can be read only once, and part of it went to the first life.
         if self._has_output or not self._can_repeat:
             raise lost
-        if self._name in process.begun:
+        if process.has_begun(self._name):
             # Making a voice twice would leave an unknown one behind; a conversion may come again.
             if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
             self._deaths += 1
+            # The machine's loss is no fault of a text. Another process of a cluster does not know the suspects.
+            self._is_alone = self._is_alone or (bool(process.place) and process.died.is_set() and not process.is_lost)
 
     def _end(self) -> None:
         self._is_over = True

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
+import secrets
+import time
 from collections.abc import AsyncIterable, Callable, Collection, Coroutine
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import msgspec
@@ -28,7 +30,16 @@ from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJo
 from speech_engine.host import messages
 from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
+from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.watching import FORGOTTEN_S
+from speech_engine.work import job_of
+
+if TYPE_CHECKING:
+    from proxy.engines.cluster.channels import Channels
+
+_FIRST_HOSTS_S = 3.0
+"""After a start, the hosts of a cluster have so long to be found."""
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
@@ -40,10 +51,22 @@ _log = structlog.get_logger()
 
 
 class HostedEngine(Introduced):
-    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed."""
+    """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
 
-    def __init__(self, name: str, source: SampleSource = NO_SOURCE) -> None:
+    With `channels`, its hosts are those of a cluster.
+    """
+
+    def __init__(
+        self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None
+    ) -> None:
         self.name = name
+        self._channels = channels
+        self._opened_at = time.monotonic()
+        self._word = secrets.token_hex(4)
+        self._leaving: dict[int, HostProcess] = {}
+        self._others: dict[int, tuple[HostProcess, messages.HelloReply]] = {}
+        """Ready processes with other models than those in use."""
+        self._lost_at = -FORGOTTEN_S
         self._delivery = SampleDelivery(source)
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
@@ -78,12 +101,23 @@ class HostedEngine(Introduced):
                 return name
         if any(state.loads_on_demand for state in self.states.values()):
             return "unloaded"
+        if not states and self._is_without_hosts:
+            return "failed"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
         return "starting" if "ready" in states or not states else min(states)
 
     @property
     def reason(self) -> str:
+        if not self.states and self._is_without_hosts:
+            return "no host of its cluster is there"
+        if self._others:
+            return f"{len(self._others)} process(es) with other models wait until those in use have ended"
         return next((state.reason for state in self.states.values() if state.reason), "")
+
+    @property
+    def _is_without_hosts(self) -> bool:
+        """Whether hosts of a cluster would be here by now."""
+        return self._channels is not None and time.monotonic() - self._opened_at >= _FIRST_HOSTS_S
 
     @property
     def loads_on_demand(self) -> bool:
@@ -100,6 +134,9 @@ class HostedEngine(Introduced):
         self.changed.set()
         if state.loaded:
             return
+        if state.state == "leaving":
+            self._leave(state.process)
+            return
         self._ready_at.pop(state.process, None)
         if state.hello and not self.models():
             self._know(_decode_hello(state.hello), state.licence)
@@ -107,13 +144,44 @@ class HostedEngine(Introduced):
                 self.on_introduced()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
-        old = self._processes.pop(state.process, None)
-        if old is not None:
-            old.note_death(state.begun, state.killer)
+        if state.lost_at is not None:
+            self._lost_at = max(self._lost_at, state.lost_at)
+        other = self._others.pop(state.process, None)
+        old = self._processes.pop(state.process, None) or self._leaving.pop(state.process, None)
+        for process in filter(None, (old, other and other[0])):
+            process.note_death(state.begun, state.killer, is_lost=state.lost_at is not None)
             # Closing waits for the calls under way, and the next process must not.
-            self._later(old.close())
+            self._later(process.close())
         if state.state == "ready":
             self._later(self._greet(state))
+        elif state.state == "gone":
+            del self.states[state.process]
+            self._has_room.set()
+        self._admit_others()
+
+    def _leave(self, number: int) -> None:
+        """Give a process no new calls. It keeps those under way, and its recordings."""
+        other = self._others.pop(number, None)
+        process = self._processes.pop(number, None) or (other and other[0])
+        if process is not None:
+            process.is_leaving = True
+            self._leaving[number] = process
+        self._has_room.set()
+        self._admit_others()
+
+    def _admit_others(self) -> None:
+        """Use the processes with other models once none is left with those in use."""
+        if self._processes or not self._others:
+            return
+        _, (_, welcome) = next(iter(self._others.items()))
+        for number, (process, theirs) in list(self._others.items()):
+            if theirs.models == welcome.models:
+                self._processes[number] = process
+                del self._others[number]
+        self._know(welcome, self.states[next(iter(self._processes))].licence)
+        if self.on_introduced is not None:
+            self.on_introduced()
+        self.changed.set()
 
     @property
     def introduction(self) -> bytes:
@@ -154,16 +222,17 @@ class HostedEngine(Introduced):
         return HostStream(self, work, on_dispatch, pcm)
 
     def next_call(self) -> str:
-        return f"{os.getpid()}-{next(self._calls)}"
+        return f"{self._word}-{next(self._calls)}"
 
-    async def ready_process(self, tenant: str, deadline: float) -> HostProcess:
-        """Return a ready process for a job of this tenant. Wait for one while there is hope."""
+    async def ready_process(self, work: Work, deadline: float) -> HostProcess:
+        """Return a ready process for this work. Wait for one while there is hope."""
+        tenant = work.tenant
         await self._wait_ready(deadline)
         self._choice.note(tenant)
         now = asyncio.get_running_loop().time
         # At most half of the remaining time is spent on waiting.
         patient_until = now() + min(PATIENCE_S, (deadline - now()) / 2)
-        while (process := self._choose(tenant, is_patient=now() < patient_until)) is None:
+        while (process := self._choose(work, is_patient=now() < patient_until)) is None:
             self._has_room.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(patient_until):
@@ -171,9 +240,11 @@ class HostedEngine(Introduced):
             await self._wait_ready(deadline)
         return process
 
-    def _choose(self, tenant: str, *, is_patient: bool) -> HostProcess | None:
-        processes = self._processes.values()
-        return self._choice.choose(processes, tenant, self._welcome.slots, is_patient=is_patient)
+    def _choose(self, work: Work, *, is_patient: bool) -> HostProcess | None:
+        processes, slots = self._processes.values(), self._welcome.slots
+        return self._choice.choose(
+            processes, work.tenant, slots, is_patient=is_patient, voice=partial(_voice_of, work)
+        )
 
     def expect(self, work: Work) -> None:
         """Raise EngineUnavailable if it is known that this work would not begin in time. Request the hosts if
@@ -182,6 +253,12 @@ class HostedEngine(Introduced):
 
     def _expect(self, deadline: float) -> None:
         if self._processes:
+            return
+        if self._channels is not None and not self.states:
+            left_s = self._opened_at + _FIRST_HOSTS_S - time.monotonic()
+            if left_s <= 0.0:
+                raise EngineUnavailable(f"{self.name} has no host: none of its cluster is there.")
+            asyncio.get_running_loop().call_later(left_s, self.changed.set)
             return
         if self.state == "failed":
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
@@ -230,10 +307,14 @@ class HostedEngine(Introduced):
         """
         await self._delivery.drop(digests)
         dropped = messages.DropSamples(tuple(digests))
-        drops = [process.drop(dropped) for process in list(self._processes.values())]
+        others = [process for process, _ in self._others.values()]
+        processes = [*self._processes.values(), *self._leaving.values(), *others]
+        drops = [process.drop(dropped) for process in processes]
         for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
+        if self._channels is not None and time.monotonic() - self._lost_at < FORGOTTEN_S:
+            raise EngineUnavailable("A host was lost, and may have a recording for a moment more.")
 
     async def close(self) -> None:
         # Greetings end first: a greeting that succeeds now would leave a process that is never closed.
@@ -243,21 +324,41 @@ class HostedEngine(Introduced):
         if tasks:
             await asyncio.wait(tasks)
         await self._delivery.close()
-        for process in list(self._processes.values()):
+        others = [process for process, _ in self._others.values()]
+        for process in (*self._processes.values(), *self._leaving.values(), *others):
             await process.close()
 
     async def _greet(self, state: HostState) -> None:
-        process = HostProcess(state.address, self._has_room.set)
         try:
-            if await self._is_welcome(process, state):
-                self._processes[state.process] = process
-                self.changed.set()
+            channel = _local_channel(state) if self._channels is None else self._channels.open(state.address)
+        except ValueError as error:
+            self._refuse(state, str(error))
+            return
+        process = HostProcess(channel, self._has_room.set, self._place_of(state))
+        is_admitted = False
+        try:
+            welcome = await self._welcome_of(process, state)
+            if welcome is None:
+                return
+            is_admitted = True
+            if self._channels is not None and self._processes and welcome.models != self._welcome.models:
+                self._others[state.process] = process, welcome
+                _log.warning("host.models.differ", engine=self.name, machine=state.machine)
+                return
+            self._know(welcome, state.licence)
+            if self.on_introduced is not None:
+                self.on_introduced()
+            self._processes[state.process] = process
+            self.changed.set()
         finally:
-            if self._processes.get(state.process) is not process:
+            if not is_admitted:
                 await process.close()
 
-    async def _is_welcome(self, process: HostProcess, state: HostState) -> bool:
-        """Say Hello until the host answers, or until its state changes."""
+    def _place_of(self, state: HostState) -> str:
+        return f"{state.machine} {state.address}" if state.machine else ""
+
+    async def _welcome_of(self, process: HostProcess, state: HostState) -> messages.HelloReply | None:
+        """Say Hello until the host answers, or until its state changes. Return None unless it can be used."""
         while self.states.get(state.process) is state:
             try:
                 welcome: messages.HelloReply | None = await process.ask(
@@ -269,20 +370,32 @@ class HostedEngine(Introduced):
                 continue
             if self.states.get(state.process) is not state:
                 break  # it died while it was being greeted
+            if welcome and self._channels is not None and welcome.host_api in (HOST_API, HOST_API - 1):
+                return welcome
             # gRPC gives None for an answer that cannot be decoded.
             theirs = welcome.api_version if welcome else "unknown"
-            if welcome and theirs == API_VERSION:
-                self._know(welcome, state.licence)
-                if self.on_introduced is not None:
-                    self.on_introduced()
-                return True
-            reason = f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
-            _log.warning("host.hello.refused", engine=self.name, reason=reason)
-            self.states[state.process] = msgspec.structs.replace(state, state="failed", reason=reason)
-            self.changed.set()
-        return False
+            if welcome and self._channels is None and theirs == API_VERSION:
+                return welcome
+            self._refuse(
+                state, f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
+            )
+        return None
+
+    def _refuse(self, state: HostState, reason: str) -> None:
+        _log.warning("host.hello.refused", engine=self.name, reason=reason)
+        self.states[state.process] = msgspec.structs.replace(state, state="failed", reason=reason)
+        self.changed.set()
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _local_channel(state: HostState) -> Any:
+    return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
+
+
+def _voice_of(work: Work) -> str:
+    job = job_of(work)
+    return "" if job is None else str(msgspec.to_builtins(job.voice))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection
+from hashlib import blake2b
 from typing import Protocol, TypeVar
 
 OTHERS_S = 2.0
@@ -21,13 +22,17 @@ PATIENCE_S = 3.0
 
 
 class Process(Protocol):
-    """A process with the number of its running jobs, in all and for each tenant."""
+    """A process with the number of its running jobs, in all and for each tenant. Its `place` is "" if it is
+    on this machine."""
 
     @property
     def running(self) -> int: ...
 
     @property
     def tenants(self) -> Counter[str]: ...
+
+    @property
+    def place(self) -> str: ...
 
 
 P = TypeVar("P", bound=Process)
@@ -45,13 +50,26 @@ class ProcessChoice:
             self._last, self._other_at = tenant, self._last_at
         self._last_at = self._clock()
 
-    def choose(self, processes: Collection[P], tenant: str, slots: int, *, is_patient: bool) -> P | None:
+    def choose(
+        self,
+        processes: Collection[P],
+        tenant: str,
+        slots: int,
+        *,
+        is_patient: bool,
+        voice: Callable[[], str] = str,
+    ) -> P | None:
         """Return the least busy process, unless it is the last one free of this tenant's jobs.
+
+        Of equally busy ones on other machines, a `voice` has the same each time, which may know it already.
 
         That process is reserved for other tenants. For a patient job, None means: wait until another job has
         ended. Each process has this many `slots`, and `processes` must not be empty.
         """
         least = min(processes, key=_running)
+        if least.place:
+            equal = [process for process in processes if process.running == least.running]
+            least = equal[0] if len(equal) == 1 else _of_voice(equal, voice())
         serving = [process for process in processes if process.tenants[tenant]]
         if not serving or len(serving) != len(processes) - 1:
             return least
@@ -61,6 +79,10 @@ class ProcessChoice:
         if own.running < slots or own.running <= least.running:
             return own
         return None if is_patient else least
+
+
+def _of_voice(processes: Collection[P], voice: str) -> P:
+    return max(processes, key=lambda each: blake2b(f"{each.place} {voice}".encode(), digest_size=8).digest())
 
 
 def _running(process: Process) -> int:

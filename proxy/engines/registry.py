@@ -156,14 +156,15 @@ class InProcessSpec(NamedTuple, Generic[S]):
 
 
 class RemoteSpec(NamedTuple):
-    """An engine on the machines of a runner. Its settings and models are in the runner's image."""
+    """An engine on other machines: those of a runner, for jobs only, or the hosts of a cluster. Its settings
+    and models are there."""
 
     name: str
     section: EngineSection
 
     @property
-    def runner(self) -> str:
-        return self.section.runner
+    def place(self) -> str:
+        return f"the cluster {self.section.cluster}" if self.section.cluster else self.section.runner
 
 
 class Registry:
@@ -195,7 +196,7 @@ class Registry:
         plugin = self._plugin_of(name, section)
         if section.fault:
             raise EngineConfigError(section.fault)
-        if section.runner:
+        if section.runner or section.cluster:
             return self._remote(name, section, plugin)
         section, models = _with_models(name, section, plugin, data)
         if not isinstance(plugin.create, Hosted):
@@ -226,24 +227,24 @@ class Registry:
     def _remote(self, name: str, section: EngineSection, plugin: Plugin[Any]) -> RemoteSpec:
         if not isinstance(plugin.create, Hosted):
             raise EngineConfigError(
-                f"engines.{name}.runner: {section.plugin} has a provider of its own; remove the line"
+                f"engines.{name}.{'cluster' if section.cluster else 'runner'}: {section.plugin} has a "
+                "provider of its own; remove the line"
             )
+        spec = RemoteSpec(name, section)
         for key in (*(("model",) if section.model else ()), *section.settings, *section.credentials):
-            raise EngineConfigError(
-                f"engines.{name}.{key}: it works at {section.runner}; set it in the image there"
-            )
-        return RemoteSpec(name, section)
+            raise EngineConfigError(f"engines.{name}.{key}: it works at {spec.place}; set it there")
+        return spec
 
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
         plugin = self._plugin_of(name, section)
-        if section.runner:
-            raise EngineConfigError(f"engines.{name}: its settings are at {section.runner}")
+        if section.runner or section.cluster:
+            raise EngineConfigError(f"engines.{name}: its settings are on other machines")
         first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
         """Return the things that a configured engine lacks on this machine. Raise EngineConfigError."""
-        if section.runner:
+        if section.runner or section.cluster:
             return ()
         plugin, settings = self._plugin_of(name, section), self.first_settings(name, section, data)
         try:

@@ -21,7 +21,7 @@ from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
 from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
-from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.pipe_messages import HostLoad, HostState
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""
@@ -32,6 +32,7 @@ CLIENT_S = 5.0
 MOST_CLIENTS = 16
 
 _SPARE_S = 1.0
+_PLAIN_TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _UNKNOWN_HOST = b"Ask by an address or a name without a dot, or add the name to [server] hosts.\n"
 
 
@@ -149,6 +150,10 @@ class MetricsPage(Collector):
         names: Callable[[], Sequence[str]] = tuple,
         batches: Callable[[], Figures] = dict,
         data: Path = Path("."),
+        *,
+        loads: Callable[[], Mapping[tuple[str, int], HostLoad]] = dict,
+        clusters: Callable[[], Iterable[Metric]] = tuple,
+        is_ready: Callable[[], bool] | None = None,
     ) -> None:
         self._address = address
         self._workers = workers
@@ -157,6 +162,9 @@ class MetricsPage(Collector):
         self._names = names
         self._batches = batches
         self._data = data
+        self._loads = loads
+        self._clusters = clusters
+        self._is_ready = is_ready
         self._sum = MetricsSum()
         self._asking = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -182,8 +190,12 @@ class MetricsPage(Collector):
 
         def checked(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
             if KnownHosts(self._names()).has_or_is_local(environ.get("HTTP_HOST", "")):
+                if self._is_ready is not None and environ.get("PATH_INFO") == "/readyz":
+                    is_ready = self._is_ready()
+                    start("200 OK" if is_ready else "503 Service Unavailable", [_PLAIN_TEXT])
+                    return [b"ready\n" if is_ready else b"no engine is ready\n"]
                 return page(environ, start)
-            start("421 Misdirected Request", [("Content-Type", "text/plain; charset=utf-8")])
+            start("421 Misdirected Request", [_PLAIN_TEXT])
             return [_UNKNOWN_HOST]
 
         server.set_app(checked)
@@ -220,6 +232,8 @@ class MetricsPage(Collector):
         answered = GaugeMetricFamily("voxgate_workers_ready", "Workers whose figures are in this page.")
         answered.add_metric([], len(reports))
         yield from (configured, answered, *self._of_hosts(), *batch_metrics(self._batches()), *figures)
+        yield from _of_loads(self._loads())
+        yield from self._clusters()
         yield from machine_metrics(self._data)
 
     def _of_hosts(self) -> Iterable[Metric]:
@@ -248,6 +262,20 @@ class MetricsPage(Collector):
         except (TimeoutError, CancelledError):
             answer.cancel()  # the answers would come too late
             return []
+
+
+def _of_loads(loads: Mapping[tuple[str, int], HostLoad]) -> Iterable[Metric]:
+    jobs = GaugeMetricFamily("voxgate_host_jobs", "Jobs in a host, running or waiting.", labels=_LABELS)
+    slots = GaugeMetricFamily("voxgate_host_slots", "Jobs that a host can run at once.", labels=_LABELS)
+    waiting = GaugeMetricFamily(
+        "voxgate_host_waiting_seconds", "The estimated sound of all waiting jobs.", labels=_LABELS
+    )
+    for (engine, process), load in loads.items():
+        labels = (engine, str(process))
+        jobs.add_metric(labels, load.jobs)
+        slots.add_metric(labels, load.slots)
+        waiting.add_metric(labels, load.waiting_s)
+    return (jobs, slots, waiting)
 
 
 Figures = Mapping[tuple[str, str], Mapping[str, float]]

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -34,6 +35,9 @@ from proxy.storage.rows import new_id
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.confinement import forbid_dumps
+
+if TYPE_CHECKING:
+    from proxy.engines.cluster.cluster_hosts import ClusterHosts
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
@@ -121,6 +125,12 @@ class Supervisor:
         self._announce = announce
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, sockets_in(folder), lambda state: self._workers.tell(state), environ)
+        self._clusters: ClusterHosts | None = None
+        if any(section.cluster for section in config.engines.values()):
+            # Imported here: without a cluster, a supervisor needs no gRPC.
+            from proxy.engines.cluster.cluster_hosts import ClusterHosts
+
+            self._clusters = ClusterHosts(config, lambda state: self._workers.tell(state), self._machine)
         self._workers = Workers(
             config.server.workers,
             self._begin_worker,
@@ -136,6 +146,8 @@ class Supervisor:
             lambda: self._config.server.hosts,
             self._hosts.figures,
             Path(config.data),
+            loads=self._hosts.loads,
+            clusters=lambda: () if self._clusters is None else self._clusters.metrics(),
         )
         self._switch = EngineSwitch(self._hosts)
         self._stopping, self._hurried = asyncio.Event(), asyncio.Event()
@@ -150,7 +162,9 @@ class Supervisor:
         self._page.start()
         hosts, workers = asyncio.create_task(self._hosts.run()), asyncio.create_task(self._workers.run())
         stopping = asyncio.create_task(self._stopping.wait())
-        idling = asyncio.create_task(self._switch.run())
+        helping = [asyncio.create_task(self._switch.run())]
+        if self._clusters is not None:
+            helping.append(asyncio.create_task(self._clusters.run()))
         try:
             await asyncio.wait([workers, stopping], return_when=asyncio.FIRST_COMPLETED)
             await self._leave()
@@ -158,7 +172,8 @@ class Supervisor:
             await asyncio.gather(hosts, workers)
         finally:
             stopping.cancel()
-            idling.cancel()
+            for task in helping:
+                task.cancel()
             self._page.stop()
         if self._workers.have_failed and not self._workers.have_served:
             raise CannotServe(self._workers.list_failed()[0].reason)
@@ -209,7 +224,13 @@ class Supervisor:
                 self._hosts.release(number, holder)
 
     async def _switch_engine(self, number: int, message: pipe_messages.EngineQuestion) -> None:
-        refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
+        refusal = None
+        if self._clusters is not None:
+            refusal = await self._clusters.switch(message)
+        if refusal is None:
+            refusal = await self._switch.switch(
+                message.engine, message.action, breaks_off=message.breaks_off
+            )
         self._workers.answer(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
@@ -281,6 +302,7 @@ class Supervisor:
         state: list[pipe_messages.Message] = [
             self._newest(),
             *self._hosts.states.values(),
+            *([] if self._clusters is None else self._clusters.states()),
             *self._workers.list_failed(),
             *[pipe_messages.Leaving()] * self._stopping.is_set(),
         ]

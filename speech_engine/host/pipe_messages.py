@@ -276,7 +276,7 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
 
 
 class Watched(msgspec.Struct, frozen=True, tag="watched"):
-    """A message to a host, once a second: a gateway watches it. It is the first one after none, or goes on."""
+    """A message to a host, once a second: a gateway watches it. `is_first`: none did before."""
 
     is_first: bool
 

@@ -15,7 +15,7 @@ from speech_engine.plugin import Logger
 UNWATCHED_S = 15.0
 """The silence of the supervisor after which a host forgets."""
 FORGOTTEN_S = 20.0
-"""The time after which a lost host has surely forgotten: its machine may notice the loss three seconds late."""
+"""The time after which a lost host has forgotten, even if its machine notices the loss 4 s late."""
 
 
 class UnwatchedWork:

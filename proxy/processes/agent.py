@@ -1,0 +1,324 @@
+"""`voxgate host`: engines for gateways on other machines. It is a supervisor of hosts, without workers.
+
+It has no database, no vault and no master key. Gateways watch it, and send their work to the processes of its
+engines, each of which has its own port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+
+from proxy.config.clusters import HostAddress, HostSection, address_of
+from proxy.config.config_toml import Config
+from proxy.config.secret import environ_for_hosts
+from proxy.engines.cluster.certificates import UnusableCertificates, read_pair, server_credentials
+from proxy.engines.cluster.messages import (
+    OPTIONS,
+    SILENT_S,
+    TICK_S,
+    GatewayHello,
+    GatewayMessage,
+    HostEnded,
+    HostHello,
+    HostLeaves,
+    HostMessage,
+    HostTick,
+    ProcessLoad,
+    SwitchQuestion,
+    SwitchReply,
+    method,
+)
+from proxy.engines.host import Place
+from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.engines.registry import HostedEngineSpec
+from proxy.errors import CannotServe
+from proxy.file_store import data_folder
+from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
+from proxy.storage.rows import new_id
+from speech_engine.host import messages
+from speech_engine.host.confinement import forbid_dumps
+from speech_engine.host.messages import HOST_API
+from speech_engine.host.pipe_messages import HostState, HostTls, Watched
+
+_MOST_WATCHES = 1000
+_MOST_UNREAD = 5000
+"""Messages that a gateway has not read. With more, its Watch ends."""
+_LEAVE_S = 1.0
+"""The time in which gateways hear that a host leaves. Work that they have sent before still comes."""
+_ENDED_S = 1.0
+
+_log = structlog.get_logger()
+
+
+class Ports:
+    """The places of a host's processes: each life has the next free port of those after `listen`."""
+
+    def __init__(self, section: HostSection) -> None:
+        self._section = section
+        self._listen = address_of(section.listen)
+        self._next = 0
+
+    def __call__(self, _name: str) -> Place:
+        section, listen = self._section, self._listen
+        tls = None
+        if section.certificate:
+            try:
+                tls = HostTls(*read_pair(section, "host"))
+            except UnusableCertificates as error:
+                raise OSError(errno.EINVAL, f"[host] {error}") from None
+        for _ in range(section.ports):
+            port = listen.port + 1 + self._next % section.ports
+            self._next += 1
+            if _is_free(HostAddress(listen.name, port)):
+                announced = section.announced._replace(port=port)
+                address = HostAddress(listen.name, port)
+                return Place(str(address), str(announced), tls, is_watched=True)
+        first, last = listen.port + 1, listen.port + section.ports
+        raise OSError(errno.EADDRINUSE, f"all ports from {first} to {last} are in use")
+
+
+def _is_free(address: HostAddress) -> bool:
+    family = socket.AF_INET6 if ":" in address.name else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(tuple(address))
+        except OSError:
+            return False
+    return True
+
+
+class _Watcher:
+    """One gateway's Watch. `send` puts messages into its queue, which the Watch writes."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[HostMessage] = asyncio.Queue(_MOST_UNREAD)
+        self.is_slow = asyncio.Event()
+
+    def send(self, message: HostMessage) -> None:
+        try:
+            self.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            self.is_slow.set()
+
+
+class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
+    """Answers gateways: `Watch` and `Switch`."""
+
+    def __init__(self, hosts: Hosts, switch: EngineSwitch) -> None:
+        self.machine = new_id("mch")
+        self._hosts = hosts
+        self._switch = switch
+        self._watchers: set[_Watcher] = set()
+        self._is_leaving = False
+        both, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
+        decoder, encode = messages.decoder, messages.encode
+        self._methods = {
+            method("Watch"): both(self._watch, decoder(GatewayMessage), encode),
+            method("Switch"): unary(self._answer, decoder(SwitchQuestion), encode),
+        }
+
+    def service(self, details: Any) -> Any:
+        return self._methods.get(details.method)
+
+    def tell(self, message: HostMessage) -> None:
+        for watcher in self._watchers:
+            watcher.send(message)
+
+    def leave(self) -> None:
+        self._is_leaving = True
+        self.tell(HostLeaves())
+
+    async def run(self) -> None:
+        """Give signs of life to the gateways, and to the hosts while a gateway watches."""
+        while True:
+            loads = self._hosts.loads().items()
+            self.tell(HostTick(tuple(ProcessLoad(*holder, load) for holder, load in loads)))
+            if self._watchers:
+                self._hosts.tell(Watched(is_first=False))
+            await asyncio.sleep(TICK_S)
+
+    async def end(self) -> None:
+        """Tell the gateways that the hosts have ended, and wait a moment until they have read it."""
+        self.tell(HostEnded())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ENDED_S):
+                while self._watchers:
+                    await asyncio.sleep(0.02)
+
+    async def _answer(self, question: SwitchQuestion, _call: Any) -> SwitchReply:
+        refusal = await self._switch.switch(question.engine, question.action, breaks_off=question.breaks_off)
+        return SwitchReply(refusal)
+
+    async def _watch(self, _messages: Any, call: Any) -> None:
+        async with asyncio.timeout(SILENT_S):
+            hello = await call.read()
+        if not isinstance(hello, GatewayHello):
+            await call.abort(grpc.StatusCode.INVALID_ARGUMENT, "a Watch begins with a gateway's hello")
+        if not HOST_API <= hello.host_api <= HOST_API + 1:
+            await call.abort(grpc.StatusCode.FAILED_PRECONDITION, "upgrade the gateways first")
+        if len(self._watchers) >= _MOST_WATCHES:
+            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many gateways watch this host")
+        watcher = _Watcher()
+        if not self._watchers:
+            self._hosts.tell(Watched(is_first=True))
+        self._watchers.add(watcher)
+        _log.info("host.watch.started", gateway=hello.machine)
+        watcher.send(HostHello(self.machine))
+        for state in self._hosts.states.values():
+            watcher.send(state)
+        if self._is_leaving:
+            watcher.send(HostLeaves())
+        work = {
+            asyncio.create_task(self._read(call)),
+            asyncio.create_task(self._write(watcher, call)),
+            asyncio.create_task(watcher.is_slow.wait()),
+        }
+        try:
+            await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._watchers.discard(watcher)
+            for task in work:
+                task.cancel()
+            await asyncio.wait(work)
+            _log.info("host.watch.complete", gateway=hello.machine)
+
+    async def _read(self, call: Any) -> None:
+        """Read until the gateway is silent or has gone."""
+        with suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(SILENT_S):
+                    message = await call.read()
+                if message is grpc.aio.EOF or message is None:
+                    return
+
+    async def _write(self, watcher: _Watcher, call: Any) -> None:
+        message = None
+        while not isinstance(message, HostEnded):
+            message = await watcher.queue.get()
+            await call.write(message)
+
+
+class Agent:
+    def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...]) -> None:
+        self._config = config
+        environ = environ_for_hosts(os.environ, config.secrets)
+        self._hosts = Hosts(specs, Ports(config.host), self._tell, environ)
+        self._switch = EngineSwitch(self._hosts)
+        self._service = AgentService(self._hosts, self._switch)
+        self._stopping = asyncio.Event()
+        self._page = MetricsPage(
+            config.server.metrics,
+            0,
+            _no_workers,
+            lambda: self._hosts.states.values(),
+            lambda: config.server.hosts,
+            self._hosts.figures,
+            Path(config.data),
+            loads=self._hosts.loads,
+            is_ready=lambda: any(state.state == "ready" for state in list(self._hosts.states.values())),
+        )
+
+    async def run(self, announce: Callable[[str], None], *, ends_with_stdin: bool) -> int:
+        """Serve until SIGTERM or Ctrl-C, or until standard input closes."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        if ends_with_stdin:
+            loop.add_reader(sys.stdin.fileno(), self._on_stdin)
+        self._page.start()
+        server = self._bind()
+        await server.start()
+        hosts = asyncio.create_task(self._hosts.run())
+        helping = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
+        announce(self._config.host.listen)
+        try:
+            await self._stopping.wait()
+            await self._drain()
+            await hosts
+        finally:
+            for task in helping:
+                task.cancel()
+            await server.stop(None)
+            self._page.stop()
+        return 0
+
+    def _bind(self) -> Any:
+        section = self._config.host
+        server = grpc.aio.server(options=OPTIONS)
+        server.add_generic_rpc_handlers((self._service,))
+        address = str(address_of(section.listen))
+        try:
+            if section.certificate:
+                credentials = server_credentials(lambda: read_pair(section, "host"))
+                server.add_secure_port(address, credentials)
+            else:
+                server.add_insecure_port(address)
+        except UnusableCertificates as error:
+            raise CannotServe(f"[host] {error}") from None
+        except RuntimeError:
+            raise CannotServe(f"host.listen: cannot listen on {address}; another process may have it") from None
+        return server
+
+    async def _drain(self) -> None:
+        """Let gateways send nothing new, finish the work, and end the hosts."""
+        drain_s = self._config.server.drain_s
+        _log.info("host.drain.started", within_s=drain_s)
+        self._service.leave()
+        await asyncio.sleep(_LEAVE_S)
+        await self._hosts.stop(drain_s)
+        await self._service.end()
+        _log.info("host.drain.complete")
+
+    def _tell(self, state: HostState) -> None:
+        self._service.tell(state)
+
+    def _on_stdin(self) -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._stopping.set()
+
+
+async def _no_workers() -> list[WorkerMetrics]:
+    return []
+
+
+def run_host(
+    config: Config,
+    specs: tuple[HostedEngineSpec, ...],
+    announce: Callable[[str], None],
+    *,
+    ends_with_stdin: bool,
+) -> int:
+    """Run until SIGTERM or Ctrl-C. Return the exit status, or raise CannotServe."""
+    if not config.host.listen:
+        raise CannotServe("host.listen: is missing; it is the address for gateways, such as 10.0.0.5:7070")
+    if not specs:
+        raise CannotServe("engines: this host has none; add an [engines.NAME] that runs in a host")
+    if not forbid_dumps():
+        _log.warning("server.confinement.missing", what="not dumpable")
+    with ExitStack() as stack:
+        stack.enter_context(data_folder.locked(Path(config.data)))
+        return asyncio.run(_run(config, specs, announce, ends_with_stdin))
+
+
+async def _run(
+    config: Config,
+    specs: tuple[HostedEngineSpec, ...],
+    announce: Callable[[str], None],
+    ends_with_stdin: bool,
+) -> int:
+    # In the loop: gRPC's server belongs to the loop in which it is made.
+    return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
