@@ -191,7 +191,8 @@ class Host:
     def kill_if_frozen(self, now: float) -> None:
         load_s = self.spec.section.load_s
         child = self.supervisor.child
-        self._stopped_looks = self._stopped_looks + 1 if self._place.is_watched and child is not None and child.is_stopped else 0
+        is_stopped = self._place.is_watched and child is not None and child.is_stopped
+        self._stopped_looks = self._stopped_looks + 1 if is_stopped else 0
         if self._stopped_looks > _STOPPED_LOOKS:
             self._stopped_looks = 0
             self._end("stopped: a signal holds the process")

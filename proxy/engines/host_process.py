@@ -100,6 +100,11 @@ class HostProcess:
             del self.tenants[tenant]
         self._on_end()
 
+    @property
+    def has_crashed(self) -> bool:
+        """Whether the process ended, while its machine went on."""
+        return self.died.is_set() and not self.is_lost
+
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""
         return self.is_lost or self.is_leaving or call in self._begun

@@ -161,8 +161,8 @@ class HostStream:
         """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
         if this work has certainly killed the host."""
         try:
-            # This also waits after the first audio, to decide whether the text killed the host. A process that
-            # leaves refuses calls, and lives on.
+            # This also waits after the first audio, to decide whether the text killed the host. Of a process
+            # that leaves, it is known already: it refuses calls, and lives on.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):
                 if not process.is_leaving:
                     await process.died.wait()
@@ -178,8 +178,8 @@ class HostStream:
             if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
             self._deaths += 1
-            # The machine's loss is no fault of a text. Another process of a cluster does not know the suspects.
-            self._is_alone = self._is_alone or (bool(process.place) and process.died.is_set() and not process.is_lost)
+            # Another machine does not know the suspects of this one. A machine's loss is no text's fault.
+            self._is_alone |= bool(process.place) and process.has_crashed
 
     def _end(self) -> None:
         self._is_over = True

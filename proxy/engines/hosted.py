@@ -56,9 +56,7 @@ class HostedEngine(Introduced):
     With `channels`, its hosts are those of a cluster.
     """
 
-    def __init__(
-        self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None
-    ) -> None:
+    def __init__(self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None) -> None:
         self.name = name
         self._channels = channels
         self._opened_at = time.monotonic()
@@ -377,7 +375,8 @@ class HostedEngine(Introduced):
             if welcome and self._channels is None and theirs == API_VERSION:
                 return welcome
             self._refuse(
-                state, f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same"
+                state,
+                f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same",
             )
         return None
 

@@ -123,6 +123,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         self._switch = switch
         self._watchers: set[_Watcher] = set()
         self._is_leaving = False
+        self._unwatched = asyncio.Event()
         both, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
         decoder, encode = messages.decoder, messages.encode
         self._methods = {
@@ -155,8 +156,9 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         self.tell(HostEnded())
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDED_S):
-                while self._watchers:
-                    await asyncio.sleep(0.02)
+                if self._watchers:
+                    self._unwatched.clear()
+                    await self._unwatched.wait()
 
     async def _answer(self, question: SwitchQuestion, _call: Any) -> SwitchReply:
         refusal = await self._switch.switch(question.engine, question.action, breaks_off=question.breaks_off)
@@ -190,6 +192,8 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
             await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._watchers.discard(watcher)
+            if not self._watchers:
+                self._unwatched.set()
             for task in work:
                 task.cancel()
             await asyncio.wait(work)
@@ -269,7 +273,7 @@ class Agent:
         except UnusableCertificates as error:
             raise CannotServe(f"[host] {error}") from None
         except RuntimeError:
-            raise CannotServe(f"host.listen: cannot listen on {address}; another process may have it") from None
+            raise CannotServe(f"host.listen: cannot listen on {address}; is another process there?") from None
         return server
 
     async def _drain(self) -> None:

@@ -228,9 +228,7 @@ class Supervisor:
         if self._clusters is not None:
             refusal = await self._clusters.switch(message)
         if refusal is None:
-            refusal = await self._switch.switch(
-                message.engine, message.action, breaks_off=message.breaks_off
-            )
+            refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
         self._workers.answer(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:

@@ -1,1 +1,1 @@
-"""Engines on other machines: certificates, and the Watch between a gateway and a host."""
+"""Engines on other machines: the hosts of a cluster, as its gateways see them."""

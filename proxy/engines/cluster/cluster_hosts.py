@@ -36,7 +36,10 @@ class _Watched(NamedTuple):
 
 
 class ClusterHosts:
-    """The hosts of all clusters. `tell` gets each state, for the workers. `machine` is the id of this start."""
+    """The hosts of all clusters. `tell` gets each state, for the workers.
+
+    `machine` is the id of this start of the gateway.
+    """
 
     def __init__(self, config: Config, tell: Callable[[HostState], None], machine: str) -> None:
         self._tell = tell
@@ -183,4 +186,3 @@ async def _addresses(written: str) -> frozenset[str] | None:
     except OSError:
         return None
     return frozenset(str(HostAddress(str(where[0]), port)) for *_, where in found)
-

@@ -87,6 +87,9 @@ class HostWatch:
         while self.is_wanted:
             try:
                 reason = await self._watch()
+            except asyncio.CancelledError:
+                self.machine = ""  # this gateway ends, and loses nothing
+                raise
             except grpc.aio.AioRpcError as error:
                 reason = error.code().name
             except (UnusableCertificates, _Nonsense) as error:

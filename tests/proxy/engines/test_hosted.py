@@ -152,7 +152,9 @@ async def test_a_request_for_an_idle_engine_has_it_loaded_and_waits(folder: Path
         engine.update_host(_idle(loads_s=1.0))
         assert (engine.state, engine.loads_on_demand) == ("unloaded", True)
         assert [model.id for model in engine.models()] == [MODEL.id]  # known to a worker that never met it
-        waiting = asyncio.create_task(engine.ready_process("me", asyncio.get_running_loop().time() + 30.0))
+        waiting = asyncio.create_task(
+            engine.ready_process(Speak(job()), asyncio.get_running_loop().time() + 30.0)
+        )
         await soon(lambda: wanted == ["fake"])
         engine.update_host(state("", "starting"))
         engine.update_host(state(folder / "s"))
@@ -166,12 +168,12 @@ async def test_a_request_that_cannot_wait_so_long_goes_on_and_the_engine_loads_a
         engine.on_wanted = wanted.append
         engine.update_host(_idle(loads_s=60.0))
         with pytest.raises(EngineUnavailable, match="fake is loading") as caught:
-            await engine.ready_process("me", asyncio.get_running_loop().time() + 10.0)
+            await engine.ready_process(Speak(job()), asyncio.get_running_loop().time() + 10.0)
         assert caught.value.retry_after_s == pytest.approx(50.0, abs=1.0)
         assert wanted == ["fake"]
         engine.update_host(state("", "unloaded"))  # by an operator
         with pytest.raises(EngineUnavailable, match="fake is not loaded"):
-            await engine.ready_process("me", asyncio.get_running_loop().time() + 10.0)
+            await engine.ready_process(Speak(job()), asyncio.get_running_loop().time() + 10.0)
         assert wanted == ["fake"]
 
 
@@ -181,7 +183,7 @@ async def test_an_engine_that_waits_for_memory_says_for_whose_at_once() -> None:
         engine.update_host(state("", "waiting", process=1, reason="waits for 4.0 GB of cuda:0"))
         assert engine.state == "waiting"
         with pytest.raises(EngineUnavailable, match=r"fake waits for 4\.0 GB of cuda:0") as caught:
-            await engine.ready_process("me", asyncio.get_running_loop().time() + 60.0)
+            await engine.ready_process(Speak(job()), asyncio.get_running_loop().time() + 60.0)
         assert caught.value.retry_after_s == TRY_AGAIN_S
 
 

@@ -13,6 +13,7 @@ class Busy(NamedTuple):
     """A process with these jobs."""
 
     tenants: Counter[str]
+    place: str = ""
 
     @property
     def running(self) -> int:

@@ -1,0 +1,169 @@
+"""Real agents with their engines, a gateway that uses them, and a relay between that can be cut off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import psutil
+
+from proxy.engines.cluster.authorities import make
+from tests.server import ALONE, VOXGATE, Server, free_port, running, stop
+
+_AGENT = """
+[server]
+data = "{folder}/data"
+metrics = "127.0.0.1:{metrics}"
+drain_s = 20
+[host]
+listen = "127.0.0.1:{port}"
+ports = 16
+certificate = "{certificates}/host.pem"
+key = "{certificates}/host.key"
+authority = "{certificates}/gateways-authority.pem"
+{engines}
+"""
+_CLUSTER = """
+[clusters.gpu]
+hosts = [{hosts}]
+certificate = "{certificates}/gateway.pem"
+key = "{certificates}/gateway.key"
+authority = "{certificates}/hosts-authority.pem"
+{more}
+"""
+
+
+class Agent(NamedTuple):
+    """A `voxgate host`, and the URL of its metrics page."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    metrics: str
+    log: Path
+
+    def hosts(self) -> list[psutil.Process]:
+        return [
+            child
+            for child in psutil.Process(self.process.pid).children(recursive=True)
+            if "speech_engine.host" in child.cmdline()
+        ]
+
+
+@contextmanager
+def agent(
+    folder: Path, certificates: Path, engines: str = "[engines.tone]\nslots = 8", *options: str
+) -> Iterator[Agent]:
+    """Starts one on free ports, waits until it listens, and ends it with SIGTERM."""
+    folder.mkdir(exist_ok=True)
+    port, metrics, file, log = _port_range(), free_port(), folder / "config.toml", folder / "host.log"
+    file.write_text(
+        _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
+    )
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            [str(VOXGATE), "host", "--config", str(file), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+    assert process.stdout is not None
+    assert process.stdout.readline(), log.read_text()
+    try:
+        yield Agent(process, port, f"http://127.0.0.1:{metrics}", log)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGCONT)  # one that a test has stopped
+        stop(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _port_range() -> int:
+    """A free port with free ones after it, as far as anybody can know."""
+    while True:
+        first = free_port()
+        if first > 65_000:
+            continue
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + 5):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+
+
+def certificates(folder: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    make(folder)
+    return folder
+
+
+@contextmanager
+def gateway(
+    folder: Path, certificates: Path, *addresses: str, more: str = "", models: str = "[models]"
+) -> Iterator[Server]:
+    folder.mkdir(exist_ok=True)
+    hosts = ", ".join(f'"{each}"' for each in addresses)
+    cluster = _CLUSTER.format(hosts=hosts, certificates=certificates, more=more)
+    with running(
+        folder, ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"') + cluster
+    ) as server:
+        yield server
+
+
+def watched(server: Server) -> int:
+    """How many hosts the gateway watches now."""
+    lines = httpx2.get(server.metrics, timeout=10.0).text.splitlines()
+    (line,) = [each for each in lines if each.startswith("voxgate_cluster_hosts{") and '"watched"' in each]
+    return round(float(line.rpartition(" ")[2]))
+
+
+class Relay:
+    """Passes bytes on to a port, until it is `cut`: then it swallows them, and closes nothing."""
+
+    def __init__(self, port: int) -> None:
+        self._there = port
+        self._is_cut = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._open: list[socket.socket] = [self._server]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self._is_cut.set()
+
+    def close(self) -> None:
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._server.accept()
+                there = socket.create_connection(("127.0.0.1", self._there))
+                self._open += (here, there)
+                for one, other in ((here, there), (there, here)):
+                    threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65_536):
+                if not self._is_cut.is_set():
+                    other.sendall(data)
+
+
+@contextmanager
+def relay(port: int) -> Iterator[Relay]:
+    between = Relay(port)
+    try:
+        yield between
+    finally:
+        between.close()

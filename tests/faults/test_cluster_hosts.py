@@ -1,0 +1,157 @@
+"""Engines on other machines: over mutual TLS, killed, stopped, cut off, drained and found again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx2
+import pytest
+
+from tests.faults.cluster_hosts import Agent, agent, certificates, gateway, relay, watched
+from tests.faults.processes import state
+from tests.faults.streams import stream
+from tests.server import Server
+from tests.tables import each_row
+from tests.waiting import until
+
+NOTICED_S = 4.0
+_TONE = '[engines.tone]\nslots = 8\n[engines.slow]\nplugin = "tone"\nslots = 8\n'
+_SLOW = '[engines.slow]\nplugin = "tone"\ncluster = "gpu"\n'
+
+
+class Site(NamedTuple):
+    server: Server
+    agents: tuple[Agent, Agent]
+    certificates: Path
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A gateway and two hosts."""
+    folder = tmp_path_factory.mktemp("cluster")
+    made = certificates(folder / "certificates")
+    with (
+        agent(folder / "one", made, _TONE) as one,
+        agent(folder / "two", made, _TONE) as two,
+        gateway(
+            folder / "gateway", made, f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}", more=_SLOW
+        ) as server,
+    ):
+        _wait_for(server, 2)
+        yield Site(server, (one, two), made)
+
+
+def _wait_for(server: Server, hosts: int) -> None:
+    until(lambda: watched(server) == hosts)
+    until(lambda: state(server, "tone")["slots"] == 8 * hosts)
+
+
+def _spoken_meanwhile(server: Server, do: Callable[[], None]) -> list[httpx2.Response]:
+    """Eight requests whose audio is two seconds away, and what happens to hosts before that."""
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(server.speech, f"Request {number}.", voice="tone/late") for number in range(8)]
+        until(lambda: state(server, "tone")["running"] == 8)
+        do()
+        return [each.result() for each in asked]
+
+
+def test_a_client_notices_no_difference(site: Site) -> None:
+    spoken = site.server.speech("Hello from another machine.", response_format="wav")
+    assert (spoken.status_code, spoken.content[:4]) == (200, b"RIFF")
+    with stream(site.server, "tone/slow") as speech:
+        speech.read(4_800)
+    until(lambda: state(site.server, "tone")["running"] == 0)
+
+
+def test_an_agent_says_when_it_is_ready_and_what_its_hosts_do(site: Site) -> None:
+    page = site.agents[0].metrics
+    assert httpx2.get(f"{page}/readyz").status_code == 200
+    figures = httpx2.get(f"{page}/metrics").text
+    assert 'voxgate_host_slots{engine="tone",process="0"} 8.0' in figures
+    assert 'voxgate_host_jobs{engine="tone",process="0"} 0.0' in figures
+
+
+def test_operators_switch_the_engine_on_all_its_hosts(site: Site) -> None:
+    site.server.cli("engines", "unload", "slow")
+    until(lambda: state(site.server, "slow")["state"] == "unloaded")
+    site.server.cli("engines", "load", "slow")
+    until(lambda: state(site.server, "slow")["slots"] == 16)
+
+
+def test_a_killed_process_costs_its_neighbours_only_time(site: Site) -> None:
+    def kill() -> None:
+        os.kill(site.agents[0].hosts()[0].pid, signal.SIGKILL)
+
+    assert {each.status_code for each in _spoken_meanwhile(site.server, kill)} == {200}
+    _wait_for(site.server, 2)
+
+
+def test_a_stopped_process_is_replaced(site: Site) -> None:
+    def stop() -> None:
+        os.kill(site.agents[1].hosts()[0].pid, signal.SIGSTOP)
+
+    began = time.monotonic()
+    assert {each.status_code for each in _spoken_meanwhile(site.server, stop)} == {200}
+    assert time.monotonic() - began < 2 * NOTICED_S + 2 * 2.0
+    _wait_for(site.server, 2)
+
+
+@each_row("how", ["killed", "stopped", "cut off"])
+def test_a_lost_host_is_noticed_and_its_work_is_done_by_another(site: Site, tmp_path: Path, how: str) -> None:
+    with agent(tmp_path / "lost", site.certificates, _TONE) as lost, relay(lost.port) as between:
+        addresses = f"127.0.0.1:{between.port}", f"127.0.0.1:{site.agents[0].port}"
+        with gateway(tmp_path / "gateway", site.certificates, *addresses) as server:
+            _wait_for(server, 2)
+
+            def lose() -> None:
+                began = time.monotonic()
+                if how == "cut off":
+                    between.cut()
+                else:
+                    os.kill(lost.process.pid, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
+                until(lambda: watched(server) == 1)
+                assert time.monotonic() - began < NOTICED_S
+
+            assert {each.status_code for each in _spoken_meanwhile(server, lose)} == {200}
+            until(lambda: state(server, "tone")["running"] == 0)
+
+
+def test_an_agent_that_ends_finishes_what_it_has_begun(site: Site, tmp_path: Path) -> None:
+    with agent(tmp_path / "agent", site.certificates) as leaving:
+        addresses = f"127.0.0.1:{leaving.port}", f"127.0.0.1:{site.agents[0].port}"
+        with gateway(tmp_path / "gateway", site.certificates, *addresses) as server:
+            _wait_for(server, 2)
+            with ThreadPoolExecutor(6) as pool:
+                text = "A sentence that takes two seconds or so."
+                asked = [pool.submit(server.speech, text, voice="tone/slow") for _ in range(6)]
+                until(lambda: state(server, "tone")["running"] == 6)
+                leaving.process.send_signal(signal.SIGTERM)
+                until(lambda: state(server, "tone")["slots"] == 8)
+                assert server.speech("Spoken by the other one.").status_code == 200
+                assert {each.result().status_code for each in asked} == {200}
+            assert leaving.process.wait(30) == 0
+            assert "cluster.host.lost" not in server.log.read_text()
+
+
+def test_without_a_host_the_next_candidate_speaks_at_once(site: Site, tmp_path: Path) -> None:
+    more, models = '[engines.local]\nplugin = "tone"\n', '[models]\ntwo = ["tone/standard", "local/standard"]'
+    with gateway(tmp_path / "gateway", site.certificates, "127.0.0.1:1", more=more, models=models) as server:
+        until(lambda: state(server, "tone")["state"] == "failed")
+        assert state(server, "tone")["reason"] == "no host of its cluster is there"
+        assert server.speech("Hello.", model="two", voice="local/tone").status_code == 200
+
+
+def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Site) -> None:
+    with agent(
+        tmp_path / "owned", site.certificates, _TONE, "--ends-with-stdin", "--engine", "tone"
+    ) as owned:
+        until(lambda: len(owned.hosts()) == 1)
+        assert owned.process.stdin is not None
+        owned.process.stdin.close()
+        assert owned.process.wait(30) == 0
