@@ -287,9 +287,13 @@ class Host:
                 loads_s=self._loads_s,
                 licence=self._licence,
                 loads_on_demand=self.loads_on_demand,
-                hello=self._hello if self.loads_on_demand or state == "waiting" else b"",
+                hello=self._hello if self._tells_hello(state) else b"",
             )
         )
+
+    def _tells_hello(self, state: str) -> bool:
+        # Gateways list the models of a host also while it is away.
+        return self.loads_on_demand or state == "waiting" or (self._place.is_watched and state == "ready")
 
     def _on_message(self, message: pipe_messages.Message) -> None:
         if isinstance(message, pipe_messages.Loading) and self.supervisor.state == "starting":

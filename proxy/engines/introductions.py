@@ -32,27 +32,31 @@ class StoredIntroduction(msgspec.Struct, frozen=True):
 
 
 def recall(spec: HostedEngineSpec) -> StoredIntroduction | None:
-    try:
-        found = msgspec.msgpack.decode(_path(spec).read_bytes(), type=StoredIntroduction)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return found if found.key == _key(spec) else None
+    return recall_from(Path(spec.data), spec.name, _key(spec))
 
 
 def keep(spec: HostedEngineSpec, hello: bytes, loads_s: float, licence: str) -> None:
-    path = _path(spec)
-    stored = StoredIntroduction(_key(spec), hello, loads_s, licence)
+    keep_in(Path(spec.data), spec.name, StoredIntroduction(_key(spec), hello, loads_s, licence))
+
+
+def recall_from(data: Path, engine: str, key: str) -> StoredIntroduction | None:
+    """Return the introduction that was kept with this key, if there is one."""
+    try:
+        found = msgspec.msgpack.decode((data / FOLDER / engine).read_bytes(), type=StoredIntroduction)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return found if found.key == key else None
+
+
+def keep_in(data: Path, engine: str, stored: StoredIntroduction) -> None:
+    path = data / FOLDER / engine
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         new = path.with_suffix(".new")
         new.write_bytes(msgspec.msgpack.encode(stored))
         os.replace(new, path)
     except OSError as error:
-        _log.warning("engine.introduction.failed", engine=spec.name, reason=error.strerror)
-
-
-def _path(spec: HostedEngineSpec) -> Path:
-    return Path(spec.data) / FOLDER / spec.name
+        _log.warning("engine.introduction.failed", engine=engine, reason=error.strerror)
 
 
 def _key(spec: HostedEngineSpec) -> str:

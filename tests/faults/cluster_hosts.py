@@ -111,9 +111,8 @@ def gateway(
     folder.mkdir(exist_ok=True)
     hosts = ", ".join(f'"{each}"' for each in addresses)
     cluster = _CLUSTER.format(hosts=hosts, certificates=certificates, more=more)
-    with running(
-        folder, ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"') + cluster
-    ) as server:
+    config = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"').replace("[models]", models)
+    with running(folder, config + cluster) as server:
         yield server
 
 
@@ -148,8 +147,9 @@ class Relay:
         with suppress(OSError):
             while True:
                 here, _ = self._server.accept()
+                self._open.append(here)
                 there = socket.create_connection(("127.0.0.1", self._there))
-                self._open += (here, there)
+                self._open.append(there)
                 for one, other in ((here, there), (there, here)):
                     threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -21,6 +22,7 @@ from tests.tables import each_row
 from tests.waiting import until
 
 NOTICED_S = 4.0
+_numbers = itertools.count()
 _TONE = '[engines.tone]\nslots = 8\n[engines.slow]\nplugin = "tone"\nslots = 8\n'
 _SLOW = '[engines.slow]\nplugin = "tone"\ncluster = "gpu"\n'
 
@@ -55,7 +57,8 @@ def _wait_for(server: Server, hosts: int) -> None:
 def _spoken_meanwhile(server: Server, do: Callable[[], None]) -> list[httpx2.Response]:
     """Eight requests whose audio is two seconds away, and what happens to hosts before that."""
     with ThreadPoolExecutor(8) as pool:
-        asked = [pool.submit(server.speech, f"Request {number}.", voice="tone/late") for number in range(8)]
+        # Each text is new: one that was in a process that died runs alone there for a while.
+        asked = [pool.submit(server.speech, f"Text {next(_numbers)}.", voice="tone/late") for _ in range(8)]
         until(lambda: state(server, "tone")["running"] == 8)
         do()
         return [each.result() for each in asked]
@@ -144,7 +147,8 @@ def test_without_a_host_the_next_candidate_speaks_at_once(site: Site, tmp_path: 
     with gateway(tmp_path / "gateway", site.certificates, "127.0.0.1:1", more=more, models=models) as server:
         until(lambda: state(server, "tone")["state"] == "failed")
         assert state(server, "tone")["reason"] == "no host of its cluster is there"
-        assert server.speech("Hello.", model="two", voice="local/tone").status_code == 200
+        spoken = server.speech("Hello.", model="two", voice="local/tone")
+        assert spoken.status_code == 200, spoken.text
 
 
 def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Site) -> None:
@@ -155,3 +159,14 @@ def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Si
         assert owned.process.stdin is not None
         owned.process.stdin.close()
         assert owned.process.wait(30) == 0
+
+
+def test_the_models_of_a_cluster_stay_listed_while_it_is_away(tmp_path: Path, site: Site) -> None:
+    folder, address = tmp_path / "gateway", f"127.0.0.1:{site.agents[0].port}"
+    with gateway(folder, site.certificates, address) as server:
+        _wait_for(server, 1)
+    with gateway(folder, site.certificates, "127.0.0.1:1") as server, server.client() as client:
+        assert "tone/standard" in client.get("/v1/models").text
+        until(lambda: state(server, "tone")["state"] == "failed")
+        away = server.speech("Hello.")
+        assert (away.status_code, away.json()["error"]["type"]) == (503, "server_error"), away.text

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import structlog
@@ -20,13 +21,18 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from policies.host_subset import host_subset
 from proxy.config.clusters import ClusterSection, HostAddress, address_of
 from proxy.config.sections import Config
+from proxy.engines import introductions
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import SwitchQuestion
 from proxy.engines.cluster.watch import HostWatch
+from proxy.engines.introductions import StoredIntroduction
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 from speech_engine.host.watching import FORGOTTEN_S
 
 _RESOLVE_EVERY_S = 5.0
+_INTRODUCTION = -1
+"""The number of no process."""
+
 _log = structlog.get_logger()
 
 
@@ -43,6 +49,8 @@ class ClusterHosts:
 
     def __init__(self, config: Config, tell: Callable[[HostState], None], machine: str) -> None:
         self._tell = tell
+        self._data = Path(config.data)
+        self._introduced: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
         numbers = itertools.count()
         self._clusters = [
@@ -51,13 +59,26 @@ class ClusterHosts:
             if (engines := _engines_of(config, name))
         ]
 
+        for name, section in config.engines.items():
+            key = f"cluster {section.cluster}: {section.plugin}"
+            stored = introductions.recall_from(self._data, name, key) if section.cluster else None
+            self._introduced[name] = stored or StoredIntroduction(key, b"", 0.0, "")
+
     def states(self) -> list[HostState]:
-        """Return the states of all processes, and of those that were lost a moment ago."""
+        """Return the states of all processes, and of those that were lost a moment ago.
+
+        The first ones bring the models of each engine from its last host.
+        """
         now = time.monotonic()
         for key, state in list(self._states.items()):
             if state.state == "gone" and (state.lost_at is None or now - state.lost_at > FORGOTTEN_S):
                 del self._states[key]
-        return list(self._states.values())
+        known = [
+            HostState(name, _INTRODUCTION, 0, "gone", hello=stored.hello, licence=stored.licence)
+            for name, stored in self._introduced.items()
+            if stored.hello
+        ]
+        return [*known, *self._states.values()]
 
     async def run(self) -> None:
         """Find and watch hosts until cancelled."""
@@ -96,6 +117,11 @@ class ClusterHosts:
     def _note(self, state: HostState) -> None:
         self._states[state.engine, state.process] = state
         self.states()
+        stored = self._introduced[state.engine]
+        if state.hello and (state.hello, state.licence) != (stored.hello, stored.licence):
+            stored = StoredIntroduction(stored.key, state.hello, state.loads_s, state.licence)
+            self._introduced[state.engine] = stored
+            introductions.keep_in(self._data, state.engine, stored)
         self._tell(state)
 
 
