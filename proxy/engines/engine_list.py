@@ -279,11 +279,14 @@ class _Opening:
         if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
             # This imports seven MiB of gRPC, which a worker without hosts does not need.
             from proxy.engines.cluster.channels import Channels
-            from proxy.engines.hosted import HostedEngine
+            from proxy.engines.hosted import FIRST_HOSTS_S, HostedEngine
 
             cluster = self._clusters.get(section.cluster)
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
+            if cluster is not None:
+                # Whoever waits for its start learns that no host is there.
+                asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)
             return hosted
         if self._http is None:
             # This reads the machine's certificates. A worker with hosted engines only needs no HTTP.

@@ -20,11 +20,11 @@ from proxy.engines import introductions
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import HOST_NICENESS, Child
 from proxy.helpers.child_supervisor import ChildSupervisor
-from speech_engine.host import pipe_messages
-from speech_engine.host.pipe_messages import HostTls
+from speech_engine.host import cluster_messages, pipe_messages
+from speech_engine.host.cluster_messages import HostTls
 
 
-class Place(NamedTuple):
+class HostPlace(NamedTuple):
     """Where one life of a host serves: its address, the one that clients use, and its certificates."""
 
     address: str
@@ -33,16 +33,16 @@ class Place(NamedTuple):
     is_watched: bool = False
 
 
-FindPlace = Callable[[str], Place]
+FindPlace = Callable[[str], HostPlace]
 """Returns the place of a life with this name. Raises OSError if there is none."""
 
 
 def sockets_in(runtime: Path) -> FindPlace:
     """Return places on this machine: each life has a Unix socket in the folder."""
 
-    def find(name: str) -> Place:
+    def find(name: str) -> HostPlace:
         address = str(runtime / f"{name}.sock")
-        return Place(address, address)
+        return HostPlace(address, address)
 
     return find
 
@@ -120,12 +120,12 @@ class Host:
         self._process = process
         self._find_place = find_place
         self._on_state = on_state
-        self._place = Place("", "")
+        self._place = HostPlace("", "")
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
         self.figures: dict[str, float] = {}
-        self.load: pipe_messages.HostLoad | None = None
+        self.load: cluster_messages.HostLoad | None = None
         self._stopped_looks = 0
         self._licence = ""
         self.loads_on_demand = False
@@ -208,7 +208,7 @@ class Host:
         self._started_at = 0.0
         self.supervisor.kill(reason)
 
-    def tell(self, message: pipe_messages.TextVerdicts | pipe_messages.Watched) -> None:
+    def tell(self, message: pipe_messages.TextVerdicts | cluster_messages.Watched) -> None:
         if self.supervisor.child is not None:
             self.supervisor.child.send(message)
 

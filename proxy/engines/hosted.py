@@ -38,7 +38,7 @@ from speech_engine.work import job_of
 if TYPE_CHECKING:
     from proxy.engines.cluster.channels import Channels
 
-_FIRST_HOSTS_S = 3.0
+FIRST_HOSTS_S = 3.0
 """After a start, the hosts of a cluster have so long to be found."""
 
 HELLO_S = 5.0
@@ -115,7 +115,7 @@ class HostedEngine(Introduced):
     @property
     def _is_without_hosts(self) -> bool:
         """Whether hosts of a cluster would be here by now."""
-        return self._channels is not None and time.monotonic() - self._opened_at >= _FIRST_HOSTS_S
+        return self._channels is not None and time.monotonic() - self._opened_at >= FIRST_HOSTS_S
 
     @property
     def loads_on_demand(self) -> bool:
@@ -253,10 +253,8 @@ class HostedEngine(Introduced):
         if self._processes:
             return
         if self._channels is not None and not self.states:
-            left_s = self._opened_at + _FIRST_HOSTS_S - time.monotonic()
-            if left_s <= 0.0:
+            if self._is_without_hosts:
                 raise EngineUnavailable(f"{self.name} has no host: none of its cluster is there.")
-            asyncio.get_running_loop().call_later(left_s, self.changed.set)
             return
         if self.state == "failed":
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")

@@ -22,7 +22,8 @@ from proxy.engines.environments import EnvironmentRefused
 from proxy.engines.host import EngineSuspects, FindPlace, Host, Python
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.booking_messages import BookingQuestion
-from speech_engine.host.pipe_messages import EngineAction, HostLoad, HostState, Watched
+from speech_engine.host.cluster_messages import HostLoad, Watched
+from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_files import UnusableModel
 
 _LOOK_EVERY_S = 0.5

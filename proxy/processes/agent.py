@@ -40,7 +40,7 @@ from proxy.engines.cluster.messages import (
     SwitchReply,
     method,
 )
-from proxy.engines.host import Place
+from proxy.engines.host import HostPlace
 from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
@@ -48,9 +48,10 @@ from proxy.file_store import data_folder
 from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import HostTls, Watched
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.messages import HOST_API
-from speech_engine.host.pipe_messages import HostState, HostTls, Watched
+from speech_engine.host.pipe_messages import HostState
 
 _MOST_WATCHES = 1000
 _MOST_UNREAD = 5000
@@ -70,7 +71,7 @@ class Ports:
         self._listen = address_of(section.listen)
         self._next = 0
 
-    def __call__(self, _name: str) -> Place:
+    def __call__(self, _name: str) -> HostPlace:
         section, listen = self._section, self._listen
         tls = None
         if section.certificate:
@@ -84,7 +85,7 @@ class Ports:
             if _is_free(HostAddress(listen.name, port)):
                 announced = section.announced._replace(port=port)
                 address = HostAddress(listen.name, port)
-                return Place(str(address), str(announced), tls, is_watched=True)
+                return HostPlace(str(address), str(announced), tls, is_watched=True)
         first, last = listen.port + 1, listen.port + section.ports
         raise OSError(errno.EADDRINUSE, f"all ports from {first} to {last} are in use")
 

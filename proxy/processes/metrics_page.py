@@ -21,7 +21,8 @@ from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
 from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
-from speech_engine.host.pipe_messages import HostLoad, HostState
+from speech_engine.host.cluster_messages import HostLoad
+from speech_engine.host.pipe_messages import HostState
 
 ANSWER_S = 2.0
 """The time that a worker has to report. The page is useful without its report, too."""

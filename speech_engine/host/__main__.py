@@ -14,7 +14,7 @@ from typing import NoReturn
 import msgspec
 
 from speech_engine.device import Device
-from speech_engine.host import devices, pipe_messages
+from speech_engine.host import cluster_messages, devices, pipe_messages
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
@@ -52,9 +52,9 @@ def _figures(peak: _Peak, batch: Batch | None, card: devices.DeviceFigures) -> d
     return {**(batch.figures() if batch else {}), **card.values()}
 
 
-def _load(slots: Slots) -> pipe_messages.HostLoad:
+def _load(slots: Slots) -> cluster_messages.HostLoad:
     health = slots.health()
-    return pipe_messages.HostLoad(health.running + health.waiting, health.slots, health.waiting_s)
+    return cluster_messages.HostLoad(health.running + health.waiting, health.slots, health.waiting_s)
 
 
 async def _booked_device(pipe: ParentPipe, begin: pipe_messages.BeginHost, may_load: asyncio.Event) -> Device:
@@ -111,7 +111,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
                 tell(loop, suspects.update, alone, refused)
             case pipe_messages.MayLoad():
                 tell(loop, may_load.set)
-            case pipe_messages.Watched(is_first):
+            case cluster_messages.Watched(is_first):
                 tell(loop, unwatched.note, is_first)
             case pipe_messages.Drain(within_s):
                 grace_s = within_s

@@ -12,6 +12,7 @@ import msgspec
 
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
+from speech_engine.host.cluster_messages import HostLoad, HostTls, Watched
 from speech_engine.mark import Detection, MarkKey
 from speech_engine.training import TrainingMessage
 
@@ -99,17 +100,6 @@ class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
     number: int
     detection: Detection | None = None
     failure: str = ""
-
-
-class HostTls(msgspec.Struct, frozen=True):
-    """What a host needs for mutual TLS, each in PEM. It trusts the clients of `authority`."""
-
-    certificate: bytes
-    key: bytes
-    authority: bytes
-
-    def __repr__(self) -> str:
-        return "<HostTls>"
 
 
 class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
@@ -249,14 +239,6 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     lost_at: float | None = None
 
 
-class HostLoad(msgspec.Struct, frozen=True):
-    """The jobs of a host, its slots, and the estimated time until a new job begins."""
-
-    jobs: int
-    slots: int
-    waiting_s: float
-
-
 class Tick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life: the number of its jobs in work, and the call that begins or has ended.
 
@@ -273,12 +255,6 @@ class Tick(msgspec.Struct, frozen=True, tag="tick"):
     figures: dict[str, float] = {}
     load: HostLoad | None = None
     is_alone: bool = False
-
-
-class Watched(msgspec.Struct, frozen=True, tag="watched"):
-    """A message to a host, once a second: a gateway watches it. `is_first`: none did before."""
-
-    is_first: bool
 
 
 class TextVerdicts(msgspec.Struct, frozen=True, tag="text_verdicts"):

@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from speech_engine.host.pipe_messages import HostLoad, Tick
+from speech_engine.host.cluster_messages import HostLoad
+from speech_engine.host.pipe_messages import Tick
 
 TELL_EVERY_S = 1.0
 

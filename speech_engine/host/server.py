@@ -14,10 +14,10 @@ from speech_engine import Engine
 from speech_engine.device import CPU, Device
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable, VoiceNotFound
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import HostTls
 from speech_engine.host.devices import peak_gb
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Begin, Failed, MissingSamples, Pcm
-from speech_engine.host.pipe_messages import HostTls
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_cache import DROPPED, SampleCache, SampleLoan
 from speech_engine.host.slots import Slots

@@ -23,28 +23,28 @@ class UnwatchedWork:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._heard_at = clock()
+        self._last_at = clock()
         self._is_first = False
-        self._heard = asyncio.Event()
+        self._noted = asyncio.Event()
 
     def note(self, is_first: bool) -> None:
         """Note that a gateway watches. `is_first`: none did before."""
         # A process that was stopped for a while hears late, and its timer may be later still.
-        self._is_first |= is_first or self._clock() - self._heard_at >= UNWATCHED_S
-        self._heard_at = self._clock()
-        self._heard.set()
+        self._is_first |= is_first or self._clock() - self._last_at >= UNWATCHED_S
+        self._last_at = self._clock()
+        self._noted.set()
 
     async def end(self, forget_all: Callable[[], Awaitable[None]], log: Logger) -> None:
         """Forget whenever no gateway watches. Runs without end."""
         while True:
-            self._heard.clear()
+            self._noted.clear()
             if self._is_first:
                 self._is_first = False
                 await forget_all()
             try:
-                async with asyncio.timeout(max(0.0, self._heard_at + UNWATCHED_S - self._clock())):
-                    await self._heard.wait()
+                async with asyncio.timeout(max(0.0, self._last_at + UNWATCHED_S - self._clock())):
+                    await self._noted.wait()
             except TimeoutError:
                 await forget_all()
                 log.info("host.unwatched.forgotten")
-                await self._heard.wait()
+                await self._noted.wait()

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import msgspec
 
+from speech_engine.host.cluster_messages import HostLoad
 from speech_engine.host.messages import HOST_API
-from speech_engine.host.pipe_messages import EngineAction, HostLoad, HostState
+from speech_engine.host.pipe_messages import EngineAction, HostState
 
 SERVICE = "voxgate.Agent"
 

@@ -1,0 +1,107 @@
+"""An engine of a cluster as a worker has it: hosts that are lost, leave, differ, or are not there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from proxy.config.clusters import ClusterSection
+from proxy.engines import hosted as hosted_module
+from proxy.engines.cluster.channels import Channels
+from proxy.engines.hosted import HostedEngine
+from speech_engine import EngineUnavailable, Finished, ModelInfo, Speak
+from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.watching import FORGOTTEN_S
+from tests.proxy.engines.hosts import spoken
+from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
+from tests.waiting import soon
+
+
+@asynccontextmanager
+async def _cluster() -> AsyncIterator[tuple[HostedEngine, Path]]:
+    engine = HostedEngine("fake", channels=Channels(ClusterSection()))
+    with short_folder() as folder:
+        try:
+            yield engine, folder
+        finally:
+            await engine.close()
+
+
+def _state(address: Path, name: str = "ready", *, process: int = 0, **more: Any) -> HostState:
+    return HostState(
+        "fake", process, 1, name, address=f"unix:{address}", machine=f"gpu{process}:7070", **more
+    )
+
+
+def _other(model: ModelInfo) -> FakeEngine:
+    engine = FakeEngine()
+    engine.models = lambda: (model,)  # type: ignore[method-assign]
+    return engine
+
+
+async def test_it_fails_at_once_when_no_host_has_come_after_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with _cluster() as (engine, _):
+        assert engine.state == "starting"
+        monkeypatch.setattr(hosted_module, "FIRST_HOSTS_S", 0.0)
+        assert (engine.state, engine.reason) == ("failed", "no host of its cluster is there")
+        with pytest.raises(EngineUnavailable):
+            await asyncio.wait_for(spoken(engine, job(deadline_s=3600.0)), 5.0)
+
+
+async def test_speech_that_a_lost_host_had_is_spoken_by_another() -> None:
+    async with _cluster() as (engine, folder):
+        slow = FakeEngine()
+        async with host(slow, folder / "1"), host(FakeEngine(), folder / "2"):
+            engine.update_host(_state(folder / "1"))
+            await soon(lambda: engine.state == "ready")
+            process = await engine.ready_process(Speak(job()), time.monotonic() + 10.0)
+            engine.update_host(_state(folder / "2", process=1))
+            await soon(lambda: engine.slots == 2 * slow.slots)
+            engine.update_host(_state(folder / "1", "gone", lost_at=time.monotonic()))
+            assert process.has_begun("any call")
+            assert not process.has_crashed
+            assert isinstance((await spoken(engine, job()))[-1], Finished)
+
+
+async def test_an_erasure_waits_until_a_lost_host_has_surely_forgotten() -> None:
+    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
+        engine.update_host(_state(folder / "1"))
+        await soon(lambda: engine.state == "ready")
+        await engine.drop_samples(["a"])
+        engine.update_host(_state(folder / "1", "gone", lost_at=time.monotonic()))
+        with pytest.raises(EngineUnavailable):
+            await engine.drop_samples(["a"])
+        engine._lost_at = time.monotonic() - FORGOTTEN_S
+        await engine.drop_samples(["a"])
+
+
+async def test_a_process_that_leaves_gets_no_new_work_and_still_forgets() -> None:
+    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
+        engine.update_host(_state(folder / "1"))
+        await soon(lambda: engine.state == "ready")
+        engine.update_host(_state(folder / "1", "leaving"))
+        assert engine.slots == 0
+        assert len(engine._leaving) == 1
+        await engine.drop_samples(["a"])
+
+
+async def test_a_process_with_other_models_waits_until_those_in_use_are_gone() -> None:
+    newer = replace(MODEL, sample_rate_hz=48_000)
+    async with _cluster() as (engine, folder):
+        async with host(FakeEngine(), folder / "1"), host(_other(newer), folder / "2"):
+            engine.update_host(_state(folder / "1"))
+            await soon(lambda: engine.state == "ready")
+            engine.update_host(_state(folder / "2", process=1))
+            await soon(lambda: "other models" in engine.reason)
+            assert engine.models() == (MODEL,)
+            engine.update_host(_state(folder / "1", "gone"))
+            assert engine.models() == (newer,)
+            assert engine.state == "ready"
+            assert isinstance((await spoken(engine, job()))[-1], Finished)
