@@ -1,4 +1,4 @@
-"""deploy/voxgate.service: systemd understands it, and calls what is left open to it little."""
+"""The unit files in deploy/: systemd understands them, and calls what is left open to them little."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.programs import program
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "deploy" / "voxgate.service"
+HOST_UNIT = ROOT / "deploy" / "voxgate-host.service"
 MOST_EXPOSURE = 2.0
 """Of 10. The service can reach the network and its own folders; a unit without any of its limits has 9.6."""
 
@@ -37,22 +40,25 @@ def _complaints(folder: Path, text: str) -> list[str]:
     return [line for line in told.stderr.splitlines() if line.startswith(f"{unit}:")]
 
 
-def test_systemd_understands_every_line(tmp_path: Path) -> None:
-    text = UNIT.read_text()
+@pytest.mark.parametrize("unit", [UNIT, HOST_UNIT])
+def test_systemd_understands_every_line(tmp_path: Path, unit: Path) -> None:
+    text = unit.read_text()
     assert _complaints(tmp_path, text.replace("ProtectHome", "ProtectHouse")), "nothing is looked at"
     assert _complaints(tmp_path, text) == []
 
 
-def test_little_is_left_open_to_the_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", [UNIT, HOST_UNIT])
+def test_little_is_left_open_to_the_service(tmp_path: Path, unit: Path) -> None:
     most = f"--threshold={MOST_EXPOSURE * 10:.0f}"
-    told = _analyze(tmp_path, "security", "--offline=yes", most, str(UNIT))
+    told = _analyze(tmp_path, "security", "--offline=yes", most, str(unit))
     assert told.returncode == 0, told.stdout + told.stderr
     assert "Overall exposure level" in told.stdout
 
 
-def test_a_stop_leaves_time_to_drain() -> None:
-    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
-    assert int(seconds) >= 60 + tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
+@pytest.mark.parametrize(("unit", "lag_s"), [(UNIT, 60), (HOST_UNIT, 0)])
+def test_a_stop_leaves_time_to_drain(unit: Path, lag_s: int) -> None:
+    [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", unit.read_text(), re.MULTILINE)
+    assert int(seconds) >= lag_s + tomllib.loads((ROOT / "config.toml").read_text())["server"]["drain_s"] + 15
 
 
 def test_commands_beside_the_service_are_typed_with_its_environment() -> None:

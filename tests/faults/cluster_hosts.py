@@ -59,11 +59,15 @@ class Agent(NamedTuple):
 
 @contextmanager
 def agent(
-    folder: Path, certificates: Path, engines: str = "[engines.tone]\nslots = 8", *options: str
+    folder: Path,
+    certificates: Path,
+    engines: str = "[engines.tone]\nslots = 8",
+    *options: str,
+    port: int = 0,
 ) -> Iterator[Agent]:
-    """Starts one on free ports, waits until it listens, and ends it with SIGTERM."""
+    """Starts one on this port or on a free one, waits until it listens, and ends it with SIGTERM."""
     folder.mkdir(exist_ok=True)
-    port, metrics, file, log = _port_range(), free_port(), folder / "config.toml", folder / "host.log"
+    port, metrics, file, log = port or _port_range(), free_port(), folder / "config.toml", folder / "host.log"
     file.write_text(
         _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
     )
@@ -136,6 +140,16 @@ class Relay:
 
     def cut(self) -> None:
         self._is_cut.set()
+
+    def join(self) -> None:
+        """Pass on again what comes over new connections. The old ones end, as they have lost bytes."""
+        broken = [each for each in self._open if each is not self._server]
+        self._open = [self._server]
+        for each in broken:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._is_cut.clear()
 
     def close(self) -> None:
         for each in self._open:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,10 +17,13 @@ from typing import NamedTuple
 import httpx2
 import pytest
 
+from proxy.config.clusters import HostSection
+from proxy.processes.agent import Ports
+from speech_engine.host.confinement import has_call_filter
 from tests.faults.cluster_hosts import Agent, agent, certificates, gateway, relay, watched
 from tests.faults.processes import state
 from tests.faults.streams import stream
-from tests.server import Server
+from tests.server import VOXGATE, Server
 from tests.tables import each_row
 from tests.waiting import until
 
@@ -55,11 +61,11 @@ def _wait_for(server: Server, hosts: int) -> None:
 
 
 def _spoken_meanwhile(server: Server, do: Callable[[], None]) -> list[httpx2.Response]:
-    """Eight requests whose audio is two seconds away, and what happens to hosts before that."""
-    with ThreadPoolExecutor(8) as pool:
+    """Four requests whose audio is two seconds away, and what happens to hosts before that."""
+    with ThreadPoolExecutor(4) as pool:
         # Each text is new: one that was in a process that died runs alone there for a while.
-        asked = [pool.submit(server.speech, f"Text {next(_numbers)}.", voice="tone/late") for _ in range(8)]
-        until(lambda: state(server, "tone")["running"] == 8)
+        asked = [pool.submit(server.speech, f"Text {next(_numbers)}.", voice="tone/late") for _ in range(4)]
+        until(lambda: state(server, "tone")["running"] == 4)
         do()
         return [each.result() for each in asked]
 
@@ -170,3 +176,28 @@ def test_the_models_of_a_cluster_stay_listed_while_it_is_away(tmp_path: Path, si
         until(lambda: state(server, "tone")["state"] == "failed")
         away = server.speech("Hello.")
         assert (away.status_code, away.json()["error"]["type"]) == (503, "server_error"), away.text
+
+
+def test_a_second_agent_on_one_address_and_one_without_a_free_port_say_so(tmp_path: Path, site: Site) -> None:
+    first = site.agents[0]
+    same = tmp_path / "config.toml"
+    text = (
+        (first.log.parent / "config.toml").read_text().replace(f"{first.log.parent}/data", f"{tmp_path}/data")
+    )
+    same.write_text(re.sub(r"metrics = .*", 'metrics = ""', text))
+    done = subprocess.run([VOXGATE, "host", "--config", same], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert f"host.listen: cannot listen on 127.0.0.1:{first.port}" in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = int(other.getsockname()[1])
+        section = HostSection(listen=f"127.0.0.1:{taken - 1}", ports=1)
+        with pytest.raises(OSError, match=f"all ports from {taken} to {taken} are in use"):
+            Ports(section)("tone.0.1")
+
+
+@pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
+def test_a_host_with_a_port_is_confined(site: Site) -> None:
+    for host in site.agents[0].hosts():
+        assert "Seccomp:\t2" in Path(f"/proc/{host.pid}/status").read_text()
+        addresses = [each.laddr for each in host.net_connections("tcp") if each.status == "LISTEN"]
+        assert len(addresses) == 1

@@ -107,6 +107,28 @@ with open("/proc/self/status") as status:
     assert _run(code).splitlines() == ["()", "True (0, 0)", "['1', '2']"]
 
 
+def test_a_host_with_a_port_accepts_connections_and_can_make_none() -> None:
+    code = """
+server = socket.create_server(("127.0.0.1", 0))
+clients = [socket.create_connection(server.getsockname()) for _ in range(2)]
+accepted = server.accept()[0]
+confine()
+later = server.accept()[0]
+later.send(b"x")
+print(clients[1].recv(1))
+nowhere = struct.pack("H14x", socket.AF_UNSPEC)
+attempts = [
+    lambda: accepted.connect(server.getsockname()),
+    lambda: call(42 if x86 else 203, accepted.fileno(), nowhere, 16),
+    lambda: socket.create_server(("127.0.0.1", 0)),
+    lambda: socket.socket(socket.AF_INET),
+    lambda: subprocess.run(["true"]),
+]
+print([attempt(each) for each in attempts])
+"""
+    assert _run(code).splitlines() == ["b'x'", "[1, 1, 1, 1, 1]"], "EPERM"
+
+
 def test_memory_is_bounded_and_nothing_is_dumped() -> None:
     code = """
 import resource

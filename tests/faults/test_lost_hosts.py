@@ -1,0 +1,144 @@
+"""Two hundred losses at random under load: of agents and engines, killed, stopped and cut off."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
+from tests.faults.processes import state
+from tests.server import Server
+from tests.waiting import until
+
+LOSSES = 200
+HOSTS = 3
+NOTICED_S, BACK_S = 4.0, 15.0
+_CLIENTS = 6
+
+
+class _Place:
+    """A host that comes back: an agent behind a relay, each of which has several lives."""
+
+    def __init__(self, folder: Path, made: Path) -> None:
+        self._folder, self._made = folder, made
+        self._lives = ExitStack()
+        self.agent = self._lives.enter_context(agent(folder, made))
+        self.relay = self._lives.enter_context(relay(self.agent.port))
+
+    def lose(self, how: str) -> None:
+        match how:
+            case "agent killed":
+                self.agent.process.kill()
+            case "agent stopped":
+                os.kill(self.agent.process.pid, signal.SIGSTOP)
+            case "cut off":
+                self.relay.cut()
+            case "engine killed":
+                os.kill(self.agent.hosts()[0].pid, signal.SIGKILL)
+            case "engine stopped":
+                os.kill(self.agent.hosts()[0].pid, signal.SIGSTOP)
+
+    def mend(self, how: str) -> None:
+        if how == "agent killed":
+            port = self.agent.port
+            self.agent = self._lives.enter_context(agent(self._folder, self._made, port=port))
+        elif how == "agent stopped":
+            os.kill(self.agent.process.pid, signal.SIGCONT)
+        elif how == "cut off":
+            self.relay.join()
+
+    def close(self) -> None:
+        self._lives.close()
+
+
+class _Load:
+    """Clients that speak all the time. What had no audio yet must come; what had may break off."""
+
+    def __init__(self, server: Server) -> None:
+        self.answers: Counter[str] = Counter()
+        self._server = server
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._speak, args=(number,)) for number in range(_CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _speak(self, number: int) -> None:
+        said = 0
+        voices = ("tone/tone", "tone/late", "tone/slow")
+        with self._server.client(timeout=60.0) as client:
+            while not self._over.is_set():
+                said += 1
+                body = {"model": "tts-1", "voice": voices[said % 3], "input": f"Text {number} {said}."}
+                try:
+                    answer = client.post("/v1/audio/speech", json={**body, "response_format": "pcm"})
+                    self.answers[str(answer.status_code)] += 1
+                    assert answer.status_code == 200, answer.text
+                except httpx2.TransportError:
+                    self.answers["broken off"] += 1
+
+
+@pytest.mark.soak
+@pytest.mark.clock
+def test_two_hundred_losses_at_random_moments(tmp_path: Path) -> None:
+    made, chosen = certificates(tmp_path / "certificates"), random.Random()
+    ways = ("agent killed", "agent stopped", "cut off", "engine killed", "engine stopped")
+    places = [_Place(tmp_path / f"host{number}", made) for number in range(HOSTS)]
+    try:
+        addresses = [f"127.0.0.1:{place.relay.port}" for place in places]
+        with gateway(tmp_path / "gateway", made, *addresses) as server:
+            until(lambda: state(server, "tone")["slots"] == 8 * HOSTS)
+            load, longest = _Load(server), Counter[str]()
+            for _ in range(LOSSES):
+                time.sleep(chosen.uniform(0.0, 1.0))
+                how, place = chosen.choice(ways), chosen.choice(places)
+                began = time.monotonic()
+                place.lose(how)
+                if not how.startswith("engine"):
+                    until(lambda: watched(server) == HOSTS - 1)
+                    took_s = time.monotonic() - began
+                    longest[how] = max(longest[how], round(1000 * took_s))
+                    assert took_s < NOTICED_S, how
+                place.mend(how)
+                until(lambda: state(server, "tone")["slots"] == 8 * HOSTS, BACK_S)
+                print(how, dict(load.answers), flush=True)
+            load.stop()
+            until(lambda: state(server, "tone")["running"] == 0)
+            print(dict(load.answers), "noticed within ms", dict(longest))
+            assert set(load.answers) <= {"200", "broken off"}
+            verified = server.cli("ledger", "verify").stdout
+            assert "clean" in verified, verified
+    finally:
+        for place in places:
+            place.close()
+
+
+def test_a_relay_that_joins_passes_on_again(tmp_path: Path) -> None:
+    made = certificates(tmp_path / "certificates")
+    with agent(tmp_path / "host", made) as host, relay(host.port) as between:
+        _loses_and_finds(tmp_path, made, host, between)
+
+
+def _loses_and_finds(tmp_path: Path, made: Path, host: Agent, between: Relay) -> None:
+    with gateway(tmp_path / "gateway", made, f"127.0.0.1:{between.port}") as server:
+        until(lambda: state(server, "tone")["slots"] == 8)
+        between.cut()
+        until(lambda: watched(server) == 0)
+        assert server.speech("Nobody is there.").status_code == 503
+        between.join()
+        until(lambda: state(server, "tone")["slots"] == 8)
+        assert server.speech("Here again.").status_code == 200
+        assert len(host.hosts()) == 1
