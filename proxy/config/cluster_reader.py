@@ -10,39 +10,33 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from proxy.config import addresses
-from proxy.config.clusters import ClusterSection, HostAddress, HostSection, TlsFiles, address_of
+from proxy.config.clusters import ClusterSection, HostSection, TlsFiles, address_of
 from proxy.config.reader import Reader, hint
 from proxy.config.secret import named_secret
 from proxy.config.sections import EngineSection, Storage
 
-S = TypeVar("S", HostSection, ClusterSection)
+S = TypeVar("S", bound=TlsFiles)
 
-_TLS = ("certificate", "key", "authority")
+_TLS = TlsFiles.__struct_fields__
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
-_OF_LOCAL_HOSTS = ("hosted", "runner", "processes", "device", "memory_gb", "on_demand")
-"""The keys of an engine that are the agent's to say where it has a cluster."""
+_OF_HOSTS = ("hosted", "runner", "processes", "device", "memory_gb", "on_demand")
+"""The keys of an engine that its hosts have in their own files."""
 
 
 def read_host(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> HostSection:
     section = reader.section(HostSection, value, "host") or HostSection()
-    listen = _address(reader, "host.listen", section.listen) if section.listen else None
-    if listen is not None:
-        _check_listen(reader, section, listen)
+    if section.listen and _are_addresses(reader, "host.listen", [section.listen]):
+        last = 65535 - section.ports
+        if address_of(section.listen).port > last:
+            reader.fault("host.listen", f"must have a port up to {last}: the host.ports follow it")
+        if section.announced.name in ("0.0.0.0", "::"):
+            reader.fault("host.address", "is missing: where others reach this machine")
+        section = _with_files(reader, section, "host", folder, [section.listen])
     for one, other in (("gateways", "api_key"), ("api_key", "gateways")):
         if getattr(section, one) and not getattr(section, other):
             reader.fault(f"host.{other}", f"is missing: host.{one} needs it")
     key = section.api_key and named_secret(reader, "host.api_key", section.api_key, environ, folder, "a key")
-    return _absolute(replace(section, api_key=key), folder)
-
-
-def _check_listen(reader: Reader, section: HostSection, listen: HostAddress) -> None:
-    if listen.port + section.ports > 65535:
-        last = 65535 - section.ports
-        reader.fault("host.listen", f"must have a port up to {last}: host.ports = {section.ports} follow it")
-    where = section.announced
-    if where.is_any:
-        reader.fault("host.address", f"is missing: others cannot reach {where.name}")
-    _check_tls(reader, section, "host", [listen])
+    return replace(section, api_key=key)
 
 
 def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage) -> dict[str, ClusterSection]:
@@ -51,58 +45,50 @@ def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage)
         key = f"clusters.{name}"
         if not _NAME.fullmatch(name):
             reader.fault(key, "a cluster's name has at most 64 lower-case letters, digits, - and _")
-        section = reader.section(ClusterSection, written, key)
-        if section is None:
-            clusters[name] = ClusterSection()
+        clusters[name] = ClusterSection()
+        if (section := reader.section(ClusterSection, written, key)) is None:
             continue
-        found = [_address(reader, f"{key}.hosts", host) for host in section.hosts]
-        if not found and not section.announced:
-            reader.fault(f"{key}.hosts", f"is missing: name hosts, or set {key}.announced = true")
         if section.announced and not addresses.is_postgres(storage.url):
             reader.fault(f"{key}.announced", "needs PostgreSQL, where announced hosts are noted: storage.url")
-        # An announced host is never this machine.
-        remote = [HostAddress("", 0)] if section.announced else []
-        _check_tls(reader, section, key, [*remote, *(each for each in found if each is not None)])
-        clusters[name] = _absolute(section, folder)
+        if not section.hosts and not section.announced:
+            reader.fault(f"{key}.hosts", f"is missing: name hosts, or set {key}.announced = true")
+        if _are_addresses(reader, f"{key}.hosts", section.hosts):
+            # An announced host is never this machine.
+            places = (*section.hosts, *(["announced:1"] if section.announced else ()))
+            clusters[name] = _with_files(reader, section, key, folder, places)
     return clusters
 
 
 def check_clusters(
     reader: Reader, engines: Mapping[str, EngineSection], clusters: Mapping[str, ClusterSection]
 ) -> None:
-    """Report faults of engines with a cluster. What an agent decides is not written at its gateways."""
+    """Report faults of engines with a cluster."""
     defaults = EngineSection(plugin="")
     for name, section in engines.items():
-        if not section.cluster:
-            continue
-        if section.cluster not in clusters:
-            known = hint(section.cluster, clusters)
-            reader.fault(f"engines.{name}.cluster", f"there is no [clusters.{section.cluster}]; {known}")
-        for key in _OF_LOCAL_HOSTS:
+        cluster = section.cluster
+        if cluster and cluster not in clusters:
+            why = f"there is no [clusters.{cluster}]; {hint(cluster, clusters)}"
+            reader.fault(f"engines.{name}.cluster", why)
+        for key in _OF_HOSTS if cluster else ():
             if getattr(section, key) != getattr(defaults, key):
-                where = f"the hosts of {section.cluster} have their own"
-                reader.fault(f"engines.{name}.{key}", f"must be left out beside cluster: {where}")
+                why = f"must be left out beside cluster: the hosts of {cluster} have their own"
+                reader.fault(f"engines.{name}.{key}", why)
 
 
-def _address(reader: Reader, key: str, text: str) -> HostAddress | None:
+def _are_addresses(reader: Reader, key: str, texts: Iterable[str]) -> bool:
     try:
-        return address_of(text)
-    except ValueError:
-        reader.fault(key, f'must be "NAME:PORT", such as "gpu1:7070"; got {text!r}')
-        return None
+        return all(address_of(text) for text in texts)
+    except ValueError as error:
+        reader.fault(key, f'must be "NAME:PORT", such as "gpu1:7070"; {error}')
+        return False
 
 
-def _check_tls(reader: Reader, section: TlsFiles, key: str, places: Iterable[HostAddress]) -> None:
-    """Report files that are missing. Plain TCP never leaves a machine."""
-    missing = [name for name in _TLS if not getattr(section, name)]
-    remote = next((place for place in places if not place.is_local), None)
-    if len(missing) < len(_TLS) or remote is not None:
-        for name in missing:
-            why = "the other two files are there" if remote is None else "only loopback does without TLS"
+def _with_files(reader: Reader, section: S, key: str, folder: Path, places: Iterable[str]) -> S:
+    """Return the section with absolute paths, and report missing files: plain TCP never leaves a machine."""
+    files = {name: getattr(section, name) for name in _TLS}
+    is_local = all(addresses.is_local(address_of(place).name) for place in places)
+    if any(files.values()) or not is_local:
+        why = "the other two need it" if is_local else "only loopback does without TLS"
+        for name in (name for name in _TLS if not files[name]):
             reader.fault(f"{key}.{name}", f"is missing: {why}; voxgate certificates make FOLDER makes it")
-
-
-def _absolute(section: S, folder: Path) -> S:
-    paths = {name: getattr(section, name) for name in _TLS}
-    found = {name: str((folder / path).absolute()) for name, path in paths.items() if path}
-    return replace(section, **found)
+    return replace(section, **{name: str((folder / file).absolute()) for name, file in files.items() if file})

@@ -15,6 +15,7 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wr
 from proxy.config.reader import nearest
 from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
+from proxy.diagnosis.certificate_check import certificates
 from proxy.diagnosis.model_check import models, retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
@@ -29,6 +30,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings = [ok("config", f"data in {config.data}", name=config.source)]
     findings += _natural(config)
     findings += _server(config, results.address)
+    findings += certificates(config)
     findings += [
         wrong("plugin", f"failed at {fault.stage}: {fault.reason}", name=fault.name)
         for fault in registry.faults

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.features.marks.section import TEST_CERTIFICATE
+from proxy.file_store.certificates import make_certificate
 
 _TEST_DAYS = 3650
 _LEAST_RSA_BITS = 2048
@@ -135,34 +136,11 @@ def _common_name(certificate: x509.Certificate) -> str:
 
 def make_test_pem() -> bytes:
     """Make a leaf and its root. The root's key is discarded, so that it can sign nothing else."""
-    now = datetime.now(UTC)
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name, name = _name("voxgate test root"), _name("voxgate test certificate")
-    builder = x509.CertificateBuilder().issuer_name(root_name).not_valid_before(now - timedelta(minutes=5))
-    builder = builder.not_valid_after(now + timedelta(days=_TEST_DAYS))
-    root = (
-        builder.subject_name(root_name)
-        .public_key(root_key.public_key())
-        .serial_number(x509.random_serial_number())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(_usage(key_cert_sign=True), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(root_key.public_key()), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key())
-    leaf = (
-        builder.subject_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(key_cert_sign=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
-        .add_extension(authority, critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    own_key = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return leaf.public_bytes(pem) + root.public_bytes(pem) + own_key
+    end = datetime.now(UTC) + timedelta(days=_TEST_DAYS)
+    root = make_certificate(_name("voxgate test root"), end)
+    use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    leaf = make_certificate(_name("voxgate test certificate"), end, root, use)
+    return leaf.pem + root.pem + leaf.key_pem
 
 
 def _name(common: str) -> x509.Name:
@@ -171,18 +149,4 @@ def _name(common: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "voxgate test"),
         ]
-    )
-
-
-def _usage(*, key_cert_sign: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not key_cert_sign,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=key_cert_sign,
-        encipher_only=False,
-        decipher_only=False,
     )
