@@ -1,4 +1,4 @@
-"""The messages on a host's pipe that are about its place in a cluster: its certificates, its load, its watch."""
+"""The messages on a host's pipe about its cluster: its certificates, its load, and who watches it."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ _GROUPS = {
         "monitoring",
         "backup",
         "cluster",
+        "hosts",
         "upgrade",
         "plans",
         "accounts",

@@ -20,7 +20,7 @@ from tests.tables import each_row
 
 _PAGE = "configuration.md"
 _TOML = [block for page in (*PAGES, *PLUGIN_PAGES) for block in pages.blocks(page, "toml")]
-_STEPS = ("run: voxgate env build", "has been imported", "names no model")
+_STEPS = ("run: voxgate env build", "has been imported", "names no model", "certificate: ")
 
 
 def test_the_sample_file_has_every_key_with_its_default() -> None:

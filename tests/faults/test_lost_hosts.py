@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from speech_engine.host.suspects import KILLER
 from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
 from tests.faults.processes import state
 from tests.server import Server
@@ -61,10 +62,15 @@ class _Place:
 
 
 class _Load:
-    """Clients that speak all the time. What had no audio yet must come; what had may break off."""
+    """Clients that speak all the time. What had no audio yet must come; what had may break off.
+
+    A text is refused if two processes were killed while they spoke it, and a process that dies between its
+    first sound and the first byte for the client costs the answer.
+    """
 
     def __init__(self, server: Server) -> None:
         self.answers: Counter[str] = Counter()
+        self.others: list[str] = []
         self._server = server
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._speak, args=(number,)) for number in range(_CLIENTS)]
@@ -86,7 +92,7 @@ class _Load:
                 try:
                     answer = client.post("/v1/audio/speech", json={**body, "response_format": "pcm"})
                     self.answers[str(answer.status_code)] += 1
-                    assert answer.status_code == 200, answer.text
+                    self.others += [answer.text] * (answer.status_code != 200)
                 except httpx2.TransportError:
                     self.answers["broken off"] += 1
 
@@ -118,7 +124,8 @@ def test_two_hundred_losses_at_random_moments(tmp_path: Path) -> None:
             load.stop()
             until(lambda: state(server, "tone")["running"] == 0)
             print(dict(load.answers), "noticed within ms", dict(longest))
-            assert set(load.answers) <= {"200", "broken off"}
+            assert all(KILLER in other or "engine_unavailable" in other for other in load.others), load.others
+            assert len(load.others) < 0.02 * load.answers["200"]
             verified = server.cli("ledger", "verify").stdout
             assert "clean" in verified, verified
     finally:
