@@ -1,7 +1,7 @@
 """Reads and checks the certificates of a gateway or a host, and makes gRPC's credentials of them.
 
-All hosts have one DNS name, so that a name that leads to many machines needs one certificate. cryptography is
-imported in functions: without a cluster nobody needs that part of it.
+All hosts have one DNS name, so that a name that leads to many machines needs one certificate. Without a
+cluster nobody imports this module.
 """
 
 from __future__ import annotations
@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import grpc
 import structlog
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from proxy.config.clusters import TlsFiles
 
-if TYPE_CHECKING:
-    from cryptography import x509
-
-    E = TypeVar("E", bound=x509.ExtensionType)
-
+E = TypeVar("E", bound=x509.ExtensionType)
 Side = Literal["host", "gateway"]
 
 SIDES: tuple[Side, ...] = ("host", "gateway")
@@ -81,10 +80,6 @@ def read_files(files: TlsFiles) -> CertificatePair:
 
 def check_pair(pair: CertificatePair, side: Side) -> CertificateEnds:
     """Check that this side can use the files, and return when they end. Raises UnusableCertificates."""
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
     now = datetime.now(UTC)
     leaf, authorities = _parsed(pair.certificate, "certificate")[0], _parsed(pair.authority, "authority")
     try:
@@ -110,8 +105,6 @@ def check_pair(pair: CertificatePair, side: Side) -> CertificateEnds:
 
 
 def _parsed(pem: bytes, name: str) -> list[x509.Certificate]:
-    from cryptography import x509
-
     try:
         return x509.load_pem_x509_certificates(pem)
     except ValueError:
@@ -127,8 +120,6 @@ def _check_time(certificate: x509.Certificate, name: str, now: datetime) -> None
 
 
 def _check_side(leaf: x509.Certificate, side: Side) -> None:
-    from cryptography import x509
-
     uses = _extension(leaf, x509.ExtendedKeyUsage, "certificate")
     if uses is not None and x509.ObjectIdentifier(USES[side]) not in uses:
         raise UnusableCertificates(f"certificate: it is not for a {side}; those of the sides may be swapped")
@@ -138,8 +129,6 @@ def _check_side(leaf: x509.Certificate, side: Side) -> None:
 
 
 def _extension(certificate: x509.Certificate, kind: type[E], name: str) -> E | None:
-    from cryptography import x509
-
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
@@ -149,8 +138,6 @@ def _extension(certificate: x509.Certificate, kind: type[E], name: str) -> E | N
 
 
 def _has_signed(authority: x509.Certificate, leaf: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
-
     try:
         leaf.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

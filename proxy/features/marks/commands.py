@@ -162,7 +162,7 @@ def _rotate(here: CommandContext, setting: str, name: str) -> CommandResult | Ad
     return CommandResult({"file": str(file), "keys": len(list(ring)), "is_served": is_served})
 
 
-RECEIPT = Group("receipt", "Receipts: what was said of a clip by the server that made it.")
+RECEIPT = Group("receipt", "Receipts: what the server said of a clip that it made.")
 
 
 def _receipt_result(answer: dict[str, Any]) -> list[Part]:
