@@ -43,7 +43,7 @@ def _show(answer: dict[str, Any]) -> list[Part]:
 def make(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the files are, or will be.")],
 ) -> CommandResult:
-    """Make a certificate for hosts and one for gateways, and their authorities if they are not there."""
+    """Make certificates for hosts and gateways, and their authorities."""
     from proxy.engines.cluster import authorities
 
     made = authorities.make(folder)

@@ -185,7 +185,7 @@ def host(
         bool, typer.Option("--ends-with-stdin", help="End when standard input closes.")
     ] = False,
 ) -> None:
-    """Run engines for gateways on other machines, until Ctrl-C or SIGTERM."""
+    """Run engines for gateways until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
     from proxy.engines import registry
