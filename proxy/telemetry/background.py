@@ -9,9 +9,6 @@ import structlog
 
 from proxy.telemetry.metrics import Metrics
 
-_AFTER_FAILURE_S = 1.0
-"""What fails, such as a database that is away, mostly fails again at once."""
-
 _log = structlog.get_logger()
 
 
@@ -31,14 +28,12 @@ class RepeatingTask:
 async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
     """Repeat the turn without end. If a turn fails, the next one may succeed."""
     while True:
-        left_s = pause_s
         try:
             await turn()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
             _log.error("background.turn.failed", task=name, exc_info=without_values(error))
             metrics.background_failures.labels(name).inc()
-            left_s = max(pause_s, _AFTER_FAILURE_S)
-        await asyncio.sleep(left_s)
+        await asyncio.sleep(pause_s)
 
 
 def without_values(error: BaseException) -> BaseException:
