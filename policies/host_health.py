@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 CRASHES = 5
@@ -67,12 +67,16 @@ class SuspectTexts:
         self._suspects: OrderedDict[bytes, float] = OrderedDict()
         self._quarantine: OrderedDict[bytes, float] = OrderedDict()
 
-    def note_death(self, running: Sequence[bytes], now: float) -> bytes | None:
+    def note_death(
+        self, running: Sequence[bytes], now: float, *, others: int = 0, is_alone: bool = False
+    ) -> bytes | None:
         """Note the digests that ran in a host when it died. Return the digest that is now in quarantine.
 
-        The first death of a text that ran alone is not enough: a process may be killed from outside.
+        The first death of a text that ran alone is not enough: a process may be killed from outside. A text
+        that `is_alone` had its first death elsewhere. `others` ran beside these, and have unknown digests.
         """
-        if len(running) == 1 and self._suspects.pop(running[0], 0.0) > now:
+        is_only = len(running) == 1 and not others
+        if is_only and (self._suspects.pop(running[0], 0.0) > now or is_alone):
             _add(self._quarantine, running[0], now + QUARANTINE_S)
             return running[0]
         for digest in running:
@@ -82,6 +86,14 @@ class SuspectTexts:
     def note_whole(self, digest: bytes) -> bool:
         """Note that a text was spoken to its end. Return whether it was a suspect before."""
         return self._suspects.pop(digest, None) is not None
+
+    def replace(self, verdicts: Iterable[tuple[bytes, bool, float]]) -> None:
+        """Take these verdicts in place of all others: a digest, whether it is refused, and the end. Those
+        that end first come first."""
+        self._suspects.clear()
+        self._quarantine.clear()
+        for digest, is_refused, until in verdicts:
+            _add(self._quarantine if is_refused else self._suspects, digest, until)
 
     def verdicts(self, now: float) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
         """Return the digests of the engine's texts that must run alone, and of its refused texts."""

@@ -41,6 +41,7 @@ from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
 
 if TYPE_CHECKING:
+    from proxy.engines.cluster.cluster_suspects import ClusterSuspects
     from proxy.engines.hosted import HostedEngine
 
 LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine | RemoteEngine"
@@ -135,6 +136,10 @@ class Engines:
         return [
             (name, engine) for name, engine in self._live.items() if not isinstance(engine, _WITHOUT_HOSTS)
         ]
+
+    def cluster_suspects(self) -> dict[str, ClusterSuspects]:
+        """Return what is known of deadly texts, for each engine that has a cluster."""
+        return {name: engine.suspects for name, engine in self._hosted() if engine.suspects is not None}
 
     def on_wanted(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the name of an engine that a request needs and that loads on demand."""

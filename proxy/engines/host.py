@@ -57,12 +57,14 @@ class EngineSuspects:
         self._engine = engine
         self._texts = SuspectTexts()
 
-    def note_death(self, begun: Mapping[str, bytes]) -> str:
-        """Note a host's death. Return the call that caused it, if that is certain."""
+    def note_death(self, begun: Mapping[str, bytes], *, is_alone: bool = False) -> str:
+        """Note a host's death. Return the call that caused it, if that is certain. `is_alone`: a call ran
+        alone, perhaps because it had killed a host of another machine."""
         digests = [digest for digest in begun.values() if digest]
         if not digests:
             return ""
-        refused = self._texts.note_death(digests, time.monotonic()) if len(digests) == len(begun) else None
+        others = len(begun) - len(digests)
+        refused = self._texts.note_death(digests, time.monotonic(), others=others, is_alone=is_alone)
         self.tell_changes()
         if refused is None:
             return ""
@@ -124,6 +126,7 @@ class Host:
         self._working = 0
         self._last_sign = 0.0
         self._begun: dict[str, bytes] = {}
+        self._alone: set[str] = set()
         self.figures: dict[str, float] = {}
         self.load: cluster_messages.HostLoad | None = None
         self._stopped_looks = 0
@@ -217,6 +220,7 @@ class Host:
         self._place = self._find_place(f"{self.supervisor.name}.{self.supervisor.generation}")
         self._working = 0
         self._begun.clear()
+        self._alone.clear()
         self.figures, self.load = {}, None
         self._licence = self.spec.licence
         self._started_at, self._loading = time.monotonic(), pipe_messages.Loading(0.0, "")
@@ -268,11 +272,21 @@ class Host:
         if is_broken_off:
             self._begun.clear()  # it was stopped, so no text is to blame
         else:
-            killer = self._suspects.note_death(begun)
-        self._tell_state(state, self.supervisor.generation, reason, tuple(begun), killer)
+            killer = self._suspects.note_death(begun, is_alone=not self._alone.isdisjoint(begun))
+        has_crashed = not is_broken_off and state != "waiting"
+        self._tell_state(
+            state, self.supervisor.generation, reason, tuple(begun), killer, has_crashed=has_crashed
+        )
 
     def _tell_state(
-        self, state: str, generation: int, reason: str, begun: tuple[str, ...] = (), killer: str = ""
+        self,
+        state: str,
+        generation: int,
+        reason: str,
+        begun: tuple[str, ...] = (),
+        killer: str = "",
+        *,
+        has_crashed: bool = False,
     ) -> None:
         self._on_state(
             pipe_messages.HostState(
@@ -288,6 +302,7 @@ class Host:
                 licence=self._licence,
                 loads_on_demand=self.loads_on_demand,
                 hello=self._hello if self._tells_hello(state) else b"",
+                has_crashed=has_crashed,
             )
         )
 
@@ -307,14 +322,20 @@ class Host:
         if isinstance(message, pipe_messages.Tick):
             self.figures, self.load = message.figures or self.figures, message.load or self.load
             self._working, self._last_sign = message.working, time.monotonic()
-            if message.begun or message.ended:
-                self._last_job = self._last_sign
-            if message.begun:
-                self._begun[message.begun] = message.digest
-            if message.ended:
-                self._begun.pop(message.ended, None)
-                if message.is_whole:
-                    self._suspects.note_whole(message.digest)
+            self._note_jobs(message)
+
+    def _note_jobs(self, tick: pipe_messages.Tick) -> None:
+        if tick.begun or tick.ended:
+            self._last_job = self._last_sign
+        if tick.begun:
+            self._begun[tick.begun] = tick.digest
+            if tick.is_alone:
+                self._alone.add(tick.begun)
+        if tick.ended:
+            self._begun.pop(tick.ended, None)
+            self._alone.discard(tick.ended)
+            if tick.is_whole:
+                self._suspects.note_whole(tick.digest)
 
     def _ask_to_load(self, found: DeviceMemory) -> None:
         needs_gb = self.spec.memory_gb

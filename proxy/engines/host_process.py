@@ -14,6 +14,7 @@ from proxy.errors import HostLost
 from speech_engine import EngineUnavailable
 from speech_engine.host import messages
 from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
+from speech_engine.host.pipe_messages import HostState
 
 DEATH_S = 5.0
 """How long to wait for the supervisor's word on a host whose connection has broken."""
@@ -44,6 +45,7 @@ class HostProcess:
         self.place = place
         self.is_leaving = False
         self.is_lost = False
+        self.has_crashed = False
         self.number = next(_numbers)
         self.running = 0
         self.tenants: Counter[str] = Counter()
@@ -100,23 +102,19 @@ class HostProcess:
             del self.tenants[tenant]
         self._on_end()
 
-    @property
-    def has_crashed(self) -> bool:
-        """Whether the process ended, while its machine went on."""
-        return self.died.is_set() and not self.is_lost
-
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""
         return self.is_lost or self.is_leaving or call in self._begun
 
-    def note_death(self, begun: tuple[str, ...], killer: str, *, is_lost: bool = False) -> None:
+    def note_death(self, state: HostState) -> None:
         """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now ends with HostLost. Of a machine that `is_lost` nothing is known.
+        Each call of this process now ends with HostLost. Of a machine that was lost nothing is known.
         """
-        self._begun = frozenset(begun)
-        self.is_lost = is_lost
-        self.killer = killer
+        self._begun = frozenset(state.begun)
+        self.is_lost = state.lost_at is not None
+        self.has_crashed = state.has_crashed
+        self.killer = state.killer
         self.died.set()
 
     async def close(self) -> None:

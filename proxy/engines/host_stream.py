@@ -13,6 +13,7 @@ from collections.abc import AsyncIterable
 from typing import Protocol
 
 from proxy.engines import host_process
+from proxy.engines.cluster.cluster_suspects import ClusterSuspects
 from proxy.engines.host_process import HostCall, HostProcess
 from proxy.errors import HostLost
 from speech_engine import (
@@ -44,6 +45,11 @@ class HostPool(Protocol):
 
     @property
     def arrived(self) -> int: ...
+    @property
+    def suspects(self) -> ClusterSuspects | None:
+        """The deadly texts of a cluster. The hosts of this machine know their own."""
+        ...
+
     def next_call(self) -> str: ...
     async def ready_process(self, work: Work, deadline: float) -> HostProcess:
         """Wait for a process that is ready for this work. Raises EngineUnavailable."""
@@ -64,6 +70,8 @@ class HostStream:
     ) -> None:
         self._hosts = hosts
         self._work = work
+        self._suspects = hosts.suspects
+        self._digest = b"" if self._suspects is None else self._suspects.digest(work)
         self._on_dispatch = on_dispatch
         self._pcm = pcm
         self._can_repeat = pcm is None or isinstance(pcm, PcmInMemory)
@@ -86,11 +94,12 @@ class HostStream:
         except BaseException:
             self._end()
             raise
+        if isinstance(frame, (Failed, Finished)):
+            self._end()
+            if self._suspects is not None:
+                self._suspects.end(self._name, is_whole=isinstance(frame, Finished))
         if isinstance(frame, Failed):
-            self._end()
             raise frame.to_error()
-        if isinstance(frame, Finished):
-            self._end()
         return frame
 
     async def close(self) -> None:
@@ -122,15 +131,25 @@ class HostStream:
             return frame
 
     async def _begin(self) -> HostCall:
+        self._heed_verdicts()
         process = self._supplied
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work, self._deadline)
         if not self._can_repeat:
             await self._supply_first(process)
+        self._heed_verdicts()  # there may be another one since the wait for a process
         self._arrived = self._hosts.arrived
-        self._name = self._hosts.next_call()
+        before, self._name = self._name, self._hosts.next_call()
+        if self._suspects is not None:
+            self._suspects.end(before)
+            self._suspects.begin(self._name, self._digest)
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left, alone=self._is_alone), self._pcm)
+
+    def _heed_verdicts(self) -> None:
+        """Run alone if the text may have killed a host of the cluster. Raises `killer_error` if it has."""
+        if self._suspects is not None:
+            self._is_alone |= self._suspects.runs_alone(self._work, self._digest)
 
     async def _supply_first(self, process: HostProcess) -> None:
         """Bring the missing recordings to a process before input that can be read only once."""
@@ -180,6 +199,8 @@ class HostStream:
             self._deaths += 1
             # Another machine does not know the suspects of this one. A machine's loss is no text's fault.
             self._is_alone |= bool(process.place) and process.has_crashed
+        if self._suspects is not None and process.has_crashed:
+            await self._suspects.settle()
 
     def _end(self) -> None:
         self._is_over = True

@@ -19,11 +19,12 @@ import msgspec
 import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
+from proxy.engines.cluster.cluster_suspects import ClusterSuspects
 from proxy.engines.host_process import HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.in_process import Introduced
 from proxy.engines.local_samples import find_model
-from proxy.engines.process_choice import PATIENCE_S, ProcessChoice
+from proxy.engines.process_choice import PATIENCE_S, ProcessChoice, voice_of
 from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
@@ -33,7 +34,6 @@ from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
-from speech_engine.work import job_of
 
 if TYPE_CHECKING:
     from proxy.engines.cluster.channels import Channels
@@ -59,6 +59,7 @@ class HostedEngine(Introduced):
     def __init__(self, name: str, source: SampleSource = NO_SOURCE, channels: Channels | None = None) -> None:
         self.name = name
         self._channels = channels
+        self.suspects = None if channels is None else ClusterSuspects()
         self._opened_at = time.monotonic()
         self._word = secrets.token_hex(4)
         self._leaving: dict[int, HostProcess] = {}
@@ -142,20 +143,25 @@ class HostedEngine(Introduced):
                 self.on_introduced()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
-        if state.lost_at is not None:
-            self._lost_at = max(self._lost_at, state.lost_at)
-        other = self._others.pop(state.process, None)
-        old = self._processes.pop(state.process, None) or self._leaving.pop(state.process, None)
-        for process in filter(None, (old, other and other[0])):
-            process.note_death(state.begun, state.killer, is_lost=state.lost_at is not None)
-            # Closing waits for the calls under way, and the next process must not.
-            self._later(process.close())
+        self._end_life(state)
         if state.state == "ready":
             self._later(self._greet(state))
         elif state.state == "gone":
             del self.states[state.process]
             self._has_room.set()
         self._admit_others()
+
+    def _end_life(self, state: HostState) -> None:
+        if state.lost_at is not None:
+            self._lost_at = max(self._lost_at, state.lost_at)
+        if state.has_crashed and self.suspects is not None:
+            self.suspects.note_crash(state.begun, state.killer)
+        other = self._others.pop(state.process, None)
+        old = self._processes.pop(state.process, None) or self._leaving.pop(state.process, None)
+        for process in filter(None, (old, other and other[0])):
+            process.note_death(state)
+            # Closing waits for the calls under way, and the next process must not.
+            self._later(process.close())
 
     def _leave(self, number: int) -> None:
         """Give a process no new calls. It keeps those under way, and its recordings."""
@@ -241,7 +247,7 @@ class HostedEngine(Introduced):
     def _choose(self, work: Work, *, is_patient: bool) -> HostProcess | None:
         processes, slots = self._processes.values(), self._welcome.slots
         return self._choice.choose(
-            processes, work.tenant, slots, is_patient=is_patient, voice=partial(_voice_of, work)
+            processes, work.tenant, slots, is_patient=is_patient, voice=partial(voice_of, work)
         )
 
     def expect(self, work: Work) -> None:
@@ -391,8 +397,3 @@ class HostedEngine(Introduced):
 
 def _local_channel(state: HostState) -> Any:
     return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
-
-
-def _voice_of(work: Work) -> str:
-    job = job_of(work)
-    return "" if job is None else str(msgspec.to_builtins(job.voice))

@@ -14,6 +14,10 @@ from collections.abc import Callable, Collection
 from hashlib import blake2b
 from typing import Protocol, TypeVar
 
+import msgspec
+
+from speech_engine.work import Work, job_of
+
 OTHERS_S = 2.0
 """After its last job, an account counts as speaking for this time."""
 
@@ -79,6 +83,12 @@ class ProcessChoice:
         if own.running < slots or own.running <= least.running:
             return own
         return None if is_patient else least
+
+
+def voice_of(work: Work) -> str:
+    """Return the voice of work in a form that is the same in all workers, "" if it has none."""
+    job = job_of(work)
+    return "" if job is None else str(msgspec.to_builtins(job.voice))
 
 
 def _of_voice(processes: Collection[P], voice: str) -> P:

@@ -46,7 +46,7 @@ class Tampered(Exception):
 
 class MasterKey:
     """A master key. It wraps the keys of blobs and rows, and seals nothing else. `naming` is the key of the
-    digests by which secrets are named outside of the database."""
+    digests by which secrets are named outside of the database, `texts` that of the digests of texts."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
@@ -55,6 +55,7 @@ class MasterKey:
         self.prefix = b64encode(_VERSION + self.id).decode()
         self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
         self.naming = _derive(secret, b"voxgate/naming/v1")
+        self.texts = _derive(secret, b"voxgate/texts/v1")
 
     def __repr__(self) -> str:
         return f"<MasterKey {self.id.hex()}>"

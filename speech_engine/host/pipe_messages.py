@@ -214,6 +214,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     If a life has just ended, `begun` has the calls that the engine had begun and not ended. `killer` is the
     call that certainly ended it. A ready life has the `licence` of its imported model, if any.
 
+    A life that `has_crashed` ended by itself, or was killed because it was frozen.
+
     A host that was unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory,
     `hello` is the answer of its last life.
 
@@ -237,6 +239,7 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     hello: bytes = b""
     machine: str = ""
     lost_at: float | None = None
+    has_crashed: bool = False
 
 
 class Tick(msgspec.Struct, frozen=True, tag="tick"):

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.host_health import MOST, QUARANTINE_S, SUSPECT_S, SuspectTexts
+from tests.tables import each_row
 
 A, B, C = b"a", b"b", b"c"
 
@@ -25,6 +26,32 @@ def test_one_death_alone_is_not_enough() -> None:
     assert texts.note_whole(A)
     assert texts.note_death([A], 1.0) is None
     assert texts.note_death([A], 2.0) == A
+
+
+@each_row(
+    ("running", "others", "is_alone", "refused"),
+    [
+        ([A], 0, True, A),
+        ([A], 0, False, None),
+        ([A], 1, True, None),
+        ([A, B], 0, True, None),
+        ([], 1, True, None),
+    ],
+)
+def test_a_text_that_ran_alone_for_a_death_elsewhere_is_refused_at_its_first_one_here(
+    running: list[bytes], others: int, is_alone: bool, refused: bytes | None
+) -> None:
+    texts = SuspectTexts()
+    assert texts.note_death(running, 0.0, others=others, is_alone=is_alone) == refused
+    assert texts.verdicts(1.0) == ((), (A,)) if refused else (tuple(running), ())
+
+
+def test_verdicts_of_others_come_in_place_of_all_known_ones() -> None:
+    texts = SuspectTexts()
+    texts.note_death([A], 0.0)
+    texts.replace([(B, False, 1.0), (C, True, 2.0)])
+    assert texts.verdicts(0.5) == ((B,), (C,))
+    assert texts.verdicts(1.5) == ((), (C,))
 
 
 def test_a_suspect_that_dies_among_others_stays_a_suspect() -> None:

@@ -12,7 +12,7 @@ from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
-from proxy.features.cluster import machines, orders
+from proxy.features.cluster import machines, orders, text_verdicts
 from proxy.features.cluster.machines import RENEW_S, Machine
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import RepeatingTask
@@ -31,6 +31,7 @@ _DO: dict[machines.Differing, str] = {
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.cluster.endpoints import MachineList, MachineOrders
     from proxy.features.cluster.membership import Membership
+    from proxy.features.cluster.text_verdicts import sharing_verdicts
 
     endpoints, for_commands = MachineList(context.store).endpoints, MachineOrders(context.store).endpoints
     if context.engines is None or not context.store.is_shared:
@@ -45,7 +46,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         return Additions(endpoints, for_commands)
 
     try:
-        yield FeatureInstance(context, at, alone_here=(membership.run,))
+        async with sharing_verdicts(context):
+            yield FeatureInstance(context, at, alone_here=(membership.run,))
     finally:
         await looking.close()
         await membership.close()
@@ -90,6 +92,6 @@ async def _read(config: Config) -> tuple[list[Machine], float, str]:
 FEATURE = Feature(
     "cluster",
     _open,
-    tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE),
+    tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
     doctor=((_WHAT, _look),),
 )

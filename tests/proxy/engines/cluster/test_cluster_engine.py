@@ -16,11 +16,12 @@ from proxy.config.clusters import ClusterSection
 from proxy.engines import hosted as hosted_module
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.hosted import HostedEngine
-from speech_engine import EngineUnavailable, Finished, ModelInfo, Speak
+from speech_engine import EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
 from tests.proxy.engines.hosts import spoken
 from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
+from tests.tables import each_row
 from tests.waiting import soon
 
 
@@ -68,6 +69,44 @@ async def test_speech_that_a_lost_host_had_is_spoken_by_another() -> None:
             assert process.has_begun("any call")
             assert not process.has_crashed
             assert isinstance((await spoken(engine, job()))[-1], Finished)
+
+
+@each_row(
+    ("begun", "more", "verdict"),
+    [
+        (("own", "other"), {"has_crashed": True}, "alone"),
+        (("own",), {"has_crashed": True}, "alone"),
+        (("own",), {"has_crashed": True, "killer": "own"}, "refused"),
+        (("other",), {"has_crashed": True, "killer": "other"}, ""),
+        (("own",), {"lost_at": 0.0}, ""),
+        (("own",), {}, ""),
+    ],
+)
+async def test_only_a_crash_makes_what_had_begun_a_suspect(
+    begun: tuple[str, ...], more: dict[str, Any], verdict: str
+) -> None:
+    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
+        suspects, work = engine.suspects, Speak(job())
+        assert suspects is not None
+        suspects.begin("own", digest := suspects.digest(work))
+        engine.update_host(_state(folder / "1", "restarting", begun=begun, **more))
+        if verdict == "refused":
+            with pytest.raises(UnsupportedText):  # before there is a host to choose
+                await spoken(engine, job())
+        else:
+            assert suspects.runs_alone(work, digest) == (verdict == "alone")
+
+
+async def test_a_text_that_is_spoken_to_its_end_is_no_suspect_any_more() -> None:
+    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
+        suspects, work = engine.suspects, Speak(job())
+        assert suspects is not None
+        suspects.begin("before", digest := suspects.digest(work))
+        suspects.note_crash(["before"], "")
+        engine.update_host(_state(folder / "1"))
+        assert suspects.runs_alone(work, digest)
+        await spoken(engine, job())
+        assert not suspects.runs_alone(work, digest)
 
 
 async def test_an_erasure_waits_until_a_lost_host_has_surely_forgotten() -> None:

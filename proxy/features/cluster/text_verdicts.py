@@ -1,0 +1,118 @@
+"""The texts that may have killed hosts, as rows that all gateways of a database share, on PostgreSQL alone.
+
+A row has a digest under a key that is derived from the master key. It names no account, no voice and no text,
+so erasures leave it. It ends within minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from policies.host_health import QUARANTINE_S, SUSPECT_S
+from policies.tasks import SECOND
+from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
+from proxy.feature import AppContext
+from proxy.features.cluster.machines import NOW
+from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.tables import Table
+from proxy.telemetry.background import RepeatingTask
+
+TABLE = Table("text_verdicts", key=("engine", "text_digest"))
+
+LOOK_S = 1.0
+_LASTS_S = {"alone": SUSPECT_S, "refused": QUARANTINE_S}
+_LIST = f"SELECT *, ends - {NOW} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
+_FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW}"
+_WHOLE = "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
+# As in `SuspectTexts`, the second death of a text beside which nothing ran is its own.
+_IS_REFUSED = f"known.ends > {NOW} AND (known.kind = 'refused' OR :only = 1)"
+_PUT = f"""
+INSERT INTO text_verdicts AS known (engine, text_digest, kind, ends)
+VALUES (:engine, :digest, :kind, {NOW} + CAST(:lasts AS BIGINT))
+ON CONFLICT (engine, text_digest) DO UPDATE
+SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
+    ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND)} ELSE excluded.ends END
+"""
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
+    """Share the verdicts of this worker's engines that have a cluster, until the end of the block."""
+    suspects = {} if context.engines is None else context.engines.cluster_suspects()
+    masters = context.vault.masters.read_if_any() if suspects else None
+    if masters is None:
+        yield
+        return
+    exchange = VerdictExchange(context.store, suspects, masters.newest.texts)
+    task = RepeatingTask("verdicts on texts", exchange.turn, 0.0, context.metrics)
+    try:
+        yield
+    finally:
+        await task.close()
+
+
+class VerdictExchange:
+    """Exchanges the verdicts on texts of each engine: once a second, and at once when a process has died."""
+
+    def __init__(self, store: Store, suspects: Mapping[str, ClusterSuspects], key: bytes) -> None:
+        self._store = store
+        self._suspects = suspects
+        self._wanted = asyncio.Event()
+        for each in suspects.values():
+            each.share(key, self._wanted)
+
+    async def turn(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._wanted.wait()
+        self._wanted.clear()
+        try:
+            await self.exchange()
+        except StorageFailed as error:
+            _log.warning("verdicts.exchange.failed", reason=str(error))
+
+    async def exchange(self) -> None:
+        """Write what this worker has learnt, and read what all gateways know. Raises StorageFailed."""
+        for engine, suspects in self._suspects.items():
+            news, suspects.news = suspects.news, []
+            try:
+                if news:
+                    # All gateways write the rows in one order, so that two of them cannot deadlock.
+                    news.sort(key=lambda each: each.digest)
+                    await self._store.write(*(_change(engine, each) for each in news))
+            except StorageFailed:
+                # They may be written already, and a death must not count twice.
+                suspects.news[:0] = [each._replace(is_only=False) for each in news]
+                raise
+        read_at = time.monotonic()
+        rows = await self._store.read(_LIST)
+        for engine, suspects in self._suspects.items():
+            suspects.adopt(
+                [
+                    (
+                        bytes.fromhex(row["text_digest"]),
+                        row["kind"] == "refused",
+                        read_at + row["left_us"] / SECOND,
+                    )
+                    for row in reversed(rows)
+                    if row["engine"] == engine
+                ],
+                read_at,
+            )
+        if any(row["left_us"] <= 0 for row in rows):
+            await self._store.write(Statement(_FORGET))
+
+
+def _change(engine: str, news: TextNews) -> Statement:
+    names = {"engine": engine, "digest": news.digest.hex()}
+    if news.kind == "whole":
+        return Statement(_WHOLE, names)
+    lasts = round(_LASTS_S[news.kind] * SECOND)
+    return Statement(_PUT, {**names, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})

@@ -1,0 +1,156 @@
+"""Verdicts on texts as rows: what one gateway has learnt, another one knows after an exchange."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from policies.host_health import QUARANTINE_S, SUSPECT_S
+from policies.tasks import SECOND
+from proxy.engines.cluster import cluster_suspects
+from proxy.engines.cluster.cluster_suspects import ClusterSuspects
+from proxy.engines.host import EngineSuspects
+from proxy.features.all import open_store
+from proxy.features.cluster.machines import NOW
+from proxy.features.cluster.text_verdicts import VerdictExchange
+from proxy.storage.store import Statement, StorageFailed, Store
+from speech_engine import Speak, UnsupportedText
+from tests.features.cluster.rig import Site
+from tests.speech_engine.host.fakes import job
+from tests.tables import each_row
+from tests.waiting import soon
+
+WORK, KEY = Speak(job()), b"k" * 32
+
+
+class Gateway:
+    def __init__(self, store: Store, key: bytes = KEY) -> None:
+        self.suspects = ClusterSuspects()
+        self.exchange = VerdictExchange(store, {"tone": self.suspects}, key)
+        self._calls = iter("abcdef")
+
+    def crash(self, *others: str, is_killer: bool = False) -> None:
+        """Let a process die that had begun our text, and calls of others."""
+        self.suspects.begin(call := next(self._calls), self.suspects.digest(WORK))
+        self.suspects.note_crash([call, *others], call * is_killer)
+
+    def verdict(self) -> str:
+        try:
+            return "alone" * self.suspects.runs_alone(WORK, self.suspects.digest(WORK))
+        except UnsupportedText:
+            return "refused"
+
+
+@asynccontextmanager
+async def _store(site: Site) -> AsyncIterator[Store]:
+    async with open_store(site.url, site.folder) as store:
+        yield store
+
+
+async def _exchanged(*gateways: Gateway) -> list[str]:
+    """Two rounds: each gateway then knows what any has written."""
+    for each in gateways * 2:
+        await each.exchange.exchange()
+    return [each.verdict() for each in gateways]
+
+
+async def test_a_suspect_of_one_gateway_is_one_of_all_until_it_is_spoken_whole(site: Site) -> None:
+    async with _store(site) as store:
+        one, other, stranger = Gateway(store), Gateway(store), Gateway(store, b"x" * 32)
+        one.crash("another call")
+        assert await _exchanged(one, other, stranger) == ["alone", "alone", ""]
+        other.suspects.begin("whole", other.suspects.digest(WORK))
+        other.suspects.end("whole", is_whole=True)
+        assert await _exchanged(one, other) == ["", ""]
+
+
+async def test_two_deaths_beside_nothing_else_are_enough_though_no_gateway_saw_both(site: Site) -> None:
+    async with _store(site) as store:
+        one, other, third = Gateway(store), Gateway(store), Gateway(store)
+        one.crash()
+        other.crash()
+        assert await _exchanged(one, other, third) == ["refused"] * 3
+
+
+async def test_deaths_beside_others_are_never_enough_and_a_refused_text_stays_refused(site: Site) -> None:
+    async with _store(site) as store:
+        one, other = Gateway(store), Gateway(store)
+        one.crash("another call")
+        other.crash("another call")
+        assert await _exchanged(one, other) == ["alone", "alone"]
+        one.crash(is_killer=True)
+        other.crash("another call")
+        assert await _exchanged(one, other) == ["refused", "refused"]
+
+
+@each_row(("is_killer", "lasts_s"), [(False, SUSPECT_S), (True, QUARANTINE_S)])
+async def test_rows_end_and_are_deleted(site: Site, is_killer: bool, lasts_s: float) -> None:
+    async with _store(site) as store:
+        gateway = Gateway(store)
+        gateway.crash(is_killer=is_killer)
+        await _exchanged(gateway)
+        (row,) = await store.read(f"SELECT ends - {NOW} AS left_us FROM text_verdicts")
+        assert lasts_s - 5.0 < row["left_us"] / SECOND <= lasts_s
+        await store.write(Statement(f"UPDATE text_verdicts SET ends = {NOW} - 1"))
+        assert await _exchanged(gateway) == [""]
+        assert not await store.read("SELECT * FROM text_verdicts")
+
+
+async def test_news_that_could_not_be_written_are_written_later_and_a_death_counts_once(site: Site) -> None:
+    async with _store(site) as store, _store(site) as closed:
+        gateway = Gateway(closed)
+        await closed.close()
+        gateway.crash()
+        with pytest.raises(StorageFailed):
+            await gateway.exchange.exchange()
+        assert gateway.verdict() == "alone"
+        (news,) = gateway.suspects.news
+        assert (news.kind, news.is_only) == ("alone", False)
+        other = Gateway(store)
+        other.suspects.news = [news, news]
+        assert await _exchanged(other) == ["alone"]
+
+
+async def test_a_stream_waits_until_the_others_have_written(site: Site) -> None:
+    async with _store(site) as store:
+        one, other = Gateway(store), Gateway(store)
+        running = [asyncio.create_task(_run(each)) for each in (one, other)]
+        waiting = asyncio.create_task(one.suspects.settle())
+        other.crash()
+        await waiting
+        assert one.verdict() == "alone"
+        for task in running:
+            task.cancel()
+
+
+async def test_it_waits_for_no_database_for_long(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster_suspects, "_SETTLES_S", 0.15)
+    async with _store(site) as store:
+        gateway = Gateway(store)
+        await asyncio.wait_for(gateway.suspects.settle(), 5.0)
+    await ClusterSuspects().settle()  # on SQLite, at once
+
+
+async def test_an_idle_gateway_looks_soon_after_a_crash(site: Site) -> None:
+    async with _store(site) as store:
+        one, other = Gateway(store), Gateway(store)
+        running = asyncio.create_task(_run(other))
+        other.suspects.note_crash(["a call of one"], "")
+        one.crash()
+        await one.exchange.exchange()
+        await soon(lambda: other.verdict() == "alone")
+        running.cancel()
+
+
+def test_an_agent_that_knows_nothing_blames_a_call_that_ran_alone() -> None:
+    assert EngineSuspects("tone", KEY).note_death({"call": b"text"}) == ""
+    assert EngineSuspects("tone", KEY).note_death({"call": b"text"}, is_alone=True) == "call"
+    assert EngineSuspects("tone", KEY).note_death({"call": b"text", "other": b""}, is_alone=True) == ""
+
+
+async def _run(gateway: Gateway) -> None:
+    while True:
+        await gateway.exchange.turn()
