@@ -49,7 +49,7 @@ class KeyFields(msgspec.Struct, frozen=True, kw_only=True):
 
 class NewKey(KeyFields, frozen=True, kw_only=True):
     account: AccountName
-    role: Annotated[Role, Meta(description="one of speech, admin")] = "speech"
+    role: Annotated[Role, Meta(description="one of speech, admin, host")] = "speech"
 
 
 class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,7 +129,7 @@ class Keys(Resource):
                 "A key is named by its id (key_…), not by its secret; see voxgate keys list.", param="id"
             )
         key = await key_records.get(self._store, None, id_) if can_be_named(id_) else None
-        if key is None or key.kind != "key":
+        if key is None or key.kind == "user":
             raise NotFound(
                 f"There is no key '{id_[:80]}'; see voxgate keys list for ids (key_…).", param="id"
             )

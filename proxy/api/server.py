@@ -17,6 +17,7 @@ from proxy.http.body import body
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.tombstones import Tombstone
+from speech_engine.host.cluster_messages import ClusterWord
 from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 
 
@@ -31,6 +32,7 @@ class ServerLink(NamedTuple):
     spread: Callable[[Tombstone], Awaitable[bool]]
     switch: Callable[[str, EngineAction, bool], Awaitable[EngineSwitched]]
     book: MemoryReservations = NO_RESERVATIONS
+    tell: Callable[[ClusterWord], None] = lambda _word: None
 
 
 class RunningServer(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,7 @@ def _new_key(row: dict[str, Any]) -> list[Part]:
 @limit_options(OF_KEYS, int | None, None, lambda row: f"Its own {row.what}, fewer than its account's.")
 def keys_create(
     account: Annotated[str, typer.Option(help="The account, by id or name.")],
-    role: Annotated[str, typer.Option(help="speech or admin.")] = "speech",
+    role: Annotated[str, typer.Option(help="speech, admin, or host for voxgate host.")] = "speech",
     name: Annotated[str, typer.Option(help="The purpose of the key.")] = "",
     expires: Annotated[str, typer.Option(help="A time such as 12h, 30d or 52w; else never.")] = "",
     pace: Annotated[str | None, typer.Option(help="live: its speech is sent as it is heard.")] = None,

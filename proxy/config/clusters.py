@@ -38,6 +38,18 @@ def address_of(text: str) -> HostAddress:
     return HostAddress(name, int(found["port"]))
 
 
+def may_be_announced(name: str) -> bool:
+    """Tell whether a host may say that it is there: no address that leads to the machine of the asker."""
+    if name.rstrip(".").lower() == "localhost":
+        return False
+    try:
+        found = ipaddress.ip_address(name)
+    except ValueError:
+        return True  # a name; what it leads to is checked by each gateway
+    inner = getattr(found, "ipv4_mapped", None) or found
+    return not (inner.is_loopback or inner.is_link_local or inner.is_unspecified or inner.is_multicast)
+
+
 class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files of mutual TLS, with absolute paths: all three, or none between processes of one machine.
 

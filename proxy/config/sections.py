@@ -378,6 +378,12 @@ class Config(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
 
+    @property
+    def used_clusters(self) -> dict[str, ClusterSection]:
+        """The clusters that have engines."""
+        used = {section.cluster for section in self.engines.values()}
+        return {name: section for name, section in self.clusters.items() if name in used}
+
     def plugins_of(self, kind: InstanceKind) -> dict[str, PluginSection]:
         return self.plugins.get(kind, {})
 

@@ -33,15 +33,19 @@ from proxy.errors import (
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import BodyQuota
-from proxy.http.endpoint import ADMIN_ROOT, Paths
+from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import failure_reply
+from proxy.storage.key_records import Role
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
 from proxy.telemetry.logs import RequestLine, log_request
 from proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
+
+_ROLES: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
+_ROOTS_OF_ROLES = tuple(_ROLES)
 
 Place = tuple[str, str]
 """A method and a path."""
@@ -156,8 +160,8 @@ class KeyCheck:
         scope["state"]["bodies"] = self._bodies
         if caller.is_suspended:
             raise AccountSuspended
-        if caller.role != "admin" and scope["path"].startswith(ADMIN_ROOT):
-            raise NotAllowed("This key has the role 'speech'; /admin needs a key with the role 'admin'.")
+        if caller.role == "host" or scope["path"].startswith(_ROOTS_OF_ROLES):
+            _check_role(caller.role, scope["path"])
 
     async def _is_known_without_key(self, scope: Scope) -> bool:
         """Tell whether the request needs no key: its path is open, or it has a session."""
@@ -190,6 +194,8 @@ class KeyCheck:
         caller, is_admin = session.caller, scope["path"].startswith(ADMIN_ROOT)
         if caller.is_suspended and not self._for_suspended.have(scope["method"], scope["path"]):
             raise AccountSuspended
+        if scope["path"].startswith(HOSTS_ROOT):
+            _check_role("speech", scope["path"])
         if is_admin and caller.role != "admin":
             raise NotAllowed("Only an operator of this server may do this.")
         if is_admin and scope["method"] not in ("GET", "HEAD") and not await self._sessions.is_fresh(session):
@@ -287,6 +293,14 @@ def route_of(scope: Scope) -> str:
     """Return the template of the route, never the path: a path may be long, secret, or always different."""
     template: str = getattr(scope.get("route"), "path", "unmatched")
     return template
+
+
+def _check_role(role: Role, path: str) -> None:
+    """Raise NotAllowed if a key of this role may not reach a path."""
+    root = next((each for each in _ROLES if path.startswith(each)), "/v1")
+    needed = _ROLES.get(root, "speech")
+    if role != needed:
+        raise NotAllowed(f"This key has the role '{role}'; {root} needs a key with the role '{needed}'.")
 
 
 def _is_preflight(scope: Scope) -> bool:

@@ -16,6 +16,8 @@ from proxy.errors import RequestFailed
 
 ADMIN_ROOT = "/admin"
 """Every path below needs a key of the role `admin`."""
+HOSTS_ROOT = "/cluster"
+"""Every path below needs a key of the role `host`, which reaches nothing else."""
 JSON = "application/json"
 
 Struct = type[msgspec.Struct]
@@ -105,6 +107,10 @@ class Endpoint(NamedTuple):
     @property
     def is_for_admins(self) -> bool:
         return is_admin_path(self.path)
+
+    @property
+    def is_for_hosts(self) -> bool:
+        return self.path.startswith(HOSTS_ROOT)
 
     @property
     def needs_session(self) -> bool:

@@ -68,6 +68,8 @@ def _operation(endpoint: Endpoint, public_catalogue: bool) -> dict[str, Any]:
     }
     if endpoint.is_for_admins:
         described["description"] = "Needs a key with the role `admin`."
+    elif endpoint.is_for_hosts:
+        described["description"] = "Needs a key with the role `host`."
     elif endpoint.needs_session:
         described["security"] = [{"session": []}]
     elif endpoint.access == "open":
@@ -158,7 +160,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 def _by_status(endpoint: Endpoint) -> list[tuple[Failure, ...]]:
     """Group the failures of an endpoint by status, with those that any endpoint may have."""
     # Even if no key is needed, a key that is sent must be good.
-    of_role = (errors.NotAllowed,) if endpoint.is_for_admins else ()
+    of_role = (errors.NotAllowed,) if endpoint.is_for_admins or endpoint.is_for_hosts else ()
     of_session = {
         "session": (errors.SessionEnded, errors.SessionNeeded),
         "fresh session": (errors.SessionEnded, errors.SessionNeeded, errors.SignInAgain),

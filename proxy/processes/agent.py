@@ -45,6 +45,7 @@ from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
+from proxy.processes.host_announcement import announce_host
 from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
@@ -221,6 +222,7 @@ class Agent:
         self._config = config
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, Ports(config.host), self._tell, environ)
+        self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
         self._stopping = asyncio.Event()
@@ -248,13 +250,17 @@ class Agent:
         await server.start()
         hosts = asyncio.create_task(self._hosts.run())
         helping = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
+        announced = announce_host(self._config.host, self._service.machine, self._engines)
+        announced = announce_host(self._config.host, self._service.machine, self._engines)
+        announcing = asyncio.create_task(announced)
         announce(self._config.host.listen)
         try:
             await self._stopping.wait()
+            announcing.cancel()
             await self._drain()
             await hosts
         finally:
-            for task in helping:
+            for task in (announcing, *helping):
                 task.cancel()
             await server.stop(None)
             self._page.stop()

@@ -34,6 +34,7 @@ from proxy.processes.workers import Workers
 from proxy.storage.rows import new_id
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
+from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
 from speech_engine.host.confinement import forbid_dumps
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Supervisor:
         environ = environ_for_hosts(os.environ, config.secrets)
         self._hosts = Hosts(specs, sockets_in(folder), lambda state: self._workers.tell(state), environ)
         self._clusters: ClusterHosts | None = None
-        if any(section.cluster for section in config.engines.values()):
+        if config.used_clusters:
             # Imported here: without a cluster, a supervisor needs no gRPC.
             from proxy.engines.cluster.cluster_hosts import ClusterHosts
 
@@ -136,7 +137,7 @@ class Supervisor:
             self._begin_worker,
             self._serves,
             self._on_question,
-            self._hosts.release_worker,
+            self._on_worker_end,
         )
         self._page = MetricsPage(
             config.server.metrics,
@@ -218,10 +219,19 @@ class Supervisor:
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
                 self._workers.answer(number, Booked(message.question, *(refusal or ())[:2]))
+            case ClusterNews() if self._clusters is not None:
+                self._clusters.take_news(message)
+            case TombstonesRead() if self._clusters is not None:
+                self._clusters.note_read(number)
             case BookedPeak(holder, gb):
                 self._hosts.note_peak(number, holder, gb)
             case BookingOver(holder):
                 self._hosts.release(number, holder)
+
+    def _on_worker_end(self, number: int) -> None:
+        self._hosts.release_worker(number)
+        if self._clusters is not None:
+            self._clusters.forget_worker(number)
 
     async def _switch_engine(self, number: int, message: pipe_messages.EngineQuestion) -> None:
         refusal = None

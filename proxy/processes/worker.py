@@ -111,7 +111,7 @@ async def _serve(
         libraries.load()
     line = SupervisorLine(pipe)
     host, port = ("", 0) if http is None else http.getsockname()[:2]
-    link = ServerLink(revision.machine, host, port, line.reload, line.spread, line.switch, line)
+    link = ServerLink(revision.machine, host, port, line.reload, line.spread, line.switch, line, pipe.send)
     async with open_worker(config, plugins, link) as worker:
         worker.engines.on_wanted(line.want)
         await _revoke_dev_key(worker, config)

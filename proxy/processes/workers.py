@@ -65,8 +65,12 @@ class Workers:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as keeping:
-            for child in self._children:
-                keeping.create_task(child.run())
+            for number, child in enumerate(self._children):
+                keeping.create_task(self._run(number, child))
+
+    async def _run(self, number: int, child: ChildSupervisor) -> None:
+        await child.run()
+        self._on_end(number)
 
     async def stop(self, within_s: float) -> None:
         """Stop all workers. From the call on none is restarted, so their socket may be closed."""

@@ -16,9 +16,12 @@ from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import any_of, decode_json, encode_json, new_id
 from proxy.storage.store import Params, Row, Statement, Store, Value
 
-Role = Literal["speech", "admin"]
-KeyKind = Literal["key", "user"]
-"""A `user` is a person who signs in. The row has no usable secret, and is never listed or rotated."""
+Role = Literal["speech", "admin", "host"]
+KeyKind = Literal["key", "user", "host"]
+"""A `user` is a person who signs in. The row has no usable secret, and is never listed or rotated.
+
+A key of the role `host` has the kind `host`, and in its row the role `speech`: older versions allow no other
+role there, and accept no key of this kind."""
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
@@ -35,16 +38,17 @@ class KeyRecord(msgspec.Struct, frozen=True):
 
 
 def _record(row: Row) -> KeyRecord:
-    return msgspec.convert({**row, "caps": decode_json(row["caps"])}, KeyRecord)
+    role = "host" if row["kind"] == "host" else row["role"]
+    return msgspec.convert({**row, "role": role, "caps": decode_json(row["caps"])}, KeyRecord)
 
 
-ROWS = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key'")
+ROWS = ListedTable("keys", KeyRecord, read=_record, listed="kind <> 'user'")
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
 OWN = ListedTable("keys", KeyRecord, read=_record, listed="kind = 'key' AND role = 'speech'")
 """The keys that the users of an account see. Its admin keys belong to the operator."""
 _INSERT = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
-VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps)
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, kind)
+VALUES (:id, :account, :hash, :role, :name, :hint, :created, :expires, :caps, :kind)
 RETURNING {ROWS.columns}
 """
 # A key that has ended takes no place.
@@ -65,9 +69,9 @@ _REVOKE = f"UPDATE keys SET revoked = coalesce(revoked, :revoked) WHERE id = :id
 # second rotation wait for the first one's commit.
 _HOLD = "UPDATE keys SET id = id WHERE id = :id"
 _INSERT_LIKE = f"""
-INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps)
-SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps FROM keys
-WHERE id = :id AND kind = 'key' AND revoked IS NULL AND (expires IS NULL OR expires > :now)
+INSERT INTO keys (id, account, hash, role, name, hint, created, expires, caps, kind)
+SELECT :new_id, account, :hash, role, name, :hint, :now, expires, caps, kind FROM keys
+WHERE id = :id AND kind <> 'user' AND revoked IS NULL AND (expires IS NULL OR expires > :now)
   AND EXISTS (SELECT 1 FROM accounts WHERE accounts.id = keys.account AND accounts.closed IS NULL)
 RETURNING {ROWS.columns}
 """
@@ -75,14 +79,14 @@ _REVOKE_REPLACED = """
 UPDATE keys SET revoked = :now WHERE id = :id AND EXISTS (SELECT 1 FROM keys AS made WHERE made.id = :new_id)
 """
 STATUS_COLUMNS = """
-keys.hash, keys.id, keys.account, keys.role, keys.expires, keys.revoked, keys.caps,
+keys.hash, keys.id, keys.account, keys.kind, keys.role, keys.expires, keys.revoked, keys.caps,
 accounts.plan, accounts.closed, accounts.anchor, accounts.agreed, accounts.suspended,
 accounts.paid_until, accounts.lapsed_plan, accounts.has_paid, accounts.preferred_voice
 """
 """The columns of a `KeyStatus`, for a query on keys and accounts. See `status_of`."""
 _STATUS = f"SELECT {STATUS_COLUMNS} FROM keys JOIN accounts ON accounts.id = keys.account"
 # A user's key has no secret, so it is never found by one.
-_BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}}) AND keys.kind = 'key'"
+_BY_HASH = f"{_STATUS} WHERE keys.hash IN ({{hashes}}) AND keys.kind <> 'user'"
 _BY_ID = f"{_STATUS} WHERE keys.id = :id"
 
 
@@ -144,6 +148,8 @@ def _row(id_: str, created: int, key: ApiKey, values: NewKeyRecord) -> dict[str,
     """Return the columns of a new key."""
     return {
         **msgspec.structs.asdict(values),
+        "role": "speech" if values.role == "host" else values.role,
+        "kind": "host" if values.role == "host" else "key",
         "id": id_,
         "hash": key.digest,
         "hint": key.hint,
@@ -197,7 +203,8 @@ async def by_id(store: Store, key: str) -> KeyStatus | None:
 
 
 def status_of(row: Row) -> KeyStatus:
-    columns = {**row, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
+    role = "host" if row["kind"] == "host" else row["role"]
+    columns = {**row, "role": role, "caps": decode_json(row["caps"]), "agreed": decode_json(row["agreed"])}
     return msgspec.convert({**columns, "has_paid": bool(row["has_paid"])}, KeyStatus)
 
 

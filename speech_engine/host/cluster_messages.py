@@ -1,4 +1,5 @@
-"""The messages on a host's pipe about its cluster: its certificates, its load, and who watches it."""
+"""The messages on pipes about clusters: the certificates and the load of a host, who watches it, and what a
+worker of a gateway tells its supervisor."""
 
 from __future__ import annotations
 
@@ -28,3 +29,24 @@ class Watched(msgspec.Struct, frozen=True, tag="watched"):
     """A message to a host, once a second: a gateway watches it. `is_first`: none did before."""
 
     is_first: bool
+
+
+class AnnouncedHost(msgspec.Struct, frozen=True):
+    """A host that lives: the NAME:PORT of its agent, and its engines."""
+
+    address: str
+    engines: tuple[str, ...]
+
+
+class ClusterNews(msgspec.Struct, frozen=True, tag="cluster_news"):
+    """Worker 0's message, every few seconds: the ids of the living gateways, and the announced hosts."""
+
+    gateways: tuple[str, ...]
+    hosts: tuple[AnnouncedHost, ...] = ()
+
+
+class TombstonesRead(msgspec.Struct, frozen=True, tag="tombstones_read"):
+    """A worker's message: it has just read what other gateways have erased."""
+
+
+ClusterWord = ClusterNews | TombstonesRead

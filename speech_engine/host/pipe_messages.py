@@ -12,7 +12,7 @@ import msgspec
 
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import HostLoad, HostTls, Watched
+from speech_engine.host.cluster_messages import ClusterWord, HostLoad, HostTls, Watched
 from speech_engine.mark import Detection, MarkKey
 from speech_engine.training import TrainingMessage
 
@@ -379,7 +379,7 @@ class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
 
 Question = MetricsQuestion | PlansQuestion | ForgetQuestion
 Reply = MetricsReport | PlansInUse | VoiceForgotten
-WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord
+WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord | ClusterWord
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion

@@ -128,10 +128,11 @@ def watched(server: Server) -> int:
 
 
 class Relay:
-    """Passes bytes on to a port, until it is `cut`: then it swallows them, and closes nothing."""
+    """Passes bytes on to a port, or to a Unix socket, until it is `cut`: then it swallows them, and closes
+    nothing."""
 
-    def __init__(self, port: int) -> None:
-        self._there = port
+    def __init__(self, there: int | Path) -> None:
+        self._there = there
         self._is_cut = threading.Event()
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
@@ -162,10 +163,17 @@ class Relay:
             while True:
                 here, _ = self._server.accept()
                 self._open.append(here)
-                there = socket.create_connection(("127.0.0.1", self._there))
+                there = self._connected()
                 self._open.append(there)
                 for one, other in ((here, there), (there, here)):
                     threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self._there, int):
+            return socket.create_connection(("127.0.0.1", self._there))
+        there = socket.socket(socket.AF_UNIX)
+        there.connect(str(self._there))
+        return there
 
     def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
@@ -175,8 +183,8 @@ class Relay:
 
 
 @contextmanager
-def relay(port: int) -> Iterator[Relay]:
-    between = Relay(port)
+def relay(there: int | Path) -> Iterator[Relay]:
+    between = Relay(there)
     try:
         yield between
     finally:

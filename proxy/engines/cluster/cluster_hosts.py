@@ -19,17 +19,25 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from policies.host_subset import host_subset
-from proxy.config.clusters import ClusterSection, HostAddress, address_of
+from proxy.config.addresses import is_local, is_postgres
+from proxy.config.clusters import ClusterSection, HostAddress, address_of, may_be_announced
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import SwitchQuestion
 from proxy.engines.cluster.watch import HostWatch
 from proxy.engines.introductions import StoredIntroduction
+from speech_engine.host.cluster_messages import ClusterNews
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 from speech_engine.host.watching import FORGOTTEN_S
 
 _RESOLVE_EVERY_S = 5.0
+UNREAD_S = 40.0
+"""A worker that has not read for so long what others erase may send their recordings to hosts. Then all
+Watches end, and the hosts forget."""
+_LOOK_EVERY_S = 1.0
+_RELEASED_S = 300.0
+"""For so long, work goes on at a host that belongs to other gateways from now on."""
 _INTRODUCTION = -1
 """The number of no process."""
 
@@ -52,12 +60,16 @@ class ClusterHosts:
         self._data = Path(config.data)
         self._introduced: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
+        self._read_at: dict[int, float] = {}
         numbers = itertools.count()
+        # On SQLite there are no other gateways, so nobody waits for news of them.
+        gateways = () if is_postgres(config.storage.url) else (machine,)
         self._clusters = [
-            _Cluster(name, section, engines, machine, numbers, self._note)
-            for name, section in config.clusters.items()
-            if (engines := _engines_of(config, name))
+            _Cluster(name, section, _engines_of(config, name), machine, numbers, self._note, gateways)
+            for name, section in config.used_clusters.items()
         ]
+        for cluster in self._clusters:
+            cluster.may_be_local = is_local(config.server.host)
 
         for name, section in config.engines.items():
             key = f"cluster {section.cluster}: {section.plugin}"
@@ -85,6 +97,26 @@ class ClusterHosts:
         async with asyncio.TaskGroup() as running:
             for cluster in self._clusters:
                 running.create_task(cluster.run())
+            running.create_task(self._look_at_readers())
+
+    def take_news(self, news: ClusterNews) -> None:
+        for cluster in self._clusters:
+            cluster.take_news(news)
+
+    def note_read(self, worker: int) -> None:
+        """Note that a worker has read the tombstones. From its first time on it must, as long as it lives."""
+        self._read_at[worker] = time.monotonic()
+
+    def forget_worker(self, worker: int) -> None:
+        self._read_at.pop(worker, None)
+
+    async def _look_at_readers(self) -> None:
+        while True:
+            now = time.monotonic()
+            may_watch = all(now - read_at < UNREAD_S for read_at in self._read_at.values())
+            for cluster in self._clusters:
+                cluster.allow(may_watch)
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def switch(self, asked: EngineQuestion) -> str | None:
         """Load, unload or restart an engine on all its hosts. Return why it is refused, "", or None if no
@@ -140,10 +172,15 @@ class _Cluster:
         machine: str,
         numbers: Iterator[int],
         on_state: Callable[[HostState], None],
+        gateways: tuple[str, ...],
     ) -> None:
         self.name = name
         self.engines = engines
-        self.gateways: tuple[str, ...] = (machine,)
+        self.may_be_local = False
+        self._gateways = gateways
+        self._announced: frozenset[str] = frozenset()
+        self._may_watch = True
+        self._look_now = asyncio.Event()
         self._section = section
         self._machine = machine
         self._numbers = numbers
@@ -151,6 +188,7 @@ class _Cluster:
         self._channels = Channels(section)
         self._watched: dict[str, _Watched] = {}
         self._found: dict[str, frozenset[str]] = {}
+        self._named: list[str] = []
         self._lost_before = 0
 
     @property
@@ -161,11 +199,39 @@ class _Cluster:
     def watches(self) -> list[HostWatch]:
         return [each.watch for each in self._watched.values()]
 
+    def take_news(self, news: ClusterNews) -> None:
+        """Take the gateways, and the announced hosts that have an engine of this cluster."""
+        announced = frozenset[str]()
+        if self._section.announced:
+            announced = frozenset(each.address for each in news.hosts if self.engines & {*each.engines})
+        if (news.gateways, announced) != (self._gateways, self._announced):
+            self._gateways, self._announced = news.gateways, announced
+            self._look_now.set()
+
+    def allow(self, may_watch: bool) -> None:
+        """End all Watches, or begin them again."""
+        if may_watch == self._may_watch:
+            return
+        self._may_watch = may_watch
+        _log.warning("cluster.watches.allowed" if may_watch else "cluster.watches.ended", cluster=self.name)
+        if may_watch:
+            self._look_now.set()
+            return
+        for watch, task in self._watched.values():
+            self._lost_before += watch.lost
+            task.cancel()
+        self._watched.clear()
+
     async def run(self) -> None:
         try:
             while True:
-                self._watch_these(await self._find())
-                await asyncio.sleep(_RESOLVE_EVERY_S)
+                self._look_now.clear()
+                found = await self._find()
+                if self._may_watch:
+                    self._watch_these(found)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_RESOLVE_EVERY_S):
+                        await self._look_now.wait()
         finally:
             tasks = [each.task for each in self._watched.values()]
             for task in tasks:
@@ -175,20 +241,30 @@ class _Cluster:
 
     async def _find(self) -> list[str]:
         """Return the addresses of all names. A name that cannot be resolved now keeps its last ones."""
-        answers = await asyncio.gather(*(_addresses(each) for each in self._section.hosts))
-        for name, found in zip(self._section.hosts, answers, strict=True):
-            if found is not None:
-                self._found[name] = found
-            elif name not in self._found:
+        announced = self._announced.difference(self._section.hosts)
+        names = [*self._section.hosts, *announced]
+        answers = await asyncio.gather(*map(_addresses, names))
+        before, self._found = self._found, {}
+        for name, found in zip(names, answers, strict=True):
+            if found is None and name not in before:
                 _log.warning("cluster.name.unknown", cluster=self.name, host=name)
-        every = sorted(frozenset[str]().union(*self._found.values()))
-        return host_subset(self.gateways, self._machine, every, self._section.most_hosts)
+            self._found[name] = before.get(name, frozenset()) if found is None else found
+            if name in announced and not self.may_be_local:
+                self._found[name] = frozenset(filter(_is_remote, self._found[name]))
+        every = self._named = sorted(frozenset[str]().union(*self._found.values()))
+        if not self._gateways and len(every) > self._section.most_hosts:
+            return []  # until it is known which other gateways there are
+        return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
 
     def _watch_these(self, addresses: list[str]) -> None:
         for address, (watch, task) in list(self._watched.items()):
             watch.is_wanted = address in addresses
             # A host that leaves is named no more, and still works.
-            if not watch.is_wanted and not watch.is_alive:
+            if not watch.is_wanted and address in self._named:
+                watch.release()
+            if (not watch.is_wanted and not watch.is_alive) or (
+                watch.released_at is not None and time.monotonic() - watch.released_at > _RELEASED_S
+            ):
                 task.cancel()
             if task.done():
                 self._lost_before += watch.lost
@@ -199,6 +275,10 @@ class _Cluster:
                     address, self._channels, self._machine, self.engines, self._numbers, self._on_state
                 )
                 self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
+
+
+def _is_remote(address: str) -> bool:
+    return may_be_announced(address_of(address).name)
 
 
 async def _addresses(written: str) -> frozenset[str] | None:

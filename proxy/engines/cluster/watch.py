@@ -65,6 +65,7 @@ class HostWatch:
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
+        self.released_at: float | None = None
         self.lost = 0
         self.tick = HostTick()
         self.trouble = ""
@@ -81,6 +82,12 @@ class HostWatch:
     @property
     def is_alive(self) -> bool:
         return bool(self.machine)
+
+    def release(self) -> None:
+        """Let workers send nothing new there, because other gateways use this host."""
+        if self.is_alive and self.released_at is None:
+            self.released_at = time.monotonic()
+            self._leave()
 
     async def run(self) -> None:
         """Watch until the host is not wanted any more and its Watch has ended."""
@@ -154,13 +161,16 @@ class HostWatch:
             case HostTick():
                 self.tick = message
             case HostLeaves():
-                self._is_leaving = True
-                for state in list(self.states.values()):
-                    self._tell(state)
+                self._leave()
             case HostEnded():
                 self._has_ended = True
             case None:
                 raise _Nonsense("it sends a message that cannot be read")
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        for state in list(self.states.values()):
+            self._tell(state)
 
     def _note(self, state: HostState) -> None:
         if state.engine not in self._engines:
@@ -196,4 +206,5 @@ class HostWatch:
                 )
             )
         self.states, self._processes, self.tick = {}, {}, HostTick()
+        self.released_at = None
         self.machine, self._is_leaving, self._has_ended = "", False, False

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from policies.tasks import SECOND
-from proxy.config.addresses import is_postgres
+from proxy.config.addresses import is_local, is_postgres
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
@@ -29,11 +29,14 @@ _DO: dict[machines.Differing, str] = {
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.cluster.announced import AnnouncedHosts
     from proxy.features.cluster.endpoints import MachineList, MachineOrders
     from proxy.features.cluster.membership import Membership
     from proxy.features.cluster.text_verdicts import sharing_verdicts
 
-    endpoints, for_commands = MachineList(context.store).endpoints, MachineOrders(context.store).endpoints
+    hosts = AnnouncedHosts(context.store, may_be_local=is_local(context.config_at_start.server.host))
+    endpoints = [*MachineList(context.store).endpoints, *hosts.endpoints]
+    for_commands = MachineOrders(context.store).endpoints
     if context.engines is None or not context.store.is_shared:
         yield FeatureInstance(context, lambda _revision: Additions(endpoints, for_commands))
         return

@@ -1,4 +1,5 @@
 """The machines of a database as rows, on PostgreSQL alone: each start of a server or of a `voxgate worker`.
+Hosts that announce themselves have rows of the same table, see `announced.py`.
 
 All times are of the database's clock.
 """
@@ -64,7 +65,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 _STATED = [name for name in Machine.__struct_fields__ if name not in ("began", "seen", "silent")]
 _CHANGES = ", ".join(f"{name} = :{name}" for name in _STATED)
 _LIST = f"""
-SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent FROM machines ORDER BY began, id
+SELECT {", ".join(_STATED)}, began, seen, {NOW} - seen AS silent FROM machines
+WHERE kind <> 'host' ORDER BY began, id
 """
 _PUT = f"""
 INSERT INTO machines ({", ".join(_STATED)}, began, seen)

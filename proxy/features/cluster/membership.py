@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from proxy import __version__
 from proxy.config.addresses import is_memory
 from proxy.feature import AppContext
-from proxy.features.cluster import machines
+from proxy.features.cluster import announced, machines
 from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
 from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
@@ -23,6 +23,7 @@ from proxy.storage.rows import encode_json
 from proxy.storage.schema import known_version
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import repeat
+from speech_engine.host.cluster_messages import ClusterNews
 
 _log = structlog.get_logger()
 
@@ -119,9 +120,19 @@ class Membership:
             await machines.renew(self._store, self._describe(self._living))
             if self._orders is not None:
                 await self._orders.take(self._id)
+            await self._tell_clusters()
         except StorageFailed as error:
             _log.warning("machines.renewal.failed", reason=str(error))
         self._report()
+
+    async def _tell_clusters(self) -> None:
+        """Tell the supervisor which gateways live, and which hosts have announced themselves."""
+        clusters = self._context.config_at_start.used_clusters
+        if self._context.link is not None and clusters:
+            is_wanted = any(each.announced for each in clusters.values())
+            hosts = await announced.list_living(self._store) if is_wanted else ()
+            gateways = tuple(each.id for each in self._living if each.kind == "server")
+            self._context.link.tell(ClusterNews(gateways, tuple(hosts)))
 
     def _report(self) -> None:
         """Report the machines as metrics, and as a warning when a difference is new."""

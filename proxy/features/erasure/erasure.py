@@ -22,6 +22,7 @@ from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
+from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
 from proxy.features.erasure.journal import ErasureJournal
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
@@ -34,6 +35,7 @@ from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
+from speech_engine.host.cluster_messages import TombstonesRead
 
 _WAITED_S = 10.0
 """For so long a request waits for its receipt to be complete. The erasure goes on without it."""
@@ -77,8 +79,11 @@ class Erasure(TaskKind[Tombstone]):
         spread: Spread | None = None,
         erased: ErasedVoices | None = None,
         machine: str = "",
+        on_read: Callable[[], None] | None = None,
     ) -> None:
+        """`on_read` is called at each look at what others erase, of a gateway with hosts elsewhere."""
         super().__init__(store)
+        self._on_read = on_read
         self.things = DerivedThings()
         self.erased = erased or ErasedVoices()
         self.replayed = 0
@@ -186,6 +191,8 @@ class Erasure(TaskKind[Tombstone]):
         now = await exact_now(self._store)
         # From the last position on, because a database may be away for long.
         recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
+        if self._on_read is not None:
+            self._on_read()
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
                 self._followed[tombstone.subject] = tombstone
@@ -195,17 +202,20 @@ class Erasure(TaskKind[Tombstone]):
             self._seen = now
         if now - self._noted >= _SAY_EVERY_US or any(each.completed is None for each in recent):
             # A write goes on when its caller is cancelled. It must not come after the row's deletion.
+            has_hosts = self._on_read is not None
             self._noting = asyncio.create_task(
-                put_follower(self._store, self._id, self._life, self._seen, now)
+                put_follower(self._store, self._id, self._life, self._seen, now, has_hosts=has_hosts)
             )
             await asyncio.shield(self._noting)
             self._noted = now
 
     async def stop_following(self) -> None:
-        """Delete this process's row, so that no erasure waits for it."""
+        """Delete this process's row, so that no erasure waits for it. That of a gateway with hosts elsewhere
+        stays: they have forgotten everything only some time after its end."""
         if self._noting is not None:
             await asyncio.gather(self._noting, return_exceptions=True)
-            await _try("followers", lambda: remove_follower(self._store, self._id))
+            if self._on_read is None:
+                await _try("followers", lambda: remove_follower(self._store, self._id))
 
     async def _follow(self, tombstone: Tombstone) -> None:
         is_forgotten = await self.forget(tombstone)
@@ -265,7 +275,8 @@ class Erasure(TaskKind[Tombstone]):
             if (name in due or is_again) and not await _try(name, work):
                 pending.append(name)
         if pending:
-            _log.warning("erasure.finish.pending", pending=pending)
+            if (*pending,) != held.pending:
+                _log.warning("erasure.finish.pending", pending=pending)
             return Again(after_s=_LOOK_EVERY_S, is_try=False, values={"pending": encode_json(pending)})
         return Done({"pending": "[]", "completed": await self._store.now()})
 
@@ -317,10 +328,13 @@ async def open_erasure(
     metrics: Metrics,
     link: ServerLink | None = None,
     erased: ErasedVoices | None = None,
+    *,
+    has_clusters: bool = False,
 ) -> AsyncIterator[Erasure]:
     """Replay the journal, and follow other servers until the end of the block."""
     machine = link.machine if link else ""
-    erasure = Erasure(store, vault, data, link and link.spread, erased, machine=machine)
+    on_read = partial(link.tell, TombstonesRead()) if link and has_clusters else None
+    erasure = Erasure(store, vault, data, link and link.spread, erased, machine, on_read)
     if vault.is_shared and machine:
         await once_a_start(data, machine, erasure.replay_journal)
     else:
@@ -346,44 +360,3 @@ async def _try(step: str, work: _Step) -> bool:
     except (OSError, StorageFailed, EngineError) as error:
         _log.warning("erasure.step.failed", step=step, reason=str(error))
         return False
-
-
-LIVES_S = 15.0
-"""After this time without a look, a process is dead or cannot reach the database. No erasure waits for it."""
-
-_LEFT_US = 86_400 * SECOND
-_NOW = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
-_PUT = """
-INSERT INTO followers (id, life, seen, looked)
-VALUES (:id, :life, CAST(:seen AS BIGINT), CAST(:looked AS BIGINT))
-ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, looked = excluded.looked
-"""
-_BEHIND = """
-SELECT id FROM followers WHERE life <> :life AND looked >= :alive AND seen <= :moment LIMIT 1
-"""
-
-
-async def exact_now(store: Store) -> int:
-    """Return the time by the clock of a shared database. `Store.now` extrapolates from an earlier answer."""
-    if not store.is_shared:
-        return await store.now()
-    (row,) = await store.read(_NOW)
-    return int(row["now"])
-
-
-async def put_follower(store: Store, id_: str, life: str, seen: int, looked: int) -> None:
-    """Record up to which erasure a process has forgotten, and delete the rows of dead processes."""
-    await store.write(
-        Statement(_PUT, {"id": id_, "life": life, "seen": seen, "looked": looked}),
-        Statement("DELETE FROM followers WHERE looked < :before", {"before": looked - _LEFT_US}),
-    )
-
-
-async def remove_follower(store: Store, id_: str) -> None:
-    await store.write(Statement("DELETE FROM followers WHERE id = :id", {"id": id_}))
-
-
-async def are_behind(store: Store, life: str, moment: int) -> bool:
-    """Tell whether another living process may still use data that was erased before `moment`."""
-    alive = await exact_now(store) - round(LIVES_S * SECOND)
-    return bool(await store.read(_BEHIND, {"life": life, "moment": moment, "alive": alive}))

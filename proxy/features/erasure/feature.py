@@ -61,9 +61,15 @@ class _ErasureObserver(Observer):
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.erasure.erasure import open_erasure
 
-    data, factory = Path(context.config_at_start.data), ErasureObservers(context.erased)
+    config, factory = context.config_at_start, ErasureObservers(context.erased)
     async with open_erasure(
-        context.store, context.vault, data, context.metrics, context.link, context.erased
+        context.store,
+        context.vault,
+        Path(config.data),
+        context.metrics,
+        context.link,
+        context.erased,
+        has_clusters=bool(config.used_clusters),
     ) as erasure:
         yield FeatureInstance(
             context._replace(erasing=erasure),

@@ -18,6 +18,7 @@ from proxy.features.cluster.machines import NOW, Machine
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
+from speech_engine.host.cluster_messages import ClusterWord
 from speech_engine.host.pipe_messages import EngineAction, EngineSwitched, ReloadResult
 from tests.proxy.api.inside import TONE, with_engines
 from tests.proxy.jobs_inside import jobs_inside
@@ -34,11 +35,20 @@ class Link:
         self.machine = new_id("mch")
         self.asked: list[str] = []
         self.refusal = ""
+        self.told: list[ClusterWord] = []
         self.answers = asyncio.Event()
         self.answers.set()
 
     def made(self) -> ServerLink:
-        return ServerLink(self.machine, "127.0.0.1", 8000, self._reload, self._spread, self._switch)
+        return ServerLink(
+            self.machine,
+            "127.0.0.1",
+            8000,
+            self._reload,
+            self._spread,
+            self._switch,
+            tell=self.told.append,
+        )
 
     async def _reload(self) -> ReloadResult:
         self.asked.append("reload")

@@ -15,7 +15,9 @@ from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
+from speech_engine.host.cluster_messages import TombstonesRead
 from tests.databases import Postgres
+from tests.features.cluster.rig import Link
 from tests.features.erasure.test_leases import erasure_with
 from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
@@ -78,6 +80,28 @@ async def test_nobody_waits_for_a_server_that_has_ended_or_is_dead(store: Store,
     assert (await erasure.erase_voice(voice)).pending == ("workers",)
     await store.write(Statement("UPDATE followers SET looked = looked - 16000000"))
     assert await finished(erasure, store) == [((), True)]
+
+
+@pytest.mark.clock
+async def test_a_gateway_with_hosts_elsewhere_is_waited_for_until_they_have_forgotten(
+    store: Store, tmp_path: Path
+) -> None:
+    link, vault = Link(), Vault(store, VaultSection(), tmp_path)
+    erasure = erasure_with(store, Things(), tmp_path)
+    opening = open_erasure(store, vault, tmp_path, Metrics(), link.made(), has_clusters=True)
+    async with opening as gateway:
+        gateway.things = DerivedThings()
+        await soon(lambda: store.read("SELECT id FROM followers"))
+        assert TombstonesRead() in link.told
+        assert (await erasure.erase_voice(await owned(store))).completed is not None
+    assert len(await store.read("SELECT id FROM followers")) == 1, "its hosts know nothing of its end yet"
+    voice = await owned(store)
+    assert (await erasure.erase_voice(voice)).pending == ("workers",)
+    for passed_s, is_complete in ((60, False), (15, True)):
+        sql = "UPDATE followers SET looked = looked - CAST(:passed AS BIGINT)"
+        await store.write(Statement(sql, {"passed": passed_s * 1_000_000}))
+        ((_, completed),) = await finished(erasure, store)
+        assert completed == is_complete, passed_s
 
 
 async def test_a_server_whose_database_was_away_for_long_forgets_what_was_erased_then(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
 import pytest
+import structlog
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
@@ -151,6 +152,21 @@ async def test_a_host_that_is_silent_keeps_its_worker_from_having_forgotten(
     things.failing.clear()
     (receipt,) = await erasure.finish_interrupted()
     assert receipt.pending == ()
+
+
+async def test_an_erasure_that_is_tried_again_says_once_what_it_waits_for(
+    erasure: Erasure, store: SharedStore, things: Things
+) -> None:
+    things.failing = {"files"}
+    with structlog.testing.capture_logs() as logs:
+        await erasure.erase_voice(await voice_of(store))
+        for _ in range(2):
+            await store.write(Statement("UPDATE erasures SET due = 1"))
+            await erasure.look()
+            await erasure.finish()
+    events = [each["event"] for each in logs]
+    assert events.count("erasure.finish.pending") == 1
+    assert events.count("erasure.step.failed") == 3
 
 
 async def test_who_erases_waits_for_the_receipt_for_a_while_and_the_erasure_goes_on(

@@ -70,7 +70,8 @@ def _refusals(endpoint: Endpoint, role: str) -> list[tuple[int, str]]:
     if role in WITHOUT_A_KEY and (role != "nobody" or endpoint.access != "open"):
         tired = [(429, "rate_limit_exceeded")] if role in DEAD else []
         return [(401, "invalid_api_key"), *tired]
-    return [(403, "not_allowed")] if endpoint.is_for_admins and role != "admin" else []
+    is_refused = endpoint.is_for_hosts or (endpoint.is_for_admins and role != "admin")
+    return [(403, "not_allowed")] if is_refused else []
 
 
 def _code(answer: httpx2.Response) -> str:

@@ -55,7 +55,8 @@ class Kept:
         self.served = asyncio.Event()
         self.children: dict[int, Child] = {}
         (folder / "the_worker.py").write_text(_PROGRAM.format(first=first, answer=answer))
-        self.workers = Workers(count, self._begin, self._announce)
+        self.ended: set[int] = set()
+        self.workers = Workers(count, self._begin, self._announce, on_end=self.ended.add)
 
     async def _begin(self, number: int) -> Child:
         child = self.children[number] = await Child.start("the_worker", str(number), str(self.heard))
@@ -155,6 +156,7 @@ async def test_all_are_told_to_stop_and_end_in_good_order(make: Make) -> None:
         await kept.workers.stop(SOON_S)
         await running
     assert all(child.process.returncode == 0 for child in kept.children.values())
+    assert kept.ended == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from tests.tables import each_row
 from tests.waiting import soon
 
 
-class _Agent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
+class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
     """Says these messages to each Watch, and then nothing until the other side ends it."""
 
     def __init__(self, said: Sequence[HostMessage | bytes]) -> None:
@@ -47,7 +47,7 @@ async def _watching(*said: HostMessage | bytes) -> AsyncIterator[tuple[HostWatch
     with short_folder() as folder:
         address = f"unix:{Path(folder) / 'agent'}"
         server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
-        server.add_generic_rpc_handlers((_Agent(said),))
+        server.add_generic_rpc_handlers((SayingAgent(said),))
         server.add_insecure_port(address)
         await server.start()
         engines, numbers = frozenset({"xtts"}), itertools.count(40)

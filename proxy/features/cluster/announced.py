@@ -1,0 +1,100 @@
+"""POST /cluster/hosts: a `voxgate host` announces itself, again and again. It becomes a row of `machines`.
+
+Such a row has the kind `host`, and counts as no machine: only clusters with `announced = true` read it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.tasks import SECOND
+from proxy import __version__
+from proxy.config.clusters import address_of, may_be_announced
+from proxy.errors import Conflict, InvalidRequest, NoPlace
+from proxy.features.cluster.machines import LIVES_S, NOW
+from proxy.http.body import Name, body
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.storage.rows import decode_json, encode_json
+from proxy.storage.store import Statement, Store
+from speech_engine.host.cluster_messages import AnnouncedHost
+
+MOST_LIVING = 1000
+
+_ALIVE = f"seen > {NOW} - {LIVES_S * SECOND}"
+_LIST = f"SELECT name, engines FROM machines WHERE kind = 'host' AND {_ALIVE} ORDER BY id"
+_COUNT = f"SELECT count(*) AS number FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
+# One after the other, so that two announcements cannot both be the last one that has a place.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('voxgate announced hosts'))"
+_PUT = f"""
+INSERT INTO machines
+    (id, name, kind, version, schema, workers, folder, limits, keys, config, engines, began, seen)
+SELECT :id, :name, 'host', :version, 0, 0, '', '', '{{}}', '', :engines, {NOW}, {NOW}
+WHERE ({_COUNT}) < {MOST_LIVING}
+ON CONFLICT (id) DO UPDATE SET name = excluded.name, engines = excluded.engines, seen = excluded.seen
+WHERE machines.kind = 'host' RETURNING id
+"""
+_FORGET = f"DELETE FROM machines WHERE kind = 'host' AND NOT {_ALIVE}"
+
+
+class HostAnnouncement(msgspec.Struct, frozen=True, kw_only=True):
+    """A host: the address of its agent, the id of this start of it, and its engines."""
+
+    address: Annotated[str, Meta(max_length=300, description='a "NAME:PORT" that gateways can reach')]
+    machine: Annotated[
+        str, Meta(pattern=r"^mch_[0-9a-f]{24}\Z", description="the id of a machine, mch_ and 24 digits")
+    ]
+    engines: Annotated[
+        tuple[Name, ...], Meta(min_length=1, max_length=100, description="a list of 1 to 100 engines")
+    ]
+
+
+class KnownHost(msgspec.Struct, frozen=True, kw_only=True):
+    """The host counts as alive for so long. Clusters with `announced = true` use it."""
+
+    address: str
+    lives_s: int = LIVES_S
+
+
+class AnnouncedHosts(Resource):
+    """With `may_be_local`, a host on this machine may announce itself, as in a trial."""
+
+    def __init__(self, store: Store, *, may_be_local: bool) -> None:
+        self._store = store
+        self._may_be_local = may_be_local
+
+    @endpoint(
+        "POST", "/cluster/hosts", KnownHost, body=HostAnnouncement, pace="own", failures=(Conflict, NoPlace)
+    )
+    async def announce_host(self, request: Request) -> Response:
+        """Announce a host with engines"""
+        host = await body(request, HostAnnouncement)
+        self._check(host.address)
+        if not self._store.is_shared:
+            raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
+        known = {"id": host.machine, "name": host.address, "version": __version__}
+        row = Statement(_PUT, {**known, "engines": encode_json(host.engines)})
+        _, _, put = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
+        if not put:
+            raise NoPlace("announced hosts")
+        return reply(KnownHost(address=host.address))
+
+    def _check(self, address: str) -> None:
+        """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
+        try:
+            name, _port = address_of(address)
+        except ValueError:
+            raise InvalidRequest("'address' must be NAME:PORT, such as gpu1:7070.", param="address") from None
+        if not may_be_announced(name) and not self._may_be_local:
+            raise InvalidRequest("'address' must lead to another machine.", param="address")
+
+
+async def list_living(store: Store) -> list[AnnouncedHost]:
+    """Return the hosts that have announced themselves in the last seconds."""
+    rows = await store.read(_LIST)
+    return [AnnouncedHost(row["name"], tuple(decode_json(row["engines"]))) for row in rows]

@@ -1,0 +1,134 @@
+"""The hosts of a gateway's clusters: announced ones, its part of many, and the end of all Watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from proxy.config.clusters import ClusterSection
+from proxy.config.sections import Config, EngineSection, Server, Storage
+from proxy.engines.cluster import cluster_hosts
+from proxy.engines.cluster.cluster_hosts import ClusterHosts
+from proxy.engines.cluster.messages import HostHello
+from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews
+from speech_engine.host.pipe_messages import HostState
+from tests.proxy.engines.cluster.test_watch import SayingAgent
+from tests.waiting import soon
+
+_OWN = "mch_1"
+_NOBODY = "127.0.0.1:1"
+
+
+class _Gateway:
+    def __init__(self, cluster: ClusterSection, config: Config) -> None:
+        self.states: list[HostState] = []
+        engines = {"xtts": EngineSection(plugin="xtts", cluster="gpu")}
+        storage = Storage("postgresql://u:p@h/d")
+        config = Config(config.server, storage, engines=engines, clusters={"gpu": cluster})
+        self.hosts = ClusterHosts(config, self.states.append, _OWN)
+
+    def count(self, state: str) -> float:
+        samples = [each for family in self.hosts.metrics() for each in family.samples]
+        return sum(each.value for each in samples if each.labels.get("state") == state)
+
+
+@asynccontextmanager
+async def _gateway(
+    *hosts: str, announced: bool = True, most_hosts: int = 64, host: str = "127.0.0.1"
+) -> AsyncIterator[_Gateway]:
+    cluster = ClusterSection(hosts=hosts, announced=announced, most_hosts=most_hosts)
+    gateway = _Gateway(cluster, Config(Server(host=host)))
+    task = asyncio.create_task(gateway.hosts.run())
+    try:
+        yield gateway
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@asynccontextmanager
+async def _agents(count: int) -> AsyncIterator[list[str]]:
+    """So many hosts with a process."""
+    said = HostHello("mch_host"), HostState("xtts", 0, 1, "ready", address="10.0.0.5:7071")
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((SayingAgent(said),))
+    addresses = [f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}" for _ in range(count)]
+    await server.start()
+    try:
+        yield addresses
+    finally:
+        await server.stop(None)
+
+
+def _news(*hosts: AnnouncedHost, gateways: int = 1) -> ClusterNews:
+    return ClusterNews(tuple(f"mch_{number}" for number in range(1, gateways + 1)), hosts)
+
+
+async def test_announced_hosts_with_an_engine_of_the_cluster_are_watched() -> None:
+    async with _gateway() as gateway:
+        one, other = AnnouncedHost(_NOBODY, ("xtts", "rvc")), AnnouncedHost("127.0.0.2:1", ("rvc",))
+        gateway.hosts.take_news(_news(one, other))
+        await soon(lambda: gateway.count("away") == 1)
+        gateway.hosts.take_news(_news(one, AnnouncedHost("127.0.0.3:1", ("xtts",))))
+        await soon(lambda: gateway.count("away") == 2)
+
+
+async def test_a_cluster_without_announcements_uses_none() -> None:
+    async with _gateway("127.0.0.3:1", announced=False) as gateway:
+        gateway.hosts.take_news(_news(AnnouncedHost(_NOBODY, ("xtts",))))
+        await soon(lambda: gateway.count("away") == 1)
+
+
+async def test_a_name_that_leads_to_the_gateway_itself_is_no_host() -> None:
+    async with _gateway("127.0.0.3:1", host="0.0.0.0") as gateway:
+        # Written so, it is a name, and the system takes it for 127.0.0.1.
+        gateway.hosts.take_news(_news(AnnouncedHost("127.1:1", ("xtts",)), AnnouncedHost(_NOBODY, ("xtts",))))
+        await soon(lambda: gateway.count("away") == 1)
+
+
+async def test_a_gateway_watches_its_part_of_many_hosts_when_it_knows_the_others() -> None:
+    many = tuple(f"127.0.0.{number}:1" for number in range(1, 41))
+    async with _gateway(*many, most_hosts=10) as gateway:
+        assert gateway.count("away") == 0
+        gateway.hosts.take_news(_news(gateways=8))
+        await soon(lambda: gateway.count("away") > 0)
+        assert 4 <= gateway.count("away") <= 20
+
+
+@pytest.mark.clock
+async def test_hosts_that_other_gateways_have_from_now_on_get_nothing_new_and_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_hosts, "_RESOLVE_EVERY_S", 0.02)
+    monkeypatch.setattr(cluster_hosts, "_RELEASED_S", 0.0)
+    async with _agents(12) as addresses, _gateway(*addresses, most_hosts=1) as gateway:
+        gateway.hosts.take_news(_news())
+        await soon(lambda: len(gateway.states) == 12)
+        gateway.hosts.take_news(_news(gateways=12))
+        await soon(lambda: gateway.count("watched") < 12 and gateway.count("away") == 0)
+        states = [each.state for each in gateway.states[12:]]
+        assert states.count("leaving") == states.count("gone") > 0
+
+
+@pytest.mark.clock
+async def test_all_watches_end_while_a_worker_does_not_read_what_is_erased(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cluster_hosts, "UNREAD_S", 0.3)
+    monkeypatch.setattr(cluster_hosts, "_LOOK_EVERY_S", 0.01)
+    async with _agents(1) as addresses, _gateway(*addresses) as gateway:
+        await soon(lambda: [each.state for each in gateway.states] == ["ready"])
+        gateway.hosts.note_read(0)
+        gateway.hosts.note_read(1)
+        await soon(lambda: len(gateway.states) == 2)
+        assert gateway.states[1].lost_at is not None
+        assert gateway.count("watched") == 0
+        monkeypatch.setattr(cluster_hosts, "UNREAD_S", 60.0)
+        gateway.hosts.note_read(0)
+        gateway.hosts.forget_worker(1)
+        await soon(lambda: len(gateway.states) >= 3)
+        assert [each.state for each in gateway.states[:3]] == ["ready", "gone", "ready"]
