@@ -372,15 +372,16 @@ class HostedEngine(Introduced):
                 continue
             if self.states.get(state.process) is not state:
                 break  # it died while it was being greeted
-            if welcome and self._channels is not None and welcome.host_api in (HOST_API, HOST_API - 1):
-                return welcome
             # gRPC gives None for an answer that cannot be decoded.
-            theirs = welcome.api_version if welcome else "unknown"
-            if welcome and self._channels is None and theirs == API_VERSION:
+            theirs: int | str = "unknown"
+            ours: tuple[int, ...] = (API_VERSION,) if self._channels is None else (HOST_API, HOST_API - 1)
+            if welcome:
+                theirs = welcome.api_version if self._channels is None else welcome.host_api
+            if welcome and theirs in ours:
                 return welcome
+            taken = " or ".join(map(str, ours))
             self._refuse(
-                state,
-                f"its host's API version is {theirs}, the server's {API_VERSION}: they must be the same",
+                state, f"its host's API version is {theirs}, the server's {taken}: they must be the same"
             )
         return None
 

@@ -51,7 +51,6 @@ from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched
 from speech_engine.host.confinement import forbid_dumps
-from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 
 _MOST_WATCHES = 1000
@@ -167,12 +166,13 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         return SwitchReply(refusal)
 
     async def _watch(self, _messages: Any, call: Any) -> None:
-        async with asyncio.timeout(SILENT_S):
-            hello = await call.read()
+        hello = None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SILENT_S):
+                hello = await call.read()
         if not isinstance(hello, GatewayHello):
             await call.abort(grpc.StatusCode.INVALID_ARGUMENT, "a Watch begins with a gateway's hello")
-        if not HOST_API <= hello.host_api <= HOST_API + 1:
-            await call.abort(grpc.StatusCode.FAILED_PRECONDITION, "upgrade the gateways first")
+            return  # `abort` raises, which its types do not say
         if len(self._watchers) >= _MOST_WATCHES:
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many gateways watch this host")
         watcher = _Watcher()
@@ -250,7 +250,6 @@ class Agent:
         await server.start()
         hosts = asyncio.create_task(self._hosts.run())
         helping = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
-        announced = announce_host(self._config.host, self._service.machine, self._engines)
         announced = announce_host(self._config.host, self._service.machine, self._engines)
         announcing = asyncio.create_task(announced)
         announce(self._config.host.listen)

@@ -70,7 +70,6 @@ class ClusterHosts:
         ]
         for cluster in self._clusters:
             cluster.may_be_local = is_local(config.server.host)
-
         for name, section in config.engines.items():
             key = f"cluster {section.cluster}: {section.plugin}"
             stored = introductions.recall_from(self._data, name, key) if section.cluster else None
@@ -81,10 +80,7 @@ class ClusterHosts:
 
         The first ones bring the models of each engine from its last host.
         """
-        now = time.monotonic()
-        for key, state in list(self._states.items()):
-            if state.state == "gone" and (state.lost_at is None or now - state.lost_at > FORGOTTEN_S):
-                del self._states[key]
+        self._forget_gone()
         known = [
             HostState(name, _INTRODUCTION, 0, "gone", hello=stored.hello, licence=stored.licence)
             for name, stored in self._introduced.items()
@@ -148,13 +144,20 @@ class ClusterHosts:
 
     def _note(self, state: HostState) -> None:
         self._states[state.engine, state.process] = state
-        self.states()
+        self._forget_gone()
         stored = self._introduced[state.engine]
         if state.hello and (state.hello, state.licence) != (stored.hello, stored.licence):
             stored = StoredIntroduction(stored.key, state.hello, state.loads_s, state.licence)
             self._introduced[state.engine] = stored
             introductions.keep_in(self._data, state.engine, stored)
         self._tell(state)
+
+    def _forget_gone(self) -> None:
+        """Forget the processes that have nothing in memory any more."""
+        now = time.monotonic()
+        for key, state in list(self._states.items()):
+            if state.state == "gone" and (state.lost_at is None or now - state.lost_at > FORGOTTEN_S):
+                del self._states[key]
 
 
 def _engines_of(config: Config, cluster: str) -> frozenset[str]:
@@ -289,6 +292,6 @@ async def _addresses(written: str) -> frozenset[str] | None:
         return frozenset({str(HostAddress(name, port))})
     try:
         found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the second one is of a name with an empty or very long part
         return None
     return frozenset(str(HostAddress(str(where[0]), port)) for *_, where in found)

@@ -61,7 +61,6 @@ class GatewayHello(msgspec.Struct, frozen=True, tag="hello"):
     """The first message of a gateway. `machine` is the id of this start of it."""
 
     machine: str
-    host_api: int = HOST_API
 
 
 class GatewayTick(msgspec.Struct, frozen=True, tag="tick"):

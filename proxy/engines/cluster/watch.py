@@ -67,7 +67,6 @@ class HostWatch:
         """Whether the watch begins again after its end."""
         self.released_at: float | None = None
         self.lost = 0
-        self.tick = HostTick()
         self.trouble = ""
         self.states: dict[int, HostState] = {}
         self._channels = channels
@@ -119,7 +118,9 @@ class HostWatch:
         except (grpc.aio.AioRpcError, UnusableCertificates) as error:
             reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else str(error)
             return f"{self.address} does not answer: {reason}"
-        return "" if reply is not None and not reply.refusal else f"{self.address}: {reply and reply.refusal}"
+        if reply is None:
+            return f"{self.address} answers with a message that cannot be read"
+        return reply.refusal and f"{self.address}: {reply.refusal}"
 
     async def _watch(self) -> str:
         async with self._channels.open(self.address, OPTIONS) as channel:
@@ -159,7 +160,7 @@ class HostWatch:
             case HostState():
                 self._note(message)
             case HostTick():
-                self.tick = message
+                pass  # a sign of life; the host's metrics page has its figures, too
             case HostLeaves():
                 self._leave()
             case HostEnded():
@@ -205,6 +206,6 @@ class HostWatch:
                     lost_at=lost_at,
                 )
             )
-        self.states, self._processes, self.tick = {}, {}, HostTick()
+        self.states, self._processes = {}, {}
         self.released_at = None
         self.machine, self._is_leaving, self._has_ended = "", False, False

@@ -14,7 +14,7 @@ from proxy.engines.hosted import HostedEngine
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, Event, Speak, SpeechJob
 from speech_engine.host import messages
-from speech_engine.host.messages import Hello, HelloReply
+from speech_engine.host.messages import HOST_API, Hello, HelloReply
 from speech_engine.host.pipe_messages import (
     HostState,
 )
@@ -55,13 +55,14 @@ async def spoken(engine: HostedEngine, job: SpeechJob) -> list[Event]:
 class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
     """Says Hello in the given version; what it answers to Run are these bytes, whatever they mean."""
 
-    def __init__(self, version: int, answers: tuple[bytes, ...]) -> None:
+    def __init__(self, version: int, answers: tuple[bytes, ...], host_api: int = HOST_API) -> None:
         self._version = version
+        self._host_api = host_api
         self._answers = answers
 
     def service(self, details: Any) -> Any:
         async def hello(_asked: Hello, _call: Any) -> HelloReply:
-            return HelloReply(self._version, 4, (MODEL,), ())
+            return HelloReply(self._version, 4, (MODEL,), (), host_api=self._host_api)
 
         async def speak(_job: bytes, _call: Any) -> AsyncIterator[bytes]:
             for answer in self._answers:
@@ -74,10 +75,14 @@ class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no typ
 
 @asynccontextmanager
 async def odd_host(
-    address: Path, *, version: int = API_VERSION, answers: tuple[bytes, ...] = ()
+    address: Path,
+    *,
+    version: int = API_VERSION,
+    host_api: int = HOST_API,
+    answers: tuple[bytes, ...] = (),
 ) -> AsyncIterator[None]:
     transport = grpc.aio.server()
-    transport.add_generic_rpc_handlers((_Odd(version, answers),))
+    transport.add_generic_rpc_handlers((_Odd(version, answers, host_api),))
     transport.add_insecure_port(f"unix:{address}")
     await transport.start()
     try:

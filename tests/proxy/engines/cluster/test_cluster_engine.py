@@ -16,10 +16,11 @@ from proxy.config.clusters import ClusterSection
 from proxy.engines import hosted as hosted_module
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.hosted import HostedEngine
-from speech_engine import EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
+from speech_engine import API_VERSION, EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
+from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
-from tests.proxy.engines.hosts import spoken
+from tests.proxy.engines.hosts import odd_host, spoken
 from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
 from tests.tables import each_row
 from tests.waiting import soon
@@ -144,3 +145,17 @@ async def test_a_process_with_other_models_waits_until_those_in_use_are_gone() -
             assert engine.models() == (newer,)
             assert engine.state == "ready"
             assert isinstance((await spoken(engine, job()))[-1], Finished)
+
+
+@each_row(("host_api", "state"), [(HOST_API, "ready"), (HOST_API - 1, "ready"), (HOST_API + 1, "failed")])
+async def test_a_gateway_takes_hosts_of_its_own_version_and_of_the_one_before(
+    host_api: int, state: str
+) -> None:
+    # The version of the plugins' interface is the host's own matter.
+    async with (
+        _cluster() as (engine, folder),
+        odd_host(folder / "1", version=API_VERSION + 1, host_api=host_api),
+    ):
+        engine.update_host(_state(folder / "1"))
+        await soon(lambda: engine.state == state)
+        assert (f"API version is {host_api}, the server's {HOST_API}" in engine.reason) == (state == "failed")

@@ -17,6 +17,7 @@ from proxy.engines.cluster.messages import HostHello
 from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews
 from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.cluster.test_watch import SayingAgent
+from tests.tables import each_row
 from tests.waiting import soon
 
 _OWN = "mch_1"
@@ -81,6 +82,16 @@ async def test_a_cluster_without_announcements_uses_none() -> None:
     async with _gateway("127.0.0.3:1", announced=False) as gateway:
         gateway.hosts.take_news(_news(AnnouncedHost(_NOBODY, ("xtts",))))
         await soon(lambda: gateway.count("away") == 1)
+
+
+@each_row("name", ["a..b:1", f"{'x' * 64}.org:1", "no-such-host.invalid:1"])
+async def test_a_name_that_cannot_be_looked_up_harms_no_other_host(name: str) -> None:
+    async with _agents(1) as addresses, _gateway(*addresses) as gateway:
+        gateway.hosts.take_news(_news(AnnouncedHost(name, ("xtts",))))
+        await soon(lambda: gateway.count("watched") == 1)
+        gateway.hosts.take_news(_news(AnnouncedHost(name, ("xtts",)), AnnouncedHost(_NOBODY, ("xtts",))))
+        await soon(lambda: gateway.count("away") == 1)
+        assert gateway.count("watched") == 1
 
 
 async def test_a_name_that_leads_to_the_gateway_itself_is_no_host() -> None:
