@@ -107,7 +107,7 @@ def test_recordings_leave_over_https_alone(tmp_path: Path, address: str, is_righ
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (f"{FAR}delay_s = 1\n{CARDS}", "engines.far.delay_s: it works at cards; set it in the image there"),
+        (f"{FAR}delay_s = 1\n{CARDS}", "engines.far.delay_s: it works at cards; set it there"),
         (f'{FAR}model = "m"\n{CARDS}', "engines.far.model: it works at cards"),
         (
             FAR.replace('"tone"', '"openai"') + CARDS,
