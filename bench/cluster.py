@@ -5,7 +5,7 @@ long as piper took, which is measured first on this machine with all its slots i
 are chosen: nobody has measured a card yet. The clock, the listeners and hosts that vanish are simulated.
 
 Each size has two rows. In the first, a gateway takes the host with the least of its own calls. In the second,
-it adds what the host reports each second: the calls that another of its gateways has there on average.
+as gateways do, it adds its part of the others' calls, which the host reports each second.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from bench.cluster_times import Times, chosen, measured
 from bench.simulated_host import Job, SimulatedHost
 from policies.host_subset import host_subset
-from proxy.engines.process_choice import ProcessChoice
+from proxy.engines.process_choice import ProcessChoice, jobs_of_another
 
 SEED = 20261125
 MOST_HOSTS = 64
@@ -74,12 +73,13 @@ class Process:
 
     def __init__(self, host: Host) -> None:
         self.host = host
+        self.place = host.name
         self.own = 0
-        self.of_another = 0
+        self.of_another = 0.0
         self.tenants: Counter[str] = Counter()
 
     @property
-    def running(self) -> int:
+    def load(self) -> float:
         return self.own + self.of_another
 
     def add(self, call: Call, count: int) -> None:
@@ -106,35 +106,26 @@ class Call(Job):
 class Gateway:
     """The choice of one worker among the hosts that it watches."""
 
-    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, slots: int, clock: Callable[[], float]) -> None:
         self.name = name
         self.processes: dict[str, Process] = {}
+        self._slots = slots
         self._choice = ProcessChoice(clock)
-        self._orders: dict[int, list[Process]] = {}
 
     def watch(self, host: Host) -> None:
         self.processes[host.name] = Process(host)
-        self._orders.clear()
 
     def forget(self, host: Host) -> None:
         if (process := self.processes.get(host.name)) is not None and process.host is host:
             del self.processes[host.name]
-            self._orders.clear()
 
     def choose(self, call: Call) -> Process:
-        order = self._orders.get(call.voice)
-        if order is None:
-            # Of equally busy processes the choice takes the first, so ties go by a hash of the voice.
-            order = sorted(self.processes.values(), key=lambda each: _hash(call.voice, each.host.name))
-            self._orders[call.voice] = order
         self._choice.note(call.tenant)
-        process = self._choice.choose(order, call.tenant, order[0].host.slots, is_patient=False)
+        process = self._choice.choose(
+            self.processes.values(), call.tenant, self._slots, is_patient=False, voice=lambda: str(call.voice)
+        )
         assert process is not None
         return process
-
-
-def _hash(voice: int, host: str) -> bytes:
-    return blake2b(f"{voice}:{host}".encode(), digest_size=8).digest()
 
 
 class Result(NamedTuple):
@@ -162,7 +153,7 @@ class Simulation:
         self._hosts = {name: Host(name, times.slots, 0.0) for name in names}
         self._past: list[Host] = []
         gateways = [f"gateway-{number}" for number in range(scenario.gateways)]
-        self._gateways = [Gateway(name, lambda: self.now) for name in gateways]
+        self._gateways = [Gateway(name, times.slots, lambda: self.now) for name in gateways]
         self._watching: dict[str, list[Gateway]] = {name: [] for name in names}
         for gateway in self._gateways:
             for name in host_subset(gateways, gateway.name, names, MOST_HOSTS):
@@ -234,7 +225,7 @@ class Simulation:
         host, gateways = self._hosts[name], self._watching[name]
         for gateway in gateways if host.is_alive else ():
             process = gateway.processes[name]
-            process.of_another = (len(host.calls) - process.own) // max(1, len(gateways) - 1)
+            process.of_another = jobs_of_another(len(host.calls), process.own, len(gateways))
 
     def _die(self, _: None) -> None:
         """One host vanishes. What is sent to it is lost too, until its gateways notice."""

@@ -36,6 +36,7 @@ from proxy.engines.sharing import KeySharing
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, Names
+from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import introduction
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
@@ -110,10 +111,14 @@ class Engines:
     def _count_revision(self) -> None:
         self.revision += 1
 
-    def update_host(self, state: HostState) -> None:
-        engine = self._live.get(state.engine)
-        if engine is not None and not isinstance(engine, _WITHOUT_HOSTS):
-            engine.update_host(state)
+    def update_host(self, news: HostState | ProcessJobs) -> None:
+        engine = self._live.get(news.engine)
+        if engine is None or isinstance(engine, _WITHOUT_HOSTS):
+            return
+        if isinstance(news, ProcessJobs):
+            engine.note_jobs(news)
+        else:
+            engine.update_host(news)
 
     def loaded(self, name: str) -> float | None:
         engine = self._live[name]

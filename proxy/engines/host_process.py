@@ -10,9 +10,11 @@ from typing import Any
 
 import grpc
 
+from proxy.engines.process_choice import jobs_of_another
 from proxy.errors import HostLost
 from speech_engine import EngineUnavailable
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
 from speech_engine.host.pipe_messages import HostState
 
@@ -48,6 +50,7 @@ class HostProcess:
         self.has_crashed = False
         self.number = next(_numbers)
         self.running = 0
+        self.of_another = 0.0
         self.tenants: Counter[str] = Counter()
         self._begun: frozenset[str] = frozenset()
         self.killer = ""
@@ -101,6 +104,15 @@ class HostProcess:
         if not self.tenants[tenant]:
             del self.tenants[tenant]
         self._on_end()
+
+    @property
+    def load(self) -> float:
+        """Our jobs, and those that another worker has there on average."""
+        return self.running + self.of_another
+
+    def note_jobs(self, all_jobs: ProcessJobs) -> None:
+        """Note the jobs of this process a moment ago."""
+        self.of_another = jobs_of_another(all_jobs.jobs, self.running, all_jobs.sharers)
 
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""

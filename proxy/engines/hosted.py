@@ -30,6 +30,7 @@ from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
 from speech_engine.host.batch_steps import add_figures
+from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
@@ -71,7 +72,7 @@ class HostedEngine(Introduced):
         self._processes: dict[int, HostProcess] = {}
         self._ready_at: dict[int, float] = {}
         self._choice = ProcessChoice()
-        self.on_introduced: Callable[[], None] | None = None
+        self.on_introduced: Callable[[], None] = lambda: None
         self.on_wanted: Callable[[str], None] = lambda _name: None
         """Called with our name when a request needs us, and we load on demand."""
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
@@ -139,8 +140,7 @@ class HostedEngine(Introduced):
         self._ready_at.pop(state.process, None)
         if state.hello and not self.models():
             self._know(_decode_hello(state.hello), state.licence)
-            if self.on_introduced is not None:
-                self.on_introduced()
+            self.on_introduced()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         self._end_life(state)
@@ -150,6 +150,10 @@ class HostedEngine(Introduced):
             del self.states[state.process]
             self._has_room.set()
         self._admit_others()
+
+    def note_jobs(self, jobs: ProcessJobs) -> None:
+        if (process := self._processes.get(jobs.process)) is not None:
+            process.note_jobs(jobs)
 
     def _end_life(self, state: HostState) -> None:
         if state.lost_at is not None:
@@ -183,8 +187,7 @@ class HostedEngine(Introduced):
                 self._processes[number] = process
                 del self._others[number]
         self._know(welcome, self.states[next(iter(self._processes))].licence)
-        if self.on_introduced is not None:
-            self.on_introduced()
+        self.on_introduced()
         self.changed.set()
 
     @property
@@ -196,15 +199,12 @@ class HostedEngine(Introduced):
         welcome = _decode_hello(introduction)
         if welcome.api_version == API_VERSION:
             self._know(welcome, "")
-            if self.on_introduced is not None:
-                self.on_introduced()
+            self.on_introduced()
 
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
-        questions = [
-            process.ask("Health", messages.HealthQuestion(), messages.HealthReport, HEALTH_S)
-            for process in list(self._processes.values())
-        ]
+        question, kind = messages.HealthQuestion(), messages.HealthReport
+        questions = [each.ask("Health", question, kind, HEALTH_S) for each in list(self._processes.values())]
         answers = await asyncio.gather(*questions, return_exceptions=True)
         healthy = [answer for answer in answers if isinstance(answer, messages.HealthReport)]
         return messages.HealthReport(
@@ -348,8 +348,7 @@ class HostedEngine(Introduced):
                 _log.warning("host.models.differ", engine=self.name, machine=state.machine)
                 return
             self._know(welcome, state.licence)
-            if self.on_introduced is not None:
-                self.on_introduced()
+            self.on_introduced()
             self._processes[state.process] = process
             self.changed.set()
         finally:

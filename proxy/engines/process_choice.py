@@ -26,17 +26,25 @@ PATIENCE_S = 3.0
 
 
 class Process(Protocol):
-    """A process with the number of its running jobs, in all and for each tenant. Its `place` is "" if it is
-    on this machine."""
+    """A process, how busy it is, and the number of its running jobs for each tenant. Its `place` is "" if it
+    is on this machine."""
 
     @property
-    def running(self) -> int: ...
+    def load(self) -> float: ...
 
     @property
     def tenants(self) -> Counter[str]: ...
 
     @property
     def place(self) -> str: ...
+
+
+def jobs_of_another(all_jobs: int, own: int, sharers: int) -> float:
+    """Return how many jobs each of the workers that share a process counts for the others.
+
+    It is only their part: if each counted all, all would turn to the same process.
+    """
+    return max(0, all_jobs - own) / max(1, sharers)
 
 
 P = TypeVar("P", bound=Process)
@@ -70,17 +78,17 @@ class ProcessChoice:
         That process is reserved for other tenants. For a patient job, None means: wait until another job has
         ended. Each process has this many `slots`, and `processes` must not be empty.
         """
-        least = min(processes, key=_running)
+        least = min(processes, key=_load)
         if least.place:
-            equal = [process for process in processes if process.running == least.running]
+            equal = [process for process in processes if process.load == least.load]
             least = equal[0] if len(equal) == 1 else _of_voice(equal, voice())
         serving = [process for process in processes if process.tenants[tenant]]
         if not serving or len(serving) != len(processes) - 1:
             return least
         if tenant == self._last and self._clock() - self._other_at >= OTHERS_S:
             return least
-        own = min(serving, key=_running)
-        if own.running < slots or own.running <= least.running:
+        own = min(serving, key=_load)
+        if own.load < slots or own.load <= least.load:
             return own
         return None if is_patient else least
 
@@ -95,5 +103,5 @@ def _of_voice(processes: Collection[P], voice: str) -> P:
     return max(processes, key=lambda each: blake2b(f"{each.place} {voice}".encode(), digest_size=8).digest())
 
 
-def _running(process: Process) -> int:
-    return process.running
+def _load(process: Process) -> float:
+    return process.load

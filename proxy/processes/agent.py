@@ -147,7 +147,8 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         """Give signs of life to the gateways, and to the hosts while a gateway watches."""
         while True:
             loads = self._hosts.loads().items()
-            self.tell(HostTick(tuple(ProcessLoad(*holder, load) for holder, load in loads)))
+            processes = tuple(ProcessLoad(*holder, load) for holder, load in loads)
+            self.tell(HostTick(processes, len(self._watchers)))
             if self._watchers:
                 self._hosts.tell(Watched(is_first=False))
             await asyncio.sleep(TICK_S)

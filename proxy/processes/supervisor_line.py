@@ -22,6 +22,7 @@ from proxy.storage.tombstones import Tombstone
 from proxy.telemetry import logs
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
+from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 
 _RELOAD_S = 20.0
@@ -137,8 +138,8 @@ class SupervisorInbox:
         """Apply the messages to the worker until the task is cancelled."""
         while True:
             match await self._messages.get():
-                case pipe_messages.HostState() as state:
-                    worker.engines.update_host(state)
+                case pipe_messages.HostState() | ProcessJobs() as news:
+                    worker.engines.update_host(news)
                 case pipe_messages.WorkerGivenUp() as other:
                     worker.server_state.given_up[other.worker] = other.reason
                 case pipe_messages.MetricsQuestion(question):

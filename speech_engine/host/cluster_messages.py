@@ -31,6 +31,15 @@ class Watched(msgspec.Struct, frozen=True, tag="watched"):
     is_first: bool
 
 
+class ProcessJobs(msgspec.Struct, frozen=True, tag="process_jobs"):
+    """A message to workers, once a second: all jobs of a cluster's process, and how many workers share it."""
+
+    engine: str
+    process: int
+    jobs: int
+    sharers: int
+
+
 class AnnouncedHost(msgspec.Struct, frozen=True):
     """A host that lives: the NAME:PORT of its agent, and its engines."""
 
@@ -50,3 +59,4 @@ class TombstonesRead(msgspec.Struct, frozen=True, tag="tombstones_read"):
 
 
 ClusterWord = ClusterNews | TombstonesRead
+ClusterTick = Watched | ProcessJobs

@@ -12,7 +12,7 @@ import msgspec
 
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
-from speech_engine.host.cluster_messages import ClusterWord, HostLoad, HostTls, Watched
+from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls
 from speech_engine.mark import Detection, MarkKey
 from speech_engine.training import TrainingMessage
 
@@ -384,7 +384,7 @@ SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
-_ToChild = BeginHost | MayLoad | TextVerdicts | Watched | _ToWorker | _ToPlugin | Drain
+_ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | _ToPlugin | Drain
 _ToSupervisor = (
     Ready
     | Broken

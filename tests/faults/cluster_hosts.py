@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -64,6 +64,7 @@ def agent(
     engines: str = "[engines.tone]\nslots = 8",
     *options: str,
     port: int = 0,
+    program: Sequence[str] = (str(VOXGATE),),
 ) -> Iterator[Agent]:
     """Starts one on this port or on a free one, waits until it listens, and ends it with SIGTERM."""
     folder.mkdir(exist_ok=True)
@@ -73,7 +74,7 @@ def agent(
     )
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [str(VOXGATE), "host", "--config", str(file), *options],
+            [*program, "host", "--config", str(file), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

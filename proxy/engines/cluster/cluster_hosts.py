@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
@@ -27,7 +28,7 @@ from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import SwitchQuestion
 from proxy.engines.cluster.watch import HostWatch
 from proxy.engines.introductions import StoredIntroduction
-from speech_engine.host.cluster_messages import ClusterNews
+from speech_engine.host.cluster_messages import ClusterNews, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 from speech_engine.host.watching import FORGOTTEN_S
 
@@ -50,14 +51,15 @@ class _Watched(NamedTuple):
 
 
 class ClusterHosts:
-    """The hosts of all clusters. `tell` gets each state, for the workers.
+    """The hosts of all clusters. `tell` gets each state and the jobs of each process, for the workers.
 
     `machine` is the id of this start of the gateway.
     """
 
-    def __init__(self, config: Config, tell: Callable[[HostState], None], machine: str) -> None:
+    def __init__(self, config: Config, tell: Callable[[HostState | ProcessJobs], None], machine: str) -> None:
         self._tell = tell
         self._data = Path(config.data)
+        self._workers = config.server.workers
         self._introduced: dict[str, StoredIntroduction] = {}
         self._states: dict[tuple[str, int], HostState] = {}
         self._read_at: dict[int, float] = {}
@@ -65,7 +67,16 @@ class ClusterHosts:
         # On SQLite there are no other gateways, so nobody waits for news of them.
         gateways = () if is_postgres(config.storage.url) else (machine,)
         self._clusters = [
-            _Cluster(name, section, _engines_of(config, name), machine, numbers, self._note, gateways)
+            _Cluster(
+                name,
+                section,
+                _engines_of(config, name),
+                machine,
+                numbers,
+                self._note,
+                self._note_jobs,
+                gateways,
+            )
             for name, section in config.used_clusters.items()
         ]
         for cluster in self._clusters:
@@ -152,6 +163,10 @@ class ClusterHosts:
             introductions.keep_in(self._data, state.engine, stored)
         self._tell(state)
 
+    def _note_jobs(self, jobs: ProcessJobs) -> None:
+        # The other gateways have as many workers as we, as far as we know.
+        self._tell(msgspec.structs.replace(jobs, sharers=jobs.sharers * self._workers))
+
     def _forget_gone(self) -> None:
         """Forget the processes that have nothing in memory any more."""
         now = time.monotonic()
@@ -175,6 +190,7 @@ class _Cluster:
         machine: str,
         numbers: Iterator[int],
         on_state: Callable[[HostState], None],
+        on_jobs: Callable[[ProcessJobs], None],
         gateways: tuple[str, ...],
     ) -> None:
         self.name = name
@@ -188,6 +204,7 @@ class _Cluster:
         self._machine = machine
         self._numbers = numbers
         self._on_state = on_state
+        self._on_jobs = on_jobs
         self._channels = Channels(section)
         self._watched: dict[str, _Watched] = {}
         self._found: dict[str, frozenset[str]] = {}
@@ -275,7 +292,13 @@ class _Cluster:
         for address in addresses:
             if address not in self._watched:
                 watch = HostWatch(
-                    address, self._channels, self._machine, self.engines, self._numbers, self._on_state
+                    address,
+                    self._channels,
+                    self._machine,
+                    self.engines,
+                    self._numbers,
+                    self._on_state,
+                    self._on_jobs,
                 )
                 self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
 

@@ -44,9 +44,10 @@ class ProcessLoad(msgspec.Struct, frozen=True):
 
 
 class HostTick(msgspec.Struct, frozen=True, tag="tick"):
-    """A host's sign of life, once a second."""
+    """A host's sign of life, once a second, with how many gateways watch it."""
 
     loads: tuple[ProcessLoad, ...] = ()
+    watches: int = 1
 
 
 class HostLeaves(msgspec.Struct, frozen=True, tag="leaves"):

@@ -31,6 +31,7 @@ from proxy.engines.cluster.messages import (
     method,
 )
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 
@@ -48,8 +49,8 @@ class _Nonsense(Exception):
 class HostWatch:
     """Watches the host at an address, again and again, until `run` is cancelled.
 
-    `on_state` gets the states of the processes of `engines`, with numbers of this gateway. A host that is
-    lost, or has ended, has no process any more.
+    `on_state` gets the states of the processes of `engines`, with numbers of this gateway, and `on_jobs`
+    their jobs each second. A host that is lost, or has ended, has no process any more.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class HostWatch:
         engines: frozenset[str],
         numbers: Iterator[int],
         on_state: Callable[[HostState], None],
+        on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
         self.address = address
         self.machine = ""
@@ -77,6 +79,7 @@ class HostWatch:
         self._is_leaving = False
         self._has_ended = False
         self._on_state = on_state
+        self._on_jobs = on_jobs
 
     @property
     def is_alive(self) -> bool:
@@ -160,7 +163,7 @@ class HostWatch:
             case HostState():
                 self._note(message)
             case HostTick():
-                pass  # a sign of life; the host's metrics page has its figures, too
+                self._tell_jobs(message)
             case HostLeaves():
                 self._leave()
             case HostEnded():
@@ -182,6 +185,12 @@ class HostWatch:
                 raise _Nonsense(f"it has more than {MOST_PROCESSES} processes")
             self._processes[key] = next(self._numbers)
         self._tell(msgspec.structs.replace(state, process=self._processes[key], machine=self.address))
+
+    def _tell_jobs(self, tick: HostTick) -> None:
+        for engine, process, load in map(msgspec.structs.astuple, tick.loads):
+            number = self._processes.get((engine, process))
+            if number is not None:
+                self._on_jobs(ProcessJobs(engine, number, load.jobs, tick.watches))
 
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":

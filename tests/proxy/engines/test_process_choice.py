@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from proxy.engines.process_choice import OTHERS_S, ProcessChoice
+from proxy.engines.process_choice import OTHERS_S, ProcessChoice, jobs_of_another
 from tests.tables import each_row
 
 
@@ -14,10 +14,11 @@ class Busy(NamedTuple):
 
     tenants: Counter[str]
     place: str = ""
+    of_another: float = 0.0
 
     @property
-    def running(self) -> int:
-        return self.tenants.total()
+    def load(self) -> float:
+        return self.tenants.total() + self.of_another
 
 
 @each_row(
@@ -66,3 +67,18 @@ def test_another_that_comes_meanwhile_is_one_of_the_others() -> None:
     choice.note("a")
     choice.note("b")
     assert choice.choose(processes, "a", 1, is_patient=True) is None
+
+
+@each_row(
+    ("jobs", "own", "sharers", "counted"),
+    [(9, 1, 4, 2.0), (9, 9, 4, 0.0), (1, 2, 4, 0.0), (3, 0, 1, 3.0), (3, 0, 0, 3.0), (3, 0, -1, 3.0)],
+)
+def test_a_worker_counts_its_part_of_the_jobs_of_others(
+    jobs: int, own: int, sharers: int, counted: float
+) -> None:
+    assert jobs_of_another(jobs, own, sharers) == counted
+
+
+def test_a_process_that_others_use_is_busy() -> None:
+    processes = [Busy(Counter("a"), "gpu1", of_another=3.0), Busy(Counter("aa"), "gpu2", of_another=1.0)]
+    assert ProcessChoice().choose(processes, "a", 8, is_patient=True) is processes[1]

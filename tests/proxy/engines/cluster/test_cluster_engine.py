@@ -159,3 +159,19 @@ async def test_a_gateway_takes_hosts_of_its_own_version_and_of_the_one_before(
         engine.update_host(_state(folder / "1"))
         await soon(lambda: engine.state == state)
         assert (f"API version is {host_api}, the server's {HOST_API}" in engine.reason) == (state == "failed")
+
+
+async def test_two_gateways_with_equal_pids_take_only_their_own_calls_for_suspects() -> None:
+    async with _cluster() as (one, folder), _cluster() as (other, _), host(FakeEngine(), folder / "1"):
+        begun = one.next_call(), other.next_call()
+        digests = []
+        for engine, call, account in zip((one, other), begun, ("one", "other"), strict=True):
+            assert engine.suspects is not None
+            digests.append(engine.suspects.digest(Speak(job(tenant=account))))
+            engine.suspects.begin(call, digests[-1])
+        alone = []
+        for engine in (one, other):
+            engine.update_host(_state(folder / "1", "restarting", begun=begun, has_crashed=True))
+            assert engine.suspects is not None
+            alone.append([engine.suspects.runs_alone(Speak(job()), digest) for digest in digests])
+        assert alone == [[True, False], [False, True]]

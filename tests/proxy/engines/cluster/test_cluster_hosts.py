@@ -14,7 +14,7 @@ from proxy.config.sections import Config, EngineSection, Server, Storage
 from proxy.engines.cluster import cluster_hosts
 from proxy.engines.cluster.cluster_hosts import ClusterHosts
 from proxy.engines.cluster.messages import HostHello
-from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews
+from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, ProcessJobs
 from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.cluster.test_watch import SayingAgent
 from tests.tables import each_row
@@ -26,11 +26,15 @@ _NOBODY = "127.0.0.1:1"
 
 class _Gateway:
     def __init__(self, cluster: ClusterSection, config: Config) -> None:
-        self.states: list[HostState] = []
+        self.told: list[HostState | ProcessJobs] = []
         engines = {"xtts": EngineSection(plugin="xtts", cluster="gpu")}
         storage = Storage("postgresql://u:p@h/d")
         config = Config(config.server, storage, engines=engines, clusters={"gpu": cluster})
-        self.hosts = ClusterHosts(config, self.states.append, _OWN)
+        self.hosts = ClusterHosts(config, self.told.append, _OWN)
+
+    @property
+    def states(self) -> list[HostState]:
+        return [each for each in self.told if isinstance(each, HostState)]
 
     def count(self, state: str) -> float:
         samples = [each for family in self.hosts.metrics() for each in family.samples]

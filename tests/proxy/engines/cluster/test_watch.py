@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,18 @@ import grpc
 from proxy.config.clusters import ClusterSection
 from proxy.engines.cluster import watch
 from proxy.engines.cluster.channels import Channels
-from proxy.engines.cluster.messages import HostEnded, HostHello, HostLeaves, HostMessage, method
+from proxy.engines.cluster.messages import (
+    HostEnded,
+    HostHello,
+    HostLeaves,
+    HostMessage,
+    HostTick,
+    ProcessLoad,
+    method,
+)
 from proxy.engines.cluster.watch import HostWatch
 from speech_engine.host import messages
+from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from tests.speech_engine.host.fakes import short_folder
@@ -42,7 +51,9 @@ class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships
 
 
 @asynccontextmanager
-async def _watching(*said: HostMessage | bytes) -> AsyncIterator[tuple[HostWatch, list[HostState]]]:
+async def _watching(
+    *said: HostMessage | bytes, on_jobs: Callable[[ProcessJobs], None] = lambda _jobs: None
+) -> AsyncIterator[tuple[HostWatch, list[HostState]]]:
     states: list[HostState] = []
     with short_folder() as folder:
         address = f"unix:{Path(folder) / 'agent'}"
@@ -52,7 +63,7 @@ async def _watching(*said: HostMessage | bytes) -> AsyncIterator[tuple[HostWatch
         await server.start()
         engines, numbers = frozenset({"xtts"}), itertools.count(40)
         watched = HostWatch(
-            address, Channels(ClusterSection()), "mch_gateway", engines, numbers, states.append
+            address, Channels(ClusterSection()), "mch_gateway", engines, numbers, states.append, on_jobs
         )
         task = asyncio.create_task(watched.run())
         try:
@@ -75,6 +86,14 @@ async def test_processes_get_the_gateways_own_numbers() -> None:
             (41, "ready", "10.0.0.5:7071"),
         ]
         assert states[0].machine == watched.address
+
+
+async def test_processes_of_a_tick_have_the_gateways_own_numbers() -> None:
+    load, heard = HostLoad(jobs=9, slots=8, waiting_s=1.0), list[ProcessJobs]()
+    tick = HostTick((ProcessLoad("xtts", 3, load), ProcessLoad("xtts", 4, load)), watches=2)
+    async with _watching(HostHello("mch_1"), _state(process=4), tick, on_jobs=heard.append):
+        await soon(lambda: bool(heard))
+        assert heard == [ProcessJobs("xtts", 40, 9, 2)]
 
 
 async def test_an_engine_that_the_gateway_does_not_have_is_passed_over() -> None:

@@ -1,0 +1,101 @@
+"""Hosts of this version of the messages and of the one before, under load, while they are exchanged."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from speech_engine.host.messages import HOST_API
+from tests.faults.cluster_hosts import agent, certificates, gateway
+from tests.faults.processes import state
+from tests.server import Server
+from tests.waiting import until
+
+SOURCES = Path(__file__).parents[2]
+PACKAGES = ("speech_engine", "proxy", "policies", "plugins")
+CLIENTS, REQUESTS = 6, 40
+_LINE = f"HOST_API = {HOST_API}\n"
+
+
+@pytest.mark.soak
+def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path: Path) -> None:
+    made, before = certificates(tmp_path / "certificates"), _version_before(tmp_path / "before")
+    with (
+        agent(tmp_path / "one", made, program=before) as one,
+        agent(tmp_path / "two", made, program=before) as two,
+    ):
+        addresses = f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}"
+        with gateway(tmp_path / "gateway", made, *addresses) as server:
+            _wait_for(server, 2)
+            (process,) = one.hosts()
+            assert process.cwd() == str(tmp_path / "before"), "it runs the version before"
+            load = _Load(server)
+            load.go_on()
+            one.process.terminate()
+            assert one.process.wait(30) == 0
+            with agent(tmp_path / "one", made, port=one.port):
+                _wait_for(server, 2)
+                load.go_on()
+                two.process.terminate()
+                assert two.process.wait(30) == 0
+                with agent(tmp_path / "two", made, port=two.port):
+                    _wait_for(server, 2)
+                    load.go_on()
+                    assert load.stop() == {200}
+                    assert "cluster.host.lost" not in server.log.read_text()
+
+
+def _version_before(folder: Path) -> tuple[str, ...]:
+    """Return the command of a voxgate whose messages are of the version before."""
+    for package in PACKAGES:
+        ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+        shutil.copytree(SOURCES / package, folder / package, ignore=ignored)
+    messages = folder / "speech_engine/host/messages.py"
+    text = messages.read_text()
+    assert text.count(_LINE) == 1
+    messages.write_text(text.replace(_LINE, f"HOST_API = {HOST_API - 1}\n"))
+    return ("env", "-C", str(folder), sys.executable, "-m", "proxy")
+
+
+def _wait_for(server: Server, hosts: int) -> None:
+    until(lambda: state(server, "tone")["slots"] == 8 * hosts, 20.0)
+
+
+class _Load:
+    """Clients that speak all the time."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._answers: Counter[int] = Counter()
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._speak, args=(number,)) for number in range(CLIENTS)]
+        for thread in self._threads:
+            thread.start()
+
+    def go_on(self) -> None:
+        """Wait for more answers."""
+        enough = self._answers.total() + REQUESTS
+        until(lambda: self._answers.total() >= enough, 30.0)
+
+    def stop(self) -> set[int]:
+        """End the clients. Return the statuses of all answers."""
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        return {*self._answers}
+
+    def _speak(self, number: int) -> None:
+        with self._server.client(timeout=60.0) as client:
+            while not self._over.is_set():
+                body = {
+                    "model": "tts-1",
+                    "voice": "tone/slow",
+                    "input": f"{number}.",
+                    "response_format": "pcm",
+                }
+                self._answers[client.post("/v1/audio/speech", json=body).status_code] += 1
