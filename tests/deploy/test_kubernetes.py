@@ -37,10 +37,8 @@ _ENDED_S = 15
 _ENVIRON = {
     "DATABASE_URL": "postgresql://voxgate:x@127.0.0.1:1/voxgate",
     "REDIS_URL": "redis://127.0.0.1:1/0",
-    "VAULT_ACCESS_KEY": "access",
-    "VAULT_SECRET_KEY": "secret",
     "MASTER_KEY": "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=",
-    "VOXGATE_HOST_KEY": "sk-host",
+    **dict.fromkeys(("VAULT_ACCESS_KEY", "VAULT_SECRET_KEY", "VOXGATE_HOST_KEY"), "secret"),
     "VOXGATE_HOST__ADDRESS": "10.1.2.3",
     "VOXGATE_SERVER__HOST": "0.0.0.0",
 }
@@ -160,13 +158,14 @@ def test_the_readme_makes_all_that_pods_need() -> None:
 def read_config(name: str, folder: Path, **environ: str) -> Config:
     """A folder's configuration, where its pods have it: beside the certificates of their Secret."""
     authorities.make(folder)
-    secret = "gateway-certificates" if name == "gateways" else "host-certificates"
-    for file in {each.name for each in folder.iterdir()} - dict(created_secrets())[secret]:
-        (folder / file).unlink()
     (folder / "config.toml").write_text((FOLDER / name / "config.toml").read_text())
     config = load(all_sections(), folder / "config.toml", {**_ENVIRON, **environ})
     [section] = [config.host] if config.host.listen else config.clusters.values()
-    assert all(Path(file).exists() for file in (section.certificate, section.key, section.authority))
+    files = {Path(file).name for file in (section.certificate, section.key, section.authority)}
+    assert (
+        files
+        == dict(created_secrets())["gateway-certificates" if name == "gateways" else "host-certificates"]
+    )
     return config
 
 
