@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.clients import environments
 from tests.docs.found import commands
 from tests.examples.test_configs import fake
+from tests.programs import present
 from tests.server import ALONE, Server, running
 from tests.tables import each_row
 from tests.waiting import until
@@ -40,7 +43,15 @@ plugin = "openai"
 base_url = "{url}/v1"
 api_key = "env:WRONG"
 models = ["tts-1"]
+[engines.xtts]
+plugin = "tone"
+[engines.remote]
+plugin = "tone"
+cluster = "gpu"
+[clusters.gpu]
+hosts = ["127.0.0.1:1"]
 """
+_PARSE = "import json, sys, promql_parser; [promql_parser.parse(each) for each in json.load(sys.stdin)]"
 _METRIC = re.compile(r"\b(voxgate_\w+)(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r"(\w+)=(~?)\"([^\"]*)\"")
 _GROUPING = re.compile(r"\b(?:by|on) \(([^)]*)\)")
@@ -78,8 +89,11 @@ def expressions() -> list[Expression]:
         for panel in dashboard()["panels"]
         for target in panel["targets"]
     ]
-    return panels + [
-        Expression(rule["alert"], rule["expr"], rule["annotations"]["summary"]) for rule in rules()
+    [trigger] = yaml.safe_load((DEPLOY / "kustomize/hosts/autoscaling.yaml").read_text())["spec"]["triggers"]
+    return [
+        *panels,
+        *(Expression(rule["alert"], rule["expr"], rule["annotations"]["summary"]) for rule in rules()),
+        Expression("KEDA", trigger["metadata"]["query"], ""),
     ]
 
 
@@ -121,7 +135,6 @@ def _all_of(server: Server) -> Served:
 
 @each_row("expression", expressions(), ids=lambda expression: expression.where)
 def test_each_metric_and_label_is_served(served: Served, expression: Expression) -> None:
-    assert expression.text.count("(") == expression.text.count(")")
     labels = {*_ADDED}
     for name, matchers in expression.metrics:
         assert name in served
@@ -133,6 +146,16 @@ def test_each_metric_and_label_is_served(served: Served, expression: Expression)
     grouped = {label for group in _GROUPING.findall(expression.text) for label in group.split(", ")}
     assert grouped <= labels
     assert set(_SHOWN.findall(expression.shown)) <= (grouped or labels)
+
+
+def _parsed(texts: list[str]) -> bool:
+    command = [str(present(lambda: environments.python("kubernetes"))), "-c", _PARSE]
+    return not subprocess.run(command, input=json.dumps(texts), text=True, check=False).returncode
+
+
+def test_prometheus_reads_each_expression() -> None:
+    assert _parsed([re.sub(r"\$__rate_interval", "5m", each.text) for each in expressions()])
+    assert not _parsed(["sum by (engine"])
 
 
 def test_each_panel_says_what_it_shows() -> None:

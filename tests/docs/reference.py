@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import httpx2
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
 
+from proxy.config.config_toml import load
+from proxy.engines.cluster.cluster_hosts import ClusterHosts
+from proxy.features.all import all_sections
 from proxy.features.models.entries import read_gallery
 from speech_engine.licences import terms_of
 from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference
@@ -57,7 +62,7 @@ def texts(server: Server) -> dict[Path, str]:
         _FOLDER / "http.md": http_reference.text(document),
         _FOLDER / "libraries.md": _libraries(),
         _FOLDER / "models.md": _models(),
-        _FOLDER / "metrics.md": _metrics(httpx2.get(server.metrics).text),
+        _FOLDER / "metrics.md": _metrics(_metrics_page(server)),
         _FOLDER / "plugin.md": plugin_reference.text(),
         _FOLDER / "modules.md": _modules(),
     }
@@ -68,7 +73,19 @@ def texts(server: Server) -> dict[Path, str]:
 
 
 def metric_names(server: Server) -> set[str]:
-    return set(re.findall(r"^# TYPE (\S+)", httpx2.get(server.metrics).text, re.MULTILINE))
+    return set(re.findall(r"^# TYPE (\S+)", _metrics_page(server), re.MULTILINE))
+
+
+def _metrics_page(server: Server) -> str:
+    """A server's page, with what only one with clusters has."""
+    registry = CollectorRegistry()
+    registry.register(_Clusters())
+    return httpx2.get(server.metrics).text + generate_latest(registry).decode()
+
+
+class _Clusters(Collector):
+    def collect(self) -> Iterable[Metric]:
+        return ClusterHosts(load(all_sections(), ROOT / "config.toml", {}), lambda _state: None, "").metrics()
 
 
 def _commands() -> str:
