@@ -51,9 +51,9 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += text_check.routes(config, registry, results, sick)
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
-    findings += [_default_model(config)]
     voices = _voices(config, registry)
-    findings += [_default_voice(config, results, voices)]
+    if not config.host.listen:  # a host has no clients that could leave these out
+        findings += [_default_model(config), _default_voice(config, results, voices)]
     findings += text_check.voices(config, results)
     for feature in all_features():
         for check in feature.text_checks:
