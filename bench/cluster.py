@@ -5,7 +5,7 @@ long as piper took, which is measured first on this machine with all its slots i
 are chosen: nobody has measured a card yet. The clock, the listeners and hosts that vanish are simulated.
 
 Each size has two rows. In the first, a gateway takes the host with the least of its own calls. In the second,
-as gateways do, it adds its part of the others' calls, which the host reports each second.
+as gateways do, it adds what another gateway has there on average, which the host reports each second.
 """
 
 from __future__ import annotations

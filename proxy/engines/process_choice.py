@@ -40,11 +40,11 @@ class Process(Protocol):
 
 
 def jobs_of_another(all_jobs: int, own: int, sharers: int) -> float:
-    """Return how many jobs each of the workers that share a process counts for the others.
+    """Return how many jobs another worker of the `sharers` has at a process, on average.
 
-    It is only their part: if each counted all, all would turn to the same process.
+    If each worker counted the jobs of all others, all would turn to the same process.
     """
-    return max(0, all_jobs - own) / max(1, sharers)
+    return max(0, all_jobs - own) / max(1, sharers - 1)
 
 
 P = TypeVar("P", bound=Process)

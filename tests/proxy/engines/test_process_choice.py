@@ -71,9 +71,9 @@ def test_another_that_comes_meanwhile_is_one_of_the_others() -> None:
 
 @each_row(
     ("jobs", "own", "sharers", "counted"),
-    [(9, 1, 4, 2.0), (9, 9, 4, 0.0), (1, 2, 4, 0.0), (3, 0, 1, 3.0), (3, 0, 0, 3.0), (3, 0, -1, 3.0)],
+    [(10, 1, 4, 3.0), (9, 9, 4, 0.0), (1, 2, 4, 0.0), (3, 0, 1, 3.0), (3, 0, 0, 3.0), (3, 0, -1, 3.0)],
 )
-def test_a_worker_counts_its_part_of_the_jobs_of_others(
+def test_a_worker_counts_what_another_has_on_average(
     jobs: int, own: int, sharers: int, counted: float
 ) -> None:
     assert jobs_of_another(jobs, own, sharers) == counted
