@@ -68,7 +68,7 @@ def agent(
 ) -> Iterator[Agent]:
     """Starts one on this port or on a free one, waits until it listens, and ends it with SIGTERM."""
     folder.mkdir(exist_ok=True)
-    port, metrics, file, log = port or _port_range(), free_port(), folder / "config.toml", folder / "host.log"
+    port, metrics, file, log = port or port_range(), free_port(), folder / "config.toml", folder / "host.log"
     file.write_text(
         _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
     )
@@ -91,7 +91,7 @@ def agent(
         process.stdin.close()
 
 
-def _port_range() -> int:
+def port_range() -> int:
     """A free port with free ones after it, as far as anybody can know."""
     while True:
         first = free_port()
