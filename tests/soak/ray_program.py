@@ -18,3 +18,4 @@ for line in sys.stdin:
     else:
         cluster.head_node.start_gcs_server()
     print(line.strip(), flush=True)
+cluster.shutdown()
