@@ -51,11 +51,11 @@ authority = "{made}/hosts-authority.pem"
 )
 _HOST = """
 [server]
-data = "{folder}/data"
+data = "data"
 [host]
-certificate = "{made}/host.pem"
-key = "{made}/host.key"
-authority = "{made}/gateways-authority.pem"
+certificate = "certificates/host.pem"
+key = "certificates/host.key"
+authority = "certificates/gateways-authority.pem"
 gateways = ["{url}"]
 api_key = "env:VOXGATE_HOST_KEY"
 [engines.tone]
@@ -116,7 +116,7 @@ def site(shared_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
         started = gateways(folder / "gateway", url, redis.url, count=1, config=config)
         (server,) = stack.enter_context(started).servers
         file = folder / "host.toml"
-        file.write_text(_HOST.format(folder=folder, made=made, url=server.url, slots=SLOTS))
+        file.write_text(_HOST.format(url=server.url, slots=SLOTS))
         environ = {
             **os.environ,
             "PATH": f"{VOXGATE.parent}{os.pathsep}{os.environ['PATH']}",
