@@ -19,28 +19,20 @@ SPARE_S = 15.0
 """More than `drain_s`, until Serve kills a replica that should end."""
 
 
-class EngineHost:
-    """A replica: it owns one host."""
-
-    _host: HostProcess | None = None
+class EngineHost(HostProcess):
+    """A replica, with the methods that Serve calls. It removes one whose health has failed three times."""
 
     def __init__(self, engine: str, first_port: int, drain_s: float) -> None:
-        self._host = HostProcess(engine, get_node_ip_address(), first_port, drain_s)
-        self._host.wait_until_ready()
+        super().__init__(engine, get_node_ip_address(), first_port, drain_s)
+        self.wait_until_ready()
 
-    def check_health(self) -> None:
-        """Serve starts another replica when this has failed three times."""
-        assert self._host is not None
-        self._host.check()
-
-    def record_autoscaling_stats(self) -> dict[str, float]:
-        assert self._host is not None
-        return self._host.figures()
+    check_health = HostProcess.check
+    record_autoscaling_stats = HostProcess.figures
 
     def __del__(self) -> None:
-        """Serve calls this, and waits for it, before it ends a replica, also one whose start has failed."""
-        if self._host is not None:
-            self._host.end()
+        """Serve waits for this before it ends a replica, also one whose start has failed."""
+        if hasattr(self, "_process"):
+            self.end()
 
 
 def app(args: Mapping[str, Any]) -> Any:

@@ -92,9 +92,5 @@ def claim_ports(address: str, first: int) -> tuple[socket.socket, int]:
 def environ_for_host(environ: Mapping[str, str], page_port: int, drain_s: float) -> dict[str, str]:
     """Return the environment of a host, which gets neither Ray's token nor Ray's modules."""
     kept = {name: value for name, value in environ.items() if not name.startswith(("RAY_", "PYTHONPATH"))}
-    return {
-        **kept,
-        "VOXGATE_HOST__PORTS": str(PORTS - 2),
-        "VOXGATE_SERVER__METRICS": f"127.0.0.1:{page_port}",
-        "VOXGATE_SERVER__DRAIN_S": str(drain_s),
-    }
+    kept |= {"VOXGATE_HOST__PORTS": str(PORTS - 2), "VOXGATE_SERVER__METRICS": f"127.0.0.1:{page_port}"}
+    return {**kept, "VOXGATE_SERVER__DRAIN_S": str(drain_s)}

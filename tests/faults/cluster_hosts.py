@@ -31,13 +31,13 @@ key = "{certificates}/host.key"
 authority = "{certificates}/gateways-authority.pem"
 {engines}
 """
-_CLUSTER = """
+GATEWAY = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
+CLUSTER = """
 [clusters.gpu]
-hosts = [{hosts}]
-certificate = "{certificates}/gateway.pem"
-key = "{certificates}/gateway.key"
-authority = "{certificates}/hosts-authority.pem"
-{more}
+{hosts}
+certificate = "{made}/gateway.pem"
+key = "{made}/gateway.key"
+authority = "{made}/hosts-authority.pem"
 """
 
 
@@ -115,9 +115,8 @@ def gateway(
 ) -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
     hosts = ", ".join(f'"{each}"' for each in addresses)
-    cluster = _CLUSTER.format(hosts=hosts, certificates=certificates, more=more)
-    config = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"').replace("[models]", models)
-    with running(folder, config + cluster) as server:
+    cluster = CLUSTER.format(hosts=f"hosts = [{hosts}]", made=certificates)
+    with running(folder, GATEWAY.replace("[models]", models) + cluster + more) as server:
         yield server
 
 

@@ -6,13 +6,12 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,15 +22,15 @@ import yaml
 
 from tests.clients import environments
 from tests.databases import Postgres
-from tests.faults.cluster_hosts import certificates
-from tests.faults.processes import is_over, state
+from tests.faults.cluster_hosts import CLUSTER, GATEWAY, certificates
+from tests.faults.processes import is_over, kill, state
+from tests.faults.streams import stream
 from tests.features.cluster.gateways import gateways
 from tests.redis_server import redis_server
-from tests.server import ALONE, VOXGATE, Server, free_port
+from tests.server import VOXGATE, Server, free_port
 from tests.waiting import until
 
-ROOT = Path(__file__).parents[2]
-RAY = ROOT / "deploy" / "ray"
+RAY = Path(__file__).parents[2] / "deploy" / "ray"
 PROGRAM = Path(__file__).parent / "ray_program.py"
 SLOTS = 8
 START_S = 300.0
@@ -39,16 +38,6 @@ START_S = 300.0
 BYTES_OF_LETTER = 2 * 24 * 24 * 2
 """Two symbols of 24 ms, at 24 samples a millisecond."""
 
-_GATEWAY = (
-    ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
-    + """
-[clusters.gpu]
-announced = true
-certificate = "{made}/gateway.pem"
-key = "{made}/gateway.key"
-authority = "{made}/hosts-authority.pem"
-"""
-)
 _HOST = """
 [server]
 data = "data"
@@ -61,15 +50,9 @@ api_key = "env:VOXGATE_HOST_KEY"
 [engines.tone]
 slots = {slots}
 """
-_ARGS = {
-    "engine": "tone",
-    "drain_s": 150,
-    "max_replicas": 2,
-    "upscale_delay_s": 1,
-    "downscale_delay_s": 2,
-    "look_back_period_s": 3,
-}
-"""In place of those of serve.yaml."""
+_ARGS = {"engine": "tone", "drain_s": 150, "max_replicas": 2}
+_SCALING = {"upscale_delay_s": 1, "downscale_delay_s": 2, "look_back_period_s": 3}
+"""Both in place of the arguments of serve.yaml."""
 
 
 class Site(NamedTuple):
@@ -111,7 +94,7 @@ def site(shared_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) ->
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server("--port", str(port)))
-        config = _GATEWAY.format(made=made)
+        config = GATEWAY + CLUSTER.format(hosts="announced = true", made=made)
         (folder / "gateway").mkdir()
         started = gateways(folder / "gateway", url, redis.url, count=1, config=config)
         (server,) = stack.enter_context(started).servers
@@ -153,7 +136,7 @@ def _nodes(python: Path, folder: Path, environ: dict[str, str]) -> Iterator[subp
         assert address, log.read_text()
         file = folder / "serve.yaml"
         config = yaml.safe_load((RAY / "serve.yaml").read_text())
-        config["applications"][0]["args"] |= _ARGS
+        config["applications"][0]["args"] |= _ARGS | _SCALING
         file.write_text(json.dumps(config))
         # Not the script `serve`: the environment was built in a folder of another name, which scripts have.
         serve = (python, "-m", "ray.serve.scripts", "run", "--non-blocking", "--address", address, file)
@@ -170,32 +153,29 @@ def _nodes(python: Path, folder: Path, environ: dict[str, str]) -> Iterator[subp
 def _speak(server: Server, words: int) -> bool:
     """Speak in real time. Tell whether all of the sound came."""
     text = "word " * words
-    spoken = server.client(timeout=START_S)
-    with spoken as client:
-        body = {"model": "tts-1", "voice": "tone/slow", "input": text, "response_format": "pcm"}
-        answer = client.post("/v1/audio/speech", json=body)
-    assert answer.status_code == 200, answer.text
-    return len(answer.content) >= len(text.strip()) * BYTES_OF_LETTER
+    with stream(server, "tone/slow", text) as speech:
+        speech.read_all()
+    return speech.heard >= len(text.strip()) * BYTES_OF_LETTER
 
 
 @contextmanager
-def _load(server: Server, at_once: int) -> Iterator[list[bool]]:
-    """Speak short texts, so many at once, and give what came of each."""
-    found: list[bool] = []
-    is_over = threading.Event()
+def _load(server: Server) -> Iterator[None]:
+    """Six short streams at once, again and again. All of them must be whole."""
+    has_ended = threading.Event()
 
-    def speak() -> None:
-        while not is_over.is_set():
+    def speak() -> bool:
+        found = [_speak(server, 10)]
+        while not has_ended.is_set():
             found.append(_speak(server, 10))
+        return all(found)
 
-    with ThreadPoolExecutor(at_once) as pool:
-        speaking = [pool.submit(speak) for _ in range(at_once)]
+    with ThreadPoolExecutor(6) as pool:
+        speaking = [pool.submit(speak) for _ in range(6)]
         try:
-            yield found
+            yield
         finally:
-            is_over.set()
-    for each in speaking:
-        each.result()
+            has_ended.set()
+        assert all(each.result() for each in speaking)
 
 
 def _running(server: Server) -> int:
@@ -206,9 +186,8 @@ def test_hosts_come_and_go_with_the_load_and_no_stream_breaks_off(site: Site) ->
     site.wait_for(1)
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
-        long: list[Future[bool]] = []
-        with _load(site.server, 6) as short:
-            long += [pool.submit(_speak, site.server, 300) for _ in range(2)]
+        with _load(site.server):
+            long = [pool.submit(_speak, site.server, 300) for _ in range(2)]
             site.wait_for(2)
             print(f"two hosts after {time.monotonic() - began:.1f} s of load")
             # The new host has the least to do, so it gets these.
@@ -216,11 +195,11 @@ def test_hosts_come_and_go_with_the_load_and_no_stream_breaks_off(site: Site) ->
             until(lambda: _running(site.server) >= 6)
         began = time.monotonic()
         site.wait_for(1)
-        print(f"one host after {time.monotonic() - began:.1f} s without it, {len(short)} short streams")
+        print(f"one host after {time.monotonic() - began:.1f} s without it")
+        assert _speak(site.server, 20)
+        assert len(site.hosts()) == 2, "the one that leaves has no work"
         assert not any(each.done() for each in long), "the streams were too short to show anything"
         assert all(each.result() for each in long)
-    assert short
-    assert all(short)
     until(lambda: len(site.hosts()) == 1)
 
 
@@ -241,8 +220,7 @@ def test_a_killed_replica_comes_back_and_its_host_ends_with_its_work(site: Site)
 def test_a_killed_host_comes_back(site: Site) -> None:
     site.wait_for(1)
     (old,) = site.hosts()
-    os.kill(old.pid, signal.SIGKILL)
-    until(lambda: is_over(old))
+    kill(old)
     print(f"after a killed host there was a new one after {_new_host(site, old):.1f} s")
 
 
