@@ -14,13 +14,12 @@ from ray.serve import deployment
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.util import get_node_ip_address
 
-FIRST_PORT = 7070
 SPARE_S = 15.0
 """More than `drain_s`, until Serve kills a replica that should end."""
 
 
 class EngineHost(HostProcess):
-    """A replica, with the methods that Serve calls. It removes one whose health has failed three times."""
+    """A replica, with the methods that Serve calls."""
 
     def __init__(self, engine: str, first_port: int, drain_s: float) -> None:
         super().__init__(engine, get_node_ip_address(), first_port, drain_s)
@@ -45,7 +44,7 @@ def _application(
     num_gpus: float = 1,
     num_cpus: float = 1,
     drain_s: float = 30,
-    first_port: int = FIRST_PORT,
+    first_port: int = 7070,
     **scaling: Any,
 ) -> Any:
     hosts = deployment(

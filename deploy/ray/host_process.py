@@ -15,6 +15,8 @@ from host_load import figures_of
 PORTS = 32
 """Of a host: its own, one for each life of a process, and last that of its metrics page."""
 ANSWER_S = 5.0
+MOST_SILENT = 3
+"""After so many failed checks, Serve removes a replica."""
 _LOOK_EVERY_S = 0.2
 
 
@@ -23,6 +25,7 @@ class HostProcess:
         """Start it on this address of the machine. Raise RuntimeError if no port is left."""
         self._claim, port = claim_ports(address, first_port)
         self._page_port = port + PORTS - 1
+        self._silent = 0
         listen = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         self._process = subprocess.Popen(
             ("voxgate", "host", "--ends-with-stdin", "--engine", engine, "--listen", listen),
@@ -48,7 +51,10 @@ class HostProcess:
         """
         if (status := self._process.poll()) is not None:
             raise RuntimeError(f"voxgate host ended with status {status}")
-        if not self._answer("readyz")[0]:
+        self._silent = 0 if self._answer("readyz")[0] else self._silent + 1
+        if self._silent >= MOST_SILENT:
+            self._process.kill()  # it is frozen, and so would not notice that its input closes
+        if self._silent:
             raise RuntimeError("voxgate host does not answer")
 
     def figures(self) -> dict[str, float]:
