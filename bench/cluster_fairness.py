@@ -24,12 +24,12 @@ from tests.server import Server
 from tests.waiting import until
 
 HOSTS, SLOTS = 4, 8
-ACCOUNTS, REQUESTS, ROUNDS = 10, 5, 3
+ACCOUNTS, REQUESTS, ROUNDS = 10, 3, 3
 TEXTS = 200
 PACE = 0.25
-SHORT = "Somebody else would like to hear two sentences. They are as long as those of an assistant."
+SHORT = "Somebody else would like to hear an answer of an assistant, as it is usual. " * 4
 LONG = "One of many sentences of a text that somebody wants to hear tonight. "
-MOST_SENTENCES = 9
+MOST_SENTENCES = 20
 SETTLED = 40
 """So many long texts have been heard when the others begin."""
 PLAN = """

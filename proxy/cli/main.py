@@ -194,15 +194,14 @@ def host(
     from proxy.telemetry import logs
 
     logs.configure_logs("host")
-    config = load_config(config_file)
-    section = replace(
-        config.host, listen=listen or config.host.listen, address=address or config.host.address
-    )
+    # As variables, since what the file says is checked against them: only loopback does without TLS.
+    given = {"VOXGATE_HOST__LISTEN": listen, "VOXGATE_HOST__ADDRESS": address}
+    config = load_config(config_file, {**os.environ, **{name: text for name, text in given.items() if text}})
     unknown = [name for name in engine or () if name not in config.engines]
     if unknown:
         raise CommandRefused(f"engines: there is no [engines.{unknown[0]}] in {config.source}")
     engines = {name: each for name, each in config.engines.items() if not engine or name in engine}
-    config = replace(config, host=section, engines=engines)
+    config = replace(config, engines=engines)
 
     def announce(where: str) -> None:
         print(f"voxgate has engines for gateways on {where}", flush=True)  # noqa: T201 - printed for a person

@@ -40,10 +40,11 @@ _LOOKS, _LOOK_S = 20, 0.02
 
 
 @contextmanager
-def locked(data: Path) -> Iterator[None]:
+def locked(data: Path, *, is_shared: bool = False) -> Iterator[None]:
     """Hold the data folder, at most until this process ends. Raise DataHeld if another process has it.
 
-    At the end, root's files in it are given to the folder's owner: a service with its own user needs them.
+    Processes that only read it share it. At the end, root's files in it are given to the folder's owner: a
+    service with its own user needs them.
     """
     try:
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -52,7 +53,7 @@ def locked(data: Path) -> Iterator[None]:
     except OSError as error:
         raise CannotServe(f"server.data: {data} cannot be written: {error.strerror}") from None
     try:
-        _lock(descriptor)
+        _lock(descriptor, fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX)
     except BlockingIOError:
         raise DataHeld(
             f"server.data: another voxgate already runs on {data}; stop it, or give this one another folder"
@@ -97,15 +98,15 @@ def _make_private(data: Path) -> None:
     data.chmod(S_IMODE(found.st_mode) & ~_OF_OTHERS)
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, kind: int) -> None:
     """Take the lock. It tries for a moment, since a process in `is_held` has the lock for an instant."""
     for _ in range(_LOOKS):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             time.sleep(_LOOK_S)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
 
 
 def is_held(data: Path) -> bool:

@@ -321,7 +321,8 @@ def run_host(
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
-        stack.enter_context(data_folder.locked(Path(config.data)))
+        # Hosts of one machine share models.
+        stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
         return asyncio.run(_run(config, specs, announce, ends_with_stdin))
 
 

@@ -33,9 +33,9 @@ class Node(NamedTuple):
 
 
 @cache
-def python(name: str) -> Path:
-    """The interpreter of the environment of `<name>.txt`. Raises `Absent`."""
-    pins = PINS / f"{name}.txt"
+def python(name: str, pins: Path | None = None) -> Path:
+    """The interpreter of the environment of `pins`, which is `<name>.txt` if not given. Raises `Absent`."""
+    pins = pins or PINS / f"{name}.txt"
     return built(name, _texts([pins]), lambda folder: _install_wheels(folder, pins)) / "bin" / "python"
 
 

@@ -31,13 +31,13 @@ key = "{certificates}/host.key"
 authority = "{certificates}/gateways-authority.pem"
 {engines}
 """
-_CLUSTER = """
+GATEWAY = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
+CLUSTER = """
 [clusters.gpu]
-hosts = [{hosts}]
-certificate = "{certificates}/gateway.pem"
-key = "{certificates}/gateway.key"
-authority = "{certificates}/hosts-authority.pem"
-{more}
+{hosts}
+certificate = "{made}/gateway.pem"
+key = "{made}/gateway.key"
+authority = "{made}/hosts-authority.pem"
 """
 
 
@@ -68,7 +68,7 @@ def agent(
 ) -> Iterator[Agent]:
     """Starts one on this port or on a free one, waits until it listens, and ends it with SIGTERM."""
     folder.mkdir(exist_ok=True)
-    port, metrics, file, log = port or _port_range(), free_port(), folder / "config.toml", folder / "host.log"
+    port, metrics, file, log = port or port_range(), free_port(), folder / "config.toml", folder / "host.log"
     file.write_text(
         _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
     )
@@ -91,7 +91,7 @@ def agent(
         process.stdin.close()
 
 
-def _port_range() -> int:
+def port_range() -> int:
     """A free port with free ones after it, as far as anybody can know."""
     while True:
         first = free_port()
@@ -115,9 +115,8 @@ def gateway(
 ) -> Iterator[Server]:
     folder.mkdir(exist_ok=True)
     hosts = ", ".join(f'"{each}"' for each in addresses)
-    cluster = _CLUSTER.format(hosts=hosts, certificates=certificates, more=more)
-    config = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"').replace("[models]", models)
-    with running(folder, config + cluster) as server:
+    cluster = CLUSTER.format(hosts=f"hosts = [{hosts}]", made=certificates)
+    with running(folder, GATEWAY.replace("[models]", models) + cluster + more) as server:
         yield server
 
 

@@ -10,22 +10,14 @@ import pytest
 
 from speech_engine.host.watching import FORGOTTEN_S
 from tests.databases import Postgres
-from tests.faults.cluster_hosts import agent, certificates, gateway, relay, watched
+from tests.faults.cluster_hosts import CLUSTER, GATEWAY, agent, certificates, gateway, relay, watched
 from tests.faults.processes import state
 from tests.features.cluster.gateways import gateways, new_voice
 from tests.redis_server import RedisServer
-from tests.server import ALONE, Server, running
+from tests.server import Server, running
 from tests.waiting import until
 
-_CLUSTER = """
-[clusters.gpu]
-{hosts}
-certificate = "{made}/gateway.pem"
-key = "{made}/gateway.key"
-authority = "{made}/hosts-authority.pem"
-"""
 _FORGOTTEN = "host.unwatched.forgotten"
-_GATEWAY = ALONE.replace("[engines.tone]", '[engines.tone]\ncluster = "gpu"')
 _ANNOUNCES = 'gateways = ["{url}"]\napi_key = "env:VOXGATE_HOST_KEY"\n[engines.tone]\nslots = 8\n'
 
 
@@ -33,7 +25,7 @@ def test_a_host_that_announces_itself_to_one_gateway_serves_both(
     shared_postgres: Postgres, shared_redis: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = certificates(tmp_path / "certificates")
-    config = _GATEWAY + _CLUSTER.format(hosts="announced = true", made=made)
+    config = GATEWAY + CLUSTER.format(hosts="announced = true", made=made)
     url = shared_postgres.url(search_path=shared_postgres.new_schema())
     with gateways(tmp_path, url, shared_redis.url, config=config) as both:
         secret = both.servers[0].mint_key(role="host").secret
@@ -80,10 +72,10 @@ def test_a_receipt_waits_for_a_host_whose_only_gateway_is_cut_off_from_the_datab
         agent(tmp_path / "host", made) as host,
         relay(database) as between,
     ):
-        cluster = _CLUSTER.format(hosts=f'hosts = ["127.0.0.1:{host.port}"]', made=made)
+        cluster = CLUSTER.format(hosts=f'hosts = ["127.0.0.1:{host.port}"]', made=made)
         place = f"@127.0.0.1:{between.port}/postgres?"
         apart = url.replace(f"@/postgres?host={shared_postgres.folder}&", place)
-        config = _GATEWAY + cluster + first.settings.partition("[storage]")[2].join(("[storage]", ""))
+        config = GATEWAY + cluster + first.settings.partition("[storage]")[2].join(("[storage]", ""))
         (tmp_path / "apart").mkdir()
         with running(tmp_path / "apart", config.replace(url, apart)) as server, first.client() as client:
             until(lambda: state(server, "tone")["slots"] == 8)

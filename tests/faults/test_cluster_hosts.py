@@ -20,6 +20,7 @@ import pytest
 from proxy.config.clusters import HostSection
 from proxy.processes.agent import Ports
 from speech_engine.host.confinement import has_call_filter
+from tests.commands import command
 from tests.faults.cluster_hosts import Agent, Relay, agent, certificates, gateway, relay, watched
 from tests.faults.processes import state
 from tests.faults.streams import stream
@@ -139,9 +140,26 @@ def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Si
         tmp_path / "owned", site.certificates, _TONE, "--ends-with-stdin", "--engine", "tone"
     ) as owned:
         until(lambda: len(owned.hosts()) == 1)
+        assert 'engine="slow"' not in httpx2.get(f"{owned.metrics}/metrics").text
         assert owned.process.stdin is not None
         owned.process.stdin.close()
         assert owned.process.wait(30) == 0
+
+
+@each_row(
+    ("options", "says"),
+    [
+        (["--listen", "10.0.0.5:7070"], "host.certificate: is missing: only loopback does without TLS"),
+        (["--listen", "0.0.0.0:7070"], "host.address: is missing"),
+        (["--listen", "0.0.0.0:7070", "--address", "a b"], "host.address: must be"),
+        (["--listen", "gpu1"], 'host.listen: must be "NAME:PORT"'),
+        (["--listen", "127.0.0.1:7070", "--engine", "another"], "there is no [engines.another]"),
+    ],
+)
+def test_options_are_checked_like_the_file(tmp_path: Path, options: list[str], says: str) -> None:
+    (tmp_path / "config.toml").write_text("[engines.tone]\n")
+    done = command(tmp_path / "config.toml", "host", *options, check=False)
+    assert (done.returncode, says in done.stderr) == (1, True), done.stderr
 
 
 def test_a_cluster_that_is_away_keeps_its_models_and_the_next_candidate_speaks_at_once(

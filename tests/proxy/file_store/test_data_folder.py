@@ -29,6 +29,15 @@ def test_the_data_folder_is_made_for_its_owner_alone_and_has_one_holder(tmp_path
         assert _rights(data / "lock") == 0o600
 
 
+def test_readers_share_a_data_folder_with_each_other_alone(tmp_path: Path) -> None:
+    with data_folder.locked(tmp_path, is_shared=True), data_folder.locked(tmp_path, is_shared=True):
+        with pytest.raises(CannotServe, match="another voxgate already runs"), data_folder.locked(tmp_path):
+            pytest.fail("it was taken")
+    with data_folder.locked(tmp_path):
+        with pytest.raises(CannotServe), data_folder.locked(tmp_path, is_shared=True):
+            pytest.fail("it was taken")
+
+
 def test_a_data_folder_that_others_can_read_is_closed_to_them(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
