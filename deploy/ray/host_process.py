@@ -88,6 +88,7 @@ def claim_ports(address: str, first: int) -> tuple[socket.socket, int]:
         try:
             claim.bind(f"\0voxgate-ray-{port}")  # the kernel takes the name back when this process ends
             socket.create_server((address, port), family=family).close()
+            socket.create_server(("127.0.0.1", port + PORTS - 1)).close()
         except OSError:
             claim.close()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -86,6 +87,14 @@ def test_a_host_that_cannot_start_says_so(host_process: ModuleType) -> None:
     with pytest.raises(RuntimeError, match="voxgate host ended with status 1"):
         host.wait_until_ready()
     host.end()
+
+
+def test_ports_in_use_are_passed_over(host_process: ModuleType) -> None:
+    first = port_range()
+    with socket.create_server(("127.0.0.1", first + host_process.PORTS - 1)):
+        claim, port = host_process.claim_ports("127.0.0.1", first)
+    with claim:
+        assert port > first
 
 
 def test_a_host_has_neither_the_token_nor_the_modules_of_ray(host_process: ModuleType) -> None:
