@@ -62,7 +62,7 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
-    """[host]: a machine with engines for gateways. Without `listen` it is none.
+    """[host]: a machine with engines for gateways.
 
     Each life of an engine's process has a port of its own among the `ports` after that of `listen`. `api_key`
     is resolved.
@@ -81,6 +81,11 @@ class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
         tuple[_Gateway, ...], msgspec.Meta(description='a list of addresses, ["https://…"]')
     ] = ()
     api_key: Annotated[str, msgspec.Meta(description='"env:NAME" or "file:PATH", or ""')] = ""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether this machine is a host. Its `listen` may come from an option."""
+        return self != HostSection()
 
     @property
     def announced(self) -> HostAddress:

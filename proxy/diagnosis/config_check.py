@@ -52,7 +52,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     findings += retirements(config, registry, results.models)
     findings += _settings(config, registry)
     voices = _voices(config, registry)
-    if not config.host.listen:  # a host has no clients that could leave these out
+    if not config.host.is_used:  # a host has no clients that could leave these out
         findings += [_default_model(config), _default_voice(config, results, voices)]
     findings += text_check.voices(config, results)
     for feature in all_features():

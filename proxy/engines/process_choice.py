@@ -21,6 +21,9 @@ from speech_engine.work import Work, job_of
 OTHERS_S = 2.0
 """After its last job, an account counts as speaking for this time."""
 
+_REPORT_AGE_S = 2
+"""A process tells its agent each second, and the agent its gateways."""
+
 PATIENCE_S = 3.0
 """A job waits this long for a slot in the processes of its account."""
 
@@ -39,12 +42,21 @@ class Process(Protocol):
     def place(self) -> str: ...
 
 
-def jobs_of_another(all_jobs: int, own: int, sharers: int) -> float:
-    """Return how many jobs another worker of the `sharers` has at a process, on average.
+class JobsOfOthers:
+    """What a worker counts of the jobs that other workers have at a process of a cluster.
 
-    If each worker counted the jobs of all others, all would turn to the same process.
+    It is its part alone: if each counted them all, all would turn to the same process.
     """
-    return max(0, all_jobs - own) / max(1, sharers - 1)
+
+    def __init__(self) -> None:
+        self.counted = 0.0
+        self._own = [0] * _REPORT_AGE_S
+
+    def note(self, all_jobs: int, own: int, sharers: int) -> None:
+        """Note all jobs of the process a moment ago, and our own of now. Call this once a second."""
+        # Jobs of ours that have just ended are not those of others.
+        self._own = [*self._own[1:], own]
+        self.counted = max(0, all_jobs - max(self._own)) / sharers if sharers > 1 else 0.0
 
 
 P = TypeVar("P", bound=Process)

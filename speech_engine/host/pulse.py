@@ -37,6 +37,7 @@ class Pulse:
         self._clock = clock
         self._working = 0
         self._message_at = 0.0
+        self._figures_at = clock()
         self._begun: dict[str, bytes] = {}
         self._waits: Counter[str] = Counter()
         self.figures: Callable[[], dict[str, float]] = dict
@@ -54,8 +55,7 @@ class Pulse:
         """Tell that a job has ended, if it had begun."""
         digest = self._begun.pop(call, None)
         if digest is not None:
-            figures = {} if self._begun else self._now()
-            self._change(-1, ended=call, digest=digest, is_whole=is_whole, **figures)
+            self._change(-1, has_figures=not self._begun, ended=call, digest=digest, is_whole=is_whole)
 
     @contextmanager
     def waiting(self, call: str) -> Iterator[None]:
@@ -87,17 +87,18 @@ class Pulse:
     def tick(self) -> None:
         """Note a finished unit of work. A call is cheap: a sign is sent at most once a second."""
         if self._clock() - self._message_at >= TELL_EVERY_S:
-            self._change(0, **self._now())
+            self._change(0, has_figures=True)
 
     def tell_idle(self) -> None:
         """Tell the figures of a host without work. Such a host needs no sign of life."""
         if not self._begun:
-            self._change(0, **self._now())
+            self._change(0, has_figures=True)
 
-    def _now(self) -> dict[str, Any]:
-        return {"figures": self.figures(), "load": self.load()}
-
-    def _change(self, by: int, **call: Any) -> None:
+    def _change(self, by: int, *, has_figures: bool = False, **call: Any) -> None:
+        # With many short jobs, a second never passes without one that begins or ends.
+        if has_figures or self._clock() - self._figures_at >= TELL_EVERY_S:
+            self._figures_at = self._clock()
+            call |= {"figures": self.figures(), "load": self.load()}
         with self._changing:
             self._working += by
             self._message_at = self._clock()

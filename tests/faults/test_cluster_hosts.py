@@ -207,7 +207,7 @@ def test_a_host_with_a_port_is_confined(site: Site) -> None:
 
 @each_row("how", ["cut off", "stopped", "killed"])
 def test_a_lost_host_is_noticed_and_its_work_is_done_by_another(site: Site, how: str) -> None:
-    """The last test here: a killed host does not come back."""
+    """It comes last here: the killed host does not come back."""
     lost = site.agents[-1].process
 
     def lose() -> None:

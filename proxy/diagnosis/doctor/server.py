@@ -23,6 +23,9 @@ _ANY = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}
 
 def server(config: Config) -> Iterator[Finding]:
     data = Path(config.data)
+    if config.host.is_used:
+        yield ok("server", "none: this machine has engines for gateways; its metrics page says what they do")
+        return
     if not data_folder.is_held(data):
         yield _idle(data)
         return
@@ -76,6 +79,8 @@ def _of_running(check: str, where: str, configured: str) -> Finding:
 
 def port(config: Config) -> Iterator[Finding]:
     server = config.server
+    if config.host.is_used:
+        return
     if (running := _running(config)) is not None:
         if not running["port"]:
             yield ok("port", "none, as what runs is a worker")
@@ -90,6 +95,8 @@ def port(config: Config) -> Iterator[Finding]:
 
 
 def metrics_port(config: Config) -> Iterator[Finding]:
+    if config.host.is_used:
+        return
     if (running := _running(config)) is not None:
         if running["metrics"]:
             yield _of_running("metrics port", running["metrics"], config.server.metrics or "none")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from speech_engine.host.pipe_messages import (
-    Tick,
-)
+from speech_engine.host.cluster_messages import HostLoad
+from speech_engine.host.pipe_messages import Tick
 from speech_engine.host.pulse import TELL_EVERY_S, Pulse
 
 
@@ -77,6 +76,19 @@ async def test_a_pause_is_that_of_the_job_whose_task_waits() -> None:
     await asyncio.gather(*jobs)
     assert told[-1].working == 0
     assert max(tick.working for tick in told) == 1
+
+
+def test_a_host_of_many_short_jobs_tells_its_load_each_second() -> None:
+    told: list[Tick] = []
+    now = 100.0
+    pulse = Pulse(told.append, clock=lambda: now)
+    pulse.load = lambda: HostLoad(7, 8, 0.5)
+    for number in range(30):
+        now += 0.1
+        pulse.begin(f"{number}")
+        if number:
+            pulse.end(f"{number - 1}")
+    assert sum(tick.load == HostLoad(7, 8, 0.5) for tick in told) >= 2
 
 
 def test_figures_are_told_with_a_tick_and_when_all_work_has_ended() -> None:
