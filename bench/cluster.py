@@ -5,7 +5,7 @@ long as piper took, which is measured first on this machine with all its slots i
 are chosen: nobody has measured a card yet. The clock, the listeners and hosts that vanish are simulated.
 
 Each size has two rows. In the first, a gateway takes the host with the least of its own calls. In the second,
-as gateways do, it adds its part of the others' calls, which the host reports each second.
+as gateways do, it adds what another gateway has there on average, which the host reports each second.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from bench.cluster_times import Times, chosen, measured
 from bench.simulated_host import Job, SimulatedHost
 from policies.host_subset import host_subset
-from proxy.engines.process_choice import JobsOfOthers, ProcessChoice
+from proxy.engines.process_choice import ProcessChoice, jobs_of_another
 
 SEED = 20261125
 MOST_HOSTS = 64
@@ -65,7 +65,6 @@ class Host(SimulatedHost):
         self.now = self.born_at = now
         self.is_alive = True
         self.calls: dict[Call, None] = {}
-        self.reported = 0
         self.busy_s = 0.0
 
 
@@ -76,12 +75,12 @@ class Process:
         self.host = host
         self.place = host.name
         self.own = 0
-        self.of_others = JobsOfOthers()
+        self.of_another = 0.0
         self.tenants: Counter[str] = Counter()
 
     @property
     def load(self) -> float:
-        return self.own + self.of_others.counted
+        return self.own + self.of_another
 
     def add(self, call: Call, count: int) -> None:
         self.own += count
@@ -226,9 +225,7 @@ class Simulation:
         host, gateways = self._hosts[name], self._watching[name]
         for gateway in gateways if host.is_alive else ():
             process = gateway.processes[name]
-            process.of_others.note(host.reported, process.own, len(gateways))
-        # The agent had this from its process up to a second before.
-        host.reported = len(host.calls)
+            process.of_another = jobs_of_another(len(host.calls), process.own, len(gateways))
 
     def _die(self, _: None) -> None:
         """One host vanishes. What is sent to it is lost too, until its gateways notice."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from proxy.engines.process_choice import JobsOfOthers
+from proxy.engines.process_choice import jobs_of_another
 from proxy.errors import HostLost
 from speech_engine import EngineUnavailable
 from speech_engine.host import messages
@@ -50,7 +50,7 @@ class HostProcess:
         self.has_crashed = False
         self.number = next(_numbers)
         self.running = 0
-        self._of_others = JobsOfOthers()
+        self._of_another = 0.0
         self.tenants: Counter[str] = Counter()
         self._begun: frozenset[str] = frozenset()
         self.killer = ""
@@ -107,12 +107,12 @@ class HostProcess:
 
     @property
     def load(self) -> float:
-        """Our jobs, and our part of those of other workers."""
-        return self.running + self._of_others.counted
+        """Our jobs, and those that another worker has there on average."""
+        return self.running + self._of_another
 
     def note_jobs(self, all_jobs: ProcessJobs) -> None:
         """Note the jobs of this process a moment ago."""
-        self._of_others.note(all_jobs.jobs, self.running, all_jobs.sharers)
+        self._of_another = jobs_of_another(all_jobs.jobs, self.running, all_jobs.sharers)
 
     def has_begun(self, call: str) -> bool:
         """Tell whether the engine had begun a call, as far as that is known."""

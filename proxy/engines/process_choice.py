@@ -21,9 +21,6 @@ from speech_engine.work import Work, job_of
 OTHERS_S = 2.0
 """After its last job, an account counts as speaking for this time."""
 
-_REPORT_AGE_S = 2
-"""A process tells its agent each second, and the agent its gateways."""
-
 PATIENCE_S = 3.0
 """A job waits this long for a slot in the processes of its account."""
 
@@ -42,21 +39,12 @@ class Process(Protocol):
     def place(self) -> str: ...
 
 
-class JobsOfOthers:
-    """What a worker counts of the jobs that other workers have at a process of a cluster.
+def jobs_of_another(all_jobs: int, own: int, sharers: int) -> float:
+    """Return how many jobs another of the `sharers`, the workers that use a process, has there on average.
 
-    It is its part alone: if each counted them all, all would turn to the same process.
+    If each worker counted the jobs of all others, all would turn to the same process.
     """
-
-    def __init__(self) -> None:
-        self.counted = 0.0
-        self._own = [0] * _REPORT_AGE_S
-
-    def note(self, all_jobs: int, own: int, sharers: int) -> None:
-        """Note all jobs of the process a moment ago, and our own of now. Call this once a second."""
-        # Jobs of ours that have just ended are not those of others.
-        self._own = [*self._own[1:], own]
-        self.counted = max(0, all_jobs - max(self._own)) / sharers if sharers > 1 else 0.0
+    return max(0, all_jobs - own) / (sharers - 1) if sharers > 1 else 0.0
 
 
 P = TypeVar("P", bound=Process)

@@ -78,17 +78,19 @@ async def test_a_pause_is_that_of_the_job_whose_task_waits() -> None:
     assert max(tick.working for tick in told) == 1
 
 
-def test_a_host_of_many_short_jobs_tells_its_load_each_second() -> None:
+def test_a_host_of_many_short_jobs_tells_its_load_and_figures() -> None:
     told: list[Tick] = []
     now = 100.0
     pulse = Pulse(told.append, clock=lambda: now)
     pulse.load = lambda: HostLoad(7, 8, 0.5)
+    pulse.figures = lambda: {"steps": 1.0}
     for number in range(30):
-        now += 0.1
+        now += 0.125
         pulse.begin(f"{number}")
         if number:
             pulse.end(f"{number - 1}")
-    assert sum(tick.load == HostLoad(7, 8, 0.5) for tick in told) >= 2
+    assert sum(tick.load == HostLoad(7, 8, 0.5) for tick in told) == 30
+    assert sum(bool(tick.figures) for tick in told) == 3
 
 
 def test_figures_are_told_with_a_tick_and_when_all_work_has_ended() -> None:
