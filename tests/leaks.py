@@ -11,7 +11,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import CoroutineType
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any
 
 import pytest
@@ -101,7 +101,7 @@ async def leaving_nothing() -> AsyncIterator[list[str]]:
         found += [
             f"a generator, still open: {_name(generator)}"
             for generator in list(loop._asyncgens)
-            if generator.ag_frame is not None and _is_ours(generator)
+            if _is_ours(generator) and generator.ag_frame is not None
         ]
         loop._asyncgen_finalizer_hook = finalize
     _judge(found)
@@ -113,6 +113,9 @@ def _judge(found: list[str]) -> None:
 
 
 def _is_ours(generator: Any) -> bool:
+    # gRPC's own generators are no Python ones, and have neither code nor frame.
+    if not isinstance(generator, AsyncGeneratorType):
+        return False
     file: str = generator.ag_code.co_filename
     # Starlette drops the answer of a fake provider when its client hangs up.
     return file.startswith(_OURS)
