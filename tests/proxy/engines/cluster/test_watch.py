@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -119,13 +120,14 @@ async def test_a_host_that_leaves_keeps_its_work_and_one_that_ends_is_not_lost()
             "more than 1000 processes",
         ),
         ((b"what is this?",), "a message that cannot be read"),
-        ((b"x" * 5_000_000,), "RESOURCE_EXHAUSTED"),
+        # The second one is how gRPC sees it if the stream ends while it reads.
+        ((b"x" * 5_000_000,), "RESOURCE_EXHAUSTED|INTERNAL"),
     ],
 )
 async def test_nonsense_ends_the_watch(said: Sequence[HostMessage | bytes], reason: str) -> None:
     async with _watching(*said) as (watched, states):
         await soon(lambda: bool(watched.trouble))
-        assert reason in watched.trouble
+        assert re.search(reason, watched.trouble)
         assert {each.state for each in states[-1:]} <= {"gone"}
 
 
