@@ -52,7 +52,7 @@ async def _gateway(
         yield gateway
     finally:
         task.cancel()
-        await asyncio.wait([task])
+        await asyncio.wait([task], timeout=5.0)
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def _agents(count: int) -> AsyncIterator[list[str]]:
     try:
         yield addresses
     finally:
-        await server.stop(None)
+        await asyncio.wait([asyncio.ensure_future(server.stop(None))], timeout=5.0)
 
 
 def _news(*hosts: AnnouncedHost, gateways: int = 1) -> ClusterNews:

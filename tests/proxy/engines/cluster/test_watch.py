@@ -71,8 +71,8 @@ async def _watching(
             yield watched, states
         finally:
             task.cancel()
-            await asyncio.wait([task])
-            await server.stop(None)
+            await asyncio.wait([task], timeout=5.0)
+            await asyncio.wait([asyncio.ensure_future(server.stop(None))], timeout=5.0)
 
 
 def _state(name: str = "ready", *, engine: str = "xtts", process: int = 0) -> HostState:
