@@ -83,7 +83,7 @@ class HostProcess:
         except grpc.aio.AioRpcError:
             pass  # it is dead, or it does not answer
         except asyncio.CancelledError:
-            if _is_own_task_cancelled():
+            if is_own_task_cancelled():
                 raise
         if reply is not None:
             return
@@ -169,7 +169,7 @@ async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] 
             raise _lost(error.code().name) from None
         raise EngineUnavailable(f"The host cannot answer: {error.code().name}.") from None
     except asyncio.CancelledError:
-        if _is_own_task_cancelled():
+        if is_own_task_cancelled():
             raise
         raise _lost("its channel was closed") from None
     # gRPC gives None for a message that cannot be decoded.
@@ -183,7 +183,7 @@ def _lost(reason: str) -> HostLost:
     return HostLost(f"The host is gone: {reason}.", retry_after_s=1.0)
 
 
-def _is_own_task_cancelled() -> bool:
+def is_own_task_cancelled() -> bool:
     """Tell whether a cancelled call means that our own task is.
 
     The supervisor may see a host's death before gRPC does. Closing the channel then cancels its calls.

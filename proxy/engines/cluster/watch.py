@@ -30,6 +30,7 @@ from proxy.engines.cluster.messages import (
     SwitchReply,
     method,
 )
+from proxy.engines.host_process import is_own_task_cancelled
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import HOST_API
@@ -107,6 +108,8 @@ class HostWatch:
                 reason = f"no sign of life for {SILENT_S:g} s"
             finally:
                 self._end()
+            if is_own_task_cancelled():
+                raise asyncio.CancelledError  # gRPC loses a cancellation while a call begins
             if reason != self.trouble:
                 _log.warning("cluster.watch.failed", host=self.address, reason=reason)
             self.trouble = reason

@@ -52,7 +52,7 @@ async def _gateway(
         yield gateway
     finally:
         task.cancel()
-        await asyncio.wait([task], timeout=5.0)
+        await asyncio.wait([task])
 
 
 @asynccontextmanager
@@ -66,7 +66,7 @@ async def _agents(count: int) -> AsyncIterator[list[str]]:
     try:
         yield addresses
     finally:
-        await asyncio.wait([asyncio.ensure_future(server.stop(None))], timeout=5.0)
+        await server.stop(None)
 
 
 def _news(*hosts: AnnouncedHost, gateways: int = 1) -> ClusterNews:

@@ -71,8 +71,8 @@ async def _watching(
             yield watched, states
         finally:
             task.cancel()
-            await asyncio.wait([task], timeout=5.0)
-            await asyncio.wait([asyncio.ensure_future(server.stop(None))], timeout=5.0)
+            await asyncio.wait([task])
+            await server.stop(None)
 
 
 def _state(name: str = "ready", *, engine: str = "xtts", process: int = 0) -> HostState:
@@ -138,3 +138,21 @@ async def test_a_host_without_ticks_is_lost(monkeypatch: Any) -> None:
         assert [each.state for each in states[:2]] == ["ready", "gone"]
         assert states[1].lost_at is not None
         assert watched.lost == 1
+
+
+async def test_a_watch_that_is_cancelled_ends_whatever_it_does_at_that_moment() -> None:
+    watches = []
+    for number in range(300):
+        watched = HostWatch(
+            "127.0.0.1:1", Channels(ClusterSection()), "mch", frozenset(), itertools.count(), _ignore, _ignore
+        )
+        task = asyncio.create_task(watched.run())
+        for _ in range(number % 60):
+            await asyncio.sleep(0)
+        task.cancel()
+        watches.append(task)
+    await soon(lambda: all(task.done() for task in watches))
+
+
+def _ignore(_news: HostState | ProcessJobs) -> None:
+    """Tell nobody."""
