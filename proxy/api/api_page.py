@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 _PAGE = Path(__file__).with_name("page")
-_LOOKS = ("look.css", "api.css")
+_LOOK = "api.css"
 
 Schema = Mapping[str, Any]
 
@@ -38,7 +38,7 @@ def api_html(document: Schema) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta name="color-scheme" content="light dark"><title>{escape(title)}</title>'
-        f"<style>\n{''.join((_PAGE / look).read_text() for look in _LOOKS)}</style></head><body>"
+        f"<style>\n{(_PAGE / _LOOK).read_text()}</style></head><body>"
         '<header><p class="brand">voxgate</p><nav><a href=".">Try it</a>'
         '<a href="#objects">Objects</a></nav></header>'
         f"<main>{''.join(body)}</main></body></html>"

@@ -1,7 +1,4 @@
-"""GET /, /v1, /openapi.json and /docs: the answers for anyone who knows only the address, without a key.
-
-A browser that opens / gets a page to try the server; every other client gets JSON.
-"""
+"""GET /v1, /openapi.json and /docs: the answers for anyone who knows only the address, without a key."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -27,6 +23,14 @@ _FOR_BOTH = ("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
 _FOR_SCRIPTS = ("connect-src 'self'", "media-src blob:", "require-trusted-types-for 'script'")
 """What a page with a script may do: keys are typed into it."""
 
+PAGE_HEADERS = {
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "microphone=(self), camera=(), geolocation=()",
+    "cache-control": "no-cache",
+}
+
 
 class HtmlPage:
     """A text of HTML. Nothing runs or is shown there but its own script and style, by their hashes."""
@@ -41,14 +45,7 @@ class HtmlPage:
         rules = ["default-src 'none'", "img-src data:", *hashes, *_FOR_BOTH]
         if "<script>" in html:
             rules += _FOR_SCRIPTS
-        self._headers = {
-            "content-security-policy": "; ".join(rules),
-            "referrer-policy": "no-referrer",
-            "x-content-type-options": "nosniff",
-            "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "microphone=(self), camera=(), geolocation=()",
-            "cache-control": "no-cache",
-        }
+        self._headers = {**PAGE_HEADERS, "content-security-policy": "; ".join(rules)}
 
     def answer(self, **headers: str) -> Response:
         return Response(self.html, headers=self._headers | headers, media_type="text/html")
@@ -58,24 +55,6 @@ def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-_PAGE = Path(__file__).with_name("page")
-_SCRIPTS = (
-    "key",
-    "server",
-    "choices",
-    "sound",
-    "previews",
-    "clip",
-    "take",
-    "recorder",
-    "own_voices",
-    "new_voice",
-    "speech",
-    "detection",
-)
-"""The files of the page's one script, in their order."""
-
-
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here. `base_url` is what an OpenAI client needs."""
 
@@ -83,21 +62,6 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     name: Literal["voxgate"] = "voxgate"
     version: str = __version__
     base_url: str
-
-
-class TryPage:
-    """The page at /. It is written in a file for each idea, and is one text when it goes out."""
-
-    def __init__(self) -> None:
-        scripts = "\n".join((_PAGE / f"{name}.js").read_text() for name in _SCRIPTS)
-        html = (_PAGE / "page.html").read_text()
-        html = html.replace("<style></style>", f"<style>\n{(_PAGE / 'look.css').read_text()}</style>")
-        self.page = HtmlPage(html.replace("<script></script>", f"<script>\n{scripts}</script>"))
-
-    async def welcome(self, request: Request) -> Response:
-        if not _prefers_html(request.headers.get("accept", "")):
-            return reply(_about(request), headers={"vary": "accept"})
-        return self.page.answer(vary="accept")
 
 
 class Description:
@@ -134,18 +98,7 @@ class Description:
 
 
 def routes() -> list[Endpoint]:
-    return [
-        Endpoint(
-            "GET",
-            "/",
-            TryPage().welcome,
-            "welcome",
-            "Says that a voxgate is here; a browser gets a page to try it",
-            {**json(WelcomeAnswer), "text/html": ()},
-            access="open",
-        ),
-        Endpoint("GET", "/v1", _welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open"),
-    ]
+    return [Endpoint("GET", "/v1", _welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
 
 
 def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
@@ -154,23 +107,8 @@ def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> l
 
 
 async def _welcome(request: Request) -> Response:
-    return reply(_about(request))
+    return reply(welcome_answer(request))
 
 
-def _about(request: Request) -> WelcomeAnswer:
+def welcome_answer(request: Request) -> WelcomeAnswer:
     return WelcomeAnswer(base_url=f"{request.base_url}v1")
-
-
-def _prefers_html(accept: str) -> bool:
-    """Say whether a client wants a page more than JSON. One that takes anything, such as curl, gets JSON."""
-    weights = dict(map(_weighed, accept.split(",")))
-    json_weight = next(
-        (weights[m] for m in ("application/json", "application/*", "*/*") if m in weights), 0.0
-    )
-    return weights.get("text/html", 0.0) > json_weight
-
-
-def _weighed(part: str) -> tuple[str, float]:
-    media, *parameters = (each.strip().lower() for each in part.split(";"))
-    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
-    return media, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0

@@ -45,6 +45,7 @@ _NAMES = (
     "payments",
     "alerts",
     "cluster",
+    "console",
 )
 
 

@@ -1,9 +1,7 @@
-"""/ is a page for a browser and JSON for a program; nothing runs in the page but its own script."""
+"""/ is a page for a browser and JSON for a program; only the files of its version run in the page."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 
 import pytest
@@ -17,7 +15,7 @@ CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,ima
 async def test_a_browser_gets_the_page(server: Inside, accept: str) -> None:
     answer = await server.ask("GET", "/", key="", accept=accept)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "<h1>What shall be said?</h1>" in answer.text
+    assert "<textarea id=\"early\"" in answer.text
     assert answer.headers["vary"] == "accept"
 
 
@@ -44,18 +42,43 @@ async def test_a_base_url_is_never_a_page(server: Inside) -> None:
     assert (await server.ask("GET", "/v1", key="", accept=CHROMIUM)).json()["name"] == "voxgate"
 
 
-async def test_nothing_runs_in_the_page_but_its_own_script_and_style(server: Inside) -> None:
+async def test_the_page_runs_its_own_files_alone(server: Inside) -> None:
     answer = await server.ask("GET", "/", key="", accept=CHROMIUM)
     policy = dict(
         directive.strip().split(" ", 1) for directive in answer.headers["content-security-policy"].split(";")
     )
-    assert policy["default-src"] == "'none'"
-    for tag in ("script", "style"):
-        [text] = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", answer.text, re.DOTALL)
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert policy[f"{tag}-src"] == f"'sha256-{digest}'"
-    assert "unsafe" not in answer.headers["content-security-policy"]
-    assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "media-src": "blob:",
+        "trusted-types": "lit-html",
+        "require-trusted-types-for": "'script'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", answer.text)
+
+
+async def test_the_files_of_the_page_are_kept_for_ever_and_only_of_this_version(server: Inside) -> None:
+    html = (await server.ask("GET", "/", key="", accept=CHROMIUM)).text
+    paths = re.findall(r'(?:href|src)="(console/[^"]+)"', html)
+    assert len(paths) > 20
+    for path in paths:
+        answer = await server.ask("GET", f"/{path}", key="", accept_encoding="gzip")
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    build = paths[0].split("/")[1]
+    plain = await server.ask("GET", f"/console/{build}/main.js", key="", accept_encoding="identity")
+    assert "content-encoding" not in plain.headers
+    assert b"loadTexts" in plain.content
+    for other in (f"/console/{'0' * 16}/main.js", f"/console/{build}/../files.py", f"/console/{build}/shell.html"):
+        assert (await server.ask("GET", other, key="")).status_code == 404
 
 
 async def test_the_page_may_hear_the_microphone_and_see_nothing(server: Inside) -> None:

@@ -1,0 +1,81 @@
+"""GET / and /console/…: the console for a browser. Every other client that opens / gets JSON."""
+
+from __future__ import annotations
+
+import gzip
+import re
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.api.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
+from proxy.errors import NotFound
+from proxy.features.console.files import console
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "media-src blob:",
+        "trusted-types lit-html",
+        "require-trusted-types-for 'script'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_YEAR = "public, max-age=31536000, immutable"
+
+
+class ConsoleEndpoints(Resource):
+    @endpoint("GET", "/", WelcomeAnswer, media=("text/html",), access="open")
+    async def welcome(self, request: Request) -> Response:
+        """Says that a voxgate is here; a browser gets the console"""
+        if not _prefers_html(request.headers.get("accept", "")):
+            return reply(welcome_answer(request), headers={"vary": "accept"})
+        headers = {**PAGE_HEADERS, "content-security-policy": _POLICY, "vary": "accept"}
+        return Response(console().shell, headers=headers, media_type="text/html")
+
+    @endpoint(
+        "GET",
+        "/console/{build}/{path:path}",
+        media=("text/javascript", "text/css", "application/json"),
+        access="open",
+        pace="own",
+        failures=(NotFound,),
+    )
+    async def console_file(self, request: Request) -> Response:
+        """A file of the console"""
+        known = console()
+        file = known.files.get(request.path_params["path"])
+        if file is None or request.path_params["build"] != known.build:
+            raise NotFound("There is no such file in this version of the console.")
+        headers = {
+            "content-type": file.media,
+            "cache-control": _YEAR,
+            "vary": "accept-encoding",
+            "x-content-type-options": "nosniff",
+        }
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(gzip.decompress(file.gzipped), headers=headers)
+        return Response(file.gzipped, headers={**headers, "content-encoding": "gzip"})
+
+
+def _prefers_html(accept: str) -> bool:
+    """Say whether a client wants a page more than JSON. One that takes anything, such as curl, gets JSON."""
+    weights = dict(map(_weighed, accept.split(",")))
+    json_weight = next(
+        (weights[m] for m in ("application/json", "application/*", "*/*") if m in weights), 0.0
+    )
+    return weights.get("text/html", 0.0) > json_weight
+
+
+def _weighed(part: str) -> tuple[str, float]:
+    media, *parameters = (each.strip().lower() for each in part.split(";"))
+    weight = next((each[2:] for each in parameters if each.startswith("q=")), "1")
+    return media, float(weight) if re.fullmatch(r"[01](\.\d{0,3})?", weight) else 0.0

@@ -1,0 +1,87 @@
+"""The files of the console: read once, compressed once, and served from memory."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+_WEB = Path(__file__).with_name("web")
+_SHELL = "shell.html"
+_FIRST = ("main.js", "pages/speak.js")
+"""The modules of the first page. A browser fetches these, and all that they import, at once."""
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+}
+_IMPORT = re.compile(r"""^(?:import|export)\b[^"'`;]*?["'](\.{1,2}/[^"']+)["'];?""", re.MULTILINE)
+_VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.{1,2}/[^"']+)["']""")
+
+
+class ConsoleFile(NamedTuple):
+    media: str
+    gzipped: bytes
+
+
+class Console(NamedTuple):
+    """`shell` is the HTML document. `files` has the others by their path. `build` is a hash of all."""
+
+    build: str
+    shell: str
+    files: dict[str, ConsoleFile]
+
+
+@cache
+def console() -> Console:
+    """Return the files of this version."""
+    read = {
+        path.relative_to(_WEB).as_posix(): path.read_bytes()
+        for path in sorted(_WEB.rglob("*"))
+        if path.suffix in _TYPES
+    }
+    shell = (_WEB / _SHELL).read_text()
+    digest = hashlib.sha256(shell.encode())
+    for name, content in read.items():
+        digest.update(name.encode() + b"\0" + content + b"\0")
+    build = digest.hexdigest()[:16]
+    preloads = "\n".join(
+        f'<link rel="modulepreload" href="console/{build}/{name}">' for name in first_modules(read)
+    )
+    files = {
+        name: ConsoleFile(_TYPES[PurePosixPath(name).suffix], gzip.compress(content, mtime=0))
+        for name, content in read.items()
+    }
+    shell = shell.replace("<!-- preloads -->", preloads).replace("BUILD", build)
+    return Console(build, shell, files)
+
+
+def first_modules(read: dict[str, bytes]) -> list[str]:
+    """Return the modules of the first page, with all that they import, in the order of a walk."""
+    found: list[str] = []
+    waiting = list(_FIRST)
+    while waiting:
+        name = waiting.pop(0)
+        if name not in found:
+            found.append(name)
+            waiting += _imports(name, read[name].decode())
+    return found
+
+
+def _imports(name: str, text: str) -> list[str]:
+    pattern = _VENDOR_IMPORT if name.startswith("vendor/") else _IMPORT
+    folder = PurePosixPath("/", name).parent
+    return [_resolved(folder, each) for each in pattern.findall(text)]
+
+
+def _resolved(folder: PurePosixPath, relative: str) -> str:
+    parts = list(folder.parts[1:])
+    for part in relative.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)

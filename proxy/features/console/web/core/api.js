@@ -1,0 +1,89 @@
+// The one way to the server: requests with a key or a session, failures as values, events, and files to keep.
+
+import { credentials } from "./session.js";
+import { t } from "./texts.js";
+
+// The page may lie below a path of a proxy.
+const base = location.origin + location.pathname.replace(/[^/]*$/, "");
+export const root = `${base}v1`;
+
+// A failure as the server tells it. `param` names a field of the API, and `wait` the seconds of a 429.
+export class Failure extends Error {
+  constructor({ message, code = "", param = null }, status = 0, wait = 0) {
+    super(message);
+    Object.assign(this, { code, param, status, wait });
+  }
+}
+
+// What to do when the server knows the key, or the person, no more.
+let onUnknown = () => {};
+export function whenUnknown(action) {
+  onUnknown = action;
+}
+
+async function failureOf(answer) {
+  const { error = { message: t("failure.status", { status: answer.status }) } } = await answer.json().catch(() => ({}));
+  return new Failure(error, answer.status, Number(answer.headers.get("retry-after")) || 0);
+}
+
+export async function ask(path, { method, json, form, headers = {}, query = {}, signal } = {}) {
+  const who = credentials();
+  const url = new URL(path, base);
+  for (const [name, value] of Object.entries(query)) if (value !== "" && value != null) url.searchParams.set(name, value);
+  const body = json === undefined ? form : JSON.stringify(json);
+  // A form says its type itself, with its boundary.
+  const type = json === undefined ? {} : { "Content-Type": "application/json" };
+  const sent = {
+    method: method ?? (body === undefined ? "GET" : "POST"),
+    body,
+    signal,
+    cache: "no-store",
+    credentials: who.credentials,
+    headers: { ...type, ...who.headers, ...headers },
+  };
+  let answer;
+  try {
+    answer = await fetch(url, sent);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure({ message: t("failure.unreachable"), code: "unreachable" });
+  }
+  if (answer.ok) return answer;
+  const failure = await failureOf(answer);
+  if (answer.status === 401) onUnknown(failure);
+  throw failure;
+}
+
+export async function read(path, options) {
+  return (await ask(path, options)).json();
+}
+
+// Each event of an answer in server-sent events, as it comes.
+export async function* events(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read().catch((error) => {
+      throw error.name === "AbortError" ? error : new Failure({ message: t("failure.broken"), code: "broken" });
+    });
+    if (done) return;
+    const whole = (rest + value).split("\n\n");
+    rest = whole.pop();
+    for (const each of whole) {
+      const data = each.split("\n").find((line) => line.startsWith("data:"));
+      if (data) yield JSON.parse(data.slice("data:".length));
+    }
+  }
+}
+
+export function saveBlob(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = Object.assign(document.createElement("a"), { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+// A link carries neither a key nor a session, so a file is fetched first.
+export async function download(path, name, options) {
+  saveBlob(await (await ask(path, options)).blob(), name);
+}

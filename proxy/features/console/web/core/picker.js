@@ -1,0 +1,78 @@
+// The voice picker: a dialog with all voices in groups, found by name, language and gender.
+
+import { catalogue, factsOf, groupOf, isFound, languageChoices } from "./catalogue.js";
+import { draft } from "./draft.js";
+import { html, nothing } from "./lit.js";
+import { icon } from "./page.js";
+import { previewButton } from "./previews.js";
+import { t } from "./texts.js";
+
+const MOST_SHOWN = 60;
+const GROUPS = ["own", "natural", "rules"];
+const GENDERS = ["", "female", "male", "neutral"];
+
+export class VoicePicker {
+  // `onChoice` gets the voice that is chosen.
+  constructor(page, onChoice) {
+    Object.assign(this, { page, onChoice, words: "", language: "", gender: "" });
+  }
+
+  get dialog() {
+    return this.page.place.querySelector("#picker");
+  }
+
+  open() {
+    this.language = draft.language;
+    this.page.draw();
+    this.dialog.showModal();
+    (this.dialog.querySelector("input:checked") ?? this.dialog.querySelector("#picker-find")).focus();
+  }
+
+  change(changes) {
+    Object.assign(this, changes);
+    this.page.update();
+  }
+
+  view() {
+    const wanted = { words: this.words.toLowerCase().split(/\s+/).filter(Boolean), language: this.language, gender: this.gender };
+    const found = catalogue.voices.filter((voice) => isFound(voice, wanted));
+    const shown = found.slice(0, MOST_SHOWN);
+    // What is chosen stays in sight, also where it is far down in a long list.
+    const chosen = found.find(({ id }) => id === draft.voice);
+    if (chosen && !shown.includes(chosen)) shown.unshift(chosen);
+    const languages = [["", t("picker.any_language")], ...languageChoices()];
+    const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
+    return html`<dialog id="picker" class="wide-dialog" aria-labelledby="picker-title">
+      <div class="row apart"><h2 id="picker-title">${t("picker.title")}</h2>
+        <button type="button" class="round plain" aria-label=${t("picker.close")} @click=${() => this.dialog.close()}>${icon("close")}</button></div>
+      <div class="row finder">
+        <input type="search" id="picker-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${this.words}
+          @input=${(event) => this.change({ words: event.target.value })}>
+        ${this.filter("language", languages)} ${this.filter("gender", genders)}
+      </div>
+      <p class="quiet small" role="status">${t("picker.found", { n: found.length })}</p>
+      <div class="groups">${GROUPS.map((group) => this.group(group, shown))}</div>
+    </dialog>`;
+  }
+
+  filter(name, options) {
+    return html`<select id="picker-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => this.change({ [name]: event.target.value })}>
+      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
+  }
+
+  group(group, shown) {
+    const voices = shown.filter((voice) => groupOf(voice) === group);
+    if (!voices.length) return nothing;
+    return html`<h3>${t(`picker.${group}`)}</h3><ul role="list" class="rows">${voices.map((voice) => this.row(voice))}</ul>`;
+  }
+
+  row(voice) {
+    return html`<li><label>
+        <input type="radio" name="picked" value=${voice.id} .checked=${voice.id === draft.voice} ?disabled=${!voice.engines.length}
+          @change=${() => this.onChoice(voice)} @dblclick=${() => this.dialog.close()}
+          @keydown=${(event) => event.key === "Enter" && this.dialog.close()}>
+        <span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
+        <span class="about"><span class="name">${voice.name}</span><span class="quiet small">${factsOf(voice).join(" · ")}</span></span>
+      </label>${previewButton(this.page, "picker", voice)}</li>`;
+  }
+}

@@ -1,0 +1,160 @@
+// The one player: it is docked at the bottom, and plays on when the page changes.
+
+import { saveBlob } from "./api.js";
+import { html, nothing, render } from "./lit.js";
+import { icon } from "./page.js";
+import { LiveSound, peaksOf, samplesOf, wavOf } from "./sound.js";
+import { t } from "./texts.js";
+
+const BARS = 120;
+
+// One sound: `title` is shown, `name` is its file's. `words` have their place in `text` and their times. Until
+// it is whole, `live` plays its pieces as they come.
+class Clip {
+  constructor({ title, name, text = "" }) {
+    Object.assign(this, { title, name, text, letters: [...text], words: [], peaks: [], blob: null, live: null, length: 0 });
+  }
+}
+
+class Player {
+  constructor() {
+    this.clip = null;
+    this.audio = new Audio();
+    this.position = 0;
+    this.isFollowing = false;
+    for (const kind of ["play", "pause", "ended", "seeked"]) this.audio.addEventListener(kind, () => this.follow());
+  }
+
+  mount(place) {
+    this.place = place;
+    this.draw();
+  }
+
+  // Begins a sound that comes in pieces of PCM, and returns what takes them.
+  open(about) {
+    this.stop();
+    const clip = Object.assign(new Clip(about), { live: new LiveSound() });
+    this.clip = clip;
+    this.follow();
+    return clip;
+  }
+
+  // The sound is whole: it can be heard again, and kept.
+  close(clip) {
+    clip.blob = wavOf(clip.live.parts);
+    clip.length = clip.live.seconds;
+    clip.peaks = peaksOf(clip.live.parts, BARS);
+    clip.live.close();
+    clip.live = null;
+    if (this.clip === clip) this.load();
+  }
+
+  // Plays a sound that is whole.
+  async play(about, blob) {
+    this.stop();
+    const clip = Object.assign(new Clip(about), { blob });
+    this.clip = clip;
+    this.load();
+    this.audio.play().catch(() => {});
+    const samples = await samplesOf(blob);
+    if (!samples) return;
+    clip.peaks = peaksOf([samples], BARS);
+    this.draw();
+  }
+
+  load() {
+    URL.revokeObjectURL(this.audio.src);
+    this.audio.src = URL.createObjectURL(this.clip.blob);
+    this.draw();
+  }
+
+  // Silences all, and takes the sound off the dock.
+  stop() {
+    this.clip?.live?.close();
+    this.clip = null;
+    this.audio.pause();
+    this.draw();
+  }
+
+  get seconds() {
+    const { clip, audio } = this;
+    return clip.live ? clip.live.seconds : clip.length || (Number.isFinite(audio.duration) ? audio.duration : 0);
+  }
+
+  get isMoving() {
+    return Boolean(this.clip) && (Boolean(this.clip.live) || !this.audio.paused);
+  }
+
+  // Draws once a frame, while something moves.
+  follow() {
+    this.draw();
+    if (this.isFollowing || !this.isMoving) return;
+    this.isFollowing = true;
+    requestAnimationFrame(() => {
+      this.isFollowing = false;
+      this.follow();
+    });
+  }
+
+  toggle() {
+    if (this.audio.paused) this.audio.play();
+    else this.audio.pause();
+  }
+
+  seek(seconds) {
+    this.audio.currentTime = seconds;
+    this.draw();
+  }
+
+  draw() {
+    if (this.place) render(this.clip ? this.view(this.clip) : nothing, this.place);
+    this.place?.querySelector(".now")?.scrollIntoView({ block: "nearest" });
+  }
+
+  view(clip) {
+    const position = clip.live ? clip.live.position : this.audio.currentTime;
+    const { seconds } = this;
+    const isPlaying = clip.live || !this.audio.paused;
+    const clock = t("player.clock", { at: position.toFixed(1), of: seconds.toFixed(1) });
+    if (clip.live) clip.peaks = clip.live.peaks(BARS);
+    return html`<section class="dock" aria-label=${t("player.title")}>
+      ${clip.words.length ? this.words(clip, position) : nothing}
+      <div class="row line">
+        <button class="round first" id="player-play" aria-label=${isPlaying ? t("player.pause") : t("player.play")} ?disabled=${Boolean(clip.live)}
+          @click=${() => this.toggle()}>${icon(isPlaying ? "pause" : "play")}</button>
+        <div class="wide"><p class="small title">${clip.title}</p>${wave(clip.peaks, seconds ? position / seconds : 0)}
+          <input type="range" id="player-seek" min="0" max=${seconds || 1} step="0.01" .value=${String(position)} ?disabled=${Boolean(clip.live)}
+            aria-label=${t("player.position")} aria-valuetext=${clock} @input=${(event) => this.seek(Number(event.target.value))}></div>
+        <span class="num quiet small" id="player-clock">${clock}</span>
+        <button class="round plain" aria-label=${t("player.save")} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
+        <button class="round plain" aria-label=${t("player.close")} @click=${() => this.stop()}>${icon("close")}</button>
+      </div>
+    </section>`;
+  }
+
+  // The text with the word that is heard now.
+  words(clip, position) {
+    const isOver = !clip.live && this.audio.paused && (this.audio.ended || position === 0);
+    const now = isOver ? -1 : clip.words.findLastIndex(({ start_seconds: start }) => start <= position);
+    let end = 0;
+    const parts = clip.words.map(({ source_start: from, source_end: to }, index) => {
+      const before = clip.letters.slice(end, from).join("");
+      end = to;
+      return html`${before}<span class=${index === now ? "now" : ""}>${clip.letters.slice(from, to).join("")}</span>`;
+    });
+    return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>`;
+  }
+}
+
+function wave(peaks, share) {
+  const most = Math.max(0.05, ...peaks);
+  const rects = peaks.map((peak, bar) => {
+    const height = 2 + 34 * (peak / most);
+    return { x: bar * 6, y: 18 - height / 2, height, isOn: bar / BARS < share };
+  });
+  const path = (isOn) => rects.filter((each) => each.isOn === isOn).map(({ x, y, height }) => `M${x} ${y.toFixed(1)}h3.5v${height.toFixed(1)}h-3.5z`).join("");
+  return html`<svg class="wave" viewBox="0 0 720 36" preserveAspectRatio="none" role="img" aria-label=${t("player.wave")}>
+    <path class="on" d=${path(true)}></path><path class="off" d=${path(false)}></path></svg>`;
+}
+
+export const player = new Player();

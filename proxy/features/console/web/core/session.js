@@ -1,0 +1,59 @@
+// Who uses the console: a key from a link or from the field, or a person who has signed in.
+
+const KEPT = "voxgate-key";
+const LINKED = "voxgate-key-is-linked";
+
+// `me` is the answer of /v1/me, and null until it is known who this is. `server` is the answer of /v1.
+// `linkedKey` is the key of a link until its reader has agreed to upload with it.
+export const session = { key: "", linkedKey: "", me: null, server: { sign_in: "closed" } };
+
+// A fragment is sent to nobody, but it is shown, copied and kept, so it goes at once.
+export function takeFragment(name) {
+  const found = new RegExp(`^#${name}=(.+)$`).exec(location.hash);
+  if (!found) return "";
+  history.replaceState(null, "", location.pathname + location.search + (name === "sign_in" ? "#/sign-in" : ""));
+  try {
+    return decodeURIComponent(found[1]).trim();
+  } catch {
+    return "";
+  }
+}
+
+// A browser may forbid to keep anything. Then a reload asks for the key again.
+function kept(name) {
+  try {
+    return sessionStorage.getItem(name) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+export function keepKey() {
+  try {
+    sessionStorage.setItem(KEPT, session.key);
+    sessionStorage.setItem(LINKED, session.linkedKey);
+  } catch {
+    // The key counts until the page is left.
+  }
+}
+
+export function takeKeptKey() {
+  session.key = kept(KEPT);
+  session.linkedKey = kept(LINKED);
+}
+
+// A session's cookie goes along only where no key does, so a key always decides whose account it is.
+export function credentials() {
+  return session.key
+    ? { credentials: "omit", headers: { Authorization: `Bearer ${session.key}` } }
+    : { credentials: "same-origin", headers: {} };
+}
+
+export function isAdmin() {
+  return session.me?.key.role === "admin" || Boolean(session.me?.user?.is_operator);
+}
+
+// A person who has signed in, and not a key alone.
+export function isPerson() {
+  return Boolean(session.me?.user);
+}

@@ -1,0 +1,119 @@
+// Sound as samples: a WAV file made of them, their loudness for a picture, and pieces that are played as they come.
+
+export const RATE = 24000;
+const LEAD_S = 0.08;
+// A wave is seen as well from every fourth sample.
+const EACH = 4;
+
+export function wavOf(parts, rate = RATE) {
+  const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
+  const head = new DataView(new ArrayBuffer(44));
+  const text = (offset, letters) => [...letters].forEach((letter, i) => head.setUint8(offset + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  head.setUint32(4, 36 + bytes, true);
+  text(8, "WAVEfmt ");
+  head.setUint32(16, 16, true);
+  head.setUint16(20, 1, true);
+  head.setUint16(22, 1, true);
+  head.setUint32(24, rate, true);
+  head.setUint32(28, rate * 2, true);
+  head.setUint16(32, 2, true);
+  head.setUint16(34, 16, true);
+  text(36, "data");
+  head.setUint32(40, bytes, true);
+  return new Blob([head, ...parts], { type: "audio/wav" });
+}
+
+// The samples of a sound as one channel, or null if the browser cannot read it.
+export async function samplesOf(blob, rate = RATE) {
+  let buffer;
+  try {
+    buffer = await new OfflineAudioContext(1, 1, rate).decodeAudioData(await blob.arrayBuffer());
+  } catch {
+    return null;
+  }
+  const mixed = new Float32Array(buffer.length);
+  for (let number = 0; number < buffer.numberOfChannels; number += 1) {
+    const channel = buffer.getChannelData(number);
+    for (let i = 0; i < channel.length; i += 1) mixed[i] += channel[i] / buffer.numberOfChannels;
+  }
+  return mixed;
+}
+
+// The loudest sample of each of `bars` parts of the sound, 0 to 1. Parts are Int16Array or Float32Array.
+export function peaksOf(parts, bars) {
+  const total = parts.reduce((sum, part) => sum + part.length, 0);
+  const peaks = new Array(bars).fill(0);
+  let before = 0;
+  for (const part of parts) {
+    const full = part instanceof Int16Array ? 32768 : 1;
+    for (let i = 0; i < part.length; i += EACH) {
+      const bar = Math.floor(((before + i) / total) * bars);
+      peaks[bar] = Math.max(peaks[bar], Math.abs(part[i]) / full);
+    }
+    before += part.length;
+  }
+  return peaks;
+}
+
+// Plays PCM as it comes. MediaSource would be shorter, but Firefox takes none of our formats there, and an audio
+// element would hide the first second behind its own buffer.
+export class LiveSound {
+  constructor() {
+    this.context = new AudioContext({ sampleRate: RATE });
+    this.until = 0;
+    this.last = null;
+    this.half = new Uint8Array();
+    this.parts = [];
+    this.samples = 0;
+    this.drawn = { samples: 0, peaks: [] };
+  }
+
+  play(bytes) {
+    const whole = new Uint8Array(this.half.length + bytes.length);
+    whole.set(this.half);
+    whole.set(bytes, this.half.length);
+    const count = whole.length >> 1;
+    this.half = whole.slice(count * 2);
+    if (!count) return;
+    const view = new DataView(whole.buffer);
+    const part = Int16Array.from({ length: count }, (_, i) => view.getInt16(i * 2, true));
+    this.parts.push(part);
+    this.samples += count;
+    const buffer = this.context.createBuffer(1, count, RATE);
+    buffer.copyToChannel(Float32Array.from(part, (sample) => sample / 32768), 0);
+    this.last = this.context.createBufferSource();
+    this.last.buffer = buffer;
+    this.last.connect(this.context.destination);
+    this.until = Math.max(this.until, this.context.currentTime + LEAD_S);
+    this.last.start(this.until);
+    this.until += buffer.duration;
+  }
+
+  get seconds() {
+    return this.samples / RATE;
+  }
+
+  // What is heard now. A gap, in which the server is late, moves the end and not the place.
+  get position() {
+    return Math.max(0, this.seconds - Math.max(0, this.until - this.context.currentTime));
+  }
+
+  peaks(bars) {
+    if (this.drawn.samples !== this.samples) this.drawn = { samples: this.samples, peaks: peaksOf(this.parts, bars) };
+    return this.drawn.peaks;
+  }
+
+  // A closed context ends nothing, so a stop has to be told.
+  heard(stopped) {
+    if (!this.last || this.until <= this.context.currentTime || stopped.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.last.addEventListener("ended", resolve);
+      stopped.addEventListener("abort", resolve);
+    });
+  }
+
+  close() {
+    if (this.context.state !== "closed") this.context.close();
+  }
+}

@@ -1,0 +1,86 @@
+// The words of the page, in the reader's language. Each language is a flat file of keys and texts.
+
+export const LANGUAGES = { en: "English", "pt-BR": "Português (Brasil)", th: "ไทย", es: "Español" };
+const CHOSEN = "voxgate-language";
+let texts = {};
+let plurals = new Intl.PluralRules("en");
+let numbers = new Intl.NumberFormat("en");
+let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
+export let language = "en";
+
+// The language that was chosen here before, else the first of the browser's that there is.
+function preferred() {
+  let chosen = null;
+  try {
+    chosen = localStorage.getItem(CHOSEN);
+  } catch {
+    // A browser may forbid to keep anything.
+  }
+  if (chosen in LANGUAGES) return chosen;
+  const base = (tag) => tag.split("-")[0].toLowerCase();
+  const wanted = navigator.languages.map(base);
+  const found = wanted.find((tag) => Object.keys(LANGUAGES).some((each) => base(each) === tag));
+  return Object.keys(LANGUAGES).find((each) => base(each) === found) ?? "en";
+}
+
+export async function loadTexts(tag = preferred()) {
+  const answer = await fetch(new URL(`../texts/${tag}.json`, import.meta.url));
+  texts = await answer.json();
+  language = tag;
+  plurals = new Intl.PluralRules(tag);
+  numbers = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
+  names = new Intl.DisplayNames(tag, { type: "language", style: "short" });
+  document.documentElement.lang = tag;
+}
+
+export async function chooseLanguage(tag) {
+  await loadTexts(tag);
+  try {
+    localStorage.setItem(CHOSEN, tag);
+  } catch {
+    // It counts until the page is left.
+  }
+}
+
+export function hasText(key) {
+  return key in texts;
+}
+
+// The text of a key. `{name}` in it is the value of that name; with `n`, the text is that of its plural form.
+export function t(key, values = {}) {
+  const plural = "n" in values ? `${key}.${plurals.select(values.n)}` : key;
+  const text = texts[plural] ?? texts[`${key}.other`] ?? texts[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (whole, name) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return typeof value === "number" ? numbers.format(value) : String(value);
+  });
+}
+
+export function languageName(tag) {
+  try {
+    return names.of(tag);
+  } catch {
+    return tag;
+  }
+}
+
+export function number(value, digits = 2) {
+  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+}
+
+export function day(seconds) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(seconds * 1000));
+}
+
+export function moment(seconds) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(seconds * 1000));
+}
+
+// Seconds of sound or of waiting: "4.8 s", "2 min 10 s", "1 h 24 min".
+export function duration(seconds) {
+  if (seconds < 60) return t("time.seconds", { s: Math.round(seconds * 10) / 10 });
+  const whole = Math.round(seconds);
+  if (whole < 3600) return t("time.minutes", { m: Math.floor(whole / 60), s: whole % 60 });
+  return t("time.hours", { h: Math.floor(whole / 3600), m: Math.floor((whole % 3600) / 60) });
+}

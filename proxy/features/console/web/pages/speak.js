@@ -1,0 +1,275 @@
+// Speak: a text, who speaks it and how, what it will cost, and what became of it.
+
+import { formatName, noteSpoken, spokenCard } from "./spoken.js";
+import { ask, events, Failure, read } from "../core/api.js";
+import { refreshAccount } from "../core/account.js";
+import { catalogue, groupOf, languageChoices, loadCatalogue, modelFor, speaksOther, voiceName, voiceOf } from "../core/catalogue.js";
+import { draft, requestOf } from "../core/draft.js";
+import { html, live, nothing } from "../core/lit.js";
+import { failureText, icon, Page } from "../core/page.js";
+import { player } from "../core/player.js";
+import { session } from "../core/session.js";
+import { duration, languageName, number, t } from "../core/texts.js";
+
+const LONGEST = 4096;
+const MOST_FILE_BYTES = 8 * 1024 * 1024;
+const PAUSE_MS = 600;
+const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
+const FIELDS = ["input", "language", "model", "speed", "pitch", "emotion", "instructions", "tag"];
+
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+}
+
+export default class SpeakPage extends Page {
+  constructor(path) {
+    super(path);
+    this.picker = null;
+    this.estimate = null;
+    this.doubt = null;
+    this.speaking = null;
+    this.isOver = false;
+  }
+
+  title() {
+    return t("speak.title");
+  }
+
+  async open() {
+    if (!session.me) return;
+    await loadCatalogue();
+    if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
+    if (!voiceOf(draft.voice)) {
+      const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
+      draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
+      draft.model = modelFor(first, draft.model);
+    }
+    this.update();
+    this.estimateSoon(0);
+  }
+
+  left() {
+    clearTimeout(this.timer);
+    this.asked?.abort();
+    this.speaking?.aborter.abort();
+  }
+
+  get length() {
+    return [...draft.text].length;
+  }
+
+  get isJob() {
+    return this.length > LONGEST;
+  }
+
+  change(changes) {
+    Object.assign(draft, changes);
+    this.update();
+    this.estimateSoon();
+  }
+
+  choose(voice) {
+    if (speaksOther(voice, draft.language)) draft.language = "";
+    this.change({ voice: voice.id, model: modelFor(voice, draft.model) });
+  }
+
+  async openPicker() {
+    const { VoicePicker } = await import("../core/picker.js");
+    this.picker ??= new VoicePicker(this, (voice) => this.choose(voice));
+    this.picker.open();
+  }
+
+  // Asks what the text would cost, once its writer pauses.
+  estimateSoon(pause = PAUSE_MS) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.readEstimate(), pause);
+  }
+
+  async readEstimate() {
+    this.asked?.abort();
+    if (!session.me || !draft.text.trim() || !draft.voice) return this.set({ estimate: null, doubt: null });
+    const aborter = (this.asked = new AbortController());
+    const text = [...draft.text].slice(0, LONGEST).join("");
+    try {
+      const json = requestOf({ ...draft, text });
+      this.set({ estimate: await read("v1/audio/speech/estimate", { json, signal: aborter.signal }), doubt: null });
+    } catch (failure) {
+      if (!(failure instanceof Failure)) return undefined;
+      // What a moment's rush refuses is no news about the text.
+      if (failure.code !== "rate_limit_exceeded") this.set({ doubt: failure });
+    }
+    return undefined;
+  }
+
+  submit(event) {
+    event?.preventDefault();
+    return this.run("speak", async () => {
+      if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
+      if (this.isJob) return this.makeJob();
+      return this.speak();
+    }, FIELDS);
+  }
+
+  async makeJob() {
+    const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0]].slice(0, 80).join("") };
+    const job = await read("v1/jobs", { json });
+    location.hash = `#/jobs/${job.id}`;
+  }
+
+  async speak() {
+    this.stop();
+    const mine = (this.speaking = { aborter: new AbortController() });
+    const { signal } = mine.aborter;
+    const body = requestOf(draft);
+    const voice = voiceOf(draft.voice);
+    const clip = player.open({ title: voice?.name ?? draft.voice, name: "speech.wav", text: draft.text });
+    this.say(t("speak.asking"));
+    try {
+      await this.hear({ body, voice, clip, signal });
+      await clip.live.heard(signal);
+      if (signal.aborted) return;
+      player.close(clip);
+      clip.title = `${clip.title}, ${duration(clip.length)}`;
+      player.draw();
+      this.say("");
+    } catch (failure) {
+      if (!signal.aborted) player.stop();
+      throw failure;
+    } finally {
+      if (this.speaking === mine) this.set({ speaking: null });
+      refreshAccount();
+    }
+  }
+
+  // Plays an answer as it comes, and notes what its headers tell.
+  async hear({ body, voice, clip, signal }) {
+    const began = performance.now();
+    const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && { history: true }) };
+    const answer = await ask("v1/audio/speech", { json, signal });
+    let isWhole = false;
+    for await (const event of events(answer)) {
+      if (event.type === "error") throw new Failure(event.error);
+      if (event.type === "speech.audio.done") isWhole = true;
+      if (event.type === "speech.audio.words") clip.words.push(...event.words);
+      if (event.type !== "speech.audio.delta" || !clip.live) continue;
+      clip.live.play(bytesOf(event.audio));
+      if (clip.first !== undefined) continue;
+      clip.first = Math.round(performance.now() - began);
+      noteSpoken({ body, voice, headers: answer.headers, first: clip.first });
+      this.say(t("speak.speaking"));
+    }
+    if (!isWhole && !signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
+  }
+
+  stop() {
+    if (!this.speaking) return;
+    this.speaking.aborter.abort();
+    this.speaking = null;
+    player.stop();
+    this.say(t("speak.stopped"));
+    this.place.querySelector("#speak-go")?.focus();
+  }
+
+  async take(file) {
+    if (!file) return;
+    await this.run("speak", async () => {
+      if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
+      this.change({ text: await file.text() });
+    }, FIELDS);
+  }
+
+  drop(event) {
+    const [file] = event.dataTransfer?.files ?? [];
+    event.preventDefault();
+    this.set({ isOver: false });
+    return this.take(file);
+  }
+
+  view() {
+    return html`<section class="view speak">${this.heading()}
+      <div class="pair">
+        <div class="stack">${this.composer()}${spokenCard(this)}</div>
+        ${this.delivery()}
+      </div>
+      ${this.picker?.view() ?? nothing}
+    </section>`;
+  }
+
+  composer() {
+    const voice = voiceOf(draft.voice);
+    const press = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.submit(event);
+    return html`<form class="card composer ${this.isOver ? "over" : ""}" novalidate @submit=${(event) => this.submit(event)}
+        @dragover=${() => this.isOver || this.set({ isOver: true })} @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
+      <textarea id="speak-input" aria-label=${t("speak.text")} aria-describedby="speak-count" aria-invalid=${this.isWrong("speak", "input")}
+        .value=${live(draft.text)} @input=${(event) => this.change({ text: event.target.value })} @keydown=${press}></textarea>
+      <div class="row apart below quiet small"><span>${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
+      <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
+      <div class="bar">
+        <button class="pick" id="speak-voice" type="button" ?disabled=${!voice} @click=${() => this.openPicker()}>
+          <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
+          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? t("speak.no_voice")}</span></button>
+        <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
+        ${this.speaking
+          ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
+          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" accept=".txt,.md,text/plain,text/markdown"
+              @change=${(event) => this.take(event.target.files[0])}></label>`}
+        <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
+      </div>
+      ${this.alert("speak")}${this.alert("picker")}
+      ${this.statusLine()}
+    </form>`;
+  }
+
+  estimateText() {
+    const { estimate } = this;
+    if (!estimate || this.doubt) return "";
+    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds), credits: number(estimate.credits) };
+    return this.isJob ? t("speak.estimate_job", facts) : t("speak.estimate", facts);
+  }
+
+  // What is other than asked for is said before the click.
+  notices() {
+    const { estimate, doubt } = this;
+    const notes = [];
+    if (this.isJob) notes.push(t("speak.long", { most: LONGEST }));
+    if (doubt) notes.push(failureText(doubt));
+    else if (estimate) {
+      if (estimate.substitute) notes.push(t("speak.substitute", { voice: voiceName(estimate.substitute) }));
+      if (estimate.is_trained === false) notes.push(t("speak.rules", { language: languageName(estimate.language) }));
+      if (estimate.dropped_tags.length) notes.push(t("speak.dropped", { tags: estimate.dropped_tags.map((tag) => `[${tag}]`).join(" ") }));
+      const ignored = estimate.ignored.filter((field) => field !== "emotion" || !estimate.dropped_tags.length);
+      if (ignored.length) notes.push(t("speak.ignored", { fields: ignored.join(", ") }));
+    }
+    return notes.map((text) => html`<p class="note warn">${icon("info")}<span>${text}</span></p>`);
+  }
+
+  delivery() {
+    const { controls, model } = this.estimate ?? {};
+    const can = controls ?? { pitch: [-12, 12], emotions: [], instructions: LONGEST };
+    const hasPitch = can.pitch[0] < can.pitch[1];
+    const name = model?.split("/")[0] ?? "";
+    const reason = (isMissing) => (controls && isMissing ? t("speak.cannot", { model: name }) : nothing);
+    const emotions = [["", t("speak.plain")], ...can.emotions.map((each) => [each, t(`emotion.${each}`)])];
+    const set = (field) => (value) => this.change({ [field]: value });
+    return html`<form class="card stack delivery" aria-labelledby="delivery" @submit=${(event) => event.preventDefault()}><h2 id="delivery">${t("speak.delivery")}</h2>
+      ${this.choice("speak", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
+      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${draft.speed.toFixed(2)} ×` })}
+      ${this.slider("pitch", t("speak.pitch"), { least: can.pitch[0], most: can.pitch[1], step: 1, text: t("speak.semitones", { n: draft.pitch }), disabled: !hasPitch, hint: reason(!hasPitch) })}
+      ${this.choice("speak", "emotion", t("speak.emotion"), { value: draft.emotion, options: emotions, disabled: !can.emotions.length, hint: reason(!can.emotions.length), change: set("emotion") })}
+      ${this.field("speak", "instructions", t("speak.instructions"), html`<textarea class="short" id="speak-instructions" maxlength=${LONGEST} ?disabled=${!can.instructions}
+        .value=${live(draft.instructions)} @input=${(event) => set("instructions")(event.target.value)}></textarea>`, reason(!can.instructions))}
+      <details class="stack"><summary>${t("speak.more")}</summary>
+        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: catalogue.models.filter((each) => each.speaks !== false).map(({ id }) => [id, id]), change: set("model") })}
+        ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
+        ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
+        <label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>
+      </details>
+    </form>`;
+  }
+
+  slider(name, label, { least, most, step, text, disabled = false, hint = nothing }) {
+    const control = html`<input id="speak-${name}" type="range" min=${least} max=${most} step=${step} .value=${String(draft[name])} ?disabled=${disabled}
+      aria-valuetext=${text} @input=${(event) => this.change({ [name]: Number(event.target.value) })}>`;
+    return this.field("speak", name, html`<span class="row apart">${label} <output class="num">${text}</output></span>`, control, hint);
+  }
+}

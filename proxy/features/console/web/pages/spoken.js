@@ -1,0 +1,69 @@
+// What was spoken last: who spoke, what is marked, and how to keep it. It stays when the page changes.
+
+import { download, saveBlob } from "../core/api.js";
+import { refreshAccount } from "../core/account.js";
+import { voiceName } from "../core/catalogue.js";
+import { draft } from "../core/draft.js";
+import { html, nothing } from "../core/lit.js";
+import { icon } from "../core/page.js";
+import { player } from "../core/player.js";
+import { languageName, t } from "../core/texts.js";
+
+let last = null;
+
+export function noteSpoken(spoken) {
+  last = spoken;
+}
+
+export function formatName(format) {
+  return format.startsWith("g711") ? `${format.slice(5)}, 8 kHz` : format.toUpperCase();
+}
+
+// The samples are here. Another format is made by the server, of the same request, and costs as much.
+async function save() {
+  const { clip } = player;
+  if (draft.format === "wav" && clip?.blob) return saveBlob(clip.blob, "speech.wav");
+  const json = { ...last.body, response_format: draft.format };
+  await download("v1/audio/speech", `speech.${draft.format}`, { json });
+  return refreshAccount();
+}
+
+function saveReceipt() {
+  const id = last.headers.get("x-voxgate-replay-of") ?? last.headers.get("x-request-id");
+  return download(`v1/audio/receipts/${encodeURIComponent(id)}`, "receipt.json");
+}
+
+const KINDS = ["curl", "Python", "JavaScript"];
+
+async function copy(page, name) {
+  const { CODE } = await import("../core/code.js");
+  const code = CODE[name](last.body, draft.format);
+  const place = page.place.querySelector("#speak-code");
+  try {
+    await navigator.clipboard.writeText(code);
+    page.say(t("speak.copied"));
+  } catch {
+    // Without TLS only this machine may write the clipboard: the code is shown and marked instead.
+    place.textContent = code;
+    place.hidden = false;
+    getSelection().selectAllChildren(place);
+    place.focus();
+  }
+}
+
+export function spokenCard(page) {
+  if (!last) return nothing;
+  const { headers, voice, body, first } = last;
+  const [engine, tag, substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`));
+  const facts = { model: engine, language: languageName(tag ?? ""), ms: first };
+  return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
+    <div class="row apart"><h2 id="result-title">${voice?.name ?? body.voice}</h2>
+      ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
+    <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
+    ${page.alert("result")}
+    <div class="row"><button id="speak-save" @click=${() => page.run("result", save)}>${icon("down")} ${t("speak.save", { format: formatName(draft.format) })}</button>
+      ${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}
+      <button class="plain" id="speak-receipt" @click=${() => page.run("result", saveReceipt)}>${t("speak.receipt")}</button></div>
+    <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre>
+  </section>`;
+}

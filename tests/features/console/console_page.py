@@ -1,0 +1,138 @@
+"""The console in Chromium: what a reader opens, fills in, presses and is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+import soxr  # type: ignore[import-untyped]
+
+from tests import speech_clips
+from tests.browser import Tab, chromium
+from tests.clients.environments import modules
+from tests.programs import present
+from tests.server import MintedKey, Server
+from tests.sound import decoded
+
+_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+_NOTED = """
+window.violations = [];
+window.addEventListener('securitypolicyviolation', (event) =>
+  violations.push([event.effectiveDirective, event.blockedURI, event.sample].join(' ')));
+window.played = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (when) {
+  const { sampleRate: rate } = this.buffer;
+  played.push({ when, rate, samples: Array.from(this.buffer.getChannelData(0)) });
+  return start.call(this, when);
+};
+window.tracks = [];
+const open = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+if (open) navigator.mediaDevices.getUserMedia = async (wanted) => {
+  const stream = await open(wanted);
+  tracks.push(...stream.getTracks());
+  return stream;
+};
+window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 50);
+window.cancelAnimationFrame = clearTimeout;
+const at = (selector) => document.querySelector(selector);
+const shown = (selector) => Boolean(at(selector)?.offsetParent);
+const button = (text, within = document) => [...within.querySelectorAll('button, a, summary')].find((each) =>
+  (each.getAttribute('aria-label') ?? each.textContent).trim() === text && each.offsetParent);
+"""
+"""Notes what the policy forbids, what the loudspeaker gets, and what is taken of the microphone. It draws as
+often as a test looks: without a screen, sixty frames a second are work for nobody."""
+
+LOOKS = ((375, "light"), (1280, "dark"))
+ALL_LOOKS = (*LOOKS, (375, "dark"), (1280, "light"))
+
+
+class Reader(NamedTuple):
+    """A person at the console: a tab, the server, and a key of an account of their own."""
+
+    tab: Tab
+    server: Server
+    key: MintedKey
+
+    def open(self, page: str = "speak", *, path: str = "/") -> None:
+        """Open a page with the key of a link, as a person who has not been here."""
+        if self.tab.run("location.protocol") != "about:":
+            self.tab.run("(sessionStorage.clear(), localStorage.clear())")
+        self.tab.open("about:blank")
+        self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
+        self.wait("at('.purse')")
+        self.go(page)
+
+    def go(self, page: str) -> None:
+        """Follow a link of the frame."""
+        self.tab.run(f"void (location.hash = {json.dumps(f'#/{page}')})")
+        self.wait(f"location.hash === {json.dumps(f'#/{page}')} && at('#page h1')")
+
+    def wait(self, condition: str) -> None:
+        self.tab.wait(condition)
+
+    def press(self, text: str, within: str = "document") -> None:
+        """Press the button with this text, or this name. The focus is on it, as with a hand."""
+        found = f"button({json.dumps(text)}, {within})"
+        self.wait(f"{found} && !{found}.disabled")
+        self.tab.run(f"{found}.focus()")
+        self.tab.run(f"{found}.click()")
+
+    def fill(self, selector: str, text: str) -> None:
+        """Type a text into a field in place of what is there."""
+        field = f"at({json.dumps(selector)})"
+        self.wait(field)
+        self.tab.run(f"({field}.focus(), {field}.select())")
+        self.tab.type(text)
+
+    def choose(self, selector: str, value: str) -> None:
+        """Choose from a list."""
+        field = f"at({json.dumps(selector)})"
+        self.wait(f"{field} && !{field}.disabled")
+        event = "new Event('change', {bubbles: true})"
+        self.tab.run(f"({field}.value = {json.dumps(value)}, {field}.dispatchEvent({event}))")
+
+    def text(self, selector: str = "#page") -> str:
+        """What is to be read there, without what is hidden."""
+        return str(self.tab.run(f"at({json.dumps(selector)})?.innerText ?? ''"))
+
+    def reads(self, text: str, selector: str = "#page") -> None:
+        """Wait until a text is to be read there."""
+        self.wait(f"at({json.dumps(selector)})?.innerText.includes({json.dumps(text)})")
+
+    def file(self, selector: str, file: Path) -> None:
+        """Choose a file in the browser's own dialog."""
+        self.wait(f"at({json.dumps(selector)})")
+        self.tab.choose_file(selector, file)
+
+    def assert_readable(self, looks: tuple[tuple[int, str], ...] = LOOKS, part: str = "html") -> None:
+        """Look at the page in each of these looks: nothing is inaccessible, and nothing scrolls sideways."""
+        if not self.tab.run("'axe' in window"):
+            axe = (present(lambda: modules("axe")) / "axe-core" / "axe.min.js").read_text()
+            self.tab.run(f"(() => {{ {axe} }})()")
+        rules = json.dumps({"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+        for width, scheme in looks:
+            self.tab.show(width=width, scheme=scheme)
+            found = self.tab.run(
+                f"axe.run({json.dumps(part)}, {rules}).then(({{ violations }}) =>"
+                " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))"
+            )
+            assert found == []
+            assert self.tab.run("document.documentElement.scrollWidth") <= width, width
+        self.tab.show(width=1280)
+
+
+@contextmanager
+def hearing_browser(folder: Path) -> Iterator[Tab]:
+    """Open a browser whose microphone hears twelve seconds of speech, again and again."""
+    heard = decoded(speech_clips.wav(), "wav")
+    file = folder / "microphone.wav"
+    # Chromium takes 24 and 48 kHz only.
+    soundfile.write(file, soxr.resample(heard.samples, heard.sample_rate_hz, 48_000), 48_000, "PCM_16")
+    with chromium(folder, *_FLAGS, f"--use-file-for-fake-audio-capture={file}") as tab:
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source=_NOTED)
+        yield tab
