@@ -68,13 +68,13 @@ async def test_the_files_of_the_page_are_kept_for_ever_and_only_of_this_version(
     paths = re.findall(r'(?:href|src)="(console/[^"]+)"', html)
     assert len(paths) > 20
     for path in paths:
-        answer = await server.ask("GET", f"/{path}", key="", accept_encoding="gzip")
+        answer = await server.ask("GET", f"/{path}", key="", **{"accept-encoding": "gzip"})
         assert answer.status_code == 200
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["x-content-type-options"] == "nosniff"
     build = paths[0].split("/")[1]
-    plain = await server.ask("GET", f"/console/{build}/main.js", key="", accept_encoding="identity")
+    plain = await server.ask("GET", f"/console/{build}/main.js", key="", **{"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert b"loadTexts" in plain.content
     for other in (f"/console/{'0' * 16}/main.js", f"/console/{build}/../files.py", f"/console/{build}/shell.html"):
