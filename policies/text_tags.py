@@ -122,6 +122,11 @@ def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | No
     return next(_tags(text, {}, start, end), None) if "[" in text else None
 
 
+def emotions(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
+    """Yield all tags of emotions in a text, or in a part of it."""
+    return _tags(text, {}, start, end)
+
+
 def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage, ...]:
     """Split a turn at the tags that a voice with these emotions can express, and return the passages that
     have something to say. Every voice can express `[neutral]`."""

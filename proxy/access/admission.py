@@ -95,12 +95,13 @@ class Admission:
         return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
 
-RequestClass = Literal["read", "list", "write", "usage", "file", "admin", "webhook", "unmatched"]
+RequestClass = Literal["read", "list", "write", "estimate", "usage", "file", "admin", "webhook", "unmatched"]
 
 MOST_A_MINUTE: dict[RequestClass, int] = {
     "read": 600,
     "list": 120,
     "write": 60,
+    "estimate": 120,  # a page asks while its user types
     "usage": 60,
     "file": 30,  # a batch's file is made from its lines each time
     "admin": 600,

@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.routing import is_cloned_for
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
@@ -39,6 +40,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It repeats recordings in another voice: /v1/audio/conversions."""
     trains: Literal[True] | UnsetType = UNSET
     """It learns voices from recordings: jobs of kind training."""
+    clones: Literal[True] | UnsetType = UNSET
+    """It speaks with clones of recorded voices, which its engine makes at a price: `engines` of a voice."""
     speaks: Literal[False] | UnsetType = UNSET
     """It speaks no text."""
     jobs_only: Literal[True] | UnsetType = UNSET
@@ -122,6 +125,7 @@ class Models(Resource):
                     is_trained=model.info.is_trained,
                     converts=_only_if(model.info.converts),
                     trains=_only_if(model.info.trains),
+                    clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
                     jobs_only=_only_if(bool(model.info.runner)),
                 )

@@ -42,6 +42,7 @@ _NAMES = (
     "marks",
     "conversions",
     "jobs",
+    "estimates",
     "payments",
     "alerts",
     "cluster",

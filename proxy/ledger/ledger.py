@@ -13,7 +13,7 @@ from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
-from proxy.ledger.holds import HeldCredits, HoldRequest, Holds, Payer
+from proxy.ledger.holds import HeldCredits, HoldRequest, Holds, Payer, Position
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
@@ -54,10 +54,10 @@ class Ledger:
         finally:
             await self.holds.release(request, payer.account)
 
-    async def check(self, payer: Payer, amount: int | None = None) -> None:
+    async def check(self, payer: Payer, amount: int | None = None) -> Position:
         """Raise what `hold` would certainly raise for this amount, before work that could not be paid.
 
-        Without an amount, use the least price of speech.
+        Without an amount, use the least price of speech. Returns the balance.
         """
         if amount is None:
             prices = payer.terms.prices
@@ -66,6 +66,7 @@ class Ledger:
         answer = admit(amount, payer.terms, position.live, position.credits)
         if isinstance(answer, Refusal):
             raise _failure(answer, position.cycle, payer, amount)
+        return position
 
     async def check_conversion(self, payer: Payer) -> None:
         """Raise what `hold` would certainly raise for even the shortest conversion. The price is known only

@@ -106,6 +106,23 @@ class FirstAudio:
         late = self._engines.late.names
         return late_last(candidates, late) if late else candidates
 
+    def likely(self, call: SpeechCall, run: PartRun) -> Candidate:
+        """Return the candidate that would speak a part now: the first that can, if its engine is usable.
+
+        Raises EngineError if none can.
+        """
+        able, failure = list[Candidate](), EngineError("No engine was tried.")
+        for candidate in self.in_order(run.part.candidates):
+            try:
+                job_of(call, run, candidate, call.part_form(candidate))
+            except EngineError as error:
+                failure = error
+            else:
+                able.append(candidate)
+        if not able:
+            raise failure
+        return next((each for each in able if self._engines.is_usable(each.model.engine)), able[0])
+
     def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None

@@ -24,7 +24,7 @@ from proxy.speech.source import LookUp, Source, StoredSpeech
 from proxy.speech.speech_stream import Speech
 from proxy.speech.spill import SpillQuota
 from proxy.speech.text_preparation import TextPreparation
-from proxy.speech.whole_size import WholeQuota
+from proxy.speech.whole_size import WholeQuota, check_size
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 
@@ -106,6 +106,22 @@ class Pipeline:
             end_all(opened, error)
             raise
         end_all(opened, None)
+
+    async def estimate(self, call: SpeechCall) -> HoldRequest:
+        """Return what a call would hold if the cache does not answer it. Nothing is held or spoken, but the
+        texts are prepared, and the winner of each part is the candidate that would speak now.
+
+        Raises RequestFailed.
+        """
+        runs = call.totals.parts
+        await self._texts.prepare(call, self._first_audio.budget_s(call, runs[0]))
+        check_size(call, None)
+        try:
+            for run in runs:
+                run.winner = self._first_audio.likely(call, run)
+        except EngineError as error:
+            raise from_engine(error) from None
+        return _hold_request(call, None)
 
     async def _speak(self, call: SpeechCall, ready: _Ready, write: Write, sent_share: SentShare) -> None:
         totals, answer = call.totals, None

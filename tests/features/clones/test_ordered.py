@@ -63,6 +63,19 @@ async def test_what_the_plan_has_not_is_refused_before_the_voice_is_made(
     assert all("files" not in seen.path for seen in minimax.fake.provider.seen)
 
 
+async def test_the_list_of_models_says_whose_clones_can_be_ordered(minimax: Provider, tmp_path: Path) -> None:
+    tone, plain = "[engines.tone]\nhosted = false\n", '[engines.plain]\nplugin = "tone"\nhosted = false\n'
+    async with inside(tmp_path, minimax.config() + tone + plain + "speaks_samples = false\n") as server:
+        models = (await server.ask("GET", "/v1/models")).json()["data"]
+        able = {each["owned_by"] for each in models if each.get("clones")}
+        assert able == {"minimax", "plain"} < {each["owned_by"] for each in models}
+        voice = await make_voice(server)
+        path = f"/v1/audio/voices/{voice}"
+        answers = [await server.ask("POST", path, body={"engines": [name]}) for name in ("plain", "tone")]
+        assert [answer.status_code for answer in answers] == [200, 400]
+        assert "cannot clone voices" in envelope(answers[1])["message"]
+
+
 async def test_a_deleted_clone_gives_nothing_back_and_the_refusal_says_until_when(
     server: Inside, minimax: Provider
 ) -> None:

@@ -1,0 +1,1 @@
+"""Estimates of speech: POST /v1/audio/speech/estimate."""

@@ -1,0 +1,160 @@
+"""POST /v1/audio/speech/estimate: what a request for speech would cost, and who would speak it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies import text_tags
+from policies.routing import Candidate, find_emotions
+from proxy.access.callers import caller_of
+from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.library import AccountLibrary
+from proxy.config import credits
+from proxy.config.sections import Server
+from proxy.errors import NotFound
+from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.making import check_length
+from proxy.http.body import raw_body
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.ledger import Ledger, Payer
+from proxy.speech.call import PreparedText, SpeechCall
+from proxy.speech.planning import Part
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_body import SpeechBody
+from proxy.speech.speech_request import MAX_BODY_BYTES, Defaults, parse_speech
+from proxy.speech.split_text import EMOTION
+
+
+class Controls(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields that all models that would speak can follow: a `pitch` from the least to the most, one of
+    the `emotions`, so many characters of `instructions`, and a `seed`."""
+
+    pitch: tuple[float, float]
+    emotions: tuple[str, ...]
+    instructions: int
+    seed: bool
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request for speech would get. `language`, `model`, `voice`, `substitute` and `ignored` are as in
+    the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
+
+    `characters`, `seconds` and `credits` are the most that is expected: so many credits would be held. An
+    answer from the cache may cost less. `available` credits are left; null means no limit. The emotion tags
+    in `dropped_tags` would be left out.
+    """
+
+    object: Literal["estimate"] = "estimate"
+    language: str
+    model: str
+    voice: str
+    substitute: str | None
+    is_trained: bool
+    characters: int
+    seconds: float
+    credits: float
+    available: float | None
+    ignored: tuple[str, ...]
+    dropped_tags: tuple[str, ...]
+    controls: Controls
+
+
+Spoken = Sequence[tuple[Part, Candidate]]
+"""The parts of a text, each with the candidate that would speak it."""
+
+
+class Estimates(Resource):
+    def __init__(self, speaking: Speaking, voices: VoiceTools, ledger: Ledger, server: Server) -> None:
+        self._speaking = speaking
+        self._voices = voices
+        self._ledger = ledger
+        self._defaults = Defaults.of(server)
+
+    @endpoint(
+        "POST",
+        "/v1/audio/speech/estimate",
+        Estimate,
+        body=SpeechBody,
+        failures=(NotFound, *SPEECH_FAILURES),
+        pace="estimate",
+    )
+    async def estimate_speech(self, request: Request) -> Response:
+        """What a request for speech would cost, and who would speak. Nothing is spoken"""
+        caller, defaults = caller_of(request.scope), self._defaults
+        terms = self._speaking.admission.terms(caller)
+        body = await raw_body(request, MAX_BODY_BYTES)
+        if caller.preferred_voice:
+            defaults = await self._speaking.defaults_of(caller, defaults)
+        speech = parse_speech(body, defaults, self._speaking.plans.client_fields)
+        if speech.answer == "background":
+            check_length(terms, len(speech.text), "input")
+            terms = of_step(terms)
+        call = await self._speaking.call(request.scope["state"]["request_id"], caller, speech, terms)
+        hold = await self._speaking.pipeline.estimate(call)
+        payer = Payer(account=hold.account, key=hold.key, anchor=hold.anchor, terms=hold.terms)
+        # The streams that are under way now do not count. An answer from the cache may cost nothing.
+        position = await self._ledger.check(payer.of_job(), hold.amount if call.clip is None else 0)
+        available = position.credits.available
+        own = await self._voices.library.get(caller.account)
+        parts = [run.part for run in call.totals.parts]
+        spoken = [*zip(parts, call.totals.speaking, strict=True)]
+        models = [candidate.models for _, candidate in spoken]
+        return reply(
+            Estimate(
+                language=call.plan.language,
+                model=", ".join(dict.fromkeys(model.name for each in models for model in each)),
+                voice=call.plan.voice.id,
+                substitute=call.totals.substitute or None,
+                is_trained=all(any(model.info.is_trained for model in each) for each in models),
+                characters=_characters(call),
+                seconds=round(hold.estimated_s, 3),
+                credits=credits.number(hold.amount),
+                available=None if available is None else credits.number(available),
+                ignored=call.ignored(),
+                dropped_tags=_dropped_tags(call, spoken),
+                controls=self._controls(call, spoken, own),
+            )
+        )
+
+    def _controls(self, call: SpeechCall, spoken: Spoken, own: AccountLibrary) -> Controls:
+        infos = [candidate.model.info for _, candidate in spoken]
+        known = {(part.voice.id, part.language, each.speaker): (part, each) for part, each in spoken}
+        emotions = [self._emotions(call.request.model, *each, own) for each in known.values()]
+        return Controls(
+            pitch=(max(info.pitch[0] for info in infos), min(info.pitch[1] for info in infos)),
+            emotions=tuple(each for each in emotions[0] if all(each in others for others in emotions)),
+            instructions=min(info.max_instructions for info in infos),
+            seed=all(info.seeds for info in infos),
+        )
+
+    def _emotions(self, model: str, part: Part, speaker: Candidate, own: AccountLibrary) -> dict[str, None]:
+        """Return the emotions of a voice on a model, and those of the post-steps of its route."""
+        steps = self._voices.catalogue.offer(model, part.language, own.operators).steps
+        of_steps = [found.step.emotion for found in steps if found.step.emotion is not None]
+        return dict.fromkeys((*find_emotions(part.voice, speaker.model), *of_steps))
+
+
+def _characters(call: SpeechCall) -> int:
+    """Return the charged characters of the dearest texts."""
+    texts = [run.texts.values() for run in call.totals.parts]
+    return sum(max(text.characters for text in each if isinstance(text, PreparedText)) for each in texts)
+
+
+def _dropped_tags(call: SpeechCall, spoken: Spoken) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for part, candidate in spoken:
+        if EMOTION not in candidate.ignores:
+            continue
+        if part.emotion and candidate.post is None:
+            # The tag before a part makes its emotion. A candidate for the plain text does not have it.
+            found |= dict.fromkeys({part.emotion} - {*find_emotions(part.voice, candidate.model)})
+        tags = text_tags.emotions(call.request.text, part.start, part.end)
+        found |= dict.fromkeys(tag.value for tag in tags)
+    return tuple(found)

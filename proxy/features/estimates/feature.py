@@ -1,0 +1,24 @@
+"""The feature estimates, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.estimates.endpoint import Estimates
+
+    def at(revision: RevisionContext) -> Additions:
+        if revision.speaking is None or revision.voices is None:
+            return Additions()
+        estimates = Estimates(revision.speaking, revision.voices, context.ledger, revision.config.server)
+        return Additions(estimates.endpoints)
+
+    yield FeatureInstance(context, at)
+
+
+FEATURE = Feature("estimates", _open)
