@@ -61,6 +61,8 @@ class Reader(NamedTuple):
     def open(self, page: str = "speak", *, path: str = "/") -> None:
         """Open a page with the key of a link, as a person who has not been here."""
         if self.tab.run("location.protocol") != "about:":
+            # Before it is known who this is, a key could be kept once more.
+            self.wait("at('.purse, #door-card')")
             self.tab.run("(sessionStorage.clear(), localStorage.clear())")
         self.tab.open("about:blank")
         self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
