@@ -116,7 +116,9 @@ class Reader(NamedTuple):
         if not self.tab.run("'axe' in window"):
             axe = (present(lambda: modules("axe")) / "axe-core" / "axe.min.js").read_text()
             self.tab.run(f"(() => {{ {axe} }})()")
-        rules = json.dumps({"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]})
+        rules = json.dumps(
+            {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+        )
         for width, scheme in looks:
             self.tab.show(width=width, scheme=scheme)
             found = self.tab.run(

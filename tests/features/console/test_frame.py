@@ -1,4 +1,4 @@
-"""The frame of the console: keys from links and fields, what is kept, languages, and a server that was updated."""
+"""The frame of the console: keys from links and fields, what is kept, languages, and a new version."""
 
 from __future__ import annotations
 
