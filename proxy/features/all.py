@@ -42,6 +42,7 @@ _NAMES = (
     "marks",
     "conversions",
     "jobs",
+    "history",
     "payments",
     "alerts",
     "cluster",
