@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 class SoundRoom:
     """The memory of a worker for sound that is to be kept."""
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self.used_bytes = 0
         self._most_bytes = most_bytes
 
@@ -84,7 +84,7 @@ class HistoryWriter:
     """Writes the entries of one worker, each in a task of its own. Each revision sets the section."""
 
     def __init__(self, store: HistoryStore, registry: CollectorRegistry) -> None:
-        self.room = SoundRoom()
+        self.room = SoundRoom(MOST_BYTES)
         self.section = HistorySection()
         self._store = store
         self._tasks: set[asyncio.Task[None]] = set()
