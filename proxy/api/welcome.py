@@ -26,7 +26,6 @@ _FOR_SCRIPTS = ("connect-src 'self'", "media-src blob:", "require-trusted-types-
 
 PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cache-control": "no-cache",

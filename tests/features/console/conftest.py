@@ -59,6 +59,8 @@ def reader(browser: Tab, server: Server) -> Iterator[Reader]:
     said = [each for each in browser.complaints if not re.match(_WANTED, each)]
     assert said == []
     assert browser.run("window.violations ?? []") == []
-    strangers = [url for url in browser.requests if not url.startswith((server.url, "about:", "blob:", "data:"))]
+    strangers = [
+        url for url in browser.requests if not url.startswith((server.url, "about:", "blob:", "data:"))
+    ]
     assert strangers == []
     assert not any(key.secret in url.partition("#")[0] for url in browser.requests)

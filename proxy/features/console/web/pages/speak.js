@@ -108,6 +108,7 @@ export default class SpeakPage extends Page {
   submit(event) {
     event?.preventDefault();
     return this.run("speak", async () => {
+      await session.ready;
       if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
       if (this.isJob) return this.makeJob();
       return this.speak();
@@ -222,7 +223,7 @@ export default class SpeakPage extends Page {
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
         ${speaking
           ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
-          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" accept=".txt,.md,text/plain,text/markdown"
+          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
               @change=${(event) => this.take(event.target.files[0])}></label>`}
         <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
