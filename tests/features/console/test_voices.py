@@ -160,7 +160,7 @@ def test_a_clone_is_ordered_at_its_price_and_looked_at_until_it_is_there(reader:
     id_ = make_recorded(reader, "Ana")
     _open(reader, f"voices/{id_}", "#voice-clones")
     reader.press("Clone it at studio")
-    reader.reads("A clone by studio costs up to 300 credits.", "#question")
+    reader.reads("Clone by studio: up to 300 credits", "#question")
     reader.press("Cancel", "at('#question')")
     with client(reader) as asked:
         assert asked.get(f"/v1/audio/voices/{id_}").json()["clones"] == []

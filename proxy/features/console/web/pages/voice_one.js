@@ -13,7 +13,7 @@ import { previewButton } from "../core/previews.js";
 import { session } from "../core/session.js";
 import { day, number, t } from "../core/texts.js";
 
-const LOOK_MS = 3000;
+const LOOK_MS = 2000;
 
 export default class VoicePage extends Page {
   constructor(path) {
@@ -144,7 +144,7 @@ export default class VoicePage extends Page {
       ...Object.entries(cast ?? {}).map(([name, id]) => `${name}: ${voiceName(id)}`),
       ...mix.map(({ id, weight }) => `${voiceName(id)}: ${number(weight * 100, 0)} %`),
     ];
-    return lines.length ? html`<ul class="small">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
+    return lines.length ? html`<ul class="small points">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
   }
 
   // What its owner should know. The server's words are English.
