@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +28,10 @@ def spoken(server: Server) -> bytes:
 
 
 @pytest.fixture
-def marks(reader: Reader) -> Iterator[Reader]:
+def marks(reader: Reader) -> Reader:
     reader.open("marks")
     reader.wait("at('#marks-check')")
-    yield reader
+    return reader
 
 
 def _choose(reader: Reader, folder: Path, data: bytes, field: str = "file") -> None:
@@ -93,7 +92,10 @@ def test_what_cannot_be_judged_is_told_beside_its_field(marks: Reader, tmp_path:
     _choose(marks, tmp_path, b"no recording")
     _check(marks)
     marks.reads("it cannot be read as wav, mp3", "[role=alert]")
-    assert marks.tab.run("[document.activeElement.id, document.activeElement.ariaInvalid]") == ["marks-file", "true"]
+    assert marks.tab.run("[document.activeElement.id, document.activeElement.ariaInvalid]") == [
+        "marks-file",
+        "true",
+    ]
     _choose(marks, tmp_path, _PLAIN)
     _choose(marks, tmp_path, b"no manifest at all", "manifest")
     _check(marks)
@@ -110,7 +112,11 @@ _VERDICTS: list[tuple[dict[str, object], dict[str, object] | None, str]] = [
     ({"found": False}, _OURS, "Yes. It was spoken here."),
     ({"is_ours": None, "day": None}, None, "It carries this server's mark."),
     ({"is_ours": False}, None, "It carries the mark of another server that shares the key."),
-    ({"key": None, "is_ours": None}, None, "It carries a mark of machines that speak, which does not say whose."),
+    (
+        {"key": None, "is_ours": None},
+        None,
+        "It carries a mark of machines that speak, which does not say whose.",
+    ),
 ]
 
 

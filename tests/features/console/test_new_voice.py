@@ -385,7 +385,9 @@ _ANSWER_LATE = """
 })()
 """
 _NO_RECORDER = "window.MediaRecorder = class { constructor() { throw new Error('unknown'); } }"
-_REFUSE = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }"
+_REFUSE = (
+    "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }"
+)
 _NO_DEVICES = "Object.defineProperty(navigator, 'mediaDevices', { value: undefined })"
 
 

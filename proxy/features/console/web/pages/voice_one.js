@@ -35,8 +35,9 @@ export default class VoicePage extends Page {
   }
 
   async open() {
-    await Promise.all([this.readVoice(), loadCatalogue(), readMine()]);
-    this.set({ name: this.voice.name, language: this.voice.language ?? "" });
+    const [voice] = await Promise.all([read(this.url), loadCatalogue(), readMine()]);
+    this.show(voice);
+    this.set({ name: voice.name, language: voice.language ?? "" });
     document.title = `${this.title()} · voxgate`;
     if (!isMine(this.voice) || !this.isRecorded) return;
     this.samples = new Samples(this);
@@ -47,11 +48,16 @@ export default class VoicePage extends Page {
     clearTimeout(this.timer);
   }
 
-  // A clone that is being made is looked at until it is made, or not.
   async readVoice() {
-    this.set({ voice: await read(this.url) });
+    this.show(await read(this.url));
+  }
+
+  // A clone that is being made is looked at until it is made, or not.
+  show(voice) {
+    this.set({ voice });
     clearTimeout(this.timer);
-    if (!this.erasure && this.voice.clones?.some(isInWork)) this.timer = setTimeout(() => this.run("clones", () => this.readVoice()), LOOK_MS);
+    const isAwaited = !this.erasure && !this.isLeft && voice.clones?.some(isInWork);
+    if (isAwaited) this.timer = setTimeout(() => this.run("clones", () => this.readVoice()), LOOK_MS);
   }
 
   save(event) {

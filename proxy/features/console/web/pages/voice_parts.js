@@ -33,7 +33,8 @@ export function expiryTag({ expires_at: ends }) {
 }
 
 export function cloneState({ state }) {
-  return t(`voices.clone.${STATES[state] ?? "making"}`);
+  const word = STATES[state] ?? state;
+  return t(`voices.clone.${word}`);
 }
 
 export function isInWork({ state }) {

@@ -62,7 +62,6 @@ class VoicesPage extends Page {
       ${this.isRead && catalogue.hint ? html`<p class="note warn" id="voices-hint">${icon("info")}<span lang="en">${catalogue.hint}</span></p>` : nothing}
       ${this.alert("page")}
       ${this.isRead ? this.list() : nothing}
-      ${this.statusLine()}
     </section>`;
   }
 
@@ -83,8 +82,8 @@ class VoicesPage extends Page {
         <fieldset><legend class="skip">${t("voices.whose")}</legend><div class="chips">${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div></fieldset>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
           <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
+        ${this.statusLine()}
       </div>
-      ${this.alert("voices")}
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
       ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("voices.show_more")}</button></div>` : nothing}`;
   }
@@ -105,9 +104,10 @@ class VoicesPage extends Page {
       <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
       ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
-      <div class="row line">${previewButton(this, "voices", voice)}
+      <div class="row line">${previewButton(this, `card-${voice.id}`, voice)}
         <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label=${t("voices.use_it", { name: voice.name })}>${t("voices.use")}</button>
         <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
+      ${this.alert(`card-${voice.id}`)}
     </li>`;
   }
 }
