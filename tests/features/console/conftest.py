@@ -17,6 +17,18 @@ CONFIG = f"""{TONE}
 price = "$5"
 rpm = 1000
 streams = 8
+[plans.creator.prices]
+clone = {{ credits = 300, per = "job" }}
+[plans.waived]
+consent = "waived"
+voices_unused_days = 2
+[plans.rules]
+engines = ["espeak"]
+[engines.studio]
+plugin = "tone"
+voices = []
+speaks_samples = false
+mixes = false
 """
 _NUMBERS = itertools.count(1)
 _WANTED = "Failed to load resource: (.* status of 4|net::ERR_INCOMPLETE_CHUNKED_ENCODING)"

@@ -84,6 +84,26 @@ class Reader(NamedTuple):
         self.tab.run(f"{found}.focus()")
         self.tab.run(f"{found}.click()")
 
+    def tap(self, selector: str) -> None:
+        """Touch the middle of what is shown there, as a finger does."""
+        self.wait(f"shown({json.dumps(selector)})")
+        middle = (
+            f"(() => {{ const it = at({json.dumps(selector)}); it.scrollIntoView({{ block: 'center' }});"
+            " const { x, y, width, height } = it.getBoundingClientRect();"
+            " return { x: x + width / 2, y: y + height / 2 }; })()"
+        )
+        point = self.tab.run(middle)
+        self.tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        self.tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def tab_to(self, selector: str) -> None:
+        """Go on by the Tab key until the focus is there."""
+        for _ in range(200):
+            if self.tab.run(f"document.activeElement.matches({json.dumps(selector)})"):
+                return
+            self.tab.press("Tab")
+        raise AssertionError(f"the keyboard does not come to {selector}")
+
     def fill(self, selector: str, text: str) -> None:
         """Type a text into a field in place of what is there."""
         field = f"at({json.dumps(selector)})"

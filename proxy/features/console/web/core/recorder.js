@@ -236,8 +236,8 @@ export class Recorder {
 
   kept(label) {
     const hear = () => player.play({ title: label, name: "recording.wav" }, this.sound);
-    return html`<button type="button" class="plain" id="${this.form}-${this.name}-hear" @click=${hear}>${icon("play")} ${t("recorder.listen")}</button>
-      <button type="button" class="plain" id="${this.form}-${this.name}-discard" @click=${() => this.discard()}>${icon("trash")} ${t("recorder.discard")}</button>`;
+    return html`<button type="button" class="round" id="${this.form}-${this.name}-hear" aria-label=${t("recorder.listen")} @click=${hear}>${icon("play")}</button>
+      <button type="button" class="round plain" id="${this.form}-${this.name}-discard" aria-label=${t("recorder.discard")} @click=${() => this.discard()}>${icon("trash")}</button>`;
   }
 
   meter() {

@@ -77,7 +77,7 @@ export class Consent {
   }
 
   view() {
-    const ways = ["phrase", "statement", ...(this.kept.length ? ["kept"] : []), ...(session.me.plan.consent === "waived" ? ["none"] : [])];
+    const ways = ["phrase", "statement", ...(this.kept.length ? ["kept"] : []), ...(session.me?.plan.consent === "waived" ? ["none"] : [])];
     const shown = { phrase: () => this.reader(), statement: () => this.writer(), kept: () => this.chooser(), none: () => nothing }[this.way];
     return html`<fieldset class="stack"><legend>${t("voices.consent")}</legend>
       <div>${ways.map((way) => html`<label class="tick"><input type="radio" name="way" id="new-way-${way}" value=${way} .checked=${live(this.way === way)}

@@ -13,7 +13,7 @@ import { previewButton } from "../core/previews.js";
 import { session } from "../core/session.js";
 import { day, number, t } from "../core/texts.js";
 
-const LOOK_MS = 3000;
+const LOOK_MS = 2000;
 
 export default class VoicePage extends Page {
   constructor(path) {
@@ -102,15 +102,16 @@ export default class VoicePage extends Page {
   view() {
     if (this.erasure) return this.erasure.view();
     const back = html`<a class="button plain" href="#/voices">${t("voices.back")}</a>`;
-    const { voice } = this;
-    if (!voice) return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}</section>`;
+    // One template: the focus is on its heading while the rest is read.
+    return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}${this.voice ? this.parts(this.voice) : nothing}</section>`;
+  }
+
+  parts(voice) {
     const isOwn = isMine(voice);
-    return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}
-      ${this.about(voice, isOwn)}
+    return html`${this.about(voice, isOwn)}
       ${isOwn ? this.editor() : nothing}
       ${this.samples?.view() ?? nothing}
-      ${isOwn && this.isRecorded ? this.clones() : nothing}
-    </section>`;
+      ${isOwn && this.isRecorded ? this.clones() : nothing}`;
   }
 
   about(voice, isOwn) {
@@ -123,8 +124,8 @@ export default class VoicePage extends Page {
       <div class="row">${previewButton(this, "about", voice)}
         <button class="first" id="voice-use" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)}>${t("voices.use")}</button>
         ${isOwn ? this.actions() : nothing}</div>
-      <label class="tick"><input type="checkbox" id="voice-preferred" .checked=${session.me.preferred_voice === voice.id}
-        @change=${(event) => this.prefer(event.target.checked)}>${t("voices.prefer")}</label>
+      ${session.server.sign_in === "closed" ? nothing : html`<label class="tick"><input type="checkbox" id="voice-preferred" .checked=${session.me?.preferred_voice === voice.id}
+        @change=${(event) => this.prefer(event.target.checked)}>${t("voices.prefer")}</label>`}
       ${this.alert("about")}
       ${this.statusLine()}
     </div>`;
@@ -143,7 +144,7 @@ export default class VoicePage extends Page {
       ...Object.entries(cast ?? {}).map(([name, id]) => `${name}: ${voiceName(id)}`),
       ...mix.map(({ id, weight }) => `${voiceName(id)}: ${number(weight * 100, 0)} %`),
     ];
-    return lines.length ? html`<ul class="small">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
+    return lines.length ? html`<ul class="small points">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
   }
 
   // What its owner should know. The server's words are English.

@@ -72,5 +72,5 @@ export class OnceKey {
 
 // What a clone costs at most: a clone by the server's own engine costs nothing.
 export function clonePrice() {
-  return session.me.prices.clone.credits;
+  return session.me?.prices.clone.credits ?? 0;
 }

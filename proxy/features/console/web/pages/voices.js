@@ -82,7 +82,7 @@ class VoicesPage extends Page {
           ${this.filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>
         <fieldset><legend class="skip">${t("voices.whose")}</legend><div class="chips">${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div></fieldset>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
-          <a href="#/marks">${t("marks.title")}</a></div>
+          <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
       </div>
       ${this.alert("voices")}
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
@@ -100,7 +100,7 @@ class VoicesPage extends Page {
 
   card(voice) {
     const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
-    if (session.me.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
+    if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
     return html`<li class="card stack" tabindex="-1">
       <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
