@@ -6,6 +6,7 @@ import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { Failure, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
+import { consentsFor } from "../core/consents.js";
 import { mayUpload } from "../core/door.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
@@ -38,8 +39,7 @@ export default class ConvertPage extends Page {
   }
 
   async open() {
-    const [, { data }] = await Promise.all([loadCatalogue(), read("v1/audio/voice_consents", { query: { limit: 100 } })]);
-    this.consents = data.filter(({ uses }) => uses.includes("conversion"));
+    [this.consents] = await Promise.all([consentsFor("conversion"), loadCatalogue()]);
     const fits = ({ owned_by: owner }) => catalogue.voices.find(({ id }) => id === this.voice)?.engines.includes(owner);
     this.model = (this.models.find(fits) ?? this.models[0])?.id ?? "";
     this.chooseModel(this.model);
@@ -130,8 +130,7 @@ export default class ConvertPage extends Page {
     const price = session.me.prices.conversion;
     if (!price?.credits) return "";
     const { seconds } = this;
-    const minutes = { second: seconds, minute: seconds / 60 }[price.per];
-    if (seconds && minutes !== undefined) return t("jobs.convert_price", { credits: number(minutes * price.credits) });
-    return t(`jobs.price.${price.per}`, { credits: number(price.credits) });
+    if (price.per === "minute" && seconds) return t("jobs.price", { credits: number((seconds / 60) * price.credits) });
+    return price.per === "minute" ? t("jobs.price_minute", { credits: number(price.credits) }) : t("jobs.price", { credits: number(price.credits) });
   }
 }

@@ -160,7 +160,8 @@ export default class NewJobPage extends Page {
     const { estimate, length } = this;
     if (!estimate || this.doubt) return t("speak.characters", { n: length });
     const share = Math.max(1, length / ESTIMATED);
-    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits: number(estimate.credits * share, share > 1 ? 0 : 2) };
+    const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
+    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
     const text = share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);
     return `${t("speak.characters", { n: length })} · ${text}`;
   }
@@ -182,8 +183,8 @@ export default class NewJobPage extends Page {
     const more = chapters.length - MOST_LISTED;
     return html`<section class="card stack" id="job-chapters" aria-labelledby="chapters-title">
       <h2 id="chapters-title">${t("jobs.chapters", { n: chapters.length })}</h2>
-      <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }, index) => html`<li><span class="name wide">${title || t("jobs.chapter", { n: index + 1 })}</span>
-        <span class="quiet small num">${t("speak.characters", { n: input.length })}</span></li>`)}</ol>
+      <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }, index) => html`<li><span class="name">${title || t("jobs.chapter", { n: index + 1 })}</span>
+        <span class="quiet small num end">${t("speak.characters", { n: input.length })}</span></li>`)}</ol>
       ${more > 0 ? html`<p class="quiet">${t("jobs.chapters_more", { n: more })}</p>` : nothing}
     </section>`;
   }
@@ -195,10 +196,10 @@ export default class NewJobPage extends Page {
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
-      <div class="field"><span id="job-voice-label" class="label">${t("jobs.voice")}</span>
-        <button class="pick" id="job-voice" type="button" aria-describedby="job-voice-label" ?disabled=${!voice} @click=${() => this.openPicker()}>
+      <div class="field"><label for="job-voice" id="job-voice-label">${t("jobs.voice")}</label>
+        <button class="pick" id="job-voice" type="button" aria-labelledby="job-voice-label job-voice-name" ?disabled=${!voice} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span class="name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
+          <span class="name" id="job-voice-name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
       ${this.choice("job", "response_format", t("jobs.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
       ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}

@@ -33,11 +33,15 @@ export async function playSound(job, part, title, seconds, query = {}) {
 }
 
 // The server names the kind of the file, and the reader its title.
-export async function saveSound(job, query = {}, part = "content") {
-  const answer = await ask(`${jobPath(job.id)}/${part}`, { query });
-  const named = /\.(\w+)"?$/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
+export async function saveAs(path, title, query = {}) {
+  const answer = await ask(path, { query });
+  const suffix = /\.(\w+)"?$/.exec(answer.headers.get("content-disposition") ?? "")?.[1];
+  saveBlob(await answer.blob(), `${title}.${suffix ?? query.format ?? "bin"}`);
+}
+
+export function saveSound(job, query = {}, part = "content") {
   const chapter = query.chapter ? `, ${t("jobs.chapter", { n: query.chapter })}` : "";
-  saveBlob(await answer.blob(), `${titleOf(job)}${chapter}.${named ?? query.format ?? job.format}`);
+  return saveAs(`${jobPath(job.id)}/${part}`, `${titleOf(job)}${chapter}`, query);
 }
 
 export function stepsCard(page) {
@@ -59,7 +63,7 @@ function chapterRow(page, job, chapter) {
   const buttons = html`${canHear(job.format) && job.format !== "pcm"
     ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${run(() => playSound(job, "content", title, 0, { chapter }))}>${icon("play")}</button>` : nothing}
     <button class="round plain" aria-label=${t("jobs.save_part", { name })} @click=${run(() => saveSound(job, { chapter }))}>${icon("down")}</button>`;
-  return html`<tr><th scope="rowgroup" colspan="4">${name}</th><td class="end">${job.ended && job.steps_done ? buttons : nothing}</td></tr>`;
+  return html`<tr><td colspan="4"><strong>${name}</strong></td><td class="end">${job.ended && job.steps_done ? buttons : nothing}</td></tr>`;
 }
 
 function stepRow(page, job, step) {
