@@ -60,7 +60,7 @@ export default class JobPage extends Page {
     return this.run("job", async () => {
       const { kind } = this.job;
       // What can be tried again was not lost.
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("jobs.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!AGAIN.includes(kind) && !(await agrees(question))) return;
       await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
       this.focusHead();
@@ -77,7 +77,7 @@ export default class JobPage extends Page {
 
   remove() {
     return this.run("job", async () => {
-      const question = { title: t("jobs.delete_title"), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("jobs.delete"), isDanger: true };
+      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("voices.delete"), isDanger: true };
       if (!(await agrees(question))) return;
       await ask(jobPath(this.id), { method: "DELETE" });
       location.hash = "#/jobs";
@@ -105,9 +105,9 @@ export default class JobPage extends Page {
   buttons(job) {
     const canRetry = ["failed", "canceled"].includes(job.status) && AGAIN.includes(job.kind);
     return html`<div class="row">
-      ${isOpen(job) ? html`<button id="job-cancel" @click=${() => this.cancel()}>${icon("stop")} ${t("jobs.cancel")}</button>` : nothing}
+      ${isOpen(job) ? html`<button id="job-cancel" @click=${() => this.cancel()}>${icon("stop")} ${t("voices.cancel")}</button>` : nothing}
       ${canRetry ? html`<button class="first" id="job-retry" @click=${() => this.retry()}>${icon("again")} ${t("jobs.retry")}</button>` : nothing}
-      <button class="danger" id="job-delete" @click=${() => this.remove()}>${icon("trash")} ${t("jobs.delete")}</button></div>`;
+      <button class="danger" id="job-delete" @click=${() => this.remove()}>${icon("trash")} ${t("voices.delete")}</button></div>`;
   }
 
   progress(job) {
@@ -151,8 +151,8 @@ export default class JobPage extends Page {
       ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
       <div class="row">
         ${hear ? html`<button class=${job.status === "done" ? "first" : ""} id="job-play" @click=${() => this.run("result", () => playSound(job, "content", titleOf(job), job.seconds))}>${icon("play")} ${t("player.play")}</button>` : nothing}
-        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("jobs.save")}</button>
-        ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("jobs.subtitles", { format: format.toUpperCase() })}</button>`) : nothing}
+        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: formatName(job.format) })}</button>
+        ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("speak.save", { format: format.toUpperCase() })}</button>`) : nothing}
       </div>
       ${this.alert("result")}
     </section>`;
@@ -160,6 +160,6 @@ export default class JobPage extends Page {
 
   trained(job) {
     if (job.status !== "done") return nothing;
-    return html`<div class="row"><a class="button first" href="#/train/${job.training.voice}">${t("jobs.to_voice")}</a></div>`;
+    return html`<div class="row"><a class="button first" href="#/train/${job.training.voice}">${t("train.one", { name: voiceName(job.training.voice) })}</a></div>`;
   }
 }

@@ -4,6 +4,7 @@
 import { JOB_FORMATS, cleanTitle } from "./job_new.js";
 import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
+import { formOf, OnceKey } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
@@ -31,7 +32,7 @@ function lengthOf(file) {
 export default class ConvertPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { file: null, seconds: 0, voice: path[1] ?? "", model: "", pitch: 0, format: "mp3", consent: "", consents: [], isReady: false, isBusy: false });
+    Object.assign(this, { file: null, seconds: 0, voice: path[1] ?? "", model: "", pitch: 0, format: "mp3", consent: "", consents: [], isReady: false, isBusy: false, once: new OnceKey() });
   }
 
   title() {
@@ -78,14 +79,11 @@ export default class ConvertPage extends Page {
     this.set({ isBusy: true });
     return this.run("convert", async () => {
       const { file, voice, model, pitch, format, consent } = this;
-      if (!file) throw new Failure({ message: t("jobs.file_missing"), param: "file" });
+      if (!file) throw new Failure({ message: t("recorder.missing"), param: "file" });
       if (!consent && session.me.plan.consent === "required") throw new Failure({ message: t("jobs.consent_missing"), param: "consent" });
       if (!(await mayUpload())) return;
-      const form = new FormData();
-      const fields = { kind: "conversion", model, voice, pitch, response_format: format, consent, title: cleanTitle(file.name) };
-      for (const [name, value] of Object.entries(fields)) form.append(name, value);
-      form.append("file", file);
-      const job = await read("v1/jobs", { form });
+      const fields = { kind: "conversion", model, voice, pitch, response_format: format, consent, title: cleanTitle(file.name), file };
+      const job = await read("v1/jobs", { form: formOf(fields), headers: this.once.of(fields) });
       location.hash = `#/jobs/${job.id}`;
     }, FIELDS).finally(() => this.set({ isBusy: false }));
   }
@@ -109,8 +107,8 @@ export default class ConvertPage extends Page {
       ${this.choice("convert", "model", t("speak.model"), { value: this.model, options: options(this.models), change: (model) => this.chooseModel(model) })}
       ${this.field("convert", "pitch", html`<span class="row apart">${t("speak.pitch")} <output class="num">${pitch}</output></span>`, html`<input id="convert-pitch" type="range" min="-12" max="12" step="1"
         .value=${String(this.pitch)} aria-valuetext=${pitch} @input=${(event) => this.set({ pitch: Number(event.target.value) })}>`)}
-      ${this.choice("convert", "response_format", t("jobs.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
-      ${this.choice("convert", "consent", t("jobs.consent"), { value: this.consent, options: consents, change: (consent) => this.set({ consent }) })}
+      ${this.choice("convert", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
+      ${this.choice("convert", "consent", t("voices.consent"), { value: this.consent, options: consents, change: (consent) => this.set({ consent }) })}
       <div class="row apart"><span class="quiet small num" role="status">${this.priceText()}</span>
         <button class="first" id="convert-go" ?disabled=${this.isBusy}>${icon("mic")} ${t("jobs.convert_go")}</button></div>
       ${this.alert("convert")}
@@ -120,7 +118,7 @@ export default class ConvertPage extends Page {
   chooser() {
     const { file, seconds } = this;
     const told = file && [file.name, seconds && duration(seconds)].filter(Boolean).join(", ");
-    return html`<div class="field"><div class="row"><label class="button file">${icon("plus")} ${t("jobs.file")}<input type="file" id="convert-file" accept=${SOUND_FILES}
+    return html`<div class="field"><div class="row"><label class="button file">${icon("plus")} ${t("recorder.file")}<input type="file" id="convert-file" accept=${SOUND_FILES}
         aria-invalid=${this.isWrong("convert", "file")} @change=${(event) => this.take(event.target.files[0])}></label>
       <span class="name" id="convert-name">${told ?? nothing}</span></div>
       <p class="hint">${t("jobs.file_hint")}</p>${this.alert("convert", "file")}</div>`;

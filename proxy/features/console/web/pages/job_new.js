@@ -2,6 +2,7 @@
 
 import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
+import { OnceKey } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { catalogue, groupOf, languageChoices, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
@@ -33,7 +34,7 @@ export function cleanTitle(text) {
 export default class NewJobPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { name: "", format: "mp3", files: "one", picker: null, estimate: null, doubt: null, isOver: false, isBusy: false });
+    Object.assign(this, { name: "", format: "mp3", files: "one", picker: null, estimate: null, doubt: null, isOver: false, isBusy: false, once: new OnceKey() });
     this.measure();
   }
 
@@ -123,7 +124,8 @@ export default class NewJobPage extends Page {
       const { input, ...request } = this.request(draft.text);
       const title = cleanTitle(this.name) || cleanTitle(this.chapters[0]?.title || input.trim().split("\n")[0]).slice(0, 80);
       const said = this.chapters.length ? { chapters: this.chapters, files: this.files } : { input };
-      const job = await read("v1/jobs", { json: { ...request, ...said, response_format: this.format, title } });
+      const json = { ...request, ...said, response_format: this.format, title };
+      const job = await read("v1/jobs", { json, headers: this.once.of(json) });
       location.hash = `#/jobs/${job.id}`;
     }, FIELDS).finally(() => this.set({ isBusy: false }));
   }
@@ -180,12 +182,11 @@ export default class NewJobPage extends Page {
 
   contents() {
     const { chapters } = this;
-    const more = chapters.length - MOST_LISTED;
     return html`<section class="card stack" id="job-chapters" aria-labelledby="chapters-title">
       <h2 id="chapters-title">${t("jobs.chapters", { n: chapters.length })}</h2>
       <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }, index) => html`<li><span class="name">${title || t("jobs.chapter", { n: index + 1 })}</span>
         <span class="quiet small num end">${t("speak.characters", { n: input.length })}</span></li>`)}</ol>
-      ${more > 0 ? html`<p class="quiet">${t("jobs.chapters_more", { n: more })}</p>` : nothing}
+      ${chapters.length > MOST_LISTED ? html`<p class="quiet">…</p>` : nothing}
     </section>`;
   }
 
@@ -201,13 +202,13 @@ export default class NewJobPage extends Page {
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
           <span class="name" id="job-voice-name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
-      ${this.choice("job", "response_format", t("jobs.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
-      ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
-      <details class="stack"><summary>${t("jobs.more_settings")}</summary>
-        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: models, change: set("model") })}
-        ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
-        ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
+      ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
           .value=${String(draft.speed)} @input=${(event) => set("speed")(Number(event.target.value))}>`)}
+      ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
+      <details class="stack"><summary>${t("speak.more")}</summary>
+        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: models, change: set("model") })}
+        ${this.choice("job", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
+        ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
       </details>
     </div>`;
   }

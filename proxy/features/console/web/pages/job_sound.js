@@ -48,11 +48,11 @@ export function stepsCard(page) {
   const { job, steps } = page;
   const isFirst = new Map(steps.toReversed().map(({ chapter, id }) => [chapter, id]));
   return html`<section class="card stack" aria-labelledby="steps-title"><h2 id="steps-title">${t("jobs.steps_title")}</h2>
-    <div class="scroll"><table class="fold" id="job-list"><thead><tr><th>${t("jobs.step")}</th><th class="end">${t("jobs.sound")}</th>
+    <div class="scroll"><table class="fold" id="job-list"><thead><tr><th>${t("jobs.steps_title")}</th><th class="end">${t("jobs.sound")}</th>
       <th class="end">${t("jobs.credits")}</th><th>${t("jobs.state")}</th><th><span class="skip">${t("player.play")}</span></th></tr></thead>
     <tbody>${repeat(steps, ({ id }) => id, (step) => html`
       ${step.chapter && isFirst.get(step.chapter) === step.id ? chapterRow(page, job, step.chapter) : nothing}${stepRow(page, job, step)}`)}</tbody></table></div>
-    ${page.hasMore ? html`<div class="row"><button id="job-more" @click=${() => page.more()}>${t("jobs.more")}</button></div>` : nothing}
+    ${page.hasMore ? html`<div class="row"><button id="job-more" @click=${() => page.more()}>${t("voices.show_more")}</button></div>` : nothing}
     ${page.alert("steps")}</section>`;
 }
 
@@ -62,7 +62,7 @@ function chapterRow(page, job, chapter) {
   const run = (step) => () => page.run("steps", step);
   const buttons = html`${canHear(job.format) && job.format !== "pcm"
     ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${run(() => playSound(job, "content", title, 0, { chapter }))}>${icon("play")}</button>` : nothing}
-    <button class="round plain" aria-label=${t("jobs.save_part", { name })} @click=${run(() => saveSound(job, { chapter }))}>${icon("down")}</button>`;
+    <button class="round plain" aria-label=${t("speak.save", { format: name })} @click=${run(() => saveSound(job, { chapter }))}>${icon("down")}</button>`;
   return html`<tr><td colspan="4"><strong>${name}</strong></td><td class="end">${job.ended && job.steps_done ? buttons : nothing}</td></tr>`;
 }
 

@@ -4,6 +4,7 @@ import { resultCard, startCard, trainingCard } from "./train_model.js";
 import { send, sentencesCard } from "./train_read.js";
 import { show, watchTraining } from "./train_watch.js";
 import { isOpen, jobPath, note, stepsOf } from "./job_facts.js";
+import { OnceKey } from "./voice_parts.js";
 import { read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { baseOf, catalogue, loadCatalogue } from "../core/catalogue.js";
@@ -41,14 +42,14 @@ class ChoicePage extends Page {
     const { voices } = this;
     return html`<section class="view">${this.heading()}<p class="quiet">${t("train.text")}</p>${this.alert("page")}
       ${voices?.length ? html`<ul class="grid" role="list" id="train-voices">${repeat(voices, ({ id }) => id, (voice) => this.card(voice))}</ul>` : nothing}
-      ${voices?.length === 0 ? html`<div class="card new" id="train-none"><p>${t("train.none")}</p><a class="button first" href="#/voices/new">${icon("mic")} ${t("train.new_voice")}</a></div>` : nothing}
+      ${voices?.length === 0 ? html`<div class="card new" id="train-none"><p>${t("train.none")}</p><a class="button first" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a></div>` : nothing}
     </section>`;
   }
 
   card({ id, name, language, trained }) {
     return html`<li class="card stack"><div class="row line"><span class="face own" aria-hidden="true">${[...name][0]?.toUpperCase() ?? "?"}</span>
-      <div class="wide"><h2>${name}</h2><p class="quiet small">${[language && languageName(language), trained && t("train.has_model")].filter(Boolean).join(" · ")}</p></div></div>
-      <div class="row"><a class="button" href="#/train/${encodeURIComponent(id)}" aria-label=${t("train.one", { name })}>${t("train.choose")}</a></div></li>`;
+      <div class="wide"><h2>${name}</h2><p class="quiet small">${[language && languageName(language), trained && t("voices.trained")].filter(Boolean).join(" · ")}</p></div></div>
+      <div class="row"><a class="button" href="#/train/${encodeURIComponent(id)}" aria-label=${t("train.one", { name })}>${t("voices.train")}</a></div></li>`;
   }
 }
 
@@ -56,7 +57,7 @@ class TrainPage extends Page {
   constructor(path) {
     super(path);
     Object.assign(this, { id: path[0], voice: null, language: "en", prompts: null, samples: [], index: 0, latest: null, isSending: false });
-    Object.assign(this, { model: "", job: null, isBroken: false, isStarting: false });
+    Object.assign(this, { model: "", job: null, isBroken: false, isStarting: false, once: new OnceKey(), onceTrained: new OnceKey() });
     this.recorder = new Recorder(this, "train", "file", { best: BEST, taken: () => this.recorder.faults.length || send(this) });
   }
 
@@ -116,7 +117,10 @@ class TrainPage extends Page {
     return this.run("start", async () => {
       if (this.isStarting) return;
       this.set({ isStarting: true });
-      const job = await read("v1/jobs", { json: { kind: "training", voice: this.id, model: this.model, title: this.title() } });
+      const json = { kind: "training", voice: this.id, model: this.model, title: this.title() };
+      const job = await read("v1/jobs", { json, headers: this.onceTrained.of(json) });
+      // Another one is another training.
+      this.onceTrained = new OnceKey();
       refreshAccount();
       this.took(job);
       watchTraining(job.id, this.voice.name);
@@ -126,7 +130,7 @@ class TrainPage extends Page {
 
   cancel() {
     return this.run("train", async () => {
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("jobs.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!(await agrees(question))) return;
       this.took(await read(`${jobPath(this.job.id)}/cancel`, { method: "POST" }));
       this.focusHead();

@@ -3,8 +3,8 @@
 import { askToNotify, canNotify } from "./train_watch.js";
 import { leftText, note, Pace, progressBar, stateTag, stepsOf, waitText } from "./job_facts.js";
 import { saveAs, saveSound } from "./job_sound.js";
+import { useVoice } from "./voice_parts.js";
 import { catalogue } from "../core/catalogue.js";
-import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { session } from "../core/session.js";
@@ -18,7 +18,7 @@ export function startCard(page) {
   const price = session.me.prices.training;
   const missing = prompts.needed - samples.length;
   if (!models.length) return nothing;
-  return html`<section class="card stack" id="train-start" aria-labelledby="train-start-title"><h2 id="train-start-title">${t("train.start_title")}</h2>
+  return html`<section class="card stack" id="train-start" aria-labelledby="train-start-title"><h2 id="train-start-title">${t("voices.train")}</h2>
     ${missing > 0 ? html`<p class="quiet">${t("train.missing", { n: missing })}</p>` : nothing}
     ${price ? nothing : note(t("train.not_offered"))}
     ${page.choice("start", "model", t("speak.model"), { value: page.model, options: models.map(({ id }) => [id, id]), change: (model) => page.set({ model }) })}
@@ -45,7 +45,7 @@ export function trainingCard(page) {
     ${job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "train-error") : nothing}
     ${job.ended ? nothing : html`<p class="quiet">${t("train.may_close")}</p><div class="row">
       ${canNotify() ? html`<button id="train-notify" @click=${() => askToNotify().then(() => page.focusHead())}>${t("train.notify")}</button>` : nothing}
-      <button class="danger" id="train-cancel" @click=${() => page.cancel()}>${icon("stop")} ${t("jobs.cancel")}</button></div>`}
+      <button class="danger" id="train-cancel" @click=${() => page.cancel()}>${icon("stop")} ${t("voices.cancel")}</button></div>`}
   </section>`;
 }
 
@@ -53,15 +53,11 @@ export function resultCard(page) {
   const { voice, job } = page;
   const own = catalogue.models.filter(({ owned_by: owner }) => voice.engines.includes(owner));
   const run = (step) => () => page.run("result", step);
-  const speak = () => {
-    chooseVoice(voice);
-    location.hash = "#/speak";
-  };
   const model = ({ format }) => saveAs(`${page.url}/model`, voice.name, { format });
   return html`<section class="card stack" id="train-result" aria-labelledby="train-result-title"><h2 id="train-result-title">${t("train.result")}</h2>
     <p class="quiet small">${voice.trained.map(({ format, created_at: at }) => `${format}, ${day(at)}`).join(" · ")}</p>
     <div class="row">
-      ${own.some(({ speaks }) => speaks !== false) ? html`<button class="first" id="train-speak" @click=${speak}>${icon("play")} ${t("train.speak")}</button>` : nothing}
+      ${own.some(({ speaks }) => speaks !== false) ? html`<button class="first" id="train-speak" @click=${() => useVoice(voice)}>${icon("play")} ${t("train.speak")}</button>` : nothing}
       ${own.some(({ converts }) => converts) ? html`<a class="button" href="#/jobs/convert/${encodeURIComponent(voice.id)}">${icon("mic")} ${t("jobs.convert")}</a>` : nothing}
       ${voice.trained.map((each) => html`<button class="plain" @click=${run(() => model(each))}>${icon("down")} ${t("speak.save", { format: FILES[each.format] ?? each.format.toUpperCase() })}</button>`)}
       ${job?.status === "done" ? html`<button class="plain" id="train-onnx" @click=${run(() => saveSound(job))}>${icon("down")} ${t("speak.save", { format: "ONNX" })}</button>` : nothing}

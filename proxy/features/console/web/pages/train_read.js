@@ -1,13 +1,13 @@
 // The sentences of a training: one is read after the other, sent at once, and judged by the server.
 
 import { note } from "./job_facts.js";
+import { formOf, RATINGS } from "./voice_parts.js";
 import { ask, read } from "../core/api.js";
 import { mayUpload } from "../core/door.js";
 import { html, nothing } from "../core/lit.js";
 import { languageName, t } from "../core/texts.js";
 
 const MOST = 25;
-const LOOKS = { high: "good", medium: "", low: "warn" };
 
 // A sentence that is read again takes the place of its recording.
 export async function send(page) {
@@ -22,9 +22,8 @@ export async function send(page) {
     const drop = () => ask(`${path}/${encodeURIComponent(before.id)}`, { method: "DELETE" });
     const isFull = page.samples.length >= MOST;
     if (before && isFull) await drop();
-    const form = new FormData();
-    for (const [name, value] of [["emotion", "neutral"], ["ref_text", prompt.text], ["file", recorder.take]]) form.append(name, value);
-    const latest = await read(path, { form });
+    const fields = { emotion: "neutral", ref_text: prompt.text, file: recorder.take };
+    const latest = await read(path, { form: formOf(fields), headers: page.once.of(fields) });
     if (before && !isFull) await drop();
     await page.readSamples();
     recorder.clear();
@@ -48,7 +47,7 @@ export function sentencesCard(page) {
     ${page.choice("train", "language", t("speak.language"), { value: page.language, options: page.languages.map((tag) => [tag, languageName(tag)]), disabled: page.isSending, change: choose })}
     <p class="quiet small" id="train-number">${t("train.sentence", { n: index + 1, of: prompts.data.length })}</p>
     <p class="sentence" id="train-sentence" lang=${prompts.language}>${prompt.text}</p>
-    ${recorder.view(page.sampleOf(prompt) ? t("train.again") : t("train.recording"), t("train.hint"))}
+    ${recorder.view(t("train.recording"), t("train.hint"))}
     ${recorder.take && !page.isSending ? html`<div class="row"><button type="button" id="train-send" @click=${() => send(page)}>${t("train.send")}</button></div>` : nothing}
     ${page.statusLine()}
     <div role="status">${judged(page)}</div>
@@ -61,7 +60,7 @@ function judged({ latest }) {
   if (!latest) return nothing;
   const { rating, reasons } = latest.quality;
   const text = html`${t("train.kept", { n: latest.number, quality: t(`voices.quality.${rating}`) })} <span lang="en">${reasons.join(" ")}</span>`;
-  return note(text, LOOKS[rating] || "calm", "train-judged");
+  return note(text, RATINGS[rating] || "calm", "train-judged");
 }
 
 function row(page, prompt, at) {
@@ -73,5 +72,5 @@ function row(page, prompt, at) {
   };
   return html`<li><button type="button" class="plain wide" aria-current=${at === page.index ? "true" : nothing} ?disabled=${page.isSending} @click=${go}>
     <span class="num">${at + 1}</span> <span class="name">${prompt.text}</span></button>
-    ${sample ? html`<span class="tag ${LOOKS[sample.quality.rating]}" lang=${document.documentElement.lang}>${t(`voices.quality.${sample.quality.rating}`)}</span>` : nothing}</li>`;
+    ${sample ? html`<span class="tag ${RATINGS[sample.quality.rating]}" lang=${document.documentElement.lang}>${t(`voices.quality.${sample.quality.rating}`)}</span>` : nothing}</li>`;
 }
