@@ -17,6 +17,12 @@ CONFIG = f"""{TONE}
 price = "$5"
 rpm = 1000
 streams = 8
+[plans.priced]
+price = "$5"
+allowance = 100000
+rpm = 100000
+streams = 8
+prices.speech = {{ credits = 1, per = "second" }}
 """
 _NUMBERS = itertools.count(1)
 _EXPECTED: list[str] = []
