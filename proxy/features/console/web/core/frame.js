@@ -40,31 +40,36 @@ class Frame {
     addEventListener("hashchange", () => this.moved());
     document.addEventListener("account", () => this.draw());
     // The door takes a key or a link out of the address before anything else reads it.
-    const starting = this.door.start();
+    session.ready = this.door.start();
     await this.show({ isFirst: true });
-    await starting;
   }
 
   async moved() {
     if (!(await this.door.take())) await this.show();
   }
 
-  // Another reader, or the first: every page reads what it shows anew.
+  // Another reader, or the first: every page reads what it shows anew. What is typed on Speak stays.
   async entered() {
     this.draw();
-    await this.show({ isFirst: true });
+    if (this.page instanceof SpeakPage && this.wanted.name === "speak") await this.page.run("page", () => this.page.open());
+    else await this.show({ isFirst: true });
+  }
+
+  // The page of the address, and the parts behind its name.
+  get wanted() {
+    const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+    return { name: Object.hasOwn(PAGES, name) ? name : "speak", path };
   }
 
   async show({ isFirst = false } = {}) {
-    const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-    const known = Object.hasOwn(PAGES, name) ? name : "speak";
+    const { name, path } = this.wanted;
     // Without a key there is nothing to show but the field for a text.
-    if (!session.me && known !== "speak") return;
+    if (!session.me && name !== "speak") return;
     const turn = (this.turn = {});
-    const module = await PAGES[known]().catch(() => this.isOutdated());
+    const module = await PAGES[name]().catch(() => this.isOutdated());
     if (!module || turn !== this.turn) return;
     this.page?.leave();
-    this.name = known;
+    this.name = name;
     this.page = new module.default(path);
     this.page.mount(this.place.querySelector("#page"));
     document.title = `${this.page.title()} · voxgate`;

@@ -41,7 +41,7 @@ export default class UsagePage extends Page {
   }
 
   title() {
-    return t("usage.title");
+    return t("frame.usage");
   }
 
   async open() {
@@ -133,13 +133,12 @@ export default class UsagePage extends Page {
   tiles({ byDay }) {
     const all = total(byDay);
     const back = all.refunded ? t("usage.refunded", { n: all.refunded }) : nothing;
-    const left = session.me.credits.available;
     const characters = byDay.reduce((sum, each) => sum + each.characters, 0);
     const tile = (name, value, more) => html`<div class="card"><span class="quiet small">${t(`usage.${name}`)}</span>
       <strong class="num" id="usage-${name}">${value}</strong><span class="quiet small">${more}</span></div>`;
     return html`<div class="tiles">
       ${tile("speech", duration(MEASURES.speech(all)), t("speak.characters", { n: characters }))}
-      ${tile("credits", number(charged(all)), back === nothing && left !== null ? t("usage.left", { n: Math.floor(left) }) : back)}
+      ${tile("credits", number(charged(all)), back)}
       ${tile("requests", number(all.requests), t("usage.active", { n: byDay.length }))}
     </div>`;
   }
@@ -151,7 +150,7 @@ export default class UsagePage extends Page {
     const values = eachDay(days).map((name) => ({ name, value: known.has(name) ? MEASURES[measure](known.get(name)) : 0 }));
     const most = values.reduce((best, each) => (each.value > best.value ? each : best));
     const [unit, size] = measure === "speech" ? UNITS.find(([, seconds]) => most.value >= 2 * seconds) ?? UNITS[2] : [measure, 1];
-    const text = (value) => (measure === "speech" ? duration(value) : t(`usage.n_${measure}`, { n: value }));
+    const text = (value) => ({ speech: duration(value), credits: t("frame.credits", { n: value }), requests: t("usage.n", { n: value }) })[measure];
     const bars = values.map(({ name, value }) => ({
       value: value / size,
       name: utcDay(name, { day: "numeric", month: "short" }),
@@ -175,7 +174,7 @@ export default class UsagePage extends Page {
     const heads = ["requests", "speech", "credits"].map((name) => html`<th class="end" scope="col">${t(`usage.${name}`)}</th>`);
     return html`<div class="card stack"><div class="row apart"><h2 id="usage-table" tabindex="-1">${t("usage.table")}</h2>
         <div class="row"><select id="usage-side" aria-label=${t("usage.by")} @change=${(event) => this.change({ side: event.target.value })}>
-          ${SIDES.map((each) => html`<option value=${each} ?selected=${each === this.side}>${t(`usage.by_${each}`)}</option>`)}</select>
+          ${SIDES.map((each) => html`<option value=${each} ?selected=${each === this.side}>${t(`usage.side_${each}`)}</option>`)}</select>
           <button class="plain" id="usage-csv" ?disabled=${this.isReading} @click=${() => this.save(side)}>${icon("down")} ${t("usage.csv_table")}</button></div></div>
       <table class="sums" aria-labelledby="usage-table"><thead><tr><th scope="col">${t(`usage.side_${side}`)}</th>${heads}</tr></thead>
         <tbody>${rows.map((sum) => this.row(side, sum))}</tbody></table>
@@ -197,6 +196,6 @@ export default class UsagePage extends Page {
     if (side === "operation") return t(`usage.operation.${name}`);
     if (side === "job") return html`<a href="#/jobs/${encodeURIComponent(name)}">${name}</a>`;
     const key = side === "key" && this.keys.find(({ id }) => id === name);
-    return key ? html`${key.name || t("usage.unnamed")} <span class="quiet small">…${key.hint}</span>` : name;
+    return key ? html`${key.name || t("usage.side_key")} <span class="quiet small">…${key.hint}</span>` : name;
   }
 }
