@@ -97,7 +97,7 @@ class Worker:
             *for_clients(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
-            *welcome.routes(),
+            *welcome.routes(admin_tools.people),
         ]
         self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints

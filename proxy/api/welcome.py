@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from proxy import __version__
 from proxy.api.api_page import api_html
+from proxy.catalogue.people import People, SignIn
 from proxy.http.endpoint import Endpoint, json
 from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
@@ -56,12 +57,14 @@ def _hash(text: str) -> str:
 
 
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """Says that a voxgate is here. `base_url` is what an OpenAI client needs."""
+    """Says that a voxgate is here. `base_url` is what an OpenAI client needs. `sign_in` tells how people
+    sign in: by a link that is mailed to them, by an invitation alone, or not at all."""
 
     object: Literal["server"] = "server"
     name: Literal["voxgate"] = "voxgate"
     version: str = __version__
     base_url: str
+    sign_in: SignIn
 
 
 class Description:
@@ -97,8 +100,11 @@ class Description:
         )
 
 
-def routes() -> list[Endpoint]:
-    return [Endpoint("GET", "/v1", _welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
+def routes(people: People) -> list[Endpoint]:
+    async def welcome(request: Request) -> Response:
+        return reply(welcome_answer(request, people))
+
+    return [Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
 
 
 def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
@@ -106,9 +112,5 @@ def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> l
     return Description(endpoints, public_catalogue).endpoints
 
 
-async def _welcome(request: Request) -> Response:
-    return reply(welcome_answer(request))
-
-
-def welcome_answer(request: Request) -> WelcomeAnswer:
-    return WelcomeAnswer(base_url=f"{request.base_url}v1")
+def welcome_answer(request: Request, people: People) -> WelcomeAnswer:
+    return WelcomeAnswer(base_url=f"{request.base_url}v1", sign_in=people.sign_in)

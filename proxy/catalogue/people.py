@@ -7,6 +7,7 @@ and has paid nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -23,8 +24,14 @@ class UserEntry(msgspec.Struct, frozen=True):
         return f"<UserEntry {self.id}>"
 
 
+SignIn = Literal["closed", "invitation", "mail"]
+
+
 class People:
-    """The users of accounts."""
+    """The users of accounts. `sign_in` tells how they sign in: by a mailed link, or only by an invitation. If
+    it is closed, an API key is needed."""
+
+    sign_in: SignIn = "closed"
 
     async def user(self, id_: str) -> UserEntry | None:
         del id_

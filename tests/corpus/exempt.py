@@ -43,6 +43,7 @@ NEW = frozenset(
         "trained",
         "trains",
         "post",
+        "sign_in",
         "voxgate_job_steps_total",
         "voxgate_trainings_total",
         "voxgate_runs_total",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from proxy.feature import Additions, AppContext, Feature, FeatureInstance
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.console.endpoints import ConsoleEndpoints
 
-    yield FeatureInstance(context, lambda _revision: Additions(ConsoleEndpoints().endpoints))
+    def at(revision: RevisionContext) -> Additions:
+        return Additions(ConsoleEndpoints(revision.admin_tools.people).endpoints)
+
+    yield FeatureInstance(context, at)
 
 
 FEATURE = Feature("console", _open)

@@ -36,7 +36,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     def at(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
+        directory.sign_in = "mail" if mails.is_on else "invitation"
         if section.sign_up == "closed":
+            directory.sign_in = "closed"
             return Additions()
         sign_ins.plan, sessions.origin = plan_of(config), origin_of(config.server.public_url)
         admin_tools = revision.admin_tools

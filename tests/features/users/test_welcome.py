@@ -1,0 +1,39 @@
+"""GET /v1 and / tell, without a key, whether people sign in, and how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from proxy.features.all import load_config
+from tests.features.users.people import PEOPLE
+from tests.features.users.rig import ORIGIN, config, json_of
+from tests.proxy.api.inside import TONE, inside
+from tests.tables import each_row
+
+_WITHOUT_MAIL = TONE.replace("[server]", f'[server]\npublic_url = "{ORIGIN}"') + PEOPLE
+
+
+@each_row(
+    "text, expected",
+    [
+        (TONE, "closed"),
+        (config("closed"), "closed"),
+        (_WITHOUT_MAIL, "invitation"),
+        (config("invite"), "mail"),
+        (config("open"), "mail"),
+    ],
+)
+async def test_the_welcome_tells_how_people_sign_in(tmp_path: Path, text: str, expected: str) -> None:
+    async with inside(tmp_path, text) as server:
+        answers = [json_of(await server.ask("GET", path, key="")) for path in ("/v1", "/")]
+        assert [answer["sign_in"] for answer in answers] == [expected] * 2
+        asked = await server.ask("POST", "/v1/sign-ins", key="", body={"address": "ada@example.org"})
+        assert (asked.status_code == 202) == (expected == "mail")
+
+
+async def test_a_reload_changes_it(tmp_path: Path) -> None:
+    async with inside(tmp_path, config("open")) as server:
+        closed = config("closed")
+        (tmp_path / "config.toml").write_text(closed)
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
+        assert json_of(await server.ask("GET", "/v1", key=""))["sign_in"] == "closed"
