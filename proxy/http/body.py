@@ -38,6 +38,9 @@ Name = Annotated[
 Label = Annotated[
     str, Meta(max_length=100, pattern=_PRINTABLE, description="a text of up to 100 printable characters")
 ]
+Title = Annotated[
+    str, Meta(max_length=200, pattern=_PRINTABLE, description="a text of up to 200 printable characters")
+]
 ReasonText = Annotated[
     str, Meta(max_length=500, pattern=_PRINTABLE, description="a text of up to 500 printable characters")
 ]

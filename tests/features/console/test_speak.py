@@ -2,35 +2,226 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from plugins.tone.decode import decode
-from tests.features.console.console_page import Reader
+from proxy.audio.formats import FORMATS
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.sound import decoded
+from tests.tables import soak
 
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
+IS_HEARD = "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"
 
 
-def _speak(reader: Reader) -> None:
+def speak(reader: Reader, text: str = "") -> None:
     """Press the button as a hand does: what no key or click has asked for, a browser does not let sound."""
     reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
+    if text:
+        reader.fill("#speak-input", text)
     reader.tab.run("at('#speak-go').focus()")
     reader.tab.press("Enter")
 
 
-IS_HEARD = "shown('#speak-result') && !at('#speak-stop') && !at('#player-play').disabled"
-
-
-def test_a_text_is_heard_and_can_be_kept(reader: Reader, tmp_path: Path) -> None:
-    reader.open()
-    reader.fill("#speak-input", _TEXT)
-    _speak(reader)
+def heard(reader: Reader) -> str:
+    """Return what the loudspeaker got."""
     reader.wait(IS_HEARD)
     pieces = reader.tab.run("played")
-    samples = np.concatenate([np.array(piece["samples"]) for piece in pieces])
-    assert decode(samples, pieces[0]["rate"]) == (_TEXT,)
+    [text] = decode(np.concatenate([np.array(piece["samples"]) for piece in pieces]), pieces[0]["rate"])
+    return text
+
+
+def choose_voice(reader: Reader, voice: str) -> None:
+    reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
+    reader.tab.run("at('#speak-voice').click()")
+    radio = f"at('#picker [value=\"{voice}\"]')"
+    reader.fill("#picker-find", voice.rpartition("/")[2])
+    reader.wait(radio)
+    reader.tab.run(f"({radio}.click(), at('#picker').close())")
+
+
+def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> None:
+    reader.open()
+    reader.tab.run(
+        "(window.seen = new Set(), new MutationObserver(() => {"
+        " const now = at('.words .now'); if (now) seen.add(now.textContent); })"
+        ".observe(at('#dock'), { subtree: true, childList: true, attributes: true }))"
+    )
+    speak(reader, _TEXT)
+    assert heard(reader) == _TEXT
+    reader.reads(_TEXT, ".words")
+    assert reader.tab.run("[...seen].length") >= 2
     saved = decoded(reader.tab.downloaded(tmp_path, "button('Download as WAV').click()"), "wav")
     assert decode(saved.samples, saved.sample_rate_hz) == (_TEXT,)
     assert "Spoken by tone/standard in English." in reader.text("#speak-by")
+    # The slider goes where it is put, and the player plays on when the page changes.
+    reader.tab.run("(at('#player-seek').value = 0.5, at('#player-seek').dispatchEvent(new Event('input')))")
+    assert float(reader.tab.run("at('#player-clock').textContent.split(' ')[0]")) == 0.5
+    # What is typed now is another text: a download in another format is of what was heard.
+    reader.fill("#speak-input", "Something else.")
+    reader.tab.run("at('summary').click()")
+    reader.choose("#speak-format", "flac")
+    kept = decoded(reader.tab.downloaded(tmp_path, "button('Download FLAC').click()"), "flac")
+    assert decode(kept.samples, kept.sample_rate_hz) == (_TEXT,)
+    receipt = json.loads(reader.tab.downloaded(tmp_path, "button('Receipt').click()"))
+    assert receipt
+
+
+def test_one_word_is_heard_to_its_end_and_again(reader: Reader) -> None:
+    reader.open()
+    speak(reader, "A")
+    assert heard(reader) == "A"
+    reader.tab.run("at('#player-play').focus()")
+    reader.tab.press("Enter")
+    reader.wait("at('#player-play').ariaLabel === 'Pause'")
+    reader.wait("at('#player-play').ariaLabel === 'Play'")
+
+
+def test_sound_comes_while_the_rest_is_spoken_and_stop_ends_the_request(reader: Reader) -> None:
+    reader.open()
+    choose_voice(reader, "tone/slow")
+    speak(reader, "A long text. " * 200)
+    reader.wait("played.length > 1")
+    first, second = reader.tab.run("played.slice(0, 2)")
+    # A piece may come late on a busy machine, but no piece may be heard over another.
+    assert second["when"] >= first["when"] + len(first["samples"]) / first["rate"] - 1e-6
+    reader.go("account")
+    reader.go("speak")
+    assert reader.tab.run("shown('#player-clock')")
+    reader.press("Stop")
+    reader.reads("Stopped.")
+    assert reader.tab.run("[Boolean(at('#speak-stop')), document.activeElement.id]") == [False, "speak-go"]
+    with reader.server.client(reader.key.secret) as client:
+        used = client.get("/v1/usage").json()["data"]
+    assert [row["outcome"] for row in used] in ([], ["left"])
+
+
+def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) -> None:
+    reader.open()
+    reader.fill("#speak-input", "[happy] Good morning, my friends.")
+    reader.reads("English, about", "#speak-estimate")
+    reader.reads("speaks by rules", ".notes")
+    reader.reads("left out", ".notes")
+    assert "[happy]" in reader.text(".notes")
+    for control in ("#speak-emotion", "#speak-instructions"):
+        assert reader.tab.run(f"at('{control}').disabled")
+    assert "tone does not take this." in reader.text(".delivery")
+    reader.fill("#speak-input", "A long text. " * 400)
+    reader.reads("becomes a job", ".notes")
+    reader.press("Make it a job")
+    reader.wait("location.hash.startsWith('#/jobs/')")
+    with reader.server.client(reader.key.secret) as client:
+        [job] = client.get("/v1/jobs").json()["data"]
+        assert reader.tab.run("location.hash") == f"#/jobs/{job['id']}"
+
+
+def test_the_code_says_what_the_page_says(reader: Reader, tmp_path: Path) -> None:
+    reader.open()
+    speak(reader, _TEXT)
+    reader.wait(IS_HEARD)
+    codes = reader.tab.run(
+        f"import('{_module(reader, 'core/code.js')}').then(({{ CODE }}) =>"
+        f" Object.values(CODE).map((code) => code({json.dumps(_request())}, 'wav')))"
+    )
+    assert all(reader.key.secret not in code for code in codes)
+    curl, python, javascript = codes
+    environ = {**os.environ, "KEY": reader.key.secret}
+    subprocess.run(["sh", "-c", curl], env=environ, cwd=tmp_path, check=True, timeout=60)
+    sound = decoded((tmp_path / "speech.wav").read_bytes(), "wav")
+    assert decode(sound.samples, sound.sample_rate_hz) == (_TEXT,)
+    compile(python, "speech.py", "exec")
+    assert 'extra_body={"language":"en"}' in python
+    assert 'baseURL: "' in javascript
+    # The clipboard is closed to a page without TLS elsewhere: the code is shown instead.
+    reader.tab.run("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    reader.press("Copy as curl")
+    reader.reads("curl -s", "#speak-code")
+
+
+def _module(reader: Reader, path: str) -> str:
+    return str(reader.tab.run("at('script[src]').src")).replace("main.js", path)
+
+
+def _request() -> dict[str, str]:
+    return {"model": "tts-1", "voice": "alloy", "input": _TEXT, "language": "en"}
+
+
+def test_a_voice_is_found_and_heard_before_it_is_chosen(reader: Reader) -> None:
+    reader.open()
+    reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
+    reader.tab.run("at('#speak-voice').focus()")
+    reader.tab.press("Enter")
+    reader.wait("document.activeElement.value === 'alloy'")
+    reader.tab.press("ArrowDown")
+    second = reader.tab.run("document.activeElement.value")
+    assert second != "alloy"
+    reader.choose("#picker-gender", "female")
+    names = reader.tab.run("[...at('#picker').querySelectorAll('.quiet.small')].map((each) => each.textContent)")
+    assert all("female" in name for name in names[1:])
+    reader.choose("#picker-gender", "")
+    reader.fill("#picker-find", "zzz")
+    reader.reads("0 voices", "#picker")
+    reader.fill("#picker-find", "alloy")
+    reader.choose("#picker-language", "pt-BR")
+    reader.press("Play alloy", "at('#picker')")
+    reader.reads("alloy", "#dock")
+    assert any("/preview?" in url for url in reader.tab.requests)
+    reader.tab.run("at('#picker [value=alloy]').focus()")
+    reader.tab.press("Enter")
+    reader.wait("!at('#picker').open")
+
+
+def test_failures_are_told_where_they_can_be_mended(reader: Reader) -> None:
+    reader.open()
+    speak(reader, " ")
+    reader.wait("at('[role=alert]')")
+    assert reader.tab.run("[document.activeElement.id, document.activeElement.ariaInvalid]") == ["speak-input", "true"]
+    reader.fill("#speak-input", "Now with words.")
+    reader.tab.press("Enter", ctrl=True)
+    reader.wait(IS_HEARD)
+    assert reader.tab.run("Boolean(at('[role=alert]'))") is False
+    choose_voice(reader, "tone/fail-late")
+    speak(reader)
+    reader.reads("broke off", ".composer")
+    assert reader.tab.run("[Boolean(at('.dock')), Boolean(at('#speak-stop'))]") == [False, False]
+
+
+def test_a_text_is_taken_from_a_file_and_outlives_the_page(reader: Reader, tmp_path: Path) -> None:
+    reader.open()
+    file = tmp_path / "chapter.md"
+    file.write_text("The river had no name then. ไทย")
+    reader.file(".file input", file)
+    reader.wait("at('#speak-input').value.startsWith('The river')")
+    reader.go("account")
+    reader.go("speak")
+    assert reader.tab.run("at('#speak-input').value") == "The river had no name then. ไทย"
+    assert reader.tab.run("document.title") == "What shall be said? · voxgate"
+
+
+def test_every_format_of_the_server_can_be_chosen(reader: Reader) -> None:
+    reader.open()
+    assert set(reader.tab.run("[...at('#speak-format').options].map((each) => each.value)")) == set(FORMATS)
+
+
+@pytest.mark.parametrize("looks", [LOOKS, *soak((ALL_LOOKS,))])
+def test_it_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, str], ...]) -> None:
+    turns = [(each,) for each in looks] if len(looks) == 2 else [looks, looks]
+    reader.open()
+    reader.wait("at('#speak-estimate').textContent")
+    reader.tab.run("at('summary').click()")
+    reader.assert_readable(turns[0])
+    speak(reader, "Hi <b>there</b>.")
+    reader.wait(IS_HEARD)
+    reader.assert_readable(turns[1])
+    speak(reader, " ")
+    reader.wait("at('[role=alert]')")
+    reader.assert_readable(turns[0], "main")
+    reader.tab.run("at('#speak-voice').click()")
+    reader.wait("at('#picker')?.open")
+    reader.assert_readable(turns[1], "#picker")

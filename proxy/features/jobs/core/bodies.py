@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from policies.price import MICRO
+from proxy.features.jobs.core.fields import SealedFields
 from proxy.features.jobs.core.records import Job, Kind, Made, Waits
 from proxy.http.lists import Listing, iso, iso_or_none
 
@@ -29,7 +30,8 @@ class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`.
+    """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`. The `model` is as it
+    was asked for, and `voice` is an id; a batch has neither.
 
     One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
     `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
@@ -43,6 +45,9 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     object: Literal["job"] = "job"
     kind: Kind = "speech"
+    title: str
+    model: str
+    voice: str
     account: str
     status: Status
     waits_for: Waits
@@ -80,7 +85,6 @@ class Progress(NamedTuple):
     seconds: float = 0.0
     credits: int = 0
     substitute: str = ""
-    warnings: tuple[str, ...] = ()
     training: ShownTraining | None = None
     is_settling: bool = False
 
@@ -90,10 +94,13 @@ class Progress(NamedTuple):
         return cls(made.steps > 0, made.steps, made.seconds, made.credits, made.substitute)
 
 
-def shown_job(job: Job, progress: Progress) -> ShownJob:
+def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:
     return ShownJob(
         id=job.id,
         kind=job.kind,
+        title=fields.title,
+        model=fields.model,
+        voice=fields.voice,
         account=job.account,
         status=_status(job, progress),
         waits_for=job.waits,
@@ -108,7 +115,7 @@ def shown_job(job: Job, progress: Progress) -> ShownJob:
         substitute=progress.substitute,
         error=job.error,
         error_code=job.error_code,
-        warnings=progress.warnings,
+        warnings=tuple(f"{each}: not all of it is followed" for each in fields.ignored),
         training=progress.training,
         settling=True if progress.is_settling else UNSET,
     )

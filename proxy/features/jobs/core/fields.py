@@ -1,4 +1,5 @@
-"""The sealed fields of a job whose steps are spoken: those of each step's request, and the chapters."""
+"""The sealed fields of a job: what is shown of it, and for steps that are spoken, those of each step's
+request, and the chapters."""
 
 from __future__ import annotations
 
@@ -36,21 +37,29 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Chapter, steps {self.first} to {self.last}>"
 
 
-class StepFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast,
-    and `request` is a digest of the request. `kbit_s` is for a sound that is encoded at the end. `ignored`
-    lists the fields that were not followed, as in the header `x-voxgate-ignored`."""
+class SealedFields(msgspec.Struct, frozen=True, kw_only=True):
+    """The sealed fields of any job: a digest of its request, and what is shown of it. `ignored` lists the
+    fields that are not followed, as in the header `x-voxgate-ignored`."""
 
-    sent: dict[str, msgspec.Raw]
-    cast: tuple[str, ...] = ()
     request: str = ""
-    chapters: tuple[Chapter, ...] = ()
-    files: Files = "one"
-    kbit_s: int | None = None
+    title: str = ""
+    model: str = ""
+    voice: str = ""
     ignored: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        return "<StepFields>"
+        return f"<{type(self).__name__}>"
+
+
+class StepFields(SealedFields, frozen=True, kw_only=True):
+    """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast.
+    `kbit_s` is for a sound that is encoded at the end."""
+
+    sent: dict[str, msgspec.Raw]
+    cast: tuple[str, ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+    files: Files = "one"
+    kbit_s: int | None = None
 
     def begin_of(self, step: int) -> int:
         """Return where the chapter of this step begins."""

@@ -19,10 +19,11 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
 from proxy.features.jobs.core.content import StoredFile, spoken_reply, whole_reply
-from proxy.features.jobs.core.fields import Chapter, step_format
+from proxy.features.jobs.core.fields import Chapter, SealedFields, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
+from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.storage.store import Statement
@@ -162,7 +163,13 @@ class JobKinds:
         settling = await records.under_way(self.files.store, canceled)
         for id_ in settling:
             progress[id_] = progress[id_]._replace(is_settling=True)
-        return [shown_job(job, progress[job.id]) for job in jobs]
+        return [shown_job(job, self._fields(job), progress[job.id]) for job in jobs]
+
+    def _fields(self, job: Job) -> SealedFields:
+        try:
+            return self.files.vault.open_record(job.account, job.id, job.record, SealedFields)
+        except VaultFailed:
+            return SealedFields()  # no reason to hide the job
 
     async def shown_one(self, job: Job) -> ShownJob:
         (shown,) = await self.shown([job])

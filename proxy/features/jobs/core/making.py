@@ -7,14 +7,12 @@ from functools import partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
-import msgspec
-
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, NotAllowed, RateLimited
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.fields import ENCODED
+from proxy.features.jobs.core.fields import ENCODED, SealedFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JOBS, Job, Kind
 from proxy.file_store.once import REPLAYED, Once
@@ -30,10 +28,6 @@ MadeJob = tuple[Job, dict[str, str]]
 """A job, and the headers of its answer: they say if an earlier try of this request has made it."""
 
 
-class _RequestDigest(msgspec.Struct, frozen=True):
-    request: str = ""
-
-
 class NewJob(NamedTuple):
     """A job to add. Its `fields` are sealed, and `data` is the material of its steps: one for each of the
     `pieces`. With a `fault` it has failed before it began."""
@@ -41,7 +35,7 @@ class NewJob(NamedTuple):
     id: str
     kind: Kind
     format: str
-    fields: msgspec.Struct
+    fields: SealedFields
     data: bytes
     pieces: Sequence[tuple[int, int]]
     characters: int = 0
@@ -121,7 +115,7 @@ async def add_job(
 
 async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
     job = await JOBS.get(files.store, account, id_)
-    return None if job is None else files.vault.open_record(account, id_, job.record, _RequestDigest).request
+    return None if job is None else files.vault.open_record(account, id_, job.record, SealedFields).request
 
 
 def too_many_wait() -> RateLimited:

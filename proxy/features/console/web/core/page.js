@@ -87,7 +87,7 @@ export class Page {
     this.problem = { form, field, failure, wait: failure.wait };
     this.draw();
     if (failure.wait) this.countDown(this.problem);
-    const named = field && this.place.querySelector(`#${form}-${field}`);
+    const named = field ? this.place.querySelector(`#${form}-${field}`) : null;
     named?.closest("details")?.setAttribute("open", "");
     named?.focus();
   }

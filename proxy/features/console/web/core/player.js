@@ -2,25 +2,27 @@
 
 import { saveBlob } from "./api.js";
 import { html, nothing, render } from "./lit.js";
-import { icon } from "./page.js";
+import { failureText, icon } from "./page.js";
 import { LiveSound, peaksOf, samplesOf, wavOf } from "./sound.js";
 import { t } from "./texts.js";
 
 const BARS = 120;
 
 // One sound: `title` is shown, `name` is its file's. `words` have their place in `text` and their times. Until
-// it is whole, `live` plays its pieces as they come.
+// it is whole, `live` plays its pieces as they come. `aborter` tells whoever fetches it that it was stopped.
 class Clip {
   constructor({ title, name, text = "" }) {
     Object.assign(this, { title, name, text, letters: [...text], words: [], peaks: [], blob: null, live: null, length: 0 });
+    this.aborter = new AbortController();
   }
 }
 
 class Player {
   constructor() {
     this.clip = null;
+    // What became of a sound whose page is not shown any more.
+    this.failure = null;
     this.audio = new Audio();
-    this.position = 0;
     this.isFollowing = false;
     for (const kind of ["play", "pause", "ended", "seeked"]) this.audio.addEventListener(kind, () => this.follow());
   }
@@ -68,10 +70,16 @@ class Player {
     this.draw();
   }
 
+  tell(failure) {
+    this.failure = failure;
+    this.draw();
+  }
+
   // Silences all, and takes the sound off the dock.
   stop() {
     this.clip?.live?.close();
-    this.clip = null;
+    this.clip?.aborter.abort();
+    this.clip = this.failure = null;
     this.audio.pause();
     this.draw();
   }
@@ -107,8 +115,14 @@ class Player {
   }
 
   draw() {
-    if (this.place) render(this.clip ? this.view(this.clip) : nothing, this.place);
+    if (this.place) render(this.clip ? this.view(this.clip) : this.problem(), this.place);
     this.place?.querySelector(".now")?.scrollIntoView({ block: "nearest" });
+  }
+
+  problem() {
+    if (!this.failure) return nothing;
+    return html`<section class="dock" aria-label=${t("player.title")}><p class="note bad" role="alert">${icon("info")}<span>${failureText(this.failure)}</span>
+      <button class="plain" @click=${() => this.stop()}>${t("player.close")}</button></p></section>`;
   }
 
   view(clip) {
@@ -142,7 +156,8 @@ class Player {
       end = to;
       return html`${before}<span class=${index === now ? "now" : ""}>${clip.letters.slice(from, to).join("")}</span>`;
     });
-    return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>`;
+    return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>
+      ${clip.words.some(({ interpolated }) => interpolated) ? html`<p class="quiet small" id="player-guessed">${t("player.guessed")}</p>` : nothing}`;
   }
 }
 

@@ -9,7 +9,7 @@ import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
 import { session } from "../core/session.js";
-import { duration, languageName, number, t } from "../core/texts.js";
+import { duration, languageName, t } from "../core/texts.js";
 
 const LONGEST = 4096;
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
@@ -21,13 +21,16 @@ function bytesOf(base64) {
   return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 }
 
+// The sound that comes now, and the page that is shown. A text is spoken to its end when the page changes.
+let speaking = null;
+let shown = null;
+
 export default class SpeakPage extends Page {
   constructor(path) {
     super(path);
     this.picker = null;
     this.estimate = null;
     this.doubt = null;
-    this.speaking = null;
     this.isOver = false;
   }
 
@@ -36,6 +39,7 @@ export default class SpeakPage extends Page {
   }
 
   async open() {
+    shown = this;
     if (!session.me) return;
     await loadCatalogue();
     if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
@@ -51,7 +55,7 @@ export default class SpeakPage extends Page {
   left() {
     clearTimeout(this.timer);
     this.asked?.abort();
-    this.speaking?.aborter.abort();
+    shown = null;
   }
 
   get length() {
@@ -117,38 +121,40 @@ export default class SpeakPage extends Page {
   }
 
   async speak() {
-    this.stop();
-    const mine = (this.speaking = { aborter: new AbortController() });
-    const { signal } = mine.aborter;
+    player.stop();
     const body = requestOf(draft);
     const voice = voiceOf(draft.voice);
     const clip = player.open({ title: voice?.name ?? draft.voice, name: "speech.wav", text: draft.text });
+    const { signal } = clip.aborter;
+    speaking = clip;
     this.say(t("speak.asking"));
     try {
-      await this.hear({ body, voice, clip, signal });
+      await this.hear({ body, voice, clip });
       await clip.live.heard(signal);
       if (signal.aborted) return;
       player.close(clip);
       clip.title = `${clip.title}, ${duration(clip.length)}`;
       player.draw();
-      this.say("");
+      shown?.say("");
     } catch (failure) {
-      if (!signal.aborted) player.stop();
+      if (signal.aborted) return;
+      player.stop();
+      if (this.isLeft) player.tell(failure);
       throw failure;
     } finally {
-      if (this.speaking === mine) this.set({ speaking: null });
+      if (speaking === clip) this.end();
       refreshAccount();
     }
   }
 
   // Plays an answer as it comes, and notes what its headers tell.
-  async hear({ body, voice, clip, signal }) {
+  async hear({ body, voice, clip }) {
     const began = performance.now();
     const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && { history: true }) };
-    const answer = await ask("v1/audio/speech", { json, signal });
+    const answer = await ask("v1/audio/speech", { json, signal: clip.aborter.signal });
     let isWhole = false;
     for await (const event of events(answer)) {
-      if (event.type === "error") throw new Failure(event.error);
+      if (event.type === "error") throw new Failure({ ...event.error, message: t("speak.broken", { message: event.error.message }) });
       if (event.type === "speech.audio.done") isWhole = true;
       if (event.type === "speech.audio.words") clip.words.push(...event.words);
       if (event.type !== "speech.audio.delta" || !clip.live) continue;
@@ -156,18 +162,23 @@ export default class SpeakPage extends Page {
       if (clip.first !== undefined) continue;
       clip.first = Math.round(performance.now() - began);
       noteSpoken({ body, voice, headers: answer.headers, first: clip.first });
-      this.say(t("speak.speaking"));
+      shown?.say(t("speak.speaking"));
     }
-    if (!isWhole && !signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
+    if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
+  }
+
+  // Nothing is spoken any more. A focus on a button that goes would be lost.
+  end() {
+    const hadFocus = document.activeElement?.id === "speak-stop";
+    speaking = null;
+    shown?.draw();
+    if (hadFocus) shown?.place.querySelector("#speak-go").focus();
   }
 
   stop() {
-    if (!this.speaking) return;
-    this.speaking.aborter.abort();
-    this.speaking = null;
     player.stop();
+    this.end();
     this.say(t("speak.stopped"));
-    this.place.querySelector("#speak-go")?.focus();
   }
 
   async take(file) {
@@ -209,7 +220,7 @@ export default class SpeakPage extends Page {
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
           <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? t("speak.no_voice")}</span></button>
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
-        ${this.speaking
+        ${speaking
           ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
           : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" accept=".txt,.md,text/plain,text/markdown"
               @change=${(event) => this.take(event.target.files[0])}></label>`}
@@ -223,7 +234,7 @@ export default class SpeakPage extends Page {
   estimateText() {
     const { estimate } = this;
     if (!estimate || this.doubt) return "";
-    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds), credits: number(estimate.credits) };
+    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds), credits: estimate.credits ? t("speak.credits", { n: estimate.credits }) : t("speak.free") };
     return this.isJob ? t("speak.estimate_job", facts) : t("speak.estimate", facts);
   }
 
@@ -240,7 +251,8 @@ export default class SpeakPage extends Page {
       const ignored = estimate.ignored.filter((field) => field !== "emotion" || !estimate.dropped_tags.length);
       if (ignored.length) notes.push(t("speak.ignored", { fields: ignored.join(", ") }));
     }
-    return notes.map((text) => html`<p class="note warn">${icon("info")}<span>${text}</span></p>`);
+    if (!notes.length) return nothing;
+    return html`<div class="note warn">${icon("info")}<ul>${notes.map((text) => html`<li>${text}</li>`)}</ul></div>`;
   }
 
   delivery() {

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from proxy.features.jobs.kinds.batch.lines import ENDPOINT, LineFault
+from proxy.http.body import Title
 from proxy.http.lists import Listing
 from proxy.speech.usage_tag import Tag
 
@@ -41,6 +42,7 @@ class BatchJobBody(msgspec.Struct, frozen=True, kw_only=True):
     input_file_id: FileId
     metadata: Metadata | None = None
     tag: Tag | None = None
+    title: Title = ""
 
     def __repr__(self) -> str:
         return f"<BatchJobBody of {self.input_file_id[:40]}>"

@@ -20,6 +20,7 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.content import ZIP, no_sound, whole_reply
 from proxy.features.jobs.core.ends import Events
+from proxy.features.jobs.core.fields import SealedFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
@@ -66,16 +67,12 @@ _EVENTS: Events = {
 }
 
 
-class BatchFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed fields of a batch: its file, a digest of its request, and why it failed at once."""
+class BatchFields(SealedFields, frozen=True, kw_only=True):
+    """The sealed fields of a batch: also its file, and why it failed at once."""
 
     file: str
     metadata: dict[str, str] | None = None
-    request: str = ""
     faults: tuple[LineFault, ...] = ()
-
-    def __repr__(self) -> str:
-        return "<BatchFields>"
 
 
 class BatchKind(SpokenKind):
@@ -174,7 +171,11 @@ class BatchKind(SpokenKind):
                     f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
                 )
         fields = BatchFields(
-            file=body.input_file_id, metadata=body.metadata, request=digest.hex(), faults=tuple(read.faults)
+            file=body.input_file_id,
+            metadata=body.metadata,
+            request=digest.hex(),
+            title=body.title if isinstance(body, bodies.BatchJobBody) else "",
+            faults=tuple(read.faults),
         )
         # The batch has a copy, so that the file may be deleted.
         new = NewJob(

@@ -40,6 +40,7 @@ from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.kinds.conversion import long_recordings
 from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.file_store.once import digest_of_fields
+from proxy.http.body import Title
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -50,6 +51,7 @@ class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
     """The form of POST /v1/jobs: that of a conversion. Its `file` may play for two hours."""
 
     kind: Annotated[Literal["conversion"], Meta(description="conversion, the only kind of job in a form")]
+    title: Title = ""
 
     def __repr__(self) -> str:
         return f"<ConversionJobForm {self.model} {self.voice} as {self.response_format}>"
@@ -122,13 +124,14 @@ class ConversionKind(SpokenKind):
         id_: str,
         digest: bytes,
     ) -> None:
+        assert isinstance(upload.form, ConversionJobForm), "it was read as one"
         account = caller.account
         source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
         grant = await granted(self._grants, account, upload.form)
         form = step_form(upload)
         # The request of a step is checked first, before anything is decoded.
         request = of_form(form).request(source_sound(b"", 0.0, source, grant))
-        await speaking.call(id_, caller, request, of_step(terms))
+        call = await speaking.call(id_, caller, request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, upload.audio)
@@ -138,6 +141,9 @@ class ConversionKind(SpokenKind):
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
+            title=upload.form.title,
+            model=form.model,
+            voice=call.plan.voice.id,
             kbit_s=upload.output.kbit_s if upload.output.format in ENCODED else None,
             form=form,
             source=source,

@@ -18,7 +18,6 @@ from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.bodies import Progress
 from proxy.features.jobs.core.content import SoundQuery, StreamedFile, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
@@ -35,7 +34,6 @@ from proxy.features.jobs.kinds.speech.subtitles import (
     writers,
 )
 from proxy.features.jobs.section import SECTION
-from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech
@@ -78,6 +76,9 @@ class SpeechKind(SpokenKind):
             sent=body.sent,
             cast=names,
             request=digest.hex(),
+            title=body.title,
+            model=start.request.model,
+            voice=start.plan.voice.id,
             chapters=chapters,
             files=body.files,
             kbit_s=body.kbit_s,
@@ -108,10 +109,6 @@ class SpeechKind(SpokenKind):
             if call.plan.parts[0].start >= tags - 1:
                 break
         return PlannedStep(call, tags)
-
-    async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
-        progress = await super().progress(jobs)
-        return {job.id: progress[job.id]._replace(warnings=self._warnings(job)) for job in jobs}
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return self._fields(job).chapters
@@ -159,13 +156,6 @@ class SpeechKind(SpokenKind):
 
     def _fields(self, job: Job) -> StepFields:
         return self.files.vault.open_record(job.account, job.id, job.record, StepFields)
-
-    def _warnings(self, job: Job) -> tuple[str, ...]:
-        try:
-            ignored = self._fields(job).ignored
-        except VaultFailed:
-            return ()  # no reason to hide the job
-        return tuple(f"{each}: not all of it is followed" for each in ignored)
 
 
 async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:

@@ -12,6 +12,7 @@ from proxy.errors import InvalidRequest, RequestTooLarge
 from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, StepFields, step_format
 from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, read_chapters
 from proxy.features.jobs.kinds.speech.pieces import Saying, saying_at
+from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import Defaults
@@ -47,6 +48,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
         | None
     ) = None
     files: Annotated[Files, Meta(description="one or chapters")] = "one"
+    title: Title = ""
     response_format: Annotated[
         str,
         Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]}),
@@ -66,12 +68,13 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     files: Files = "one"
     kbit_s: int | None = None
     tag: str | None = None
+    title: str = ""
 
     def __repr__(self) -> str:
         return f"<JobFields of {len(self.text)} characters>"
 
 
-_OF_JOB = ("input", "kind", "background", "chapters", "files", "tag")
+_OF_JOB = ("input", "kind", "background", "chapters", "files", "tag", "title")
 """Fields that no step's request has."""
 
 
@@ -116,6 +119,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
         files=body.files,
         kbit_s=kbit_s,
         tag=body.tag,
+        title=body.title,
     )
 
 

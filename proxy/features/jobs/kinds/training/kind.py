@@ -39,6 +39,7 @@ from proxy.features.jobs.kinds.training.training_input import TrainingFields, Tr
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import SECTION
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.usage_tag import Tag
 from proxy.storage.store import Statement
@@ -60,6 +61,7 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
     )
     seed: Annotated[int, Meta(ge=0, le=MOST_SEED, description=f"a number from 0 to {MOST_SEED}")] = 0
     tag: Tag | None = None
+    title: Title = ""
 
     def __repr__(self) -> str:
         return f"<TrainingBody for {self.model[:40]}>"
@@ -199,7 +201,14 @@ class TrainingKind(JobKind):
         hold = await parts.bills.hold(id_, created, caller, terms)
         is_added = False
         try:
-            fields = TrainingFields(request=digest.hex(), seed=body.seed, most_steps=body.steps)
+            fields = TrainingFields(
+                request=digest.hex(),
+                title=body.title,
+                model=model.name,
+                voice=voice.id,
+                seed=body.seed,
+                most_steps=body.steps,
+            )
             training = Training(
                 id=id_,
                 account=account,

@@ -17,6 +17,7 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.sample_source import SampleSource, SampleUnavailable
 from proxy.errors import InvalidRequest, NotAllowed
 from proxy.features.consents.grants import Grants
+from proxy.features.jobs.core.fields import SealedFields
 from proxy.features.jobs.core.making import no_jobs
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training.process import TrainingBroken
@@ -34,10 +35,9 @@ RATE_HZ = 48_000
 _MOST_S = 300.0
 
 
-class TrainingFields(msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed fields of a training: a digest of its request, and the order."""
+class TrainingFields(SealedFields, frozen=True, kw_only=True):
+    """The sealed fields of a training: also its order."""
 
-    request: str = ""
     seed: int
     most_steps: int
 
