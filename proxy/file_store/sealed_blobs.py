@@ -68,8 +68,8 @@ class Blob(NamedTuple):
     last: int
 
 
-class BlobRow(Protocol):
-    """A row that names a blob with all its bytes."""
+class StoredBlob(Protocol):
+    """A row that names a blob with all its bytes, as jobs have them."""
 
     @property
     def account(self) -> str: ...
@@ -92,7 +92,7 @@ class StoredFile:
 
     @classmethod
     def of_blobs(
-        cls, files: SealedBlobs, rows: Sequence[BlobRow], head: bytes = b"", tag: bytes = b""
+        cls, files: SealedBlobs, rows: Sequence[StoredBlob], head: bytes = b"", tag: bytes = b""
     ) -> StoredFile:
         """Return blobs one after the other, perhaps with a head before them and a tag behind."""
         segments: list[bytes | Blob] = [head, *(Blob(row.digest, 0, row.bytes) for row in rows), tag]

@@ -18,7 +18,14 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.history import records
-from proxy.features.history.records import HISTORY, Entry, EntryFilter, HistoryStore, Payment, SealedRequest
+from proxy.features.history.records import (
+    HISTORY,
+    EntryFilter,
+    HistoryRow,
+    HistoryStore,
+    Payment,
+    SealedRequest,
+)
 from proxy.features.history.section import HistorySection
 from proxy.file_store.sealed_blobs import Blob, StoredFile
 from proxy.file_store.vault import VaultFailed
@@ -166,7 +173,7 @@ class History(Resource):
         name, media_type = f"{entry.id}.{entry.sound_format}", MEDIA_TYPES[entry.sound_format]
         return file_reply(sound, name, media_type, request.headers.get("range"))
 
-    async def _found(self, request: Request) -> Entry:
+    async def _found(self, request: Request) -> HistoryRow:
         """Return the entry that a path names. Another account's is as unknown as none."""
         id_ = request.path_params["id"]
         entry = await records.find(self._store.store, caller_of(request.scope).account, id_)
@@ -176,7 +183,7 @@ class History(Resource):
             )
         return entry
 
-    async def _shown(self, caller: Caller, entries: Sequence[Entry]) -> list[HistoryEntry]:
+    async def _shown(self, caller: Caller, entries: Sequence[HistoryRow]) -> list[HistoryEntry]:
         payments = await self._store.payments([entry.id for entry in entries])
         stored_us = self._stored.us_of(caller.plan)
         # In a thread: a list may have a thousand texts.
@@ -186,11 +193,11 @@ class History(Resource):
             for entry, text in zip(entries, texts, strict=True)
         ]
 
-    def _text(self, entry: Entry) -> str:
+    def _text(self, entry: HistoryRow) -> str:
         body = self._body(entry)
         return "" if body is None else _text(body)[:_MOST_SHOWN]
 
-    def _body(self, entry: Entry) -> dict[str, Any] | None:
+    def _body(self, entry: HistoryRow) -> dict[str, Any] | None:
         try:
             return self._store.vault.open_record(entry.account, entry.id, entry.record, SealedRequest).body
         except VaultFailed:
@@ -201,7 +208,7 @@ def _text(body: dict[str, Any]) -> str:
     return str(body.get("input", ""))
 
 
-def _entry(entry: Entry, paid: Payment | None, stored_us: int, text: str) -> HistoryEntry:
+def _entry(entry: HistoryRow, paid: Payment | None, stored_us: int, text: str) -> HistoryEntry:
     sound = None
     if entry.digest:
         sound = StoredSound(entry.sound_format, MEDIA_TYPES[entry.sound_format], entry.sound_bytes)

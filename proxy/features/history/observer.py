@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from proxy.features.history.records import Entry
+from proxy.features.history.records import HistoryRow
 from proxy.features.history.request_body import body_of
 from proxy.features.history.writing import HistoryWriter, NewEntry, SoundBuffer
 from proxy.speech.call import OpenObserver, SpeechCall
@@ -63,7 +63,7 @@ class _HistoryObserver(Observer):
         if speech is not None:
             speakers = speech.engine
             form = replace(call.form_by(speakers), sample_rate_hz=speech.sample_rate_hz)
-        entry = Entry(
+        entry = HistoryRow(
             id=call.id,
             account=call.caller.account,
             operation=spent.kind,

@@ -22,7 +22,7 @@ from proxy.storage.tombstones import BY_VOICE, has_erased
 _BATCH = 256
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A request that was kept. `model` names the speakers as an answer does. `voices` are the saved voices
     that may have spoken, each between blanks. `digest` is the sound in the vault, "" for none, and `bytes`
     counts the sound and the sealed request."""
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sealed: str = ""
 
     def __repr__(self) -> str:
-        return f"<Entry {self.id}>"
+        return f"<HistoryRow {self.id}>"
 
     @property
     def record(self) -> SealedRecord:
@@ -105,13 +105,13 @@ TABLE = Table(
     ),
     closed_with=(_KEYS.format(only="history.account = :id"), "DELETE FROM history WHERE account = :id"),
 )
-HISTORY = ListedTable("history", Entry, listed=_LISTED)
+HISTORY = ListedTable("history", HistoryRow, listed=_LISTED)
 
 
 class HistoryStore(SealedBlobs):
     """The entries of all accounts. An erasure of a voice reaches them. Every method raises StorageFailed."""
 
-    async def page(self, account: str, filter_: EntryFilter, place: Place, limit: int) -> list[Entry]:
+    async def page(self, account: str, filter_: EntryFilter, place: Place, limit: int) -> list[HistoryRow]:
         return await HISTORY.page(self.store, account, place, limit, msgspec.structs.asdict(filter_))
 
     async def used_bytes(self, account: str) -> int:
@@ -126,7 +126,7 @@ class HistoryStore(SealedBlobs):
         rows = msgspec.convert(await self.store.read(_PAYMENTS.format(names), params), list[Payment])
         return {row.id: row for row in rows}
 
-    async def add(self, entry: Entry) -> bool:
+    async def add(self, entry: HistoryRow) -> bool:
         """Add an entry, unless its account was closed or one of its voices was erased meanwhile."""
         condition = ALWAYS
         if entry.voices:
@@ -181,5 +181,5 @@ class HistoryStore(SealedBlobs):
         return removed
 
 
-async def find(store: Store, account: str, id_: str) -> Entry | None:
+async def find(store: Store, account: str, id_: str) -> HistoryRow | None:
     return await HISTORY.get(store, account, id_) if id_.isprintable() else None

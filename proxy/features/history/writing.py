@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.encode import flac_with_length, open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm, SoundFailed, wav_samples
-from proxy.features.history.records import Entry, HistoryStore, SealedRequest
+from proxy.features.history.records import HistoryRow, HistoryStore, SealedRequest
 from proxy.features.history.section import HistorySection
 from proxy.storage.store import StorageFailed
 
@@ -71,7 +71,7 @@ class NewEntry(NamedTuple):
     """An entry to write: its row so far, the body of its request, and its sound in this form, if it is
     whole. Its writer closes the buffer."""
 
-    entry: Entry
+    entry: HistoryRow
     body: dict[str, Any]
     sound: SoundBuffer
     form: OutputForm
@@ -101,10 +101,10 @@ class HistoryWriter:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def aclose(self) -> None:
+    async def aclose(self, within_s: float = _END_S) -> None:
         """Wait for the entries under way, and cancel those that take too long."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=_END_S)
+            _, late = await asyncio.wait(self._tasks, timeout=within_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -29,6 +29,12 @@ plugin = "tone"
 voices = []
 speaks_samples = false
 mixes = false
+[plans.priced]
+price = "$5"
+allowance = 100000
+rpm = 100000
+streams = 8
+prices.speech = {{ credits = 1, per = "second" }}
 """
 _NUMBERS = itertools.count(1)
 _WANTED = "Failed to load resource: (.* status of 4|net::ERR_INCOMPLETE_CHUNKED_ENCODING)"

@@ -1,14 +1,13 @@
 // What the pages of voices share: whose a voice is, its state in words, and how it is used.
 
 import { read } from "../core/api.js";
-import { modelFor, speaksOther } from "../core/catalogue.js";
-import { draft } from "../core/draft.js";
+import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { session } from "../core/session.js";
 import { day, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
-const RATINGS = { high: "good", medium: "", low: "warn" };
+export const RATINGS = { high: "good", medium: "", low: "warn" };
 const STATES = { wanted: "making", making: "making", ready: "ready", failed: "failed", expired: "expired", stranded: "stranded" };
 let mine = new Set();
 
@@ -22,8 +21,7 @@ export function isMine({ id }) {
 }
 
 export function useVoice(voice) {
-  if (speaksOther(voice, draft.language)) draft.language = "";
-  Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.model) });
+  chooseVoice(voice);
   location.hash = "#/speak";
 }
 
