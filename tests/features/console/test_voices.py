@@ -116,7 +116,7 @@ def test_a_voice_is_preferred_where_people_sign_in(reader: Reader, tmp_path: Pat
         id_ = make_mix(reader, "Ana")
         _open(reader, f"voices/{id_}", "#voice-preferred")
         reader.tab.run("at('#voice-preferred').click()")
-        reader.reads("Saved.", "#voice-about")
+        reader.reads("Done.", "#voice-about")
         with client(reader) as asked:
             assert asked.get("/v1/me").json()["preferred_voice"] == id_
         reader.go("voices")
@@ -134,7 +134,7 @@ def test_a_voice_is_changed_and_exported(reader: Reader, tmp_path: Path) -> None
     reader.fill("#voice-name", "Bea")
     reader.choose("#voice-language", "")
     reader.press("Save")
-    reader.reads("Saved.", "#voice-about")
+    reader.reads("Done.", "#voice-about")
     assert reader.tab.run("[at('h1').textContent, document.title]") == ["Bea", "Bea · voxgate"]
     [voice] = own(reader)
     assert (voice["name"], voice["language"]) == ("Bea", None)

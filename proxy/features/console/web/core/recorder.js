@@ -127,7 +127,7 @@ export class Recorder {
   }
 
   forget() {
-    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, level: FLOOR_DB, told: 0 });
+    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, level: FLOOR_DB, isEnough: false });
   }
 
   // Forgets the recording, ends one that goes on, and gives the microphone back.
@@ -181,9 +181,9 @@ export class Recorder {
   hear(seconds, level) {
     Object.assign(this, { seconds, level });
     const { best } = this;
-    const told = !best || seconds < best.least ? 0 : seconds < best.most ? best.least : best.most;
-    if (told !== this.told && told) this.say(t(told === best.least ? "recorder.enough" : "recorder.press", best));
-    this.told = told;
+    const isEnough = Boolean(best) && seconds >= best.least;
+    if (isEnough && !this.isEnough) this.say(t("recorder.enough", best));
+    this.isEnough = isEnough;
     this.page.update();
   }
 

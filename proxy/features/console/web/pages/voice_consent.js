@@ -114,7 +114,7 @@ export class Consent {
     };
     return html`<fieldset id="new-uses"><legend>${t("voices.uses")}</legend>
       ${USES.map((use) => html`<label class="tick"><input type="checkbox" value=${use} .checked=${live(this.uses.has(use))}
-        @change=${(event) => change(use, event.target.checked)}>${t(`voices.uses.${use}`)}</label>`)}
+        @change=${(event) => change(use, event.target.checked)}>${t(`usage.operation.${use}`)}</label>`)}
       ${this.page.alert("new", "uses")}
     </fieldset>`;
   }

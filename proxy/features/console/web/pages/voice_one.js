@@ -67,7 +67,7 @@ export default class VoicePage extends Page {
       const voice = await read(this.url, { json: { name: this.name.trim(), language: this.language || null } });
       forgetCatalogue();
       document.title = `${voice.name} · voxgate`;
-      this.set({ voice, status: t("voices.saved") });
+      this.set({ voice, status: t("word.done") });
       await loadCatalogue();
       this.update();
     }, ["name", "language"]);
@@ -76,7 +76,7 @@ export default class VoicePage extends Page {
   prefer(isOn) {
     return this.run("about", async () => {
       session.me = await read("v1/me", { json: { preferred_voice: isOn ? this.voice.id : null } });
-      this.say(t("voices.saved"));
+      this.say(t("word.done"));
     });
   }
 
@@ -141,7 +141,7 @@ export default class VoicePage extends Page {
     const canTrain = this.isRecorded && catalogue.models.some(({ trains }) => trains);
     return html`${canTrain ? html`<a class="button" id="voice-train" href="#/train/${encodeURIComponent(this.voice.id)}">${t("voices.train")}</a>` : nothing}
       <button id="voice-export" @click=${() => this.run("about", () => download(`${this.url}/export`, `${this.voice.id}.zip`))}>${icon("down")} ${t("voices.export")}</button>
-      <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("voices.delete")}</button>`;
+      <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("history.delete")}</button>`;
   }
 
   // Who speaks in a cast, and what a mix is mixed of.
@@ -165,11 +165,11 @@ export default class VoicePage extends Page {
     const languages = [["", t("picker.any_language")], ...languageChoices([this.language])];
     return html`<form class="card stack" novalidate @submit=${(event) => this.save(event)}>
       <div class="two">
-        ${this.input("voice", "name", t("voices.name"), { value: this.name, max: 100, change: (name) => this.set({ name }) })}
+        ${this.input("voice", "name", t("word.name"), { value: this.name, max: 100, change: (name) => this.set({ name }) })}
         ${this.voice.type === "cast" ? nothing : this.choice("voice", "language", t("speak.language"), { value: this.language, options: languages, change: (language) => this.set({ language }) })}
       </div>
       ${this.alert("voice")}
-      <div class="row"><button id="voice-save">${t("voices.save")}</button></div>
+      <div class="row"><button id="voice-save">${t("settings.save")}</button></div>
     </form>`;
   }
 

@@ -27,7 +27,7 @@ export function useVoice(voice) {
 
 export function expiryTag({ expires_at: ends }) {
   if (!ends || ends - Date.now() / 1000 > SOON_S) return nothing;
-  return html`<span class="tag warn">${t("voices.expires_soon", { day: day(ends) })}</span>`;
+  return html`<span class="tag warn">${t("voices.expires", { day: day(ends) })}</span>`;
 }
 
 export function cloneState({ state }) {

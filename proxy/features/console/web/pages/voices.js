@@ -79,13 +79,13 @@ class VoicesPage extends Page {
             @input=${(event) => this.change({ words: event.target.value })}>
           ${this.filter("language", [["", t("picker.any_language")], ...languageChoices()])}
           ${this.filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>
-        <fieldset><legend class="skip">${t("voices.whose")}</legend><div class="chips">${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div></fieldset>
+        <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
           <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
         ${this.statusLine()}
       </div>
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
-      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("voices.show_more")}</button></div>` : nothing}`;
+      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("list.more")}</button></div>` : nothing}`;
   }
 
   filter(name, options) {
@@ -105,7 +105,7 @@ class VoicesPage extends Page {
         <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
       ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
       <div class="row line">${previewButton(this, `card-${voice.id}`, voice)}
-        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label=${t("voices.use_it", { name: voice.name })}>${t("voices.use")}</button>
+        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${voice.name}">${t("voices.use")}</button>
         <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
       ${this.alert(`card-${voice.id}`)}
     </li>`;
