@@ -34,9 +34,12 @@ class SealedBlobs:
         await self.vault.drop(account, digests)
 
     async def drop_all(self, named: Iterable[tuple[str, str]]) -> None:
-        """Drop blobs of several accounts that no row names."""
+        """Drop blobs of several accounts, by account and digest, that no row names."""
+        by_account = dict[str, list[str]]()
         for account, digest in named:
-            await self.vault.drop(account, [digest])
+            by_account.setdefault(account, []).append(digest)
+        for account, digests in by_account.items():
+            await self.vault.drop(account, digests)
 
     async def keep(self, account: str, digests: Iterable[str]) -> bool:
         """Protect these blobs from the clean-up for another hour. False: one of them is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
 from proxy.features.history.records import HistoryRow
@@ -25,10 +27,7 @@ class HistoryObservers:
         # The steps of jobs have their own sound and text.
         if not request.history or plan.terms.is_for_job or not self._stored.us_of(plan.terms.plan):
             return None
-        return self._open
-
-    def _open(self, call: SpeechCall) -> Observer:
-        return _HistoryObserver(self._writer, call)
+        return partial(_HistoryObserver, self._writer)
 
 
 class _HistoryObserver(Observer):
