@@ -35,6 +35,8 @@ allowance = 100000
 rpm = 100000
 streams = 8
 prices.speech = {{ credits = 1, per = "second" }}
+[plans.unkept]
+history_days = 0
 """
 _NUMBERS = itertools.count(1)
 _WANTED = "Failed to load resource: (.* status of 4|net::ERR_INCOMPLETE_CHUNKED_ENCODING)"

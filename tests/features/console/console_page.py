@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,7 @@ const button = (text, within = document) => [...within.querySelectorAll('button,
 """Notes what the policy forbids, what the loudspeaker gets, and what is taken of the microphone. It draws as
 often as a test looks: without a screen, sixty frames a second are work for nobody."""
 
+_NUMBERS = itertools.count(1)
 LOOKS = ((375, "light"), (1280, "dark"))
 ALL_LOOKS = (*LOOKS, (375, "dark"), (1280, "light"))
 
@@ -57,6 +59,10 @@ class Reader(NamedTuple):
     tab: Tab
     server: Server
     key: MintedKey
+
+    def of_plan(self, plan: str) -> Reader:
+        """The same person with an account of another plan."""
+        return self._replace(key=self.server.mint_key(f"{plan}-{next(_NUMBERS)}", plan=plan))
 
     def open(self, page: str = "speak", *, path: str = "/") -> None:
         """Open a page with the key of a link, as a person who has not been here."""

@@ -29,11 +29,9 @@ _TABLE = """[...document.querySelectorAll('.sums tbody tr')].map((row) =>
   [...row.cells].map((cell) => cell.innerText))"""
 
 
-def _of_priced(reader: Reader) -> tuple[Reader, str]:
-    """The reader with an account that pays for each second, and this account's id."""
-    key = reader.server.mint_key(f"priced-{next(_NUMBERS)}", plan="priced")
-    with reader.server.client(key.secret) as client:
-        return reader._replace(key=key), client.get("/v1/me").json()["account"]["id"]
+def _account(reader: Reader) -> str:
+    with reader.server.client(reader.key.secret) as client:
+        return str(client.get("/v1/me").json()["account"]["id"])
 
 
 def _book(server: Server, rows: Iterable[UsageRow]) -> None:
@@ -47,13 +45,15 @@ def _book(server: Server, rows: Iterable[UsageRow]) -> None:
 def _rows(account: str, key: str, ages_h: Iterable[float], **fields: Any) -> list[UsageRow]:
     """Requests of ten seconds and ten credits, so many hours ago."""
     now = int(datetime.now(UTC).timestamp() * 1_000_000)
-    common: dict[str, Any] = {
-        **{"account": account, "key": key, "samples": 240_000, "credits": 10_000_000},
-        **fields,
-    }
+    common: dict[str, Any] = {"samples": 240_000, "credits": 10_000_000, **fields}
     return [
         msgspec.structs.replace(
-            ROW, id=f"req_booked{next(_NUMBERS)}", started=int(now - age * _HOUR), **common
+            ROW,
+            id=f"req_booked{next(_NUMBERS)}",
+            started=int(now - age * _HOUR),
+            account=account,
+            key=key,
+            **common,
         )
         for age in ages_h
     ]
@@ -68,7 +68,7 @@ def _is_summed(reader: Reader, side: str, head: str) -> None:
 def test_the_total_is_the_sum_of_the_requests_and_of_the_ledger(
     reader: Reader, tmp_path: Path, count: int
 ) -> None:
-    reader, _ = _of_priced(reader)
+    reader = reader.of_plan("priced")
     with reader.server.client(reader.key.secret) as client, reader.server.control() as operator:
 
         def speak(number: int) -> str:
@@ -106,7 +106,8 @@ def test_the_total_is_the_sum_of_the_requests_and_of_the_ledger(
 
 
 def test_a_period_is_drawn_and_summed_by_each_side(reader: Reader) -> None:
-    reader, account = _of_priced(reader)
+    reader = reader.of_plan("priced")
+    account = _account(reader)
     reader.open("usage")
     reader.reads("Nothing was spoken in this period.")
     reader.assert_readable()
@@ -154,7 +155,8 @@ def test_a_period_is_drawn_and_summed_by_each_side(reader: Reader) -> None:
 
 
 def test_many_rows_are_turned_like_pages(reader: Reader) -> None:
-    reader, account = _of_priced(reader)
+    reader = reader.of_plan("priced")
+    account = _account(reader)
     for start in range(0, 1020, 255):
         _book(
             reader.server,

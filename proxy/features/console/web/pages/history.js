@@ -48,12 +48,10 @@ export default class HistoryPage extends Page {
     document.addEventListener("account", () => this.starts.length === 1 && this.reload(), { signal: this.signal });
     await Promise.all([this.readList(), loadCatalogue().catch(() => {})]);
     this.update();
-    await this.readVoices();
   }
 
   // The voices to choose from are those that were used.
   async readVoices() {
-    if (!this.list.data.length) return;
     const days = Math.min(366, Math.max(1, Math.ceil(this.list.days)));
     const { data } = await read("v1/usage", { query: { ...daysOf(days), by: "voice", limit: MOST_VOICES } }).catch(() => ({ data: [] }));
     this.set({ voices: data.map(({ name }) => name).filter(Boolean) });
@@ -68,7 +66,9 @@ export default class HistoryPage extends Page {
     const asked = (this.asked = {});
     try {
       const list = await read("v1/history", { query, signal: this.signal });
-      if (this.asked === asked) this.set({ list });
+      if (this.asked !== asked) return;
+      this.set({ list });
+      if (list.data.length && !this.voices.length) this.readVoices();
     } catch (failure) {
       // The entry before this page is gone by now.
       if (failure.param !== "after") throw failure;
