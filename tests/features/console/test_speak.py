@@ -17,7 +17,9 @@ from tests.sound import decoded
 from tests.tables import soak
 
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
-IS_HEARD = "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"
+IS_HEARD = (
+    "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"
+)
 
 
 def speak(reader: Reader, text: str = "") -> None:
@@ -162,7 +164,9 @@ def test_a_voice_is_found_and_heard_before_it_is_chosen(reader: Reader) -> None:
     second = reader.tab.run("document.activeElement.value")
     assert second != "alloy"
     reader.choose("#picker-gender", "female")
-    names = reader.tab.run("[...at('#picker').querySelectorAll('.quiet.small')].map((each) => each.textContent)")
+    names = reader.tab.run(
+        "[...at('#picker').querySelectorAll('.quiet.small')].map((each) => each.textContent)"
+    )
     assert all("female" in name for name in names[1:])
     reader.choose("#picker-gender", "")
     reader.fill("#picker-find", "zzz")
@@ -181,7 +185,10 @@ def test_failures_are_told_where_they_can_be_mended(reader: Reader) -> None:
     reader.open()
     speak(reader, " ")
     reader.wait("at('[role=alert]')")
-    assert reader.tab.run("[document.activeElement.id, document.activeElement.ariaInvalid]") == ["speak-input", "true"]
+    assert reader.tab.run("[document.activeElement.id, document.activeElement.ariaInvalid]") == [
+        "speak-input",
+        "true",
+    ]
     reader.fill("#speak-input", "Now with words.")
     reader.tab.press("Enter", ctrl=True)
     reader.wait(IS_HEARD)
