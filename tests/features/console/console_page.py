@@ -18,8 +18,15 @@ from tests.clients.environments import modules
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
+from tests.waiting import until
 
-_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+PLAIN = "plain.voxgate.test"
+"""A name of this machine under which it is any server without TLS."""
+_FLAGS = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    f"--host-resolver-rules=MAP {PLAIN} 127.0.0.1",
+)
 _NOTED = """
 window.violations = [];
 window.addEventListener('securitypolicyviolation', (event) =>
@@ -82,6 +89,10 @@ class Reader(NamedTuple):
 
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)
+
+    def arrive(self, condition: str) -> None:
+        """Wait until it holds, while the browser goes from one document to another."""
+        until(lambda: self.tab.run(f"Boolean({condition})"))
 
     def press(self, text: str, within: str = "document") -> None:
         """Press the button with this text, or this name. The focus is on it, as with a hand."""

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fakes.mercadopago.app import SECRET, SELLER, TOKEN, FakeMercadoPago
 from fakes.serving import served
+from proxy.access.sessions import FRESH_US
+from proxy.storage.sqlite_backup import DATABASE
+from tests.features.console.console_page import Reader
 from tests.features.mail.receiver import Receiver, receiver
-from tests.replies import json_of
-from tests.server import ALONE, VOXGATE, MintedKey, Server, free_port, running
+from tests.server import ALONE, VOXGATE, Server, free_port, running
 from tests.waiting import until
 
 T = TypeVar("T")
 _START_S = 10.0
 TERMS = "https://voxgate.test/terms?a=1&b=2"
-CONFIG = f"""{ALONE}
+_SERVER = '[server]\npublic_url = "{url}"'
+CONFIG = f"""{ALONE.replace("[server]", _SERVER, 1)}
 [plans.free]
 allowance = 10
 [plans.creator]
@@ -38,6 +42,13 @@ amount = "49.00"
 currency = "BRL"
 providers = ["mercadopago"]
 features = ["Own voices", "<b>Markup</b> and {"endless" * 20}"]
+[plans.pro]
+price = "R$ 99"
+allowance = 5000
+[payments.plans.pro]
+amount = "99.00"
+currency = "BRL"
+providers = ["mercadopago"]
 [payments.packs.small]
 credits = 500
 amount = "29.90"
@@ -62,9 +73,7 @@ class People(NamedTuple):
     def invite(self, address: str, account: str | None = None, *, operator: bool = False) -> str:
         """The link of an invitation."""
         named = {} if account is None else {"account": account}
-        with self.server.control() as control:
-            made = control.post("/admin/users", json={"address": address, "operator": operator, **named})
-        return str(json_of(made, 201)["link"])
+        return str(self.administer("POST", "users", address=address, operator=operator, **named)["link"])
 
     def mailed(self, number: int) -> tuple[str, str]:
         """The link and the code of the mail of this number, once it is there."""
@@ -73,6 +82,31 @@ class People(NamedTuple):
         found = re.search(r"(http://\S+#sign_in=\S+).*: ([A-Z0-9]{8})$", text, re.MULTILINE | re.DOTALL)
         assert found, text
         return found[1], found[2]
+
+    def age(self, account: str) -> None:
+        """Let the sessions of an account be too old for what needs a fresh one."""
+        with closing(sqlite3.connect(self.server.data / DATABASE, timeout=10)) as store, store:
+            store.execute(
+                "UPDATE sessions SET created = created - ?"
+                " WHERE user_id IN (SELECT id FROM users WHERE account = ?)",
+                (FRESH_US, account),
+            )
+        # A change of the account has the server read them anew.
+        self.administer("POST", f"accounts/{account}", plan="free")
+
+    def administer(self, method: str, path: str, **json: object) -> Any:
+        """What the server answers its owner."""
+        with self.server.control() as control:
+            answer = control.request(method, f"/admin/{path}", json=json or None)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def account(self, address: str) -> str:
+        """The account of the person with this address."""
+        found = [
+            each["account"] for each in self.administer("GET", "users")["data"] if each["address"] == address
+        ]
+        return str(found[0])
 
 
 @contextmanager
@@ -87,7 +121,7 @@ def people_at(folder: Path) -> Iterator[People]:
         mails = stack.enter_context(_inside(loop, receiver()))
         at = stack.enter_context(_inside(loop, served(provider.provider)))
         text = CONFIG.replace("{mail}", mails.url).replace("{provider}", at.url)
-        text = text.replace("[server]", f'[server]\npublic_url = "http://127.0.0.1:{port}"', 1)
+        text = text.replace("{url}", f"http://127.0.0.1:{port}")
         command = (str(VOXGATE), "serve", "--port", str(port))
         server = stack.enter_context(running(folder, text, command=command))
         yield People(server, mails, provider, at.url)
@@ -114,3 +148,11 @@ def _inside(loop: asyncio.AbstractEventLoop, what: AbstractAsyncContextManager[T
         yield entered
     finally:
         asyncio.run_coroutine_threadsafe(what.__aexit__(None, None, None), loop).result(_START_S)
+
+
+def sign_in(visitor: Reader, link: str) -> None:
+    """Open a link of a mail and press its button."""
+    visitor.tab.open(link)
+    visitor.wait("at('#door-spend')")
+    visitor.press("Sign in", "at('#door-card')")
+    visitor.reads("You are signed in as", "#door")

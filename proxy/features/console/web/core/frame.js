@@ -63,7 +63,7 @@ class Frame {
     this.draw();
     this.door.mount(place.querySelector("#door"));
     player.mount(place.querySelector("#dock"));
-    addEventListener("hashchange", () => this.moved());
+    addEventListener("hashchange", (event) => this.moved(new URL(event.oldURL).hash));
     document.addEventListener("account", () => this.draw());
     // The door takes a key or a link out of the address before anything else reads it.
     session.ready = this.door.start();
@@ -71,10 +71,10 @@ class Frame {
   }
 
   // The address of the page comes back in place of a link's, which the door has taken.
-  async moved() {
+  async moved(before) {
     const { hash } = location;
     const taken = this.door.take();
-    if (hash !== location.hash) history.replaceState(null, "", this.hash);
+    if (hash !== location.hash) history.replaceState(null, "", before);
     if (!(await taken)) await this.show();
   }
 
