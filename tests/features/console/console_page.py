@@ -73,11 +73,7 @@ class Reader(NamedTuple):
 
     def open(self, page: str = "speak", *, path: str = "/") -> None:
         """Open a page with the key of a link, as a person who has not been here."""
-        if self.tab.run("location.protocol") != "about:":
-            # Before it is known who this is, a key could be kept once more.
-            self.wait("at('.purse, #door-card')")
-            self.tab.run("(sessionStorage.clear(), localStorage.clear())")
-        self.tab.open("about:blank")
+        forget(self.tab)
         self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
         self.wait("at('.purse')")
         self.go(page)
@@ -165,6 +161,15 @@ class Reader(NamedTuple):
             assert found == []
             assert self.tab.run("document.documentElement.scrollWidth") <= width, width
         self.tab.show(width=1280)
+
+
+def forget(tab: Tab) -> None:
+    """Leave the page, and let the browser keep nothing of it."""
+    if tab.run("location.protocol") != "about:":
+        # Before it is known who this is, a key could be kept once more.
+        tab.wait("at('.purse, #door-card')")
+        tab.run("(sessionStorage.clear(), localStorage.clear())")
+    tab.open("about:blank")
 
 
 @contextmanager
