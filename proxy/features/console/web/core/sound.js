@@ -2,7 +2,7 @@
 
 export const RATE = 24000;
 // The first piece is heard soon. After a gap the server is late, and a longer lead saves further gaps.
-const LEAD_S = 0.03;
+const LEAD_S = 0.02;
 const LEAD_AFTER_GAP_S = 0.08;
 // A wave is seen as well from every fourth sample.
 const EACH = 4;
