@@ -18,8 +18,15 @@ from tests.clients.environments import modules
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
+from tests.waiting import until
 
-_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+PLAIN = "plain.voxgate.test"
+"""A name of this machine under which it is any server without TLS."""
+_FLAGS = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    f"--host-resolver-rules=MAP {PLAIN} 127.0.0.1",
+)
 _NOTED = """
 window.violations = [];
 window.addEventListener('securitypolicyviolation', (event) =>
@@ -83,12 +90,36 @@ class Reader(NamedTuple):
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)
 
+    def arrive(self, condition: str) -> None:
+        """Wait until it holds, while the browser goes from one document to another."""
+        until(lambda: self.tab.run(f"Boolean({condition})"))
+
     def press(self, text: str, within: str = "document") -> None:
         """Press the button with this text, or this name. The focus is on it, as with a hand."""
         found = f"button({json.dumps(text)}, {within})"
         self.wait(f"{found} && !{found}.disabled")
         self.tab.run(f"{found}.focus()")
         self.tab.run(f"{found}.click()")
+
+    def tap(self, selector: str) -> None:
+        """Touch the middle of what is shown there, as a finger does."""
+        self.wait(f"shown({json.dumps(selector)})")
+        middle = (
+            f"(() => {{ const it = at({json.dumps(selector)}); it.scrollIntoView({{ block: 'center' }});"
+            " const { x, y, width, height } = it.getBoundingClientRect();"
+            " return { x: x + width / 2, y: y + height / 2 }; })()"
+        )
+        point = self.tab.run(middle)
+        self.tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        self.tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def tab_to(self, selector: str) -> None:
+        """Go on by the Tab key until the focus is there."""
+        for _ in range(200):
+            if self.tab.run(f"document.activeElement.matches({json.dumps(selector)})"):
+                return
+            self.tab.press("Tab")
+        raise AssertionError(f"the keyboard does not come to {selector}")
 
     def fill(self, selector: str, text: str) -> None:
         """Type a text into a field in place of what is there."""

@@ -1,5 +1,8 @@
 // What is to be spoken. It outlives the page, so that other pages can fill it, and nothing typed is lost.
 
+import { catalogue, modelFor, speaksOther, voiceOf } from "./catalogue.js";
+import { session } from "./session.js";
+
 export const draft = {
   text: "",
   voice: "",
@@ -15,6 +18,20 @@ export const draft = {
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
 };
+
+// Once the catalogue is there: a model and a voice, unless they were chosen before.
+export function chooseFirst() {
+  if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
+  if (draft.more.voice || voiceOf(draft.voice)) return;
+  const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
+  draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
+  draft.model = modelFor(first, draft.model);
+}
+
+export function chooseVoice(voice) {
+  if (speaksOther(voice, draft.language)) draft.language = "";
+  Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.model) });
+}
 
 // The body of a speech request: fields that say nothing are left out.
 export function requestOf({ text, voice, model, language, speed, pitch, emotion, instructions, tag, more }) {

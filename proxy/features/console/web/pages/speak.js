@@ -3,8 +3,8 @@
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
 import { ask, events, Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { catalogue, groupOf, languageChoices, loadCatalogue, modelFor, speaksOther, voiceName, voiceOf } from "../core/catalogue.js";
-import { draft, requestOf } from "../core/draft.js";
+import { catalogue, groupOf, languageChoices, loadCatalogue, voiceName, voiceOf } from "../core/catalogue.js";
+import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
@@ -42,12 +42,7 @@ export default class SpeakPage extends Page {
     shown = this;
     if (!session.me) return;
     await loadCatalogue();
-    if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
-    if (!voiceOf(draft.voice) && !draft.more.voice) {
-      const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
-      draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
-      draft.model = modelFor(first, draft.model);
-    }
+    chooseFirst();
     this.update();
     this.estimateSoon(0);
   }
@@ -73,8 +68,8 @@ export default class SpeakPage extends Page {
   }
 
   choose(voice) {
-    if (speaksOther(voice, draft.language)) draft.language = "";
-    this.change({ voice: voice.id, model: modelFor(voice, draft.model) });
+    chooseVoice(voice);
+    this.change({});
   }
 
   // The request is no longer quite the one that is said again.

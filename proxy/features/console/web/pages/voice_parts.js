@@ -1,14 +1,13 @@
 // What the pages of voices share: whose a voice is, its state in words, and how it is used.
 
 import { read } from "../core/api.js";
-import { modelFor, speaksOther } from "../core/catalogue.js";
-import { draft } from "../core/draft.js";
+import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { session } from "../core/session.js";
 import { day, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
-const RATINGS = { high: "good", medium: "", low: "warn" };
+export const RATINGS = { high: "good", medium: "", low: "warn" };
 const STATES = { wanted: "making", making: "making", ready: "ready", failed: "failed", expired: "expired", stranded: "stranded" };
 let mine = new Set();
 
@@ -22,18 +21,18 @@ export function isMine({ id }) {
 }
 
 export function useVoice(voice) {
-  if (speaksOther(voice, draft.language)) draft.language = "";
-  Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.model) });
+  chooseVoice(voice);
   location.hash = "#/speak";
 }
 
 export function expiryTag({ expires_at: ends }) {
   if (!ends || ends - Date.now() / 1000 > SOON_S) return nothing;
-  return html`<span class="tag warn">${t("voices.expires_soon", { day: day(ends) })}</span>`;
+  return html`<span class="tag warn">${t("voices.expires", { day: day(ends) })}</span>`;
 }
 
 export function cloneState({ state }) {
-  return t(`voices.clone.${STATES[state] ?? "making"}`);
+  const word = STATES[state] ?? state;
+  return t(`voices.clone.${word}`);
 }
 
 export function isInWork({ state }) {
@@ -72,5 +71,5 @@ export class OnceKey {
 
 // What a clone costs at most: a clone by the server's own engine costs nothing.
 export function clonePrice() {
-  return session.me.prices.clone.credits;
+  return session.me?.prices.clone.credits ?? 0;
 }
