@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.browser import Tab
-from tests.features.console.console_page import PLAIN, Reader, hearing_browser
+from tests.features.console.console_page import PLAIN, Reader, forget, hearing_browser
 from tests.features.console.people import People, people_at
 from tests.server import TONE, MintedKey, Server, running
 
@@ -72,7 +72,7 @@ def visitor(browser: Tab, people: People) -> Iterator[Reader]:
 def _watched(browser: Tab, *places: str) -> Iterator[None]:
     """The page breaks no policy, says nothing in the console, and asks no other server."""
     browser.show(width=1280)
-    browser.open("about:blank")
+    forget(browser)
     browser.complaints.clear()
     browser.requests.clear()
     yield

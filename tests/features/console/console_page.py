@@ -17,7 +17,6 @@ from tests.clients.environments import modules
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
-from tests.waiting import until
 
 PLAIN = "plain.voxgate.test"
 """A name of this machine under which it is any server without TLS."""
@@ -67,9 +66,7 @@ class Reader(NamedTuple):
 
     def open(self, page: str = "speak", *, path: str = "/") -> None:
         """Open a page with the key of a link, as a person who has not been here."""
-        if self.tab.run("location.protocol") != "about:":
-            self.tab.run("(sessionStorage.clear(), localStorage.clear())")
-        self.tab.open("about:blank")
+        forget(self.tab)
         self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
         self.wait("at('.purse')")
         self.go(page)
@@ -83,8 +80,7 @@ class Reader(NamedTuple):
         self.tab.wait(condition)
 
     def arrive(self, condition: str) -> None:
-        """Wait until it holds, while the browser goes from one document to another."""
-        until(lambda: self.tab.run(f"Boolean({condition})"))
+        self.tab.arrive(condition)
 
     def press(self, text: str, within: str = "document") -> None:
         """Press the button with this text, or this name. The focus is on it, as with a hand."""
@@ -137,6 +133,13 @@ class Reader(NamedTuple):
             assert found == []
             assert self.tab.run("document.documentElement.scrollWidth") <= width, width
         self.tab.show(width=1280)
+
+
+def forget(tab: Tab) -> None:
+    """Leave the page, and let nothing of its reader stay in the browser."""
+    if tab.run("location.protocol") != "about:":
+        tab.run("(sessionStorage.clear(), localStorage.clear())")
+    tab.open("about:blank")
 
 
 @contextmanager

@@ -241,8 +241,9 @@ export class Door extends Page {
       const { address } = await read(`v1/sign-ins/${encodeURIComponent(this.signIn.id)}/confirm`, { json: proof, isKeyless: true });
       Object.assign(session, { key: "", linkedKey: "" });
       noteSignIn(true);
-      this.set({ signIn: null, code: "", greeted: address });
+      Object.assign(this, { signIn: null, code: "" });
       await this.enter();
+      if (session.me) this.set({ greeted: address });
     }, ["code"]);
   }
 }
