@@ -68,8 +68,8 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     `price` is a text for people ("$19"), or "" if the plan is free. If `engines` is None, all engines may
     speak. If `local_only`, only engines that send no text to another company may speak. `share` is the weight
     of its accounts on a busy engine. With `one_shot`, a request may bring the recording of its voice. Voices
-    of recordings are erased after `voices_unused_days` without use, and jobs `job_days` after their end; None
-    leaves that to the server. `marking` says whether answers are marked; None leaves that to the engines.
+    of recordings are erased after `voices_unused_days` without use, jobs `job_days` after their end, and
+    entries of the history after `history_days`; None leaves that to the server. `marking` says whether answers are marked; None leaves that to the engines.
     """
 
     name: str
@@ -82,6 +82,7 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
     job_days: float | None = None
+    history_days: float | None = None
     one_shot: bool = False
     marking: bool | None = None
 

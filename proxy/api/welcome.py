@@ -23,7 +23,6 @@ from proxy.http.replies import encode_json, reply
 
 PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cache-control": "no-cache",

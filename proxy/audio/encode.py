@@ -31,6 +31,18 @@ def open_encoder(form: OutputForm) -> Encoder:
     return CompressedEncoder(codec, form)
 
 
+_FLAC_LENGTH, _FLAC_LENGTH_BITS = slice(18, 26), 36
+"""The length is in the low bits of eight bytes."""
+
+
+def flac_with_length(flac: bytes, samples: int) -> bytes:
+    """Return the beginning of a FLAC stream with its number of samples, which the encoder did not know yet:
+    players show it, and seek by it."""
+    rest = int.from_bytes(flac[_FLAC_LENGTH]) >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS
+    length_bits = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
+    return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]
+
+
 class _Plain:
     """The samples themselves, with or without a header before them."""
 

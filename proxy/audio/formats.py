@@ -283,6 +283,16 @@ def wav_header(frames: int | None, rate_hz: int = OUTPUT_RATE_HZ, sample_bytes: 
     )
 
 
+def wav_samples(wav: bytes | bytearray) -> memoryview:
+    """Return the samples of a WAV that this server has made, without a tag or a manifest."""
+    at = 12
+    while (name := wav[at : at + 4]) and name != b"data":
+        size = int.from_bytes(wav[at + 4 : at + 8], "little")
+        at += 8 + size + size % 2
+    size = int.from_bytes(wav[at + 4 : at + 8], "little")
+    return memoryview(wav)[at + 8 : at + 8 + size]
+
+
 STEP_S = 0.1
 """The loudness of sound is measured in steps of this length."""
 OFFSET_DB = -0.691

@@ -35,6 +35,10 @@ JobDays = Annotated[
     float, msgspec.Meta(gt=0, le=3650, description="a number of days, above 0 and up to 3650")
 ]
 
+HistoryDays = Annotated[
+    float, msgspec.Meta(ge=0, le=3650, description="a number of days, 0 (nothing is kept) to 3650")
+]
+
 
 # rpm, streams, voices and the other limits are the rows of policies/limits.py.
 @with_limits(LIMITS, _written, default=None)
@@ -64,6 +68,7 @@ class PlanSection(msgspec.Struct, frozen=True):
         Annotated[int, msgspec.Meta(ge=1, le=36500, description="days, 1 to 36500")] | None
     ) = None
     job_days: JobDays | None = None
+    history_days: HistoryDays | None = None
 
 
 class PriceSection(msgspec.Struct, frozen=True):
@@ -117,6 +122,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         consent=section.consent,
         voices_unused_days=section.voices_unused_days,
         job_days=section.job_days,
+        history_days=section.history_days,
         **limits,
     )
 

@@ -43,6 +43,7 @@ _NAMES = (
     "conversions",
     "jobs",
     "estimates",
+    "history",
     "payments",
     "alerts",
     "cluster",

@@ -23,6 +23,9 @@ from proxy.http.connection import Connection, RawHeader
 
 _log = structlog.get_logger()
 
+NO_SNIFFING: RawHeader = (b"x-content-type-options", b"nosniff")
+"""Of every answer: the console's policy lets its own server's scripts run, and no other answer is one."""
+
 encode_json = msgspec.json.Encoder().encode
 
 Shown = TypeVar("Shown", bound=msgspec.Struct)
@@ -59,6 +62,7 @@ def refusal_bytes(failure: RequestFailed, server_headers: Iterable[RawHeader]) -
         *answer.raw_headers,
         (b"x-request-id", id_.encode()),
         (b"openai-processing-ms", b"0"),
+        NO_SNIFFING,
         (b"connection", b"close"),
     ]
     lines = [b"HTTP/1.1 %d %b" % (failure.status, HTTPStatus(failure.status).phrase.encode())]

@@ -145,6 +145,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None
+    history: Annotated[bool, Meta(description="true or false")] | None = None
     tag: Tag | None = None
 
     def __repr__(self) -> str:

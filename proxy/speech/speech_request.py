@@ -86,6 +86,7 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Literal["c2pa"] | None = None
     source: SourceSound | None = None
     tag: str = ""
+    history: bool = False
 
     def __repr__(self) -> str:
         return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
@@ -175,6 +176,7 @@ def parse_speech(
         ignored=ignored,
         provenance=parsed.provenance,
         tag=parsed.tag or "",
+        history=parsed.history is True,
     )
 
 

@@ -41,6 +41,18 @@ IS_STORED = """
 """
 """SQL for the INSERT of a row that may name a blob. After `hold_statements`, no drop comes between."""
 
+# The rows go with their objects. No row of another table names these blobs: their prefixes differ.
+_DROP_KEYS = "UPDATE blobs SET wrapped = '' WHERE (account, digest) IN ({})"
+
+
+def drop_keys(table: str, *columns: str) -> str:
+    """Return SQL that deletes the keys of the blobs in these columns, of the rows `{only}`."""
+    return _DROP_KEYS.format(
+        " UNION ALL ".join(
+            f"SELECT {table}.account, {table}.{column} FROM {table} WHERE {{only}}" for column in columns
+        )
+    )
+
 
 class BlobRow(msgspec.Struct, frozen=True):
     """A sealed recording. `size` counts its plain bytes. `object` is the last part of the name of its object;

@@ -28,6 +28,25 @@ def erased(voice: str) -> str:
 NOT_ERASED = f"NOT {erased(':voice')}"
 """SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
+BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
+"""SQL that is true if a voice is in the column `voices`, which `voices_column` makes."""
+_HAS_ERASED = """
+{table}.voices <> '' AND EXISTS (
+    SELECT 1 FROM erasures WHERE {began}{table}.voices LIKE '% ' || erasures.subject || ' %'
+)
+"""
+
+
+def voices_column(voices: Collection[str]) -> str:
+    """Return the saved voices that spoke in a sound, each between blanks."""
+    return f" {' '.join(sorted(voices))} " if voices else ""
+
+
+def has_erased(table: str, began: str = "") -> str:
+    """Return SQL that is true if an erased voice is in the column `voices`, perhaps erased since it
+    `began`."""
+    return _HAS_ERASED.format(table=table, began=began)
+
 
 class Tombstone(QueuedTask, frozen=True, kw_only=True):
     """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not

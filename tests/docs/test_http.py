@@ -35,7 +35,7 @@ def test_every_header_of_our_own_is_documented(shipped: Server) -> None:
     answer = shipped.speech("Hello.")
     assert answer.status_code == 200
     sent = {name for name in answer.headers if name.startswith(("x-", "openai-"))}
-    assert sent - {"x-accel-buffering"} <= documented
+    assert sent - {"x-accel-buffering", "x-content-type-options"} <= documented
 
 
 def test_a_wav_inside_json_has_true_sizes(shipped: Server) -> None:

@@ -10,10 +10,10 @@ import gc
 import importlib
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from xdist.remote import Producer
-from xdist.scheduler.loadfile import LoadFileScheduling
+from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
@@ -22,16 +22,16 @@ _TOGETHER = "tests/features/console/"
 """The files of this folder run in one process: they share a server and a browser."""
 
 
-class _Scheduling(LoadFileScheduling):
+class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
-        return _TOGETHER if nodeid.startswith(_TOGETHER) else super()._split_scope(nodeid)
+        return _TOGETHER if nodeid.startswith(_TOGETHER) else str(super()._split_scope(nodeid))
 
 
 class Collecting:
     """Imports the tests in this process's order, before pytest does so in the order of their names."""
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> LoadFileScheduling:
         return _Scheduling(config, log)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

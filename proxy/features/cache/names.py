@@ -23,7 +23,7 @@ RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence"
 OF_SPEAKERS = frozenset({"instructions", "extra"})
 """Fields that only some models follow. They are in the name of what such a model speaks."""
 
-UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag"})
+UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history"})
 """Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})

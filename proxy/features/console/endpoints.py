@@ -63,7 +63,6 @@ class ConsoleEndpoints(Resource):
             "content-type": file.media,
             "cache-control": _YEAR,
             "vary": "accept-encoding",
-            "x-content-type-options": "nosniff",
         }
         if "gzip" not in request.headers.get("accept-encoding", ""):
             return Response(gzip.decompress(file.gzipped), headers=headers)

@@ -25,7 +25,7 @@ from proxy.speech.usage_tag import Tag
 FILE, CONSENT = "file", "consent"
 STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_NUMBERS = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate")
+_JSON_VALUES = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
 _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
 """The fields that only some engines support, in the order of the names."""
 
@@ -59,6 +59,7 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(max_length=256, description='the id of a consent of who speaks in the file, or "true"')
     ] = ""
     tag: Tag | None = None
+    history: Annotated[bool, Meta(description="true or false")] | None = None
 
     def __repr__(self) -> str:
         return f"<ConversionForm {self.model} {self.voice} as {self.response_format}>"
@@ -98,6 +99,7 @@ class ConversionUpload(NamedTuple):
             provenance=form.provenance,
             source=source,
             tag=form.tag or "",
+            history=form.history is True,
         )
 
 
@@ -165,7 +167,7 @@ def check_consent(form: ConversionForm, *, needs_consent: bool) -> None:
 def _value(name: str, texts: list[str]) -> Any:
     if len(texts) > 1:
         raise InvalidRequest(f"Invalid value for '{name}': it must come once.", param=name)
-    return json_or_text(texts[0]) if name in _NUMBERS else texts[0]
+    return json_or_text(texts[0]) if name in _JSON_VALUES else texts[0]
 
 
 def output_of(form: ConversionForm) -> OutputForm:

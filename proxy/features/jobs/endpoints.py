@@ -24,7 +24,7 @@ from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
-from proxy.features.jobs.core.content import RANGE, ZIP
+from proxy.features.jobs.core.content import ZIP
 from proxy.features.jobs.core.fields import FORMATS
 from proxy.features.jobs.core.kind import JobKind, JobKinds
 from proxy.features.jobs.core.making import too_many_wait
@@ -41,6 +41,7 @@ from proxy.http.connection import Connection
 from proxy.http.endpoint import Header, Query
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, table_page
+from proxy.http.ranges import RANGE
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech.speech_request import Defaults

@@ -14,13 +14,13 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.content import RANGE
 from proxy.features.jobs.core.fields import chapter_of
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipFacts
 from proxy.http.lists import PAGE, Listing, page
+from proxy.http.ranges import RANGE
 from proxy.http.resource import endpoint
 from proxy.storage.rows import LAST_MOMENT, Place
 from proxy.storage.store import Params, Store

@@ -32,7 +32,9 @@ from speech_engine import Sample
 AUDIO, TEXT, CONSENT = "reference_audio", "reference_text", "consent"
 _STATED = "true"
 """The consent of a request that only states that the speaker agrees."""
-_JSON_VALUES = ("speed", "pitch", "seed", "cache", "background", "sample_rate", "bitrate")
+_JSON_VALUES = ("speed", "pitch", "seed", "cache", "background", "history", "sample_rate", "bitrate")
+_STORING = ("cache", "background", "history")
+"""Fields by which something of a request is stored."""
 _MOST_TEXT = 1000
 _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 
@@ -47,7 +49,7 @@ ReferenceForm = msgspec.defstruct(
         *(
             (field.name, field.type, field.default)
             for field in msgspec.structs.fields(SpeechBody)
-            if field.name not in ("voice", "cache", "background")
+            if field.name not in ("voice", *_STORING)
         ),
         *_TEXTS,
     ],
@@ -196,7 +198,7 @@ def _reference(
     body: dict[str, Any] = {
         name: _value(name, value, is_foreign=name in client_fields) for name, value in values.items() if value
     }
-    for name in ("cache", "background"):
+    for name in _STORING:
         if body.get(name):
             raise InvalidRequest(
                 f"Nothing of a request with reference_audio is kept: '{name}' can only be false.", param=name

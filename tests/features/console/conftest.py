@@ -19,6 +19,26 @@ CONFIG = f"""{TONE}
 price = "$5"
 rpm = 1000
 streams = 8
+[plans.creator.prices]
+clone = {{ credits = 300, per = "job" }}
+[plans.waived]
+consent = "waived"
+voices_unused_days = 2
+[plans.rules]
+engines = ["espeak"]
+[engines.studio]
+plugin = "tone"
+voices = []
+speaks_samples = false
+mixes = false
+[plans.priced]
+price = "$5"
+allowance = 100000
+rpm = 100000
+streams = 8
+prices.speech = {{ credits = 1, per = "second" }}
+[plans.unkept]
+history_days = 0
 [plans.metered]
 allowance = 100
 """

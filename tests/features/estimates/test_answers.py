@@ -143,6 +143,18 @@ async def test_a_preferred_voice_speaks_for_its_account(tmp_path: Path) -> None:
         assert (await estimate(server, body(voice=None)))["voice"] == "ben"
 
 
+@each_row("plan, status, code", [("small", 202, ""), ("jobless", 403, "jobs_not_allowed")])
+async def test_a_request_in_the_background_has_the_limits_of_a_job(
+    tmp_path: Path, plan: str, status: int, code: str
+) -> None:
+    text = CONFIG + "[plans.jobless]\njob_characters = 0\n"
+    async with inside(tmp_path, text, engines(), plan) as server:
+        sent = body(input="Hello. " * 50, background=True)
+        answers = [await server.ask("POST", path, body=sent) for path in (SPEECH, ESTIMATE)]
+        assert [answer.status_code for answer in answers] == [status, 200 if status == 202 else status]
+        assert code == "" or {envelope(answer)["code"] for answer in answers} == {code}
+
+
 REFUSED: tuple[dict[str, Any], ...] = (
     {"input": " \n"},
     {"input": "x" * 4097},
@@ -174,6 +186,7 @@ REFUSED: tuple[dict[str, Any], ...] = (
     {"response_format": "ogg"},
     {"response_format": "json", "stream_format": "sse"},
     {"provenance": "c2pa"},
+    {"response_format": "json", "audio_format": "wav", "input": "9" * 4000, "speed": 0.25},
 )
 
 

@@ -269,6 +269,7 @@ def envelope(answer: httpx2.Response) -> dict[str, Any]:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-request-id"].startswith("req_")
     assert answer.headers["openai-processing-ms"].isdecimal()
+    assert answer.headers["x-content-type-options"] == "nosniff"
     body = answer.json()
     error: dict[str, Any] = body["error"]
     assert list(body) == ["error"]

@@ -63,6 +63,7 @@ class RawAnswer(NamedTuple):
         assert self.headers["content-type"] == "application/json", self
         assert self.headers["x-request-id"].startswith("req_")
         assert self.headers["openai-processing-ms"].isdecimal()
+        assert self.headers["x-content-type-options"] == "nosniff"
         body = json.loads(self.body)
         assert list(body) == ["error"]
         assert sorted(body["error"]) == ["code", "message", "param", "type"]

@@ -71,6 +71,23 @@ async def test_every_answer_has_an_id_of_its_own(server: Inside) -> None:
     assert len({answer.headers["x-request-id"] for answer in answers}) == 3
 
 
+async def test_no_browser_takes_an_answer_for_a_script(server: Inside) -> None:
+    async with server.client() as client:
+        answers = [
+            await client.get(endpoint.path)
+            for endpoint in server.worker.endpoints
+            if endpoint.method == "GET"
+        ]
+        body = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
+        for more in ({}, {"stream_format": "sse"}, {"response_format": "json"}, {"response_format": "wav"}):
+            answers.append(await client.post(SPEECH, json=body | {"model": "tone"} | more))
+        answers += [await client.options("/v1/models"), await client.head("/"), await client.get("/nope")]
+    kinds = {answer.headers.get("content-type", "").partition(";")[0] for answer in answers}
+    assert {"text/html", "audio/mpeg", "text/event-stream", "application/json"} <= kinds
+    sent = {tuple(answer.headers.get_list("x-content-type-options")) for answer in answers}
+    assert sent == {("nosniff",)}
+
+
 async def test_a_bad_host_header_or_query_is_no_crash(server: Inside) -> None:
     sent: list[Message] = []
 

@@ -284,6 +284,7 @@ async def test_an_app_that_ends_without_an_answer_gives_our_500() -> None:
         answer = await ask(address, HEALTH)
     assert (answer.status, answer.is_last) == (500, True)
     assert b'"internal_error"' in answer.body
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def _drip(send: Callable[[bytes], Awaitable[None]]) -> None:

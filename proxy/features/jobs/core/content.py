@@ -1,134 +1,39 @@
-"""Files out of the vault: any range of a job's sound, as a whole or by chapter, or a zip file of sounds."""
+"""The sound of a job as a file, as a whole or by chapter, or a zip file of sounds."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from bisect import bisect_right
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import NamedTuple
 from zipfile import ZipFile, ZipInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 from proxy.audio.formats import MEDIA_TYPES, WAV_HEADER_BYTES, true_wav
-from proxy.errors import Conflict, InvalidRequest, RangeNotSatisfiable
+from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded
+from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.fields import ENCODED, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
-from proxy.http.connection import Connection
-from proxy.http.endpoint import Header
+from proxy.file_store.sealed_blobs import StoredFile
+from proxy.http.ranges import StreamedFile, file_reply
 
-RANGE = Header("Range", "A single range of bytes, such as `bytes=0-65535`.", "^bytes=.*$")
 ZIP = "application/zip"
 _READABLE = 0o100644 << 16
-_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})", re.ASCII)
-
-
-def range_of(header: str | None, size: int) -> range | None:
-    """Return the single requested range. None: the whole, also for other headers. Raises
-    RangeNotSatisfiable."""
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None or not (match[1] or match[2]):
-        return None
-    if match[1]:
-        start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
-        if match[2] and int(match[2]) < start:
-            return None
-    else:
-        start, end = max(0, size - int(match[2])), size
-    if start >= end:
-        raise RangeNotSatisfiable(
-            f"Invalid header 'Range': the file has {size} bytes.",
-            param="Range",
-            headers={"content-range": f"bytes */{size}"},
-        )
-    return range(start, end)
 
 
 def whole_reply(whole: StoredFile | SoundZip, name: str, media_type: str, header: str | None) -> Response:
     """Answer with the whole file under this name, or with the range. A zip file has no ranges. Raises
     RangeNotSatisfiable."""
-    if isinstance(whole, SoundZip):
-        headers = {"accept-ranges": "none", "content-length": str(whole.size)}
-        return StreamedFile(whole.parts(), name, media_type, headers)
-    part = range_of(header, whole.size)
-    headers = {"accept-ranges": "bytes"}
-    if part is not None:
-        headers["content-range"] = f"bytes {part.start}-{part.stop - 1}/{whole.size}"
-    wanted = part or range(whole.size)
-    headers["content-length"] = str(wanted.stop - wanted.start)
-    return StreamedFile(whole.parts(wanted), name, media_type, headers, 200 if part is None else 206)
-
-
-class Blob(NamedTuple):
-    """A stored blob, from byte `first` up to `last`."""
-
-    digest: str
-    first: int
-    last: int
-
-
-class StoredFile:
-    """A file of bytes in memory and of blobs in the vault. Any range of it can be read."""
-
-    def __init__(self, files: JobFiles, account: str, segments: Sequence[bytes | Blob]) -> None:
-        self.segments = segments
-        self._files = files
-        self._account = account
-        self._offsets = [*accumulate(map(_size, segments), initial=0)]
-
-    @classmethod
-    def of_blobs(
-        cls,
-        files: JobFiles,
-        blobs: Sequence[JobClip] | Sequence[EncodedBlob],
-        head: bytes = b"",
-        tag: bytes = b"",
-    ) -> StoredFile:
-        """Return blobs one after the other, perhaps with a head before them and a tag behind."""
-        inner = [Blob(blob.digest, 0, blob.bytes) for blob in blobs]
-        segments: list[bytes | Blob] = [head, *inner, tag]
-        return cls(files, blobs[0].account, [each for each in segments if each])
-
-    @classmethod
-    def joined(cls, files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
-        if format_ != "wav":
-            return cls.of_blobs(files, clips)
-        samples = sum(clip.bytes for clip in clips)
-        is_tagged = any(clip.source for clip in clips)
-        head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
-        return cls.of_blobs(files, clips, head, tag)
-
-    @property
-    def size(self) -> int:
-        return self._offsets[-1]
-
-    async def parts(self, part: range) -> AsyncGenerator[bytes, None]:
-        at = max(0, bisect_right(self._offsets, part.start) - 1)
-        while at < len(self.segments) and self._offsets[at] < part.stop:
-            segment, offset = self.segments[at], self._offsets[at]
-            first, last = max(0, part.start - offset), min(_size(segment), part.stop - offset)
-            if isinstance(segment, bytes):
-                if first < last:
-                    yield segment[first:last]
-            else:
-                places = segment.first + first, segment.first + last
-                async with aclosing(self._files.part(self._account, segment.digest, *places)) as inner:
-                    async for data in inner:
-                        yield data
-            at += 1
-
-
-def _size(segment: bytes | Blob) -> int:
-    return len(segment) if isinstance(segment, bytes) else segment.last - segment.first
+    if isinstance(whole, StoredFile):
+        return file_reply(whole, name, media_type, header)
+    headers = {"accept-ranges": "none", "content-length": str(whole.size)}
+    return StreamedFile(whole.parts(), name, media_type, headers)
 
 
 class SoundZip:
@@ -175,38 +80,6 @@ def _info(name: str, size: int) -> ZipInfo:
     return info
 
 
-class StreamedFile(Response):
-    """A file, or a part of it. A failure in its middle breaks the connection."""
-
-    def __init__(
-        self,
-        parts: AsyncGenerator[bytes, None],
-        name: str,
-        media_type: str,
-        headers: Mapping[str, str] = {},
-        status: int = 200,
-    ) -> None:
-        about = {
-            "cache-control": "no-store",
-            "content-type": media_type,
-            "content-disposition": f'attachment; filename="{name}"',
-        }
-        super().__init__(status_code=status, headers={**about, **headers})
-        if "content-length" not in headers:
-            del self.headers["content-length"]
-        self._parts = parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = Connection(scope, receive, send)
-        with connection.stop_when_client_leaves():
-            connection.set_head(self.status_code, self.raw_headers)
-            async with aclosing(self._parts) as parts:
-                if scope["method"] != "HEAD":
-                    async for data in parts:
-                        await connection.send(data)
-            await connection.end(b"")
-
-
 class SoundQuery(NamedTuple):
     job: Job
     fields: StepFields
@@ -251,6 +124,15 @@ def no_sound() -> Conflict:
     return Conflict("The job has ended before it had any sound, or that was erased.", param="id")
 
 
+def _joined(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFile:
+    if format_ != "wav":
+        return StoredFile.of_blobs(files, clips)
+    samples = sum(clip.bytes for clip in clips)
+    is_tagged = any(clip.source for clip in clips)
+    head, tag = true_wav(WAV_HEADER_BYTES + samples, clips[0].sample_rate_hz, is_tagged=is_tagged)
+    return StoredFile.of_blobs(files, clips, head, tag)
+
+
 async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
     job = query.job
     if query.chapter is None and query.fields.files == "chapters":
@@ -260,7 +142,7 @@ async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredF
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
         each = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
-        sounds = [(chapter, StoredFile.joined(files, own, job.format)) for chapter, own in each if own]
+        sounds = [(chapter, _joined(files, own, job.format)) for chapter, own in each if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"

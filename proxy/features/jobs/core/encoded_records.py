@@ -3,43 +3,17 @@ that ends a job writes them. An erasure of a voice deletes each file in which it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
+from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
-
-BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
-# The rows go with their objects. No other table names these blobs: their prefix differs.
-_DROP_KEYS = """
-UPDATE blobs SET wrapped = '' WHERE EXISTS (
-    SELECT 1 FROM {table} WHERE {table}.account = blobs.account AND blobs.digest IN ({names}) AND {{only}}
-)
-"""
-_IS_ERASED = """
-{table}.voices <> '' AND EXISTS (
-    SELECT 1 FROM erasures WHERE {began}{table}.voices LIKE '% ' || erasures.subject || ' %'
-)
-"""
-
-
-def drop_keys(table: str, *columns: str) -> str:
-    """Return SQL that deletes the keys of the blobs in these columns, of the rows `{only}`."""
-    return _DROP_KEYS.format(table=table, names=", ".join(f"{table}.{each}" for each in columns))
-
-
-def is_erased(table: str, began: str = "") -> str:
-    """Return SQL that is true if an erased voice speaks in a row, perhaps erased since it `began`."""
-    return _IS_ERASED.format(table=table, began=began)
-
-
-def voices_column(voices: Collection[str]) -> str:
-    return f" {' '.join(sorted(voices))} " if voices else ""
-
+from proxy.storage.tombstones import BY_VOICE
 
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
 """The role of a file: a result, a checkpoint, an export, or a part that a rented machine is sending."""

@@ -14,28 +14,27 @@ from functools import partial
 
 import structlog
 
-from proxy.audio.encode import open_encoder
+from proxy.audio.encode import flac_with_length, open_encoder
 from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.content import StoredFile
-from proxy.features.jobs.core.encoded_records import EncodedBlob, voices_column
+from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, Store
+from proxy.storage.tombstones import voices_column
 
 MOST_TRIES = 8
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
-_FLAC_LENGTH, _FLAC_LENGTH_BITS = slice(18, 26), 36
-"""The length is in the low bits of eight bytes. The encoder did not know it yet."""
 _LEFT = Again(is_try=False)
 
 _log = structlog.get_logger()
@@ -129,7 +128,7 @@ class _Making:
         """Make the file of these clips. False: a part of it was dropped meanwhile."""
         voices = voices_column({voice for clip in clips for voice in clip.voices.split()})
         samples = sum(clip.bytes for clip in clips) // SAMPLE_BYTES
-        begin = partial(with_length, samples=samples) if form.format == "flac" else bytes
+        begin = partial(flac_with_length, samples=samples) if form.format == "flac" else bytes
         job = self._job
         writer = FileWriter(self._files, job.account, job.id, voices, chapter=chapter, begin=begin)
         self._writers.append(writer)
@@ -174,10 +173,3 @@ async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -
     finally:
         threads.submit(encoder.close)
         threads.shutdown(wait=False)
-
-
-def with_length(flac: bytes, samples: int) -> bytes:
-    """Return the beginning of a FLAC file with its number of samples: players show it, and seek by it."""
-    rest = int.from_bytes(flac[_FLAC_LENGTH]) >> _FLAC_LENGTH_BITS << _FLAC_LENGTH_BITS
-    length_bits = rest | samples & (1 << _FLAC_LENGTH_BITS) - 1
-    return flac[: _FLAC_LENGTH.start] + length_bits.to_bytes(8) + flac[_FLAC_LENGTH.stop :]

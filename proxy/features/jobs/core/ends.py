@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records, records
-from proxy.features.jobs.core.encoded_records import EncodedBlob, is_erased
+from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.tombstones import has_erased
 
 Events = Mapping[records.State, Sequence[Event]]
 JOB_EVENTS: Events = {
@@ -109,7 +110,7 @@ def after_file(
         # The rows of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
         *encoded_records.insertions(files, records.FILES.finished),
-        *encoded_records.removal(f"{is_ours} AND {is_erased('job_encoded')}", of_job),
+        *encoded_records.removal(f"{is_ours} AND {has_erased('job_encoded')}", of_job),
         Statement(_FAILED_IF_LESS, is_less),
         Statement(_DONE_IF_LAST, of_job),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),

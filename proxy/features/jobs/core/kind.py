@@ -18,11 +18,12 @@ from proxy.errors import Conflict, ErrorDetail
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
-from proxy.features.jobs.core.content import StoredFile, spoken_reply, whole_reply
+from proxy.features.jobs.core.content import spoken_reply, whole_reply
 from proxy.features.jobs.core.fields import Chapter, SealedFields, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
+from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from policies.tasks import QueuedTask
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
 from proxy.file_store.vault import SealedRecord
+from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
+from proxy.storage.tombstones import BY_VOICE, has_erased
 
 State = Literal["open", "done", "failed", "canceled", "expired"]
 Kind = Literal["speech", "batch", "conversion", "training"]
@@ -213,7 +214,7 @@ _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
-_FORGET_ERASED = f"job_clips.step = :step AND {is_erased('job_clips')}"
+_FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
 _AGAIN = """
 UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
 error = '' WHERE job = :job AND state <> 'wanted'

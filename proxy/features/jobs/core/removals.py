@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.encoded_records import BY_VOICE, drop_keys, is_erased
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
+from proxy.storage.blobs import drop_keys
 from proxy.storage.store import Params, Statement, Store, write_deletion
+from proxy.storage.tombstones import BY_VOICE, has_erased
 
 _ENCODED = f"""
 SELECT DISTINCT job_clips.job FROM job_clips JOIN jobs ON jobs.id = job_clips.job
@@ -45,7 +46,7 @@ async def remove_erased(store: Store, since: int) -> list[tuple[str, str]]:
     """Delete the sound of voices that were erased since then: a kill may prevent a step's end."""
     began = "began >= :since AND "
     return await _forget(
-        store, is_erased("job_clips", began), is_erased("job_encoded", began), {"since": since}
+        store, has_erased("job_clips", began), has_erased("job_encoded", began), {"since": since}
     )
 
 

@@ -19,7 +19,6 @@ from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import report
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.encoded_records import voices_column
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
@@ -38,6 +37,7 @@ from proxy.speech.observer import Observer
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
+from proxy.storage.tombstones import voices_column
 
 WAITS_S = 10.0
 """The delay before another try for an account without credits, a suspended account, or a busy engine."""

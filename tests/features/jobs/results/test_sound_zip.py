@@ -8,8 +8,9 @@ from typing import cast
 
 import pytest
 
-from proxy.features.jobs.core.content import SoundZip, StoredFile
+from proxy.features.jobs.core.content import SoundZip
 from proxy.features.jobs.core.files import JobFiles
+from proxy.file_store.sealed_blobs import StoredFile
 
 
 def sound(data: bytes) -> StoredFile:

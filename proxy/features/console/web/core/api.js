@@ -63,8 +63,8 @@ export async function read(path, options) {
   return (await ask(path, options)).json();
 }
 
-// Each event of an answer in server-sent events, as it comes.
-export async function* events(answer) {
+// Each event of an answer in server-sent events, as it comes. `note` gets the id of each that has one.
+export async function* events(answer, note = () => {}) {
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
@@ -75,8 +75,9 @@ export async function* events(answer) {
     const whole = (rest + value).split("\n\n");
     rest = whole.pop();
     for (const each of whole) {
-      const data = each.split("\n").find((line) => line.startsWith("data:"));
-      if (data) yield JSON.parse(data.slice("data:".length));
+      const [id, data] = ["id:", "data:"].map((name) => each.split("\n").find((line) => line.startsWith(name))?.slice(name.length));
+      if (id) note(id.trim());
+      if (data) yield JSON.parse(data);
     }
   }
 }

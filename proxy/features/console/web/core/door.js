@@ -66,7 +66,7 @@ export class Door extends Page {
   // A link must not have its reader type into the account of a stranger: another key is asked about.
   async offer(linked) {
     if (!linked || linked === session.key) return;
-    const question = { title: t("door.other"), text: t("door.other_text"), no: t("door.keep_mine"), yes: t("door.use_link") };
+    const question = { title: t("door.another"), text: t("door.another_text"), no: t("door.keep_mine"), yes: t("door.use_link") };
     if (session.me && !(await agrees(question))) return;
     session.linkedKey = linked;
     await this.useKey(linked);

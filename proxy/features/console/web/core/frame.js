@@ -66,9 +66,8 @@ class Frame {
     addEventListener("hashchange", (event) => this.moved(new URL(event.oldURL).hash));
     document.addEventListener("account", () => this.draw());
     // The door takes a key or a link out of the address before anything else reads it.
-    const starting = this.door.start();
+    session.ready = this.door.start();
     await this.show({ isFirst: true });
-    await starting;
   }
 
   // The address of the page comes back in place of a link's, which the door has taken.
@@ -79,11 +78,14 @@ class Frame {
     if (!(await taken)) await this.show();
   }
 
-  // For another reader, or the first, every page reads what it shows anew. The same goes on where they were.
+  // For another reader, or the first, every page reads what it shows anew. The same goes on where they were. What
+  // is typed on Speak stays.
   async entered(isSame) {
     this.draw();
-    if (!isSame || this.hash !== location.hash) await this.show({ isFirst: true });
-    else this.page.update();
+    const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
+    if (isSame && this.hash === location.hash) this.page.update();
+    else if (isSpeak) await this.page.run("page", () => this.page.open());
+    else await this.show({ isFirst: true });
   }
 
   async show({ isFirst = false } = {}) {

@@ -11,8 +11,7 @@ export function icon(name) {
 
 // The reader's own words for a failure, if the page has them. Else the server's, which are English.
 export function failureText(failure) {
-  const key = `error.${failure.code}`;
-  return hasText(key) ? t(key, { message: failure.message }) : html`<span lang="en">${failure.message}</span>`;
+  return hasText(`error.${failure.code}`) ? t(`error.${failure.code}`) : html`<span lang="en">${failure.message}</span>`;
 }
 
 export class Page {

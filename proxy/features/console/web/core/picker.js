@@ -28,6 +28,12 @@ export class VoicePicker {
     (this.dialog.querySelector("input:checked") ?? this.dialog.querySelector("#picker-find")).focus();
   }
 
+  // The focus goes back to the button that opened the list, which the same key must not press.
+  close(event) {
+    event.preventDefault();
+    this.dialog.close();
+  }
+
   change(changes) {
     Object.assign(this, changes);
     this.page.update();
@@ -70,7 +76,7 @@ export class VoicePicker {
     return html`<li><label>
         <input type="radio" name="picked" value=${voice.id} .checked=${voice.id === this.chosen()} ?disabled=${!voice.engines.length}
           @change=${() => this.onChoice(voice)} @dblclick=${() => this.dialog.close()}
-          @keydown=${(event) => event.key === "Enter" && this.dialog.close()}>
+          @keydown=${(event) => event.key === "Enter" && this.close(event)}>
         <span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <span class="about"><span class="name">${voice.name}</span><span class="quiet small">${factsOf(voice).join(" · ")}</span></span>
       </label>${previewButton(this.page, "picker", voice)}</li>`;

@@ -7,6 +7,8 @@ import { LiveSound, peaksOf, samplesOf, wavOf } from "./sound.js";
 import { t } from "./texts.js";
 
 const BARS = 120;
+// As samples, a long sound would fill the memory. It is played without its picture.
+const MOST_DRAWN_BYTES = 8 * 1024 * 1024;
 
 // One sound: `title` is shown, `name` is its file's. `words` have their place in `text` and their times. Until
 // it is whole, `live` plays its pieces as they come. `aborter` tells whoever fetches it that it was stopped.
@@ -58,7 +60,7 @@ class Player {
     this.clip = clip;
     this.load();
     this.audio.play().catch(() => {});
-    const samples = await samplesOf(blob);
+    const samples = blob.size <= MOST_DRAWN_BYTES && (await samplesOf(blob));
     if (!samples) return;
     clip.peaks = peaksOf([samples], BARS);
     this.draw();
@@ -140,7 +142,7 @@ class Player {
           <input type="range" id="player-seek" min="0" max=${seconds || 1} step="0.01" .value=${String(position)} ?disabled=${Boolean(clip.live)}
             aria-label=${t("player.position")} aria-valuetext=${clock} @input=${(event) => this.seek(Number(event.target.value))}></div>
         <span class="num quiet small" id="player-clock">${clock}</span>
-        <button class="round plain" aria-label=${t("player.save")} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
+        <button class="round plain" aria-label=${t("player.save", { format: clip.name.split(".").pop().toUpperCase() })} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
         <button class="round plain" aria-label=${t("player.close")} @click=${() => this.stop()}>${icon("close")}</button>
       </div>
     </section>`;

@@ -5,8 +5,9 @@ const LINKED = "voxgate-key-is-linked";
 export const SIGNED_IN = "voxgate-signed-in";
 
 // `me` is the answer of /v1/me, and null until it is known who this is. `server` is the answer of /v1.
-// `linkedKey` is the key of a link until its reader has agreed to upload with it.
-export const session = { key: "", linkedKey: "", me: null, server: { sign_in: "closed" } };
+// `linkedKey` is the key of a link until its reader has agreed to upload with it. `ready` is over when it is known
+// whether the key that is kept, or of the link, is good.
+export const session = { key: "", linkedKey: "", me: null, server: { sign_in: "closed" }, ready: null };
 
 // A fragment is sent to nobody, but it is shown, copied and kept, so it goes at once.
 export function takeFragment(name) {

@@ -3,8 +3,8 @@
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
 import { ask, events, Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { catalogue, groupOf, languageChoices, loadCatalogue, modelFor, speaksOther, voiceName, voiceOf } from "../core/catalogue.js";
-import { draft, requestOf } from "../core/draft.js";
+import { catalogue, groupOf, languageChoices, loadCatalogue, voiceName, voiceOf } from "../core/catalogue.js";
+import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
@@ -42,12 +42,7 @@ export default class SpeakPage extends Page {
     shown = this;
     if (!session.me) return;
     await loadCatalogue();
-    if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
-    if (!voiceOf(draft.voice)) {
-      const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
-      draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
-      draft.model = modelFor(first, draft.model);
-    }
+    chooseFirst();
     this.update();
     this.estimateSoon(0);
   }
@@ -73,8 +68,15 @@ export default class SpeakPage extends Page {
   }
 
   choose(voice) {
-    if (speaksOther(voice, draft.language)) draft.language = "";
-    this.change({ voice: voice.id, model: modelFor(voice, draft.model) });
+    chooseVoice(voice);
+    this.change({});
+  }
+
+  // The request is no longer quite the one that is said again.
+  async forgetMore() {
+    this.change({ more: {} });
+    await this.open();
+    this.place.querySelector("#speak-input").focus();
   }
 
   async openPicker() {
@@ -91,7 +93,7 @@ export default class SpeakPage extends Page {
 
   async readEstimate() {
     this.asked?.abort();
-    if (!session.me || !draft.text.trim() || !draft.voice) return this.set({ estimate: null, doubt: null });
+    if (!session.me || !draft.text.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
     const text = [...draft.text].slice(0, LONGEST).join("");
     try {
@@ -108,6 +110,7 @@ export default class SpeakPage extends Page {
   submit(event) {
     event?.preventDefault();
     return this.run("speak", async () => {
+      await session.ready;
       if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
       if (this.isJob) return this.makeJob();
       return this.speak();
@@ -124,7 +127,7 @@ export default class SpeakPage extends Page {
     player.stop();
     const body = requestOf(draft);
     const voice = voiceOf(draft.voice);
-    const clip = player.open({ title: voice?.name ?? draft.voice, name: "speech.wav", text: draft.text });
+    const clip = player.open({ title: voice?.name ?? t("voice.cast"), name: "speech.wav", text: draft.text });
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));
@@ -216,13 +219,13 @@ export default class SpeakPage extends Page {
       <div class="row apart below quiet small"><span>${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
       <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
       <div class="bar">
-        <button class="pick" id="speak-voice" type="button" ?disabled=${!voice} @click=${() => this.openPicker()}>
+        <button class="pick" id="speak-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? t("speak.no_voice")}</span></button>
+          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
         ${speaking
           ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
-          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" accept=".txt,.md,text/plain,text/markdown"
+          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
               @change=${(event) => this.take(event.target.files[0])}></label>`}
         <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
@@ -242,6 +245,8 @@ export default class SpeakPage extends Page {
   notices() {
     const { estimate, doubt } = this;
     const notes = [];
+    const more = Object.keys(draft.more).filter((field) => field !== "voice" || !draft.voice);
+    if (more.length) notes.push(html`${t("speak.more_fields", { fields: more.join(", ") })} <button type="button" class="plain" id="speak-less" @click=${() => this.forgetMore()}>${t("speak.less")}</button>`);
     if (this.isJob) notes.push(t("speak.long", { most: LONGEST }));
     if (doubt) notes.push(failureText(doubt));
     else if (estimate) {

@@ -24,9 +24,9 @@ from proxy.errors import (
 )
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
-from proxy.features.jobs.core.content import RANGE, ZIP, Blob, SoundZip, StoredFile, whole_reply
+from proxy.features.jobs.core.content import ZIP, SoundZip, whole_reply
 from proxy.features.jobs.core.records import JOBS, Job, Made
-from proxy.features.jobs.core.retention import stored_us
+from proxy.features.jobs.core.retention import stored_days
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.bodies import (
@@ -43,11 +43,13 @@ from proxy.features.jobs.kinds.batch.files import SUFFIXES, What, job_of
 from proxy.features.jobs.kinds.batch.kind import BATCHES, BatchKind, failed_lines, shown_batch
 from proxy.features.jobs.kinds.batch.uploads import FILES, FileSeal, UploadedFile
 from proxy.features.jobs.section import SECTION
+from proxy.file_store.sealed_blobs import Blob, StoredFile
 from proxy.http.body import raw_body
 from proxy.http.endpoint import Query
 from proxy.http.form import MOST_FILE_BYTES, FormFile, form_values, read_form
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import Page, query_limit, table_page
+from proxy.http.ranges import RANGE
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
@@ -82,8 +84,7 @@ class Files(Resource):
         self._store = kind.store
         self._vault = kind.files.vault
         self._batch_files = kind.batch_files
-        self._days = SECTION.of(context.config).days
-        self._plans = context.config.plans
+        self._stored = stored_days(SECTION.of(context.config).days, context.config.plans)
         self._counter = context.speaking.admission.counter
 
     @endpoint(
@@ -103,7 +104,7 @@ class Files(Resource):
         )
         values = form_values(form, lists=())
         speech_request.read(NewFile, {name: values[name] for name in ("purpose",) if name in values})
-        lifetime_us = stored_us(self._days, self._plans, caller.plan)
+        lifetime_us = self._stored.us_of(caller.plan)
         if _EXPIRY_FIELD in values:
             lifetime_us = min(lifetime_us, _parse_expiry_us(str(values[_EXPIRY_FIELD])))
         upload = _require_jsonl(form.files.get("file"))

@@ -15,10 +15,11 @@ from starlette.types import Scope
 from proxy.access.admission import RequestCounter
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import ErrorDetail, ErrorEnvelope
-from proxy.features.jobs.core.content import Blob, SoundZip, StoredFile, whole_reply
-from proxy.features.jobs.core.files import BEGINNING, JobFiles
+from proxy.features.jobs.core.content import SoundZip, whole_reply
+from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.jobs.kinds.batch.lines import line_of, named_lines
+from proxy.file_store.sealed_blobs import BEGINNING, Blob, StoredFile
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.replies import encode_json
 from proxy.storage.store import Row

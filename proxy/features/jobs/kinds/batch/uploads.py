@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.features.jobs.core.encoded_records import drop_keys
 from proxy.features.jobs.core.files import JobFiles
 from proxy.file_store.vault import SealedRecord
+from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.store import Condition, Statement, Store, write_deletion

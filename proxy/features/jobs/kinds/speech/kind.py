@@ -18,7 +18,7 @@ from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.content import SoundQuery, StreamedFile, no_sound
+from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
@@ -34,6 +34,7 @@ from proxy.features.jobs.kinds.speech.subtitles import (
     writers,
 )
 from proxy.features.jobs.section import SECTION
+from proxy.http.ranges import StreamedFile
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_request import Defaults, parse_speech

@@ -23,7 +23,7 @@ from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import AppContext, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.bodies import Progress, ShownTraining
-from proxy.features.jobs.core.content import StoredFile, whole_reply
+from proxy.features.jobs.core.content import whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobKind
@@ -39,6 +39,7 @@ from proxy.features.jobs.kinds.training.training_input import TrainingFields, Tr
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.section import SECTION
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
+from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.usage_tag import Tag

@@ -1,0 +1,165 @@
+// One job: how far it is, what it waits for, and what was made of it.
+
+import { canHear, playSound, saveSound, stepsCard } from "./job_sound.js";
+import { follow, isOpen, jobPath, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, waitText } from "./job_facts.js";
+import { formatName } from "./spoken.js";
+import { ask, read } from "../core/api.js";
+import { refreshAccount } from "../core/account.js";
+import { loadCatalogue, voiceName } from "../core/catalogue.js";
+import { agrees } from "../core/dialogs.js";
+import { html, nothing } from "../core/lit.js";
+import { icon, Page } from "../core/page.js";
+import { duration, moment, number, t } from "../core/texts.js";
+
+const SHOWN = 50;
+const MOST_READ = 1000;
+const AGAIN = ["speech", "conversion"];
+const SUBTITLES = ["srt", "vtt"];
+
+export default class JobPage extends Page {
+  constructor(path) {
+    super(path);
+    Object.assign(this, { id: path[0], job: null, steps: [], hasMore: false, isBroken: false, pace: new Pace() });
+  }
+
+  title() {
+    return this.job ? titleOf(this.job) : t("jobs.job");
+  }
+
+  async open() {
+    loadCatalogue().then(() => this.update(), () => {});
+    await this.watch();
+  }
+
+  async watch() {
+    for await (const job of follow(this.id, this.signal, (isBroken) => this.set({ isBroken }))) await this.take(job);
+  }
+
+  async take(job) {
+    const before = this.job;
+    this.pace.note(job);
+    this.set({ job });
+    document.title = `${this.title()} · voxgate`;
+    if (job.ended && (!before || isOpen(before) || before.settling)) refreshAccount();
+    const isFurther = before?.steps_done !== job.steps_done || before.status !== job.status;
+    if (job.kind === "training" || !isFurther) return;
+    await this.readSteps(Math.max(SHOWN, this.steps.length)).catch((failure) => this.tell("steps", failure));
+  }
+
+  async readSteps(most, after = "") {
+    const query = { limit: Math.min(MOST_READ, most), after };
+    const { data, has_more: hasMore } = await read(`${jobPath(this.id)}/steps`, { query, signal: this.signal });
+    this.set({ steps: after ? [...this.steps, ...data] : data, hasMore });
+  }
+
+  more() {
+    return this.run("steps", () => this.readSteps(SHOWN, this.steps.at(-1).id));
+  }
+
+  cancel() {
+    return this.run("job", async () => {
+      const { kind } = this.job;
+      // What can be tried again was not lost.
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
+      if (!AGAIN.includes(kind) && !(await agrees(question))) return;
+      await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
+      this.focusHead();
+    });
+  }
+
+  retry() {
+    return this.run("job", async () => {
+      await this.take(await read(`${jobPath(this.id)}/retry`, { method: "POST" }));
+      this.focusHead();
+      await this.watch();
+    });
+  }
+
+  remove() {
+    return this.run("job", async () => {
+      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("history.delete"), isDanger: true };
+      if (!(await agrees(question))) return;
+      await ask(jobPath(this.id), { method: "DELETE" });
+      location.hash = "#/jobs";
+    });
+  }
+
+  // The button that was pressed is gone.
+  focusHead() {
+    this.draw();
+    this.place.querySelector("h1").focus();
+  }
+
+  view() {
+    const { job } = this;
+    const isWhole = job && job.kind !== "training";
+    return html`<section class="view">${this.heading(job ? this.buttons(job) : nothing)}
+      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      ${this.alert("page")}${this.alert("job")}
+      ${job ? this.progress(job) : nothing}
+      ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
+      ${isWhole && this.steps.length ? stepsCard(this) : nothing}
+    </section>`;
+  }
+
+  buttons(job) {
+    const canRetry = ["failed", "canceled"].includes(job.status) && AGAIN.includes(job.kind);
+    return html`<div class="row">
+      ${isOpen(job) ? html`<button id="job-cancel" @click=${() => this.cancel()}>${icon("stop")} ${t("voices.cancel")}</button>` : nothing}
+      ${canRetry ? html`<button class="first" id="job-retry" @click=${() => this.retry()}>${icon("again")} ${t("jobs.retry")}</button>` : nothing}
+      <button class="danger" id="job-delete" @click=${() => this.remove()}>${icon("trash")} ${t("history.delete")}</button></div>`;
+  }
+
+  progress(job) {
+    const facts = [t(`jobs.kind.${job.kind}`), job.model, job.voice && voiceName(job.voice), formatName(job.format)];
+    if (job.characters) facts.push(t("speak.characters", { n: job.characters }));
+    return html`<section class="card stack" id="job-state" aria-label=${t("jobs.state")}>
+      <div class="row apart"><span role="status">${stateTag(job)}</span><span class="num" id="job-steps">${t("jobs.steps", stepsOf(job))}</span></div>
+      ${progressBar(job)}
+      <p class="quiet small">${facts.filter(Boolean).join(" · ")}</p>
+      ${this.notes(job)}
+      <dl class="tiles facts">
+        ${this.fact(t("jobs.begun"), moment(secondsOf(job.created)))}
+        ${job.ended ? this.fact(t("jobs.ended"), moment(secondsOf(job.ended))) : this.fact(t("jobs.time_left"), leftText(job, this.pace) || "–", "job-left")}
+        ${job.kind === "training" ? nothing : this.fact(t("jobs.sound"), duration(job.seconds))}
+        ${this.fact(t("jobs.credits"), number(job.credits))}
+      </dl>
+    </section>`;
+  }
+
+  fact(name, text, id = nothing) {
+    return html`<div><dt class="quiet small">${name}</dt><dd class="num" id=${id}>${text}</dd></div>`;
+  }
+
+  notes(job) {
+    const texts = [
+      waitText(job),
+      this.isBroken && t("jobs.broken"),
+      job.substitute && t("speak.substitute", { voice: voiceName(job.substitute) }),
+      job.warnings.length && t("speak.ignored", { fields: job.warnings.map((each) => each.split(":")[0]).join(", ") }),
+    ];
+    const error = job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "job-error") : nothing;
+    return html`${error}${texts.filter(Boolean).map((text) => note(text))}`;
+  }
+
+  result(job) {
+    if (job.kind === "training") return this.trained(job);
+    const hasChapters = this.steps.some(({ chapter }) => chapter);
+    const hear = job.kind !== "batch" && !hasChapters && canHear(job.format);
+    return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
+      <h2 id="job-result-title">${t("jobs.result")}</h2>
+      ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
+      <div class="row">
+        ${hear ? html`<button class=${job.status === "done" ? "first" : ""} id="job-play" @click=${() => this.run("result", () => playSound(job, "content", titleOf(job), job.seconds))}>${icon("play")} ${t("player.play")}</button>` : nothing}
+        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: formatName(job.format) })}</button>
+        ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("speak.save", { format: format.toUpperCase() })}</button>`) : nothing}
+      </div>
+      ${this.alert("result")}
+    </section>`;
+  }
+
+  trained(job) {
+    if (job.status !== "done") return nothing;
+    return html`<div class="row"><a class="button first" href="#/train/${job.training.voice}">${t("train.one", { name: voiceName(job.training.voice) })}</a></div>`;
+  }
+}

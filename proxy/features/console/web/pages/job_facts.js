@@ -1,0 +1,117 @@
+// What pages tell of jobs: their names and states, how far they are, and what they wait for.
+
+import { ask, events, Failure, read } from "../core/api.js";
+import { html, nothing } from "../core/lit.js";
+import { icon } from "../core/page.js";
+import { duration, t } from "../core/texts.js";
+
+const AGAIN_MS = 2000;
+const SETTLES_MS = 2000;
+const LOOKS = { done: "good", failed: "bad", expired: "bad", waiting: "warn", part: "warn" };
+
+export function jobPath(id) {
+  return `v1/jobs/${encodeURIComponent(id)}`;
+}
+
+export function titleOf({ title, id }) {
+  return title || id;
+}
+
+export function isOpen({ ended }) {
+  return ended === null;
+}
+
+export function secondsOf(time) {
+  return Date.parse(time) / 1000;
+}
+
+// How many of the steps are done. A training tells its own.
+export function stepsOf({ training, steps, steps_done: done }) {
+  return training ? { done: training.step, all: training.steps } : { done, all: steps };
+}
+
+export function stateTag({ status, settling, steps_done: done }) {
+  const state = settling ? "settling" : status === "failed" && done ? "part" : status;
+  return html`<span class="tag ${LOOKS[state] ?? ""}">${t(`jobs.state.${state}`)}</span>`;
+}
+
+export function waitText({ waits_for: what, ended }) {
+  return what && ended === null ? t(`jobs.waits.${what}`) : "";
+}
+
+export function progressBar(job) {
+  const { done, all } = stepsOf(job);
+  return html`<progress max=${all || 1} value=${done} aria-label=${t("jobs.progress", { name: titleOf(job) })}></progress>`;
+}
+
+export function note(text, look = "warn", id = nothing) {
+  return html`<p class="note ${look}" id=${id}>${icon("info")}<span>${text}</span></p>`;
+}
+
+// How long the steps of a job take, by those that were seen to end. A step that was under way when one looked
+// first tells nothing, and a wait is no work.
+export class Pace {
+  constructor() {
+    Object.assign(this, { done: null, first: null, last: null });
+  }
+
+  note({ status, waits_for: waits, steps_done: done }, now = performance.now() / 1000) {
+    if (this.done === null || status !== "running" || waits) this.first = this.last = null;
+    else if (done !== this.done) this.first ??= this.last = { done, now };
+    if (this.first && done !== this.last.done) this.last = { done, now };
+    this.done = done;
+  }
+
+  // The seconds that the others will take, or null while nobody can say.
+  left({ steps, training }) {
+    if (training) return training.eta_seconds;
+    const { first, last } = this;
+    if (!last || last.done <= first.done) return null;
+    return Math.ceil(((steps - last.done) * (last.now - first.now)) / (last.done - first.done));
+  }
+}
+
+export function leftText(job, pace) {
+  const left = isOpen(job) && !job.waits_for ? pace.left(job) : null;
+  return left === null ? "" : t("jobs.left", { time: duration(Math.max(1, Math.round(left))) });
+}
+
+function pause(ms, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+// A break of the connection is no end. What the server refuses for good is one.
+function isOver(failure) {
+  return !(failure instanceof Failure) || (failure.status >= 400 && failure.status < 500 && failure.status !== 429);
+}
+
+// Each state of a job, until its end and until all that it costs is known. After a break it goes on behind the
+// last event that came. `broken` is told of breaks, and of their ends.
+export async function* follow(id, signal, broken = () => {}) {
+  let last = "";
+  let job = null;
+  while (!job?.ended) {
+    try {
+      const headers = last ? { "Last-Event-ID": last } : {};
+      const answer = await ask(`${jobPath(id)}/events`, { headers, signal });
+      broken(false);
+      for await (job of events(answer, (number) => { last = number; })) yield job;
+      // The stream of a server that stops ends early, and a training that went back has an end with an old number.
+      if (!job?.ended) yield (job = await read(jobPath(id), { signal }));
+    } catch (failure) {
+      if (isOver(failure)) throw failure;
+      broken(true);
+    }
+    if (!job?.ended) await pause(AGAIN_MS, signal);
+  }
+  while (job.settling) {
+    await pause(SETTLES_MS, signal);
+    yield (job = await read(jobPath(id), { signal }));
+  }
+}

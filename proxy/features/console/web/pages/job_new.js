@@ -1,0 +1,215 @@
+// The form of a job that speaks a long text, perhaps in chapters.
+
+import { note } from "./job_facts.js";
+import { formatName } from "./spoken.js";
+import { OnceKey } from "./voice_parts.js";
+import { Failure, read } from "../core/api.js";
+import { catalogue, groupOf, languageChoices, loadCatalogue, voiceOf } from "../core/catalogue.js";
+import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
+import { html, live, nothing } from "../core/lit.js";
+import { failureText, icon, Page } from "../core/page.js";
+import { session } from "../core/session.js";
+import { duration, languageName, number, t } from "../core/texts.js";
+
+const ESTIMATED = 4096;
+const MOST_FILE_BYTES = 8 * 1024 * 1024;
+const MOST_TITLE = 200;
+const MOST_LISTED = 30;
+const PAUSE_MS = 600;
+export const JOB_FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
+const FIELDS = ["input", "title", "language", "model", "speed", "response_format", "tag"];
+
+// The chapters of a text: each begins with a line "# Its title". A text without such a line has none.
+export function chaptersOf(text) {
+  const [before, ...parts] = text.split(/^#[ \t]+(.+)$/m);
+  const found = [{ title: "", input: before.trim() }];
+  for (let i = 0; i < parts.length; i += 2) found.push({ title: cleanTitle(parts[i]), input: parts[i + 1].trim() });
+  return parts.length ? found.filter(({ input }) => input) : [];
+}
+
+export function cleanTitle(text) {
+  return [...text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim()].slice(0, MOST_TITLE).join("");
+}
+
+export default class NewJobPage extends Page {
+  constructor(path) {
+    super(path);
+    Object.assign(this, { name: "", format: "mp3", files: "one", picker: null, estimate: null, doubt: null, isOver: false, isBusy: false, once: new OnceKey() });
+    this.measure();
+  }
+
+  title() {
+    return t("jobs.new");
+  }
+
+  async open() {
+    await loadCatalogue();
+    chooseFirst();
+    this.update();
+    this.lookSoon(0);
+  }
+
+  left() {
+    clearTimeout(this.timer);
+    this.asked?.abort();
+  }
+
+  measure() {
+    this.chapters = chaptersOf(draft.text);
+    this.spoken = this.chapters.length ? this.chapters.map(({ input }) => input).join("\n\n") : draft.text;
+    this.length = [...this.spoken].length;
+  }
+
+  // The settings of Speak that are not shown here do not count here.
+  request(text) {
+    return requestOf({ ...draft, text, pitch: 0, emotion: "", instructions: "" });
+  }
+
+  change(changes) {
+    Object.assign(draft, changes);
+    this.update();
+    this.lookSoon();
+  }
+
+  // A long text is looked at once its writer pauses.
+  lookSoon(pause = PAUSE_MS) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), pause);
+  }
+
+  async look() {
+    this.measure();
+    this.asked?.abort();
+    if (!this.spoken.trim() || !draft.voice) return this.set({ estimate: null, doubt: null });
+    const aborter = (this.asked = new AbortController());
+    const json = this.request([...this.spoken].slice(0, ESTIMATED).join(""));
+    try {
+      this.set({ estimate: await read("v1/audio/speech/estimate", { json, signal: aborter.signal }), doubt: null });
+    } catch (failure) {
+      if (failure instanceof Failure && failure.code !== "rate_limit_exceeded") this.set({ doubt: failure });
+    }
+    return undefined;
+  }
+
+  async openPicker() {
+    const { VoicePicker } = await import("../core/picker.js");
+    this.picker ??= new VoicePicker(this, (voice) => {
+      chooseVoice(voice);
+      this.change({});
+    });
+    this.picker.open();
+  }
+
+  take(file) {
+    return this.run("job", async () => {
+      if (!file) return;
+      if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
+      if (!this.name) this.name = cleanTitle(file.name.replace(/\.\w+$/, ""));
+      this.change({ text: await file.text() });
+    }, FIELDS);
+  }
+
+  drop(event) {
+    event.preventDefault();
+    this.set({ isOver: false });
+    return this.take(event.dataTransfer?.files[0]);
+  }
+
+  submit(event) {
+    event.preventDefault();
+    if (this.isBusy) return undefined;
+    this.set({ isBusy: true });
+    return this.run("job", async () => {
+      this.measure();
+      const { input, ...request } = this.request(draft.text);
+      const title = cleanTitle(this.name) || cleanTitle(this.chapters[0]?.title || input.trim().split("\n")[0]).slice(0, 80);
+      const said = this.chapters.length ? { chapters: this.chapters, files: this.files } : { input };
+      const json = { ...request, ...said, response_format: this.format, title };
+      const job = await read("v1/jobs", { json, headers: this.once.of(json) });
+      location.hash = `#/jobs/${job.id}`;
+    }, FIELDS).finally(() => this.set({ isBusy: false }));
+  }
+
+  view() {
+    return html`<section class="view">${this.heading()}
+      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      ${this.alert("page")}
+      <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
+        <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
+        ${this.delivery()}
+      </form>
+      ${this.picker?.view() ?? nothing}
+    </section>`;
+  }
+
+  text() {
+    return html`<div class="card composer ${this.isOver ? "over" : ""}" @dragover=${() => this.isOver || this.set({ isOver: true })}
+        @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
+      <textarea id="job-input" aria-label=${t("speak.text")} aria-describedby="job-hint" aria-invalid=${this.isWrong("job", "input")}
+        .value=${live(draft.text)} @input=${(event) => this.change({ text: event.target.value })}></textarea>
+      <p class="below quiet small" id="job-hint">${t("jobs.text_hint")}</p>
+      <div class="notes">${this.alert("job", "input")}${this.notices()}</div>
+      <div class="bar"><span class="quiet small num" id="job-estimate" role="status">${this.priceText()}</span>
+        <label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="job-file" accept=".txt,.md,text/plain,text/markdown"
+          @change=${(event) => this.take(event.target.files[0])}></label>
+        <button class="first" id="job-go" ?disabled=${this.isBusy}>${icon("jobs")} ${t("jobs.go")}</button></div>
+      ${this.alert("job")}${this.alert("picker")}
+    </div>`;
+  }
+
+  // By its beginning, what the whole text would cost.
+  priceText() {
+    const { estimate, length } = this;
+    if (!estimate || this.doubt) return t("speak.characters", { n: length });
+    const share = Math.max(1, length / ESTIMATED);
+    const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
+    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
+    const text = share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);
+    return `${t("speak.characters", { n: length })} · ${text}`;
+  }
+
+  notices() {
+    const { estimate, doubt, length } = this;
+    if (doubt) return note(failureText(doubt));
+    if (!estimate) return nothing;
+    const whole = estimate.credits * Math.max(1, length / ESTIMATED);
+    const lacks = estimate.available !== null && whole > estimate.available;
+    return [
+      lacks && note(t("jobs.lacks", { credits: number(estimate.available) })),
+      estimate.is_trained === false && note(t("speak.rules", { language: languageName(estimate.language) })),
+    ].filter(Boolean);
+  }
+
+  contents() {
+    const { chapters } = this;
+    return html`<section class="card stack" id="job-chapters" aria-labelledby="chapters-title">
+      <h2 id="chapters-title">${t("jobs.chapters", { n: chapters.length })}</h2>
+      <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }, index) => html`<li><span class="name">${title || t("jobs.chapter", { n: index + 1 })}</span>
+        <span class="quiet small num end">${t("speak.characters", { n: input.length })}</span></li>`)}</ol>
+      ${chapters.length > MOST_LISTED ? html`<p class="quiet">…</p>` : nothing}
+    </section>`;
+  }
+
+  delivery() {
+    const voice = voiceOf(draft.voice);
+    const files = [["one", t("jobs.files.one")], ["chapters", t("jobs.files.chapters")]];
+    const models = catalogue.models.filter(({ speaks }) => speaks !== false).map(({ id }) => [id, id]);
+    const set = (field) => (value) => this.change({ [field]: value });
+    return html`<div class="card stack delivery">
+      ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
+      <div class="field"><label for="job-voice" id="job-voice-label">${t("jobs.voice")}</label>
+        <button class="pick" id="job-voice" type="button" aria-labelledby="job-voice-label job-voice-name" ?disabled=${!voice} @click=${() => this.openPicker()}>
+          <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
+          <span class="name" id="job-voice-name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
+      ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
+      ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
+          .value=${String(draft.speed)} @input=${(event) => set("speed")(Number(event.target.value))}>`)}
+      ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
+      <details class="stack"><summary>${t("speak.more")}</summary>
+        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: models, change: set("model") })}
+        ${this.choice("job", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
+        ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
+      </details>
+    </div>`;
+  }
+}

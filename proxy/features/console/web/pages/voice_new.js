@@ -1,0 +1,125 @@
+// A new voice: a recording, its speaker's consent, a name.
+
+import { Consent } from "./voice_consent.js";
+import { clonePrice, formOf, OnceKey } from "./voice_parts.js";
+import { Failure, read } from "../core/api.js";
+import { refreshAccount } from "../core/account.js";
+import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
+import { mayUpload } from "../core/door.js";
+import { html, live, nothing } from "../core/lit.js";
+import { icon, Page } from "../core/page.js";
+import { Recorder } from "../core/recorder.js";
+import { t } from "../core/texts.js";
+
+const FIELDS = ["name", "language", "audio_sample", "ref_text", "recording", "statement", "consent", "uses"];
+const BEST = { least: 6, most: 30 };
+
+export default class NewVoicePage extends Page {
+  constructor(path) {
+    super(path);
+    Object.assign(this, { isRead: false, isMaking: false, name: "", language: "", words: "", hint: "", engines: new Set() });
+    this.sample = new Recorder(this, "new", "audio_sample", { best: BEST });
+    this.consent = new Consent(this);
+    this.once = new OnceKey();
+  }
+
+  title() {
+    return t("voices.new");
+  }
+
+  async open() {
+    await Promise.all([loadCatalogue(), this.consent.open()]);
+    this.set({ isRead: true, hint: catalogue.hint });
+  }
+
+  left() {
+    this.consent.dropUnused();
+  }
+
+  // The engines that speak with clones of their own, which have to be ordered.
+  get cloners() {
+    return [...new Set(catalogue.models.filter(({ clones }) => clones).map(({ owned_by: owner }) => owner))];
+  }
+
+  get isUseless() {
+    return Boolean(catalogue.hint) && !this.cloners.length && !catalogue.models.some(({ trains }) => trains);
+  }
+
+  // Whether anything here can speak a recording in this language: told before there is one.
+  choose(language) {
+    this.set({ language });
+    return this.run("new", async () => {
+      const [{ hint = "" }] = await Promise.all([
+        read("v1/audio/voices", { query: { mine: true, limit: 1, language } }),
+        this.consent.readPhrase(language),
+      ]);
+      if (this.language === language) this.set({ hint });
+    });
+  }
+
+  async submit(event) {
+    event.preventDefault();
+    if (this.isMaking) return;
+    await this.run("new", async () => {
+      this.isMaking = true;
+      try {
+        await this.make();
+      } finally {
+        this.set({ isMaking: false, status: "" });
+      }
+    }, FIELDS);
+  }
+
+  async make() {
+    const { name, language, sample } = this;
+    if (!language) throw new Failure({ message: t("voices.no_language"), param: "language" });
+    if (!sample.take) throw new Failure({ message: t("recorder.missing"), param: "audio_sample" });
+    if (!(await mayUpload()) || this.isLeft) return;
+    this.say(t("voices.making"));
+    const consent = await this.consent.keep(name, language);
+    if (this.isLeft) return;
+    const texts = { name, language, ref_text: this.words.trim(), consent, engines: this.engines.size ? JSON.stringify([...this.engines]) : "" };
+    const headers = this.once.of({ ...texts, file: sample.take });
+    const voice = await read("v1/audio/voices", { form: formOf({ ...texts, audio_sample: sample.take }), headers });
+    this.consent.agreed = null;
+    forgetCatalogue();
+    if (this.engines.size) refreshAccount();
+    if (!this.isLeft) location.hash = `#/voices/${encodeURIComponent(voice.id)}`;
+  }
+
+  view() {
+    return html`<section class="view narrow">${this.heading()}
+      ${this.hint ? html`<p class="note warn" id="new-hint" role="status">${icon("info")}<span lang="en">${this.hint}</span></p>` : nothing}
+      ${this.isRead ? this.form() : nothing}${this.alert("page")}
+    </section>`;
+  }
+
+  form() {
+    const languages = [["", t("voices.ask_language")], ...languageChoices(this.consent.languages)];
+    const set = (field) => (value) => this.set({ [field]: value });
+    return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
+      <div class="card stack two">
+        ${this.input("new", "name", t("word.name"), { value: this.name, max: 100, change: set("name") })}
+        ${this.choice("new", "language", t("speak.language"), { value: this.language, options: languages, change: (language) => this.choose(language) })}
+      </div>
+      <div class="card stack">${this.sample.view(t("voices.recording"), t("voices.recording_hint", BEST))}
+        ${this.field("new", "ref_text", t("voices.words"), html`<textarea class="short" id="new-ref_text" maxlength="1000" aria-invalid=${this.isWrong("new", "ref_text")}
+          .value=${live(this.words)} @input=${(event) => this.set({ words: event.target.value })}></textarea>`)}</div>
+      <div class="card stack">${this.consent.view()}</div>
+      ${this.cloners.length ? html`<fieldset class="card" id="new-engines"><legend class="skip">${t("voices.clones")}</legend>${this.cloners.map((engine) => this.cloner(engine))}</fieldset>` : nothing}
+      ${this.alert("new")}
+      <div class="row"><button class="first" id="new-create" ?disabled=${this.isUseless}>${t("voices.create")}</button>
+        <a class="button" href="#/voices">${t("voices.cancel")}</a>${this.statusLine()}</div>
+    </form>`;
+  }
+
+  cloner(engine) {
+    const change = ({ target }) => {
+      if (target.checked) this.engines.add(engine);
+      else this.engines.delete(engine);
+      this.update();
+    };
+    return html`<label class="tick"><input type="checkbox" value=${engine} .checked=${live(this.engines.has(engine))} @change=${change}>
+      ${t("voices.clone_for", { engine, credits: clonePrice() })}</label>`;
+  }
+}

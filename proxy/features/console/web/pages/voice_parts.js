@@ -1,0 +1,75 @@
+// What the pages of voices share: whose a voice is, its state in words, and how it is used.
+
+import { read } from "../core/api.js";
+import { chooseVoice } from "../core/draft.js";
+import { html, nothing } from "../core/lit.js";
+import { session } from "../core/session.js";
+import { day, t } from "../core/texts.js";
+
+const SOON_S = 7 * 86_400;
+export const RATINGS = { high: "good", medium: "", low: "warn" };
+const STATES = { wanted: "making", making: "making", ready: "ready", failed: "failed", expired: "expired", stranded: "stranded" };
+let mine = new Set();
+
+// A cast that the operator saved for everybody looks like one's own, so the server is asked.
+export async function readMine() {
+  mine = new Set((await read("v1/audio/voices", { query: { mine: true, format: "names" } })).data);
+}
+
+export function isMine({ id }) {
+  return mine.has(id);
+}
+
+export function useVoice(voice) {
+  chooseVoice(voice);
+  location.hash = "#/speak";
+}
+
+export function expiryTag({ expires_at: ends }) {
+  if (!ends || ends - Date.now() / 1000 > SOON_S) return nothing;
+  return html`<span class="tag warn">${t("voices.expires", { day: day(ends) })}</span>`;
+}
+
+export function cloneState({ state }) {
+  const word = STATES[state] ?? state;
+  return t(`voices.clone.${word}`);
+}
+
+export function isInWork({ state }) {
+  return STATES[state] === "making";
+}
+
+// Tags of what a voice is made of: its quality, its models, and its clones that cannot speak yet.
+export function stateTags({ quality, trained = [], clones = [], type }) {
+  const tags = [];
+  if (type === "mix") tags.push(html`<span class="tag">${t("voices.mix")}</span>`);
+  if (quality) tags.push(html`<span class="tag ${RATINGS[quality.rating]}">${t(`voices.quality.${quality.rating}`)}</span>`);
+  if (trained.length) tags.push(html`<span class="tag good">${t("voices.trained")}</span>`);
+  for (const clone of clones) {
+    if (clone.state !== "ready") tags.push(html`<span class="tag ${isInWork(clone) ? "" : "warn"}">${clone.engine}: ${cloneState(clone)}</span>`);
+  }
+  return tags;
+}
+
+export function formOf(fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
+  return form;
+}
+
+// The key of a request: what is sent again after a lost answer is made once.
+export class OnceKey {
+  of({ file, ...texts }) {
+    const said = JSON.stringify(texts);
+    if (this.file !== file || this.said !== said) {
+      const random = crypto.getRandomValues(new Uint8Array(16));
+      Object.assign(this, { file, said, key: [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("") });
+    }
+    return { "Idempotency-Key": this.key };
+  }
+}
+
+// What a clone costs at most: a clone by the server's own engine costs nothing.
+export function clonePrice() {
+  return session.me?.prices.clone.credits ?? 0;
+}

@@ -1,0 +1,113 @@
+// Voices: the account's own and the catalogue, as cards. #/voices/new makes a voice, and #/voices/ID is one voice.
+
+import NewVoicePage from "./voice_new.js";
+import VoicePage from "./voice_one.js";
+import { expiryTag, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { catalogue, factsOf, groupOf, isFound, languageChoices, loadCatalogue } from "../core/catalogue.js";
+import { html, nothing, repeat } from "../core/lit.js";
+import { icon, Page } from "../core/page.js";
+import { previewButton } from "../core/previews.js";
+import { session } from "../core/session.js";
+import { t } from "../core/texts.js";
+
+const SHOWN = 50;
+const GENDERS = ["", "female", "male", "neutral"];
+
+// The frame calls this with `new`, and gets the page of the address.
+export default function page(path) {
+  if (path[0] === "new") return new NewVoicePage(path);
+  return path[0] ? new VoicePage(path) : new VoicesPage(path);
+}
+
+class VoicesPage extends Page {
+  constructor(path) {
+    super(path);
+    Object.assign(this, { isRead: false, words: "", language: "", gender: "", whose: "all", shown: SHOWN });
+  }
+
+  title() {
+    return t("frame.voices");
+  }
+
+  async open() {
+    await Promise.all([loadCatalogue(), readMine()]);
+    this.set({ isRead: true });
+  }
+
+  // Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
+  get isUseless() {
+    return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
+  }
+
+  change(changes) {
+    this.set({ ...changes, shown: SHOWN });
+  }
+
+  get found() {
+    const wanted = { words: this.words.toLowerCase().split(/\s+/).filter(Boolean), language: this.language, gender: this.gender };
+    const isOfThem = { all: () => true, own: isMine, catalogue: (voice) => !isMine(voice) }[this.whose];
+    return catalogue.voices.filter((voice) => isOfThem(voice) && isFound(voice, wanted));
+  }
+
+  // The focus goes to the first of those that come where the button was.
+  showMore() {
+    const before = this.shown;
+    this.shown += SHOWN;
+    this.draw();
+    this.place.querySelectorAll("#voices-list > li")[before]?.focus();
+  }
+
+  view() {
+    return html`<section class="view">${this.heading(this.isRead ? this.maker() : nothing)}
+      ${this.isRead && catalogue.hint ? html`<p class="note warn" id="voices-hint">${icon("info")}<span lang="en">${catalogue.hint}</span></p>` : nothing}
+      ${this.alert("page")}
+      ${this.isRead ? this.list() : nothing}
+    </section>`;
+  }
+
+  maker() {
+    return this.isUseless
+      ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
+      : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
+  }
+
+  list() {
+    const { found } = this;
+    const isEmpty = this.whose === "own" && !catalogue.voices.some(isMine);
+    return html`<div class="stack">
+        <div class="row finder"><input type="search" id="voices-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${this.words}
+            @input=${(event) => this.change({ words: event.target.value })}>
+          ${this.filter("language", [["", t("picker.any_language")], ...languageChoices()])}
+          ${this.filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>
+        <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
+        <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
+          <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
+        ${this.statusLine()}
+      </div>
+      <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
+      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("list.more")}</button></div>` : nothing}`;
+  }
+
+  filter(name, options) {
+    return html`<select id="voices-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => this.change({ [name]: event.target.value })}>
+      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
+  }
+
+  chip(whose, text) {
+    return html`<label><input type="radio" name="whose" value=${whose} .checked=${this.whose === whose} @change=${() => this.change({ whose })}>${text}</label>`;
+  }
+
+  card(voice) {
+    const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
+    if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
+    return html`<li class="card stack" tabindex="-1">
+      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
+        <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
+      ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
+      <div class="row line">${previewButton(this, `card-${voice.id}`, voice)}
+        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${voice.name}">${t("voices.use")}</button>
+        <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
+      ${this.alert(`card-${voice.id}`)}
+    </li>`;
+  }
+}

@@ -1,0 +1,47 @@
+"""The feature history, as the list of all has it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+from proxy.config.config_toml import Config
+from proxy.config.finding import Finding, ProbeResults, ok
+from proxy.engines.registry import Registry
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.history.records import TABLE
+from proxy.features.history.section import SECTION, stored_days
+from proxy.speech.speaking import OnTheWay
+
+
+def history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+    section = SECTION.of(config)
+    found = f"up to {section.account_mb} MB of an account, for {section.days:g} day(s) or those of its plan"
+    is_on = stored_days(config).longest_us > 0
+    return [ok("history", found if is_on else "nothing is kept", name="on request" if is_on else "none")]
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.history.endpoints import History
+    from proxy.features.history.observer import HistoryObservers
+    from proxy.features.history.records import HistoryStore
+    from proxy.features.history.retention import HistoryRetention
+    from proxy.features.history.writing import HistoryWriter
+
+    store = HistoryStore(context.store, context.vault)
+    retention = HistoryRetention(store, context.metrics, stored_days(context.config_at_start))
+    async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
+
+        def at(revision: RevisionContext) -> Additions:
+            writer.section = section = SECTION.of(revision.config)
+            retention.stored = stored = stored_days(revision.config)
+            return Additions(
+                History(store, section, stored).endpoints,
+                on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),
+            )
+
+        yield FeatureInstance(context, at, alone=(retention.run,), files=(store,))
+
+
+FEATURE = Feature("history", _open, tables=(TABLE,), text_checks=(history,))

@@ -1,0 +1,48 @@
+"""The end of entries: after the days of their plan, and with voices that were erased as they were written."""
+
+from __future__ import annotations
+
+import structlog
+
+from policies.tasks import SECOND
+from proxy.features.history.records import HistoryStore
+from proxy.storage.retention import StoredDays
+from proxy.storage.store import StorageFailed
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+EVERY_S = 600.0
+_OVERLAP_US = 3600 * SECOND
+
+_log = structlog.get_logger()
+
+
+class HistoryRetention:
+    """Deletes old entries. Each revision of the configuration sets how long they are `stored`."""
+
+    def __init__(self, store: HistoryStore, metrics: Metrics, stored: StoredDays) -> None:
+        self.stored = stored
+        self._store = store
+        self._metrics = metrics
+        # All erasures at first, then the recent ones.
+        self._since = 0
+
+    async def run(self) -> None:
+        """Look now, and every ten minutes."""
+        await repeat("deletion of old history", self._turn, EVERY_S, self._metrics)
+
+    async def _turn(self) -> None:
+        try:
+            await self.delete_old()
+        except StorageFailed as error:
+            _log.warning("history.retention.failed", reason=str(error))
+
+    async def delete_old(self) -> int:
+        """Delete old entries, and those of erased voices. Return their number."""
+        now = await self._store.store.now()
+        deleted = await self._store.remove_erased(self._since)
+        self._since = now - _OVERLAP_US
+        deleted += await self._store.remove_old(self.stored)
+        if deleted:
+            _log.info("history.retention.complete", entries=deleted)
+        return deleted

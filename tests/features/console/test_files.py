@@ -1,0 +1,116 @@
+"""The files of the console: its texts in each language, and what lies in it unchanged from elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from proxy.features import console
+from proxy.features.console.files import console as served
+
+WEB = Path(console.__file__).with_name("web")
+_SCRIPTS = {
+    path.relative_to(WEB).as_posix(): path.read_text()
+    for path in WEB.rglob("*.js")
+    if "vendor" not in path.parts
+}
+_TEXTS: dict[str, dict[str, str]] = {
+    path.stem: json.loads(path.read_text()) for path in (WEB / "texts").glob("*.json")
+}
+_MOST_TEXTS = 450
+_PLURAL = re.compile(r"\.(zero|one|two|few|many|other)$")
+_CALL = re.compile(r"""\bt\(\s*(?:[^"'`()]*\?\s*)?(["'`])([^"'`]*?)\1(?:\s*:\s*["']([^"']+)["'])?""")
+
+
+def _used() -> tuple[set[str], set[str]]:
+    """Return the keys in the scripts, and the beginnings of those that are put together."""
+    keys: set[str] = set()
+    beginnings: set[str] = set()
+    for text in _SCRIPTS.values():
+        for _, key, other in _CALL.findall(text):
+            for each in filter(None, (key, other)):
+                (beginnings if "${" in each else keys).add(each.partition("${")[0])
+    return keys, beginnings
+
+
+def test_each_text_is_there_in_each_language_and_used() -> None:
+    keys, beginnings = _used()
+    known = {_PLURAL.sub("", key) for key in _TEXTS["en"]}
+    assert sorted(keys - known) == []
+    unused = {key for key in known - keys if not key.startswith(tuple(beginnings))}
+    assert sorted(unused) == []
+    assert len(_TEXTS["en"]) <= _MOST_TEXTS
+    for language, texts in _TEXTS.items():
+        assert {_PLURAL.sub("", key) for key in texts} == known, language
+        for key, text in texts.items():
+            base = _TEXTS["en"].get(key) or _TEXTS["en"][_PLURAL.sub("", key) + ".other"]
+            # "One second" needs no number, so a text may leave one out.
+            assert set(re.findall(r"{\w+}", text)) - {"{n}"} == set(re.findall(r"{\w+}", base)) - {"{n}"}, key
+
+
+def _templates(text: str) -> Iterator[str]:
+    """Give the HTML of each template of a script, with a blank in place of each value."""
+    for match in re.finditer(r"\b(?:html|svg)`", text):
+        yield _template(text, match.end())
+
+
+def _template(text: str, at: int) -> str:
+    found = ""
+    while text[at] != "`":
+        if text.startswith("${", at):
+            at, found = _after_value(text, at + 2), found + "\0"
+        else:
+            found += text[at]
+            at += 1
+    return found
+
+
+def _after_value(text: str, at: int) -> int:
+    depth = 1
+    while depth:
+        if text[at] == "`":
+            at += 1
+            while text[at] != "`":
+                at = _after_value(text, at + 2) if text.startswith("${", at) else at + 1
+        depth += (text[at] == "{") - (text[at] == "}")
+        at += 1
+    return at
+
+
+def test_no_words_are_hard_coded_in_a_template() -> None:
+    found = []
+    for name, script in _SCRIPTS.items():
+        for template in _templates(script):
+            shown = re.sub(r"<[^>]*>", " ", template)
+            labels = re.findall(r'\b(?:aria-label|placeholder|title|alt)="([^"]*)"', template)
+            words = [re.sub("voxgate|sk-vg-…", "", each).strip() for each in (shown, *labels)]
+            found += [(name, each) for each in words if re.search(r"[^\W\d_]{2}", each)]
+    assert found == []
+
+
+def test_what_lies_in_it_from_elsewhere_is_unchanged() -> None:
+    folder = WEB / "vendor/lit-html"
+    lines = (line.split("  ", 1) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    noted = {name: digest for digest, name in lines}
+    there = [path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS"]
+    assert {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in there
+    } == noted
+    assert "BSD-3-Clause" in (folder / "lit-html.js").read_text()
+
+
+def test_the_first_load_is_light() -> None:
+    files = served().files
+    first = re.findall(r'(?:href|src)="console/\w+/([^"]+)"', served().shell)
+    first += ["texts/en.json"]
+    assert (
+        sum(len(files[name].gzipped) for name in set(first)) + len(gzip.compress(served().shell.encode()))
+        < 60_000
+    )
+    assert len(set(first)) <= 26
+    texts = WEB / "console.css"
+    assert texts.read_text().count("\n") <= 600
