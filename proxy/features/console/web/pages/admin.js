@@ -88,8 +88,8 @@ function spent({ period, usd, of_usd: most }) {
 }
 
 export function monthTable(months) {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t("admin.months")}><table><thead><tr><th>${t("word.month")}</th><th class="end">${t("word.requests")}</th>
-    <th class="end">${t("word.credits")}</th><th class="end">${t("word.cost")}</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t("admin.months")}><table><thead><tr><th>${t("word.month")}</th><th class="end">${t("usage.requests")}</th>
+    <th class="end">${t("usage.credits")}</th><th class="end">${t("word.cost")}</th></tr></thead>
     <tbody>${months.map(({ name, requests, credits, cost_usd: cost }) => html`<tr><td class="num">${name}</td><td class="num end">${number(requests)}</td>
       <td class="num end">${number(credits)}</td><td class="num end">${dollars(cost)}</td></tr>`)}</tbody></table></div>`;
 }
