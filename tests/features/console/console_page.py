@@ -18,7 +18,6 @@ from tests.clients.environments import modules
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
-from tests.waiting import until
 
 PLAIN = "plain.voxgate.test"
 """A name of this machine under which it is any server without TLS."""
@@ -87,8 +86,7 @@ class Reader(NamedTuple):
         self.tab.wait(condition)
 
     def arrive(self, condition: str) -> None:
-        """Wait until it holds, while the browser goes from one document to another."""
-        until(lambda: self.tab.run(f"Boolean({condition})"))
+        self.tab.arrive(condition)
 
     def press(self, text: str, within: str = "document") -> None:
         """Press the button with this text, or this name. The focus is on it, as with a hand."""
@@ -164,8 +162,8 @@ class Reader(NamedTuple):
 
 
 def forget(tab: Tab) -> None:
-    """Leave the page, and let the browser keep nothing of it."""
-    if tab.run("location.protocol") != "about:":
+    """Leave the page, and let nothing of its reader stay in the browser."""
+    if tab.run("location.protocol !== 'about:' && Boolean(at('#frame'))"):
         # Before it is known who this is, a key could be kept once more.
         tab.wait("at('.purse, #door-card')")
         tab.run("(sessionStorage.clear(), localStorage.clear())")

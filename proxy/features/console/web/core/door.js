@@ -163,9 +163,10 @@ export class Door extends Page {
 
   // What one agrees with by signing in, if the operator says so.
   agreed() {
-    const links = ["terms", "privacy"].filter((name) => session.server[name]);
+    const { terms, privacy } = session.server;
+    const links = [[terms, t("door.terms")], [privacy, t("door.privacy")]].filter(([address]) => address);
     if (!links.length) return nothing;
-    return html`<p class="row small">${links.map((name) => html`<a href=${session.server[name]} rel="noreferrer" target="_blank">${t(`door.${name}`)}</a>`)}</p>`;
+    return html`<p class="row small">${links.map(([address, name]) => html`<a href=${address} rel="noreferrer" target="_blank">${name}</a>`)}</p>`;
   }
 
   // Programs that look through mails open links, so a link does nothing until its button is pressed.
@@ -241,8 +242,9 @@ export class Door extends Page {
       const { address } = await read(`v1/sign-ins/${encodeURIComponent(this.signIn.id)}/confirm`, { json: proof, isKeyless: true });
       Object.assign(session, { key: "", linkedKey: "" });
       noteSignIn(true);
-      this.set({ signIn: null, code: "", greeted: address });
+      Object.assign(this, { signIn: null, code: "" });
       await this.enter();
+      if (session.me) this.set({ greeted: address });
     }, ["code"]);
   }
 }

@@ -117,7 +117,7 @@ export default class AccountPage extends Page {
     const { rows } = this.orders;
     if (!rows.length) return nothing;
     return html`<section class="card stack" aria-labelledby="orders-title"><h2 id="orders-title">${t("frame.admin/orders")}</h2>
-      <table class="fold"><thead><tr><th>${t("word.order")}</th><th>${t("word.created")}</th><th class="end">${t("word.amount")}</th><th>${t("word.state")}</th></tr></thead>
+      <table class="fold"><thead><tr><th>${t("word.order")}</th><th>${t("word.created")}</th><th class="end">${t("word.amount")}</th><th>${t("jobs.state")}</th></tr></thead>
         <tbody>${repeat(rows, ({ id }) => id, (order) => html`<tr><td><a href="#/orders/${order.id}">${order.title}</a></td>
           <td class="quiet num">${day(order.created)}</td><td class="num end">${money(order.amount, order.currency)}</td><td>${stateTag(order)}</td></tr>`)}</tbody></table>
       ${this.orders.foot("page")}

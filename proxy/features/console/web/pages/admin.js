@@ -6,15 +6,9 @@ import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { moment, number, t } from "../core/texts.js";
 
-// States that pass by themselves. All others but "ready" need a person.
-const PASSING = ["starting", "loading", "restarting", "connecting", "pausing", "paused", "idle"];
+const LOOKS = { ready: "good", failed: "bad", budget: "bad" };
 
 const MOST_MODELS = 4;
-
-function lookOf(state) {
-  if (state === "ready") return "good";
-  return PASSING.includes(state) ? "warn" : "bad";
-}
 
 export default class AdminPage extends Page {
   constructor(path) {
@@ -71,10 +65,10 @@ export default class AdminPage extends Page {
     </section>`;
   }
 
-  engine({ name, plugin, state, reason, slots, running, waiting, models, device, budgets }) {
+  engine({ name, plugin, state, loaded, reason, slots, running, waiting, models, device, budgets }) {
     const shown = [...models.slice(0, MOST_MODELS), ...(models.length > MOST_MODELS ? ["…"] : [])];
     const facts = [plugin === name ? "" : plugin, device, shown.join(", ")].filter(Boolean);
-    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${lookOf(state)}" lang="en">${state}</span></div>
+    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${LOOKS[state] ?? "warn"}" lang="en">${state}${loaded === null ? "" : ` ${Math.round(loaded * 100)} %`}</span></div>
       <p class="small quiet name">${facts.join(" · ")}</p>
       <p class="small num">${t("admin.running", { running, slots, waiting })}</p>
       ${reason ? html`<p class="small name" lang="en">${reason}</p>` : nothing}
@@ -94,8 +88,8 @@ function spent({ period, usd, of_usd: most }) {
 }
 
 export function monthTable(months) {
-  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t("admin.months")}><table><thead><tr><th>${t("word.month")}</th><th class="end">${t("word.requests")}</th>
-    <th class="end">${t("word.credits")}</th><th class="end">${t("word.cost")}</th></tr></thead>
+  return html`<div class="scroll" tabindex="0" role="group" aria-label=${t("admin.months")}><table><thead><tr><th>${t("word.month")}</th><th class="end">${t("usage.requests")}</th>
+    <th class="end">${t("usage.credits")}</th><th class="end">${t("word.cost")}</th></tr></thead>
     <tbody>${months.map(({ name, requests, credits, cost_usd: cost }) => html`<tr><td class="num">${name}</td><td class="num end">${number(requests)}</td>
       <td class="num end">${number(credits)}</td><td class="num end">${dollars(cost)}</td></tr>`)}</tbody></table></div>`;
 }

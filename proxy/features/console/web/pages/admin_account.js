@@ -73,7 +73,7 @@ export class AccountPage extends Page {
     const reason = (this.typed.reason ?? "").trim();
     const json = { credits, reason, ...(way === "grant" && { reference: this.reference }) };
     const isWhole = credits !== null && (way === "grant" || reason !== "");
-    return this.act("money", { path: way === "grant" ? "/grants" : "/corrections", json, yes: t(`admin.${way}`), text: t("frame.credits", { n: credits }), isWhole });
+    return this.act("money", { path: way === "grant" ? "/grants" : "/corrections", json, yes: t(`admin.act.${way}`), text: t("frame.credits", { n: credits }), isWhole });
   }
 
   change() {
@@ -83,7 +83,7 @@ export class AccountPage extends Page {
 
   turn(way) {
     const json = { reason: (this.typed.why ?? "").trim() };
-    return this.act("state", { path: `/${way}`, json, yes: t(`admin.${way}`), text: t(`admin.${way}_text`), isWhole: json.reason !== "", isDanger: way === "suspend" });
+    return this.act("state", { path: `/${way}`, json, yes: t(`admin.act.${way}`), text: t(`admin.then.${way}`), isWhole: json.reason !== "", isDanger: way === "suspend" });
   }
 
   make(event) {
@@ -136,16 +136,16 @@ export class AccountPage extends Page {
     const left = balance?.available == null ? t("frame.unlimited") : number(balance.available);
     const facts = balance ? t("admin.balance", { used: balance.used, granted: balance.granted }) : "";
     return html`<div class="tiles" id="account-tiles">${tile(t("account.left"), left, facts)}
-      ${tile(t("admin.paid"), amounts || "–", until ? t("key.until", { day: day(until) }) : "")}
+      ${tile(t("order.state.paid"), amounts || "–", until ? t("key.until", { day: day(until) }) : "")}
       ${tile(t("word.cost"), dollars(cost), "")}</div>`;
   }
 
   money() {
-    return html`<form class="card stack" novalidate @submit=${(event) => { event.preventDefault(); this.move("grant"); }}><h2>${t("word.credits")}</h2>
+    return html`<form class="card stack" novalidate @submit=${(event) => { event.preventDefault(); this.move("grant"); }}><h2>${t("usage.credits")}</h2>
       ${this.input("money", "credits", t("admin.amount"), { type: "number", ...this.type("credits") })}
       ${this.input("money", "reason", t("word.reason"), { max: 500, ...this.type("reason") })}
       ${this.alert("money")}
-      <div class="row"><button id="money-grant" class=${this.secret ? "" : "first"}>${t("admin.grant")}</button><button type="button" id="money-correct" @click=${() => this.move("correct")}>${t("admin.correct")}</button></div></form>`;
+      <div class="row"><button id="money-grant" class=${this.secret ? "" : "first"}>${t("admin.act.grant")}</button><button type="button" id="money-correct" @click=${() => this.move("correct")}>${t("admin.act.correct")}</button></div></form>`;
   }
 
   planForm({ plan }) {
@@ -157,9 +157,9 @@ export class AccountPage extends Page {
 
   state({ suspended }) {
     const way = suspended ? "resume" : "suspend";
-    return html`<form class="card stack" novalidate @submit=${(event) => { event.preventDefault(); this.turn(way); }}><h2>${t("word.state")}</h2>
+    return html`<form class="card stack" novalidate @submit=${(event) => { event.preventDefault(); this.turn(way); }}><h2>${t("jobs.state")}</h2>
       ${this.input("state", "reason", t("word.reason"), { max: 500, ...this.type("why") })}
-      ${this.alert("state")}<div class="row"><button id="state-go" class=${suspended ? "" : "danger"}>${t(`admin.${way}`)}</button></div></form>`;
+      ${this.alert("state")}<div class="row"><button id="state-go" class=${suspended ? "" : "danger"}>${t(`admin.act.${way}`)}</button></div></form>`;
   }
 
   keys({ keys }, isOpen) {

@@ -32,10 +32,10 @@ class AccountsPage extends Page {
     return html`<section class="view">${this.heading()}${adminTabs("admin/accounts")}
       <form class="row" novalidate @submit=${(event) => this.find(event)}>
         ${this.input("find", "name", t("admin.find"), { value: this.name, max: 200, change: (name) => { this.name = name; } })}
-        <button id="find-go">${t("admin.open")}</button></form>
+        <button id="find-go">${t("door.open")}</button></form>
       <section class="card stack" aria-label=${this.title()}>
         ${this.alert("page")}
-        <table class="fold"><thead><tr><th>${t("word.account")}</th><th>${t("word.plan")}</th><th>${t("word.created")}</th><th>${t("word.state")}</th></tr></thead>
+        <table class="fold"><thead><tr><th>${t("frame.account")}</th><th>${t("word.plan")}</th><th>${t("word.created")}</th><th>${t("jobs.state")}</th></tr></thead>
           <tbody>${repeat(this.accounts.rows, ({ id }) => id, (account) => html`<tr><td><a href="#/admin/accounts/${encodeURIComponent(account.name)}">${account.name}</a></td>
             <td>${account.plan}</td><td class="num">${day(account.created)}</td><td>${accountTag(account)}</td></tr>`)}</tbody></table>
         ${this.accounts.foot("page")}

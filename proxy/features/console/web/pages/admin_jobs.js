@@ -8,6 +8,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { moment, t } from "../core/texts.js";
 
+const WAYS = { cancel: () => t("voices.cancel"), retry: () => t("jobs.retry"), delete: () => t("history.delete") };
 const LOOKS = { done: "good", failed: "bad", waiting: "warn" };
 const ENDED = ["done", "failed", "canceled"];
 
@@ -29,7 +30,7 @@ export default class JobsPage extends Page {
   act(job, way) {
     return this.run("jobs", async () => {
       const path = `admin/jobs/${encodeURIComponent(job.id)}`;
-      const question = { title: `${t(`admin.job_${way}`)}: ${job.id}`, text: job.account, no: t("word.no"), yes: t(`admin.job_${way}`), isDanger: way !== "retry" };
+      const question = { title: `${WAYS[way]()}: ${job.id}`, text: job.account, no: t("word.no"), yes: WAYS[way](), isDanger: way !== "retry" };
       if (!(await agrees(question))) return;
       if (way === "delete") await ask(path, { method: "DELETE" });
       const now = way === "delete" ? null : await read(`${path}/${way}`, { method: "POST" });
@@ -52,9 +53,9 @@ export default class JobsPage extends Page {
     const { id, title, kind, account, status, steps, steps_done: done, credits, created, error } = job;
     const ways = [ENDED.includes(status) ? "" : "cancel", ["failed", "canceled"].includes(status) ? "retry" : "", "delete"].filter(Boolean);
     return html`<li class="row apart"><div class="about"><span class="name">${title || id}</span>
-        <span class="quiet small name">${accountLink(account)} · <span lang="en">${kind}</span> · ${moment(created)} · ${t("admin.steps", { done, steps })} · ${t("frame.credits", { n: credits })}</span>
+        <span class="quiet small name">${accountLink(account)} · ${t(`jobs.kind.${kind}`)} · ${moment(created)} · ${t("jobs.steps", { done, all: steps })} · ${t("frame.credits", { n: credits })}</span>
         ${error ? html`<span class="small name" lang="en">${error}</span>` : nothing}</div>
-      <div class="row"><span class="tag ${LOOKS[status] ?? ""}" lang="en">${status}</span>
-        ${ways.map((way) => html`<button class="plain" aria-label="${t(`admin.job_${way}`)}: ${id}" @click=${() => this.act(job, way)}>${t(`admin.job_${way}`)}</button>`)}</div></li>`;
+      <div class="row"><span class="tag ${LOOKS[status] ?? ""}">${t(`jobs.state.${status}`)}</span>
+        ${ways.map((way) => html`<button class="plain" aria-label="${WAYS[way]()}: ${id}" @click=${() => this.act(job, way)}>${WAYS[way]()}</button>`)}</div></li>`;
   }
 }

@@ -76,7 +76,7 @@ export default class UsersPage extends Page {
     return html`<form class="card stack" novalidate @submit=${(event) => this.invite(event)}><h2>${t("admin.invite_title")}</h2>
       <div class="grid">
         ${this.input("invite", "address", t("door.address"), { type: "email", value: this.address, max: 254, change: (address) => { this.address = address; } })}
-        ${this.input("invite", "account", t("word.account"), { value: this.account, hint: t("admin.invite_hint"), change: (account) => { this.account = account; } })}
+        ${this.input("invite", "account", t("frame.account"), { value: this.account, hint: t("admin.invite_hint"), change: (account) => { this.account = account; } })}
       </div>
       <label class="tick"><input type="checkbox" id="invite-operator" .checked=${this.isOperator} @change=${(event) => this.set({ isOperator: event.target.checked })}>${t("account.operator")}</label>
       ${this.alert("invite")}
