@@ -141,7 +141,7 @@ def test_the_keyboard_alone_is_enough_to_speak(reader: Reader) -> None:
         reader.tab.press("Tab")
         places.append(reader.tab.run("document.activeElement.id || document.activeElement.className"))
     assert places[0] == "skip"
-    assert places[-4:] == ["speak-input", "speak-voice", "speak-file", "speak-go"]
+    assert places[-4:] == ["speak-input", "speak-file", "speak-voice", "speak-go"]
     reader.tab.press("Enter")
     reader.wait(IS_HEARD)
 

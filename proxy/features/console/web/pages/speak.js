@@ -216,17 +216,15 @@ export default class SpeakPage extends Page {
         @dragover=${() => this.isOver || this.set({ isOver: true })} @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
       <textarea id="speak-input" aria-label=${t("speak.text")} aria-describedby="speak-count" aria-invalid=${this.isWrong("speak", "input")}
         .value=${live(draft.text)} @input=${(event) => this.change({ text: event.target.value })} @keydown=${press}></textarea>
-      <div class="row apart below quiet small"><span>${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
+      <div class="row apart below quiet small"><label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
+              @change=${(event) => this.take(event.target.files[0])}></label><span class="keys">${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
       <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
       <div class="bar">
         <button class="pick" id="speak-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
           <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
-        ${speaking
-          ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
-          : html`<label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
-              @change=${(event) => this.take(event.target.files[0])}></label>`}
+        ${speaking ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>` : nothing}
         <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
       ${this.alert("speak")}${this.alert("picker")}
