@@ -12,11 +12,20 @@ from tests.browser import Tab
 from tests.features.console.console_page import Reader, hearing_browser
 from tests.server import TONE, Server, running
 
-CONFIG = f"""{TONE}
+_TONE = TONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.001")
+"""A training has thousands of steps, each of which takes this delay."""
+CONFIG = f"""{_TONE}
 [plans.creator]
 price = "$5"
 rpm = 1000
 streams = 8
+[plans.metered]
+price = "$1"
+allowance = 60
+rpm = 1000
+prices.speech = {{ credits = 1, per = "character" }}
+prices.conversion = {{ credits = 60, per = "minute" }}
+prices.training = {{ credits = 20, per = "job" }}
 """
 _NUMBERS = itertools.count(1)
 _WANTED = "Failed to load resource: (.* status of 4|net::ERR_INCOMPLETE_CHUNKED_ENCODING)"

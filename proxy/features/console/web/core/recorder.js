@@ -1,7 +1,7 @@
 // A recorder: the microphone or a file, and what is known of the recording before it is sent.
 //
 //   this.sample = new Recorder(this, "new", "audio_sample", { best: { least: 6, most: 30 }, taken: (blob) => this.update() });
-//   html`${this.sample.view(t("voices.sample"), t("voices.sample_hint"))}`
+//   html`${this.sample.view(t("voices.recording"), t("voices.recording_hint"))}`
 //
 // `take` is the recording as a blob, or null. A failure of the form "new" whose `param` is "audio_sample" is told
 // in it. It gives the microphone back by itself when its page is left; `clear()` does so at once, and forgets.

@@ -170,12 +170,13 @@ export default class NewJobPage extends Page {
 
   notices() {
     const { estimate, doubt, length } = this;
-    if (doubt) return note(failureText(doubt));
+    const { available } = session.me.credits;
+    const lacks = note(t("jobs.lacks", { credits: number(available ?? 0) }));
+    if (doubt) return doubt.code === "insufficient_quota" ? lacks : note(failureText(doubt));
     if (!estimate) return nothing;
     const whole = estimate.credits * Math.max(1, length / ESTIMATED);
-    const lacks = estimate.available !== null && whole > estimate.available;
     return [
-      lacks && note(t("jobs.lacks", { credits: number(estimate.available) })),
+      available !== null && whole > available && lacks,
       estimate.is_trained === false && note(t("speak.rules", { language: languageName(estimate.language) })),
     ].filter(Boolean);
   }
@@ -192,7 +193,7 @@ export default class NewJobPage extends Page {
 
   delivery() {
     const voice = voiceOf(draft.voice);
-    const files = [["one", t("jobs.files.one")], ["chapters", t("jobs.files.chapters")]];
+    const files = [["one", t("jobs.files_one")], ["chapters", t("jobs.files_chapters")]];
     const models = catalogue.models.filter(({ speaks }) => speaks !== false).map(({ id }) => [id, id]);
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
