@@ -13,8 +13,9 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 from tests.programs import program
+from tests.waiting import until
 
-_ANSWER_S = float(__import__("os").environ.get("ANS", "30"))
+_ANSWER_S = 30.0
 _FLAGS = (
     "--headless=new",
     "--remote-debugging-port=0",
@@ -58,6 +59,11 @@ class Tab:
 
     def call(self, method: str, **parameters: Any) -> Any:
         """What the browser answers. Events that come in between are noted."""
+        message = self._ask(method, parameters)
+        assert "error" not in message, (method, message["error"])
+        return message["result"]
+
+    def _ask(self, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         self._number += 1
         sent = {
             "id": self._number,
@@ -68,8 +74,7 @@ class Tab:
         self._socket.send(json.dumps(sent))
         while (message := self._next()).get("id") != self._number:
             self._note(message)
-        assert "error" not in message, (method, message["error"])
-        return message["result"]
+        return message
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page; a promise is awaited."""
@@ -83,6 +88,16 @@ class Tab:
             "new Promise(resolve => { const look = () =>"
             f" ({condition}) ? resolve() : setTimeout(look, 10); look(); }})"
         )
+
+    def arrive(self, condition: str) -> None:
+        """Returns when it holds, while the browser goes to another document: the old one has no answer."""
+        wanted = {"expression": f"Boolean({condition})", "returnByValue": True}
+
+        def holds() -> bool:
+            found = self._ask("Runtime.evaluate", wanted).get("result", {})
+            return found.get("result", {}).get("value") is True
+
+        until(holds)
 
     def press(self, key: str, *, ctrl: bool = False) -> None:
         """One key of the keyboard, to whatever has the focus."""

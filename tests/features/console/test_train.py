@@ -87,7 +87,7 @@ def test_twenty_recordings_become_a_model(
     reader.assert_readable(looks[:1])
     reader.press("Begin the training")
     reader.wait(
-        "at('#train-stage')?.textContent === 'Learning the voice' && at('#train-left').textContent.includes('about')"
+        "at('#train-stage')?.textContent === 'Learning the voice' && at('#train-left').innerText.includes('about')"
         " && document.title.match(/^[0-9]+ % · Train <img src=x>/)"
     )
     # It goes on without the page, and the tab tells its end.
@@ -110,8 +110,8 @@ def test_a_training_is_cancelled(reader: Reader, recorded: Recorded) -> None:
         left = client.get("/v1/me").raise_for_status().json()["credits"]["available"]
         count = len(client.get(f"{_ROOT}/{recorded.voice}/samples").raise_for_status().json()["data"])
         if count < 20:
-            more = {"data": {"emotion": "neutral"}, "files": {"file": _clip(99)}}
-            client.post(f"{_ROOT}/{recorded.voice}/samples", **more).raise_for_status()
+            fields, files = {"emotion": "neutral"}, {"file": _clip(99)}
+            client.post(f"{_ROOT}/{recorded.voice}/samples", data=fields, files=files).raise_for_status()
     reader.open(f"train/{recorded.voice}")
     reader.press("Begin the training")
     # The price is held while it lasts.

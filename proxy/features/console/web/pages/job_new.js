@@ -28,7 +28,7 @@ export function chaptersOf(text) {
 }
 
 export function cleanTitle(text) {
-  return [...text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim()].slice(0, MOST_TITLE).join("");
+  return [...text.replace(/\p{Cc}+/gu, " ").trim()].slice(0, MOST_TITLE).join("");
 }
 
 export default class NewJobPage extends Page {

@@ -137,7 +137,7 @@ class TrainPage extends Page {
 
   // The training is further. An open tab shows it in its title.
   took(job) {
-    if (job.training.voice !== this.voice.id) return;
+    if (!this.voice || job.training?.voice !== this.voice.id) return;
     this.set({ job });
     if (isOpen(job)) {
       const { done, all } = stepsOf(job);
