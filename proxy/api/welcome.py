@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,35 +21,28 @@ from proxy.http.endpoint import Endpoint, json
 from proxy.http.openapi import document
 from proxy.http.replies import encode_json, reply
 
-_FOR_BOTH = ("base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'")
-_FOR_SCRIPTS = ("connect-src 'self'", "media-src blob:", "require-trusted-types-for 'script'")
-"""What a page with a script may do: keys are typed into it."""
-
 PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "microphone=(self), camera=(), geolocation=()",
     "cache-control": "no-cache",
 }
+CONSOLE_PLACE = {"location": "Where the console is, from the address of the request."}
+"""The header of an answer that leads there."""
 
 
 class HtmlPage:
-    """A text of HTML. Nothing runs or is shown there but its own script and style, by their hashes."""
+    """A text of HTML. Nothing runs there, and it is shown with its own styles alone, by their hashes."""
 
     def __init__(self, html: str) -> None:
         self.html = html
-        hashes = [
-            f"{tag}-src '{_hash(text)}'"
-            for tag in ("script", "style")
-            for text in re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
-        ]
-        rules = ["default-src 'none'", "img-src data:", *hashes, *_FOR_BOTH]
-        if "<script>" in html:
-            rules += _FOR_SCRIPTS
+        styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+        rules = ["default-src 'none'", "img-src data:", *(f"style-src '{_hash(style)}'" for style in styles)]
+        rules += ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
         self._headers = {**PAGE_HEADERS, "content-security-policy": "; ".join(rules)}
 
-    def answer(self, **headers: str) -> Response:
-        return Response(self.html, headers=self._headers | headers, media_type="text/html")
+    def answer(self) -> Response:
+        return Response(self.html, headers=self._headers, media_type="text/html")
 
 
 def _hash(text: str) -> str:
@@ -57,13 +51,16 @@ def _hash(text: str) -> str:
 
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here. `base_url` is what an OpenAI client needs. `sign_in` tells how people
-    sign in: by a link that is mailed to them, by an invitation alone, or not at all."""
+    sign in: by a link that is mailed to them, by an invitation alone, or not at all. `terms` and `privacy`
+    are links to what they agree with, if the operator has set them."""
 
     object: Literal["server"] = "server"
     name: Literal["voxgate"] = "voxgate"
     version: str = __version__
     base_url: str
     sign_in: SignIn
+    terms: str | UnsetType = UNSET
+    privacy: str | UnsetType = UNSET
 
 
 class Description:
@@ -112,4 +109,19 @@ def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> l
 
 
 def welcome_answer(request: Request, people: People) -> WelcomeAnswer:
-    return WelcomeAnswer(base_url=f"{request.base_url}v1", sign_in=people.sign_in)
+    return WelcomeAnswer(
+        base_url=f"{request.base_url}v1",
+        sign_in=people.sign_in,
+        terms=people.terms or UNSET,
+        privacy=people.privacy or UNSET,
+    )
+
+
+def to_console(request: Request, fragment: str = "") -> Response:
+    """Lead a browser to the console. Without a `fragment` it takes that of its own address along.
+
+    The address is relative: the server may lie below a path of a proxy.
+    """
+    path: bytes = request.scope["raw_path"]
+    up = "../" * (path.count(b"/") - 1) or "./"
+    return Response(status_code=303, headers={**PAGE_HEADERS, "location": f"{up}{fragment}"})

@@ -29,9 +29,11 @@ SignIn = Literal["closed", "invitation", "mail"]
 
 class People:
     """The users of accounts. `sign_in` tells how they sign in: by a mailed link, or only by an invitation. If
-    it is closed, an API key is needed."""
+    it is closed, an API key is needed. `terms` and `privacy` are links for those who sign in, or ""."""
 
     sign_in: SignIn = "closed"
+    terms = ""
+    privacy = ""
 
     async def user(self, id_: str) -> UserEntry | None:
         del id_

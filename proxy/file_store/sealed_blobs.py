@@ -34,9 +34,12 @@ class SealedBlobs:
         await self.vault.drop(account, digests)
 
     async def drop_all(self, named: Iterable[tuple[str, str]]) -> None:
-        """Drop blobs of several accounts that no row names."""
+        """Drop blobs of several accounts, by account and digest, that no row names."""
+        by_account = dict[str, list[str]]()
         for account, digest in named:
-            await self.vault.drop(account, [digest])
+            by_account.setdefault(account, []).append(digest)
+        for account, digests in by_account.items():
+            await self.vault.drop(account, digests)
 
     async def keep(self, account: str, digests: Iterable[str]) -> bool:
         """Protect these blobs from the clean-up for another hour. False: one of them is gone."""
@@ -68,8 +71,8 @@ class Blob(NamedTuple):
     last: int
 
 
-class BlobRow(Protocol):
-    """A row that names a blob with all its bytes."""
+class StoredBlob(Protocol):
+    """A row that names a blob with all its bytes, as jobs have them."""
 
     @property
     def account(self) -> str: ...
@@ -92,7 +95,7 @@ class StoredFile:
 
     @classmethod
     def of_blobs(
-        cls, files: SealedBlobs, rows: Sequence[BlobRow], head: bytes = b"", tag: bytes = b""
+        cls, files: SealedBlobs, rows: Sequence[StoredBlob], head: bytes = b"", tag: bytes = b""
     ) -> StoredFile:
         """Return blobs one after the other, perhaps with a head before them and a tag behind."""
         segments: list[bytes | Blob] = [head, *(Blob(row.digest, 0, row.bytes) for row in rows), tag]

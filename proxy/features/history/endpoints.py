@@ -13,13 +13,18 @@ from starlette.responses import Response
 
 from policies.price import Operation
 from policies.tasks import SECOND
-from proxy.access.callers import Caller, caller_of
+from proxy.access.callers import caller_of
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import Conflict, InvalidRequest, NotFound, RangeNotSatisfiable
-from proxy.features.history import records
-from proxy.features.history.records import HISTORY, Entry, EntryFilter, HistoryStore, Payment, SealedRequest
-from proxy.features.history.section import HistorySection
+from proxy.features.history.records import (
+    HISTORY,
+    EntryFilter,
+    HistoryRow,
+    HistoryStore,
+    SealedRequest,
+)
+from proxy.features.history.section import MEGABYTE, HistorySection
 from proxy.file_store.sealed_blobs import Blob, StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.http.endpoint import Query
@@ -29,11 +34,10 @@ from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.retention import StoredDays
 from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.store import Row
 
 ROOT = "/v1/history"
-_MOST_SHOWN = 200
-"""Characters of a text in a list."""
-_DAY_US, _MEGABYTE = 86_400 * SECOND, 1_000_000
+_MOST_SHOWN_CHARACTERS = 200
 _FILTERS = (Query("voice", "Only what this voice spoke, by its id."), SINCE, UNTIL)
 
 
@@ -115,16 +119,18 @@ class History(Resource):
         """The account's requests that were kept, the newest first"""
         caller, store = caller_of(request.scope), self._store
         place_of = partial(HISTORY.place_of, store.store, caller.account)
-        listed = await page(request, place_of, partial(store.page, caller.account, _filter(request)))
+        filter_ = msgspec.structs.asdict(_filter(request))
+        read = partial(HISTORY.page, store.store, caller.account, listed_params=filter_)
+        listed = await page(request, place_of, read)
         used_bytes = await store.used_bytes(caller.account)
         return reply(
             HistoryList(
-                data=await self._shown(caller, listed.rows),
+                data=[shown for shown, _ in await self._shown(request, listed.rows)],
                 has_more=listed.has_more,
                 last_id=listed.last_id,
-                days=self._stored.us_of(caller.plan) / _DAY_US,
+                days=self._stored.us_of(caller.plan) / (86_400 * SECOND),
                 account_mb=self._section.account_mb,
-                used_mb=round(used_bytes / _MEGABYTE, 3),
+                used_mb=round(used_bytes / MEGABYTE, 3),
             )
         )
 
@@ -137,18 +143,15 @@ class History(Resource):
     @endpoint("GET", f"{ROOT}/{{id}}", WholeEntry, failures=(NotFound,))
     async def get_history_entry(self, request: Request) -> Response:
         """One entry with its whole text and its request"""
-        entry = await self._found(request)
-        (shown,) = await self._shown(caller_of(request.scope), [entry])
-        body = self._body(entry)
-        text = "" if body is None else _text(body)
-        return reply(shown_as(WholeEntry, shown, text=text, request=body))
+        ((shown, body),) = await self._shown(request, [await self._found(request)])
+        return reply(shown_as(WholeEntry, shown, text=_text(body), request=body or None))
 
     @endpoint("DELETE", f"{ROOT}/{{id}}", DeletedEntry, failures=(NotFound,))
     async def delete_history_entry(self, request: Request) -> Response:
         """Delete an entry with its sound"""
-        entry = await self._found(request)
-        await self._store.remove([entry.id])
-        return reply(DeletedEntry(id=entry.id))
+        row = await self._found(request)
+        await self._store.remove([row.id])
+        return reply(DeletedEntry(id=row.id))
 
     @endpoint(
         "GET",
@@ -159,62 +162,61 @@ class History(Resource):
     )
     async def get_history_content(self, request: Request) -> Response:
         """The sound of an entry, or a range of it"""
-        entry = await self._found(request)
-        if not entry.digest:
+        row = await self._found(request)
+        if not row.digest:
             raise Conflict("Of this entry the text alone is stored.", param="id")
-        sound = StoredFile(self._store, entry.account, [Blob(entry.digest, 0, entry.sound_bytes)])
-        name, media_type = f"{entry.id}.{entry.sound_format}", MEDIA_TYPES[entry.sound_format]
+        sound = StoredFile(self._store, row.account, [Blob(row.digest, 0, row.sound_bytes)])
+        name, media_type = f"{row.id}.{row.sound_format}", MEDIA_TYPES[row.sound_format]
         return file_reply(sound, name, media_type, request.headers.get("range"))
 
-    async def _found(self, request: Request) -> Entry:
+    async def _found(self, request: Request) -> HistoryRow:
         """Return the entry that a path names. Another account's is as unknown as none."""
-        id_ = request.path_params["id"]
-        entry = await records.find(self._store.store, caller_of(request.scope).account, id_)
-        if entry is None:
+        account, id_ = caller_of(request.scope).account, request.path_params["id"]
+        row = await HISTORY.get(self._store.store, account, id_) if id_.isprintable() else None
+        if row is None:
             raise NotFound(
                 f"The history entry '{id_[:80]}' does not exist.", param="id", code="history_entry_not_found"
             )
-        return entry
+        return row
 
-    async def _shown(self, caller: Caller, entries: Sequence[Entry]) -> list[HistoryEntry]:
-        payments = await self._store.payments([entry.id for entry in entries])
-        stored_us = self._stored.us_of(caller.plan)
+    async def _shown(
+        self, request: Request, rows: Sequence[HistoryRow]
+    ) -> list[tuple[HistoryEntry, dict[str, Any]]]:
+        """Return entries with their bodies. An empty body cannot be opened any more."""
+        payments = await self._store.payments([row.id for row in rows])
+        stored_us = self._stored.us_of(caller_of(request.scope).plan)
         # In a thread: a list may have a thousand texts.
-        texts = await asyncio.to_thread(lambda: [self._text(entry) for entry in entries])
+        bodies = await asyncio.to_thread(lambda: [self._body(row) for row in rows])
         return [
-            _entry(entry, payments.get(entry.id), stored_us, text)
-            for entry, text in zip(entries, texts, strict=True)
+            (_entry(row, payments.get(row.id, {}), stored_us, _text(body)), body)
+            for row, body in zip(rows, bodies, strict=True)
         ]
 
-    def _text(self, entry: Entry) -> str:
-        body = self._body(entry)
-        return "" if body is None else _text(body)[:_MOST_SHOWN]
-
-    def _body(self, entry: Entry) -> dict[str, Any] | None:
+    def _body(self, row: HistoryRow) -> dict[str, Any]:
         try:
-            return self._store.vault.open_record(entry.account, entry.id, entry.record, SealedRequest).body
+            return self._store.vault.open_record(row.account, row.id, row.record, SealedRequest).body
         except VaultFailed:
-            return None
+            return {}
 
 
 def _text(body: dict[str, Any]) -> str:
     return str(body.get("input", ""))
 
 
-def _entry(entry: Entry, paid: Payment | None, stored_us: int, text: str) -> HistoryEntry:
+def _entry(row: HistoryRow, paid: Row, stored_us: int, text: str) -> HistoryEntry:
     sound = None
-    if entry.digest:
-        sound = StoredSound(entry.sound_format, MEDIA_TYPES[entry.sound_format], entry.sound_bytes)
+    if row.digest:
+        sound = StoredSound(row.sound_format, MEDIA_TYPES[row.sound_format], row.sound_bytes)
     return shown_as(
         HistoryEntry,
-        entry,
-        created_at=entry.created // SECOND,
-        expires_at=(entry.created + stored_us) // SECOND,
-        outcome=None if paid is None else paid.outcome,
-        error=None if paid is None else paid.error,
-        credits=None if paid is None else credits.number(paid.credits),
-        refunded=None if paid is None else credits.number(paid.refunded),
-        text=text,
+        row,
+        created_at=row.created // SECOND,
+        expires_at=(row.created + stored_us) // SECOND,
+        outcome=paid.get("outcome"),
+        error=paid.get("error"),
+        credits=credits.number(paid["credits"]) if paid else None,
+        refunded=credits.number(paid["refunded"]) if paid else None,
+        text=text[:_MOST_SHOWN_CHARACTERS],
         sound=sound,
     )
 

@@ -16,10 +16,9 @@ from proxy.speech.speaking import OnTheWay
 
 def history(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
     section = SECTION.of(config)
-    if not stored_days(config).longest_us:
-        return [ok("history", "nothing is kept, also where a request asks for it", name="none")]
     found = f"up to {section.account_mb} MB of an account, for {section.days:g} day(s) or those of its plan"
-    return [ok("history", found, name="on request")]
+    is_on = stored_days(config).longest_us > 0
+    return [ok("history", found if is_on else "nothing is kept", name="on request" if is_on else "none")]
 
 
 @asynccontextmanager

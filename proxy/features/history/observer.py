@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from msgspec.structs import replace
 
-from proxy.features.history.records import Entry
+from proxy.features.history.records import HistoryRow
 from proxy.features.history.request_body import body_of
 from proxy.features.history.writing import HistoryWriter, NewEntry, SoundBuffer
 from proxy.speech.call import OpenObserver, SpeechCall
@@ -25,10 +27,7 @@ class HistoryObservers:
         # The steps of jobs have their own sound and text.
         if not request.history or plan.terms.is_for_job or not self._stored.us_of(plan.terms.plan):
             return None
-        return self._open
-
-    def _open(self, call: SpeechCall) -> Observer:
-        return _HistoryObserver(self._writer, call)
+        return partial(_HistoryObserver, self._writer)
 
 
 class _HistoryObserver(Observer):
@@ -63,7 +62,7 @@ class _HistoryObserver(Observer):
         if speech is not None:
             speakers = speech.engine
             form = replace(call.form_by(speakers), sample_rate_hz=speech.sample_rate_hz)
-        entry = Entry(
+        entry = HistoryRow(
             id=call.id,
             account=call.caller.account,
             operation=spent.kind,

@@ -14,15 +14,15 @@ from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.retention import StoredDays, list_old
-from proxy.storage.rows import LAST_MOMENT, Place, any_of
-from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
+from proxy.storage.rows import LAST_MOMENT, any_of
+from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.tombstones import BY_VOICE, has_erased
 
 _BATCH = 256
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     """A request that was kept. `model` names the speakers as an answer does. `voices` are the saved voices
     that may have spoken, each between blanks. `digest` is the sound in the vault, "" for none, and `bytes`
     counts the sound and the sealed request."""
@@ -47,7 +47,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     sealed: str = ""
 
     def __repr__(self) -> str:
-        return f"<Entry {self.id}>"
+        return f"<HistoryRow {self.id}>"
 
     @property
     def record(self) -> SealedRecord:
@@ -63,16 +63,6 @@ class SealedRequest(msgspec.Struct, frozen=True):
         return "<SealedRequest>"
 
 
-class Payment(msgspec.Struct, frozen=True):
-    """What usage says of a request, in micro-credits."""
-
-    id: str
-    outcome: str
-    error: str | None
-    credits: int
-    refunded: int
-
-
 class EntryFilter(msgspec.Struct, frozen=True):
     """Entries from `since` to before `until`, of one voice or of all."""
 
@@ -82,7 +72,7 @@ class EntryFilter(msgspec.Struct, frozen=True):
 
 
 _LISTED = "(CAST(:voice AS TEXT) IS NULL OR voice = :voice) AND created >= :since AND created < :until"
-_PAYMENTS = f"SELECT {', '.join(Payment.__struct_fields__)} FROM usage WHERE id IN ({{}})"
+_PAYMENTS = "SELECT id, outcome, error, credits, refunded FROM usage WHERE id IN ({})"
 _USED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS used FROM history WHERE account = :account"
 _FILTERED = f"SELECT id FROM history WHERE account = :account AND {_LISTED} LIMIT :limit"
 _SURPLUS = """
@@ -105,38 +95,30 @@ TABLE = Table(
     ),
     closed_with=(_KEYS.format(only="history.account = :id"), "DELETE FROM history WHERE account = :id"),
 )
-HISTORY = ListedTable("history", Entry, listed=_LISTED)
+HISTORY = ListedTable("history", HistoryRow, listed=_LISTED)
 
 
 class HistoryStore(SealedBlobs):
     """The entries of all accounts. An erasure of a voice reaches them. Every method raises StorageFailed."""
 
-    async def page(self, account: str, filter_: EntryFilter, place: Place, limit: int) -> list[Entry]:
-        return await HISTORY.page(self.store, account, place, limit, msgspec.structs.asdict(filter_))
-
     async def used_bytes(self, account: str) -> int:
         (row,) = await self.store.read(_USED, {"account": account})
         return int(row["used"])
 
-    async def payments(self, ids: Sequence[str]) -> dict[str, Payment]:
-        """Return what usage says of these requests. Old usage may be deleted."""
-        if not ids:
-            return {}
-        names, params = any_of(ids)
-        rows = msgspec.convert(await self.store.read(_PAYMENTS.format(names), params), list[Payment])
-        return {row.id: row for row in rows}
+    async def payments(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Return outcome, error and micro-credits of these requests. Old usage may be deleted."""
+        names, params = any_of(ids or [""])
+        return {row["id"]: row for row in await self.store.read(_PAYMENTS.format(names), params)}
 
-    async def add(self, entry: Entry) -> bool:
+    async def add(self, row: HistoryRow) -> bool:
         """Add an entry, unless its account was closed or one of its voices was erased meanwhile."""
         condition = ALWAYS
-        if entry.voices:
-            names, params = any_of(entry.voices.split(), "subject")
+        if row.voices:
+            names, params = any_of(row.voices.split(), "subject")
             sql = f"NOT EXISTS (SELECT 1 FROM erasures WHERE subject IN ({names}))"
             condition = Condition(sql, params)
-        answers = await self.store.write(
-            *HISTORY.add_statements(msgspec.structs.asdict(entry), None, condition)
-        )
-        return bool(answers[-1])
+        values = msgspec.structs.asdict(row)
+        return bool((await self.store.write(*HISTORY.add_statements(values, None, condition)))[-1])
 
     async def remove(self, ids: Sequence[str]) -> int:
         """Delete entries with their keys and their sound. Return how many there were."""
@@ -179,7 +161,3 @@ class HistoryStore(SealedBlobs):
         while rows := await self.store.read(sql, {**params, "limit": _BATCH}):
             removed += await self.remove([row["id"] for row in rows])
         return removed
-
-
-async def find(store: Store, account: str, id_: str) -> Entry | None:
-    return await HISTORY.get(store, account, id_) if id_.isprintable() else None

@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.audio.encode import flac_with_length, open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm, SoundFailed, wav_samples
-from proxy.features.history.records import Entry, HistoryStore, SealedRequest
-from proxy.features.history.section import HistorySection
+from proxy.features.history.records import HistoryRow, HistoryStore, SealedRequest
+from proxy.features.history.section import MEGABYTE, HistorySection
 from proxy.storage.store import StorageFailed
 
 MOST_SOUND_BYTES = 16 * 1024 * 1024
@@ -32,17 +32,8 @@ class SoundRoom:
     """The memory of a worker for sound that is to be kept."""
 
     def __init__(self, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
         self.used_bytes = 0
-        self._most_bytes = most_bytes
-
-    def __repr__(self) -> str:
-        return f"<SoundRoom {self.used_bytes} of {self._most_bytes} bytes>"
-
-    def take(self, count: int) -> bool:
-        if self.used_bytes + count > self._most_bytes:
-            return False
-        self.used_bytes += count
-        return True
 
 
 class SoundBuffer:
@@ -54,13 +45,13 @@ class SoundBuffer:
         self._is_lost = False
 
     def add(self, data: bytes) -> None:
-        if self._is_lost:
-            return
-        if len(self.data) + len(data) > MOST_SOUND_BYTES or not self._room.take(len(data)):
+        left = min(MOST_SOUND_BYTES - len(self.data), self._room.most_bytes - self._room.used_bytes)
+        if len(data) > left:
             self._is_lost = True
             self.close()
-        else:
+        if not self._is_lost:
             self.data += data
+            self._room.used_bytes += len(data)
 
     def close(self) -> None:
         self._room.used_bytes -= len(self.data)
@@ -71,7 +62,7 @@ class NewEntry(NamedTuple):
     """An entry to write: its row so far, the body of its request, and its sound in this form, if it is
     whole. Its writer closes the buffer."""
 
-    entry: Entry
+    entry: HistoryRow
     body: dict[str, Any]
     sound: SoundBuffer
     form: OutputForm
@@ -93,18 +84,16 @@ class HistoryWriter:
         self._entries = Counter(
             "voxgate_history_entries", "Requests that were to be kept.", ["stored"], registry=registry
         )
-        for stored in ("sound", "text", "nothing"):
-            self._entries.labels(stored)
 
     def write(self, new: NewEntry) -> None:
         task = asyncio.create_task(self._write(new))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def aclose(self) -> None:
+    async def aclose(self, within_s: float = _END_S) -> None:
         """Wait for the entries under way, and cancel those that take too long."""
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=_END_S)
+            _, late = await asyncio.wait(self._tasks, timeout=within_s)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -144,7 +133,7 @@ class HistoryWriter:
         finally:
             if not is_added and sound:
                 await store.drop(account, entry.digest)
-        await store.make_room(account, self.section.account_bytes)
+        await store.make_room(account, self.section.account_mb * MEGABYTE)
         return ("sound" if sound else "text") if is_added else "nothing"
 
 

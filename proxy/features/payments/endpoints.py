@@ -1,4 +1,4 @@
-"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} shows one.
+"""/v1/plans and /v1/orders: what is sold, and what an account has ordered. /orders/{id} leads to one.
 
 /webhooks/PROVIDER exists while its key and secret are set. An event is a hint: a row notes its object."""
 
@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from starlette.requests import Request
@@ -18,7 +18,7 @@ from policies.routing import Offer, RoutingQuery, Rules, Voice, decide
 from proxy.access.callers import Caller, caller_of
 from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.voices import VoiceTools
-from proxy.api.welcome import HtmlPage
+from proxy.api.welcome import CONSOLE_PLACE, to_console
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config import credits
 from proxy.errors import (
@@ -47,7 +47,6 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 
-_PAGE_FILE = Path(__file__).with_name("page") / "order.html"
 _RETRY_S = 5.0
 _MOST_VOICES = 200
 _MOST_NAMED = 5
@@ -81,7 +80,6 @@ class Orders(Resource):
         self._orders = orders
         self._sales = sales
         self._voices = voices
-        self._page = HtmlPage(_PAGE_FILE.read_text())
 
     @endpoint(
         "POST",
@@ -139,10 +137,10 @@ class Orders(Resource):
         payments = await self._orders.payments_of(order.id)
         return reply(bodies.shown_order(order, await self._admin_tools.store.now(), payments))
 
-    @endpoint("GET", "/orders/{id}", media=("text/html",), access="open")
-    async def show_order_page(self, _request: Request) -> Response:
-        """A page that shows an order to its owner, and leads to the provider"""
-        return self._page.answer()
+    @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
+    async def show_order_page(self, request: Request) -> Response:
+        """Leads a buyer from the provider to the order in the console, without what the provider adds"""
+        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}")
 
     def _offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import html
-import json
-from pathlib import Path
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.logins import client_network
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
-from proxy.api.welcome import HtmlPage
+from proxy.api.welcome import CONSOLE_PLACE, to_console
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RateLimited
 from proxy.features.mail.texts import language_of
 from proxy.features.users import bodies, records, session_store
 from proxy.features.users.records import SignInFailed
-from proxy.features.users.section import UsersSection
 from proxy.features.users.session_store import UserSessions
 from proxy.features.users.sign_ins import LINK_S, SignIns
 from proxy.http.body import body, can_be_named
@@ -27,7 +22,6 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
 
 _LONGEST_LANGUAGES = 100
-_PAGE = Path(__file__).with_name("page")
 
 
 class SignInRequests(Resource):
@@ -55,17 +49,16 @@ class SignInRequests(Resource):
 
 
 class Confirmations(Resource):
-    """The page /sign-in, and the confirmation by a link or a code."""
+    """Where links of mails lead, and the confirmation by a link or a code."""
 
     def __init__(self, sign_ins: SignIns, sessions: UserSessions) -> None:
         self._sign_ins = sign_ins
         self._sessions = sessions
-        self._page = _sign_in_page(sign_ins.section)
 
-    @endpoint("GET", "/sign-in", media=("text/html",), access="open")
-    async def sign_in_page(self, _request: Request) -> Response:
-        """The page on which people sign in"""
-        return self._page.answer()
+    @endpoint("GET", "/sign-in", status=303, headers=CONSOLE_PLACE, access="open")
+    async def sign_in_page(self, request: Request) -> Response:
+        """Leads to the console, where people sign in. What follows # in a link of a mail goes along"""
+        return to_console(request)
 
     @endpoint(
         "POST",
@@ -215,18 +208,3 @@ def _network(request: Request) -> str:
 def _language(request: Request) -> str:
     wanted = request.headers.get("accept-language", "")[:_LONGEST_LANGUAGES]
     return language_of(wanted.partition(",")[0].partition(";")[0].strip())
-
-
-def _sign_in_page(section: UsersSection) -> HtmlPage:
-    texts = json.loads((_PAGE / "texts.json").read_text())
-    links = "".join(
-        f'<a href="{html.escape(address)}" data-text="{name}"></a>'
-        for name, address in (("terms", section.terms), ("privacy", section.privacy))
-        if address
-    )
-    # Each `<` is escaped, so no text can end the script.
-    script = f"const TEXTS = {json.dumps(texts)};".replace("<", "\\u003c")
-    script += (_PAGE / "sign_in.js").read_text()
-    page = (_PAGE / "sign_in.html").read_text().replace("<!--links-->", links)
-    page = page.replace("<style></style>", f"<style>\n{(_PAGE / 'sign_in.css').read_text()}</style>")
-    return HtmlPage(page.replace("<script></script>", f"<script>\n{script}</script>"))

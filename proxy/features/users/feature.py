@@ -37,6 +37,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
         directory.sign_in = "mail" if mails.is_on else "invitation"
+        directory.terms, directory.privacy = section.terms, section.privacy
         if section.sign_up == "closed":
             directory.sign_in = "closed"
             return Additions()

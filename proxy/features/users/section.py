@@ -19,7 +19,7 @@ _Link = Annotated[
 class UsersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[users]: with `sign_up = "closed"`, none of this is served. With "invite", users and invited people
     sign in; with "open", everyone with an address. New accounts have the `plan`; "" is `free`, or the first
-    one. `terms` and `privacy` are links on the page /sign-in."""
+    one. `terms` and `privacy` are links where people sign in."""
 
     sign_up: Annotated[
         Literal["closed", "invite", "open"], msgspec.Meta(description="one of closed, invite, open")

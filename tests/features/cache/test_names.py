@@ -67,6 +67,7 @@ OTHERWISE: dict[str, Any] = {
     "provenance": "c2pa",
     "source": SourceSound(b"\0\0", 0.5, "digest"),
     "tag": "ep:1",
+    "history": True,
 }
 """For each field of a request a value that differs from the one above."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,13 @@ from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
 
-_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+PLAIN = "plain.voxgate.test"
+"""A name of this machine under which it is any server without TLS."""
+_FLAGS = (
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    f"--host-resolver-rules=MAP {PLAIN} 127.0.0.1",
+)
 _NOTED = """
 window.violations = [];
 window.addEventListener('securitypolicyviolation', (event) =>
@@ -47,6 +54,7 @@ const button = (text, within = document) => [...within.querySelectorAll('button,
 """Notes what the policy forbids, what the loudspeaker gets, and what is taken of the microphone. It draws as
 often as a test looks: without a screen, sixty frames a second are work for nobody."""
 
+_NUMBERS = itertools.count(1)
 LOOKS = ((375, "light"), (1280, "dark"))
 ALL_LOOKS = (*LOOKS, (375, "dark"), (1280, "light"))
 
@@ -58,13 +66,13 @@ class Reader(NamedTuple):
     server: Server
     key: MintedKey
 
+    def of_plan(self, plan: str) -> Reader:
+        """The same person with an account of another plan."""
+        return self._replace(key=self.server.mint_key(f"{plan}-{next(_NUMBERS)}", plan=plan))
+
     def open(self, page: str = "speak", *, path: str = "/") -> None:
         """Open a page with the key of a link, as a person who has not been here."""
-        if self.tab.run("location.protocol") != "about:":
-            # Before it is known who this is, a key could be kept once more.
-            self.wait("at('.purse, #door-card')")
-            self.tab.run("(sessionStorage.clear(), localStorage.clear())")
-        self.tab.open("about:blank")
+        forget(self.tab)
         self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
         self.wait("at('.purse')")
         self.go(page)
@@ -77,12 +85,35 @@ class Reader(NamedTuple):
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)
 
+    def arrive(self, condition: str) -> None:
+        self.tab.arrive(condition)
+
     def press(self, text: str, within: str = "document") -> None:
         """Press the button with this text, or this name. The focus is on it, as with a hand."""
         found = f"button({json.dumps(text)}, {within})"
         self.wait(f"{found} && !{found}.disabled")
         self.tab.run(f"{found}.focus()")
         self.tab.run(f"{found}.click()")
+
+    def tap(self, selector: str) -> None:
+        """Touch the middle of what is shown there, as a finger does."""
+        self.wait(f"shown({json.dumps(selector)})")
+        middle = (
+            f"(() => {{ const it = at({json.dumps(selector)}); it.scrollIntoView({{ block: 'center' }});"
+            " const { x, y, width, height } = it.getBoundingClientRect();"
+            " return { x: x + width / 2, y: y + height / 2 }; })()"
+        )
+        point = self.tab.run(middle)
+        self.tab.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[point])
+        self.tab.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
+    def tab_to(self, selector: str) -> None:
+        """Go on by the Tab key until the focus is there."""
+        for _ in range(200):
+            if self.tab.run(f"document.activeElement.matches({json.dumps(selector)})"):
+                return
+            self.tab.press("Tab")
+        raise AssertionError(f"the keyboard does not come to {selector}")
 
     def fill(self, selector: str, text: str) -> None:
         """Type a text into a field in place of what is there."""
@@ -128,6 +159,15 @@ class Reader(NamedTuple):
             assert found == []
             assert self.tab.run("document.documentElement.scrollWidth") <= width, width
         self.tab.show(width=1280)
+
+
+def forget(tab: Tab) -> None:
+    """Leave the page, and let nothing of its reader stay in the browser."""
+    if tab.run("location.protocol !== 'about:' && Boolean(at('#frame'))"):
+        # Before it is known who this is, a key could be kept once more.
+        tab.wait("at('.purse, #door-card')")
+        tab.run("(sessionStorage.clear(), localStorage.clear())")
+    tab.open("about:blank")
 
 
 @contextmanager

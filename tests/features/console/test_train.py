@@ -57,7 +57,7 @@ def _voice(server: Server, key: MintedKey, name: str, read: int = 0, others: int
 
 @pytest.fixture(scope="module")
 def recorded(server: Server) -> Recorded:
-    key = server.mint_key("recorded", plan="metered")
+    key = server.mint_key("recorded", plan="sold")
     return Recorded(key, _voice(server, key, _NAME, read=16, others=2))
 
 
@@ -87,7 +87,8 @@ def test_twenty_recordings_become_a_model(
     reader.assert_readable(looks[:1])
     reader.press("Begin the training")
     reader.wait(
-        "at('#train-stage')?.textContent === 'Learning the voice' && at('#train-left').innerText.includes('about')"
+        "at('#train-stage')?.textContent === 'Learning the voice'"
+        " && at('#train-left')?.innerText.includes('about')"
         " && document.title.match(/^[0-9]+ % · Train <img src=x>/)"
     )
     # It goes on without the page, and the tab tells its end.

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 
-from proxy.features.history.records import Entry, HistoryStore
+from proxy.features.history.records import HistoryRow, HistoryStore
 from proxy.features.history.retention import HistoryRetention
 from proxy.features.history.section import stored_days
 from proxy.features.history.writing import HistoryWriter, SoundBuffer
@@ -132,7 +132,7 @@ def retention_of(server: Inside) -> HistoryRetention:
     return HistoryRetention(store_of(server), kernel.metrics, stored_days(kernel.config))
 
 
-def row_of(server: Inside, **more: Any) -> Entry:
+def row_of(server: Inside, **more: Any) -> HistoryRow:
     """Return an entry of this account that is not written yet."""
     values: dict[str, Any] = {
         "id": new_id("req"),
@@ -147,7 +147,7 @@ def row_of(server: Inside, **more: Any) -> Entry:
         "tag": "",
         "voices": "",
     }
-    return Entry(**{**values, **more})
+    return HistoryRow(**{**values, **more})
 
 
 def sound_of(writer: HistoryWriter, data: bytes) -> SoundBuffer:

@@ -156,8 +156,9 @@ async def test_a_closed_account_leaves_nothing(tmp_path: Path, store_url: str) -
             await spoken(server)
         body = {"model": "tts-1", "voice": "alloy", "input": "Bob.", "history": True}
         theirs = id_of(await server.ask("POST", "/v1/audio/speech", key=other, body=body))
-        assert (await server.administer("DELETE", "accounts/ada")).is_success
         store = server.worker.store
+        await soon(lambda: store.read("SELECT id FROM history"), lambda rows: len(rows) == 3)
+        assert (await server.administer("DELETE", "accounts/ada")).is_success
         assert [row["id"] for row in await store.read("SELECT id FROM history")] == [theirs]
         assert await store.read("SELECT digest FROM blobs WHERE account <> ''") == await store.read(
             "SELECT digest FROM history"

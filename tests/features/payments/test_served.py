@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import msgspec
 import pytest
@@ -356,8 +357,9 @@ async def test_each_endpoint_answers_each_caller_as_it_may(open_shop: Shop) -> N
         by_none = await open_shop.server.ask(method, place, key="", body=body)
         by_key = await open_shop.server.ask(method, place, body=body)
         if is_open:
-            assert {by_none.status_code, by_key.status_code} == {200}
-            assert {(await status(each))[0] for each in (by_other, by_suspended, by_closed)} == {200}
+            good = 200 if path == "/v1/plans" else 303
+            assert {by_none.status_code, by_key.status_code} == {good}
+            assert {(await status(each))[0] for each in (by_other, by_suspended, by_closed)} == {good}
             continue
         assert by_none.status_code == 401
         assert envelope(by_key)["code"] == ("not_allowed" if is_admin else "session_needed")
@@ -398,3 +400,18 @@ async def test_an_account_has_five_open_orders_at_most_and_sees_what_paying_chan
     listed = json_of(await open_shop.server.administer("GET", f"orders?limit=2&account={account.name}"))
     assert [each["id"] for each in first["data"]] == [each["id"] for each in listed["data"]]
     assert (len(first["data"]), first["has_more"], listed["has_more"]) == (2, True, True)
+
+
+@each_row(
+    "asked, fragment",
+    [
+        ("ord_1", "ord_1"),
+        ("ord_1?payment_id=7&status=approved", "ord_1"),
+        ("ord_1/", "ord_1"),
+        ("%3Cscript%3E%0D%0Ax", "%3Cscript%3E%0D%0Ax"),
+    ],
+)
+async def test_a_buyer_is_led_to_the_order_in_the_console(open_shop: Shop, asked: str, fragment: str) -> None:
+    answer = await open_shop.server.ask("GET", f"/orders/{asked}", key="")
+    place = urljoin(f"https://proxy.test/voice/orders/{asked}", answer.headers["location"])
+    assert (answer.status_code, place) == (303, f"https://proxy.test/voice/#/orders/{fragment}")

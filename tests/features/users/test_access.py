@@ -26,7 +26,7 @@ _SUSPENDED, _ENDED = "403 account_suspended", "401 session_ended"
 _ADMIN = (_NO_KEY, _ROLE, _ROLE, _ROLE, _SUSPENDED, _ENDED)
 _FAILED = ("400 sign_in_failed",) * 6
 EXPECTED: dict[str, tuple[str, ...]] = {
-    "GET /sign-in": ("200",) * 6,
+    "GET /sign-in": ("303",) * 6,
     "POST /v1/sign-ins": ("202",) * 6,
     "POST /v1/sign-ins/sin_0/confirm": _FAILED,
     "GET /v1/me/sessions": (_NO_KEY, _NO_SESSION, "200", "200", "200", _ENDED),

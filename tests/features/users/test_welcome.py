@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urljoin
 
 from proxy.features.all import load_config
 from tests.features.users.people import PEOPLE
@@ -29,6 +30,28 @@ async def test_the_welcome_tells_how_people_sign_in(tmp_path: Path, text: str, e
         assert [answer["sign_in"] for answer in answers] == [expected] * 2
         asked = await server.ask("POST", "/v1/sign-ins", key="", body={"address": "ada@example.org"})
         assert (asked.status_code == 202) == (expected == "mail")
+
+
+async def test_the_links_to_terms_are_told_if_they_are_set(tmp_path: Path) -> None:
+    links = {"terms": "https://voxgate.test/terms?a=1&b=2", "privacy": "https://voxgate.test/privacy"}
+    text = config()
+    for name, link in links.items():
+        text = text.replace("[users]\n", f'[users]\n{name} = "{link}"\n', 1)
+    async with inside(tmp_path, text) as server:
+        told = json_of(await server.ask("GET", "/v1", key=""))
+        assert {name: told[name] for name in links} == links
+        (tmp_path / "config.toml").write_text(config())
+        server.worker.revise(load_config(tmp_path / "config.toml", {}))
+        assert not links.keys() & json_of(await server.ask("GET", "/v1", key=""))
+
+
+@each_row("path", ["/sign-in", "/sign-in/", "/sign-in?a=1"])
+async def test_an_old_link_leads_to_the_console_above_it(tmp_path: Path, path: str) -> None:
+    async with inside(tmp_path, config()) as server:
+        answer = await server.ask("GET", path, key="")
+        place = urljoin(f"https://proxy.test/voice{path}#sign_in=sin_1.x", answer.headers["location"])
+        assert (answer.status_code, place) == (303, "https://proxy.test/voice/")
+        assert "#" not in answer.headers["location"], "so the browser carries that of the link over"
 
 
 async def test_a_reload_changes_it(tmp_path: Path) -> None:

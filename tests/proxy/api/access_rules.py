@@ -13,6 +13,7 @@ _LISTS = {
     "/v1/audio/voice_consents": "consent",
     "/v1/lexicons": "lexicon",
     "/v1/webhook_endpoints": "webhook",
+    "/v1/history": "request",
     "/v1/usage": "request",
     "/v1/usage?by=voice": "voice",
     "/v1/usage?format=csv": "request",

@@ -17,6 +17,7 @@ import httpx2
 from tests import speech_clips
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.api.inside import TONE, Inside
+from tests.waiting import soon
 
 ROLES = ("nobody", "invented", "revoked", "closed", "owner", "stranger", "admin")
 WITHOUT_A_KEY = ("nobody", "invented", "revoked", "closed")
@@ -75,6 +76,9 @@ ACTIONS = {
     "page behind consent": Action("GET", f"{_CONSENTS}?after={{id}}", objects=("consent",)),
     "page behind usage": Action("GET", "/v1/usage?after={id}", objects=("request",)),
     "read receipt": Action("GET", "/v1/audio/receipts/{id}", objects=("request",)),
+    "read history": Action("GET", "/v1/history/{id}", objects=("request",)),
+    "hear history": Action("GET", "/v1/history/{id}/content", objects=("request",)),
+    "page behind history": Action("GET", "/v1/history?after={id}", objects=("request",)),
     "read lexicon": Action("GET", "/v1/lexicons/{id}", objects=("lexicon",)),
     "speak": Action("POST", _SPEECH, _SAY, ("voice", "cast")),
     "speak from the cache": Action("POST", _SPEECH, {**_SAY, "input": TEXT, "cache": True}, ("voice",)),
@@ -94,6 +98,7 @@ ACTIONS = {
     "its deliveries": Action("GET", f"{_HOOKS}/{{id}}/deliveries", objects=("webhook",)),
     "resend": Action("POST", "/v1/webhook_deliveries/{id}/resend", objects=("delivery",)),
     # What takes away comes last, so that one world is enough for all rows.
+    "delete history": Action("DELETE", "/v1/history/{id}", objects=("request",)),
     "delete webhook": Action("DELETE", f"{_HOOKS}/{{id}}", objects=("webhook",)),
     "delete lexicon": Action("DELETE", "/v1/lexicons/{id}", objects=("lexicon",)),
     "delete recording": Action("DELETE", f"{_VOICES}/{{id}}/samples/{{sample}}", objects=("voice",)),
@@ -104,8 +109,8 @@ ACTIONS = {
 
 
 class AccessWorld(NamedTuple):
-    """The owner has a voice with a clip, a mix, a cast, two consents, an erased voice, a lexicon, a request,
-    and a webhook with a delivery that failed.
+    """The owner has a voice with a clip, a mix, a cast, two consents, an erased voice, a lexicon, a request
+    that is kept, and a webhook with a delivery that failed.
 
     Each request comes from an address of its own, since dead keys of one address are soon not looked at.
     """
@@ -187,8 +192,9 @@ async def _objects(world: AccessWorld) -> dict[str, str]:
     erased = (await make("POST", _VOICES, {"name": "Gone"}, file="audio_sample")).json()["id"]
     await make("DELETE", f"{_VOICES}/{erased}", None)
     await make("PUT", "/v1/lexicons/secret-words", {"words": {"Xanthippe": "zan tippy"}})
-    say = {"model": "tts-1", "voice": voice, "input": TEXT, "cache": True}
-    spoken = await make("POST", _SPEECH, say)
+    say = {"model": "tts-1", "voice": voice, "input": TEXT, "cache": True, "history": True}
+    request = (await make("POST", _SPEECH, say)).headers["x-request-id"]
+    await soon(lambda: world.ask("owner", "GET", f"/v1/history/{request}"), lambda found: found.is_success)
     told = {"name": "Ana Secret", "url": "http://127.0.0.1:9/", "event_types": ["webhook.test"]}
     webhook = (await make("POST", _HOOKS, told)).json()["id"]
     await world.ask("owner", "POST", f"{_HOOKS}/{webhook}/test", {})
@@ -204,7 +210,7 @@ async def _objects(world: AccessWorld) -> dict[str, str]:
         "free consent": consents[1],
         "erased": erased,
         "lexicon": "secret-words",
-        "request": spoken.headers["x-request-id"],
+        "request": request,
     }
 
 

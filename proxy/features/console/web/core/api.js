@@ -1,6 +1,6 @@
 // The one way to the server: requests with a key or a session, failures as values, events, and files to keep.
 
-import { credentials } from "./session.js";
+import { credentials, session } from "./session.js";
 import { t } from "./texts.js";
 
 // The page may lie below a path of a proxy.
@@ -15,19 +15,23 @@ export class Failure extends Error {
   }
 }
 
-// What to do when the server knows the key, or the person, no more.
+// What to do when the server knows the key, or the person, no more, or wants a fresh sign-in.
 let onUnknown = () => {};
 export function whenUnknown(action) {
   onUnknown = action;
 }
+const AT_THE_DOOR = ["sign_in_again", "account_suspended"];
 
 async function failureOf(answer) {
-  const { error = { message: t("failure.status", { status: answer.status }) } } = await answer.json().catch(() => ({}));
-  return new Failure(error, answer.status, Number(answer.headers.get("retry-after")) || 0);
+  const body = await answer.json().catch(() => ({}));
+  const failure = new Failure(body.error ?? { message: t("failure.status", { status: answer.status }) }, answer.status, Number(answer.headers.get("retry-after")) || 0);
+  return Object.assign(failure, { body });
 }
 
-export async function ask(path, { method, json, form, headers = {}, query = {}, signal } = {}) {
-  const who = credentials();
+// With `isKeyless`, a cookie goes along in place of a key: a person signs in, or may have done so.
+export async function ask(path, { method, json, form, headers = {}, query = {}, signal, isKeyless = false } = {}) {
+  const { key } = session;
+  const who = credentials(isKeyless ? "" : key);
   const url = new URL(path, base);
   for (const [name, value] of Object.entries(query)) if (value !== "" && value != null) url.searchParams.set(name, value);
   const body = json === undefined ? form : JSON.stringify(json);
@@ -50,7 +54,8 @@ export async function ask(path, { method, json, form, headers = {}, query = {}, 
   }
   if (answer.ok) return answer;
   const failure = await failureOf(answer);
-  if (answer.status === 401) onUnknown(failure);
+  // A late answer to an earlier key says nothing about the key of now.
+  if ((answer.status === 401 || AT_THE_DOOR.includes(failure.code)) && key === session.key) onUnknown(failure);
   throw failure;
 }
 

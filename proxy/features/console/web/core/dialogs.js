@@ -12,7 +12,7 @@ export async function agrees({ title, text, no, yes, isDanger = false, check = "
   const dialog = document.getElementById("question");
   const template = html`<form method="dialog" class="stack">
     <h2 id="question-title">${title}</h2>
-    <p id="question-text">${text}</p>
+    <div id="question-text">${text}</div>
     ${check ? html`<label class="tick"><input type="checkbox" id="question-check">${check}</label>` : nothing}
     <div class="row">
       <button id="question-no" value="no" autofocus>${no}</button>

@@ -1,34 +1,20 @@
 // The door: a key, or a mail with a code, or the link of a mail. It stands above the page until one is good.
 
+import { signOut } from "./account.js";
 import { Failure, read, whenUnknown } from "./api.js";
 import { forgetCatalogue } from "./catalogue.js";
 import { agrees } from "./dialogs.js";
 import { html, nothing } from "./lit.js";
 import { icon, Page } from "./page.js";
-import { isPerson, keepKey, session, takeFragment, takeKeptKey } from "./session.js";
+import { forget, keepKey, mayBeSignedIn, noteSignIn, session, SIGNED_IN, takeFragment, takeKeptKey } from "./session.js";
 import { language, t } from "./texts.js";
 
-const SIGNED_IN = "voxgate-signed-in";
-
-function noteSignIn(is) {
-  try {
-    if (is) localStorage.setItem(SIGNED_IN, "yes");
-    else localStorage.removeItem(SIGNED_IN);
-  } catch {
-    // Then a reload asks for a mail again.
-  }
-}
-
-function hasSignedIn() {
-  try {
-    return localStorage.getItem(SIGNED_IN) !== null;
-  } catch {
-    return false;
-  }
+function isOfSame(one, other) {
+  return one.account.id === other.account.id && one.user?.id === other.user?.id && one.key.role === other.key.role;
 }
 
 export class Door extends Page {
-  // `onEnter` is called when it is known who the reader is, or who another reader is.
+  // `onEnter` is called when it is known who the reader is. It is told whether that is another one than before.
   constructor(onEnter) {
     super([]);
     this.onEnter = onEnter;
@@ -38,7 +24,14 @@ export class Door extends Page {
     // The request that a mail answers: its id, and the token if a link was opened.
     this.signIn = null;
     this.isOpen = false;
+    // The reader whose pages are shown, also while the door is open.
+    this.reader = null;
+    // The code of the failure that opened the door.
+    this.reason = "";
+    // The address of a person who has just signed in: a link may be a stranger's.
+    this.greeted = "";
     whenUnknown((failure) => this.ask(failure));
+    addEventListener("storage", ({ key, newValue }) => key === SIGNED_IN && newValue && this.isOpen && !session.key && this.enter());
   }
 
   title() {
@@ -50,14 +43,14 @@ export class Door extends Page {
     this.takeLink();
     takeKeptKey();
     session.server = await read("v1").catch(() => session.server);
-    if (session.key) await this.enter();
-    else if (session.server.sign_in !== "closed" && hasSignedIn() && !this.signIn) await this.enter();
+    if (session.key || (session.server.sign_in !== "closed" && mayBeSignedIn())) await this.enter();
     else this.set({ isOpen: true });
     await this.offer(linked);
   }
 
   // A link with a key, or of a mail, may be opened where the page already is. Tells whether it was one.
   async take() {
+    this.set({ greeted: "" });
     if (this.takeLink()) return true;
     const linked = takeFragment("key");
     if (linked) await this.offer(linked);
@@ -66,7 +59,7 @@ export class Door extends Page {
 
   takeLink() {
     const link = /^([^.]+)\.(.+)$/.exec(takeFragment("sign_in"));
-    if (link) this.set({ signIn: { id: link[1], token: link[2] }, isOpen: true });
+    if (link) this.set({ signIn: { id: link[1], token: link[2] }, problem: null });
     return link !== null;
   }
 
@@ -87,85 +80,137 @@ export class Door extends Page {
 
   // Learns who this is. A failure is told at the door.
   async enter() {
-    forgetCatalogue();
+    this.reason = "";
     try {
       session.me = await read("v1/me");
     } catch (failure) {
       if (!(failure instanceof Failure)) throw failure;
-      if (failure.status !== 401) this.tell("door", failure);
-      this.set({ isOpen: true });
+      if (!this.reason) this.ask(failure);
       return;
     }
     keepKey();
-    noteSignIn(isPerson());
-    this.set({ isOpen: false, typed: "", code: "", signIn: null, problem: null });
-    this.onEnter();
+    const isSame = this.reader !== null && isOfSame(this.reader, session.me);
+    if (!isSame) forgetCatalogue();
+    this.reader = session.me;
+    this.set({ isOpen: false, typed: "", problem: null });
+    this.onEnter(isSame);
   }
 
   // The server knows the key or the session no more, or wants a fresh sign-in. What was typed stays.
   ask(failure) {
-    if (this.isOpen) return;
-    session.me = session.key ? null : session.me;
-    this.set({ isOpen: true });
-    this.tell("door", failure, []);
+    if (this.isOpen && this.reason) return;
+    this.reason = failure.code;
+    this.isOpen = true;
+    if (!this.signIn?.token) this.signIn = null;
+    if (this.isAgain) this.set({ problem: null });
+    else this.forget(failure);
+    this.draw();
     this.place.scrollIntoView({ block: "nearest" });
+    this.focus();
   }
 
-  leaveAccount() {
-    Object.assign(session, { key: "", linkedKey: "", me: null });
-    keepKey();
-    noteSignIn(false);
-    forgetCatalogue();
-    this.set({ isOpen: true, signIn: null });
+  forget(failure) {
+    let told = failure;
+    if (failure.status === 401) {
+      // A cookie goes at its end, and then the server misses a key.
+      if (!session.key) told = new Failure({ message: failure.message, code: "session_ended" });
+      if (!session.key) noteSignIn(false);
+      forget();
+    }
+    session.me = null;
+    document.dispatchEvent(new Event("account"));
+    this.tell("door", told);
+  }
+
+  get isAgain() {
+    return this.reason === "sign_in_again";
+  }
+
+  // The address of a person who signs in again. Of a suspended one it is not known.
+  get known() {
+    return (this.isAgain && session.me?.user?.address) || "";
+  }
+
+  focus() {
+    this.place.querySelector("input, .first")?.focus();
   }
 
   view() {
-    if (!this.isOpen) return nothing;
-    const isMail = session.server.sign_in === "mail";
-    return html`<section class="card stack" id="door-card" aria-label=${t("door.title")}>
-      ${this.signIn?.token ? this.linkForm() : nothing}
-      ${isMail && !this.signIn?.token ? this.mailForm() : nothing}
-      ${this.keyForm()}
+    const isLink = Boolean(this.signIn?.token);
+    if (!this.isOpen && !isLink) return this.greeting();
+    return html`<section class="card stack" id="door-card" aria-labelledby="door-title">
+      <h2 id="door-title">${t(this.isAgain ? "door.again_title" : "door.title")}</h2>
+      ${this.isAgain ? html`<p>${t("error.sign_in_again")}</p>` : nothing}
       ${this.alert("door")}
-      ${this.isPlain() ? html`<p class="note warn">${icon("info")}<span>${t("door.https")}</span></p>` : nothing}
+      ${this.reason === "account_suspended" && !session.key ? this.ways() : this.forms(isLink)}
     </section>`;
   }
 
-  // A browser sends the cookie of a session over HTTPS alone, or to this machine.
-  isPlain() {
-    return session.server.sign_in !== "closed" && !isSecureContext;
+  // A person whose account is suspended can still go.
+  ways() {
+    return html`<div class="row"><button id="door-out" @click=${() => this.run("door", signOut)}>${t("door.sign_out")}</button>
+      <a class="button plain" href="#/account/close">${t("account.close")}</a></div>`;
   }
 
+  forms(isLink) {
+    const { sign_in: way } = session.server;
+    if (way === "closed") return this.keyForm();
+    // A browser sends the cookie of a session over HTTPS alone, or to this machine.
+    if (!isSecureContext) return html`<p class="note warn">${icon("info")}<span>${t("door.https")}</span></p>${this.keyForm()}`;
+    if (isLink) return html`${this.linkForm()}${this.agreed()}`;
+    return html`${way === "mail" ? this.mailForm() : html`<p>${t("door.invitation")}</p>`}${this.agreed()}${this.isAgain ? nothing : this.keyForm()}`;
+  }
+
+  // What one agrees with by signing in, if the operator says so.
+  agreed() {
+    const { terms, privacy } = session.server;
+    const links = [[terms, t("door.terms")], [privacy, t("door.privacy")]].filter(([address]) => address);
+    if (!links.length) return nothing;
+    return html`<p class="row small">${links.map(([address, name]) => html`<a href=${address} rel="noreferrer" target="_blank">${name}</a>`)}</p>`;
+  }
+
+  // Programs that look through mails open links, so a link does nothing until its button is pressed.
   linkForm() {
+    const drop = () => this.set({ signIn: null, problem: null });
     return html`<form class="stack" @submit=${(event) => this.confirm(event, { token: this.signIn.token })}>
-      <p>${t("door.press")}</p>
-      <div class="row"><button class="first" id="door-spend">${t("door.sign_in")}</button></div>
+      <p>${session.me ? t("door.press_instead", { name: session.me.user?.address ?? session.me.account.name }) : t("door.press")}</p>
+      <div class="row"><button class="first" id="door-spend">${t("door.sign_in")}</button>
+        <button class="plain" type="button" @click=${drop}>${t("word.no")}</button></div>
     </form>`;
   }
 
   mailForm() {
     if (this.signIn) {
+      const change = (code) => { this.code = code; };
       return html`<form class="stack" novalidate @submit=${(event) => this.confirm(event, { code: this.code })}>
         <p>${t("door.sent")}</p>
-        ${this.input("door", "code", t("door.code"), { value: this.code, max: 20, change: (code) => { this.code = code; } })}
+        ${this.input("door", "code", t("door.code"), { value: this.code, max: 20, change })}
         <div class="row"><button class="first" id="door-confirm">${t("door.sign_in")}</button>
-          <button class="plain" type="button" @click=${() => this.set({ signIn: null })}>${t("door.again")}</button></div>
+          <button class="plain" type="button" @click=${() => this.set({ signIn: null, problem: null })}>${t("door.new_mail")}</button></div>
       </form>`;
     }
     const change = (address) => { this.address = address; };
+    const field = this.known ? html`<p class="name">${this.known}</p>` : this.input("door", "address", t("door.address"), { type: "email", value: this.address, max: 254, change });
+    const stay = () => this.set({ isOpen: false, problem: null });
     return html`<form class="stack" novalidate @submit=${(event) => this.send(event)}>
-      ${this.input("door", "address", t("door.address"), { type: "email", value: this.address, max: 254, change })}
-      <div class="row"><button class="first" id="door-send">${t("door.send")}</button></div>
+      ${field}
+      <div class="row"><button class="first" id="door-send">${t("door.send")}</button>
+        ${this.isAgain ? html`<button class="plain" type="button" @click=${stay}>${t("word.no")}</button>` : nothing}</div>
     </form>`;
   }
 
   keyForm() {
-    const hint = t("door.hint");
     const change = (typed) => { this.typed = typed; };
     return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
-      ${this.input("door", "key", t("door.key"), { type: "password", value: this.typed, placeholder: "sk-vg-…", hint, change })}
+      ${this.input("door", "key", t("door.key"), { type: "password", value: this.typed, placeholder: "sk-vg-…", hint: t("door.hint"), change })}
       <div class="row"><button id="door-open">${t("door.open")}</button></div>
     </form>`;
+  }
+
+  greeting() {
+    if (!this.greeted) return nothing;
+    return html`<p class="note good" role="status">${icon("info")}<span>${t("door.signed_in", { name: this.greeted })}</span>
+      <button class="round plain" aria-label=${t("door.close")} @click=${() => this.set({ greeted: "" })}>${icon("close")}</button></p>`;
   }
 
   submit(event) {
@@ -174,24 +219,32 @@ export class Door extends Page {
     return this.run("door", async () => {
       if (!key) throw new Failure({ message: t("door.missing"), param: "key" });
       await this.useKey(key);
-      if (this.isOpen && !this.problem) throw new Failure({ message: t("door.wrong"), code: "invalid_api_key", param: "key" });
+      if (this.isOpen && this.reason === "invalid_api_key") throw new Failure({ message: t("error.invalid_api_key"), code: this.reason, param: "key" });
     }, ["key"]);
   }
 
   send(event) {
     event.preventDefault();
     return this.run("door", async () => {
+      const address = this.known || this.address.trim();
       const headers = { "Accept-Language": language };
-      this.set({ signIn: await read("v1/sign-ins", { json: { address: this.address.trim() }, headers }) });
+      this.signIn = await read("v1/sign-ins", { json: { address }, headers, isKeyless: true });
+      this.code = "";
+      this.draw();
+      this.focus();
     }, ["address"]);
   }
 
+  // A key would outweigh the session, so it goes once there is one.
   confirm(event, proof) {
     event.preventDefault();
     return this.run("door", async () => {
+      const { address } = await read(`v1/sign-ins/${encodeURIComponent(this.signIn.id)}/confirm`, { json: proof, isKeyless: true });
       Object.assign(session, { key: "", linkedKey: "" });
-      await read(`v1/sign-ins/${encodeURIComponent(this.signIn.id)}/confirm`, { json: proof });
+      noteSignIn(true);
+      Object.assign(this, { signIn: null, code: "" });
       await this.enter();
+      if (session.me) this.set({ greeted: address });
     }, ["code"]);
   }
 }
@@ -205,4 +258,3 @@ export async function mayUpload() {
   keepKey();
   return true;
 }
-

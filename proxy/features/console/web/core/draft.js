@@ -15,12 +15,14 @@ export const draft = {
   instructions: "",
   tag: "",
   isKept: true,
+  // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
+  more: {},
 };
 
 // Once the catalogue is there: a model and a voice, unless they were chosen before.
 export function chooseFirst() {
   if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
-  if (voiceOf(draft.voice)) return;
+  if (draft.more.voice || voiceOf(draft.voice)) return;
   const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
   draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
   draft.model = modelFor(first, draft.model);
@@ -32,8 +34,8 @@ export function chooseVoice(voice) {
 }
 
 // The body of a speech request: fields that say nothing are left out.
-export function requestOf({ text, voice, model, language, speed, pitch, emotion, instructions, tag }) {
-  const body = { model, voice, input: text };
+export function requestOf({ text, voice, model, language, speed, pitch, emotion, instructions, tag, more }) {
+  const body = { ...more, model, voice: voice || more.voice, input: text };
   if (speed !== 1) body.speed = speed;
   if (pitch !== 0) body.pitch = pitch;
   if (language) body.language = language;
@@ -41,4 +43,15 @@ export function requestOf({ text, voice, model, language, speed, pitch, emotion,
   if (instructions) body.instructions = instructions;
   if (tag) body.tag = tag;
   return body;
+}
+
+// Takes a request that was made before, to be made again. Speak asks for PCM itself, so that says nothing of a file.
+export function sayAgain(request, tag) {
+  const { input, model, voice, language = "", response_format: format, ...others } = request;
+  const { speed = 1, pitch = 0, emotion = "", instructions = "", ...more } = others;
+  if (typeof voice !== "string") more.voice = voice;
+  if (language === "auto") more.language = language;
+  Object.assign(draft, { text: input, model, speed, pitch, emotion, instructions, tag, more });
+  Object.assign(draft, { voice: more.voice ? "" : voice, language: more.language ? "" : language });
+  if (format !== "pcm") draft.format = format;
 }

@@ -17,19 +17,45 @@ const PAGES = {
   history: () => import("../pages/history.js"),
   usage: () => import("../pages/usage.js"),
   account: () => import("../pages/account.js"),
+  "account/keys": () => import("../pages/account_keys.js"),
+  "account/settings": () => import("../pages/account_settings.js"),
+  "account/close": () => import("../pages/account_close.js"),
   orders: () => import("../pages/orders.js"),
   admin: () => import("../pages/admin.js"),
+  "admin/accounts": () => import("../pages/admin_accounts.js"),
+  "admin/jobs": () => import("../pages/admin_jobs.js"),
+  "admin/audit": () => import("../pages/admin_audit.js"),
+  "admin/users": () => import("../pages/admin_users.js"),
+  "admin/orders": () => import("../pages/admin_orders.js"),
 };
 const LINKS = ["speak", "voices", "jobs", "history", "account", "admin"];
+// What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
+const FOR_ALL = ["speak", "account/close"];
 // Under which link of the frame a page is shown.
 const ABOVE = { train: "voices", marks: "voices", usage: "history", orders: "account" };
+
+function unescaped(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+// The page of an address, and what else it has. "#job_…" is in mails of older versions.
+function pageOf(hash) {
+  const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map(unescaped);
+  const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each));
+  return name ? { name, path: parts.slice(1) } : { name: "speak", path: [] };
+}
 
 class Frame {
   constructor() {
     this.page = null;
     this.name = "";
+    this.hash = "";
     this.trouble = null;
-    this.door = new Door(() => this.entered());
+    this.door = new Door((isSame) => this.entered(isSame));
   }
 
   async start(place) {
@@ -37,39 +63,40 @@ class Frame {
     this.draw();
     this.door.mount(place.querySelector("#door"));
     player.mount(place.querySelector("#dock"));
-    addEventListener("hashchange", () => this.moved());
+    addEventListener("hashchange", (event) => this.moved(new URL(event.oldURL).hash));
     document.addEventListener("account", () => this.draw());
     // The door takes a key or a link out of the address before anything else reads it.
     session.ready = this.door.start();
     await this.show({ isFirst: true });
   }
 
-  async moved() {
-    if (!(await this.door.take())) await this.show();
+  // The address of the page comes back in place of a link's, which the door has taken.
+  async moved(before) {
+    const { hash } = location;
+    const taken = this.door.take();
+    if (hash !== location.hash) history.replaceState(null, "", before);
+    if (!(await taken)) await this.show();
   }
 
-  // Another reader, or the first: every page reads what it shows anew. What is typed on Speak stays.
-  async entered() {
+  // For another reader, or the first, every page reads what it shows anew. The same goes on where they were. What
+  // is typed on Speak stays.
+  async entered(isSame) {
     this.draw();
-    if (this.page instanceof SpeakPage && this.wanted.name === "speak") await this.page.run("page", () => this.page.open());
+    const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
+    if (isSame && this.hash === location.hash) this.page.update();
+    else if (isSpeak) await this.page.run("page", () => this.page.open());
     else await this.show({ isFirst: true });
   }
 
-  // The page of the address, and the parts behind its name.
-  get wanted() {
-    const [name, ...path] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-    return { name: Object.hasOwn(PAGES, name) ? name : "speak", path };
-  }
-
   async show({ isFirst = false } = {}) {
-    const { name, path } = this.wanted;
-    // Without a key there is nothing to show but the field for a text.
-    if (!session.me && name !== "speak") return;
+    const { name, path } = pageOf(location.hash);
+    if (!session.me && !FOR_ALL.includes(name)) return;
     const turn = (this.turn = {});
     const module = await PAGES[name]().catch(() => this.isOutdated());
     if (!module || turn !== this.turn) return;
     this.page?.leave();
     this.name = name;
+    this.hash = location.hash;
     this.page = new module.default(path);
     this.page.mount(this.place.querySelector("#page"));
     document.title = `${this.page.title()} · voxgate`;
@@ -103,7 +130,7 @@ class Frame {
   view() {
     return html`<button class="skip" @click=${() => this.place.querySelector("#page h1")?.focus()}>${t("frame.skip")}</button>
       <header class="rail">
-        <a class="brand" href="#/speak"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="currentColor"></rect><path d="M8 13v6M13 9v14M18 6v20M23 11v10" stroke-width="2.6" stroke-linecap="round"></path></svg>voxgate</a>
+        <a class="brand" href="#/speak" aria-label="voxgate"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="currentColor"></rect><path d="M8 13v6M13 9v14M18 6v20M23 11v10" stroke-width="2.6" stroke-linecap="round"></path></svg><span>voxgate</span></a>
         <nav aria-label=${t("frame.pages")}>${LINKS.filter((name) => name !== "admin" || isAdmin()).map((name) => this.link(name))}</nav>
         ${session.me ? this.purse() : nothing}
         <select class="tongue" aria-label=${t("frame.language")} @change=${(event) => this.speak(event.target.value)}>
@@ -119,7 +146,8 @@ class Frame {
   }
 
   link(name) {
-    const isNow = name === (ABOVE[this.name] ?? this.name);
+    const [now] = this.name.split("/");
+    const isNow = name === (ABOVE[now] ?? now);
     return html`<a href="#/${name}" aria-current=${isNow ? "page" : nothing}>${icon(name)}${t(`frame.${name}`)}</a>`;
   }
 

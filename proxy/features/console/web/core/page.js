@@ -1,7 +1,7 @@
 // What every page is: fields, a view of them, and steps whose failures are told beside their field.
 
 import { Failure } from "./api.js";
-import { html, nothing, render } from "./lit.js";
+import { html, live, nothing, render } from "./lit.js";
 import { hasText, t } from "./texts.js";
 
 // The signs of shell.html.
@@ -128,7 +128,7 @@ export class Page {
 
   // A field of one line. `more` may have type, value, placeholder, max, and what to do with a change.
   input(form, name, label, { type = "text", value = "", placeholder = "", max = 200, hint = nothing, change }) {
-    const control = html`<input id="${form}-${name}" type=${type} .value=${value} placeholder=${placeholder} maxlength=${max}
+    const control = html`<input id="${form}-${name}" type=${type} .value=${live(value)} placeholder=${placeholder} maxlength=${max}
       autocomplete="off" aria-invalid=${this.isWrong(form, name)} @input=${(event) => change(event.target.value)}>`;
     return this.field(form, name, label, control, hint);
   }

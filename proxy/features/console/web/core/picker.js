@@ -12,9 +12,9 @@ const GROUPS = ["own", "natural", "rules"];
 const GENDERS = ["", "female", "male", "neutral"];
 
 export class VoicePicker {
-  // `onChoice` gets the voice that is chosen.
-  constructor(page, onChoice) {
-    Object.assign(this, { page, onChoice, words: "", language: "", gender: "" });
+  // `onChoice` gets the voice that is chosen, and `chosen` tells the id of the one that is so far.
+  constructor(page, onChoice, chosen = () => draft.voice) {
+    Object.assign(this, { page, onChoice, chosen, words: "", language: "", gender: "" });
   }
 
   get dialog() {
@@ -44,7 +44,7 @@ export class VoicePicker {
     const found = catalogue.voices.filter((voice) => isFound(voice, wanted));
     const shown = found.slice(0, MOST_SHOWN);
     // What is chosen stays in sight, also where it is far down in a long list.
-    const chosen = found.find(({ id }) => id === draft.voice);
+    const chosen = found.find(({ id }) => id === this.chosen());
     if (chosen && !shown.includes(chosen)) shown.unshift(chosen);
     const languages = [["", t("picker.any_language")], ...languageChoices()];
     const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
@@ -74,7 +74,7 @@ export class VoicePicker {
 
   row(voice) {
     return html`<li><label>
-        <input type="radio" name="picked" value=${voice.id} .checked=${voice.id === draft.voice} ?disabled=${!voice.engines.length}
+        <input type="radio" name="picked" value=${voice.id} .checked=${voice.id === this.chosen()} ?disabled=${!voice.engines.length}
           @change=${() => this.onChoice(voice)} @dblclick=${() => this.dialog.close()}
           @keydown=${(event) => event.key === "Enter" && this.close(event)}>
         <span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>

@@ -142,7 +142,7 @@ class Player {
           <input type="range" id="player-seek" min="0" max=${seconds || 1} step="0.01" .value=${String(position)} ?disabled=${Boolean(clip.live)}
             aria-label=${t("player.position")} aria-valuetext=${clock} @input=${(event) => this.seek(Number(event.target.value))}></div>
         <span class="num quiet small" id="player-clock">${clock}</span>
-        <button class="round plain" aria-label=${t("player.save")} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
+        <button class="round plain" aria-label=${t("player.save", { format: clip.name.split(".").pop().toUpperCase() })} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
         <button class="round plain" aria-label=${t("player.close")} @click=${() => this.stop()}>${icon("close")}</button>
       </div>
     </section>`;

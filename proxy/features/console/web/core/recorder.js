@@ -127,7 +127,7 @@ export class Recorder {
   }
 
   forget() {
-    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, level: FLOOR_DB, told: 0 });
+    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, level: FLOOR_DB, isEnough: false });
   }
 
   // Forgets the recording, ends one that goes on, and gives the microphone back.
@@ -181,9 +181,9 @@ export class Recorder {
   hear(seconds, level) {
     Object.assign(this, { seconds, level });
     const { best } = this;
-    const told = !best || seconds < best.least ? 0 : seconds < best.most ? best.least : best.most;
-    if (told !== this.told && told) this.say(t(told === best.least ? "recorder.enough" : "recorder.press", best));
-    this.told = told;
+    const isEnough = Boolean(best) && seconds >= best.least;
+    if (isEnough && !this.isEnough) this.say(t("recorder.enough", best));
+    this.isEnough = isEnough;
     this.page.update();
   }
 
@@ -236,8 +236,8 @@ export class Recorder {
 
   kept(label) {
     const hear = () => player.play({ title: label, name: "recording.wav" }, this.sound);
-    return html`<button type="button" class="plain" id="${this.form}-${this.name}-hear" @click=${hear}>${icon("play")} ${t("recorder.listen")}</button>
-      <button type="button" class="plain" id="${this.form}-${this.name}-discard" @click=${() => this.discard()}>${icon("trash")} ${t("recorder.discard")}</button>`;
+    return html`<button type="button" class="round" id="${this.form}-${this.name}-hear" aria-label=${t("recorder.listen")} @click=${hear}>${icon("play")}</button>
+      <button type="button" class="round plain" id="${this.form}-${this.name}-discard" aria-label=${t("recorder.discard")} @click=${() => this.discard()}>${icon("trash")}</button>`;
   }
 
   meter() {

@@ -2,6 +2,7 @@
 
 const KEPT = "voxgate-key";
 const LINKED = "voxgate-key-is-linked";
+export const SIGNED_IN = "voxgate-signed-in";
 
 // `me` is the answer of /v1/me, and null until it is known who this is. `server` is the answer of /v1.
 // `linkedKey` is the key of a link until its reader has agreed to upload with it. `ready` is over when it is known
@@ -12,7 +13,7 @@ export const session = { key: "", linkedKey: "", me: null, server: { sign_in: "c
 export function takeFragment(name) {
   const found = new RegExp(`^#${name}=(.+)$`).exec(location.hash);
   if (!found) return "";
-  history.replaceState(null, "", location.pathname + location.search + (name === "sign_in" ? "#/sign-in" : ""));
+  history.replaceState(null, "", location.pathname + location.search);
   try {
     return decodeURIComponent(found[1]).trim();
   } catch {
@@ -43,15 +44,37 @@ export function takeKeptKey() {
   session.linkedKey = kept(LINKED);
 }
 
-// A session's cookie goes along only where no key does, so a key always decides whose account it is.
-export function credentials() {
-  return session.key
-    ? { credentials: "omit", headers: { Authorization: `Bearer ${session.key}` } }
-    : { credentials: "same-origin", headers: {} };
+export function forget() {
+  Object.assign(session, { key: "", linkedKey: "", me: null });
+  keepKey();
 }
 
+// A browser that signed in may be signed in still. Other tabs hear of it, so the note is never the same.
+export function noteSignIn(isIn) {
+  try {
+    if (isIn) localStorage.setItem(SIGNED_IN, String(Date.now()));
+    else localStorage.removeItem(SIGNED_IN);
+  } catch {
+    // Then each page asks the server.
+  }
+}
+
+export function mayBeSignedIn() {
+  try {
+    return localStorage.getItem(SIGNED_IN) !== null;
+  } catch {
+    return true;
+  }
+}
+
+// A session's cookie goes along only where no key does, so a key always decides whose account it is.
+export function credentials(key) {
+  return key ? { credentials: "omit", headers: { Authorization: `Bearer ${key}` } } : { credentials: "same-origin", headers: {} };
+}
+
+// The caller of an operator's session has this role, too.
 export function isAdmin() {
-  return session.me?.key.role === "admin" || Boolean(session.me?.user?.is_operator);
+  return session.me?.key.role === "admin";
 }
 
 // A person who has signed in, and not a key alone.

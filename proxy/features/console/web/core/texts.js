@@ -69,12 +69,22 @@ export function number(value, digits = 2) {
   return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
 }
 
-export function day(seconds) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(new Date(seconds * 1000));
+// Times are seconds, or texts such as "2026-01-31T12:00:00Z".
+function dateOf(time) {
+  return new Date(typeof time === "number" ? time * 1000 : time);
 }
 
-export function moment(seconds) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(seconds * 1000));
+export function day(time) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(dateOf(time));
+}
+
+export function moment(time) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(dateOf(time));
+}
+
+// An amount of money, which comes as a text.
+export function money(amount, currency) {
+  return new Intl.NumberFormat(language, { style: "currency", currency }).format(Number(amount));
 }
 
 // Seconds of sound or of waiting: "4.8 s", "2 min 10 s", "1 h 24 min".

@@ -75,7 +75,7 @@ export default class JobPage extends Page {
 
   remove() {
     return this.run("job", async () => {
-      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("voices.delete"), isDanger: true };
+      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("history.delete"), isDanger: true };
       if (!(await agrees(question))) return;
       await ask(jobPath(this.id), { method: "DELETE" });
       location.hash = "#/jobs";
@@ -99,7 +99,7 @@ export default class JobPage extends Page {
     return html`<div class="row">
       ${isOpen(job) ? html`<button id="job-cancel" @click=${() => this.cancel()}>${icon("stop")} ${t("voices.cancel")}</button>` : nothing}
       ${canRetry ? html`<button class="first" id="job-retry" @click=${() => this.retry()}>${icon("again")} ${t("jobs.retry")}</button>` : nothing}
-      <button class="danger" id="job-delete" @click=${() => this.remove()}>${icon("trash")} ${t("voices.delete")}</button></div>`;
+      <button class="danger" id="job-delete" @click=${() => this.remove()}>${icon("trash")} ${t("history.delete")}</button></div>`;
   }
 
   progress(job) {

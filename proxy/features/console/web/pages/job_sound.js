@@ -52,7 +52,7 @@ export function stepsCard(page) {
       <th class="end">${t("jobs.credits")}</th><th>${t("jobs.state")}</th><th><span class="skip">${t("player.play")}</span></th></tr></thead>
     <tbody>${repeat(steps, ({ id }) => id, (step) => html`
       ${step.chapter && isFirst.get(step.chapter) === step.id ? chapterRow(page, job, step.chapter) : nothing}${stepRow(page, job, step)}`)}</tbody></table></div>
-    ${page.hasMore ? html`<div class="row"><button id="job-more" @click=${() => page.more()}>${t("voices.show_more")}</button></div>` : nothing}
+    ${page.hasMore ? html`<div class="row"><button id="job-more" @click=${() => page.more()}>${t("list.more")}</button></div>` : nothing}
     ${page.alert("steps")}</section>`;
 }
 

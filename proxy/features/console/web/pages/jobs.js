@@ -73,7 +73,7 @@ class JobList extends Page {
       ${this.isStale ? note(t("failure.unreachable")) : nothing}
       ${this.alert("page")}
       ${this.jobs === null ? nothing : this.jobs.length ? this.table() : this.none()}
-      ${this.hasMore ? html`<div class="row"><button id="jobs-more" @click=${() => this.more()}>${t("voices.show_more")}</button></div>` : nothing}
+      ${this.hasMore ? html`<div class="row"><button id="jobs-more" @click=${() => this.more()}>${t("list.more")}</button></div>` : nothing}
       ${this.alert("jobs")}
     </section>`;
   }

@@ -124,13 +124,13 @@ export default class MarksPage extends Page {
   }
 
   picker(name, label, accept, hint = nothing) {
-    const control = html`<span class="row"><span class="button file">${icon("plus")} ${t("recorder.file")}<input type="file" id="marks-${name}" accept=${accept}
+    const control = html`<div class="row"><span class="button file">${icon("plus")} ${t("recorder.file")}<input type="file" id="marks-${name}" accept=${accept}
       aria-invalid=${this.isWrong("marks", name)} @change=${(event) => this.choose({ [name]: event.target.files[0] ?? null })}></span>
-      <span class="name">${this[name]?.name ?? nothing}</span></span>`;
+      <span class="name">${this[name]?.name ?? nothing}</span></div>`;
     return this.field("marks", name, label, control, hint);
   }
 
   verdict() {
-    return html`<section class="card stack"><h2>${verdictOf(this.found)}</h2><ul>${reasonsOf(this.found).map((reason) => html`<li class="name">${reason}</li>`)}</ul></section>`;
+    return html`<section class="card stack"><h2>${verdictOf(this.found)}</h2><ul class="points">${reasonsOf(this.found).map((reason) => html`<li class="name">${reason}</li>`)}</ul></section>`;
   }
 }

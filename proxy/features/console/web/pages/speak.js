@@ -72,6 +72,13 @@ export default class SpeakPage extends Page {
     this.change({});
   }
 
+  // The request is no longer quite the one that is said again.
+  async forgetMore() {
+    this.change({ more: {} });
+    await this.open();
+    this.place.querySelector("#speak-input").focus();
+  }
+
   async openPicker() {
     const { VoicePicker } = await import("../core/picker.js");
     this.picker ??= new VoicePicker(this, (voice) => this.choose(voice));
@@ -86,7 +93,7 @@ export default class SpeakPage extends Page {
 
   async readEstimate() {
     this.asked?.abort();
-    if (!session.me || !draft.text.trim() || !draft.voice) return this.set({ estimate: null, doubt: null });
+    if (!session.me || !draft.text.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
     const text = [...draft.text].slice(0, LONGEST).join("");
     try {
@@ -120,7 +127,7 @@ export default class SpeakPage extends Page {
     player.stop();
     const body = requestOf(draft);
     const voice = voiceOf(draft.voice);
-    const clip = player.open({ title: voice?.name ?? draft.voice, name: "speech.wav", text: draft.text });
+    const clip = player.open({ title: voice?.name ?? t("voice.cast"), name: "speech.wav", text: draft.text });
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));
@@ -212,9 +219,9 @@ export default class SpeakPage extends Page {
       <div class="row apart below quiet small"><span>${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
       <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
       <div class="bar">
-        <button class="pick" id="speak-voice" type="button" ?disabled=${!voice} @click=${() => this.openPicker()}>
+        <button class="pick" id="speak-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? t("speak.no_voice")}</span></button>
+          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
         ${speaking
           ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>`
@@ -238,6 +245,8 @@ export default class SpeakPage extends Page {
   notices() {
     const { estimate, doubt } = this;
     const notes = [];
+    const more = Object.keys(draft.more).filter((field) => field !== "voice" || !draft.voice);
+    if (more.length) notes.push(html`${t("speak.more_fields", { fields: more.join(", ") })} <button type="button" class="plain" id="speak-less" @click=${() => this.forgetMore()}>${t("speak.less")}</button>`);
     if (this.isJob) notes.push(t("speak.long", { most: LONGEST }));
     if (doubt) notes.push(failureText(doubt));
     else if (estimate) {

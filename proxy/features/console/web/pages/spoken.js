@@ -57,7 +57,7 @@ export function spokenCard(page) {
   const [engine, tag, substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`));
   const facts = { model: engine, language: languageName(tag ?? ""), ms: first };
   return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
-    <div class="row apart"><h2 id="result-title">${voice?.name ?? body.voice}</h2>
+    <div class="row apart"><h2 id="result-title">${voice?.name ?? t("voice.cast")}</h2>
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
     <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
     ${page.alert("result")}

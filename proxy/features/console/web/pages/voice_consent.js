@@ -77,7 +77,7 @@ export class Consent {
   }
 
   view() {
-    const ways = ["phrase", "statement", ...(this.kept.length ? ["kept"] : []), ...(session.me.plan.consent === "waived" ? ["none"] : [])];
+    const ways = ["phrase", "statement", ...(this.kept.length ? ["kept"] : []), ...(session.me?.plan.consent === "waived" ? ["none"] : [])];
     const shown = { phrase: () => this.reader(), statement: () => this.writer(), kept: () => this.chooser(), none: () => nothing }[this.way];
     return html`<fieldset class="stack"><legend>${t("voices.consent")}</legend>
       <div>${ways.map((way) => html`<label class="tick"><input type="radio" name="way" id="new-way-${way}" value=${way} .checked=${live(this.way === way)}
@@ -114,7 +114,7 @@ export class Consent {
     };
     return html`<fieldset id="new-uses"><legend>${t("voices.uses")}</legend>
       ${USES.map((use) => html`<label class="tick"><input type="checkbox" value=${use} .checked=${live(this.uses.has(use))}
-        @change=${(event) => change(use, event.target.checked)}>${t(`voices.uses.${use}`)}</label>`)}
+        @change=${(event) => change(use, event.target.checked)}>${t(`usage.operation.${use}`)}</label>`)}
       ${this.page.alert("new", "uses")}
     </fieldset>`;
   }

@@ -24,7 +24,7 @@ export class Erasure {
     const { name, consent } = this.voice;
     const text = this.page.isRecorded ? t("voices.erase_text") : t("voices.delete_text");
     const check = consent ? t("voices.delete_consent") : "";
-    const question = { title: t("voices.delete_title", { name }), text, no: t("voices.cancel"), yes: t("voices.delete"), isDanger: true, check };
+    const question = { title: t("voices.delete_title", { name }), text, no: t("voices.cancel"), yes: t("history.delete"), isDanger: true, check };
     const answer = await agrees(question);
     this.isWithConsent = answer && answer.isChecked;
     return Boolean(answer);

@@ -99,7 +99,7 @@ export default class NewVoicePage extends Page {
     const set = (field) => (value) => this.set({ [field]: value });
     return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
       <div class="card stack two">
-        ${this.input("new", "name", t("voices.name"), { value: this.name, max: 100, change: set("name") })}
+        ${this.input("new", "name", t("word.name"), { value: this.name, max: 100, change: set("name") })}
         ${this.choice("new", "language", t("speak.language"), { value: this.language, options: languages, change: (language) => this.choose(language) })}
       </div>
       <div class="card stack">${this.sample.view(t("voices.recording"), t("voices.recording_hint", BEST))}

@@ -13,7 +13,7 @@ import { previewButton } from "../core/previews.js";
 import { session } from "../core/session.js";
 import { day, number, t } from "../core/texts.js";
 
-const LOOK_MS = 3000;
+const LOOK_MS = 2000;
 
 export default class VoicePage extends Page {
   constructor(path) {
@@ -35,8 +35,9 @@ export default class VoicePage extends Page {
   }
 
   async open() {
-    await Promise.all([this.readVoice(), loadCatalogue(), readMine()]);
-    this.set({ name: this.voice.name, language: this.voice.language ?? "" });
+    const [voice] = await Promise.all([read(this.url), loadCatalogue(), readMine()]);
+    this.show(voice);
+    this.set({ name: voice.name, language: voice.language ?? "" });
     document.title = `${this.title()} · voxgate`;
     if (!isMine(this.voice) || !this.isRecorded) return;
     this.samples = new Samples(this);
@@ -47,11 +48,16 @@ export default class VoicePage extends Page {
     clearTimeout(this.timer);
   }
 
-  // A clone that is being made is looked at until it is made, or not.
   async readVoice() {
-    this.set({ voice: await read(this.url) });
+    this.show(await read(this.url));
+  }
+
+  // A clone that is being made is looked at until it is made, or not.
+  show(voice) {
+    this.set({ voice });
     clearTimeout(this.timer);
-    if (!this.erasure && this.voice.clones?.some(isInWork)) this.timer = setTimeout(() => this.run("clones", () => this.readVoice()), LOOK_MS);
+    const isAwaited = !this.erasure && !this.isLeft && voice.clones?.some(isInWork);
+    if (isAwaited) this.timer = setTimeout(() => this.run("clones", () => this.readVoice()), LOOK_MS);
   }
 
   save(event) {
@@ -61,7 +67,7 @@ export default class VoicePage extends Page {
       const voice = await read(this.url, { json: { name: this.name.trim(), language: this.language || null } });
       forgetCatalogue();
       document.title = `${voice.name} · voxgate`;
-      this.set({ voice, status: t("voices.saved") });
+      this.set({ voice, status: t("word.done") });
       await loadCatalogue();
       this.update();
     }, ["name", "language"]);
@@ -70,7 +76,7 @@ export default class VoicePage extends Page {
   prefer(isOn) {
     return this.run("about", async () => {
       session.me = await read("v1/me", { json: { preferred_voice: isOn ? this.voice.id : null } });
-      this.say(t("voices.saved"));
+      this.say(t("word.done"));
     });
   }
 
@@ -102,15 +108,16 @@ export default class VoicePage extends Page {
   view() {
     if (this.erasure) return this.erasure.view();
     const back = html`<a class="button plain" href="#/voices">${t("voices.back")}</a>`;
-    const { voice } = this;
-    if (!voice) return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}</section>`;
+    // One template: the focus is on its heading while the rest is read.
+    return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}${this.voice ? this.parts(this.voice) : nothing}</section>`;
+  }
+
+  parts(voice) {
     const isOwn = isMine(voice);
-    return html`<section class="view narrow">${this.heading(back)}${this.alert("page")}
-      ${this.about(voice, isOwn)}
+    return html`${this.about(voice, isOwn)}
       ${isOwn ? this.editor() : nothing}
       ${this.samples?.view() ?? nothing}
-      ${isOwn && this.isRecorded ? this.clones() : nothing}
-    </section>`;
+      ${isOwn && this.isRecorded ? this.clones() : nothing}`;
   }
 
   about(voice, isOwn) {
@@ -123,8 +130,8 @@ export default class VoicePage extends Page {
       <div class="row">${previewButton(this, "about", voice)}
         <button class="first" id="voice-use" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)}>${t("voices.use")}</button>
         ${isOwn ? this.actions() : nothing}</div>
-      <label class="tick"><input type="checkbox" id="voice-preferred" .checked=${session.me.preferred_voice === voice.id}
-        @change=${(event) => this.prefer(event.target.checked)}>${t("voices.prefer")}</label>
+      ${session.server.sign_in === "closed" ? nothing : html`<label class="tick"><input type="checkbox" id="voice-preferred" .checked=${session.me?.preferred_voice === voice.id}
+        @change=${(event) => this.prefer(event.target.checked)}>${t("voices.prefer")}</label>`}
       ${this.alert("about")}
       ${this.statusLine()}
     </div>`;
@@ -134,7 +141,7 @@ export default class VoicePage extends Page {
     const canTrain = this.isRecorded && catalogue.models.some(({ trains }) => trains);
     return html`${canTrain ? html`<a class="button" id="voice-train" href="#/train/${encodeURIComponent(this.voice.id)}">${t("voices.train")}</a>` : nothing}
       <button id="voice-export" @click=${() => this.run("about", () => download(`${this.url}/export`, `${this.voice.id}.zip`))}>${icon("down")} ${t("voices.export")}</button>
-      <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("voices.delete")}</button>`;
+      <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("history.delete")}</button>`;
   }
 
   // Who speaks in a cast, and what a mix is mixed of.
@@ -143,7 +150,7 @@ export default class VoicePage extends Page {
       ...Object.entries(cast ?? {}).map(([name, id]) => `${name}: ${voiceName(id)}`),
       ...mix.map(({ id, weight }) => `${voiceName(id)}: ${number(weight * 100, 0)} %`),
     ];
-    return lines.length ? html`<ul class="small">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
+    return lines.length ? html`<ul class="small points">${lines.map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing;
   }
 
   // What its owner should know. The server's words are English.
@@ -158,11 +165,11 @@ export default class VoicePage extends Page {
     const languages = [["", t("picker.any_language")], ...languageChoices([this.language])];
     return html`<form class="card stack" novalidate @submit=${(event) => this.save(event)}>
       <div class="two">
-        ${this.input("voice", "name", t("voices.name"), { value: this.name, max: 100, change: (name) => this.set({ name }) })}
+        ${this.input("voice", "name", t("word.name"), { value: this.name, max: 100, change: (name) => this.set({ name }) })}
         ${this.voice.type === "cast" ? nothing : this.choice("voice", "language", t("speak.language"), { value: this.language, options: languages, change: (language) => this.set({ language }) })}
       </div>
       ${this.alert("voice")}
-      <div class="row"><button id="voice-save">${t("voices.save")}</button></div>
+      <div class="row"><button id="voice-save">${t("settings.save")}</button></div>
     </form>`;
   }
 

@@ -27,11 +27,12 @@ export function useVoice(voice) {
 
 export function expiryTag({ expires_at: ends }) {
   if (!ends || ends - Date.now() / 1000 > SOON_S) return nothing;
-  return html`<span class="tag warn">${t("voices.expires_soon", { day: day(ends) })}</span>`;
+  return html`<span class="tag warn">${t("voices.expires", { day: day(ends) })}</span>`;
 }
 
 export function cloneState({ state }) {
-  return t(`voices.clone.${STATES[state] ?? "making"}`);
+  const word = STATES[state] ?? state;
+  return t(`voices.clone.${word}`);
 }
 
 export function isInWork({ state }) {
@@ -70,5 +71,5 @@ export class OnceKey {
 
 // What a clone costs at most: a clone by the server's own engine costs nothing.
 export function clonePrice() {
-  return session.me.prices.clone.credits;
+  return session.me?.prices.clone.credits ?? 0;
 }

@@ -59,7 +59,7 @@ export class Samples {
 
   async delete(sample, place) {
     const title = t("voices.delete_sample", { n: place + 1 });
-    if (!(await agrees({ title, text: t("voices.delete_text"), no: t("voices.cancel"), yes: t("voices.delete"), isDanger: true }))) return;
+    if (!(await agrees({ title, text: t("voices.delete_text"), no: t("voices.cancel"), yes: t("history.delete"), isDanger: true }))) return;
     await this.page.run("sample", async () => {
       await ask(`${this.page.url}/samples/${encodeURIComponent(sample.id)}`, { method: "DELETE" });
       await this.readAgain();

@@ -62,7 +62,6 @@ class VoicesPage extends Page {
       ${this.isRead && catalogue.hint ? html`<p class="note warn" id="voices-hint">${icon("info")}<span lang="en">${catalogue.hint}</span></p>` : nothing}
       ${this.alert("page")}
       ${this.isRead ? this.list() : nothing}
-      ${this.statusLine()}
     </section>`;
   }
 
@@ -80,13 +79,13 @@ class VoicesPage extends Page {
             @input=${(event) => this.change({ words: event.target.value })}>
           ${this.filter("language", [["", t("picker.any_language")], ...languageChoices()])}
           ${this.filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>
-        <fieldset><legend class="skip">${t("voices.whose")}</legend><div class="chips">${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div></fieldset>
+        <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
-          <a href="#/marks">${t("marks.title")}</a></div>
+          <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
+        ${this.statusLine()}
       </div>
-      ${this.alert("voices")}
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
-      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("voices.show_more")}</button></div>` : nothing}`;
+      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("list.more")}</button></div>` : nothing}`;
   }
 
   filter(name, options) {
@@ -100,14 +99,15 @@ class VoicesPage extends Page {
 
   card(voice) {
     const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
-    if (session.me.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
+    if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
     return html`<li class="card stack" tabindex="-1">
       <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
       ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
-      <div class="row line">${previewButton(this, "voices", voice)}
-        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label=${t("voices.use_it", { name: voice.name })}>${t("voices.use")}</button>
+      <div class="row line">${previewButton(this, `card-${voice.id}`, voice)}
+        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${voice.name}">${t("voices.use")}</button>
         <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
+      ${this.alert(`card-${voice.id}`)}
     </li>`;
   }
 }

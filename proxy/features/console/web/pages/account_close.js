@@ -1,0 +1,41 @@
+// The end of an account. A suspended person may do it as well, of whom the page knows nothing.
+
+import { leave } from "../core/account.js";
+import { read } from "../core/api.js";
+import { agrees } from "../core/dialogs.js";
+import { html } from "../core/lit.js";
+import { icon, Page } from "../core/page.js";
+import { t } from "../core/texts.js";
+
+export default class ClosePage extends Page {
+  constructor(path) {
+    super(path);
+    this.address = "";
+  }
+
+  title() {
+    return t("account.close");
+  }
+
+  close(event) {
+    event.preventDefault();
+    return this.run("close", async () => {
+      const address = this.address.trim();
+      const question = { title: t("account.close"), text: t("close.text"), no: t("word.no"), yes: t("account.close"), isDanger: true };
+      if (address && !(await agrees(question))) return;
+      await read("v1/me/close", { json: { address } });
+      leave();
+    }, ["address"]);
+  }
+
+  view() {
+    const change = (address) => { this.address = address; };
+    return html`<section class="view">${this.heading()}
+      <form class="card stack" novalidate @submit=${(event) => this.close(event)}>
+        <p class="note bad">${icon("info")}<span>${t("close.text")}</span></p>
+        ${this.input("close", "address", t("close.address"), { type: "email", value: this.address, max: 254, change })}
+        ${this.alert("close")}
+        <div class="row"><button class="danger" id="close-go">${t("account.close")}</button><a class="button plain" href="#/account">${t("word.no")}</a></div>
+      </form></section>`;
+  }
+}

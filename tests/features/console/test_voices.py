@@ -1,0 +1,305 @@
+"""Voices as cards, and one voice: found, heard, used, changed, given recordings and clones, and erased."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from policies.text_tags import EMOTIONS
+from tests import speech_clips
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
+from tests.features.console.test_new_voice import chosen, client, consents, own
+from tests.server import TONE, running
+from tests.tables import soak
+
+_HOSTILE = "<img src=x onerror=alert(1)>\u202e" + "endless" * 10
+
+
+def make_mix(reader: Reader, name: str) -> str:
+    with client(reader) as asked:
+        mix = [{"id": "tone/tone"}, {"id": "tone/slow"}]
+        return str(asked.post("/v1/audio/voices", json={"name": name, "mix": mix}).json()["id"])
+
+
+def make_recorded(reader: Reader, name: str) -> str:
+    said = {"name": name, "language": "en", "statement": "Agreed on paper."}
+    with client(reader) as asked:
+        consent = asked.post("/v1/audio/voice_consents", json=said).json()["id"]
+        fields = {"name": name, "language": "en-US", "consent": consent}
+        made = asked.post("/v1/audio/voices", data=fields, files={"audio_sample": speech_clips.wav()})
+    assert made.is_success, made.text
+    return str(made.json()["id"])
+
+
+def _open(reader: Reader, page: str, there: str) -> None:
+    reader.open(page)
+    reader.wait(f"at('{there}')")
+
+
+_NAMED = "[...document.querySelectorAll('#voices-list h2')].map((each) => each.textContent)"
+
+
+def _names(reader: Reader) -> list[str]:
+    return list(reader.tab.run(_NAMED))
+
+
+def test_voices_are_found_and_more_of_them_are_shown(reader: Reader) -> None:
+    make_mix(reader, "Blend")
+    with client(reader) as asked:
+        asked.post("/v1/audio/voices", json={"name": "Two people", "cast": {"A": "alloy", "B": "tone/tone"}})
+    with reader.server.control() as operator:
+        operator.post("/admin/voices", json={"name": "Everybody's", "cast": {"A": "alloy"}})
+    _open(reader, "voices", "#voices-list li")
+    reader.tab.run("at('[name=whose][value=own]').click()")
+    reader.reads("2 voices", "#voices-found")
+    assert sorted(_names(reader)) == ["Blend", "Two people"]
+    reader.tab.run("at('[name=whose][value=catalogue]').click()")
+    reader.wait("at('#voices-more')")
+    assert "Blend" not in _names(reader)
+    assert "Everybody's" in _names(reader)
+    first = _names(reader)
+    assert len(first) == 50
+    reader.tab.run("(at('#voices-more').focus(), at('#voices-more').click())")
+    assert reader.tab.run("document.activeElement === at('#voices-list').children[50]")
+    assert _names(reader)[:50] == first
+    reader.choose("#voices-gender", "female")
+    reader.wait(
+        "[...document.querySelectorAll('#voices-list p')].every(({ innerText: it }) => it.includes('female'))"
+    )
+    reader.choose("#voices-language", "pt-BR")
+    reader.fill("#voices-find", "zzz")
+    reader.reads("0 voices", "#voices-found")
+    assert reader.tab.run("document.querySelectorAll('*').length") < 1500
+
+
+def test_a_voice_is_heard_and_used(reader: Reader) -> None:
+    id_ = make_recorded(reader, "Ana")
+    _open(reader, "voices", "#voices-list li")
+    reader.tab.run("at('#voices-list [aria-label=\"Play Ana\"]').focus()")
+    reader.tab.press("Enter")
+    reader.reads("Ana", "#dock")
+    # A second press stops it, also before it is there.
+    again = "button('Play Ana')"
+    reader.wait(again)
+    reader.tab.run(f"(window.pressed = {again}, pressed.click(), pressed.click())")
+    reader.reads("Stopped.")
+    assert reader.tab.run("Boolean(at('.dock'))") is False
+    assert any(f"{id_}/preview?" in url for url in reader.tab.requests)
+    reader.tab.run("at('#voices-list [aria-label=\"More about Ana\"]').click()")
+    reader.wait("at('#voice-use')")
+    # Where nobody signs in, an account has no preference.
+    assert reader.tab.run("Boolean(at('#voice-preferred'))") is False
+    reader.go("speak")
+    reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
+    reader.tab.run("at('.delivery summary').click()")
+    reader.choose("#speak-model", "espeak/standard")
+    reader.go("voices")
+    reader.press("Use Ana")
+    reader.wait("location.hash === '#/speak'")
+    reader.reads("Ana", "#speak-voice")
+    # Its engine alone speaks it.
+    assert reader.tab.run("at('#speak-model').value") == "tone/standard"
+    assert consents(reader)
+
+
+def test_a_voice_is_preferred_where_people_sign_in(reader: Reader, tmp_path: Path) -> None:
+    config = (
+        TONE.replace("[server]", '[server]\npublic_url = "https://voices.test"')
+        + '[users]\nsign_up = "invite"\n'
+    )
+    with running(tmp_path, config) as server:
+        reader = reader._replace(server=server, key=server.mint_key("ana", plan="unlimited"))
+        id_ = make_mix(reader, "Ana")
+        _open(reader, f"voices/{id_}", "#voice-preferred")
+        reader.tab.run("at('#voice-preferred').click()")
+        reader.reads("Done.", "#voice-about")
+        with client(reader) as asked:
+            assert asked.get("/v1/me").json()["preferred_voice"] == id_
+        reader.go("voices")
+        reader.reads("Preferred", "#voices-list li")
+        reader.tab.open("about:blank")
+        reader.tab.requests.clear()
+
+
+def test_a_voice_is_changed_and_exported(reader: Reader, tmp_path: Path) -> None:
+    id_ = make_recorded(reader, "Ana")
+    _open(reader, f"voices/{id_}", "#voice-save")
+    reader.fill("#voice-name", "alloy")
+    reader.press("Save")
+    reader.reads("'alloy' is a voice of the server", ".field [role=alert]")
+    reader.fill("#voice-name", "Bea")
+    reader.choose("#voice-language", "")
+    reader.press("Save")
+    reader.reads("Done.", "#voice-about")
+    assert reader.tab.run("[at('h1').textContent, document.title]") == ["Bea", "Bea · voxgate"]
+    [voice] = own(reader)
+    assert (voice["name"], voice["language"]) == ("Bea", None)
+    saved = reader.tab.downloaded(tmp_path, "button('Export').click()")
+    with zipfile.ZipFile(io.BytesIO(saved)) as archive:
+        assert archive.namelist() == ["voice.json", "samples.json", "sample-1.wav"]
+        assert json.loads(archive.read("voice.json"))["name"] == "Bea"
+    assert reader.tab.run("at('#voice-train').getAttribute('href')") == f"#/train/{id_}"
+
+
+def test_recordings_are_added_by_emotion_and_deleted(reader: Reader) -> None:
+    id_ = make_recorded(reader, "Ana")
+    _open(reader, f"voices/{id_}", "#sample-add")
+    assert set(reader.tab.run("[...at('#sample-emotion').options].map((each) => each.value)")) == set(
+        EMOTIONS
+    )
+    reader.press("Add it")
+    reader.reads("Make a recording, or choose a file.", "#sample-file-recorder")
+    assert reader.tab.run("document.activeElement.id") == "sample-file"
+    chosen(reader, "#sample-file", speech_clips.wav_file())
+    reader.choose("#sample-emotion", "sad")
+    reader.fill("#sample-ref_text", "Oh <b>no</b>.")
+    reader.press("Add it")
+    reader.press("Upload")
+    reader.reads("2 recordings", "#voice-samples")
+    assert "Oh <b>no</b>." in reader.text("#voice-samples")
+    reader.wait("document.activeElement.id === 'sample-file'")
+    with client(reader) as asked:
+        listed = asked.get(f"/v1/audio/voices/{id_}/samples").json()["data"]
+        assert [each["emotion"] for each in listed] == [None, "sad"]
+        assert asked.get(f"/v1/audio/voices/{id_}").json()["emotions"] == ["sad"]
+    reader.press("Delete recording 2")
+    reader.press("Delete", "at('#question')")
+    reader.reads("1 recording", "#voice-samples")
+    reader.wait("document.activeElement.id === 'samples-title'")
+    # The one that the voice was made of goes with it alone.
+    assert reader.tab.run("Boolean(button('Delete recording 1'))") is False
+
+
+def test_a_clone_is_ordered_at_its_price_and_looked_at_until_it_is_there(reader: Reader) -> None:
+    id_ = make_recorded(reader, "Ana")
+    _open(reader, f"voices/{id_}", "#voice-clones")
+    reader.press("Clone it at studio")
+    reader.reads("Clone by studio: up to 300 credits", "#question")
+    reader.press("Cancel", "at('#question')")
+    with client(reader) as asked:
+        assert asked.get(f"/v1/audio/voices/{id_}").json()["clones"] == []
+    reader.press("Clone it at studio")
+    reader.press("Clone it at studio", "at('#question')")
+    reader.reads("studio: ready", "#voice-clones")
+    assert reader.tab.run("Boolean(button('Clone it at studio'))") is False
+    assert reader.tab.run("document.activeElement.id") == "voice-clones"
+
+
+def test_what_is_not_ones_own_can_only_be_heard_and_used(reader: Reader) -> None:
+    _open(reader, "voices/tone%2Ftone", "#voice-about")
+    assert reader.tab.run(
+        "[...document.querySelectorAll('#page button')].map((each) => each.textContent.trim())"
+    ) == ["", "Use"]
+    reader.tab.run("void (location.hash = '#/voices/voice_other')")
+    reader.reads("The voice 'voice_other' does not exist", "[role=alert]")
+
+
+def test_nothing_is_deleted_without_a_yes_and_what_is_gone_is_told(reader: Reader) -> None:
+    id_ = make_mix(reader, "Ana")
+    _open(reader, f"voices/{id_}", "#voice-delete")
+    reader.press("Delete")
+    reader.wait("document.activeElement.id === 'question-no'")
+    # A mix has no consent of its own.
+    assert reader.tab.run("Boolean(at('#question-check'))") is False
+    reader.tab.press("Enter")
+    reader.wait("!at('#question').open")
+    assert [voice["id"] for voice in own(reader)] == [id_]
+    with client(reader) as asked:
+        assert asked.delete(f"/v1/audio/voices/{id_}").is_success
+    reader.press("Delete")
+    reader.press("Delete", "at('#question')")
+    reader.reads(id_, "#voice-about [role=alert]")
+    reader.go("voices")
+    reader.tab.run("at('[name=whose][value=own]')?.click()")
+    reader.wait("at('#voices-found')")
+
+
+def test_a_voice_that_cannot_be_heard_is_told_on_its_card(reader: Reader) -> None:
+    id_ = make_mix(reader, "Ana")
+    _open(reader, "voices", "#voices-list li")
+    with client(reader) as asked:
+        assert asked.delete(f"/v1/audio/voices/{id_}").is_success
+    reader.press("Play Ana")
+    reader.reads(f"The voice '{id_}' does not exist", "#voices-list li:has([role=alert])")
+    assert reader.text("#voices-list li:has([role=alert]) h2") == "Ana"
+
+
+def test_another_key_shows_nothing_of_the_one_before(reader: Reader) -> None:
+    make_mix(reader, "Ana")
+    _open(reader, "voices", "#voices-list li")
+    assert "Ana" in _names(reader)
+    other = reader.server.mint_key(f"other-{reader.key.id}", plan="creator").secret
+    reader.tab.run(f"void (location.hash = 'key={other}')")
+    reader.press("Use the link's key")
+    reader.wait("!at('#question').open")
+    reader.go("voices")
+    reader.wait(f"at('#voices-list li') && !{_NAMED}.includes('Ana')")
+    reader.tab.run("at('[name=whose][value=own]').click()")
+    reader.reads("There is none yet.", "#voices-found")
+
+
+def test_hostile_names_are_text(reader: Reader) -> None:
+    id_ = make_mix(reader, _HOSTILE[:100])
+    with client(reader) as asked:
+        asked.post(f"/v1/audio/voices/{id_}", json={"description": _HOSTILE * 3, "tags": ["<b>bold</b>"]})
+    _open(reader, "voices", "#voices-list li")
+    assert _HOSTILE[:100] in _names(reader)
+    reader.assert_readable(LOOKS[:1])
+    reader.go(f"voices/{id_}")
+    reader.wait("at('#voice-delete')")
+    reader.assert_readable(LOOKS[:1])
+    reader.press("Delete")
+    reader.reads(_HOSTILE[:20], "#question")
+    reader.assert_readable(LOOKS[:1], "#question")
+    reader.press("Delete", "at('#question')")
+    reader.reads("Nothing of it is left", "#voice-erased")
+    reader.assert_readable(LOOKS[:1])
+    assert reader.tab.run("[document.querySelectorAll('img, b').length, document.title]") == [
+        0,
+        f"{_HOSTILE[:100]} is deleted · voxgate",
+    ]
+
+
+@pytest.mark.parametrize("looks", [LOOKS, *soak((ALL_LOOKS,))])
+def test_they_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, str], ...]) -> None:
+    turns = [(each,) for each in looks] if len(looks) == 2 else [looks, looks]
+    id_ = make_recorded(reader, "Ana")
+    _open(reader, "voices", "#voices-list li")
+    reader.assert_readable(turns[0])
+    reader.go(f"voices/{id_}")
+    reader.wait("at('#sample-add')")
+    reader.assert_readable(turns[1])
+    reader.press("Delete")
+    reader.wait("at('#question').open")
+    reader.assert_readable(turns[0], "#question")
+    reader.tab.press("Escape")
+
+
+def test_it_can_be_used_in_forced_colours_and_at_twice_the_size(reader: Reader) -> None:
+    make_recorded(reader, "Ana")
+    _open(reader, "voices", "#voices-list li")
+    # At 200 %, a window of 1280 is one of 640.
+    reader.tab.show(width=640)
+    assert reader.tab.run("document.documentElement.scrollWidth") <= 640
+    features = [
+        {"name": "forced-colors", "value": "active"},
+        {"name": "prefers-reduced-motion", "value": "reduce"},
+    ]
+    reader.tab.call("Emulation.setEmulatedMedia", features=features)
+    outline = "(getComputedStyle(at('.chips label:has(:checked)')).outlineStyle)"
+    assert reader.tab.run(outline) == "solid"
+    seconds = (
+        "[...document.querySelectorAll('#page *')].map((each) => getComputedStyle(each).transitionDuration)"
+    )
+    assert set(reader.tab.run(seconds)) == {"0s"}
+    edges = (
+        "[...document.querySelectorAll('#page .button')].map((each) => getComputedStyle(each).borderTopStyle)"
+    )
+    assert set(reader.tab.run(edges)) == {"solid"}
+    reader.tab.run("(document.activeElement.blur(), 0)")
+    reader.tab_to("#voices-find")
+    assert reader.tab.run("getComputedStyle(document.activeElement).outlineStyle") == "solid"
