@@ -14,7 +14,9 @@ from tests.features.console.console_page import PLAIN, Reader, forget, hearing_b
 from tests.features.console.people import People, people_at
 from tests.server import TONE, MintedKey, Server, running
 
-CONFIG = f"""{TONE}
+_TONE = TONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.001")
+"""A training has thousands of steps, each of which takes this delay."""
+CONFIG = f"""{_TONE}
 [plans.creator]
 price = "$5"
 rpm = 1000
@@ -41,6 +43,13 @@ prices.speech = {{ credits = 1, per = "second" }}
 history_days = 0
 [plans.metered]
 allowance = 100
+[plans.sold]
+price = "$1"
+allowance = 60
+rpm = 1000
+prices.speech = {{ credits = 1, per = "character" }}
+prices.conversion = {{ credits = 60, per = "minute" }}
+prices.training = {{ credits = 20, per = "job" }}
 """
 _NUMBERS = itertools.count(1)
 _WANTED = (

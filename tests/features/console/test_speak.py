@@ -39,9 +39,9 @@ def heard(reader: Reader) -> str:
     return text
 
 
-def choose_voice(reader: Reader, voice: str) -> None:
-    reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
-    reader.tab.run("at('#speak-voice').click()")
+def choose_voice(reader: Reader, voice: str, button: str = "#speak-voice") -> None:
+    reader.wait(f"at('{button}') && !at('{button}').disabled")
+    reader.tab.run(f"at('{button}').click()")
     radio = f"at('#picker [value=\"{voice}\"]')"
     reader.fill("#picker-find", voice.rpartition("/")[2])
     reader.wait(radio)

@@ -46,9 +46,13 @@ export class Page {
     render(nothing, this.place);
   }
 
+  // What goes takes the focus with it: then the heading gets it.
   draw() {
     this.isDue = false;
-    if (!this.isLeft) render(this.view(), this.place);
+    if (this.isLeft) return;
+    const focused = this.place.contains(document.activeElement) ? document.activeElement : null;
+    render(this.view(), this.place);
+    if (focused && !focused.isConnected) this.place.querySelector("h1")?.focus({ preventScroll: true });
   }
 
   // Draws once, after all changes of this step.

@@ -1,7 +1,7 @@
 // One job: how far it is, what it waits for, and what was made of it.
 
 import { canHear, playSound, saveSound, stepsCard } from "./job_sound.js";
-import { follow, isOpen, jobPath, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, waitText } from "./job_facts.js";
+import { follow, isOpen, jobPath, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { ask, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -63,14 +63,12 @@ export default class JobPage extends Page {
       const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!AGAIN.includes(kind) && !(await agrees(question))) return;
       await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
-      this.focusHead();
     });
   }
 
   retry() {
     return this.run("job", async () => {
       await this.take(await read(`${jobPath(this.id)}/retry`, { method: "POST" }));
-      this.focusHead();
       await this.watch();
     });
   }
@@ -82,12 +80,6 @@ export default class JobPage extends Page {
       await ask(jobPath(this.id), { method: "DELETE" });
       location.hash = "#/jobs";
     });
-  }
-
-  // The button that was pressed is gone.
-  focusHead() {
-    this.draw();
-    this.place.querySelector("h1").focus();
   }
 
   view() {
@@ -111,7 +103,7 @@ export default class JobPage extends Page {
   }
 
   progress(job) {
-    const facts = [t(`jobs.kind.${job.kind}`), job.model, job.voice && voiceName(job.voice), formatName(job.format)];
+    const facts = [t(`jobs.kind.${job.kind}`), job.model, voicesOf(job), formatName(job.format)];
     if (job.characters) facts.push(t("speak.characters", { n: job.characters }));
     return html`<section class="card stack" id="job-state" aria-label=${t("jobs.state")}>
       <div class="row apart"><span role="status">${stateTag(job)}</span><span class="num" id="job-steps">${t("jobs.steps", stepsOf(job))}</span></div>
@@ -160,6 +152,6 @@ export default class JobPage extends Page {
 
   trained(job) {
     if (job.status !== "done") return nothing;
-    return html`<div class="row"><a class="button first" href="#/train/${job.training.voice}">${t("train.one", { name: voiceName(job.training.voice) })}</a></div>`;
+    return html`<div class="row"><a class="button first" href="#/train/${job.training.voice}">${t("train.voice", { name: voiceName(job.training.voice) })}</a></div>`;
   }
 }

@@ -81,7 +81,7 @@ export default class ConvertPage extends Page {
       const { file, voice, model, pitch, format, consent } = this;
       if (!file) throw new Failure({ message: t("recorder.missing"), param: "file" });
       if (!consent && session.me.plan.consent === "required") throw new Failure({ message: t("jobs.consent_missing"), param: "consent" });
-      if (!(await mayUpload())) return;
+      if (!(await mayUpload()) || this.isLeft) return;
       const fields = { kind: "conversion", model, voice, pitch, response_format: format, consent, title: cleanTitle(file.name), file };
       const job = await read("v1/jobs", { form: formOf(fields), headers: this.once.of(fields) });
       location.hash = `#/jobs/${job.id}`;

@@ -1,6 +1,7 @@
 // What pages tell of jobs: their names and states, how far they are, and what they wait for.
 
 import { ask, events, Failure, read } from "../core/api.js";
+import { voiceName } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { duration, t } from "../core/texts.js";
@@ -15,6 +16,11 @@ export function jobPath(id) {
 
 export function titleOf({ title, id }) {
   return title || id;
+}
+
+// Several speak a cast.
+export function voicesOf({ voice }) {
+  return voice.split("+").map(voiceName).join(", ");
 }
 
 export function isOpen({ ended }) {

@@ -28,7 +28,7 @@ export function chaptersOf(text) {
 }
 
 export function cleanTitle(text) {
-  return [...text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim()].slice(0, MOST_TITLE).join("");
+  return [...text.replace(/\p{Cc}+/gu, " ").trim()].slice(0, MOST_TITLE).join("");
 }
 
 export default class NewJobPage extends Page {
@@ -170,12 +170,13 @@ export default class NewJobPage extends Page {
 
   notices() {
     const { estimate, doubt, length } = this;
-    if (doubt) return note(failureText(doubt));
+    const { available } = session.me.credits;
+    const lacks = note(t("jobs.lacks", { credits: number(available ?? 0) }));
+    if (doubt) return doubt.code === "insufficient_quota" ? lacks : note(failureText(doubt));
     if (!estimate) return nothing;
     const whole = estimate.credits * Math.max(1, length / ESTIMATED);
-    const lacks = estimate.available !== null && whole > estimate.available;
     return [
-      lacks && note(t("jobs.lacks", { credits: number(estimate.available) })),
+      available !== null && whole > available && lacks,
       estimate.is_trained === false && note(t("speak.rules", { language: languageName(estimate.language) })),
     ].filter(Boolean);
   }
@@ -192,7 +193,7 @@ export default class NewJobPage extends Page {
 
   delivery() {
     const voice = voiceOf(draft.voice);
-    const files = [["one", t("jobs.files.one")], ["chapters", t("jobs.files.chapters")]];
+    const files = [["one", t("jobs.files_one")], ["chapters", t("jobs.files_chapters")]];
     const models = catalogue.models.filter(({ speaks }) => speaks !== false).map(({ id }) => [id, id]);
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">

@@ -3,9 +3,9 @@
 import ConvertPage from "./job_convert.js";
 import NewJobPage from "./job_new.js";
 import JobPage from "./job.js";
-import { isOpen, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, waitText } from "./job_facts.js";
+import { isOpen, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { read } from "../core/api.js";
-import { loadCatalogue, voiceName } from "../core/catalogue.js";
+import { loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { moment, t } from "../core/texts.js";
@@ -89,7 +89,7 @@ class JobList extends Page {
   }
 
   row(job) {
-    const facts = [t(`jobs.kind.${job.kind}`), job.voice && voiceName(job.voice)].filter(Boolean).join(" · ");
+    const facts = [t(`jobs.kind.${job.kind}`), voicesOf(job)].filter(Boolean).join(" · ");
     const waits = waitText(job);
     return html`<tr><td><a class="name" href="#/jobs/${job.id}">${titleOf(job)}</a><br><span class="quiet small">${facts}</span></td>
       <td class="meter">${isOpen(job) ? progressBar(job) : nothing}<span class="quiet small num">${t("jobs.steps", stepsOf(job))}</span></td>

@@ -118,7 +118,7 @@ export default class SpeakPage extends Page {
   }
 
   async makeJob() {
-    const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0]].slice(0, 80).join("") };
+    const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
     const job = await read("v1/jobs", { json });
     location.hash = `#/jobs/${job.id}`;
   }

@@ -49,7 +49,7 @@ class ChoicePage extends Page {
   card({ id, name, language, trained }) {
     return html`<li class="card stack"><div class="row line"><span class="face own" aria-hidden="true">${[...name][0]?.toUpperCase() ?? "?"}</span>
       <div class="wide"><h2>${name}</h2><p class="quiet small">${[language && languageName(language), trained && t("voices.trained")].filter(Boolean).join(" · ")}</p></div></div>
-      <div class="row"><a class="button" href="#/train/${encodeURIComponent(id)}" aria-label=${t("train.one", { name })}>${t("voices.train")}</a></div></li>`;
+      <div class="row"><a class="button" href="#/train/${encodeURIComponent(id)}" aria-label=${t("train.voice", { name })}>${t("voices.train")}</a></div></li>`;
   }
 }
 
@@ -62,7 +62,7 @@ class TrainPage extends Page {
   }
 
   title() {
-    return this.voice ? t("train.one", { name: this.voice.name }) : t("train.title");
+    return this.voice ? t("train.voice", { name: this.voice.name }) : t("train.title");
   }
 
   get languages() {
@@ -124,7 +124,6 @@ class TrainPage extends Page {
       refreshAccount();
       this.took(job);
       watchTraining(job.id, this.voice.name);
-      this.focusHead();
     }, ["model"]).finally(() => this.set({ isStarting: false }));
   }
 
@@ -133,18 +132,12 @@ class TrainPage extends Page {
       const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!(await agrees(question))) return;
       this.took(await read(`${jobPath(this.job.id)}/cancel`, { method: "POST" }));
-      this.focusHead();
     });
-  }
-
-  focusHead() {
-    this.draw();
-    this.place.querySelector("h1").focus();
   }
 
   // The training is further. An open tab shows it in its title.
   took(job) {
-    if (job.training.voice !== this.voice.id) return;
+    if (!this.voice || job.training?.voice !== this.voice.id) return;
     this.set({ job });
     if (isOpen(job)) {
       const { done, all } = stepsOf(job);
@@ -158,7 +151,7 @@ class TrainPage extends Page {
     const { voice, job, prompts } = this;
     const isRunning = job && isOpen(job);
     return html`<section class="view">${this.heading()}
-      <p><a href="#/train">${t("train.other")}</a></p>
+      <p><a href="#/train">${t("train.back")}</a></p>
       ${this.alert("page")}${this.alert("train")}
       ${voice && catalogue.models.length && !this.models.length ? note(t("train.no_model"), "warn", "train-no-model") : nothing}
       ${job && (isRunning || ["failed", "canceled"].includes(job.status)) ? trainingCard(this) : nothing}

@@ -44,7 +44,7 @@ export function trainingCard(page) {
     ${waits ? note(waits) : nothing}
     ${job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "train-error") : nothing}
     ${job.ended ? nothing : html`<p class="quiet">${t("train.may_close")}</p><div class="row">
-      ${canNotify() ? html`<button id="train-notify" @click=${() => askToNotify().then(() => page.focusHead())}>${t("train.notify")}</button>` : nothing}
+      ${canNotify() ? html`<button id="train-notify" @click=${() => askToNotify().then(() => page.update())}>${t("train.notify")}</button>` : nothing}
       <button class="danger" id="train-cancel" @click=${() => page.cancel()}>${icon("stop")} ${t("voices.cancel")}</button></div>`}
   </section>`;
 }

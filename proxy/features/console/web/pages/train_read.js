@@ -13,7 +13,7 @@ const MOST = 25;
 export async function send(page) {
   await page.run("train", async () => {
     const { recorder, prompts, index } = page;
-    if (page.isSending || !(await mayUpload())) return;
+    if (page.isSending || !(await mayUpload()) || page.isLeft) return;
     page.set({ isSending: true });
     page.say(t("train.sending"));
     const prompt = prompts.data[index];

@@ -28,13 +28,13 @@ export async function watchTraining(id, name) {
   if (watched.has(id)) return;
   watched.add(id);
   try {
-    for await (const job of follow(id, new AbortController().signal, (isBroken) => shown?.set({ isBroken }))) {
+    for await (const job of follow(id, new AbortController().signal, (isBroken) => shown?.job?.id === id && shown.set({ isBroken }))) {
       if (job.ended) tell(job, name);
       shown?.took(job);
     }
   } catch (failure) {
     if (!(failure instanceof Failure)) throw failure;
-    shown?.tell("train", failure);
+    if (shown?.job?.id === id) shown.tell("train", failure);
   } finally {
     watched.delete(id);
   }

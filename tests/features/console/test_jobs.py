@@ -1,0 +1,202 @@
+"""Jobs: a long text in chapters and a conversion are asked for, watched, cut short, tried again and heard."""
+
+from __future__ import annotations
+
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.tone.decode import decode
+from tests import speech_clips
+from tests.faults.cluster_hosts import relay
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
+from tests.features.console.test_speak import choose_voice
+from tests.sound import decoded
+from tests.tables import soak
+from tests.waiting import until
+
+_HOSTILE = "<b onclick=alert(1)>&amp;</b> \u202egnp.exe " + "endless" * 22
+_BOOK = "# The shed\nOne.\n\n# The lake\nTwo and three and four.\n"
+
+
+def ask(reader: Reader, path: str = "/v1/jobs", **body: Any) -> Any:
+    """Ask the server beside the page, as another program of the same account."""
+    with reader.server.client(reader.key.secret) as client:
+        if body:
+            answer = client.post(path, json={"model": "tone", "voice": "alloy", **body})
+        else:
+            answer = client.get(path)
+        return answer.raise_for_status().json()
+
+
+def _state(reader: Reader, state: str) -> None:
+    reader.wait(f"at('#job-state .tag')?.textContent === '{state}'")
+
+
+def _heard(reader: Reader, folder: Path, title: str) -> tuple[str, ...]:
+    """Return the texts of the sound in the player, whose title ends so."""
+    reader.wait(f"at('.dock .title')?.textContent.endsWith('{title}')")
+    saved = reader.tab.downloaded(folder, "button('Download as WAV', at('#dock')).click()")
+    name = reader.tab.downloads[-1]
+    sound = decoded(saved, name.rpartition(".")[2])
+    return decode(sound.samples, sound.sample_rate_hz)
+
+
+def test_a_job_of_two_chapters_is_watched_cancelled_and_tried_again(reader: Reader, tmp_path: Path) -> None:
+    reader.open("jobs/new")
+    choose_voice(reader, "tone/slow", "#job-voice")
+    reader.fill("#job-input", _BOOK)
+    reader.reads("2 chapters", "#job-chapters")
+    reader.reads("free", "#job-estimate")
+    reader.choose("#job-files", "chapters")
+    reader.fill("#job-title", _HOSTILE)
+    reader.assert_readable(LOOKS[1:])
+    reader.press("Begin the job")
+    _state(reader, "Running")
+    reader.wait("at('#job-steps').textContent === '1 of 2 steps'")
+    assert reader.text("h1") == _HOSTILE.strip()
+    assert reader.tab.run("document.title").startswith("<b onclick")
+    # A step is heard while the others are still spoken.
+    reader.press("Play Step 1")
+    assert _heard(reader, tmp_path, "Step 1") == ("One.",)
+    reader.press("Cancel")
+    _state(reader, "Cancelled")
+    assert reader.tab.run("document.activeElement.tagName") == "H1"
+    reader.reads("up to the first gap", "#job-result")
+    reader.press("Try again")
+    _state(reader, "Done")
+    reader.assert_readable(LOOKS[:1])
+    saved = zipfile.ZipFile(BytesIO(reader.tab.downloaded(tmp_path, "at('#job-save').click()")))
+    assert [name.partition(" ")[2] for name in saved.namelist()] == ["The shed.mp3", "The lake.mp3"]
+    reader.press("Play Chapter 2")
+    assert _heard(reader, tmp_path, "Chapter 2") == ("Two and three and four.",)
+    subtitles = reader.tab.downloaded(tmp_path, "at('#job-srt').click()").decode()
+    assert "Two and three and four." in subtitles
+    reader.press("Delete")
+    reader.wait("at('#question').open")
+    assert _HOSTILE.strip() in reader.text("#question")
+    reader.press("Delete", "at('#question')")
+    reader.wait("at('#jobs-none') && document.activeElement.tagName === 'H1'")
+
+
+def test_the_time_left_is_told_and_a_break_is_no_end(reader: Reader) -> None:
+    chapters = [{"input": f"Number {number}."} for number in range(6)]
+    port = int(reader.server.url.rpartition(":")[2])
+    with relay(port) as between:
+        far = reader._replace(server=reader.server._replace(url=f"http://127.0.0.1:{between.port}"))
+        far.open()
+        job = ask(reader, voice="tone/slow", speed=2, chapters=chapters, title="Six")
+        far.go(f"jobs/{job['id']}")
+        far.wait("at('#job-left')?.textContent.startsWith('about ')")
+        # Every connection ends, and further ones are taken.
+        between.join()
+        far.reads("The connection broke.")
+        _state(far, "Done")
+        assert "The connection broke." not in far.text()
+        assert far.tab.run("at('#job-steps').textContent") == "6 of 6 steps"
+        assert sum("/events" in url for url in far.tab.requests) == 2
+        far.tab.open("about:blank")
+        far.tab.requests.clear()
+
+
+def test_a_job_that_lacks_credits_says_so_before_and_while_it_waits(reader: Reader) -> None:
+    poor = reader._replace(key=reader.server.mint_key("poor", plan="sold"))
+    poor.open("jobs/new")
+    poor.fill("#job-input", "It costs more than there is. " * 3)
+    poor.reads("You have 60 credits.")
+    poor.press("Begin the job")
+    _state(poor, "Waiting")
+    poor.reads("It waits for credits")
+    poor.assert_readable(LOOKS[:1])
+    poor.press("Cancel")
+    _state(poor, "Cancelled")
+
+
+def test_a_recording_is_converted(reader: Reader, tmp_path: Path) -> None:
+    reader.open("jobs/convert")
+    reader.wait("at('#convert-go')")
+    reader.press("Convert")
+    reader.wait("at('#convert-file-alert') && document.activeElement.id === 'convert-file'")
+    reader.file("#convert-file", speech_clips.wav_file())
+    reader.reads(".wav, 1", "#convert-name")
+    reader.press("Convert")
+    reader.reads("needs the consent")
+    assert reader.tab.run("document.activeElement.id") == "convert-consent"
+    reader.assert_readable(LOOKS[:1])
+    reader.choose("#convert-consent", "true")
+    reader.choose("#convert-response_format", "flac")
+    reader.press("Convert")
+    reader.press("Upload", "at('#question')")
+    _state(reader, "Done")
+    assert ask(reader)["data"][0]["kind"] == "conversion"
+    heard = decoded(reader.tab.downloaded(tmp_path, "at('#job-save').click()"), "flac")
+    assert heard.seconds == pytest.approx(decoded(speech_clips.wav(), "wav").seconds, abs=0.1)
+    reader.press("Play")
+    reader.wait("at('#player-play') && !at('#player-play').disabled")
+
+
+@pytest.mark.parametrize("looks", [LOOKS, *soak((ALL_LOOKS,))])
+def test_each_state_is_told_in_words_and_can_be_read(
+    reader: Reader, looks: tuple[tuple[int, str], ...]
+) -> None:
+    cast = {"cast": {"Ann": "tone/tone", "Ben": "tone/refuse"}}
+    chapters = [{"input": "[Ann] One."}, {"input": "[Ben] Two."}]
+    part = ask(reader, voice=cast, chapters=chapters, title=_HOSTILE.strip())["id"]
+    until(lambda: ask(reader, f"/v1/jobs/{part}")["ended"])
+    away = ask(reader, voice="tone/unavailable", input="Two.", title="Away")["id"]
+    reader.open("jobs")
+    reader.reads("It waits for an engine", "#jobs-list")
+    tags = reader.tab.run("[...document.querySelectorAll('#jobs-list .tag')].map((tag) => tag.textContent)")
+    assert tags == ["Queued", "Failed in part"]
+    assert _HOSTILE.strip() in reader.text("#jobs-list")
+    reader.assert_readable(looks)
+    reader.go(f"jobs/{part}")
+    _state(reader, "Failed in part")
+    reader.reads("ContentRefused", "#job-error")
+    reader.assert_readable(looks)
+    reader.go(f"jobs/{away}")
+    reader.reads("It waits for an engine")
+    reader.press("Cancel")
+    _state(reader, "Cancelled")
+    # The list follows what goes on elsewhere.
+    reader.go("jobs")
+    more = ask(reader, voice="tone/slow", input="Slowly spoken.", title="More")["id"]
+    reader.go(f"jobs/{more}")
+    reader.go("jobs")
+    reader.reads("More", "#jobs-list")
+    reader.wait("at('#jobs-list .tag').textContent === 'Done'")
+    reader.go("jobs/job_none")
+    reader.reads("does not exist", "#page-end-alert")
+    reader.assert_readable(looks[:1])
+
+
+def test_a_long_list_is_shown_page_by_page(reader: Reader) -> None:
+    for number in range(52):
+        ask(reader, input="Hm.", title=f"Job {number}")
+    reader.open("jobs")
+    reader.wait("document.querySelectorAll('#jobs-list tbody tr').length === 50")
+    assert reader.tab.run("document.querySelectorAll('*').length") < 1500
+    reader.press("Show more")
+    reader.wait("document.querySelectorAll('#jobs-list tbody tr').length === 52 && !at('#jobs-more')")
+
+
+def test_a_job_is_begun_with_the_keyboard_alone(reader: Reader) -> None:
+    reader.open("jobs")
+    reader.wait("at('#jobs-none')")
+    reader.tab.run("at('#page h1').focus()")
+    for key in ("Tab", "Tab", "Enter"):
+        reader.tab.press(key)
+    reader.wait("document.activeElement.tagName === 'H1' && at('#job-input')")
+    reader.tab.press("Tab")
+    reader.tab.press("Tab")
+    assert reader.tab.run("document.activeElement.id") == "job-input"
+    reader.tab.run("at('#job-input').select()")
+    reader.tab.type("By keys.")
+    reader.wait("at('#job-estimate').textContent.startsWith('8 characters')")
+    for key in ("Tab", "Tab", "Enter"):
+        reader.tab.press(key)
+    _state(reader, "Done")
+    reader.assert_readable(LOOKS[1:])
