@@ -69,7 +69,8 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     speak. If `local_only`, only engines that send no text to another company may speak. `share` is the weight
     of its accounts on a busy engine. With `one_shot`, a request may bring the recording of its voice. Voices
     of recordings are erased after `voices_unused_days` without use, jobs `job_days` after their end, and
-    entries of the history after `history_days`; None leaves that to the server. `marking` says whether answers are marked; None leaves that to the engines.
+    entries of the history after `history_days`; None leaves that to the server. `marking` says whether
+    answers are marked; None leaves that to the engines.
     """
 
     name: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Any
 import httpx2
 
 from plugins.tone.decode import decode
-from proxy.features.all import open_store
-from proxy.storage.store import Statement
 from tests.features.console.console_page import Reader
+from tests.features.console.many_entries import book_many
 from tests.features.console.test_speak import IS_HEARD, heard, speak
-from tests.features.history.test_many_records import _FILL
 from tests.sound import decoded
 from tests.waiting import until
 
@@ -194,15 +191,7 @@ def test_entries_are_chosen_and_deleted_with_keys(reader: Reader) -> None:
 
 
 def test_ten_thousand_entries_are_few_nodes(reader: Reader) -> None:
-    async def fill(account: str) -> None:
-        async with open_store("sqlite", reader.server.data) as store:
-            await store.write(Statement(_FILL, {"account": account, "sealed": "x"}))
-            # They are of now, so that none is too old.
-            now = "UPDATE history SET created = created + :now WHERE account = :account"
-            await store.write(Statement(now, {"account": account, "now": await store.now() - 20_000}))
-
-    with reader.server.client(reader.key.secret) as client:
-        asyncio.run(fill(client.get("/v1/me").json()["account"]["id"]))
+    book_many(reader.server, reader.key.secret)
     reader.open("history")
     for page in range(1, 5):
         reader.reads(f"Page {page}", "#pager")

@@ -19,6 +19,7 @@ from proxy.features.all import open_store
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.features.console.console_page import Reader
+from tests.features.console.many_entries import book_many
 from tests.proxy.storage.test_usage import ROW
 from tests.server import Server
 from tests.tables import soak
@@ -157,15 +158,7 @@ def test_a_period_is_drawn_and_summed_by_each_side(reader: Reader) -> None:
 def test_many_rows_are_turned_like_pages(reader: Reader) -> None:
     reader = reader.of_plan("priced")
     account = _account(reader)
-    for start in range(0, 1020, 255):
-        _book(
-            reader.server,
-            [
-                each
-                for n in range(start, start + 255)
-                for each in _rows(account, "key_1", (0,), voice=f"v{n}")
-            ],
-        )
+    book_many(reader.server, reader.key.secret)
     first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0)
     ages = [(datetime.now(UTC) - first + timedelta(hours=5)).total_seconds() / 3600]
     _book(reader.server, _rows(account, "key_1", ages, tag="last"))

@@ -14,7 +14,7 @@ from proxy.storage import accounts
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import Params, Statement, Store
 
-_FILL = """
+FILL = """
 WITH RECURSIVE numbers (number) AS (
     SELECT CAST(1 AS BIGINT) UNION ALL SELECT number + 1 FROM numbers WHERE number < 10000
 )
@@ -36,7 +36,7 @@ async def plan_of(store: Store, sql: str, params: Params) -> str:
 async def test_pages_and_sums_are_read_from_an_index(store: Store) -> None:
     for name in "abcde":
         account = (await accounts.create(store, name=name, plan="free")).id
-        await store.write(Statement(_FILL, {"account": account, "sealed": "x" * 500}))
+        await store.write(Statement(FILL, {"account": account, "sealed": "x" * 500}))
     await store.write(Statement("ANALYZE history"))
     params: Params = {**asdict(EntryFilter()), "account": account, "at": NEWEST.at, "id": "", "limit": 101}
     page = f"{HISTORY.select} account = :account AND {HISTORY._page}"
@@ -52,7 +52,7 @@ async def test_pages_and_sums_are_read_from_an_index(store: Store) -> None:
 
 async def test_all_pages_together_have_each_entry_once(store: Store, tmp_path: Path) -> None:
     account = (await accounts.create(store, name="a", plan="free")).id
-    await store.write(Statement(_FILL, {"account": account, "sealed": ""}))
+    await store.write(Statement(FILL, {"account": account, "sealed": ""}))
     history = HistoryStore(store, Vault(store, VaultSection(), tmp_path))
     place, found = NEWEST, list[str]()
     while rows := await HISTORY.page(store, account, place, 1000, asdict(EntryFilter())):

@@ -1,7 +1,9 @@
 // Sound as samples: a WAV file made of them, their loudness for a picture, and pieces that are played as they come.
 
 export const RATE = 24000;
-const LEAD_S = 0.08;
+// The first piece is heard soon. After a gap the server is late, and a longer lead saves further gaps.
+const LEAD_S = 0.02;
+const LEAD_AFTER_GAP_S = 0.08;
 // A wave is seen as well from every fourth sample.
 const EACH = 4;
 
@@ -82,10 +84,12 @@ export class LiveSound {
     this.samples += count;
     const buffer = this.context.createBuffer(1, count, RATE);
     buffer.copyToChannel(Float32Array.from(part, (sample) => sample / 32768), 0);
+    const lead = this.last ? LEAD_AFTER_GAP_S : LEAD_S;
     this.last = this.context.createBufferSource();
     this.last.buffer = buffer;
     this.last.connect(this.context.destination);
-    this.until = Math.max(this.until, this.context.currentTime + LEAD_S);
+    // What comes in time joins what is heard without a gap.
+    if (this.until <= this.context.currentTime) this.until = this.context.currentTime + lead;
     this.last.start(this.until);
     this.until += buffer.duration;
   }
