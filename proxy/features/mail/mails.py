@@ -162,7 +162,7 @@ class Mails(TaskKind[MailRow]):
         if described is None:
             return None
         kind, facts = described
-        return Letter(kind=kind, facts={"link": self.link(f"#/jobs/{notice.id}"), "id": notice.id, **facts})
+        return Letter(kind=kind, facts={"link": self.link(f"#{notice.id}"), "id": notice.id, **facts})
 
     def link(self, path: str) -> str:
         """Return an address below `public_url`, or "" without one."""

@@ -33,7 +33,7 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     assert admin.text("#server-state") == "ready"
     admin.assert_readable()
     admin.go("admin/accounts")
-    admin.wait("at('td a')")
+    admin.wait("at('.rows a')")
     admin.fill("#find-name", _HOSTILE)
     admin.tab.press("Enter")
     admin.reads("100", "#account-tiles")

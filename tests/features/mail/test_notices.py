@@ -83,7 +83,7 @@ async def test_the_end_of_a_job_is_mailed_with_its_id_and_a_link(here: Notices) 
         await here.rig.step()
         (got,) = served.got
         assert (got["Subject"], got["To"]) == ("A job is done", "ada@example.net")
-        assert served.text() == "The job job_1 is done.\n\nhttps://v.example.org/#/jobs/job_1\n"
+        assert served.text() == "The job job_1 is done.\n\nhttps://v.example.org/#job_1\n"
     assert not await here.rig.rows()
 
 

@@ -42,7 +42,7 @@ function unescaped(part) {
   }
 }
 
-// The page of an address, and what else it has. "#job_…" is in mails of older versions.
+// The page of an address, and what else it has. "#job_…" is in mails.
 function pageOf(hash) {
   const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map(unescaped);
   const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each));
@@ -83,7 +83,7 @@ class Frame {
   async entered(isSame) {
     this.draw();
     const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
-    if (isSame && this.hash === location.hash) this.page.update();
+    if (isSame && this.hash === location.hash) this.page.set({ problem: null });
     else if (isSpeak) await this.page.run("page", () => this.page.open());
     else await this.show({ isFirst: true });
   }

@@ -1,45 +1,31 @@
 // Admin: the accounts, and one of them.
 
-import { adminTabs } from "./admin_parts.js";
 import { AccountPage, accountTag } from "./admin_account.js";
-import { Listing } from "../core/listing.js";
-import { html, repeat } from "../core/lit.js";
-import { Page } from "../core/page.js";
+import { about, AdminList } from "./admin_parts.js";
+import { html } from "../core/lit.js";
 import { day, t } from "../core/texts.js";
 
-class AccountsPage extends Page {
+class AccountsPage extends AdminList {
   constructor(path) {
-    super(path);
-    this.accounts = new Listing(this, "admin/accounts");
-    this.name = "";
-  }
-
-  title() {
-    return t("frame.admin/accounts");
-  }
-
-  open() {
-    return this.accounts.more();
+    super(path, "admin/accounts");
+    this.wanted = "";
   }
 
   find(event) {
     event.preventDefault();
-    const name = this.name.trim();
+    const name = this.wanted.trim();
     if (name) location.hash = `#/admin/accounts/${encodeURIComponent(name)}`;
   }
 
-  view() {
-    return html`<section class="view">${this.heading()}${adminTabs("admin/accounts")}
-      <form class="row" novalidate @submit=${(event) => this.find(event)}>
-        ${this.input("find", "name", t("admin.find"), { value: this.name, max: 200, change: (name) => { this.name = name; } })}
-        <button id="find-go">${t("door.open")}</button></form>
-      <section class="card stack" aria-label=${this.title()}>
-        ${this.alert("page")}
-        <table class="fold"><thead><tr><th>${t("frame.account")}</th><th>${t("word.plan")}</th><th>${t("word.created")}</th><th>${t("jobs.state")}</th></tr></thead>
-          <tbody>${repeat(this.accounts.rows, ({ id }) => id, (account) => html`<tr><td><a href="#/admin/accounts/${encodeURIComponent(account.name)}">${account.name}</a></td>
-            <td>${account.plan}</td><td class="num">${day(account.created)}</td><td>${accountTag(account)}</td></tr>`)}</tbody></table>
-        ${this.accounts.foot("page")}
-      </section></section>`;
+  before() {
+    return html`<form class="row" novalidate @submit=${(event) => this.find(event)}>
+      ${this.input("find", "name", t("admin.find"), { value: this.wanted, change: (name) => { this.wanted = name; } })}
+      <button id="find-go">${t("door.open")}</button></form>`;
+  }
+
+  row(account) {
+    const { name, plan, created } = account;
+    return html`${about(html`<a href="#/admin/accounts/${encodeURIComponent(name)}">${name}</a>`, `${plan} · ${day(created)}`)}${accountTag(account)}`;
   }
 }
 

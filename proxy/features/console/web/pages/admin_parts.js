@@ -1,6 +1,10 @@
-// What the pages of Admin share.
+// What the pages of Admin share: the way from one to the other, and a list of what the server has.
 
-import { html, nothing } from "../core/lit.js";
+import { ask } from "../core/api.js";
+import { agrees } from "../core/dialogs.js";
+import { Listing } from "../core/listing.js";
+import { html, nothing, repeat } from "../core/lit.js";
+import { Page } from "../core/page.js";
 import { session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
@@ -20,8 +24,53 @@ export function accountLink(account) {
   return account ? html`<a href="#/admin/accounts/${encodeURIComponent(account)}">${account}</a>` : nothing;
 }
 
-// The account that an address names: its list has the rows of this one alone.
-export function ofAccount(name, page) {
-  if (!page.path[1]) return nothing;
-  return html`<p class="row"><span class="name">${page.path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>`;
+// A subclass has `row(row)`, an item of the list, and may have `before()`, what stands above it.
+export class AdminList extends Page {
+  // The name of the page is the path of its list as well. Its address may name one account.
+  constructor(path, name) {
+    super(path);
+    this.name = name;
+    this.list = new Listing(this, name, { account: path[1] });
+  }
+
+  title() {
+    return t(`frame.${this.name}`);
+  }
+
+  open() {
+    return this.list.more();
+  }
+
+  // Asks, does it, and shows the row as it is then. One that was deleted is gone.
+  act({ id }, { path = "", method = "POST", yes, name = id, text = "", isDanger = false }) {
+    return this.run("rows", async () => {
+      if (!(await agrees({ title: `${yes}: ${name}`, text, no: t("word.no"), yes, isDanger }))) return;
+      const now = await (await ask(`${this.name}/${encodeURIComponent(id)}${path}`, { method })).json();
+      if (method === "DELETE") this.list.put(id, null);
+      else if (now.object) this.list.put(id, now);
+      this.finish();
+    });
+  }
+
+  // The button may be gone: the focus goes to the heading.
+  finish() {
+    this.say(t("word.done"));
+    this.draw();
+    this.place.querySelector("h1").focus();
+  }
+
+  view() {
+    const { path, name, list } = this;
+    const of = path[1] ? html`<p class="row"><span class="name">${path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>` : nothing;
+    return html`<section class="view">${this.heading()}${adminTabs(name)}${of}${this.statusLine()}${this.before?.() ?? nothing}
+      <section class="card stack" aria-label=${this.title()}>${this.alert("page")}${this.alert("rows")}
+        <ul role="list" class="rows">${repeat(list.rows, ({ id }) => id, (row) => html`<li class="row apart">${this.row(row)}</li>`)}</ul>
+        ${list.foot("page")}
+      </section></section>`;
+  }
+}
+
+// The left part of a row: a name, and below it what else is known.
+export function about(name, ...facts) {
+  return html`<div class="about"><span class="name">${name}</span>${facts.map((fact) => html`<span class="quiet small name">${fact}</span>`)}</div>`;
 }
