@@ -14,6 +14,7 @@ from tests.browser import Tab, chromium
 
 _IMAGES = Path("docs/images")
 _TEXT = "Good morning! The river had no name then, so we gave it one."
+_INPUT = "document.querySelector('#speak-input')"
 _HEARD = "document.querySelector('#speak-result') && !document.querySelector('#speak-stop')"
 
 
@@ -23,7 +24,7 @@ def main(link: str) -> None:
         tab.show(width=1280, height=800)
         tab.open(link)
         tab.wait("document.querySelector('#speak-voice')?.disabled === false")
-        tab.run("(document.querySelector('#speak-input').focus(), document.querySelector('#speak-input').select())")
+        tab.run(f"({_INPUT}.focus(), {_INPUT}.select())")
         tab.type(_TEXT)
         tab.wait("document.querySelector('#speak-estimate').textContent")
         tab.run("document.querySelector('#speak-go').focus()")
