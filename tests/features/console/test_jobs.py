@@ -39,7 +39,7 @@ def _state(reader: Reader, state: str) -> None:
 def _heard(reader: Reader, folder: Path, title: str) -> tuple[str, ...]:
     """Return the texts of the sound in the player, whose title ends so."""
     reader.wait(f"at('.dock .title')?.textContent.endsWith('{title}')")
-    saved = reader.tab.downloaded(folder, "button('Download as WAV', at('#dock')).click()")
+    saved = reader.tab.downloaded(folder, "at('#dock [aria-label^=\"Download as\"]').click()")
     name = reader.tab.downloads[-1]
     sound = decoded(saved, name.rpartition(".")[2])
     return decode(sound.samples, sound.sample_rate_hz)

@@ -132,7 +132,7 @@ export default class NewJobPage extends Page {
 
   view() {
     return html`<section class="view">${this.heading()}
-      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
       ${this.alert("page")}
       <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
@@ -198,10 +198,10 @@ export default class NewJobPage extends Page {
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
-      <div class="field"><label for="job-voice" id="job-voice-label">${t("jobs.voice")}</label>
-        <button class="pick" id="job-voice" type="button" aria-labelledby="job-voice-label job-voice-name" ?disabled=${!voice} @click=${() => this.openPicker()}>
+      <div class="field"><strong>${t("history.voice")}</strong>
+        <button class="pick" id="job-voice" type="button" ?disabled=${!voice} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span class="name" id="job-voice-name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
+          <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? t("speak.no_voice")}</span></button></div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
       ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
           .value=${String(draft.speed)} @input=${(event) => set("speed")(Number(event.target.value))}>`)}
