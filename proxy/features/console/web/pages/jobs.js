@@ -93,7 +93,7 @@ class JobList extends Page {
     const waits = waitText(job);
     return html`<tr><td><a class="name" href="#/jobs/${job.id}">${titleOf(job)}</a><br><span class="quiet small">${facts}</span></td>
       <td class="meter">${isOpen(job) ? progressBar(job) : nothing}<span class="quiet small num">${t("jobs.steps", stepsOf(job))}</span></td>
-      <td class="quiet small">${moment(secondsOf(job.created))}</td>
+      <td class="quiet small num">${moment(secondsOf(job.created))}</td>
       <td>${stateTag(job)}${waits ? html`<br><span class="small">${waits}</span>` : nothing}</td></tr>`;
   }
 }
