@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,15 +51,15 @@ def _hash(text: str) -> str:
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here. `base_url` is what an OpenAI client needs. `sign_in` tells how people
     sign in: by a link that is mailed to them, by an invitation alone, or not at all. `terms` and `privacy`
-    are links to what they agree with, if the operator has set them."""
+    are links to what they agree with, or empty."""
 
     object: Literal["server"] = "server"
     name: Literal["voxgate"] = "voxgate"
     version: str = __version__
     base_url: str
     sign_in: SignIn
-    terms: str | UnsetType = UNSET
-    privacy: str | UnsetType = UNSET
+    terms: str
+    privacy: str
 
 
 class Description:
@@ -112,8 +111,8 @@ def welcome_answer(request: Request, people: People) -> WelcomeAnswer:
     return WelcomeAnswer(
         base_url=f"{request.base_url}v1",
         sign_in=people.sign_in,
-        terms=people.terms or UNSET,
-        privacy=people.privacy or UNSET,
+        terms=people.terms,
+        privacy=people.privacy,
     )
 
 

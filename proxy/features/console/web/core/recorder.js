@@ -17,6 +17,8 @@ export const MOST_BYTES = 10 * 1024 * 1024;
 const RATE = 48000;
 const LONGEST_S = 60;
 const LEAST_S = 3;
+// A recorder loses a moment at both ends.
+const LOST_S = 0.3;
 const BITS_A_SECOND = 128000;
 const FLOOR_DB = -60;
 const SILENT_DB = -55;
@@ -45,7 +47,7 @@ function faultsOf(samples, best) {
   else if (decibels(peak) < QUIET_DB) faults.push(t("recorder.too_quiet"));
   if (clipped > CLIPPED_SHARE * samples.length) faults.push(t("recorder.distorted"));
   if (seconds < LEAST_S) faults.push(t("recorder.too_short", { least: LEAST_S }));
-  else if (best && seconds < best.least) faults.push(t("recorder.short", best));
+  else if (best && seconds < best.least - LOST_S) faults.push(t("recorder.short", best));
   else if (best && seconds > best.most) faults.push(t("recorder.long", best));
   return faults;
 }

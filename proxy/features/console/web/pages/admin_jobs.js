@@ -1,6 +1,7 @@
 // Admin: the jobs of all accounts, or of one.
 
 import { about, accountLink, AdminList } from "./admin_parts.js";
+import { kindOf } from "./job_facts.js";
 import { html } from "../core/lit.js";
 import { moment, t } from "../core/texts.js";
 
@@ -13,13 +14,13 @@ export default class JobsPage extends AdminList {
   }
 
   row(job) {
-    const { id, title, kind, account, status, steps, steps_done: done, credits, created, error } = job;
+    const { id, title, account, status, steps, steps_done: done, credits, created, error } = job;
     const ways = [
       !ENDED.includes(status) && { yes: t("voices.cancel"), path: "/cancel", isDanger: true },
       ["failed", "canceled"].includes(status) && { yes: t("jobs.retry"), path: "/retry" },
       { yes: t("history.delete"), method: "DELETE", isDanger: true },
     ].filter(Boolean);
-    const facts = [t(`jobs.kind.${kind}`), moment(created), t("jobs.steps", { done, all: steps }), t("frame.credits", { n: credits })].join(" · ");
+    const facts = [kindOf(job), moment(created), t("jobs.steps", { done, all: steps }), t("frame.credits", { n: credits })].join(" · ");
     return html`${about(title || id, html`${accountLink(account)} · ${facts}`, ...(error ? [html`<span lang="en">${error}</span>`] : []))}
       <div class="row"><span class="tag ${LOOKS[status] ?? ""}">${t(`jobs.state.${status}`)}</span>
         ${ways.map((way) => html`<button class="plain" aria-label="${way.yes}: ${id}" @click=${() => this.act(job, { text: account, ...way })}>${way.yes}</button>`)}</div>`;

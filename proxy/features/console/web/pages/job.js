@@ -1,7 +1,7 @@
 // One job: how far it is, what it waits for, and what was made of it.
 
 import { canHear, playSound, saveSound, stepsCard } from "./job_sound.js";
-import { follow, isOpen, jobPath, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
+import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { ask, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -23,7 +23,7 @@ export default class JobPage extends Page {
   }
 
   title() {
-    return this.job ? titleOf(this.job) : t("jobs.job");
+    return this.job ? titleOf(this.job) : t("usage.side_job");
   }
 
   async open() {
@@ -60,7 +60,7 @@ export default class JobPage extends Page {
     return this.run("job", async () => {
       const { kind } = this.job;
       // What can be tried again was not lost.
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("history.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!AGAIN.includes(kind) && !(await agrees(question))) return;
       await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
     });
@@ -75,7 +75,7 @@ export default class JobPage extends Page {
 
   remove() {
     return this.run("job", async () => {
-      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("history.delete"), isDanger: true };
+      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("history.keep"), yes: t("history.delete"), isDanger: true };
       if (!(await agrees(question))) return;
       await ask(jobPath(this.id), { method: "DELETE" });
       location.hash = "#/jobs";
@@ -86,7 +86,7 @@ export default class JobPage extends Page {
     const { job } = this;
     const isWhole = job && job.kind !== "training";
     return html`<section class="view">${this.heading(job ? this.buttons(job) : nothing)}
-      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
       ${this.alert("page")}${this.alert("job")}
       ${job ? this.progress(job) : nothing}
       ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
@@ -103,7 +103,7 @@ export default class JobPage extends Page {
   }
 
   progress(job) {
-    const facts = [t(`jobs.kind.${job.kind}`), job.model, voicesOf(job), formatName(job.format)];
+    const facts = [kindOf(job), job.model, voicesOf(job), formatName(job.format)];
     if (job.characters) facts.push(t("speak.characters", { n: job.characters }));
     return html`<section class="card stack" id="job-state" aria-label=${t("jobs.state")}>
       <div class="row apart"><span role="status">${stateTag(job)}</span><span class="num" id="job-steps">${t("jobs.steps", stepsOf(job))}</span></div>
@@ -114,7 +114,7 @@ export default class JobPage extends Page {
         ${this.fact(t("jobs.begun"), moment(secondsOf(job.created)))}
         ${job.ended ? this.fact(t("jobs.ended"), moment(secondsOf(job.ended))) : this.fact(t("jobs.time_left"), leftText(job, this.pace) || "–", "job-left")}
         ${job.kind === "training" ? nothing : this.fact(t("jobs.sound"), duration(job.seconds))}
-        ${this.fact(t("jobs.credits"), number(job.credits))}
+        ${this.fact(t("usage.credits"), number(job.credits))}
       </dl>
     </section>`;
   }

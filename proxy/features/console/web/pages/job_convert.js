@@ -90,7 +90,7 @@ export default class ConvertPage extends Page {
 
   view() {
     return html`<section class="view">${this.heading()}
-      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
       ${this.alert("page")}
       ${this.isReady ? (this.voice ? this.form() : note(t("jobs.no_converter"), "warn", "convert-none")) : nothing}
     </section>`;
@@ -103,7 +103,7 @@ export default class ConvertPage extends Page {
     return html`<form class="card stack narrow" novalidate @submit=${(event) => this.submit(event)}>
       <p class="quiet">${t("jobs.convert_text")}</p>
       ${this.chooser()}
-      ${this.choice("convert", "voice", t("jobs.voice"), { value: this.voice, options: options(this.voices), change: (voice) => this.set({ voice }) })}
+      ${this.choice("convert", "voice", t("history.voice"), { value: this.voice, options: options(this.voices), change: (voice) => this.set({ voice }) })}
       ${this.choice("convert", "model", t("speak.model"), { value: this.model, options: options(this.models), change: (model) => this.chooseModel(model) })}
       ${this.field("convert", "pitch", html`<span class="row apart">${t("speak.pitch")} <output class="num">${pitch}</output></span>`, html`<input id="convert-pitch" type="range" min="-12" max="12" step="1"
         .value=${String(this.pitch)} aria-valuetext=${pitch} @input=${(event) => this.set({ pitch: Number(event.target.value) })}>`)}

@@ -18,6 +18,10 @@ export function titleOf({ title, id }) {
   return title || id;
 }
 
+export function kindOf({ kind }) {
+  return kind === "batch" ? t("jobs.batch") : t(`usage.operation.${kind}`);
+}
+
 // Several speak a cast.
 export function voicesOf({ voice }) {
   return voice.split("+").map(voiceName).join(", ");

@@ -1,21 +1,19 @@
 // The form of a job that speaks a long text, perhaps in chapters.
 
 import { note } from "./job_facts.js";
+import SpeakPage, { LONGEST } from "./speak.js";
 import { formatName } from "./spoken.js";
 import { OnceKey } from "./voice_parts.js";
-import { Failure, read } from "../core/api.js";
+import { read } from "../core/api.js";
 import { catalogue, groupOf, languageChoices, loadCatalogue, voiceOf } from "../core/catalogue.js";
-import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
+import { chooseFirst, draft, requestOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
-import { failureText, icon, Page } from "../core/page.js";
+import { failureText, icon } from "../core/page.js";
 import { session } from "../core/session.js";
 import { duration, languageName, number, t } from "../core/texts.js";
 
-const ESTIMATED = 4096;
-const MOST_FILE_BYTES = 8 * 1024 * 1024;
 const MOST_TITLE = 200;
 const MOST_LISTED = 30;
-const PAUSE_MS = 600;
 export const JOB_FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
 const FIELDS = ["input", "title", "language", "model", "speed", "response_format", "tag"];
 
@@ -31,10 +29,10 @@ export function cleanTitle(text) {
   return [...text.replace(/\p{Cc}+/gu, " ").trim()].slice(0, MOST_TITLE).join("");
 }
 
-export default class NewJobPage extends Page {
+export default class NewJobPage extends SpeakPage {
   constructor(path) {
     super(path);
-    Object.assign(this, { name: "", format: "mp3", files: "one", picker: null, estimate: null, doubt: null, isOver: false, isBusy: false, once: new OnceKey() });
+    Object.assign(this, { form: "job", name: "", format: "mp3", files: "one", isBusy: false, once: new OnceKey() });
     this.measure();
   }
 
@@ -46,18 +44,18 @@ export default class NewJobPage extends Page {
     await loadCatalogue();
     chooseFirst();
     this.update();
-    this.lookSoon(0);
+    this.estimateSoon(0);
   }
 
-  left() {
-    clearTimeout(this.timer);
-    this.asked?.abort();
-  }
-
+  // A long text is looked at once its writer pauses.
   measure() {
     this.chapters = chaptersOf(draft.text);
-    this.spoken = this.chapters.length ? this.chapters.map(({ input }) => input).join("\n\n") : draft.text;
-    this.length = [...this.spoken].length;
+    this.said = this.chapters.length ? this.chapters.map(({ input }) => input).join("\n\n") : draft.text;
+    this.size = [...this.said].length;
+  }
+
+  get spoken() {
+    return this.said;
   }
 
   // The settings of Speak that are not shown here do not count here.
@@ -65,54 +63,14 @@ export default class NewJobPage extends Page {
     return requestOf({ ...draft, text, pitch: 0, emotion: "", instructions: "" });
   }
 
-  change(changes) {
-    Object.assign(draft, changes);
-    this.update();
-    this.lookSoon();
-  }
-
-  // A long text is looked at once its writer pauses.
-  lookSoon(pause = PAUSE_MS) {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.look(), pause);
-  }
-
-  async look() {
+  readEstimate() {
     this.measure();
-    this.asked?.abort();
-    if (!this.spoken.trim() || !draft.voice) return this.set({ estimate: null, doubt: null });
-    const aborter = (this.asked = new AbortController());
-    const json = this.request([...this.spoken].slice(0, ESTIMATED).join(""));
-    try {
-      this.set({ estimate: await read("v1/audio/speech/estimate", { json, signal: aborter.signal }), doubt: null });
-    } catch (failure) {
-      if (failure instanceof Failure && failure.code !== "rate_limit_exceeded") this.set({ doubt: failure });
-    }
-    return undefined;
-  }
-
-  async openPicker() {
-    const { VoicePicker } = await import("../core/picker.js");
-    this.picker ??= new VoicePicker(this, (voice) => {
-      chooseVoice(voice);
-      this.change({});
-    });
-    this.picker.open();
+    return super.readEstimate();
   }
 
   take(file) {
-    return this.run("job", async () => {
-      if (!file) return;
-      if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
-      if (!this.name) this.name = cleanTitle(file.name.replace(/\.\w+$/, ""));
-      this.change({ text: await file.text() });
-    }, FIELDS);
-  }
-
-  drop(event) {
-    event.preventDefault();
-    this.set({ isOver: false });
-    return this.take(event.dataTransfer?.files[0]);
+    if (file && !this.name) this.name = cleanTitle(file.name.replace(/\.\w+$/, ""));
+    return super.take(file);
   }
 
   submit(event) {
@@ -132,7 +90,7 @@ export default class NewJobPage extends Page {
 
   view() {
     return html`<section class="view">${this.heading()}
-      <p><a href="#/jobs">${t("jobs.back")}</a></p>
+      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
       ${this.alert("page")}
       <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
@@ -159,22 +117,22 @@ export default class NewJobPage extends Page {
 
   // By its beginning, what the whole text would cost.
   priceText() {
-    const { estimate, length } = this;
-    if (!estimate || this.doubt) return t("speak.characters", { n: length });
-    const share = Math.max(1, length / ESTIMATED);
+    const { estimate, size } = this;
+    if (!estimate || this.doubt) return t("speak.characters", { n: size });
+    const share = Math.max(1, size / LONGEST);
     const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
     const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
     const text = share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);
-    return `${t("speak.characters", { n: length })} · ${text}`;
+    return `${t("speak.characters", { n: size })} · ${text}`;
   }
 
   notices() {
-    const { estimate, doubt, length } = this;
+    const { estimate, doubt, size } = this;
     const { available } = session.me.credits;
     const lacks = note(t("jobs.lacks", { credits: number(available ?? 0) }));
     if (doubt) return doubt.code === "insufficient_quota" ? lacks : note(failureText(doubt));
     if (!estimate) return nothing;
-    const whole = estimate.credits * Math.max(1, length / ESTIMATED);
+    const whole = estimate.credits * Math.max(1, size / LONGEST);
     return [
       available !== null && whole > available && lacks,
       estimate.is_trained === false && note(t("speak.rules", { language: languageName(estimate.language) })),
@@ -198,10 +156,10 @@ export default class NewJobPage extends Page {
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
-      <div class="field"><label for="job-voice" id="job-voice-label">${t("jobs.voice")}</label>
-        <button class="pick" id="job-voice" type="button" aria-labelledby="job-voice-label job-voice-name" ?disabled=${!voice} @click=${() => this.openPicker()}>
+      <div class="field"><strong>${t("history.voice")}</strong>
+        <button class="pick" id="job-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
           <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span class="name" id="job-voice-name">${voice?.name ?? t("speak.no_voice")}</span></button></div>
+          <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button></div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
       ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
           .value=${String(draft.speed)} @input=${(event) => set("speed")(Number(event.target.value))}>`)}

@@ -3,7 +3,7 @@
 import ConvertPage from "./job_convert.js";
 import NewJobPage from "./job_new.js";
 import JobPage from "./job.js";
-import { isOpen, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
+import { isOpen, kindOf, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { read } from "../core/api.js";
 import { loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
@@ -21,7 +21,7 @@ class JobList extends Page {
   }
 
   title() {
-    return t("jobs.title");
+    return t("frame.jobs");
   }
 
   async open() {
@@ -79,21 +79,21 @@ class JobList extends Page {
   }
 
   none() {
-    return html`<div class="card new" id="jobs-none"><h2>${t("jobs.none")}</h2><p class="quiet">${t("jobs.none_text")}</p></div>`;
+    return html`<div class="card new" id="jobs-none"><h2>${t("list.empty")}</h2><p class="quiet">${t("jobs.none_text")}</p></div>`;
   }
 
   table() {
     return html`<div class="card"><div class="scroll"><table class="fold" id="jobs-list"><thead><tr>
-        <th>${t("jobs.job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
+        <th>${t("usage.side_job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
       <tbody>${repeat(this.jobs, ({ id }) => id, (job) => this.row(job))}</tbody></table></div></div>`;
   }
 
   row(job) {
-    const facts = [t(`jobs.kind.${job.kind}`), voicesOf(job)].filter(Boolean).join(" · ");
+    const facts = [kindOf(job), voicesOf(job)].filter(Boolean).join(" · ");
     const waits = waitText(job);
     return html`<tr><td><a class="name" href="#/jobs/${job.id}">${titleOf(job)}</a><br><span class="quiet small">${facts}</span></td>
       <td class="meter">${isOpen(job) ? progressBar(job) : nothing}<span class="quiet small num">${t("jobs.steps", stepsOf(job))}</span></td>
-      <td class="quiet small">${moment(secondsOf(job.created))}</td>
+      <td class="quiet small num">${moment(secondsOf(job.created))}</td>
       <td>${stateTag(job)}${waits ? html`<br><span class="small">${waits}</span>` : nothing}</td></tr>`;
   }
 }

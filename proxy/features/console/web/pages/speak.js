@@ -11,7 +11,7 @@ import { player } from "../core/player.js";
 import { session } from "../core/session.js";
 import { duration, languageName, t } from "../core/texts.js";
 
-const LONGEST = 4096;
+export const LONGEST = 4096;
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
 const PAUSE_MS = 600;
 const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
@@ -32,6 +32,8 @@ export default class SpeakPage extends Page {
     this.estimate = null;
     this.doubt = null;
     this.isOver = false;
+    // The name of its form, which the page of long texts has of its own.
+    this.form = "speak";
   }
 
   title() {
@@ -51,6 +53,15 @@ export default class SpeakPage extends Page {
     clearTimeout(this.timer);
     this.asked?.abort();
     shown = null;
+  }
+
+  // What is spoken of the text.
+  get spoken() {
+    return draft.text;
+  }
+
+  request(text) {
+    return requestOf({ ...draft, text });
   }
 
   get length() {
@@ -93,11 +104,10 @@ export default class SpeakPage extends Page {
 
   async readEstimate() {
     this.asked?.abort();
-    if (!session.me || !draft.text.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
+    if (!session.me || !this.spoken.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
-    const text = [...draft.text].slice(0, LONGEST).join("");
+    const json = this.request([...this.spoken].slice(0, LONGEST).join(""));
     try {
-      const json = requestOf({ ...draft, text });
       this.set({ estimate: await read("v1/audio/speech/estimate", { json, signal: aborter.signal }), doubt: null });
     } catch (failure) {
       if (!(failure instanceof Failure)) return undefined;
@@ -186,7 +196,7 @@ export default class SpeakPage extends Page {
 
   async take(file) {
     if (!file) return;
-    await this.run("speak", async () => {
+    await this.run(this.form, async () => {
       if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
       this.change({ text: await file.text() });
     }, FIELDS);

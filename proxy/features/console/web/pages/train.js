@@ -129,7 +129,7 @@ class TrainPage extends Page {
 
   cancel() {
     return this.run("train", async () => {
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("history.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!(await agrees(question))) return;
       this.took(await read(`${jobPath(this.job.id)}/cancel`, { method: "POST" }));
     });
@@ -151,7 +151,7 @@ class TrainPage extends Page {
     const { voice, job, prompts } = this;
     const isRunning = job && isOpen(job);
     return html`<section class="view">${this.heading()}
-      <p><a href="#/train">${t("train.back")}</a></p>
+      <p><a href="#/train">← ${t("train.title")}</a></p>
       ${this.alert("page")}${this.alert("train")}
       ${voice && catalogue.models.length && !this.models.length ? note(t("train.no_model"), "warn", "train-no-model") : nothing}
       ${job && (isRunning || ["failed", "canceled"].includes(job.status)) ? trainingCard(this) : nothing}

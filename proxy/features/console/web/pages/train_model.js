@@ -37,7 +37,7 @@ export function trainingCard(page) {
   const waits = waitText(job) || (page.isBroken && t("jobs.broken"));
   const left = leftText(job, new Pace());
   return html`<section class="card stack" id="train-job" aria-labelledby="train-job-title">
-    <div class="row apart"><h2 id="train-job-title">${t("jobs.kind.training")}</h2><span role="status">${stateTag(job)}</span></div>
+    <div class="row apart"><h2 id="train-job-title">${t("usage.operation.training")}</h2><span role="status">${stateTag(job)}</span></div>
     ${progressBar(job)}
     <div class="row apart small"><span id="train-stage">${stageText(job.training)}</span><span class="num">${t("jobs.steps", stepsOf(job))}</span></div>
     ${left ? html`<p class="num" id="train-left">${t("jobs.time_left")}: ${left}</p>` : nothing}
