@@ -1,5 +1,6 @@
 // What History and Usage share: the way from one to the other, periods of UTC days, and long lists by pages.
 
+import { voiceName, voiceOf } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { tabs } from "../core/tabs.js";
 import { language, t } from "../core/texts.js";
@@ -47,6 +48,15 @@ export function utcDay(name, style = { dateStyle: "medium" }) {
 
 export function utcDays(first, last) {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).formatRange(new Date(first), new Date(last));
+}
+
+// Who spoke: the voices of a cast stand side by side in the books, and those of a mix with their weights.
+export function speakersOf(voice) {
+  return voiceOf(voice) ? [voice] : voice.split("+").map((each) => each.replace(/\*[\d.e-]+$/, ""));
+}
+
+export function speakerNames(voice) {
+  return speakersOf(voice).map(voiceName).join(" + ");
 }
 
 // The way through a long list: a page holds one page of it at a time, so that it never grows.

@@ -1,8 +1,8 @@
 // History: what was spoken and is kept. An entry is played, saved, said again, or deleted.
 
-import { bookTabs, daysOf, pager, periodOptions, ROWS } from "./books.js";
+import { bookTabs, daysOf, pager, periodOptions, ROWS, speakerNames, speakersOf } from "./books.js";
 import { ask, download, Failure, read } from "../core/api.js";
-import { catalogue, loadCatalogue, voiceName, voiceOf } from "../core/catalogue.js";
+import { catalogue, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { sayAgain } from "../core/draft.js";
 import { html, nothing, repeat } from "../core/lit.js";
@@ -27,7 +27,7 @@ function isPlayable({ media_type: type }) {
 }
 
 function titleOf(entry) {
-  if (entry.operation === "conversion") return t("history.conversion");
+  if (entry.operation === "conversion") return t("usage.operation.conversion");
   return entry.text || t("history.unreadable");
 }
 
@@ -95,7 +95,7 @@ export default class HistoryPage extends Page {
 
   async play(entry) {
     const blob = await (await ask(`${pathOf(entry)}/content`)).blob();
-    await player.play({ title: `${voiceName(entry.voice)} · ${titleOf(entry)}`, name: fileOf(entry) }, blob);
+    await player.play({ title: `${speakerNames(entry.voice)} · ${titleOf(entry)}`, name: fileOf(entry) }, blob);
   }
 
   // The same settings, also those that Speak has no field for. Nothing is spoken before its reader asks.
@@ -106,9 +106,12 @@ export default class HistoryPage extends Page {
     location.hash = "#/speak";
   }
 
+  mayDelete(title) {
+    return agrees({ title, text: t("history.delete_text"), no: t("word.no"), yes: t("history.delete"), isDanger: true });
+  }
+
   async remove(entry) {
-    const question = { title: t("history.delete_one"), text: t("history.delete_text"), no: t("history.keep"), yes: t("history.delete"), isDanger: true };
-    if (!(await agrees(question))) return;
+    if (!(await this.mayDelete(t("history.delete_one")))) return;
     const place = this.list.data.indexOf(entry);
     await ask(pathOf(entry), { method: "DELETE" });
     await this.readList();
@@ -116,10 +119,7 @@ export default class HistoryPage extends Page {
   }
 
   async removeAll() {
-    const isWhole = !this.voice && !this.period;
-    const title = isWhole ? t("history.delete_whole") : t("history.delete_chosen");
-    const question = { title, text: t("history.delete_text"), no: t("history.keep"), yes: t("history.delete"), isDanger: true };
-    if (!(await agrees(question))) return;
+    if (!(await this.mayDelete(t("history.delete_chosen")))) return;
     const { deleted } = await read("v1/history", { method: "DELETE", query: this.filter });
     this.starts = [""];
     await this.readList();
@@ -164,7 +164,7 @@ export default class HistoryPage extends Page {
   }
 
   filters() {
-    const voices = [["", t("history.any_voice")], ...this.voices.map((id) => [id, voiceName(id)])];
+    const voices = [["", t("history.any_voice")], ...this.voices.map((id) => [id, speakerNames(id)])];
     return html`<div class="row">
       ${this.select("voice", t("history.voice"), voices)}
       ${this.select("period", t("books.period"), [["", t("history.any_time")], ...periodOptions()])}
@@ -180,18 +180,18 @@ export default class HistoryPage extends Page {
   entry(entry) {
     const title = titleOf(entry);
     const { sound } = entry;
-    const step = (name, sign, action, isOff = false) => html`<button class="round plain ${name === "delete" ? "danger" : ""}" ?disabled=${isOff}
-      aria-label=${t("history.of", { action: t(`history.${name}`), text: [...title].slice(0, NAME).join("") })}
+    const step = (name, sign, action, isOff = false) => html`<button class="round plain ${sign === "trash" ? "danger" : ""}" ?disabled=${isOff}
+      aria-label="${name}: ${[...title].slice(0, NAME).join("")}"
       @click=${() => this.run("history", () => action.call(this, entry))}>${icon(sign)}</button>`;
     return html`<li><div class="about"><p class="extract"><bdi>${title}</bdi></p><p class="quiet small num">${this.facts(entry)} ${this.tags(entry)}</p></div>
-      <div class="row line">${step("play", "play", this.play, !sound || !isPlayable(sound))}
-        ${step("download", "down", (each) => download(`${pathOf(each)}/content`, fileOf(each)), !sound)}
-        ${entry.operation === "speech" ? step("again", "again", this.again) : nothing}${step("delete", "trash", this.remove)}</div></li>`;
+      <div class="row line">${step(t("player.play"), "play", this.play, !sound || !isPlayable(sound))}
+        ${step(t("player.save", { format: sound?.format.toUpperCase() ?? "" }), "down", (each) => download(`${pathOf(each)}/content`, fileOf(each)), !sound)}
+        ${entry.operation === "speech" ? step(t("history.again"), "again", this.again) : nothing}${step(t("history.delete"), "trash", this.remove)}</div></li>`;
   }
 
   facts({ voice, created_at: at, seconds, credits, refunded, tag }) {
     const left = credits === null ? null : credits - refunded;
-    const facts = [voice ? voiceName(voice) : t("voice.cast"), moment(at), seconds && duration(seconds), left !== null && t("frame.credits", { n: left }), tag];
+    const facts = [voice ? speakerNames(voice) : t("voice.cast"), moment(at), seconds && duration(seconds), left !== null && t("frame.credits", { n: left }), tag];
     return facts.filter(Boolean).join(" · ");
   }
 
@@ -200,9 +200,9 @@ export default class HistoryPage extends Page {
     const tags = [];
     if (outcome === "failed") tags.push(["bad", credits ? t("history.failed") : t("history.not_charged")]);
     if (outcome === "left") tags.push(["warn", t("history.left")]);
-    if (refunded) tags.push(["", refunded < credits ? t("usage.refunded", { n: refunded }) : t("history.refunded")]);
+    if (refunded) tags.push(["", t("usage.refunded", { n: refunded })]);
     if (!sound && outcome === "finished") tags.push(["", t("history.no_sound")]);
-    if (voice && catalogue.voices.length && !voiceOf(voice)) tags.push(["warn", t("history.gone")]);
+    if (voice && catalogue.voices.length && !speakersOf(voice).every(voiceOf)) tags.push(["warn", t("history.gone")]);
     return tags.map(([kind, text]) => html` <span class="tag ${kind}">${text}</span>`);
   }
 }

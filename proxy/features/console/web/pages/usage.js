@@ -1,20 +1,28 @@
 // Usage: what an account spoke in a period and what it cost, by day as a chart, by a side as a table, and as CSV.
 
-import { bookTabs, daysOf, eachDay, pager, periodOptions, ROWS, today, utcDay, utcDays } from "./books.js";
+import { bookTabs, daysOf, eachDay, pager, periodOptions, ROWS, speakerNames, today, utcDay, utcDays } from "./books.js";
 import { download, read } from "../core/api.js";
-import { loadCatalogue, voiceName } from "../core/catalogue.js";
+import { loadCatalogue } from "../core/catalogue.js";
 import { barChart } from "../core/chart.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { isPerson, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
-const SIDES = ["day", "voice", "model", "key", "operation", "job", "tag"];
+const SIDES = {
+  day: () => t("usage.day"),
+  voice: () => t("history.voice"),
+  model: () => t("speak.model"),
+  key: () => t("door.key"),
+  operation: () => t("usage.operation"),
+  job: () => t("jobs.job"),
+  tag: () => t("speak.tag"),
+};
 const MOST = 1000;
 const TRIES = 3;
 const CHART_WIDTH = 900;
 // A bar and its axis count seconds, minutes or hours, as fits the longest.
-const UNITS = [["hours", 3600], ["minutes", 60], ["seconds", 1]];
+const UNITS = [["hour", 3600], ["minute", 60], ["second", 1]];
 
 // What remains charged. Its parts are millionths, which a sum of fractions would blur.
 function charged({ credits, refunded }) {
@@ -118,7 +126,7 @@ export default class UsagePage extends Page {
     return html`<section class="view">${this.heading(html`<div class="row">${shown ? html`<span class="quiet num" id="usage-span">${this.span(shown)}</span>` : nothing}
         <select id="usage-period" aria-label=${t("books.period")} @change=${(event) => this.change({ period: event.target.value })}>
           ${periodOptions().map(([value, text]) => html`<option value=${value} ?selected=${value === this.period}>${text}</option>`)}</select>
-        <button id="usage-all" ?disabled=${!shown?.byDay.length || this.isReading} @click=${() => this.save("")}>${icon("down")} ${t("usage.csv_requests")}</button></div>`)}
+        <button id="usage-all" ?disabled=${!shown?.byDay.length || this.isReading} @click=${() => this.save("")}>${icon("down")} ${t("usage.csv")}</button></div>`)}
       ${bookTabs("usage")}
       ${this.alert("page")}${this.alert("usage")}${this.alert("csv")}${this.statusLine()}
       ${shown && !shown.byDay.length ? html`<p class="card quiet">${t("usage.none")} <a href="#/speak">${t("frame.speak")}</a></p>` : nothing}
@@ -139,7 +147,7 @@ export default class UsagePage extends Page {
     return html`<div class="tiles">
       ${tile("speech", duration(MEASURES.speech(all)), t("speak.characters", { n: characters }))}
       ${tile("credits", number(charged(all)), back)}
-      ${tile("requests", number(all.requests), t("usage.active", { n: byDay.length }))}
+      ${tile("requests", number(all.requests), nothing)}
     </div>`;
   }
 
@@ -149,18 +157,18 @@ export default class UsagePage extends Page {
     const measure = this.measure || ["credits", "speech", "requests"].find(has);
     const values = eachDay(days).map((name) => ({ name, value: known.has(name) ? MEASURES[measure](known.get(name)) : 0 }));
     const most = values.reduce((best, each) => (each.value > best.value ? each : best));
-    const [unit, size] = measure === "speech" ? UNITS.find(([, seconds]) => most.value >= 2 * seconds) ?? UNITS[2] : [measure, 1];
-    const text = (value) => ({ speech: duration(value), credits: t("frame.credits", { n: value }), requests: t("usage.n", { n: value }) })[measure];
+    const [unit, size] = measure === "speech" ? UNITS.find(([, seconds]) => most.value >= 2 * seconds) ?? UNITS[2] : ["", 1];
+    const text = (value) => (measure === "speech" ? duration(value) : number(value));
     const bars = values.map(({ name, value }) => ({
       value: value / size,
       name: utcDay(name, { day: "numeric", month: "short" }),
       text: `${utcDay(name)}: ${text(value)}`,
     }));
-    const title = t(`usage.by_day_${unit}`);
+    const title = t("usage.by_day", { what: t(`usage.${measure}`) });
     const label = t("usage.label", { title, days: this.span({ days }), most: text(most.value), day: utcDay(most.name) });
     return html`<div class="card stack"><div class="row apart"><h2>${title}</h2>${this.measures(measure)}</div>
-      ${barChart({ bars, width: this.width, label, least: measure === "requests" ? 2 : 0.01 })}
-      <p class="quiet small">${t("usage.utc")} ${values.at(-1).name === today() ? t("usage.under_way") : nothing}</p></div>`;
+      ${barChart({ bars, width: this.width, label, unit, least: measure === "requests" ? 2 : 0.01 })}
+      <p class="quiet small">${t("usage.utc")}</p></div>`;
   }
 
   measures(now) {
@@ -170,13 +178,13 @@ export default class UsagePage extends Page {
 
   table({ side, bySide, hasMore }) {
     const rows = bySide.slice(this.first, this.first + ROWS);
-    const place = t("books.place", { first: this.first + 1, last: this.first + rows.length, all: bySide.length });
+    const place = t("books.page", { n: this.first / ROWS + 1 });
     const heads = ["requests", "speech", "credits"].map((name) => html`<th class="end" scope="col">${t(`usage.${name}`)}</th>`);
-    return html`<div class="card stack"><div class="row apart"><h2 id="usage-table" tabindex="-1">${t("usage.table")}</h2>
+    return html`<div class="card stack"><div class="row apart"><h2 id="usage-table" tabindex="-1">${t("usage.by")}</h2>
         <div class="row"><select id="usage-side" aria-label=${t("usage.by")} @change=${(event) => this.change({ side: event.target.value })}>
-          ${SIDES.map((each) => html`<option value=${each} ?selected=${each === this.side}>${t(`usage.side_${each}`)}</option>`)}</select>
-          <button class="plain" id="usage-csv" ?disabled=${this.isReading} @click=${() => this.save(side)}>${icon("down")} ${t("usage.csv_table")}</button></div></div>
-      <table class="sums" aria-labelledby="usage-table"><thead><tr><th scope="col">${t(`usage.side_${side}`)}</th>${heads}</tr></thead>
+          ${Object.entries(SIDES).map(([each, text]) => html`<option value=${each} ?selected=${each === this.side}>${text()}</option>`)}</select>
+          <button class="plain" id="usage-csv" ?disabled=${this.isReading} @click=${() => this.save(side)}>${icon("down")} ${t("player.save", { format: "CSV" })}</button></div></div>
+      <table class="sums" aria-labelledby="usage-table"><thead><tr><th scope="col">${SIDES[side]()}</th>${heads}</tr></thead>
         <tbody>${rows.map((sum) => this.row(side, sum))}</tbody></table>
       ${hasMore ? html`<p class="quiet small">${t("usage.cut", { n: MOST })}</p>` : nothing}
       ${pager({ hasBefore: this.first > 0, hasMore: this.first + ROWS < bySide.length, place,
@@ -191,11 +199,11 @@ export default class UsagePage extends Page {
 
   named(side, name) {
     if (side === "day") return name === today() ? html`${utcDay(name)} <span class="tag">${t("usage.today")}</span>` : utcDay(name);
-    if (name === "" || name === "/") return html`<span class="quiet">${t(`usage.no_${side}`)}</span>`;
-    if (side === "voice") return voiceName(name);
+    if (name === "" || name === "/") return html`<span class="quiet">${t("usage.nothing")}</span>`;
+    if (side === "voice") return speakerNames(name);
     if (side === "operation") return t(`usage.operation.${name}`);
     if (side === "job") return html`<a href="#/jobs/${encodeURIComponent(name)}">${name}</a>`;
     const key = side === "key" && this.keys.find(({ id }) => id === name);
-    return key ? html`${key.name || t("usage.side_key")} <span class="quiet small">…${key.hint}</span>` : name;
+    return key ? html`${key.name || t("door.key")} <span class="quiet small">…${key.hint}</span>` : name;
   }
 }
