@@ -120,9 +120,7 @@ def test_a_period_is_drawn_and_summed_by_each_side(reader: Reader) -> None:
             *_rows(account, key, (0, 0), tag="episode-1"),
             *_rows(account, key, (0,), voice=hostile, refunded=10_000_000, tag="episode-2"),
             *_rows(account, key, (30 * 24,), voice=endless, kind="conversion"),
-            *_rows(
-                account, key, (60 * 24,), samples=99_976_000, credits=5_999_000_000, refunded=987_650_000
-            ),
+            *_rows(account, key, (60 * 24,), samples=99_976_000, credits=5_999_000_000, refunded=987_650_000),
             *_rows(account, "key_of_another", (75 * 24,), voice="", job="job_1"),
         ],
     )

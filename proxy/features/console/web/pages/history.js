@@ -107,7 +107,7 @@ export default class HistoryPage extends Page {
   }
 
   mayDelete(title) {
-    return agrees({ title, text: t("history.delete_text"), no: t("history.keep"), yes: t("history.delete"), isDanger: true });
+    return agrees({ title, text: t("history.delete_text"), no: t("word.no"), yes: t("history.delete"), isDanger: true });
   }
 
   async remove(entry) {

@@ -23,7 +23,7 @@ export default class JobPage extends Page {
   }
 
   title() {
-    return this.job ? titleOf(this.job) : t("usage.side_job");
+    return this.job ? titleOf(this.job) : t("jobs.job");
   }
 
   async open() {
@@ -60,7 +60,7 @@ export default class JobPage extends Page {
     return this.run("job", async () => {
       const { kind } = this.job;
       // What can be tried again was not lost.
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("history.keep"), yes: t("voices.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!AGAIN.includes(kind) && !(await agrees(question))) return;
       await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
     });
@@ -75,7 +75,7 @@ export default class JobPage extends Page {
 
   remove() {
     return this.run("job", async () => {
-      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("history.keep"), yes: t("history.delete"), isDanger: true };
+      const question = { title: t("voices.delete_title", { name: this.title() }), text: t("jobs.delete_text"), no: t("jobs.keep"), yes: t("history.delete"), isDanger: true };
       if (!(await agrees(question))) return;
       await ask(jobPath(this.id), { method: "DELETE" });
       location.hash = "#/jobs";

@@ -84,7 +84,7 @@ class JobList extends Page {
 
   table() {
     return html`<div class="card"><div class="scroll"><table class="fold" id="jobs-list"><thead><tr>
-        <th>${t("usage.side_job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
+        <th>${t("jobs.job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
       <tbody>${repeat(this.jobs, ({ id }) => id, (job) => this.row(job))}</tbody></table></div></div>`;
   }
 

@@ -129,7 +129,7 @@ class TrainPage extends Page {
 
   cancel() {
     return this.run("train", async () => {
-      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("history.keep"), yes: t("voices.cancel"), isDanger: true };
+      const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
       if (!(await agrees(question))) return;
       this.took(await read(`${jobPath(this.job.id)}/cancel`, { method: "POST" }));
     });

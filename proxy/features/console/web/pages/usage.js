@@ -10,12 +10,12 @@ import { isPerson, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
 const SIDES = {
-  day: () => t("usage.side_day"),
+  day: () => t("usage.day"),
   voice: () => t("history.voice"),
   model: () => t("speak.model"),
   key: () => t("door.key"),
-  operation: () => t("usage.side_operation"),
-  job: () => t("usage.side_job"),
+  operation: () => t("usage.operation"),
+  job: () => t("jobs.job"),
   tag: () => t("speak.tag"),
 };
 const MOST = 1000;
@@ -126,7 +126,7 @@ export default class UsagePage extends Page {
     return html`<section class="view">${this.heading(html`<div class="row">${shown ? html`<span class="quiet num" id="usage-span">${this.span(shown)}</span>` : nothing}
         <select id="usage-period" aria-label=${t("books.period")} @change=${(event) => this.change({ period: event.target.value })}>
           ${periodOptions().map(([value, text]) => html`<option value=${value} ?selected=${value === this.period}>${text}</option>`)}</select>
-        <button id="usage-all" ?disabled=${!shown?.byDay.length || this.isReading} @click=${() => this.save("")}>${icon("down")} ${t("usage.csv_requests")}</button></div>`)}
+        <button id="usage-all" ?disabled=${!shown?.byDay.length || this.isReading} @click=${() => this.save("")}>${icon("down")} ${t("usage.csv")}</button></div>`)}
       ${bookTabs("usage")}
       ${this.alert("page")}${this.alert("usage")}${this.alert("csv")}${this.statusLine()}
       ${shown && !shown.byDay.length ? html`<p class="card quiet">${t("usage.none")} <a href="#/speak">${t("frame.speak")}</a></p>` : nothing}
