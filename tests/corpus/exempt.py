@@ -47,6 +47,8 @@ NEW = frozenset(
         "trains",
         "post",
         "sign_in",
+        "terms",
+        "privacy",
         "voxgate_job_steps_total",
         "voxgate_trainings_total",
         "voxgate_runs_total",

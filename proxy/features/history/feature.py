@@ -10,7 +10,8 @@ from proxy.config.finding import Finding, ProbeResults, ok
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.history.records import TABLE
-from proxy.features.history.section import SECTION, stored_days
+from proxy.features.history.retention import HistoryRetention, stored_days
+from proxy.features.history.section import SECTION
 from proxy.speech.speaking import OnTheWay
 
 
@@ -26,7 +27,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.endpoints import History
     from proxy.features.history.observer import HistoryObservers
     from proxy.features.history.records import HistoryStore
-    from proxy.features.history.retention import HistoryRetention
     from proxy.features.history.writing import HistoryWriter
 
     store = HistoryStore(context.store, context.vault)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import structlog
 
 from policies.tasks import SECOND
+from proxy.config.sections import Config
 from proxy.features.history.records import HistoryStore
+from proxy.features.history.section import SECTION
 from proxy.storage.retention import StoredDays
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import repeat
@@ -15,6 +17,14 @@ EVERY_S = 600.0
 _OVERLAP_US = 3600 * SECOND
 
 _log = structlog.get_logger()
+
+
+def stored_days(config: Config) -> StoredDays:
+    """Return how long entries stay. 0 on a plan: none is kept."""
+    section = SECTION.of(config)
+    if not section.account_mb:
+        return StoredDays.of(0.0, {})
+    return StoredDays.of(section.days, {name: plan.history_days for name, plan in config.plans.items()})
 
 
 class HistoryRetention:

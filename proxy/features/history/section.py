@@ -6,8 +6,7 @@ import msgspec
 
 from proxy.config.plans import HistoryDays
 from proxy.config.reader import Section
-from proxy.config.sections import Config, Megabytes
-from proxy.storage.retention import StoredDays
+from proxy.config.sections import Megabytes
 
 MEGABYTE = 1_000_000
 
@@ -18,11 +17,3 @@ class HistorySection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 SECTION = Section("history", HistorySection)
-
-
-def stored_days(config: Config) -> StoredDays:
-    """Return how long entries stay. 0 on a plan: none is kept."""
-    section = SECTION.of(config)
-    if not section.account_mb:
-        return StoredDays.of(0.0, {})
-    return StoredDays.of(section.days, {name: plan.history_days for name, plan in config.plans.items()})

@@ -10,8 +10,7 @@ from typing import Any
 import httpx2
 
 from proxy.features.history.records import HistoryRow, HistoryStore
-from proxy.features.history.retention import HistoryRetention
-from proxy.features.history.section import stored_days
+from proxy.features.history.retention import HistoryRetention, stored_days
 from proxy.features.history.writing import HistoryWriter, SoundBuffer
 from proxy.storage.rows import new_id
 from tests.proxy.api.inside import Inside, inside

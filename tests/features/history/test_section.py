@@ -6,7 +6,8 @@ from pathlib import Path
 
 from proxy.config.reload import merge
 from proxy.config.sections import Config
-from proxy.features.history.section import SECTION, HistorySection, stored_days
+from proxy.features.history.retention import stored_days
+from proxy.features.history.section import SECTION, HistorySection
 from tests.proxy.config.files import faults, load
 from tests.proxy.diagnosis.test_text_check import findings
 from tests.tables import each_row
