@@ -232,3 +232,17 @@ def test_it_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, st
     reader.tab.run("at('#speak-voice').click()")
     reader.wait("at('#picker')?.open")
     reader.assert_readable(turns[1], "#picker")
+
+
+def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
+    text = "สวัสดีครับ ยินดีต้อนรับ"
+    reader.open()
+    reader.choose(".tongue", "th")
+    reader.wait("document.documentElement.lang === 'th'")
+    reader.fill("#speak-input", text)
+    reader.reads("ไทย", "#speak-estimate")
+    speak(reader)
+    assert heard(reader) == text
+    assert "tone/standard" in reader.text("#speak-by")
+    reader.assert_readable(LOOKS)
+    reader.choose(".tongue", "en")
