@@ -5,7 +5,10 @@ import { forget, noteSignIn, session } from "./session.js";
 
 export async function refreshAccount() {
   if (!session.me) return;
-  session.me = await read("v1/me").catch(() => session.me);
+  const { key } = session;
+  const me = await read("v1/me").catch(() => session.me);
+  if (session.key !== key || !session.me) return;
+  session.me = me;
   document.dispatchEvent(new Event("account"));
 }
 

@@ -5,11 +5,14 @@ import { languageName, t } from "./texts.js";
 
 export const catalogue = { voices: [], models: [], hint: "" };
 let reading = null;
+// Which reading counts: the answers of an earlier one are dropped.
+let turn = 0;
 
 // The first page that needs them has them read, and another page at the same time waits for the same answer.
 export function loadCatalogue() {
+  const mine = turn;
   reading ??= readAll().catch((failure) => {
-    reading = null;
+    if (mine === turn) reading = null;
     throw failure;
   });
   return reading;
@@ -18,12 +21,13 @@ export function loadCatalogue() {
 // A voice was made or deleted, or another key is used.
 export function forgetCatalogue() {
   reading = null;
+  turn += 1;
 }
 
 async function readAll() {
-  const mine = reading;
+  const mine = turn;
   const [listed, known] = await Promise.all([read("v1/audio/voices"), read("v1/models")]);
-  if (reading !== mine && mine !== null) return;
+  if (mine !== turn) return;
   Object.assign(catalogue, { models: known.data, hint: listed.hint ?? "" });
   catalogue.voices = listed.data.toSorted((a, b) => rankOf(a) - rankOf(b));
 }

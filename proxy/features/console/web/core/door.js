@@ -31,7 +31,7 @@ export class Door extends Page {
     // The address of a person who has just signed in: a link may be a stranger's.
     this.greeted = "";
     whenUnknown((failure) => this.ask(failure));
-    addEventListener("storage", ({ key, newValue }) => key === SIGNED_IN && newValue && this.isOpen && !session.key && this.enter());
+    addEventListener("storage", ({ key, newValue }) => key === SIGNED_IN && newValue && !session.key && this.enter());
   }
 
   title() {
@@ -67,7 +67,7 @@ export class Door extends Page {
   async offer(linked) {
     if (!linked || linked === session.key) return;
     const question = { title: t("door.another"), text: t("door.another_text"), no: t("door.keep_mine"), yes: t("door.use_link") };
-    if (session.me && !(await agrees(question))) return;
+    if ((session.me || session.key) && !(await agrees(question))) return;
     session.linkedKey = linked;
     await this.useKey(linked);
   }

@@ -95,6 +95,7 @@ class Frame {
     const module = await PAGES[name]().catch(() => this.isOutdated());
     if (!module || turn !== this.turn) return;
     this.page?.leave();
+    this.trouble = null;
     this.name = name;
     this.hash = location.hash;
     this.page = new module.default(path);
@@ -115,12 +116,12 @@ class Frame {
   }
 
   async speak(tag) {
-    await chooseLanguage(tag);
+    await chooseLanguage(tag).catch(() => this.isOutdated());
     this.draw();
     this.door.update();
     this.page?.update();
     player.draw();
-    document.title = `${this.page.title()} · voxgate`;
+    if (this.page) document.title = `${this.page.title()} · voxgate`;
   }
 
   draw() {

@@ -24,6 +24,7 @@ class Player {
     this.clip = null;
     // What became of a sound whose page is not shown any more.
     this.failure = null;
+    this.turn = 0;
     this.audio = new Audio();
     this.isFollowing = false;
     for (const kind of ["play", "pause", "ended", "seeked"]) this.audio.addEventListener(kind, () => this.follow());
@@ -53,8 +54,15 @@ class Player {
     if (this.clip === clip) this.load();
   }
 
-  // Plays a sound that is whole.
-  async play(about, blob) {
+  // Silences all for a sound that is fetched, and returns its turn.
+  claim() {
+    this.stop();
+    return this.turn;
+  }
+
+  // Plays a sound that is whole, unless another one has begun since its turn.
+  async play(about, blob, turn) {
+    if (turn !== this.turn) return;
     this.stop();
     const clip = Object.assign(new Clip(about), { blob });
     this.clip = clip;
@@ -79,6 +87,7 @@ class Player {
 
   // Silences all, and takes the sound off the dock.
   stop() {
+    this.turn += 1;
     this.clip?.live?.close();
     this.clip?.aborter.abort();
     this.clip = this.failure = null;

@@ -13,7 +13,7 @@ let running = null;
 async function hear(page, voice) {
   const isStop = running?.voice === voice;
   running?.aborter.abort();
-  player.stop();
+  const turn = player.claim();
   running = null;
   page.say(isStop ? t("preview.stopped") : t("preview.asking", { name: voice.name }));
   if (isStop) return;
@@ -24,7 +24,7 @@ async function hear(page, voice) {
     const blob = await (await ask(path, { query, signal: mine.aborter.signal })).blob();
     if (running !== mine) return;
     page.say("");
-    await player.play({ title: voice.name, name: `${voice.name}.wav` }, blob);
+    await player.play({ title: voice.name, name: `${voice.name}.wav` }, blob, turn);
   } finally {
     if (running === mine) running = null;
     page.update();

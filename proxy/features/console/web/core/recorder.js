@@ -237,7 +237,7 @@ export class Recorder {
   }
 
   kept(label) {
-    const hear = () => player.play({ title: label, name: "recording.wav" }, this.sound);
+    const hear = () => player.play({ title: label, name: "recording.wav" }, this.sound, player.claim());
     return html`<button type="button" class="round" id="${this.form}-${this.name}-hear" aria-label=${t("recorder.listen")} @click=${hear}>${icon("play")}</button>
       <button type="button" class="round plain" id="${this.form}-${this.name}-discard" aria-label=${t("recorder.discard")} @click=${() => this.discard()}>${icon("trash")}</button>`;
   }

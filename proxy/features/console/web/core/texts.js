@@ -25,6 +25,7 @@ function preferred() {
 
 export async function loadTexts(tag = preferred()) {
   const answer = await fetch(new URL(`../texts/${tag}.json`, import.meta.url));
+  if (!answer.ok) throw new Error(`texts of ${tag}: ${answer.status}`);
   texts = await answer.json();
   language = tag;
   plurals = new Intl.PluralRules(tag);

@@ -94,8 +94,9 @@ export default class HistoryPage extends Page {
   }
 
   async play(entry) {
+    const turn = player.claim();
     const blob = await (await ask(`${pathOf(entry)}/content`)).blob();
-    await player.play({ title: `${speakerNames(entry.voice)} · ${titleOf(entry)}`, name: fileOf(entry) }, blob);
+    await player.play({ title: `${speakerNames(entry.voice)} · ${titleOf(entry)}`, name: fileOf(entry) }, blob, turn);
   }
 
   // The same settings, also those that Speak has no field for. Nothing is spoken before its reader asks.

@@ -4,7 +4,8 @@
 import { JOB_FORMATS, cleanTitle } from "./job_new.js";
 import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
-import { formOf, OnceKey } from "./voice_parts.js";
+import { OnceKey } from "../core/once.js";
+import { formOf } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
@@ -125,7 +126,7 @@ export default class ConvertPage extends Page {
   }
 
   priceText() {
-    const price = session.me.prices.conversion;
+    const price = session.me?.prices.conversion ?? { credits: 0, per: "minute" };
     if (!price?.credits) return "";
     const { seconds } = this;
     if (price.per === "minute" && seconds) return t("jobs.price", { credits: number((seconds / 60) * price.credits) });

@@ -3,7 +3,7 @@
 import { note } from "./job_facts.js";
 import SpeakPage, { LONGEST } from "./speak.js";
 import { formatName } from "./spoken.js";
-import { OnceKey } from "./voice_parts.js";
+import { OnceKey } from "../core/once.js";
 import { read } from "../core/api.js";
 import { catalogue, groupOf, languageChoices, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { chooseFirst, draft, requestOf } from "../core/draft.js";
@@ -128,7 +128,7 @@ export default class NewJobPage extends SpeakPage {
 
   notices() {
     const { estimate, doubt, size } = this;
-    const { available } = session.me.credits;
+    const available = session.me?.credits.available ?? null;
     const lacks = note(t("jobs.lacks", { credits: number(available ?? 0) }));
     if (doubt) return doubt.code === "insufficient_quota" ? lacks : note(failureText(doubt));
     if (!estimate) return nothing;

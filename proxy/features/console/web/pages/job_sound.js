@@ -26,10 +26,11 @@ async function playable(blob, seconds) {
 }
 
 export async function playSound(job, part, title, seconds, query = {}) {
+  const turn = player.claim();
   const answer = await ask(`${jobPath(job.id)}/${part}`, { query });
   const sound = await playable(await answer.blob(), seconds);
   if (!new Audio().canPlayType(sound.type)) throw new Failure({ message: t("jobs.unplayable"), code: "unplayable" });
-  await player.play({ title, name: `${titleOf(job)}.${sound.type === "audio/wav" ? "wav" : job.format}` }, sound);
+  await player.play({ title, name: `${titleOf(job)}.${sound.type === "audio/wav" ? "wav" : job.format}` }, sound, turn);
 }
 
 // The server names the kind of the file, and the reader its title.

@@ -1,6 +1,7 @@
 // Speak: a text, who speaks it and how, what it will cost, and what became of it.
 
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
+import { OnceKey } from "../core/once.js";
 import { ask, events, Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, groupOf, languageChoices, loadCatalogue, voiceName, voiceOf } from "../core/catalogue.js";
@@ -28,10 +29,7 @@ let shown = null;
 export default class SpeakPage extends Page {
   constructor(path) {
     super(path);
-    this.picker = null;
-    this.estimate = null;
-    this.doubt = null;
-    this.isOver = false;
+    Object.assign(this, { picker: null, estimate: null, doubt: null, isOver: false, once: new OnceKey() });
     // The name of its form, which the page of long texts has of its own.
     this.form = "speak";
   }
@@ -129,7 +127,7 @@ export default class SpeakPage extends Page {
 
   async makeJob() {
     const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
-    const job = await read("v1/jobs", { json });
+    const job = await read("v1/jobs", { json, headers: this.once.of(json) });
     location.hash = `#/jobs/${job.id}`;
   }
 
@@ -174,7 +172,7 @@ export default class SpeakPage extends Page {
       clip.live.play(bytesOf(event.audio));
       if (clip.first !== undefined) continue;
       clip.first = Math.round(performance.now() - began);
-      noteSpoken({ body, voice, headers: answer.headers, first: clip.first });
+      noteSpoken({ body, voice, clip, headers: answer.headers, first: clip.first });
       shown?.say(t("speak.speaking"));
     }
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });

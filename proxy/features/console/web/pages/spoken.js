@@ -6,7 +6,6 @@ import { voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { player } from "../core/player.js";
 import { languageName, t } from "../core/texts.js";
 
 let last = null;
@@ -21,8 +20,8 @@ export function formatName(format) {
 
 // The samples are here. Another format is made by the server, of the same request, and costs as much.
 async function save() {
-  const { clip } = player;
-  if (draft.format === "wav" && clip?.blob) return saveBlob(clip.blob, "speech.wav");
+  const { clip } = last;
+  if (draft.format === "wav" && clip.blob) return saveBlob(clip.blob, "speech.wav");
   const json = { ...last.body, response_format: draft.format };
   await download("v1/audio/speech", `speech.${draft.format}`, { json });
   return refreshAccount();

@@ -4,7 +4,7 @@ import { resultCard, startCard, trainingCard } from "./train_model.js";
 import { send, sentencesCard } from "./train_read.js";
 import { show, watchTraining } from "./train_watch.js";
 import { isOpen, jobPath, note, stepsOf } from "./job_facts.js";
-import { OnceKey } from "./voice_parts.js";
+import { OnceKey } from "../core/once.js";
 import { read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { baseOf, catalogue, loadCatalogue } from "../core/catalogue.js";

@@ -15,7 +15,7 @@ const FILES = { rvc: "PTH" };
 
 export function startCard(page) {
   const { samples, prompts, models } = page;
-  const price = session.me.prices.training;
+  const price = session.me?.prices.training ?? { credits: 0, per: "job" };
   const missing = prompts.needed - samples.length;
   if (!models.length) return nothing;
   return html`<section class="card stack" id="train-start" aria-labelledby="train-start-title"><h2 id="train-start-title">${t("voices.train")}</h2>

@@ -1,7 +1,8 @@
 // A new voice: a recording, its speaker's consent, a name.
 
 import { Consent } from "./voice_consent.js";
-import { clonePrice, formOf, OnceKey } from "./voice_parts.js";
+import { OnceKey } from "../core/once.js";
+import { clonePrice, formOf } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";

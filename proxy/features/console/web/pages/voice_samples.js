@@ -1,6 +1,7 @@
 // The recordings of a voice: the one that it was made of, and further ones, each with an emotion.
 
-import { formOf, OnceKey } from "./voice_parts.js";
+import { OnceKey } from "../core/once.js";
+import { formOf } from "./voice_parts.js";
 import { ask, Failure, read } from "../core/api.js";
 import { forgetCatalogue } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
