@@ -83,7 +83,7 @@ class Frame {
   async entered(isSame) {
     this.draw();
     const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
-    if (isSame && this.hash === location.hash) this.page.set({ problem: null });
+    if (isSame && this.hash === location.hash) await this.page.reopen();
     else if (isSpeak) await this.page.run("page", () => this.page.open());
     else await this.show({ isFirst: true });
   }

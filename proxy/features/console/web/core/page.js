@@ -22,6 +22,7 @@ export class Page {
     this.problem = null;
     this.status = "";
     this.isDue = false;
+    this.isOpened = false;
   }
 
   get signal() {
@@ -37,7 +38,21 @@ export class Page {
   mount(place) {
     this.place = place;
     this.draw();
-    this.run("page", () => this.open?.());
+    this.reopen();
+  }
+
+  // Reads what the page shows, unless it was read: a reader who comes back finds no empty page.
+  reopen() {
+    if (this.isOpened) return this.set({ problem: null });
+    this.isOpened = true;
+    return this.run("page", async () => {
+      try {
+        await this.open?.();
+      } catch (failure) {
+        this.isOpened = false;
+        throw failure;
+      }
+    });
   }
 
   leave() {
