@@ -3,13 +3,28 @@
 import { catalogue, factsOf, groupOf, isFound, languageChoices } from "./catalogue.js";
 import { draft } from "./draft.js";
 import { html, nothing } from "./lit.js";
-import { icon } from "./page.js";
+import { icon, select } from "./page.js";
 import { previewButton } from "./previews.js";
 import { t } from "./texts.js";
 
 const MOST_SHOWN = 60;
 const GROUPS = ["own", "natural", "rules"];
 const GENDERS = ["", "female", "male", "neutral"];
+
+// The voices that fit what was typed and chosen in these fields. `finder` has `words`, `language` and `gender`.
+export function foundVoices({ words, language, gender }) {
+  const wanted = { words: words.toLowerCase().split(/\s+/).filter(Boolean), language, gender };
+  return catalogue.voices.filter((voice) => isFound(voice, wanted));
+}
+
+export function finderFields(form, finder) {
+  const change = (name) => (value) => finder.change({ [name]: value });
+  const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
+  return html`<div class="row finder"><input type="search" id="${form}-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${finder.words}
+      @input=${(event) => finder.change({ words: event.target.value })}>
+    ${select(`${form}-language`, t("picker.language"), { value: finder.language, options: [["", t("picker.any_language")], ...languageChoices()], change: change("language") })}
+    ${select(`${form}-gender`, t("picker.gender"), { value: finder.gender, options: genders, change: change("gender") })}</div>`;
+}
 
 export class VoicePicker {
   // `onChoice` gets the voice that is chosen, and `chosen` tells the id of the one that is so far.
@@ -40,30 +55,18 @@ export class VoicePicker {
   }
 
   view() {
-    const wanted = { words: this.words.toLowerCase().split(/\s+/).filter(Boolean), language: this.language, gender: this.gender };
-    const found = catalogue.voices.filter((voice) => isFound(voice, wanted));
+    const found = foundVoices(this);
     const shown = found.slice(0, MOST_SHOWN);
     // What is chosen stays in sight, also where it is far down in a long list.
     const chosen = found.find(({ id }) => id === this.chosen());
     if (chosen && !shown.includes(chosen)) shown.unshift(chosen);
-    const languages = [["", t("picker.any_language")], ...languageChoices()];
-    const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
     return html`<dialog id="picker" class="wide-dialog" aria-labelledby="picker-title">
       <div class="row apart"><h2 id="picker-title">${t("picker.title")}</h2>
         <button type="button" class="round plain" aria-label=${t("picker.close")} @click=${() => this.dialog.close()}>${icon("close")}</button></div>
-      <div class="row finder">
-        <input type="search" id="picker-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${this.words}
-          @input=${(event) => this.change({ words: event.target.value })}>
-        ${this.filter("language", languages)} ${this.filter("gender", genders)}
-      </div>
+      ${finderFields("picker", this)}
       <p class="quiet small" role="status">${t("picker.found", { n: found.length })}</p>
       <div class="groups">${GROUPS.map((group) => this.group(group, shown))}</div>
     </dialog>`;
-  }
-
-  filter(name, options) {
-    return html`<select id="picker-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => this.change({ [name]: event.target.value })}>
-      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
   }
 
   group(group, shown) {
