@@ -59,6 +59,12 @@ export async function ask(path, { method, json, form, headers = {}, query = {}, 
   throw failure;
 }
 
+// Where no feature answers, there is nothing of it.
+export function orNone(failure) {
+  if (failure.status !== 404) throw failure;
+  return { data: [], has_more: false, last_id: null };
+}
+
 export async function read(path, options) {
   return (await ask(path, options)).json();
 }

@@ -1,8 +1,8 @@
 // Admin: the orders of all accounts. Those that need a person come first.
 
 import { PROVIDERS, stateTag } from "./checkout.js";
-import { about, accountLink, AdminList, orNone } from "./admin_parts.js";
-import { read } from "../core/api.js";
+import { about, accountLink, AdminList } from "./admin_parts.js";
+import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { moment, money, t } from "../core/texts.js";

@@ -9,12 +9,6 @@ import { session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
 
-// Where no feature answers, there is nothing of it.
-export function orNone(failure) {
-  if (failure.status !== 404) throw failure;
-  return { data: [], has_more: false, last_id: null };
-}
-
 export function adminTabs(now) {
   const own = session.server.sign_in === "closed" ? [] : ["admin/users", "admin/orders"];
   return tabs(t("frame.admin"), ["admin", "admin/accounts", "admin/jobs", ...own, "admin/audit"], now);

@@ -2,13 +2,13 @@
 
 import { Consent } from "./voice_consent.js";
 import { OnceKey } from "../core/once.js";
-import { clonePrice, formOf } from "./voice_parts.js";
+import { clonePrice, formOf, hintNote } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";
 import { html, live, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { Page } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
 import { t } from "../core/texts.js";
 
@@ -90,13 +90,13 @@ export default class NewVoicePage extends Page {
 
   view() {
     return html`<section class="view narrow">${this.heading()}
-      ${this.hint ? html`<p class="note warn" id="new-hint" role="status">${icon("info")}<span lang="en">${this.hint}</span></p>` : nothing}
+      ${this.hint ? hintNote(this.hint, "new-hint", this.language) : nothing}
       ${this.isRead ? this.form() : nothing}${this.alert("page")}
     </section>`;
   }
 
   form() {
-    const languages = [["", t("voices.ask_language")], ...languageChoices(this.consent.languages)];
+    const languages = [["", t("voices.ask_language")], ...languageChoices([...navigator.languages, ...this.consent.languages])];
     const set = (field) => (value) => this.set({ [field]: value });
     return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
       <div class="card stack two">

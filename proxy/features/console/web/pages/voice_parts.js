@@ -3,8 +3,9 @@
 import { read } from "../core/api.js";
 import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
+import { icon } from "../core/page.js";
 import { session } from "../core/session.js";
-import { day, t } from "../core/texts.js";
+import { day, languageName, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
 export const RATINGS = { high: "good", medium: "", low: "warn" };
@@ -49,6 +50,14 @@ export function stateTags({ quality, trained = [], clones = [], type }) {
     if (clone.state !== "ready") tags.push(html`<span class="tag ${isInWork(clone) ? "" : "warn"}">${clone.engine}: ${cloneState(clone)}</span>`);
   }
   return tags;
+}
+
+// Nothing here speaks a recording, in this language or in any, and what helps. The server ends its words by a command.
+export function hintNote(hint, id, language) {
+  const [, command] = hint.split(/ can add it with: /);
+  const mute = language ? t("voices.mute_in", { language: languageName(language) }) : t("voices.mute");
+  return html`<p class="note warn" id=${id} role="status">${icon("info")}<span>${mute} ${hint.includes("'engines'") ? t("voices.mute_clone") : nothing}
+    ${command ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
 }
 
 export function formOf(fields) {
