@@ -80,10 +80,10 @@ export function groupOf(voice) {
 function natureOf({ engines, type }) {
   const models = catalogue.models.filter(({ owned_by: owner }) => engines.includes(owner));
   if (!models.length || type === "cast") return "";
-  if (engines.every(isByRules)) return t("voice.rules");
-  if (!engines.some(isByRules)) return t("voice.natural");
-  const tags = tagsOf(models.filter(({ is_trained: isTrained }) => isTrained));
-  const names = [...new Set(tags.map(baseOf))].map(languageName).sort();
+  const natural = models.filter(({ is_trained: isTrained }) => isTrained);
+  if (!natural.length) return t("voice.rules");
+  if (!models.some(({ owned_by: owner }) => isByRules(owner))) return t("voice.natural");
+  const names = [...new Set(tagsOf(natural).map(baseOf))].map(languageName).sort();
   return t("voice.partly", { languages: [...names.slice(0, MOST_NAMED), ...(names.length > MOST_NAMED ? ["…"] : [])].join(", ") });
 }
 
