@@ -304,12 +304,13 @@ def test_a_plan_that_needs_no_consent_asks_for_none(reader: Reader) -> None:
 def test_where_nothing_speaks_a_recording_that_is_said_first(reader: Reader) -> None:
     reader = with_plan(reader, "rules")
     reader.open("voices")
-    reader.reads("Nothing on this server can speak a voice of a recording.", "#voices-hint")
+    reader.reads("Nothing on this server can speak with the voice of a recording.", "#voices-hint")
+    reader.reads("voxgate models pull", "#voices-hint code")
     assert reader.tab.run("[at('#voices-new').disabled, at('#voices-new').localName]") == [True, "button"]
     reader.assert_readable(LOOKS[:1])
     reader.go("voices/new")
     reader.choose("#new-language", "en")
-    reader.reads("a recording in the language 'en'.", "#new-hint")
+    reader.reads("can speak English with the voice of a recording.", "#new-hint")
     # Before the recorder, in the order of reading.
     assert reader.tab.run(f"at('#new-hint').compareDocumentPosition(at('{_SAMPLE}')) & 4") == 4
     assert reader.tab.run("at('#new-create').disabled")
