@@ -37,8 +37,8 @@ class StepMark(msgspec.Struct, frozen=True):
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
-    after the other, where it is in this `chapter` of this title; of a batch the line from this byte of its file; of a
-    conversion the recording between these milliseconds.
+    after the other, where it is in this `chapter` of this title; of a batch the line from this byte of its
+    file; of a conversion the recording between these milliseconds.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
     which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it;
@@ -116,9 +116,7 @@ class JobSteps(JobResource):
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(
-    kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: ClipFacts | None
-) -> ShownStep:
+def _shown(kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: ClipFacts | None) -> ShownStep:
     chapter = chapter_of(chapters, row.number)
     return ShownStep(
         id=row.id,

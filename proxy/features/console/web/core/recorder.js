@@ -244,10 +244,9 @@ export class Recorder {
 
   meter() {
     const word = this.level > LOUD_DB ? t("recorder.level.loud") : this.level < QUIET_DB ? t("recorder.level.quiet") : t("recorder.level.good");
-    const share = Math.max(0, Math.min(100, 100 * (1 - this.level / FLOOR_DB)));
-    const bound = (level) => 100 * (1 - level / FLOOR_DB);
+    const share = (level) => Math.max(0, Math.min(100, 100 * (1 - level / FLOOR_DB)));
     return html`<div class="row line small">
-      <meter class="wide" min="0" max="100" low=${bound(QUIET_DB)} high=${bound(LOUD_DB)} optimum="75" .value=${share}
+      <meter class="wide" min="0" max="100" low=${share(QUIET_DB)} high=${share(LOUD_DB)} optimum="75" .value=${share(this.level)}
         aria-label=${t("recorder.level")} aria-valuetext=${word}></meter>
       <span class="num" id="${this.form}-${this.name}-seconds">${t("time.seconds", { s: this.seconds.toFixed(1) })}</span>
       <span class="loudness">${word}</span>
