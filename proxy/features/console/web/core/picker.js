@@ -11,6 +11,20 @@ const MOST_SHOWN = 60;
 const GROUPS = ["own", "natural", "rules"];
 const GENDERS = ["", "female", "male", "neutral"];
 
+// What finds voices: `owner` has the words, the language and the gender that are sought.
+export function finder(owner, id) {
+  const filter = (name, options) => html`<select id="${id}-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => owner.change({ [name]: event.target.value })}>
+    ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === owner[name]}>${text}</option>`)}</select>`;
+  return html`<div class="row finder"><input type="search" id="${id}-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${owner.words}
+      @input=${(event) => owner.change({ words: event.target.value })}>
+    ${filter("language", [["", t("picker.any_language")], ...languageChoices()])}
+    ${filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>`;
+}
+
+export function isSought({ words, language, gender }, voice) {
+  return isFound(voice, { words: words.toLowerCase().split(/\s+/).filter(Boolean), language, gender });
+}
+
 export class VoicePicker {
   // `onChoice` gets the voice that is chosen, and `chosen` tells the id of the one that is so far.
   constructor(page, onChoice, chosen = () => draft.voice) {
@@ -40,30 +54,18 @@ export class VoicePicker {
   }
 
   view() {
-    const wanted = { words: this.words.toLowerCase().split(/\s+/).filter(Boolean), language: this.language, gender: this.gender };
-    const found = catalogue.voices.filter((voice) => isFound(voice, wanted));
+    const found = catalogue.voices.filter((voice) => isSought(this, voice));
     const shown = found.slice(0, MOST_SHOWN);
     // What is chosen stays in sight, also where it is far down in a long list.
     const chosen = found.find(({ id }) => id === this.chosen());
     if (chosen && !shown.includes(chosen)) shown.unshift(chosen);
-    const languages = [["", t("picker.any_language")], ...languageChoices()];
-    const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
     return html`<dialog id="picker" class="wide-dialog" aria-labelledby="picker-title">
       <div class="row apart"><h2 id="picker-title">${t("picker.title")}</h2>
         <button type="button" class="round plain" aria-label=${t("picker.close")} @click=${() => this.dialog.close()}>${icon("close")}</button></div>
-      <div class="row finder">
-        <input type="search" id="picker-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${this.words}
-          @input=${(event) => this.change({ words: event.target.value })}>
-        ${this.filter("language", languages)} ${this.filter("gender", genders)}
-      </div>
+      ${finder(this, "picker")}
       <p class="quiet small" role="status">${t("picker.found", { n: found.length })}</p>
       <div class="groups">${GROUPS.map((group) => this.group(group, shown))}</div>
     </dialog>`;
-  }
-
-  filter(name, options) {
-    return html`<select id="picker-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => this.change({ [name]: event.target.value })}>
-      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
   }
 
   group(group, shown) {

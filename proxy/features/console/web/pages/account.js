@@ -2,7 +2,7 @@
 
 import { pay, PROVIDERS, stateTag } from "./checkout.js";
 import { leave, refreshAccount, signOut } from "../core/account.js";
-import { read } from "../core/api.js";
+import { orNone, read } from "../core/api.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
@@ -18,20 +18,11 @@ export function accountTabs(now) {
   return isPerson() ? tabs(t("frame.account"), ["account", "account/keys", "account/settings"], now) : nothing;
 }
 
-// Where no feature answers, there is nothing of it.
-function nothingThere(failure) {
-  if (failure.status !== 404) throw failure;
-  return { data: [] };
-}
-
 export default class AccountPage extends Page {
-  constructor(path) {
-    super(path);
-    this.offers = [];
-    this.orders = new Listing(this, "v1/orders");
-    // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
-    this.begun = {};
-  }
+  offers = [];
+  orders = new Listing(this, "v1/orders");
+  // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
+  begun = {};
 
   title() {
     return t("frame.account");
@@ -41,8 +32,8 @@ export default class AccountPage extends Page {
     await refreshAccount();
     this.update();
     if (!isPerson()) return;
-    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(nothingThere)).data });
-    await this.orders.more().catch(nothingThere);
+    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(orNone)).data });
+    await this.orders.more().catch(orNone);
   }
 
   buy(offer, provider) {

@@ -8,10 +8,7 @@ import { icon, Page } from "../core/page.js";
 import { t } from "../core/texts.js";
 
 export default class ClosePage extends Page {
-  constructor(path) {
-    super(path);
-    this.address = "";
-  }
+  address = "";
 
   title() {
     return t("account.close");

@@ -1,13 +1,12 @@
 // Admin: what needs a person, the server and its engines, and what all cost.
 
-import { adminTabs, orNone } from "./admin_parts.js";
-import { read } from "../core/api.js";
+import { adminTabs } from "./admin_parts.js";
+import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { moment, number, t } from "../core/texts.js";
 
 const LOOKS = { ready: "good", failed: "bad", budget: "bad" };
-
 const MOST_MODELS = 4;
 
 export default class AdminPage extends Page {

@@ -2,16 +2,16 @@
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { expiryTag, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
-import { catalogue, factsOf, groupOf, isFound, languageChoices, loadCatalogue } from "../core/catalogue.js";
+import { expiryTag, isMine, isUseless, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { catalogue, factsOf, groupOf, loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
+import { finder, isSought } from "../core/picker.js";
 import { previewButton } from "../core/previews.js";
 import { session } from "../core/session.js";
 import { t } from "../core/texts.js";
 
 const SHOWN = 50;
-const GENDERS = ["", "female", "male", "neutral"];
 
 // The frame calls this with `new`, and gets the page of the address.
 export default function page(path) {
@@ -34,19 +34,13 @@ class VoicesPage extends Page {
     this.set({ isRead: true });
   }
 
-  // Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
-  get isUseless() {
-    return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
-  }
-
   change(changes) {
     this.set({ ...changes, shown: SHOWN });
   }
 
   get found() {
-    const wanted = { words: this.words.toLowerCase().split(/\s+/).filter(Boolean), language: this.language, gender: this.gender };
     const isOfThem = { all: () => true, own: isMine, catalogue: (voice) => !isMine(voice) }[this.whose];
-    return catalogue.voices.filter((voice) => isOfThem(voice) && isFound(voice, wanted));
+    return catalogue.voices.filter((voice) => isOfThem(voice) && isSought(this, voice));
   }
 
   // The focus goes to the first of those that come where the button was.
@@ -66,7 +60,7 @@ class VoicesPage extends Page {
   }
 
   maker() {
-    return this.isUseless
+    return isUseless()
       ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
       : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
   }
@@ -75,10 +69,7 @@ class VoicesPage extends Page {
     const { found } = this;
     const isEmpty = this.whose === "own" && !catalogue.voices.some(isMine);
     return html`<div class="stack">
-        <div class="row finder"><input type="search" id="voices-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${this.words}
-            @input=${(event) => this.change({ words: event.target.value })}>
-          ${this.filter("language", [["", t("picker.any_language")], ...languageChoices()])}
-          ${this.filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>
+        ${finder(this, "voices")}
         <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
           <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
@@ -86,11 +77,6 @@ class VoicesPage extends Page {
       </div>
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
       ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("list.more")}</button></div>` : nothing}`;
-  }
-
-  filter(name, options) {
-    return html`<select id="voices-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => this.change({ [name]: event.target.value })}>
-      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
   }
 
   chip(whose, text) {
