@@ -40,6 +40,7 @@ unit: $(VENV)/.test-stamp
 # What is long: kills, lives of keys and stalls in full, and many more examples for each property.
 soak: $(VENV)/.test-stamp
 	$(BIN)/pytest $(PARALLEL) -m soak
+	$(BIN)/pytest -m "torch and not soak"
 	$(BIN)/pytest $(PARALLEL) -m unit --hypothesis-profile=soak
 
 check: $(VENV)/.test-stamp

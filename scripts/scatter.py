@@ -172,16 +172,25 @@ def _says(file: str, text: re.Pattern[str]) -> bool:
     return any(text.search(each) for each in _strings(file))
 
 
+_CONFIGURATION = re.compile(r"\b_?(?:config|loaded)\b(?:\.|\[)")
+
+
 def _reads(file: str, section: str) -> bool:
     """Tell whether a file reads a section, or names its keys, outside of where it is declared."""
     if not section or file.startswith(_DECLARED_IN.get(section, ())):
         return False
     keys = re.compile(rf"\A{section}\.\w|\[{section}[].]")
     read = re.compile(rf"\b_?(?:config|loaded)(?:\.{section}|\.features\['{section}'\])\Z")
-    return _says(file, keys) or any(
-        isinstance(node, ast.Attribute | ast.Subscript) and read.search(ast.unparse(node))
-        for node in ast.walk(_tree(file))
-    )
+    return _says(file, keys) or any(map(read.search, _lookups(file)))
+
+
+@cache
+def _lookups(file: str) -> tuple[str, ...]:
+    """What a file reads of a configuration, as text: attributes and items."""
+    if not _CONFIGURATION.search(_source(file)):
+        return ()
+    texts = [ast.unparse(node) for node in _nodes(file) if isinstance(node, ast.Attribute | ast.Subscript)]
+    return tuple(filter(_CONFIGURATION.search, texts))
 
 
 @cache
@@ -201,10 +210,15 @@ def _module(file: str) -> str:
 
 
 @cache
+def _nodes(file: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(_source(file))))
+
+
+@cache
 def _imports(file: str) -> frozenset[str]:
     """The modules that a file imports, also as names of their packages."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(_source(file))):
+    for node in _nodes(file):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -216,27 +230,10 @@ def _imports(file: str) -> frozenset[str]:
 @cache
 def _strings(file: str) -> tuple[str, ...]:
     """The strings in a file's code. Docstrings and comments may speak of everything."""
-    return tuple(
-        node.value
-        for node in ast.walk(_tree(file))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-
-
-@cache
-def _tree(file: str) -> ast.Module:
-    """A file's code without docstrings and imports, which are counted by themselves."""
-    tree = ast.parse(_source(file))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            node.body = [each for each in node.body if not _is_remark(each)] or [ast.Pass()]
-    return tree
-
-
-def _is_remark(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Import | ast.ImportFrom) or (
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    )
+    nodes = _nodes(file)
+    remarks = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    constants = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in remarks)
+    return tuple(node.value for node in constants if isinstance(node.value, str))
 
 
 if __name__ == "__main__":

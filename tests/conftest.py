@@ -19,6 +19,7 @@ from tests.suite.folders import Folders
 from tests.suite.guard import Guard
 from tests.suite.held import Held
 from tests.suite.not_run import NotRun
+from tests.suite.prove_once import ProveOnce
 from tests.suite.second_run import SecondRun
 from tests.suite.twins import Twins
 
@@ -57,6 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "folders": Folders(),
         "guard": Guard(),
         "not run": NotRun(),
+        "prove once": ProveOnce(),
         "budget": Budget(),
         "collecting": Collecting(),
         "held": Held(),

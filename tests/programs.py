@@ -17,7 +17,7 @@ from tests.clients.environments import Absent, built
 T = TypeVar("T")
 
 _PACKAGES = {
-    "chromium": ("chromium", "fonts-liberation"),
+    "chromium": ("chromium", "fonts-liberation", "fonts-tlwg-garuda-ttf"),
     "fish": ("fish", "fish-common", "libpcre2-32-0"),
     "nginx": ("nginx", "nginx-common", "libpcre2-8-0"),
     "systemd-analyze": ("systemd",),

@@ -50,12 +50,13 @@ def _rows(columns: list[str], rows: list[Any], ids: Any) -> Iterator[Row]:
         row = ParameterSet.extract_from(given, force_tuple=len(columns) == 1)
         assert not row.marks, "a row has no mark of its own"
         values = dict(zip(columns, row.values, strict=True))
-        named = row.id or (labels[number] if isinstance(labels, list) else None)
-        shown = [labels(value) if callable(labels) else None for value in row.values]
-        words = [
-            repr(value) if word is None else str(word) for word, value in zip(shown, row.values, strict=True)
-        ]
-        yield str(named or ", ".join(words))[:200], values
+        named = row.id or (labels[number] if isinstance(labels, list) else _words(row.values, labels))
+        yield str(named)[:200], values
+
+
+def _words(values: Iterable[object], shown: Shown | None) -> str:
+    words = [(None if shown is None else shown(value), value) for value in values]
+    return ", ".join(repr(value) if word is None else str(word) for word, value in words)
 
 
 def _over(rows: list[Row], test: Test) -> Test:

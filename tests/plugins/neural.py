@@ -9,7 +9,6 @@ import importlib.util
 import os
 import subprocess
 import tempfile
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -115,34 +114,7 @@ CASES_S = 900.0
 
 
 def run_cases(plugin: str, cases: Path, tools: Path, which: str = "not soak") -> None:
-    """Run a folder of cases in a plugin's environment, those of a marker. `tools` is an empty folder.
-
-    They take minutes, and do not run if all of them have passed before with the very same code.
-    """
-    patterns = (
-        f"plugins/{plugin}/**/*",
-        f"tests/plugins/{plugin}/**/*",
-        "speech_engine/**/*.py",
-        "locks/*.txt",
-    )
-    files = [file for pattern in (*patterns, "tests/plugins/*.py") for file in sorted(ROOT.glob(pattern))]
-    sources = [file.read_text("latin-1") for file in files if file.is_file() and file.suffix != ".pyc"]
-
-    def prove(_folder: Path) -> None:
-        if "skipped" in run_cases_anew(plugin, cases, tools, which):
-            raise _NotAll
-
-    with suppress(_NotAll):
-        name = "-".join(("passed", plugin, *which.split()))
-        print(f"they have passed: {built(name, [interpreter(plugin), *sources], prove)}")
-
-
-class _NotAll(Exception):
-    """Some cases were skipped."""
-
-
-def run_cases_anew(plugin: str, cases: Path, tools: Path, which: str) -> str:
-    """Run the cases, and return what their run says at its end."""
+    """Run a folder of cases in a plugin's environment, those of a marker. `tools` is an empty folder."""
     for name in (*TOOLS, *MORE_TOOLS):
         spec = importlib.util.find_spec(name)
         assert spec is not None, name
@@ -162,7 +134,6 @@ def run_cases_anew(plugin: str, cases: Path, tools: Path, which: str) -> str:
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.rstrip().rpartition("\n")[2]
 
 
 def kept_model(plugin: str, *kinds: str) -> Path:

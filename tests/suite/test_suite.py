@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
+from typing import Literal
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
+from tests.suite.prove_once import ENGINES, ProveOnce, engine_of
 from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
 from tests.tables import each_row
 
@@ -39,6 +41,26 @@ def test_folders_decide_what_is_unit_and_what_is_soak() -> None:
 
 def test_this_folder_is_unit(request: pytest.FixtureRequest) -> None:
     assert request.node.get_closest_marker("unit")
+
+
+@each_row(
+    ("outcomes", "is_proved"),
+    [(["passed", "passed"], True), (["passed", "failed"], False), (["passed", "skipped"], False)],
+)
+def test_a_file_of_an_engine_is_proved_if_all_its_tests_have_passed(
+    outcomes: list[Literal["passed", "failed", "skipped"]], is_proved: bool, tmp_path: Path
+) -> None:
+    part = ProveOnce(tmp_path)
+    for file in ("tests/plugins/xtts/test_served.py", "tests/faults/test_drain.py"):
+        for number, outcome in enumerate(outcomes):
+            report = pytest.TestReport(f"{file}::test_{number}", (file, 1, ""), {}, outcome, None, "call")
+            part.pytest_runtest_logreport(report)
+    assert part.proved() == [TESTS / "plugins/xtts/test_served.py"] * is_proved
+
+
+def test_each_engine_with_torch_has_files_that_are_run_once_for_the_same_code() -> None:
+    found = {engine_of(path) for path in TESTS.rglob("test_*.py")}
+    assert found == {*ENGINES, ""}
 
 
 def _bind() -> None:

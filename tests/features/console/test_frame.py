@@ -8,7 +8,8 @@ from tests.features.console.console_page import ALL_LOOKS, Reader
 from tests.features.console.test_speak import IS_HEARD, speak
 
 
-def _follow(reader: Reader, key: str) -> None:
+def follow(reader: Reader, key: str) -> None:
+    """Open a link with this key where the page already is."""
     reader.tab.run(f"void (location.hash = {json.dumps(f'key={key}')})")
     reader.wait("!location.hash.includes('key=')")
 
@@ -53,19 +54,23 @@ def test_a_wrong_key_is_told_and_what_was_typed_stays(reader: Reader) -> None:
 def test_a_link_replaces_another_key_only_if_the_reader_agrees(reader: Reader) -> None:
     other = reader.server.mint_key("the-other", plan="creator")
     reader.open()
-    _follow(reader, reader.key.secret)
+    speak(reader, "For me alone.")
+    reader.wait(IS_HEARD)
+    follow(reader, reader.key.secret)
     assert reader.tab.run("at('#question').open") is False
-    _follow(reader, other.secret)
+    follow(reader, other.secret)
     reader.wait("at('#question').open && document.activeElement.id === 'question-no'")
     reader.assert_readable(ALL_LOOKS[1:2], "#question")
     reader.tab.press("Enter")
     reader.wait("!at('#question').open")
     assert reader.tab.run("sessionStorage.getItem('voxgate-key')") == reader.key.secret
-    _follow(reader, other.secret)
-    reader.wait("at('#question').open")
+    assert reader.tab.run("shown('.dock') && shown('#speak-result')")
+    follow(reader, other.secret)
     reader.press("Use the link's key")
     reader.wait(f"sessionStorage.getItem('voxgate-key') === {json.dumps(other.secret)}")
-    _follow(reader, "%")
+    # What was heard is of the reader before.
+    reader.wait("!at('.dock') && !at('#speak-result')")
+    follow(reader, "%")
     assert reader.tab.run("sessionStorage.getItem('voxgate-key')") == other.secret
 
 
@@ -98,16 +103,25 @@ def test_the_language_of_the_page_can_be_changed_and_is_kept(reader: Reader) -> 
 
 def test_a_server_that_was_updated_is_told_and_the_text_stays(reader: Reader) -> None:
     reader.open()
-    reader.fill("#speak-input", "Do not lose me.")
-    # As with another version: the files of the page that is open are not there any more.
-    reader.tab.call("Network.setBlockedURLs", urls=["*/pages/account.js"])
-    try:
-        reader.tab.run("void (location.hash = '#/account')")
-        reader.reads("The server was updated.", "main")
-        assert reader.tab.run("at('#speak-input').value") == "Do not lose me."
-    finally:
-        reader.tab.call("Network.setBlockedURLs", urls=[])
-    reader.tab.complaints.clear()
+    speak(reader, "Do not lose me.")
+    reader.wait(IS_HEARD)
+    for file, step in (
+        ("core/picker.js", "at('#speak-voice').click()"),
+        ("core/code.js", "button('Copy as curl').click()"),
+        ("pages/account.js", "location.hash = '#/account'"),
+    ):
+        reader.go("history")
+        reader.go("speak")
+        reader.wait("at('#speak-result') && !at('[role=alert]')")
+        # As with another version: the files of the page that is open are not there any more.
+        reader.tab.call("Network.setBlockedURLs", urls=[f"*/{file}"])
+        try:
+            reader.tab.run(f"void ({step})")
+            reader.reads("The server was updated.", "main")
+            assert reader.tab.run("at('#speak-input').value") == "Do not lose me."
+        finally:
+            reader.tab.call("Network.setBlockedURLs", urls=[])
+        reader.tab.complaints.clear()
 
 
 def test_what_is_typed_before_the_scripts_run_is_kept(reader: Reader) -> None:

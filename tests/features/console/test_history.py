@@ -55,6 +55,13 @@ def test_an_entry_is_heard_saved_and_said_again(reader: Reader, tmp_path: Path) 
     reader.fill("#speak-tag", "part-1")
     speak(reader, "Find me again.")
     assert heard(reader) == "Find me again."
+    # In another format it is spoken again, once, for a price.
+    reader.reads("Spoken again, for up to ", "#speak-price")
+    reader.tab.run("at('#speak-save').click()")
+    reader.tab.downloaded(tmp_path, "at('#speak-save').click()")
+    assert sum(url.endswith("/v1/audio/speech") for url in reader.tab.requests) == 2
+    reader.choose("#speak-format", "wav")
+    reader.wait("!at('#speak-price').innerText")
     reader.go("history")
     _lists(reader, "Find me again.")
     assert "credits · part-1" in reader.text("#history-list")

@@ -11,6 +11,7 @@ from plugins.tone.voice_format import read_voice
 from proxy.audio.formats import wav_header
 from tests import speech_clips
 from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
+from tests.features.console.test_frame import follow
 from tests.server import MintedKey, Server
 from tests.tables import soak
 
@@ -129,6 +130,15 @@ def test_a_training_is_cancelled(reader: Reader, recorded: Recorded) -> None:
     reader.press("Begin the training")
     # The price is held while it lasts.
     reader.wait(f"at('.purse').textContent.includes('{left - 20:g} credits')")
+    # Another reader watches none of it.
+    ends = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/events')).length"
+    assert reader.tab.run(ends) == 0
+    follow(reader, reader.server.mint_key("another", plan="sold").secret)
+    reader.press("Use the link's key")
+    reader.wait(f"{ends} === 1")
+    follow(reader, recorded.key.secret)
+    reader.press("Use the link's key")
+    reader.wait("at('#train-job')")
     reader.press("Cancel", "at('#train-job')")
     reader.press("Cancel", "at('#question')")
     reader.reads("Cancelled", "#train-job")

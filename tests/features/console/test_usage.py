@@ -6,12 +6,14 @@ import asyncio
 import csv
 import io
 import itertools
+import socket
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 
@@ -179,3 +181,14 @@ def test_many_rows_are_turned_like_pages(reader: Reader) -> None:
     reader.wait("at('#usage-requests').innerText === '1' && !at('#pager')")
     reader.press("History", "at('.tabs')")
     reader.wait("location.hash === '#/history'")
+    # A page that is refused for a moment is read after that. Here, an export has the turn of its account.
+    admin = reader._replace(key=reader.server.mint_key("dev", role="admin"))
+    narrow = httpx2.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)])
+    headers = {"authorization": f"Bearer {admin.key.secret}"}
+    with (
+        httpx2.Client(base_url=reader.server.url, headers=headers, transport=narrow) as slow,
+        slow.stream("GET", "/admin/usage", params={"format": "csv"}),
+    ):
+        admin.open(f"admin/accounts/{account}")
+        admin.reads("Try again in 1 second.")
+    admin.wait("at('#months-title') && !at('[role=alert]')")

@@ -18,11 +18,12 @@ export function loadCatalogue() {
   return reading;
 }
 
-// A voice was made or deleted, or another key is used.
+// A voice was made or deleted, or there is another reader.
 export function forgetCatalogue() {
   reading = null;
   turn += 1;
 }
+document.addEventListener("reader", forgetCatalogue);
 
 async function readAll() {
   const mine = turn;

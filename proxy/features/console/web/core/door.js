@@ -2,7 +2,6 @@
 
 import { signOut } from "./account.js";
 import { Failure, read, whenUnknown } from "./api.js";
-import { forgetCatalogue } from "./catalogue.js";
 import { agrees } from "./dialogs.js";
 import { html, nothing } from "./lit.js";
 import { icon, Page } from "./page.js";
@@ -90,7 +89,8 @@ export class Door extends Page {
     }
     keepKey();
     const isSame = this.reader !== null && isOfSame(this.reader, session.me);
-    if (!isSame) forgetCatalogue();
+    // What is of the reader before goes: the catalogue, and what was heard and watched.
+    if (!isSame) document.dispatchEvent(new Event("reader"));
     this.reader = session.me;
     this.set({ isOpen: false, typed: "", problem: null });
     this.onEnter(isSame);

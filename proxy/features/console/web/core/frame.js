@@ -2,7 +2,7 @@
 
 import { Door } from "./door.js";
 import { html, nothing, render } from "./lit.js";
-import { icon } from "./page.js";
+import { icon, loaded } from "./page.js";
 import { player } from "./player.js";
 import { isAdmin, session } from "./session.js";
 import { chooseLanguage, language, LANGUAGES, t } from "./texts.js";
@@ -65,6 +65,7 @@ class Frame {
     player.mount(place.querySelector("#dock"));
     addEventListener("hashchange", (event) => this.moved(new URL(event.oldURL).hash));
     document.addEventListener("account", () => this.draw());
+    document.addEventListener("missing", () => this.isOutdated());
     // The door takes a key or a link out of the address before anything else reads it.
     session.ready = this.door.start();
     await this.show({ isFirst: true });
@@ -83,8 +84,8 @@ class Frame {
   async entered(isSame) {
     this.draw();
     const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
-    if (isSame && this.hash === location.hash) await this.page.reopen();
-    else if (isSpeak) await this.page.run("page", () => this.page.open());
+    if (isSpeak) this.page.isOpened = false;
+    if (isSpeak || (isSame && this.hash === location.hash)) await this.page.reopen();
     else await this.show({ isFirst: true });
   }
 
@@ -92,7 +93,7 @@ class Frame {
     const { name, path } = pageOf(location.hash);
     if (!session.me && !FOR_ALL.includes(name)) return;
     const turn = (this.turn = {});
-    const module = await PAGES[name]().catch(() => this.isOutdated());
+    const module = await loaded(PAGES[name]);
     if (!module || turn !== this.turn) return;
     this.page?.leave();
     this.trouble = null;
@@ -107,16 +108,15 @@ class Frame {
     this.place.querySelector("#page h1")?.focus();
   }
 
-  // The file of a page is not there: either the server cannot be reached, or it has files of another version.
+  // A file is not there: either the server cannot be reached, or it has files of another version.
   async isOutdated() {
     const answer = await fetch(location.pathname, { headers: { accept: "text/html" }, cache: "no-store" }).catch(() => null);
     this.trouble = answer?.ok ? "updated" : "unreachable";
     this.draw();
-    return null;
   }
 
   async speak(tag) {
-    await chooseLanguage(tag).catch(() => this.isOutdated());
+    await loaded(() => chooseLanguage(tag));
     this.draw();
     this.door.update();
     this.page?.update();

@@ -5,22 +5,32 @@ import { html, nothing } from "./lit.js";
 import { t } from "./texts.js";
 
 const EACH = 50;
+const MOST = 1000;
 
 export class Listing {
   constructor(page, path, query = {}) {
-    Object.assign(this, { page, path, query, rows: [], hasMore: false, last: "", isRead: false });
+    Object.assign(this, { page, path, query, rows: [], hasMore: true, last: "", isRead: false, reading: null });
   }
 
-  async more() {
-    const { data, has_more: hasMore, last_id: last } = await read(this.path, { query: { ...this.query, limit: EACH, after: this.last }, signal: this.page.signal });
-    Object.assign(this, { rows: [...this.rows, ...data], hasMore, last, isRead: true });
+  // Reads the next rows.
+  more() {
+    return this.inTurn(() => this.hasMore && this.read(EACH, this.last));
+  }
+
+  // Reads what is shown anew, from its beginning.
+  refresh() {
+    return this.inTurn(() => this.read(Math.min(MOST, Math.max(EACH, this.rows.length))));
+  }
+
+  // Each reading goes on from where the one before has ended.
+  inTurn(step) {
+    return (this.reading = Promise.resolve(this.reading).catch(() => {}).then(step));
+  }
+
+  async read(limit, after) {
+    const { data, has_more: hasMore, last_id: last } = await read(this.path, { query: { ...this.query, limit, after }, signal: this.page.signal });
+    Object.assign(this, { rows: after ? [...this.rows, ...data] : data, hasMore, last, isRead: true });
     this.page.update();
-  }
-
-  // Reads it from its beginning.
-  async refresh(query = this.query) {
-    Object.assign(this, { query, rows: [], last: "" });
-    await this.more();
   }
 
   // One row has changed. Without `now` it is gone.

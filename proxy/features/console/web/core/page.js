@@ -14,6 +14,17 @@ export function failureText(failure) {
   return hasText(`error.${failure.code}`) ? t(`error.${failure.code}`) : html`<span lang="en">${failure.message}</span>`;
 }
 
+// A choice whose label is not shown. `options` are pairs of value and text.
+export function select(id, label, { value, options, change }) {
+  return html`<select id=${id} aria-label=${label} @change=${(event) => change(event.target.value)}>
+    ${options.map(([each, text]) => html`<option value=${each} ?selected=${each === value}>${text}</option>`)}</select>`;
+}
+
+// Loads what is not needed at first. If it is not there, the frame tells why, and what was typed stays.
+export async function loaded(load) {
+  return load().catch(() => void document.dispatchEvent(new Event("missing")));
+}
+
 export class Page {
   // `path` has the parts of the address behind the page's name: ["new"] for #/voices/new.
   constructor(path) {
@@ -110,13 +121,23 @@ export class Page {
     named?.focus();
   }
 
+  // Once the wait is over, a page that could not be read is read.
   countDown(problem) {
     const timer = setInterval(() => {
       problem.wait -= 1;
-      if (problem.wait <= 0 || this.problem !== problem || this.isLeft) clearInterval(timer);
-      if (problem.wait <= 0 && this.problem === problem) this.problem = null;
+      const isOld = this.problem !== problem || this.isLeft;
+      if (problem.wait <= 0 || isOld) clearInterval(timer);
+      if (problem.wait <= 0 && !isOld) this.reopen();
       this.update();
     }, 1000);
+  }
+
+  // Opens the list of voices. `chosen` tells the one that is so far, if that is not the draft's.
+  async openPicker(onChoice, chosen) {
+    const module = await loaded(() => import("./picker.js"));
+    if (!module || this.isLeft) return;
+    this.picker ??= new module.VoicePicker(this, onChoice, chosen);
+    this.picker.open();
   }
 
   // The failure of a form, or of one of its fields, where it is to be seen.

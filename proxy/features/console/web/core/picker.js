@@ -3,7 +3,7 @@
 import { catalogue, factsOf, groupOf, isFound, languageChoices } from "./catalogue.js";
 import { draft } from "./draft.js";
 import { html, nothing } from "./lit.js";
-import { icon } from "./page.js";
+import { icon, select } from "./page.js";
 import { previewButton } from "./previews.js";
 import { t } from "./texts.js";
 
@@ -11,18 +11,19 @@ const MOST_SHOWN = 60;
 const GROUPS = ["own", "natural", "rules"];
 const GENDERS = ["", "female", "male", "neutral"];
 
-// What finds voices: `owner` has the words, the language and the gender that are sought.
-export function finder(owner, id) {
-  const filter = (name, options) => html`<select id="${id}-${name}" aria-label=${t(`picker.${name}`)} @change=${(event) => owner.change({ [name]: event.target.value })}>
-    ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === owner[name]}>${text}</option>`)}</select>`;
-  return html`<div class="row finder"><input type="search" id="${id}-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${owner.words}
-      @input=${(event) => owner.change({ words: event.target.value })}>
-    ${filter("language", [["", t("picker.any_language")], ...languageChoices()])}
-    ${filter("gender", GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]))}</div>`;
+// The voices that fit what was typed and chosen in these fields. `finder` has `words`, `language` and `gender`.
+export function foundVoices({ words, language, gender }) {
+  const wanted = { words: words.toLowerCase().split(/\s+/).filter(Boolean), language, gender };
+  return catalogue.voices.filter((voice) => isFound(voice, wanted));
 }
 
-export function isSought({ words, language, gender }, voice) {
-  return isFound(voice, { words: words.toLowerCase().split(/\s+/).filter(Boolean), language, gender });
+export function finderFields(form, finder) {
+  const change = (name) => (value) => finder.change({ [name]: value });
+  const genders = GENDERS.map((gender) => [gender, t(gender ? `gender.${gender}` : "picker.any_gender")]);
+  return html`<div class="row finder"><input type="search" id="${form}-find" aria-label=${t("picker.find")} placeholder=${t("picker.find")} .value=${finder.words}
+      @input=${(event) => finder.change({ words: event.target.value })}>
+    ${select(`${form}-language`, t("picker.language"), { value: finder.language, options: [["", t("picker.any_language")], ...languageChoices()], change: change("language") })}
+    ${select(`${form}-gender`, t("picker.gender"), { value: finder.gender, options: genders, change: change("gender") })}</div>`;
 }
 
 export class VoicePicker {
@@ -54,7 +55,7 @@ export class VoicePicker {
   }
 
   view() {
-    const found = catalogue.voices.filter((voice) => isSought(this, voice));
+    const found = foundVoices(this);
     const shown = found.slice(0, MOST_SHOWN);
     // What is chosen stays in sight, also where it is far down in a long list.
     const chosen = found.find(({ id }) => id === this.chosen());
@@ -62,7 +63,7 @@ export class VoicePicker {
     return html`<dialog id="picker" class="wide-dialog" aria-labelledby="picker-title">
       <div class="row apart"><h2 id="picker-title">${t("picker.title")}</h2>
         <button type="button" class="round plain" aria-label=${t("picker.close")} @click=${() => this.dialog.close()}>${icon("close")}</button></div>
-      ${finder(this, "picker")}
+      ${finderFields("picker", this)}
       <p class="quiet small" role="status">${t("picker.found", { n: found.length })}</p>
       <div class="groups">${GROUPS.map((group) => this.group(group, shown))}</div>
     </dialog>`;

@@ -28,6 +28,7 @@ class Player {
     this.audio = new Audio();
     this.isFollowing = false;
     for (const kind of ["play", "pause", "ended", "seeked"]) this.audio.addEventListener(kind, () => this.follow());
+    document.addEventListener("reader", () => this.stop());
   }
 
   mount(place) {

@@ -16,7 +16,7 @@ export default class SettingsPage extends Page {
   constructor(path) {
     super(path);
     const { preferred_voice: voice, user } = session.me;
-    Object.assign(this, { voice: voice ?? "", language: user?.language, mails: user?.mails, sessions: [], picker: null });
+    Object.assign(this, { voice: voice ?? "", language: user?.language, mails: user?.mails, sessions: [] });
   }
 
   title() {
@@ -35,12 +35,6 @@ export default class SettingsPage extends Page {
       session.me = await read("v1/me", { json: { preferred_voice: this.voice || null, language: this.language, mails: this.mails } });
       this.say(t("word.done"));
     }, ["preferred_voice"]);
-  }
-
-  async choose() {
-    const { VoicePicker } = await import("../core/picker.js");
-    this.picker ??= new VoicePicker(this, (voice) => this.set({ voice: voice.id }), () => this.voice);
-    this.picker.open();
   }
 
   end({ id, is_current: isThis }) {
@@ -69,7 +63,7 @@ export default class SettingsPage extends Page {
     const drop = () => { this.set({ voice: "" }); this.place.querySelector("#settings-preferred_voice").focus(); };
     return html`<form class="card stack" novalidate @submit=${(event) => this.save(event)}>
       <div class="field"><strong>${t("settings.voice")}</strong>
-        <div class="row"><button type="button" id="settings-preferred_voice" @click=${() => this.choose()}><span class="skip">${t("settings.voice")}: </span>
+        <div class="row"><button type="button" id="settings-preferred_voice" @click=${() => this.openPicker((voice) => this.set({ voice: voice.id }), () => this.voice)}><span class="skip">${t("settings.voice")}: </span>
           ${this.voice ? voiceName(this.voice) : t("settings.no_voice")}</button>
           ${this.voice ? html`<button type="button" class="plain" @click=${drop}>${t("settings.forget_voice")}</button>` : nothing}</div>
         <p class="hint">${t("settings.voice_hint")}</p>${this.alert("settings", "preferred_voice")}</div>

@@ -6,7 +6,7 @@ import { catalogue, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { sayAgain } from "../core/draft.js";
 import { html, nothing, repeat } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { icon, Page, select } from "../core/page.js";
 import { player } from "../core/player.js";
 import { duration, moment, t } from "../core/texts.js";
 
@@ -167,15 +167,10 @@ export default class HistoryPage extends Page {
   filters() {
     const voices = [["", t("history.any_voice")], ...this.voices.map((id) => [id, speakerNames(id)])];
     return html`<div class="row">
-      ${this.select("voice", t("history.voice"), voices)}
-      ${this.select("period", t("books.period"), [["", t("history.any_time")], ...periodOptions()])}
+      ${select("history-voice", t("history.voice"), { value: this.voice, options: voices, change: (voice) => this.change({ voice }) })}
+      ${select("history-period", t("books.period"), { value: this.period, options: [["", t("history.any_time")], ...periodOptions()], change: (period) => this.change({ period }) })}
       <button class="plain danger" id="history-delete" ?disabled=${!this.list.data.length} @click=${() => this.run("history", () => this.removeAll())}>
         ${icon("trash")} ${t("history.delete_all")}</button></div>`;
-  }
-
-  select(name, label, options) {
-    return html`<select id="history-${name}" aria-label=${label} @change=${(event) => this.change({ [name]: event.target.value })}>
-      ${options.map(([value, text]) => html`<option value=${value} ?selected=${value === this[name]}>${text}</option>`)}</select>`;
   }
 
   entry(entry) {

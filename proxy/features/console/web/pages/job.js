@@ -7,19 +7,19 @@ import { ask, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { loadCatalogue, voiceName } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
+import { Listing } from "../core/listing.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { duration, moment, number, t } from "../core/texts.js";
 
-const SHOWN = 50;
-const MOST_READ = 1000;
 const AGAIN = ["speech", "conversion"];
 const SUBTITLES = ["srt", "vtt"];
 
 export default class JobPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { id: path[0], job: null, steps: [], hasMore: false, isBroken: false, pace: new Pace() });
+    Object.assign(this, { id: path[0], job: null, isBroken: false, pace: new Pace() });
+    this.steps = new Listing(this, `${jobPath(this.id)}/steps`);
   }
 
   title() {
@@ -43,17 +43,7 @@ export default class JobPage extends Page {
     if (job.ended && (!before || isOpen(before) || before.settling)) refreshAccount();
     const isFurther = before?.steps_done !== job.steps_done || before.status !== job.status;
     if (job.kind === "training" || !isFurther) return;
-    await this.readSteps(Math.max(SHOWN, this.steps.length)).catch((failure) => this.tell("steps", failure));
-  }
-
-  async readSteps(most, after = "") {
-    const query = { limit: Math.min(MOST_READ, most), after };
-    const { data, has_more: hasMore } = await read(`${jobPath(this.id)}/steps`, { query, signal: this.signal });
-    this.set({ steps: after ? [...this.steps, ...data] : data, hasMore });
-  }
-
-  more() {
-    return this.run("steps", () => this.readSteps(SHOWN, this.steps.at(-1).id));
+    await this.steps.refresh().catch((failure) => this.tell("steps", failure));
   }
 
   cancel() {
@@ -90,7 +80,7 @@ export default class JobPage extends Page {
       ${this.alert("page")}${this.alert("job")}
       ${job ? this.progress(job) : nothing}
       ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
-      ${isWhole && this.steps.length ? stepsCard(this) : nothing}
+      ${isWhole && this.steps.rows.length ? stepsCard(this) : nothing}
     </section>`;
   }
 
@@ -136,7 +126,7 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
-    const hasChapters = this.steps.some(({ chapter }) => chapter);
+    const hasChapters = this.steps.rows.some(({ chapter }) => chapter);
     const hear = job.kind !== "batch" && !hasChapters && canHear(job.format);
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
       <h2 id="job-result-title">${t("jobs.result")}</h2>

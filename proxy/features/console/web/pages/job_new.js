@@ -5,8 +5,8 @@ import SpeakPage, { LONGEST } from "./speak.js";
 import { formatName } from "./spoken.js";
 import { OnceKey } from "../core/once.js";
 import { read } from "../core/api.js";
-import { catalogue, groupOf, languageChoices, loadCatalogue, voiceOf } from "../core/catalogue.js";
-import { chooseFirst, draft, requestOf } from "../core/draft.js";
+import { catalogue, languageChoices } from "../core/catalogue.js";
+import { draft, requestOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { session } from "../core/session.js";
@@ -38,13 +38,6 @@ export default class NewJobPage extends SpeakPage {
 
   title() {
     return t("jobs.new");
-  }
-
-  async open() {
-    await loadCatalogue();
-    chooseFirst();
-    this.update();
-    this.estimateSoon(0);
   }
 
   // A long text is looked at once its writer pauses.
@@ -150,19 +143,15 @@ export default class NewJobPage extends SpeakPage {
   }
 
   delivery() {
-    const voice = voiceOf(draft.voice);
     const files = [["one", t("jobs.files_one")], ["chapters", t("jobs.files_chapters")]];
     const models = catalogue.models.filter(({ speaks }) => speaks !== false).map(({ id }) => [id, id]);
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
       <div class="field"><strong>${t("history.voice")}</strong>
-        <button class="pick" id="job-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
-          <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button></div>
+        ${this.voiceButton()}</div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
-      ${this.field("job", "speed", html`<span class="row apart">${t("speak.speed")} <output class="num">${draft.speed.toFixed(2)} ×</output></span>`, html`<input id="job-speed" type="range" min="0.5" max="2" step="0.05"
-          .value=${String(draft.speed)} @input=${(event) => set("speed")(Number(event.target.value))}>`)}
+      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${draft.speed.toFixed(2)} ×` })}
       ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
       <details class="stack"><summary>${t("speak.more")}</summary>
         ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: models, change: set("model") })}

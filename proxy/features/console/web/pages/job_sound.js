@@ -46,15 +46,15 @@ export function saveSound(job, query = {}, part = "content") {
 }
 
 export function stepsCard(page) {
-  const { job, steps } = page;
+  const { job } = page;
+  const { rows: steps } = page.steps;
   const isFirst = new Map(steps.toReversed().map(({ chapter, id }) => [chapter, id]));
   return html`<section class="card stack" aria-labelledby="steps-title"><h2 id="steps-title">${t("jobs.steps_title")}</h2>
     <div class="scroll"><table class="fold" id="job-list"><thead><tr><th>${t("jobs.steps_title")}</th><th class="end">${t("jobs.sound")}</th>
       <th class="end">${t("usage.credits")}</th><th>${t("jobs.state")}</th><th><span class="skip">${t("player.play")}</span></th></tr></thead>
     <tbody>${repeat(steps, ({ id }) => id, (step) => html`
       ${step.chapter && isFirst.get(step.chapter) === step.id ? chapterRow(page, job, step.chapter) : nothing}${stepRow(page, job, step)}`)}</tbody></table></div>
-    ${page.hasMore ? html`<div class="row"><button id="job-more" @click=${() => page.more()}>${t("list.more")}</button></div>` : nothing}
-    ${page.alert("steps")}</section>`;
+    ${page.steps.foot("steps")}${page.alert("steps")}</section>`;
 }
 
 function chapterRow(page, job, chapter) {

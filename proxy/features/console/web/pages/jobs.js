@@ -4,65 +4,56 @@ import ConvertPage from "./job_convert.js";
 import NewJobPage from "./job_new.js";
 import JobPage from "./job.js";
 import { isOpen, kindOf, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
-import { read } from "../core/api.js";
 import { loadCatalogue } from "../core/catalogue.js";
+import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
+import { session } from "../core/session.js";
 import { moment, t } from "../core/texts.js";
 
-const SHOWN = 50;
-const MOST_READ = 1000;
 const LOOK_MS = 3000;
 
 class JobList extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { jobs: null, hasMore: false, isStale: false });
+    this.jobs = new Listing(this, "v1/jobs");
+    this.isStale = false;
   }
 
   title() {
     return t("frame.jobs");
   }
 
-  async open() {
+  open() {
     // Names of voices are a help, and no reason to wait.
     loadCatalogue().then(() => this.update(), () => {});
-    this.take(await read("v1/jobs", { query: { limit: SHOWN }, signal: this.signal }));
+    return this.readAll();
   }
 
   left() {
     clearTimeout(this.timer);
   }
 
-  take({ data, has_more: hasMore }) {
-    this.set({ jobs: data, hasMore, isStale: false });
+  async readAll() {
+    await this.jobs.refresh();
+    this.set({ isStale: false });
     this.lookSoon();
   }
 
   // While something goes on, what is shown is read again.
   lookSoon() {
     clearTimeout(this.timer);
-    if (this.jobs.some(isOpen)) this.timer = setTimeout(() => this.look(), LOOK_MS);
+    if (this.jobs.rows.some(isOpen)) this.timer = setTimeout(() => this.look(), LOOK_MS);
   }
 
   async look() {
     if (document.hidden) return this.lookSoon();
-    const limit = Math.min(MOST_READ, Math.max(SHOWN, this.jobs.length));
-    try {
-      this.take(await read("v1/jobs", { query: { limit }, signal: this.signal }));
-    } catch {
-      if (this.isLeft) return undefined;
+    return this.readAll().catch(() => {
+      // While its reader is at the door, nothing is read. Once they are back, the page is opened again.
+      this.isOpened = Boolean(session.me);
+      if (!this.isOpened || this.isLeft) return;
       this.set({ isStale: true });
       this.lookSoon();
-    }
-    return undefined;
-  }
-
-  more() {
-    return this.run("jobs", async () => {
-      const query = { limit: SHOWN, after: this.jobs.at(-1).id };
-      const { data, has_more: hasMore } = await read("v1/jobs", { query, signal: this.signal });
-      this.set({ jobs: [...this.jobs, ...data], hasMore });
     });
   }
 
@@ -72,8 +63,7 @@ class JobList extends Page {
         <a class="button first" href="#/jobs/new">${icon("plus")} ${t("jobs.new")}</a></div>`)}
       ${this.isStale ? note(t("failure.unreachable")) : nothing}
       ${this.alert("page")}
-      ${this.jobs === null ? nothing : this.jobs.length ? this.table() : this.none()}
-      ${this.hasMore ? html`<div class="row"><button id="jobs-more" @click=${() => this.more()}>${t("list.more")}</button></div>` : nothing}
+      ${this.jobs.rows.length ? html`${this.table()}${this.jobs.foot("jobs")}` : this.jobs.isRead ? this.none() : nothing}
       ${this.alert("jobs")}
     </section>`;
   }
@@ -85,7 +75,7 @@ class JobList extends Page {
   table() {
     return html`<div class="card"><div class="scroll"><table class="fold" id="jobs-list"><thead><tr>
         <th>${t("jobs.job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
-      <tbody>${repeat(this.jobs, ({ id }) => id, (job) => this.row(job))}</tbody></table></div></div>`;
+      <tbody>${repeat(this.jobs.rows, ({ id }) => id, (job) => this.row(job))}</tbody></table></div></div>`;
   }
 
   row(job) {

@@ -67,11 +67,6 @@ export default class MarksPage extends Page {
     if (file) this.check();
   }
 
-  submit(event) {
-    event.preventDefault();
-    return this.check();
-  }
-
   async check() {
     this.choose({});
     const mine = (this.checking = new AbortController());
@@ -106,7 +101,7 @@ export default class MarksPage extends Page {
 
   view() {
     return html`<section class="view narrow">${this.heading()}
-      <form class="card stack drop ${this.isOver ? "over" : ""}" id="marks-form" novalidate @submit=${(event) => this.submit(event)}
+      <form class="card stack drop ${this.isOver ? "over" : ""}" id="marks-form" novalidate @submit=${(event) => { event.preventDefault(); this.check(); }}
         @dragover=${() => this.isOver || this.set({ isOver: true })} @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
         <p>${t("marks.about")}</p>
         ${this.picker("file", t("marks.file"), SOUND_FILES, t("marks.file_hint"))}

@@ -53,11 +53,10 @@ export default class OrderPage extends Page {
   card(order) {
     const { state, provider, amount, currency, expires } = order;
     const address = checkoutOf(order);
-    const isPrepared = state === "open" && !order.url;
     return html`<section class="card stack" aria-labelledby="order-name">
       <div class="row apart"><h2 id="order-name">${order.title}</h2>${stateTag(order)}</div>
       <p><strong class="num">${money(amount, currency)}</strong> <span class="quiet">${PROVIDERS[provider] ?? provider}</span></p>
-      <p role="status" id="order-state">${isPrepared ? t("order.prepared") : t(`order.told.${state}`)}</p>
+      <p role="status" id="order-state">${state === "open" && !order.url ? t("order.prepared") : t(`order.told.${state}`)}</p>
       ${state === "open" ? html`<p class="quiet small">${t("order.expires", { time: moment(expires) })}</p>` : nothing}
       ${warningsOf(order)}
       ${address ? html`<div class="row"><a class="button first" id="order-pay" href=${address} rel="noreferrer">${t("order.pay")}</a></div>` : nothing}

@@ -29,7 +29,7 @@ let shown = null;
 export default class SpeakPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { picker: null, estimate: null, doubt: null, isOver: false, once: new OnceKey() });
+    Object.assign(this, { estimate: null, doubt: null, isOver: false, once: new OnceKey() });
     // The name of its form, which the page of long texts has of its own.
     this.form = "speak";
   }
@@ -88,12 +88,6 @@ export default class SpeakPage extends Page {
     this.place.querySelector("#speak-input").focus();
   }
 
-  async openPicker() {
-    const { VoicePicker } = await import("../core/picker.js");
-    this.picker ??= new VoicePicker(this, (voice) => this.choose(voice));
-    this.picker.open();
-  }
-
   // Asks what the text would cost, once its writer pauses.
   estimateSoon(pause = PAUSE_MS) {
     clearTimeout(this.timer);
@@ -146,7 +140,6 @@ export default class SpeakPage extends Page {
       player.close(clip);
       clip.title = `${clip.title}, ${duration(clip.length)}`;
       player.draw();
-      shown?.say("");
     } catch (failure) {
       if (signal.aborted) return;
       player.stop();
@@ -162,6 +155,8 @@ export default class SpeakPage extends Page {
   async hear({ body, voice, clip }) {
     const began = performance.now();
     const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && { history: true }) };
+    const spoken = { body, voice, clip, credits: 0 };
+    read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => { spoken.credits = credits; shown?.update(); }, () => {});
     const answer = await ask("v1/audio/speech", { json, signal: clip.aborter.signal });
     let isWhole = false;
     for await (const event of events(answer)) {
@@ -172,7 +167,7 @@ export default class SpeakPage extends Page {
       clip.live.play(bytesOf(event.audio));
       if (clip.first !== undefined) continue;
       clip.first = Math.round(performance.now() - began);
-      noteSpoken({ body, voice, clip, headers: answer.headers, first: clip.first });
+      noteSpoken(Object.assign(spoken, { headers: answer.headers, first: clip.first }));
       shown?.say(t("speak.speaking"));
     }
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
@@ -182,6 +177,7 @@ export default class SpeakPage extends Page {
   end() {
     const hadFocus = document.activeElement?.id === "speak-stop";
     speaking = null;
+    shown?.say("");
     shown?.draw();
     if (hadFocus) shown?.place.querySelector("#speak-go").focus();
   }
@@ -208,7 +204,7 @@ export default class SpeakPage extends Page {
   }
 
   view() {
-    return html`<section class="view speak">${this.heading()}
+    return html`<section class="view speak">${this.heading()}${this.alert("page")}
       <div class="pair">
         <div class="stack">${this.composer()}${spokenCard(this)}</div>
         ${this.delivery()}
@@ -218,7 +214,6 @@ export default class SpeakPage extends Page {
   }
 
   composer() {
-    const voice = voiceOf(draft.voice);
     const press = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.submit(event);
     return html`<form class="card composer ${this.isOver ? "over" : ""}" novalidate @submit=${(event) => this.submit(event)}
         @dragover=${() => this.isOver || this.set({ isOver: true })} @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
@@ -228,9 +223,7 @@ export default class SpeakPage extends Page {
               @change=${(event) => this.take(event.target.files[0])}></label><span class="keys">${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
       <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
       <div class="bar">
-        <button class="pick" id="speak-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker()}>
-          <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-          <span><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>
+        ${this.voiceButton()}
         <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
         ${speaking ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>` : nothing}
         <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
@@ -238,6 +231,13 @@ export default class SpeakPage extends Page {
       ${this.alert("speak")}${this.alert("picker")}
       ${this.statusLine()}
     </form>`;
+  }
+
+  voiceButton() {
+    const voice = voiceOf(draft.voice);
+    return html`<button class="pick" id="${this.form}-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker((voice) => this.choose(voice))}>
+      <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
+      <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>`;
   }
 
   estimateText() {
@@ -291,8 +291,8 @@ export default class SpeakPage extends Page {
   }
 
   slider(name, label, { least, most, step, text, disabled = false, hint = nothing }) {
-    const control = html`<input id="speak-${name}" type="range" min=${least} max=${most} step=${step} .value=${String(draft[name])} ?disabled=${disabled}
+    const control = html`<input id="${this.form}-${name}" type="range" min=${least} max=${most} step=${step} .value=${String(draft[name])} ?disabled=${disabled}
       aria-valuetext=${text} @input=${(event) => this.change({ [name]: Number(event.target.value) })}>`;
-    return this.field("speak", name, html`<span class="row apart">${label} <output class="num">${text}</output></span>`, control, hint);
+    return this.field(this.form, name, html`<span class="row apart">${label} <output class="num">${text}</output></span>`, control, hint);
   }
 }

@@ -5,11 +5,13 @@ import { refreshAccount } from "../core/account.js";
 import { voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
-import { icon } from "../core/page.js";
+import { icon, loaded } from "../core/page.js";
 import { languageName, t } from "../core/texts.js";
 
 let last = null;
+document.addEventListener("reader", () => { last = null; });
 
+// `credits` is what it costs at most to have it spoken once more.
 export function noteSpoken(spoken) {
   last = spoken;
 }
@@ -19,11 +21,15 @@ export function formatName(format) {
 }
 
 // The samples are here. Another format is made by the server, of the same request, and costs as much.
-async function save() {
-  const { clip } = last;
-  if (draft.format === "wav" && clip.blob) return saveBlob(clip.blob, "speech.wav");
+function isHere() {
+  return draft.format === "wav" && last.clip.blob;
+}
+
+async function save(page) {
+  if (isHere()) return saveBlob(last.clip.blob, "speech.wav");
+  page.set({ isSaving: true });
   const json = { ...last.body, response_format: draft.format };
-  await download("v1/audio/speech", `speech.${draft.format}`, { json });
+  await download("v1/audio/speech", `speech.${draft.format}`, { json }).finally(() => page.set({ isSaving: false }));
   return refreshAccount();
 }
 
@@ -35,8 +41,10 @@ function saveReceipt() {
 const KINDS = ["curl", "Python", "JavaScript"];
 
 async function copy(page, name) {
-  const { CODE } = await import("../core/code.js");
-  const code = CODE[name](last.body, draft.format);
+  const { body } = last;
+  const module = await loaded(() => import("../core/code.js"));
+  if (!module) return;
+  const code = module.CODE[name](body, draft.format);
   const place = page.place.querySelector("#speak-code");
   try {
     await navigator.clipboard.writeText(code);
@@ -52,7 +60,8 @@ async function copy(page, name) {
 
 export function spokenCard(page) {
   if (!last) return nothing;
-  const { headers, voice, body, first } = last;
+  const { headers, voice, first, credits } = last;
+  const format = formatName(draft.format);
   const [engine, tag, substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`));
   const facts = { model: engine, language: languageName(tag ?? ""), ms: first };
   return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
@@ -60,7 +69,8 @@ export function spokenCard(page) {
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
     <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
     ${page.alert("result")}
-    <div class="row"><button id="speak-save" @click=${() => page.run("result", save)}>${icon("down")} ${t("speak.save", { format: formatName(draft.format) })}</button>
+    <div class="row"><button id="speak-save" ?disabled=${page.isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
+      <span class="quiet small" id="speak-price">${credits && !isHere() ? t("speak.anew", { credits: t("speak.credits", { n: credits }) }) : nothing}</span>
       ${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}
       <button class="plain" id="speak-receipt" @click=${() => page.run("result", saveReceipt)}>${t("speak.receipt")}</button></div>
     <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre>

@@ -27,12 +27,15 @@ export async function askToNotify() {
 export async function watchTraining(id, name) {
   if (watched.has(id)) return;
   watched.add(id);
+  const aborter = new AbortController();
+  document.addEventListener("reader", () => aborter.abort(), { once: true });
   try {
-    for await (const job of follow(id, new AbortController().signal, (isBroken) => shown?.job?.id === id && shown.set({ isBroken }))) {
+    for await (const job of follow(id, aborter.signal, (isBroken) => shown?.job?.id === id && shown.set({ isBroken }))) {
       if (job.ended) tell(job, name);
       shown?.took(job);
     }
   } catch (failure) {
+    if (aborter.signal.aborted) return;
     if (!(failure instanceof Failure)) throw failure;
     if (shown?.job?.id === id) shown.tell("train", failure);
   } finally {

@@ -5,7 +5,7 @@ import { download, read } from "../core/api.js";
 import { loadCatalogue } from "../core/catalogue.js";
 import { barChart } from "../core/chart.js";
 import { html, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { icon, Page, select } from "../core/page.js";
 import { isPerson, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
@@ -122,8 +122,7 @@ export default class UsagePage extends Page {
   view() {
     const { shown } = this;
     return html`<section class="view">${this.heading(html`<div class="row">${shown ? html`<span class="quiet num" id="usage-span">${this.span(shown)}</span>` : nothing}
-        <select id="usage-period" aria-label=${t("books.period")} @change=${(event) => this.change({ period: event.target.value })}>
-          ${periodOptions().map(([value, text]) => html`<option value=${value} ?selected=${value === this.period}>${text}</option>`)}</select>
+        ${select("usage-period", t("books.period"), { value: this.period, options: periodOptions(), change: (period) => this.change({ period }) })}
         <button id="usage-all" ?disabled=${!shown?.byDay.length || this.isReading} @click=${() => this.save("")}>${icon("down")} ${t("usage.csv")}</button></div>`)}
       ${bookTabs("usage")}
       ${this.alert("page")}${this.alert("usage")}${this.alert("csv")}${this.statusLine()}
@@ -179,8 +178,7 @@ export default class UsagePage extends Page {
     const place = t("books.page", { n: this.first / ROWS + 1 });
     const heads = ["requests", "speech", "credits"].map((name) => html`<th class="end" scope="col">${t(`usage.${name}`)}</th>`);
     return html`<div class="card stack"><div class="row apart"><h2 id="usage-table" tabindex="-1">${t("usage.by")}</h2>
-        <div class="row"><select id="usage-side" aria-label=${t("usage.by")} @change=${(event) => this.change({ side: event.target.value })}>
-          ${Object.entries(SIDES).map(([each, text]) => html`<option value=${each} ?selected=${each === this.side}>${text()}</option>`)}</select>
+        <div class="row">${select("usage-side", t("usage.by"), { value: this.side, options: Object.entries(SIDES).map(([each, text]) => [each, text()]), change: (side) => this.change({ side }) })}
           <button class="plain" id="usage-csv" ?disabled=${this.isReading} @click=${() => this.save(side)}>${icon("down")} ${t("player.save", { format: "CSV" })}</button></div></div>
       <table class="sums" aria-labelledby="usage-table"><thead><tr><th scope="col">${SIDES[side]()}</th>${heads}</tr></thead>
         <tbody>${rows.map((sum) => this.row(side, sum))}</tbody></table>

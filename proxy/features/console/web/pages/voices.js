@@ -6,7 +6,7 @@ import { expiryTag, isMine, isUseless, readMine, stateTags, useVoice } from "./v
 import { catalogue, factsOf, groupOf, loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
-import { finder, isSought } from "../core/picker.js";
+import { finderFields, foundVoices } from "../core/picker.js";
 import { previewButton } from "../core/previews.js";
 import { session } from "../core/session.js";
 import { t } from "../core/texts.js";
@@ -40,7 +40,7 @@ class VoicesPage extends Page {
 
   get found() {
     const isOfThem = { all: () => true, own: isMine, catalogue: (voice) => !isMine(voice) }[this.whose];
-    return catalogue.voices.filter((voice) => isOfThem(voice) && isSought(this, voice));
+    return foundVoices(this).filter(isOfThem);
   }
 
   // The focus goes to the first of those that come where the button was.
@@ -69,7 +69,7 @@ class VoicesPage extends Page {
     const { found } = this;
     const isEmpty = this.whose === "own" && !catalogue.voices.some(isMine);
     return html`<div class="stack">
-        ${finder(this, "voices")}
+        ${finderFields("voices", this)}
         <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
           <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
