@@ -175,7 +175,6 @@ def test_a_sentence_that_is_read_again_without_a_place_left(
             "train-file",
         ]
         assert reader.text("#train-file-recorder [role=alert]")
-        reader.assert_readable(((375, "light"),))
         assert len(client.get(path).raise_for_status().json()["data"]) == 24
 
 
