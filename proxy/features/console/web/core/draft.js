@@ -7,17 +7,8 @@ import { language, t } from "./texts.js";
 const EXAMPLE = "Good morning! I am one of the voices behind this server. Give me a text of your own.";
 
 export const draft = {
-  text: "",
-  voice: "",
-  model: "",
-  language: "",
-  format: "mp3",
-  speed: 1,
-  pitch: 0,
-  emotion: "",
-  instructions: "",
-  tag: "",
-  isKept: true,
+  text: "", voice: "", model: "", language: "", format: "mp3",
+  speed: 1, pitch: 0, emotion: "", instructions: "", tag: "", isKept: true,
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
   // What is said again was just filled in.

@@ -20,13 +20,10 @@ export function accountTabs(now) {
 }
 
 export default class AccountPage extends Page {
-  constructor(path) {
-    super(path);
-    this.offers = [];
-    this.orders = new Listing(this, "v1/orders");
-    // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
-    this.begun = {};
-  }
+  offers = [];
+  orders = new Listing(this, "v1/orders");
+  // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
+  begun = {};
 
   title() {
     return t("frame.account");

@@ -7,7 +7,6 @@ import { icon, Page } from "../core/page.js";
 import { moment, number, t } from "../core/texts.js";
 
 const LOOKS = { ready: "good", failed: "bad", budget: "bad" };
-
 const MOST_MODELS = 4;
 
 export default class AdminPage extends Page {

@@ -58,9 +58,12 @@ export class AdminList extends Page {
     const of = path[1] ? html`<p class="row"><span class="name">${path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>` : nothing;
     return html`<section class="view">${this.heading()}${adminTabs(name)}${of}${this.statusLine()}${this.before?.() ?? nothing}
       <section class="card stack" aria-label=${this.title()}>${this.alert("page")}${this.alert("rows")}
-        <ul role="list" class="rows">${repeat(list.rows, ({ id }) => id, (row) => html`<li class="row apart">${this.row(row)}</li>`)}</ul>
-        ${list.foot("page")}
+        ${this.rows(list)}
       </section></section>`;
+  }
+
+  rows(list) {
+    return html`<ul role="list" class="rows">${repeat(list.rows, ({ id }) => id, (row) => html`<li class="row apart">${this.row(row)}</li>`)}</ul>${list.foot("page")}`;
   }
 }
 

@@ -80,11 +80,8 @@ export default class MarksPage extends Page {
         if (!this.file) throw new Failure({ message: t("recorder.missing"), param: "file" });
         // The server would end the connection in the middle of it, and could not say why.
         if (this.file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large"), param: "file" });
-        const form = new FormData();
-        form.append("file", this.file);
-        if (this.manifest) form.append("manifest", this.manifest);
         this.say(t("marks.looking"));
-        const found = await read("v1/audio/marks/detect", { form, signal: mine.signal });
+        const found = await read("v1/audio/marks/detect", { form: { file: this.file, manifest: this.manifest }, signal: mine.signal });
         this.set({ found, status: "" });
       } finally {
         if (this.checking === mine) this.set({ checking: null });

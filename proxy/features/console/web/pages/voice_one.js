@@ -1,7 +1,7 @@
 // One voice: what it is, what can be done with it, and its end.
 
 import { Erasure } from "./voice_erasure.js";
-import { clonePrice, cloneState, hintNote, isInWork, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
 import { Samples } from "./voice_samples.js";
 import { download, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -83,7 +83,7 @@ export default class VoicePage extends Page {
   // The engines that could clone it: those that speak with clones, but for those that have one.
   get cloners() {
     const has = new Set(this.voice.clones.filter(({ state }) => !["failed", "expired"].includes(state)).map(({ engine }) => engine));
-    return [...new Set(catalogue.models.filter(({ clones, owned_by: owner }) => clones && !has.has(owner)).map(({ owned_by: owner }) => owner))];
+    return cloners().filter((engine) => !has.has(engine));
   }
 
   async orderClone(engine) {

@@ -1,6 +1,7 @@
 // What the pages of voices share: whose a voice is, its state in words, and how it is used.
 
 import { read } from "../core/api.js";
+import { catalogue } from "../core/catalogue.js";
 import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
@@ -9,7 +10,6 @@ import { day, languageName, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
 export const RATINGS = { high: "good", medium: "", low: "warn" };
-const STATES = { wanted: "making", making: "making", ready: "ready", failed: "failed", expired: "expired", stranded: "stranded" };
 let mine = new Set();
 
 // A cast that the operator saved for everybody looks like one's own, so the server is asked.
@@ -32,12 +32,12 @@ export function expiryTag({ expires_at: ends }) {
 }
 
 export function cloneState({ state }) {
-  const word = STATES[state] ?? state;
+  const word = state === "wanted" ? "making" : state;
   return t(`voices.clone.${word}`);
 }
 
 export function isInWork({ state }) {
-  return STATES[state] === "making";
+  return ["wanted", "making"].includes(state);
 }
 
 // Tags of what a voice is made of: its quality, its models, and its clones that cannot speak yet.
@@ -60,10 +60,14 @@ export function hintNote(hint, id, language) {
     ${command ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
 }
 
-export function formOf(fields) {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
-  return form;
+// The engines that speak with clones of their own, which have to be ordered.
+export function cloners() {
+  return [...new Set(catalogue.models.filter(({ clones }) => clones).map(({ owned_by: owner }) => owner))];
+}
+
+// Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
+export function isUseless() {
+  return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
 }
 
 // What a clone costs at most: a clone by the server's own engine costs nothing.

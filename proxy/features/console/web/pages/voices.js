@@ -2,7 +2,7 @@
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { expiryTag, hintNote, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { expiryTag, hintNote, isMine, isUseless, readMine, stateTags, useVoice } from "./voice_parts.js";
 import { catalogue, factsOf, groupOf, loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
@@ -34,11 +34,6 @@ class VoicesPage extends Page {
     this.set({ isRead: true });
   }
 
-  // Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
-  get isUseless() {
-    return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
-  }
-
   change(changes) {
     this.set({ ...changes, shown: SHOWN });
   }
@@ -65,7 +60,7 @@ class VoicesPage extends Page {
   }
 
   maker() {
-    return this.isUseless
+    return isUseless()
       ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
       : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
   }
