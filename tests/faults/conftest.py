@@ -1,4 +1,4 @@
-"""One server for each module that does not end it."""
+"""The server of the modules that do not end it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ import pytest
 
 from tests.faults.kills import place
 from tests.faults.leaving import scene
-from tests.server import TONE, live_server
+from tests.server import Server
 
 __all__ = ["folder", "place", "scene", "server"]
 
-server = live_server(TONE)
+
+@pytest.fixture
+def server(plain_server: Server) -> Server:
+    return plain_server
 
 
 @pytest.fixture
