@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.faults.clusters import Cluster, cluster_in
 from tests.faults.kills import place
 from tests.faults.leaving import scene
 from tests.server import Server
@@ -16,6 +18,13 @@ __all__ = ["folder", "place", "scene", "server"]
 @pytest.fixture
 def server(plain_server: Server) -> Server:
     return plain_server
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Each test leaves it as it was: what it stopped runs again."""
+    with cluster_in(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
 
 
 @pytest.fixture
