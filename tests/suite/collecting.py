@@ -24,8 +24,11 @@ _TOGETHER = {
     "tests/faults/test_access_over_workers.py": "tests/faults/cluster",
     "tests/faults/test_kept_by_workers.py": "tests/faults/cluster",
     "tests/faults/test_exact.py": "tests/faults/cluster",
+    "tests/faults/test_plugins.py": "tests/faults/odd",
+    "tests/faults/test_environment_missing.py": "tests/faults/odd",
+    "tests/faults/test_crash_loop.py": "tests/faults/odd",
 }
-"""The files of one group run in one process: they share a server, and a browser or its two workers."""
+"""The files of one group run in one process: they share a server, and a browser where they have one."""
 
 
 class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
