@@ -95,8 +95,8 @@ def test_an_account_is_made_found_changed_and_closed(run: Run) -> None:
 
 
 def test_the_command_itself_prints_json_and_nothing_else(folder: Path) -> None:
-    made = [VOXGATE, "accounts", "create", "ada", "--json"]
-    done = subprocess.run(made, capture_output=True, text=True, check=True)
+    made = ("accounts", "create", "ada", "--json")
+    done = subprocess.run([VOXGATE, *made], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)
     assert done.stderr == ""
     failed = subprocess.run([VOXGATE, "accounts", "show", "bob"], capture_output=True, text=True, check=False)
