@@ -147,6 +147,32 @@ def live_server(config: str = ALONE, **options: Any) -> Any:
     return server
 
 
+PLAIN = (
+    TONE
+    + """
+[engines.inside]
+plugin = "tone"
+hosted = false
+[plans.poor]
+allowance = 100
+prices.conversion = { credits = 1, per = "second" }
+[plans.metered]
+allowance = 100000
+prices.speech = { credits = 1, per = "second" }
+[plans.small]
+rpm = 5
+[plans.large]
+"""
+)
+
+
+@pytest.fixture(scope="session")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests of a process that leave it as it was. Its hosts may be killed now and then."""
+    with running(tmp_path_factory.mktemp("plain"), PLAIN) as started:
+        yield started
+
+
 _MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}
 
 
