@@ -3,7 +3,7 @@
 `pytest -p tests.features.console.reached tests/features/console` runs tests that know nothing of it. Each tab
 counts from its start. A page that goes takes its counts along, so they are taken before, and at each look.
 The variable `VOXGATE_TEST_REACHED` names the file for the result: the places of the functions of each script,
-and whether they ran. A function inside one that never ran is unknown to the browser, and is no row of its own.
+and whether they ran. A function inside one that never ran is unknown to the browser, and has no row.
 """
 
 from __future__ import annotations
