@@ -16,6 +16,7 @@ import pytest
 
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.trainer import ToneTrainer
+from proxy.audio.formats import wav_header
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training.bills import TrainingBills
 from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
@@ -24,7 +25,8 @@ from proxy.storage.durable_holds import DurableHold, get
 from speech_engine import training
 from speech_engine.host import training as host_training
 from speech_engine.host.pipe_messages import Drain, Message
-from tests.features.own_voices.test_clips import added
+from tests import speech_clips
+from tests.features.own_voices.test_clips import add
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import agree, send
 from tests.replies import json_of
@@ -56,8 +58,9 @@ prices.speech = {{ credits = 1, per = "character" }}
 job_characters = 0
 """
 PRICE = 400_000_000
-RECORDINGS = 3
-"""Enough for these tests; `learning.LEAST_RECORDINGS` is set to it."""
+RECORDINGS = 2
+"""Enough for these tests; `training_input.LEAST_RECORDINGS` is set to it."""
+_RECORDING_S = 5
 
 
 @asynccontextmanager
@@ -117,14 +120,20 @@ def bills_of(server: Inside) -> TrainingBills:
     return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
 
 
+def recording(number: int) -> bytes:
+    """Return another short recording: to level one for a training takes as long as it is."""
+    samples = _RECORDING_S * 24_000 + number
+    return wav_header(samples) + speech_clips.wav()[len(wav_header(0)) :][: 2 * samples]
+
+
 async def voice_to_train(
     server: Inside, uses: tuple[str, ...] = ("speech", "training"), consent: str = ""
 ) -> str:
     """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
     given = consent or (await agree(server, uses=list(uses)))["id"]
-    voice: str = json_of(await send(server, {"name": "Ana", "consent": given}))["id"]
-    for number in range(RECORDINGS - 1):
-        await added(server, voice, number)
+    voice: str = json_of(await send(server, {"name": "Ana", "consent": given}, recording(0)))["id"]
+    for number in range(1, RECORDINGS):
+        json_of(await add(server, voice, recording(number)), 201)
     return voice
 
 
