@@ -4,34 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
 import httpx2
 import msgspec
+import pytest
 
 from proxy.features.jobs.remote.links import TRAININGS_PATH
 from speech_engine.errors import EngineFailed, EngineUnavailable
-from speech_engine.training import FarPiece, RemoteMessage
+from speech_engine.host import remote_training
+from speech_engine.training import FarPiece, RemoteMessage, TrainingProgress
 from tests.proxy.api.inside import Inside
 
 URL = "https://voxgate.test"
 T = TypeVar("T")
 
 
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is told to stop after twenty steps, as it is when three quarters of its time are over."""
+    tell = remote_training._Relay._tell_progress
+
+    def tell_and_stop(relay: remote_training._Relay, progress: TrainingProgress) -> None:
+        tell(relay, progress)
+        if progress.stage == "training" and progress.step % 20 == 0:
+            relay.stop_soon()
+
+    monkeypatch.setattr(remote_training._Relay, "_tell_progress", tell_and_stop)
+
+
 class Lines:
-    """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers, and
-    `slow_s` how long they take to give what is learnt from, which is not before `may_ask`. While the server
-    `is_away` it gives nothing. With `is_lost`, a far end waits for that event after its next piece, and then
-    can tell no more."""
+    """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers. What
+    is learnt from is not given before `may_ask`, and never while the server `is_away`. With `is_lost`, a far
+    end waits for that event after its next piece, and then can tell no more."""
 
     def __init__(self) -> None:
         self.servers: list[Inside] = []
         self.urls: list[str] = []
         self.told: list[RemoteMessage] = []
         self.lost = 0
-        self.slow_s = 0.0
         self.may_ask = threading.Event()
         self.may_ask.set()
         self.is_lost: threading.Event | None = None
@@ -64,7 +76,6 @@ class _Line:
         self._path = path
 
     def inputs(self) -> Iterator[bytes]:
-        time.sleep(self._lines.slow_s)
         self._lines.may_ask.wait(30)
         if self._lines.is_away:
             raise EngineUnavailable("The server is away.")
