@@ -1,6 +1,6 @@
 """`voxgate …` inside the test's process: the same code, without a start of Python and its imports.
 
-`tests/docs/test_session.py` and `tests/proxy/cli/test_main.py` run commands as processes of their own.
+`tests/proxy/cli/test_main.py` runs commands as processes of their own.
 """
 
 from __future__ import annotations

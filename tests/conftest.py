@@ -12,6 +12,7 @@ import structlog
 from tests.databases import new_store_url, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
+from tests.server import plain_server
 from tests.suite import ci, memory, once
 from tests.suite.budget import Budget
 from tests.suite.collecting import Collecting
@@ -28,6 +29,7 @@ __all__ = [
     "leaves_holds",
     "loop_leaks",
     "new_store_url",
+    "plain_server",
     "shared_postgres",
     "shared_redis",
     "store",

@@ -147,6 +147,26 @@ def live_server(config: str = ALONE, **options: Any) -> Any:
     return server
 
 
+PLAIN = (
+    TONE
+    + """
+[engines.inside]
+plugin = "tone"
+hosted = false
+[plans.poor]
+allowance = 100
+prices.conversion = { credits = 1, per = "second" }
+"""
+)
+
+
+@pytest.fixture(scope="session")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One for all tests of a process that do it no harm. Its hosts may be killed now and then."""
+    with running(tmp_path_factory.mktemp("plain"), PLAIN) as started:
+        yield started
+
+
 _MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}
 
 

@@ -20,6 +20,8 @@ RPM = 3
 MICRO_USD_A_SECOND = 100
 
 _CONFIG = """
+[server]
+{switches}
 [limits]
 url = "{redis}"
 [engines.tone]
@@ -27,8 +29,7 @@ costs = {{ standard = {{ usd = 0.36, per = "hour" }} }}
 [models]
 "tts-1" = ["tone/standard"]
 [voices]
-alloy = {{ tone = "tone" }}
-sage = {{ tone = "fail-late" }}
+{voices}
 [plans.paced]
 rpm = {rpm}
 [plans.narrow]
@@ -89,7 +90,7 @@ class Limited:
     """Each row asks with an account of its own, so that none is in another's way."""
 
     def __init__(self, server: Server, redis: RedisServer, admin: httpx2.Client) -> None:
-        self._server = server
+        self.server = server
         self._redis = redis
         self._admin = admin
         self._numbers = count(1)
@@ -98,12 +99,12 @@ class Limited:
         name = f"{plan}-{next(self._numbers)}"
         made = self._admin.post("/admin/accounts", json={"name": name, "plan": plan}).raise_for_status()
         minted = self._admin.post("/admin/keys", json={"account": name}).raise_for_status()
-        return Account(made.json()["id"], minted.json()["key"], self._server.url)
+        return Account(made.json()["id"], minted.json()["key"], self.server.url)
 
     def speak(self, account: Account) -> httpx2.Response:
         """One short request by hand, refused or not."""
         body = {"model": "tts-1", "voice": "alloy", "input": "Hi.", "response_format": "pcm"}
-        with self._server.client(account.key) as client:
+        with self.server.client(account.key) as client:
             return client.post("/v1/audio/speech", json=body)
 
     def age(self, account: Account, ages_s: list[float]) -> None:
@@ -119,7 +120,7 @@ class Limited:
 
     def books(self, account: Account) -> Books:
         """A look from outside, at what is committed."""
-        database = f"file:{self._server.data / 'voxgate.db'}?mode=ro"
+        database = f"file:{self.server.data / 'voxgate.db'}?mode=ro"
         with closing(sqlite3.connect(database, uri=True)) as opened:
             asked = (account.id,)
             return Books(
@@ -131,11 +132,12 @@ class Limited:
 
 
 @contextmanager
-def limited_in(folder: Path) -> Iterator[Limited]:
+def limited_in(folder: Path, switches: str, voices: str) -> Iterator[Limited]:
     """Skips the test that asks for it where Redis is absent."""
     folder.mkdir()
-    with redis_server() as redis, running(folder, _CONFIG.format(redis=redis.url, rpm=RPM)) as server:
-        with server.client(server.mint_key(role="admin").secret) as admin:
+    with redis_server() as redis:
+        config = _CONFIG.format(redis=redis.url, rpm=RPM, switches=switches, voices=voices)
+        with running(folder, config) as server, server.client(server.mint_key(role="admin").secret) as admin:
             yield Limited(server, redis, admin)
 
 

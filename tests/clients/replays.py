@@ -87,7 +87,7 @@ def open_webui_speaks(servers: Servers) -> None:
 
 def open_webui_lists_voices_and_models(servers: Servers) -> None:
     # Without a key, and in its own words: one entry that lacks either loses it the whole list.
-    root = servers.open.server.url
+    root = servers.open.url
     voices = httpx2.get(f"{root}/v1/audio/voices").raise_for_status().json()["voices"]
     assert {voice["id"]: voice["name"] for voice in voices}["alloy"] == "alloy"
     models = httpx2.get(f"{root}/v1/audio/models").raise_for_status().json()["models"]
@@ -113,7 +113,7 @@ def librechat_without_a_voice_needs_the_default(servers: Servers) -> None:
     assert refused.status_code == 400
     assert_envelope(refused, "missing_required_parameter")
     assert refused.json()["error"]["param"] == "voice"
-    filled = _post(servers.open.server, sent)
+    filled = _post(servers.open, sent)
     assert (filled.status_code, filled.headers["content-type"]) == (200, "audio/mpeg")
     assert filled.headers["x-voxgate-voice"] == "alloy"
     assert texts(filled.content, "mp3") == (_TEXT,)

@@ -36,33 +36,33 @@ def catalogue_is_shut_unless_opened(servers: Servers) -> None:
         refused = httpx2.get(servers.shut.server.url + path)
         assert refused.status_code == 401, path
         assert_envelope(refused, "invalid_api_key")
-        with servers.open.server.client() as known:
-            listed = httpx2.get(servers.open.server.url + path)
+        with servers.open.client() as known:
+            listed = httpx2.get(servers.open.url + path)
             assert listed.status_code == 200
             assert listed.json() == known.get(path).json()
     # Reading is free, speaking is not, and a wrong key is not the same as none.
     body = {"model": "tts-1", "voice": "alloy", "input": "Hi."}
-    assert httpx2.post(f"{servers.open.server.url}/v1/audio/speech", json=body).status_code == 401
+    assert httpx2.post(f"{servers.open.url}/v1/audio/speech", json=body).status_code == 401
     wrong = {"authorization": "Bearer vg-wrong"}
-    assert httpx2.get(f"{servers.open.server.url}/v1/models", headers=wrong).status_code == 401
+    assert httpx2.get(f"{servers.open.url}/v1/models", headers=wrong).status_code == 401
 
 
 def cors_only_where_configured(servers: Servers) -> None:
     asked = "authorization, content-type, openai-organization, x-stainless-lang, x-stainless-retry-count"
-    allowed = _preflight(servers.open.server.url, ORIGIN, asked)
+    allowed = _preflight(servers.open.url, ORIGIN, asked)
     assert allowed.status_code == 200
     assert allowed.headers["access-control-allow-origin"] == ORIGIN
     assert "POST" in allowed.headers["access-control-allow-methods"]
     granted = allowed.headers["access-control-allow-headers"].lower().replace(" ", "").split(",")
     assert set(asked.split(", ")) <= set(granted)
-    with servers.open.server.client() as client:
+    with servers.open.client() as client:
         read = client.get("/v1/models", headers={"origin": ORIGIN})
         failed = client.get("/v1/nothing", headers={"origin": ORIGIN})
     for answer in (read, failed):
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         exposed = answer.headers["access-control-expose-headers"].lower()
         assert {"x-request-id", "retry-after", "x-should-retry"} <= set(exposed.split(", "))
-    for url, origin in ((servers.open.server.url, "https://evil.example"), (servers.shut.server.url, ORIGIN)):
+    for url, origin in ((servers.open.url, "https://evil.example"), (servers.shut.server.url, ORIGIN)):
         refused = _preflight(url, origin, asked)
         assert refused.status_code >= 400
         assert "access-control-allow-origin" not in refused.headers

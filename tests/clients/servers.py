@@ -63,6 +63,10 @@ _VOICES = "".join(
 )
 
 
+_LIMITED = "".join(f'{name} = {{ tone = "tone" }}\n' for name in BUILT_IN if name != "sage")
+_LIMITED += 'sage = { tone = "fail-late" }\n'
+
+
 class Front(NamedTuple):
     """A server, and the SDK pointed at it; it sends nothing twice unless a test asks for that."""
 
@@ -71,28 +75,27 @@ class Front(NamedTuple):
 
 
 class Servers:
-    """`shut` is as shipped; `open` has a public catalogue, defaults for missing fields, and an origin."""
+    """`shut` is as shipped. `open` has a public catalogue, defaults for missing fields, and an origin; with
+    plans and a count of each minute, it is `limited`.
+    """
 
     def __init__(
         self,
         shut: Front,
-        start_open: Callable[[], Front],
         start_limited: Callable[[], Limited],
         start_upstreams: Callable[[], Front],
     ) -> None:
         self.shut = shut
-        self._start_open = start_open
         self._start_limited = start_limited
         self._start_upstreams = start_upstreams
 
-    @cached_property
-    def open(self) -> Front:
-        """Started by the first row that asks for it, as are the next two."""
-        return self._start_open()
+    @property
+    def open(self) -> Server:
+        return self.limited.server
 
     @cached_property
     def limited(self) -> Limited:
-        """It needs a Redis, which a machine may lack."""
+        """Started by the first row that asks for it, as is the next. It needs a Redis."""
         return self._start_limited()
 
     @cached_property
@@ -105,18 +108,17 @@ class Servers:
 def servers_in(folder: Path, engines: str = _TONES) -> Iterator[Servers]:
     """Start them with other engines than those that speak in tones, if these have the same names."""
     with ExitStack() as stack:
-        shut = stack.enter_context(_front(folder / "shut", "", engines))
+        shut = stack.enter_context(_front(folder / "shut", engines))
         yield Servers(
             shut,
-            lambda: stack.enter_context(_front(folder / "open", _OPEN, engines)),
-            lambda: stack.enter_context(limited_in(folder / "limited")),
+            lambda: stack.enter_context(limited_in(folder / "limited", _OPEN, _LIMITED)),
             lambda: stack.enter_context(_reached(upstreams_in(folder / "upstreams"))),
         )
 
 
-def _front(folder: Path, switches: str, engines: str) -> AbstractContextManager[Front]:
+def _front(folder: Path, engines: str) -> AbstractContextManager[Front]:
     folder.mkdir(parents=True)
-    config = f"[server]{switches}{engines}{_MODELS}{_VOICES}"
+    config = f"[server]{engines}{_MODELS}{_VOICES}"
     return _reached(running(folder, config, command=_MAKE, cwd=_REPOSITORY))
 
 

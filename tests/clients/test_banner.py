@@ -29,6 +29,8 @@ class Start(NamedTuple):
     """One `make serve`, by what it printed."""
 
     banner: str
+    folder: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def key(self) -> str:
@@ -63,15 +65,15 @@ def test_the_printed_python_lines_leave_an_mp3(first: Start, tmp_path: Path) -> 
     _assert_speech(tmp_path / "hello.mp3")
 
 
-def test_the_second_start_installs_nothing_and_keeps_the_key(tmp_path: Path) -> None:
-    with _made(_shipped(tmp_path)) as start:
-        key = start.key
-    kept = tmp_path / "data" / "dev-key"
-    assert kept.read_text() == f"{key}\n"
+def test_the_second_start_installs_nothing_and_keeps_the_key(first: Start) -> None:
+    """The last test, which ends the first start."""
+    stop(first.process)
+    kept = first.folder / "data" / "dev-key"
+    assert kept.read_text() == f"{first.key}\n"
     assert kept.stat().st_mode & 0o777 == 0o600
     installed = _STAMP.stat().st_mtime_ns
-    with _made(tmp_path) as again:
-        assert again.key == key
+    with _made(first.folder) as again:
+        assert again.key == first.key
     assert _STAMP.stat().st_mtime_ns == installed
 
 
@@ -99,7 +101,7 @@ def _made(folder: Path) -> Iterator[Start]:
             return _LAST_LINE in printed.read_text()
 
         until(is_printed, START_S)
-        yield Start(printed.read_text())
+        yield Start(printed.read_text(), folder, process)
     finally:
         stop(process)
 

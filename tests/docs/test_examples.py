@@ -1,18 +1,27 @@
-"""Every example of the documentation runs against one real server, and prints what the page says."""
+"""Every example of the documentation runs against one real server, and prints what the page says.
+
+`voxgate …` and Python run in this process, which has imported everything; `curl …` and the rest in a shell.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import commands
 from tests.docs import pages
 from tests.docs.pages import PAGES, Block
 from tests.server import Server
@@ -29,50 +38,89 @@ _AUDIO = {".mp3": "mp3", ".wav": "wav", ".ogg": "opus"}
 def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server) -> None:
     if "curl" in block.text and shutil.which("curl") is None:
         pytest.skip("this machine has no curl")
-    script = "set -euo pipefail\n" + block.text.replace(_SHOWN, shipped.url)
-    done = _run(["bash", "-c", script], shipped)
-    assert done.returncode == 0, done.stderr
+    folder = _cleared(shipped)
+    lines = block.text.replace("\\\n", " ").splitlines()
+    if all(line.startswith("voxgate ") for line in lines):
+        printed = "".join(_command(line, folder, _environ(shipped)) for line in lines)
+    else:
+        printed = _shell(block.text.replace(_SHOWN, shipped.url), folder, _environ(shipped))
+    _expect_sound(folder)
     if block.answer is not None:
-        assert _matches(block.answer, done.stdout), done.stdout
+        assert _matches(block.answer, printed), printed
 
 
 @each_row("page", _PYTHON, ids=pages.name)
-def test_the_python_examples_of_a_page_run_in_their_order(page: Path, shipped: Server) -> None:
+def test_the_python_examples_of_a_page_run_in_their_order(
+    page: Path, shipped: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # At their own lines, so that a traceback names the line of the page.
     lines = [""] * len(page.read_text().splitlines())
     for block in pages.blocks(page, "python"):
         code = block.text.splitlines()
         lines[block.line - 1 : block.line - 1 + len(code)] = code
     text = "\n".join(lines).replace(_SHOWN, shipped.url).replace("YOUR_KEY", shipped.key)
-    script = shipped.config.parent / f"{page.stem}.py"
-    script.write_text(text)
-    done = _run([sys.executable, "-W", "error", str(script)], shipped)
-    assert done.returncode == 0, done.stderr
+    folder = _cleared(shipped)
+    for name, value in _environ(shipped).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(folder)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("error")
+        exec(compile(text, str(page), "exec"), {"__name__": "__main__"})  # noqa: S102 - our own pages
+    _expect_sound(folder)
 
 
-def _run(command: list[str], server: Server) -> subprocess.CompletedProcess[str]:
-    """In the folder of the server, as the pages tell; what it writes must be sound that can be played."""
-    folder = server.config.parent
-    # Without this curl would take an error for an answer.
-    (folder / ".curlrc").write_text("fail\n")
-    for old in folder.glob("*.*"):
-        if old.suffix in _AUDIO or old.name == "backup.db":
-            old.unlink()
-    environ = {
-        **os.environ,
-        "HOME": str(folder),
+def _environ(server: Server) -> dict[str, str]:
+    return {
+        "HOME": str(server.config.parent),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KEY": server.key,
         "VOXGATE_CONFIG": str(server.config),
         "COLUMNS": "120",
     }
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60)
+
+
+def _cleared(server: Server) -> Path:
+    """The folder of the server, in which all runs as the pages tell. What others left there is gone."""
+    folder = server.config.parent
+    # Without this curl would take an error for an answer.
+    (folder / ".curlrc").write_text("fail\n")
+    for old in folder.glob("*.*"):
+        if old.suffix in (*_AUDIO, ".tar"):
+            old.unlink()
+    return folder
+
+
+def _command(line: str, folder: Path, environ: Mapping[str, str]) -> str:
+    line, _, file = line.partition(" > ")
+    done = commands.run(*shlex.split(line)[1:], environ=environ, folder=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    if file:
+        (folder / file).write_bytes(done.stdout)
+        return ""
+    return done.stdout.decode()
+
+
+def _shell(text: str, folder: Path, environ: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail\n{text}"],
+        cwd=folder,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _expect_sound(folder: Path) -> None:
+    """What was written must be sound that can be played."""
     for file in folder.iterdir():
         if file.suffix in _AUDIO:
             heard = decoded(file.read_bytes(), _AUDIO[file.suffix])
             assert heard.seconds > 0.3, file
             assert heard.loudness > 0.005, file
-    return done
 
 
 def _matches(answer: Block, printed: str) -> bool:

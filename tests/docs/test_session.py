@@ -30,7 +30,7 @@ def test_the_recorded_session_is_what_the_commands_print(
         monkeypatch.setenv(name, value)
 
     def run(command: list[str]) -> str:
-        # In this process, which has imported everything. The pages' examples start real ones.
+        # In this process, which has imported everything.
         monkeypatch.setattr(sys, "argv", command)
         with pytest.raises(SystemExit):
             main.main()

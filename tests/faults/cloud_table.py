@@ -44,6 +44,11 @@ class Row(NamedTuple):
         return f"{self.plugin}-{self.case}".replace(" ", "-")
 
     @property
+    def turns(self) -> bool:
+        """A second candidate speaks what this one could not."""
+        return self.beside == OTHER
+
+    @property
     def is_silent(self) -> bool:
         """It takes as long as a silence may last, and nobody works on it meanwhile."""
         return self.error == _TIMEOUT

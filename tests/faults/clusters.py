@@ -5,16 +5,64 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx2
 import psutil
 
+from tests.databases import Postgres, postgres
 from tests.faults.processes import children, is_over
-from tests.server import Server
+from tests.proxy.api import access_world
+from tests.redis_server import RedisServer, redis_server
+from tests.server import Server, running
 from tests.waiting import until
 
+WORKERS = 2
+RPM = 60
+CREDITS = 100
+SECONDS = 20
+SECOND_STREAMS = 8
+_CONFIG = (
+    access_world.CONFIG.replace("hosted = false", "processes = 2\nqueue = 200").replace(
+        "[server]", "[server]\ndrain_s = 20\nfirst_audio_s = 60"
+    )
+    + f"""
+[plans.counted]
+rpm = {RPM}
+[plans.spare]
+[plans.jobs]
+allowance = {CREDITS}
+prices.speech = {{ credits = 1, per = "job" }}
+[plans.seconds]
+allowance = {SECONDS}
+streams = {SECOND_STREAMS}
+prices.speech = {{ credits = 1, per = "second" }}
+"""
+)
 _ADDRESSES = itertools.count(1)
+
+
+class Cluster(NamedTuple):
+    """A server of two workers on a PostgreSQL and a Redis of its own."""
+
+    server: Server
+    postgres: Postgres
+    redis: RedisServer
+
+
+@contextmanager
+def cluster_in(folder: Path) -> Iterator[Cluster]:
+    with postgres() as database, redis_server() as redis:
+        environ = {
+            "VOXGATE_STORAGE__URL": database.url(),
+            "VOXGATE_LIMITS__URL": redis.url,
+            "VOXGATE_SERVER__WORKERS": str(WORKERS),
+        }
+        with running(folder, _CONFIG, environ=environ) as server:
+            yield Cluster(server, database, redis)
 
 
 class Asker:

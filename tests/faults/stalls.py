@@ -85,12 +85,12 @@ def expect_stalled_clients_to_be_cut_off(server: Server, stall_s: float, count: 
     assert sum(not line["complete"] for line in _answers(server)) == count
 
 
-def expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server: Server) -> None:
+def expect_endless_answers_that_nobody_reads_to_hold_no_slot(server: Server, count: int = 2) -> None:
     """Far more sound than a host keeps, or a worker keeps in memory: it goes to the disk."""
     process = worker(server)
     assert server.speech("The libraries are loaded.", model="tone/standard").status_code == 200
     before = process.memory_info().rss
-    with stalled(server, 2, speed=0.25):
+    with stalled(server, count, speed=0.25):
         until(lambda: _running(server) == 0)
         assert len(_answers(server)) == 1, "they are not over yet"
         assert server.speech("Next, please.", model="tone/standard").status_code == 200

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.databases import postgres
+from tests.faults.clusters import WORKERS, Cluster
 from tests.proxy.api import access_rules, access_world
 from tests.proxy.api.access_world import AccessWorld
-from tests.redis_server import redis_server
-from tests.server import Server, running
-
-WORKERS = 2
-CONFIG = access_world.CONFIG.replace("hosted = false", "")
+from tests.server import Server
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with postgres() as database, redis_server() as redis:
-        environ = {
-            "VOXGATE_STORAGE__URL": database.url(),
-            "VOXGATE_LIMITS__URL": redis.url,
-            "VOXGATE_SERVER__WORKERS": str(WORKERS),
-        }
-        with running(tmp_path_factory.mktemp("access"), CONFIG, environ=environ) as started:
-            yield started
+@pytest.fixture
+def server(cluster: Cluster) -> Server:
+    return cluster.server
 
 
 @pytest.fixture

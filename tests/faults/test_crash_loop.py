@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.plugin_folders import IDLE, environ, install
+from tests.faults.odd_plugins import Odd
 from tests.faults.processes import state
-from tests.server import TONE, Server, running
-
-HOSTED = """
-def voxgate_register():
-    return (Plugin(kind="engine", name=__name__, settings=Settings, create={}),)
-"""
-
-CONFIG = (
-    TONE
-    + """
-[engines.missing]
-plugin = "missing"
-[engines.misset]
-plugin = "tone"
-slots = 0
-"""
-)
+from tests.server import Server, running
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("plugins")
-    install(folder, "missing", IDLE + HOSTED.format("Hosted('no_such_worker')"))
-    with running(tmp_path_factory.mktemp("server"), CONFIG, environ=environ(folder)) as started:
-        yield started
+@pytest.fixture
+def server(odd: Odd) -> Server:
+    return odd.server
 
 
 def _lives(server: Server, child: str) -> int:

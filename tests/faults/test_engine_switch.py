@@ -11,12 +11,8 @@ import pytest
 from tests.commands import command
 from tests.faults.processes import host, is_over, state
 from tests.faults.streams import stream
-from tests.server import TONE, Server, live_server
+from tests.server import TONE, Server
 from tests.waiting import until
-
-CONFIG = TONE + '[engines.inside]\nplugin = "tone"\nhosted = false\n'
-
-server = live_server(CONFIG)
 
 
 @pytest.fixture(autouse=True)

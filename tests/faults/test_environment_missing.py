@@ -2,77 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from collections.abc import Iterator
-
 import httpx2
-import pytest
 
-from tests.faults.plugin_folders import environ, install
+from tests.faults.odd_plugins import Checked, Odd
 from tests.replies import json_of
-from tests.server import TONE, VOXGATE, Server, running
 from tests.tables import each_row
 
-FRONT = """
-import msgspec
-from speech_engine import Hosted, Plugin
-
-class Settings(msgspec.Struct):
-    pass
-
-def voxgate_register():
-    hosted = Hosted("v_bell", packages=("bell>=1",))
-    return (Plugin(kind="engine", name="bell", settings=Settings, create=hosted),)
-"""
 REASON = "run: voxgate env build bell"
 
 
-@pytest.fixture(scope="module")
-def plugins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    folder = tmp_path_factory.mktemp("plugins")
-    install(folder, "v_bell", FRONT)
-    return {**environ(folder), "XDG_CACHE_HOME": str(folder / "cache")}
-
-
-@pytest.fixture(scope="module")
-def server(plugins: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(
-        tmp_path_factory.mktemp("server"), TONE + "[engines.bell]\nprocesses = 2\n", environ=plugins
-    ) as started:
-        yield started
-
-
-def _voxgate(server: Server, plugins: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **plugins, "VOXGATE_CONFIG": str(server.config)}
-    return subprocess.run([VOXGATE, *command], env=env, capture_output=True, text=True, timeout=60)
-
-
-def test_the_others_serve_and_its_own_requests_fail_at_once(server: Server) -> None:
-    assert server.speech("Nothing wrong here.").status_code == 200
-    refused = server.speech("Here?", model="bell/standard", voice="bell/any")
+def test_the_others_serve_and_its_own_requests_fail_at_once(odd: Odd) -> None:
+    assert odd.server.speech("Nothing wrong here.").status_code == 200
+    refused = odd.server.speech("Here?", model="bell/standard", voice="bell/any")
     assert refused.status_code == 503
 
 
-def test_readyz_and_engines_say_what_to_run(server: Server, plugins: dict[str, str]) -> None:
-    (degraded,) = json_of(httpx2.get(f"{server.url}/readyz"))["degraded"]
-    assert degraded == {"engine": "bell", "state": "failed", "reason": "failed: see voxgate engines"}
-    rows = json.loads(_voxgate(server, plugins, "engines", "--json").stdout)["data"]
-    assert {row["name"]: (row["state"], row["reason"]) for row in rows}["bell"] == ("failed", REASON)
+def test_readyz_and_engines_say_what_to_run(odd: Odd) -> None:
+    degraded = json_of(httpx2.get(f"{odd.server.url}/readyz"))["degraded"]
+    told = {"engine": "bell", "state": "failed", "reason": "failed: see voxgate engines"}
+    assert [each for each in degraded if each.get("engine") == "bell"] == [told]
+    found = odd.engines()["bell"]
+    assert (found["state"], found["reason"]) == ("failed", REASON)
 
 
-def test_check_says_what_to_run_and_fails(server: Server, plugins: dict[str, str]) -> None:
-    done = _voxgate(server, plugins, "check", "--json")
-    assert done.returncode == 1
-    (bad,) = (finding for finding in json.loads(done.stdout)["data"] if finding["state"] == "wrong")
-    assert (bad["check"], bad["name"], bad["found"]) == ("engine", "bell", REASON)
+def test_check_says_what_to_run_and_fails(checked: Checked) -> None:
+    assert checked.status == 1
+    (bad,) = (each for each in checked.findings if each["name"] == "bell" and each["state"] == "wrong")
+    assert (bad["check"], bad["found"]) == ("engine", REASON)
 
 
 @each_row(
     ("command", "says"),
     [
-        (("build", "tone"), "tone lists no packages of its own"),
         (
             ("build", "toon"),
             "no plugin called 'toon' is installed. The plugins with packages are: "
@@ -83,9 +44,15 @@ def test_check_says_what_to_run_and_fails(server: Server, plugins: dict[str, str
     ],
 )
 def test_an_env_command_that_cannot_be_done_is_one_line_and_a_status(
-    server: Server, plugins: dict[str, str], command: tuple[str, ...], says: str
+    odd: Odd, command: tuple[str, ...], says: str
 ) -> None:
-    done = _voxgate(server, plugins, "env", *command)
+    done = odd.voxgate(odd.bell, "env", *command)
     assert (done.returncode, done.stdout) == (1, "")
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_plugin_without_packages_has_no_environment_to_build(odd: Odd) -> None:
+    done = odd.server.cli("env", "build", "tone", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "tone lists no packages of its own" in done.stderr

@@ -11,50 +11,14 @@ import openai
 import pytest
 
 from policies.price import MICRO
-from tests.databases import Postgres
 from tests.faults.books import books
-from tests.redis_server import RedisServer
-from tests.server import Server, running
+from tests.faults.clusters import CREDITS, SECOND_STREAMS, SECONDS, Cluster
+from tests.server import Server
 from tests.waiting import until
 
 CLIENTS = 64
-CREDITS = 100
-SECONDS = 20
-RPM = 60
-STREAMS = 5
-SECOND_STREAMS = 8
 SHORTEST_CAP_S = 10
 """The most that an engine may make of a short text; see policies/estimate.py."""
-
-CONFIG = """
-[server]
-default_model = "tone"
-workers = 2
-first_audio_s = 60
-[storage]
-url = "{storage}"
-[limits]
-url = "{limits}"
-[engines.tone]
-processes = 2
-queue = 200
-[models]
-"tone" = ["tone/standard"]
-"tts-1" = ["tone/standard"]
-[voices.alloy]
-tone = "tone"
-[plans.jobs]
-allowance = {credits}
-prices.speech = {{ credits = 1, per = "job" }}
-[plans.seconds]
-allowance = {seconds}
-streams = {second_streams}
-prices.speech = {{ credits = 1, per = "second" }}
-[plans.paced]
-rpm = {rpm}
-[plans.narrow]
-streams = {streams}
-"""
 
 Outcome = tuple[int, str]
 
@@ -78,21 +42,9 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(
-    tmp_path_factory: pytest.TempPathFactory, shared_postgres: Postgres, shared_redis: RedisServer
-) -> Iterator[Shop]:
-    url = shared_postgres.url(search_path=shared_postgres.new_schema())
-    config = CONFIG.format(
-        storage=url,
-        limits=shared_redis.url,
-        credits=CREDITS,
-        seconds=SECONDS,
-        second_streams=SECOND_STREAMS,
-        rpm=RPM,
-        streams=STREAMS,
-    )
-    with running(tmp_path_factory.mktemp("exact"), config) as server, openai.DefaultHttpxClient() as http:
-        yield Shop(server, url, http)
+def shop(cluster: Cluster) -> Iterator[Shop]:
+    with openai.DefaultHttpxClient() as http:
+        yield Shop(cluster.server, cluster.postgres.url(), http)
 
 
 def test_credits_for_a_hundred_jobs_are_a_hundred_jobs(shop: Shop) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import httpx2
 import pytest
 
 from proxy.access.logins import MOST_BY_ADDRESS
 from proxy.storage import api_key
-from tests.server import TONE, Server, running
+from tests.server import ALONE, Server, live_server
+
+server = live_server()
 
 
 @pytest.fixture(scope="module")
-def behind_a_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One that believes what comes from this machine."""
-    config = TONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]')
-    with running(tmp_path_factory.mktemp("behind"), config) as started:
-        yield started
+def behind_a_proxy(server: Server) -> Server:
+    """The same, when it believes what comes from this machine. Its own address is used up by then."""
+    server.config.write_text(ALONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]'))
+    server.cli("reload")
+    return server
 
 
 def _ask(server: Server, key: str = "", forwarded: str = "") -> httpx2.Response:

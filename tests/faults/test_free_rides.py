@@ -1,4 +1,4 @@
-"""Nobody hears for nothing, and nobody pays for silence: every two of a situation, an engine and a form.
+"""Nobody hears for nothing, and nobody pays for silence: every engine in every situation and in every form.
 
 All three in every combination: `make soak`.
 
@@ -182,11 +182,11 @@ class Bill(NamedTuple):
 
 CELLS = [Cell(*each) for each in itertools.product(SITUATIONS, ENGINES, FORMS)]
 PAIRS = [
-    Cell(situation, ENGINES[(row + column) % len(ENGINES)], form)
+    Cell(situation, engine, FORMS[(row + column * 3) % len(FORMS)])
     for row, situation in enumerate(SITUATIONS)
-    for column, form in enumerate(FORMS)
+    for column, engine in enumerate(ENGINES)
 ]
-"""Every situation with every form, and each of both with every engine."""
+"""Every situation with every engine, and every form with every engine."""
 
 
 def ask(server: Server, key: str, cell: Cell, headers: dict[str, str] | None = None) -> Heard:
@@ -373,9 +373,9 @@ def bills(
             yield dict(zip(cells, pool.map(settle, cells), strict=True))
 
 
-def test_every_two_of_them_meet() -> None:
-    pairs = [{(cell[one], cell[other]) for cell in PAIRS} for one, other in ((0, 1), (0, 2), (1, 2))]
-    assert [len(each) for each in pairs] == [9 * 3, 9 * 8, 3 * 8]
+def test_an_engine_meets_every_situation_and_every_form() -> None:
+    pairs = [{(cell[one], cell[other]) for cell in PAIRS} for one, other in ((0, 1), (1, 2))]
+    assert [len(each) for each in pairs] == [9 * 3, 3 * 8]
 
 
 def test_what_is_received_is_charged_and_little_more(

@@ -13,7 +13,7 @@ from tests.faults import hostile_uploads
 from tests.faults.hostile_uploads import CONFIG, DOORS, MOST_CHILD_MB, MOST_GROWTH_MB
 from tests.server import Server, live_server, running
 
-EVERY, CHANGES, SEED = 37, 50, 5
+EVERY, CHANGES, SEED = 61, 15, 5
 
 server = live_server(CONFIG)
 

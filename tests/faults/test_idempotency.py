@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from tests.faults.processes import kill, worker
+from tests.faults.processes import children, kill, worker
 from tests.server import Server, live_server, running, stop
 from tests.sound import decoded
 from tests.waiting import until
@@ -144,10 +144,13 @@ def test_killed_after_the_commit_what_was_chargedis_replayed(caller: Caller) -> 
 def test_a_restart_keeps_what_may_be_asked_for_again_and_nothing_is_told_of_it(caller: Caller) -> None:
     server, _ = caller
     first = ask(server, "tone/tone")
-    stop(server.process)
+    assert stop(server.process) == 0
+    # The lock of its folder is free again as soon as it is gone.
     with running(server.config.parent) as restarted:
+        assert len(children(restarted)) == 2
         again = ask(restarted._replace(key=server.key), "tone/tone")
         names = " ".join(path.name for path in (server.data / "idempotency").iterdir())
+    assert restarted.process.returncode == 0
     assert [is_replay(first), is_replay(again)] == [False, True]
     assert first.content == again.content
     assert len(caller.rows()) == 1

@@ -3,55 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import httpx2
-import pytest
 
 from plugins.tone.decode import decode
-from tests.databases import Postgres
 from tests.faults import test_cache, test_idempotency
-from tests.faults.clusters import answered_by, metric, workers
+from tests.faults.clusters import Cluster, answered_by, metric, workers
 from tests.faults.test_cache import TEXT, kinds, lookup
 from tests.faults.test_idempotency import is_replay
-from tests.redis_server import RedisServer
-from tests.server import Server, running
+from tests.server import Server
 from tests.sound import decoded
 from tests.waiting import until
 
 HITS = 'voxgate_cache_lookups_total{found="hit"}'
 
 
-class Shared(NamedTuple):
-    """A server of two workers, and the schema of its tables."""
-
-    server: Server
-    postgres: Postgres
-    schema: str
-
-    def select(self, sql: str) -> list[str]:
-        return self.postgres.psql(sql.format(schema=self.schema))
-
-
-@pytest.fixture(scope="module")
-def shared(
-    tmp_path_factory: pytest.TempPathFactory, shared_postgres: Postgres, shared_redis: RedisServer
-) -> Iterator[Shared]:
-    schema = shared_postgres.new_schema()
-    environ = {
-        "VOXGATE_STORAGE__URL": shared_postgres.url(search_path=schema),
-        "VOXGATE_LIMITS__URL": shared_redis.url,
-        "VOXGATE_SERVER__WORKERS": "2",
-    }
-    with running(tmp_path_factory.mktemp("server"), environ=environ) as server:
-        yield Shared(server, shared_postgres, schema)
-
-
-def test_an_idempotency_key_is_spoken_once_and_each_worker_has_the_answer(shared: Shared) -> None:
-    made = shared.server.mint_key("keyed", plan="unlimited")
-    server = shared.server._replace(key=made.secret)
+def test_an_idempotency_key_is_spoken_once_and_each_worker_has_the_answer(cluster: Cluster) -> None:
+    made = cluster.server.mint_key("keyed", plan="unlimited")
+    server = cluster.server._replace(key=made.secret)
     with ThreadPoolExecutor(12) as asking:
         answers = list(asking.map(lambda _: test_idempotency.ask(server, "tone/late"), range(12)))
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
@@ -59,11 +29,11 @@ def test_an_idempotency_key_is_spoken_once_and_each_worker_has_the_answer(shared
     assert sorted(map(is_replay, answers)) == [False] + [True] * 11
     assert len({answer.content for answer in answers}) == 1
     assert len(asked) > 1
-    assert shared.select(f"SELECT outcome FROM {{schema}}.usage WHERE key = '{made.id}'") == ["finished"]
+    assert cluster.postgres.psql(f"SELECT outcome FROM usage WHERE key = '{made.id}'") == ["finished"]
 
 
-def test_a_cached_text_is_spoken_once_and_each_worker_has_it(shared: Shared) -> None:
-    server = shared.server
+def test_a_cached_text_is_spoken_once_and_each_worker_has_it(cluster: Cluster) -> None:
+    server = cluster.server
     before = metric(server, HITS)
     with ThreadPoolExecutor(12) as asking:
         answers = list(asking.map(lambda _: test_cache.ask(server, "tone/late"), range(12)))
@@ -88,8 +58,8 @@ def _ask_of(server: Server, number: int) -> httpx2.Response:
     return answer
 
 
-def test_a_purge_by_one_worker_empties_the_folder_of_all(shared: Shared) -> None:
-    server = shared.server._replace(key=shared.server.mint_key("purging", plan="unlimited").secret)
+def test_a_purge_by_one_worker_empties_the_folder_of_all(cluster: Cluster) -> None:
+    server = cluster.server._replace(key=cluster.server.mint_key("purging", plan="unlimited").secret)
     others = kinds(server)
 
     def put_words(spoken_as: str) -> None:
@@ -98,7 +68,7 @@ def test_a_purge_by_one_worker_empties_the_folder_of_all(shared: Shared) -> None
             assert client.put("/v1/lexicons/en", json=body).status_code == 200
 
     def kept() -> int:
-        return len(shared.select("SELECT name FROM {schema}.clips"))
+        return len(cluster.postgres.psql("SELECT name FROM clips"))
 
     before = kept()
     put_words("wombat")

@@ -11,6 +11,7 @@ from tests.faults import plugin_folders
 from tests.faults.plugin_folders import install
 from tests.faults.processes import host, kill, state, worker
 from tests.server import ALONE, Server, running
+from tests.tables import soak
 from tests.waiting import until
 
 _FRONT = """
@@ -102,7 +103,7 @@ def crash(server: Server) -> None:
     assert server.speech("Over.", model="first/standard", voice="first/crash").status_code == 503
 
 
-@pytest.mark.parametrize("end", [unload, restart, kill_it, crash])
+@pytest.mark.parametrize("end", [unload, kill_it, *soak(restart, crash)])
 @pytest.mark.usefixtures("first_alone")
 def test_what_ends_gives_its_memory_to_the_one_that_waits(
     server: Server, end: Callable[[Server], None]

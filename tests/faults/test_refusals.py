@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.processes import children
-from tests.server import TONE, VOXGATE, Server, free_port, running, stop
+from tests.server import TONE, VOXGATE, Server, free_port
 
 
 @pytest.fixture
@@ -70,11 +69,3 @@ def test_a_database_that_cannot_be_opened_ends_the_start_with_its_reason(folder:
     assert done.returncode == 1
     assert "not a database" in done.stderr
     assert "Ctrl-C stops it." not in done.stdout
-
-
-def test_the_lock_is_free_again_as_soon_as_the_server_is_gone(server: Server) -> None:
-    """The last test, which ends the server of the others."""
-    assert stop(server.process) == 0
-    with running(server.config.parent) as again:
-        assert len(children(again)) == 2
-    assert again.process.returncode == 0

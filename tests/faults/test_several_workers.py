@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import httpx2
-import pytest
 
-from tests.databases import Postgres, postgres
-from tests.faults.clusters import Asker, answered_by, metric, readiness, workers
+from tests.faults.clusters import RPM, WORKERS, Asker, Cluster, answered_by, metric, readiness, workers
 from tests.faults.processes import kill
-from tests.redis_server import RedisServer, redis_server
-from tests.server import ALONE, Server, running
 from tests.waiting import until
 
-WORKERS = 2
-RPM = 60
 DEAD_S = 5.0
 LATE_S = 10.0
 """For an outage to be seen, or to be over: a database is waited for, and a worker is restarted."""
-
-_CONFIG = ALONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]\ndrain_s = 20')
-_CONFIG += f"[plans.counted]\nrpm = {RPM}\n[plans.spare]\n"
-
-
-class Cluster(NamedTuple):
-    server: Server
-    postgres: Postgres
-    redis: RedisServer
-
-
-def _environ(database: Postgres, redis: RedisServer) -> dict[str, str]:
-    return {
-        "VOXGATE_STORAGE__URL": database.url(),
-        "VOXGATE_LIMITS__URL": redis.url,
-        "VOXGATE_SERVER__WORKERS": str(WORKERS),
-    }
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A test leaves it as it was: whatever it stopped runs again."""
-    with postgres() as database, redis_server() as redis:
-        folder = tmp_path_factory.mktemp("cluster")
-        with running(folder, _CONFIG, environ=_environ(database, redis)) as server:
-            yield Cluster(server, database, redis)
 
 
 def test_requests_a_minute_are_exact_over_all_workers(cluster: Cluster) -> None:

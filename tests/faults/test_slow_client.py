@@ -10,11 +10,12 @@ from proxy.config.sections import Server as Section
 from tests.faults.clouds import ENVIRON, KINDS, clouds
 from tests.faults.stalls import (
     CONFIG,
-    expect_an_endless_answer_that_nobody_reads_to_hold_no_slot,
+    expect_endless_answers_that_nobody_reads_to_hold_no_slot,
     expect_stalled_clients_of_a_provider_to_hold_no_slot,
     expect_stalled_clients_to_be_cut_off,
 )
 from tests.server import running
+from tests.tables import soak
 
 STALL_S = 3.0
 FEW = 5
@@ -33,10 +34,11 @@ def test_a_stalled_client_is_cut_off_after_half_a_minute_as_shipped(tmp_path: Pa
         expect_stalled_clients_to_be_cut_off(server, 30.0)
 
 
-def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path) -> None:
-    # The second one waits while a quarter of an hour of sound is made for the first.
+@pytest.mark.parametrize("count", [1, *soak(2)])
+def test_an_answer_that_fits_no_memory_holds_no_slot_either(folder: Path, count: int) -> None:
+    # A second one waits while a quarter of an hour of sound is made for the first.
     with running(folder, CONFIG, environ={"VOXGATE_SERVER__FIRST_AUDIO_S": "60"}) as server:
-        expect_an_endless_answer_that_nobody_reads_to_hold_no_slot(server)
+        expect_endless_answers_that_nobody_reads_to_hold_no_slot(server, count)
 
 
 def test_a_stalled_client_of_a_provider_holds_no_slot(folder: Path) -> None:

@@ -18,13 +18,23 @@ from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-u
 from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
 
-_TOGETHER = "tests/features/console/"
-"""The files of this folder run in one process: they share a server and a browser."""
+_TOGETHER = {
+    "tests/features/console/": "tests/features/console/",
+    "tests/faults/test_several_workers.py": "tests/faults/cluster",
+    "tests/faults/test_access_over_workers.py": "tests/faults/cluster",
+    "tests/faults/test_kept_by_workers.py": "tests/faults/cluster",
+    "tests/faults/test_exact.py": "tests/faults/cluster",
+    "tests/faults/test_plugins.py": "tests/faults/odd",
+    "tests/faults/test_environment_missing.py": "tests/faults/odd",
+    "tests/faults/test_crash_loop.py": "tests/faults/odd",
+}
+"""The files of one group run in one process: they share a server, and a browser where they have one."""
 
 
 class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
-        return _TOGETHER if nodeid.startswith(_TOGETHER) else str(super()._split_scope(nodeid))
+        groups = (group for begin, group in _TOGETHER.items() if nodeid.startswith(begin))
+        return next(groups, None) or str(super()._split_scope(nodeid))
 
 
 class Collecting:

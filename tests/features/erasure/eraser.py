@@ -1,4 +1,4 @@
-"""A process that erases a voice, and kills itself at a step: `DATA VOICE STEP`.
+"""A process that erases a voice and kills itself at a step, for `tests/forked.py`: `main(DATA, VOICE, STEP)`.
 
 STEP is `fsync-1`, `fsync-2` … before that flush; `write-1-before`, `write-1-after` … at that commit; or the
 name of a step of the erasure, before it.
@@ -6,10 +6,8 @@ name of a step of the erasure, before it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from collections.abc import Collection
 from pathlib import Path
 
@@ -23,12 +21,12 @@ from proxy.storage.store import Row, Statement
 from proxy.storage.tombstones import Tombstone
 from tests.proxy.file_store.owned import Owned
 
-STEP = sys.argv[3]
 _flush = os.fsync
+_last: list[str] = []
 
 
 def _die_if(step: str) -> None:
-    if step == STEP:
+    if step in _last:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
 
@@ -60,7 +58,9 @@ async def drop(digests: Collection[str]) -> None:
     _die_if("hosts")
 
 
-async def main(data: Path, voice: str) -> None:
+async def main(folder: str, voice: str, last: str) -> None:
+    data = Path(folder)
+    _last.append(last)
     store = await KilledStore.open(data / "voxgate.db", all_tables())
     assert isinstance(store, KilledStore)
 
@@ -83,7 +83,3 @@ async def main(data: Path, voice: str) -> None:
     await erasure.erase_voice(Owned(voice, "acc_a"))
     print(store.written, flushes)
     await store.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

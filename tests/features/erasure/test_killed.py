@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -19,10 +16,12 @@ from proxy.storage import samples, tombstones
 from proxy.storage.samples import SampleRecord
 from proxy.storage.store import ALWAYS
 from proxy.telemetry.metrics import Metrics
+from tests import forked
 from tests.proxy.file_store.owned import add_voice
 from tests.proxy.file_store.vaults import files_of
 from tests.tables import each_row
 
+ERASER = "tests.features.erasure.eraser"
 STEPS = (
     *("fsync-1", "write-1-before", "write-1-after", "workers", "hosts", "files"),
     *("write-2-before", "write-2-after", "fsync-3", "database", "write-3-before", "write-3-after", "none"),
@@ -35,13 +34,10 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
         vault = Vault(store, VaultSection(), tmp_path)
         digest = await vault.put("acc_a", bytes(1000))
         voice = await add_voice(store, "acc_a", digest)
-    eraser = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.features.erasure.eraser", str(tmp_path), voice, step), stdout=PIPE
-    )
-    said, _ = await eraser.communicate()
-    assert eraser.returncode == (0 if step == "none" else -signal.SIGKILL)
+    ended = await forked.run(ERASER, str(tmp_path), voice, step)
+    assert ended.status == (0 if step == "none" else -signal.SIGKILL), ended.printed
     if step == "none":
-        assert said.split()[-2:] == [b"3", b"3"], "these are the steps above"
+        assert ended.printed.split()[-2:] == ["3", "3"], "these are the steps above"
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
@@ -67,11 +63,8 @@ async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_p
         voice = await add_voice(store, "acc_a", first)
         clip = SampleRecord(voice=voice, number=0, account="acc_a", digest=digest, seconds=6.0, id="clip_1")
         assert await add_clip(store, clip, 25, ALWAYS)
-    eraser = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.features.erasure.eraser", str(tmp_path), "clip_1", step), stdout=PIPE
-    )
-    await eraser.communicate()
-    assert eraser.returncode == -signal.SIGKILL
+    ended = await forked.run(ERASER, str(tmp_path), "clip_1", step)
+    assert ended.status == -signal.SIGKILL, ended.printed
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:

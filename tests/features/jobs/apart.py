@@ -105,16 +105,6 @@ def wait_for_line(process: subprocess.Popen[bytes], log: Path) -> None:
             assert part, f"the worker did not start: {said!r}\n{log.read_text()[-4000:]}"
 
 
-def refusal(file: Path) -> str:
-    """What a worker says that refuses to start."""
-    env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": ""}
-    done = subprocess.run(
-        (VOXGATE, "worker"), env=env, capture_output=True, text=True, timeout=START_S, check=False
-    )
-    assert done.returncode == 1, done
-    return " ".join(done.stderr.split())
-
-
 def new_job(server: Server, text: str, **more: Any) -> str:
     body = {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm", **more}
     with server.client() as client:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +14,7 @@ from proxy.features.jobs.core import records
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
+from tests import forked
 from tests.features.jobs.batches.rig import batch, line, new_batch, said_in, unzipped
 from tests.features.jobs.job_rig import content, job, jobs_inside, kind_of, new_job, text_of, words_of
 from tests.sound import decoded
@@ -119,7 +118,6 @@ async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
 
 
 async def _run(folder: Path, *point: str) -> int:
-    program = (sys.executable, "-m", "tests.features.jobs.job_program", str(folder / "config.toml"))
-    worker = await asyncio.create_subprocess_exec(*program, *point, stdout=asyncio.subprocess.DEVNULL)
-    async with asyncio.timeout(60.0):
-        return await worker.wait()
+    ended = await forked.run("tests.features.jobs.job_program", str(folder / "config.toml"), *point)
+    assert ended.status in (0, -signal.SIGKILL), ended.printed
+    return ended.status

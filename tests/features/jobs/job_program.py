@@ -1,4 +1,4 @@
-"""A process that speaks jobs: `python -m tests.features.jobs.job_program CONFIG ROLE DAYS POINT NUMBER`.
+"""A process that speaks jobs, for `tests/forked.py`: `main(CONFIG, ROLE, DAYS, POINT, NUMBER)`.
 
 It kills itself when it comes to a point for the time with this number. Without a point it ends when no job is
 open. Its role is that of the `server`, or of a `voxgate worker` with a data folder of its own. Its databases
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from functools import wraps
 from pathlib import Path
@@ -126,7 +125,3 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
         for each in running:
             each.cancel()
         await asyncio.wait(running)
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -40,6 +40,7 @@ async def test_each_line_of_a_batch_ends_once_however_often_its_worker_is_killed
     await expect_one_of_each_line(tmp_path, store_url, kills, STEPS)
 
 
+@pytest.mark.soak
 def test_a_servers_killed_worker_goes_on_where_it_was(tmp_path: Path) -> None:
     with server.running(tmp_path) as running:
         body = {"model": "tone", "voice": "alloy", "input": text_of(8), "response_format": "pcm"}

@@ -1,6 +1,6 @@
-"""A process that pulls the toy, and kills itself at a named point: `python -m … DATA HUB POINT`.
+"""A process that pulls the toy, and says what it got: `python -m … DATA HUB INDEX`.
 
-Nothing in the server knows of it. Without a point it pulls to the end, and says what it got.
+Nothing in the server knows of it. A copy of the process of a test kills itself at a named point.
 """
 
 from __future__ import annotations
@@ -47,13 +47,12 @@ def toy(hub: str, index: Path) -> Listed:
 
 
 def main() -> None:
-    data, hub, index, point = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), sys.argv[4]
+    data, hub, index = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
     if most := os.environ.get("PULLER_MOST_BYTES"):
         # To a writer, a file that may not grow and a disk that is full are the same.
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
-    _arm(point)
     try:
-        print(pull(data, hub, index, point))
+        print(pull(data, hub, index))
     except ModelRefused as fault:
         print(fault)
         sys.exit(1)
@@ -81,7 +80,9 @@ def _strike(point: str, here: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _arm(point: str) -> None:
+def arm(point: str) -> None:
+    """Let this process, which is for that alone, kill itself at the point."""
+
     def around(place: Any, name: str, before: str, after: str = "") -> None:
         function: Callable[..., Any] = getattr(place, name)
 

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.engines.stored_models import ModelStore, StoredModel, verify
 from tests.features.models.hub import Hub, Manner
-from tests.features.models.puller import POINTS, pull
+from tests.features.models.puller import POINTS, arm, pull
 from tests.features.models.pulls import only_model
 from tests.features.models.toys import CONFIG, WEIGHTS, wheel
 from tests.proxy.engines.wheels import only
@@ -39,13 +39,25 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _start(data: Path, hub: Hub, index: Path, point: str = "", **more: str) -> subprocess.Popen[str]:
+def _start(data: Path, hub: Hub, index: Path, **more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        (sys.executable, "-m", "tests.features.models.puller", str(data), hub.url, str(index), point),
+        (sys.executable, "-m", "tests.features.models.puller", str(data), hub.url, str(index)),
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, **more},
     )
+
+
+def _killed_at(point: str, data: Path, hub: Hub, index: Path) -> int:
+    """How a copy of this process ends, which pulls and kills itself there. It needs no imports of its own."""
+    child = os.fork()
+    if child == 0:
+        try:
+            arm(point)
+            pull(data, hub.url, index, point)
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _ended(puller: subprocess.Popen[str]) -> tuple[int, str]:
@@ -58,7 +70,7 @@ def _ended(puller: subprocess.Popen[str]) -> tuple[int, str]:
 )
 def test_a_kill_leaves_nothing_half_there(tmp_path: Path, hub: Hub, index: Path, point: str) -> None:
     hub.put("/weights.bin", WEIGHTS)
-    assert _ended(_start(tmp_path, hub, index, point)) == (-signal.SIGKILL, "")
+    assert _killed_at(point, tmp_path, hub, index) == -signal.SIGKILL
     for model in ModelStore(tmp_path).every():
         assert isinstance(model, StoredModel)
         assert verify(model, lambda _what, _done, _of: None) == ""

@@ -33,6 +33,7 @@ def test_models_that_a_running_server_speaks_with(source: Path, plugins: Path, r
         _assert_the_licence_of_an_import_replaces_another(running)
         _assert_it_keeps_its_model_and_lets_others_come(running, source)
         _assert_a_worker_that_begins_later_names_the_licence_of_the_model_that_runs(running, source)
+        _assert_a_restarted_engine_speaks_with_the_version_that_was_imported_last(running, source)
     assert run("models", "remove", "bird", "--force").status == 0
 
 
@@ -86,35 +87,28 @@ def is_served(running: server.Server) -> bool:
         return False
 
 
-def test_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
-    source: Path, plugins: Path, run: Run
+def _assert_a_restarted_engine_speaks_with_the_version_that_was_imported_last(
+    running: server.Server, source: Path
 ) -> None:
-    first = run("models", "import", str(source), *IMPORT, "--json").json
-    config = Path(os.environ["VOXGATE_CONFIG"])
-    data = f'[server]\ndata = "{config.parent / "data"}"\n'
-    chirp = '[engines.chirp]\nmodel = "bird"\naccept_licence = "CPML"\n'
-    text = server.ALONE.replace("[server]\n", data) + chirp
-    with server.running(config.parent, text, environ=environ(plugins)) as running:
-        assert _said(running) == ["3 well"]
-        write_rest(source, words=5)
-        torch_file(source / "model.pth", tiny(words=5))
-        more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT", "--change-licence")
-        second = json.loads(running.cli("models", "import", str(source), *more, "--json").stdout)
-        assert second["digest"] != first["digest"]
-        assert _said(running) == ["3 well"], "it goes on with what it has loaded"
-        assert running.cli("engines", "restart", "chirp").returncode == 0
-        assert _said(running) == ["5 well"]
-        assert _licence(running) == "MIT"
-        # The old version is free, and the new one is held.
-        assert running.cli("models", "remove", "bird", "--stale").returncode == 0
-        stored = running.cli("models", "remove", "bird", "--force", check=False)
-        assert "a running server speaks with" in stored.stderr
+    assert _said(running) == ["3 well"]
+    write_rest(source, words=5)
+    torch_file(source / "model.pth", tiny(words=5))
+    more = ("--engine", "chirp", "--name", "bird", "--licence", "MIT", "--change-licence")
+    second = json.loads(running.cli("models", "import", str(source), *more, "--json").stdout)
+    assert _said(running) == ["3 well"], "it goes on with what it has loaded"
+    assert running.cli("engines", "restart", "chirp").returncode == 0
+    assert _said(running) == ["5 well"]
+    assert _licence(running) == "MIT"
+    # The old version is free, and the new one is held.
+    assert running.cli("models", "remove", "bird", "--stale").returncode == 0
+    stored = running.cli("models", "remove", "bird", "--force", check=False)
+    assert "a running server speaks with" in stored.stderr
 
-        (config.parent / "data" / "models" / "bird" / second["digest"] / "vocab.json").write_text("{}")
-        refused = running.cli("engines", "restart", "chirp", check=False)
-        assert refused.returncode == 1
-        assert "import the model again" in refused.stderr
-        assert _said(running) == ["5 well"], "it was not ended for nothing"
+    (running.data / "models" / "bird" / second["digest"] / "vocab.json").write_text("{}")
+    refused = running.cli("engines", "restart", "chirp", check=False)
+    assert refused.returncode == 1
+    assert "import the model again" in refused.stderr
+    assert _said(running) == ["5 well"], "it was not ended for nothing"
 
 
 def _said(running: server.Server) -> list[str] | None:

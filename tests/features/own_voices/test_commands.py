@@ -11,9 +11,10 @@ import structlog
 
 from proxy.features.erasure import erasure
 from proxy.file_store import vault
-from tests import server, speech_clips
+from tests import speech_clips
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.cli.test_main import Run, folder, refused, run
+from tests.server import Server
 
 __all__ = ["folder", "run"]
 
@@ -115,35 +116,35 @@ def test_what_is_missing_is_said(run: Run, ada: str, arguments: tuple[str, ...],
     assert refused(run(*arguments)).startswith(says)
 
 
-def test_a_model_of_a_voice_comes_and_leaves_beside_a_live_server(tmp_path: Path) -> None:
-    with server.running(tmp_path) as live:
-        model = tmp_path / "ana.json"
-        model.write_bytes(tone_voice())
-        added = live.cli("voices", "add", "Ana", "--rvc", str(model), check=False)
-        assert added.returncode, "no engine here takes voices of RVC"
-        assert "it takes: tone" in added.stderr
-        with live.control() as operator, model.open("rb") as file:
-            operator.post(
-                "/admin/voice_models", data={"name": "Ana"}, files={"file": file}
-            ).raise_for_status()
-        assert "a model of tone" in live.cli("voices", "list").stdout
-        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 200
-        out = tmp_path / "out.json"
-        left = live.cli("voices", "export", "Ana", "--model", "--as", "json", "--to", str(out)).stdout
-        assert left.endswith("MB, a model in plain.\n")
-        assert out.read_bytes() == model.read_bytes().replace(b" ", b"")
-        live.cli("voices", "delete", "Ana", "--yes")
-        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 400
+def test_a_model_of_a_voice_comes_and_leaves_beside_a_live_server(
+    plain_server: Server, tmp_path: Path
+) -> None:
+    live, model = plain_server, tmp_path / "ana.json"
+    model.write_bytes(tone_voice())
+    added = live.cli("voices", "add", "Trained Ana", "--rvc", str(model), check=False)
+    assert added.returncode, "no engine here takes voices of RVC"
+    assert "it takes: tone" in added.stderr
+    with live.control() as operator, model.open("rb") as file:
+        form = {"name": "Trained Ana"}
+        operator.post("/admin/voice_models", data=form, files={"file": file}).raise_for_status()
+    assert "a model of tone" in live.cli("voices", "list").stdout
+    assert live.speech("Hello.", voice="Trained Ana", model="tone").status_code == 200
+    out = tmp_path / "out.json"
+    left = live.cli("voices", "export", "Trained Ana", "--model", "--as", "json", "--to", str(out)).stdout
+    assert left.endswith("MB, a model in plain.\n")
+    assert out.read_bytes() == model.read_bytes().replace(b" ", b"")
+    live.cli("voices", "delete", "Trained Ana", "--yes")
+    assert live.speech("Hello.", voice="Trained Ana", model="tone").status_code == 400
 
 
-def test_a_voice_is_made_beside_a_live_server(tmp_path: Path, recording: str) -> None:
-    with server.running(tmp_path) as live:
-        account = ("--account", "dev")
-        consent = live.cli("consents", "add", "Ana", *account, "--statement", "Yes.", "--json").stdout
-        id_ = consent.split('"id": "')[1].split('"')[0]
-        made = live.cli("voices", "add", "Ana", recording, *account, "--consent", id_)
-        assert "high quality" in made.stdout
-        spoken = live.speech("Hello.", voice="Ana", model="tone")
-        assert spoken.status_code == 200, spoken.text
-        assert live.cli("voices", "delete", "Ana", *account).stdout.endswith(" is gone.\n")
-        assert live.speech("Hello.", voice="Ana", model="tone").status_code == 400
+def test_a_voice_is_made_beside_a_live_server(plain_server: Server, recording: str) -> None:
+    live, account = plain_server, ("--account", "recorded")
+    live = live._replace(key=live.mint_key("recorded", plan="unlimited").secret)
+    consent = live.cli("consents", "add", "Ana", *account, "--statement", "Yes.", "--json").stdout
+    id_ = consent.split('"id": "')[1].split('"')[0]
+    made = live.cli("voices", "add", "Ana", recording, *account, "--consent", id_)
+    assert "high quality" in made.stdout
+    spoken = live.speech("Hello.", voice="Ana", model="tone")
+    assert spoken.status_code == 200, spoken.text
+    assert live.cli("voices", "delete", "Ana", *account).stdout.endswith(" is gone.\n")
+    assert live.speech("Hello.", voice="Ana", model="tone").status_code == 400

@@ -19,6 +19,7 @@ from tests.features.own_voices.test_trained_models import TOML, bring, listener,
 from tests.features.own_voices.trained_files import CONFIG, rvc_voice, tone_voice
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.file_store.owned import add_voice
+from tests.tables import each_row, soak
 
 ROOT = Path(__file__).parents[3]
 _CALLED = "/dev/shm/voxgate-was-called"
@@ -73,14 +74,13 @@ def _numpy_scalar() -> bytes:
     return made.getvalue()
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("file", "says"),
     [
         (_with(3, 10**9), "names hidden 1000000000; it must be"),
         (_with(13, 10**9), "names initial 1000000000"),
         (_with(12, [10, 10, 2, 4]), "makes no network"),
         (_with(3, 32), "has the shape"),
-        (_with(15, 0), ""),
         (rvc_voice(values={"version": "v9"}), "its version is"),
         (rvc_voice(values={"f0": 7}), "its f0 is"),
         (rvc_voice([1]), "18 values"),
@@ -94,17 +94,17 @@ def _numpy_scalar() -> bytes:
     ],
 )
 async def test_a_voice_of_rvc_that_is_no_good(server: Inside, file: bytes, says: str) -> None:
-    if not says:
-        # The number of speakers is read from the tensors, whatever the config says of it.
-        assert (await made(server, file, format="rvc"))["trained"]
-        return
     param, message = await refused(server, file, format="rvc")
     assert param == "file"
     assert says in message
     assert not _was_called()
 
 
-@pytest.mark.parametrize(
+async def test_the_number_of_speakers_is_read_from_the_tensors(server: Inside) -> None:
+    assert (await made(server, _with(15, 0), format="rvc"))["trained"], "whatever the config says of it"
+
+
+@each_row(
     ("index", "says"),
     [
         (b"IxF2" + b"\xff" * 40, "features are -1 wide"),
@@ -119,7 +119,7 @@ async def test_an_index_that_is_no_good(server: Inside, index: bytes, says: str)
     assert says in message
 
 
-@pytest.mark.parametrize(
+@each_row(
     ("fields", "param", "says"),
     [
         ({"name": None}, "name", "one of them"),
@@ -158,7 +158,7 @@ async def test_a_file_that_is_too_large_is_refused_while_it_comes(
     assert (param, message) == ("file", "Invalid value for 'file': the file is larger than 1000000 bytes.")
 
 
-@pytest.mark.parametrize("reader", ["conversion", "voice_reading"])
+@pytest.mark.parametrize("reader", ["voice_reading", *soak("conversion")])
 async def test_a_reader_that_stands_still_is_not_waited_for(
     server: Inside, monkeypatch: pytest.MonkeyPatch, reader: str
 ) -> None:

@@ -15,7 +15,7 @@ from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.file_store.test_hostile_rows import HOSTILE, Hostile, everything
-from tests.tables import each_row
+from tests.tables import soak
 from tests.waiting import until
 
 __all__ = ["folder", "run"]
@@ -156,8 +156,21 @@ def test_an_index_that_tells_otherwise_than_its_table_is_refused(run: Run, folde
     assert name in refused(run("restore", str(file)))
 
 
-@each_row("schema", range(1, len(shipped()) + 1))
-def test_a_backup_of_an_older_schema_is_restored(tmp_path: Path, schema: int) -> None:
+_SCHEMAS = len(shipped())
+
+
+@pytest.mark.parametrize("every", [12, *soak(1)])
+def test_a_backup_of_an_older_schema_is_restored(
+    tmp_path: Path, every: int, subtests: pytest.Subtests
+) -> None:
+    """The first one, the last one, and some between them."""
+    for schema in (*range(1, _SCHEMAS, every), _SCHEMAS):
+        with subtests.test(schema=schema):
+            (tmp_path / str(schema)).mkdir()
+            expect_an_older_schema_to_be_restored(tmp_path / str(schema), schema)
+
+
+def expect_an_older_schema_to_be_restored(tmp_path: Path, schema: int) -> None:
     (tmp_path / "data").mkdir()
     with closing(sqlite3.connect(tmp_path / "old.db")) as database:
         for sql in statements_up_to(schema):

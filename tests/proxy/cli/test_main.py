@@ -24,6 +24,7 @@ from proxy.file_store import data_folder
 from proxy.processes import runtime
 from proxy.storage import api_key
 from tests.commands import quiet
+from tests.databases import lay_tables
 from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE
 
@@ -51,10 +52,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command. The first account finds a database that has its tables."""
     quiet(monkeypatch)
     monkeypatch.delenv("COLUMNS", raising=False)
 
     def ran(*arguments: str) -> Ran:
+        if arguments[:2] == ("accounts", "create"):
+            lay_tables(folder / "data")
         monkeypatch.setattr(sys, "argv", ["voxgate", *arguments])
         with pytest.raises(SystemExit) as caught:
             main.main()

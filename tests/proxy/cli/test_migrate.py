@@ -12,10 +12,8 @@ from typing import Any
 from proxy.file_store import data_folder
 from proxy.storage.schema import shipped
 from tests.commands import run
-from tests.server import Server, live_server
+from tests.server import Server
 from tests.tables import each_row
-
-server = live_server()
 
 URL = "http://127.0.0.1:8000/v1"
 PAIR = f'base_url="{URL}", api_key="YOUR_KEY"'
@@ -232,7 +230,7 @@ def test_a_failure_has_a_status_of_its_own(arguments: tuple[str, ...]) -> None:
     assert (done.returncode, done.stdout) == (2, b"")
 
 
-def test_a_program_that_was_changed_as_shown_speaks(server: Server, tmp_path: Path) -> None:
+def test_a_program_that_was_changed_as_shown_speaks(plain_server: Server, tmp_path: Path) -> None:
     text = (
         "import os\nfrom openai import OpenAI\n"
         'client = OpenAI(api_key=os.environ["OPENAI_API_KEY"])\n'
@@ -240,9 +238,9 @@ def test_a_program_that_was_changed_as_shown_speaks(server: Server, tmp_path: Pa
         "print(len(answer.content))\n"
     )
     write(tmp_path, {"a.py": text})
-    [change] = migrated(tmp_path, "--url", f"{server.url}/v1")["changes"]
+    [change] = migrated(tmp_path, "--url", f"{plain_server.url}/v1")["changes"]
     (tmp_path / "a.py").write_text(text.replace(change["old"], change["new"]))
-    environ = {**os.environ, "VOXGATE_API_KEY": server.key}
+    environ = {**os.environ, "VOXGATE_API_KEY": plain_server.key}
     done = subprocess.run(
         [sys.executable, "a.py"], cwd=tmp_path, env=environ, capture_output=True, check=False
     )

@@ -13,13 +13,16 @@ from plugins.tone.decode import decode
 from tests import server
 from tests.commands import run
 from tests.features.jobs.conversions.rig import flac, said
-from tests.server import ALONE, TONE, VOXGATE, Server, live_server, running
+from tests.server import VOXGATE, Server
 from tests.sound import decoded
 from tests.tables import each_row
 
 TEXT = "Hello there."
 
-beside = live_server(TONE)
+
+@pytest.fixture
+def beside(plain_server: Server) -> Server:
+    return plain_server
 
 
 def say(
@@ -297,25 +300,24 @@ def test_what_a_job_refuses_too_is_told(beside: Server, tmp_path: Path) -> None:
     assert not (tmp_path / "again.wav").exists()
 
 
-def test_a_job_says_what_it_waits_for(tmp_path: Path) -> None:
+def test_a_job_says_what_it_waits_for(beside: Server, tmp_path: Path) -> None:
     (tmp_path / "long.flac").write_bytes(flac(said(["The beginning.", "The end."], pause_s=330.0)))
-    poor = '[plans.unlimited]\nallowance = 100\nprices.conversion = { credits = 1, per = "second" }\n'
-    with running(tmp_path, ALONE + poor) as server:
-        asking = subprocess.Popen(
-            [
-                *(VOXGATE, "convert", "long.flac", "--model", "tone/standard", "--voice", "alloy"),
-                *("--consent", "true", "--out", "again.wav"),
-            ],
-            env={**os.environ, **_environ(server, tmp_path)},
-            cwd=tmp_path,
-            stderr=subprocess.PIPE,
-        )
-        with asking, server.client() as client:
-            assert asking.stderr
-            while (line := asking.stderr.readline()) and b"waits for" not in line:
-                pass
-            assert line == b"0 of 2 steps, waits for credits\n"
-            (job,) = client.get("/v1/jobs").json()["data"]
-            client.post(f"/v1/jobs/{job['id']}/cancel")
-            assert b" is canceled" in asking.stderr.read()
-        assert asking.returncode == 1
+    key = beside.mint_key("poor", plan="poor").secret
+    asking = subprocess.Popen(
+        [
+            *(VOXGATE, "convert", "long.flac", "--model", "tone/standard", "--voice", "alloy"),
+            *("--consent", "true", "--out", "again.wav"),
+        ],
+        env={**os.environ, **_environ(beside, tmp_path, VOXGATE_KEY=key)},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+    )
+    with asking, beside.client(key) as client:
+        assert asking.stderr
+        while (line := asking.stderr.readline()) and b"waits for" not in line:
+            pass
+        assert line == b"0 of 2 steps, waits for credits\n"
+        (job,) = client.get("/v1/jobs").json()["data"]
+        client.post(f"/v1/jobs/{job['id']}/cancel")
+        assert b" is canceled" in asking.stderr.read()
+    assert asking.returncode == 1

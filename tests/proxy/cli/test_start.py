@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.server import Server, live_server
+from tests.server import Server
 from tests.tables import each_row
 
 _HEAVY = {
@@ -55,10 +55,7 @@ def test_completion_imports_nothing_that_works() -> None:
     assert not _imported(**line) & (_HEAVY | _ONLY_IN_COMMANDS)
 
 
-server = live_server()
-
-
-def test_a_command_beside_a_server_imports_a_client_alone(server: Server) -> None:
-    imported = _imported("keys", "list", VOXGATE_CONFIG=str(server.config))
+def test_a_command_beside_a_server_imports_a_client_alone(plain_server: Server) -> None:
+    imported = _imported("keys", "list", VOXGATE_CONFIG=str(plain_server.config))
     assert "httpx2" in imported
     assert not imported & _HEAVY

@@ -114,7 +114,11 @@ EXCHANGES = (
 
 OF_SESSIONS = ("SessionEnded", "SessionNeeded", "SignInAgain", "SignInFailed")
 """The failures of tests/features/users/test_access.py."""
-shared = server.live_server(server.TONE)
+
+
+@pytest.fixture(scope="module")
+def shared(plain_server: server.Server) -> server.Server:
+    return plain_server
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,4 @@
-"""A worker whose jobs run on rented machines:
-`python -m tests.features.jobs.remote.far_program FILE POINT TIMES`.
+"""A worker whose jobs run on rented machines, for `tests/forked.py`: `main(FILE, POINT, TIMES)`.
 
 It kills itself when it comes to a point for the time with this number. Without a point it ends when no job is
 open.
@@ -8,7 +7,6 @@ open.
 from __future__ import annotations
 
 import asyncio
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -52,7 +50,3 @@ async def main(file: str, point: str = "", number: str = "1") -> None:
             await asyncio.sleep(0.02)
         running.cancel()
         await asyncio.wait([running])
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

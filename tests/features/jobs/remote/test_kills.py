@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +26,7 @@ from speech_engine.host.remote_worker import RemoteAnswer, RemoteWorker
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.plugin import Logger, worker_plugin
 from speech_engine.runner import RemoteWork
+from tests import forked
 from tests.features.jobs.job_kills import Kill
 from tests.features.jobs.job_rig import content, job, kind_of, new_job, said, text_of, words_of
 from tests.features.jobs.remote.http_runner import PLUGIN, USD
@@ -122,10 +122,9 @@ async def _expect_books(store: Store, id_: str, text: str, begun: Sequence[str])
 
 
 async def _run(folder: Path, *point: str) -> int:
-    program = (sys.executable, "-m", "tests.features.jobs.remote.far_program", str(folder / "config.toml"))
-    worker = await asyncio.create_subprocess_exec(*program, *point, stdout=asyncio.subprocess.DEVNULL)
-    async with asyncio.timeout(60.0):
-        return await worker.wait()
+    ended = await forked.run("tests.features.jobs.remote.far_program", str(folder / "config.toml"), *point)
+    assert ended.status in (0, -signal.SIGKILL), ended.printed
+    return ended.status
 
 
 STEPS = 3

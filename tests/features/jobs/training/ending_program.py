@@ -1,14 +1,13 @@
-"""A server in which an account ends its training: `… CONFIG KEY ADMIN METHOD PATH POINT`.
+"""A server in which an account ends its training, for `tests/forked.py`:
+`main(CONFIG, KEY, ADMIN, METHOD, PATH, POINT)`.
 
 It asks itself, charges what is owed, and kills itself when it comes to the point. Without one it ends.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,3 @@ async def main(file: str, key: str, admin_key: str, method: str, path: str, poin
         server = Inside(worker, account, key, admin_key)
         await server.ask(method, path, key=admin_key if path.startswith("/admin") else key)
         await bills_of(server).sweep()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from proxy.features.jobs.kinds.training import training_input
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Statement
+from tests import forked
 from tests.features.jobs.training import training_rig
 from tests.features.jobs.training.ending_program import ENDS, POINTS
 from tests.features.jobs.training.training_rig import RECORDINGS
@@ -43,12 +42,11 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
         "voice": ("DELETE", f"/v1/audio/voices/{voice}"),
         "account": ("DELETE", f"/admin/accounts/{server.account.id}"),
     }[how]
-    program = (sys.executable, "-m", "tests.features.jobs.training.ending_program")
-    command = (*program, str(folder / "config.toml"), server.key, server.admin_key, *asked)
+    program = "tests.features.jobs.training.ending_program"
+    given = (str(folder / "config.toml"), server.key, server.admin_key, *asked)
     for point in (*points, ""):
-        ending = await asyncio.create_subprocess_exec(*command, *filter(None, (point,)))
-        async with asyncio.timeout(60.0):
-            assert await ending.wait() == (-signal.SIGKILL if point else 0), point
+        ended = await forked.run(program, *given, point)
+        assert ended.status == (-signal.SIGKILL if point else 0), (point, ended.printed)
         async with open_store(url, folder / "data") as store:
             assert (await verify(store)).is_clean, point
             charged = [row.credits for row in await usage.list_(store)]
