@@ -9,7 +9,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,11 +18,11 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from tests import forked_server
+from tests import forked_command
 from tests.commands import command as command
 from tests.suite.held import note_holds
 
-VOXGATE = Path(sys.executable).parent / "voxgate"
+VOXGATE = forked_command.VOXGATE
 START_S = 60.0
 FIRST_AUDIO_S = 25.0
 """What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
@@ -50,7 +49,7 @@ espeak = "f3"
 ALONE = TONE.replace("[engines.espeak]\nprocesses = 1\n", "").replace('espeak = "f3"\n', "")
 """That engine alone: each host is a process."""
 
-Process = subprocess.Popen[bytes] | forked_server.Forked
+Process = subprocess.Popen[bytes] | forked_command.Forked
 
 
 class MintedKey(NamedTuple):
@@ -124,14 +123,8 @@ def running(
         env["VOXGATE_SERVER__FIRST_AUDIO_S"] = str(FIRST_AUDIO_S)
     env.update(environ or {})
     with log.open("ab") as stderr:
-        forked = None if command else forked_server.start(["serve", "--port", "0"], env, cwd, stderr.fileno())
-        process = forked or subprocess.Popen(
-            command or (str(VOXGATE), "serve", "--port", "0"),
-            env=env,
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
+        words = command or (str(VOXGATE), "serve", "--port", "0")
+        process = forked_command.start(words, env, cwd, stderr.fileno())
     try:
         url, key = _wait(process, log, start_s)
         yield Server(process, url, key, file, folder / "data", f"http://{metrics}/metrics", log)
