@@ -1,4 +1,7 @@
-"""Jobs that a whole server has spoken at Runpod's fake, by the far end itself; and the server is killed."""
+"""Jobs that a whole server has spoken at Runpod's fake, by the far end itself; and the server is killed.
+
+One engine is at an endpoint, another one has pods of the server's own.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,9 @@ from fakes.runpod.clock import Clock
 from fakes.runpod.jobs_api import Desk
 from fakes.runpod.queue import JobQueue
 from proxy.audio.formats import wav_header
+from proxy.config import sections
+from proxy.features.jobs.kinds.training import training_input
+from proxy.http.server_protocol import server_protocol
 from speech_engine.device import CPU
 from speech_engine.host.remote_calls import fetched
 from speech_engine.host.remote_training import HttpLine
@@ -25,18 +31,23 @@ from speech_engine.host.remote_worker import RemoteTrainer, RemoteWorker, as_jso
 from speech_engine.runner import decode_work
 from speech_engine.training import BeginTraining
 from tests import speech_clips
-from tests.features.jobs.job_rig import text_of, words_of
-from tests.features.jobs.training.recorded_voice import recorded_voice
+from tests.features.jobs.job_rig import content, job_with, text_of, words_of
+from tests.features.jobs.remote.training_lines import short_runs
+from tests.features.jobs.training import training_rig
 from tests.plugins.runpod.asking import three
 from tests.plugins.runpod.rig import GPU
+from tests.proxy.api.inside import inside
+from tests.proxy.api.owning import agree
+from tests.proxy.http.sockets import serving
 from tests.replies import json_of
 from tests.server import VOXGATE, Server, free_port, running
 from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import soon
 
+__all__ = ["short_runs"]
 USD_PER_SECOND = 0.0005
-CONFIG = """
+CONFIG = f"""
 [server]
 default_model = "far"
 [storage]
@@ -45,30 +56,38 @@ url = "sqlite"
 plugin = "tone"
 runner = "rented"
 budget_usd_day = 50
+[engines.own]
+plugin = "tone"
+runner = "pods"
+budget_usd_day = 50
 [runners.rented]
 plugin = "runpod"
-api_key = "env:TEST_RUNPOD_KEY"
-jobs_url = "{jobs}/v2"
-management_url = "{management}/v2"
-most_s = {most_s}
-{where}
-[models]
-"far" = ["far/standard"]
-[voices.alloy]
-far = "tone"
-"""
-AN_ENDPOINT = f"""
+api_key = "file:{{key}}"
+jobs_url = "{{jobs}}/v2"
+management_url = "{{management}}/v2"
+most_s = 60
 endpoint_id = "{ENDPOINT}"
 usd_per_second = {USD_PER_SECOND}
-"""
-OWN_PODS = f"""
-[runners.rented.pods]
+[runners.pods]
+plugin = "runpod"
+api_key = "file:{{key}}"
+jobs_url = "{{jobs}}/v2"
+management_url = "{{management}}/v2"
+most_s = 60
+[runners.pods.pods]
 deployment = "blue"
 image = "example/far-end:1"
 gpus = ["{GPU}"]
 usd_per_hour = 0.5
 proxy_url = "{{proxy}}/{{{{pod}}}}"
+[models]
+"far" = ["far/standard"]
+"own" = ["own/standard"]
+[voices.alloy]
+far = "tone"
+own = "tone"
 """
+ENGINES = ("far", "own")
 
 
 class Far(NamedTuple):
@@ -101,16 +120,16 @@ class Both(NamedTuple):
         """Return the keys of all work with a text, as often as it was begun."""
         return [begun["key"] for begun in self.works]
 
-    def looks(self) -> int:
-        """Return how often somebody has asked how a job stands."""
+    def looks(self) -> list[int]:
+        """Return how often the server has asked how a job stands, at the endpoint and at its pods."""
         servers = (self.fake.jobs, self.fake.proxy)
-        return sum("/status/" in record.path for server in servers for record in server.seen)
+        return [sum("/status/" in record.path for record in server.seen) for server in servers]
 
     @asynccontextmanager
     async def server(self) -> AsyncIterator[Server]:
         stack = ExitStack()
         port = free_port()
-        environ = {"TEST_RUNPOD_KEY": KEY, "VOXGATE_SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}"}
+        environ = {"VOXGATE_SERVER__PUBLIC_URL": f"http://127.0.0.1:{port}"}
         command = (str(VOXGATE), "serve", "--port", str(port))
         begun = running(self.folder, self.config, environ=environ, command=command)
         server = await asyncio.to_thread(stack.enter_context, begun)
@@ -121,7 +140,7 @@ class Both(NamedTuple):
 
 
 @asynccontextmanager
-async def beside(folder: Path, where: str, most_s: int = 60) -> AsyncIterator[Both]:
+async def beside(folder: Path) -> AsyncIterator[Both]:
     fetch, line = partial(fetched, schemes=("http",)), partial(HttpLine, schemes=("http",))
     log = structlog.get_logger()
     begin = BeginTraining(name="tone", module="plugins.tone.trainer", settings=b'{"delay_s": 0.02}')
@@ -136,8 +155,10 @@ async def beside(folder: Path, where: str, most_s: int = 60) -> AsyncIterator[Bo
         fake = FakeRunpod(far.handle, clock=clock, endpoints={ENDPOINT: desk})
         fake.fleet.provision_s = fake.fleet.start_s = 0.05
         async with three(fake) as urls:
-            config = CONFIG.format(where=where.format(proxy=urls.proxy), most_s=most_s, **urls._asdict())
-            yield Both(fake, far, config, folder)
+            key = folder / "key"
+            key.write_text(KEY)
+            key.chmod(0o600)
+            yield Both(fake, far, CONFIG.format(key=key, **urls._asdict()), folder)
 
 
 async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
@@ -148,28 +169,41 @@ async def _ask(server: Server, method: str, path: str, body: Any = None) -> Any:
     return await asyncio.to_thread(ask)
 
 
-async def _job(server: Server, steps: int, voice: str = "alloy") -> str:
-    """Hand in a job, once it is known which models there are elsewhere."""
-    return await _made(
-        server, {"model": "far", "voice": voice, "input": text_of(steps), "response_format": "wav"}
-    )
+async def _jobs(server: Server, steps: int, voice: str = "alloy") -> list[str]:
+    """Hand in a job for each engine."""
+    return await _made(server, {"voice": voice, "input": text_of(steps), "response_format": "wav"})
 
 
-async def _made(server: Server, body: dict[str, Any]) -> str:
-    async def id_() -> str:
-        answer = await _ask(server, "POST", "jobs", body)
-        assert answer.status_code in (202, 400, 404, 503), answer.text
-        return str(answer.json()["id"]) if answer.status_code == 202 else ""
+async def _made(server: Server, body: dict[str, Any]) -> list[str]:
+    """Hand in a job for each engine, once it is known which models there are elsewhere."""
 
-    return await soon(id_)
+    async def made(engine: str) -> str:
+        async def id_() -> str:
+            answer = await _ask(server, "POST", "jobs", {**body, "model": engine})
+            assert answer.status_code in (202, 400, 404, 503), answer.text
+            return str(answer.json()["id"]) if answer.status_code == 202 else ""
+
+        return await soon(id_)
+
+    return list(await asyncio.gather(*map(made, ENGINES)))
 
 
-async def _done(server: Server, id_: str) -> Any:
-    async def shown() -> Any:
-        found = (await _ask(server, "GET", f"jobs/{id_}")).json()
-        return found if found["status"] in ("done", "failed") else None
+async def _done(server: Server, ids: list[str]) -> list[Any]:
+    async def done(id_: str) -> Any:
+        async def shown() -> Any:
+            found = (await _ask(server, "GET", f"jobs/{id_}")).json()
+            return found if found["status"] in ("done", "failed") else None
 
-    return await soon(shown, within_s=180.0)
+        return await soon(shown, within_s=180.0)
+
+    return list(await asyncio.gather(*map(done, ids)))
+
+
+async def _expect(server: Server, ids: list[str], steps: int) -> None:
+    """Both jobs are done, and say what they were asked to say."""
+    for id_, shown in zip(ids, await _done(server, ids), strict=True):
+        assert (shown["status"], shown["steps_done"]) == ("done", steps), shown
+        assert await _heard(server, id_) == words_of(steps)
 
 
 async def _heard(server: Server, id_: str) -> list[str]:
@@ -178,30 +212,24 @@ async def _heard(server: Server, id_: str) -> list[str]:
     return words(sound.samples, sound.sample_rate_hz) or []
 
 
-@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
-async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path, where: str) -> None:
+async def test_a_job_is_spoken_at_runpod_and_a_kill_begins_nothing_twice(tmp_path: Path) -> None:
     """On PostgreSQL the next holder would wait for a minute: `features/jobs/remote` has kills on both."""
-    async with beside(tmp_path, where) as at:
+    async with beside(tmp_path) as at:
         async with at.server() as server:
-            first = await _job(server, 2)
-            shown = await _done(server, first)
-            assert (shown["status"], shown["steps_done"]) == ("done", 2), shown
-            assert await _heard(server, first) == words_of(2)
-            assert len(at.texts()) == 2
+            await _expect(server, await _jobs(server, 2), 2)
+            assert len(at.texts()) == 4
             at.far.may_work.clear()
-            second = await _job(server, 1)
-            await soon(lambda: len(at.texts()) == 3)
-            # Its name is on disk before anybody looks at it.
-            looks = at.looks()
-            await soon(lambda: at.looks() > looks)
+            second = await _jobs(server, 1)
+            await soon(lambda: len(at.texts()) == 6)
+            # Its name is on disk before the server looks at it.
+            before = at.looks()
+            await soon(lambda: all(now > then for now, then in zip(at.looks(), before, strict=True)))
             server.process.kill()
         at.far.may_work.set()
         async with at.server() as server:
-            shown = await _done(server, second)
-            assert (shown["status"], shown["steps_done"]) == ("done", 1), shown
-            assert await _heard(server, second) == words_of(1)
+            await _expect(server, second, 1)
         begun = at.texts()
-        assert (len(begun), len(set(begun))) == (3, 3)
+        assert (len(begun), len(set(begun))) == (6, 6)
         assert len(at.fake.fleet.pods) <= 1
         log = (tmp_path / "server.log").read_text()
         assert KEY not in log
@@ -232,17 +260,15 @@ def _mixed(server: Server) -> str:
         return made("voices", json={"name": "all", "mix": [{"id": voice} for voice in voices]})
 
 
-@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
-async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: Path, where: str) -> None:
-    async with beside(tmp_path, where) as at, at.server() as server:
+async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: Path) -> None:
+    async with beside(tmp_path) as at, at.server() as server:
         voice = await asyncio.to_thread(_mixed, server)
-        shown = await _done(server, await _job(server, 1, voice))
-        assert (shown["status"], shown["steps_done"]) == ("done", 1), shown
-        (work,) = at.works
-        samples = work["samples"]
-        assert [sample.get("pcm") for sample in samples] == [None] * VOICES
-        assert sum(sample["size"] for sample in samples) * 4 // 3 > 9_900_000
-        # The run is over: nothing leaves any more.
+        await _expect(server, await _jobs(server, 1, voice), 1)
+        assert len(at.works) == 2
+        samples = [sample for work in at.works for sample in work["samples"]]
+        assert [sample.get("pcm") for sample in samples] == [None] * (2 * VOICES)
+        assert sum(sample["size"] for sample in at.works[0]["samples"]) * 4 // 3 > 9_900_000
+        # The runs are over: nothing leaves any more.
         with server.client() as client:
             for sample in samples:
                 assert client.get(sample["url"].removeprefix(server.url)).status_code == 404
@@ -252,27 +278,43 @@ async def test_recordings_that_do_not_fit_are_fetched_from_the_server(tmp_path: 
         assert [token for token in tokens if token in log or token.rpartition(".")[2] in log] == []
 
 
-@pytest.mark.clock
-@pytest.mark.parametrize("where", [AN_ENDPOINT, OWN_PODS], ids=["endpoint", "pods"])
-async def test_a_voice_is_trained_at_runpod(tmp_path: Path, where: str) -> None:
+async def test_a_voice_is_trained_at_runpod(
+    tmp_path: Path, short_runs: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It needs several runs there, and what the machine learns from and brings goes over a link."""
-    async with beside(tmp_path, where, most_s=5) as at, at.server() as server:
-        voice = await asyncio.to_thread(recorded_voice, server, providers=["rented"])
-        body = {"kind": "training", "voice": voice, "model": "far", "steps": 200}
-        id_ = await _made(server, body)
-        shown = await _done(server, id_)
-        assert (shown["status"], shown["training"]["step"]) == ("done", 200), shown
-        trained = (await _ask(server, "GET", f"audio/voices/{voice}")).json()["trained"]
-        assert [each["format"] for each in trained] == ["tone"]
-        assert (await _ask(server, "GET", f"jobs/{id_}/content")).content.startswith(b"tone as onnx")
+    monkeypatch.setattr(training_input, "LEAST_RECORDINGS", training_rig.RECORDINGS)
+    monkeypatch.setattr("proxy.features.jobs.remote.runs._LONGEST_PAUSE_S", 0.2)
+    monkeypatch.setattr("plugins.runpod.own_pods._STARTING_S", 0.2)
+    port = free_port()
+    public = f'[server]\npublic_url = "http://127.0.0.1:{port}"'
+    async with (
+        beside(tmp_path) as at,
+        inside(tmp_path, at.config.replace("[server]", public)) as server,
+        serving(server.worker.public, server_protocol(sections.Server()), port=port),
+    ):
+        consent = await agree(server, uses=["training"], providers=["rented", "pods"])
+        voice = await training_rig.voice_to_train(server, consent=consent["id"])
+
+        async def trained(engine: str) -> str:
+            await soon(lambda: server.worker.engines[engine].state == "ready")
+            id_ = await training_rig.new_training(server, voice, model=engine, steps=30)
+            shown = await job_with(server, id_, "done", "failed")
+            assert (shown["status"], shown["training"]["step"]) == ("done", 30), shown
+            assert (await content(server, id_)).content.startswith(b"tone as onnx")
+            return id_
+
+        await asyncio.gather(*map(trained, ENGINES))
+        shown = json_of(await server.ask("GET", f"/v1/audio/voices/{voice}"))
+        assert [each["format"] for each in shown["trained"]] == ["tone"]
         works = [begun for _id, begun in at.fake.starts if begun.get("training")]
-        assert len(works) > 1
+        engines = [work["key"].split(".")[-2] for work in works]
+        assert [engines.count(engine) > 1 for engine in ENGINES] == [True, True]
         # The runs are over: nothing leaves, and nothing comes in any more.
-        paths = [work["training"]["url"].removeprefix(server.url) for work in works]
-        with server.client() as client:
-            for path in paths:
-                assert client.get(path).status_code == 404
-                assert client.post(path, content=b"x").status_code == 404
-        log = (tmp_path / "server.log").read_text()
-        assert "/remote/trainings/{token}" in log
-        assert [path for path in paths if path.rpartition("/")[2] in log] == []
+        paths = [work["training"]["url"].removeprefix(f"http://127.0.0.1:{port}") for work in works]
+        for path in paths:
+            assert (await server.ask("GET", path, key="")).status_code == 404
+            assert (await server.ask("POST", path, key="", body="x")).status_code == 404
+        await training_rig.bills_of(server).sweep()
+    log = capsys.readouterr().out
+    assert "/remote/trainings/{token}" in log
+    assert [path for path in paths if path.rpartition("/")[2] in log] == []

@@ -19,10 +19,14 @@ Address = tuple[str, int]
 
 @asynccontextmanager
 async def serving(
-    app: ASGIApp, protocol: type[ServerProtocol], send_buffer: int | None = None, host: str = "127.0.0.1"
+    app: ASGIApp,
+    protocol: type[ServerProtocol],
+    send_buffer: int | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
 ) -> AsyncIterator[Address]:
-    """Serves the app on a free port. A small send buffer shows soon that a client does not read."""
-    with socket.create_server((host, 0)) as listener:
+    """Serves the app, on a free port if none is given. A small send buffer shows soon if a client is slow."""
+    with socket.create_server((host, port)) as listener:
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.setblocking(False)

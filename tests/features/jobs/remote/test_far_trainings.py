@@ -38,7 +38,7 @@ from tests.features.jobs.job_rig import content, job, job_with
 from tests.features.jobs.remote import remote_rig
 from tests.features.jobs.remote.remote_rig import far, runs, sweeping
 from tests.features.jobs.remote.rented import LIMITS, USD, Rented, rented
-from tests.features.jobs.remote.training_lines import URL, Lines
+from tests.features.jobs.remote.training_lines import URL, Lines, short_runs
 from tests.features.jobs.training import training_rig
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope
@@ -46,6 +46,7 @@ from tests.proxy.api.owning import agree, send
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
+__all__ = ["short_runs"]
 MICRO = 1_000_000
 PLANS = """
 [plans.paying]
@@ -60,19 +61,6 @@ SLOW, BRISK = b'{"delay_s": 0.05}', b'{"delay_s": 0.02}'
 def few_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training_input, "LEAST_RECORDINGS", training_rig.RECORDINGS)
     monkeypatch.setattr(remote_training, "PAUSE_S", 0.01)
-
-
-@pytest.fixture
-def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run is told to stop after twenty steps, as it is when three quarters of its time are over."""
-    tell = remote_training._Relay._tell_progress
-
-    def tell_and_stop(relay: remote_training._Relay, progress: TrainingProgress) -> None:
-        tell(relay, progress)
-        if progress.stage == "training" and progress.step % 20 == 0:
-            relay.stop_soon()
-
-    monkeypatch.setattr(remote_training._Relay, "_tell_progress", tell_and_stop)
 
 
 class Rig(NamedTuple):

@@ -10,14 +10,29 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
+import pytest
 
 from proxy.features.jobs.remote.links import TRAININGS_PATH
 from speech_engine.errors import EngineFailed, EngineUnavailable
-from speech_engine.training import FarPiece, RemoteMessage
+from speech_engine.host import remote_training
+from speech_engine.training import FarPiece, RemoteMessage, TrainingProgress
 from tests.proxy.api.inside import Inside
 
 URL = "https://voxgate.test"
 T = TypeVar("T")
+
+
+@pytest.fixture
+def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is told to stop after twenty steps, as it is when three quarters of its time are over."""
+    tell = remote_training._Relay._tell_progress
+
+    def tell_and_stop(relay: remote_training._Relay, progress: TrainingProgress) -> None:
+        tell(relay, progress)
+        if progress.stage == "training" and progress.step % 20 == 0:
+            relay.stop_soon()
+
+    monkeypatch.setattr(remote_training._Relay, "_tell_progress", tell_and_stop)
 
 
 class Lines:

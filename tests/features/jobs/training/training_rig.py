@@ -75,10 +75,12 @@ def bills_of(server: Inside) -> TrainingBills:
     return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
 
 
-async def voice_to_train(server: Inside, uses: tuple[str, ...] = ("speech", "training")) -> str:
+async def voice_to_train(
+    server: Inside, uses: tuple[str, ...] = ("speech", "training"), consent: str = ""
+) -> str:
     """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
-    consent = await agree(server, uses=list(uses))
-    voice: str = json_of(await send(server, {"name": "Ana", "consent": consent["id"]}))["id"]
+    given = consent or (await agree(server, uses=list(uses)))["id"]
+    voice: str = json_of(await send(server, {"name": "Ana", "consent": given}))["id"]
     for number in range(RECORDINGS - 1):
         await added(server, voice, number)
     return voice
