@@ -153,13 +153,19 @@ hosted = false
 [plans.poor]
 allowance = 100
 prices.conversion = { credits = 1, per = "second" }
+[plans.metered]
+allowance = 100000
+prices.speech = { credits = 1, per = "second" }
+[plans.small]
+rpm = 5
+[plans.large]
 """
 )
 
 
 @pytest.fixture(scope="session")
 def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all tests of a process that do it no harm. Its hosts may be killed now and then."""
+    """One for all tests of a process that leave it as it was. Its hosts may be killed now and then."""
     with running(tmp_path_factory.mktemp("plain"), PLAIN) as started:
         yield started
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from host_load import by_load
-from host_process import ANSWER_S, HostProcess
+from host_process import ANSWER_S, RayHost
 from ray.serve import deployment
 from ray.serve.config import AutoscalingConfig, AutoscalingPolicy
 from ray.util import get_node_ip_address
@@ -18,15 +18,15 @@ SPARE_S = 15.0
 """More than `drain_s`, until Serve kills a replica that should end."""
 
 
-class EngineHost(HostProcess):
+class EngineHost(RayHost):
     """A replica, with the methods that Serve calls."""
 
     def __init__(self, engine: str, first_port: int, drain_s: float) -> None:
         super().__init__(engine, get_node_ip_address(), first_port, drain_s)
         self.wait_until_ready()
 
-    check_health = HostProcess.check
-    record_autoscaling_stats = HostProcess.figures
+    check_health = RayHost.check
+    record_autoscaling_stats = RayHost.figures
 
     def __del__(self) -> None:
         """Serve waits for this before it ends a replica, also one whose start has failed."""

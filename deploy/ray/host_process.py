@@ -20,7 +20,7 @@ MOST_SILENT = 3
 _LOOK_EVERY_S = 0.2
 
 
-class HostProcess:
+class RayHost:
     def __init__(self, engine: str, address: str, first_port: int, drain_s: float) -> None:
         """Start it on this address of the machine. Raise RuntimeError if no port is left."""
         self._claim, port = claim_ports(address, first_port)

@@ -14,7 +14,7 @@ from policies.routing.decision import (
     find_owners,
     late_last,
 )
-from policies.routing.filters import find_language, is_allowed, is_open, speaks
+from policies.routing.filters import find_language, is_allowed, is_open, speaks, spoken_languages
 from policies.routing.speakers import (
     Speaker,
     find_emotions,
@@ -74,5 +74,6 @@ __all__ = [
     "may_receive",
     "needs_text",
     "speaks",
+    "spoken_languages",
     "voice_text",
 ]

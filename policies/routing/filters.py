@@ -79,6 +79,10 @@ def speaks(info: ModelInfo, tag: str) -> bool:
     return known is not None and known.quality != "poor"
 
 
+def spoken_languages(info: ModelInfo) -> list[str]:
+    return [known.tag for known in info.languages if known.quality != "poor"]
+
+
 def find_language(info: ModelInfo, tag: str) -> Language | None:
     # Most tags match exactly. This avoids building a table for a provider with seventy languages.
     for known in info.languages:

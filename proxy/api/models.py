@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.routing import is_cloned_for
+from policies.routing import is_cloned_for, spoken_languages
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
@@ -44,6 +44,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It speaks with clones of recorded voices, which its engine makes at a price: `engines` of a voice."""
     speaks: Literal[False] | UnsetType = UNSET
     """It speaks no text."""
+    spoken_languages: list[str] | UnsetType = UNSET
+    """The languages that it speaks well enough. A `*` stands for any."""
     jobs_only: Literal[True] | UnsetType = UNSET
     """It speaks on rented machines, for jobs alone. Of an alias: all of its models do."""
 
@@ -127,6 +129,7 @@ class Models(Resource):
                     trains=_only_if(model.info.trains),
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
+                    spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
                     jobs_only=_only_if(bool(model.info.runner)),
                 )
                 for model in models

@@ -28,7 +28,7 @@ from proxy.catalogue.library import AccountLibrary, Library
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
-from proxy.http.lists import query_limit
+from proxy.http.lists import check_choice, query_limit
 from proxy.http.replies import reply
 
 _MOST_DESCRIBED = 500
@@ -113,8 +113,8 @@ class Voices:
 
     async def list_(self, request: Request) -> Response:
         query = request.query_params
-        _check_choice(request, "format", ("names",))
-        _check_choice(request, "mine", ("true", "false"))
+        check_choice(request, "format", ("names",))
+        check_choice(request, "mine", ("true", "false"))
         limit = query_limit(request)
         entries = await self._tools.entries(request)
         found = _filtered(entries.known, request)
@@ -165,13 +165,6 @@ def _page(found: Sequence[Voice], after: str | None, limit: int | None) -> tuple
         start = places[0] + 1
     end = len(found) if limit is None else start + limit
     return list(found[start:end]), end < len(found)
-
-
-def _check_choice(request: Request, name: str, values: tuple[str, ...]) -> None:
-    if request.query_params.get(name) not in (None, *values):
-        raise InvalidRequest(
-            f"Invalid value for '{name}': it must be {' or '.join(values)}, or left out.", param=name
-        )
 
 
 def _described(text: str) -> str:

@@ -116,6 +116,13 @@ def query_limit(request: Request, most: int = MOST) -> int | None:
     return int(text)
 
 
+def check_choice(request: Request, name: str, values: tuple[str, ...]) -> None:
+    if request.query_params.get(name) not in (None, *values):
+        raise InvalidRequest(
+            f"Invalid value for '{name}': it must be {' or '.join(values)}, or left out.", param=name
+        )
+
+
 def iso(micros: int) -> str:
     # Not fromtimestamp: a float would lose the last microsecond.
     moment = _EPOCH + timedelta(microseconds=micros)

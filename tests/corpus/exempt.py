@@ -39,14 +39,17 @@ GONE = frozenset({"one_shot"})
 
 NEW = frozenset(
     {
+        "chapter_title",
         "converting",
         "converts",
+        "files",
         "job",
         "job_characters",
         "trained",
         "trains",
         "post",
         "sign_in",
+        "spoken_languages",
         "terms",
         "privacy",
         "voxgate_job_steps_total",

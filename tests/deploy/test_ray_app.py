@@ -72,7 +72,7 @@ voxgate_host_waiting_seconds{engine="tone",process="1"} 9.0
 
 def test_two_hosts_of_a_machine_share_its_models_and_end_by_request(host_process: ModuleType) -> None:
     first = port_range()
-    hosts = [host_process.HostProcess("tone", "127.0.0.1", first, 20.0) for _ in range(2)]
+    hosts = [host_process.RayHost("tone", "127.0.0.1", first, 20.0) for _ in range(2)]
     for host in hosts:
         host.wait_until_ready()
         host.check()
@@ -83,7 +83,7 @@ def test_two_hosts_of_a_machine_share_its_models_and_end_by_request(host_process
 
 
 def test_a_host_that_cannot_start_says_so(host_process: ModuleType) -> None:
-    host = host_process.HostProcess("another", "127.0.0.1", port_range(), 20.0)
+    host = host_process.RayHost("another", "127.0.0.1", port_range(), 20.0)
     with pytest.raises(RuntimeError, match="voxgate host ended with status 1"):
         host.wait_until_ready()
     host.end()

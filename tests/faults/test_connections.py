@@ -7,9 +7,10 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from tests.server import TONE, Server, running
+import pytest
+
+from tests.server import PLAIN, Server
 from tests.waiting import until
 
 MOST = 4
@@ -17,7 +18,7 @@ _HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def _config(connections: int) -> str:
-    return TONE.replace("[server]", f"[server]\nconnections = {connections}")
+    return PLAIN.replace("[server]", f"[server]\nconnections = {connections}")
 
 
 @contextmanager
@@ -50,19 +51,30 @@ def _ask(client: socket.socket, request: bytes) -> tuple[int, bytes]:
     return int(head.split(b" ")[1]), body
 
 
-def test_a_full_server_answers_health_until_a_reload_makes_room(folder: Path) -> None:
-    with running(folder, _config(MOST)) as server, _held(server, MOST):
-        models = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
-        with _connected(server) as client:
-            status, body = _ask(client, models)
-        assert (status, json.loads(body)["error"]["code"]) == (503, "server_busy")
-        with _connected(server) as client:
-            assert _ask(client, _HEALTH)[0] == 200
-        server.config.write_text(_config(10 * MOST))
-        server.process.send_signal(signal.SIGHUP)
+@pytest.fixture
+def full(plain_server: Server) -> Iterator[Server]:
+    """One that has no room for more, as the next configuration says."""
+    plain_server.config.write_text(_config(MOST))
+    plain_server.cli("reload")
+    with _held(plain_server, MOST):
+        yield plain_server
+    plain_server.config.write_text(PLAIN)
+    plain_server.cli("reload")
 
-        def has_room() -> bool:
-            with _connected(server) as client:
-                return _ask(client, models)[0] == 200
 
-        until(has_room)
+def test_a_full_server_answers_health_until_a_reload_makes_room(full: Server) -> None:
+    server = full
+    models = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n\r\n".encode()
+    with _connected(server) as client:
+        status, body = _ask(client, models)
+    assert (status, json.loads(body)["error"]["code"]) == (503, "server_busy")
+    with _connected(server) as client:
+        assert _ask(client, _HEALTH)[0] == 200
+    server.config.write_text(_config(10 * MOST))
+    server.process.send_signal(signal.SIGHUP)
+
+    def has_room() -> bool:
+        with _connected(server) as client:
+            return _ask(client, models)[0] == 200
+
+    until(has_room)

@@ -25,7 +25,7 @@ def _refuses(server: Server) -> bool:
         return client.connect_ex(("127.0.0.1", int(server.url.rpartition(":")[2]))) != 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *soak(signal.SIGINT)])
 def test_a_stream_under_way_finishes_whole_while_new_clients_are_refused(
     folder: Path, number: signal.Signals
 ) -> None:

@@ -58,27 +58,10 @@ class Balancer:
             each.result()
 
 
-@pytest.mark.clock
 def test_a_load_balancer_that_polls_sends_no_request_to_a_closed_port(folder: Path) -> None:
-    with running(folder, environ={"VOXGATE_SERVER__DRAIN_LAG_S": str(LAG_S)}) as server:
-        balancer = Balancer(server)
-        with balancer.at_work():
-            until(lambda: len(balancer.answered) >= 2 * CLIENTS)
-            server.process.send_signal(signal.SIGTERM)
-            until(lambda: not balancer.is_up)
-            # The port is still open, also for requests that the balancer had sent a moment before.
-            late = server.speech("Late.")
-        assert (late.status_code, late.headers["connection"]) == (200, "close")
-        assert stop(server.process) == 0
-    assert balancer.failed == []
-    assert {answer.status_code for answer in balancer.answered} == {200}
-    assert "connection" not in balancer.answered[0].headers
-
-
-def test_a_second_signal_ends_the_wait_and_a_worker_that_starts_meanwhile_is_not_ready(folder: Path) -> None:
+    """A second signal ends the wait, and a worker that starts meanwhile is not ready."""
     with running(folder, environ={"VOXGATE_SERVER__DRAIN_LAG_S": "60"}) as server:
-        server.process.send_signal(signal.SIGTERM)
-        until(lambda: httpx2.get(f"{server.url}/readyz").status_code == 503)
+        _expect_a_balancer_to_leave_in_time(server)
         first = worker(server)
         kill(first)
         until(lambda: worker(server).pid != first.pid)
@@ -89,3 +72,25 @@ def test_a_second_signal_ends_the_wait_and_a_worker_that_starts_meanwhile_is_not
         )
         assert stop(server.process, signal.SIGINT) == 0
     assert "server.drain.complete" in server.log.read_text()
+
+
+@pytest.mark.soak
+@pytest.mark.clock
+def test_the_wait_for_a_load_balancer_comes_to_an_end(folder: Path) -> None:
+    with running(folder, environ={"VOXGATE_SERVER__DRAIN_LAG_S": str(LAG_S)}) as server:
+        _expect_a_balancer_to_leave_in_time(server)
+        assert stop(server.process) == 0
+
+
+def _expect_a_balancer_to_leave_in_time(server: Server) -> None:
+    balancer = Balancer(server)
+    with balancer.at_work():
+        until(lambda: len(balancer.answered) >= 2 * CLIENTS)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: not balancer.is_up)
+        # The port is still open, also for requests that the balancer had sent a moment before.
+        late = server.speech("Late.")
+    assert (late.status_code, late.headers["connection"]) == (200, "close")
+    assert balancer.failed == []
+    assert {answer.status_code for answer in balancer.answered} == {200}
+    assert "connection" not in balancer.answered[0].headers

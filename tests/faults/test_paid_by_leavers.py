@@ -5,28 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Iterator
 
 import pytest
 
-from tests.server import Server, running
+from tests.server import Server
 from tests.waiting import until
 
 RECEIVE_BUFFER = 16 * 1024
 """The client's own, so that little of an answer is on its way."""
-CONFIG = """
-[server]
-default_model = "tone"
-[engines.tone]
-hosted = false
-[models]
-"tone" = ["tone/standard"]
-[voices.alloy]
-tone = "tone"
-[plans.metered]
-allowance = 100000
-prices.speech = { credits = 1, per = "second" }
-"""
 PCM_BYTES_A_S = 2 * 24_000
 SLACK_S = (128 * 1024) / PCM_BYTES_A_S
 TEXT = "Word after word after word. " * 140
@@ -37,7 +23,7 @@ def leave_after(server: Server, key: str, wanted: int, *, reset: bool, **more: o
     """Ask, read at least so many bytes of the answer, and vanish. Return how many were read."""
     host, _, port = server.url.removeprefix("http://").partition(":")
     body = json.dumps(
-        {"model": "tone", "voice": "alloy", "input": TEXT, "response_format": "pcm", **more}
+        {"model": "inside/standard", "voice": "inside/tone", "input": TEXT, "response_format": "pcm", **more}
     ).encode()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
@@ -52,13 +38,6 @@ def leave_after(server: Server, key: str, wanted: int, *, reset: bool, **more: o
         if reset:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return received
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One for all: each test has an account of its own."""
-    with running(tmp_path_factory.mktemp("server"), CONFIG) as started:
-        yield started
 
 
 def newest(server: Server, account: str, count: int) -> dict[str, object]:
@@ -95,7 +74,7 @@ def test_the_second_answer_on_a_connection_is_counted_by_itself(server: Server) 
         client.connect((host, int(port)))
         for text in ("A whole first answer.", TEXT):
             body = json.dumps(
-                {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm"}
+                {"model": "inside/standard", "voice": "inside/tone", "input": text, "response_format": "pcm"}
             ).encode()
             head = f"POST /v1/audio/speech HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n"
             client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)

@@ -14,7 +14,7 @@ from proxy.audio.formats import MEDIA_TYPES
 from proxy.config import credits
 from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.fields import chapter_of
+from proxy.features.jobs.core.fields import Chapter, chapter_of
 from proxy.features.jobs.core.kind import JobKind
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
@@ -37,8 +37,8 @@ class StepMark(msgspec.Struct, frozen=True):
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
-    after the other, where it is in this `chapter`; of a batch the line from this byte of its file; of a
-    conversion the recording between these milliseconds.
+    after the other, where it is in this `chapter` of this title; of a batch the line from this byte of its
+    file; of a conversion the recording between these milliseconds.
 
     With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
     which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it;
@@ -49,6 +49,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     object: Literal["job.step"] = "job.step"
     number: int
     chapter: int | None
+    chapter_title: str | None
     status: Literal["queued", "done", "failed", "canceled"]
     start: int
     end: int
@@ -93,7 +94,7 @@ class JobSteps(JobResource):
         chapters = kind.chapters(job)
         return listed.answer(
             StepList,
-            lambda row: _shown(kind, row, chapter_of(chapters, row.number), receipts.get(row.request or "")),
+            lambda row: _shown(kind, row, chapters, receipts.get(row.request or "")),
         )
 
     @endpoint(
@@ -115,11 +116,13 @@ class JobSteps(JobResource):
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(kind: JobKind, row: _StepRow, chapter: int | None, receipt: ClipFacts | None) -> ShownStep:
+def _shown(kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: ClipFacts | None) -> ShownStep:
+    chapter = chapter_of(chapters, row.number)
     return ShownStep(
         id=row.id,
         number=row.number,
         chapter=chapter,
+        chapter_title=None if chapter is None else chapters[chapter - 1].title,
         status="queued" if row.state == "wanted" else row.state,
         start=row.first,
         end=row.last,

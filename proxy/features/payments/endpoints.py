@@ -44,7 +44,6 @@ from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
-from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 
 _RETRY_S = 5.0
@@ -98,7 +97,7 @@ class Orders(Resource):
         offer = self._offer(new)
         account = await self._admin_tools.account(caller.account)
         check_open(account)
-        warnings = await self._warnings(account, caller, offer)
+        warnings = await self._warnings(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
         order = await self._orders.begin(account, NewOrder(offer, new.provider, key), act)
         try:
@@ -132,10 +131,13 @@ class Orders(Resource):
     @endpoint("GET", "/v1/orders/{id}", bodies.ShownOrder, access="session", failures=(NotFound,))
     async def get_order(self, request: Request) -> Response:
         """One order with its payments. A look has its provider asked, every ten seconds at most"""
-        order = await self._orders.find(caller_of(request.scope).account, request.path_params["id"])
+        caller, now = caller_of(request.scope), await self._admin_tools.store.now()
+        order = await self._orders.find(caller.account, request.path_params["id"])
         await self._orders.look(order)
         payments = await self._orders.payments_of(order.id)
-        return reply(bodies.shown_order(order, await self._admin_tools.store.now(), payments))
+        is_open = order.state_at(now) == "open"
+        warnings = await self._warnings(caller, order.kind, order.offer) if is_open else []
+        return reply(bodies.shown_order(order, now, payments, warnings))
 
     @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
     async def show_order_page(self, request: Request) -> Response:
@@ -148,21 +150,26 @@ class Orders(Resource):
         kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
         return self._sales.find(kind, name or "", new.provider)
 
-    async def _warnings(self, account: Account, caller: Caller, offer: SoldOffer) -> list[str]:
-        """Say what paying changes besides, before anything is paid."""
-        found = [await self._silenced(caller, offer)]
-        if offer.kind == "plan" and (carried := await self._orders.carried(account.id, offer.name)):
+    async def _warnings(self, caller: Caller, kind: str, name: str) -> list[str]:
+        """Say what paying for an offer changes besides, before anything is paid."""
+        found = [await self._silenced(caller, name if kind == "plan" else caller.plan)]
+        if kind == "plan" and (carried := await self._orders.carried(caller.account, name)):
+            account = await self._admin_tools.account(caller.account)
             found.append(
                 f"The month of your plan '{account.plan}' ends when you pay: what is left of it, now "
                 f"{credits.number(carried):g} credits, becomes granted credits."
             )
         return [each for each in found if each]
 
-    async def _silenced(self, caller: Caller, offer: SoldOffer) -> str:
-        plan = self._sales.plans.get(offer.name if offer.kind == "plan" else caller.plan)
+    async def _silenced(self, caller: Caller, plan_after: str) -> str:
+        plan = self._sales.plans.get(plan_after)
         if self._voices is None or plan is None or caller.has_paid:
             return ""
-        before = self._voices.plans.terms(caller)
+        try:
+            before = self._voices.plans.terms(caller)
+        except NotAllowed:
+            # Nothing speaks now.
+            return ""
         after = terms(plan, caller.agreed, caller.caps, has_paid=True)
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language

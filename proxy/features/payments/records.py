@@ -101,6 +101,8 @@ class MonthRecord(QueuedTask, frozen=True, kw_only=True):
 
 
 ORDERS = ListedTable("orders", OrderRecord)
+NEEDY_ORDERS = ListedTable("orders", OrderRecord, listed="attention <> ''")
+OTHER_ORDERS = ListedTable("orders", OrderRecord, listed="attention = ''")
 PAYMENTS = ListedTable("payments", PaymentRecord)
 ORDER_TASKS = TaskTable("orders", OrderRecord, _IS_OPEN, place="provider", earliest="due")
 EVENT_TASKS = TaskTable("payment_events", EventRecord, _IS_OPEN, place="substr(id, 1, 1)", earliest="due")

@@ -53,7 +53,7 @@ prices.training = {{ credits = 20, per = "job" }}
 """
 _NUMBERS = itertools.count(1)
 _WANTED = (
-    "Failed to load resource: (.* status of 4|net::ERR_INCOMPLETE_CHUNKED_ENCODING)"
+    "Failed to load resource: (.* status of 4|net::ERR_(INCOMPLETE_CHUNKED_ENCODING|INTERNET_DISCONNECTED))"
     # A page without TLS.
     "|The Cross-Origin-Opener-Policy header has been ignored, because the URL's origin was untrustworthy"
 )

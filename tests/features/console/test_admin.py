@@ -92,11 +92,14 @@ def test_keys_plan_and_state_of_an_account_are_changed(reader: Reader) -> None:
         _answer(admin, "Resume")
         admin.wait("at('#state-go').textContent === 'Suspend'")
         assert client.get(_ME).status_code == 200
+        # What is typed while the plan changes stays.
+        admin.fill("#new-name", "<i>new</i>")
         admin.choose("#plan-plan", "creator")
         admin.press("Change the plan")
         _answer(admin, "Change the plan")
-        until(lambda: json_of(client.get(_ME))["plan"]["name"] == "creator")
-        admin.fill("#new-name", "<i>new</i>")
+        admin.reads("· creator ·")
+        assert json_of(client.get(_ME))["plan"]["name"] == "creator"
+        admin.tab.run("at('#new-name').focus()")
         admin.tab.press("Enter")
         _answer(admin, "Make a key")
         admin.wait("document.activeElement.id === 'secret-copy'")
@@ -111,6 +114,28 @@ def test_keys_plan_and_state_of_an_account_are_changed(reader: Reader) -> None:
         assert client.get(_ME).status_code == 401
     admin.go("admin/accounts/nobody")
     admin.reads("There is no account")
+
+
+def test_an_account_is_made_with_a_key_that_speaks(reader: Reader) -> None:
+    admin = reader._replace(key=reader.server.mint_key("dev", role="admin"))
+    admin.open("admin/accounts")
+    admin.wait("at('#new-plan option')")
+    admin.press("Make an account")
+    admin.wait("document.activeElement.id === 'new-name' && at('#new-name-alert')")
+    admin.tab.type("sold <i>here")
+    admin.choose("#new-plan", "sold")
+    admin.press("Make an account")
+    admin.wait("document.activeElement.id === 'secret-copy'")
+    admin.reads("sold <i>here", ".rows")
+    admin.assert_readable(((375, "light"),))
+    with reader.server.client(admin.tab.run("at('#secret').value")) as made:
+        assert json_of(made.get(_ME))["plan"]["name"] == "sold"
+        wanted = {"model": "tts-1", "voice": "alloy", "input": "Hello."}
+        assert made.post("/v1/audio/speech", json=wanted).raise_for_status().content
+    admin.press("I have it")
+    admin.fill("#new-name", "sold <i>here")
+    admin.press("Make an account")
+    admin.reads("There is an account with the name", "#new-name-alert")
 
 
 def test_jobs_of_all_accounts_are_canceled_tried_again_and_deleted(reader: Reader) -> None:
@@ -193,6 +218,9 @@ def test_orders_and_alerts_that_need_a_person_are_seen_and_resolved(visitor: Rea
     visitor.assert_readable(((375, "light"),))
     visitor.go("admin/orders")
     visitor.wait(f"at('#{order['id']}-note')")
+    # It has a list of its own, above those that need nobody.
+    visitor.reads(order["id"], "#page section:has(#needy-title)")
+    assert order["id"] not in visitor.text("#page section.card:last-child")
     visitor.assert_readable(((1280, "dark"),))
     visitor.press("Resolved")
     visitor.wait(f"document.activeElement.id === '{order['id']}-note'")

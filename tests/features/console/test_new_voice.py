@@ -34,6 +34,19 @@ _LOSE_ONE_ANSWER = """
 """
 
 
+_HOLD_A_CONSENT = """
+(() => {
+  const real = window.fetch;
+  const freed = new Promise((resolve) => { window.free = resolve; });
+  window.fetch = async (url, more) => {
+    const answer = await real(url, more);
+    if (String(url).endsWith("/voice_consents") && more.method === "POST") await freed;
+    return answer;
+  };
+})()
+"""
+
+
 def client(reader: Reader) -> httpx2.Client:
     return reader.server.client(reader.key.secret)
 
@@ -250,8 +263,20 @@ def test_what_is_left_keeps_nothing(reader: Reader, tmp_path: Path) -> None:
     reader.reads("more than 10 MiB", f"{_SAMPLE}-recorder")
     chosen(reader, _SAMPLE, _file(tmp_path, np.zeros(8 * _RATE_HZ)))
     assert "silent" in create(reader)
-    assert len(consents(reader)) == 1
+    [first] = consents(reader)
+    # Other words are another consent, which takes the place of the first.
+    reader.fill("#new-statement", "Ana agreed once more.")
+    assert "silent" in create(reader)
+    until(lambda: len(consents(reader)) == 1)
+    assert consents(reader) != [first]
+    # Nor stays a consent that is recorded while its page is left.
+    reader.fill("#new-statement", "Ana agreed again.")
+    reader.tab.run(_HOLD_A_CONSENT)
+    reader.press("Create the voice")
+    until(lambda: len(consents(reader)) == 2)
     reader.press("Cancel")
+    until(lambda: len(consents(reader)) == 1)
+    reader.tab.run("free()")
     until(lambda: consents(reader) == [])
     reader.go("voices/new")
     reader.wait("at('#new-name')")
@@ -304,12 +329,13 @@ def test_a_plan_that_needs_no_consent_asks_for_none(reader: Reader) -> None:
 def test_where_nothing_speaks_a_recording_that_is_said_first(reader: Reader) -> None:
     reader = with_plan(reader, "rules")
     reader.open("voices")
-    reader.reads("Nothing on this server can speak a voice of a recording.", "#voices-hint")
+    reader.reads("Nothing on this server can speak with the voice of a recording.", "#voices-hint")
+    reader.reads("voxgate models pull", "#voices-hint code")
     assert reader.tab.run("[at('#voices-new').disabled, at('#voices-new').localName]") == [True, "button"]
     reader.assert_readable(LOOKS[:1])
     reader.go("voices/new")
     reader.choose("#new-language", "en")
-    reader.reads("a recording in the language 'en'.", "#new-hint")
+    reader.reads("can speak English with the voice of a recording.", "#new-hint")
     # Before the recorder, in the order of reading.
     assert reader.tab.run(f"at('#new-hint').compareDocumentPosition(at('{_SAMPLE}')) & 4") == 4
     assert reader.tab.run("at('#new-create').disabled")

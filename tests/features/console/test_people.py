@@ -56,6 +56,15 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     visitor.press("Not now", "at('#question')")
     visitor.wait("at('#orders-title')?.parentNode.innerText.includes('Plan pro, one month')")
     assert visitor.tab.run("location.origin") == people.server.url
+    # An order that waits says so on its own page, before the way to the provider. One that is paid does not.
+    visitor.press("Plan pro, one month")
+    visitor.reads("The month of your plan 'creator' ends when you pay", "#page ul")
+    assert visitor.tab.run("at('#page ul').compareDocumentPosition(at('#order-pay')) & 4") == 4
+    visitor.assert_readable(((375, "light"),))
+    visitor.go(f"orders/{made['id']}")
+    visitor.reads("Paid. Thank you!")
+    assert "ends when you pay" not in visitor.text()
+    visitor.go("account")
     visitor.press("pro: Pay with Mercado Pago")
     visitor.wait("at('#question').open")
     visitor.tab.run("button('Pay now', at('#question')).click()")
@@ -80,8 +89,11 @@ def test_keys_are_made_after_a_fresh_sign_in_and_what_was_typed_stays(
     visitor.tab.press("Enter")
     visitor.reads("You are signed in as eva@example.org.", "#door")
     assert visitor.tab.run("at('#key-name').value") == name
-    visitor.press("Make a key")
+    # Two presses make one key.
+    visitor.wait("button('Make a key')")
+    visitor.tab.run("[1, 2].forEach(() => button('Make a key').click())")
     visitor.wait("document.activeElement.id === 'secret-copy'")
+    assert visitor.tab.run("document.querySelectorAll('.rows li').length") == 1
     visitor.assert_readable(((375, "light"),))
     secret = visitor.tab.run("at('#secret').value")
     with people.server.client(secret) as client:

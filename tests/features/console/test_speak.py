@@ -108,7 +108,8 @@ def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) ->
     reader.open()
     reader.fill("#speak-input", "[happy] Good morning, my friends.")
     reader.reads("English, about", "#speak-estimate")
-    reader.reads("speaks by rules", ".notes")
+    reader.reads("This is a robot voice", ".notes")
+    reader.reads("voxgate voices natural", ".notes code")
     reader.reads("left out", ".notes")
     assert "[happy]" in reader.text(".notes")
     for control in ("#speak-emotion", "#speak-instructions"):
@@ -175,10 +176,68 @@ def test_a_voice_is_found_and_heard_before_it_is_chosen(reader: Reader) -> None:
     reader.choose("#picker-language", "pt-BR")
     reader.press("Play alloy", "at('#picker')")
     reader.reads("alloy", "#dock")
-    assert any("/preview?" in url for url in reader.tab.requests)
+    assert any("/preview?" in url and "language=pt-BR" in url for url in reader.tab.requests)
     reader.tab.run("at('#picker [value=alloy]').focus()")
     reader.tab.press("Enter")
     reader.wait("!at('#picker').open")
+
+
+def test_the_model_is_of_the_voice_that_is_chosen(reader: Reader) -> None:
+    reader.open()
+    model = "at('#speak-model').value"
+    reader.wait(model)
+    alias = reader.tab.run(model)
+    assert "/" not in alias
+    choose_voice(reader, "espeak/m3")
+    assert reader.tab.run(model) == "espeak/standard"
+    reader.tab.run("at('#speak-voice').click()")
+    reader.fill("#picker-find", "alloy")
+    reader.tab.run("at('#picker [value=alloy]').click()")
+    reader.press("Use this voice")
+    reader.wait("!at('#picker').open")
+    assert reader.tab.run(model) == alias
+
+
+def test_where_no_natural_voice_is_each_reader_can_begin(reader: Reader) -> None:
+    plain = reader.of_plan("rules")
+    plain.open()
+    plain.wait("[...at('#speak-language').options].some(({ value }) => value === 'de')")
+    # The text to begin with follows its reader, but only into what is spoken here, and not once it is theirs.
+    plain.choose(".tongue", "es")
+    plain.wait("at('#speak-input').value.startsWith('¡')")
+    plain.choose(".tongue", "th")
+    plain.wait("at('#speak-input').value.startsWith('Good morning!')")
+    plain.fill("#speak-input", "สวัสดีครับ ยินดีต้อนรับ")
+    plain.reads("พูดภาษาของข้อความไม่ได้", ".notes")
+    plain.choose(".tongue", "en")
+    plain.reads("does not speak the language of the text", ".notes")
+    assert plain.tab.run("at('#speak-input').value").startswith("สวัสดี")
+
+
+def test_what_is_over_is_not_told_any_more(reader: Reader) -> None:
+    reader.open()
+    reader.wait("at('#speak-estimate').textContent")
+    _go_away(reader, is_away=True)
+    reader.fill("#speak-input", "Are you there?")
+    reader.reads("cannot be reached", ".notes")
+    _go_away(reader, is_away=False)
+    speak(reader)
+    reader.wait(IS_HEARD)
+    reader.wait("at('#speak-estimate').textContent && !at('.notes').innerText.includes('cannot be reached')")
+    speak(reader, " ")
+    reader.reads("Type a text first.", ".notes")
+    reader.fill("#speak-input", "Now.")
+    reader.wait("!at('[role=alert]')")
+
+
+def _go_away(reader: Reader, *, is_away: bool) -> None:
+    reader.tab.call(
+        "Network.emulateNetworkConditions",
+        offline=is_away,
+        latency=0,
+        downloadThroughput=-1,
+        uploadThroughput=-1,
+    )
 
 
 def test_failures_are_told_where_they_can_be_mended(reader: Reader) -> None:

@@ -26,6 +26,18 @@ void (window.told = [], window.Notification = class extends EventTarget {
 """A browser without a screen shows nothing."""
 
 
+_HOLD_A_RECORDING = """
+(() => {
+  const real = window.fetch;
+  window.fetch = async (url, more) => {
+    const isSent = String(url).endsWith("/samples") && more.method === "POST";
+    if (isSent) await new Promise((resolve) => { window.free = resolve; });
+    return real(url, more);
+  };
+})()
+"""
+
+
 class Recorded(NamedTuple):
     """A voice with nineteen recordings, and a key of its account."""
 
@@ -132,6 +144,38 @@ def test_a_training_is_cancelled(reader: Reader, recorded: Recorded) -> None:
     reader.reads("Cancelled", "#train-job")
     assert reader.tab.run("document.activeElement.tagName") == "H1"
     reader.wait("at('#train-go') && !at('#train-go').disabled")
+
+
+def test_a_sentence_that_is_read_again_without_a_place_left(
+    reader: Reader, recorded: Recorded, tmp_path: Path
+) -> None:
+    reader = reader._replace(key=recorded.key)
+    path = f"{_ROOT}/{recorded.voice}/samples"
+    with reader.server.client(recorded.key.secret) as client:
+        count = len(client.get(path).raise_for_status().json()["data"])
+        for number in range(count, 25):
+            files = {"file": _clip(100 + number)}
+            client.post(path, data={"emotion": "neutral"}, files=files).raise_for_status()
+        reader.open(f"train/{recorded.voice}")
+        reader.wait("at('#train-list li .tag')")
+        reader.tab.run("(at('#train-list summary').click(), at('#train-list li button').click())")
+        reader.tab.run(_HOLD_A_RECORDING)
+        silent = tmp_path / "silent.wav"
+        silent.write_bytes(wav_header(240_000, 24_000) + bytes(480_000))
+        reader.file("#train-file-file", silent)
+        reader.press("Send it")
+        reader.press("Upload", "at('#question')")
+        reader.wait("window.free && at('#train-file-recorder').disabled")
+        reader.tab.run("free()")
+        # The earlier one had to go first. The page says so, and shows what there is.
+        reader.reads("The earlier recording of sentence 1 is gone", "#train-judged")
+        reader.reads("24 of 20 recordings", "#train-count")
+        assert reader.tab.run("[at('#train-file-recorder').disabled, document.activeElement.id]") == [
+            False,
+            "train-file",
+        ]
+        assert reader.text("#train-file-recorder [role=alert]")
+        assert len(client.get(path).raise_for_status().json()["data"]) == 24
 
 
 def test_no_voice_may_be_trained_yet(reader: Reader) -> None:

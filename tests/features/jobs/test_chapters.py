@@ -16,6 +16,7 @@ from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import CHAPTERS, content, job_with, jobs_inside, new_chapters
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
+from tests.replies import json_of
 from tests.sound import decoded
 from tests.tones import words
 
@@ -93,6 +94,10 @@ async def test_a_chapter_without_a_title_is_called_by_its_number(tmp_path: Path)
         await job_with(server, made["id"], "done")
         with zipfile.ZipFile(io.BytesIO((await content(server, made["id"])).content)) as file:
             assert file.namelist() == ["1 Chapter 1.pcm", "2 Chapter 2.pcm", "3 Three.pcm"]
+        assert made["files"] == "chapters"
+        steps = json_of(await server.ask("GET", f"/v1/jobs/{made['id']}/steps"))["data"]
+        told = [(step["chapter"], step["chapter_title"]) for step in steps]
+        assert told == [(1, "Chapter 1"), (2, "Chapter 2"), (3, "Three")]
 
 
 async def test_bad_chapters_name_their_field(tmp_path: Path) -> None:

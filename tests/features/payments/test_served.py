@@ -171,6 +171,9 @@ async def test_a_payment_that_contradicts_its_order_credits_nothing(
     assert (shown["state"], shown["payments"], await open_shop.entries()) == ("open", [], {})
     if kind in ("amount", "currency", "live", "seller"):
         assert shown["attention"]
+        for asked, is_listed in (("true", True), ("false", False)):
+            listed = json_of(await open_shop.server.administer("GET", f"orders?attention={asked}"))
+            assert (order["id"] in [each["id"] for each in listed["data"]]) is is_listed
         note = {"note": "It was given back by hand."}
         path = f"orders/{order['id']}/resolve"
         resolved = json_of(await open_shop.server.administer("POST", path, note))
@@ -400,6 +403,8 @@ async def test_an_account_has_five_open_orders_at_most_and_sees_what_paying_chan
     listed = json_of(await open_shop.server.administer("GET", f"orders?limit=2&account={account.name}"))
     assert [each["id"] for each in first["data"]] == [each["id"] for each in listed["data"]]
     assert (len(first["data"]), first["has_more"], listed["has_more"]) == (2, True, True)
+    refused = await open_shop.server.administer("GET", "orders?attention=yes")
+    assert (refused.status_code, envelope(refused)["param"]) == (400, "attention")
 
 
 @each_row(

@@ -152,6 +152,12 @@ async def test_a_public_catalogue_shows_what_some_plan_may_use(tmp_path: Path) -
     assert "closed/m" not in answer.text
 
 
+async def test_each_model_tells_what_it_speaks(server: Inside) -> None:
+    shown = json_of(await server.ask("GET", "/v1/models"))["data"]
+    told = {model["id"]: model.get("spoken_languages") for model in shown}
+    assert (told["tts-1"], told["thai/m"]) == (None, ["th"])
+
+
 async def test_an_account_without_a_plan_in_force_is_told_so_by_the_list(server: Inside) -> None:
     await accounts.change(server.worker.store, server.account.id, to_plan("gone"))
     answer = await server.ask("GET", "/v1/models")

@@ -49,26 +49,29 @@ def speaking(live: server.Server) -> Iterator[list[int]]:
         speaker.join()
 
 
-def test_a_live_server_is_backed_up_again_and_again_and_its_backup_serves(tmp_path: Path) -> None:
+def test_a_live_server_is_backed_up_again_and_again_and_its_backup_serves(
+    plain_server: server.Server, tmp_path: Path
+) -> None:
     file, new = tmp_path / "kept" / "backup.db", tmp_path / "new"
     file.parent.mkdir()
     new.mkdir()
-    with server.running(tmp_path) as live:
-        with speaking(live) as statuses:
-            for _ in range(2):
-                copy = json.loads(live.cli("backup", str(file), "--json").stdout)
-        assert set(statuses) == {200}
-        minted = live.mint_key("ada", plan="pro")
-        live.cli("backup", str(file))
-        spoken = len(json.loads(live.cli("usage", "--limit", "1000", "--json").stdout)["data"])
+    minted = plain_server.mint_key("backed-up", plan="unlimited")
+    live, of_it = plain_server._replace(key=minted.secret), ("--account", "backed-up", "--limit", "1000")
+    with speaking(live) as statuses:
+        for _ in range(2):
+            copy = json.loads(live.cli("backup", str(file), "--json").stdout)
+    assert set(statuses) == {200}
+    live.cli("backup", str(file))
+    spoken = len(json.loads(live.cli("usage", *of_it, "--json").stdout)["data"])
+    assert spoken
     assert copy["file"] == str(file)
     assert (S_IMODE(file.stat().st_mode), [*file.parent.iterdir()]) == (0o600, [file])
-    (new / "config.toml").write_text(server.TONE)
+    (new / "config.toml").write_text(server.PLAIN)
     restored = command(new / "config.toml", "restore", str(file))
     assert "Now run voxgate ledger verify." in restored.stdout
     assert "The books agree" in command(new / "config.toml", "ledger", "verify").stdout
-    with server.running(new) as again:
-        assert len(json.loads(again.cli("usage", "--limit", "1000", "--json").stdout)["data"]) == spoken
+    with server.running(new, server.PLAIN) as again:
+        assert len(json.loads(again.cli("usage", *of_it, "--json").stdout)["data"]) == spoken
         with again.client(minted.secret) as client:
             assert client.get("/v1/models").status_code == 200
 

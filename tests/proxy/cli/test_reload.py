@@ -15,16 +15,14 @@ from tests.proxy.cli.test_main import Run, folder, refused, run
 
 __all__ = ["folder", "run"]
 
-_CONFIG = server.TONE + "[plans.small]\nrpm = 5\n[plans.large]\n"
-
-running = server.live_server(_CONFIG)
+_CONFIG = server.PLAIN
 
 
-@pytest.fixture(autouse=True)
-def _as_before(running: server.Server) -> Iterator[None]:
-    yield
-    running.config.write_text(_CONFIG)
-    running.cli("reload")
+@pytest.fixture
+def running(plain_server: server.Server) -> Iterator[server.Server]:
+    yield plain_server
+    plain_server.config.write_text(_CONFIG)
+    plain_server.cli("reload")
 
 
 def test_what_changed_is_said_and_counts_at_once(running: server.Server) -> None:

@@ -1,12 +1,13 @@
 // The console's first step. What was typed before this ran is kept.
 
-import { draft } from "./core/draft.js";
+import { draft, showExample } from "./core/draft.js";
 import { frame } from "./core/frame.js";
-import { loadTexts, t } from "./core/texts.js";
+import { loadTexts } from "./core/texts.js";
 
 await loadTexts();
 const early = document.getElementById("early");
-draft.text = early.value || t("speak.example");
+draft.text = early.value;
+showExample();
 const hadFocus = document.activeElement === early;
 early.closest("main").remove();
 await frame.start(document.getElementById("frame"));

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from policies.price import MICRO
-from proxy.features.jobs.core.fields import SealedFields
+from proxy.features.jobs.core.fields import Files, SealedFields
 from proxy.features.jobs.core.records import Job, Kind, Made, Waits
 from proxy.http.lists import Listing, iso, iso_or_none
 
@@ -31,7 +31,7 @@ class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`. The `model` is as it
-    was asked for, and `voice` is an id; a batch has neither.
+    was asked for, and `voice` is an id; a batch has neither. With `files` of `chapters`, its sound is a zip.
 
     One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
     `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
@@ -54,6 +54,7 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     created: str
     ended: str | None
     format: str
+    files: Files = "one"
     characters: int
     steps: int
     steps_done: int
@@ -107,6 +108,7 @@ def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:
         created=iso(job.created),
         ended=iso_or_none(job.ended),
         format=job.format,
+        files=fields.files,
         characters=job.characters,
         steps=job.steps,
         steps_done=progress.steps_done,

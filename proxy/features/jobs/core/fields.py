@@ -39,13 +39,14 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
 
 class SealedFields(msgspec.Struct, frozen=True, kw_only=True):
     """The sealed fields of any job: a digest of its request, and what is shown of it. `ignored` lists the
-    fields that are not followed, as in the header `x-voxgate-ignored`."""
+    fields that are not followed, as in the header `x-voxgate-ignored`. `files` is for chapters."""
 
     request: str = ""
     title: str = ""
     model: str = ""
     voice: str = ""
     ignored: tuple[str, ...] = ()
+    files: Files = "one"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -58,7 +59,6 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
     chapters: tuple[Chapter, ...] = ()
-    files: Files = "one"
     kbit_s: int | None = None
 
     def begin_of(self, step: int) -> int:
@@ -76,6 +76,7 @@ def of_step(terms: Terms) -> Terms:
 
 
 def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:
+    """Return the number of the chapter of a step. The first one is 1."""
     numbered = enumerate(chapters, 1)
     return next((number for number, each in numbered if each.first <= step <= each.last), None)
 

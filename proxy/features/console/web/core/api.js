@@ -28,13 +28,26 @@ async function failureOf(answer) {
   return Object.assign(failure, { body });
 }
 
-// With `isKeyless`, a cookie goes along in place of a key: a person signs in, or may have done so.
+// Where no feature answers, there is nothing of it.
+export function orNone(failure) {
+  if (failure.status !== 404) throw failure;
+  return { data: [], has_more: false, last_id: null };
+}
+
+// What says nothing is left out.
+function formOf(fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
+  return form;
+}
+
+// `form` has the fields of one. With `isKeyless`, a cookie goes along in place of a key: a person signs in, or may have done so.
 export async function ask(path, { method, json, form, headers = {}, query = {}, signal, isKeyless = false } = {}) {
   const { key } = session;
   const who = credentials(isKeyless ? "" : key);
   const url = new URL(path, base);
   for (const [name, value] of Object.entries(query)) if (value !== "" && value != null) url.searchParams.set(name, value);
-  const body = json === undefined ? form : JSON.stringify(json);
+  const body = json === undefined ? form && formOf(form) : JSON.stringify(json);
   // A form says its type itself, with its boundary.
   const type = json === undefined ? {} : { "Content-Type": "application/json" };
   const sent = {

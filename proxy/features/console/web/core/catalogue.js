@@ -4,6 +4,7 @@ import { read } from "./api.js";
 import { languageName, t } from "./texts.js";
 
 export const catalogue = { voices: [], models: [], hint: "" };
+const MOST_NAMED = 6;
 let reading = null;
 // Which reading counts: the answers of an earlier one are dropped.
 let turn = 0;
@@ -66,6 +67,10 @@ function rankOf(voice) {
   return isOfRules(voice) ? 3 : 2;
 }
 
+function tagsOf(models) {
+  return models.flatMap(({ spoken_languages: tags = [] }) => tags);
+}
+
 // The group of a voice in lists: its key in the texts.
 export function groupOf(voice) {
   if (isOwn(voice)) return "own";
@@ -73,10 +78,13 @@ export function groupOf(voice) {
 }
 
 function natureOf({ engines, type }) {
-  const known = engines.filter((engine) => catalogue.models.some(({ owned_by: owner }) => owner === engine));
-  if (!known.length || type === "cast") return "";
-  if (known.every(isByRules)) return t("voice.rules");
-  return known.some(isByRules) ? t("voice.partly") : t("voice.natural");
+  const models = catalogue.models.filter(({ owned_by: owner }) => engines.includes(owner));
+  if (!models.length || type === "cast") return "";
+  const natural = models.filter(({ is_trained: isTrained }) => isTrained);
+  if (!natural.length) return t("voice.rules");
+  if (!models.some(({ owned_by: owner }) => isByRules(owner))) return t("voice.natural");
+  const names = [...new Set(tagsOf(natural).map(baseOf))].map(languageName).sort();
+  return t("voice.partly", { languages: [...names.slice(0, MOST_NAMED), ...(names.length > MOST_NAMED ? ["…"] : [])].join(", ") });
 }
 
 export function factsOf(voice) {
@@ -104,16 +112,35 @@ export function isFound(voice, { words, language, gender }) {
   return words.every((word) => sought.includes(word));
 }
 
-// An alias may lead to an engine that cannot speak a voice of recordings. Several engines speak a cast.
-export function modelFor(voice, model) {
-  const own = catalogue.models.filter(({ owned_by: owner }) => voice?.engines.includes(owner)).map(({ id }) => id);
-  if (!voice || voice.type === "cast" || !own.length || own.includes(model)) return model;
-  return own[0];
+// Before the catalogue is there, nothing is known to be missing.
+export function canConvert() {
+  const owners = catalogue.models.filter(({ converts }) => converts).map(({ owned_by: owner }) => owner);
+  return !catalogue.models.length || catalogue.voices.some(({ engines, type }) => type !== "cast" && engines.some((engine) => owners.includes(engine)));
 }
 
-// The languages to choose from: those of the voices, of the reader, and further ones.
+export function speakingModels() {
+  return catalogue.models.filter(({ speaks }) => speaks !== false);
+}
+
+// An alias may lead to an engine that cannot speak a voice of one engine, or of recordings. Any other voice is
+// spoken in more languages by an alias: by the engine that is best at each.
+export function modelFor(voice, model) {
+  const aliases = catalogue.models.filter(({ owned_by: owner }) => owner === "voxgate");
+  const own = speakingModels().filter(({ owned_by: owner }) => voice?.engines.includes(owner));
+  const isOfMany = voice && (voice.type === "cast" || (voice.type === "catalogue" && voice.engines.length > 1));
+  const fitting = isOfMany && aliases.length ? aliases : own;
+  if (!fitting.length || fitting.some(({ id }) => id === model)) return model;
+  return fitting[0].id;
+}
+
+export function isSpoken(tag) {
+  const tags = tagsOf(catalogue.models);
+  return !tags.length || tags.some((each) => each === "*" || baseOf(each) === baseOf(tag));
+}
+
+// The languages to choose from: what is spoken here, and further ones.
 export function languageChoices(more = []) {
-  const tags = [...catalogue.voices.map((voice) => voice.language), ...navigator.languages, ...more];
-  const named = [...new Set(tags.filter(Boolean))].map((tag) => [tag, languageName(tag)]);
+  const tags = [...tagsOf(catalogue.models), ...catalogue.voices.map(({ language }) => language), ...more];
+  const named = [...new Set(tags)].filter((tag) => tag && tag !== "*").map((tag) => [tag, languageName(tag)]);
   return named.sort(([, a], [, b]) => a.localeCompare(b));
 }

@@ -1,23 +1,25 @@
 // What is to be spoken. It outlives the page, so that other pages can fill it, and nothing typed is lost.
 
-import { catalogue, modelFor, speaksOther, voiceOf } from "./catalogue.js";
+import { catalogue, isSpoken, modelFor, speaksOther, voiceOf } from "./catalogue.js";
 import { session } from "./session.js";
+import { language, t } from "./texts.js";
+
+const EXAMPLE = "Good morning! I am one of the voices behind this server. Give me a text of your own.";
 
 export const draft = {
-  text: "",
-  voice: "",
-  model: "",
-  language: "",
-  format: "mp3",
-  speed: 1,
-  pitch: 0,
-  emotion: "",
-  instructions: "",
-  tag: "",
-  isKept: true,
+  text: "", voice: "", model: "", language: "", format: "mp3",
+  speed: 1, pitch: 0, emotion: "", instructions: "", tag: "", isKept: true,
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
+  // What is said again was just filled in.
+  isAgain: false,
 };
+let example = "";
+
+// A text to begin with, until its reader changes it: in their own language, if it is spoken here.
+export function showExample() {
+  if (draft.text === example) draft.text = example = isSpoken(language) ? t("speak.example") : EXAMPLE;
+}
 
 // Once the catalogue is there: a model and a voice, unless they were chosen before.
 export function chooseFirst() {
@@ -53,5 +55,6 @@ export function sayAgain(request, tag) {
   if (language === "auto") more.language = language;
   Object.assign(draft, { text: input, model, speed, pitch, emotion, instructions, tag, more });
   Object.assign(draft, { voice: more.voice ? "" : voice, language: more.language ? "" : language });
+  draft.isAgain = true;
   if (format !== "pcm") draft.format = format;
 }

@@ -1,50 +1,28 @@
 // The frame around every page: the way to the others, the credits left, the door, and the player.
 
 import { Door } from "./door.js";
+import { showExample } from "./draft.js";
 import { html, nothing, render } from "./lit.js";
 import { icon, loaded } from "./page.js";
 import { player } from "./player.js";
-import { isAdmin, session } from "./session.js";
+import { isAdmin, session, tried } from "./session.js";
 import { chooseLanguage, language, LANGUAGES, t } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
-const PAGES = {
-  speak: async () => ({ default: SpeakPage }),
-  voices: () => import("../pages/voices.js"),
-  train: () => import("../pages/train.js"),
-  marks: () => import("../pages/marks.js"),
-  jobs: () => import("../pages/jobs.js"),
-  history: () => import("../pages/history.js"),
-  usage: () => import("../pages/usage.js"),
-  account: () => import("../pages/account.js"),
-  "account/keys": () => import("../pages/account_keys.js"),
-  "account/settings": () => import("../pages/account_settings.js"),
-  "account/close": () => import("../pages/account_close.js"),
-  orders: () => import("../pages/orders.js"),
-  admin: () => import("../pages/admin.js"),
-  "admin/accounts": () => import("../pages/admin_accounts.js"),
-  "admin/jobs": () => import("../pages/admin_jobs.js"),
-  "admin/audit": () => import("../pages/admin_audit.js"),
-  "admin/users": () => import("../pages/admin_users.js"),
-  "admin/orders": () => import("../pages/admin_orders.js"),
-};
+const LOADED = [
+  ..."voices train marks jobs history usage account account/keys account/settings account/close orders".split(" "),
+  ..."admin admin/accounts admin/jobs admin/audit admin/users admin/orders".split(" "),
+];
+const PAGES = { speak: async () => ({ default: SpeakPage }), ...Object.fromEntries(LOADED.map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])) };
 const LINKS = ["speak", "voices", "jobs", "history", "account", "admin"];
 // What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
 const FOR_ALL = ["speak", "account/close"];
 // Under which link of the frame a page is shown.
 const ABOVE = { train: "voices", marks: "voices", usage: "history", orders: "account" };
 
-function unescaped(part) {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
-}
-
 // The page of an address, and what else it has. "#job_…" is in mails.
 function pageOf(hash) {
-  const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map(unescaped);
+  const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map((part) => tried(() => decodeURIComponent(part), part));
   const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each));
   return name ? { name, path: parts.slice(1) } : { name: "speak", path: [] };
 }
@@ -117,9 +95,11 @@ class Frame {
 
   async speak(tag) {
     await loaded(() => chooseLanguage(tag));
+    showExample();
     this.draw();
     this.door.update();
-    this.page?.update();
+    if (this.page instanceof SpeakPage) this.page.change({});
+    else this.page?.update();
     player.draw();
     if (this.page) document.title = `${this.page.title()} · voxgate`;
   }

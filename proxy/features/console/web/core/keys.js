@@ -9,14 +9,13 @@ export function keyName({ name, hint }) {
   return name ? `${name} (…${hint})` : `…${hint}`;
 }
 
-export function keyTag({ revoked, expires }) {
-  if (revoked) return html`<span class="tag">${t("key.revoked")}</span>`;
-  if (expires && new Date(expires) < new Date()) return html`<span class="tag">${t("key.expired")}</span>`;
-  return html`<span class="tag good">${t("key.works")}</span>`;
-}
-
 export function isWorking({ revoked, expires }) {
   return !revoked && !(expires && new Date(expires) < new Date());
+}
+
+export function keyTag(key) {
+  if (isWorking(key)) return html`<span class="tag good">${t("key.works")}</span>`;
+  return html`<span class="tag">${key.revoked ? t("key.revoked") : t("key.expired")}</span>`;
 }
 
 export function keyFacts({ created, expires, caps, role }) {

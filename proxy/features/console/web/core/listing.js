@@ -33,8 +33,9 @@ export class Listing {
     this.page.update();
   }
 
-  // One row has changed. Without `now` it is gone.
+  // One row has changed. Without `now` it is gone, and the rows behind it are found by the one before it.
   put(id, now) {
+    if (!now && id === this.last) this.last = this.rows.at(-2)?.id ?? "";
     this.rows = now ? this.rows.map((row) => (row.id === id ? now : row)) : this.rows.filter((row) => row.id !== id);
     this.page.update();
   }

@@ -148,13 +148,18 @@ export class Page {
     return html`<p class="note bad" role="alert" id="${form}-${field || "end"}-alert">${icon("info")}<span>${failureText(problem.failure)}${wait}</span></p>`;
   }
 
+  // What was told of a field is over once it is changed.
+  mended(form, field) {
+    if (this.problem?.form === form && this.problem.field === field) this.set({ problem: null });
+  }
+
   isWrong(form, field) {
     return String(this.problem?.form === form && this.problem.field === field);
   }
 
   // A field with its label: its control has the id `form-name`.
   field(form, name, label, control, hint = nothing) {
-    return html`<div class="field">
+    return html`<div class="field" @input=${() => this.mended(form, name)}>
       <label for="${form}-${name}">${label}</label>
       ${control}
       ${hint === nothing ? nothing : html`<p class="hint" id="${form}-${name}-hint">${hint}</p>`}

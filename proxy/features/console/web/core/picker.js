@@ -66,6 +66,7 @@ export class VoicePicker {
       ${finderFields("picker", this)}
       <p class="quiet small" role="status">${t("picker.found", { n: found.length })}</p>
       <div class="groups">${GROUPS.map((group) => this.group(group, shown))}</div>
+      <div class="row"><button type="button" class="first" id="picker-use" @click=${() => this.dialog.close()}>${t("picker.use")}</button></div>
     </dialog>`;
   }
 
@@ -82,6 +83,6 @@ export class VoicePicker {
           @keydown=${(event) => event.key === "Enter" && this.close(event)}>
         <span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <span class="about"><span class="name">${voice.name}</span><span class="quiet small">${factsOf(voice).join(" · ")}</span></span>
-      </label>${previewButton(this.page, "picker", voice)}</li>`;
+      </label>${previewButton(this.page, "picker", voice, this.language)}</li>`;
   }
 }

@@ -10,16 +10,16 @@ import { t } from "./texts.js";
 
 let running = null;
 
-async function hear(page, voice) {
+async function hear(page, voice, language) {
   const isStop = running?.voice === voice;
   running?.aborter.abort();
   const turn = player.claim();
   running = null;
-  page.say(isStop ? t("preview.stopped") : t("preview.asking", { name: voice.name }));
+  page.say(isStop ? t("speak.stopped") : t("preview.asking", { name: voice.name }));
   if (isStop) return;
   const mine = (running = { voice, aborter: new AbortController() });
   try {
-    const query = { model: modelFor(voice, draft.model), response_format: "wav", language: voice.language ? "" : draft.language };
+    const query = { model: modelFor(voice, draft.model), response_format: "wav", language: voice.language ? "" : language || draft.language };
     const path = `v1/audio/voices/${encodeURIComponent(voice.id)}/preview`;
     const blob = await (await ask(path, { query, signal: mine.aborter.signal })).blob();
     if (running !== mine) return;
@@ -31,10 +31,10 @@ async function hear(page, voice) {
   }
 }
 
-// A button that plays a voice. In a list, "Play" alone does not tell whom.
-export function previewButton(page, form, voice) {
+// A button that plays a voice. In a list, "Play" alone does not tell whom. A voice of many languages speaks this one.
+export function previewButton(page, form, voice, language = "") {
   const isRunning = running?.voice === voice;
   const label = isRunning ? t("preview.stop", { name: voice.name }) : t("preview.play", { name: voice.name });
   return html`<button type="button" class="round" aria-label=${label} ?disabled=${!voice.engines.length}
-    @click=${() => page.run(form, () => hear(page, voice))}>${icon(isRunning ? "stop" : "play")}</button>`;
+    @click=${() => page.run(form, () => hear(page, voice, language))}>${icon(isRunning ? "stop" : "play")}</button>`;
 }

@@ -52,12 +52,6 @@ function faultsOf(samples, best) {
   return faults;
 }
 
-// What MediaRecorder makes says nothing of its length, so players show none. This one does.
-function playable(samples) {
-  const whole = Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767);
-  return wavOf([whole], RATE);
-}
-
 function release(stream) {
   for (const track of stream.getTracks()) track.stop();
 }
@@ -199,7 +193,8 @@ export class Recorder {
     this.take = blob;
     const samples = await samplesOf(blob, RATE);
     if (turn !== this.turn) return;
-    this.sound = samples ? playable(samples) : blob;
+    // What MediaRecorder makes says nothing of its length, so players show none. This one does.
+    this.sound = samples ? wavOf([Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767)], RATE) : blob;
     this.faults = samples ? faultsOf(samples, this.best) : [t("recorder.unread")];
     const verdict = this.faults.join(" ") || t("recorder.good");
     this.say(samples ? t("recorder.judged", { s: number(samples.length / RATE, 1), verdict }) : verdict);
@@ -211,10 +206,11 @@ export class Recorder {
     this.focus();
   }
 
-  view(label, hint = nothing) {
+  // While its recording is sent, there is no other.
+  view(label, hint = nothing, isSending = false) {
     const { listening, sound, form, name } = this;
     const word = listening ? t("recorder.stop") : sound ? t("recorder.again") : t("recorder.record");
-    return html`<fieldset class="recorder stack" id="${form}-${name}-recorder"><legend>${label}</legend>
+    return html`<fieldset class="recorder stack" id="${form}-${name}-recorder" ?disabled=${isSending}><legend>${label}</legend>
       ${hint === nothing ? nothing : html`<p class="hint">${hint}</p>`}
       <div class="row">
         <button type="button" id="${form}-${name}" class=${listening ? "danger" : ""} @click=${() => (listening ? this.stop() : this.record())}>
@@ -244,10 +240,9 @@ export class Recorder {
 
   meter() {
     const word = this.level > LOUD_DB ? t("recorder.level.loud") : this.level < QUIET_DB ? t("recorder.level.quiet") : t("recorder.level.good");
-    const share = Math.max(0, Math.min(100, 100 * (1 - this.level / FLOOR_DB)));
-    const bound = (level) => 100 * (1 - level / FLOOR_DB);
+    const share = (level) => Math.max(0, Math.min(100, 100 * (1 - level / FLOOR_DB)));
     return html`<div class="row line small">
-      <meter class="wide" min="0" max="100" low=${bound(QUIET_DB)} high=${bound(LOUD_DB)} optimum="75" .value=${share}
+      <meter class="wide" min="0" max="100" low=${share(QUIET_DB)} high=${share(LOUD_DB)} optimum="75" .value=${share(this.level)}
         aria-label=${t("recorder.level")} aria-valuetext=${word}></meter>
       <span class="num" id="${this.form}-${this.name}-seconds">${t("time.seconds", { s: this.seconds.toFixed(1) })}</span>
       <span class="loudness">${word}</span>

@@ -3,6 +3,13 @@
 import { html, nothing } from "./lit.js";
 import { t } from "./texts.js";
 
+// It is nowhere else, so the focus goes to the button that copies it.
+export function showSecret(page, title, text) {
+  page.secret = { title, text };
+  page.draw();
+  page.place.querySelector("#secret-copy").focus();
+}
+
 // `secret` has a `title` and the `text`. `close` is what to do once it is put away.
 export function secretCard(page, secret, close) {
   if (!secret) return nothing;

@@ -14,34 +14,27 @@ export function takeFragment(name) {
   const found = new RegExp(`^#${name}=(.+)$`).exec(location.hash);
   if (!found) return "";
   history.replaceState(null, "", location.pathname + location.search);
-  try {
-    return decodeURIComponent(found[1]).trim();
-  } catch {
-    return "";
-  }
+  return tried(() => decodeURIComponent(found[1]).trim(), "");
 }
 
-// A browser may forbid to keep anything. Then a reload asks for the key again.
-function kept(name) {
+// A browser may forbid to keep anything. Then a key, and a language, count until the page is left.
+export function tried(step, otherwise = null) {
   try {
-    return sessionStorage.getItem(name) ?? "";
+    return step();
   } catch {
-    return "";
+    return otherwise;
   }
 }
 
 export function keepKey() {
-  try {
+  tried(() => {
     sessionStorage.setItem(KEPT, session.key);
     sessionStorage.setItem(LINKED, session.linkedKey);
-  } catch {
-    // The key counts until the page is left.
-  }
+  });
 }
 
 export function takeKeptKey() {
-  session.key = kept(KEPT);
-  session.linkedKey = kept(LINKED);
+  [session.key, session.linkedKey] = [KEPT, LINKED].map((name) => tried(() => sessionStorage.getItem(name)) ?? "");
 }
 
 export function forget() {
@@ -51,20 +44,12 @@ export function forget() {
 
 // A browser that signed in may be signed in still. Other tabs hear of it, so the note is never the same.
 export function noteSignIn(isIn) {
-  try {
-    if (isIn) localStorage.setItem(SIGNED_IN, String(Date.now()));
-    else localStorage.removeItem(SIGNED_IN);
-  } catch {
-    // Then each page asks the server.
-  }
+  tried(() => (isIn ? localStorage.setItem(SIGNED_IN, String(Date.now())) : localStorage.removeItem(SIGNED_IN)));
 }
 
+// Where nothing can be kept, each page asks the server.
 export function mayBeSignedIn() {
-  try {
-    return localStorage.getItem(SIGNED_IN) !== null;
-  } catch {
-    return true;
-  }
+  return tried(() => localStorage.getItem(SIGNED_IN) !== null, true);
 }
 
 // A session's cookie goes along only where no key does, so a key always decides whose account it is.

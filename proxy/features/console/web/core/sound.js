@@ -7,22 +7,10 @@ const LEAD_AFTER_GAP_S = 0.08;
 // A wave is seen as well from every fourth sample.
 const EACH = 4;
 
+// The head is "RIFF", "WAVE", "fmt ", "data" and numbers: one channel of 16 bits.
 export function wavOf(parts, rate = RATE) {
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  const head = new DataView(new ArrayBuffer(44));
-  const text = (offset, letters) => [...letters].forEach((letter, i) => head.setUint8(offset + i, letter.charCodeAt(0)));
-  text(0, "RIFF");
-  head.setUint32(4, 36 + bytes, true);
-  text(8, "WAVEfmt ");
-  head.setUint32(16, 16, true);
-  head.setUint16(20, 1, true);
-  head.setUint16(22, 1, true);
-  head.setUint32(24, rate, true);
-  head.setUint32(28, rate * 2, true);
-  head.setUint16(32, 2, true);
-  head.setUint16(34, 16, true);
-  text(36, "data");
-  head.setUint32(40, bytes, true);
+  const head = Uint32Array.of(0x46464952, 36 + bytes, 0x45564157, 0x20746d66, 16, 0x10001, rate, rate * 2, 0x100002, 0x61746164, bytes);
   return new Blob([head, ...parts], { type: "audio/wav" });
 }
 
@@ -63,12 +51,7 @@ export function peaksOf(parts, bars) {
 export class LiveSound {
   constructor() {
     this.context = new AudioContext({ sampleRate: RATE });
-    this.until = 0;
-    this.last = null;
-    this.half = new Uint8Array();
-    this.parts = [];
-    this.samples = 0;
-    this.drawn = { samples: 0, peaks: [] };
+    Object.assign(this, { until: 0, last: null, half: new Uint8Array(), parts: [], samples: 0, drawn: { samples: 0, peaks: [] } });
   }
 
   play(bytes) {

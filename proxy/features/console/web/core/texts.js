@@ -1,21 +1,17 @@
 // The words of the page, in the reader's language. Each language is a flat file of keys and texts.
 
+import { tried } from "./session.js";
+
 export const LANGUAGES = { en: "English", "pt-BR": "Português (Brasil)", th: "ไทย", es: "Español" };
 const CHOSEN = "voxgate-language";
 let texts = {};
 let plurals = new Intl.PluralRules("en");
-let numbers = new Intl.NumberFormat("en");
 let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
 export let language = "en";
 
 // The language that was chosen here before, else the first of the browser's that there is.
 function preferred() {
-  let chosen = null;
-  try {
-    chosen = localStorage.getItem(CHOSEN);
-  } catch {
-    // A browser may forbid to keep anything.
-  }
+  const chosen = tried(() => localStorage.getItem(CHOSEN));
   if (chosen in LANGUAGES) return chosen;
   const base = (tag) => tag.split("-")[0].toLowerCase();
   const wanted = navigator.languages.map(base);
@@ -29,18 +25,13 @@ export async function loadTexts(tag = preferred()) {
   texts = await answer.json();
   language = tag;
   plurals = new Intl.PluralRules(tag);
-  numbers = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
   names = new Intl.DisplayNames(tag, { type: "language", style: "short" });
   document.documentElement.lang = tag;
 }
 
 export async function chooseLanguage(tag) {
   await loadTexts(tag);
-  try {
-    localStorage.setItem(CHOSEN, tag);
-  } catch {
-    // It counts until the page is left.
-  }
+  tried(() => localStorage.setItem(CHOSEN, tag));
 }
 
 export function hasText(key) {
@@ -54,16 +45,12 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? numbers.format(value) : String(value);
+    return typeof value === "number" ? number(value) : String(value);
   });
 }
 
 export function languageName(tag) {
-  try {
-    return names.of(tag);
-  } catch {
-    return tag;
-  }
+  return tried(() => names.of(tag), tag);
 }
 
 export function number(value, digits = 2) {

@@ -1,8 +1,9 @@
 // Account: who this is, the plan and what is left of it, and what can be bought.
 
+import { LONGEST } from "./speak_notes.js";
 import { pay, PROVIDERS, stateTag } from "./checkout.js";
 import { leave, refreshAccount, signOut } from "../core/account.js";
-import { read } from "../core/api.js";
+import { orNone, read } from "../core/api.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
@@ -18,20 +19,11 @@ export function accountTabs(now) {
   return isPerson() ? tabs(t("frame.account"), ["account", "account/keys", "account/settings"], now) : nothing;
 }
 
-// Where no feature answers, there is nothing of it.
-function nothingThere(failure) {
-  if (failure.status !== 404) throw failure;
-  return { data: [] };
-}
-
 export default class AccountPage extends Page {
-  constructor(path) {
-    super(path);
-    this.offers = [];
-    this.orders = new Listing(this, "v1/orders");
-    // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
-    this.begun = {};
-  }
+  offers = [];
+  orders = new Listing(this, "v1/orders");
+  // The Idempotency-Key of what was begun to buy: a second try finds the order of the first.
+  begun = {};
 
   title() {
     return t("frame.account");
@@ -41,8 +33,8 @@ export default class AccountPage extends Page {
     await refreshAccount();
     this.update();
     if (!isPerson()) return;
-    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(nothingThere)).data });
-    await this.orders.more().catch(nothingThere);
+    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(orNone)).data });
+    await this.orders.more().catch(orNone);
   }
 
   buy(offer, provider) {
@@ -85,7 +77,7 @@ export default class AccountPage extends Page {
     return html`<div class="tiles">
       ${tile(t("word.plan"), plan.name, plan.price)}
       ${tile(t("account.left"), left, rest)}
-      ${until ? tile(t("account.until"), day(until), "") : tile(t("account.cycle"), day(cycle.end), "")}
+      ${until ? tile(t("account.until"), day(until), "") : credits.available === null ? nothing : tile(t("account.cycle"), day(cycle.end), "")}
     </div>`;
   }
 
@@ -127,8 +119,9 @@ export default class AccountPage extends Page {
   limits({ limits, streams, voices_used: voices, clones_used: clones }) {
     const used = { streams, voices, clones };
     const rows = LIMITS.map((name) => {
-      const most = limits[name] === null ? t("frame.unlimited") : number(limits[name]);
-      return [t(`limit.${name}`), name in used && limits[name] !== null ? t("account.of", { used: used[name], most }) : most];
+      const limit = name === "max_characters" ? limits[name] ?? LONGEST : limits[name];
+      const most = limit === null ? t("frame.unlimited") : number(limit);
+      return [t(`limit.${name}`), name in used && limit !== null ? t("account.of", { used: used[name], most }) : most];
     });
     return facts(rows);
   }
@@ -136,7 +129,7 @@ export default class AccountPage extends Page {
   prices({ prices }) {
     const named = PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]);
     const rows = [...named, ...Object.entries(prices.models)];
-    return facts(rows.map(([name, { credits, per }]) => [name, t("price.each", { n: credits, per: t(`price.per.${per}`) })]));
+    return facts(rows.map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free")]));
   }
 }
 

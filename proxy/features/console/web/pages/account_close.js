@@ -8,10 +8,7 @@ import { icon, Page } from "../core/page.js";
 import { t } from "../core/texts.js";
 
 export default class ClosePage extends Page {
-  constructor(path) {
-    super(path);
-    this.address = "";
-  }
+  address = "";
 
   title() {
     return t("account.close");
@@ -29,11 +26,10 @@ export default class ClosePage extends Page {
   }
 
   view() {
-    const change = (address) => { this.address = address; };
     return html`<section class="view">${this.heading()}
       <form class="card stack" novalidate @submit=${(event) => this.close(event)}>
         <p class="note bad">${icon("info")}<span>${t("close.text")}</span></p>
-        ${this.input("close", "address", t("close.address"), { type: "email", value: this.address, max: 254, change })}
+        ${this.input("close", "address", t("close.address"), { type: "email", value: this.address, max: 254, change: (address) => { this.address = address; } })}
         ${this.alert("close")}
         <div class="row"><button class="danger" id="close-go">${t("account.close")}</button><a class="button plain" href="#/account">${t("word.no")}</a></div>
       </form></section>`;

@@ -7,7 +7,7 @@ import { isWorking, keyName, keyRow, revoke } from "../core/keys.js";
 import { Listing } from "../core/listing.js";
 import { html, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
-import { secretCard } from "../core/secret.js";
+import { secretCard, showSecret } from "../core/secret.js";
 import { t } from "../core/texts.js";
 
 const DAY_S = 86_400;
@@ -15,16 +15,12 @@ const DAYS = [0, 30, 90, 365];
 const CAPS = ["rpm", "streams", "max_characters"];
 
 export default class KeysPage extends Page {
-  constructor(path) {
-    super(path);
-    this.keys = new Listing(this, "v1/keys");
-    this.secret = null;
-    this.begin();
-  }
-
-  begin() {
-    Object.assign(this, { name: "", days: 0, caps: {} });
-  }
+  name = "";
+  days = 0;
+  caps = {};
+  secret = null;
+  isMaking = false;
+  keys = new Listing(this, "v1/keys");
 
   title() {
     return t("frame.account/keys");
@@ -34,13 +30,6 @@ export default class KeysPage extends Page {
     return this.keys.more();
   }
 
-  // The secret of a new key is nowhere else, so the focus goes to the button that copies it.
-  show(made) {
-    this.secret = { title: keyName(made), text: made.key };
-    this.draw();
-    this.place.querySelector("#secret-copy").focus();
-  }
-
   close() {
     this.set({ secret: null, status: "" });
     this.place.querySelector("#key-name").focus();
@@ -48,14 +37,16 @@ export default class KeysPage extends Page {
 
   make(event) {
     event.preventDefault();
+    if (this.isMaking) return undefined;
+    this.isMaking = true;
     return this.run("key", async () => {
       const caps = Object.fromEntries(Object.entries(this.caps).filter(([, text]) => text).map(([name, text]) => [name, Number(text)]));
       const json = { name: this.name.trim(), caps, ...(this.days && { expires_in_s: this.days * DAY_S }) };
       const made = await read("v1/keys", { json });
-      this.begin();
+      Object.assign(this, { name: "", days: 0, caps: {} });
       await this.keys.refresh();
-      this.show(made);
-    }, ["name"]);
+      showSecret(this, keyName(made), made.key);
+    }, ["name"]).finally(() => { this.isMaking = false; });
   }
 
   rotate(key) {
@@ -64,7 +55,7 @@ export default class KeysPage extends Page {
       if (!(await agrees(question))) return;
       const made = await read(`v1/keys/${encodeURIComponent(key.id)}/rotate`, { method: "POST" });
       await this.keys.refresh();
-      this.show(made);
+      showSecret(this, keyName(made), made.key);
     });
   }
 

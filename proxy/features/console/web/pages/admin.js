@@ -1,13 +1,12 @@
 // Admin: what needs a person, the server and its engines, and what all cost.
 
-import { adminTabs, orNone } from "./admin_parts.js";
-import { read } from "../core/api.js";
+import { adminTabs } from "./admin_parts.js";
+import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { moment, number, t } from "../core/texts.js";
 
 const LOOKS = { ready: "good", failed: "bad", budget: "bad" };
-
 const MOST_MODELS = 4;
 
 export default class AdminPage extends Page {
@@ -60,7 +59,7 @@ export default class AdminPage extends Page {
   server({ status, reasons, degraded }) {
     const parts = degraded.map(({ reason, ...part }) => `${part.engine ?? part.plugin ?? part.model ?? part.voice ?? part.worker}: ${reason}`);
     return html`<section class="card stack" aria-labelledby="server-title">
-      <div class="row apart"><h2 id="server-title">${t("admin.server")}</h2><span class="tag ${status === "ready" ? "good" : "bad"}" id="server-state" lang="en">${status}</span></div>
+      <div class="row apart"><h2 id="server-title">${t("admin.server")}</h2><span class="tag ${status === "ready" ? "good" : "bad"}" id="server-state">${stateText(status)}</span></div>
       ${reasons.length + parts.length ? html`<ul lang="en">${[...reasons, ...parts].map((line) => html`<li class="name">${line}</li>`)}</ul>` : nothing}
     </section>`;
   }
@@ -68,7 +67,7 @@ export default class AdminPage extends Page {
   engine({ name, plugin, state, loaded, reason, slots, running, waiting, models, device, budgets }) {
     const shown = [...models.slice(0, MOST_MODELS), ...(models.length > MOST_MODELS ? ["…"] : [])];
     const facts = [plugin === name ? "" : plugin, device, shown.join(", ")].filter(Boolean);
-    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${LOOKS[state] ?? "warn"}" lang="en">${state}${loaded === null ? "" : ` ${Math.round(loaded * 100)} %`}</span></div>
+    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${LOOKS[state] ?? "warn"}" >${stateText(state)}${loaded === null ? "" : ` ${Math.round(loaded * 100)} %`}</span></div>
       <p class="small quiet name">${facts.join(" · ")}</p>
       <p class="small num">${t("admin.running", { running, slots, waiting })}</p>
       ${reason ? html`<p class="small name" lang="en">${reason}</p>` : nothing}
@@ -80,6 +79,11 @@ export default class AdminPage extends Page {
     if (!this.months.length) return nothing;
     return html`<section class="card stack" aria-labelledby="costs-title"><h2 id="costs-title">${t("admin.months")}</h2>${monthTable(this.months)}</section>`;
   }
+}
+
+// The server's own words are English.
+function stateText(state) {
+  return state === "ready" ? t("voices.clone.ready") : html`<span lang="en">${state}</span>`;
 }
 
 function spent({ period, usd, of_usd: most }) {

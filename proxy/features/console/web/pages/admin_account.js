@@ -8,10 +8,12 @@ import { agrees } from "../core/dialogs.js";
 import { isWorking, keyName, keyRow, revoke } from "../core/keys.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
-import { secretCard } from "../core/secret.js";
+import { secretCard, showSecret } from "../core/secret.js";
 import { day, money, number, t } from "../core/texts.js";
 
 const ROLES = ["speech", "admin", "host"];
+// What was typed for an act is done with it. What is typed elsewhere meanwhile stays.
+const FIELDS = { money: ["credits", "reason"], plan: [], state: ["why"] };
 
 export function accountTag({ closed, suspended }) {
   if (closed) return html`<span class="tag">${t("admin.state.closed")}</span>`;
@@ -60,7 +62,7 @@ export class AccountPage extends Page {
       const title = `${yes}: ${this.account.name}`;
       if (isWhole && !(await agrees({ title, text: html`<p class="name">${text}</p><p class="name">${json.reason ?? ""}</p>`, no: t("word.no"), yes, isDanger }))) return;
       await read(this.address + path, { json });
-      this.typed = { plan: this.typed.plan };
+      for (const name of FIELDS[form]) this.typed[name] = "";
       this.reference = newReference();
       await this.refresh();
       this.say(t("word.done"));
@@ -94,10 +96,8 @@ export class AccountPage extends Page {
       if (!(await agrees(question))) return;
       const made = await read("admin/keys", { json: { account: this.account.id, role, name: (this.typed.name ?? "").trim() } });
       this.typed.name = "";
-      this.secret = { title: keyName(made), text: made.key };
       await this.refresh();
-      this.draw();
-      this.place.querySelector("#secret-copy").focus();
+      showSecret(this, keyName(made), made.key);
     }, ["name"]);
   }
 

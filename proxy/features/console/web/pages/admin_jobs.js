@@ -1,11 +1,10 @@
 // Admin: the jobs of all accounts, or of one.
 
 import { about, accountLink, AdminList } from "./admin_parts.js";
-import { kindOf } from "./job_facts.js";
+import { kindOf, stateTag } from "./job_facts.js";
 import { html } from "../core/lit.js";
 import { moment, t } from "../core/texts.js";
 
-const LOOKS = { done: "good", failed: "bad", waiting: "warn" };
 const ENDED = ["done", "failed", "canceled"];
 
 export default class JobsPage extends AdminList {
@@ -22,7 +21,7 @@ export default class JobsPage extends AdminList {
     ].filter(Boolean);
     const facts = [kindOf(job), moment(created), t("jobs.steps", { done, all: steps }), t("frame.credits", { n: credits })].join(" · ");
     return html`${about(title || id, html`${accountLink(account)} · ${facts}`, ...(error ? [html`<span lang="en">${error}</span>`] : []))}
-      <div class="row"><span class="tag ${LOOKS[status] ?? ""}">${t(`jobs.state.${status}`)}</span>
+      <div class="row">${stateTag(job)}
         ${ways.map((way) => html`<button class="plain" aria-label="${way.yes}: ${id}" @click=${() => this.act(job, { text: account, ...way })}>${way.yes}</button>`)}</div>`;
   }
 }

@@ -1,30 +1,33 @@
 // Admin: the orders of all accounts. Those that need a person come first.
 
 import { PROVIDERS, stateTag } from "./checkout.js";
-import { about, accountLink, AdminList, orNone } from "./admin_parts.js";
-import { read } from "../core/api.js";
+import { about, accountLink, AdminList } from "./admin_parts.js";
+import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
+import { Listing } from "../core/listing.js";
 import { icon } from "../core/page.js";
 import { moment, money, t } from "../core/texts.js";
 
 export default class OrdersPage extends AdminList {
   constructor(path) {
     super(path, "admin/orders");
+    this.list.query.attention = false;
+    this.needy = new Listing(this, this.name, { ...this.list.query, attention: true });
     // Notes as they are typed, by the ids of orders.
     this.notes = {};
   }
 
   async open() {
-    await super.open().catch(orNone);
+    for (const list of [this.needy, this.list]) await list.more().catch(orNone);
     this.list.isRead = true;
-    this.list.rows.sort((one, other) => Boolean(other.attention) - Boolean(one.attention));
     this.update();
   }
 
   // What has the provider asked, or, with a note, what says that a person has seen to it.
   change({ id }, way, json = {}) {
     return this.run(id, async () => {
-      this.list.put(id, await read(`admin/orders/${encodeURIComponent(id)}/${way}`, { json }));
+      const now = await read(`${this.name}/${encodeURIComponent(id)}/${way}`, { json });
+      for (const list of [this.needy, this.list]) list.put(id, now);
       this.finish();
     }, ["note"]);
   }
@@ -32,6 +35,11 @@ export default class OrdersPage extends AdminList {
   resolve(event, order) {
     event.preventDefault();
     return this.change(order, "resolve", { note: (this.notes[order.id] ?? "").trim() });
+  }
+
+  before() {
+    if (!this.needy.rows.length) return nothing;
+    return html`<section class="card stack" aria-labelledby="needy-title"><h2 id="needy-title">${t("admin.needy")}</h2>${this.rows(this.needy)}</section>`;
   }
 
   row(order) {

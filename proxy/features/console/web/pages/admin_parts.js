@@ -9,12 +9,6 @@ import { session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
 
-// Where no feature answers, there is nothing of it.
-export function orNone(failure) {
-  if (failure.status !== 404) throw failure;
-  return { data: [], has_more: false, last_id: null };
-}
-
 export function adminTabs(now) {
   const own = session.server.sign_in === "closed" ? [] : ["admin/users", "admin/orders"];
   return tabs(t("frame.admin"), ["admin", "admin/accounts", "admin/jobs", ...own, "admin/audit"], now);
@@ -64,9 +58,12 @@ export class AdminList extends Page {
     const of = path[1] ? html`<p class="row"><span class="name">${path[1]}</span><a href="#/${name}">${t("admin.of_all")}</a></p>` : nothing;
     return html`<section class="view">${this.heading()}${adminTabs(name)}${of}${this.statusLine()}${this.before?.() ?? nothing}
       <section class="card stack" aria-label=${this.title()}>${this.alert("page")}${this.alert("rows")}
-        <ul role="list" class="rows">${repeat(list.rows, ({ id }) => id, (row) => html`<li class="row apart">${this.row(row)}</li>`)}</ul>
-        ${list.foot("page")}
+        ${this.rows(list)}
       </section></section>`;
+  }
+
+  rows(list) {
+    return html`<ul role="list" class="rows">${repeat(list.rows, ({ id }) => id, (row) => html`<li class="row apart">${this.row(row)}</li>`)}</ul>${list.foot("page")}`;
   }
 }
 

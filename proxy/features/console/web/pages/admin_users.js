@@ -3,7 +3,7 @@
 import { about, accountLink, AdminList } from "./admin_parts.js";
 import { read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
-import { secretCard } from "../core/secret.js";
+import { secretCard, showSecret } from "../core/secret.js";
 import { day, moment, t } from "../core/texts.js";
 
 const NOBODY = { address: "", account: "", isOperator: false };
@@ -19,9 +19,8 @@ export default class UsersPage extends AdminList {
     return this.run("invite", async () => {
       const [address, account] = [this.address.trim(), this.account.trim()];
       const made = await read("admin/users", { json: { address, operator: this.isOperator, ...(account && { account }) } });
-      Object.assign(this, { secret: { title: `${address}, ${moment(made.expires)}`, text: made.link }, ...NOBODY });
-      this.draw();
-      this.place.querySelector("#secret-copy").focus();
+      Object.assign(this, NOBODY);
+      showSecret(this, `${address}, ${moment(made.expires)}`, made.link);
     }, ["address", "account"]);
   }
 

@@ -17,7 +17,8 @@ export function periodOptions() {
   return PERIODS.map((period) => [period, Number(period) ? t("books.days", { n: Number(period) }) : t(`books.${period}`)]);
 }
 
-function nameOf(moment) {
+// The name of a day, such as 2026-01-31. Without a moment, it is today.
+export function nameOf(moment = Date.now()) {
   return new Date(moment).toISOString().slice(0, 10);
 }
 
@@ -29,10 +30,6 @@ export function daysOf(period, now = Date.now()) {
   if (period === "month") return { since: nameOf(Date.UTC(year, month, 1)), until: nameOf(tomorrow) };
   if (period === "before") return { since: nameOf(Date.UTC(year, month - 1, 1)), until: nameOf(Date.UTC(year, month, 1)) };
   return { since: nameOf(tomorrow - Number(period) * DAY_MS), until: nameOf(tomorrow) };
-}
-
-export function today(now = Date.now()) {
-  return nameOf(now);
 }
 
 // The names of all days of a period, such as 2026-01-31.

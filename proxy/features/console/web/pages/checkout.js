@@ -1,7 +1,7 @@
 // What the pages that buy share: the way to the provider's checkout, and the state of an order.
 
 import { agrees } from "../core/dialogs.js";
-import { html } from "../core/lit.js";
+import { html, nothing } from "../core/lit.js";
 import { t } from "../core/texts.js";
 
 export const PROVIDERS = { mercadopago: "Mercado Pago", stripe: "Stripe" };
@@ -16,10 +16,14 @@ export function checkoutOf({ url }) {
   return /^https?:\/\//.test(url ?? "") ? url : "";
 }
 
-// Leads to the checkout. What paying changes is read first. Tells whether the browser is on its way.
+// What paying changes is read before one pays.
+export function warningsOf({ warnings }) {
+  return warnings.length ? html`<ul>${warnings.map((warning) => html`<li lang="en">${warning}</li>`)}</ul>` : nothing;
+}
+
+// Leads to the checkout. Tells whether the browser is on its way.
 export async function pay(order) {
-  const text = html`<ul>${order.warnings.map((warning) => html`<li lang="en">${warning}</li>`)}</ul>`;
-  const question = { title: t("order.before"), text, no: t("word.no"), yes: t("order.pay") };
+  const question = { title: t("order.before"), text: warningsOf(order), no: t("word.no"), yes: t("order.pay") };
   const address = checkoutOf(order);
   if (!address || (order.warnings.length && !(await agrees(question)))) return false;
   location.href = address;

@@ -101,7 +101,7 @@ export default class JobPage extends Page {
       <p class="quiet small">${facts.filter(Boolean).join(" · ")}</p>
       ${this.notes(job)}
       <dl class="tiles facts">
-        ${this.fact(t("jobs.begun"), moment(secondsOf(job.created)))}
+        ${this.fact(t("jobs.handed_in"), moment(secondsOf(job.created)))}
         ${job.ended ? this.fact(t("jobs.ended"), moment(secondsOf(job.ended))) : this.fact(t("jobs.time_left"), leftText(job, this.pace) || "–", "job-left")}
         ${job.kind === "training" ? nothing : this.fact(t("jobs.sound"), duration(job.seconds))}
         ${this.fact(t("usage.credits"), number(job.credits))}
@@ -126,14 +126,14 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
-    const hasChapters = this.steps.rows.some(({ chapter }) => chapter);
-    const hear = job.kind !== "batch" && !hasChapters && canHear(job.format);
+    const isZip = job.files === "chapters";
+    const hear = job.kind !== "batch" && !isZip && canHear(job.format);
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
       <h2 id="job-result-title">${t("jobs.result")}</h2>
       ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
       <div class="row">
         ${hear ? html`<button class=${job.status === "done" ? "first" : ""} id="job-play" @click=${() => this.run("result", () => playSound(job, "content", titleOf(job), job.seconds))}>${icon("play")} ${t("player.play")}</button>` : nothing}
-        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: formatName(job.format) })}</button>
+        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>
         ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("speak.save", { format: format.toUpperCase() })}</button>`) : nothing}
       </div>
       ${this.alert("result")}

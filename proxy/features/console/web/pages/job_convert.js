@@ -5,7 +5,6 @@ import { JOB_FORMATS, cleanTitle } from "./job_new.js";
 import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { OnceKey } from "../core/once.js";
-import { formOf } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
@@ -70,7 +69,8 @@ export default class ConvertPage extends Page {
       this.set({ file: null, seconds: 0 });
       if (file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large"), param: "file" });
       this.set({ file });
-      this.set({ seconds: await lengthOf(file) });
+      const seconds = await lengthOf(file);
+      if (this.file === file) this.set({ seconds });
     }, FIELDS);
   }
 
@@ -84,7 +84,7 @@ export default class ConvertPage extends Page {
       if (!consent && session.me.plan.consent === "required") throw new Failure({ message: t("jobs.consent_missing"), param: "consent" });
       if (!(await mayUpload()) || this.isLeft) return;
       const fields = { kind: "conversion", model, voice, pitch, response_format: format, consent, title: cleanTitle(file.name), file };
-      const job = await read("v1/jobs", { form: formOf(fields), headers: this.once.of(fields) });
+      const job = await read("v1/jobs", { form: fields, headers: this.once.of(fields) });
       location.hash = `#/jobs/${job.id}`;
     }, FIELDS).finally(() => this.set({ isBusy: false }));
   }
@@ -128,8 +128,7 @@ export default class ConvertPage extends Page {
   priceText() {
     const price = session.me?.prices.conversion ?? { credits: 0, per: "minute" };
     if (!price?.credits) return "";
-    const { seconds } = this;
-    if (price.per === "minute" && seconds) return t("jobs.price", { credits: number((seconds / 60) * price.credits) });
+    if (price.per === "minute" && this.seconds) return t("jobs.price", { credits: number((this.seconds / 60) * price.credits) });
     return price.per === "minute" ? t("jobs.price_minute", { credits: number(price.credits) }) : t("jobs.price", { credits: number(price.credits) });
   }
 }

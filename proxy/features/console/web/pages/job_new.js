@@ -1,16 +1,17 @@
 // The form of a job that speaks a long text, perhaps in chapters.
 
 import { note } from "./job_facts.js";
-import SpeakPage, { LONGEST } from "./speak.js";
+import SpeakPage from "./speak.js";
+import { estimateText, LONGEST, robotNote } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
 import { OnceKey } from "../core/once.js";
-import { read } from "../core/api.js";
-import { catalogue, languageChoices } from "../core/catalogue.js";
+import { Failure, read } from "../core/api.js";
+import { languageChoices, speakingModels } from "../core/catalogue.js";
 import { draft, requestOf } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { session } from "../core/session.js";
-import { duration, languageName, number, t } from "../core/texts.js";
+import { number, t } from "../core/texts.js";
 
 const MOST_TITLE = 200;
 const MOST_LISTED = 30;
@@ -23,6 +24,10 @@ export function chaptersOf(text) {
   const found = [{ title: "", input: before.trim() }];
   for (let i = 0; i < parts.length; i += 2) found.push({ title: cleanTitle(parts[i]), input: parts[i + 1].trim() });
   return parts.length ? found.filter(({ input }) => input) : [];
+}
+
+function named({ title, input }, index) {
+  return { title: title || t("jobs.chapter", { n: index + 1 }), input };
 }
 
 export function cleanTitle(text) {
@@ -72,11 +77,13 @@ export default class NewJobPage extends SpeakPage {
     this.set({ isBusy: true });
     return this.run("job", async () => {
       this.measure();
+      if (!this.spoken.trim()) throw new Failure({ message: t("speak.empty"), param: "input" });
       const { input, ...request } = this.request(draft.text);
       const title = cleanTitle(this.name) || cleanTitle(this.chapters[0]?.title || input.trim().split("\n")[0]).slice(0, 80);
-      const said = this.chapters.length ? { chapters: this.chapters, files: this.files } : { input };
+      const said = this.chapters.length ? { chapters: this.chapters.map(named), files: this.files } : { input };
       const json = { ...request, ...said, response_format: this.format, title };
       const job = await read("v1/jobs", { json, headers: this.once.of(json) });
+      draft.text = "";
       location.hash = `#/jobs/${job.id}`;
     }, FIELDS).finally(() => this.set({ isBusy: false }));
   }
@@ -108,15 +115,8 @@ export default class NewJobPage extends SpeakPage {
     </div>`;
   }
 
-  // By its beginning, what the whole text would cost.
   priceText() {
-    const { estimate, size } = this;
-    if (!estimate || this.doubt) return t("speak.characters", { n: size });
-    const share = Math.max(1, size / LONGEST);
-    const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
-    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
-    const text = share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);
-    return `${t("speak.characters", { n: size })} · ${text}`;
+    return [t("speak.characters", { n: this.size }), estimateText(this)].filter(Boolean).join(" · ");
   }
 
   notices() {
@@ -126,17 +126,15 @@ export default class NewJobPage extends SpeakPage {
     if (doubt) return doubt.code === "insufficient_quota" ? lacks : note(failureText(doubt));
     if (!estimate) return nothing;
     const whole = estimate.credits * Math.max(1, size / LONGEST);
-    return [
-      available !== null && whole > available && lacks,
-      estimate.is_trained === false && note(t("speak.rules", { language: languageName(estimate.language) })),
-    ].filter(Boolean);
+    const robot = robotNote(estimate);
+    return [available !== null && whole > available && lacks, robot && note(robot)].filter(Boolean);
   }
 
   contents() {
-    const { chapters } = this;
+    const chapters = this.chapters.map(named);
     return html`<section class="card stack" id="job-chapters" aria-labelledby="chapters-title">
       <h2 id="chapters-title">${t("jobs.chapters", { n: chapters.length })}</h2>
-      <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }, index) => html`<li><span class="name">${title || t("jobs.chapter", { n: index + 1 })}</span>
+      <ol class="rows">${chapters.slice(0, MOST_LISTED).map(({ title, input }) => html`<li><span class="name">${title}</span>
         <span class="quiet small num end">${t("speak.characters", { n: input.length })}</span></li>`)}</ol>
       ${chapters.length > MOST_LISTED ? html`<p class="quiet">…</p>` : nothing}
     </section>`;
@@ -144,17 +142,16 @@ export default class NewJobPage extends SpeakPage {
 
   delivery() {
     const files = [["one", t("jobs.files_one")], ["chapters", t("jobs.files_chapters")]];
-    const models = catalogue.models.filter(({ speaks }) => speaks !== false).map(({ id }) => [id, id]);
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<div class="card stack delivery">
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
       <div class="field"><strong>${t("history.voice")}</strong>
         ${this.voiceButton()}</div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
-      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${draft.speed.toFixed(2)} ×` })}
+      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
       ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
       <details class="stack"><summary>${t("speak.more")}</summary>
-        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: models, change: set("model") })}
+        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: set("model") })}
         ${this.choice("job", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
         ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
       </details>

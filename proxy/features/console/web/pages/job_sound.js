@@ -40,9 +40,8 @@ export async function saveAs(path, title, query = {}) {
   saveBlob(await answer.blob(), `${title}.${suffix ?? query.format ?? "bin"}`);
 }
 
-export function saveSound(job, query = {}, part = "content") {
-  const chapter = query.chapter ? `, ${t("jobs.chapter", { n: query.chapter })}` : "";
-  return saveAs(`${jobPath(job.id)}/${part}`, `${titleOf(job)}${chapter}`, query);
+export function saveSound(job, query = {}, part = "content", title = titleOf(job)) {
+  return saveAs(`${jobPath(job.id)}/${part}`, title, query);
 }
 
 export function stepsCard(page) {
@@ -53,17 +52,16 @@ export function stepsCard(page) {
     <div class="scroll"><table class="fold" id="job-list"><thead><tr><th>${t("jobs.steps_title")}</th><th class="end">${t("jobs.sound")}</th>
       <th class="end">${t("usage.credits")}</th><th>${t("jobs.state")}</th><th><span class="skip">${t("player.play")}</span></th></tr></thead>
     <tbody>${repeat(steps, ({ id }) => id, (step) => html`
-      ${step.chapter && isFirst.get(step.chapter) === step.id ? chapterRow(page, job, step.chapter) : nothing}${stepRow(page, job, step)}`)}</tbody></table></div>
+      ${step.chapter && isFirst.get(step.chapter) === step.id ? chapterRow(page, job, step) : nothing}${stepRow(page, job, step)}`)}</tbody></table></div>
     ${page.steps.foot("steps")}${page.alert("steps")}</section>`;
 }
 
-function chapterRow(page, job, chapter) {
-  const name = t("jobs.chapter", { n: chapter });
+function chapterRow(page, job, { chapter, chapter_title: name }) {
   const title = `${titleOf(job)}, ${name}`;
   const run = (step) => () => page.run("steps", step);
   const buttons = html`${canHear(job.format) && job.format !== "pcm"
     ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${run(() => playSound(job, "content", title, 0, { chapter }))}>${icon("play")}</button>` : nothing}
-    <button class="round plain" aria-label=${t("speak.save", { format: name })} @click=${run(() => saveSound(job, { chapter }))}>${icon("down")}</button>`;
+    <button class="round plain" aria-label=${t("speak.save", { format: name })} @click=${run(() => saveSound(job, { chapter }, "content", title))}>${icon("down")}</button>`;
   return html`<tr><td colspan="4"><strong>${name}</strong></td><td class="end">${job.ended && job.steps_done ? buttons : nothing}</td></tr>`;
 }
 
@@ -71,7 +69,7 @@ function stepRow(page, job, step) {
   const name = t("jobs.step_number", { n: step.number });
   const hasSound = step.seconds > 0 && canHear(job.format) && !(job.ended && JOINED.includes(job.format));
   const play = () => page.run("steps", () => playSound(job, `steps/${step.number}/content`, `${titleOf(job)}, ${name}`, step.seconds));
-  return html`<tr><td class="num">${name}</td><td class="num end">${step.seconds ? duration(step.seconds) : "–"}</td><td class="num end">${number(step.credits)}</td>
-    <td><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}</td>
+  return html`<tr><td class="num">${name}</td><td class="num end" data-label=${t("jobs.sound")}>${step.seconds ? duration(step.seconds) : "–"}</td><td class="num end" data-label=${t("usage.credits")}>${number(step.credits)}</td>
+    <td data-label=${t("jobs.state")}><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}</td>
     <td class="end">${hasSound ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${play}>${icon("play")}</button>` : nothing}</td></tr>`;
 }

@@ -4,7 +4,7 @@ import ConvertPage from "./job_convert.js";
 import NewJobPage from "./job_new.js";
 import JobPage from "./job.js";
 import { isOpen, kindOf, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
-import { loadCatalogue } from "../core/catalogue.js";
+import { canConvert, loadCatalogue } from "../core/catalogue.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
@@ -59,8 +59,10 @@ class JobList extends Page {
 
   view() {
     return html`<section class="view">${this.heading(html`<div class="row">
-        <a class="button" href="#/jobs/convert">${icon("mic")} ${t("jobs.convert")}</a>
+        ${canConvert() ? html`<a class="button" href="#/jobs/convert">${icon("mic")} ${t("jobs.convert")}</a>`
+          : html`<button disabled aria-describedby="jobs-no-converter">${icon("mic")} ${t("jobs.convert")}</button>`}
         <a class="button first" href="#/jobs/new">${icon("plus")} ${t("jobs.new")}</a></div>`)}
+      ${canConvert() ? nothing : html`<p class="quiet small" id="jobs-no-converter">${t("jobs.no_converter")}</p>`}
       ${this.isStale ? note(t("failure.unreachable")) : nothing}
       ${this.alert("page")}
       ${this.jobs.rows.length ? html`${this.table()}${this.jobs.foot("jobs")}` : this.jobs.isRead ? this.none() : nothing}
@@ -74,7 +76,7 @@ class JobList extends Page {
 
   table() {
     return html`<div class="card"><div class="scroll"><table class="fold" id="jobs-list"><thead><tr>
-        <th>${t("jobs.job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.begun")}</th><th>${t("jobs.state")}</th></tr></thead>
+        <th>${t("jobs.job")}</th><th>${t("jobs.done")}</th><th>${t("jobs.handed_in")}</th><th>${t("jobs.state")}</th></tr></thead>
       <tbody>${repeat(this.jobs.rows, ({ id }) => id, (job) => this.row(job))}</tbody></table></div></div>`;
   }
 

@@ -1,7 +1,6 @@
 // Marks: was a recording spoken by this server? It is chosen or dropped, and judged.
 
 import { Failure, read } from "../core/api.js";
-import { mayUpload } from "../core/door.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { MOST_BYTES, SOUND_FILES } from "../core/recorder.js";
@@ -56,7 +55,7 @@ export default class MarksPage extends Page {
   // A verdict is on the file that was chosen before.
   choose(changes) {
     this.checking?.abort();
-    this.set({ ...changes, found: null, problem: null, status: "", checking: null });
+    this.set({ found: null, problem: null, status: "", checking: null, ...changes });
   }
 
   drop(event) {
@@ -67,9 +66,10 @@ export default class MarksPage extends Page {
     if (file) this.check();
   }
 
+  // One button for both keeps its focus.
   submit(event) {
     event.preventDefault();
-    return this.check();
+    return this.checking ? this.choose({ status: t("speak.stopped") }) : this.check();
   }
 
   async check() {
@@ -80,31 +80,13 @@ export default class MarksPage extends Page {
         if (!this.file) throw new Failure({ message: t("recorder.missing"), param: "file" });
         // The server would end the connection in the middle of it, and could not say why.
         if (this.file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large"), param: "file" });
-        if (!(await mayUpload()) || mine.signal.aborted) return;
-        const form = new FormData();
-        form.append("file", this.file);
-        if (this.manifest) form.append("manifest", this.manifest);
         this.say(t("marks.looking"));
-        const found = await read("v1/audio/marks/detect", { form, signal: mine.signal });
+        const found = await read("v1/audio/marks/detect", { form: { file: this.file, manifest: this.manifest }, signal: mine.signal });
         this.set({ found, status: "" });
       } finally {
-        if (this.checking === mine) this.end();
+        if (this.checking === mine) this.set({ checking: null });
       }
     }, ["file", "manifest"]);
-  }
-
-  // A focus on what is hidden is lost, and the keyboard starts at the top again.
-  end() {
-    const hadFocus = document.activeElement?.id === "marks-stop";
-    this.checking = null;
-    this.draw();
-    if (hadFocus) this.place.querySelector("#marks-check").focus();
-  }
-
-  stop() {
-    this.checking?.abort();
-    this.say(t("speak.stopped"));
-    this.end();
   }
 
   view() {
@@ -114,8 +96,7 @@ export default class MarksPage extends Page {
         <p>${t("marks.about")}</p>
         ${this.picker("file", t("marks.file"), SOUND_FILES, t("marks.file_hint"))}
         ${this.picker("manifest", t("marks.manifest"), ".c2pa,application/c2pa")}
-        <div class="row"><button class="first" id="marks-check">${t("marks.check")}</button>
-          ${this.checking ? html`<button type="button" id="marks-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>` : nothing}</div>
+        <div class="row"><button class="first" id=${this.checking ? "marks-stop" : "marks-check"}>${this.checking ? html`${icon("stop")} ${t("speak.stop")}` : t("marks.check")}</button></div>
         ${this.checking ? html`<progress aria-label=${t("marks.looking")}></progress>` : nothing}
         ${this.statusLine()}${this.alert("marks")}
       </form>

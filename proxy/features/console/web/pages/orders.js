@@ -1,6 +1,6 @@
 // One order: it waits until the provider has told of the payment, and shows what became of it.
 
-import { checkoutOf, PROVIDERS, stateTag } from "./checkout.js";
+import { checkoutOf, PROVIDERS, stateTag, warningsOf } from "./checkout.js";
 import { refreshAccount } from "../core/account.js";
 import { read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
@@ -13,26 +13,19 @@ const LATER_MS = 10_000;
 const SETTLED_MS = 30_000;
 
 export default class OrderPage extends Page {
-  constructor(path) {
-    super(path);
-    this.order = null;
-  }
+  order = null;
 
   title() {
     return t("word.order");
-  }
-
-  open() {
-    return this.look();
   }
 
   left() {
     clearTimeout(this.timer);
   }
 
-  async look() {
+  async open() {
     const wait = document.hidden || !session.me ? SOON_MS : await this.read();
-    if (wait && !this.isLeft) this.timer = setTimeout(() => this.look(), wait);
+    if (wait && !this.isLeft) this.timer = setTimeout(() => this.open(), wait);
   }
 
   // Each look has the provider asked. A failure of the moment is no end of it. Returns the pause until the next.
@@ -60,12 +53,12 @@ export default class OrderPage extends Page {
   card(order) {
     const { state, provider, amount, currency, expires } = order;
     const address = checkoutOf(order);
-    const isPrepared = state === "open" && !order.url;
     return html`<section class="card stack" aria-labelledby="order-name">
       <div class="row apart"><h2 id="order-name">${order.title}</h2>${stateTag(order)}</div>
       <p><strong class="num">${money(amount, currency)}</strong> <span class="quiet">${PROVIDERS[provider] ?? provider}</span></p>
-      <p role="status" id="order-state">${isPrepared ? t("order.prepared") : t(`order.told.${state}`)}</p>
+      <p role="status" id="order-state">${state === "open" && !order.url ? t("order.prepared") : t(`order.told.${state}`)}</p>
       ${state === "open" ? html`<p class="quiet small">${t("order.expires", { time: moment(expires) })}</p>` : nothing}
+      ${warningsOf(order)}
       ${address ? html`<div class="row"><a class="button first" id="order-pay" href=${address} rel="noreferrer">${t("order.pay")}</a></div>` : nothing}
       ${order.payments.length ? html`<ul class="rows">${order.payments.map((payment) => this.payment(payment))}</ul>` : nothing}
     </section>`;

@@ -1,20 +1,21 @@
 // Speak: a text, who speaks it and how, what it will cost, and what became of it.
 
+import { estimateText, LONGEST, notices } from "./speak_notes.js";
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
 import { OnceKey } from "../core/once.js";
 import { ask, events, Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { catalogue, groupOf, languageChoices, loadCatalogue, voiceName, voiceOf } from "../core/catalogue.js";
-import { chooseFirst, chooseVoice, draft, requestOf } from "../core/draft.js";
+import { catalogue, groupOf, languageChoices, loadCatalogue, speakingModels, voiceOf } from "../core/catalogue.js";
+import { chooseFirst, chooseVoice, draft, requestOf, showExample } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
-import { failureText, icon, Page } from "../core/page.js";
+import { icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
 import { session } from "../core/session.js";
-import { duration, languageName, t } from "../core/texts.js";
+import { duration, number, t } from "../core/texts.js";
 
-export const LONGEST = 4096;
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
 const PAUSE_MS = 600;
+const WIDEST_PITCH = [-12, 12];
 const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
 const FIELDS = ["input", "language", "model", "speed", "pitch", "emotion", "instructions", "tag"];
 
@@ -43,7 +44,9 @@ export default class SpeakPage extends Page {
     if (!session.me) return;
     await loadCatalogue();
     chooseFirst();
-    this.update();
+    showExample();
+    this.set({ status: draft.isAgain ? t("speak.again") : "" });
+    draft.isAgain = false;
     this.estimateSoon(0);
   }
 
@@ -72,6 +75,7 @@ export default class SpeakPage extends Page {
 
   change(changes) {
     Object.assign(draft, changes);
+    if ("text" in changes) this.mended(this.form, "input");
     this.update();
     this.estimateSoon();
   }
@@ -114,6 +118,7 @@ export default class SpeakPage extends Page {
     return this.run("speak", async () => {
       await session.ready;
       if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
+      if (!this.spoken.trim()) throw new Failure({ message: t("speak.empty"), param: "input" });
       if (this.isJob) return this.makeJob();
       return this.speak();
     }, FIELDS);
@@ -122,6 +127,7 @@ export default class SpeakPage extends Page {
   async makeJob() {
     const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
     const job = await read("v1/jobs", { json, headers: this.once.of(json) });
+    draft.text = "";
     location.hash = `#/jobs/${job.id}`;
   }
 
@@ -173,16 +179,16 @@ export default class SpeakPage extends Page {
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
   }
 
-  // Nothing is spoken any more. A focus on a button that goes would be lost.
+  // Nothing is spoken any more. What was last refused, or not answered, is asked anew.
   end() {
-    const hadFocus = document.activeElement?.id === "speak-stop";
     speaking = null;
     shown?.say("");
-    shown?.draw();
-    if (hadFocus) shown?.place.querySelector("#speak-go").focus();
+    if (shown?.doubt) shown.estimateSoon(0);
   }
 
-  stop() {
+  // The button that speaks stops, too, and so keeps its focus.
+  stop(event) {
+    event.preventDefault();
     player.stop();
     this.end();
     this.say(t("speak.stopped"));
@@ -192,7 +198,9 @@ export default class SpeakPage extends Page {
     if (!file) return;
     await this.run(this.form, async () => {
       if (file.size > MOST_FILE_BYTES) throw new Failure({ message: t("speak.too_large"), param: "input" });
-      this.change({ text: await file.text() });
+      const text = await file.text();
+      if (/[\0\uFFFD]/.test(text)) throw new Failure({ message: t("speak.not_text"), param: "input" });
+      this.change({ text });
     }, FIELDS);
   }
 
@@ -221,12 +229,12 @@ export default class SpeakPage extends Page {
         .value=${live(draft.text)} @input=${(event) => this.change({ text: event.target.value })} @keydown=${press}></textarea>
       <div class="row apart below quiet small"><label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
               @change=${(event) => this.take(event.target.files[0])}></label><span class="keys">${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
-      <div class="notes">${this.alert("speak", "input")}${this.notices()}</div>
+      <div class="notes">${this.alert("speak", "input")}${notices(this)}</div>
       <div class="bar">
         ${this.voiceButton()}
-        <span class="quiet small num" id="speak-estimate" role="status">${this.estimateText()}</span>
-        ${speaking ? html`<button type="button" id="speak-stop" @click=${() => this.stop()}>${icon("stop")} ${t("speak.stop")}</button>` : nothing}
-        <button class="first" id="speak-go">${icon("play")} ${this.isJob ? t("speak.job") : t("speak.go")}</button>
+        <span class="quiet small num" id="speak-estimate" role="status">${estimateText(this)}</span>
+        <button class="first" id=${speaking ? "speak-stop" : "speak-go"} @click=${(event) => speaking && this.stop(event)}>
+          ${icon(speaking ? "stop" : "play")} ${speaking ? t("speak.stop") : this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
       ${this.alert("speak")}${this.alert("picker")}
       ${this.statusLine()}
@@ -240,49 +248,24 @@ export default class SpeakPage extends Page {
       <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>`;
   }
 
-  estimateText() {
-    const { estimate } = this;
-    if (!estimate || this.doubt) return "";
-    const facts = { language: languageName(estimate.language), time: duration(estimate.seconds), credits: estimate.credits ? t("speak.credits", { n: estimate.credits }) : t("speak.free") };
-    return this.isJob ? t("speak.estimate_job", facts) : t("speak.estimate", facts);
-  }
-
-  // What is other than asked for is said before the click.
-  notices() {
-    const { estimate, doubt } = this;
-    const notes = [];
-    const more = Object.keys(draft.more).filter((field) => field !== "voice" || !draft.voice);
-    if (more.length) notes.push(html`${t("speak.more_fields", { fields: more.join(", ") })} <button type="button" class="plain" id="speak-less" @click=${() => this.forgetMore()}>${t("speak.less")}</button>`);
-    if (this.isJob) notes.push(t("speak.long", { most: LONGEST }));
-    if (doubt) notes.push(failureText(doubt));
-    else if (estimate) {
-      if (estimate.substitute) notes.push(t("speak.substitute", { voice: voiceName(estimate.substitute) }));
-      if (estimate.is_trained === false) notes.push(t("speak.rules", { language: languageName(estimate.language) }));
-      if (estimate.dropped_tags.length) notes.push(t("speak.dropped", { tags: estimate.dropped_tags.map((tag) => `[${tag}]`).join(" ") }));
-      const ignored = estimate.ignored.filter((field) => field !== "emotion" || !estimate.dropped_tags.length);
-      if (ignored.length) notes.push(t("speak.ignored", { fields: ignored.join(", ") }));
-    }
-    if (!notes.length) return nothing;
-    return html`<div class="note warn">${icon("info")}<ul>${notes.map((text) => html`<li>${text}</li>`)}</ul></div>`;
-  }
-
   delivery() {
     const { controls, model } = this.estimate ?? {};
-    const can = controls ?? { pitch: [-12, 12], emotions: [], instructions: LONGEST };
+    const can = controls ?? { pitch: WIDEST_PITCH, emotions: [], instructions: LONGEST };
     const hasPitch = can.pitch[0] < can.pitch[1];
+    const pitch = hasPitch ? can.pitch : WIDEST_PITCH;
     const name = model?.split("/")[0] ?? "";
     const reason = (isMissing) => (controls && isMissing ? t("speak.cannot", { model: name }) : nothing);
     const emotions = [["", t("speak.plain")], ...can.emotions.map((each) => [each, t(`emotion.${each}`)])];
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<form class="card stack delivery" aria-labelledby="delivery" @submit=${(event) => event.preventDefault()}><h2 id="delivery">${t("speak.delivery")}</h2>
       ${this.choice("speak", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
-      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${draft.speed.toFixed(2)} ×` })}
-      ${this.slider("pitch", t("speak.pitch"), { least: can.pitch[0], most: can.pitch[1], step: 1, text: t("speak.semitones", { n: draft.pitch }), disabled: !hasPitch, hint: reason(!hasPitch) })}
+      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
+      ${this.slider("pitch", t("speak.pitch"), { least: pitch[0], most: pitch[1], step: 1, text: t("speak.semitones", { n: draft.pitch }), disabled: !hasPitch, hint: reason(!hasPitch) })}
       ${this.choice("speak", "emotion", t("speak.emotion"), { value: draft.emotion, options: emotions, disabled: !can.emotions.length, hint: reason(!can.emotions.length), change: set("emotion") })}
       ${this.field("speak", "instructions", t("speak.instructions"), html`<textarea class="short" id="speak-instructions" maxlength=${LONGEST} ?disabled=${!can.instructions}
         .value=${live(draft.instructions)} @input=${(event) => set("instructions")(event.target.value)}></textarea>`, reason(!can.instructions))}
       <details class="stack"><summary>${t("speak.more")}</summary>
-        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: catalogue.models.filter((each) => each.speaks !== false).map(({ id }) => [id, id]), change: set("model") })}
+        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: set("model") })}
         ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
         ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
         <label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>

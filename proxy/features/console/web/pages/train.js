@@ -1,7 +1,7 @@
 // Train: a voice of one's own reads sentences, and a model learns it. The address names the voice.
 
 import { resultCard, startCard, trainingCard } from "./train_model.js";
-import { send, sentencesCard } from "./train_read.js";
+import { LANGUAGES, send, sentencesCard } from "./train_read.js";
 import { show, watchTraining } from "./train_watch.js";
 import { isOpen, jobPath, note, stepsOf } from "./job_facts.js";
 import { OnceKey } from "../core/once.js";
@@ -18,13 +18,9 @@ import { languageName, t } from "../core/texts.js";
 
 const MOST_READ = 100;
 const BEST = { least: 4, most: 15 };
-const LANGUAGES = ["en", "pt", "es", "th"];
 
 class ChoicePage extends Page {
-  constructor(path) {
-    super(path);
-    this.voices = null;
-  }
+  voices = null;
 
   title() {
     return t("train.title");
@@ -63,10 +59,6 @@ class TrainPage extends Page {
 
   title() {
     return this.voice ? t("train.voice", { name: this.voice.name }) : t("train.title");
-  }
-
-  get languages() {
-    return LANGUAGES;
   }
 
   get models() {

@@ -1,37 +1,48 @@
 // The sentences of a training: one is read after the other, sent at once, and judged by the server.
 
 import { note } from "./job_facts.js";
-import { formOf, RATINGS } from "./voice_parts.js";
+import { RATINGS } from "./voice_parts.js";
 import { ask, read } from "../core/api.js";
 import { mayUpload } from "../core/door.js";
 import { html, nothing } from "../core/lit.js";
 import { languageName, t } from "../core/texts.js";
 
 const MOST = 25;
+export const LANGUAGES = ["en", "pt", "es", "th"];
 
-// A sentence that is read again takes the place of its recording.
-export async function send(page) {
-  await page.run("train", async () => {
-    const { recorder, prompts, index } = page;
+export function send(page) {
+  return page.run("train", async () => {
     if (page.isSending || !(await mayUpload()) || page.isLeft) return;
-    page.set({ isSending: true });
+    page.set({ isSending: true, latest: null });
     page.say(t("train.sending"));
-    const prompt = prompts.data[index];
-    const before = page.sampleOf(prompt);
-    const path = `${page.url}/samples`;
-    const drop = () => ask(`${path}/${encodeURIComponent(before.id)}`, { method: "DELETE" });
-    const isFull = page.samples.length >= MOST;
-    if (before && isFull) await drop();
-    const fields = { emotion: "neutral", ref_text: prompt.text, file: recorder.take };
-    const latest = await read(path, { form: formOf(fields), headers: page.once.of(fields) });
-    if (before && !isFull) await drop();
-    await page.readSamples();
-    recorder.clear();
-    page.set({ latest: { ...latest, number: index + 1 } });
+    const { quality } = await keep(page).finally(() => {
+      page.set({ isSending: false, status: "" });
+      page.recorder.focus();
+    });
+    page.recorder.clear();
+    page.set({ latest: { quality, number: page.index + 1 } });
     // What was poor is read again at once, and the others one after the other.
-    if (latest.quality.rating !== "low") page.goOn();
-    recorder.focus();
-  }, ["file"]).finally(() => page.set({ isSending: false, status: "" }));
+    if (quality.rating !== "low") page.goOn();
+  }, ["file"]);
+}
+
+// A sentence that is read again takes the place of its recording. With no place left, that one has to go first.
+async function keep(page) {
+  const prompt = page.prompts.data[page.index];
+  const before = page.sampleOf(prompt);
+  const path = `${page.url}/samples`;
+  const drop = () => ask(`${path}/${encodeURIComponent(before.id)}`, { method: "DELETE" });
+  const isFull = page.samples.length >= MOST;
+  const fields = { emotion: "neutral", ref_text: prompt.text, file: page.recorder.take };
+  try {
+    if (before && isFull) await drop();
+    const made = await read(path, { form: fields, headers: page.once.of({ ...fields, before: before?.id }) });
+    if (before && !isFull) await drop();
+    return made;
+  } finally {
+    await page.readSamples();
+    if (before && !page.sampleOf(prompt)) page.set({ latest: { number: page.index + 1 } });
+  }
 }
 
 export function sentencesCard(page) {
@@ -44,10 +55,10 @@ export function sentencesCard(page) {
   return html`<section class="card stack" id="train-read" aria-labelledby="train-read-title">
     <div class="row apart"><h2 id="train-read-title">${t("train.read")}</h2><span class="num small" id="train-count">${t("train.count", { done: samples.length, needed: prompts.needed })}</span></div>
     <progress max=${prompts.needed} value=${Math.min(samples.length, prompts.needed)} aria-label=${t("train.read")}></progress>
-    ${page.choice("train", "language", t("speak.language"), { value: page.language, options: page.languages.map((tag) => [tag, languageName(tag)]), disabled: page.isSending, change: choose })}
+    ${page.choice("train", "language", t("speak.language"), { value: page.language, options: LANGUAGES.map((tag) => [tag, languageName(tag)]), disabled: page.isSending, change: choose })}
     <p class="quiet small" id="train-number">${t("train.sentence", { n: index + 1, of: prompts.data.length })}</p>
     <p class="sentence" id="train-sentence" lang=${prompts.language}>${prompt.text}</p>
-    ${recorder.view(t("train.recording"), t("train.hint"))}
+    ${recorder.view(t("train.recording"), t("train.hint"), page.isSending)}
     ${recorder.take && !page.isSending ? html`<div class="row"><button type="button" id="train-send" @click=${() => send(page)}>${t("train.send")}</button></div>` : nothing}
     ${page.statusLine()}
     <div role="status">${judged(page)}</div>
@@ -58,8 +69,10 @@ export function sentencesCard(page) {
 // What the server says of the last recording.
 function judged({ latest }) {
   if (!latest) return nothing;
-  const { rating, reasons } = latest.quality;
-  const text = html`${t("train.kept", { n: latest.number, quality: t(`voices.quality.${rating}`) })} <span lang="en">${reasons.join(" ")}</span>`;
+  const { number: n, quality } = latest;
+  if (!quality) return note(t("train.lost", { n }), "warn", "train-judged");
+  const { rating, reasons } = quality;
+  const text = html`${t("train.kept", { n, quality: t(`voices.quality.${rating}`) })} <span lang="en">${reasons.join(" ")}</span>`;
   return note(text, RATINGS[rating] || "calm", "train-judged");
 }
 

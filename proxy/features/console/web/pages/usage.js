@@ -1,6 +1,6 @@
 // Usage: what an account spoke in a period and what it cost, by day as a chart, by a side as a table, and as CSV.
 
-import { bookTabs, daysOf, eachDay, pager, periodOptions, ROWS, speakerNames, today, utcDay, utcDays } from "./books.js";
+import { bookTabs, daysOf, eachDay, nameOf, pager, periodOptions, ROWS, speakerNames, utcDay, utcDays } from "./books.js";
 import { download, read } from "../core/api.js";
 import { loadCatalogue } from "../core/catalogue.js";
 import { barChart } from "../core/chart.js";
@@ -43,9 +43,7 @@ function total(sums) {
 export default class UsagePage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { period: "14", side: "day", measure: "", shown: null, keys: [], first: 0, width: CHART_WIDTH });
-    this.isStale = false;
-    this.isReading = false;
+    Object.assign(this, { period: "14", side: "day", measure: "", shown: null, keys: [], first: 0, width: CHART_WIDTH, isStale: false, isReading: false });
   }
 
   title() {
@@ -196,7 +194,7 @@ export default class UsagePage extends Page {
   }
 
   named(side, name) {
-    if (side === "day") return name === today() ? html`${utcDay(name)} <span class="tag">${t("usage.today")}</span>` : utcDay(name);
+    if (side === "day") return name === nameOf() ? html`${utcDay(name)} <span class="tag">${t("usage.today")}</span>` : utcDay(name);
     if (name === "" || name === "/") return html`<span class="quiet">${t("usage.nothing")}</span>`;
     if (side === "voice") return speakerNames(name);
     if (side === "operation") return t(`usage.operation.${name}`);

@@ -1,6 +1,5 @@
 // The consent of a speaker: a sentence read aloud, a statement in writing, one that was given before, or none.
 
-import { formOf } from "./voice_parts.js";
 import { ask, Failure, read } from "../core/api.js";
 import { html, live, nothing } from "../core/lit.js";
 import { Recorder } from "../core/recorder.js";
@@ -15,6 +14,7 @@ export class Consent {
     Object.assign(this, { page, way: "phrase", statement: "", kept: [], chosen: "", languages: [], phrase: null, agreed: null });
     this.uses = new Set(["speech", "conversion"]);
     this.reading = new Recorder(page, "new", "recording");
+    page.signal.addEventListener("abort", () => this.dropUnused());
   }
 
   change(changes) {
@@ -55,9 +55,11 @@ export class Consent {
     const { agreed } = this;
     if (agreed?.said === said && agreed.language === language && agreed.uses === String(uses)) return agreed.id;
     const fields = { name, language };
-    const sent = isRead ? { form: formOf({ ...fields, recording: said, uses: JSON.stringify(uses) }) } : { json: { ...fields, statement: said, uses } };
+    const sent = isRead ? { form: { ...fields, recording: said, uses: JSON.stringify(uses) } } : { json: { ...fields, statement: said, uses } };
     const { id } = await read(ROOT, sent);
+    this.dropUnused();
     this.agreed = { id, said, language, uses: String(uses) };
+    if (this.page.isLeft) this.dropUnused();
     return id;
   }
 

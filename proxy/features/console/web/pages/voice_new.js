@@ -2,13 +2,13 @@
 
 import { Consent } from "./voice_consent.js";
 import { OnceKey } from "../core/once.js";
-import { clonePrice, formOf } from "./voice_parts.js";
+import { cloners, clonePrice, hintNote, isUseless } from "./voice_parts.js";
 import { Failure, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";
 import { html, live, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { Page } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
 import { t } from "../core/texts.js";
 
@@ -33,19 +33,6 @@ export default class NewVoicePage extends Page {
     this.set({ isRead: true, hint: catalogue.hint });
   }
 
-  left() {
-    this.consent.dropUnused();
-  }
-
-  // The engines that speak with clones of their own, which have to be ordered.
-  get cloners() {
-    return [...new Set(catalogue.models.filter(({ clones }) => clones).map(({ owned_by: owner }) => owner))];
-  }
-
-  get isUseless() {
-    return Boolean(catalogue.hint) && !this.cloners.length && !catalogue.models.some(({ trains }) => trains);
-  }
-
   // Whether anything here can speak a recording in this language: told before there is one.
   choose(language) {
     this.set({ language });
@@ -58,17 +45,11 @@ export default class NewVoicePage extends Page {
     });
   }
 
-  async submit(event) {
+  submit(event) {
     event.preventDefault();
-    if (this.isMaking) return;
-    await this.run("new", async () => {
-      this.isMaking = true;
-      try {
-        await this.make();
-      } finally {
-        this.set({ isMaking: false, status: "" });
-      }
-    }, FIELDS);
+    if (this.isMaking) return undefined;
+    this.isMaking = true;
+    return this.run("new", () => this.make().finally(() => this.set({ isMaking: false, status: "" })), FIELDS);
   }
 
   async make() {
@@ -81,8 +62,8 @@ export default class NewVoicePage extends Page {
     if (this.isLeft) return;
     const texts = { name, language, ref_text: this.words.trim(), consent, engines: this.engines.size ? JSON.stringify([...this.engines]) : "" };
     const headers = this.once.of({ ...texts, file: sample.take });
-    const voice = await read("v1/audio/voices", { form: formOf({ ...texts, audio_sample: sample.take }), headers });
-    this.consent.agreed = null;
+    const voice = await read("v1/audio/voices", { form: { ...texts, audio_sample: sample.take }, headers });
+    if (this.consent.agreed?.id === consent) this.consent.agreed = null;
     forgetCatalogue();
     if (this.engines.size) refreshAccount();
     if (!this.isLeft) location.hash = `#/voices/${encodeURIComponent(voice.id)}`;
@@ -90,13 +71,13 @@ export default class NewVoicePage extends Page {
 
   view() {
     return html`<section class="view narrow">${this.heading()}
-      ${this.hint ? html`<p class="note warn" id="new-hint" role="status">${icon("info")}<span lang="en">${this.hint}</span></p>` : nothing}
+      ${this.hint ? hintNote(this.hint, "new-hint", this.language) : nothing}
       ${this.isRead ? this.form() : nothing}${this.alert("page")}
     </section>`;
   }
 
   form() {
-    const languages = [["", t("voices.ask_language")], ...languageChoices(this.consent.languages)];
+    const languages = [["", t("voices.ask_language")], ...languageChoices([...navigator.languages, ...this.consent.languages])];
     const set = (field) => (value) => this.set({ [field]: value });
     return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
       <div class="card stack two">
@@ -107,9 +88,9 @@ export default class NewVoicePage extends Page {
         ${this.field("new", "ref_text", t("voices.words"), html`<textarea class="short" id="new-ref_text" maxlength="1000" aria-invalid=${this.isWrong("new", "ref_text")}
           .value=${live(this.words)} @input=${(event) => this.set({ words: event.target.value })}></textarea>`)}</div>
       <div class="card stack">${this.consent.view()}</div>
-      ${this.cloners.length ? html`<fieldset class="card" id="new-engines"><legend class="skip">${t("voices.clones")}</legend>${this.cloners.map((engine) => this.cloner(engine))}</fieldset>` : nothing}
+      ${cloners().length ? html`<fieldset class="card" id="new-engines"><legend class="skip">${t("voices.clones")}</legend>${cloners().map((engine) => this.cloner(engine))}</fieldset>` : nothing}
       ${this.alert("new")}
-      <div class="row"><button class="first" id="new-create" ?disabled=${this.isUseless}>${t("voices.create")}</button>
+      <div class="row"><button class="first" id="new-create" ?disabled=${isUseless()}>${t("voices.create")}</button>
         <a class="button" href="#/voices">${t("voices.cancel")}</a>${this.statusLine()}</div>
     </form>`;
   }

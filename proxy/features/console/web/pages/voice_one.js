@@ -1,7 +1,7 @@
 // One voice: what it is, what can be done with it, and its end.
 
 import { Erasure } from "./voice_erasure.js";
-import { clonePrice, cloneState, isInWork, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
 import { Samples } from "./voice_samples.js";
 import { download, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -83,7 +83,7 @@ export default class VoicePage extends Page {
   // The engines that could clone it: those that speak with clones, but for those that have one.
   get cloners() {
     const has = new Set(this.voice.clones.filter(({ state }) => !["failed", "expired"].includes(state)).map(({ engine }) => engine));
-    return [...new Set(catalogue.models.filter(({ clones, owned_by: owner }) => clones && !has.has(owner)).map(({ owned_by: owner }) => owner))];
+    return cloners().filter((engine) => !has.has(engine));
   }
 
   async orderClone(engine) {
@@ -154,15 +154,15 @@ export default class VoicePage extends Page {
   }
 
   // What its owner should know. The server's words are English.
-  remarks({ quality, speaker, hint, expires_at: ends }) {
-    const told = [...(quality?.reasons ?? []), ...(hint ? [hint] : [])].map((text) => html`<span lang="en">${text}</span>`);
+  remarks({ quality, speaker, hint, language, expires_at: ends }) {
+    const told = (quality?.reasons ?? []).map((text) => html`<span lang="en">${text}</span>`);
     if (speaker?.answer === "other") told.push(html`<span>${t("voices.other_speaker")}</span>`);
     if (ends) told.push(html`<span>${t("voices.expires", { day: day(ends) })}</span>`);
-    return told.map((text) => html`<p class="note warn">${icon("info")}${text}</p>`);
+    return [hint ? hintNote(hint, "voice-hint", language) : nothing, ...told.map((text) => html`<p class="note warn">${icon("info")}${text}</p>`)];
   }
 
   editor() {
-    const languages = [["", t("picker.any_language")], ...languageChoices([this.language])];
+    const languages = [["", t("picker.any_language")], ...languageChoices([...navigator.languages, this.language])];
     return html`<form class="card stack" novalidate @submit=${(event) => this.save(event)}>
       <div class="two">
         ${this.input("voice", "name", t("word.name"), { value: this.name, max: 100, change: (name) => this.set({ name }) })}

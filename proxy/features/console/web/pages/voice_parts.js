@@ -1,14 +1,15 @@
 // What the pages of voices share: whose a voice is, its state in words, and how it is used.
 
 import { read } from "../core/api.js";
+import { catalogue } from "../core/catalogue.js";
 import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
+import { icon } from "../core/page.js";
 import { session } from "../core/session.js";
-import { day, t } from "../core/texts.js";
+import { day, languageName, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
 export const RATINGS = { high: "good", medium: "", low: "warn" };
-const STATES = { wanted: "making", making: "making", ready: "ready", failed: "failed", expired: "expired", stranded: "stranded" };
 let mine = new Set();
 
 // A cast that the operator saved for everybody looks like one's own, so the server is asked.
@@ -31,12 +32,12 @@ export function expiryTag({ expires_at: ends }) {
 }
 
 export function cloneState({ state }) {
-  const word = STATES[state] ?? state;
+  const word = state === "wanted" ? "making" : state;
   return t(`voices.clone.${word}`);
 }
 
 export function isInWork({ state }) {
-  return STATES[state] === "making";
+  return ["wanted", "making"].includes(state);
 }
 
 // Tags of what a voice is made of: its quality, its models, and its clones that cannot speak yet.
@@ -51,10 +52,22 @@ export function stateTags({ quality, trained = [], clones = [], type }) {
   return tags;
 }
 
-export function formOf(fields) {
-  const form = new FormData();
-  for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
-  return form;
+// Nothing here speaks a recording, in this language or in any, and what helps. The server ends its words by a command.
+export function hintNote(hint, id, language) {
+  const [, command] = hint.split(/ can add it with: /);
+  const mute = language ? t("voices.mute_in", { language: languageName(language) }) : t("voices.mute");
+  return html`<p class="note warn" id=${id} role="status">${icon("info")}<span>${mute} ${hint.includes("'engines'") ? t("voices.mute_clone") : nothing}
+    ${command ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
+}
+
+// The engines that speak with clones of their own, which have to be ordered.
+export function cloners() {
+  return [...new Set(catalogue.models.filter(({ clones }) => clones).map(({ owned_by: owner }) => owner))];
+}
+
+// Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
+export function isUseless() {
+  return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
 }
 
 // What a clone costs at most: a clone by the server's own engine costs nothing.

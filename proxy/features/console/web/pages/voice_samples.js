@@ -1,7 +1,6 @@
 // The recordings of a voice: the one that it was made of, and further ones, each with an emotion.
 
 import { OnceKey } from "../core/once.js";
-import { formOf } from "./voice_parts.js";
 import { ask, Failure, read } from "../core/api.js";
 import { forgetCatalogue } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
@@ -46,14 +45,14 @@ export class Samples {
       if (!(await mayUpload()) || this.page.isLeft) return;
       this.change({ isSending: true });
       try {
-        const texts = { emotion: this.emotion, ref_text: this.words.trim() };
-        await read(`${this.page.url}/samples`, { form: formOf({ ...texts, file: take }), headers: this.once.of({ ...texts, file: take }) });
+        const fields = { emotion: this.emotion, ref_text: this.words.trim(), file: take };
+        await read(`${this.page.url}/samples`, { form: fields, headers: this.once.of(fields) });
         this.recorder.clear();
         this.change({ words: "" });
         await this.readAgain();
-        this.recorder.focus();
       } finally {
         this.change({ isSending: false });
+        this.recorder.focus();
       }
     }, ["file", "emotion", "ref_text"]);
   }
@@ -75,7 +74,7 @@ export class Samples {
     return html`<section class="card stack" id="voice-samples" aria-labelledby="samples-title"><h2 id="samples-title" tabindex="-1">${t("voices.samples", { n: this.list.length })}</h2>
       <ol role="list" class="rows">${repeat(this.list, ({ id }) => id, (sample, place) => this.row(sample, place))}</ol>
       ${this.list.length < MOST ? html`<form class="stack" novalidate @submit=${(event) => this.add(event)}>
-        ${this.recorder.view(t("voices.another"))}
+        ${this.recorder.view(t("voices.another"), nothing, this.isSending)}
         <div class="two">${this.page.choice("sample", "emotion", t("speak.emotion"), { value: this.emotion, options, change: (emotion) => this.change({ emotion }) })}
         ${this.page.field("sample", "ref_text", t("voices.words"), html`<textarea class="short" id="sample-ref_text" maxlength="1000"
           .value=${live(this.words)} @input=${(event) => this.change({ words: event.target.value })}></textarea>`)}</div>

@@ -2,7 +2,7 @@
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { expiryTag, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { expiryTag, hintNote, isMine, isUseless, readMine, stateTags, useVoice } from "./voice_parts.js";
 import { catalogue, factsOf, groupOf, loadCatalogue } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
@@ -34,11 +34,6 @@ class VoicesPage extends Page {
     this.set({ isRead: true });
   }
 
-  // Nothing here can speak a recording, clone it or learn from it: it would be given for nothing.
-  get isUseless() {
-    return Boolean(catalogue.hint) && !catalogue.models.some(({ clones, trains }) => clones || trains);
-  }
-
   change(changes) {
     this.set({ ...changes, shown: SHOWN });
   }
@@ -58,14 +53,14 @@ class VoicesPage extends Page {
 
   view() {
     return html`<section class="view">${this.heading(this.isRead ? this.maker() : nothing)}
-      ${this.isRead && catalogue.hint ? html`<p class="note warn" id="voices-hint">${icon("info")}<span lang="en">${catalogue.hint}</span></p>` : nothing}
+      ${this.isRead && catalogue.hint ? hintNote(catalogue.hint, "voices-hint") : nothing}
       ${this.alert("page")}
       ${this.isRead ? this.list() : nothing}
     </section>`;
   }
 
   maker() {
-    return this.isUseless
+    return isUseless()
       ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
       : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
   }
@@ -77,7 +72,7 @@ class VoicesPage extends Page {
         ${finderFields("voices", this)}
         <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
-          <a class="button plain" href="#/marks">${t("marks.title")}</a></div>
+          <a class="button plain" href="#/marks">${t("voices.check")}</a></div>
         ${this.statusLine()}
       </div>
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
@@ -95,7 +90,7 @@ class VoicesPage extends Page {
       <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
         <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
       ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
-      <div class="row line">${previewButton(this, `card-${voice.id}`, voice)}
+      <div class="row line">${previewButton(this, `card-${voice.id}`, voice, this.language)}
         <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${voice.name}">${t("voices.use")}</button>
         <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
       ${this.alert(`card-${voice.id}`)}
