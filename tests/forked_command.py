@@ -13,6 +13,7 @@ import ctypes
 import gc
 import importlib
 import os
+import resource
 import select
 import signal
 import socket
@@ -35,7 +36,7 @@ _MOST_ORDER_BYTES = 1 << 17
 _WORKER = "proxy.processes.worker"
 _OF_CHILDREN = ("__main__", "child", "_program", "signing_library")
 """How the names of modules end that no server imports."""
-_KNOWN = ("VOXGATE_", "XDG_", "TMPDIR=", "PYTEST_", "PYTHONPATH=", "PYTHONDONTWRITEBYTECODE=")
+_KNOWN = ("VOXGATE_", "XDG_", "TMPDIR=", "COLUMNS=", "PYTEST_", "PYTHONPATH=", "PYTHONDONTWRITEBYTECODE=")
 """What may differ from the environment of the parent: it is read late, or is put right after the fork."""
 
 
@@ -43,6 +44,7 @@ class _Order(msgspec.Struct):
     words: list[str]
     environ: dict[str, str]
     cwd: str
+    open_files: int | None
 
 
 class Forked:
@@ -133,21 +135,31 @@ _parents: list[_Parent] = []
 
 
 def start(
-    words: Sequence[str], environ: Mapping[str, str], cwd: Path | None, stderr: int
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path | None,
+    stderr: int,
+    open_files: int | None = None,
 ) -> Forked | subprocess.Popen[bytes]:
     """Start one. What is not `voxgate`, or needs an environment from its start on, is executed."""
     if words[0] == str(VOXGATE) and _is_alike(environ):
-        order = _Order([*words], dict(environ), str(cwd or Path.cwd()))
+        order = _Order([*words], dict(environ), str(cwd or Path.cwd()), open_files)
         return _parents[-1].fork(order, stderr)
+    assert open_files is None
     return subprocess.Popen(words, env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr)
 
 
 def run(
-    *words: str, environ: Mapping[str, str], cwd: Path | None = None, within_s: float = 60.0
+    *words: str,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    open_files: int | None = None,
+    within_s: float = 60.0,
 ) -> subprocess.CompletedProcess[str]:
-    """Run one to its end, and return what it printed."""
+    """Run one to its end, and return what it printed. It may have so many files open."""
+    command, env = (str(VOXGATE), *words), {**os.environ, **(environ or {})}
     with tempfile.TemporaryFile() as errors:
-        process = start((str(VOXGATE), *words), {**os.environ, **environ}, cwd, errors.fileno())
+        process = start(command, env, cwd, errors.fileno(), open_files)
         assert process.stdout is not None
         limit = threading.Timer(within_s, process.kill)
         limit.start()
@@ -233,6 +245,8 @@ def _obey(order: _Order, title: _Title) -> None:
 
     os.chdir(order.cwd)
     _use_environ(order.environ)
+    if order.open_files is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (order.open_files, order.open_files))
     sys.path[:0] = [str(VOXGATE.parent), *_python_path(order.environ)]
     sys.argv = order.words
     title.show([sys.executable, *sys.argv])
