@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from tests import forked_command
+from tests import forked
 from tests.commands import command as command
 from tests.suite.held import note_holds
 
-VOXGATE = forked_command.VOXGATE
+VOXGATE = forked.VOXGATE
 START_S = 60.0
 FIRST_AUDIO_S = 25.0
 """What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
@@ -49,7 +49,7 @@ espeak = "f3"
 ALONE = TONE.replace("[engines.espeak]\nprocesses = 1\n", "").replace('espeak = "f3"\n', "")
 """That engine alone: each host is a process."""
 
-Process = subprocess.Popen[bytes] | forked_command.Forked
+Process = subprocess.Popen[bytes] | forked.Forked
 
 
 class MintedKey(NamedTuple):
@@ -124,7 +124,7 @@ def running(
     env.update(environ or {})
     with log.open("ab") as stderr:
         words = command or (str(VOXGATE), "serve", "--port", "0")
-        process = forked_command.start(words, env, cwd, stderr.fileno())
+        process = forked.start(words, env, cwd, stderr.fileno())
     try:
         url, key = _wait(process, log, start_s)
         yield Server(process, url, key, file, folder / "data", f"http://{metrics}/metrics", log)

@@ -16,7 +16,7 @@ import httpx2
 import psutil
 
 from proxy.engines.cluster.authorities import make
-from tests import forked_command
+from tests import forked
 from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 
 _AGENT = """
@@ -78,7 +78,7 @@ def agent(
         process = (
             subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
             if "--ends-with-stdin" in options
-            else forked_command.start(words, os.environ, None, errors.fileno())
+            else forked.start(words, os.environ, None, errors.fileno())
         )
     assert process.stdout is not None
     assert process.stdout.readline(), log.read_text()

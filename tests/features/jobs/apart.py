@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests import forked_command
+from tests import forked
 from tests.server import ALONE, START_S, VOXGATE, Process, Server, free_port, running, stop
 
 READY = b"voxgate works on jobs"
@@ -86,7 +86,7 @@ def start_worker(file: Path, environ: Mapping[str, str] | None = None) -> tuple[
         **(environ or {}),
     }
     with log.open("ab") as stderr:
-        process = forked_command.start((str(VOXGATE), "worker"), env, None, stderr.fileno())
+        process = forked.start((str(VOXGATE), "worker"), env, None, stderr.fileno())
     return process, log, f"http://{metrics}/metrics"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.finding import Finding, ok
 from proxy.diagnosis.doctor.examination import within
-from tests import forked_command
+from tests import forked
 from tests.proxy.diagnosis.doctor.checks import only
 from tests.server import free_port
 
@@ -20,7 +20,7 @@ from tests.server import free_port
 def run(folder: Path, config: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     if config is not None:
         (folder / "config.toml").write_text(config)
-    return forked_command.run("doctor", *arguments, cwd=folder, environ={"COLUMNS": "300"})
+    return forked.command("doctor", *arguments, cwd=folder, environ={"COLUMNS": "300"})
 
 
 def fitting() -> str:

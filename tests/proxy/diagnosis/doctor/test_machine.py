@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from proxy.diagnosis.doctor import machine
-from tests import forked_command
+from tests import forked
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.tables import each_row
 
 
 def run_doctor(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
     """What the command says when it may have so many open files."""
-    done = forked_command.run("doctor", "--json", cwd=folder, environ=environ, open_files=files)
+    done = forked.command("doctor", "--json", cwd=folder, environ=environ, open_files=files)
     (row,) = (row for row in json.loads(done.stdout)["data"] if row["check"] == check)
     return row["state"], row["found"]
 
