@@ -9,7 +9,6 @@ import selectors
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +18,11 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
+from tests import forked
 from tests.commands import command as command
 from tests.suite.held import note_holds
 
-VOXGATE = Path(sys.executable).parent / "voxgate"
+VOXGATE = forked.VOXGATE
 START_S = 60.0
 FIRST_AUDIO_S = 25.0
 """What a test's server waits for first audio, where its config does not say: a busy machine may need long."""
@@ -49,6 +49,8 @@ espeak = "f3"
 ALONE = TONE.replace("[engines.espeak]\nprocesses = 1\n", "").replace('espeak = "f3"\n', "")
 """That engine alone: each host is a process."""
 
+Process = subprocess.Popen[bytes] | forked.Forked
+
 
 class MintedKey(NamedTuple):
     id: str
@@ -58,7 +60,7 @@ class MintedKey(NamedTuple):
 class Server(NamedTuple):
     """One that runs. `url` is the root, without /v1; `key` a speech key; `log` its stderr so far."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     key: str
     config: Path
@@ -121,13 +123,8 @@ def running(
         env["VOXGATE_SERVER__FIRST_AUDIO_S"] = str(FIRST_AUDIO_S)
     env.update(environ or {})
     with log.open("ab") as stderr:
-        process = subprocess.Popen(
-            command or (str(VOXGATE), "serve", "--port", "0"),
-            env=env,
-            cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
+        words = command or (str(VOXGATE), "serve", "--port", "0")
+        process = forked.start(words, env, cwd, stderr.fileno())
     try:
         url, key = _wait(process, log, start_s)
         yield Server(process, url, key, file, folder / "data", f"http://{metrics}/metrics", log)
@@ -182,7 +179,7 @@ def loop_holds(log: Path) -> list[str]:
     return [str(line) for line in lines if line["held_ms"] >= _MOST_HELD_MS[line["thread"]]]
 
 
-def stop(process: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> int:
+def stop(process: Process, number: int = signal.SIGTERM) -> int:
     """The exit status; kills what does not end in time, and says so by the status."""
     if process.poll() is None:
         process.send_signal(number)
@@ -203,7 +200,7 @@ def free_port() -> int:
         return port
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path, start_s: float) -> tuple[str, str]:
+def _wait(process: Process, log: Path, start_s: float) -> tuple[str, str]:
     assert process.stdout is not None
     printed, deadline = b"", time.monotonic() + start_s
     with selectors.DefaultSelector() as selector:

@@ -16,7 +16,8 @@ import httpx2
 import psutil
 
 from proxy.engines.cluster.authorities import make
-from tests.server import ALONE, VOXGATE, Server, free_port, running, stop
+from tests import forked
+from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 
 _AGENT = """
 [server]
@@ -44,7 +45,7 @@ authority = "{made}/hosts-authority.pem"
 class Agent(NamedTuple):
     """A `voxgate host`, and the URL of its metrics page."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     port: int
     metrics: str
     log: Path
@@ -73,11 +74,11 @@ def agent(
         _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
     )
     with log.open("ab") as errors:
-        process = subprocess.Popen(
-            [*program, "host", "--config", str(file), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
+        words = [*program, "host", "--config", str(file), *options]
+        process = (
+            subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+            if "--ends-with-stdin" in options
+            else forked.start(words, os.environ, None, errors.fileno())
         )
     assert process.stdout is not None
     assert process.stdout.readline(), log.read_text()
@@ -87,8 +88,6 @@ def agent(
         with suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGCONT)  # one that a test has stopped
         stop(process)
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 def port_range() -> int:

@@ -141,6 +141,7 @@ def test_a_program_that_owns_an_agent_ends_it_by_ending(tmp_path: Path, site: Si
     ) as owned:
         until(lambda: len(owned.hosts()) == 1)
         assert 'engine="slow"' not in httpx2.get(f"{owned.metrics}/metrics").text
+        assert isinstance(owned.process, subprocess.Popen)
         assert owned.process.stdin is not None
         owned.process.stdin.close()
         assert owned.process.wait(30) == 0

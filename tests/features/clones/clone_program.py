@@ -1,12 +1,10 @@
-"""A worker that makes clones: `python -m tests.features.clones.clone_program DATA URL URL`.
+"""A worker that makes clones, for `tests/forked.py`: `main(DATA, URL, URL)`.
 
 A test kills it in the middle of a step.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 from proxy.features.all import open_store
@@ -18,7 +16,3 @@ async def main(data: str, minimax: str, elevenlabs: str) -> None:
     async with open_store("sqlite", Path(data)) as store, opened(store, config(urls)) as (_, clone_tasks):
         while True:
             await clone_tasks.turn()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from proxy.features.clones import records
 from proxy.features.clones.records import CloneTask
 from proxy.ledger.verify import verify
 from proxy.storage import usage
+from tests import forked
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
 from tests.tables import soak
 
@@ -87,13 +87,13 @@ async def _want_and_kill(
         assert row is not None
     provider = at.providers[engine]
     provider.fail("hang_after" if fault == AFTER else "hang_before", path=path)
-    program = (sys.executable, "-m", "tests.features.clones.clone_program")
-    worker = await asyncio.create_subprocess_exec(*program, str(data), *at.urls.values())
+    worker = await asyncio.to_thread(
+        forked.program, "tests.features.clones.clone_program", str(data), *at.urls.values()
+    )
     try:
         await _until_silent(provider, path, is_answered=fault == AFTER)
     finally:
-        worker.kill()
-        await worker.wait()
+        worker.end()
     await provider.until(lambda: provider.open == 0)
     return voice, row.id
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import subprocess
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.server import ALONE, START_S, VOXGATE, Server, free_port, running, stop
+from tests import forked
+from tests.server import ALONE, START_S, VOXGATE, Process, Server, free_port, running, stop
 
 READY = b"voxgate works on jobs"
 SHARED = """
@@ -77,9 +77,7 @@ def working(
         stop(process)
 
 
-def start_worker(
-    file: Path, environ: Mapping[str, str] | None = None
-) -> tuple[subprocess.Popen[bytes], Path, str]:
+def start_worker(file: Path, environ: Mapping[str, str] | None = None) -> tuple[Process, Path, str]:
     log, metrics = file.with_name("worker.log"), f"127.0.0.1:{free_port()}"
     env = {
         **os.environ,
@@ -88,11 +86,11 @@ def start_worker(
         **(environ or {}),
     }
     with log.open("ab") as stderr:
-        process = subprocess.Popen((VOXGATE, "worker"), env=env, stdout=subprocess.PIPE, stderr=stderr)
+        process = forked.start((str(VOXGATE), "worker"), env, None, stderr.fileno())
     return process, log, f"http://{metrics}/metrics"
 
 
-def wait_for_line(process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_for_line(process: Process, log: Path) -> None:
     assert process.stdout is not None
     said, until = b"", time.monotonic() + START_S
     with selectors.DefaultSelector() as selector:

@@ -1,12 +1,10 @@
-"""A worker that sends mails: `python -m tests.features.mail.mail_program DATA URL`.
+"""A worker that sends mails, for `tests/forked.py`: `main(DATA, URL)`.
 
 A test kills it while a receiver has a mail and keeps silent.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 from proxy.features.all import open_store
@@ -17,7 +15,3 @@ async def main(data: str, url: str) -> None:
     async with open_store("sqlite", Path(data)) as store, mail_rig(store, Path(data), url) as rig:
         while True:
             await rig.mails.turn()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

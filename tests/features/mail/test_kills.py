@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 from pathlib import Path
 
 from proxy.features.all import open_store
+from tests import forked
 from tests.features.mail.receiver import HANGS, receiver
 from tests.features.mail.rig import mail_rig
 from tests.waiting import soon
@@ -18,15 +18,14 @@ async def test_a_killed_worker_loses_no_mail(tmp_path: Path) -> None:
         async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path) as rig:
             for _ in range(3):
                 await rig.put()
-        worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.features.mail.mail_program", str(tmp_path), served.url)
+        worker = await asyncio.to_thread(
+            forked.program, "tests.features.mail.mail_program", str(tmp_path), served.url
         )
         try:
             await soon(lambda: len(served.got) == 3)
             await soon(lambda: served.open == 2)
         finally:
-            worker.kill()
-            await worker.wait()
+            worker.end()
         async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path, served.url) as rig:
             assert len(await rig.rows()) == 2
             await rig.step()

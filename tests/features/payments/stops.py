@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -241,7 +240,3 @@ async def main(url: str, data: str, point: str, webhooks: str, smtp_url: str) ->
         await life.live()
         print(msgspec.json.encode(await life.found()).decode())
         await life.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 
 from proxy.features.all import open_store
 from proxy.storage.store import Store
+from tests import forked
 from tests.databases import lay_tables
 from tests.features.mail.receiver import Receiver, receiver
 from tests.features.payments.rig import TinyProvider
@@ -83,15 +82,10 @@ async def _with_a_stop(folder: Path, point: int) -> tuple[dict[str, Any], int]:
         return {**await life.found(), "mails": _arrived(served)}, passed
 
 
-async def _run(url: str, folder: Path, point: int, *others: str) -> tuple[int | None, bytes]:
-    program = (sys.executable, "-m", "tests.features.payments.stops", url, str(folder), str(point), *others)
-    env = {**os.environ, "PYTHONHASHSEED": "0"}
-    process = await asyncio.create_subprocess_exec(
-        *program, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode in (0, -signal.SIGKILL), err.decode()
-    return process.returncode, out
+async def _run(url: str, folder: Path, point: int, *others: str) -> tuple[int, str]:
+    ended = await forked.run("tests.features.payments.stops", url, str(folder), str(point), *others)
+    assert ended.status in (0, -signal.SIGKILL), ended.printed
+    return ended.status, ended.printed
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", *soak("postgresql")], indirect=True)

@@ -1,7 +1,6 @@
 """A stop at each commit of a confirmation: one link makes one session at most, and no account lacks its key.
 
-`python -m tests.features.users.test_kills URL DATA POINT SIGN_IN TOKEN CODE` confirms in a process that kills
-itself at a point.
+`main(URL, DATA, POINT, SIGN_IN, TOKEN, CODE)` confirms in a process that kills itself at a point.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +23,7 @@ from proxy.features.users.sign_ins import SignIns
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Store
 from proxy.telemetry.metrics import Metrics
+from tests import forked
 from tests.databases import ALL_STORES, lay_tables
 from tests.features.mail.rig import SENDER
 from tests.features.payments.stops import NEVER, Points, StoppingStore
@@ -90,13 +89,9 @@ class Trial(NamedTuple):
         return points.passed
 
     async def _run(self, sent: Secrets, point: int) -> bool:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.features.users.test_kills", self.url, str(self.folder)),
-            *(str(point), *sent),
-        )
-        code = await process.wait()
-        assert code in (0, -signal.SIGKILL)
-        return code != 0
+        ended = await forked.run(__name__, self.url, str(self.folder), str(point), *sent)
+        assert ended.status in (0, -signal.SIGKILL), ended.printed
+        return ended.status != 0
 
     async def sessions(self, address: str) -> int:
         """Return the sessions of an address. Each account has its user and its key."""
@@ -134,7 +129,3 @@ async def main(url: str, folder: str, point: str, *sent: str) -> None:
     points = Points(int(point), lambda: os.kill(os.getpid(), signal.SIGKILL))
     async with open_store(url, Path(folder)) as store:
         await Life.on(store, Path(folder), points).confirm(Secrets(*sent))
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -1,12 +1,10 @@
-"""A worker that sends to webhooks: `python -m tests.features.webhooks.courier_program DATA`.
+"""A worker that sends to webhooks, for `tests/forked.py`: `main(DATA)`.
 
 A test kills it while a receiver keeps silent.
 """
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 from proxy.features.all import open_store
@@ -17,7 +15,3 @@ async def main(data: str) -> None:
     async with open_store("sqlite", Path(data)) as store, webhook_rig(store, Path(data)) as rig:
         while True:
             await rig.delivery_tasks.turn()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 from proxy.features.all import open_store
+from tests import forked
 from tests.features.webhooks.receiver import receiver, status
 from tests.features.webhooks.rig import webhook_rig
 from tests.waiting import soon
@@ -21,14 +21,13 @@ async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> No
             await rig.step()
             await rig.tell(ada)
             (_, waits) = sorted(await rig.deliveries(webhook), key=lambda row: row.due)
-        worker = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.features.webhooks.courier_program", str(tmp_path))
+        worker = await asyncio.to_thread(
+            forked.program, "tests.features.webhooks.courier_program", str(tmp_path)
         )
         try:
             await soon(lambda: len(at.told) >= 2)
         finally:
-            worker.kill()
-            await worker.wait()
+            worker.end()
         async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
             await rig.step()
             assert len(at.told) == 2, "the killed worker has its lease, the other has its delay"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from plugins.tone.decode import DamagedFrame, decode
 from tests.plugins.tone.ears import Int16, spoken, through
-from tests.tables import each_row
+from tests.tables import each_row, soak
 
 TEXTS = (
     "Hello world.",
@@ -45,10 +45,11 @@ async def test_every_text_comes_back_through_a_codec(codec: str) -> None:
     assert decode(heard, rate_hz) == TEXTS
 
 
+@pytest.mark.parametrize("number", [5, *soak(20)])
 @each_row("codec", ["mp3", "opus", "aac", "flac"])
-async def test_twenty_sentences_come_back_through_a_codec(codec: str) -> None:
+async def test_many_sentences_come_back_through_a_codec(codec: str, number: int) -> None:
     sentences = tuple(
-        f"Sentence {number}: the quick brown fox jumps over the lazy dog once again." for number in range(20)
+        f"Sentence {at}: the quick brown fox jumps over the lazy dog once again." for at in range(number)
     )
     name, container, bit_rate = CODECS[codec]
     heard, rate_hz = through(name, container, bit_rate, await spoken(*sentences), 24_000)

@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -155,15 +155,19 @@ async def test_a_real_server_is_understood(url: str) -> None:
 
 
 @pytest.mark.clock
-async def test_a_connection_is_used_again_until_its_server_closes_it(url: str) -> None:
+async def test_a_connection_is_used_again_until_its_server_closes_it(tmp_path: Path) -> None:
+    """All servers at once, as each takes a second or two."""
+    async with AsyncExitStack() as stack:
+        urls = [await stack.enter_async_context(serving(tmp_path)) for serving in SERVERS.values()]
+        await asyncio.gather(*map(_is_used_until_closed, urls))
+
+
+async def _is_used_until_closed(url: str) -> None:
     async with open_http(Upstream()) as client:
         for path in ("/whole", "/chunks", "/empty", "/whole"):
             await _read(client, url + path)
             assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 1 idle>>"
-        for _ in range(80):
-            if "0 idle" in repr(client):
-                break
-            await asyncio.sleep(0.1)
+        await soon(lambda: "0 idle" in repr(client))
         assert repr(client) == "<UpstreamClient <ConnectionPool 0 busy, 0 idle>>"
         await _read(client, url + "/whole")
 

@@ -1,11 +1,11 @@
-"""A process that changes the master key, and kills itself before or after a write: `DATA NUMBER MOMENT`."""
+"""A process that changes the master key and kills itself before or after a write, for `tests/forked.py`:
+`main(DATA, NUMBER, MOMENT)`.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 
 from proxy.features.all import all_tables
@@ -15,7 +15,7 @@ from proxy.storage.store import Row, Statement
 from tests.proxy.file_store.vaults import BOTH
 
 ROWS_A_STEP = 4
-NUMBER, MOMENT = int(sys.argv[2]), sys.argv[3]
+_last: list[tuple[int, str]] = []
 
 
 class KilledStore(SqliteStore):
@@ -25,20 +25,18 @@ class KilledStore(SqliteStore):
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
         self.written += 1
-        if self.written == NUMBER and MOMENT == "before":
+        if (self.written, "before") in _last:
             os.kill(os.getpid(), signal.SIGKILL)
         rows = await super().write(*statements)
-        if self.written == NUMBER:
+        if (self.written, "after") in _last:
             os.kill(os.getpid(), signal.SIGKILL)
         return rows
 
 
-async def main(data: Path) -> None:
+async def main(folder: str, number: str, moment: str) -> None:
+    data = Path(folder)
+    _last.append((int(number), moment))
     store = await KilledStore.open(data / "voxgate.db", all_tables())
     source = MasterKeySource(BOTH, data)
     while (step := await rotate_some(store, source, limit=ROWS_A_STEP)) is not None and step.left:
         pass
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from proxy.file_store.master_keys import MasterKeySource, RotationStep, rotate_s
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import Statement, Store
+from tests import forked
 from tests.proxy.file_store.vaults import BOTH, NEW, OLD, check, fill, key_text
 from tests.tables import each_row
 
@@ -81,10 +80,8 @@ async def test_a_key_that_is_not_configured_is_named(store: Store, tmp_path: Pat
 async def test_a_kill_at_a_commit_loses_nothing(tmp_path: Path, number: int, moment: str) -> None:
     async with open_store("sqlite", tmp_path) as store:
         sealed = await fill(store, Vault(store, OLD, tmp_path))
-    rotator = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.proxy.file_store.rotator", str(tmp_path), str(number), moment)
-    )
-    assert await rotator.wait() == -signal.SIGKILL
+    ended = await forked.run("tests.proxy.file_store.rotator", str(tmp_path), str(number), moment)
+    assert ended.status == -signal.SIGKILL, ended.printed
     async with open_store("sqlite", tmp_path) as store:
         await check(store, tmp_path, BOTH, sealed)
         (*_, last) = await rotate(store, tmp_path)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
-import sys
-from asyncio.subprocess import PIPE
 from pathlib import Path
 
 from proxy.config.sections import VaultSection
@@ -13,6 +10,7 @@ from proxy.features.all import open_store
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT, is_recording
 from proxy.file_store.vault import Vault
+from tests import forked
 from tests.tables import each_row
 
 CANARY = "the canary sings in the vault; "
@@ -20,12 +18,8 @@ CANARY = "the canary sings in the vault; "
 
 @each_row("step", ["1", "2", "row", "none"])
 async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path: Path, step: str) -> None:
-    writer = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.proxy.file_store.vault_writer", str(tmp_path), step, CANARY),
-        stdout=PIPE,
-    )
-    said, _ = await writer.communicate()
-    assert writer.returncode == (0 if step == "none" else -signal.SIGKILL)
+    ended = await forked.run("tests.proxy.file_store.vault_writer", str(tmp_path), step, CANARY)
+    assert ended.status == (0 if step == "none" else -signal.SIGKILL), ended.printed
     on_disk = _files(tmp_path)
     assert any("voices" in path.parts for path in on_disk)
     assert [path for path in on_disk if CANARY.encode() in path.read_bytes()] == []
@@ -41,7 +35,7 @@ async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path
         assert whole - marked == {row["object"] for row in rows}
         assert len(marked) == (step in ("2", "row"))
         assert len([name for name in names if name.endswith(PART)]) == (step == "1")
-        assert [row["digest"] for row in rows] == ([said.decode().strip()] if step == "none" else [])
+        assert [row["digest"] for row in rows] == ([ended.printed.strip()] if step == "none" else [])
         for row in rows:
             assert (await vault.open("acc_a", row["digest"])).startswith(CANARY.encode())
 

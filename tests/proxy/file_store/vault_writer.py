@@ -1,4 +1,5 @@
-"""A process that puts one recording into a vault, and kills itself at a step: `DATA STEP CANARY`.
+"""A process that puts one recording into a vault, and kills itself at a step, for `tests/forked.py`:
+`main(DATA, STEP, CANARY)`.
 
 STEP is the number of the flush to the disk before which it dies, `row` for the step before the row is
 written, or `none`.
@@ -6,10 +7,8 @@ written, or `none`.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import NoReturn
 
@@ -46,7 +45,8 @@ async def _never_put(store: Store, blob: BlobRow, before: BlobRow | None = None)
     _die()
 
 
-async def main(data: Path, step: str, canary: str) -> None:
+async def main(folder: str, step: str, canary: str) -> None:
+    data = Path(folder)
     async with open_store("sqlite", data) as store:
         vault = Vault(store, VaultSection(), data)
         await vault.name_digest("acc_a", "the keys are made")
@@ -55,7 +55,3 @@ async def main(data: Path, step: str, canary: str) -> None:
         elif step != "none":
             _die_at_flush(int(step))
         print(await vault.put("acc_a", canary.encode() * (SIZE // len(canary))))
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from policies import host_health
 from policies.host_health import Crash
 from proxy.helpers import child as child_module
 from proxy.helpers.child import Child
@@ -96,7 +97,8 @@ async def test_a_child_that_serves_is_ready_and_ends_when_told(nursery: Make) ->
     assert kept.said == [pipe_messages.Ready()]
 
 
-async def test_a_child_that_heeds_nothing_is_killed(nursery: Make) -> None:
+async def test_a_child_that_heeds_nothing_is_killed(nursery: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_module, "_LINGER_S", 0.0)
     kept = nursery(DEAF)
     running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("ready")
@@ -112,7 +114,10 @@ async def test_a_child_is_dead_when_its_stop_returns(nursery: Make, monkeypatch:
     assert child.is_dead
 
 
-async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(nursery: Make) -> None:
+async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(
+    nursery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "_LINGER_S", 0.0)
     kept = nursery(LINGERS)
     running = asyncio.create_task(kept.supervisor.run())
     await kept.becomes("restarting")
@@ -121,7 +126,10 @@ async def test_a_child_that_closes_its_pipe_but_lingers_is_killed_and_replaced(n
     await _in_time(running)
 
 
-async def test_a_crash_is_told_with_its_status_and_five_are_the_end(nursery: Make) -> None:
+async def test_a_crash_is_told_with_its_status_and_five_are_the_end(
+    nursery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_health, "LONGEST_DELAY_S", 0.0)
     kept = nursery(CRASHES)
     await _in_time(kept.supervisor.run())
     reason = "the process ended with status 3"
@@ -186,7 +194,10 @@ async def test_a_stop_while_waiting_to_restart_does_not_wait(nursery: Make) -> N
     assert len(kept.children) == 1
 
 
-async def test_a_machine_that_starts_no_process_counts_as_a_crash(nursery: Make) -> None:
+async def test_a_machine_that_starts_no_process_counts_as_a_crash(
+    nursery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_health, "LONGEST_DELAY_S", 0.0)
     kept = nursery(SERVES)
 
     async def fail() -> Child:
@@ -208,7 +219,10 @@ async def test_telling_a_child_that_is_gone_is_not_an_error(nursery: Make) -> No
     assert [message async for message in child.messages()] == []
 
 
-async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(nursery: Make) -> None:
+async def test_a_child_that_says_it_is_broken_and_does_not_end_is_ended(
+    nursery: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "_LINGER_S", 0.0)
     kept = nursery(STUCK)
     await _in_time(kept.supervisor.run())
     assert kept.told == [("starting", 1, ""), ("failed", 1, "it is stuck")]

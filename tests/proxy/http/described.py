@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import httpx2
 from openapi_schema_validator import OAS31Validator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 Document = dict[str, Any]
 
@@ -77,13 +79,29 @@ def always(document: Document, headers: Document) -> set[str]:
 
 
 def violations(document: Document, schema: Document, value: Any, *, closed: bool = False) -> list[str]:
-    components = document["components"]["schemas"]
-    if closed:
-        components = {
-            name: {**component, "unevaluatedProperties": False} for name, component in components.items()
-        }
-    whole = {**schema, "components": {"schemas": components}}
-    return [error.message for error in OAS31Validator(whole).iter_errors(value)]
+    at_home = json.loads(_moved(json.dumps(schema)))
+    validator = OAS31Validator(at_home, registry=_registry(document, closed))
+    return [error.message for error in validator.iter_errors(value)]
+
+
+_HOME = "urn:described"
+_registries: dict[tuple[int, bool], tuple[Document, Any]] = {}
+"""By the id of a document, which therefore is kept: to read all of it for each answer takes seconds."""
+
+
+def _registry(document: Document, closed: bool) -> Any:
+    """Where references into this document lead."""
+    if (found := _registries.get((id(document), closed))) is None:
+        more = {"unevaluatedProperties": False} if closed else {}
+        components = {name: {**each, **more} for name, each in document["components"]["schemas"].items()}
+        whole = json.loads(_moved(json.dumps({"components": {"schemas": components}})))
+        registry: Any = Registry().with_resource(_HOME, DRAFT202012.create_resource(whole)).crawl()
+        found = _registries[id(document), closed] = (document, registry)
+    return found[1]
+
+
+def _moved(text: str) -> str:
+    return text.replace('"#/components/', f'"{_HOME}#/components/')
 
 
 def events(text: str) -> list[Any]:

@@ -6,21 +6,27 @@ Only a database on a line loses answers; on both of them a caller may leave befo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from policies.price import MICRO
 from proxy.errors import Conflict
+from proxy.features.all import open_store
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason
+from proxy.ledger.pending_writes import WITHIN_S
 from proxy.storage import usage
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger import asking
 from tests.proxy.ledger.lossy import Fate, LossyStore
+from tests.speech_engine.host.simulated_time import simulated
 
 on_a_line = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 """In place of both databases."""
@@ -324,40 +330,52 @@ async def test_an_end_that_is_still_to_be_written_is_written_when_the_ledger_clo
     assert await outcomes(lossy) == ["failed"]
 
 
-@pytest.mark.clock
-async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(
-    ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@asynccontextmanager
+async def alone(folder: Path) -> AsyncIterator[tuple[Ledger, LossyStore]]:
+    """A ledger in the loop of a simulated clock."""
+    async with open_store("sqlite", folder) as store:
+        lossy = LossyStore(store)
+        await asking.open_accounts(lossy, {"acc_ada": asking.ANCHOR})
+        async with open_ledger(lossy, Metrics()) as ledger:
+            yield ledger, lossy
+
+
+@simulated
+async def test_a_settlement_is_not_waited_for_beyond_its_one_deadline(tmp_path: Path) -> None:
     """However many tries there are; and who has waited that long does not wait again on leaving."""
-    async with asyncio.timeout(15):
+    async with alone(tmp_path) as (ledger, lossy):
         async with asking.holding(ledger, asking.wanted()) as hold:
-            monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
             asking.heard(hold, 4)
             lossy.fates.append("held back")
+            began = time.monotonic()
             with pytest.raises(StorageUnreachable):
                 await hold.settle("finished")
+            assert time.monotonic() - began == pytest.approx(WITHIN_S)
             written_while_leaving = lossy.writes
         assert lossy.writes == written_while_leaving
-    assert "0 live" in repr(ledger)
-    lossy.may_write.set()
-    lossy.may_answer.set()
-    await asking.made_up(ledger)
-    assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
-    assert await asking.is_at_rest(ledger)
+        assert time.monotonic() - began == pytest.approx(WITHIN_S)
+        assert "0 live" in repr(ledger)
+        lossy.may_write.set()
+        lossy.may_answer.set()
+        await asking.made_up(ledger)
+        assert await asking.stands(ledger, asking.wanted()) == asking.Account(100, 0, 0)
+        assert await asking.is_at_rest(ledger)
 
 
-@pytest.mark.clock
 @on_a_line
 async def test_an_answer_that_is_lost_after_the_deadline_leaves_no_charge(
     ledger: Ledger, lossy: LossyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with asking.holding(ledger, asking.wanted()) as hold:
-        monkeypatch.setattr("proxy.ledger.pending_writes.WITHIN_S", 0.2)
         asking.heard(hold, 4)
         lossy.fates.append("lost late")
-        with pytest.raises(StorageUnreachable):
-            await hold.settle("finished")
-    monkeypatch.undo()
+        settling = asyncio.create_task(hold.settle("finished"))
+        await lossy.was_written.wait()
+        with monkeypatch.context() as patch:
+            # The deadline passes.
+            patch.setattr(asyncio.get_running_loop(), "time", lambda: time.monotonic() + WITHIN_S)
+            with pytest.raises(StorageUnreachable):
+                await settling
     lossy.may_answer.set()
     await asking.made_up(ledger)
     assert await asking.moved(lossy) == [("spend", False, -4), ("refund", False, 4)]

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from plugins.tone.decode import decode
 from speech_engine import Audio, Event, SpeechJob
@@ -76,31 +77,34 @@ async def test_an_emotion_that_no_recording_has_is_refused_by_those_there_are(tm
     assert parts == [(0, 4, None), (9, 14, "sad"), (21, 38, "happy")]
 
 
-@each_row(
-    ("text", "more", "words", "tags"),
-    [
-        ("[happy] Hi. [neutral] So. [sad] Bye.", {}, "Hi. So. Bye.", ("happy", "", "sad")),
-        ("Well. [happy] Hi.", {"emotion": "sad"}, "Well. Hi.", ("sad", "happy")),
-        ("Well. [neutral] Hi.", {"emotion": "sad"}, "Well. Hi.", ("sad", "")),
-        ("[HAPPY] Hi. [angry] Grr.", {}, "Hi. Grr.", ("happy",)),
-        ("[happy](https://a.b/c) Hi.", {"markdown": "off"}, "[happy](https://a.b/c) Hi.", ("",)),
-        ("[happy](https://a.b/c) Hi.", {"markdown": "on"}, "happy Hi.", ("",)),
-        ("**[happy] Hi.** So *[sad] it* is.", {"markdown": "on"}, "Hi. So it is.", ("happy", "sad")),
-        ("[laughs] [happy] Hi.", {}, "[laughs] Hi.", ("", "happy")),
-        ("Hi! [happy] ... 😀", {}, "Hi! ... 😀", ("", "happy")),
-    ],
-)
+TAGGED: list[tuple[str, Mapping[str, object], str, tuple[str, ...]]] = [
+    ("[happy] Hi. [neutral] So. [sad] Bye.", {}, "Hi. So. Bye.", ("happy", "", "sad")),
+    ("Well. [happy] Hi.", {"emotion": "sad"}, "Well. Hi.", ("sad", "happy")),
+    ("Well. [neutral] Hi.", {"emotion": "sad"}, "Well. Hi.", ("sad", "")),
+    ("[HAPPY] Hi. [angry] Grr.", {}, "Hi. Grr.", ("happy",)),
+    ("[happy](https://a.b/c) Hi.", {"markdown": "off"}, "[happy](https://a.b/c) Hi.", ("",)),
+    ("[happy](https://a.b/c) Hi.", {"markdown": "on"}, "happy Hi.", ("",)),
+    ("**[happy] Hi.** So *[sad] it* is.", {"markdown": "on"}, "Hi. So it is.", ("happy", "sad")),
+    ("[laughs] [happy] Hi.", {}, "[laughs] Hi.", ("", "happy")),
+    ("Hi! [happy] ... 😀", {}, "Hi! ... 😀", ("", "happy")),
+]
+"""A text, what is asked besides, the words that are spoken, and the tags of their recordings."""
+
+
 async def test_a_tag_is_not_spoken_and_holds_until_the_next(
-    tmp_path: Path, text: str, more: Mapping[str, object], words: str, tags: tuple[str, ...]
+    tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     sold = "[plans.sold]\nvoices = 9\nallowance = 1000\nprices.speech = { credits = 2, per = 'character' }"
     async with acting(tmp_path, sold, plan="sold") as server:
-        answer = await server.speech(text, **{"voice": "Ana", "response_format": "wav", **more})
-        (row,) = await server.usage()
-    assert (answer.status_code, answer.headers["x-voxgate-voice"]) == (200, row.voice), answer.text
-    assert felt(answer.content) == Felt(words, tags)
-    # A tag is charged as any other character is.
-    assert (row.characters, row.credits) == (len(text), 2_000_000 * len(text))
+        for text, more, words, tags in TAGGED:
+            with subtests.test(text):
+                answer = await server.speech(text, **{"voice": "Ana", "response_format": "wav", **more})
+                assert answer.status_code == 200, answer.text
+                (row,) = [row for row in await server.usage() if row.id == answer.headers["x-request-id"]]
+                assert answer.headers["x-voxgate-voice"] == row.voice
+                assert felt(answer.content) == Felt(words, tags)
+                # A tag is charged as any other character is.
+                assert (row.characters, row.credits) == (len(text), 2_000_000 * len(text))
 
 
 async def test_a_cast_has_an_emotion_for_a_turn(tmp_path: Path) -> None:

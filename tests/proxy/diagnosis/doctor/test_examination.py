@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -13,22 +12,15 @@ import pytest
 
 from proxy.config.finding import Finding, ok
 from proxy.diagnosis.doctor.examination import within
+from tests import forked
 from tests.proxy.diagnosis.doctor.checks import only
-from tests.server import VOXGATE, free_port
+from tests.server import free_port
 
 
 def run(folder: Path, config: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
     if config is not None:
         (folder / "config.toml").write_text(config)
-    return subprocess.run(
-        [VOXGATE, "doctor", *arguments],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return forked.command("doctor", *arguments, cwd=folder, environ={"COLUMNS": "300"})
 
 
 def fitting() -> str:

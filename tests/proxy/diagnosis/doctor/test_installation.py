@@ -15,9 +15,9 @@ import pytest
 from plugins.espeak.plugin import EspeakSettings, missing
 from proxy.diagnosis.doctor import installation
 from proxy.diagnosis.doctor.installation import Requirement, engines
+from tests import forked
 from tests.faults import plugin_folders
 from tests.proxy.diagnosis.doctor.checks import configured, only
-from tests.server import VOXGATE
 from tests.tables import each_row
 
 
@@ -69,10 +69,8 @@ def test_a_plugin_whose_needs_are_missing_or_old_is_named(
     described.mkdir(parents=True)
     head = ["Metadata-Version: 2.1", f"Name: {distribution}", "Version: 0.1"]
     (described / "METADATA").write_text("\n".join([*head, *lines, ""]))
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path / "path")}
-    done = subprocess.run(
-        [VOXGATE, "doctor", "--json"], env=environ, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    environ = {"PYTHONPATH": str(tmp_path / "path")}
+    done = forked.command("doctor", "--json", cwd=tmp_path, environ=environ)
     assert done.returncode == 1
     (found,) = (row for row in json.loads(done.stdout)["data"] if row["check"] == check)
     assert found["state"] == "wrong"
@@ -137,10 +135,8 @@ def voxgate_register():
 def run_doctor(folder: Path, config: str) -> tuple[subprocess.CompletedProcess[str], list[tuple[str, str]]]:
     """What the command says of plugins and engines, with those of `folder/packages` installed."""
     (folder / "config.toml").write_text(config)
-    environ = {**os.environ, **plugin_folders.environ(folder / "packages"), "XDG_CACHE_HOME": str(folder)}
-    done = subprocess.run(
-        [VOXGATE, "doctor", "--json"], cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
+    environ = {**plugin_folders.environ(folder / "packages"), "XDG_CACHE_HOME": str(folder)}
+    done = forked.command("doctor", "--json", cwd=folder, environ=environ)
     rows = [row for row in json.loads(done.stdout)["data"] if row["check"] in ("plugin", "engine", "engines")]
     assert all(row["do"] for row in rows if row["state"] != "ok")
     return done, [(row["state"], row["found"]) for row in rows]

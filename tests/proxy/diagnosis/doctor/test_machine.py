@@ -5,27 +5,19 @@ from __future__ import annotations
 import json
 import os
 import resource
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from proxy.diagnosis.doctor import machine
+from tests import forked
 from tests.proxy.diagnosis.doctor.checks import configured, only
-from tests.server import VOXGATE
 from tests.tables import each_row
 
 
 def run_doctor(folder: Path, check: str, *, files: int = 512, **environ: str) -> tuple[str, str]:
     """What the command says when it may have so many open files."""
-    done = subprocess.run(
-        ["sh", "-c", f'ulimit -n {files} && exec "{VOXGATE}" doctor --json'],
-        cwd=folder,
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forked.command("doctor", "--json", cwd=folder, environ=environ, open_files=files)
     (row,) = (row for row in json.loads(done.stdout)["data"] if row["check"] == check)
     return row["state"], row["found"]
 
