@@ -27,10 +27,13 @@ import pytest
 
 from proxy.features.all import open_store
 from proxy.storage.store import Store
+from tests.tables import soak
 from tests.waiting import until
 
 ALL_STORES = ("sqlite", "postgresql")
 SQLITE = "voxgate.db"
+postgresql_in_soak = pytest.mark.parametrize("store_url", ["sqlite", *soak("postgresql")], indirect=True)
+"""For a test of a long piece of work whose statements another test runs on PostgreSQL, too."""
 
 _USER, _PASSWORD = "voxgate", "hunter2"
 _START_S = 30.0

@@ -78,9 +78,11 @@ class Reader(NamedTuple):
         self.go(page)
 
     def go(self, page: str) -> None:
-        """Follow a link of the frame."""
-        self.tab.run(f"void (location.hash = {json.dumps(f'#/{page}')})")
-        self.wait(f"location.hash === {json.dumps(f'#/{page}')} && at('#page h1')")
+        """Follow a link of the frame, and wait until its page has taken the place of this one."""
+        place = json.dumps(f"#/{page}")
+        self.tab.run(f"location.hash === {place} || at('#page h1').setAttribute('class', 'before')")
+        self.tab.run(f"void (location.hash = {place})")
+        self.wait(f"location.hash === {place} && at('#page h1:not(.before)')")
 
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)

@@ -1,9 +1,9 @@
 """A plugin of pytest: which functions of the console the browser ran, by Chromium's own coverage.
 
 `pytest -p tests.features.console.reached tests/features/console` runs tests that know nothing of it. Each tab
-counts from its start. A page that goes takes its counts along, so they are taken before. The variable
-`VOXGATE_TEST_REACHED` names the file for the result: the places of the functions of each script, and whether
-they ran. A function inside one that never ran is unknown to the browser, and is no row of its own.
+counts from its start. A page that goes takes its counts along, so they are taken before, and at each look.
+The variable `VOXGATE_TEST_REACHED` names the file for the result: the places of the functions of each script,
+and whether they ran. A function inside one that never ran is unknown to the browser, and has no row.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pytest
 
 from proxy.features import console
 from tests.browser import Tab
+from tests.features.console.console_page import Reader
 
 FILE = "VOXGATE_TEST_REACHED"
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ _WEB = Path(console.__file__).with_name("web")
 _SCRIPT = re.compile(r"/console/\w+/((?:core|pages)/[\w/]+\.js|main\.js)$")
 _tabs: list[Tab] = []
 _ran: dict[str, dict[str, bool]] = {}
-_start, _open = Tab.__init__, Tab.open
+_start, _open, _look = Tab.__init__, Tab.open, Reader.assert_readable
 
 
 def _started(tab: Tab, *arguments: Any) -> None:
@@ -40,6 +41,11 @@ def _started(tab: Tab, *arguments: Any) -> None:
 def _opened(tab: Tab, url: str) -> None:
     _take(tab)
     _open(tab, url)
+
+
+def _looked(reader: Reader, *arguments: Any) -> None:
+    _take(reader.tab)
+    _look(reader, *arguments)
 
 
 def _take(tab: Tab) -> None:
@@ -55,6 +61,7 @@ def _take(tab: Tab) -> None:
 def pytest_configure() -> None:
     setattr(Tab, "__init__", _started)  # noqa: B010 - a type checker forbids the plain way
     setattr(Tab, "open", _opened)  # noqa: B010 - the same
+    setattr(Reader, "assert_readable", _looked)  # noqa: B010 - the same
 
 
 @pytest.hookimpl(trylast=True)

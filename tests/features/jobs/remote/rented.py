@@ -41,6 +41,8 @@ class Rented:
         self.canceled: list[str] = []
         self.forgotten: set[str] = set()
         self.live: list[dict[str, float]] = []
+        self.stands_still = False
+        """Whether nothing is done on its machines."""
         self.may_end = asyncio.Event()
         self.may_end.set()
         self.ends_at_once: tuple[str, ...] = ()
@@ -76,7 +78,8 @@ class Rented:
         self.begun.append(work.key)
         self.alive.add(work.key)
         self.works[work.key] = work
-        self.remote_worker.begin(work)
+        if not self.stands_still:
+            self.remote_worker.begin(work)
 
     async def find(self, key: str) -> str | None:
         if self.finds == "no":
@@ -92,6 +95,8 @@ class Rented:
             self.away -= 1
             raise EngineFailed("It does not answer.")
         answer = self.remote_worker.find(key)
+        if answer is None and self.stands_still and key in self.alive:
+            return runner.RemoteState(status="running")
         if answer is None or key in self.forgotten:
             self.alive.discard(key)
             return runner.RemoteState(status="lost", usd=self.usd)

@@ -19,7 +19,7 @@ from proxy.errors import NotFound
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_file
 from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
-from proxy.features.jobs.kinds.training.trainings import MOST_TRIES, Trainings
+from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.features.jobs.remote.links import (
     MOST_TRAINING_READS,
     PATH,
@@ -33,7 +33,8 @@ from proxy.storage import trained_models
 from proxy.storage.store import Statement
 from speech_engine.host import remote_training
 from speech_engine.runner import RunnerLimits
-from speech_engine.training import FarPiece, TrainingProgress
+from speech_engine.training import FarPiece, TrainingEnd, TrainingProgress
+from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import content, job, job_with
 from tests.features.jobs.remote import remote_rig
 from tests.features.jobs.remote.remote_rig import far, runs, sweeping
@@ -71,12 +72,21 @@ class Rig(NamedTuple):
     @property
     def path(self) -> str:
         """The path of the newest link."""
-        return self.lines.urls[-1].removeprefix(URL)
+        training_ = self.machines.works[self.machines.begun[-1]].training
+        assert training_ is not None
+        return training_.url.removeprefix(URL)
 
     async def begun(self, **more: Any) -> tuple[str, str]:
         """Return a voice, and the job of its training."""
         voice = await training_rig.voice_to_train(self.server)
         return voice, await training_rig.new_training(self.server, voice, model="far", **more)
+
+    async def standing(self, **more: Any) -> tuple[str, str]:
+        """Return a voice, and the job of a training whose machine does nothing. Its run is open."""
+        self.machines.stands_still = True
+        begun = await self.begun(**more)
+        await soon(lambda: runs(self.server), lambda found: "running" in found.values())
+        return begun
 
     async def coming(self, job_: str) -> list[EncodedBlob]:
         found = []
@@ -139,29 +149,33 @@ async def test_a_voice_is_trained_elsewhere_and_charged_once(tmp_path: Path, sto
         assert work.samples == ()
 
 
-async def test_a_training_goes_on_in_as_many_runs_as_it_needs(tmp_path: Path) -> None:
+async def test_a_training_goes_on_in_as_many_runs_as_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three quarters of a run's time are for steps, and all runs together make the voice of one."""
-    short = replace(LIMITS, most_s=4.0)
-    async with training(tmp_path, settings=SLOW, limits=short) as rig:
-        _, id_ = await rig.begun(steps=80)
+    # The steps alone take that long, and each process its start.
+    short, steps = replace(LIMITS, most_s=2.4), b'{"delay_s": 0.03}'
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
+    async with training(tmp_path, settings=steps, limits=short) as rig:
+        _, id_ = await rig.begun(steps=60)
         shown = await job_with(rig.server, id_, "done", "failed")
-        assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
+        assert (shown["status"], shown["training"]["step"]) == ("done", 60), shown
         states = list((await runs(rig.server)).values())
         assert len(states) > 1
         assert states == ["lost"] * (len(states) - 1) + ["done"]
         best = read_voice((await content(rig.server, id_)).content.partition(b"\n")[2])
         assert best.step == 53, "the first of the best, whatever run it was in"
         progress = [told.step for told in rig.lines.told if isinstance(told, TrainingProgress)]
-        assert any(0 < step < 80 for step in progress)
+        assert any(0 < step < 60 for step in progress)
         assert len([piece for piece in rig.lines.pieces if piece.role == "checkpoint"]) == len(states) - 1
 
 
 async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, short_runs: None) -> None:
     async with training(tmp_path, settings=BRISK) as rig:
         rig.lines.lost = 3
-        _, id_ = await rig.begun(steps=80)
+        _, id_ = await rig.begun(steps=30)
         shown = await job_with(rig.server, id_, "done", "failed")
-        assert (shown["status"], shown["training"]["step"]) == ("done", 80), shown
+        assert (shown["status"], shown["training"]["step"]) == ("done", 30), shown
         assert rig.lines.lost == 0
         await training_rig.bills_of(rig.server).sweep()
         assert await rig.coming(id_) == []
@@ -169,7 +183,9 @@ async def test_a_piece_whose_answer_was_lost_is_sent_again(tmp_path: Path, short
 
 async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> None:
     lines = Lines()
-    async with rented(SLOW, line=lines.open) as machines:
+    async with rented(line=lines.open) as machines:
+        machines.may_end.clear()
+        machines.ends_at_once = ("hello.",)
         config = f"{remote_rig.CONFIG}{PLANS}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(remote_rig, "CONFIG", config)
@@ -177,7 +193,7 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
             async with far(tmp_path, **options) as (server, _):
                 lines.servers.append(server)
                 rig = Rig(server, machines, lines)
-                _, id_ = await rig.begun(steps=60)
+                _, id_ = await rig.begun()
                 await soon(lambda: runs(server), lambda found: list(found.values()) == ["running"])
                 held = await training_rig.hold_of(server, id_)
                 assert held is not None
@@ -185,15 +201,17 @@ async def test_a_server_that_starts_again_finds_its_training(tmp_path: Path) -> 
                 server.worker.open_context.context.ledger.holds.drop(held.request, server.account.id)
             async with far(tmp_path, name="ben", **options) as (second, _):
                 lines.servers.append(second)
+                machines.may_end.set()
                 ours = server._replace(worker=second.worker)
                 shown = await job_with(ours, id_, "done", "failed")
-                assert (shown["status"], shown["training"]["step"]) == ("done", 60), shown
+                assert (shown["status"], shown["training"]["step"]) == ("done", 20), shown
                 assert len(machines.begun) == 2, "the introduction, and one run"
                 await training_rig.bills_of(second).sweep()
                 (row,) = [row for row in await ours.usage() if row.kind == "training"]
                 assert row.credits == training_rig.PRICE
 
 
+@postgresql_in_soak
 async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url, SLOW) as rig:
         _, id_ = await rig.begun(steps=2000)
@@ -207,6 +225,7 @@ async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str
         assert (await rig.lines.get(rig.path)).status_code == 404
 
 
+@postgresql_in_soak
 async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
     tmp_path: Path, store_url: str, short_runs: None
 ) -> None:
@@ -226,9 +245,8 @@ async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
 
 
 async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> None:
-    async with training(tmp_path, settings=SLOW) as rig:
-        _, id_ = await rig.begun(steps=2000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        _, id_ = await rig.standing()
         for body in (
             b"",
             b"\xc1",
@@ -260,14 +278,16 @@ async def test_a_server_that_no_machine_reaches_is_no_reason_to_rent_on(tmp_path
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
         patch.setattr("policies.tasks.FIRST_DELAY_S", 0.01)
+        patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
         async with training(tmp_path) as rig:
             rig.lines.is_away = True
             _, id_ = await rig.begun()
             shown = await job_with(rig.server, id_, "failed")
             assert shown["error_code"] == "internal_error"
-            assert len(await runs(rig.server)) == MOST_TRIES
+            assert len(await runs(rig.server)) == 2
 
 
+@postgresql_in_soak
 async def test_a_machine_that_can_never_train_is_rented_once(tmp_path: Path, store_url: str) -> None:
     async with training(tmp_path, store_url) as rig:
         rig.machines.remote_worker._trainer = None
@@ -305,7 +325,7 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
             _, id_ = await rig.begun(steps=100)
             seen: list[list[EncodedBlob]] = []
 
-            for lost in range(3):
+            for lost in range(2):
                 # Each machine tells its first checkpoint, and nothing after it.
                 rig.lines.is_lost = is_lost = threading.Event()
                 await soon(
@@ -321,7 +341,7 @@ async def test_machines_that_are_lost_but_got_on_are_no_failed_tries(tmp_path: P
             rig.lines.is_lost = None
             shown = await job_with(rig.server, id_, "done", "failed")
             assert (shown["status"], shown["training"]["step"]) == ("done", 100), shown
-            assert len(await runs(rig.server)) == 4
+            assert len(await runs(rig.server)) == 3
 
 
 async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(
@@ -329,9 +349,9 @@ async def test_a_recording_that_came_after_the_run_began_does_not_leave_for_it(
 ) -> None:
     """Its row does not name it, so an erasure would not find that machine."""
     monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
-    async with training(tmp_path, settings=BRISK) as rig:
+    async with training(tmp_path) as rig:
         rig.machines.may_answer.clear()
-        voice, id_ = await rig.begun(steps=40)
+        voice, id_ = await rig.begun()
 
         rig.lines.may_ask.clear()
         await soon(lambda: runs(rig.server))
@@ -353,9 +373,8 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.remote.links._LOOK_S", 0.0)
-    async with training(tmp_path, settings=SLOW) as rig:
-        await rig.begun(steps=2_000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        await rig.standing()
         whole = (await rig.lines.get(rig.path)).content
         context = rig.server.worker.open_context.context
         links = Links(context.vault, URL)
@@ -377,19 +396,17 @@ async def test_what_is_being_fetched_stays_here_when_its_run_is_over(
 
 
 async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
-    async with training(tmp_path, settings=SLOW) as rig:
-        await rig.begun(steps=2_000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        await rig.standing()
         heads = [(await rig.lines.get(rig.path, "HEAD")).status_code for _ in range(MOST_TRAINING_READS)]
         assert heads == [200] * MOST_TRAINING_READS, "they use up no read"
-        statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_TRAINING_READS)]
-        assert statuses == [200] * (MOST_TRAINING_READS - 1) + [404]
+        statuses = [(await rig.lines.get(rig.path)).status_code for _ in range(MOST_TRAINING_READS + 1)]
+        assert statuses == [200] * MOST_TRAINING_READS + [404]
 
 
 async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:
-    async with training(tmp_path, settings=SLOW) as rig:
-        await rig.begun(steps=2_000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        await rig.standing()
         with pytest.MonkeyPatch.context() as patch:
 
             async def ask(*_: object, **_named: object) -> None:
@@ -404,9 +421,8 @@ async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -
 
 
 async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -> None:
-    async with training(tmp_path, settings=SLOW) as rig:
-        _, id_ = await rig.begun(steps=2_000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        _, id_ = await rig.standing()
         (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
         began = asyncio.get_running_loop().time()
         await kind.close()
@@ -418,7 +434,8 @@ async def test_a_server_that_stops_does_not_wait_for_a_machine(tmp_path: Path) -
 
 
 async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
-    async with training(tmp_path, plan="many", settings=SLOW) as rig:
+    async with training(tmp_path, plan="many") as rig:
+        rig.machines.stands_still = True
         voice = await training_rig.voice_to_train(rig.server)
         for _ in range(4):
             await training_rig.new_training(rig.server, voice, model="far", steps=2_000)
@@ -431,9 +448,8 @@ async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
 
 async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url: str) -> None:
     """Its answer may be lost, when it already is the checkpoint."""
-    async with training(tmp_path, store_url, SLOW) as rig:
-        _, id_ = await rig.begun(steps=2000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path, store_url) as rig:
+        _, id_ = await rig.standing()
         last = msgspec.msgpack.encode(_piece(b"end", number=1, is_last=True))
         for body in (msgspec.msgpack.encode(_piece(b"beginning")), last, last):
             assert (await rig.lines.post(rig.path, body)).status_code == 200
@@ -446,9 +462,8 @@ async def test_the_end_of_a_checkpoint_is_taken_twice(tmp_path: Path, store_url:
 
 async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, store_url: str) -> None:
     """The tombstone comes first: until the erasure has reached the run, it is open."""
-    async with training(tmp_path, store_url, SLOW) as rig:
-        voice, id_ = await rig.begun(steps=2000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path, store_url) as rig:
+        voice, id_ = await rig.standing()
         erased = "INSERT INTO erasures (subject, account, began) VALUES (:voice, :account, 1)"
         of_voice = {"account": rig.server.account.id, "voice": voice}
         await rig.server.worker.store.write(Statement(erased, of_voice))
@@ -458,9 +473,8 @@ async def test_of_a_voice_that_is_being_erased_nothing_is_taken(tmp_path: Path, 
 
 
 async def test_a_link_opens_nothing_else(tmp_path: Path) -> None:
-    async with training(tmp_path, settings=SLOW) as rig:
-        await rig.begun(steps=2000)
-        await soon(lambda: rig.lines.told)
+    async with training(tmp_path) as rig:
+        await rig.standing()
         token = rig.path.removeprefix(TRAININGS_PATH)
         never = await rig.lines.get(f"{TRAININGS_PATH}never")
         for path in (f"{TRAININGS_PATH}{token}0", f"{TRAININGS_PATH}{token[:-1]}", f"{PATH}{token}"):
@@ -486,6 +500,7 @@ async def test_a_plan_that_keeps_recordings_here_trains_nothing_elsewhere(tmp_pa
 
 async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
     async with training(tmp_path) as rig:
+        rig.machines.stands_still = True
         for providers, status in ((["here"], 403), (["rented"], 202)):
             consent = await agree(rig.server, uses=["speech", "training"], providers=providers)
             answer = await send(rig.server, {"name": f"Ana {status}", "consent": consent["id"]})
@@ -496,8 +511,6 @@ async def test_who_speaks_has_to_agree_to_the_runner(tmp_path: Path) -> None:
             assert answer.status_code == status, answer.text
             if status == 403:
                 assert (envelope(answer)["code"], envelope(answer)["param"]) == ("consent_not_given", "voice")
-            else:
-                await job_with(rig.server, answer.json()["id"], "done")
 
 
 async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_nothing(
@@ -512,17 +525,23 @@ async def test_a_training_ends_at_what_a_job_may_cost_and_costs_its_account_noth
         assert [row for row in await rig.server.usage() if row.kind == "training"] == []
 
 
-async def test_runs_that_are_too_short_for_a_step_end_it(tmp_path: Path) -> None:
-    short = replace(LIMITS, most_s=1.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.1)
-        patch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
-        async with training(tmp_path, settings=SLOW, limits=short) as rig:
-            rig.lines.slow_s = 0.9
-            _, id_ = await rig.begun()
-            shown = await job_with(rig.server, id_, "failed")
-            assert shown["error_code"] == "internal_error"
-            assert len(await runs(rig.server)) == 2
+async def test_runs_that_are_too_short_for_a_step_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = remote_training._Relay.run
+
+    def run_late(relay: remote_training._Relay) -> TrainingEnd:
+        relay.stop_soon()
+        return run(relay)
+
+    monkeypatch.setattr(remote_training._Relay, "run", run_late)
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
+    async with training(tmp_path, settings=SLOW) as rig:
+        _, id_ = await rig.begun()
+        shown = await job_with(rig.server, id_, "failed")
+        assert shown["error_code"] == "internal_error"
+        assert len(await runs(rig.server)) == 2
 
 
 def _piece(data: bytes, number: int = 0, *, is_last: bool = False) -> FarPiece:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
@@ -36,17 +35,15 @@ def short_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Lines:
-    """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers, and
-    `slow_s` how long they take to give what is learnt from, which is not before `may_ask`. While the server
-    `is_away` it gives nothing. With `is_lost`, a far end waits for that event after its next piece, and then
-    can tell no more."""
+    """All lines to the newest of `servers`. `lost` says how often the next tellings lose their answers. What
+    is learnt from is not given before `may_ask`, and never while the server `is_away`. With `is_lost`, a far
+    end waits for that event after its next piece, and then can tell no more."""
 
     def __init__(self) -> None:
         self.servers: list[Inside] = []
         self.urls: list[str] = []
         self.told: list[RemoteMessage] = []
         self.lost = 0
-        self.slow_s = 0.0
         self.may_ask = threading.Event()
         self.may_ask.set()
         self.is_lost: threading.Event | None = None
@@ -79,7 +76,6 @@ class _Line:
         self._path = path
 
     def inputs(self) -> Iterator[bytes]:
-        time.sleep(self._lines.slow_s)
         self._lines.may_ask.wait(30)
         if self._lines.is_away:
             raise EngineUnavailable("The server is away.")

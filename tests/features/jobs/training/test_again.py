@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from proxy.features.jobs.kinds.training import records
 from proxy.ledger.verify import verify
+from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job_with
 from tests.features.jobs.training.training_rig import (
     PRICE,
@@ -17,6 +19,8 @@ from tests.features.jobs.training.training_rig import (
     trainings_inside,
     voice_to_train,
 )
+
+pytestmark = pytest.mark.usefixtures("trainer_here")
 
 
 async def test_a_key_is_charged_for_each_training_that_it_makes(tmp_path: Path, store_url: str) -> None:
@@ -35,6 +39,7 @@ async def test_a_key_is_charged_for_each_training_that_it_makes(tmp_path: Path, 
         assert (await verify(server.worker.store)).is_clean
 
 
+@postgresql_in_soak
 async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url) as server:
         voice = await voice_to_train(server)
@@ -49,6 +54,7 @@ async def test_a_key_makes_another_training_before_the_sweep(tmp_path: Path, sto
         assert not await server.worker.store.read("SELECT request FROM holds")
 
 
+@postgresql_in_soak
 async def test_a_sweep_that_has_listed_the_one_before_leaves_it_alone(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
         store = server.worker.store
@@ -61,6 +67,7 @@ async def test_a_sweep_that_has_listed_the_one_before_leaves_it_alone(tmp_path: 
         assert left.state == "held"
 
 
+@postgresql_in_soak
 async def test_a_refund_gives_back_what_it_cost_once(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url) as server:
         await job_with(server, await new_training(server, await voice_to_train(server)), "done")

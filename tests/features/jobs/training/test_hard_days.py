@@ -17,6 +17,7 @@ from proxy.features.jobs.kinds.training.following import BlobFile, TrainingJourn
 from proxy.features.jobs.kinds.training.process import TrainingBroken, TrainingProcess
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
+from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training.test_trainings import model_of
 from tests.features.jobs.training.training_rig import (
@@ -32,6 +33,7 @@ from tests.proxy.api.inside import Inside
 from tests.waiting import soon
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url) as server:
         await job_with(server, await new_training(server, await voice_to_train(server)), "done", "failed")
@@ -40,12 +42,13 @@ async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, sto
         store = server.worker.store
         assert (await verify(store)).is_clean
         assert not await store.read("SELECT request FROM holds")
-        # Nothing is left to be written later: it could never be.
-        assert server.worker.ledger.holds.pending.all_written.is_set()
+        # Nothing is left to be written later that never could be.
+        await soon(server.worker.ledger.holds.pending.all_written.is_set)
 
 
+@postgresql_in_soak
 async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = TrainingJournal._keep
     steps: list[int] = []
@@ -58,14 +61,16 @@ async def test_a_checkpoint_that_cannot_be_kept_is_let_go(
 
     monkeypatch.setattr(TrainingJournal, "_keep", away)
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.001") as server:
-        id_ = await new_training(server, await voice_to_train(server), steps=1_100)
+        id_ = await new_training(server, await voice_to_train(server), steps=110)
         shown = await job_with(server, id_, "done", "failed")
-        assert (shown["status"], shown["training"]["step"]) == ("done", 1_100)
-        assert steps == [500, 1_000], "the next one is kept"
+        assert (shown["status"], shown["training"]["step"]) == ("done", 110)
+        assert steps == [50, 100], "the next one is kept"
         rows = await server.worker.store.read("SELECT fence FROM job_steps WHERE job = :job", {"job": id_})
         assert [row["fence"] for row in rows] == [1], "one attempt"
 
 
+@pytest.mark.usefixtures("trainer_here")
+@postgresql_in_soak
 @pytest.mark.parametrize("is_written", [False, True], ids=["lost", "in doubt"])
 async def test_a_voice_waits_for_a_database_that_is_away(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, is_written: bool
@@ -95,6 +100,7 @@ async def test_a_voice_waits_for_a_database_that_is_away(
         assert [row.credits for row in await server.usage()] == [PRICE]
 
 
+@postgresql_in_soak
 async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> None:
     async with trainings_inside(tmp_path, store_url, tone="delay_s = 0.02") as server:
         id_ = await new_training(server, await voice_to_train(server), steps=2_000)
@@ -107,6 +113,7 @@ async def test_who_has_lost_the_step_stops(tmp_path: Path, store_url: str) -> No
         assert (await job(server, id_))["status"] in ("running", "queued")
 
 
+@pytest.mark.soak
 @pytest.mark.clock
 async def test_a_lease_is_renewed_again_after_a_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -132,14 +139,16 @@ async def test_a_lease_is_renewed_again_after_a_failure(
         assert len(renewals) > 1
 
 
-async def test_lives_that_get_on_are_no_failed_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lives_that_get_on_are_no_failed_tries(
+    tmp_path: Path, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(trainings, "WAITS_S", 0.01)
     monkeypatch.setattr(trainings, "MOST_TRIES", 2)
-    async with trainings_inside(tmp_path, tone="delay_s = 0.001") as server:
+    async with trainings_inside(tmp_path, tone="delay_s = 0.01") as server:
         voice = await voice_to_train(server)
-        id_ = await new_training(server, voice, steps=2_400)
+        id_ = await new_training(server, voice, steps=160)
         last: Collection[str] = ()
-        for _ in range(3):
+        for _ in range(2):
 
             async def is_further() -> bool:
                 nonlocal last
@@ -154,6 +163,7 @@ async def test_lives_that_get_on_are_no_failed_tries(tmp_path: Path, monkeypatch
         assert shown["status"] == "done"
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_a_voice_without_its_onnx_is_a_voice(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, tone="fail_form = true") as server:
         voice = await voice_to_train(server)
@@ -231,6 +241,7 @@ async def test_a_killed_one_gives_its_memory_back(tmp_path: Path) -> None:
         await soon(lambda: not book.held)
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_a_plan_that_has_no_jobs_any_more_trains_nothing(tmp_path: Path) -> None:
     async with trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
         # The first one of the account has its turn.

@@ -20,6 +20,7 @@ from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
 from speech_engine.training import FilePiece, FileRole
+from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training import training_rig
 from tests.proxy.api.inside import Inside
@@ -32,9 +33,18 @@ async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | 
     return models[0] if models else None
 
 
-async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: str) -> None:
+async def test_a_voice_is_trained_found_at_once_and_charged_once(
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget, forgotten = Library.forget, list[str | None]()
+
+    def forgets(library: Library, account: str | None) -> None:
+        forgotten.append(account)
+        forget(library, account)
+
     async with training_rig.trainings_inside(tmp_path, store_url) as server:
         voice = await training_rig.voice_to_train(server)
+        monkeypatch.setattr(Library, "forget", forgets)
         id_ = await training_rig.new_training(server, voice)
         held = await training_rig.hold_of(server, id_)
         assert held is not None
@@ -43,6 +53,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         assert (shown["status"], shown["kind"], shown["steps_done"]) == ("done", "training", 1)
         assert shown["training"]["step"] == shown["training"]["steps"] == 20
         assert shown["training"]["best"] < 100.0
+        await soon(lambda: forgotten == [server.account.id])
         model = await model_of(server, voice)
         assert model is not None
         assert (model.origin, model.format) == ("training", "tone")
@@ -60,6 +71,7 @@ async def test_a_voice_is_trained_and_charged_once(tmp_path: Path, store_url: st
         assert "600" in str(me["credits"])
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path) as server:
         voice = await training_rig.voice_to_train(server)
@@ -74,26 +86,11 @@ async def test_a_second_training_leaves_no_file_of_the_first(tmp_path: Path) -> 
         assert await find_blob(server.worker.store, server.account.id, first.digest) is None
 
 
-async def test_a_voice_is_found_as_soon_as_it_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    forget = Library.forget
-    forgotten: list[str | None] = []
-
-    def forgets(library: Library, account: str | None) -> None:
-        forgotten.append(account)
-        forget(library, account)
-
+@pytest.mark.usefixtures("trainer_here")
+async def test_what_is_taken_home_is_there_or_said_to_be_there_in_another_form(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path) as server:
         voice = await training_rig.voice_to_train(server)
-        monkeypatch.setattr(Library, "forget", forgets)
-        await training_rig.new_training(server, voice)
-        await soon(lambda: forgotten == [server.account.id])
-
-
-async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
-    async with training_rig.trainings_inside(tmp_path) as server:
-        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server))
+        id_ = await training_rig.new_training(server, voice)
         await job_with(server, id_, "done")
         answer = await server.ask("GET", f"/v1/jobs/{id_}/content")
         assert answer.status_code == 200, answer.text
@@ -101,19 +98,13 @@ async def test_what_is_taken_home_is_there(tmp_path: Path) -> None:
         assert head == b"tone as onnx"
         assert read_voice(rest).step == 20
         assert answer.headers["content-disposition"].endswith('.onnx"')
-
-
-async def test_a_voice_without_onnx_is_said_to_be_there_in_the_form_that_it_has(tmp_path: Path) -> None:
-    async with training_rig.trainings_inside(tmp_path) as server:
-        voice = await training_rig.voice_to_train(server)
-        id_ = await training_rig.new_training(server, voice)
-        await job_with(server, id_, "done")
         await server.worker.store.write(Statement("DELETE FROM job_encoded WHERE job = :job", {"job": id_}))
         message = json_of(await server.ask("GET", f"/v1/jobs/{id_}/content"), 409)["error"]["message"]
         assert message.endswith("If it is there, GET /v1/audio/voices/{id}/model has it.")
         assert (await server.ask("GET", f"/v1/audio/voices/{voice}/model")).status_code == 200
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path) as server:
         voice = await training_rig.voice_to_train(server)
@@ -125,6 +116,7 @@ async def test_the_same_key_makes_one_training_and_holds_one_price(tmp_path: Pat
         assert len(await server.usage()) == 1
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, store_url: str) -> None:
     async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.05") as server:
         voice = await training_rig.voice_to_train(server)
@@ -146,30 +138,37 @@ async def test_of_two_equal_requests_at_once_one_hold_is_kept(tmp_path: Path, st
 
 
 @pytest.mark.parametrize(
-    ("plan", "asked", "status", "param", "code"),
+    ("plan", "rows"),
     [
-        ("metered", {"model": "none"}, 404, "model", "model_not_found"),
-        ("metered", {"voice": "nobody"}, 404, "voice", "voice_not_found"),
-        ("metered", {"voice": "alloy"}, 404, "voice", "voice_not_found"),
-        ("metered", {"steps": 0}, 400, "steps", None),
-        ("metered", {"steps": 20_001}, 400, "steps", None),
-        ("metered", {"seed": -1}, 400, "seed", None),
-        ("metered", {"voice": 1}, 400, "voice", None),
-        ("unpriced", {}, 403, "kind", "training_not_priced"),
-        ("none", {}, 403, None, "jobs_not_allowed"),
+        (
+            "metered",
+            [
+                ({"model": "none"}, 404, "model", "model_not_found"),
+                ({"voice": "nobody"}, 404, "voice", "voice_not_found"),
+                ({"voice": "alloy"}, 404, "voice", "voice_not_found"),
+                ({"steps": 0}, 400, "steps", None),
+                ({"steps": 20_001}, 400, "steps", None),
+                ({"seed": -1}, 400, "seed", None),
+                ({"voice": 1}, 400, "voice", None),
+            ],
+        ),
+        ("unpriced", [({}, 403, "kind", "training_not_priced")]),
+        ("none", [({}, 403, None, "jobs_not_allowed")]),
     ],
+    ids=["metered", "unpriced", "none"],
 )
 async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
-    tmp_path: Path, plan: str, asked: dict[str, Any], status: int, param: str | None, code: str | None
+    tmp_path: Path, plan: str, rows: list[tuple[dict[str, Any], int, str | None, str | None]]
 ) -> None:
     async with training_rig.trainings_inside(tmp_path, plan=plan) as server:
         voice = await training_rig.voice_to_train(server)
-        answer = await training_rig.ask_training(server, **{"voice": voice, **asked})
-        error = answer.json()["error"]
-        assert (answer.status_code, error["param"]) == (status, param), answer.text
-        assert code is None or error["code"] == code
-        assert not await server.worker.store.read("SELECT request FROM holds")
-        assert not await server.worker.store.read("SELECT id FROM trainings")
+        for asked, status, param, code in rows:
+            answer = await training_rig.ask_training(server, **{"voice": voice, **asked})
+            error = answer.json()["error"]
+            assert (answer.status_code, error["param"]) == (status, param), answer.text
+            assert code is None or error["code"] == code
+            assert not await server.worker.store.read("SELECT request FROM holds"), asked
+            assert not await server.worker.store.read("SELECT id FROM trainings"), asked
 
 
 async def test_what_is_not_added_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,6 +197,7 @@ async def test_too_few_recordings_are_refused(tmp_path: Path, monkeypatch: pytes
         assert "20 recordings" in error["message"]
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_credits_that_are_not_there_are_not_held(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
         voice = await training_rig.voice_to_train(server)
@@ -208,6 +208,8 @@ async def test_credits_that_are_not_there_are_not_held(tmp_path: Path) -> None:
         assert answer.json()["error"]["code"] == "insufficient_quota"
 
 
+@pytest.mark.usefixtures("trainer_here")
+@postgresql_in_soak
 async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str) -> None:
     async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
         voice = await training_rig.voice_to_train(server)
@@ -222,6 +224,7 @@ async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str)
         assert (await server.ask("POST", f"/v1/jobs/{id_}/retry")).status_code == 409
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=2_000)
@@ -233,8 +236,9 @@ async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
         assert not await server.worker.store.read("SELECT id FROM trainings")
 
 
+@postgresql_in_soak
 async def test_a_killed_process_goes_on_from_its_checkpoint(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resumed: list[int] = []
 
@@ -245,19 +249,20 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         return following.pieces_of(files, rows, role)
 
     monkeypatch.setattr(trainings, "pieces_of", pieces_of)
-    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.002") as server:
+    async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.01") as server:
         voice = await training_rig.voice_to_train(server)
-        id_ = await training_rig.new_training(server, voice, steps=900)
+        id_ = await training_rig.new_training(server, voice, steps=90)
         await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
         training_rig.kind_of(server).forget_voice(voice, ())
         await soon_due(server, id_)
         shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
-        assert shown["training"]["step"] == 900
+        assert shown["training"]["step"] == 90
         assert len(resumed) == 1
-        assert resumed[0] > 1000
+        assert resumed[0] > 100
 
 
+@postgresql_in_soak
 async def test_an_erasure_ends_the_training_of_its_voice(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -315,6 +320,7 @@ async def _idle(server: Inside) -> None:
     await asyncio.sleep(0)
 
 
+@pytest.mark.usefixtures("trainer_here")
 async def test_a_row_shows_how_far_it_is(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.05") as server:
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=200)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import httpx2
+import msgspec
 import pytest
 
+from plugins.tone.plugin import ToneSettings
+from plugins.tone.trainer import ToneTrainer
+from proxy.audio.formats import wav_header
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training.bills import TrainingBills
+from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.storage.durable_holds import DurableHold, get
-from tests.features.own_voices.test_clips import added
+from speech_engine import training
+from speech_engine.host import training as host_training
+from speech_engine.host.pipe_messages import Drain, Message
+from tests import speech_clips
+from tests.features.own_voices.test_clips import add
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import agree, send
 from tests.replies import json_of
@@ -46,8 +58,9 @@ prices.speech = {{ credits = 1, per = "character" }}
 job_characters = 0
 """
 PRICE = 400_000_000
-RECORDINGS = 3
-"""Enough for these tests; `learning.LEAST_RECORDINGS` is set to it."""
+RECORDINGS = 2
+"""Enough for these tests; `training_input.LEAST_RECORDINGS` is set to it."""
+_RECORDING_S = 5
 
 
 @asynccontextmanager
@@ -65,6 +78,38 @@ async def trainings_inside(
         await bills_of(server).sweep()
 
 
+async def train_here(
+    process: TrainingProcess,
+    order: training.TrainingOrder,
+    recordings: AsyncIterator[training.Recording],
+    checkpoint: AsyncIterator[training.FilePiece] | None,
+    follower: TrainingFollower,
+) -> TrainingResult | None:
+    """Train as `TrainingProcess.train` does, but in a thread of this process, which starts much sooner."""
+    loop, messages = asyncio.get_running_loop(), asyncio.Queue[Message]()
+    pipe: Any = SimpleNamespace(send=partial(loop.call_soon_threadsafe, cast(Any, messages.put_nowait)))
+    begin = training.BeginTraining(name="tone", module="plugins.tone.trainer", settings=b"{}")
+    here = host_training._Process(pipe, begin)
+    async for recording in recordings:
+        for part in training.recording_pieces(recording):
+            here._on_message(part)
+    assert checkpoint is None
+    here._on_message(training.Train(order))
+    settings = msgspec.json.encode(process.engine.section.settings)
+    trainer: Any = ToneTrainer(msgspec.json.decode(settings, type=ToneSettings))
+    answering = loop.run_in_executor(None, here._answer, trainer)
+
+    async def told() -> AsyncIterator[Message]:
+        while True:
+            yield await messages.get()
+
+    try:
+        return await process._answer(told(), follower)
+    finally:
+        here._on_message(Drain(0.0))
+        await asyncio.shield(asyncio.wait({answering}))
+
+
 def kind_of(server: Inside) -> Trainings:
     (kind,) = [kind for kind in server.worker.task_kinds if isinstance(kind, Trainings)]
     return kind
@@ -75,14 +120,20 @@ def bills_of(server: Inside) -> TrainingBills:
     return TrainingBills(context.ledger, JobFiles(context.store, context.vault), context.metrics)
 
 
+def recording(number: int) -> bytes:
+    """Return another short recording: to level one for a training takes as long as it is."""
+    samples = _RECORDING_S * 24_000 + number
+    return wav_header(samples) + speech_clips.wav()[len(wav_header(0)) :][: 2 * samples]
+
+
 async def voice_to_train(
     server: Inside, uses: tuple[str, ...] = ("speech", "training"), consent: str = ""
 ) -> str:
     """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
     given = consent or (await agree(server, uses=list(uses)))["id"]
-    voice: str = json_of(await send(server, {"name": "Ana", "consent": given}))["id"]
-    for number in range(RECORDINGS - 1):
-        await added(server, voice, number)
+    voice: str = json_of(await send(server, {"name": "Ana", "consent": given}, recording(0)))["id"]
+    for number in range(1, RECORDINGS):
+        json_of(await add(server, voice, recording(number)), 201)
     return voice
 
 
