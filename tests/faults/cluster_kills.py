@@ -52,7 +52,6 @@ prices.speech = {{ credits = 1, per = "character" }}
 )
 CLIENTS = 2
 """At each gateway, besides those of the accounts with one stream."""
-STEPS = 12
 _PAUSE_S = 0.2
 _SPOKEN = "One word after the other. "
 
@@ -132,11 +131,11 @@ class Solo(Client):
 class Jobs(Client):
     """An account with one job after the other. A step of it takes a while."""
 
-    _job, _done = "", 0
+    steps, _job, _done = 12, "", 0
 
     def ask(self, url: str) -> None:
         if not self._job:
-            body = {"model": "late/standard", "voice": "late/tone", "input": text_of(STEPS)}
+            body = {"model": "late/standard", "voice": "late/tone", "input": text_of(self.steps)}
             made = self._http.post(f"{url}/v1/jobs", json={**body, "response_format": "pcm"})
             assert made.status_code in (202, 429, 503), made.text
             self._job, self._done = (made.json()["id"] if made.status_code == 202 else ""), 0
@@ -195,7 +194,7 @@ class Site:
     def __init__(
         self, folder: Path, database: Postgres, redis: RedisServer, environ: Mapping[str, str]
     ) -> None:
-        self.url, self.folder = database.url(), folder
+        self.url, self.folder = database.url(search_path=database.new_schema()), folder
         self.killed: list[str] = []
         self._bucket = S3Server(folder / "recording")
         present(self._bucket.start)

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.databases import Postgres, postgres
-from tests.faults.cluster_kills import under_load
+from tests.faults import cluster_kills
+from tests.faults.cluster_kills import Jobs, under_load
 from tests.redis_server import RedisServer, redis_server
 
 SHORT = {
@@ -37,11 +38,15 @@ def place() -> Iterator[Place]:
 
 
 def test_a_killed_gateway_and_a_killed_worker_harm_no_account_and_no_job(
-    tmp_path: Path, place: Place
+    tmp_path: Path,
+    shared_postgres: Postgres,
+    shared_redis: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with under_load(tmp_path, *place, SHORT) as killing:
-        killing.round("a")
-        killing.round("worker of b")
+    monkeypatch.setattr(Jobs, "steps", 4)
+    monkeypatch.setattr(cluster_kills, "CLIENTS", 1)
+    with under_load(tmp_path, shared_postgres, shared_redis, SHORT) as killing:
+        killing.round("a", "worker of b")
 
 
 @pytest.mark.soak

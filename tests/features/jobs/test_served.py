@@ -21,6 +21,7 @@ from proxy.http.connection import PEER
 from proxy.ledger.verify import verify
 from proxy.storage.store import Row, Statement, Store
 from speech_engine import EngineFailed, Event, Finished, SpeechJob, Started, UnsupportedText
+from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import (
     CONFIG,
     RATE_HZ,
@@ -523,6 +524,7 @@ async def test_a_turn_that_is_cut_goes_on_in_its_voice(tmp_path: Path) -> None:
         assert sum(" ".join(each.spoken for each in job.segments).count("long") for job in engine.jobs) == 300
 
 
+@postgresql_in_soak
 async def test_beside_very_many_steps_of_one_account_anothers_job_begins_at_once(
     tmp_path: Path, store_url: str
 ) -> None:

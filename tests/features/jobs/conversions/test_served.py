@@ -52,11 +52,11 @@ async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(
 async def test_the_same_sound_has_as_many_steps_at_any_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(long_recordings, "MOST_MS", MOST_MS)
+    monkeypatch.setattr(long_recordings, "MOST_MS", 18_000)
     steps = []
     async with rig.conversions_inside(tmp_path) as server:
         for rate_hz in (24_000, 192_000):
-            hum = np.tile(np.repeat((0.25, -0.25), rate_hz // 200), 80 * 100)
+            hum = np.tile(np.repeat((0.25, -0.25), rate_hz // 200), 8 * 100)
             audio = encoded(Kind("flac", "flac", "s16", rate_hz), hum)
             steps.append((await rig.new_conversion(server, audio))["steps"])
     assert steps == [1, 1]

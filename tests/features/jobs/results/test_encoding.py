@@ -14,6 +14,7 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone, erase
+from tests.databases import postgresql_in_soak
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.job_kills import expect_one_of_each
 from tests.features.jobs.job_rig import (
@@ -85,6 +86,7 @@ async def test_a_long_file_is_kept_in_pieces_and_read_as_one(tmp_path: Path, sma
         assert part.content == whole[border - 3 : border + 3]
 
 
+@postgresql_in_soak
 async def test_the_sound_of_steps_goes_once_it_is_encoded_and_its_charge_stays(
     tmp_path: Path, store_url: str
 ) -> None:
@@ -109,6 +111,7 @@ async def test_the_sound_of_steps_goes_once_it_is_encoded_and_its_charge_stays(
         assert await store.read("SELECT * FROM job_encoded") == []
 
 
+@postgresql_in_soak
 @pytest.mark.parametrize("ending", ["cancel", "delete"])
 async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
     tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, ending: str
@@ -142,6 +145,7 @@ async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
 
 
+@postgresql_in_soak
 @pytest.mark.parametrize("has_heard", [True, False])
 async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
     tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, has_heard: bool
@@ -170,6 +174,7 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         assert len({row["digest"] for row in openable} - sample) == 1, "the text"
 
 
+@postgresql_in_soak
 async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         store, voice = server.worker.store, (await clone(server))["id"]
@@ -207,6 +212,7 @@ async def test_who_has_lost_its_lease_writes_no_file(
         assert (await verify(store)).is_clean
 
 
+@postgresql_in_soak
 async def test_a_blob_is_kept_however_long_an_encoding_takes(
     tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +246,7 @@ async def test_of_a_job_that_was_killed_in_its_last_step_the_file_is_whole(
     await expect_one_of_each(tmp_path, store_url, [(point, 1) for point in points], 3, "flac")
 
 
+@postgresql_in_soak
 async def test_a_job_that_was_cut_short_is_encoded_when_it_has_been_tried_again(
     tmp_path: Path, store_url: str
 ) -> None:
