@@ -20,6 +20,7 @@ from proxy.audio.formats import wav_header
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training.bills import TrainingBills
 from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
+from proxy.features.jobs.kinds.training.training_input import TrainingFields
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.storage.durable_holds import DurableHold, get
 from speech_engine import training
@@ -108,6 +109,16 @@ async def train_here(
     finally:
         here._on_message(Drain(0.0))
         await asyncio.shield(asyncio.wait({answering}))
+
+
+@pytest.fixture
+def early_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is due every fifty steps, and not every 500."""
+
+    def order(fields: TrainingFields) -> training.TrainingOrder:
+        return training.TrainingOrder(seed=fields.seed, most_steps=fields.most_steps, checkpoint_every=50)
+
+    monkeypatch.setattr(TrainingFields, "order", property(order))
 
 
 def kind_of(server: Inside) -> Trainings:
