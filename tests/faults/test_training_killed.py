@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests import server
 from tests.features.jobs.training.recorded_voice import recorded_voice
 from tests.server import ALONE, Server
@@ -32,6 +34,7 @@ def step(live: Server, key: str, job: str) -> int:
     return int(told["step"])
 
 
+@pytest.mark.soak
 def test_the_next_server_goes_on_and_it_is_paid_once(tmp_path: Path) -> None:
     with server.running(tmp_path, CONFIG) as killed:
         key = killed.mint_key("studio", plan="paid").secret

@@ -178,19 +178,6 @@ def test_a_worker_speaks_what_its_server_leaves_to_it(server: Server, worker: Se
     assert said(sound(server, id_)) == words_of(STEPS)
 
 
-def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(server: Server, worker: Server) -> None:
-    def has_model() -> bool:
-        with server.client() as client:
-            return '"bell/standard"' in client.get("/v1/models").text
-
-    until(has_model)
-    id_ = new_job(server, text_of(3), model="bell/standard")
-    until(lambda: job(server, id_)["status"] == "done")
-    assert said(sound(server, id_)) == words_of(3)
-    # A listener gets no answer from there, and is told so at once.
-    assert server.speech("Here?", model="bell/standard").status_code == 503
-
-
 def test_a_worker_ends_machines_that_bill_for_nothing(folder: Path, worker: Server) -> None:
     """Its server may be down, or know nothing of its runner, as here."""
     until(lambda: (folder / "tidied").exists())
@@ -219,8 +206,7 @@ def test_nothing_of_a_voice_is_left_at_a_worker_when_its_receipt_is_complete(
 async def test_a_worker_refuses_what_is_not_its_servers(
     tmp_path: Path, folder: Path, url: str, server: Server, worker: Server
 ) -> None:
-    id_ = new_job(server, "Hello.")
-    until(lambda: job(server, id_)["status"] == "done")
+    new_job(server, "Its text is sealed.")
     text = ALONE + shared(folder, url)
     recordings, key = f'folder = "{folder}/recordings"\n', f'master_key = "file:{folder}/key"\n'
     (tmp_path / "other").write_bytes(b64encode(os.urandom(32)))
@@ -242,6 +228,19 @@ async def test_a_worker_refuses_what_is_not_its_servers(
         with pytest.raises(VaultFailed, match=reason):
             async with open_worker(config, registry.load(), Link().made()):
                 pass
+
+
+def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(server: Server, worker: Server) -> None:
+    def has_model() -> bool:
+        with server.client() as client:
+            return '"bell/standard"' in client.get("/v1/models").text
+
+    until(has_model)
+    id_ = new_job(server, text_of(3), model="bell/standard")
+    until(lambda: job(server, id_)["status"] == "done")
+    assert said(sound(server, id_)) == words_of(3)
+    # A listener gets no answer from there, and is told so at once.
+    assert server.speech("Here?", model="bell/standard").status_code == 503
 
 
 def test_steps_go_on_where_a_worker_was_killed_or_stopped_and_wait_for_one_with_the_model(

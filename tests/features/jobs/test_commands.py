@@ -6,53 +6,54 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests import server
+from tests.commands import command
 from tests.features.jobs.job_rig import text_of
+from tests.server import ALONE, Server, live_server
 from tests.waiting import until
 
-
-def test_jobs_are_listed_shown_canceled_and_tried_again(tmp_path: Path) -> None:
-    with server.running(tmp_path) as running:
-
-        def asked(*arguments: str) -> dict[str, Any]:
-            answer: dict[str, Any] = json.loads(running.cli("jobs", *arguments, "--json").stdout)
-            return answer
-
-        body = {"model": "tone", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
-        with running.client() as client:
-            job = client.post("/v1/jobs", json=body).json()["id"]
-        until(lambda: asked("show", job)["status"] == "done")
-        assert [row["id"] for row in asked("list", "--account", "dev")["data"]] == [job]
-        assert "1 of 1" in running.cli("jobs", "list").stdout
-        assert asked("cancel", job)["status"] == "done", "it has ended before"
-        refused = running.cli("jobs", "retry", job, check=False)
-        assert refused.returncode == 1
-        assert "nothing is to be tried again" in refused.stderr
-        gone = running.cli("jobs", "show", "job_gone", check=False)
-        assert "does not exist" in gone.stderr
+running = live_server()
 
 
-def test_a_job_is_watched_until_its_end_and_deleted(tmp_path: Path) -> None:
-    with server.running(tmp_path) as running:
-        with running.client() as client:
+def test_jobs_are_listed_shown_canceled_and_tried_again(running: Server) -> None:
+    def asked(*arguments: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(running.cli("jobs", *arguments, "--json").stdout)
+        return answer
 
-            def new_job(text: str) -> str:
-                body = {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm"}
-                return str(client.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+    body = {"model": "tone", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
+    with running.client() as client:
+        job = client.post("/v1/jobs", json=body).json()["id"]
+    until(lambda: asked("show", job)["status"] == "done")
+    assert [row["id"] for row in asked("list", "--account", "dev")["data"]] == [job]
+    assert "1 of 1" in running.cli("jobs", "list").stdout
+    assert asked("cancel", job)["status"] == "done", "it has ended before"
+    refused = running.cli("jobs", "retry", job, check=False)
+    assert refused.returncode == 1
+    assert "nothing is to be tried again" in refused.stderr
+    gone = running.cli("jobs", "show", "job_gone", check=False)
+    assert "does not exist" in gone.stderr
 
-            short, long = new_job("Hello."), new_job(text_of(400))
-        watched = running.cli("jobs", "watch", short)
-        lines = watched.stdout.splitlines()
-        assert lines[-1] == "done, 1 of 1 steps"
-        assert len(lines) == len(set(lines))
-        goes_on = running.cli("jobs", "watch", long, "--minutes", "0", check=False)
-        assert (goes_on.returncode, goes_on.stdout.count("of 400 steps")) == (2, 1)
-        running.cli("jobs", "cancel", long)
-        canceled = running.cli("jobs", "watch", long, "--json", check=False)
-        assert (canceled.returncode, json.loads(canceled.stdout)["status"]) == (1, "canceled")
-        assert running.cli("jobs", "delete", short, "--yes").stdout == f"Deleted {short}.\n"
-        for name in ("show", "watch"):
-            gone = running.cli("jobs", name, short, check=False)
-            assert (gone.returncode, "does not exist" in gone.stderr) == (1, True)
-    alone = running.cli("jobs", "watch", long, check=False)
+
+def test_a_job_is_watched_until_its_end_and_deleted(running: Server, tmp_path: Path) -> None:
+    with running.client() as client:
+
+        def new_job(text: str) -> str:
+            body = {"model": "tone", "voice": "alloy", "input": text, "response_format": "pcm"}
+            return str(client.post("/v1/jobs", json=body).raise_for_status().json()["id"])
+
+        short, long = new_job("Hello."), new_job(text_of(400))
+    watched = running.cli("jobs", "watch", short)
+    lines = watched.stdout.splitlines()
+    assert lines[-1] == "done, 1 of 1 steps"
+    assert len(lines) == len(set(lines))
+    goes_on = running.cli("jobs", "watch", long, "--minutes", "0", check=False)
+    assert (goes_on.returncode, goes_on.stdout.count("of 400 steps")) == (2, 1)
+    running.cli("jobs", "cancel", long)
+    canceled = running.cli("jobs", "watch", long, "--json", check=False)
+    assert (canceled.returncode, json.loads(canceled.stdout)["status"]) == (1, "canceled")
+    assert running.cli("jobs", "delete", short, "--yes").stdout == f"Deleted {short}.\n"
+    for name in ("show", "watch"):
+        gone = running.cli("jobs", name, short, check=False)
+        assert (gone.returncode, "does not exist" in gone.stderr) == (1, True)
+    (tmp_path / "config.toml").write_text(ALONE)
+    alone = command(tmp_path / "config.toml", "jobs", "watch", long, check=False)
     assert "no server runs on" in alone.stderr

@@ -19,10 +19,12 @@ from proxy.storage.store import ALWAYS, Statement
 from speech_engine.training import FarPiece, FilePiece, FileRole
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
 from tests.features.jobs.training import training_rig
+from tests.features.jobs.training.training_rig import early_checkpoints
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.storage.notes import open_bare
 from tests.waiting import soon
 
+__all__ = ["early_checkpoints"]
 BEFORE_ROLES = 26
 _ROLES = {-1: "checkpoint", -2: "checkpoint_part", -3: "voice_part", -4: "onnx_part"}
 _BACK = f"""
@@ -96,7 +98,7 @@ async def test_the_files_of_a_job_are_there_after_the_upgrade(tmp_path: Path, ne
 
 @pytest.mark.usefixtures("leaves_holds")
 async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
-    tmp_path: Path, new_store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, new_store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resumed = list[int]()
 
@@ -109,18 +111,18 @@ async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
                 yield piece
 
     monkeypatch.setattr(trainings, "pieces_of", pieces_of)
-    text = training_rig.CONFIG.format(url=new_store_url, tone="delay_s = 0.002", jobs="")
+    text = training_rig.CONFIG.format(url=new_store_url, tone="delay_s = 0.02", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
-        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=900)
+        id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=90)
         await soon(lambda: list_file(server.worker.store, id_, "checkpoint"))
     await upgrade_again(new_store_url, tmp_path / "data")
     async with training_rig.trainings_inside(tmp_path, new_store_url, name="ben") as again:
         ours = server._replace(worker=again.worker)
         await _is_due(ours)
         shown = await job_with(ours, id_, "done", "failed")
-        assert (shown["status"], shown["training"]["step"]) == ("done", 900)
+        assert (shown["status"], shown["training"]["step"]) == ("done", 90)
         assert len(resumed) == 1
-        assert resumed[0] > 1000
+        assert resumed[0] > 100
         assert (await content(ours, id_)).content.startswith(b"tone as onnx")
 
 

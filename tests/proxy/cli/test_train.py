@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 import subprocess
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests import speech_clips
+from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS
 from tests.commands import run
-from tests.features.own_voices.test_clips import other_wav
-from tests.replies import json_of
-from tests.server import ALONE, Server, live_server
+from tests.features.jobs.training.training_rig import voice_to_train
+from tests.proxy.api.inside import inside
+from tests.server import ALONE, Server, running
 from tests.waiting import until
 
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
-beside = live_server(CONFIG)
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a voice of twenty recordings, whose speaker agrees to trainings. `key` is the owner's."""
+    folder = tmp_path_factory.mktemp("server")
+    key = asyncio.run(recorded(folder))
+    with running(folder, CONFIG) as started:
+        yield started._replace(key=key)
+
+
+async def recorded(folder: Path) -> str:
+    """Make the voice before the server begins, which would decode each upload in a process of its own."""
+    async with inside(folder, CONFIG) as server:
+        await voice_to_train(server, recordings=LEAST_RECORDINGS)
+        return server.key
 
 
 @pytest.fixture(scope="module")
 def voice(beside: Server) -> str:
-    """A voice with twenty recordings, whose speaker agrees to a training."""
-    with beside.client(timeout=60.0) as client:
-        consent = client.post(
-            "/v1/audio/voice_consents",
-            json={
-                "name": "Ana",
-                "language": "en",
-                "statement": "Ana agreed.",
-                "uses": ["training", "speech"],
-            },
-        ).json()["id"]
-        sent = {"name": "Ana", "consent": consent}
-        id_: str = json_of(
-            client.post("/v1/audio/voices", data=sent, files={"audio_sample": speech_clips.wav()})
-        )["id"]
-        few = client.post("/v1/jobs", json={"kind": "training", "voice": id_, "model": "tone"})
-        assert few.json()["error"]["code"] == "too_few_recordings"
-        for number in range(19):
-            files = {"file": other_wav(number)}
-            added = client.post(f"/v1/audio/voices/{id_}/samples", data={"emotion": "neutral"}, files=files)
-            assert added.status_code == 201, added.text
-            assert added.json()["quality"]["rating"]
-    return id_
+    with beside.client() as client:
+        (found,) = [each for each in client.get("/v1/audio/voices").json()["data"] if each["name"] == "Ana"]
+    return str(found["id"])
 
 
 def train(beside: Server, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return run("train", *arguments, environ={"VOXGATE_CONFIG": str(beside.config)}, typed=b"")
+    return run("train", *arguments, environ={"VOXGATE_CONFIG": str(beside.config), "VOXGATE_KEY": beside.key})
 
 
 def test_a_voice_is_trained_and_taken_home(beside: Server, voice: str, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from proxy.audio.formats import wav_header
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training.bills import TrainingBills
 from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
+from proxy.features.jobs.kinds.training.training_input import TrainingFields
 from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.storage.durable_holds import DurableHold, get
 from speech_engine import training
@@ -60,7 +61,7 @@ job_characters = 0
 PRICE = 400_000_000
 RECORDINGS = 2
 """Enough for these tests; `training_input.LEAST_RECORDINGS` is set to it."""
-_RECORDING_S = 5
+_RECORDING_S = 4
 
 
 @asynccontextmanager
@@ -110,6 +111,16 @@ async def train_here(
         await asyncio.shield(asyncio.wait({answering}))
 
 
+def early_order(fields: TrainingFields) -> training.TrainingOrder:
+    return training.TrainingOrder(seed=fields.seed, most_steps=fields.most_steps, checkpoint_every=50)
+
+
+@pytest.fixture
+def early_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is due every fifty steps, and not every 500."""
+    monkeypatch.setattr(TrainingFields, "order", property(early_order))
+
+
 def kind_of(server: Inside) -> Trainings:
     (kind,) = [kind for kind in server.worker.task_kinds if isinstance(kind, Trainings)]
     return kind
@@ -127,12 +138,15 @@ def recording(number: int) -> bytes:
 
 
 async def voice_to_train(
-    server: Inside, uses: tuple[str, ...] = ("speech", "training"), consent: str = ""
+    server: Inside,
+    uses: tuple[str, ...] = ("speech", "training"),
+    consent: str = "",
+    recordings: int = RECORDINGS,
 ) -> str:
-    """Return the id of a voice with recordings enough, whose speaker agreed to these uses."""
+    """Return the id of a voice with so many recordings, whose speaker agreed to these uses."""
     given = consent or (await agree(server, uses=list(uses)))["id"]
     voice: str = json_of(await send(server, {"name": "Ana", "consent": given}, recording(0)))["id"]
-    for number in range(1, RECORDINGS):
+    for number in range(1, recordings):
         json_of(await add(server, voice, recording(number)), 201)
     return voice
 
