@@ -61,8 +61,8 @@ def another(server: Inside) -> Steps:
 async def test_of_two_holders_the_second_ones_whole_settlement_falls(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A renewal would tell the first one that its lease is lost.
-    monkeypatch.setattr(tasks, "_RENEWED_AFTER", 100.0)
+    # A look would tell the first one that its lease is lost.
+    monkeypatch.setattr(tasks, "LOOK_S", 100.0)
     engine = Halting()
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
