@@ -30,7 +30,6 @@ class ProveOnce:
     def __init__(self, notes: Path | None = None) -> None:
         self._notes = notes or cache_folder()
         self._outcomes: defaultdict[str, set[str]] = defaultdict(set)
-        self._is_whole = False
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "torch: needs an engine's environment; once for the same code")
@@ -50,9 +49,10 @@ class ProveOnce:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._outcomes[report.nodeid.partition("::")[0]].add(report.outcome)
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        # In a run of several processes, the first one alone sees all outcomes.
-        if not is_whole(session.config) or hasattr(session.config, "workerinput"):
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        # In a run of several processes, the first one alone sees all outcomes. One that broke off ran a part.
+        is_over = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        if not is_over or not is_whole(session.config) or hasattr(session.config, "workerinput"):
             return
         for path in self.proved():
             note = self.note_of(path, engine_of(path))
