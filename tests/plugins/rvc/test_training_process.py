@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -112,8 +113,12 @@ async def each_of(values: Sequence[_Each]) -> AsyncIterator[_Each]:
 
 
 def trainers() -> list[psutil.Process]:
-    children = psutil.Process().children(recursive=True)
-    return [each for each in children if each.is_running() and TRAINING_MODULE in " ".join(each.cmdline())]
+    found = []
+    for each in psutil.Process().children(recursive=True):
+        # One that has ended has no words.
+        with suppress(psutil.NoSuchProcess):
+            found += [each] * (each.is_running() and TRAINING_MODULE in " ".join(each.cmdline()))
+    return found
 
 
 def test_a_voice_is_trained_taken_home_brought_back_and_converts(tmp_path: Path) -> None:

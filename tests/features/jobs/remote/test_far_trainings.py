@@ -15,7 +15,7 @@ import pytest
 from msgspec.structs import replace
 
 from plugins.tone.voice_format import read_voice
-from proxy.errors import NotFound
+from proxy.errors import NotFound, StorageUnavailable
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role, list_file
 from proxy.features.jobs.kinds.training import training_input
 from proxy.features.jobs.kinds.training.ending import TrainingEnds
@@ -31,7 +31,8 @@ from proxy.file_store.vault import VaultFailed
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.store import Statement
-from speech_engine.host import remote_training
+from speech_engine import EngineUnavailable
+from speech_engine.host import remote_training, remote_worker
 from speech_engine.runner import RunnerLimits
 from speech_engine.training import FarPiece, TrainingEnd, TrainingProgress
 from tests.databases import postgresql_in_soak
@@ -271,6 +272,9 @@ async def test_what_does_not_follow_or_is_damaged_is_nothing(tmp_path: Path) -> 
         # Who begins a file anew has nothing of the old one.
         (piece,) = await rig.coming(id_)
         assert piece.bytes == 1
+        # A machine that asks anew begins it again.
+        assert (await rig.lines.get(rig.path)).status_code == 200
+        assert await rig.coming(id_) == []
 
 
 @simulated
@@ -295,6 +299,21 @@ async def test_a_machine_that_can_never_train_is_rented_once(tmp_path: Path, sto
         shown = await job_with(rig.server, id_, "failed")
         assert shown["error_code"] == "internal_error"
         assert len(await runs(rig.server)) == 1
+
+
+async def test_whatever_fails_at_a_machine_is_a_run_without_a_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def train(*_: object) -> None:
+        raise EngineUnavailable("The card is away.", retry_after_s=1.0)
+
+    monkeypatch.setattr(remote_worker, "train", train)
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.WAITS_S", 0.01)
+    monkeypatch.setattr("proxy.features.jobs.kinds.training.trainings.MOST_TRIES", 2)
+    async with training(tmp_path) as rig:
+        _, id_ = await rig.begun()
+        assert (await job_with(rig.server, id_, "failed"))["error_code"] == "internal_error"
+        assert len(await runs(rig.server)) == 2
 
 
 async def test_a_server_that_stops_at_the_end_keeps_what_the_machine_has_brought(
@@ -407,13 +426,14 @@ async def test_a_run_learns_only_so_often(tmp_path: Path) -> None:
 async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -> None:
     async with training(tmp_path) as rig:
         await rig.standing()
-        with pytest.MonkeyPatch.context() as patch:
+        for failure in (VaultFailed("it is away"), StorageUnavailable()):
 
-            async def ask(*_: object, **_named: object) -> None:
-                raise VaultFailed("it is away")
+            async def ask(*_: object, why: Exception = failure, **_named: object) -> None:
+                raise why
 
-            patch.setattr(training_input.TrainingInput, "ask", ask)
-            assert (await rig.lines.get(rig.path)).status_code == 503
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(training_input.TrainingInput, "ask", ask)
+                assert (await rig.lines.get(rig.path)).status_code == 503
         # A run that is open goes on to its end, whatever its account may do now.
         await rig.server.worker.store.write(Statement("UPDATE accounts SET suspended = 1"))
         assert (await rig.lines.get(rig.path)).status_code == 200
@@ -443,6 +463,7 @@ async def test_an_account_has_few_machines_at_a_time(tmp_path: Path) -> None:
         (kind,) = [kind for kind in rig.server.worker.task_kinds if isinstance(kind, Trainings)]
         for _ in range(3):
             await kind.look()
+        assert "2 under way" in repr(kind)
         assert len(await runs(rig.server)) == 2
 
 

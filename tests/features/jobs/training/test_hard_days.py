@@ -218,7 +218,7 @@ class Scarce:
 async def test_it_waits_for_memory_begins_when_there_is_some_and_gives_it_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainings, "WAITS_S", 0.01)
+    monkeypatch.setattr(trainings, "WAITS_S", 0.3)
     async with trainings_inside(tmp_path, jobs="training_gb = 3.5") as server:
         book = kind_of(server).trainers.book = Scarce()
         id_ = await new_training(server, await voice_to_train(server))
