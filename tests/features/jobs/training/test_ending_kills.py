@@ -27,10 +27,11 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
 
     Then the share that ran is charged once, and nothing is held.
     """
-    async with inside(folder, training_rig.CONFIG.format(url=url, tone="", jobs=""), {}, "metered") as server:
-        training_rig.kind_of(server).at_once = 0
+    # The training begins, and is not complete before all of this is over.
+    config = training_rig.CONFIG.format(url=url, tone="delay_s = 0.05", jobs="")
+    async with inside(folder, config, {}, "metered") as server:
         voice = await training_rig.voice_to_train(server)
-        id_ = await training_rig.new_training(server, voice)
+        id_ = await training_rig.new_training(server, voice, steps=2000)
         await server.worker.store.write(Statement(_RAN))
         held = await training_rig.hold_of(server, id_)
         assert held is not None
