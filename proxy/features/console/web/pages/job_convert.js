@@ -4,8 +4,7 @@
 import { JOB_FORMATS, cleanTitle } from "./job_new.js";
 import { note } from "./job_facts.js";
 import { formatName } from "./spoken.js";
-import { OnceKey } from "../core/once.js";
-import { Failure, read } from "../core/api.js";
+import { Failure, OnceKey, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
 import { mayUpload } from "../core/door.js";

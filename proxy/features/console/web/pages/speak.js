@@ -2,8 +2,7 @@
 
 import { estimateText, LONGEST, notices } from "./speak_notes.js";
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
-import { OnceKey } from "../core/once.js";
-import { ask, events, Failure, read } from "../core/api.js";
+import { Failure, OnceKey, ask, events, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, groupOf, languageChoices, loadCatalogue, speakingModels, voiceOf } from "../core/catalogue.js";
 import { chooseFirst, chooseVoice, draft, requestOf, showExample } from "../core/draft.js";

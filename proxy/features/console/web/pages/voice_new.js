@@ -1,9 +1,8 @@
 // A new voice: a recording, its speaker's consent, a name.
 
 import { Consent } from "./voice_consent.js";
-import { OnceKey } from "../core/once.js";
 import { cloners, clonePrice, hintNote, isUseless } from "./voice_parts.js";
-import { Failure, read } from "../core/api.js";
+import { Failure, OnceKey, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
 import { catalogue, forgetCatalogue, languageChoices, loadCatalogue } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";

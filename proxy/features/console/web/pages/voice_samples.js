@@ -1,7 +1,6 @@
 // The recordings of a voice: the one that it was made of, and further ones, each with an emotion.
 
-import { OnceKey } from "../core/once.js";
-import { ask, Failure, read } from "../core/api.js";
+import { Failure, OnceKey, ask, read } from "../core/api.js";
 import { forgetCatalogue } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { mayUpload } from "../core/door.js";
