@@ -225,7 +225,9 @@ def _is_alike(environ: Mapping[str, str]) -> bool:
     changed = (name for name in {*known, *environ} if known.get(name) != environ.get(name))
     if not all(f"{name}=".startswith(_KNOWN) for name in changed):
         return False
-    return not any((Path(folder) / "sitecustomize.py").exists() for folder in _python_path(environ))
+    # Another checkout has code of its own.
+    others = [Path(each) for each in _python_path(environ) if Path(each) != _ROOT]
+    return not any((each / name).exists() for each in others for name in ("sitecustomize.py", "proxy"))
 
 
 def _python_path(environ: Mapping[str, str]) -> list[str]:
