@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 import structlog
 
+from tests import forked
 from tests.databases import new_store_url, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
@@ -48,6 +49,8 @@ _plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_t
 structlog.configure(processors=[*structlog.get_config()["processors"][:-1], _plain])
 memory.use(memory.choose())
 once.share()
+# All that is forked has the environment of here, whatever the first test that forks has changed.
+forked.environ_of_run()
 # A machine may be busy: no example fails by the clock.
 _PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.register_profile("patient", _PATIENT, max_examples=40)

@@ -1,9 +1,19 @@
-"""Processes that are forked from one that has their imports: `voxgate …`, and programs of tests.
+"""`voxgate …` and programs of tests without the start of a Python: forked from a process with their imports.
 
-A new Python with the imports of a worker takes 0.8 s of CPU, a fork some milliseconds: a server takes 0.4 s
-in place of 1.8 s. The code is that of the command, from its `main` on, and each worker is forked from its
-supervisor. Hosts of engines and all other children start as ever. `make serve` and
-`tests/proxy/processes/test_supervisor.py` start the command itself.
+A new Python takes 0.8 s of CPU to import what a worker needs, a fork some milliseconds: a server takes 0.4 s
+in place of 1.8 s. Three things are forked:
+
+- `voxgate …`, from its `main` on: `start`, `command`. It is executed as ever if its environment differs in
+  something that is read by an import, or has another checkout.
+- The workers of a server that was forked.
+- Programs, each the coroutine function `main` of a module: `program`, `run`.
+
+All else that these start is executed, as are hosts of engines. What an operator types is executed in
+`make serve` (`tests/clients/servers.py`) and in `tests/proxy/processes/test_supervisor.py`.
+
+pytest itself has threads, which no fork survives: so it starts one other process, the parent. For each order
+this forks a watcher, and the watcher the process. As that is no child of ours, the watcher tells its pid, and
+at its end its status, through a pipe.
 """
 
 from __future__ import annotations
@@ -14,7 +24,7 @@ import ctypes
 import gc
 import importlib
 import os
-import resource
+import secrets
 import select
 import signal
 import socket
@@ -22,12 +32,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -42,21 +54,13 @@ _KNOWN = ("VOXGATE_", "XDG_", "TMPDIR=", "COLUMNS=", "PYTEST_", "PYTHONPATH=", "
 """What may differ from the environment of the parent: it is read late, or is put right after the fork."""
 
 
-class Ended(NamedTuple):
-    """The exit status of a program, or the negative number of its signal, and all that it printed."""
-
-    status: int
-    printed: str
-
-
 class _Order(msgspec.Struct):
     """A command, or with a `module` the program there."""
 
-    words: list[str]
-    environ: dict[str, str]
+    words: Sequence[str]
+    environ: Mapping[str, str]
     cwd: str
     module: str = ""
-    open_files: int | None = None
 
 
 class Forked:
@@ -65,18 +69,25 @@ class Forked:
     def __init__(self, stdout: int, status: int) -> None:
         self.stdout = os.fdopen(stdout, "rb", buffering=0)
         self.returncode: int | None = None
-        self._status, self._told = os.fdopen(status, "rb", buffering=0), b""
-        self.pid = int(self._line(LIMIT_S) or 0)
+        self._watcher = os.fdopen(status, "rb", buffering=0)
+        try:
+            pid = self._told(LIMIT_S)
+            assert pid, "nothing was forked in time"
+            self.pid = pid
+        except BaseException:
+            self.stdout.close()
+            self._watcher.close()
+            raise
 
     def poll(self) -> int | None:
-        if self.returncode is None and (line := self._line(0.0)) is not None:
-            self.returncode = int(line or -signal.SIGKILL)
-            self._status.close()
+        if self.returncode is None and (status := self._told(0.0)) is not None:
+            self.returncode = status
+            self._watcher.close()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
-            select.select([self._status], [], [], timeout)
+            select.select([self._watcher], [], [], timeout)
         status = self.poll()
         if status is None:
             raise subprocess.TimeoutExpired("voxgate", timeout or 0.0)
@@ -100,128 +111,123 @@ class Forked:
         self.stdout.close()
         return self.wait(LIMIT_S)
 
-    def _line(self, within_s: float) -> bytes | None:
-        """Return the next number that its parent writes, empty at its end; None if none comes in time."""
-        if not select.select([self._status], [], [], within_s)[0]:
+    def _told(self, within_s: float) -> int | None:
+        """Return the next number of its watcher, or None if none comes in time."""
+        if not select.select([self._watcher], [], [], within_s)[0]:
             return None
-        line = b""
-        while (byte := self._status.read(1)) not in (b"\n", b""):
-            line += byte or b""
-        return line
+        line = self._watcher.readline()
+        if not line:
+            raise RuntimeError("the watcher of a process has ended, and told no status")
+        return int(line)
+
+
+@cache
+def environ_of_run() -> Mapping[str, str]:
+    """Return the environment as it is at the first call: before a test changes it."""
+    return {**os.environ}
+
+
+@cache
+def _hash_seed() -> str:
+    """Return one for all parents of a run: the points at which programs are killed may depend on it."""
+    return os.environ.get("PYTHONHASHSEED", str(secrets.randbelow(1 << 32)))
 
 
 class _Parent:
     """The process that forks. It ends with this one."""
 
+    newest: _Parent | None = None
+    _starting = threading.Lock()
+
     def __init__(self) -> None:
         self._door, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.environ = {**os.environ}
         code = f"import sys; sys.path.append({str(_ROOT)!r}); import tests.forked as m; m._serve()"
         self._process = subprocess.Popen(
             # The last argument is room for the command line of what is forked.
             (sys.executable, "-P", "-c", code, str(theirs.fileno()), "-" * 1024),
+            env={**environ_of_run(), "PYTHONHASHSEED": _hash_seed()},
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
         theirs.close()
-        self._turn = threading.Lock()
         atexit.register(self._end)
 
-    def fork(self, order: _Order, stderr: int) -> Forked:
+    @classmethod
+    def running(cls) -> _Parent:
+        with cls._starting:
+            if cls.newest is None or cls.newest._process.poll() is not None:
+                cls.newest = cls()
+            return cls.newest
+
+    def fork(self, order: _Order, stderr: int | None = None) -> Forked:
+        """Fork one, whose errors go with what it prints, or there."""
         stdout, their_stdout = os.pipe()
         status, their_status = os.pipe()
+        theirs = [their_stdout, their_stdout if stderr is None else stderr, their_status]
         try:
-            with self._turn:
-                socket.send_fds(
-                    self._door, [msgspec.json.encode(order)], [their_stdout, stderr, their_status]
-                )
+            socket.send_fds(self._door, [msgspec.json.encode(order)], theirs)
         finally:
             os.close(their_stdout)
             os.close(their_status)
         return Forked(stdout, status)
-
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
 
     def _end(self) -> None:
         self._door.close()
         self._process.wait()
 
 
-_parents: list[_Parent] = []
-
-
 def start(
-    words: Sequence[str],
-    environ: Mapping[str, str],
-    cwd: Path | None,
-    stderr: int,
-    open_files: int | None = None,
+    words: Sequence[str], environ: Mapping[str, str], cwd: Path | None, stderr: int
 ) -> Forked | subprocess.Popen[bytes]:
     """Start one. What is not `voxgate`, or needs an environment from its start on, is executed."""
     if words[0] == str(VOXGATE) and _is_alike(environ):
-        order = _Order([*words], dict(environ), str(cwd or Path.cwd()), open_files=open_files)
-        return _parent().fork(order, stderr)
-    assert open_files is None
+        return _Parent.running().fork(_Order(words, environ, str(cwd or Path.cwd())), stderr)
     return subprocess.Popen(words, env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr)
 
 
 def command(
-    *words: str,
-    environ: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    open_files: int | None = None,
-    within_s: float = LIMIT_S,
+    *words: str, environ: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one to its end. It may have so many files open."""
-    env = {**os.environ, **(environ or {})}
+    """Run one to its end."""
     with tempfile.TemporaryFile() as errors:
-        process = start((str(VOXGATE), *words), env, cwd, errors.fileno(), open_files)
-        said, status = _outcome(process, within_s)
+        process = start((str(VOXGATE), *words), {**os.environ, **(environ or {})}, cwd, errors.fileno())
+        ended = _ended(process, words)
         errors.seek(0)
-        return subprocess.CompletedProcess(words, status, said, errors.read().decode())
+        ended.stderr = errors.read().decode()
+        return ended
 
 
 def program(module: str, *arguments: str) -> Forked:
-    """Start the coroutine function `main` of a module with these arguments. It leaves nothing behind."""
-    order = _Order([*arguments], dict(os.environ), str(Path.cwd()), module)
-    return _parent().fork(order, sys.__stderr__.fileno() if sys.__stderr__ else 2)
+    """Start the `main` of a module with these arguments. Its errors are in its stdout."""
+    return _Parent.running().fork(_Order(arguments, {**os.environ}, str(Path.cwd()), module))
 
 
-async def run(module: str, *arguments: str) -> Ended:
+async def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a program to its end."""
-    return await asyncio.to_thread(_run_program, module, arguments)
+    return await asyncio.to_thread(lambda: _ended(program(module, *arguments), (module, *arguments)))
 
 
-def _run_program(module: str, arguments: tuple[str, ...]) -> Ended:
-    said, status = _outcome(program(module, *arguments), LIMIT_S)
-    return Ended(status, said)
-
-
-def _outcome(process: Forked | subprocess.Popen[bytes], within_s: float) -> tuple[str, int]:
-    """Return what it prints until its end, and its status."""
+def _ended(
+    process: Forked | subprocess.Popen[bytes], words: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
+    """Return what it printed until its end, and its status. Raise TimeoutExpired if it had to be killed."""
     assert process.stdout is not None
-    limit = threading.Timer(within_s, process.kill)
-    limit.start()
-    try:
-        with process.stdout:
-            said = process.stdout.read()
-        return said.decode(), process.wait(within_s)
-    finally:
-        limit.cancel()
-
-
-def _parent() -> _Parent:
-    if not _parents or not _parents[-1].is_alive():
-        _parents.append(_Parent())
-    return _parents[-1]
+    said, until = b"", time.monotonic() + LIMIT_S
+    with process.stdout:
+        while select.select([process.stdout], [], [], max(0.0, until - time.monotonic()))[0]:
+            said += (part := os.read(process.stdout.fileno(), 1 << 16))
+            if not part:
+                return subprocess.CompletedProcess(words, process.wait(LIMIT_S), said.decode())
+    process.kill()
+    process.wait(LIMIT_S)
+    raise subprocess.TimeoutExpired(words, LIMIT_S, said)
 
 
 def _is_alike(environ: Mapping[str, str]) -> bool:
     if not hasattr(subprocess, "_fork_exec") or not sys.platform.startswith("linux"):
         return False
-    known = _parent().environ
+    known = environ_of_run()
     changed = (name for name in {*known, *environ} if known.get(name) != environ.get(name))
     if not all(f"{name}=".startswith(_KNOWN) for name in changed):
         return False
@@ -247,21 +253,18 @@ def _serve() -> None:
     while True:
         data, fds, _, _ = socket.recv_fds(door, _MOST_ORDER_BYTES, 3)
         # The time of those that have ended counts as ours.
-        while _ended():
+        while _reaps_one():
             pass
         if not data:
             return
-        order = msgspec.json.decode(data, type=_Order)
-        if order.module:
-            importlib.import_module(order.module)
         if not os.fork():
             door.close()
-            _watch(order, title, *fds)
+            _watch(msgspec.json.decode(data, type=_Order), title, *fds)
         for fd in fds:
             os.close(fd)
 
 
-def _ended() -> bool:
+def _reaps_one() -> bool:
     try:
         return os.waitpid(-1, os.WNOHANG)[0] != 0
     except ChildProcessError:
@@ -280,9 +283,8 @@ def _import_all() -> None:
 def _watch(order: _Order, title: _Title, stdout: int, stderr: int, status: int) -> NoReturn:
     """Fork it, and tell its pid, and at its end its status."""
     if not (pid := os.fork()):
-        # A program is judged by all that it says.
-        _place({1: stdout, 2: stdout if order.module else stderr}, keep=())
-        _run(lambda: _begin(order) if order.module else _obey(order, title))
+        _place({1: stdout, 2: stderr}, keep=())
+        _run(lambda: _begin(order, title))
     os.close(stdout)
     os.close(stderr)
     os.write(status, b"%d\n" % pid)
@@ -291,21 +293,17 @@ def _watch(order: _Order, title: _Title, stdout: int, stderr: int, status: int) 
     os._exit(0)
 
 
-def _begin(order: _Order) -> None:
-    _use_environ(order.environ)
-    asyncio.run(importlib.import_module(order.module).main(*order.words))
-
-
-def _obey(order: _Order, title: _Title) -> None:
-    from proxy.__main__ import main
-
+def _begin(order: _Order, title: _Title) -> None:
     os.chdir(order.cwd)
     _use_environ(order.environ)
-    if order.open_files is not None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (order.open_files, order.open_files))
+    if order.module:
+        asyncio.run(importlib.import_module(order.module).main(*order.words))
+        return
+    from proxy.__main__ import main
+
     sys.path.remove(str(_ROOT))
     sys.path[:0] = [str(VOXGATE.parent), *_python_path(order.environ)]
-    sys.argv = order.words
+    sys.argv = [*order.words]
     title.show([sys.executable, *sys.argv])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     children: Any = subprocess
@@ -335,6 +333,8 @@ class _Forks:
             for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            # What the supervisor does at its end is not the worker's.
+            atexit._clear()
             _run(lambda: _work(words[4:], environ))
         return pid
 

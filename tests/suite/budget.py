@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from tests.suite.folders import is_soak
+from tests.suite.folders import TESTS, is_soak
 
 FILE_S = 15.0
 TEST_S = 5.0
@@ -26,7 +26,7 @@ class Budget:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        kept = seconds_by_file(KEPT.read_text()) if KEPT.exists() else {}
+        kept = _kept()
         # The sort is stable: inside a file the tests stay in order.
         items.sort(key=lambda item: -kept.get(item.nodeid.partition("::")[0], 0.0))
 
@@ -41,7 +41,7 @@ class Budget:
         tests = {name: spent for name, spent in self._tests.items() if not _is_soak(name)}
         files = by_file(tests)
         if files and is_whole(config):
-            KEPT.write_text(lines_of(files))
+            KEPT.write_text(lines_of(with_kept(files, _kept())))
         over = [*over_budget(files, FILE_S), *over_budget(tests, TEST_S)]
         terminalreporter.section("budget")
         for name, spent in over:
@@ -72,6 +72,11 @@ def over_budget(spent: Mapping[str, float], limit_s: float) -> list[tuple[str, f
     return _longest_first((name, seconds) for name, seconds in spent.items() if seconds > limit_s)
 
 
+def with_kept(files: Mapping[str, float], kept: Mapping[str, float]) -> dict[str, float]:
+    """The seconds of a run, and those of before of the files that it left out."""
+    return {name: spent for name, spent in kept.items() if (TESTS.parent / name).exists()} | {**files}
+
+
 def lines_of(files: Mapping[str, float]) -> str:
     """The text of the kept file; short ones are not worth a line."""
     rows = _longest_first((name, spent) for name, spent in files.items() if spent >= _WORTH_KEEPING_S)
@@ -82,6 +87,10 @@ def seconds_by_file(lines: str) -> dict[str, float]:
     """What `lines_of` wrote."""
     rows = (line.split(maxsplit=1) for line in lines.splitlines())
     return {name: float(spent) for spent, name in rows}
+
+
+def _kept() -> dict[str, float]:
+    return seconds_by_file(KEPT.read_text()) if KEPT.exists() else {}
 
 
 def _longest_first(rows: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:

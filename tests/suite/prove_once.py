@@ -1,7 +1,8 @@
 """Tests of engines with torch are long, and are run once for the same code.
 
 A whole run in which all tests of such a file passed notes the digest of what they depend on in the user's
-cache. The next whole run leaves the file out until the digest is new. `make soak` always runs them.
+cache: of the engine, its tests, `speech_engine` and the locks, and of the server, too, unless the file needs
+the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them always.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
 
 ENGINES = ("audioseal", "f5tts", "pocket", "rvc", "xtts")
+WITHOUT_SERVER = ("test_in_environment.py", "test_hosted.py")
+"""The files whose tests are of an engine alone."""
 _NEED_TORCH = (b"from tests.plugins.neural import", b"from tests.plugins import neural", b".kept_host import")
 
 
@@ -65,7 +68,8 @@ class ProveOnce:
         return [path for path in passed if engine_of(path)]
 
     def note_of(self, path: Path, engine: str) -> Path:
-        return self._notes / f"proved-{engine}-{path.stem}-{digest_of(engine)}"
+        digest = digest_of(engine, with_server=path.name not in WITHOUT_SERVER)
+        return self._notes / f"proved-{engine}-{path.stem}-{digest}"
 
 
 @cache
@@ -79,11 +83,13 @@ def engine_of(path: Path) -> str:
 
 
 @cache
-def digest_of(engine: str) -> str:
-    """Return a digest of all that the tests of an engine depend on, but the server."""
-    patterns = (f"plugins/{engine}/**/*", f"tests/plugins/{engine}/**/*", "tests/plugins/*.py")
-    files = (TESTS.parent.glob(each) for each in (*patterns, "speech_engine/**/*.py", "locks/*.txt"))
-    return _digest(sorted({file for found in files for file in found}))
+def digest_of(engine: str, *, with_server: bool) -> str:
+    """Return a digest of all that the tests of an engine depend on."""
+    patterns = [f"plugins/{engine}/**/*", f"tests/plugins/{engine}/**/*", "tests/plugins/*.py"]
+    patterns += ["speech_engine/**/*.py", "locks/*.txt"]
+    if with_server:
+        patterns += ["proxy/**/*.py", "policies/**/*.py", "tests/*.py"]
+    return _digest(sorted({file for each in patterns for file in TESTS.parent.glob(each)}))
 
 
 def _digest(files: Iterable[Path]) -> str:

@@ -15,13 +15,13 @@ from typing import Literal
 import pytest
 
 from tests.suite import memory
-from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file
+from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file, with_kept
 from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
 from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
-from tests.suite.prove_once import ENGINES, ProveOnce, engine_of
+from tests.suite.prove_once import ENGINES, ProveOnce, digest_of, engine_of
 from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
 from tests.tables import each_row
 
@@ -63,6 +63,22 @@ def test_each_engine_with_torch_has_files_that_are_run_once_for_the_same_code() 
     assert found == {*ENGINES, ""}
 
 
+@each_row(
+    ("file", "with_server"),
+    [
+        ("xtts/test_served.py", True),
+        ("rvc/test_training_process.py", True),
+        ("rvc/test_hosted.py", False),
+        ("rvc/test_in_environment.py", False),
+    ],
+)
+def test_what_is_about_the_server_is_proved_again_for_new_code_of_it(file: str, with_server: bool) -> None:
+    path = TESTS / "plugins" / file
+    engine = engine_of(path)
+    note = ProveOnce(Path()).note_of(path, engine)
+    assert note.name.endswith(digest_of(engine, with_server=with_server))
+
+
 def _bind() -> None:
     with socket.socket() as opened:
         opened.bind(("127.0.0.1", 0))
@@ -98,6 +114,12 @@ def test_the_seconds_of_files_are_kept_and_read_again() -> None:
         "long.py": 9.0,
         "mid.py": 2.0,
     }
+
+
+def test_the_seconds_of_files_that_were_left_out_are_kept() -> None:
+    here, left_out = "tests/suite/test_suite.py", "tests/suite/test_index.py"
+    kept = {here: 9.0, left_out: 4.0, "tests/suite/test_that_is_gone.py": 5.0}
+    assert with_kept({here: 2.0}, kept) == {here: 2.0, left_out: 4.0}
 
 
 @each_row(

@@ -35,9 +35,9 @@ async def test_a_killed_erasure_is_completed_by_the_next_start(tmp_path: Path, s
         digest = await vault.put("acc_a", bytes(1000))
         voice = await add_voice(store, "acc_a", digest)
     ended = await forked.run(ERASER, str(tmp_path), voice, step)
-    assert ended.status == (0 if step == "none" else -signal.SIGKILL), ended.printed
+    assert ended.returncode == (0 if step == "none" else -signal.SIGKILL), ended.stdout
     if step == "none":
-        assert ended.printed.split()[-2:] == ["3", "3"], "these are the steps above"
+        assert ended.stdout.split()[-2:] == ["3", "3"], "these are the steps above"
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:
@@ -64,7 +64,7 @@ async def test_a_killed_erasure_of_a_clip_is_completed_and_its_voice_stays(tmp_p
         clip = SampleRecord(voice=voice, number=0, account="acc_a", digest=digest, seconds=6.0, id="clip_1")
         assert await add_clip(store, clip, 25, ALWAYS)
     ended = await forked.run(ERASER, str(tmp_path), "clip_1", step)
-    assert ended.status == -signal.SIGKILL, ended.printed
+    assert ended.returncode == -signal.SIGKILL, ended.stdout
     async with open_store("sqlite", tmp_path) as store:
         vault = Vault(store, VaultSection(), tmp_path)
         async with open_erasure(store, vault, tmp_path, Metrics()) as erasure:

@@ -119,5 +119,5 @@ async def _expect_bills(store: Store, id_: str, steps: int, text: str) -> Books:
 
 async def _run(folder: Path, *point: str) -> int:
     ended = await forked.run("tests.features.jobs.job_program", str(folder / "config.toml"), *point)
-    assert ended.status in (0, -signal.SIGKILL), ended.printed
-    return ended.status
+    assert ended.returncode in (0, -signal.SIGKILL), ended.stdout
+    return ended.returncode

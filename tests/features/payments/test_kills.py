@@ -84,8 +84,8 @@ async def _with_a_stop(folder: Path, point: int) -> tuple[dict[str, Any], int]:
 
 async def _run(url: str, folder: Path, point: int, *others: str) -> tuple[int, str]:
     ended = await forked.run("tests.features.payments.stops", url, str(folder), str(point), *others)
-    assert ended.status in (0, -signal.SIGKILL), ended.printed
-    return ended.status, ended.printed
+    assert ended.returncode in (0, -signal.SIGKILL), ended.stdout
+    return ended.returncode, ended.stdout
 
 
 @pytest.mark.parametrize("store_url", ["sqlite", *soak("postgresql")], indirect=True)

@@ -90,8 +90,8 @@ class Trial(NamedTuple):
 
     async def _run(self, sent: Secrets, point: int) -> bool:
         ended = await forked.run(__name__, self.url, str(self.folder), str(point), *sent)
-        assert ended.status in (0, -signal.SIGKILL), ended.printed
-        return ended.status != 0
+        assert ended.returncode in (0, -signal.SIGKILL), ended.stdout
+        return ended.returncode != 0
 
     async def sessions(self, address: str) -> int:
         """Return the sessions of an address. Each account has its user and its key."""

@@ -81,7 +81,7 @@ async def test_a_kill_at_a_commit_loses_nothing(tmp_path: Path, number: int, mom
     async with open_store("sqlite", tmp_path) as store:
         sealed = await fill(store, Vault(store, OLD, tmp_path))
     ended = await forked.run("tests.proxy.file_store.rotator", str(tmp_path), str(number), moment)
-    assert ended.status == -signal.SIGKILL, ended.printed
+    assert ended.returncode == -signal.SIGKILL, ended.stdout
     async with open_store("sqlite", tmp_path) as store:
         await check(store, tmp_path, BOTH, sealed)
         (*_, last) = await rotate(store, tmp_path)

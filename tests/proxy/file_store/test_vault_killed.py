@@ -19,7 +19,7 @@ CANARY = "the canary sings in the vault; "
 @each_row("step", ["1", "2", "row", "none"])
 async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path: Path, step: str) -> None:
     ended = await forked.run("tests.proxy.file_store.vault_writer", str(tmp_path), step, CANARY)
-    assert ended.status == (0 if step == "none" else -signal.SIGKILL), ended.printed
+    assert ended.returncode == (0 if step == "none" else -signal.SIGKILL), ended.stdout
     on_disk = _files(tmp_path)
     assert any("voices" in path.parts for path in on_disk)
     assert [path for path in on_disk if CANARY.encode() in path.read_bytes()] == []
@@ -35,7 +35,7 @@ async def test_a_killed_upload_leaves_nothing_in_plain_and_nothing_half(tmp_path
         assert whole - marked == {row["object"] for row in rows}
         assert len(marked) == (step in ("2", "row"))
         assert len([name for name in names if name.endswith(PART)]) == (step == "1")
-        assert [row["digest"] for row in rows] == ([ended.printed.strip()] if step == "none" else [])
+        assert [row["digest"] for row in rows] == ([ended.stdout.strip()] if step == "none" else [])
         for row in rows:
             assert (await vault.open("acc_a", row["digest"])).startswith(CANARY.encode())
 

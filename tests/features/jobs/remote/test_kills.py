@@ -123,8 +123,8 @@ async def _expect_books(store: Store, id_: str, text: str, begun: Sequence[str])
 
 async def _run(folder: Path, *point: str) -> int:
     ended = await forked.run("tests.features.jobs.remote.far_program", str(folder / "config.toml"), *point)
-    assert ended.status in (0, -signal.SIGKILL), ended.printed
-    return ended.status
+    assert ended.returncode in (0, -signal.SIGKILL), ended.stdout
+    return ended.returncode
 
 
 STEPS = 3

@@ -47,7 +47,7 @@ async def expect_one_charge(folder: Path, url: str, how: str, points: Sequence[s
     given = (str(folder / "config.toml"), server.key, server.admin_key, *asked)
     for point in (*points, ""):
         ended = await forked.run(program, *given, point)
-        assert ended.status == (-signal.SIGKILL if point else 0), (point, ended.printed)
+        assert ended.returncode == (-signal.SIGKILL if point else 0), (point, ended.stdout)
         async with open_store(url, folder / "data") as store:
             assert (await verify(store)).is_clean, point
             charged = [row.credits for row in await usage.list_(store)]

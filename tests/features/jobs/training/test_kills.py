@@ -45,7 +45,7 @@ async def test_the_next_worker_goes_on_and_it_is_paid_once(
         # With its process, what it has in memory would be gone.
         server.worker.ledger.holds.drop(held.request, server.account.id)
     ended = await forked.run("tests.features.jobs.training.training_program", str(tmp_path / "config.toml"))
-    assert ended.status == -signal.SIGKILL, ended.printed
+    assert ended.returncode == -signal.SIGKILL, ended.stdout
     async with open_store(store_url, tmp_path / "data") as store:
         # The lease of the dead is over.
         await store.write(Statement("UPDATE job_steps SET lease = 0"))
