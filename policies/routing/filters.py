@@ -76,11 +76,16 @@ def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
 def speaks(info: ModelInfo, tag: str) -> bool:
     """Tell whether the model speaks the language well enough. A region falls back to its base language."""
     known = find_language(info, tag)
-    return known is not None and known.quality != "poor"
+    return known is not None and _is_good(known)
 
 
 def spoken_languages(info: ModelInfo) -> list[str]:
-    return [known.tag for known in info.languages if known.quality != "poor"]
+    """Return the languages that the model speaks well enough. A `*` stands for any."""
+    return [known.tag for known in info.languages if _is_good(known)]
+
+
+def _is_good(language: Language) -> bool:
+    return language.quality != "poor"
 
 
 def find_language(info: ModelInfo, tag: str) -> Language | None:
@@ -256,7 +261,7 @@ def _is_spoken(model: Model, inputs: FilterInput) -> bool:
 
 
 def _not_spoken(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    spoken = {known.tag for model in models for known in model.info.languages if known.quality != "poor"}
+    spoken = {tag for model in models for tag in spoken_languages(model.info)}
     message = (
         f"{_names(models)} cannot speak the language '{inputs.query.language}' well enough; "
         f"it speaks {_some(sorted(spoken))}."

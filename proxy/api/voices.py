@@ -28,10 +28,12 @@ from proxy.catalogue.library import AccountLibrary, Library
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
-from proxy.http.lists import check_choice, query_limit
+from proxy.http.lists import query_choice, query_limit
 from proxy.http.replies import reply
 
 _MOST_DESCRIBED = 500
+_MINE = Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false"))
+_FORMAT = Query("format", "`names` gives ids alone.", ("names",))
 LIST_QUERIES = (
     Query(
         "language",
@@ -39,9 +41,9 @@ LIST_QUERIES = (
     ),
     Query("gender", "Only voices of this gender."),
     Query("engine", "Only voices that this engine speaks with."),
-    Query("mine", "`true` gives only the voices of the caller's own account.", ("true", "false")),
+    _MINE,
     Query("describe", "Only voices that match this description, the best first: `warm older woman, Thai`."),
-    Query("format", "`names` gives ids alone.", ("names",)),
+    _FORMAT,
     Query("limit", "How many, 1 to 1000. Without it, all."),
     Query("after", "The id of the last voice of the page before."),
 )
@@ -113,8 +115,8 @@ class Voices:
 
     async def list_(self, request: Request) -> Response:
         query = request.query_params
-        check_choice(request, "format", ("names",))
-        check_choice(request, "mine", ("true", "false"))
+        has_names_alone = query_choice(request, _FORMAT) == "names"
+        query_choice(request, _MINE)
         limit = query_limit(request)
         entries = await self._tools.entries(request)
         found = _filtered(entries.known, request)
@@ -126,7 +128,7 @@ class Voices:
             found = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
         found, has_more = _page(found, query.get("after"), limit)
-        if "format" in query:
+        if has_names_alone:
             ids = [voice.id for voice in found]
             return reply(VoiceNames(data=ids, voices=ids, has_more=has_more))
         if scores is not None:

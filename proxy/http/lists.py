@@ -116,11 +116,14 @@ def query_limit(request: Request, most: int = MOST) -> int | None:
     return int(text)
 
 
-def check_choice(request: Request, name: str, values: tuple[str, ...]) -> None:
-    if request.query_params.get(name) not in (None, *values):
-        raise InvalidRequest(
-            f"Invalid value for '{name}': it must be {' or '.join(values)}, or left out.", param=name
-        )
+def query_choice(request: Request, query: Query) -> str:
+    """Return the value of a parameter, or "". Raise InvalidRequest if it is none of its values."""
+    value = request.query_params.get(query.name)
+    if value not in (None, *query.values):
+        choices = " or ".join(query.values)
+        message = f"Invalid value for '{query.name}': it must be {choices}, or left out."
+        raise InvalidRequest(message, param=query.name)
+    return value or ""
 
 
 def iso(micros: int) -> str:

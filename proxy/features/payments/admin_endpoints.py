@@ -14,14 +14,14 @@ from proxy.features.payments.provider import Provider, ProviderFailed
 from proxy.features.payments.records import NEEDY_ORDERS, ORDERS, OTHER_ORDERS, OrderRecord
 from proxy.http.body import body
 from proxy.http.endpoint import Query
-from proxy.http.lists import PAGE, SINCE, check_choice, query_time, table_page
+from proxy.http.lists import PAGE, SINCE, query_choice, query_time, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 
 _ONE = "/admin/orders/{id}"
-_TABLES = {"true": NEEDY_ORDERS, "false": OTHER_ORDERS}
+_TABLES = {"": ORDERS, "true": NEEDY_ORDERS, "false": OTHER_ORDERS}
 _ATTENTION = Query(
-    "attention", "`true` gives only the orders that need a person, `false` the others.", (*_TABLES,)
+    "attention", "`true` gives only the orders that need a person, `false` the others.", ("true", "false")
 )
 
 
@@ -41,8 +41,7 @@ class AdminOrders(Resource):
     async def list_all_orders(self, request: Request) -> Response:
         """The orders of all accounts, the newest first"""
         account, store = await self._admin_tools.query_account(request), self._admin_tools.store
-        check_choice(request, "attention", (*_TABLES,))
-        now, table = await store.now(), _TABLES.get(request.query_params.get("attention", ""), ORDERS)
+        now, table = await store.now(), _TABLES[query_choice(request, _ATTENTION)]
         listed = await table_page(request, table, store, account)
         return listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 

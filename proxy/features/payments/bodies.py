@@ -68,7 +68,7 @@ class ShownPayment(msgspec.Struct, frozen=True, kw_only=True):
 
 class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. While it is open it can be paid at `url`, until it expires. `credits` are those of a pack.
-    `warnings` say what paying for it changes besides. Lists leave them out, and `payments`."""
+    `warnings` say what paying for it changes besides, where they are asked for. Lists have no `payments`."""
 
     id: str
     object: Literal["order"] = "order"

@@ -39,14 +39,15 @@ from proxy.features.payments.provider import Provider, ProviderFailed, ProviderW
 from proxy.features.payments.records import ORDERS
 from proxy.features.payments.section import SoldOffer
 from proxy.http.body import body, raw_body
-from proxy.http.endpoint import Endpoint, json
+from proxy.http.endpoint import Endpoint, Query, json
 from proxy.http.idempotency import KEY_HEADER, read_key
-from proxy.http.lists import PAGE, table_page
+from proxy.http.lists import PAGE, query_choice, table_page
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 
 _RETRY_S = 5.0
+_WARNINGS = Query("warnings", "`true` says what paying for an open order changes besides.", ("true",))
 _MOST_VOICES = 200
 _MOST_NAMED = 5
 _MOST_WEBHOOK_BYTES = 256 * 1024
@@ -128,15 +129,23 @@ class Orders(Resource):
         listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
         return listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
 
-    @endpoint("GET", "/v1/orders/{id}", bodies.ShownOrder, access="session", failures=(NotFound,))
+    @endpoint(
+        "GET",
+        "/v1/orders/{id}",
+        bodies.ShownOrder,
+        access="session",
+        queries=(_WARNINGS,),
+        failures=(InvalidRequest, NotFound),
+    )
     async def get_order(self, request: Request) -> Response:
         """One order with its payments. A look has its provider asked, every ten seconds at most"""
         caller, now = caller_of(request.scope), await self._admin_tools.store.now()
         order = await self._orders.find(caller.account, request.path_params["id"])
         await self._orders.look(order)
         payments = await self._orders.payments_of(order.id)
-        is_open = order.state_at(now) == "open"
-        warnings = await self._warnings(caller, order.kind, order.offer) if is_open else []
+        # Warnings compare the account's voices with the models of a plan, and a page asks again and again.
+        is_wanted = query_choice(request, _WARNINGS) == "true" and order.state_at(now) == "open"
+        warnings = await self._warnings(caller, order.kind, order.offer) if is_wanted else []
         return reply(bodies.shown_order(order, now, payments, warnings))
 
     @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")

@@ -80,10 +80,11 @@ export function groupOf(voice) {
 function natureOf({ engines, type }) {
   const models = catalogue.models.filter(({ owned_by: owner }) => engines.includes(owner));
   if (!models.length || type === "cast") return "";
-  const natural = models.filter(({ is_trained: isTrained }) => isTrained);
+  const natural = models.filter(({ is_trained: isTrained, speaks }) => isTrained && speaks !== false);
   if (!natural.length) return t("voice.rules");
-  if (!models.some(({ owned_by: owner }) => isByRules(owner))) return t("voice.natural");
-  const names = [...new Set(tagsOf(natural).map(baseOf))].map(languageName).sort();
+  const tags = tagsOf(natural);
+  if (tags.includes("*") || !models.some(({ owned_by: owner }) => isByRules(owner))) return t("voice.natural");
+  const names = [...new Set(tags.map(baseOf))].map(languageName).sort((a, b) => a.localeCompare(b));
   return t("voice.partly", { languages: [...names.slice(0, MOST_NAMED), ...(names.length > MOST_NAMED ? ["…"] : [])].join(", ") });
 }
 
@@ -118,19 +119,21 @@ export function canConvert() {
   return !catalogue.models.length || catalogue.voices.some(({ engines, type }) => type !== "cast" && engines.some((engine) => owners.includes(engine)));
 }
 
-export function speakingModels() {
-  return catalogue.models.filter(({ speaks }) => speaks !== false);
+// Some models speak for jobs alone.
+export function speakingModels(isForJobs = false) {
+  return catalogue.models.filter(({ speaks, jobs_only: isOfJobs }) => speaks !== false && (isForJobs || !isOfJobs));
 }
 
 // An alias may lead to an engine that cannot speak a voice of one engine, or of recordings. Any other voice is
-// spoken in more languages by an alias: by the engine that is best at each.
-export function modelFor(voice, model) {
-  const aliases = catalogue.models.filter(({ owned_by: owner }) => owner === "voxgate");
-  const own = speakingModels().filter(({ owned_by: owner }) => voice?.engines.includes(owner));
+// spoken in more languages by an alias: by the engine that is best at each. The model that is wanted is taken if it
+// fits. Undefined if none does.
+export function modelFor(voice, wanted) {
+  const models = [...speakingModels(), ...speakingModels(true)];
+  const own = models.filter(({ owned_by: owner }) => voice?.engines.includes(owner));
   const isOfMany = voice && (voice.type === "cast" || (voice.type === "catalogue" && voice.engines.length > 1));
-  const fitting = isOfMany && aliases.length ? aliases : own;
-  if (!fitting.length || fitting.some(({ id }) => id === model)) return model;
-  return fitting[0].id;
+  const aliases = isOfMany ? models.filter(({ owned_by: owner }) => owner === "voxgate") : [];
+  const fitting = [...aliases, ...own].map(({ id }) => id);
+  return fitting.includes(wanted) ? wanted : fitting[0];
 }
 
 export function isSpoken(tag) {
@@ -140,7 +143,9 @@ export function isSpoken(tag) {
 
 // The languages to choose from: what is spoken here, and further ones.
 export function languageChoices(more = []) {
-  const tags = [...tagsOf(catalogue.models), ...catalogue.voices.map(({ language }) => language), ...more];
+  const spoken = tagsOf(catalogue.models);
+  const likely = spoken.includes("*") ? navigator.languages : [];
+  const tags = [...spoken, ...likely, ...catalogue.voices.map(({ language }) => language), ...more];
   const named = [...new Set(tags)].filter((tag) => tag && tag !== "*").map((tag) => [tag, languageName(tag)]);
   return named.sort(([, a], [, b]) => a.localeCompare(b));
 }

@@ -7,8 +7,19 @@ import { language, t } from "./texts.js";
 const EXAMPLE = "Good morning! I am one of the voices behind this server. Give me a text of your own.";
 
 export const draft = {
-  text: "", voice: "", model: "", language: "", format: "mp3",
-  speed: 1, pitch: 0, emotion: "", instructions: "", tag: "", isKept: true,
+  text: "",
+  voice: "",
+  model: "",
+  // The model that the reader chose. Without one, the voice decides.
+  wanted: "",
+  language: "",
+  format: "mp3",
+  speed: 1,
+  pitch: 0,
+  emotion: "",
+  instructions: "",
+  tag: "",
+  isKept: true,
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
   // What is said again was just filled in.
@@ -27,12 +38,12 @@ export function chooseFirst() {
   if (draft.more.voice || voiceOf(draft.voice)) return;
   const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
   draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
-  draft.model = modelFor(first, draft.model);
+  draft.model = modelFor(first, draft.wanted) ?? draft.model;
 }
 
 export function chooseVoice(voice) {
   if (speaksOther(voice, draft.language)) draft.language = "";
-  Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.model) });
+  Object.assign(draft, { voice: voice.id, model: modelFor(voice, draft.wanted) ?? draft.model });
 }
 
 // The body of a speech request: fields that say nothing are left out.
@@ -53,7 +64,7 @@ export function sayAgain(request, tag) {
   const { speed = 1, pitch = 0, emotion = "", instructions = "", ...more } = others;
   if (typeof voice !== "string") more.voice = voice;
   if (language === "auto") more.language = language;
-  Object.assign(draft, { text: input, model, speed, pitch, emotion, instructions, tag, more });
+  Object.assign(draft, { text: input, model, wanted: model, speed, pitch, emotion, instructions, tag, more });
   Object.assign(draft, { voice: more.voice ? "" : voice, language: more.language ? "" : language });
   draft.isAgain = true;
   if (format !== "pcm") draft.format = format;

@@ -9,11 +9,16 @@ import { isAdmin, session, tried } from "./session.js";
 import { chooseLanguage, language, LANGUAGES, t } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
+// Pages of files of their own: pages/admin_jobs.js has "admin/jobs".
 const LOADED = [
-  ..."voices train marks jobs history usage account account/keys account/settings account/close orders".split(" "),
-  ..."admin admin/accounts admin/jobs admin/audit admin/users admin/orders".split(" "),
+  "voices", "train", "marks", "jobs", "history", "usage", "orders",
+  "account", "account/keys", "account/settings", "account/close",
+  "admin", "admin/accounts", "admin/jobs", "admin/audit", "admin/users", "admin/orders",
 ];
-const PAGES = { speak: async () => ({ default: SpeakPage }), ...Object.fromEntries(LOADED.map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])) };
+const PAGES = {
+  speak: async () => ({ default: SpeakPage }),
+  ...Object.fromEntries(LOADED.map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
+};
 const LINKS = ["speak", "voices", "jobs", "history", "account", "admin"];
 // What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
 const FOR_ALL = ["speak", "account/close"];

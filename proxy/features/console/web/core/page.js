@@ -14,10 +14,14 @@ export function failureText(failure) {
   return hasText(`error.${failure.code}`) ? t(`error.${failure.code}`) : html`<span lang="en">${failure.message}</span>`;
 }
 
-// A choice whose label is not shown. `options` are pairs of value and text.
+// Options of a choice, from pairs of value and text.
+function optionsOf(options, value) {
+  return options.map(([each, text]) => html`<option value=${each} ?selected=${each === value}>${text}</option>`);
+}
+
+// A choice whose label is not shown.
 export function select(id, label, { value, options, change }) {
-  return html`<select id=${id} aria-label=${label} @change=${(event) => change(event.target.value)}>
-    ${options.map(([each, text]) => html`<option value=${each} ?selected=${each === value}>${text}</option>`)}</select>`;
+  return html`<select id=${id} aria-label=${label} @change=${(event) => change(event.target.value)}>${optionsOf(options, value)}</select>`;
 }
 
 // Loads what is not needed at first. If it is not there, the frame tells why, and what was typed stays.
@@ -177,9 +181,7 @@ export class Page {
   // A choice. `options` are pairs of value and text.
   choice(form, name, label, { value, options, hint = nothing, disabled = false, change }) {
     const control = html`<select id="${form}-${name}" ?disabled=${disabled} aria-invalid=${this.isWrong(form, name)}
-      @change=${(event) => change(event.target.value)}>
-      ${options.map(([each, text]) => html`<option value=${each} ?selected=${each === value}>${text}</option>`)}
-    </select>`;
+      @change=${(event) => change(event.target.value)}>${optionsOf(options, value)}</select>`;
     return this.field(form, name, label, control, hint);
   }
 

@@ -19,7 +19,7 @@ async function hear(page, voice, language) {
   if (isStop) return;
   const mine = (running = { voice, aborter: new AbortController() });
   try {
-    const query = { model: modelFor(voice, draft.model), response_format: "wav", language: voice.language ? "" : language || draft.language };
+    const query = { model: modelFor(voice, draft.wanted) ?? draft.model, response_format: "wav", language: voice.language ? "" : language || draft.language };
     const path = `v1/audio/voices/${encodeURIComponent(voice.id)}/preview`;
     const blob = await (await ask(path, { query, signal: mine.aborter.signal })).blob();
     if (running !== mine) return;

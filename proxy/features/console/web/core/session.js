@@ -17,7 +17,8 @@ export function takeFragment(name) {
   return tried(() => decodeURIComponent(found[1]).trim(), "");
 }
 
-// A browser may forbid to keep anything. Then a key, and a language, count until the page is left.
+// What a step returns, or something else if it fails: a browser may forbid to keep anything, so that a key and a
+// language count until the page is left.
 export function tried(step, otherwise = null) {
   try {
     return step();
@@ -34,7 +35,8 @@ export function keepKey() {
 }
 
 export function takeKeptKey() {
-  [session.key, session.linkedKey] = [KEPT, LINKED].map((name) => tried(() => sessionStorage.getItem(name)) ?? "");
+  session.key = tried(() => sessionStorage.getItem(KEPT)) ?? "";
+  session.linkedKey = tried(() => sessionStorage.getItem(LINKED)) ?? "";
 }
 
 export function forget() {

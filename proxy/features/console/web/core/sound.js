@@ -7,10 +7,25 @@ const LEAD_AFTER_GAP_S = 0.08;
 // A wave is seen as well from every fourth sample.
 const EACH = 4;
 
-// The head is "RIFF", "WAVE", "fmt ", "data" and numbers: one channel of 16 bits.
+// One channel of 16 bits.
 export function wavOf(parts, rate = RATE) {
   const bytes = parts.reduce((sum, part) => sum + part.byteLength, 0);
-  const head = Uint32Array.of(0x46464952, 36 + bytes, 0x45564157, 0x20746d66, 16, 0x10001, rate, rate * 2, 0x100002, 0x61746164, bytes);
+  const head = new DataView(new ArrayBuffer(44));
+  const text = (offset, letters) => [...letters].forEach((letter, i) => head.setUint8(offset + i, letter.charCodeAt(0)));
+  const half = (offset, value) => head.setUint16(offset, value, true);
+  const whole = (offset, value) => head.setUint32(offset, value, true);
+  text(0, "RIFF");
+  whole(4, 36 + bytes);
+  text(8, "WAVEfmt ");
+  whole(16, 16);
+  half(20, 1);
+  half(22, 1);
+  whole(24, rate);
+  whole(28, rate * 2);
+  half(32, 2);
+  half(34, 16);
+  text(36, "data");
+  whole(40, bytes);
   return new Blob([head, ...parts], { type: "audio/wav" });
 }
 

@@ -6,6 +6,7 @@ export const LANGUAGES = { en: "English", "pt-BR": "PortuguÃªs (Brasil)", th: "à
 const CHOSEN = "voxgate-language";
 let texts = {};
 let plurals = new Intl.PluralRules("en");
+let numbers = new Intl.NumberFormat("en");
 let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
 export let language = "en";
 
@@ -25,6 +26,7 @@ export async function loadTexts(tag = preferred()) {
   texts = await answer.json();
   language = tag;
   plurals = new Intl.PluralRules(tag);
+  numbers = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
   names = new Intl.DisplayNames(tag, { type: "language", style: "short" });
   document.documentElement.lang = tag;
 }
@@ -45,7 +47,7 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? number(value) : String(value);
+    return typeof value === "number" ? numbers.format(value) : String(value);
   });
 }
 

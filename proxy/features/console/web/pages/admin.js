@@ -67,7 +67,7 @@ export default class AdminPage extends Page {
   engine({ name, plugin, state, loaded, reason, slots, running, waiting, models, device, budgets }) {
     const shown = [...models.slice(0, MOST_MODELS), ...(models.length > MOST_MODELS ? ["…"] : [])];
     const facts = [plugin === name ? "" : plugin, device, shown.join(", ")].filter(Boolean);
-    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${LOOKS[state] ?? "warn"}" >${stateText(state)}${loaded === null ? "" : ` ${Math.round(loaded * 100)} %`}</span></div>
+    return html`<li class="card stack"><div class="row apart"><h3>${name}</h3><span class="tag ${LOOKS[state] ?? "warn"}">${stateText(state)}${loaded === null ? "" : ` ${Math.round(loaded * 100)} %`}</span></div>
       <p class="small quiet name">${facts.join(" · ")}</p>
       <p class="small num">${t("admin.running", { running, slots, waiting })}</p>
       ${reason ? html`<p class="small name" lang="en">${reason}</p>` : nothing}

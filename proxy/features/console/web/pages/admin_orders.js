@@ -26,8 +26,8 @@ export default class OrdersPage extends AdminList {
   // What has the provider asked, or, with a note, what says that a person has seen to it.
   change({ id }, way, json = {}) {
     return this.run(id, async () => {
-      const now = await read(`${this.name}/${encodeURIComponent(id)}/${way}`, { json });
-      for (const list of [this.needy, this.list]) list.put(id, now);
+      await read(`${this.name}/${encodeURIComponent(id)}/${way}`, { json });
+      await Promise.all([this.needy.refresh(), this.list.refresh()]);
       this.finish();
     }, ["note"]);
   }

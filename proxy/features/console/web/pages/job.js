@@ -126,8 +126,8 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
-    const isZip = job.files === "chapters";
-    const hear = job.kind !== "batch" && !isZip && canHear(job.format);
+    const isZip = job.files === "chapters" || job.kind === "batch";
+    const hear = !isZip && canHear(job.format);
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
       <h2 id="job-result-title">${t("jobs.result")}</h2>
       ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}

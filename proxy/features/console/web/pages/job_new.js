@@ -55,6 +55,10 @@ export default class NewJobPage extends SpeakPage {
     return this.said;
   }
 
+  get length() {
+    return this.size;
+  }
+
   // The settings of Speak that are not shown here do not count here.
   request(text) {
     return requestOf({ ...draft, text, pitch: 0, emotion: "", instructions: "" });
@@ -77,13 +81,13 @@ export default class NewJobPage extends SpeakPage {
     return this.run("job", async () => {
       this.measure();
       if (!this.spoken.trim()) throw new Failure({ message: t("speak.empty"), param: "input" });
-      const { input, ...request } = this.request(draft.text);
+      const { text } = draft;
+      const { input, ...request } = this.request(text);
       const title = cleanTitle(this.name) || cleanTitle(this.chapters[0]?.title || input.trim().split("\n")[0]).slice(0, 80);
       const said = this.chapters.length ? { chapters: this.chapters.map(named), files: this.files } : { input };
       const json = { ...request, ...said, response_format: this.format, title };
       const job = await read("v1/jobs", { json, headers: this.once.of(json) });
-      draft.text = "";
-      location.hash = `#/jobs/${job.id}`;
+      this.handedIn(text, job);
     }, FIELDS).finally(() => this.set({ isBusy: false }));
   }
 
@@ -146,11 +150,11 @@ export default class NewJobPage extends SpeakPage {
       ${this.input("job", "title", t("jobs.name"), { value: this.name, max: MOST_TITLE, change: (name) => this.set({ name }) })}
       <div class="field"><strong>${t("history.voice")}</strong>
         ${this.voiceButton()}</div>
-      ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
+      ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices([draft.language])], change: set("language") })}
       ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
       ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
       <details class="stack"><summary>${t("speak.more")}</summary>
-        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: set("model") })}
+        ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: speakingModels(true).map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}
         ${this.choice("job", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
         ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
       </details>

@@ -66,7 +66,7 @@ export default class MarksPage extends Page {
     if (file) this.check();
   }
 
-  // One button for both keeps its focus.
+  // One button for both keeps its focus. A double click is one.
   submit(event) {
     event.preventDefault();
     return this.checking ? this.choose({ status: t("speak.stopped") }) : this.check();
@@ -96,7 +96,7 @@ export default class MarksPage extends Page {
         <p>${t("marks.about")}</p>
         ${this.picker("file", t("marks.file"), SOUND_FILES, t("marks.file_hint"))}
         ${this.picker("manifest", t("marks.manifest"), ".c2pa,application/c2pa")}
-        <div class="row"><button class="first" id=${this.checking ? "marks-stop" : "marks-check"}>${this.checking ? html`${icon("stop")} ${t("speak.stop")}` : t("marks.check")}</button></div>
+        <div class="row"><button class="first" id=${this.checking ? "marks-stop" : "marks-check"} @click=${(event) => event.detail > 1 && event.preventDefault()}>${this.checking ? html`${icon("stop")} ${t("speak.stop")}` : t("marks.check")}</button></div>
         ${this.checking ? html`<progress aria-label=${t("marks.looking")}></progress>` : nothing}
         ${this.statusLine()}${this.alert("marks")}
       </form>

@@ -28,11 +28,15 @@ export default class OrderPage extends Page {
     if (wait && !this.isLeft) this.timer = setTimeout(() => this.open(), wait);
   }
 
-  // Each look has the provider asked. A failure of the moment is no end of it. Returns the pause until the next.
+  // Each look has the provider asked, and the first one what paying changes. A failure of the moment is no end of it.
+  // Returns the pause until the next.
   async read() {
     try {
-      const order = await read(`v1/orders/${encodeURIComponent(this.path[0] ?? "")}`, { signal: this.signal });
-      if (this.order && this.order.state !== order.state) refreshAccount();
+      const before = this.order;
+      const query = before ? {} : { warnings: true };
+      const order = await read(`v1/orders/${encodeURIComponent(this.path[0] ?? "")}`, { query, signal: this.signal });
+      if (before && order.state === "open") order.warnings = before.warnings;
+      if (before && before.state !== order.state) refreshAccount();
       this.set({ order, problem: null });
       return order.state === "open" ? SOON_MS : SETTLED_MS;
     } catch (failure) {

@@ -64,8 +64,10 @@ export default class SpeakPage extends Page {
     return requestOf({ ...draft, text });
   }
 
+  // A text may have millions of characters, so they are counted once.
   get length() {
-    return [...draft.text].length;
+    if (this.counted?.text !== draft.text) this.counted = { text: draft.text, length: [...draft.text].length };
+    return this.counted.length;
   }
 
   get isJob() {
@@ -103,7 +105,8 @@ export default class SpeakPage extends Page {
     const aborter = (this.asked = new AbortController());
     const json = this.request([...this.spoken].slice(0, LONGEST).join(""));
     try {
-      this.set({ estimate: await read("v1/audio/speech/estimate", { json, signal: aborter.signal }), doubt: null });
+      const estimate = await read("v1/audio/speech/estimate", { json, signal: aborter.signal });
+      this.set({ estimate, estimated: JSON.stringify(json), doubt: null });
     } catch (failure) {
       if (!(failure instanceof Failure)) return undefined;
       // What a moment's rush refuses is no news about the text.
@@ -124,10 +127,16 @@ export default class SpeakPage extends Page {
   }
 
   async makeJob() {
-    const json = { ...requestOf(draft), response_format: draft.format, title: [...draft.text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
+    const { text } = draft;
+    const json = { ...requestOf(draft), response_format: draft.format, title: [...text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
     const job = await read("v1/jobs", { json, headers: this.once.of(json) });
-    draft.text = "";
-    location.hash = `#/jobs/${job.id}`;
+    this.handedIn(text, job);
+  }
+
+  // What was typed meanwhile stays.
+  handedIn(text, job) {
+    if (draft.text === text) draft.text = "";
+    if (!this.isLeft) location.hash = `#/jobs/${job.id}`;
   }
 
   async speak() {
@@ -160,8 +169,9 @@ export default class SpeakPage extends Page {
   async hear({ body, voice, clip }) {
     const began = performance.now();
     const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && { history: true }) };
-    const spoken = { body, voice, clip, credits: 0 };
-    read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => { spoken.credits = credits; shown?.update(); }, () => {});
+    // What the page has told of this very request is known. Else it is asked once the sound has come.
+    const isKnown = this.estimate && this.estimated === JSON.stringify(body);
+    const spoken = { body, voice, clip, credits: isKnown ? this.estimate.credits : 0 };
     const answer = await ask("v1/audio/speech", { json, signal: clip.aborter.signal });
     let isWhole = false;
     for await (const event of events(answer)) {
@@ -175,6 +185,7 @@ export default class SpeakPage extends Page {
       noteSpoken(Object.assign(spoken, { headers: answer.headers, first: clip.first }));
       shown?.say(t("speak.speaking"));
     }
+    if (!isKnown) spoken.credits = await read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => credits, () => 0);
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
   }
 
@@ -185,9 +196,14 @@ export default class SpeakPage extends Page {
     if (shown?.doubt) shown.estimateSoon(0);
   }
 
-  // The button that speaks stops, too, and so keeps its focus.
-  stop(event) {
+  // The button that speaks stops, too, and so keeps its focus. A double click is one.
+  press(event) {
+    if (!speaking && event.detail < 2) return;
     event.preventDefault();
+    if (event.detail < 2) this.stop();
+  }
+
+  stop() {
     player.stop();
     this.end();
     this.say(t("speak.stopped"));
@@ -232,7 +248,7 @@ export default class SpeakPage extends Page {
       <div class="bar">
         ${this.voiceButton()}
         <span class="quiet small num" id="speak-estimate" role="status">${estimateText(this)}</span>
-        <button class="first" id=${speaking ? "speak-stop" : "speak-go"} @click=${(event) => speaking && this.stop(event)}>
+        <button class="first" id=${speaking ? "speak-stop" : "speak-go"} @click=${(event) => this.press(event)}>
           ${icon(speaking ? "stop" : "play")} ${speaking ? t("speak.stop") : this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
       ${this.alert("speak")}${this.alert("picker")}
@@ -257,14 +273,14 @@ export default class SpeakPage extends Page {
     const emotions = [["", t("speak.plain")], ...can.emotions.map((each) => [each, t(`emotion.${each}`)])];
     const set = (field) => (value) => this.change({ [field]: value });
     return html`<form class="card stack delivery" aria-labelledby="delivery" @submit=${(event) => event.preventDefault()}><h2 id="delivery">${t("speak.delivery")}</h2>
-      ${this.choice("speak", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices()], change: set("language") })}
+      ${this.choice("speak", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices([draft.language])], change: set("language") })}
       ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
       ${this.slider("pitch", t("speak.pitch"), { least: pitch[0], most: pitch[1], step: 1, text: t("speak.semitones", { n: draft.pitch }), disabled: !hasPitch, hint: reason(!hasPitch) })}
       ${this.choice("speak", "emotion", t("speak.emotion"), { value: draft.emotion, options: emotions, disabled: !can.emotions.length, hint: reason(!can.emotions.length), change: set("emotion") })}
       ${this.field("speak", "instructions", t("speak.instructions"), html`<textarea class="short" id="speak-instructions" maxlength=${LONGEST} ?disabled=${!can.instructions}
         .value=${live(draft.instructions)} @input=${(event) => set("instructions")(event.target.value)}></textarea>`, reason(!can.instructions))}
       <details class="stack"><summary>${t("speak.more")}</summary>
-        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: set("model") })}
+        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}
         ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
         ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
         <label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>

@@ -9,10 +9,10 @@ import { duration, languageName, t } from "../core/texts.js";
 export const LONGEST = 4096;
 const NATURAL = "voxgate voices natural";
 
-export function estimateText({ estimate, doubt, spoken }) {
+export function estimateText({ estimate, doubt, length }) {
   if (!estimate || doubt) return "";
   // By its beginning, what the whole text would cost.
-  const share = Math.max(1, [...spoken].length / LONGEST);
+  const share = Math.max(1, length / LONGEST);
   const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
   const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
   return share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);

@@ -9,6 +9,7 @@ import { icon, loaded } from "../core/page.js";
 import { languageName, t } from "../core/texts.js";
 
 let last = null;
+let isSaving = false;
 document.addEventListener("reader", () => { last = null; });
 
 // `credits` is what it costs at most to have it spoken once more.
@@ -27,9 +28,13 @@ function isHere() {
 
 async function save(page) {
   if (isHere()) return saveBlob(last.clip.blob, "speech.wav");
-  page.set({ isSaving: true });
+  isSaving = true;
+  page.update();
   const json = { ...last.body, response_format: draft.format };
-  await download("v1/audio/speech", `speech.${draft.format}`, { json }).finally(() => page.set({ isSaving: false }));
+  await download("v1/audio/speech", `speech.${draft.format}`, { json }).finally(() => {
+    isSaving = false;
+    page.update();
+  });
   return refreshAccount();
 }
 
@@ -69,7 +74,7 @@ export function spokenCard(page) {
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
     <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
     ${page.alert("result")}
-    <div class="row"><button id="speak-save" ?disabled=${page.isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
+    <div class="row"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
       <span class="quiet small" id="speak-price">${credits && !isHere() ? t("speak.anew", { credits: t("speak.credits", { n: credits }) }) : nothing}</span>
       ${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}
       <button class="plain" id="speak-receipt" @click=${() => page.run("result", saveReceipt)}>${t("speak.receipt")}</button></div>

@@ -63,6 +63,20 @@ export class Consent {
     return id;
   }
 
+  // Makes a voice with a consent, which stays even if its page is left, unless the voice is refused.
+  async using(id, make) {
+    const { agreed } = this;
+    if (agreed?.id !== id) return make();
+    this.agreed = null;
+    try {
+      return await make();
+    } catch (failure) {
+      this.agreed = agreed;
+      if (this.page.isLeft) this.dropUnused();
+      throw failure;
+    }
+  }
+
   // A consent that was kept for a voice which is not made has no use any more.
   dropUnused() {
     if (this.agreed) ask(`${ROOT}/${this.agreed.id}`, { method: "DELETE" }).catch(() => {});

@@ -34,7 +34,7 @@ export default class NewVoicePage extends Page {
 
   // Whether anything here can speak a recording in this language: told before there is one.
   choose(language) {
-    this.set({ language });
+    this.set({ language, hint: "" });
     return this.run("new", async () => {
       const [{ hint = "" }] = await Promise.all([
         read("v1/audio/voices", { query: { mine: true, limit: 1, language } }),
@@ -61,8 +61,7 @@ export default class NewVoicePage extends Page {
     if (this.isLeft) return;
     const texts = { name, language, ref_text: this.words.trim(), consent, engines: this.engines.size ? JSON.stringify([...this.engines]) : "" };
     const headers = this.once.of({ ...texts, file: sample.take });
-    const voice = await read("v1/audio/voices", { form: { ...texts, audio_sample: sample.take }, headers });
-    if (this.consent.agreed?.id === consent) this.consent.agreed = null;
+    const voice = await this.consent.using(consent, () => read("v1/audio/voices", { form: { ...texts, audio_sample: sample.take }, headers }));
     forgetCatalogue();
     if (this.engines.size) refreshAccount();
     if (!this.isLeft) location.hash = `#/voices/${encodeURIComponent(voice.id)}`;
