@@ -170,6 +170,18 @@ def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
+@contextmanager
+def reconfigured(plain_server: Server, config: str = PLAIN) -> Iterator[Server]:
+    """The plain server with another configuration. At the end it has its own, whatever failed."""
+    try:
+        plain_server.config.write_text(config)
+        plain_server.cli("reload")
+        yield plain_server
+    finally:
+        plain_server.config.write_text(PLAIN)
+        plain_server.cli("reload")
+
+
 _MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}
 
 

@@ -15,7 +15,10 @@ import httpx2
 import pytest
 
 from tests.faults.processes import worker
-from tests.server import Server
+from tests.server import PLAIN, Server, live_server
+
+# The log and the metrics of one that nothing else has asked.
+server = live_server(PLAIN)
 
 THREADS = 8
 ANSWER_S = 1.0

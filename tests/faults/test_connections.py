@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.server import PLAIN, Server
+from tests.server import PLAIN, Server, reconfigured
 from tests.waiting import until
 
 MOST = 4
@@ -54,12 +54,8 @@ def _ask(client: socket.socket, request: bytes) -> tuple[int, bytes]:
 @pytest.fixture
 def full(plain_server: Server) -> Iterator[Server]:
     """One that has no room for more, as the next configuration says."""
-    plain_server.config.write_text(_config(MOST))
-    plain_server.cli("reload")
-    with _held(plain_server, MOST):
-        yield plain_server
-    plain_server.config.write_text(PLAIN)
-    plain_server.cli("reload")
+    with reconfigured(plain_server, _config(MOST)) as server, _held(server, MOST):
+        yield server
 
 
 def test_a_full_server_answers_health_until_a_reload_makes_room(full: Server) -> None:

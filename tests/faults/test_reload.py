@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.faults.streams import stream
-from tests.server import PLAIN, Server
+from tests.server import PLAIN, Server, reconfigured
 from tests.waiting import until
 
 STREAMS = 4
@@ -38,8 +38,8 @@ def _completed(server: Server) -> int:
 
 @pytest.fixture
 def server(plain_server: Server) -> Iterator[Server]:
-    yield plain_server
-    _hang_up(plain_server, PLAIN, "config.reload.complete")
+    with reconfigured(plain_server) as started:
+        yield started
 
 
 def test_streams_under_way_outlive_a_reload_and_new_requests_have_the_new_voice(server: Server) -> None:

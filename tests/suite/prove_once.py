@@ -1,8 +1,8 @@
 """Tests of engines with torch are long, and are run once for the same code.
 
 A whole run in which all tests of such a file passed notes the digest of what they depend on in the user's
-cache: of the engine, its tests, `speech_engine` and the locks, and of the server, too, unless the file needs
-the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them always.
+cache: of the engine, its tests, `speech_engine` and the locks, and of the server, unless the file needs the
+engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them always.
 """
 
 from __future__ import annotations

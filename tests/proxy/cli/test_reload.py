@@ -20,9 +20,8 @@ _CONFIG = server.PLAIN
 
 @pytest.fixture
 def running(plain_server: server.Server) -> Iterator[server.Server]:
-    yield plain_server
-    plain_server.config.write_text(_CONFIG)
-    plain_server.cli("reload")
+    with server.reconfigured(plain_server) as started:
+        yield started
 
 
 def test_what_changed_is_said_and_counts_at_once(running: server.Server) -> None:
