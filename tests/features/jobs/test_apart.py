@@ -5,7 +5,9 @@ All tests share one server, and all but the first and the last a worker.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.features.all import load_config
 from proxy.file_store.vault import VaultFailed
-from tests import commands, speech_clips
+from tests import commands, forked, speech_clips
 from tests.databases import Postgres
 from tests.faults.clusters import metric, workers
 from tests.faults.plugin_folders import environ, install
@@ -224,10 +226,22 @@ async def test_a_worker_refuses_what_is_not_its_servers(
         (others, "sealed what the server keeps"),
         (elsewhere, "is not the vault of this database"),
     ):
-        config = replace(load_config(worker_config(tmp_path, wrong), {}), serves=False)
         with pytest.raises(VaultFailed, match=reason):
-            async with open_worker(config, registry.load(), Link().made()):
-                pass
+            await open_beside(tmp_path, wrong)
+    config = str(worker_config(tmp_path, elsewhere))
+    ended = await asyncio.to_thread(forked.command, "worker", environ={"VOXGATE_CONFIG": config})
+    [line] = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert line.startswith(f"voxgate could not start: vault.folder: {tmp_path}/elsewhere is not the vault of")
+    shutil.copytree(folder / "recordings", tmp_path / "elsewhere", dirs_exist_ok=True)
+    await open_beside(tmp_path, elsewhere)
+
+
+async def open_beside(folder: Path, text: str) -> None:
+    """Open a worker in this process."""
+    config = replace(load_config(worker_config(folder, text), {}), serves=False)
+    async with open_worker(config, registry.load(), Link().made()):
+        pass
 
 
 def test_a_server_takes_jobs_for_a_model_that_only_a_worker_has(server: Server, worker: Server) -> None:
