@@ -33,7 +33,8 @@ from tests.waiting import until
 ALL_STORES = ("sqlite", "postgresql")
 SQLITE = "voxgate.db"
 postgresql_in_soak = pytest.mark.parametrize("store_url", ["sqlite", *soak("postgresql")], indirect=True)
-"""For a test of a long piece of work whose statements another test runs on PostgreSQL, too."""
+"""For a long test whose statements another test runs on PostgreSQL in every run, and in which one server
+alone writes. What a server loses to another, or to an erasure, is tested on both: there the two differ."""
 
 _USER, _PASSWORD = "voxgate", "hunter2"
 _START_S = 30.0

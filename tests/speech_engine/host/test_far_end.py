@@ -25,8 +25,9 @@ from speech_engine import (
 )
 from speech_engine.device import CPU
 from speech_engine.host.messages import Failed, FarIntroduction, RemoteFrame, frames_of
+from speech_engine.host.remote_calls import fetched
 from speech_engine.host.remote_server import RemoteServer
-from speech_engine.host.remote_worker import MOST_STORED, RemoteWorker, open_remote_worker
+from speech_engine.host.remote_worker import MOST_STORED, Fetch, RemoteWorker, open_remote_worker
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work
 from tests.tables import each_row
 
@@ -46,8 +47,9 @@ def work(key: str = "k.1", text: str = "Word one.", voice: Voice | None = None, 
 
 
 @asynccontextmanager
-async def remote_worker(settings: bytes = b"{}") -> AsyncIterator[RemoteWorker]:
-    async with open_remote_worker("plugins.tone.worker", settings, CPU, structlog.get_logger()) as opened:
+async def remote_worker(settings: bytes = b"{}", fetch: Fetch = fetched) -> AsyncIterator[RemoteWorker]:
+    log = structlog.get_logger()
+    async with open_remote_worker("plugins.tone.worker", settings, CPU, log, fetch=fetch) as opened:
         yield opened
 
 
@@ -130,6 +132,22 @@ async def test_work_ends_at_its_time() -> None:
         assert isinstance(last, Failed)
         assert last.error == "EngineTimeout"
         assert end.running == 0
+
+
+async def test_the_time_of_work_begins_before_its_recordings_are_fetched() -> None:
+    async def stand_still(_: RemoteSample) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    linked = RemoteSample(digest="abc", url="https://voice.example.org/remote/samples/abc")
+    async with remote_worker(fetch=stand_still) as end:
+        last = (await frames(end, work(voice=Samples((Sample("abc"),)), samples=(linked,), most_s=0.05)))[-1]
+        assert isinstance(last, Failed)
+        assert last.error == "EngineTimeout"
+        answer = end.find("k.1")
+        assert answer is not None
+        assert answer.busy_s is not None
+        assert answer.busy_s >= 0.05
 
 
 async def test_a_recording_is_gone_after_its_work() -> None:

@@ -119,6 +119,26 @@ async def test_one_that_must_stop_before_its_first_step_has_learnt_nothing() -> 
     assert end.steps == 0
 
 
+async def test_the_time_of_a_training_begins_before_its_input_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop_soon, is_stopped = remote_training._Relay.stop_soon, threading.Event()
+
+    def stop(relay: remote_training._Relay) -> None:
+        stop_soon(relay)
+        is_stopped.set()
+
+    class Slow(Line):
+        def inputs(self) -> Iterator[bytes]:
+            assert is_stopped.wait(30.0)
+            yield from super().inputs()
+
+    monkeypatch.setattr(remote_training._Relay, "stop_soon", stop)
+    end = await train(begin(delay_s=0.01), Slow(steps=2_000), 0.01)
+    assert isinstance(end, TrainingStopped)
+    assert end.steps == 0
+
+
 async def test_a_server_that_is_away_for_a_while_loses_nothing() -> None:
     line = Line(lost=9)
     end = await train(begin(), line, 60.0)

@@ -226,7 +226,6 @@ async def test_a_canceled_training_ends_elsewhere(tmp_path: Path, store_url: str
         assert (await rig.lines.get(rig.path)).status_code == 404
 
 
-@postgresql_in_soak
 async def test_an_erased_voice_is_learnt_no_more_and_nothing_of_it_is_left(
     tmp_path: Path, store_url: str, short_runs: None
 ) -> None:

@@ -145,7 +145,6 @@ async def test_an_end_in_mid_encoding_leaves_nothing_of_it(
         assert words(*decoded((await content(server, made["id"])).content, "flac")) == words_of(6)
 
 
-@postgresql_in_soak
 @pytest.mark.parametrize("has_heard", [True, False])
 async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
     tmp_path: Path, store_url: str, small_blobs: None, monkeypatch: pytest.MonkeyPatch, has_heard: bool
@@ -174,7 +173,6 @@ async def test_a_voice_that_is_erased_in_mid_encoding_is_in_no_file(
         assert len({row["digest"] for row in openable} - sample) == 1, "the text"
 
 
-@postgresql_in_soak
 async def test_an_erasure_takes_the_files_in_which_the_voice_speaks(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         store, voice = server.worker.store, (await clone(server))["id"]

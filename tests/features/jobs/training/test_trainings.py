@@ -262,7 +262,6 @@ async def test_a_killed_process_goes_on_from_its_checkpoint(
         assert resumed[0] > 100
 
 
-@postgresql_in_soak
 async def test_an_erasure_ends_the_training_of_its_voice(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
