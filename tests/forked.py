@@ -24,7 +24,6 @@ import ctypes
 import gc
 import importlib
 import os
-import secrets
 import select
 import signal
 import socket
@@ -127,12 +126,6 @@ def environ_of_run() -> Mapping[str, str]:
     return {**os.environ}
 
 
-@cache
-def _hash_seed() -> str:
-    """Return one for all parents of a run: the points at which programs are killed may depend on it."""
-    return os.environ.get("PYTHONHASHSEED", str(secrets.randbelow(1 << 32)))
-
-
 class _Parent:
     """The process that forks. It ends with this one."""
 
@@ -145,7 +138,8 @@ class _Parent:
         self._process = subprocess.Popen(
             # The last argument is room for the command line of what is forked.
             (sys.executable, "-P", "-c", code, str(theirs.fileno()), "-" * 1024),
-            env={**environ_of_run(), "PYTHONHASHSEED": _hash_seed()},
+            # The points at which programs are killed may depend on it.
+            env={"PYTHONHASHSEED": "0", **environ_of_run()},
             pass_fds=(theirs.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -208,7 +208,6 @@ async def test_credits_that_are_not_there_are_not_held(tmp_path: Path) -> None:
         assert answer.json()["error"]["code"] == "insufficient_quota"
 
 
-@pytest.mark.usefixtures("trainer_here")
 @postgresql_in_soak
 async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str) -> None:
     async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.1") as server:
@@ -224,7 +223,6 @@ async def test_a_canceled_training_costs_nothing(tmp_path: Path, store_url: str)
         assert (await server.ask("POST", f"/v1/jobs/{id_}/retry")).status_code == 409
 
 
-@pytest.mark.usefixtures("trainer_here")
 async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
     async with training_rig.trainings_inside(tmp_path, tone="delay_s = 0.1") as server:
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=2_000)
