@@ -22,7 +22,7 @@ def _answer(reader: Reader, text: str) -> None:
     """Agree to the question, or not."""
     reader.wait("at('#question').open")
     reader.press(text, "at('#question')")
-    reader.wait("!at('#question').open")
+    reader.wait("!at('#question-no')")
 
 
 def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:

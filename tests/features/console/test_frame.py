@@ -62,7 +62,7 @@ def test_a_link_replaces_another_key_only_if_the_reader_agrees(reader: Reader) -
     reader.wait("at('#question').open && document.activeElement.id === 'question-no'")
     reader.assert_readable(ALL_LOOKS[1:2], "#question")
     reader.tab.press("Enter")
-    reader.wait("!at('#question').open")
+    reader.wait("!at('#question-no')")
     assert reader.tab.run("sessionStorage.getItem('voxgate-key')") == reader.key.secret
     assert reader.tab.run("shown('.dock') && shown('#speak-result')")
     follow(reader, other.secret)

@@ -180,7 +180,7 @@ def test_entries_are_chosen_and_deleted_with_keys(reader: Reader) -> None:
     reader.wait("at('#question').open && document.activeElement.id === 'question-no'")
     reader.assert_readable(part="#question")
     reader.tab.press("Enter")
-    reader.wait("!at('#question').open")
+    reader.wait("!at('#question-no')")
     _lists(reader, "Four.", "Three.", "Two.")
     reader.tab.run("button('Delete: Four.').focus()")
     for key in ("Enter", "Tab", "Enter"):

@@ -235,7 +235,8 @@ def test_what_was_typed_is_kept_until_the_server_takes_it(reader: Reader, tmp_pa
     reader.wait("document.activeElement.id === 'question-no'")
     assert "Upload to the account “reader-" in reader.text("#question")
     reader.tab.press("Enter")
-    reader.wait("!at('#question').open")
+    # The page hears of the answer a moment after the question has closed.
+    reader.wait("!at('#question-no')")
     assert consents(reader) == []
     refused = "Invalid 'audio_sample': it cannot be read as wav, mp3, m4a, aac, ogg, webm or flac."
     assert create(reader) == refused

@@ -192,6 +192,7 @@ def test_the_model_is_of_the_voice_that_is_chosen(reader: Reader) -> None:
     assert reader.tab.run(model) == "espeak/standard"
     reader.tab.run("at('#speak-voice').click()")
     reader.fill("#picker-find", "alloy")
+    reader.wait("at('#picker [value=alloy]')")
     reader.tab.run("at('#picker [value=alloy]').click()")
     reader.press("Use this voice")
     reader.wait("!at('#picker').open")

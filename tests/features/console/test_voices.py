@@ -206,7 +206,7 @@ def test_nothing_is_deleted_without_a_yes_and_what_is_gone_is_told(reader: Reade
     # A mix has no consent of its own.
     assert reader.tab.run("Boolean(at('#question-check'))") is False
     reader.tab.press("Enter")
-    reader.wait("!at('#question').open")
+    reader.wait("!at('#question-no')")
     assert [voice["id"] for voice in own(reader)] == [id_]
     with client(reader) as asked:
         assert asked.delete(f"/v1/audio/voices/{id_}").is_success
@@ -235,7 +235,7 @@ def test_another_key_shows_nothing_of_the_one_before(reader: Reader) -> None:
     other = reader.server.mint_key(f"other-{reader.key.id}", plan="creator").secret
     reader.tab.run(f"void (location.hash = 'key={other}')")
     reader.press("Use the link's key")
-    reader.wait("!at('#question').open")
+    reader.wait("!at('#question-no')")
     reader.go("voices")
     reader.wait(f"at('#voices-list li') && !{_NAMED}.includes('Ana')")
     reader.tab.run("at('[name=whose][value=own]').click()")
