@@ -88,7 +88,7 @@ def digest_of(engine: str, *, with_server: bool) -> str:
     patterns = [f"plugins/{engine}/**/*", f"tests/plugins/{engine}/**/*", "tests/plugins/*.py"]
     patterns += ["speech_engine/**/*.py", "locks/*.txt"]
     if with_server:
-        patterns += ["proxy/**/*.py", "policies/**/*.py", "tests/*.py"]
+        patterns += ["proxy/**/*", "policies/**/*", "tests/*.py"]
     return _digest(sorted({file for each in patterns for file in TESTS.parent.glob(each)}))
 
 
