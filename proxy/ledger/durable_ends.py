@@ -133,10 +133,9 @@ class FixedPrice:
         except StorageUnreachable:
             raise
         except StorageFailed:
-            if not await usage.is_there(self._ledger.store, end.usage.id):
+            # Another server may have written the same bill.
+            if not await settlement.leave():
                 raise
-            # Another server has written the same bill.
-            settlement.leave()
             is_written = True
         finally:
             if not is_written:

@@ -115,9 +115,12 @@ class Settlement:
             is_owed=is_stored,
         )
 
-    def leave(self) -> None:
-        """Stop after a refused `write`. The refusal means that another process has settled the request."""
+    async def leave(self) -> bool:
+        """Stop after a refused `write`, if another process has settled the request. Raises StorageFailed."""
+        if not await usage.is_there(self._holds.store, self._hold_request.request_id):
+            return False
         self._holds.end_settlement(self._hold_request, None)
+        return True
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
@@ -170,7 +173,13 @@ class Settlement:
             self._waiter.set_result(outcome)
 
     async def _write_late(self, end: End) -> None:
-        await self.write(end)
+        try:
+            await self.write(end)
+        except StorageUnreachable:
+            raise
+        except StorageFailed:
+            if not await self.leave():
+                raise
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
     async def _refund(self, end: End) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from msgspec.structs import replace
 
 from policies.limits import Caps
 from policies.price import MICRO
 from proxy.ledger import HoldRequest, Ledger, open_ledger
+from proxy.ledger.durable_ends import FixedPrice, Purchase
 from proxy.ledger.holds import Position
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import durable_holds
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import BatchItem, Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import ANCHOR, terms
+from tests.waiting import LIMIT_S
 
 BINDING, ACCOUNT = "bind_1", "acc_ada"
 JOB = HoldRequest(
@@ -112,3 +116,36 @@ async def test_the_last_clone_of_a_cycle_is_counted_once_and_comes_back_with_its
         assert not await reserve(ledger), "somebody else has the lease"
         await ledger.holds.pending.all_written.wait()
         assert await position(ledger) == (100, 0)
+
+
+async def test_a_bill_that_its_writer_leaves_while_another_writes_it_is_not_owed(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers charge the same training, and one of them is stopped in the middle of its write."""
+    await store.write(Statement(_WANTED))
+    made = Purchase(payer="key_1", engine="tone", model="standard", voice="voice_1")
+    async with open_ledger(store, Metrics()) as ledger:
+        assert await reserve(ledger)
+        hold = await durable_holds.get(store, BINDING)
+        assert hold is not None
+        submit, bills = store.submit, list[BatchItem]()
+
+        def submit_both(bill: BatchItem) -> None:
+            bills.append(bill)
+            if len(bills) == 2:
+                monkeypatch.setattr(store, "submit", submit)
+                for each in bills:
+                    submit(each)
+                charges[1].cancel()
+
+        monkeypatch.setattr(store, "submit", submit_both)
+        price = FixedPrice(ledger, "training")
+        charges = [asyncio.create_task(price.charge(hold, made)) for _ in range(2)]
+        await asyncio.wait(charges)
+        assert [charge.cancelled() for charge in charges] == [False, True]
+        async with asyncio.timeout(LIMIT_S):
+            await ledger.holds.pending.all_written.wait()
+        assert [row["credits"] for row in await store.read("SELECT credits FROM usage")] == [JOB.amount]
+        await price.forget(BINDING, ACCOUNT)
+        await ledger.holds.pending.all_written.wait()
+        assert await position(ledger) == (70, 0)
