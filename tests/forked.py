@@ -176,7 +176,7 @@ def start(
 ) -> Forked | subprocess.Popen[bytes]:
     """Start one. What is not `voxgate`, or needs an environment from its start on, is executed."""
     if words[0] == str(VOXGATE) and _is_alike(environ):
-        return _Parent.running().fork(_Order(words, environ, str(cwd or Path.cwd())), stderr)
+        return _Parent.running().fork(_Order(words, {**environ}, str(cwd or Path.cwd())), stderr)
     return subprocess.Popen(words, env=environ, cwd=cwd, stdout=subprocess.PIPE, stderr=stderr)
 
 

@@ -15,21 +15,31 @@ import pytest
 
 from proxy.helpers.helper import Helper
 
+_real = Helper.ask
+_patch = pytest.MonkeyPatch()
+_open: list[str] = []
+"""What each opening excepts. Servers of one test end in any order, and only the last one undoes the patch."""
+
 
 @contextmanager
 def jobs_inside(but: str = "") -> Iterator[None]:
     """All, or all but those of one module, which have processes."""
-    real = Helper.ask
-
-    async def ask(helper: Helper, question: bytes, *, within_s: float) -> bytes:
-        module = helper.spec.module
-        if module == but or module not in _JOBS:
-            return await real(helper, question, within_s=within_s)
-        return await asyncio.to_thread(_JOBS[module], question)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Helper, "ask", ask)
+    if not _open:
+        _patch.setattr(Helper, "ask", _ask)
+    _open.append(but)
+    try:
         yield
+    finally:
+        _open.remove(but)
+        if not _open:
+            _patch.undo()
+
+
+async def _ask(helper: Helper, question: bytes, *, within_s: float) -> bytes:
+    module = helper.spec.module
+    if module in _open or module not in _JOBS:
+        return await _real(helper, question, within_s=within_s)
+    return await asyncio.to_thread(_JOBS[module], question)
 
 
 def _decode(job: bytes) -> bytes:

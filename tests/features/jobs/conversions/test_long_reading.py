@@ -18,7 +18,6 @@ from proxy.features.jobs.kinds.conversion import long_decoder
 from proxy.features.jobs.kinds.conversion.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
 from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S, stretch, survey
 from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
-from proxy.helpers.child import Child
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import WAIT_S
 from tests.features.jobs.conversions.rig import flac, recording, said
@@ -151,11 +150,7 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
 
 
-async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    # It is never asked, so it is late by any clock.
-    monkeypatch.setattr(Child, "write", lambda *_: None)
+async def test_a_process_that_is_late_is_ended_and_its_turn_is_given_back() -> None:
     decoder = LongDecoder(within_s=0.0)
     try:
         for _ in range(3):

@@ -51,14 +51,9 @@ def _command(process: psutil.Process) -> list[str]:
 
 
 async def ready_child(decoder: Decoder) -> psutil.Process:
-    """The process that waits for the next file. One that waited for too long has ended."""
-
-    async def waiting() -> list[psutil.Process]:
-        if not children():
-            await decoder.decode(WAV)
-        return children()
-
-    return (await soon(waiting, lambda found: len(found) == 1))[0]
+    """The process that waits for the next file."""
+    await decoder.decode(WAV)
+    return (await soon(children, lambda found: len(found) == 1))[0]
 
 
 async def test_a_file_becomes_a_recording(decoder: Decoder) -> None:
