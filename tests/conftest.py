@@ -53,7 +53,7 @@ once.share()
 forked.environ_of_run()
 # A machine may be busy: no example fails by the clock.
 _PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.register_profile("patient", _PATIENT, max_examples=40)
+hypothesis.settings.register_profile("patient", _PATIENT, max_examples=25)
 hypothesis.settings.register_profile("soak", _PATIENT, max_examples=3000)
 hypothesis.settings.load_profile("patient")
 

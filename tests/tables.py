@@ -71,9 +71,14 @@ def _over(rows: list[Row], test: Test) -> Test:
     def row(number: int, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
         __tracebackhide__ = True
         name, values = rows[number]
-        with given["subtests"].test(name), pytest.MonkeyPatch.context() as patch:
-            own = _own(given, number, patch)
-            yield {key: value for key, value in own.items() if key in wanted} | values
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                own = _own(given, number, patch)
+                yield {key: value for key, value in own.items() if key in wanted} | values
+        except BaseException:
+            # pytest hears only of rows that fail: to report a row takes longer than most rows.
+            with given["subtests"].test(name):
+                raise
 
     @wraps(test)
     def run(**given: Any) -> None:

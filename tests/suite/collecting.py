@@ -18,6 +18,8 @@ from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-u
 from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
 
+_SELDOM = (10_000, 20, 50)
+"""The collector's pace: at Python's own, a sixteenth of a run's CPU time goes into it."""
 _TOGETHER = {
     "tests/features/console/": "tests/features/console/",
     "tests/faults/test_several_workers.py": "tests/faults/cluster",
@@ -57,6 +59,7 @@ class Collecting:
         finally:
             gc.collect()
             gc.freeze()
+            gc.set_threshold(*_SELDOM)
             gc.enable()
 
 
