@@ -19,8 +19,8 @@ from tests.suite.budget import is_whole
 from tests.suite.folders import TESTS
 
 _SELDOM = (700, 10, 200)
-"""Young objects are collected as ever: a test that leaves a generator to the collector leaves it for a moment.
-All objects are looked through less often: that took a twentieth of a run's CPU time."""
+"""Young objects are collected as ever, as some tests leave a generator to the collector. All objects are
+looked through less often: that took a twentieth of a run's CPU time."""
 _TOGETHER = {
     "tests/features/console/": "tests/features/console/",
     "tests/faults/test_several_workers.py": "tests/faults/cluster",
