@@ -75,6 +75,7 @@ async def test_an_ended_training_is_charged_once_whatever_is_killed(
     monkeypatch.setattr(training_input, "LEAST_RECORDINGS", RECORDINGS)
     points = [f"{when} {what}" for what in (how, *POINTS) for when in ("before", "after")]
     if how == "voice":
-        # Its journal has it before the database: the next start erases it, and comes to this point no more.
-        points.remove("after voice")
+        # Its journal has it before the database. The next start erases it, does not know who asked, and gives
+        # back the whole price.
+        points.remove("before voice")
     await expect_one_charge(tmp_path, store_url, how, points)
