@@ -114,9 +114,11 @@ async def test_a_stopped_one_goes_on_elsewhere_with_the_same_curve() -> None:
 
 
 async def test_one_that_must_stop_before_its_first_step_has_learnt_nothing() -> None:
-    end = await train(begin(delay_s=0.01), Line(steps=2_000), 0.0)
+    line = Line(steps=2_000)
+    end = await train(begin(delay_s=0.01), line, 0.0)
     assert isinstance(end, TrainingStopped)
     assert end.steps == 0
+    assert not line.file("checkpoint"), "it would repeat that of the process before"
 
 
 async def test_the_time_of_a_training_begins_before_its_input_is_fetched(
