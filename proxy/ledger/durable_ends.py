@@ -22,7 +22,7 @@ from proxy.storage import durable_holds, entries, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
 from proxy.storage.entries import GRANTED
-from proxy.storage.store import StorageFailed, StorageUnreachable, until_written
+from proxy.storage.store import until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
@@ -128,14 +128,7 @@ class FixedPrice:
         settlement = Settlement(self._ledger.holds, request)
         is_written = False
         try:
-            await until_written(partial(settlement.write, end), _TRIES)
-            is_written = True
-        except StorageUnreachable:
-            raise
-        except StorageFailed:
-            # Another server may have written the same bill.
-            if not await settlement.leave():
-                raise
+            await until_written(partial(settlement.write_once, end), _TRIES)
             is_written = True
         finally:
             if not is_written:

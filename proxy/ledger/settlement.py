@@ -115,12 +115,16 @@ class Settlement:
             is_owed=is_stored,
         )
 
-    async def leave(self) -> bool:
-        """Stop after a refused `write`, if another process has settled the request. Raises StorageFailed."""
-        if not await usage.is_there(self._holds.store, self._hold_request.request_id):
-            return False
-        self._holds.end_settlement(self._hold_request, None)
-        return True
+    async def write_once(self, end: End) -> None:
+        """Write an end that other processes may write, too: then theirs stands. Raises StorageFailed."""
+        try:
+            await self.write(end)
+        except StorageUnreachable:
+            raise
+        except StorageFailed:
+            if not await usage.is_there(self._holds.store, self._hold_request.request_id):
+                raise
+            self._holds.end_settlement(self._hold_request, None)
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
@@ -173,13 +177,7 @@ class Settlement:
             self._waiter.set_result(outcome)
 
     async def _write_late(self, end: End) -> None:
-        try:
-            await self.write(end)
-        except StorageUnreachable:
-            raise
-        except StorageFailed:
-            if not await self.leave():
-                raise
+        await self.write_once(end)
         _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
 
     async def _refund(self, end: End) -> None:
