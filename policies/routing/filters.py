@@ -76,16 +76,12 @@ def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
 def speaks(info: ModelInfo, tag: str) -> bool:
     """Tell whether the model speaks the language well enough. A region falls back to its base language."""
     known = find_language(info, tag)
-    return known is not None and _is_good(known)
+    return known is not None and known.quality != "poor"
 
 
 def spoken_languages(info: ModelInfo) -> list[str]:
     """Return the languages that the model speaks well enough. A `*` stands for any."""
-    return [known.tag for known in info.languages if _is_good(known)]
-
-
-def _is_good(language: Language) -> bool:
-    return language.quality != "poor"
+    return [known.tag for known in info.languages if known.quality != "poor"]
 
 
 def find_language(info: ModelInfo, tag: str) -> Language | None:
