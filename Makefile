@@ -1,5 +1,6 @@
 # Two commands: `make serve` and `make test`. Both prepare .venv themselves and are quick the second time.
-# For less than all: `make unit` (seconds) and `make check`; for more: `make soak`, before a release.
+# For less: `make unit` (seconds) and `make check`. For more: `make slow`, which CI runs for each commit, and
+# `make soak`, before a release.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,7 +16,7 @@ export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voxgate/mypy
 # `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
 given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
-.PHONY: serve test unit soak install check lock clean FORCE
+.PHONY: serve test slow unit soak install check lock clean FORCE
 
 # Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
@@ -23,15 +24,24 @@ serve: install
 
 install: $(VENV)/.serve-stamp
 
-# The types take a minute of one core the first time, beside the tests. What is about real time runs alone, after
-# all others. A run that takes an hour has a test that hangs: it is interrupted, and tells what has failed so far.
+# What is about real time runs alone, after all others. A run that takes an hour has a test that hangs: it is
+# interrupted, and tells what has failed so far. $(1) is the marker, $(2) comes between the two parts.
+define run_tests
+timeout -s INT -k 300 3600 $(BIN)/pytest $(PARALLEL) -m "$(1) and not soak and not clock"; tests=$$?; \
+$(2) \
+timeout -s INT -k 300 600 $(BIN)/pytest -m "$(1) and not soak and clock"; clock=$$?; \
+[ $$tests -ne 0 ] || tests=$$clock; exit $$tests
+endef
+
+# The types take a minute of one core the first time, beside the tests.
 test: $(VENV)/.test-stamp
 	scripts/check quick
 	$(BIN)/mypy & types=$$!; \
-	timeout -s INT -k 300 3600 $(BIN)/pytest $(PARALLEL) -m "not soak and not clock"; tests=$$?; \
-	wait $$types || { echo "mypy has found errors, see above: make check" >&2; exit 1; }; \
-	timeout -s INT -k 300 600 $(BIN)/pytest -m "clock and not soak"; clock=$$?; \
-	[ $$tests -ne 0 ] || tests=$$clock; exit $$tests
+	$(call run_tests,not slow,wait $$types || { echo "mypy has found errors: make check" >&2; exit 1; };)
+
+# What `make test` leaves out, as it takes two thirds of the time: servers that are killed, jobs, browsers, clients.
+slow: $(VENV)/.test-stamp
+	$(call run_tests,slow)
 
 # No process, no port, no database.
 unit: $(VENV)/.test-stamp

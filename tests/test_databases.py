@@ -13,6 +13,8 @@ from tests.databases import postgres
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 def test_without_the_wheel_a_test_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)

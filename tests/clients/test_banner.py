@@ -18,6 +18,8 @@ from tests.server import START_S, free_port, stop
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _REPOSITORY = Path(__file__).parent.parent.parent
 _STAMP = _REPOSITORY / ".venv" / ".serve-stamp"
 """When the environment was installed last."""

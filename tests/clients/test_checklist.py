@@ -13,6 +13,8 @@ from tests.clients.servers import Servers
 from tests.clients.visits import Visit
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 FEW: dict[str, tuple[int, ...]] = {
     "py1": (),
     "js6": (),

@@ -15,6 +15,8 @@ from tests.docs import pages
 from tests.sound import decoded
 from tests.suite.ci import is_ci
 
+pytestmark = pytest.mark.slow
+
 _PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
 _EXAMPLES = dict(zip(("js7", "vercel"), pages.blocks(_PAGE, "js"), strict=True))
 

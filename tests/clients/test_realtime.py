@@ -16,6 +16,8 @@ from tests.clients.visits import Visit
 from tests.plugins.openai.realtime.programs import running_fake
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 _ROWS = (*range(1, 11), 13, 17, 18, 20, 22, 23, 26, 27)
 OF_THE_PORT = (12, 28, *range(32, 37))
 """Whatever engine is behind it: `soak` has them here too."""

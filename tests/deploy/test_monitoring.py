@@ -23,6 +23,8 @@ from tests.server import ALONE, Server, running
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 _ADDED = {"job", "instance"}
 """Prometheus writes these on all it reads."""

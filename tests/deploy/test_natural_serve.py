@@ -16,6 +16,8 @@ from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.listing import open_galleries
 from tests.server import Server, running
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = (REPOSITORY / "config.toml").read_text()
 MAKE = ("make", "--silent", "serve", "PORT=0")

@@ -15,6 +15,8 @@ from tests.server import VOXGATE
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "deploy" / "ray"
 
 

@@ -21,6 +21,8 @@ from speech_engine.host.messages import FarIntroduction, frames_of
 from speech_engine.runner import RemotePiece, RemoteWork
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "deploy" / "runpod"
 ROOT = FOLDER.parents[1]
 TOKEN = "far-token"

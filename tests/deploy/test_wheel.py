@@ -20,6 +20,8 @@ from tests.deploy.test_natural_serve import AWAY, LINE, engine_of, require_index
 from tests.server import Server, running
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 _FETCH_S = 900.0
 

@@ -22,6 +22,8 @@ from tests.redis_server import RedisServer
 from tests.server import ALONE, Server, free_port, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _PAGE = pages.ROOT / "docs" / "cluster.md"
 _TEXT = _PAGE.read_text()
 _COMMANDS = [line[2:] for block in pages.blocks(_PAGE, "console") for line in block.text.splitlines()]

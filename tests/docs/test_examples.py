@@ -28,6 +28,8 @@ from tests.server import Server
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 _SHOWN = "http://127.0.0.1:8000"
 _SH = [block for page in PAGES for block in pages.blocks(page, "sh")]
 _PYTHON = [page for page in PAGES if pages.blocks(page, "python")]

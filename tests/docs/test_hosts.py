@@ -7,10 +7,13 @@ import subprocess
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.docs import pages
 from tests.server import ALONE, VOXGATE, free_port, running
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 _PAGE = pages.ROOT / "docs" / "hosts.md"
 _FIRST_COMMANDS = [

@@ -14,6 +14,8 @@ from tests.docs import session
 from tests.docs.pages import ROOT
 from tests.server import Server, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Server]:

@@ -14,6 +14,8 @@ from tests.clients.servers import texts
 from tests.examples.conftest import ROOT
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = ROOT / "examples" / "audiobook"
 CAST = ("--cast", "Narrator=fable", "Ana=nova", "Ben=onyx")
 _TURN = re.compile(r"\[\w+\] ")

@@ -18,6 +18,8 @@ from tests.examples.conftest import BEEP
 from tests.server import VOXGATE, Server, running
 from tests.sound import decoded
 
+pytestmark = pytest.mark.slow
+
 CONFIG = '[server]\ndefault_model = "beep/letters"\n[engines.beep]\nletter_ms = 50\n'
 
 

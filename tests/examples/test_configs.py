@@ -17,6 +17,8 @@ from tests.server import Server, running
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAKES = {"openai": 8197, "minimax": 8198, "elevenlabs": 8199}
 NOT_BUILT = {"config.tiers.toml": {"piper", "xtts"}}

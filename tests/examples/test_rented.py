@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.examples.test_configs import EXAMPLES, _here
 from tests.server import running
 from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 ENDED = ("done", "failed")
 

@@ -18,6 +18,8 @@ from tests.examples.telegram_api import TOKEN, BotApi, bot_api
 from tests.server import Server, stop
 from tests.suite.ci import is_ci
 
+pytestmark = pytest.mark.slow
+
 BOT = ROOT / "examples" / "telegram_bot"
 ANN, BEN = 1, 2
 

@@ -16,6 +16,8 @@ from tests.server import Server
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LOADED_S = 120.0
 TEXT = "so it is spoken."
 ASKED = {"model": "tts-1", "voice": "alloy", "input": TEXT, "response_format": "pcm"}

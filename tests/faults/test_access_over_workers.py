@@ -15,6 +15,8 @@ from tests.proxy.api import access_rules, access_world
 from tests.proxy.api.access_world import AccessWorld
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(cluster: Cluster) -> Server:

@@ -17,6 +17,8 @@ from tests.redis_server import RedisServer
 from tests.server import Server, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _FORGOTTEN = "host.unwatched.forgotten"
 _ANNOUNCES = 'gateways = ["{url}"]\napi_key = "env:VOXGATE_HOST_KEY"\n[engines.tone]\nslots = 8\n'
 

@@ -17,6 +17,8 @@ import pytest
 from tests.faults.processes import worker
 from tests.server import PLAIN, Server, live_server
 
+pytestmark = pytest.mark.slow
+
 # The log and the metrics of one that nothing else has asked.
 server = live_server(PLAIN)
 

@@ -17,6 +17,8 @@ from tests.server import Server, running
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 RUNNING = 16
 WAITING = 32
 LONG = "word " * 600

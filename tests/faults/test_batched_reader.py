@@ -20,6 +20,8 @@ from tests.faults.stalls import requested
 from tests.server import Server, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 SLOW_SPEED = 0.25
 STALLED = 2
 TEXT = ("word " * 820)[:4_096].strip()

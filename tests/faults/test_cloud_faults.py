@@ -28,6 +28,8 @@ from tests.server import Server, running
 from tests.sound import decoded
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Hello there, world. How are you today?"
 SECOND = "second"
 CREDITS, CREDITS_OF_SECOND = 1, 3

@@ -10,6 +10,8 @@ from tests.faults.leaving import TEXT, Client, Scene, expect_leavers_to_leave_no
 from tests.tables import each_row, soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 TRIES = 5
 AT_ONCE_S = 0.5
 SURELY_S = 10.0

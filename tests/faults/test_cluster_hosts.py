@@ -28,6 +28,8 @@ from tests.server import VOXGATE, Server
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NOTICED_S = 4.0
 _numbers = itertools.count()
 _TONE = '[engines.tone]\nslots = 8\n[engines.slow]\nplugin = "tone"\nslots = 8\n'

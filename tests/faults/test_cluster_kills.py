@@ -16,6 +16,8 @@ from tests.faults import cluster_kills
 from tests.faults.cluster_kills import Jobs, under_load
 from tests.redis_server import RedisServer, redis_server
 
+pytestmark = pytest.mark.slow
+
 SHORT = {
     "PYTHONPATH": str(Path(__file__).parent / "kill_points"),
     "KILL_HOLD_S": "3",

@@ -14,6 +14,8 @@ from tests.faults.streams import stream
 from tests.server import TONE, Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _ready(server: Server) -> Iterator[None]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import httpx2
+import pytest
 
 from tests.faults.odd_plugins import Checked, Odd
 from tests.replies import json_of
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 REASON = "run: voxgate env build bell"
 

@@ -30,6 +30,8 @@ from tests.server import ALONE, Server, running
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ENGINES = ("minimax", "elevenlabs")
 CLONE_MODEL = "minimax/speech-2.8-hd"
 LONG_TEXT = "The quick brown fox jumps over the lazy dog. " * 40

@@ -16,6 +16,8 @@ from tests.faults.clusters import CREDITS, SECOND_STREAMS, SECONDS, Cluster
 from tests.server import Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 64
 SHORTEST_CAP_S = 10
 """The most that an engine may make of a short text; see policies/estimate.py."""

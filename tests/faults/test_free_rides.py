@@ -33,6 +33,8 @@ from tests.sound import PADDING_S, decoded
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 SITUATIONS = ("plain", "cast", "auto", "lexicon", "cap", "leave", "slow", "idempotency", "cache")
 """`plain` is passed through for the upstream: its formats are the client's."""
 ENGINES = ("espeak", "tone", "upstream")

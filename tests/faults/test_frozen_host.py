@@ -16,6 +16,8 @@ from tests.faults.streams import stream
 from tests.server import ALONE, Server, live_server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 STREAMS = 16
 _CONFIG = (
     ALONE.replace("[engines.tone]", "[engines.tone]\nslots = 16\ntick_s = 2")

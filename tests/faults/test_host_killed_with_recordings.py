@@ -5,12 +5,15 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from plugins.tone.decode import decode_timbres
 from tests.faults.processes import AGAIN_S, host, kill
 from tests.server import Server
 from tests.sound import decoded
 from tests.speech_clips import wav
+
+pytestmark = pytest.mark.slow
 
 FIELDS = {"model": "tone/standard", "consent": "true", "response_format": "wav"}
 JOBS = 8

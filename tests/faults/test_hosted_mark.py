@@ -17,6 +17,8 @@ from tests.sound import tone
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 FRONT = """
 import msgspec
 from speech_engine import Hosted, Plugin

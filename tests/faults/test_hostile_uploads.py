@@ -13,6 +13,8 @@ from tests.faults import hostile_uploads
 from tests.faults.hostile_uploads import CONFIG, DOORS, MOST_CHILD_MB, MOST_GROWTH_MB
 from tests.server import Server, live_server, running
 
+pytestmark = pytest.mark.slow
+
 EVERY, CHANGES, SEED = 61, 15, 5
 
 server = live_server(CONFIG)

@@ -19,6 +19,8 @@ from tests.server import Server, live_server, running, stop
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 KEY = "quokka-key"
 TEXT = "Said once, by the numbat."
 

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from plugins.tone.decode import decode
 from tests.faults import test_cache, test_idempotency
@@ -15,6 +16,8 @@ from tests.faults.test_idempotency import is_replay
 from tests.server import Server
 from tests.sound import decoded
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 HITS = 'voxgate_cache_lookups_total{found="hit"}'
 

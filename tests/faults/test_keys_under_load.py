@@ -21,6 +21,8 @@ from tests.server import VOXGATE, Server, running, stop
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LOADERS = 3
 DEAD_S = 5.0
 _STOP_POINTS = str(Path(__file__).parent / "stop_points")

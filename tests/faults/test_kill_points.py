@@ -9,6 +9,8 @@ import pytest
 
 from tests.faults.kills import POINTS, Killing, Place, expect_books_to_outlive
 
+pytestmark = pytest.mark.slow
+
 AT_ONE, AT_TWO = "one worker", "two workers"
 
 

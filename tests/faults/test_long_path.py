@@ -6,11 +6,14 @@ import shutil
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests.faults.plugin_folders import environ, install
 from tests.faults.processes import runtime_folder
 from tests.server import TONE, running
 from tests.sound import decoded
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("proxy", "policies", "speech_engine", "plugins", "pyproject.toml", "config.toml")

@@ -20,6 +20,8 @@ from tests.faults.processes import state
 from tests.server import Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LOSSES = 200
 HOSTS = 3
 NOTICED_S, BACK_S = 4.0, 15.0

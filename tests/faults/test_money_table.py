@@ -23,6 +23,8 @@ from tests.server import Server, running
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 PLANS: Mapping[str, int] = {"free": 0, "basic": 1, "pro": 20}
 """The clones that each plan has in a cycle."""
 FEE_USD = 1.5

@@ -14,6 +14,8 @@ from tests.server import ALONE, Server, running
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _FRONT = """
 from plugins.tone.plugin import ToneSettings
 from speech_engine import Hosted, Plugin

@@ -17,6 +17,8 @@ from tests import server, speech_clips
 from tests.server import Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _BOUNDARY = "a7c1"
 
 

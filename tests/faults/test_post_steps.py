@@ -17,6 +17,8 @@ from tests.server import ALONE, Server, live_server
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CONFIG = (
     ALONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(
         "[engines.tone]", "[engines.tone]\nprocesses = 1"

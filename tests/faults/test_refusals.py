@@ -12,6 +12,8 @@ import pytest
 
 from tests.server import TONE, VOXGATE, Server, free_port
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def taken() -> Iterator[int]:

@@ -7,10 +7,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 
 from tests.faults.clusters import RPM, WORKERS, Asker, Cluster, answered_by, metric, readiness, workers
 from tests.faults.processes import kill
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 DEAD_S = 5.0
 LATE_S = 10.0

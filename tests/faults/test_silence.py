@@ -13,6 +13,8 @@ from tests.server import TONE, Server, running
 from tests.tones import tones
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Canary-Gruenfink sings"
 VOICE = "canary-voice"
 NOBODY = "canary-nobody"

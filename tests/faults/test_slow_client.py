@@ -17,6 +17,8 @@ from tests.faults.stalls import (
 from tests.server import running
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 STALL_S = 3.0
 FEW = 5
 """With more sound than the worker's memory may grow by."""

@@ -23,6 +23,8 @@ from tests.faults.speech_orders import SAVED, SpeechOrder, orders, saved_words
 from tests.server import Server, loop_holds, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 ACCOUNTS = 12
 THREADS = 8
 GROWTH_BYTES = 150 * 1024 * 1024

@@ -14,6 +14,8 @@ from tests.faults.streams import stream
 from tests.server import Server, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 def _kill_supervisor(server: Server) -> None:
     family, run = children(server), runtime_folder(server)

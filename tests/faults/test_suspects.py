@@ -16,6 +16,8 @@ from tests.server import ALONE, Server, live_server, running
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 NEIGHBOURS = 4
 CONFIG = ALONE.replace("[server]", "[server]\nfirst_audio_s = 40").replace(
     "[engines.tone]", "[engines.tone]\nslots = 8\nprocesses = 1"

@@ -15,6 +15,8 @@ from tests.server import ALONE, Server, live_server, running
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ALONE + '[cache]\non = true\n[plans.creator]\nconsent = "waived"\n'
 NAME = "Canary Bartholomew Featherstone"
 WORDS = "the words of the canary's sample"

@@ -18,6 +18,8 @@ from tests.redis_server import RedisServer
 from tests.server import ALONE, Server, running, stop
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 WORKERS = 2
 CRASHES = 5
 TEXT = "Each of these is heard to its end."

@@ -14,6 +14,8 @@ from speech_engine.testing import ContractBroken, ConversionContract
 from speech_engine.values import EngineVoice
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 24_000
 MODEL = ModelInfo(
     id="repeats", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, speaks=False, converts=True

@@ -8,10 +8,10 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from tests.suite.folders import TESTS, is_soak
+from tests.suite.folders import FAST, SLOW, TESTS, is_soak
 
-FILE_S = 15.0
-TEST_S = 5.0
+LIMITS_S = {"not slow": (5.0, 2.0), "slow": (15.0, 5.0)}
+"""The most seconds of a file and of a test, for fast tests and for slow ones."""
 KEPT = Path(__file__).parent / "file_seconds.txt"
 """Seconds by file, longest first. Each whole run writes it; in the next, the long files begin first."""
 
@@ -42,21 +42,22 @@ class Budget:
         files = by_file(tests)
         if files and is_whole(config):
             KEPT.write_text(lines_of(with_kept(files, _kept())))
-        over = [*over_budget(files, FILE_S), *over_budget(tests, TEST_S)]
+        file_s, test_s = LIMITS_S.get(config.option.markexpr.partition(" and ")[0], LIMITS_S["slow"])
+        over = [*over_budget(files, file_s), *over_budget(tests, test_s)]
         terminalreporter.section("budget")
         for name, spent in over:
             terminalreporter.write_line(f"{spent:7.1f} s  {name}")
         terminalreporter.write_line(
-            f"budget: a file {FILE_S:.0f} s, a test {TEST_S:.0f} s; over it: {len(over)} of "
+            f"budget: a file {file_s:.0f} s, a test {test_s:.0f} s; over it: {len(over)} of "
             f"{len(files)} files and {len(tests)} tests"
         )
 
 
 def is_whole(config: pytest.Config) -> bool:
-    """Whether this run takes all that `make test` runs: a part knows too little of what the whole takes."""
+    """Whether this run takes all that `make test` or `make slow` takes: a part knows too little."""
     is_narrowed = config.option.keyword or config.option.maxfail or config.getoption("lf", False)
     is_all = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    return is_all and not is_narrowed and config.option.markexpr == "not soak and not clock"
+    return is_all and not is_narrowed and config.option.markexpr in (FAST, SLOW)
 
 
 def by_file(tests: Mapping[str, float]) -> dict[str, float]:

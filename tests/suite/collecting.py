@@ -16,7 +16,7 @@ import pytest
 from xdist.scheduler.loadfile import LoadFileScheduling  # type: ignore[import-untyped]
 
 from tests.suite.budget import is_whole
-from tests.suite.folders import TESTS
+from tests.suite.folders import TESTS, may_hold
 
 _SELDOM = (700, 10, 200)
 """Young objects are collected as ever, as some tests leave a generator to the collector. All objects are
@@ -55,7 +55,7 @@ class Collecting:
             of_xdist = getattr(session.config, "workerinput", None)
             if of_xdist and is_whole(session.config):
                 number = int(of_xdist["workerid"].removeprefix("gw"))
-                import_tests(TESTS, number / of_xdist["workercount"])
+                import_tests(TESTS, number / of_xdist["workercount"], session.config.option.markexpr)
             return (yield)
         finally:
             gc.collect()
@@ -64,9 +64,9 @@ class Collecting:
             gc.enable()
 
 
-def import_tests(tests: Path, start: float) -> None:
-    """Import all tests below a folder, from this share of their list on, and then those before it."""
-    files = sorted(tests.rglob("test_*.py"))
+def import_tests(tests: Path, start: float, wanted: str = "") -> None:
+    """Import the wanted tests below a folder, from this share of their list on, and then those before it."""
+    files = [path for path in sorted(tests.rglob("test_*.py")) if may_hold(path, wanted)]
     first = int(start * len(files))
     # What a conftest says about the modules beside it must be said before they are read.
     for path in [*sorted(tests.rglob("conftest.py")), *files[first:], *files[:first]]:

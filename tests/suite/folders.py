@@ -1,7 +1,8 @@
-"""Markers by folder: which tests are `unit`, and which are `soak`."""
+"""Markers by folder: which tests are `unit`, and which are `soak`. Which files a run has to read."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -32,7 +33,13 @@ NOT_UNIT = {
 }
 """What lies in the folders above and is not held to their rule, each with its reason."""
 
-_CLOCK = b"pytest.mark.clock"
+FAST = "not slow and not soak and not clock"
+SLOW = "slow and not soak and not clock"
+FAST_CLOCK = "not slow and not soak and clock"
+SLOW_CLOCK = "slow and not soak and clock"
+"""What `make test` runs, and what `make slow` runs, each in two parts."""
+
+_SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow", re.M)
 _LONG_ROWS = (b"pytest.mark.soak", b"soak(")
 SOAK = "soak"
 """A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone. Elsewhere,
@@ -44,6 +51,7 @@ class Folders:
 
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "unit: opens no process, no port and no database")
+        config.addinivalue_line("markers", "slow: `make slow` runs it, and CI for each commit")
         config.addinivalue_line("markers", "soak: long; to be run before a release")
         config.addinivalue_line("markers", "clock: about real time; runs alone after all others")
 
@@ -55,17 +63,28 @@ class Folders:
                 item.add_marker(mark)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        path, is_folder = _in_tests(collection_path), collection_path.is_dir()
-        match config.getoption("markexpr"):
-            case "unit":
-                wanted = is_unit(path) or (is_folder and _leads_to_unit(path))
-            case "soak":
-                wanted = is_folder or is_soak(path) or (path.suffix == ".py" and _has_long(collection_path))
-            case "clock and not soak":
-                wanted = is_folder or (path.suffix == ".py" and _CLOCK in collection_path.read_bytes())
-            case _:
-                wanted = True
-        return None if wanted else True
+        return None if may_hold(collection_path, config.getoption("markexpr")) else True
+
+
+def may_hold(path: Path, wanted: str) -> bool:
+    """Whether a file or folder may hold a test that an expression of markers wants, judged by its text."""
+    return all(_may_hold(path, part) for part in wanted.split(" and "))
+
+
+def _may_hold(path: Path, part: str) -> bool:
+    inside, is_folder = _in_tests(path), path.is_dir()
+    if part == "unit":
+        return is_unit(inside) or (is_folder and _leads_to_unit(inside))
+    if is_folder or part not in {"soak", "slow", "not slow", "clock"}:
+        return True
+    text = path.read_bytes() if path.suffix == ".py" else b""
+    match part:
+        case "soak":
+            return is_soak(inside) or any(mark in text for mark in _LONG_ROWS)
+        case "not slow":
+            return not _SLOW_FILE.search(text)
+        case _:
+            return f"pytest.mark.{part}".encode() in text
 
 
 @cache
@@ -84,11 +103,6 @@ def is_soak(path: PurePath) -> bool:
 def is_unit(path: PurePath) -> bool:
     """Whether a path inside `tests` is held to the rule of `UNIT`."""
     return _is_in(path, UNIT) and not _is_in(path, tuple(NOT_UNIT)) and not is_soak(path)
-
-
-def _has_long(file: Path) -> bool:
-    text = file.read_bytes()
-    return any(mark in text for mark in _LONG_ROWS)
 
 
 def _is_in(path: PurePath, table: tuple[str, ...]) -> bool:

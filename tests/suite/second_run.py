@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.suite.budget import is_whole
-from tests.suite.folders import TESTS
+from tests.suite.folders import FAST_CLOCK, SLOW_CLOCK, TESTS
 
 FILE = Path(__file__).parent / "by_chance.txt"
 MOST = 10
@@ -45,7 +45,7 @@ class SecondRun:
     ) -> None:
         session = terminalreporter._session
         # Each process of a run comes here, and only the first one knows all failures.
-        is_gate = is_whole(config) or config.option.markexpr == "clock and not soak"
+        is_gate = is_whole(config) or config.option.markexpr in (FAST_CLOCK, SLOW_CLOCK)
         if session is None or hasattr(config, "workerinput") or not is_gate:
             return
         if session.exitstatus != pytest.ExitCode.TESTS_FAILED:

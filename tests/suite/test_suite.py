@@ -18,7 +18,18 @@ from tests.suite import memory
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file, with_kept
 from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
-from tests.suite.folders import NOT_UNIT, TESTS, UNIT, is_soak, is_unit
+from tests.suite.folders import (
+    FAST,
+    FAST_CLOCK,
+    NOT_UNIT,
+    SLOW,
+    SLOW_CLOCK,
+    TESTS,
+    UNIT,
+    is_soak,
+    is_unit,
+    may_hold,
+)
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
 from tests.suite.prove_once import ENGINES, ProveOnce, digest_of, engine_of
@@ -37,6 +48,21 @@ def test_folders_decide_what_is_unit_and_what_is_soak() -> None:
     assert not any(is_unit(PurePath(path)) for path in NOT_UNIT)
     assert is_soak(PurePath("soak/test_kills.py"))
     assert not is_unit(PurePath("policies/soak/test_long.py"))
+
+
+def test_each_file_is_read_by_a_command() -> None:
+    parts = (FAST, SLOW, FAST_CLOCK, SLOW_CLOCK, "soak")
+    read = {part: {path for path in TESTS.rglob("test_*.py") if may_hold(path, part)} for part in parts}
+    assert set().union(*read.values()) == {*TESTS.rglob("test_*.py")}
+    assert TESTS / "faults/test_cluster_kills.py" in read[SLOW] - read[FAST]
+    assert TESTS / "policies/routing/test_decision.py" in read[FAST] - read[SLOW]
+    assert TESTS / "proxy/telemetry/test_loop_watch.py" in read[FAST_CLOCK] & read[FAST]
+    assert may_hold(TESTS / "faults", SLOW)
+    makefile = (TESTS.parent / "Makefile").read_text()
+    for marker in ("slow", "not slow"):
+        assert f"$(call run_tests,{marker}" in makefile
+    for part in (SLOW, SLOW_CLOCK):
+        assert f'"{part.replace("slow", "$(1)", 1)}"' in makefile
 
 
 def test_this_folder_is_unit(request: pytest.FixtureRequest) -> None:

@@ -93,6 +93,12 @@ async def landed(folder: Path) -> None:
     await asyncio.to_thread(until, lambda: not [path for path in stored(folder) if path.suffix])
 
 
+async def all_landed(server: Inside) -> None:
+    """Return when no clip is left to store: until then an equal request waits for it, and hits."""
+    while ending := set(cache_of(server)._ending):
+        await asyncio.wait(ending)
+
+
 async def turns(number: int = 50) -> None:
     """Let every task that can go on do so."""
     for _ in range(number):

@@ -21,6 +21,7 @@ from speech_engine import Encoded, Finished, Started, Word, Words, errors
 from tests.features.cache.keeping import (
     BODY,
     CONFIG,
+    all_landed,
     ask,
     cache_of,
     found,
@@ -263,7 +264,7 @@ async def test_a_clip_that_another_candidate_spoke_is_that_candidates(tmp_path: 
         answers = []
         for _ in range(3):
             answers.append(await ask(server))
-            await landed(tmp_path)
+            await all_landed(server)
         named = await ask(server, model="two/m")
     assert [found(answer) for answer in answers] == ["miss", "miss", "hit"]
     assert [answer.headers["x-voxgate-engine"] for answer in answers] == ["two/m", "one/m", "one/m"]

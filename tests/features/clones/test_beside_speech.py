@@ -19,6 +19,8 @@ from speech_engine.testing import job
 from tests.features.clones.clone_rig import ADD, FEE, CloneRig, clone_rig, owned_voice
 from tests.speech_engine.host.fakes import read
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = {"minimax": ("speech-2.8-hd", SYSTEM_VOICES[0]), "elevenlabs": ("eleven_v3", "fakeVoice01")}
 
 

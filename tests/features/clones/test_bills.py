@@ -31,6 +31,8 @@ from tests.features.clones.clone_rig import (
 )
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 KEY = "key_ada"
 
 

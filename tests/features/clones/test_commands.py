@@ -17,6 +17,8 @@ from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 CONFIG = """

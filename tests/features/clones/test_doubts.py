@@ -12,6 +12,8 @@ from proxy.storage import costs
 from proxy.storage.store import Statement, Store
 from tests.features.clones.clone_rig import ADD, CloneRig, OwnedVoice, clone_rig, owned_voice, voices_at
 
+pytestmark = pytest.mark.slow
+
 LATE = "fakeCloneLate"
 
 

@@ -18,6 +18,8 @@ from tests import forked
 from tests.features.clones.clone_rig import Clouds, OwnedVoice, clone_rig, clouds, owned_voice, voices_at
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 BEFORE, AFTER = "hang_before", "hang_after"
 
 STEPS = [

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from proxy.features.all import open_store
 from proxy.features.clones import records
 from tests.features.clones.clone_rig import ENGINES, CloneRig, clone_rig, owned_voice, voices_at
+
+pytestmark = pytest.mark.slow
 
 ROUNDS, AT_ONCE = 10, 20
 """200 erasures, each at another moment of the clone."""

@@ -16,6 +16,8 @@ from tests.features.clones.test_served import Provider, clone_with, clones_of, m
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import agree, new_key, send
 
+pytestmark = pytest.mark.slow
+
 PLANS = """
 [plans.pro]
 allowance = 1000

@@ -24,6 +24,8 @@ from tests.proxy.api.owning import agree, new_key, send
 from tests.replies import json_of
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MODEL = "minimax/speech-2.8-hd"
 STUDIO, STUDIO_AGAIN = "studio-key", "another-studio-key"
 CONFIG = """

@@ -29,6 +29,8 @@ from tests.proxy.file_store.buckets import (
 from tests.server import ALONE, running
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 REFUSES = "vault.access_key is wrong, or may not read and write"
 
 

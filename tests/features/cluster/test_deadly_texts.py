@@ -21,6 +21,8 @@ from tests.redis_server import RedisServer
 from tests.server import ALONE, Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 HOSTS = GATEWAYS = 3
 DELAY_S = 1.0
 AT_ONCE_S = 1.0

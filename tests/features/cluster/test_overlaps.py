@@ -30,6 +30,8 @@ from tests.proxy.api.inside import inside
 from tests.proxy.api.owning import clone
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 ROWS = 11_000
 """More than two batches of old usage."""
 OLD_AND_NEW = (

@@ -14,6 +14,8 @@ from tests.features.cluster.rig import key
 from tests.redis_server import RedisServer
 from tests.server import running, stop
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pair(

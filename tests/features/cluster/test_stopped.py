@@ -37,6 +37,7 @@ def stopped(server: Server) -> Iterator[None]:
             process.resume()
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 @pytest.mark.parametrize("stops_s", [3, *soak(10)])
 def test_an_erasure_is_complete_only_when_the_stopped_server_has_forgotten_the_voice(

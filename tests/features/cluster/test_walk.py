@@ -19,6 +19,8 @@ from tests.replies import json_of
 from tests.server import TONE
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 RPM = 9
 PLANS = f"""
 [plans.free]

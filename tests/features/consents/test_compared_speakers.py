@@ -17,6 +17,8 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import clone, send
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 CONFIG = f'{TONE}\n[consent]\noperator = "Acme"\ncomparer = "exact"\n'
 
 

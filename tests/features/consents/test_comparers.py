@@ -30,6 +30,8 @@ from tests.sound import tone
 from tests.tables import each_row
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MODULE = pitch_comparer.__name__
 LOW, HIGH = tone(200, 1.0, COMPARED_RATE_HZ), tone(400, 1.0, COMPARED_RATE_HZ)
 ROOT = Path(__file__).parents[3]

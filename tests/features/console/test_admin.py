@@ -8,11 +8,15 @@ from contextlib import closing
 from decimal import Decimal
 from urllib.parse import quote
 
+import pytest
+
 from proxy.storage.sqlite_backup import DATABASE
 from tests.features.console.console_page import Reader
 from tests.features.console.people import People, sign_in
 from tests.replies import json_of
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 _HOSTILE = "<img src=x onerror=alert(1)> \u202e" + "endless" * 9
 _ME = "/v1/me"

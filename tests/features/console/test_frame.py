@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.features.console.console_page import ALL_LOOKS, Reader
 from tests.features.console.test_speak import IS_HEARD, speak
+
+pytestmark = pytest.mark.slow
 
 
 def follow(reader: Reader, key: str) -> None:

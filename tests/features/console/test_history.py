@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from plugins.tone.decode import decode
 from tests.features.console.console_page import Reader
@@ -15,6 +16,8 @@ from tests.features.console.many_entries import book_many
 from tests.features.console.test_speak import IS_HEARD, heard, speak
 from tests.sound import decoded
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 _TEXTS = "[...document.querySelectorAll('#history-list .extract')].map((each) => each.innerText)"
 

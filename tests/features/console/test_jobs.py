@@ -19,6 +19,8 @@ from tests.sound import decoded
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _HOSTILE = "<b onclick=alert(1)>&amp;</b> \u202egnp.exe " + "endless" * 22
 _LAKE = "Two and three and four. " * 4
 _BOOK = f"# The shed\nOne.\n\n# The lake\n{_LAKE}\n"

@@ -14,6 +14,8 @@ from tests.server import Server
 from tests.sound import tone
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _PLAIN = wav(tone(440, 0.6))
 _TEXT = "A machine speaks this sentence, and its mark is found again by the machine that made it."
 

@@ -18,6 +18,8 @@ from tests.features.console.test_speak import IS_HEARD, speak
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 _RATE_HZ = 24_000
 _SAMPLE, _READING = "#new-audio_sample", "#new-recording"
 MICROPHONE_IS_FREE = "tracks.length && tracks.every(({ readyState }) => readyState === 'ended')"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import httpx2
+import pytest
 
 from tests.features.console.console_page import Reader
 from tests.features.console.people import People, sign_in
 from tests.replies import json_of
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, people: People) -> None:

@@ -16,6 +16,8 @@ from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.sound import decoded
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _TEXT = """It's "quoted", costs $5, and has a \\ in it."""
 IS_HEARD = (
     "shown('#speak-result') && !at('#speak-stop') && at('#player-play') && !at('#player-play').disabled"

@@ -15,6 +15,8 @@ from tests.features.console.test_frame import follow
 from tests.server import MintedKey, Server
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _NAME = "<img src=x> \u202eanA " + "w" * 70
 _ROOT = "/v1/audio/voices"
 _TOLD = """

@@ -26,6 +26,8 @@ from tests.proxy.storage.test_usage import ROW
 from tests.server import Server
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _HOUR = 3_600_000_000
 _NUMBERS = itertools.count(1)
 _TABLE = """[...document.querySelectorAll('.sums tbody tr')].map((row) =>

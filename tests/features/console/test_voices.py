@@ -16,6 +16,8 @@ from tests.features.console.test_new_voice import chosen, client, consents, own
 from tests.server import TONE, running
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _HOSTILE = "<img src=x onerror=alert(1)>\u202e" + "endless" * 10
 
 

@@ -19,6 +19,8 @@ from tests.proxy.speech.repeating import Repeating
 from tests.tables import each_row
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 PLANS = """
 [storage]
 url = "{url}"

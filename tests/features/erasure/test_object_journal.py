@@ -33,6 +33,8 @@ from tests.proxy.file_store.vaults import key_text
 from tests.tables import each_row
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 VOICES = ("voice_1", "voice_2", "voice_3")
 
 

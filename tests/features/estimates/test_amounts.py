@@ -6,11 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.access.admission import MOST_A_MINUTE
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.replies import json_of
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 ESTIMATE, SPEECH = "/v1/audio/speech/estimate", "/v1/audio/speech"
 CONFIG = """

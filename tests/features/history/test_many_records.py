@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import asdict
 
 from proxy.config.sections import VaultSection
@@ -13,6 +14,8 @@ from proxy.file_store.vault import Vault
 from proxy.storage import accounts
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import Params, Statement, Store
+
+pytestmark = pytest.mark.slow
 
 FILL = """
 WITH RECURSIVE numbers (number) AS (

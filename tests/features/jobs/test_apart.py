@@ -39,6 +39,8 @@ from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 BELL = """
 import os

@@ -21,6 +21,8 @@ from tests.replies import json_of
 from tests.sound import decoded
 from tests.tones import words
 
+pytestmark = pytest.mark.slow
+
 HEARD = [["One."], ["Two.", "Three."], ["Four."]]
 
 

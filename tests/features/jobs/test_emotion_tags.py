@@ -15,6 +15,8 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.replies import json_of
 
+pytestmark = pytest.mark.slow
+
 TEXT = f"{text_of(12)}\n\n[sad] Last.{' ' * 7000}\n\n[sad]"
 """The last tag would be a piece of its own, which says nothing."""
 WARNING = "emotion: not all of it is followed"

@@ -26,6 +26,8 @@ from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 HOOKED = CONFIG.format(url="sqlite", one="").replace("on = true", 'on = true\nallow = ["127.0.0.1"]')
 
 

@@ -21,6 +21,8 @@ from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import RATE_HZ, Scripted
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MOST = 2
 
 

@@ -24,6 +24,8 @@ from tests.proxy.api.inside import Inside, inside
 from tests.proxy.storage.notes import open_bare
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["early_checkpoints"]
 BEFORE_ROLES = 26
 _ROLES = {-1: "checkpoint", -2: "checkpoint_part", -3: "voice_part", -4: "onnx_part"}

@@ -18,6 +18,8 @@ from tests.features.jobs.job_program import POINTS as ALL_POINTS
 from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 STEPS = 6
 KILLS = 100
 """In `make soak`."""

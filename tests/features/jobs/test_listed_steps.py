@@ -21,6 +21,8 @@ from tests.proxy.audio.recordings.clips import wav
 from tests.replies import json_of
 from tests.sound import decoded
 
+pytestmark = pytest.mark.slow
+
 SPOKEN_S = 4
 
 

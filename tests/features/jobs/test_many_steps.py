@@ -13,6 +13,8 @@ from proxy.storage import accounts
 from proxy.storage.store import Store
 from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, new_job, text_of
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
     for account in ("book", "short"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from proxy.features.jobs.core import records
@@ -16,6 +17,8 @@ from proxy.storage.tombstones import Tombstone, erase
 from tests.features.jobs.job_rig import job_with, jobs_inside, new_job, text_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
+
+pytestmark = pytest.mark.slow
 
 
 def batches(server: Inside) -> BatchKind:

@@ -41,6 +41,8 @@ from tests.proxy.api.owning import new_key
 from tests.proxy.api.scripted import Scripted, sound, spoken
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 class FirstOnly(Scripted):
     """It speaks its first job, and all others once it may."""

@@ -16,6 +16,8 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.replies import json_of
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 HEADER = "x-voxgate-tag"
 
 

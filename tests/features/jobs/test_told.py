@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from proxy.api.speech_answers import SpeechReport
 from proxy.features.jobs.core import records
@@ -13,6 +14,8 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import STEPS
 from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_job, text_of
+
+pytestmark = pytest.mark.slow
 
 CAST = {"cast": {"Ana": "alloy", "Ben": "alloy"}}
 

@@ -22,6 +22,8 @@ from tests.features.marks.certificates import Chain, make_chain, p256
 from tests.features.marks.manifests import read
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 FACTS = ManifestFacts(0, (ClipSpeaker("xtts/en", ""),))
 
 

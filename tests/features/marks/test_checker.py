@@ -40,6 +40,8 @@ from tests.proxy.jobs_inside import jobs_inside
 from tests.sound import decoded, tone
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 _SEARCH = "proxy.features.marks.search_child"
 _PAYLOAD = 7 << 16 | 300
 SHORT = wav(tone(440, 0.6))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from proxy.audio.formats import wav_header
 from tests.features.marks.manifests import read
@@ -14,6 +15,8 @@ from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.speech import master_of, speech
 from tests.tables import each_row
 from tests.tones import tones
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 [server]

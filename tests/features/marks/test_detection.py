@@ -26,6 +26,8 @@ from tests.replies import json_of
 from tests.sound import decoded, tone
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 DETECT = "/v1/audio/marks/detect"
 CHECK = "/v1/content_provenance_checks"
 FORMATS = ("opus", "pcm", *soak("wav", "mp3", "aac", "flac"))

@@ -28,6 +28,8 @@ from tests.server import TONE, Server, running
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 TEXT = "This was spoken by a machine, and nobody can hear that it was marked."

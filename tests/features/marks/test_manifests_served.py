@@ -7,10 +7,13 @@ from pathlib import Path
 import httpx2
 import openai
 import psutil
+import pytest
 
 from tests.features.marks.manifests import read
 from tests.server import Server, live_server
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 [server]

@@ -25,6 +25,8 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, sound
 from tests.sound import decoded, tone
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 0.6
 MP3_HZ = 44_100
 """Of what a provider encodes itself."""

@@ -37,6 +37,8 @@ from tests.proxy.speech.test_candidate_stream import mp3
 from tests.sound import decoded
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [engines.one]
 [engines.tones]

@@ -36,6 +36,8 @@ from tests.features.marks.time_stamper import time_stamper
 from tests.proxy.audio.recordings.clips import KINDS, encoded, sine, wav
 from tests.sound import tone
 
+pytestmark = pytest.mark.slow
+
 FACTS = ManifestFacts(1_790_000_000_000_000, (ClipSpeaker("xtts/en", ""),), ("spread", "3f2a91c0"))
 WAV = wav(tone(440, 1.0))
 CHILD = "proxy.features.marks.signing_child"

@@ -19,6 +19,8 @@ from tests import checkpoints
 from tests.checkpoints import Called, Stored, Tensor, archive, pickled, tiny, torch_file
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = ModelFile(
     role="weights",
     kind="tensors",

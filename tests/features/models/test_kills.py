@@ -20,6 +20,8 @@ from tests.proxy.engines.wheels import only
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 FEW_POINTS = (
     "after the name",
     "while pip is at work",

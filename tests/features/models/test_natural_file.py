@@ -27,6 +27,8 @@ from tests.proxy.cli.test_main import Ran, Run, folder, run
 from tests.proxy.engines.wheels import only
 from tests.server import TONE
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "gallery", "hub", "plugins", "run"]
 
 PULL = ("models", "pull", "bird", "--accept", "CC-BY-NC-4.0")

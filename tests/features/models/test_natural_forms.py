@@ -25,6 +25,8 @@ from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.config.files import load
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "gallery", "hub", "plugins", "run"]
 
 HEAD = """\

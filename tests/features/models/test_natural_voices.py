@@ -21,6 +21,8 @@ from proxy.features.models.listing import Listed, open_galleries
 from speech_engine.licences import terms_of
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
 GALLERIES = open_galleries(registry.load())
 JOE, KOKORO, VOICES = (GALLERIES.find(name) for name in ("joe", "kokoro-int8", "kokoro-voices"))

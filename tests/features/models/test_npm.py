@@ -30,6 +30,8 @@ from tests.features.models.toys import CONFIG, WEIGHTS, at, listed, sha256, whee
 from tests.proxy.engines.wheels import only
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 NAME, VERSION = "v-three", "1.0.0"
 RAN = "ran"
 SCRIPTS = {

@@ -18,6 +18,8 @@ from tests.features.models.toys import sha256
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.diagnosis.doctor.checks import configured, only
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "hub", "run"]
 
 LICENCE = "MIT"

@@ -6,8 +6,12 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.features.models.test_conversion import apart
 from tests.plugins.resemblyzer.environment import interpreter
+
+pytestmark = pytest.mark.slow
 
 _SAVE = """
 import collections, json, sys

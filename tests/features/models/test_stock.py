@@ -22,6 +22,8 @@ from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.server import VOXGATE
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 IMPORT = ("--engine", "chirp", "--name", "bird", "--licence", "CPML")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests import server
 from tests.checkpoints import tiny, torch_file, write_rest
@@ -17,6 +18,8 @@ from tests.proxy.cli.test_main import Run, folder, run
 from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["folder", "plugins", "run", "source"]
 

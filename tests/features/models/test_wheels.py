@@ -22,6 +22,8 @@ from tests.features.models.pulls import only_model, pulled, refusal
 from tests.features.models.toys import CONFIG, WEIGHTS, joined, listed, told_of, wheel
 from tests.proxy.engines.wheels import only
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = WEIGHTS[:150_000], WEIGHTS[150_000:]
 
 

@@ -16,6 +16,8 @@ from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 

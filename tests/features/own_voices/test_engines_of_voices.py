@@ -20,6 +20,8 @@ from tests.replies import json_of
 from tests.sound import decoded
 from tests.speech_clips import wav
 
+pytestmark = pytest.mark.slow
+
 CONFIG = TONE.replace("hosted = false", "hosted = false\nvoices = ['tone', 'other']")
 REST = """
 [engines.reads]

@@ -25,6 +25,8 @@ from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from tests.databases import Postgres
 
+pytestmark = pytest.mark.slow
+
 DIGEST = "ab" * 32
 CONSENT = "cons_1"
 _GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"

@@ -28,6 +28,8 @@ from tests.replies import json_of
 from tests.sound import decoded
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 TOML = """
 [server]
 default_model = "tone"

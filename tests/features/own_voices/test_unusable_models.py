@@ -21,6 +21,8 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.file_store.owned import add_voice
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 _CALLED = "/dev/shm/voxgate-was-called"
 _HEAD = (768).to_bytes(4, "little") + (1).to_bytes(8, "little") + bytes(16) + b"\x01" + bytes(4)

@@ -19,6 +19,8 @@ from tests.proxy.jobs_inside import jobs_inside
 from tests.sound import tone
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 SEARCH = "proxy.features.marks.search_child"
 SHORT = wav(tone(440, 0.6))
 

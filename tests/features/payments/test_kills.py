@@ -20,6 +20,8 @@ from tests.features.payments.rig import TinyProvider
 from tests.features.payments.stops import NEVER, Life, Points, life_on
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 MAILS = Counter(
     {
         "Receipt: 500 credits": 1,

@@ -21,6 +21,8 @@ from tests.proxy.api.inside import Inside, envelope, with_engines
 from tests.proxy.http.test_openapi import OF_SESSIONS
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 _CALLERS = ("nobody", "key", "own", "other", "suspended", "closed")
 _NO_KEY, _NO_SESSION, _ROLE = "401 invalid_api_key", "403 session_needed", "403 not_allowed"
 _SUSPENDED, _ENDED = "403 account_suspended", "401 session_ended"

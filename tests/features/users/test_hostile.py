@@ -14,6 +14,8 @@ from proxy.features.all import load_config
 from proxy.features.users.users_check import check
 from tests.features.users.rig import Browser, config, json_of, mailed, served
 
+pytestmark = pytest.mark.slow
+
 
 async def test_invented_cookies_reach_the_database_a_few_times_a_minute(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,6 +16,8 @@ from proxy.file_store import vault
 from tests.features.webhooks.receiver import Receiver, receiver
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 

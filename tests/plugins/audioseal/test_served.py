@@ -15,6 +15,8 @@ from tests.commands import command
 from tests.plugins.neural import kept_model, lend
 from tests.server import Server
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 first_audio_s = 60

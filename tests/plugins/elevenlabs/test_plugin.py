@@ -22,6 +22,8 @@ from tests.server import running, stop
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 default_model = "eleven"

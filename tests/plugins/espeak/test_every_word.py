@@ -9,9 +9,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.plugins.espeak.heard import espeak
 from tests.plugins.pycld2.sentences import samples
 from tests.proxy.api.inside import inside
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 [engines.espeak]

@@ -14,6 +14,8 @@ from tests.plugins.espeak.first_take import first_take
 from tests.plugins.espeak.heard import espeak, hear, said
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 GREETINGS = {
     "ru": "Привет",
     "uk": "Привіт",

@@ -8,6 +8,8 @@ from policies import estimate
 from speech_engine import Engine, UnsupportedText
 from tests.plugins.espeak.heard import hear, said
 
+pytestmark = pytest.mark.slow
+
 LONGEST = ("lt", "fi", "hu", "hi", "de", "tr")
 """Of the languages whose numbers no front-end of ours writes out, those that take longest for them."""
 NUMBERS = (

@@ -16,6 +16,8 @@ from tests.plugins.espeak.test_voices import SENTENCE, shipped
 from tests.plugins.pycld2.sentences import samples
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("language", ["en", *soak("es", "fr")])
 async def test_openai_s_names_are_equally_loud_and_none_is_cut_off(language: str) -> None:

@@ -16,6 +16,8 @@ from plugins.espeak.languages import languages
 from plugins.espeak.safe_text import safe
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 HANG_S = 30.0
 LANGUAGES = sorted(each.tag for each in languages() if each.quality != "poor")
 SIGNS = list(".,;:!?…-–—'\"()[]{}<>/\\|@#$%^&*_+=~`°§€£¥½²ªº«»“”‘’·•→\u0301\u0308\u200d\u00ad\u02c8©®™¶†")

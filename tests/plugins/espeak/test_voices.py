@@ -19,6 +19,8 @@ from speech_engine import EngineVoice, EngineVoices, Mix, Sample, Samples, Voice
 from tests.plugins.espeak.heard import Heard, espeak, hear, said
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 README = Path(plugins.espeak.__file__).with_name("README.md")
 OPENAI_NAMES = "alloy ash ballad cedar coral echo fable marin nova onyx sage shimmer verse"
 SENTENCE = "She sells sea shells by the shore, and nine brave men go home early today."

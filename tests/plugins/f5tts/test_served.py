@@ -20,6 +20,8 @@ from tests.sound import difference
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 16
 PATIENCE = 20
 """How often a client comes back. On a busy machine it is right to let only some in at once; what is tested is

@@ -16,6 +16,8 @@ from tests.plugins.piper.environment import interpreter
 from tests.server import Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

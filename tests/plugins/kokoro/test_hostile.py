@@ -16,6 +16,8 @@ from tests.plugins.kokoro import hostile
 from tests.plugins.piper.environment import run
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 SAMPLE = ("weights for fewer numbers than come", "first cells of nothing", "a sound without steps")
 
 

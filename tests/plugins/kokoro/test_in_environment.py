@@ -15,6 +15,8 @@ from tests.plugins.kokoro import tiny
 from tests.plugins.piper.environment import run
 from tests.plugins.piper.test_in_environment import tools
 
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).parent / "in_environment"
 
 __all__ = ["tools"]

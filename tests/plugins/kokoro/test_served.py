@@ -14,6 +14,8 @@ from tests.plugins.piper.tiny import BASE_HZ
 from tests.server import Server
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LOADED_S = 120.0
 TEXT = "Go to bed."
 CONFIG = """

@@ -12,6 +12,8 @@ from speech_engine import Audio, Encoded, Finished, Started
 from speech_engine.testing import collect
 from tests.plugins.minimax.rig import audio_of, rig, speech_job, toned, words_of
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ("The first sentence.", "Olá, você está bem?", "สวัสดี ครับ.")
 WHOLE = " ".join(TEXTS)
 LONG = tuple(f"{number} " + "word " * 900 + "end." for number in range(4))

@@ -26,6 +26,8 @@ from tests.plugins.openai.upstream import mp3_of, pair, pcm_of, until_it_fails
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Hello there, world."
 MODEL = "gpt-4o-mini-tts"
 

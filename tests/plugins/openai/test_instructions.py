@@ -11,6 +11,8 @@ from fakes.faults import ScriptedFault
 from tests.faults.clouds import ENVIRON, Clouds, clouds
 from tests.server import Server, running
 
+pytestmark = pytest.mark.slow
+
 CANARY = "Whisper like the canary Zebulon."
 
 

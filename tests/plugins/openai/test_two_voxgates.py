@@ -19,6 +19,8 @@ from tests.sound import decoded
 from tests.speech_clips import wav
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Hello there. How are you, Zoë? สวัสดี."
 SENTENCES = ("Hello there.", "How are you, Zoë?", "สวัสดี.")
 

@@ -19,6 +19,8 @@ from tests import onnx_bytes as onnx
 from tests.plugins.piper import tiny, vits
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 LARGE = onnx.floats("large", [0.5] * 4096)
 
 

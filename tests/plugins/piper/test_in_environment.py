@@ -15,6 +15,8 @@ from tests.plugins.piper.environment import run
 from tests.plugins.piper.test_voices import folder
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).parent / "in_environment"
 TOOLS = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "pygments")
 

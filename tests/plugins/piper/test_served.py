@@ -17,6 +17,8 @@ from tests.server import Server
 from tests.tables import each_row
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 LOADED_S = 120.0
 RATE_HZ = 24_000
 TEXT = "the boat is on the lake."

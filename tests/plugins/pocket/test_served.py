@@ -18,6 +18,8 @@ from tests.server import Server
 from tests.sound import difference
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 MOST_LSB = 2
 CONFIG = """
 [server]

@@ -18,6 +18,8 @@ from tests.plugins.pycld2.scoring import score, table
 from tests.plugins.pycld2.sentences import samples
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 LONG_FLOOR = 0.96
 SHORT_FLOOR = 0.87
 """A few points under what was measured once, 100 and 90 %."""

@@ -19,6 +19,8 @@ from plugins.pythainlp.plugin import ThaiFrontEnd, voxgate_register
 from speech_engine import Context, EngineUnavailable, Segment
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 FRONT_END = ThaiFrontEnd()
 
 # Whatever Unicode has, and much more of what the rules look for than chance would give.

@@ -34,6 +34,8 @@ from tests.proxy.audio.recordings.clips import Samples
 from tests.proxy.audio.recordings.speech import SENTENCES, master_of, quality_of, with_noise
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 SPEAKERS = ("gmw/en-US", "gmw/en-US+Hugo", "gmw/en-US+klatt4", "gmw/en-US+f3", "gmw/en-US+Annie")
 """Others of espeak's voices are one throat to the network."""
 SPEC = SampleSpec(0.0, 30.0, COMPARED_RATE_HZ)

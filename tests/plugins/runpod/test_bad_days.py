@@ -10,11 +10,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
+
 from fakes.provider import Provider
 from speech_engine import EngineError
 from speech_engine.runner import OPEN, CannotTell, NotBegun, RemoteState, RemoteWork, Runner
 from tests.plugins.runpod.rig import Rig, remote_worker, rig, work
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 _MOST_RUNS = 60
 _MOST_CALLS = 400

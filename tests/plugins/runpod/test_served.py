@@ -45,6 +45,8 @@ from tests.sound import decoded
 from tests.tones import words
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["short_runs"]
 USD_PER_SECOND = 0.0005
 CONFIG = f"""

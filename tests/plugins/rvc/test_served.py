@@ -26,6 +26,8 @@ from tests.server import Server
 from tests.sound import difference
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS, PATIENCE = 6, 60
 VOICES = (0, 2, 4)
 """Two of one layout would sound alike; these are of version 1, of version 2, and of 48 kHz."""

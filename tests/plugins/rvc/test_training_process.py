@@ -37,6 +37,8 @@ from tests.plugins.rvc.kept_host import SOURCE_HZ, kept_host, pieces_of, recordi
 from tests.plugins.rvc.voices import bring, read_pth
 from tests.speech_engine.host.fakes import read
 
+pytestmark = pytest.mark.slow
+
 _Each = TypeVar("_Each")
 
 ORDER = TrainingOrder(seed=7, most_steps=16, batch=2, checkpoint_every=4, forms=())

@@ -26,6 +26,8 @@ from tests.plugins.spread.clips import (
 )
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 OTHERS = [f"a key that marked nothing, {number}".encode() for number in range(20)]
 
 

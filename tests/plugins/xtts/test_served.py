@@ -19,6 +19,8 @@ from tests.sound import difference
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = {4: 3, 8: 8}
 """By the rows of the engine."""
 PATIENCE = 20

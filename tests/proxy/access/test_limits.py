@@ -22,6 +22,8 @@ from proxy.access.windows import Limit
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
 
+pytestmark = pytest.mark.slow
+
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
     return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))

@@ -31,6 +31,8 @@ from tests.proxy.api.access_world import (
 )
 from tests.proxy.api.inside import Inside, envelope, inside_fixture
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "nothing_0123456789abcdef01234567"
 
 server = inside_fixture(access_world.CONFIG)

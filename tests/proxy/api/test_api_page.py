@@ -6,8 +6,12 @@ import json
 from collections.abc import Sequence
 from html.parser import HTMLParser
 
+import pytest
+
 from proxy.api.api_page import api_html
 from tests.proxy.api.inside import Inside
+
+pytestmark = pytest.mark.slow
 
 
 class _Reader(HTMLParser):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.cli.route import _explanation
 from proxy.commands.tables import Line
 from tests.proxy.api.inside import Inside, inside
@@ -12,6 +14,8 @@ from tests.proxy.api.scripted import Scripted
 from tests.proxy.speech.repeating import Repeating
 from tests.replies import json_of
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 [engines.one]

@@ -15,6 +15,8 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 _BEL = '[voices.bel]\ntone = "tone"\n'
 _FILLED = TONE.replace("[server]", '[server]\nfill_missing = true\ndefault_voice = "alloy"')
 _SPEECH = {"model": "tts-1", "input": "Hello there."}

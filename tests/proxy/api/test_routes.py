@@ -27,6 +27,8 @@ from tests.proxy.storage.changes import to_plan
 from tests.replies import json_of
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 detector = ""

@@ -17,6 +17,8 @@ from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.proxy.api.test_whole_answers import BODY, CONFIG, JSON, SECONDS, SIGNED, Client
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 COSTLY = CONFIG.replace("[engines.one]", '[engines.one]\ncosts.m = { usd = 6, per = "minute" }')
 _TWO = """
 [engines.cloud]

@@ -22,6 +22,8 @@ from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [engines.one]
 [voices.ana]

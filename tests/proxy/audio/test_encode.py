@@ -20,6 +20,8 @@ from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 COMPRESSED = ("mp3", "opus", "aac", "flac", "g711_ulaw", "g711_alaw")
 SECOND = 24_000
 _SECONDS = {name: form.sample_rate_hz for name, form in USUAL_FORMS.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from proxy.audio.formats import OUTPUT_RATE_HZ, Chunk
 from proxy.audio.frames_mp3 import FrameHeader, Mp3Frames, Original, frame_header
 from speech_engine import EngineFailed
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 _HEADER_BYTES = 4
 _ID3V1_BYTES = 128

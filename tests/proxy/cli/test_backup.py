@@ -19,6 +19,8 @@ from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 _NEWER = "INSERT INTO schema_version (version, name, applied) VALUES (9999, 'tomorrow', 0)"

@@ -19,6 +19,8 @@ from tests.commands import run
 from tests.server import VOXGATE
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 # The generated code is read once, then each line is completed. A line with `==` ends each answer.
 _COMPLETE = {
     "bash": """

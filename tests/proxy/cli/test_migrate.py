@@ -9,11 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from proxy.file_store import data_folder
 from proxy.storage.schema import shipped
 from tests.commands import run
 from tests.server import Server
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 URL = "http://127.0.0.1:8000/v1"
 PAIR = f'base_url="{URL}", api_key="YOUR_KEY"'

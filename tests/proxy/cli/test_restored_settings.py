@@ -17,6 +17,8 @@ from tests.proxy.cli.test_whole_backup import installed, tar
 from tests.proxy.config.test_natural import BOMB, MORE
 from tests.proxy.file_store.test_hostile_rows import everything
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "installed", "run", "tar"]
 
 GOOD = (

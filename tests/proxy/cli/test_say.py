@@ -17,6 +17,8 @@ from tests.server import VOXGATE, Server
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Hello there."
 
 

@@ -9,8 +9,11 @@ import subprocess
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from tests import server
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_printed_commands_make_a_key_of_this_server(tmp_path: Path) -> None:

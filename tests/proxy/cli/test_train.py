@@ -19,6 +19,8 @@ from tests.proxy.api.inside import inside
 from tests.server import ALONE, Server, running
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
 
 

@@ -12,6 +12,8 @@ from tests.faults.clouds import ENVIRON, KINDS, Clouds, Plugin, clouds
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.diagnosis.checking import findings
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 Check = Callable[..., list[dict[str, Any]]]

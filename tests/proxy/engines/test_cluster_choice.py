@@ -8,6 +8,8 @@ from bench import cluster
 from bench.cluster import LATE_S, Result, Scenario, Simulation
 from bench.cluster_times import Times
 
+pytestmark = pytest.mark.slow
+
 CARD = Times("a card", 32, ((2.0, 0.2), (4.0, 0.2), (6.0, 0.2)))
 MANY = Scenario(hosts=30, gateways=6, dies_every_s=30.0, seconds=100.0)
 

@@ -19,6 +19,8 @@ from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
 from tests.proxy.engines.wheels import only, wheel
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe(plugin="bell", packages=("v_bell>=1",), imports=("v_bell", "v_tower"))
 
 _BUILD = """

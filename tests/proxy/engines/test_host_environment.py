@@ -11,6 +11,8 @@ from proxy.config.secret import environ_for_hosts, variables
 from proxy.helpers.child import HOST_NICENESS
 from tests.server import TONE, Server, running
 
+pytestmark = pytest.mark.slow
+
 SECRET = "sk-never-to-be-told"
 CLOUD = """
 [engines.cloud]

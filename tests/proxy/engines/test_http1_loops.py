@@ -7,11 +7,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import pytest
 import uvloop
 
 from tests.proxy.engines import test_http1 as bodies
 from tests.proxy.engines import test_upstream_http as more
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 BODIES = (

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+import pytest
+
 from proxy.config.sections import Upstream
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare
 from tests.tables import each_row
 from tests.waiting import soon
+
+pytestmark = pytest.mark.slow
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"

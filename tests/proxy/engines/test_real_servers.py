@@ -25,6 +25,8 @@ from tests.programs import present, program
 from tests.server import free_port
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 BODY = bytes(range(256)) * 20_000
 _NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log stderr crit;

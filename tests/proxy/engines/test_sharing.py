@@ -29,6 +29,8 @@ from tests.proxy.engines.keys import WELL, RecordedMetrics, Turns, cloud_engine,
 from tests.redis_server import RedisServer, redis_server
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 FAULTY = (EngineFailed("it broke"),)
 LOOK_S = sharing.LOOK_S
 SHARED_S = 2.0

@@ -39,6 +39,8 @@ from tests.proxy.file_store.vaults import key_text
 from tests.tables import each_row
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 class Site(NamedTuple):
     """Two machines, and the secret of an account. `vault` is the folder with their objects."""

@@ -15,6 +15,8 @@ from speech_engine.host.confinement import has_call_filter
 from tests.proxy.helpers.parent_program import OURS, PLUGINS
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 GONE_S = 2.0
 WAIT_S = 60.0
 

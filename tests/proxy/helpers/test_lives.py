@@ -25,6 +25,8 @@ from speech_engine.host.pipe_messages import BeginPlugin, Ready
 from tests.proxy.helpers import odd_helper
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MODULE = odd_helper.__name__
 WAIT_S = 60.0
 Make = Callable[..., Helper]

@@ -17,6 +17,8 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.http.hostile_json import MOST_S, SHAPES, Cost, body, cost
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 USUAL_BYTES = 64 * 1024
 SIZES = {
     "/v1/jobs": MOST_BODY_BYTES,

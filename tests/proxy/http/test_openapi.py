@@ -26,6 +26,8 @@ from tests.proxy.http.described import Document, Exchange, faults, operation, op
 from tests.sound import tone
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 FEATURES = Path(__file__).parents[2] / "features"
 _SPEECH = {"model": "tts-1", "voice": "alloy", "input": "Hello there."}
 _CAST = {"name": "stage", "cast": {"Ana": "alloy", "Ben": "tone/slow"}}

@@ -25,6 +25,8 @@ from proxy.http.server_protocol import ServerProtocol, server_protocol, share_se
 from tests.proxy.http.sockets import serving
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 PIECE = bytes(64 * 1024)
 LONG_BYTES = 16 * 1024 * 1024
 """More than the kernel takes of an answer that nobody reads."""

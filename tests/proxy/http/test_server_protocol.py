@@ -16,6 +16,8 @@ from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import Address, serving
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 STALL_S = 0.3
 SMALL = 4096
 REST = bytes(48 * 1024)

@@ -13,6 +13,8 @@ from proxy.processes.metrics_page import MOST_CLIENTS, MetricsPage, WorkerMetric
 from tests.server import free_port
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.clock
 async def test_scrapes_at_once_each_get_an_answer() -> None:

@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from speech_engine.host.pipe import pipe_of_one_thread
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 _ROOT = Path(__file__).parents[3]
 _BEGUN = [

@@ -21,6 +21,8 @@ from speech_engine.host.pipe_messages import (
 )
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 SOON_S = 20.0
 
 _PROGRAM = """

@@ -23,6 +23,8 @@ from tests.proxy.speech.felt import PITCHES_HZ, Felt, add_recordings, felt
 from tests.sound import decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 
 @asynccontextmanager
 async def acting(folder: Path, more: str = "", **wanted: Any) -> AsyncIterator[Inside]:

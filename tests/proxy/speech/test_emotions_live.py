@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.file_store.vault import open_vault
@@ -12,6 +14,8 @@ from proxy.telemetry.metrics import Metrics
 from tests import speech_clips
 from tests.proxy.speech.felt import Felt, add_recordings, felt
 from tests.server import ALONE, Server, running
+
+pytestmark = pytest.mark.slow
 
 
 def test_an_engine_is_sent_the_recordings_of_each_part(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [engines.one]
 [models]

@@ -25,6 +25,8 @@ from speech_engine.text.sentences import sentence_ends
 from speech_engine.text.words import words_of
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 MOST_S = 0.2
 """Of one reader's CPU time. The slowest takes half of it, a pattern that takes the square of a run twice."""
 TRIES = 3

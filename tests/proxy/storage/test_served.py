@@ -11,6 +11,8 @@ import pytest
 from tests.databases import Postgres, postgres
 from tests.server import TONE, Server, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[Postgres]:

@@ -10,9 +10,13 @@ import threading
 from io import BytesIO
 from typing import Any
 
+import pytest
+
 from proxy.telemetry.logs import LogFile, RequestLine
 from tests.tables import each_row
 from tests.waiting import soon
+
+pytestmark = pytest.mark.slow
 
 _PROGRAM = """
 import asyncio, os, signal, sys

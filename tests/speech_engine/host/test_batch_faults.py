@@ -19,6 +19,8 @@ from tests.speech_engine.host.toy_model import CODE_SAMPLES, STEP_S, ToyFault, T
 from tests.tables import each_row
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 class Panic(BaseException):
     """What libraries raise that were written in other languages."""

@@ -20,6 +20,8 @@ from speech_engine.host.batch_model import BatchSettings
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 QUICK = (0.015, 0.0005)
 """A step of one row takes 15.5 ms and one of 16 takes 23, for 46 ms of each row's sound."""
 

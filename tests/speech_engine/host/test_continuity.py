@@ -16,6 +16,8 @@ from speech_engine.host.step_times import StepTimes
 from speech_engine.values import Urgency
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 ENOUGH, MANY = 200, 1_000
 
 

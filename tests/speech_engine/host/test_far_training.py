@@ -35,6 +35,8 @@ from speech_engine.training import (
 )
 from tests.sound import tone
 
+pytestmark = pytest.mark.slow
+
 RECORDING = Recording(24_000, tone(140.0, 1.0))
 
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from typing import Any
 
+import pytest
+
 from bench.continuity import Room
 from bench.listeners import visits
 from bench.timed_model import CODE_S, Row, TimedModel
@@ -22,6 +24,8 @@ from speech_engine import SpeechJob
 from speech_engine.host.batch_model import BatchSettings, OutOfMemory, RowSpec, RowStep
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 DIGESTS = (
     "e79128f8955cbf1f",

@@ -258,6 +258,7 @@ async def test_a_conversion_that_is_cancelled_frees_its_slot(address: Path) -> N
         await soon(lambda: server.is_at(HealthReport(slots=2, running=0, waiting=0)))
 
 
+@pytest.mark.slow
 @pytest.mark.clock
 async def test_a_call_whose_input_still_comes_lasts_until_its_reader_has_the_last_frame(
     address: Path,

@@ -12,6 +12,8 @@ import pytest
 from speech_engine import EngineFailed
 from speech_engine.host.stoppable import run_stoppable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def threads() -> Iterator[ThreadPoolExecutor]:

@@ -39,6 +39,8 @@ from tests.proxy.api.scripted import Scripted, sound
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 ONE = {"model": "one", "voice": "one"}
 
 

@@ -22,7 +22,7 @@ from tests.waiting import soon
 WORDS = [f"Sentence number {number}." for number in range(6)]
 AUDIO = rig.recording(WORDS)
 __all__ = ["short_stretches"]
-pytestmark = pytest.mark.usefixtures("short_stretches")
+pytestmark = [pytest.mark.usefixtures("short_stretches"), pytest.mark.slow]
 
 
 async def has_steps(server: Inside, id_: str, least: int) -> bool:

@@ -21,7 +21,7 @@ from tests.features.jobs.job_rig import content, job, kind_of, said
 WORDS = [f"Sentence number {number}." for number in range(6)]
 AUDIO = recording(WORDS)
 __all__ = ["short_stretches"]
-pytestmark = pytest.mark.usefixtures("short_stretches")
+pytestmark = [pytest.mark.usefixtures("short_stretches"), pytest.mark.slow]
 
 KILLS: dict[str, tuple[Kill, ...]] = {
     "sqlite": (("in sound", 1), ("after file", 1), ("after settlement", 1)),

@@ -26,7 +26,7 @@ from tests.sound import decoded
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
 __all__ = ["short_stretches"]
-pytestmark = pytest.mark.usefixtures("short_stretches")
+pytestmark = [pytest.mark.usefixtures("short_stretches"), pytest.mark.slow]
 
 
 async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(

@@ -29,6 +29,8 @@ from tests.features.jobs.training.training_rig import (
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["few_recordings"]
 
 

@@ -48,6 +48,8 @@ from tests.proxy.api.owning import agree, send
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["short_runs"]
 MICRO = 1_000_000
 PLANS = """

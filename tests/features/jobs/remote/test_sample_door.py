@@ -25,6 +25,8 @@ from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 URL = "https://voxgate.test"
 FEW = replace(LIMITS, most_bytes=20_000)
 

@@ -18,6 +18,8 @@ from tests.proxy.api.inside import envelope, inside
 from tests.proxy.api.owning import agree, clone, send
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MICRO = 1_000_000
 
 

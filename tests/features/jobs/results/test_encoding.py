@@ -34,6 +34,8 @@ from tests.proxy.api.owning import clone
 from tests.sound import decoded
 from tests.tones import words
 
+pytestmark = pytest.mark.slow
+
 POINTS = {
     "sqlite": ("before encoded", "after encoded", "before file rows"),
     "postgresql": ("in encoding", "after file rows"),

@@ -14,6 +14,8 @@ from tests.proxy.api.inside import envelope
 from tests.sound import PADDING_S, decoded
 from tests.tones import words
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("format_", FORMATS)
 async def test_the_words_of_all_steps_are_heard_in_order(tmp_path: Path, format_: str) -> None:

@@ -20,7 +20,7 @@ from tests.features.jobs.training.training_rig import (
     voice_to_train,
 )
 
-pytestmark = pytest.mark.usefixtures("trainer_here")
+pytestmark = [pytest.mark.usefixtures("trainer_here"), pytest.mark.slow]
 
 
 async def test_a_key_is_charged_for_each_training_that_it_makes(tmp_path: Path, store_url: str) -> None:

@@ -19,6 +19,8 @@ from tests.features.jobs.training.ending_program import ENDS, POINTS
 from tests.features.jobs.training.training_rig import RECORDINGS
 from tests.proxy.api.inside import inside
 
+pytestmark = pytest.mark.slow
+
 _RAN = "UPDATE trainings SET asked = 2000, ran = 777"
 
 

@@ -32,6 +32,8 @@ from tests.features.jobs.training.training_rig import (
 from tests.proxy.api.inside import Inside
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.usefixtures("trainer_here")
 async def test_of_two_servers_that_sweep_at_once_one_charges(tmp_path: Path, store_url: str) -> None:

@@ -15,6 +15,8 @@ from tests.features.jobs.test_suspended import seen_by_operator, switch, waits, 
 from tests.features.jobs.training.training_rig import new_training, trainings_inside, voice_to_train
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 @postgresql_in_soak
 async def test_a_training_goes_on_from_its_checkpoint_when_its_account_is_resumed(

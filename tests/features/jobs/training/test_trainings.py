@@ -27,6 +27,8 @@ from tests.proxy.api.inside import Inside
 from tests.replies import json_of
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 async def model_of(server: Inside, voice: str) -> trained_models.TrainedModel | None:
     models = await trained_models.of_voice(server.worker.store, server.account.id, voice)

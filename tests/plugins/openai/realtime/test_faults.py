@@ -27,6 +27,8 @@ from tests.plugins.openai.realtime.rig import Pair, heard, job_of, pair, settled
 from tests.plugins.openai.upstream import until_it_fails
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Hello there, world."
 ONCE: list[Any] = ["contract", "drop_last", "double", "translate", "answer", "obey", "greet", "apologise"]
 OTHER_WORDS = [*ONCE, "cut_short", "talk_on"]

@@ -18,6 +18,8 @@ from tests.server import Server, running
 from tests.sound import decoded
 from tests.tones import words
 
+pytestmark = pytest.mark.slow
+
 
 class Line(NamedTuple):
     text: str

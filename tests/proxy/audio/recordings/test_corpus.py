@@ -19,6 +19,8 @@ from tests.proxy.audio.recordings.corpus import Outcome, broken, corpus, outcome
 from tests.sound import tone
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 MOST_MB = 320
 SLOW = ("an hour of flac", "hours of aac", "packed samples beyond memory")
 MADE_FOR_OTHERS = ("hls", "concat", "pls", "sdp", "dash", "smil", "png", "jpeg", "pdf", "zip", "video alone")

@@ -24,6 +24,8 @@ from tests.proxy.helpers.alone import answer_alone
 from tests.sound import tone
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 WAV = wav(tone(440, 1.0))
 CHILD = "proxy.audio.recordings.decoding_child"
 WAIT_S = 60.0

@@ -15,6 +15,8 @@ from tests import forked
 from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 
 def found_in(done: subprocess.CompletedProcess[str], check: str) -> tuple[str, str]:
     """What `voxgate doctor --json` says of this check."""

@@ -9,6 +9,8 @@ from tests.proxy.speech.relay.ears import CONFIG, DIALOGUE, ask, heard, loudness
 from tests.server import Server, running
 from tests.sound import decoded
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_first_words_that_were_ever_heard_of_a_voice_are_at_its_level_too(
     tmp_path_factory: pytest.TempPathFactory,

@@ -18,6 +18,8 @@ from tests.proxy.speech.relay.voices import PAUSE_S
 from tests.server import Server
 from tests.sound import decoded
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("audio_format", FORMATS)
 def test_a_dialogue_is_spoken_by_its_cast_word_for_word_and_equally_loud(
