@@ -12,6 +12,7 @@ survives without a reason, or when the tests fail without any mutant.
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import queue
 import shutil
@@ -22,6 +23,7 @@ import tempfile
 import tomllib
 import venv
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,8 +83,28 @@ def fault(mutant: Mutant) -> str:
     count = file.read_text().count(mutant.old)
     if count != 1:
         return f"the old text stands {count} times in the file"
-    missing = [test for test in mutant.tests if not (ROOT / test.partition("::")[0]).exists()]
-    return f"there are no tests {', '.join(missing)}" if missing else ""
+    missing = [test for test in mutant.tests if not is_run_for_each_commit(test)]
+    return f"CI does not run {', '.join(missing)}" if missing else ""
+
+
+@cache
+def is_run_for_each_commit(test: str) -> bool:
+    """Whether a file, a folder or a test is there, and is not only for `make soak`."""
+    path, _, name = test.partition("::")
+    if not (ROOT / path).exists() or "soak" in Path(path).parts:
+        return False
+    name = name.partition("[")[0]
+    return not name or name in _names_run(ROOT / path)
+
+
+@cache
+def _names_run(file: Path) -> frozenset[str]:
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, functions)]
+    marks = ("pytest.mark.soak", "pytest.mark.skip")
+    return frozenset(
+        node.name for node in found if not any(ast.unparse(each) in marks for each in node.decorator_list)
+    )
 
 
 def try_mutant(mutant: Mutant, tree: Path) -> Outcome:

@@ -1,6 +1,6 @@
 """Hostile recordings and forms on a real server: each is refused by its field, and nothing is left of it.
 
-Each file costs a process, so `make test` has some of them.
+Each file costs a process, so most of them are left to `make soak`.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ SLOW_CLOCK = "slow and not soak and clock"
 _SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow", re.M)
 _LONG_ROWS = (b"pytest.mark.soak", b"soak(")
 SOAK = "soak"
-"""A folder of this name holds what is long; `make test` leaves it out, `make soak` runs it alone. Elsewhere,
+"""A folder of this name holds what is long: `make soak` alone runs it. Elsewhere,
 a test or a row of a table may have the marker."""
 
 
