@@ -27,7 +27,7 @@ FIRST_AUDIO_S = 2.0
 IMPATIENT = f"[server]\nfirst_audio_s = {FIRST_AUDIO_S}\n" + keeping.CONFIG
 CACHED = {**keeping.BODY, "cache": True}
 
-pytestmark = AS_SHIPPED
+pytestmark = [AS_SHIPPED, pytest.mark.slow]
 
 
 class Gate:

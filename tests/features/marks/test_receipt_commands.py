@@ -24,6 +24,8 @@ from tests.features.marks.receipted import ANSWERS, saved
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 

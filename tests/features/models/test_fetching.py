@@ -14,6 +14,8 @@ from tests.features.models.hub import Hub, Manner, running_hub
 from tests.features.models.pulls import only_model, pulled, refusal
 from tests.features.models.toys import CONFIG, QUICK, WEIGHTS, at, listed, sha256
 
+pytestmark = pytest.mark.slow
+
 
 def _model(hub: Hub, manner: Manner, is_told: bool = True) -> Listed:
     weights, config = hub.put("/weights.bin", WEIGHTS, manner), hub.put("/config.json", CONFIG)

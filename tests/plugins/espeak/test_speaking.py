@@ -11,6 +11,8 @@ from tests.plugins.espeak.first_take import first_take
 from tests.plugins.espeak.heard import espeak, hear, said
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
 
 

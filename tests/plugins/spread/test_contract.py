@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager
 
+import pytest
 import structlog
 
 from plugins.spread.plugin import SpreadSettings, voxgate_register
@@ -13,6 +14,8 @@ from plugins.spread.stream import create
 from speech_engine import Context, Mark, MarkKey
 from speech_engine.testing.marks import MarkContract
 from tests.plugins.spread.clips import spoken
+
+pytestmark = pytest.mark.slow
 
 
 class TestSpread(MarkContract):

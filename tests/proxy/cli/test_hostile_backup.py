@@ -18,6 +18,8 @@ from tests.proxy.file_store.test_hostile_rows import HOSTILE, Hostile, everythin
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 ROWS = {name: hostile for name, hostile in HOSTILE.items() if hostile.statements}

@@ -23,6 +23,8 @@ from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.file_store.owned import Owned
 
+pytestmark = pytest.mark.slow
+
 GOOD = "acc_" + "a" * 24
 DIGEST = "d" * 64
 

@@ -14,6 +14,8 @@ from tests.server import Server, live_server
 from tests.sound import decoded
 from tests.tables import soak
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 default_model = "low"
