@@ -68,7 +68,7 @@ class _KeyAnswer(NamedTuple):
 
 
 def _nothing_else(_id: str) -> None:
-    """Forget nothing more, where nobody signs in."""
+    """Forget nothing more: this server has no sign-in."""
 
 
 class Callers:

@@ -27,7 +27,7 @@ class Sessions(Protocol):
     """The sessions of one revision of the configuration."""
 
     def is_unknown(self, scope: Scope) -> bool:
-        """Tell whether a request has a cookie of which nobody knows yet whose it is."""
+        """Tell whether a request has a cookie whose owner is not known yet."""
         ...
 
     async def of_request(self, scope: Scope) -> Session | None:

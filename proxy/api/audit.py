@@ -1,4 +1,4 @@
-"""/admin/audit: who changed what, and when."""
+"""/admin/audit: the list of changes with their authors and times."""
 
 from __future__ import annotations
 

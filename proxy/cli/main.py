@@ -126,7 +126,7 @@ def serve(
 
 
 def is_tried_out(config_file: Path | None) -> bool:
-    """Tell whether somebody tries voxgate out: without a configuration file or a public address, and without
+    """Tell whether this is a trial: without a configuration file or a public address, and without
     the data of a server that began otherwise."""
     from proxy.config import config_toml
 
@@ -139,7 +139,7 @@ def is_tried_out(config_file: Path | None) -> bool:
 
 
 def with_dev_key(config: Config) -> Config:
-    """Return the configuration of a server that somebody tries out: its banner has a key that works."""
+    """Return the configuration of a server on trial: its banner has a key that works."""
     from msgspec.structs import replace
 
     from proxy.config.addresses import is_local

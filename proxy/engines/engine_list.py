@@ -295,7 +295,7 @@ class _Opening:
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
             if cluster is not None:
-                # Whoever waits for its start learns that no host is there.
+                # A caller that waits for its start learns that no host is there.
                 asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)
             return hosted
         if self._http is None:

@@ -369,7 +369,7 @@ def object_of(row: BlobRow) -> str:
 
 
 def _names_of(rows: Iterable[BlobRow]) -> set[str]:
-    """Return the names of the objects of rows. A row that somebody else wrote may name none of ours."""
+    """Return the names of the objects of rows. A row that was written elsewhere may name none of ours."""
     names = set()
     for row in rows:
         try:

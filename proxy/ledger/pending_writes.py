@@ -73,7 +73,7 @@ class WriteDeadlines:
         return deadline
 
     def answered(self) -> None:
-        """Count an answer of the store. Who submits a write counts it in `unanswered`."""
+        """Count an answer of the store. The submitter of a write counts it in `unanswered`."""
         self.unanswered -= 1
         if not self.unanswered and self._all_answered is not None:
             self._all_answered.set()

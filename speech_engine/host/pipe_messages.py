@@ -220,7 +220,7 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     `hello` is the answer of its last life.
 
     A host of a cluster has its `machine`. Its state is `leaving` while it finishes its work, and `gone` when
-    it is not there any more. Nobody knows what it had begun if the machine was lost, at `lost_at` of the
+    it is not there any more. What it had begun is unknown if the machine was lost, at `lost_at` of the
     monotonic clock.
     """
 

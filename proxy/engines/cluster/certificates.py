@@ -1,7 +1,7 @@
 """Reads and checks the certificates of a gateway or a host, and makes gRPC's credentials of them.
 
 All hosts have one DNS name, so that a name that leads to many machines needs one certificate. Without a
-cluster nobody imports this module.
+cluster no code imports this module.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def channel_credentials(pair: CertificatePair) -> grpc.ChannelCredentials:
 
 
 def server_credentials(read: Callable[[], CertificatePair]) -> grpc.ServerCredentials:
-    """Return what a host shows to gateways. Nobody else gets in.
+    """Return what a host shows to gateways. It admits only them.
 
     `read` is called now, and again for each connection, in a thread of gRPC's. Files that have become
     unusable are reported, and the last usable ones stay. Raises UnusableCertificates if they are so now.

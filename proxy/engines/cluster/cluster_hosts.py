@@ -64,7 +64,7 @@ class ClusterHosts:
         self._states: dict[tuple[str, int], HostState] = {}
         self._read_at: dict[int, float] = {}
         numbers = itertools.count()
-        # On SQLite there are no other gateways, so nobody waits for news of them.
+        # On SQLite there are no other gateways, so there is no wait for news of them.
         gateways = () if is_postgres(config.storage.url) else (machine,)
         self._clusters = [
             _Cluster(

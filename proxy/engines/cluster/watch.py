@@ -202,7 +202,7 @@ class HostWatch:
         self._on_state(state)
 
     def _end(self) -> None:
-        """Note that the processes are gone. Nobody knows what a lost host had begun."""
+        """Note that the processes are gone. What a lost host had begun is unknown."""
         lost_at = None if self._has_ended else time.monotonic()
         if self.is_alive and not self._has_ended:
             self.lost += 1

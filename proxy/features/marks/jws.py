@@ -19,7 +19,7 @@ RECEIPT_TYPE = "voxgate-receipt+jws"
 
 
 class Jwk(msgspec.Struct, frozen=True, kw_only=True):
-    """A public key. `kid` is its thumbprint (RFC 7638), so nobody can give it to another key."""
+    """A public key. `kid` is its thumbprint (RFC 7638), so it cannot be given to another key."""
 
     kty: Literal["OKP"] = "OKP"
     crv: Literal["Ed25519"] = "Ed25519"

@@ -145,7 +145,7 @@ class Booking:
     def _reason(
         self, reading: PlanReading, was: PaymentRecord | None, row: PaymentRecord, change: MonthChange | None
     ) -> str:
-        """Return why a person must look at this booking, "" if nobody must."""
+        """Return why a person must look at this booking, "" if none has to."""
         kept = 0 if was is None else _money(was).rest
         if change is not None and change.needs_attention:
             return f"payment {row.id}: {MONTH}"

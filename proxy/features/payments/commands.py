@@ -1,4 +1,4 @@
-"""`voxgate orders …`: who bought what, and what needs attention."""
+"""`voxgate orders …`: the orders, and those that need attention."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ class Confirmed(NamedTuple):
 
 
 class SessionOwner(NamedTuple):
-    """Who signs in: a user, or the ids of a new one and perhaps of a new account."""
+    """The person who signs in: a user, or the ids of a new one and perhaps of a new account."""
 
     user: str
     account: str
@@ -265,7 +265,7 @@ class SignIns:
         if token:
             rows = await self._store.read(f"{ROWS.select} {_IS_OPEN}", {"id": id_, "now": now})
             return bool(rows) and hmac.compare_digest(rows[0]["token"], digest(token))
-        # Counted before it is compared: a kill, or a second worker, gives nobody a sixth try.
+        # Counted before it is compared: a kill, or a second worker, gives no sixth try.
         (rows,) = await self._store.write(Statement(_TRY, {"id": id_, "now": now}))
         sent = await self._code_digest(id_, code.upper().replace(" ", "").replace("-", ""))
         return bool(rows) and hmac.compare_digest(rows[0]["code"], sent)
