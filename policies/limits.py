@@ -83,7 +83,7 @@ LIMITS: Mapping[str, LimitRow] = {
     field.name: next(extra for extra in get_args(field.type) if isinstance(extra, LimitRow))
     for field in msgspec.structs.fields(PlanLimits)
 }
-AGREEABLE: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
+AGREED_LIMITS: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit != "usd"}
 """The limits that a plan may leave to each account."""
 COUNTED: Mapping[str, LimitRow] = {name: row for name, row in LIMITS.items() if row.unit == "count"}
 OF_KEYS: Mapping[str, LimitRow] = {name: LIMITS[name] for name in Caps.__struct_fields__ if name in LIMITS}

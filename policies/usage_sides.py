@@ -20,4 +20,4 @@ By = Literal[
     "refusal",
     "tag",
 ]
-SIDES: tuple[By, ...] = get_args(By)
+DIMENSIONS: tuple[By, ...] = get_args(By)

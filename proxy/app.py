@@ -1,4 +1,4 @@
-"""Wires a worker: it is built here and passed down."""
+"""Wires a worker: its objects are made here, and given to those that need them."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ from proxy.speech.speaking import Speaking, wire_speech
 
 
 class Worker:
-    """One worker, wired. Its arguments are opened once; the rest is rebuilt for each revision of the
-    configuration, and a request ends in the revision in which it began."""
+    """One worker, wired.
+
+    `__init__` makes what stays. `revise` makes the rest anew for each revision of the configuration, and a
+    request ends in the revision in which it began.
+    """
 
     def __init__(
         self, parts: ServerParts, open_context: OpenFeatures, link: ServerLink | None = None
@@ -44,7 +47,9 @@ class Worker:
         self.kernel, self.parts, self.open_context = kernel, parts, open_context
         self.store, self.ledger, self.metrics = kernel.store, kernel.ledger, kernel.metrics
         self.engines, self.refusals, self.erasing = parts.engines, parts.refusals, context.erasing
+        # Worker 0 of the oldest server on the database runs these.
         self.tasks_alone = [task for feature in open_context.features for task in feature.alone]
+        # Worker 0 of every server runs these.
         self.tasks_here = [task for feature in open_context.features for task in feature.alone_here]
         self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
@@ -53,9 +58,11 @@ class Worker:
         self.revise(kernel.config)
 
     def public(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer with the app of the newest revision."""
         return self.app(scope, receive, send)
 
     def control(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer with the control app of the newest revision."""
         return self._control_app(scope, receive, send)
 
     def revise(self, config: Config) -> None:
@@ -71,11 +78,12 @@ class Worker:
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
         answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
-        served = self.open_context.at(
+        additions = self.open_context.at(
             RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
         )
-        self._wire_speech(server, catalogue, budgets, library, speaking, served)
-        forms, background = served.forms, served.background
+        # Features have `speaking` already. It works from here on.
+        self._wire_speech(server, catalogue, budgets, library, speaking, additions)
+        forms, background = additions.forms, additions.background
         assert forms is not None, "own voices are a feature of every server"
         assert background is not None, "jobs are a feature of every server"
         speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, forms, background)
@@ -86,22 +94,23 @@ class Worker:
         admin_routes = [
             *admin_resources.record_endpoints(admin_tools),
             *admin_resources.engine_endpoints(admin_tools, dependencies, self.planner, library),
-            *for_admins(served.endpoints),
+            *for_admins(additions.endpoints),
         ]
         client_routes = [
             *speech.routes(speech_endpoint, forms, background.accepted),
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
-            *for_clients(served.endpoints),
+            *for_clients(additions.endpoints),
             *Me(admin_tools, voices).endpoints,
+            # `record_endpoints` has its endpoints for operators.
             *for_clients(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
             *welcome.routes(admin_tools.people),
         ]
-        self.endpoints = welcome.with_description([*client_routes, *admin_routes], server.public_catalogue)
+        self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
-        own_routes += served.for_commands
+        own_routes += additions.for_commands
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
         self.app = layers.public_app(
             self.endpoints,
@@ -110,7 +119,7 @@ class Worker:
             self.parts.limits,
             self.metrics,
             self.refusals,
-            served.sessions,
+            additions.sessions,
         )
 
     def _wire_speech(
@@ -120,13 +129,16 @@ class Worker:
         budgets: Budgets,
         library: Library,
         speaking: Speaking,
-        served: Additions,
+        additions: Additions,
     ) -> None:
         context, kernel = self.open_context.context, self.kernel
-        means = self.parts.speech_means(context)
-        self.planner, plans, self.pipeline = wire_speech(means, server, catalogue, budgets, served.on_the_way)
-        speaking.wire(plans, self.pipeline)
-        memories = (library, plans, context.levels, kernel.account_samples)
+        speech_parts = self.parts.speech_parts(context)
+        self.planner, recent_plans, self.pipeline = wire_speech(
+            speech_parts, server, catalogue, budgets, additions.on_the_way
+        )
+        speaking.wire(recent_plans, self.pipeline)
+        # Tell the features where this worker has data that is derived of voices: an erasure deletes it.
+        memories = (library, recent_plans, context.levels, kernel.account_samples)
         self.open_context.reach(DerivedThings(memories, (kernel.answers,), self.engines.drop_samples))
 
 

@@ -30,7 +30,7 @@ from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_end
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.speaking import SpeechMeans
+from proxy.speech.speaking import SpeechParts
 from proxy.speech.spill import SpillQuota
 from proxy.storage.store import Store
 from proxy.storage.tables import Tables
@@ -95,8 +95,8 @@ class ServerParts(NamedTuple):
             link=link,
         )
 
-    def speech_means(self, context: AppContext) -> SpeechMeans:
-        return SpeechMeans(
+    def speech_parts(self, context: AppContext) -> SpeechParts:
+        return SpeechParts(
             self.engines,
             self.front_ends,
             self.detector,

@@ -64,7 +64,7 @@ class Networks:
         return states
 
     def mark(self, samples: Floats, message: torch.Tensor, states: list[Any]) -> Floats:
-        torch.set_num_threads(self._threads)  # counts for the thread that says it
+        torch.set_num_threads(self._threads)  # for the calling thread only
         sound = torch.from_numpy(samples)[None, None]
         with self._lock, torch.inference_mode():
             for part, state in zip(self._parts, states, strict=True):

@@ -7,19 +7,21 @@ from typing import Any, NamedTuple
 
 import torch
 
+from plugins.f5tts import voices
 from plugins.f5tts.checkpoint import Checkpoint
 from plugins.f5tts.cutting import pieces
 from plugins.f5tts.durations import LEAST_S, spoken_s
 from plugins.f5tts.flow import BatchedFlow, FlowRow, out_of_memory
 from plugins.f5tts.model_format import FRAMES_A_SECOND, MOST_S, RATE_HZ, STEPS
 from plugins.f5tts.text import TextReader
-from plugins.f5tts.voices import F5Voice, make_voice
+from plugins.f5tts.voices import F5Voice
 from speech_engine.host.batch_model import RowSpec, RowStep, RowWork
 from speech_engine.values import Segment, SpeechJob
 
 USUAL_STEPS = STEPS[""]
 STEP_S = 0.5 / USUAL_STEPS
-"""The seconds of sound that a step makes of a second of a row. About half of a row is recording."""
+"""The seconds of new sound that one step makes for each second of a row. About half of a row is the
+recording, which is not new."""
 
 FIRST_S = 2.5
 """The length of an answer's first piece: short, but long enough to make the second one meanwhile."""
@@ -30,8 +32,8 @@ _FADE_S = 0.005
 
 
 class F5Row(NamedTuple):
-    """A piece of text that becomes sound from frame `first` on. Its recording was `raised`, so the sound is
-    lowered by this factor."""
+    """A piece of text that becomes sound from frame `first` on. The recording was made `raised` times as
+    loud, so the sound is divided by that."""
 
     flow: FlowRow
     first: int
@@ -39,7 +41,8 @@ class F5Row(NamedTuple):
 
 
 class F5Model:
-    """A `BatchModel` that weighs its rows. `steps` maps a model's id to its number of steps."""
+    """A `BatchModel` whose rows have weights: the weight of a row is its length in seconds, with the
+    recording. `steps` maps a model's id to its number of steps."""
 
     rate_hz = RATE_HZ
 
@@ -52,7 +55,7 @@ class F5Model:
         self._steps = steps
 
     def make_voice(self, recording: bytes, words: str) -> F5Voice:
-        return make_voice(recording, self._reader.clean_words(words))
+        return voices.make_voice(recording, self._reader.clean_words(words))
 
     def judge(self, job: SpeechJob) -> None:
         """Raise UnsupportedLanguage or UnsupportedText, before the first text is spoken."""
@@ -70,17 +73,20 @@ class F5Model:
                 self._reader.clean(segment.spoken),
                 most_s,
                 lambda text: spoken_s(text, voice.pace),
+                # 0.0: a later segment has no short first piece.
                 FIRST_S if number == 0 else 0.0,
             )
         ]
 
     def expected(self, job: SpeechJob, voice: F5Voice | None) -> list[RowWork]:
+        # This method must not raise, even for a model that is not known.
         steps = self._steps.get(job.model, USUAL_STEPS)
         texts = [segment.spoken for segment in job.segments]
         recording_s, pace = (voice.seconds, voice.pace) if voice else (USUAL_RECORDING_S, 1.0)
         found = [spoken_s(text, pace) for text in texts]
         if voice is None:
-            # An estimate needs no exact cuts, so pieces have the longest length.
+            # With a voice, `cut` has made the segments. An estimate needs no exact cuts, so pieces have the
+            # longest length.
             whole_and_rest = [divmod(seconds, LONGEST_S) for seconds in found]
             found = [part for n, rest in whole_and_rest for part in (*[LONGEST_S] * int(n), rest) if part]
         return [RowWork(seconds, recording_s + seconds, steps) for seconds in found]
@@ -89,6 +95,7 @@ class F5Model:
         voice = spec.voice
         numbers = self._reader.numbers(voice.words + spec.spoken)
         frames = voice.first + round(spoken_s(spec.spoken, voice.pace) * FRAMES_A_SECOND)
+        # The network cuts off tokens that have no frame. And at least one frame must be new.
         frames = max(frames, len(numbers) + 1, voice.mels.shape[0] + 1)
         return self._row(voice, numbers, frames, self._steps[spec.job.model], spec.seed)
 
@@ -98,6 +105,7 @@ class F5Model:
 
     def step(self, rows: Sequence[F5Row]) -> list[RowStep]:
         self._flow.step([row.flow for row in rows])
+        # A row has no sound before it is over.
         return [RowStep(False, row.flow.is_over) for row in rows]
 
     def sound(self, row: F5Row, is_last: bool) -> bytes:
@@ -112,10 +120,11 @@ class F5Model:
         self._flow.leave(row.flow)
 
     def warm_up_rows(self, weight: int, threads: int) -> list[F5Row]:
-        """Return rows of noise with this weight in all. So the first listener does not wait."""
-        torch.set_num_threads(threads)  # counts for the thread that says it
+        """Return rows of noise that weigh `weight` together, so that the first listener does not wait."""
+        # This setting is for the calling thread only.
+        torch.set_num_threads(threads)
         noise = torch.randint(-3000, 3000, (round(USUAL_RECORDING_S * RATE_HZ),), dtype=torch.int16)
-        voice = make_voice(noise.numpy().tobytes(), "")
+        voice = voices.make_voice(noise.numpy().tobytes(), "")
         each_s = voice.seconds + LONGEST_S / 2
         frames, steps = round(each_s * FRAMES_A_SECOND), max(self._steps.values())
         return [self._row(voice, [0], frames, steps, seed) for seed in range(max(1, round(weight / each_s)))]
@@ -125,6 +134,7 @@ class F5Model:
 
 
 def pcm_of(sound: Any) -> bytes:
+    """Return PCM that fades in and out, so that pieces join without a click."""
     count = min(round(_FADE_S * RATE_HZ), len(sound) // 2)
     ramp = torch.linspace(0.0, 1.0, count + 1, device=sound.device)[:-1]
     sound = sound.clone()

@@ -49,7 +49,7 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._settings = settings
         self.unlisted_voices = voices.unlisted()
-        self.sample_cache: ModelCache[ImportedVoice, VoiceNetworks] = ModelCache(
+        self.loaded_models: ModelCache[ImportedVoice, VoiceNetworks] = ModelCache(
             settings.voices_mb * 2**20, self._load, context.waiting
         )
 
@@ -57,7 +57,7 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
         return read_text(text, voice.voice.config, self._phonemize)
 
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[VoiceNetworks]:
-        return self.sample_cache.lend(voice.voice, within_s)
+        return self.loaded_models.lend(voice.voice, within_s)
 
     async def _load(self, voice: ImportedVoice) -> VoiceNetworks:
         def loaded(name: str) -> OnnxNetwork:

@@ -43,11 +43,11 @@ async def _create(name: str, settings: PiperSettings, context: Context) -> Async
         context.progress(0.5, "loading the default voice")
         try:
             # So the first listener does not wait for it.
-            async with engine.sample_cache.lend(voices[0]):
+            async with engine.loaded_models.lend(voices[0]):
                 pass
             yield engine
         finally:
-            await engine.sample_cache.close()
+            await engine.loaded_models.close()
 
 
 def voxgate_register() -> tuple[Plugin[PiperSettings], ...]:

@@ -61,7 +61,7 @@ class PocketModel:
         self._threads = threads
 
     def join(self, spec: RowSpec[Spoken]) -> PocketRow:
-        torch.set_num_threads(self._threads)  # counts for the thread that says it
+        torch.set_num_threads(self._threads)  # for the calling thread only
         model, voice = spec.voice
         chunks = model.reader.chunks(spec.spoken)
         return PocketRow(model, model.decoder.join(chunks, voice.state, spec.seed))

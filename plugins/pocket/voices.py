@@ -67,7 +67,7 @@ def mix(parts: Sequence[tuple[PocketVoice, float]]) -> PocketVoice:
 
     A mean of prompts in place of states would sound like two people at once.
     """
-    torch.set_num_threads(1)  # counts for the thread that says it
+    torch.set_num_threads(1)  # for the calling thread only
     length = min(voice.state.shape[3] for voice, _ in parts)
     first = parts[0][0].state
     with torch.inference_mode():

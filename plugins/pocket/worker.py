@@ -87,7 +87,7 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
         super().__init__(settings, context, model, tuple(each.info for each in models), batch)
         self._models = {each.name: each for each in models}
         self._one_voice = threading.Lock()
-        self.sample_cache: ModelCache[ImportedModel, LoadedModel] = ModelCache(
+        self.loaded_models: ModelCache[ImportedModel, LoadedModel] = ModelCache(
             settings.models_mb * 2**20, lambda each: asyncio.to_thread(load, each), context.waiting
         )
 
@@ -95,41 +95,45 @@ class PocketEngine(TorchEngine[PocketModel, Spoken, PocketRow]):
         imported = self._models.get(job.model)
         if imported is None:
             raise errors.EngineFailed(f"Pocket has no model {job.model!r}.")
-        voices = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
+        samples = weighted_samples(job.voice, "Pocket TTS", MOST_MIXED)
         if job.language.split("-")[0].lower() != imported.language.split("-")[0].lower():
             raise errors.UnsupportedLanguage(f"This model does not speak the language {job.language!r}.")
-        async with self.sample_cache.lend(imported, job.deadline_s) as model:
-            voice = await self._voice(job, voices, model)
+        async with self.loaded_models.lend(imported, job.deadline_s) as model:
+            # All texts are checked before the first is spoken.
+            await asyncio.to_thread(_check_texts, job, model)
+            voice = await self._voice(job, samples, model)
             async with aclosing(self.batch.speak(job, Spoken(model, voice))) as events:
                 async for event in events:
                     yield event
 
     async def _voice(
-        self, job: SpeechJob, voices: tuple[tuple[Samples, float], ...], model: LoadedModel
+        self, job: SpeechJob, samples: tuple[tuple[Samples, float], ...], model: LoadedModel
     ) -> PocketVoice:
-        """Make a voice, or the mean of several, which only its job keeps."""
-        made = [(await asyncio.to_thread(self._make, job, voice, model), weight) for voice, weight in voices]
+        """Return the voice of a job. A mean of several voices is not stored: it ends with the job."""
+        made = [(await asyncio.to_thread(self._make, job, each, model), weight) for each, weight in samples]
         return made[0][0] if len(made) == 1 else await asyncio.to_thread(mix, made)
 
-    def _make(self, job: SpeechJob, voice: Samples, model: LoadedModel) -> PocketVoice:
-        """Check all texts before the first is spoken, and make a voice.
-
-        This runs beside the batch's steps, because a voice takes seconds.
-        """
-        for segment in job.segments:
-            model.reader.chunks(segment.spoken)
+    def _make(self, job: SpeechJob, samples: Samples, model: LoadedModel) -> PocketVoice:
+        """Make a voice of recordings. This runs beside the batch's steps, because a voice takes seconds."""
         derived = self._context.samples.derived
 
         def make(recordings: Sequence[bytes]) -> PocketVoice:
-            torch.set_num_threads(1)  # counts for the thread that says it
+            # This setting is for the calling thread only.
+            torch.set_num_threads(1)
             return make_voice(model.networks, recordings, self._context.tick)
 
         def make_alone(_recordings: Sequence[bytes]) -> PocketVoice:
             # One at a time, to save memory. A job that waited may find the voice made by another job.
             with self._one_voice:
-                return derived(job, voice.samples, make)
+                return derived(job, samples.samples, make)
 
-        return derived(job, voice.samples, make_alone)
+        # The outer look-up needs no lock. The inner one looks again, under the lock.
+        return derived(job, samples.samples, make_alone)
+
+
+def _check_texts(job: SpeechJob, model: LoadedModel) -> None:
+    for segment in job.segments:
+        model.reader.chunks(segment.spoken)
 
 
 def load(model: ImportedModel) -> LoadedModel:
@@ -162,12 +166,12 @@ async def _create(name: str, settings: PocketSettings, context: Context) -> Asyn
         engine = PocketEngine(settings, context, model, models, batch)
         try:
             context.progress(0.2, "loading the first model")
-            async with engine.sample_cache.lend(models[0]) as first:
+            async with engine.loaded_models.lend(models[0]) as first:
                 context.progress(0.8, "warming up")
                 await batch.warm_up(lambda count: model.warm_up_rows(first, count))
             yield engine
         finally:
-            await engine.sample_cache.close()
+            await engine.loaded_models.close()
 
 
 def voxgate_register() -> tuple[Plugin[PocketSettings], ...]:

@@ -46,7 +46,7 @@ class ResemblyzerComparer:
         return SCALE
 
     def compare(self, one: bytes, other: bytes) -> float:
-        torch.set_num_threads(self._threads)  # counts for the thread that says it
+        torch.set_num_threads(self._threads)  # for the calling thread only
         return float(np.dot(self._speaker(one), self._speaker(other)))
 
     def _speaker(self, pcm: bytes) -> NDArray[Any]:

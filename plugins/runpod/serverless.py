@@ -15,15 +15,20 @@ from speech_engine import Context
 from speech_engine.runner import CannotTell, NotBegun, RemoteState, RemoteWork, RunnerHealth, RunnerLimits
 
 STORED_S = 600
-"""The shortest time for which a result stays. Runpod keeps it for thirty minutes, less the job's wait."""
+"""The shortest time for which a result stays, if its job began within `queue_s` and `start_s`. The `ttl` of a
+job ends that long after the longest wait and the longest run. Runpod then removes the result, too."""
 _STAYS_S = 1800
-"""Runpod's thirty minutes, at the most."""
+"""Runpod keeps a result for thirty minutes after the end of its job, if the `ttl` does not end earlier."""
 _MARGIN_S = 60
 _LEAST_RUN_S = 5
+"""The shortest `executionTimeout` that Runpod takes."""
 
 
 class ServerlessRunner:
-    """A runner that works at an endpoint. A job's name contains it, because the setting may change later."""
+    """A runner that works at an endpoint.
+
+    A job's name begins with the endpoint, because the setting may change before the job ends.
+    """
 
     def __init__(self, settings: RunpodSettings, context: Context, sleep: Sleep = asyncio.sleep) -> None:
         self._settings = settings
@@ -33,11 +38,11 @@ class ServerlessRunner:
 
     @property
     def limits(self) -> RunnerLimits:
-        at = self._settings
+        settings = self._settings
         return RunnerLimits(
-            most_s=at.most_s,
+            most_s=settings.most_s,
             over_s=self._life_s + _MARGIN_S,
-            most_usd=at.most_usd,
+            most_usd=settings.most_usd,
             most_bytes=MOST_RUN_BYTES,
             kept_s=STORED_S,
             stays_s=_STAYS_S,
@@ -58,19 +63,20 @@ class ServerlessRunner:
 
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
         del work
-        jobs, id_ = self._named(name)
+        jobs, id_ = self._jobs_and_id(name)
         job = await jobs.status(id_)
         if job is None:
             return RemoteState(status="lost", reason="Runpod knows no such job.")
         usd = self.usd(job)
         if job.remote_status != "done":
             return RemoteState(status=job.remote_status, usd=usd, reason=f"Runpod says {job.status}.")
-        # A worker that streams without `return_aggregate_stream` has its pieces only in the stream, once.
+        # Without `return_aggregate_stream`, a worker's pieces are only in the stream, and the stream gives
+        # each piece once.
         output: Any = await self._drained(jobs, job.id) if job.output is None else job.output
         return finished_state(output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
-        jobs, id_ = self._named(name)
+        jobs, id_ = self._jobs_and_id(name)
         job = await jobs.cancel(id_, "Runpod")
         return None if job is None else self.usd(job)
 
@@ -83,7 +89,8 @@ class ServerlessRunner:
     def usd(self, job: JobStatus) -> float | None:
         """Return the price of a job: the start of its worker, its own time, and the idle time after it.
 
-        The job's wait counts as the start, up to the longest time that a start takes.
+        The job's wait counts as the start, up to the longest time that a start takes. None: the price is not
+        known yet.
         """
         if job.execution_time is None:
             return 0.0 if job.remote_status == "queued" else None
@@ -96,7 +103,7 @@ class ServerlessRunner:
             every += some
         return every
 
-    def _named(self, name: str) -> tuple[Jobs, str]:
+    def _jobs_and_id(self, name: str) -> tuple[Jobs, str]:
         endpoint, _, id_ = name.partition("/")
         return self._jobs(endpoint), id_
 

@@ -43,7 +43,9 @@ class Voices:
         self._tick: Callable[[], None] = context.tick
         self._most_bytes = most_bytes
         self._precision = precision
-        self.sample_cache: ModelCache[_Wanted, RvcVoice] = ModelCache(most_bytes, self._load, context.waiting)
+        self.loaded_models: ModelCache[_Wanted, RvcVoice] = ModelCache(
+            most_bytes, self._load, context.waiting
+        )
         context.samples.on_drop(self._forget)
 
     @asynccontextmanager
@@ -56,7 +58,7 @@ class Voices:
         wanted = self._wanted(job, voice)
         if wanted.bytes > self._most_bytes:
             raise EngineFailed("The voice needs more memory than voices_mb allows.")
-        async with self.sample_cache.lend(wanted, job.deadline_s) as loans:
+        async with self.loaded_models.lend(wanted, job.deadline_s) as loans:
             yield loans
 
     def _wanted(self, job: SpeechJob, voice: Trained) -> _Wanted:
@@ -75,7 +77,7 @@ class Voices:
         try:
             return await self._load_once(wanted)
         except torch.OutOfMemoryError:
-            self.sample_cache.forget_idle()
+            self.loaded_models.forget_idle()
         try:
             return await self._load_once(wanted)
         except torch.OutOfMemoryError:
@@ -88,8 +90,8 @@ class Voices:
             raise EngineFailed("The voice's file cannot be used.", detail=str(fault)) from None
 
     def _forget(self, digests: Collection[str]) -> asyncio.Future[Any]:
-        names = [name for name in self.sample_cache.names() if name.rpartition("/")[2] in digests]
-        return asyncio.gather(*filter(None, map(self.sample_cache.forget, names)))
+        names = [name for name in self.loaded_models.names() if name.rpartition("/")[2] in digests]
+        return asyncio.gather(*filter(None, map(self.loaded_models.forget, names)))
 
 
 def trained_voice(job: SpeechJob) -> Trained:

@@ -146,7 +146,7 @@ async def _create(name: str, settings: RvcSettings, context: Context) -> AsyncIt
             engine.voices_on_loan = voices
             yield engine
     finally:
-        await voices.sample_cache.close()
+        await voices.loaded_models.close()
 
 
 def voxgate_register() -> tuple[Plugin[RvcSettings], ...]:

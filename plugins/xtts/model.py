@@ -72,7 +72,7 @@ class XttsModel:
 
     def warm_up_rows(self, count: int, threads: int) -> list[XttsRow]:
         """Return rows with a voice of noise, so that the first listener does not wait for a cold model."""
-        torch.set_num_threads(threads)  # counts for the thread that says it
+        torch.set_num_threads(threads)  # for the calling thread only
         noise = torch.randint(-3000, 3000, (SAMPLE_HZ,), dtype=torch.int16).numpy().tobytes()
         voice = self._voices.make([noise])
         return [

@@ -19,8 +19,8 @@ from proxy.storage.rows import decode_json
 
 
 class ShownAct(msgspec.Struct, frozen=True, kw_only=True):
-    """`actor` is the id of an administrator's key, or `control` for the CLI; `subject` is the id of the
-    account, key or request that was changed."""
+    """`actor` is the id of a key, `control` for the CLI, or `voxgate` for the server itself. `subject` is the
+    id or the name of what was changed. `account` is empty if the change concerns no account."""
 
     id: str
     at: str
@@ -53,6 +53,7 @@ class Audit(Resource):
         store = self._admin_tools.store
         listed = await page(
             request,
+            # With None, the place may be that of any account's row.
             partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.price import Operation, Per
-from policies.usage_sides import SIDES, By
+from policies.usage_sides import DIMENSIONS, By
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import caller_of, caller_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
@@ -118,7 +118,9 @@ _QUERIES = (
     SINCE,
     UNTIL,
     Query("tag", "Only requests with this tag, or without one for an empty text."),
-    Query("by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", SIDES),
+    Query(
+        "by", "Sums instead of single requests, one for each of these: up to `limit`, not paged.", DIMENSIONS
+    ),
     Query("format", "`csv` is for spreadsheets: all rows, or the first `limit`.", ("json", "csv")),
     *PAGE,
 )
@@ -241,10 +243,10 @@ def _query_by(request: Request) -> By | None:
     text = request.query_params.get("by")
     if not text:
         return None
-    for side in SIDES:
-        if text == side:
-            return side
-    raise InvalidRequest(f"Invalid value for 'by': it must be one of {', '.join(SIDES)}.", param="by")
+    for dimension in DIMENSIONS:
+        if text == dimension:
+            return dimension
+    raise InvalidRequest(f"Invalid value for 'by': it must be one of {', '.join(DIMENSIONS)}.", param="by")
 
 
 def _query_is_csv(request: Request) -> bool:

@@ -102,7 +102,7 @@ def routes(people: People) -> list[Endpoint]:
     return [Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
 
 
-def with_description(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
+def with_openapi(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[Endpoint]:
     """Add the endpoint that describes all of them, and itself."""
     return Description(endpoints, public_catalogue).endpoints
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from policies.limits import AGREEABLE
+from policies.limits import AGREED_LIMITS
 from policies.plans import Overrides
 from proxy.commands import tables
 from proxy.commands.command import AdminRequest, Group, path
@@ -23,7 +23,7 @@ _NONE = "none"
 _AGREED_FORM = 'write one such as {"rpm": 60}, or --agreed none to remove what is agreed'
 
 _of_account = limit_options(
-    AGREEABLE, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
+    AGREED_LIMITS, str, "", lambda row: f"Agreed {row.what}; `none` removes the agreement."
 )
 _Reason = Annotated[str, typer.Option(help="Why, for the audit.")]
 _AgreedFile = Annotated[
@@ -79,7 +79,7 @@ def accounts_set_plan(
     wanted = {"plan": plan or plan_option, "agreed": _agreed(agreed, limits)}
     body = {name: value for name, value in wanted.items() if value is not None}
     if not body:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREEABLE)
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in AGREED_LIMITS)
         raise CommandRefused(f"PLAN: name a plan, or what is agreed: {options}, --agreed")
     return AdminRequest("POST", path("accounts", account), body)
 
@@ -139,7 +139,7 @@ def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
     """Return the agreements of the file. Options replace those of the same name."""
     agreed = _read(file) if file else {}
     for name, text in limits.items():
-        read = credits_of if AGREEABLE[name].unit == "credits" else whole
+        read = credits_of if AGREED_LIMITS[name].unit == "credits" else whole
         if text:
             agreed[name] = None if text == _NONE else read(text, f"--{name.replace('_', '-')}")
     return agreed or None

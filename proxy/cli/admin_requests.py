@@ -104,7 +104,7 @@ def _save(config_file: Path | None, ask: AdminRequest, file: Path) -> dict[str, 
     import os
 
     data = bytearray()
-    copy(config_file, ask.path, data.extend, **ask.query)
+    write_answer_parts(config_file, ask.path, data.extend, **ask.query)
     try:
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(data)
@@ -113,7 +113,7 @@ def _save(config_file: Path | None, ask: AdminRequest, file: Path) -> dict[str, 
     return {"file": str(file), "bytes": len(data)}
 
 
-def copy(
+def write_answer_parts(
     config_file: Path | None, path: str, write: Callable[[bytes], object], **query: str | int | None
 ) -> None:
     """Write an answer that is no JSON, as it comes."""

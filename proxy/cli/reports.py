@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from policies.limits import AGREEABLE
-from policies.usage_sides import SIDES
-from proxy.cli.admin_requests import copy, show_answer
+from policies.limits import AGREED_LIMITS
+from policies.usage_sides import DIMENSIONS
+from proxy.cli.admin_requests import show_answer, write_answer_parts
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
 from proxy.commands.command import AdminRequest, Command, Group, path
@@ -24,7 +24,7 @@ def usage(
     until: Annotated[str | None, typer.Option(help="Before this day or time, UTC.")] = None,
     by: Annotated[
         str | None,
-        typer.Option(help=f"Sums by {', '.join(SIDES[:-1])} or {SIDES[-1]}."),
+        typer.Option(help=f"Sums by {', '.join(DIMENSIONS[:-1])} or {DIMENSIONS[-1]}."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Only requests with this tag.")] = None,
     as_csv: Annotated[
@@ -36,12 +36,14 @@ def usage(
 ) -> None:
     """List requests with their audio and credits, or sums. The newest is first."""
     query = {"account": account, "since": since, "until": until, "by": by, "tag": tag, "limit": limit}
+    # `form` is True for --json. --wide means nothing for CSV.
     if as_csv and form:
         raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:
-        copy(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)
+        write_answer_parts(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)
         sys.stdout.flush()
     else:
+        # Tables show accounts by name.
         ask = AdminRequest("GET", "usage", query=query, pages="named")
         show_answer(ask, config_file, form, _sums_table if by else _usage_table)
 
@@ -52,7 +54,7 @@ def plans() -> AdminRequest:
 
 
 def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -> AdminRequest:
-    """List who changed accounts, keys and credits. The newest is first."""
+    """List who changed what. The newest is first."""
     return AdminRequest(
         "GET", "audit", query={"account": account, "since": since, "limit": limit}, pages="named"
     )
@@ -60,20 +62,19 @@ def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -
 
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
-
-_PRICED = ("speech", "conversion", "training")
+_PRICED = ("speech", "cached", "clone", "conversion", "training")
+"""The prices of a plan. The prices of single models are only in --json."""
+_ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED[1:])
 
 
 def _plans_table(answer: dict[str, Any]) -> list[Part]:
     rows = []
     for row in answer["data"]:
-        limits = (tables.limit(row[name]) for name in AGREEABLE)
+        limits = (tables.limit(row[name]) for name in AGREED_LIMITS)
         prices = (_price(row["prices"][kind]) for kind in _PRICED)
         rows.append((row["name"], row["price"] or "free", *limits, *prices, str(row["accounts"])))
-    columns = ("name", "price", *AGREEABLE, *_PRICED, "accounts")
-    return [
-        Grid(columns, rows, wide=("voices", "clones", "keys", "max_characters", "conversion", "training"))
-    ]
+    columns = ("name", "price", *AGREED_LIMITS, *_PRICED, "accounts")
+    return [Grid(columns, rows, wide=_ONLY_WIDE)]
 
 
 def _price(price: dict[str, Any] | None) -> str:
@@ -86,7 +87,7 @@ def _seconds(row: dict[str, Any]) -> str:
     return tables.number(row["audio_ms"] / 1000)
 
 
-_SUMS = {
+_AMOUNTS = {
     "credits": tables.number_in("credits"),
     "refunded": tables.number_in("refunded"),
     "usd": tables.number_in("cost_usd"),
@@ -97,14 +98,14 @@ _USAGE: Columns = {
     "model": lambda row: f"{row['engine']}/{row['model']}",
     "outcome": "outcome",
     "s": _seconds,
-    **_SUMS,
+    **_AMOUNTS,
     **{name: name for name in ("voice", "cache", "id")},
 }
 _GROUPS: Columns = {
     "name": lambda row: row["account_name"] or row["name"],
     **{name: name for name in ("requests", "characters")},
     "s": _seconds,
-    **_SUMS,
+    **_AMOUNTS,
 }
 _ACTS: Columns = {
     "at": tables.time_in("at"),
@@ -177,5 +178,5 @@ def ledger_refund(
 
 @LEDGER.command("verify", _verdict_table)
 def ledger_verify() -> AdminRequest:
-    """Compare balances, entries and usage. If they contradict one another, the status is 1."""
+    """Compare balances, entries and usage. If they contradict one another, the exit status is 1."""
     return AdminRequest("GET", "ledger", is_long=True, status=lambda verdict: 0 if verdict["is_clean"] else 1)

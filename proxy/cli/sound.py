@@ -107,7 +107,7 @@ class Serving(NamedTuple):
     ) -> dict[str, Any]:
         """Make a job that `does` something, tell its progress, and return it once it is done.
 
-        It goes on if the command ends before. Raise CommandRefused.
+        It goes on if the command ends first. Raise CommandRefused.
         """
         job, seen = self._json("POST", sound_request.path, **sound_request.body), ""
         typer.echo(does.format(job["id"]), err=True)

@@ -30,7 +30,7 @@ from proxy.errors import CommandRefused
 from proxy.features.all import load_config
 
 _NO_FILE = "conflict"
-"""The code of a file that a training that is done does not have."""
+"""The error code if a finished training has no such file."""
 
 
 def say(
@@ -47,17 +47,17 @@ def say(
 ) -> None:
     """Say a text with the running server: play it, or save it.
 
-    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
     check_out(out, form)
-    found_format, shown_line = format_of(format_, out), sys.stdin.read() if text == "-" else text
-    if not shown_line.strip():
+    found_format, text_to_say = format_of(format_, out), sys.stdin.read() if text == "-" else text
+    if not text_to_say.strip():
         raise CommandRefused("TEXT: there is nothing to say; give a text, or - and a text on stdin")
     config = load_config(config_file)
     body = {
         "model": model or config.server.default_model,
         "voice": voice or config.server.default_voice,
-        "input": shown_line,
+        "input": text_to_say,
         "response_format": found_format,
         **({"language": language} if language else {}),
     }
@@ -81,7 +81,7 @@ def convert(
     f0_method: Annotated[str | None, typer.Option(help="What hears the melody: pm or rmvpe.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds sound equal.")] = None,
     consent: Annotated[
-        str, typer.Option(help="A consent of who speaks in it; by true, you say that they agree.")
+        str, typer.Option(help="The id of the speaker's consent; true states that the speaker agrees.")
     ] = "",
     format_: FormatName = None,
     out: OutFile = None,
@@ -90,8 +90,8 @@ def convert(
 ) -> None:
     """Repeat a recording in another voice: play it, or save it.
 
-    The running server does it; of more than five minutes, it makes a job. The key is VOXGATE_KEY of the
-    environment, or else that of make serve.
+    The running server converts it. A recording of more than five minutes becomes a job. The command sends the
+    key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
     check_out(out, form)
     found_format = format_of(format_, out)
@@ -107,14 +107,15 @@ def convert(
     fields |= {name: str(value) for name, value in options.items() if value is not None}
     fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
-    config, sound = load_config(config_file), SoundRequest("/v1/audio/conversions", body, found_format, out)
+    config = load_config(config_file)
+    sound_request = SoundRequest("/v1/audio/conversions", body, found_format, out)
     try:
-        hear(config, sound, form)
+        hear(config, sound_request, form)
     except CommandRefused as refused:
         if refused.code != "recording_too_long":
             raise
-        body["data"] = {**fields, "kind": "conversion"}
-        hear(config, sound._replace(path=JOBS), form, _write_job)
+        job_body = {**body, "data": {**fields, "kind": "conversion"}}
+        hear(config, sound_request._replace(path=JOBS, body=job_body), form, _write_job)
 
 
 def train(
@@ -126,9 +127,9 @@ def train(
     config_file: ConfigFile = None,
     form: Printed = None,
 ) -> None:
-    """Train a voice with the running server, and wait. The job goes on if the command ends before.
+    """Train a voice with the running server, and wait. The job goes on if the command ends first.
 
-    Its key is VOXGATE_KEY of the environment, or else that of make serve.
+    The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
     if out is not None and out.suffix.lower() != ".onnx":
         raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")
@@ -138,19 +139,20 @@ def train(
         **({} if steps is None else {"steps": steps}),
         **({} if seed is None else {"seed": seed}),
     }
-    sound = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
+    sound_request = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
     made = io.BytesIO()
-    answer = write_answer(load_config(config_file), sound, made, _follow)
+    answer = write_answer(load_config(config_file), sound_request, made, _follow)
     if out is not None:
         save(made.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
 
 
-def _write_job(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, Any]:
-    """Have a job convert it, and write its sound. Raise CommandRefused."""
-    job = serving.follow(sound, "It is long: the job {} converts it.", _progress)
+def _write_job(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    """Convert the recording with a job, and write the job's sound. Raise CommandRefused."""
+    job = serving.follow(sound_request, "It is long: the job {} converts it.", _progress)
     _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
-    job_fields = sound.body["data"]
+    job_fields = sound_request.body["data"]
+    # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
 
@@ -173,11 +175,11 @@ def _read(recording: Path) -> bytes:
     return data
 
 
-def _follow(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, Any]:
-    """Ask for a training, wait for its end, and write what is taken home, if it is wanted."""
-    job = serving.follow(sound, "The job {} trains it.", _training_progress)
+def _follow(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    """Ask for a training and wait for its end. With `out`, write the trained file."""
+    job = serving.follow(sound_request, "The job {} trains it.", _training_progress)
     training: dict[str, Any] = job["training"]
-    if sound.out is not None:
+    if sound_request.out is not None:
         try:
             serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
         except CommandRefused as refused:
@@ -193,7 +195,7 @@ def _follow(serving: Serving, sound: SoundRequest, to: BinaryIO) -> dict[str, An
 
 
 def _without_file(training: dict[str, Any]) -> str:
-    # It was long, and is paid for: a refusal alone reads as if all of that were lost.
+    # The training was long and is charged. A bare refusal would read as if it were lost.
     voice = training["voice"]
     return (
         f"{voice} is trained, in {training['step']} steps, and charged; only the file is missing: it has no "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from policies.limits import AGREEABLE
+from policies.limits import AGREED_LIMITS
 from policies.plans import Plan
 from policies.price import Price, in_credits
 from proxy.config import addresses, natural
@@ -178,7 +178,7 @@ def _plan(plan: Plan) -> str:
     words = {None: "unlimited", "account": "per account"}
     parts = [
         plan.price or "free",
-        *(f"{name} {words.get(limit, limit)}" for name, limit in shown_limits(plan, AGREEABLE).items()),
+        *(f"{name} {words.get(limit, limit)}" for name, limit in shown_limits(plan, AGREED_LIMITS).items()),
         *(f"{what} {_price(price)}" for what, price in prices.items()),
         *([] if plan.marking is None else [f"marked {'always' if plan.marking else 'never'}"]),
     ]

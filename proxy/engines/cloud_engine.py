@@ -38,10 +38,12 @@ from speech_engine.pcm import PcmInMemory
 from speech_engine.work import job_with_samples, with_deadline
 
 _log = structlog.get_logger()
+_now = time.monotonic
 
 
 class CloudEngine:
-    """An engine in the server. Without keys it could not be created, and `failure` says why."""
+    """A cloud engine in this process. If `keys` is empty, the engine could not be created, and `failure` says
+    why."""
 
     def __init__(
         self,
@@ -54,10 +56,13 @@ class CloudEngine:
         self.name = name
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
+        """The clones that have spoken since the last look, as (credential, voice id)."""
         self.losses: set[tuple[str, str]] = set()
-        """The clones that the provider turned out to lack since the last look."""
+        """The clones that the provider turned out to lack since the last look, as (credential, voice id)."""
         self.on_loss: Callable[[], None] = lambda: None
         self.on_introduced: Callable[[], None] = lambda: None
+        """Called when a key's engine has other models or voices."""
+        # The lambda reads the attribute late, because the list of engines sets it afterwards.
         for key in keys:
             key.on_introduced = lambda: self.on_introduced()
         self._metrics = metrics
@@ -74,10 +79,10 @@ class CloudEngine:
     @property
     def reason(self) -> str:
         return self._failure or "; ".join(
-            f"{self._called(key)}{key.reason}" for key in self.keys if not key.breaker.is_closed
+            f"{self._label_of(key)}{key.reason}" for key in self.keys if not key.breaker.is_closed
         )
 
-    def _called(self, key: ProviderKey) -> str:
+    def _label_of(self, key: ProviderKey) -> str:
         if len(self.keys) == 1:
             return ""
         return f"key {key.number}{f' of {key.credential}' if len(self.credentials) > 1 else ''}: "
@@ -95,6 +100,7 @@ class CloudEngine:
 
     @property
     def unlisted_voices(self) -> tuple[str, ...] | None:
+        # They are of the same key as `voices`.
         return next((key.welcome.unlisted_voices for key in self.keys if key.welcome.voices), None)
 
     @property
@@ -128,27 +134,26 @@ class CloudEngine:
     def credentials(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(key.credential for key in self.keys))
 
-    def choose(self, work: Work, refused_by: Collection[ProviderKey] = ()) -> ProviderKey:
-        """Return the first key whose breaker allows a try, and that has not refused this work. Raises
+    def choose(self, work: Work, passed_over: Collection[ProviderKey] = ()) -> ProviderKey:
+        """Return the first key whose breaker allows a try, and that is not in `passed_over`. Raises
         EngineUnavailable if there is none.
 
-        A voice that belongs to one account is unknown to the others, so work with a `credential` uses only
-        the keys of that account, even while all of them rest.
+        A voice that belongs to one of the provider's accounts (`credential`) is unknown to the others, so
+        work with such a voice uses only the keys of that account, even while all of them rest.
         """
-        credential = work.credential
-        keys = self._keys_of(credential) if credential else self.keys
+        keys = self._keys_of(work.credential)
         for key in keys:
-            if key not in refused_by and key.may_try(work.tenant):
+            if key not in passed_over and key.may_try(work.tenant):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
         if not keys:
-            raise EngineUnavailable(f"{self.name} has no credential called {credential} any more.")
+            raise EngineUnavailable(f"{self.name} has no credential called {work.credential} any more.")
         soonest_s = min(key.opens_in_s(work.tenant) for key in keys)
         reason = self.reason or "it has failed for this account again and again"
         raise EngineUnavailable(f"{self.name} is resting: {reason}", retry_after_s=max(1.0, soonest_s))
 
-    def expect(self, work: Work) -> None:
+    def check_available(self, work: Work) -> None:
         """Raise EngineUnavailable if no key may be tried for this work now."""
         self.choose(work)
 
@@ -163,11 +168,11 @@ class CloudEngine:
         tries: int,
         left_s: float,
         work: Work,
-        refused_by: Collection[ProviderKey] = (),
+        passed_over: Collection[ProviderKey] = (),
     ) -> float | None:
         """Return how long to wait before the next try, or None if there is none."""
         if isinstance(error, REFUSED):
-            keys = [key for key in self._keys_of(work.credential) if key not in refused_by]
+            keys = [key for key in self._keys_of(work.credential) if key not in passed_over]
             return 0.0 if left_s > 0 and any(key.may_try(work.tenant) for key in keys) else None
         if not error.may_retry:
             return None
@@ -247,6 +252,7 @@ class CloudStream:
                 delay_s = None if has_audio else self._delay_s(error)
                 if delay_s is None:
                     raise
+                # The work waits again, and nothing is billed.
                 self._on_dispatch(False)
                 self._engine.note_retry(self._work, error)
             except BaseException:
@@ -284,7 +290,8 @@ class CloudStream:
         return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
 
     def _delay_s(self, error: EngineError) -> float | None:
-        # A second clone could leave an unknown voice behind.
+        # A second clone could leave an unknown voice behind, and sound that is still being made can be read
+        # only once.
         if not isinstance(self._work, Speak) and not isinstance(self._pcm, PcmInMemory):
             return None
         left_s = self._deadline - _now()
@@ -305,6 +312,3 @@ class CloudStream:
             self._engine.note_use(self._work)
         if isinstance(result, VoiceNotFound) and self._work.credential:
             self._engine.note_loss(self._work)
-
-
-_now = time.monotonic

@@ -250,12 +250,12 @@ class HostedEngine(Introduced):
             processes, work.tenant, slots, is_patient=is_patient, voice=partial(voice_of, work)
         )
 
-    def expect(self, work: Work) -> None:
+    def check_available(self, work: Work) -> None:
         """Raise EngineUnavailable if it is known that this work would not begin in time. Request the hosts if
         they load on demand."""
-        self._expect(asyncio.get_running_loop().time() + work.deadline_s)
+        self._check_available(asyncio.get_running_loop().time() + work.deadline_s)
 
-    def _expect(self, deadline: float) -> None:
+    def _check_available(self, deadline: float) -> None:
         if self._processes:
             return
         if self._channels is not None and not self.states:
@@ -281,7 +281,7 @@ class HostedEngine(Introduced):
 
     async def _wait_ready(self, deadline: float) -> None:
         while not self._processes:
-            self._expect(deadline)
+            self._check_available(deadline)
             self.changed.clear()
             try:
                 async with asyncio.timeout_at(deadline):

@@ -38,7 +38,7 @@ class Introduced:
     def tries_unknown_voices(self) -> bool:
         return self._welcome.tries_unknown_voices
 
-    def expect(self, work: Work) -> None:
+    def check_available(self, work: Work) -> None:
         """Raise EngineUnavailable if it is known that this work would not begin in time."""
 
     def _know(self, welcome: HelloReply, licence: str) -> None:

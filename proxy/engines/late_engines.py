@@ -43,13 +43,17 @@ class LateEngines:
         self._probes: set[asyncio.Task[None]] = set()
 
     def note_miss(self, candidate: Candidate, language: str, within_s: float) -> None:
-        """Note that a candidate gave no audio within this time. Its engine is late after two such misses."""
+        """Note that a candidate gave no audio within this time.
+
+        Its engine is late after two such misses within a short time, if it can be probed.
+        """
         name, now = candidate.model.engine, time.monotonic()
         # `is_late` looks only at the last two misses.
         misses = self._misses[name] = (*self._misses.get(name, ())[-1:], now)
+        if name in self.names or not provider_waits.is_late(misses, now):
+            return
         probe = _probe(candidate, self._engine_of(name).voices(), language, within_s)
-        # Recordings belong to an account, so an engine without other voices cannot be probed.
-        if name in self.names or probe is None or not provider_waits.is_late(misses, now):
+        if probe is None:
             return
         self.names.add(name)
         _log.warning("engine.late.started", engine=name)
@@ -79,7 +83,10 @@ class LateEngines:
 def _probe(
     candidate: Candidate, voices: tuple[VoiceInfo, ...], language: str, within_s: float
 ) -> Speak | None:
-    """Return a short speech with a voice that needs no recordings, or None if there is no such voice."""
+    """Return a short speech with a voice that needs no recordings, or None if there is no such voice.
+
+    Recordings belong to an account, so an engine without other voices cannot be probed.
+    """
     voices_to_try = (candidate.voice, *[EngineVoice(each.id) for each in voices])
     voice = next((each for each in voices_to_try if isinstance(each, EngineVoice)), None)
     if voice is None:

@@ -25,10 +25,12 @@ MOST_FILE_BYTES = 10 * 1024 * 1024
 MOST_PARTS = 40
 MOST_HEAD_BYTES = 4096
 MOST_TEXT_BYTES = 64 * 1024
-MOST_OTHER_BYTES = 512 * 1024
-"""The limit of all bytes outside files: texts, the heads of parts, boundaries."""
-_MOST_NAME_BYTES = 255
-"""A text in the place of a file is taken as the file, unless it is so short: then it only names a file."""
+MOST_ALL_TEXT_BYTES = 512 * 1024
+"""The limit of all texts together. The limit of a whole body is the sum of this and of its files' limits, so
+heads and boundaries share this room with the texts."""
+_MOST_FILE_NAME_BYTES = 255
+"""A text in a file's field counts as the file's content. A text of at most this length is only a file name,
+and is refused."""
 _MOST_LINE = 128
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
@@ -90,15 +92,15 @@ class _Pieces:
 async def read_form(
     request: Request | Connection, *, files: Mapping[str, int], fields: Collection[str]
 ) -> RequestForm:
-    """Read a body that may have these files, each with the most bytes of it, and these texts.
+    """Read a body with these files and texts. `files` maps each name to its largest size.
 
-    As in a JSON body, a text under any other name is ignored. Raises UnsupportedMediaType, InvalidRequest,
-    which names the field, and what `Connection.body` raises. `labels[x]` belongs to `labels`, and keeps
-    its name.
+    As in a JSON body, a text under any other name is ignored. `labels[x]` belongs to `labels`, and keeps its
+    name. Raises UnsupportedMediaType and the errors of `Connection.body`. Raises InvalidRequest, with a
+    `param` unless the form itself is broken.
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
-    body = await connection.body(sum(files.values()) + MOST_OTHER_BYTES)
+    body = await connection.body(sum(files.values()) + MOST_ALL_TEXT_BYTES)
     return parse_form(body, boundary, files, fields)
 
 
@@ -109,15 +111,15 @@ async def stream_form(
     within_s: float,
     grow: Callable[[int], Awaitable[None]],
 ) -> RequestForm:
-    """Read a form within so many seconds, and give its files to their sinks. In the form they are empty.
+    """Read a form within so many seconds, and give its files to their sinks.
 
-    `grow` gets the size of each piece before the piece is stored. Its time does not count as the client's.
-    Raises what `read_form` and `grow` raise.
+    The returned form has these files with empty `data`. `grow` gets the size of each piece before the piece
+    is stored. Its time does not count as the client's. Raises what `read_form` and `grow` raise.
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
-    most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_OTHER_BYTES
+    most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_ALL_TEXT_BYTES
     async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
         async for part in parts:
             await grow(len(part))
@@ -149,7 +151,7 @@ class FormReader:
         self._buffer = bytearray()
         self._step: Callable[[], bool] = self._begin
         self._parts = 0
-        self._other_bytes = 0
+        self._text_bytes = 0
         self._part: FormPart | None = None
         self._taken = 0
         self._text = bytearray()
@@ -161,8 +163,8 @@ class FormReader:
 
     def end(self) -> RequestForm:
         if self._step != self._rest:
-            is_short = self._step == self._begin
-            raise broken_form(_NO_BEGIN if is_short else "it is not whole: its closing boundary is missing")
+            has_begun = self._step != self._begin
+            raise broken_form("it is not whole: its closing boundary is missing" if has_begun else _NO_BEGIN)
         return self._form
 
     def _begin(self) -> bool:
@@ -192,12 +194,13 @@ class FormReader:
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise broken_form(f"it has more than {MOST_PARTS} parts")
-        # The end of this line may be the first half of the blank one.
+        # The line's end stays in the buffer: with an empty head, it is the first half of the blank line.
         del self._buffer[:line]
         self._step = self._head
         return True
 
     def _head(self) -> bool:
+        # The buffer begins with the end of the boundary's line: 2 bytes.
         blank = self._buffer.find(b"\r\n\r\n", 0, MOST_HEAD_BYTES + 2)
         if blank < 0:
             if len(self._buffer) >= MOST_HEAD_BYTES + 2:
@@ -241,12 +244,8 @@ class FormReader:
         self._taken += len(piece)
         sink = self._sinks.get(part.name)
         if sink is None:
-            self._other_bytes += len(piece)
-            if self._taken > MOST_TEXT_BYTES or self._other_bytes > MOST_OTHER_BYTES:
-                raise InvalidRequest(
-                    f"Invalid value for '{part.name}': a text of a form has at most {MOST_TEXT_BYTES} bytes.",
-                    param=part.name,
-                )
+            self._text_bytes += len(piece)
+            self._check_text_size(part.name)
             self._text += piece
             return
         if self._taken > sink.most_bytes:
@@ -257,6 +256,15 @@ class FormReader:
             )
         sink.write(piece)
 
+    def _check_text_size(self, name: str) -> None:
+        limit = None
+        if self._taken > MOST_TEXT_BYTES:
+            limit = f"a text of a form has at most {MOST_TEXT_BYTES} bytes"
+        elif self._text_bytes > MOST_ALL_TEXT_BYTES:
+            limit = f"all texts of a form together have at most {MOST_ALL_TEXT_BYTES} bytes"
+        if limit is not None:
+            raise InvalidRequest(f"Invalid value for '{name}': {limit}.", param=name)
+
     def _finish(self, part: FormPart) -> None:
         name = part.name
         if not self._taken:
@@ -266,7 +274,7 @@ class FormReader:
         if name not in self._sinks:
             self._add_text(name)
             return
-        if part.file_name is None and self._taken <= _MOST_NAME_BYTES:
+        if part.file_name is None and self._taken <= _MOST_FILE_NAME_BYTES:
             raise InvalidRequest(
                 f"Invalid value for '{name}': it must be a file, not a text; for curl, -F {name}=@me.wav.",
                 param=name,
@@ -354,8 +362,8 @@ def form_values(
 ) -> dict[str, object]:
     """Return the fields of a form as JSON would have them. Raises InvalidRequest.
 
-    One of the `lists` is sent as `tags[]`, once for each entry, or once as a JSON list; labels as
-    `labels[accent]`, or as one field with JSON. `aliases` are other names of fields.
+    A field in `lists` comes as `tags[]` once for each entry, or once as a JSON list. Labels come as
+    `labels[accent]`, or as one field with JSON. `aliases` maps other names to the names of fields.
     """
     values: dict[str, object] = {}
     labels: dict[str, str] = {}

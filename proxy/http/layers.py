@@ -1,4 +1,5 @@
-"""The two apps of a worker: its endpoints behind the edge, with CORS and trusted proxies if configured."""
+"""The two apps of a worker. Both have endpoints behind the edge. The public one also counts requests, and has
+CORS and trusted proxies if configured."""
 
 from __future__ import annotations
 
@@ -54,6 +55,7 @@ def public_app(
         KeyCheck(
             logins, open_paths(endpoints, server.public_catalogue), known_hosts, sessions, for_suspended
         ),
+        # No direct endpoint needs a session.
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
         refusals,
@@ -86,21 +88,22 @@ class _Counted:
 class _ForSessions:
     """Refuses callers that have not signed in."""
 
-    def __init__(self, app: ASGIApp, sessions: Sessions | None, is_fresh: bool) -> None:
+    def __init__(self, app: ASGIApp, sessions: Sessions | None, needs_fresh: bool) -> None:
         self._app = app
         self._sessions = sessions
-        self._is_fresh = is_fresh
+        self._needs_fresh = needs_fresh
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = session_or_none(scope)
         if session is None or self._sessions is None:
             raise SessionNeeded
-        if self._is_fresh and not await self._sessions.is_fresh(session):
+        if self._needs_fresh and not await self._sessions.is_fresh(session):
             raise SignInAgain
         await self._app(scope, receive, send)
 
 
 def _counted_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessions | None = None) -> Route:
+    # `route` is a new Route at each read.
     route = endpoint.route
     if endpoint.needs_session:
         route.app = _ForSessions(route.app, sessions, endpoint.access == "fresh session")
@@ -128,7 +131,7 @@ def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> S
 
 
 class _Cors(CORSMiddleware):
-    """Starlette's CORS without its plain text."""
+    """Starlette's CORS. A refused preflight gets our error envelope, and a good one has no body."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
         answer = super().preflight_response(request_headers)
@@ -165,7 +168,9 @@ async def _raise_http_exception(
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.
         here = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
-        methods = {method for route in here for method in getattr(route, "methods", None) or ()}
+        methods = {
+            allowed_method for route in here for allowed_method in getattr(route, "methods", None) or ()
+        }
         allowed = ", ".join(sorted(methods))
         raise MethodNotAllowed(
             f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}

@@ -2,8 +2,9 @@
 
 Time counts only while bytes wait for the client, so a slow engine never counts. A player that pauses
 reads nothing for a while and then goes on: it is cut off only if the pause lasts. A client that takes a few
-bytes now and then never pauses for long, and would keep its answer waiting for hours. So there is a rate as
-well, over a window of two such pauses: a player that reads as fast as it plays may pause for half of it.
+bytes now and then never pauses for long, and could hold its answer for hours. So there is a rate as well,
+over a window of two such pauses. A player that reads as fast as it plays may pause for half of it, because
+the usual `least_bytes_per_s` is at most half of the rate of any format (audio/formats.py).
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ class WatchedReader(Protocol):
     """The client of a connection, as its watch sees it."""
 
     stall_s: float
-    """How long it may take no bytes that wait for it."""
+    """The longest time for which it may leave waiting bytes untouched."""
     least_bytes_per_s: float
     """The bytes that it must take each second; 0 is no limit."""
 
-    def count_unsent(self) -> int: ...
+    def count_unsent(self) -> int:
+        """Return the bytes that were written and have not left yet."""
+        ...
 
-    def count_taken(self) -> int: ...
+    def count_taken(self) -> int:
+        """Return the bytes that have left since the connection began."""
+        ...
 
     def cut_off(self) -> None: ...
 
@@ -38,7 +43,7 @@ class ReaderWatch(MovingTimer):
         super().__init__(loop)
         self._reader = reader
         self.is_on = False
-        self._began = 0.0
+        self._counted_until = 0.0
         # The counts at the last look, and at the start of the window for the rate.
         self._taken = 0
         self._taken_before_window = 0
@@ -46,9 +51,9 @@ class ReaderWatch(MovingTimer):
 
     def begin(self) -> None:
         """Start the watch: bytes wait for the client."""
-        self.is_on, self._began = True, self._loop.time()
+        self.is_on, self._counted_until = True, self._loop.time()
         self._taken = self._reader.count_taken()
-        self.at(self._began + self._reader.stall_s)
+        self.at(self._counted_until + self._reader.stall_s)
 
     def end(self) -> None:
         if self.is_on:
@@ -62,6 +67,7 @@ class ReaderWatch(MovingTimer):
         self.rest()
 
     def expire(self) -> None:
+        """Look at the client, `stall_s` after the last look."""
         bytes_taken = self._reader.count_taken()
         if not self._reader.count_unsent():
             self.forget()
@@ -70,13 +76,15 @@ class ReaderWatch(MovingTimer):
         else:
             self._taken = bytes_taken
             self._count_time()
-            self.at(self._began + self._reader.stall_s)
+            # After a cut, the lost connection closes this timer.
+            self.at(self._counted_until + self._reader.stall_s)
 
     def _count_time(self) -> None:
-        """Count the time since `begin`. At the end of a window, cut off a client that was too slow in it."""
+        """Count the time since the last count. At the end of a window, cut off a client that was too slow in
+        it."""
         now = self._loop.time()
-        self._waited_s += now - self._began
-        self._began = now
+        self._waited_s += now - self._counted_until
+        self._counted_until = now
         if self._waited_s < _WINDOW_PAUSES * self._reader.stall_s:
             return
         bytes_taken = self._reader.count_taken()

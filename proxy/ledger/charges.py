@@ -14,8 +14,8 @@ from proxy.storage.usage import Outcome
 class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
-    `characters` and `estimated_s` are of its text. `was_submitted` tells whether that model has the text and
-    bills from that moment on. Without a `kind`, the part has that of the request.
+    `characters` and `estimated_s` are of its text. `was_submitted` is true if that model has received the
+    text and bills from that moment on. Without a `kind`, the part has that of the request.
     """
 
     engine: str
@@ -28,7 +28,10 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local."""
+    """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local.
+
+    `units` are the provider's own count, None if it gives none.
+    """
 
     engine: str
     model: str
@@ -45,10 +48,11 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound, characters and attempts of a request. A plus joins the names of several engines.
+    """The sound, characters and attempts of a request.
 
-    At most `most_charged` samples are charged and shown in usage. `rows` of features are committed with the
-    end.
+    The names of several engines or models are joined with a plus. `parts` are already limited to
+    `most_charged` samples. Usage shows at most so many, too. `rows` of features are written in the commit of
+    the settlement.
     """
 
     engine: str = ""
@@ -82,12 +86,13 @@ class Charge(msgspec.Struct, frozen=True):
 def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     """Compute the price of a request: each part by its own model's price, and the sum rounded once.
 
-    A client that left pays a part whole if its engine has the text and bills from that moment on. A failure
-    of the server or an engine costs nothing. A fault of the request's own text is charged for the speech
-    before it: otherwise an unspeakable last word would make the rest free.
+    If the client left, a part is charged for its whole estimated length, provided that its engine has the
+    text and bills from that moment on. A failure of the server or an engine costs nothing. A fault of the
+    request's own text is charged for the speech before it: otherwise an unspeakable last word would make the
+    rest free.
     """
     pieces: list[PricedPart] = []
-    is_twofold = False
+    has_other_kind = False
     if spent.cache == "hit":
         pieces.append(PricedPart(prices.cached, spent.samples, spent.characters))
     else:
@@ -95,11 +100,14 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
             of_model = prices.of_work(part.kind or spent.kind, part.engine, part.model)
             pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s))
-            is_twofold = is_twofold or part.kind is not None
+            has_other_kind = has_other_kind or part.kind is not None
     amount = price.total(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
-    if len(pieces) > 1 and (is_twofold or charged.per == "job" or len({piece.price for piece in pieces}) > 1):
-        # `verify` can prove the charge by this one price.
+    if len(pieces) > 1 and (
+        has_other_kind or charged.per == "job" or len({piece.price for piece in pieces}) > 1
+    ):
+        # Usage stores one price. `voxgate ledger verify` checks the charge against it, so several prices
+        # become one price for the whole request.
         charged = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
     return Charge(0 if is_free else amount, charged)

@@ -200,7 +200,7 @@ class FirstAudio:
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
         """Raise RepeaterAway if the repeating engine is known to be away, before speech is paid for."""
         try:
-            self._engines[post.model.engine].expect(Convert(post_job_of(job, candidate, post)))
+            self._engines[post.model.engine].check_available(Convert(post_job_of(job, candidate, post)))
         except EngineUnavailable as error:
             raise as_own(error) from None
 

@@ -10,9 +10,9 @@ from typing import Self
 
 
 class MovingTimer:
-    """A timer for a moment that moves later again and again. It calls `expire` after the moment.
+    """A timer whose moment often moves later. It calls `expire` after the last moment.
 
-    If the moment has moved, the timer fires early and sets itself again. So a move costs nothing.
+    A later moment changes no handle of the loop: the handle fires at the old moment, and is then set again.
     """
 
     _moment = math.inf
@@ -32,7 +32,7 @@ class MovingTimer:
         return self
 
     def within(self, seconds: float) -> Self:
-        # The clock of every event loop, read with one call less.
+        # Every event loop's clock is time.monotonic. Reading it directly saves a call.
         return self.at(time.monotonic() + seconds)
 
     def rest(self) -> None:
@@ -68,7 +68,8 @@ class Deadline(MovingTimer):
             await …
 
     The block raises TimeoutError when the moment has passed, or after `expire`. Close it after the last
-    block. If the block's own task calls `expire`, it has to wait for something within the block.
+    block. A task that calls `expire` in its own block must await something in that block afterwards.
+    Otherwise the cancellation arrives after the block.
     """
 
     _task: asyncio.Task[object] | None = None

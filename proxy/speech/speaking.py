@@ -104,7 +104,7 @@ class Speaking:
         return defaults.preferring(voice)
 
 
-class SpeechMeans(NamedTuple):
+class SpeechParts(NamedTuple):
     """The objects of a worker that all revisions of the speech path share."""
 
     engines: Engines
@@ -118,7 +118,7 @@ class SpeechMeans(NamedTuple):
 
 
 def wire_speech(
-    means: SpeechMeans,
+    parts: SpeechParts,
     server: Server,
     catalogue: Catalogue,
     budgets: Budgets,
@@ -126,8 +126,8 @@ def wire_speech(
 ) -> tuple[Planner, RecentPlans, Pipeline]:
     planner = Planner(
         catalogue,
-        means.front_ends.names,
-        means.detector,
+        parts.front_ends.names,
+        parts.detector,
         server.default_language,
         server.turn_pause_ms,
         features.treat or untreated,
@@ -135,14 +135,14 @@ def wire_speech(
         robot_fallback=server.robot_fallback,
     )
     pipeline = Pipeline(
-        TextPreparation(means.front_ends),
-        FirstAudio(catalogue, means.engines, budgets, server.first_audio_s),
-        means.levels,
-        means.source,
-        means.ledger,
-        means.metrics,
-        means.spill_quota,
+        TextPreparation(parts.front_ends),
+        FirstAudio(catalogue, parts.engines, budgets, server.first_audio_s),
+        parts.levels,
+        parts.source,
+        parts.ledger,
+        parts.metrics,
+        parts.spill_quota,
         features.ended,
     )
-    plans = RecentPlans(planner, catalogue, means.source, tuple(features.factories))
+    plans = RecentPlans(planner, catalogue, parts.source, tuple(features.factories))
     return planner, plans, pipeline

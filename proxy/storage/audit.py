@@ -10,10 +10,11 @@ from proxy.storage.store import Params, Statement, Store
 
 
 class Act(msgspec.Struct, frozen=True, kw_only=True):
-    """One change. `actor` is a key's id, or `control` for the owner of the server's control socket.
+    """One change. `actor` is a key's id, `control` for the owner of the server's control socket, or `voxgate`
+    for the server itself.
 
-    `action` is a noun and a verb (`key.created`), `subject` the id of what was changed, `details` a JSON
-    object.
+    `action` is a noun and a verb (`key.created`), `subject` the id or the name of what was changed, `details`
+    a JSON object.
     """
 
     id: str

@@ -4,9 +4,9 @@ Only sizes that lie in the file are checked. Sizes that are computed at run time
 the next, are bounded only by the memory of the host (`memory_mb`): these rules find the usual bomb early.
 Names are looked up as a runtime does it: in the graph itself first, then in those around it.
 
-The operators beside ONNX's own are onnxruntime's, which makes them of ONNX's own when it shrinks a network to
-whole numbers. It has read beyond weights whose shapes did not fit. So weights must lie in the file, in the
-only shapes that fit.
+Operators of another domain are onnxruntime's: it puts them in place of ONNX's own when it quantizes a
+network. Versions of onnxruntime have read beyond weights whose shapes did not fit, so these weights must be
+in the file, in the only shapes that fit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ MOST_HIDDEN = 4_096
 """The most cells of a layer with memory. Voices have some hundreds."""
 
 Scope = Mapping[str, OnnxTensor | None]
-"""The stored tensors that an operator can name. None stands for the output of another operator."""
+"""The stored tensors that an operator can name. None stands for an input of the graph, or for the output of
+another operator."""
 
 _DIRECTIONS = {"forward": 1, "reverse": 1, "bidirectional": 2}
 _GATES = 4
@@ -36,7 +37,7 @@ _SWITCHES = ("transA", "transB")
 _OFF = ("transBatchA", "transBatchB")
 
 
-def judge_other(node: NodePart, known: Scope) -> None:
+def judge_foreign_operator(node: NodePart, known: Scope) -> None:
     """Refuse an operator whose inputs are not as required. Raise UnusableModel."""
     check = _CHECKS.get((node.domain, node.operator))
     if check is None:
@@ -54,12 +55,13 @@ class _Operator:
 
     def inputs(self, names: tuple[str, ...], least: int) -> dict[str, str]:
         """Return the names of its tensors, by their roles. A tensor that is left out has an empty name."""
-        operator = self._node.inputs
-        if not least <= len(operator) <= len(names) or not all(operator[:least]):
+        given = self._node.inputs
+        if not least <= len(given) <= len(names) or not all(given[:least]):
             raise self.fault("has too few inputs, or too many")
-        return dict(zip(names, (*operator, *("",) * (len(names) - len(operator))), strict=True))
+        return dict(zip(names, (*given, *("",) * (len(names) - len(given))), strict=True))
 
     def only(self, *names: str) -> None:
+        """Refuse any attribute but these."""
         for name in self._node.attributes.keys() - set(names):
             raise self.fault(f"has an attribute {name[:40]!r}, which no voice needs")
 
@@ -89,7 +91,8 @@ class _Operator:
         return info
 
     def not_empty(self, what: str, name: str, least: int = 1) -> None:
-        """Refuse a stored tensor where another operator's is usual, if it is empty or has few dimensions."""
+        """Check an input that usually comes from another operator. If it is in the file, refuse another type
+        than F32, too few dimensions, and an empty tensor."""
         info = self.found(name)
         if info and (info.dtype != "F32" or len(info.shape) < least or not info.numbers):
             raise self.fault(f"has its {what} in the type {info.dtype} or the shape {info.shape}")
@@ -122,7 +125,8 @@ def _judge_lstm(operator: _Operator) -> None:
 
 
 def _input_size(operator: _Operator, names: Mapping[str, str]) -> int:
-    """Return the numbers that a step of an LSTM takes, of which its weights have the last word."""
+    """Return the number of values that a step of an LSTM takes. The shape of the weights says it. The shape
+    of the sound must agree, if it is known."""
     weights, sound = operator.found(names["weights"]), operator.found(names["sound"])
     size = weights.shape[1] if weights and len(weights.shape) == 3 else 0
     if not size:
@@ -152,6 +156,7 @@ def _judge_norm(operator: _Operator) -> None:
 
 
 def _vector(operator: _Operator, what: str, name: str) -> int:
+    """Return the length of a stored vector. Raise UnusableModel if it is missing, empty or no vector."""
     info = operator.found(name)
     size = max(1, info.numbers) if info else 1
     operator.stored(what, name, ("F32",), (size,))
@@ -177,7 +182,7 @@ _CHECKS: Mapping[tuple[str, str], Callable[[_Operator], None]] = {
 
 
 MOST_MADE = 1 << 26
-"""The most numbers that one operator may make, by numbers that lie in the file."""
+"""The most numbers that one operator may make, as far as stored tensors tell."""
 
 _SHAPE_INPUT = {"ConstantOfShape": 0, "Expand": 1, "Tile": 1}
 """Operators that make at least as many numbers as one of their inputs says, and which input that is."""
@@ -195,7 +200,7 @@ def _judge(graph: GraphPart, outer: _Names) -> None:
     known = outer.new_child(_own(graph))
     for node in graph.nodes:
         if node.domain:
-            judge_other(node, known)
+            judge_foreign_operator(node, known)
         else:
             _judge_made(node, known)
         for value in node.attributes.values():
@@ -211,7 +216,7 @@ def _own(graph: GraphPart) -> dict[str, OnnxTensor | None]:
     made: set[str] = set()
     for node in graph.nodes:
         for name in filter(None, node.outputs):
-            # Runtimes differ about the meaning of a name that stands twice.
+            # If a name is defined twice, runtimes disagree about which definition counts.
             if name in made or name in graph.tensors:
                 raise UnusableModel(f"it makes {name[:80]!r} twice")
             made.add(name)
@@ -228,12 +233,13 @@ def _constant(node: NodePart) -> OnnxTensor | None:
         if isinstance(value, int):
             return OnnxTensor(TensorInfo("I64", ()), (value,))
         if not isinstance(value, str | GraphPart | None):
+            # It is a tuple of numbers. The type does not matter here: only the numbers are read.
             return OnnxTensor(TensorInfo("I64", (len(value),)), value)
     return None
 
 
 def _judge_made(node: NodePart, known: Scope) -> None:
-    """Refuse an operator that makes, by stored tensors, more numbers than any voice has."""
+    """Refuse an operator if stored tensors tell it to make more numbers than any voice has."""
     if node.operator == "Range":
         made = _length_of_range(node, known)
     else:
@@ -249,11 +255,12 @@ def _judge_made(node: NodePart, known: Scope) -> None:
 
 def _length_of_range(node: NodePart, known: Scope) -> float:
     """Return how many numbers a Range makes. An unknown bound counts as 0, and an unknown step as 1."""
+    # A missing input has no name, and so no bound.
     begin, end, step = (
         found.numbers[0] if found and found.numbers else usual
         for found, usual in zip(
             (known.get(name) for name in (*node.inputs, "", "", "")[:_RANGE_INPUTS]), (0, 0, 1), strict=True
         )
     )
-    # In this order, as `max` keeps its first argument where that is no number.
+    # The order matters: if the first argument is NaN, `max` returns it.
     return max(abs(end - begin), 1) / abs(step) if step else math.inf

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import UNSET
 
-from policies.limits import AGREEABLE, COUNTED, LIMITS, OF_KEYS, with_limits
+from policies.limits import AGREED_LIMITS, COUNTED, LIMITS, OF_KEYS, with_limits
 from policies.plans import Overrides, Plan, Terms
 from proxy.api.account_overrides import AgreedChange, ShownOverrides
 from proxy.api.keys import NewCaps
@@ -17,8 +17,8 @@ from tests.tables import each_row
 
 
 def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets() -> None:
-    assert set(OF_KEYS) <= set(COUNTED) <= set(AGREEABLE) <= set(LIMITS)
-    assert set(LIMITS) - set(AGREEABLE) == {"budget_usd_day", "budget_usd_month"}
+    assert set(OF_KEYS) <= set(COUNTED) <= set(AGREED_LIMITS) <= set(LIMITS)
+    assert set(LIMITS) - set(AGREED_LIMITS) == {"budget_usd_day", "budget_usd_month"}
 
 
 @each_row("type_", [Plan, Overrides, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan])

@@ -169,7 +169,7 @@ class Recitation:
 
     async def _take_session(self, within_s: float) -> Session:
         """Return the job's session, or a new one if it has ended or is too old."""
-        if self._session is not None and self._session.is_fresh:
+        if self._session is not None and self._session.takes_sentences:
             return self._session
         if self._session is not None:
             self._pool.give_back(self._session)

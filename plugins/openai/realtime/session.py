@@ -16,7 +16,8 @@ from plugins.openai.refusals import RefusalDetail, in_band, refusal
 from speech_engine import HandshakeRefused, Socket, SocketClient, SocketRequest, errors
 
 _MARGIN_S = 60.0
-"""A session gets no more sentences in the last minute before its provider ends it."""
+"""If the provider tells when it ends a session, the session gets no more sentences in the last minute before
+that."""
 _CANCEL_S = 5.0
 """The longest time until a cancelled answer ends. A session that goes on talking is closed."""
 
@@ -45,7 +46,7 @@ class Session:
         self._on_limits = on_limits
         self._on_idle = on_idle
         self._ends_at = time.monotonic() + settings.session_s
-        self._numbers = 0
+        self._last_number = 0
         self._open: dict[int, Response] = {}
         self._by_id: dict[str, Response] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -54,7 +55,7 @@ class Session:
         self._sending: set[asyncio.Task[None]] = set()
 
     @property
-    def is_fresh(self) -> bool:
+    def takes_sentences(self) -> bool:
         """Whether it may take another sentence."""
         return not self.has_ended and self.left_s > 0
 
@@ -73,11 +74,14 @@ class Session:
         await asyncio.shield(self._ready)
 
     async def ask(self, text: str, instructions: str) -> Response:
-        """Ask for one sentence. Raises SessionEnded if the session has ended."""
+        """Ask for one sentence. Raises SessionEnded if the session has ended.
+
+        If the session ends while this is sent, the returned response has failed.
+        """
         if self._socket is None or self.has_ended:
             raise SessionEnded("The provider's session has ended.")
-        self._numbers += 1
-        response = self._open[self._numbers] = Response(self._numbers, text, self.key.speed)
+        self._last_number += 1
+        response = self._open[self._last_number] = Response(self._last_number, text, self.key.speed)
         try:
             await self._socket.send(messages.response_create(response.number, self.key, text, instructions))
         except errors.EngineFailed:
@@ -89,7 +93,10 @@ class Session:
         return response
 
     def leave(self, response: Response) -> None:
-        """Cancel a response whose reader has left. It stays open until the provider confirms."""
+        """Cancel a response whose reader has left. It stays open until the provider confirms.
+
+        If the provider does not confirm in time, the session ends.
+        """
         if response.is_done or response.is_abandoned:
             return
         response.abandon()
@@ -123,14 +130,15 @@ class Session:
     async def _serve(self, socket: Socket, within_s: float) -> errors.EngineError:
         """Read the session to its end, and return the error that ended it."""
         try:
-            async with asyncio.timeout(within_s):
-                await self._greet(socket)
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._greet(socket)
+            except TimeoutError:
+                return errors.EngineTimeout("The provider opened a connection, and no session.")
             self._socket = socket
             self._ready.set_result(None)
             while True:
                 await self._next(socket)
-        except TimeoutError:
-            return errors.EngineTimeout("The provider opened a connection, and no session.")
         except errors.EngineError as error:
             return error
 
@@ -139,25 +147,25 @@ class Session:
         return SocketRequest(url=url, headers=self._settings.key_headers, within_s=within_s)
 
     async def _greet(self, socket: Socket) -> None:
-        await self._until(socket, "session.created")
+        await self._read_until(socket, "session.created")
         settings = self._settings
         await socket.send(messages.session_update(self.key, settings.instructions, settings.effort))
-        body = await self._until(socket, "session.updated")
+        body = await self._read_until(socket, "session.updated")
         if body.session.rate_hz != RATE_HZ:
             raise errors.EngineFailed(
                 f"The provider speaks at {body.session.rate_hz} Hz, which was not asked for."
             )
 
-    async def _until(self, socket: Socket, last: str) -> messages.SessionEvent:
+    async def _read_until(self, socket: Socket, kind: str) -> messages.SessionEvent:
         while True:
-            kind, event = await self._read(socket)
+            read_kind, event = await self._read(socket)
             if isinstance(event, messages.ErrorEvent):
                 raise _error(event.error)
             if isinstance(event, messages.SessionEvent):
                 if event.session.expires_at is not None:
                     left_s = event.session.expires_at - time.time() - _MARGIN_S
                     self._ends_at = min(self._ends_at, time.monotonic() + left_s)
-                if kind == last:
+                if read_kind == kind:
                     return event
 
     async def _read(self, socket: Socket) -> tuple[str, messages.Event | None]:
@@ -185,7 +193,7 @@ class Session:
                 self._note_error(error)
 
     def _begin(self, body: messages.ResponseBody) -> None:
-        response = self._named(body)
+        response = self._response_of(body)
         if response is None:
             return
         response.id = body.id
@@ -193,27 +201,30 @@ class Session:
         if response.is_abandoned:
             self._cancel(response)
 
-    def _named(self, body: messages.ResponseBody) -> Response | None:
+    def _response_of(self, body: messages.ResponseBody) -> Response | None:
         """Return the response of a body. A provider that returns no metadata answers in order."""
         if body.metadata and (named := body.metadata.get("sentence")) is not None:
-            return self._numbered(str(named))
+            return self._response_by_number(str(named))
         return next((each for each in self._open.values() if not each.id), None)
 
-    def _numbered(self, number: str) -> Response | None:
+    def _response_by_number(self, number: str) -> Response | None:
         return next((each for each in self._open.values() if str(each.number) == number), None)
 
     def _finish(self, body: messages.ResponseBody) -> None:
-        response = self._by_id.pop(body.id, None) or self._named(body)
+        response = self._by_id.pop(body.id, None) or self._response_of(body)
         if response is not None and self._open.pop(response.number, None) is not None:
             response.finish(body)
             self._note_idle()
 
     def _note_error(self, error: messages.ErrorBody) -> None:
-        """Fail the response of an error. The session goes on unless it has expired."""
+        """Fail the response of an error. The session goes on unless it has expired.
+
+        Any other error ends nothing: a refused cancel is no failure, for example.
+        """
         if error.code == "session_expired":
             raise SessionEnded("The provider's session has ended.", detail="session_expired")
         what, _, number = (error.event_id or "").partition("-")
-        response = self._numbered(number) if what == "create" else None
+        response = self._response_by_number(number) if what == "create" else None
         if response is not None:
             del self._open[response.number]
             response.fail(_error(error))
@@ -259,7 +270,7 @@ async def _send_text(socket: Socket, message: str) -> None:
     try:
         await socket.send(message)
     except errors.EngineError:
-        # A lost connection cancels everything.
+        # The connection is lost, so `_run` ends every response. Nothing is left to cancel.
         return
 
 

@@ -69,7 +69,7 @@ class SessionPool:
     def _find(self, key: SessionKey) -> Session | None:
         """Return the idle session of this key that was used last. Close sessions that are too old."""
         for session in reversed(tuple(self._idle)):
-            if not session.is_fresh:
+            if not session.takes_sentences:
                 self._drop(session)
             elif session.key == key:
                 self._idle.pop(session).cancel()
@@ -101,7 +101,7 @@ class SessionPool:
         elif session not in self._all or session in self._idle:
             return
         elif session not in self._taken and session.is_idle:
-            if session.is_fresh:
+            if session.takes_sentences:
                 later = asyncio.get_running_loop().call_later
                 # The timer also closes a session that becomes too old.
                 self._idle[session] = later(min(self._idle_s, session.left_s), self._drop, session)

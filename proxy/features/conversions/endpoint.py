@@ -25,7 +25,7 @@ from proxy.features.conversions.form import (
     FILE,
     ConversionForm,
     ConversionUpload,
-    granted,
+    find_grant,
     read_conversion,
     read_conversion_body,
     source_sound,
@@ -132,7 +132,7 @@ class Conversions:
         self, state: dict[str, Any], terms: Terms, upload: ConversionUpload, connection: Connection
     ) -> None:
         caller: Caller = state["caller"]
-        grant = await granted(self._grants, caller.account, upload.form)
+        grant = await find_grant(self._grants, caller.account, upload.form)
         # These checks need no recording, so they run before the decoding.
         planned = upload.request(source_sound(b"", 0.0, "", grant))
         await self._speaking.call(state["request_id"], caller, planned, terms)

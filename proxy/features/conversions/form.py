@@ -24,10 +24,11 @@ from proxy.speech.usage_tag import Tag
 
 FILE, CONSENT = "file", "consent"
 STATED = "true"
-"""The consent of a request that only states that the speaker agrees."""
+"""The value of `consent` that states the speaker's agreement without a stored consent."""
 _JSON_VALUES = ("pitch", "index_rate", "protect", "rms_mix_rate", "seed", "sample_rate", "bitrate", "history")
 _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
-"""The fields that only some engines support, in the order of the names."""
+"""The fields that only some engines support. They are in alphabetical order, because equal `Extra` values
+must have equal order."""
 
 
 class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +67,8 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)
-_OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"}) - FIELDS
-"""Fields that people know of speech. An answer names them, since nothing of a conversion follows them."""
+_OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
+"""Fields of speech that a conversion ignores. The answer lists those that were sent."""
 
 
 class ConversionUpload(NamedTuple):
@@ -103,7 +104,7 @@ class ConversionUpload(NamedTuple):
         )
 
 
-async def granted(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
+async def find_grant(grants: Grants, account: str, form: ConversionForm) -> Grant | None:
     """Return the consent of the recording's speaker. None: the form only states one, or none is needed.
 
     Raises NotFound, and NotAllowed if the consent excludes conversions.
@@ -131,7 +132,8 @@ def source_sound(
 async def read_conversion_body(
     request: Request | Connection, fields: Collection[str] = FIELDS
 ) -> RequestForm:
-    """Read the body of a request. Raises what `read_form` does, and names the file if that is too large."""
+    """Read the body of a request. Raises what `read_form` raises. If the body or the file is too large, the
+    error names the file."""
     try:
         return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*fields, *_OF_SPEECH})
     except RequestTooLarge:
@@ -171,7 +173,7 @@ def _value(name: str, texts: list[str]) -> Any:
 
 
 def output_of(form: ConversionForm) -> OutputForm:
-    """Return the form of the answer. Raises InvalidRequest, which names the field."""
+    """Return the output form: format and rates. Raises InvalidRequest, which names the field."""
     format_ = form.response_format.lower()
     if format_ not in FORMATS:
         raise InvalidRequest(
@@ -192,8 +194,8 @@ def output_of(form: ConversionForm) -> OutputForm:
 
 
 def _extra(form: ConversionForm) -> Extra:
-    upload = ((name, getattr(form, name)) for name in _OF_ENGINES)
-    return tuple((name, encode_json(value).decode()) for name, value in upload if value is not None)
+    engine_fields = ((name, getattr(form, name)) for name in _OF_ENGINES)
+    return tuple((name, encode_json(value).decode()) for name, value in engine_fields if value is not None)
 
 
 def _missing(field: str, what: str) -> InvalidRequest:

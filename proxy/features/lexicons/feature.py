@@ -15,13 +15,13 @@ from proxy.features.lexicons.records import TABLE
 from proxy.features.lexicons.section import SECTION
 
 
-def lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+def check_lexicons(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
     return [_lexicon(name, words) for name, words in SECTION.of(config).items()]
 
 
 def _lexicon(name: str, words: Words) -> Finding:
     count = f"{len(words)} word(s)"
-    if lexicon.usual_name(name) == name and lexicon.is_tag(name):
+    if lexicon.is_tag(name):
         return ok("lexicon", f"{count}, in texts of the language {name}", name=name)
     found = f"{count}, only for requests that name it"
     tag = name.replace("_", "-")
@@ -44,4 +44,4 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)
 
 
-FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(lexicons,))
+FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(check_lexicons,))

@@ -53,20 +53,26 @@ DIGESTED: dict[type[bodies.DescribedVoice], tuple[str, ...]] = {
         *("engines", "prompt", "script_hint"),
     ),
 }
-"""The fields in the order in which they are digested: voices that were made before have such digests."""
+"""The fields that are digested, in this order. Neither the fields nor the order may change: rows of existing
+voices store such digests."""
 
 
 class VoiceEditing(Resource):
     """The saved voices of accounts, and those that the operator saved for all accounts. Each revision of the
-    configuration has its own handlers. What an operator does is in the audit, which has no name of a person:
-    the voice may be erased, and the audit stays."""
+    configuration has its own handlers.
+
+    What an operator does is in the audit. The audit never names a voice of a person, because it outlives the
+    erasure of the voice.
+    """
 
     def __init__(self, voices: RequestedVoices, voice_creation: VoiceCreation, export: VoiceExport) -> None:
         self._voices = voices
         self._admin_tools, self._library_writer = voices.admin_tools, voices.library_writer
         self._voice_creation = voice_creation
         self._export = export
-        self._keyed = KeyedMaking(voices.library_writer.store, "voice", "voice", voices.request_of)
+        self._keyed = KeyedMaking(
+            voices.library_writer.store, prefix="voice", what="voice", find=voices.request_of
+        )
 
     @voice_endpoint(
         "POST",
@@ -120,11 +126,13 @@ class VoiceEditing(Resource):
         new, audio = await _read(request, bodies.NewSavedVoice, bodies.SavedVoiceForm)
         owner = None if new.account is None else await self._voices.open_account(new.account)
         account = None if owner is None else owner.id
+        # Only casts and bindings have names that surely name no person.
         members = (
             {} if isinstance(new, bodies.SavedVoiceForm) else {"cast": new.cast, "bindings": new.bindings}
         )
         details = {key: value for key, value in members.items() if value is not None}
         named = {"name": new.name, **details} if details else {}
+        # The voice gets the id of the act's subject.
         beginning = Beginning(
             await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
         )
@@ -152,6 +160,7 @@ class VoiceEditing(Resource):
         """Saved voices, the newest first, and those of the configuration"""
         account = await self._admin_tools.query_account(request)
         store = self._library_writer.store
+        # With None, the place may be that of any account's row.
         listed = await page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
@@ -176,8 +185,9 @@ class VoiceEditing(Resource):
     )
     async def export_voice(self, request: Request) -> Response:
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
-        record, facts = await self._voices.find(request), b""
+        record = await self._voices.find(request)
         if account_of(request) is None:
+            # Under /admin, `find` opens the record.
             await self._voices.note(request, "voice.exported", record)
             facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
         else:
@@ -216,7 +226,7 @@ class VoiceEditing(Resource):
     @voice_endpoint("DELETE", "/{id:path}", bodies.DeletedVoice, admin=_DELETE, failures=(errors.NotFound,))
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
-        # Its row is enough: what cannot be opened can be erased.
+        # The row need not be opened: a voice whose texts cannot be opened can still be erased.
         record = await self._voices.find(request)
         named = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
@@ -243,18 +253,21 @@ class VoiceEditing(Resource):
         # A command without a server knows no engine's models.
         models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
         natural = {model.engine: model.info.is_trained for model in models}
-        return [
-            bodies.ConfiguredVoice(
-                name=name,
-                language=section.language,
-                gender=section.gender,
-                engines=engines,
-                natural={engine: natural[engine] for engine in engines if engine in natural},
-                cast=dict(section.cast),
-            )
-            for name, section in self._admin_tools.config.voices.items()
-            if (engines := [*section.bindings] or who_knows(name, names)) or section.cast
-        ]
+        voices: list[bodies.ConfiguredVoice] = []
+        for name, section in self._admin_tools.config.voices.items():
+            engines = [*section.bindings] or who_knows(name, names)
+            # A configured name that no engine knows is left out, unless it is a cast.
+            if engines or section.cast:
+                voice = bodies.ConfiguredVoice(
+                    name=name,
+                    language=section.language,
+                    gender=section.gender,
+                    engines=engines,
+                    natural={engine: natural[engine] for engine in engines if engine in natural},
+                    cast=dict(section.cast),
+                )
+                voices.append(voice)
+        return voices
 
 
 async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tuple[N | F, bytes]:
@@ -271,10 +284,12 @@ async def _read(request: Request, new_type: type[N], form_type: type[F]) -> tupl
         raise errors.InvalidRequest(
             f"Missing required parameter: '{_AUDIO}'.",
             param=_AUDIO,
+            # The form under /admin never had a code, and codes of the API stay.
             code=None if form_type is bodies.SavedVoiceForm else "missing_required_parameter",
         )
     return described, form.files[_AUDIO].data
 
 
 def digest_of(new: bodies.NewVoice | bodies.VoiceForm, audio: bytes) -> bytes:
+    # Only /v1 has Idempotency-Keys, so only these two types come here.
     return digest_of_fields({name: getattr(new, name) for name in DIGESTED[type(new)]}, audio)

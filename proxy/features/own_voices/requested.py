@@ -69,7 +69,10 @@ class RequestedVoices(NamedTuple):
         return self.lists
 
     async def find(self, request: Request) -> VoiceRecord:
-        """Return the row of the voice in the path. Raises NotFound."""
+        """Return the row of the voice in the path. Raises NotFound.
+
+        Under /admin, the row has its texts, unless they cannot be opened.
+        """
         if account_of(request) is None:
             return await find_voice(self.admin_tools, self.library_writer.library, request)
         return await self.own(request, request.path_params["id"])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from policies.limits import AGREEABLE, limit_values
+from policies.limits import AGREED_LIMITS, limit_values
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
@@ -60,7 +60,7 @@ def _of_offer(config: Config, section: PaymentsSection, offer: SoldOffer) -> Ite
     if not plan.price:
         found = "a month of it is sold, and it has no price"
         yield wrong("payments", found, 'write price = "…" in the plan', name=offer.name)
-    own = [limit for limit, value in limit_values(plan, AGREEABLE).items() if value == "account"]
+    own = [limit for limit, value in limit_values(plan, AGREED_LIMITS).items() if value == "account"]
     if own:
         found = f"a month of it is sold, and it leaves {', '.join(own)} to each account"
         yield wrong("payments", found, "write a number", name=offer.name)

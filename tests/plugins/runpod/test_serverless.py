@@ -43,6 +43,17 @@ async def test_runpod_is_told_to_end_it_even_if_nobody_comes_back() -> None:
         assert at.serverless.limits.over_s > asked.json["policy"]["ttl"] / 1000
 
 
+async def test_a_result_stays_for_ten_minutes_although_its_job_has_waited_for_an_hour() -> None:
+    sent = work(most_s=200.0)
+    async with rig(queue={"queue_s": 3600.0, "run_s": 180.0}, queue_s=3500, start_s=100, most_s=200) as at:
+        name = await at.serverless.submit(sent)
+        at.fake.clock.advance(3600.0)
+        await at.begun()
+        assert (await at.ended(at.serverless, name, sent)).pieces == PIECES
+        at.fake.clock.advance(at.serverless.limits.kept_s)
+        assert (await at.serverless.look(name, sent, 0)).pieces == PIECES
+
+
 @each_row(
     ("fault", "more"),
     [

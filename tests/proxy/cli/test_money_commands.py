@@ -161,6 +161,13 @@ def test_plans_are_those_of_the_configuration(run: Run) -> None:
     assert "$19" in run("plans").out
 
 
+def test_plans_have_a_column_for_each_price(run: Run) -> None:
+    prices = [name for name in run("plans", "--json").json["data"][0]["prices"] if name != "models"]
+    assert "cached" in prices
+    heads = run("plans", "--wide").out.splitlines()[0].split()
+    assert heads[-len(prices) - 1 :] == [*prices, "accounts"]
+
+
 def test_usage_is_listed_summed_and_exported(folder: Path, run: Run) -> None:
     rows = [
         msgspec.structs.replace(ROW, id=f"req_{n}", credits=n * 500_000, voice="=1+1", micro_usd=250_000)

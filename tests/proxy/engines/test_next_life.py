@@ -47,7 +47,7 @@ async def test_it_is_told_before_a_job_whether_there_is_hope_for_it(
         engine.on_wanted = asked.append
         engine.update_host(of_host)
         with nullcontext() if is_expected else pytest.raises(EngineUnavailable):
-            engine.expect(Speak(job(deadline_s=20.0)))
+            engine.check_available(Speak(job(deadline_s=20.0)))
     # Who loads on demand is asked for.
     assert asked == (["fake"] if of_host.loads_on_demand else [])
 

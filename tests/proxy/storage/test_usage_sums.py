@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policies.usage_sides import SIDES, By
+from policies.usage_sides import DIMENSIONS, By
 from proxy.storage import usage
 from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import Statement, Store
@@ -86,7 +86,7 @@ async def among(store: Store) -> list[UsageRow]:
     return made
 
 
-@pytest.mark.parametrize("by", [by for by in SIDES if by != "refusal"])
+@pytest.mark.parametrize("by", [by for by in DIMENSIONS if by != "refusal"])
 async def test_sums_are_those_of_the_rows(store: Store, among: list[UsageRow], by: By) -> None:
     found = await sums(store, Period(), by)
     assert {row.name: msgspec.structs.astuple(row)[1:-1] for row in found} == by_hand(among, by)
@@ -105,13 +105,13 @@ async def test_sums_are_of_one_account_and_of_a_period(store: Store, among: list
     assert sum(row.requests for row in found) == 10
 
 
-@pytest.mark.parametrize("by", SIDES)
+@pytest.mark.parametrize("by", DIMENSIONS)
 async def test_a_limited_sum_has_the_first_of_all_groups(store: Store, among: list[UsageRow], by: By) -> None:
     assert await sums(store, Period(), by, 2) == (await sums(store, Period(), by))[:2]
 
 
 async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
-    assert [await sums(store, Period(), by) for by in SIDES] == [[]] * len(SIDES)
+    assert [await sums(store, Period(), by) for by in DIMENSIONS] == [[]] * len(DIMENSIONS)
 
 
 async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
@@ -137,9 +137,9 @@ async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
     await store.write(*(Statement(run, {"id": f"run_{n}", **each}) for n, each in enumerate(runs)))
     for account in (None, "acc_9"):
         period = Period(account, _START, _START + 3 * _DAY)
-        plain = {by: {row.name: row for row in await sums(store, period, by)} for by in SIDES}
+        plain = {by: {row.name: row for row in await sums(store, period, by)} for by in DIMENSIONS}
         ours = [each for each in runs[:3] if account in (None, each["account"])]
-        for by in SIDES:
+        for by in DIMENSIONS:
             added: dict[str, int] = defaultdict(int)
             for each in ours if by in ("account", "day", "engine", "job", "month", "tag") else []:
                 day = datetime.fromtimestamp(int(each["at"]) // 1_000_000, UTC)

@@ -190,12 +190,12 @@ def test_five_voices_share_room_for_two_under_load() -> None:
                     which = (number + turn * (number + 1)) % len(voices)
                     (sound,) = await spoken(engine, job("a lake", voice=f"v{which}"))
                     assert tiny.heard(sound, base_hz=800.0 + 100 * which) == sounds_of("a lake", "en-us")
-                    assert engine.sample_cache.bytes <= 2 * 2**20
+                    assert engine.loaded_models.bytes <= 2 * 2**20
 
             async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
                 for number in range(4):
                     group.create_task(listener(number))
-            assert len(engine.sample_cache.names()) == 3
+            assert len(engine.loaded_models.names()) == 3
 
     asyncio.run(run())
 

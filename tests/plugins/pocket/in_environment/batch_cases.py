@@ -132,12 +132,12 @@ async def _two_models(folder: Path) -> None:
         alone = [await said(made, each) for each in jobs]
         assert [difference(*each) <= MOST_LSB for each in zip(sounds, alone, strict=True)] == [True, True]
         assert sounds[0] != sounds[1]
-        assert made.sample_cache.names() == ["mine", "other"]
+        assert made.loaded_models.names() == ["mine", "other"]
     # With room for one, the longest unused goes.
     async with engine(paths, models_mb=4) as made:
         for each in (*jobs, jobs[0]):
             assert await said(made, each)
-            assert made.sample_cache.names() == [each.model]
+            assert made.loaded_models.names() == [each.model]
 
 
 @pytest.mark.usefixtures("_tiny_ones_are_published")

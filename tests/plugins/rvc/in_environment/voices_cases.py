@@ -49,7 +49,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> Loads:
 
 def narrowed(rig: Rig, most: int) -> None:
     rig.engine.voices_on_loan._most_bytes = most
-    rig.engine.voices_on_loan.sample_cache._most_bytes = most
+    rig.engine.voices_on_loan.loaded_models._most_bytes = most
 
 
 def files(count: int) -> list[bytes]:
@@ -76,21 +76,21 @@ def test_the_longest_unused_goes_first_and_one_in_use_stays(loads: Loads) -> Non
                 size = voice.nbytes
             # For two of them. The estimate has the norms of the weights, which are folded.
             narrowed(rig, int(size * 2.9))
-            assert lent.sample_cache.bytes >= size
+            assert lent.loaded_models.bytes >= size
             async with AsyncExitStack() as used:
                 await used.enter_async_context(lent.lend(rig.job(one, b""), one))
                 for each in (two, three):
                     async with lent.lend(rig.job(each, b""), each):
                         pass
-                assert lent.sample_cache.names() == [f"{TENANT}/{each.digest}" for each in (one, three)]
+                assert lent.loaded_models.names() == [f"{TENANT}/{each.digest}" for each in (one, three)]
                 async with lent.lend(rig.job(three, b""), three):
                     waiting = asyncio.create_task(rig.convert(four, recording(0.5)))
                     await asyncio.sleep(0.05)
                     assert not waiting.done()
                 # Now one is free, and goes.
                 await waiting
-                assert lent.sample_cache.names()[0] == f"{TENANT}/{one.digest}"
-                assert lent.sample_cache.bytes <= size * 2.9
+                assert lent.loaded_models.names()[0] == f"{TENANT}/{one.digest}"
+                assert lent.loaded_models.bytes <= size * 2.9
             assert loads.count == 4
 
     asyncio.run(run())
@@ -136,9 +136,9 @@ def test_a_dropped_voice_is_gone_in_every_form(loads: Loads) -> None:
             voice = rig.bring(file)
             await rig.convert(voice, recording(0.5))
             lent = rig.engine.voices_on_loan
-            assert lent.sample_cache.bytes
+            assert lent.loaded_models.bytes
             rig.sample_cache.drop([voice.digest])
-            assert (lent.sample_cache.names(), lent.sample_cache.bytes) == ([], 0)
+            assert (lent.loaded_models.names(), lent.loaded_models.bytes) == ([], 0)
             with pytest.raises(VoiceNotFound):
                 await rig.convert(voice, recording(0.5))
             rig.bring(file)
@@ -164,9 +164,9 @@ def test_a_voice_that_is_dropped_while_it_loads_or_sounds_leaves_nothing() -> No
                     await task
                 loan.end()
                 lent = rig.engine.voices_on_loan
-                await lent.sample_cache.close()  # what is being loaded comes to nobody
-                assert lent.sample_cache.bytes == 0
-                assert lent.sample_cache.names() == []
+                await lent.loaded_models.close()  # what is being loaded comes to nobody
+                assert lent.loaded_models.bytes == 0
+                assert lent.loaded_models.names() == []
                 assert "0 jobs, 0 of" in repr(rig.engine.batch)
 
     asyncio.run(run())
@@ -197,8 +197,8 @@ def test_a_drop_waits_until_no_voice_is_loaded_from_its_bytes_any_more(
             assert not dropping.done()
             gate.set()
             await dropping
-            await rig.engine.voices_on_loan.sample_cache.close()
-            assert rig.engine.voices_on_loan.sample_cache.bytes == 0
+            await rig.engine.voices_on_loan.loaded_models.close()
+            assert rig.engine.voices_on_loan.loaded_models.bytes == 0
 
     asyncio.run(run())
 
@@ -210,10 +210,10 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
 
     async def run() -> None:
         async with running() as rig:
-            sample_cache, pcm = rig.engine.voices_on_loan.sample_cache, recording(0.5)
+            loaded_models, pcm = rig.engine.voices_on_loan.loaded_models, recording(0.5)
 
             def small_card(*told: Any) -> RvcVoice:
-                if len(sample_cache.names()) > most:
+                if len(loaded_models.names()) > most:
                     raise torch.OutOfMemoryError
                 return load_voice(*told)
 
@@ -221,7 +221,7 @@ def test_a_card_without_memory_for_a_voice_forgets_those_of_nobody_and_is_then_b
             one, two, three = [rig.bring(file) for file in files(3)]
             await rig.convert(one, pcm)
             await rig.convert(two, pcm)
-            assert sample_cache.names() == [f"{TENANT}/{two.digest}"]
+            assert loaded_models.names() == [f"{TENANT}/{two.digest}"]
             async with rig.engine.voices_on_loan.lend(rig.job(two, b""), two):
                 with pytest.raises(EngineBusy, match="no memory"):
                     await rig.convert(three, pcm)

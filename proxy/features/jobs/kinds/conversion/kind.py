@@ -26,7 +26,7 @@ from proxy.features.conversions.form import (
     ConversionForm,
     ConversionUpload,
     check_consent,
-    granted,
+    find_grant,
     output_of,
     read_conversion,
     read_conversion_body,
@@ -58,7 +58,8 @@ class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
 
 
 class ConversionFields(StepFields, frozen=True, kw_only=True):
-    """The sealed fields of such a job: the form of each step, the SHA-256 of the file, and its mix."""
+    """The sealed fields of such a job. `form` is the form of each step, and `source` the SHA-256 of the file.
+    If `takes_first`, only the file's first channel is used."""
 
     form: ConversionForm
     source: str
@@ -68,20 +69,22 @@ class ConversionFields(StepFields, frozen=True, kw_only=True):
         return "<ConversionFields>"
 
 
-def check_conversion(upload: ConversionUpload) -> None:
+def check_options(upload: ConversionUpload) -> None:
     """Raise InvalidRequest for options that no job supports."""
     if upload.form.provenance is not None:
         raise InvalidRequest("'provenance' is not for a job: its sound comes as a file.", param="provenance")
 
 
 def step_form(upload: ConversionUpload) -> ConversionForm:
+    """Return the form of one step. Sound that is encoded at the end is made as PCM, at the rate of the
+    answer."""
     form, format_ = upload.form, upload.output.format
     if format_ in ENCODED:
         form = replace(form, sample_rate=upload.output.sample_rate_hz, bitrate=None)
     return replace(form, response_format=step_format(format_))
 
 
-def of_form(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
+def upload_of(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
     return ConversionUpload(form, output_of(form), file)
 
 
@@ -89,7 +92,11 @@ FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
 
 
 class ConversionKind(SpokenKind):
-    """The consent of the recorded speaker is checked when a step begins, and when it is charged."""
+    """Conversions of long recordings.
+
+    The consent of the recorded speaker is checked when the job is made and when a step begins.
+    `PlannedStep.consent` makes the settlement check it again.
+    """
 
     name = "conversion"
     subtitles_refusal = "A conversion has no subtitles: it has no text."
@@ -103,16 +110,17 @@ class ConversionKind(SpokenKind):
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, request: Request | None
     ) -> MadeJob:
-        assert request is not None, "its form is read here"
+        assert request is not None, "a conversion is made from a form, so it has a request"
         assert at.speaking is not None, "a worker speaks"
         form, terms = await read_conversion_body(request, FORM_FIELDS), background.terms
         upload = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
-        check_conversion(upload)
+        check_options(upload)
+        # A recording has no characters. This only refuses a plan without jobs.
         check_length(terms, 0, FILE)
         tag = background.tag(upload.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, upload.form, upload.audio)
         add = partial(self._add, at.speaking, background.caller, terms, upload, tag)
-        return await made_once(self.files, background._replace(body=upload.audio), add, digest)
+        return await made_once(self.files, background, add, digest)
 
     async def _add(
         self,
@@ -127,17 +135,18 @@ class ConversionKind(SpokenKind):
         assert isinstance(upload.form, ConversionJobForm), "it was read as one"
         account = caller.account
         source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
-        grant = await granted(self._grants, account, upload.form)
+        grant = await find_grant(self._grants, account, upload.form)
         form = step_form(upload)
         # The request of a step is checked first, before anything is decoded.
-        request = of_form(form).request(source_sound(b"", 0.0, source, grant))
+        request = upload_of(form).request(source_sound(b"", 0.0, source, grant))
         call = await speaking.call(id_, caller, request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, upload.audio)
-        found = await asyncio.to_thread(
+        pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
+        # A conversion has a form in place of the sent fields.
         fields = ConversionFields(
             sent={},
             request=digest.hex(),
@@ -149,7 +158,7 @@ class ConversionKind(SpokenKind):
             source=source,
             takes_first=survey.takes_first,
         )
-        new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, found, tag=tag)
+        new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, pieces, tag=tag)
         await add_job(self.files, caller, new)
 
     async def _survey(self, account: str, file: bytes) -> long_recordings.LongSurvey:
@@ -173,8 +182,8 @@ class ConversionKind(SpokenKind):
         fields = self.files.vault.open_record(job.account, job.id, job.record, ConversionFields)
         # The plan may require consents by now.
         check_consent(fields.form, needs_consent=terms.consent == "required")
-        grant = await granted(self._grants, job.account, fields.form)
-        upload, seconds = of_form(fields.form), (held.last - held.first) / 1000
+        grant = await find_grant(self._grants, job.account, fields.form)
+        upload, seconds = upload_of(fields.form), (held.last - held.first) / 1000
         request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # Without credits or an engine, nothing is decoded.
         await self._check(await speaking.call(held.request, caller, request, terms), seconds)
@@ -193,6 +202,7 @@ class ConversionKind(SpokenKind):
         """Raise QuotaExceeded if the account surely cannot pay for a step."""
         prices, part = call.terms.prices, call.plan.parts[0]
         models = [candidate.model for candidate in part.candidates]
+        # The hold takes the dearest candidate's price, too.
         amount = max(
             price.estimate_charge(
                 prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0
