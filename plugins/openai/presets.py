@@ -60,8 +60,9 @@ class Preset(NamedTuple):
     """The settings of a kind of server, its models and its voices by patterns of their names.
 
     `required` are settings that only the operator knows, each with an explanation. `model_list` is the path
-    of a better list of models than the usual ones. `unlisted` are the voices of a server without such a list.
-    A server that `knows_names` accepts OpenAI's names. `voice_field` names the voice in a request.
+    of its list of models, if it is not the usual path. `unlisted` are the voices of a server that lists none.
+    A server that `knows_names` accepts the names of OpenAI's voices. `voice_field` names the voice in a
+    request.
     """
 
     settings: Mapping[str, Any]
@@ -80,7 +81,7 @@ class Preset(NamedTuple):
         return next((found for pattern, found in self.voices.items() if fnmatchcase(id_, pattern)), None)
 
 
-_QWEN = {
+_QWEN_LANGUAGE_NAMES = {
     "zh": "Chinese",
     "en": "English",
     "ja": "Japanese",
@@ -92,11 +93,17 @@ _QWEN = {
     "es": "Spanish",
     "it": "Italian",
 }
-_QWEN3 = {
+_QWEN3_MODELS = {
     "Qwen/Qwen3-TTS-12Hz-*-Base": PresetModel(
-        tuple(_QWEN), "Apache-2.0", clones=True, needs_sample_text=True, language_names=_QWEN
+        tuple(_QWEN_LANGUAGE_NAMES),
+        "Apache-2.0",
+        clones=True,
+        needs_sample_text=True,
+        language_names=_QWEN_LANGUAGE_NAMES,
     ),
-    "Qwen/Qwen3-TTS-12Hz-*": PresetModel(tuple(_QWEN), "Apache-2.0", language_names=_QWEN),
+    "Qwen/Qwen3-TTS-12Hz-*": PresetModel(
+        tuple(_QWEN_LANGUAGE_NAMES), "Apache-2.0", language_names=_QWEN_LANGUAGE_NAMES
+    ),
 }
 _VOXCPM2 = (
     *("zh", "en", "ar", "my", "da", "nl", "fi", "fr", "de", "el", "he", "hi", "id", "it", "ja", "km", "ko"),
@@ -111,19 +118,20 @@ _VLLM_OMNI = Preset(
         "extra": {"stream_format": "audio"},
         "speed": (1.0, 1.0),
         "recordings": "json",
-        # Its other models ignore instructions, and it refuses longer ones.
+        # Its other models ignore instructions.
         "instructions": ("Qwen/Qwen3-TTS-12Hz-*-CustomVoice", "Qwen/Qwen3-TTS-12Hz-*-VoiceDesign"),
+        # It refuses longer instructions.
         "max_instructions": 500,
         "billed_on_submit": False,
     },
     {
         "openbmb/VoxCPM2": PresetModel(_VOXCPM2, "Apache-2.0", sample_rate_hz=48_000, clones=True),
-        **_QWEN3,
+        **_QWEN3_MODELS,
     },
 )
 
-# The page basic_usage/tts of the docs of sgl-project/sglang-omni, read on 2026-11-25. Without `stream` the
-# whole sound is made before the first byte; with it, only pcm comes.
+# Source: the page basic_usage/tts of the docs of sgl-project/sglang-omni, read on 2026-11-25. Without
+# `stream`, the server makes the whole sound before the first byte. With it, only pcm comes.
 _SGLANG_OMNI = Preset(
     {
         "base_url": "http://127.0.0.1:8000/v1",
@@ -135,7 +143,7 @@ _SGLANG_OMNI = Preset(
         "billed_on_submit": False,
     },
     {
-        **_QWEN3,
+        **_QWEN3_MODELS,
         "fishaudio/s2-pro": PresetModel(licence="Fish Audio Research License", clones=True),
         "mistralai/Voxtral-4B-TTS-*": PresetModel(licence="CC-BY-NC-4.0"),
     },
@@ -238,8 +246,8 @@ _GROQ = Preset(
     },
 )
 
-# docs.inworld.ai, "OpenAI compatibility" and "Create speech", read on 2026-11-25. Its list has models that
-# write. It refuses OpenAI's names of models.
+# Source: docs.inworld.ai, "OpenAI compatibility" and "Create speech", read on 2026-11-25. The server refuses
+# OpenAI's names of models. Its list also has models that generate text, so the models are named here.
 _INWORLD = Preset(
     {
         "base_url": "https://api.inworld.ai/v1",
@@ -250,38 +258,39 @@ _INWORLD = Preset(
     unlisted=("Dennis", "Sarah"),
 )
 
-_ORPHEUS = ("tara", "leah", "jess", "leo", "dan", "mia", "zac", "zoe")
-# Public clients of its endpoint, read on 2026-11-25: its own page was not at hand. Each model has its own
-# rate, which a WAV says.
+_ORPHEUS_VOICES = ("tara", "leah", "jess", "leo", "dan", "mia", "zac", "zoe")
+# Source: public clients of its endpoint, read on 2026-11-25. Its own page was not at hand. Each model has its
+# own sample rate. Both formats state it, but PCM would not.
 _DEEPINFRA = Preset(
     {
         "base_url": "https://api.deepinfra.com/v1/openai",
         # Its list has models for all purposes.
         "models": ("hexgrad/Kokoro-82M", "canopylabs/orpheus-3b-0.1-ft"),
-        "voices": ("af_heart", "af_bella", "am_michael", "bf_emma", "bm_fable", *_ORPHEUS),
+        "voices": ("af_heart", "af_bella", "am_michael", "bf_emma", "bm_fable", *_ORPHEUS_VOICES),
         "formats": ("mp3", "wav"),
         "speed": (1.0, 1.0),
     },
     {"hexgrad/Kokoro-82M": _KOKORO_MODEL, "canopylabs/orpheus-3b-0.1-ft": PresetModel(("en",))},
-    {**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS}},
+    {**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS_VOICES}},
 )
 
-# docs.fish.audio, "Migrate from OpenAI", read on 2026-11-25. A voice is an id of its library; it refuses
-# instructions, events and OpenAI's voices, except for alloy, which is another voice there.
+# Source: docs.fish.audio, "Migrate from OpenAI", read on 2026-11-25. The server takes the ids of its own
+# library as voices. It refuses instructions, events and OpenAI's voices, except for alloy, which is another
+# voice there.
 _FISH = Preset(
     {
         "base_url": "https://api.fish.audio/compat/v1",
         "models": ("fish-audio/s2.1-pro",),
         "formats": ("mp3", "pcm"),
-        # Both formats know this rate.
+        # The server offers this rate for both formats.
         "extra": {"sample_rate": 44_100},
         "sample_rate_hz": 44_100,
     },
     unlisted=(),
 )
 
-# Its SDK on PyPI, mistralai 3.7.0, and docs.mistral.ai, "Generate speech", read on 2026-11-25. It refuses
-# unknown fields. Its PCM has floating-point samples, so WAV is taken.
+# Sources: its SDK on PyPI, mistralai 3.7.0, and docs.mistral.ai, "Generate speech", read on 2026-11-25. The
+# server refuses unknown fields. Its PCM has floating-point samples, so WAV is taken.
 _MISTRAL = Preset(
     {
         "base_url": "https://api.mistral.ai/v1",
@@ -293,8 +302,8 @@ _MISTRAL = Preset(
     voice_field="voice_id",
 )
 
-# docs/content/features/text-to-audio.md of mudler/LocalAI, read on 2026-11-25. A backend that cannot stream
-# sends its whole WAV at the end.
+# Source: docs/content/features/text-to-audio.md of mudler/LocalAI, read on 2026-11-25. The server sends the
+# whole WAV at the end if a backend cannot stream.
 _LOCALAI = Preset(
     {
         "base_url": "http://127.0.0.1:8080/v1",
@@ -306,8 +315,8 @@ _LOCALAI = Preset(
     unlisted=(),
 )
 
-# documentation.md of devnen/Chatterbox-TTS-Server, read on 2026-11-25. A request cannot name its language, so
-# its multilingual model reads each text in the language of its own settings.
+# Source: documentation.md of devnen/Chatterbox-TTS-Server, read on 2026-11-25. The server does not let a
+# request name its language. So its multilingual model reads each text in the language of its own settings.
 _CHATTERBOX = Preset(
     {
         "base_url": "http://127.0.0.1:8004/v1",

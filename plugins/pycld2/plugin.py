@@ -46,7 +46,7 @@ _SHORT_TAGS = {
     "ms": "id",
 }
 """Tags for short texts. A long text in Galician, Corsican or Malay is known to be in that language.
-The other one is then the next guess."""
+For a long text, the language on the right is only the next guess."""
 
 _COMMON = frozenset(
     (
@@ -88,17 +88,18 @@ class Cld2Detector:
             is_reliable, _, ranked = pycld2.detect(prose, isPlainText=True, bestEffort=is_short, **hint)
         except (pycld2.error, ValueError):
             return ()
-        if not is_reliable or (is_short and ranked[0][3] < _LEAST_SCORE):
+        score = ranked[0][3]
+        if not is_reliable or (is_short and score < _LEAST_SCORE):
             return ()
         tags = [_TAGS.get(code, code) for _, code, _, _ in ranked]
-        return _believed_short(tags[0]) if is_short else _believed(tags)
+        return _guesses_at_short(tags[0]) if is_short else _guesses_at_long(tags)
 
 
 def _hint(usual: str) -> dict[str, str]:
-    """Return the argument that favours a language. CLD2 refuses languages that it does not know.
+    """Return the argument that favours a language.
 
-    English has the weaker of two hints. The stronger one makes English of every third greeting in another
-    language.
+    A language that CLD2 does not know, or knows by another code, gets no hint. English has the weaker of two
+    hints. The stronger one makes English of every third greeting in another language.
     """
     if usual not in _known():
         return {}
@@ -110,12 +111,12 @@ def _known() -> frozenset[str]:
     return frozenset(code for _, code in pycld2.LANGUAGES)
 
 
-def _believed_short(tag: str) -> tuple[str, ...]:
+def _guesses_at_short(tag: str) -> tuple[str, ...]:
     spoken_as = _SHORT_TAGS.get(tag, tag)
     return (spoken_as,) if spoken_as in _COMMON else ()
 
 
-def _believed(tags: list[str]) -> tuple[str, ...]:
+def _guesses_at_long(tags: list[str]) -> tuple[str, ...]:
     if not _is_language(tags[0]):
         return ()
     neighbours = [_SHORT_TAGS[tag] for tag in tags if tag in _SHORT_TAGS]

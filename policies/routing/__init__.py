@@ -14,7 +14,7 @@ from policies.routing.decision import (
     find_owners,
     late_last,
 )
-from policies.routing.filters import find_language, is_allowed, is_open, speaks, spoken_languages
+from policies.routing.filters import find_language, is_allowed, may_see, speaks, spoken_languages
 from policies.routing.speakers import (
     Speaker,
     find_emotions,
@@ -69,9 +69,9 @@ __all__ = [
     "find_speaker",
     "is_allowed",
     "is_cloned_for",
-    "is_open",
     "late_last",
     "may_receive",
+    "may_see",
     "needs_text",
     "speaks",
     "spoken_languages",

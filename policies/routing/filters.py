@@ -29,7 +29,7 @@ Name = Literal[
     "post",
     "ready",
 ]
-"""The name of a filter. Only the results of `ready` and `post` change over time."""
+"""The name of a filter."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
 _WORD = re.compile(r"[\w-]{1,32}")
@@ -66,8 +66,8 @@ def is_allowed(model: Model, terms: Terms) -> bool:
     return terms.engines is None or model.engine in terms.engines
 
 
-def is_open(model: Model, terms: Terms | None, licences: Licences) -> bool:
-    """Return whether a caller with these terms may see this model. `terms` is None for the public list."""
+def may_see(model: Model, terms: Terms | None, licences: Licences) -> bool:
+    """Tell whether a caller with these terms may see this model. `terms` is None for the public list."""
     if terms is not None and not is_allowed(model, terms):
         return False
     return licences.obstacle(model.engine, model.info, terms is not None and terms.is_paid) is None
@@ -93,11 +93,11 @@ def find_language(info: ModelInfo, tag: str) -> Language | None:
     return by_tag.get(tag.lower()) or by_tag.get(language.base(tag)) or by_tag.get(ANY_LANGUAGE)
 
 
-def _does_this(model: Model, inputs: FilterInput) -> bool:
+def _does_task(model: Model, inputs: FilterInput) -> bool:
     return model.info.converts if inputs.query.converts else model.info.speaks
 
 
-def _does_not(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+def _wrong_task(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if inputs.query.converts and all(model.info.runner for model in models):
         message = f"{_names(models)} cannot convert recordings: machines that are rented only speak texts."
     elif inputs.query.converts:
@@ -137,9 +137,9 @@ def _can_mix(model: Model, inputs: FilterInput) -> bool:
 
 
 def _no_mix(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
-    if alike := [model for model in models if can_mix(inputs.voice, model.info)]:
+    if able := [model for model in models if can_mix(inputs.voice, model.info)]:
         message = (
-            f"{_names(alike)} has one and the same voice for several members of the mix: mix voices that are "
+            f"{_names(able)} has one and the same voice for several members of the mix: mix voices that are "
             "not each other's aliases."
         )
     else:
@@ -156,20 +156,24 @@ def _has_samples(model: Model, inputs: FilterInput) -> bool:
 def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     first = models[0]
     speaker = find_speaker(inputs.voice, first, inputs.query)
-    whose, use, emotion = f"'{inputs.voice.label}'", "", inputs.query.emotion
+    voice_name = f"'{inputs.voice.label}'"
+    emotion = inputs.query.emotion
+    for_emotion = ""
     if emotion not in first.info.emotions and emotion in find_emotions(inputs.voice, first):
-        use = f" for '{emotion}'"
+        for_emotion = f" for '{emotion}'"
     if speaker is not None and speaker.lack == "text":
-        message = f"{first.name} must know the words of the recording of {whose}{use}: give its text."
+        message = (
+            f"{first.name} must know the words of the recording of {voice_name}{for_emotion}: give its text."
+        )
         return NoCandidate("voice", "reference_text_required", message)
     least_s, most_s = first.info.sample_s
     if speaker is not None and speaker.lack == "limit":
         message = (
             f"{first.name} takes recordings of up to {most_s:g} s with all their words; that of "
-            f"{whose}{use} is longer."
+            f"{voice_name}{for_emotion} is longer."
         )
         return NoCandidate("voice", "sample_too_long", message)
-    message = f"{first.name} needs a recording of {least_s:g} s or more{use}; {whose} has none."
+    message = f"{first.name} needs a recording of {least_s:g} s or more{for_emotion}; {voice_name} has none."
     return NoCandidate("voice", "sample_too_short", message)
 
 
@@ -217,17 +221,21 @@ def _not_licensed(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     return NoCandidate("model", "paid_use_forbidden", message, is_forbidden=True)
 
 
-def _may_receive(model: Model, inputs: FilterInput) -> bool:
-    is_agreed = may_be_used(inputs.voice, _use(inputs)) and may_receive(inputs.voice, model)
-    return is_agreed and _may_hear(model, inputs)
+def _is_agreed(model: Model, inputs: FilterInput) -> bool:
+    return (
+        may_be_used(inputs.voice, _use(inputs))
+        and may_receive(inputs.voice, model)
+        and _may_get_recording(model, inputs)
+    )
 
 
 def _use(inputs: FilterInput) -> str:
     return "conversion" if inputs.query.converts else "speech"
 
 
-def _may_hear(model: Model, inputs: FilterInput) -> bool:
-    """Return whether the speaker in the recording allows this engine to receive it."""
+def _may_get_recording(model: Model, inputs: FilterInput) -> bool:
+    """Return whether the speaker in the recording allows this engine to receive it. No engine of a runner
+    converts recordings, so the name of the engine is enough."""
     return model.info.is_local or inputs.query.receivers is None or model.engine in inputs.query.receivers
 
 
@@ -235,7 +243,7 @@ def _no_consent(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if not may_be_used(inputs.voice, use := _use(inputs)):
         return no_use(inputs.voice, use)
     engines = ", ".join(dict.fromkeys(model.info.runner or model.engine for model in models))
-    if not any(_may_hear(model, inputs) for model in models):
+    if not any(_may_get_recording(model, inputs) for model in models):
         message = f"The consent of who speaks in the recording does not name {engines}."
         return NoCandidate("consent", "consent_not_given", message, is_forbidden=True)
     message = f"The consent of the voice '{inputs.voice.label}' does not name {engines}."
@@ -322,14 +330,14 @@ def _no_emotion(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     return NoCandidate("emotion", "unsupported_value", message)
 
 
-def _is_repeated(model: Model, inputs: FilterInput) -> bool:
+def _can_be_repeated(model: Model, inputs: FilterInput) -> bool:
     post = inputs.query.post
     if post is None:
         return True
     return post.speaker is not None and post.speaker.model.engine != model.engine
 
 
-def _not_repeated(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
+def _cannot_be_repeated(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     post = inputs.query.post
     if post is not None and post.error is not None:
         return post.error
@@ -360,17 +368,17 @@ def _names(models: Sequence[Model]) -> str:
 
 
 FILTERS = (
-    Filter("converts", _does_this, _does_not),
+    Filter("converts", _does_task, _wrong_task),
     Filter("voice", _has_voice, _no_voice),
     Filter("mix", _can_mix, _no_mix),
     Filter("sample", _has_samples, _no_samples),
     Filter("plan", _is_in_plan, _not_in_plan),
     Filter("jobs", _is_for_jobs, _only_for_jobs),
     Filter("licence", _is_licensed, _not_licensed),
-    Filter("consent", _may_receive, _no_consent),
+    Filter("consent", _is_agreed, _no_consent),
     Filter("language", _is_spoken, _not_spoken),
     Filter("pitch", _has_pitch, _no_pitch),
     Filter("emotion", _has_emotion, _no_emotion),
-    Filter("post", _is_repeated, _not_repeated),
+    Filter("post", _can_be_repeated, _cannot_be_repeated),
     Filter("ready", _is_ready, _not_ready),
 )

@@ -111,13 +111,18 @@ class JsonFrame(NamedTuple):
     @classmethod
     def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:
         """Return the frame of an answer that is collected, with so many bytes of audio."""
-        # The audio is the first field.
+        # The audio is the first field, and the fields of the report follow it.
         begin, end = b'{"audio_base64":"', b'",' + encode_json(report(answer)).removeprefix(b"{")
+        # Base64 writes 4 characters for each 3 bytes begun.
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
 
 def report(answer: Answer, begin: int = 0) -> SpeechReport:
-    """Tell of an answer that is collected. The text that the words are of begins at this character."""
+    """Return the report of a collected answer.
+
+    `begin` is the number of characters before the text that is reported. The places of words are counted from
+    there.
+    """
     call, words = answer.call, _words(answer)
     if words and begin:
         words = [
@@ -129,6 +134,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         duration_seconds=round(answer.seconds, 3),
         sample_rate=answer.speech.sample_rate_hz,
         voice_used=call.plan.voice.id,
+        # `Speech.engine` is `engine/model`.
         model_used=answer.speech.engine,
         language=call.plan.language,
         words=words,

@@ -94,7 +94,7 @@ class Catalogue:
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[routing.Model]]:
         """Return the aliases and models that a plan may use, or without terms, the public ones."""
-        models = [model for model in self.models() if routing.is_open(model, terms, self.licences)]
+        models = [model for model in self.models() if routing.may_see(model, terms, self.licences)]
         names = {model.name for model in models}
         engines = None if terms is None else terms.engines
         # An engine that has not been up yet may have any model.

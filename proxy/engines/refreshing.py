@@ -18,9 +18,12 @@ from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0
 PROBE_S = 15.0
-"""The interval while a breaker is open: the first good answer closes it, so no request need be the probe. An
-account's faults alone make a call of ours at once, yet no two within this time."""
+"""The interval while a breaker is open. The first good answer closes it, so no request must be the probe.
+
+If only one account saw faults, we ask the provider at once, but at most once in this time.
+"""
 ANSWER_S = 10.0
+"""How long one refresh may take."""
 GREETING_S = 3.0
 """How long a starting server waits for a provider. Then it goes on without an answer."""
 
@@ -62,6 +65,7 @@ async def _keep(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes) -
 
 def _pause_s(key: ProviderKey, refreshed_at: float) -> float:
     if key.breaker.is_doubtful:
+        # One account alone saw faults: ask at once, but not twice within PROBE_S.
         return max(0.0, refreshed_at + PROBE_S - time.monotonic())
     # A refused key is not probed more often, since the provider could lock it.
     return REFRESH_S if key.breaker.is_refused else PROBE_S
@@ -78,6 +82,7 @@ async def _refresh(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes
     except EngineError as error:
         failure = error
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and repeated later
+        # A fault of the plugin says nothing about the provider, so the breaker is not told.
         _log.warning("engine.refresh.failed", engine=cloud.name, key=key.number, exc_info=error)
         key.first_answer.set()
         return

@@ -88,7 +88,7 @@ class AnswerRecording(FileRecording):
 
     async def _are_voices_there(self) -> bool:
         try:
-            return not await tombstones.list_known(self._store, self.voices)
+            return not await tombstones.list_erased(self._store, self.voices)
         except StorageFailed:
             return False
 
@@ -140,7 +140,7 @@ class StoredAnswers:
             voices = await self._folder.run(
                 lambda: {voice for _, head in _heads(self._folder) for voice in head.voices}
             )
-            if erased := await tombstones.list_known(self._store, voices):
+            if erased := await tombstones.list_erased(self._store, voices):
                 await self._folder.run(partial(_remove_of, self._folder, erased))
         except (OSError, StorageFailed) as error:
             _log.warning("answer.sweep.failed", reason=str(error))
@@ -151,7 +151,7 @@ class StoredAnswers:
 
     async def _find(self, path: Path, once: Once) -> StoredAnswer | None:
         try:
-            stored = await self._folder.fetch(partial(_load, path, self._folder), StoredAnswer.close)
+            stored = await self._folder.run_or_undo(partial(_load, path, self._folder), StoredAnswer.close)
         except OSError:
             return None
         if stored is None:
@@ -161,7 +161,7 @@ class StoredAnswers:
             started = await usage.find_finished(self._store, stored.head.request, once.account)
             if started is None or await self._store.now() - started > STORED_S * 1_000_000:
                 return None
-            if await tombstones.list_known(self._store, stored.head.voices):
+            if await tombstones.list_erased(self._store, stored.head.voices):
                 return None
             once.check(stored.head.digest)
             unless_stored.pop_all()

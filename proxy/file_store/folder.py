@@ -16,19 +16,20 @@ from proxy.storage.disk_names import DiskName, UnsafeName
 
 T = TypeVar("T")
 
-_ROOM_SHARE = 16
-_LARGEST_SHARE = 4
+_ROOM_DIVISOR = 16
+_LARGEST_DIVISOR = 4
 
 
 class BoundedFolder:
-    """`workers` share the folder and its bound. Without `threads`, the loop's default executor waits for the
-    disk.
+    """A folder whose files have at most `most_bytes` together.
 
-    Every method that awaits may raise OSError.
+    `workers` processes share it. Without `threads`, the loop's default executor does the disk's work. Every
+    method that awaits may raise OSError.
     """
 
     def __init__(self, root: Path, workers: int, threads: Executor | None = None) -> None:
         self.root = root
+        # The owner sets both bounds from the configuration.
         self.most_bytes = 0
         self.stored_s = 0.0
         self.threads = threads
@@ -40,8 +41,8 @@ class BoundedFolder:
 
     @property
     def largest_bytes(self) -> int:
-        """The most bytes that one file may take of the bound for all, or it would push out the others."""
-        return self.most_bytes // _LARGEST_SHARE
+        """The most bytes of one file. A larger one would push out too many others."""
+        return self.most_bytes // _LARGEST_DIVISOR
 
     @property
     def oldest(self) -> float:
@@ -49,10 +50,10 @@ class BoundedFolder:
         return time.time() - self.stored_s
 
     async def take(self, path: Path) -> Lock | None:
-        """Take the lock of a file. Return None while another makes the file."""
-        return await self.fetch(partial(locked_files.take, path), Lock.release)
+        """Take the lock of a file. Return None while this worker or another one makes the file."""
+        return await self.run_or_undo(partial(locked_files.take, path), Lock.release)
 
-    async def fetch(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
+    async def run_or_undo(self, step: Callable[[], T | None], undo: Callable[[T], None]) -> T | None:
         """Return the result of the step. If the caller is cancelled meanwhile, `undo` gets the result."""
         running = self.run(step)
 
@@ -60,6 +61,7 @@ class BoundedFolder:
             if done.cancelled() or done.exception() is not None:
                 return
             if (result := done.result()) is not None:
+                # It is rare and short, so it runs in the loop. At the end, the threads take no more work.
                 undo(result)
 
         try:
@@ -74,7 +76,7 @@ class BoundedFolder:
     def count(self, size: int) -> bool:
         """Count a new file. Return whether a sweep is due: each worker may add its share of a sixteenth."""
         self._unswept_bytes += size
-        return self._unswept_bytes > self.most_bytes // _ROOM_SHARE // self._workers
+        return self._unswept_bytes > self.most_bytes // _ROOM_DIVISOR // self._workers
 
     async def sweep(self, *, by_use: bool = False) -> tuple[int, int]:
         """Make room for a sixteenth of the bound.
@@ -82,7 +84,7 @@ class BoundedFolder:
         Return how many files were removed, and how many bytes are left.
         """
         self._unswept_bytes = 0
-        room = self.most_bytes * (_ROOM_SHARE - 1) // _ROOM_SHARE
+        room = self.most_bytes * (_ROOM_DIVISOR - 1) // _ROOM_DIVISOR
         return await self.run(partial(locked_files.sweep, self.root, room, self.oldest, by_use=by_use))
 
     async def names(self) -> set[DiskName]:

@@ -286,7 +286,7 @@ class SharedAnswers(StoredAnswers):
         started = await usage.find_finished(self._store, claim.request, claim.account)
         if started is None or await self._store.now() - started > STORED_S * 1_000_000:
             return None
-        if claim.voices and await tombstones.list_known(self._store, claim.voices):
+        if claim.voices and await tombstones.list_erased(self._store, claim.voices):
             return None
         once.check(bytes.fromhex(claim.body_digest))
         try:

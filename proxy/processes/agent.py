@@ -57,14 +57,17 @@ _MOST_WATCHES = 1000
 _MOST_UNREAD = 5000
 """Messages that a gateway has not read. With more, its Watch ends."""
 _LEAVE_S = 1.0
-"""The time in which gateways hear that a host leaves. Work that they have sent before still comes."""
+"""The time in which gateways hear that a host leaves. Work that a gateway sent before it heard this still
+arrives."""
 _ENDED_S = 1.0
+"""The time in which gateways read that the hosts have ended."""
 
 _log = structlog.get_logger()
 
 
 class Ports:
-    """The places of a host's processes: each life has the next free port of those after `listen`."""
+    """The places of a host's processes. Each start of a process gets the next free port after that of
+    `listen`."""
 
     def __init__(self, section: HostSection) -> None:
         self._section = section
@@ -147,7 +150,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         """Give signs of life to the gateways, and to the hosts while a gateway watches."""
         while True:
             loads = self._hosts.loads().items()
-            processes = tuple(ProcessLoad(*holder, load) for holder, load in loads)
+            processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in loads)
             self.tell(HostTick(processes, len(self._watchers)))
             if self._watchers:
                 self._hosts.tell(Watched(is_first=False))
@@ -159,6 +162,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         with suppress(TimeoutError):
             async with asyncio.timeout(_ENDED_S):
                 if self._watchers:
+                    # It may still be set from an earlier time without gateways.
                     self._unwatched.clear()
                     await self._unwatched.wait()
 
@@ -173,7 +177,7 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
                 hello = await call.read()
         if not isinstance(hello, GatewayHello):
             await call.abort(grpc.StatusCode.INVALID_ARGUMENT, "a Watch begins with a gateway's hello")
-            return  # `abort` raises, which its types do not say
+            return  # never reached: `abort` raises, but grpcio has no types
         if len(self._watchers) >= _MOST_WATCHES:
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too many gateways watch this host")
         watcher = _Watcher()
@@ -229,18 +233,18 @@ class Agent:
         self._stopping = asyncio.Event()
         self._page = MetricsPage(
             config.server.metrics,
-            0,
-            _no_workers,
-            lambda: self._hosts.states.values(),
-            lambda: config.server.hosts,
-            self._hosts.figures,
-            Path(config.data),
+            workers=0,
+            ask=_no_workers,
+            hosts=lambda: self._hosts.states.values(),
+            names=lambda: config.server.hosts,
+            batches=self._hosts.figures,
+            data=Path(config.data),
             loads=self._hosts.loads,
             is_ready=lambda: any(state.state == "ready" for state in list(self._hosts.states.values())),
         )
 
     async def run(self, announce: Callable[[str], None], *, ends_with_stdin: bool) -> int:
-        """Serve until SIGTERM or Ctrl-C, or until standard input closes."""
+        """Serve until SIGTERM or Ctrl-C, or until standard input closes. Raise the error of failed hosts."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -250,17 +254,20 @@ class Agent:
         server = self._bind()
         await server.start()
         hosts = asyncio.create_task(self._hosts.run())
+        stopping = asyncio.create_task(self._stopping.wait())
         helping = [asyncio.create_task(self._service.run()), asyncio.create_task(self._switch.run())]
-        announced = announce_host(self._config.host, self._service.machine, self._engines)
-        announcing = asyncio.create_task(announced)
+        announcement = announce_host(self._config.host, self._service.machine, self._engines)
+        announcing = asyncio.create_task(announcement)
         announce(self._config.host.listen)
         try:
-            await self._stopping.wait()
-            announcing.cancel()
-            await self._drain()
+            await asyncio.wait([hosts, stopping], return_when=asyncio.FIRST_COMPLETED)
+            # The hosts run until `_drain` ends them. If they are done before, they have failed.
+            if not hosts.done():
+                announcing.cancel()
+                await self._drain()
             await hosts
         finally:
-            for task in (announcing, *helping):
+            for task in (stopping, announcing, *helping):
                 task.cancel()
             await server.stop(None)
             self._page.stop()
@@ -284,7 +291,7 @@ class Agent:
         return server
 
     async def _drain(self) -> None:
-        """Let gateways send nothing new, finish the work, and end the hosts."""
+        """Tell the gateways to send nothing new. Let the hosts finish their work, and then end them."""
         drain_s = self._config.server.drain_s
         _log.info("host.drain.started", within_s=drain_s)
         self._service.leave()
@@ -321,7 +328,7 @@ def run_host(
     if not forbid_dumps():
         _log.warning("server.confinement.missing", what="not dumpable")
     with ExitStack() as stack:
-        # Hosts of one machine share models.
+        # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
         return asyncio.run(_run(config, specs, announce, ends_with_stdin))
 

@@ -31,18 +31,25 @@ class TextPreparation:
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
         """Prepare each part with each front-end of its candidates.
 
-        Each front-end may take half of the remaining time. Raises RequestFailed if no candidate of a part has
-        a text, or if the text becomes far too long.
+        The removal of marks may take half of the time. Each front-end may take half of what remains. Raises
+        RequestFailed if no candidate of a part has a text, or if the text becomes far too long.
         """
         if (source := call.request.source) is not None:
             # The engine takes the words and the length from the recording.
-            silent = PreparedText((), 0, 0, 0, source.seconds)
+            no_text = PreparedText(
+                segments=(),
+                spoken_characters=0,
+                written_characters=0,
+                characters=0,
+                estimated_s=source.seconds,
+            )
             for run in call.totals.parts:
-                run.texts.update((candidate.text_key, silent) for candidate in run.candidates)
+                run.texts.update((candidate.text_key, no_text) for candidate in run.candidates)
             return
+        until = time.monotonic() + within_s
         if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
             await self._leave_out_marks(call, within_s / 2)
-        runs, until = call.totals.parts, time.monotonic() + within_s
+        runs = call.totals.parts
         is_short = _is_short(runs)
         for (name, is_untagged), its_runs in _by_text_key(runs).items():
             work = partial(_prepare_parts, its_runs, is_untagged, call.request.speed)
@@ -66,7 +73,7 @@ class TextPreparation:
 
 
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:
-    """Return the parts that each front-end prepares, with their tags or without."""
+    """Return the parts by text key: the front-end, and whether tags are removed first."""
     found: dict[tuple[str, bool], list[PartRun]] = {}
     for run in runs:
         for candidate in run.part.candidates:
@@ -79,6 +86,7 @@ def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[
 def _is_short(runs: Sequence[PartRun]) -> bool:
     """Return whether the texts are prepared quickly. The account's own lexicon may add any length."""
     characters = 0
+    # The time grows with the text and with the number of entries.
     for run in runs:
         lexicon = run.part.lexicon
         if lexicon.own:
@@ -151,8 +159,8 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
         pronunciations={
-            each: find_pronunciations(lexicon, each, segments)
-            for each in {candidate.model.info.phonemes for candidate in run.candidates}
+            alphabets: find_pronunciations(lexicon, alphabets, segments)
+            for alphabets in {candidate.model.info.phonemes for candidate in run.candidates}
         }
         if lexicon.sounds
         else {},

@@ -44,7 +44,10 @@ def call_of(statement: store.Statement) -> PostgresCall:
 
 
 async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store.Row]]:
-    """Run the calls as one unit, and return the rows of each. Units that block each other are tried again."""
+    """Run the calls as one unit, and return the rows of each.
+
+    A unit that fails with WORTH_ANOTHER_TRY is tried again.
+    """
     for _ in range(_TRIES - 1):
         try:
             return await _try(pool, calls)
@@ -131,7 +134,8 @@ WORTH_ANOTHER_TRY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.InvalidCachedStatementError,
 )
-"""The server has undone the whole unit and would do it in another order, or with a fresh plan."""
+"""In each case the server has undone the whole unit. Another try can succeed, in another order or with a
+fresh plan."""
 
 _DATA_EXCEPTION = "22"
 _LOCKED = "55P03"
@@ -152,8 +156,6 @@ def refusal(error: BaseException) -> store.Refusal:
         return store.MissingReference(f"there is no such row: {error.constraint_name} on {error.table_name}")
     if isinstance(error, asyncpg.PostgresError):
         return _by_state(error.sqlstate or "", error)
-    if isinstance(error, asyncpg.DataError):
-        return store.StorageFailed(store.UNSTORABLE)
     if isinstance(error, ValueError):
         return store.StorageFailed("[storage] url is no address that can be used")
     if isinstance(error, OSError):
@@ -164,6 +166,7 @@ def refusal(error: BaseException) -> store.Refusal:
 
 
 def _by_state(state: str, error: asyncpg.PostgresError) -> store.StorageFailed:
+    # Also the driver's own DataError, whose state is 22000.
     if state.startswith(_DATA_EXCEPTION):
         return store.StorageFailed(store.UNSTORABLE)
     # The message alone: details and hints quote rows.

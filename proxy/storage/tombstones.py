@@ -20,16 +20,17 @@ from proxy.storage.tables import Erasable, Tables, erasable_of, wholes
 from proxy.storage.task_tables import TaskTable
 
 
-def erased(voice: str) -> str:
-    """Return SQL that is true if the id in this column or parameter is erased."""
-    return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {voice})"
+def erased(id_sql: str) -> str:
+    """Return SQL that is true if an id is erased. `id_sql` is its column or its parameter."""
+    return f"EXISTS (SELECT 1 FROM erasures WHERE subject = {id_sql})"
 
 
 NOT_ERASED = f"NOT {erased(':voice')}"
 """SQL for a write that is derived from a voice: true as long as the voice is not erased."""
 
 BY_VOICE = "voices <> '' AND voices LIKE '% ' || {} || ' %'"
-"""SQL that is true if a voice is in the column `voices`, which `voices_column` makes."""
+"""SQL that is true if a voice is in the column `voices`, which `voices_column` makes. `{}` is the SQL for the
+voice's id."""
 _HAS_ERASED = """
 {table}.voices <> '' AND EXISTS (
     SELECT 1 FROM erasures WHERE {began}{table}.voices LIKE '% ' || erasures.subject || ' %'
@@ -43,8 +44,10 @@ def voices_column(voices: Collection[str]) -> str:
 
 
 def has_erased(table: str, began: str = "") -> str:
-    """Return SQL that is true if an erased voice is in the column `voices`, perhaps erased since it
-    `began`."""
+    """Return SQL that is true if an erased voice is in the column `voices`.
+
+    `began` is a condition on the erasures that ends with AND, or "".
+    """
     return _HAS_ERASED.format(table=table, began=began)
 
 
@@ -52,7 +55,7 @@ class Tombstone(QueuedTask, frozen=True, kw_only=True):
     """The erasure of something. `digests` are its recordings, and `pending` names the steps that are not
     done.
 
-    The worker that writes it has the first `fence`.
+    The worker that writes it also holds its first lease, so `fence` begins at 1.
     """
 
     fence: int = 1
@@ -70,7 +73,7 @@ _INSERT = """
 INSERT INTO erasures (subject, account, digests, began, pending, lease, by_schema)
 SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT),
     CAST(:known AS BIGINT)
-WHERE {only_if} AND {is_whole}
+WHERE {only_if} AND {has_no_others}
 ON CONFLICT (subject) DO NOTHING RETURNING subject
 """
 _WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
@@ -82,12 +85,13 @@ _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 _BY_OLDER = f"""
 SELECT {_COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
 """
+# 1 is long ago, so the task is due at once.
 _AGAIN = """
 UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
     lease = 0
 WHERE subject = :subject AND by_schema < :known
 """
-# The details of earlier acts, such as its name.
+# The details of earlier acts may have the name of what is erased, so they are removed.
 _SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
 
 
@@ -109,8 +113,8 @@ def _closed_owners(tables: Tables) -> str:
 
 async def recordings_of(store: Store, subject: str) -> frozenset[str]:
     """List the recordings of something that can be erased, as its rows name them."""
-    how = erasable_of(store.tables, subject)
-    rows = [] if how is None else await store.read(how.digests, {"subject": subject})
+    erasable = erasable_of(store.tables, subject)
+    rows = [] if erasable is None else await store.read(erasable.digests, {"subject": subject})
     return frozenset(row["digest"] for row in rows)
 
 
@@ -135,7 +139,8 @@ async def erase(
     """Write a tombstone and delete its subject, in one commit.
 
     Return False if the subject was erased before, if something needs it, or if it has other recordings than
-    `recordings`, since one may just have been added.
+    `recordings`, since one may just have been added. With `by_owner`, the account itself deletes. `also` are
+    further statements for the commit; they run even if it is refused.
     """
     row: Params = {
         "subject": tombstone.subject,
@@ -147,20 +152,21 @@ async def erase(
         "known": schema.known_version(),
     }
     subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
-    how = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
-    held = (Statement(how.hold, subject),) if how.hold else ()
-    is_whole, known = _has_no_others(how, recordings)
-    insert = _INSERT.format(only_if=how.only_if or ALWAYS.sql, is_whole=is_whole)
-    # A row that came back after its erasure is deleted as well.
-    is_due = _WAS_INSERTED if how.only_if else erased(":subject")
+    erasable = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
+    held = (Statement(erasable.hold, subject),) if erasable.hold else ()
+    has_no_others, recording_params = _has_no_others(erasable, recordings)
+    insert = _INSERT.format(only_if=erasable.only_if or ALWAYS.sql, has_no_others=has_no_others)
+    # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
+    # erasure, whose tombstone has the stored `began`.
+    is_due = _WAS_INSERTED if erasable.only_if else erased(":subject")
     answers = await store.write(
         *held,
-        Statement(insert, {**row, **known}),
+        Statement(insert, {**row, **recording_params}),
         *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
-        Statement(_SCRUB_AUDIT, {"subject": tombstone.subject}),
+        Statement(f"{_SCRUB_AUDIT} AND {is_due}", subject),
         *(
             Statement(f"{sql} AND {is_due}", {**subject, "by_owner": int(by_owner)})
-            for sql in (*(each for table in store.tables for each in table.erased_with), *how.deletes)
+            for sql in (*(each for table in store.tables for each in table.erased_with), *erasable.deletes)
         ),
         library_revisions.raise_statement(tombstone.account),
         *also,
@@ -170,32 +176,33 @@ async def erase(
 
 async def erase_again(store: Store, steps: Sequence[str]) -> int:
     """Erase in all tables what an older version has erased, and begin its steps anew. Return the number."""
-    known: Params = {"known": schema.known_version()}
-    found = [_tombstone(row) for row in await store.read_long(_BY_OLDER, known)]
+    version: Params = {"known": schema.known_version()}
+    found = [_tombstone(row) for row in await store.read_long(_BY_OLDER, version)]
     for each in found:
         digests = {*each.digests, *await digests_of(store, each.subject)}
         lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
-        await erase(store, each, also=(Statement(_AGAIN, {**known, **lists, "subject": each.subject}),))
+        await erase(store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),))
     return len(found)
 
 
-def _has_no_others(how: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:
+def _has_no_others(erasable: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:
     """Return SQL that is true if something has no other recordings than these, and its parameters."""
-    if recordings is None or not how.digests:
+    if recordings is None or not erasable.digests:
         return ALWAYS.sql, {}
     if not recordings:
-        return f"NOT EXISTS ({how.digests})", {}
-    names, known = any_of(sorted(recordings))
-    return f"NOT EXISTS ({how.digests} AND digest NOT IN ({names}))", known
+        return f"NOT EXISTS ({erasable.digests})", {}
+    names, params = any_of(sorted(recordings))
+    return f"NOT EXISTS ({erasable.digests} AND digest NOT IN ({names}))", params
 
 
 def may_be_needed(store: Store, subject: str) -> bool:
     """Tell whether the erasure of a subject can be refused because something needs it."""
-    how = erasable_of(store.tables, subject)
-    return how is not None and bool(how.only_if)
+    erasable = erasable_of(store.tables, subject)
+    return erasable is not None and bool(erasable.only_if)
 
 
 async def is_left(store: Store, subject: str, step: str) -> bool:
+    """Tell whether rows remain that keep this step of an erasure from being done."""
     remains = [table.remains for table in store.tables if table.remains is not None]
     for sql in [each.sql for each in remains if each.step == step]:
         if await store.read(sql, {"subject": subject}):
@@ -208,7 +215,7 @@ async def get(store: Store, account: str, subject: str) -> Tombstone | None:
     return _tombstone(rows[0]) if rows else None
 
 
-async def list_known(store: Store, subjects: Iterable[str]) -> set[str]:
+async def list_erased(store: Store, subjects: Iterable[str]) -> set[str]:
     names = {f"subject{number}": subject for number, subject in enumerate(sorted(set(subjects)))}
     if not names:
         return set()

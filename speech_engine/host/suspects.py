@@ -1,8 +1,9 @@
 """A host's side of the quarantine: texts that may have killed a host run alone, and killers do not run.
 
-The supervisor decides which texts these are. It sees only digests: their key is its own, so a digest does not
-reveal the text to another reader. An account's text is a suspect for that account alone. Of a conversion, the
-voice is the suspect, since the recording is not known before it has come.
+The supervisor decides which texts these are. It sees only digests. They have a random key that only the
+supervisor and its hosts know, so no other reader can test a text against them. An account's text is a suspect
+for that account alone. The suspect of a conversion is the voice, since the recording has not come yet when
+the digest is made.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ def killer_error(work: Work) -> EngineError:
 
 
 class Suspects:
-    """The verdicts on texts. `digest` is empty for work that no other process could repeat."""
+    """The verdicts on texts.
+
+    `digest()` returns b"" for all work but speech and conversions: such work is never a suspect.
+    """
 
     def __init__(self, key: bytes = b"") -> None:
         self._key = key
@@ -52,7 +56,7 @@ class Suspects:
         return hashlib.blake2b(encoded, key=self._key, digest_size=DIGEST_BYTES).digest()
 
     def runs_alone(self, work: Work, digest: bytes) -> bool:
-        """Tell whether work may only run alone. Raises `killer_error` if it may not run."""
+        """Tell whether work may only run alone. Raises the error of `killer_error` if the work is refused."""
         if digest in self._refused:
             raise killer_error(work)
         return digest in self._alone

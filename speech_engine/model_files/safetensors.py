@@ -19,7 +19,8 @@ _MOST_NAME = 512
 _LENGTH_BYTES = 8
 _METADATA = "__metadata__"
 VALUES = "values"
-"""The key of a text in the header: JSON of the plain values that a converted pickle had."""
+"""The key of a text in the metadata. The text is JSON with the plain values of the pickle that was
+converted."""
 _KEYS = {"dtype", "shape", "data_offsets"}
 
 
@@ -58,6 +59,7 @@ def header_of(
         entries[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [at, end]}
         at = end
     body = json.dumps(entries, separators=(",", ":"), ensure_ascii=False).encode()
+    # The tensors then begin at a multiple of 8, as the format asks.
     body += b" " * (-len(body) % 8)
     return len(body).to_bytes(_LENGTH_BYTES, "little") + body
 
@@ -116,7 +118,7 @@ def _are_counts(value: Any) -> bool:
 
 
 def _refuse_gaps(tensors: Mapping[str, TensorInfo], start: int, size: int) -> None:
-    """Refuse tensors that overlap, leave bytes between them, or end before or after the file."""
+    """Refuse tensors that overlap or leave bytes between them. Their end must be the end of the file."""
     at = start
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].bytes)):
         if info.begin != at:

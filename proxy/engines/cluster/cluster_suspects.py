@@ -54,7 +54,7 @@ class ClusterSuspects:
         return self._suspects.digest(work)
 
     def runs_alone(self, work: Work, digest: bytes) -> bool:
-        """Tell whether work may only run alone. Raises `killer_error` if it may not run."""
+        """Tell whether work may only run alone. Raises the error of `killer_error` if the work is refused."""
         alone, refused = self._texts.verdicts(_now())
         if digest in refused:
             raise killer_error(work)

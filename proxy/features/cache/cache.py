@@ -20,8 +20,8 @@ from policies.plans import Terms
 from proxy.audio.formats import Chunk
 from proxy.config.sections import Config
 from proxy.errors import RequestFailed
-from proxy.features.cache import records as clips
-from proxy.features.cache import rules as caching
+from proxy.features.cache import records as index
+from proxy.features.cache import rules
 from proxy.features.cache.clip_store import ClipRecording, ClipStore
 from proxy.features.cache.clips import Clip
 from proxy.features.cache.lookup import CacheObserver, CacheSearch
@@ -45,7 +45,8 @@ _DAY_S = 24 * 60 * 60.0
 _SWEEP_S = 60 * 60.0
 _END_S = 5.0
 _KNOWN_S = 10.0
-"""After this time every worker knows that a voice or a word is gone: it reads them every five seconds."""
+"""After this time every worker knows that a voice or a lexicon entry is gone. A worker reads both every five
+seconds."""
 
 _NOTHING = LookUp()
 
@@ -83,8 +84,8 @@ class Cache:
         self._names = names
         self._metrics = metrics
         self._single_flight = SingleFlight()
-        self._ending: set[asyncio.Task[None]] = set()
-        self._later: set[asyncio.Task[None]] = set()
+        self._landing_tasks: set[asyncio.Task[None]] = set()
+        self._second_purges: set[asyncio.Task[None]] = set()
         self._is_on = False
         self._is_failing = False
 
@@ -102,7 +103,7 @@ class Cache:
         """Tell whether this request may be answered from the cache, and its answer stored."""
         if not self._clips.folder.most_bytes:
             return False
-        return caching.uses_cache(request.cache, terms.cache, self._is_on)
+        return rules.uses_cache(request.cache, terms.cache, self._is_on)
 
     def name_without_text(self, account: str, request: SpeechRequest, plan: SpeechPlan) -> bytes:
         """Return what names the clip besides its text, if the first candidates speak."""
@@ -120,17 +121,17 @@ class Cache:
         if call.clip is None:
             return _NOTHING
         if (clip := self._clips.find_in_memory(call.clip)) is not None:
-            self._metrics.lookups.counts["hit",] += 1
+            self._metrics.lookups.counts[("hit",)] += 1
             return LookUp(Replay(clip, self._clips.threads), None, "hit")
         question = CacheQuestion(call.caller.account, call.request, call.plan)
-        return await self._search(call, question, caching.patience_s(first_audio_s))
+        return await self._search(call, question, rules.patience_s(first_audio_s))
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
         """Delete the account's clips by this voice, and do not store speech that is under way.
 
         Without an account, the clips of all accounts are deleted.
         """
-        await self._purge_twice(lambda store: clips.purge_voice(store, account, voice_id))
+        await self._purge_twice(lambda store: index.purge_voice(store, account, voice_id))
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
         """Forget the clips in memory: an erasure is rare, and they are read again."""
@@ -138,27 +139,28 @@ class Cache:
         self._clips.forget_memory()
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove all clips of an erased voice. Recordings under way are not stored: see storage/clips.py.
+        """Remove all clips of an erased voice. Raises OSError, StorageFailed.
 
-        With `is_late`, files may exist whose rows are gone. Raises OSError, StorageFailed.
+        Recordings under way are not stored: see `_IS_ERASED` in records.py. With `is_late`, files may exist
+        whose rows are gone.
         """
-        await self._clips.purge(lambda store: clips.purge_voice(store, None, voice))
+        await self._clips.purge(lambda store: index.purge_voice(store, None, voice))
         if is_late:
             await self._clips.tidy()
 
     async def purge_lexicon(self, account: str) -> None:
         """Delete the clips of the account that were spoken with a lexicon."""
-        await self._purge_twice(lambda store: clips.purge_lexicons(store, account))
+        await self._purge_twice(lambda store: index.purge_lexicons(store, account))
 
     async def purge_account(self, account: str) -> None:
-        await self._purge_twice(lambda store: clips.purge_account(store, account))
+        await self._purge_twice(lambda store: index.purge_account(store, account))
 
     async def sweep(self) -> None:
         """Remove the clips that are too old, and make room for new ones."""
         try:
             removed, left_bytes = await self._clips.folder.sweep(by_use=True)
         except OSError as error:
-            self._tell(error)
+            self._note_failure(error)
         else:
             self._metrics.evictions.inc(removed)
             self._metrics.bytes.set(left_bytes)
@@ -168,13 +170,13 @@ class Cache:
         try:
             await self._clips.tidy()
         except (OSError, StorageFailed) as error:
-            self._tell(error)
+            self._note_failure(error)
 
     async def close(self) -> None:
-        for task in self._later:
+        for task in self._second_purges:
             task.cancel()
-        if self._ending or self._later:
-            await asyncio.wait(self._ending | self._later, timeout=_END_S)
+        if self._landing_tasks or self._second_purges:
+            await asyncio.wait(self._landing_tasks | self._second_purges, timeout=_END_S)
         self._clips.close()
 
     async def _search(self, call: SpeechCall, question: CacheQuestion, patience_s: float) -> LookUp:
@@ -184,31 +186,31 @@ class Cache:
             await self._run(search)
             recording = self._record(search, question)
         except BaseException:
-            self._leave(search, None, question)
+            self._release(search, None, question)
             raise
-        # A request that waited longer still has half of the time to first audio left.
+        # The wait counts for at most half of the time to first audio. The other half is left for speaking.
         waited_s = min(time.monotonic() - began, patience_s)
 
-        def end(observer: CacheObserver, error: BaseException | None) -> None:
+        def on_end(observer: CacheObserver, error: BaseException | None) -> None:
             leader = search.leader
             is_failure = isinstance(error, RequestFailed | StorageFailed)
             if is_failure and leader is not None and leader.age_s > patience_s:
                 # A slow failure would come to each of the others in turn.
                 leader.land("alone")
-            self._leave(search, observer, question)
+            self._release(search, observer, question)
 
-        self._metrics.lookups.counts["miss" if search.clip is None else "hit",] += 1
-        observer = CacheObserver(call, recording, search.leader, end)
+        self._metrics.lookups.counts[("miss" if search.clip is None else "hit",)] += 1
+        observer = CacheObserver(call, recording, search.leader, on_end)
         if search.clip is not None:
             return LookUp(Replay(search.clip, self._clips.threads), observer, "hit", waited_s)
         return LookUp(None, observer, "off" if recording is None else "miss", waited_s)
 
-    def _leave(self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion) -> None:
+    def _release(self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion) -> None:
         if search.clip is not None:
             search.clip.close()
         if search.leader is not None:
-            # Neither the client's last bytes wait for this, nor a request that is cancelled.
-            self._start(self._ending, self._land(search, observer, question))
+            # This is a task, so that the client's last bytes and a cancelled request need not wait for it.
+            self._start(self._landing_tasks, self._land(search, observer, question))
 
     async def _run(self, search: CacheSearch) -> None:
         try:
@@ -216,8 +218,9 @@ class Cache:
         except TimeoutError:
             pass
         except OSError as error:
-            self._tell(error)
+            self._note_failure(error)
         if search.leader is not None and search.lock is None:
+            # Without the lock this answer cannot be stored, so a waiting request leads next.
             search.leader.land("again")
 
     def _record(self, search: CacheSearch, question: CacheQuestion) -> ClipRecording | None:
@@ -228,7 +231,7 @@ class Cache:
         def stop_recording(error: OSError | None) -> None:
             leader.land("alone")
             if error is not None:
-                self._tell(error)
+                self._note_failure(error)
 
         return self._clips.record(lock, question.owner, stop_recording)
 
@@ -239,23 +242,24 @@ class Cache:
         recording = None if observer is None else observer.recording
         try:
             if observer is not None and recording is not None:
-                landing = await self._end(recording, observer, search.path, question)
+                landing = await self._store_clip(recording, observer, search.path, question)
             elif search.lock is not None:
                 await self._clips.release(search.lock)
         except (OSError, StorageFailed) as error:
-            self._tell(error)
+            self._note_failure(error)
         finally:
             assert search.leader is not None
             search.leader.land(landing)
         if recording is not None and recording.is_stored and self._clips.folder.count(recording.size):
             await self.sweep()
 
-    async def _end(
+    async def _store_clip(
         self, recording: ClipRecording, observer: CacheObserver, path: Path, question: CacheQuestion
     ) -> Landing:
         if observer.about is None:
             await self._clips.drop(recording)
             return "again"
+        # Another candidate may have spoken, so the clip gets the name of those who spoke.
         path = path.with_name(self._names.clip_name(question, observer.speakers))
         if not await self._clips.keep(recording, observer.about, path):
             return "again"
@@ -265,7 +269,7 @@ class Cache:
 
     async def _purge_twice(self, purge: _Purge) -> None:
         await self._purge(purge)
-        self._start(self._later, self._purge_again(purge))
+        self._start(self._second_purges, self._purge_again(purge))
 
     async def _purge_again(self, purge: _Purge) -> None:
         await asyncio.sleep(_KNOWN_S)
@@ -282,7 +286,7 @@ class Cache:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    def _tell(self, error: OSError | StorageFailed) -> None:
+    def _note_failure(self, error: OSError | StorageFailed) -> None:
         self._metrics.failures.inc()
         if not self._is_failing:
             self._is_failing = True
@@ -304,7 +308,7 @@ async def open_cache(
         CacheMetrics(metrics.registry),
     )
     cache.revise(config)
-    # At once, and every hour: without requests, too, no clip stays for longer than it may.
+    # The sweep runs at once and every hour. So old clips go even if no request comes.
     sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics)
     try:
         yield cache
@@ -318,6 +322,7 @@ async def _secret(file: Path) -> bytes:
         return await asyncio.to_thread(locked_files.ensure_secret, file, is_cheap=True)
     except OSError as error:
         _log.warning("cache.secret.failed", reason=error.strerror)
+        # The clips of this worker are then found by no other worker, and by no later start.
         return locked_files.new_secret()
 
 
@@ -347,18 +352,18 @@ class Replay:
         self._threads = threads
         self._at = 0
         self._last = clip.start[:PIECE_BYTES]
-        self._is_given = False
+        self._last_was_returned = False
 
     @property
     def stored(self) -> Replay:
         return self
 
     async def next_chunk(self) -> Chunk | None:
-        if self._is_given:
+        if self._last_was_returned:
             self._at += len(self._last)
             self._last = await self.read(self._at, PIECE_BYTES)
-        self._is_given = self._at + len(self._last) < self.size
-        return self._chunk(self._last) if self._is_given else None
+        self._last_was_returned = self._at + len(self._last) < self.size
+        return self._chunk(self._last) if self._last_was_returned else None
 
     async def read(self, at: int, count: int) -> bytes:
         """Return so many bytes of the sound from this one on, or what is left. Raises EngineFailed."""

@@ -1,4 +1,4 @@
-"""The feature cache, as the list of all has it."""
+"""The entry of the feature cache in the list of features/all.py."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from proxy.features.cache.records import TABLE
 from proxy.features.cache.section import SECTION
 
 
-def cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
+def check_cache(config: Config, _registry: Registry, _results: ProbeResults) -> list[Finding]:
     section = SECTION.of(config)
     if section.megabytes == 0:
+        fact = "megabytes = 0: nothing is kept"
         plans = ", ".join(name for name, plan in config.plans.items() if plan.cache)
-        demand = "on = true asks for it" if section.on else f"plans ask for it: {plans}" if plans else ""
-        if demand:
-            return [note("cache", f"megabytes = 0: nothing is kept, though {demand}", name="none")]
-        return [ok("cache", "megabytes = 0: nothing is kept", name="none")]
+        if section.on:
+            return [note("cache", f"{fact}, though on = true asks for it", name="none")]
+        if plans:
+            return [note("cache", f"{fact}, though plans ask for it: {plans}", name="none")]
+        return [ok("cache", fact, name="none")]
     name = "on" if section.on else "on request"
     return [ok("cache", f"up to {section.megabytes} MB, for {section.days:g} day(s)", name=name)]
 
@@ -37,8 +39,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             cache.revise(revision.config)
             return Additions()
 
-        furnished = context._replace(source=cache, purges=cache)
-        yield FeatureInstance(furnished, at, memories=(cache,), files=(cache,))
+        context_with_cache = context._replace(source=cache, purges=cache)
+        yield FeatureInstance(context_with_cache, at, memories=(cache,), files=(cache,))
 
 
-FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(cache,))
+FEATURE = Feature("cache", _open, tables=(TABLE,), text_checks=(check_cache,))

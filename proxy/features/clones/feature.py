@@ -1,4 +1,4 @@
-"""The feature clones, as the list of all has it."""
+"""The entry of the feature clones in the list of features/all.py."""
 
 from __future__ import annotations
 
@@ -69,11 +69,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             clone_tasks.revise(revision.config, revision.budgets, revision.library.forget)
         return Additions(Clones(revision.admin_tools, revision.library, orders).endpoints)
 
-    furnished = context._replace(clones=orders)
+    context_with_clones = context._replace(clones=orders)
     if clone_tasks is None:
-        yield FeatureInstance(furnished, at)
+        yield FeatureInstance(context_with_clones, at)
     else:
-        yield FeatureInstance(furnished, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,))
+        yield FeatureInstance(
+            context_with_clones, at, is_gone=clone_tasks.wait_until_gone, task_kinds=(clone_tasks,)
+        )
 
 
 FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))

@@ -24,7 +24,8 @@ from proxy.storage.store import StorageFailed, Store
 
 AGAIN_S = 1.0
 FORMER = "machine"
-"""The file in the data folder with the id of its machine, its host and its path."""
+"""A file in the data folder. It has the id of the last machine that used the folder, the name of its host,
+and the folder's path."""
 _SETTINGS = {"master": "vault.master_key", "mark": "marking.keys", "receipt": "marking.receipt_keys"}
 _STEPS = (
     "a new key first joins the old ones on all machines, then it becomes the newest, then the old one goes"
@@ -57,7 +58,11 @@ def faults(mine: Machine, other: Machine) -> Iterator[str]:
 
 
 class Sharing:
-    """The start of one machine. `describe` returns its row as it is now, beside other machines."""
+    """The start of one machine.
+
+    `describe` returns this machine's row as it is now. It gets the other living machines, so that the name
+    can differ from theirs.
+    """
 
     def __init__(
         self,
@@ -76,15 +81,16 @@ class Sharing:
     async def join(self) -> None:
         """Put the row of this machine, if it shares everything with the living ones. Raises StorageFailed.
 
-        A machine that was killed counts as living for a while, so a refusal waits until it is seen again.
+        A killed machine counts as living for LIVES_S. So a machine with a fault causes a refusal only once it
+        was seen again, or after that time.
         """
         last_seen: dict[str, int] = {}
-        for second in itertools.count():
+        for tries in itertools.count():
             async with self.locked():
                 found = await machines.list_all(self._store)
                 await self._rings.refresh()
-                killed = await asyncio.to_thread(self._read_former)
-                living = [each for each in found if each.is_alive and each.id != killed]
+                former = await asyncio.to_thread(self._read_former)
+                living = [each for each in found if each.is_alive and each.id != former]
                 mine = self._describe(living)
                 if any(each.id == mine.id for each in found):
                     return  # another worker of this machine has joined
@@ -92,17 +98,18 @@ class Sharing:
                 if not any(wrong.values()):
                     await self._enter(mine, living)
                     return
+            # If a machine with a fault has renewed its row since the last look, it lives.
             is_seen_again = any(
                 wrong[each.id] and last_seen.get(each.id, each.seen) != each.seen for each in living
             )
-            if second > LIVES_S or is_seen_again:
+            if tries > LIVES_S or is_seen_again:
                 raise StorageFailed("; ".join(dict.fromkeys(itertools.chain(*wrong.values()))))
             last_seen = {each.id: each.seen for each in living}
             await asyncio.sleep(AGAIN_S)
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
-        """Keep out the starts of other processes, and migrations."""
+        """Hold the database's lock. Meanwhile no other process starts or migrates."""
         # Imported here: a server with SQLite needs no driver.
         from proxy.storage.postgres import migrating
 
@@ -115,7 +122,10 @@ class Sharing:
         await self._rings.refresh()
 
     async def _faults(self, mine: Machine, living: Sequence[Machine]) -> dict[str, list[str]]:
-        """Return the faults by the id of the machine that each is with. Raises StorageFailed."""
+        """Return the faults with each living machine, by its id. Log it if the vault is a new one.
+
+        Raises StorageFailed, also for every fault of a `voxgate worker`'s own keys or vault.
+        """
         if mine.kind == "worker":
             await self._check_masters()
         shared, own = await machines.vault_id(self._store), await self._own_vault()

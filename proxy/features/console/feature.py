@@ -1,4 +1,4 @@
-"""The feature console, as the list of all has it."""
+"""The entry of the feature console in the list of features/all.py."""
 
 from __future__ import annotations
 

@@ -18,8 +18,9 @@ _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".json": "application/json",
 }
-_IMPORT = re.compile(r"""^(?:import|export)\b[^"'`;]*?["'](\.{1,2}/[^"']+)["'];?""", re.MULTILINE)
+_IMPORT = re.compile(r"""^(?:import|export)\b[^"'`;]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.{1,2}/[^"']+)["']""")
+"""Vendor files are minified, so an import may stand anywhere in a line."""
 
 
 class ConsoleFile(NamedTuple):
@@ -38,36 +39,37 @@ class Console(NamedTuple):
 @cache
 def console() -> Console:
     """Return the files of this version."""
-    read = {
+    contents = {
         path.relative_to(_WEB).as_posix(): path.read_bytes()
         for path in sorted(_WEB.rglob("*"))
         if path.suffix in _TYPES
     }
     shell = (_WEB / _SHELL).read_text()
     digest = hashlib.sha256(shell.encode())
-    for name, content in read.items():
+    for name, content in contents.items():
         digest.update(name.encode() + b"\0" + content + b"\0")
     build = digest.hexdigest()[:16]
     preloads = "\n".join(
-        f'<link rel="modulepreload" href="console/{build}/{name}">' for name in first_modules(read)
+        f'<link rel="modulepreload" href="console/{build}/{name}">' for name in first_modules(contents)
     )
     files = {
         name: ConsoleFile(_TYPES[PurePosixPath(name).suffix], gzip.compress(content, mtime=0))
-        for name, content in read.items()
+        for name, content in contents.items()
     }
     shell = shell.replace("<!-- preloads -->", preloads).replace("BUILD", build)
     return Console(build, shell, files)
 
 
-def first_modules(read: dict[str, bytes]) -> list[str]:
-    """Return the modules of the first page, with all that they import, in the order of a walk."""
+def first_modules(contents: dict[str, bytes]) -> list[str]:
+    """Return the modules of the first page, with all that they import. The order is that of a breadth-first
+    search."""
     found: list[str] = []
     waiting = list(_FIRST)
     while waiting:
         name = waiting.pop(0)
         if name not in found:
             found.append(name)
-            waiting += _imports(name, read[name].decode())
+            waiting += _imports(name, contents[name].decode())
     return found
 
 

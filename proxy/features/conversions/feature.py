@@ -1,4 +1,4 @@
-"""The feature conversions, as the list of all has it."""
+"""The entry of the feature conversions in the list of features/all.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feature erasure, as the list of all has it."""
+"""The entry of the feature erasure in the list of features/all.py."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
     subjects, unknown = [*lines], list[T]()
     for first in range(0, len(subjects), _BATCH):
         batch = subjects[first : first + _BATCH]
-        known = await tombstones.list_known(store, batch)
+        known = await tombstones.list_erased(store, batch)
         unknown += [lines[subject] for subject in batch if subject not in known]
     return unknown
 

@@ -1,4 +1,4 @@
-"""The feature history, as the list of all has it."""
+"""The entry of the feature history in the list of features/all.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The feature mail, as the list of all has it."""
+"""The entry of the feature mail in the list of features/all.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The content of a manifest: a machine made the answer, when, with which model, and the mark in it.
+"""The content of a manifest: it says that a machine made the answer, when, and with which model.
 
-It names no account, no text and no voice, because every holder of the file can read it.
+It names the mark in the sound. It names no account, no text and no voice, because every holder of the file
+can read it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,16 @@ from proxy.audio.formats import RULES, TRAINED
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
+# The action `c2pa.opened` names its ingredient by this label: a provider's file, or a converted recording.
 _RECORDING = {"title": "recording", "relationship": "parentOf", "label": PARENT}
 
 
 class ManifestFacts(msgspec.Struct, frozen=True):
-    """The content of a manifest. `made` is in microseconds of Unix time, `mark` a plugin and a key's id.
-    `source` is the SHA-256 of the converted recording, or ""."""
+    """The content of a manifest.
+
+    `made` is in microseconds of Unix time. `mark` is the plugin and the id of its key. `source` is the
+    SHA-256 of the converted recording, or "".
+    """
 
     made: int
     speakers: tuple[ClipSpeaker, ...]
@@ -29,8 +34,11 @@ class ManifestFacts(msgspec.Struct, frozen=True):
 
 
 def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
-    """Write the manifest's definition for the library. If it `has_parent`, the library gets that file;
-    else only its digest names a converted recording."""
+    """Write the manifest's definition for the library.
+
+    With `has_parent`, the library also gets the provider's file, and adds it as the parent. Otherwise a
+    converted recording is named by its digest only.
+    """
     actions = [_created(facts, speaker) for speaker in facts.speakers]
     if has_parent or facts.source:
         # The standard wants one beginning: a parent is opened, and then edited.

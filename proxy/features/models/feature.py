@@ -1,4 +1,4 @@
-"""The feature models, as the list of all has it."""
+"""The entry of the feature models in the list of features/all.py."""
 
 from __future__ import annotations
 

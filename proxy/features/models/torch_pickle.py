@@ -43,7 +43,8 @@ _PLAIN = {
         for name in ("set", "list", "dict", "int")
     ),
 }
-"""Functions and classes of settings beside the tensors. They are read as nothing."""
+"""Functions and classes of settings beside the tensors. Each call becomes an empty object. A torch.Size
+becomes a tuple."""
 
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
 _PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}
@@ -52,6 +53,7 @@ _NUMPY = {
     for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
     for name in ("scalar", "dtype", "_reconstruct", "ndarray")
 }
+"""Functions and classes of numpy values beside the tensors. Each call becomes an empty object."""
 
 
 class StorageRef(NamedTuple):
@@ -71,19 +73,22 @@ class _Name(NamedTuple):
     text: str
 
 
-class _Thing:
-    """An empty object in place of an instance of a checkpoint's class."""
+class _EmptyObject:
+    """An empty object in place of every instance and every result that is not needed."""
 
     __slots__ = ()
 
 
 _MARK = object()
-_THING = _Thing()
+_EMPTY_OBJECT = _EmptyObject()
 
 
 def read_pickle(file: BinaryIO, stand_ins: Collection[str] = ()) -> Any:
-    """Return the content of a pickle: dicts, lists, plain values, and a `TensorRef` for each tensor. A class
-    of `stand_ins` becomes an empty object. Raise UnusableModel for everything else."""
+    """Return the content of a pickle: dicts, lists, plain values, and a `TensorRef` for each tensor.
+
+    A class whose name matches a pattern of `stand_ins` becomes an empty object. Raise UnusableModel for
+    everything else.
+    """
     machine = _Machine(frozenset(stand_ins))
     try:
         for number, (opcode, argument, _) in enumerate(pickletools.genops(file)):
@@ -138,16 +143,16 @@ class _Machine:
         yield "SETITEM", lambda _argument: self._set(list(self._last(2)))
         yield "SETITEMS", lambda _argument: self._set(self._since_mark())
         for name in ("BINPUT", "LONG_BINPUT"):
-            yield name, self._keep
-        yield "MEMOIZE", lambda _argument: self._keep(len(self._memory))
+            yield name, self._memoize
+        yield "MEMOIZE", lambda _argument: self._memoize(len(self._memory))
         for name in ("BINGET", "LONG_BINGET"):
             yield name, lambda number: push(self._memory[number])
         yield "GLOBAL", lambda text: push(self._name(text.replace(" ", ".", 1)))
         yield "STACK_GLOBAL", lambda _argument: push(self._name(".".join(self._last(2))))
         yield "BINPERSID", lambda _argument: push(_storage(self.pop()))
         for name in ("REDUCE", "NEWOBJ"):
-            yield name, lambda _argument: push(self._made(*self._last(2)))
-        # The state of an empty object is ignored.
+            yield name, lambda _argument: push(self._call(*self._last(2)))
+        # BUILD sets the attributes of an object. No attribute is needed, so they are dropped.
         yield "BUILD", self._drop
 
     def _push_value(self, value: Any, _argument: Any) -> None:
@@ -168,21 +173,22 @@ class _Machine:
             values.append(value)
         return values[::-1]
 
-    def _keep(self, number: int) -> None:
+    def _memoize(self, number: int) -> None:
         self._memory[number] = self._stack[-1]
 
     def _extend(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if isinstance(target, list):
             target.extend(values)
-        elif target is not _THING:
+        elif target is not _EMPTY_OBJECT:
             raise TypeError("no list")
 
     def _set(self, values: list[Any]) -> None:
         target = self._stack[-1]
-        if target is _THING:
+        if target is _EMPTY_OBJECT:
             return
         for key, value in zip(values[::2], values[1::2], strict=True):
+            # A key of another type cannot name a tensor, so its value is left out.
             if isinstance(key, str | int | float | bool | None):
                 target[key] = value
 
@@ -195,7 +201,7 @@ class _Machine:
             raise UnusableModel(f"its pickle names {shown}, which no such model needs; it is not trusted")
         return _Name(text)
 
-    def _made(self, name: Any, arguments: Any) -> Any:
+    def _call(self, name: Any, arguments: Any) -> Any:
         if not isinstance(name, _Name) or not isinstance(arguments, tuple):
             raise TypeError("no call of a name")
         if name.text in _TENSORS:
@@ -205,10 +211,11 @@ class _Machine:
         if name.text == "torch.Size":
             return tuple(arguments[0])
         if name.text in _DICTS:
-            # An old pickle gives the pairs at once; a defaultdict's first argument makes its values.
+            # An OrderedDict of an old pickle has its pairs as the first argument. The first argument of a
+            # defaultdict is a factory, which is ignored.
             pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
             return {key: value for key, value in pairs if isinstance(key, str)}
-        return _THING
+        return _EMPTY_OBJECT
 
 
 def _storage(value: Any) -> StorageRef:

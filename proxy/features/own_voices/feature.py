@@ -1,4 +1,4 @@
-"""The feature own voices, as the list of all has it."""
+"""The entry of the feature own voices in the list of features/all.py."""
 
 from __future__ import annotations
 

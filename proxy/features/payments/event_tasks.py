@@ -1,4 +1,4 @@
-"""What webhooks named: each object is fetched from its provider, booked, and wakes its order."""
+"""Each task fetches what a webhook named from its provider, books it, and wakes its order."""
 
 from __future__ import annotations
 
@@ -27,12 +27,16 @@ _TRIES = 5
 _log = structlog.get_logger()
 
 Book = Callable[[str, list[PaymentRecord], FetchedPayment], Awaitable[None]]
-"""Books a payment of a provider, whose row was read before. Raises AlreadyExists if it has changed since."""
+"""Books a payment. Its row was read before the payment was fetched. Raises AlreadyExists if the row has
+changed since."""
 
 
 class EventTasks(TaskKind[EventRecord]):
-    """The events of one worker. `wake` wakes an order of a provider, and tells whether there is one; `book`
-    books what it does not find at once."""
+    """The events of one worker.
+
+    `wake` wakes an order of a provider, and tells whether there is one. `book` books the payment first, since
+    the order's own search may not list it yet.
+    """
 
     name = "payment events"
     table = EVENT_TASKS
@@ -45,7 +49,7 @@ class EventTasks(TaskKind[EventRecord]):
         self._book = book
 
     def takes(self, queued: EventRecord) -> Mapping[Hashable, int]:
-        """A provider that hangs must not fill the places of the other."""
+        """Give each provider half of the places, so that one that hangs does not block the other."""
         return {"": self.at_once, queued.id.partition(":")[0]: self.at_once // 2}
 
     async def note(self, provider: str, object_id: str) -> None:
@@ -59,14 +63,14 @@ class EventTasks(TaskKind[EventRecord]):
         if (provider := self.providers.get(name)) is None:
             return Again("The provider is not configured.", _HOUR_S, is_try=False)
         for _ in range(_TRIES):
-            rows = await records.payment(self._store, held.id)
+            rows = await records.payment_rows(self._store, held.id)
             try:
                 payment = await provider.payment(object_id)
             except ProviderFailed as error:
                 return Again(error.reason, error.retry_after_s)
             reference = "" if payment is None else payment.reference
             try:
-                # Of an object with another id, the row is not known.
+                # `rows` belong to `object_id`. A payment with another id has another row, which was not read.
                 if payment is not None and payment.id == object_id:
                     await self._book(name, rows, payment)
             except AlreadyExists:
@@ -77,6 +81,7 @@ class EventTasks(TaskKind[EventRecord]):
         return Again("Its booking was refused: another worker books, or a reference is taken.", 1.0)
 
     def only_if(self, held: EventRecord) -> Condition:
+        """A webhook that came during the fetch raised `received`. The task then fetches again."""
         return Condition("received = :event_received", {"event_received": held.received})
 
     async def delete_old(self) -> None:

@@ -1,4 +1,7 @@
-"""What one revision of the configuration sells, and the providers: those with a key and a secret."""
+"""The offers and the providers of one revision of the configuration.
+
+A provider needs a key and the secret of its webhooks.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ from speech_engine.http import HttpAnswer, HttpClient, HttpRequest
 
 
 class Sales(NamedTuple):
-    """The offers with their plans and the providers of a revision. `lapsed_plan` follows a paid month."""
+    """The offers, plans and providers of one revision.
+
+    An account gets `lapsed_plan` when its paid month ends.
+    """
 
     section: PaymentsSection
     plans: Mapping[str, Plan]
@@ -33,7 +39,7 @@ class Sales(NamedTuple):
     @classmethod
     def of(cls, config: Config, providers: Mapping[str, Provider]) -> Sales:
         section = SECTION.of(config)
-        # `check` names those without a plan. Nobody could have them.
+        # An offer whose plan is not configured is left out. `voxgate check` reports it.
         plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
         section = msgspec.structs.replace(section, plans=plans)
         lapsed = section.lapsed_plan or (default_plan(config) if config.plans else "")
@@ -52,7 +58,10 @@ class Sales(NamedTuple):
         return offer
 
     def allowance_of(self, offer: SoldOffer) -> int | None:
-        """Return the credits of a month, None if they have no limit, or for a pack."""
+        """Return the credits of a month of a plan.
+
+        Return None for a pack, without a limit, and if the account has an allowance of its own.
+        """
         allowance = self.plans[offer.name].allowance if offer.kind == "plan" else None
         return allowance if isinstance(allowance, int) else None
 
@@ -77,7 +86,10 @@ class LateClient:
 
 
 def providers_of(section: PaymentsSection, client: HttpClient) -> dict[str, Provider]:
-    """Return the providers by name. One without a secret for its webhooks could be paid and never say so."""
+    """Return the providers by name.
+
+    A provider without the secret of its webhooks is left out, since its payments would not be noticed.
+    """
     found: dict[str, Provider] = {}
     if section.mercadopago.is_on:
         found["mercadopago"] = MercadoPago(client, section.mercadopago)

@@ -145,7 +145,7 @@ TABLES = (
 _OF_ORDER = f"{PAYMENTS.select} order_id = :order ORDER BY id"
 
 
-async def payment(store: Store, id_: str) -> list[PaymentRecord]:
+async def payment_rows(store: Store, id_: str) -> list[PaymentRecord]:
     found = await PAYMENTS.get(store, None, id_)
     return [] if found is None else [found]
 

@@ -1,4 +1,4 @@
-"""The feature users, as the list of all has it."""
+"""The entry of the feature users in the list of features/all.py."""
 
 from __future__ import annotations
 

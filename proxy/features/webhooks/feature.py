@@ -1,4 +1,4 @@
-"""The feature webhooks, as the list of all has it."""
+"""The entry of the feature webhooks in the list of features/all.py."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     # A command sends no waiting deliveries: its server does, when it is back.
     task_kinds = () if context.engines is None else (delivery_tasks,)
-    furnished = context.sharing(delivery_tasks)
+    context_with_tasks = context.sharing(delivery_tasks)
     yield FeatureInstance(
-        furnished, at, task_kinds=task_kinds, alone=(partial(delivery_tasks.tidy, context.metrics),)
+        context_with_tasks, at, task_kinds=task_kinds, alone=(partial(delivery_tasks.tidy, context.metrics),)
     )
 
 

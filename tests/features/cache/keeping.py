@@ -95,8 +95,8 @@ async def landed(folder: Path) -> None:
 
 async def all_landed(server: Inside) -> None:
     """Return when no clip is left to store: until then an equal request waits for it, and hits."""
-    while ending := set(cache_of(server)._ending):
-        await asyncio.wait(ending)
+    while tasks := set(cache_of(server)._landing_tasks):
+        await asyncio.wait(tasks)
 
 
 async def turns(number: int = 50) -> None:

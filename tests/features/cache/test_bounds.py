@@ -82,7 +82,8 @@ async def test_the_folder_is_bounded_and_what_was_used_longest_ago_goes_first(tm
     async with speaking(tmp_path, Scripted(*spoken(1.25))) as server:
         for number in range(40):
             assert found(await ask(server, seed=number)) == "miss"
-            await asyncio.to_thread(until, lambda: not cache_of(server)._ending)  # the sweep is part of it
+            # The sweep is part of these tasks.
+            await asyncio.to_thread(until, lambda: not cache_of(server)._landing_tasks)
             assert sum(path.stat().st_size for path in stored(tmp_path)) <= MOST
             if number == 10:
                 favourite = min(stored(tmp_path), key=lambda path: path.stat().st_mtime_ns)
@@ -118,7 +119,7 @@ async def test_a_clip_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path)
             answers = []
             for _ in range(2):
                 answers.append(await ask(server))
-                await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+                await asyncio.to_thread(until, lambda: not cache_of(server)._landing_tasks)
             assert not stored(tmp_path)
             assert not await server.worker.store.read("SELECT recording FROM clips")
             revise(server, tmp_path, CONFIG.replace("megabytes = 1", "megabytes = 2"))
@@ -164,7 +165,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
                 answer = await ask(server)
                 expected = "off" if way == "no folder" else "miss"
                 assert (found(answer), len(answer.content)) == (expected, RATE_HZ)
-                await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+                await asyncio.to_thread(until, lambda: not cache_of(server)._landing_tasks)
             page = server.worker.metrics.text()
             root = path.parent.parent
             if root.is_dir():
@@ -176,7 +177,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
             path.unlink()
             _break(way, path)
             assert found(await ask(server)) == expected
-            await asyncio.to_thread(until, lambda: not cache_of(server)._ending)
+            await asyncio.to_thread(until, lambda: not cache_of(server)._landing_tasks)
     (failures,) = re.findall(r"^voxgate_cache_failures_total (\S+)$", page, re.MULTILINE)
     assert float(failures) >= 2
     warnings = [line for line in logs if line["event"].startswith("cache")]

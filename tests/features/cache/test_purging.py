@@ -113,7 +113,7 @@ async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_af
         await gate.reached.wait()
         await purge(server, "voice")
         assert keeping.found(await keeping.ask(other)) == "miss"
-        await asyncio.to_thread(until, lambda: not keeping.cache_of(other)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(other)._landing_tasks)
         written = [path.read_bytes() for path in keeping.stored(tmp_path) if not path.suffix]
         gate.opens.set()
         await first
@@ -156,7 +156,7 @@ async def test_a_worker_that_had_not_heard_of_it_yet_is_purged_once_more(tmp_pat
         await keeping.ask(server, lexicon=WORDS)
         await keeping.landed(tmp_path)
         assert len(keeping.stored(tmp_path)) == 1
-        (again,) = keeping.cache_of(server)._later
+        (again,) = keeping.cache_of(server)._second_purges
         await again
         assert not keeping.stored(tmp_path)
 
@@ -226,7 +226,7 @@ async def test_a_purge_that_comes_between_the_name_and_the_file_is_seen(
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         monkeypatch.setattr(FileRecording, "complete", complete_late)
         assert keeping.found(await keeping.ask(server)) == "miss"
-        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
         assert len(completed) == 1
         assert not keeping.stored(tmp_path)
         monkeypatch.undo()
@@ -270,7 +270,7 @@ async def test_a_file_that_could_not_be_removed_is_removed_by_the_second_purge(
         monkeypatch.setattr(BoundedFolder, "remove", fail_once)
         await purge(server, "voice")
         assert len(keeping.stored(tmp_path)) == 1
-        (again,) = keeping.cache_of(server)._later
+        (again,) = keeping.cache_of(server)._second_purges
         await again
         assert not keeping.stored(tmp_path)
         assert keeping.found(await keeping.ask(server)) == "miss"
@@ -287,7 +287,7 @@ async def test_without_the_index_requests_are_spoken_as_if_there_were_no_cache(t
             for _ in range(2):
                 answer = await keeping.ask(server)
                 assert (keeping.found(answer), len(answer.content)) == ("miss", RATE_HZ)
-                await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+                await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
             assert not keeping.stored(tmp_path)
             await purge(server, "voice")
             await rename("away", "clips")
@@ -304,7 +304,7 @@ async def test_rows_whose_file_is_gone_are_forgotten_after_an_hour(tmp_path: Pat
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
         for voice in ("ana", "ben"):
             await keeping.ask(server, voice=voice)
-        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
         gone, _ = keeping.stored(tmp_path)
         gone.unlink()
         await keeping.cache_of(server).tidy()
@@ -326,11 +326,11 @@ async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_l
         store = server.worker.store
         for _ in range(3):
             assert keeping.found(await keeping.ask(server)) == "miss"
-            await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+            await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
             (path,) = keeping.stored(tmp_path)
             path.unlink()
         assert keeping.found(await keeping.ask(server)) == "miss"
-        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
         *_, last = all_of_it = await recordings()
         assert len(all_of_it) == 4
         await store.write(Statement("UPDATE clips SET began = began - 3600000001"))
@@ -347,6 +347,6 @@ async def test_a_clip_that_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
         await gate.reached.wait()
         leaves.set()
         await left
-        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._ending)
+        await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)
         assert await server.worker.store.read("SELECT * FROM clips") == []
         assert not keeping.stored(tmp_path)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
 from policies.lexicon import Lexicon, merge
+from policies.markdown.reading import Markdown
 from policies.plans import Plan, Prices, terms
 from policies.price import Price
 from policies.routing import Candidate, Model, Voice
 from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.speech.call import PreparedText, SpeechCall, Totals
-from proxy.speech.front_ends import FrontEnds
+from proxy.speech.front_ends import FrontEnds, Prepare
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.text_preparation import MOST_SPOKEN_CHARACTERS, TextPreparation
@@ -28,8 +30,11 @@ from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.tables import each_row
 
+T = TypeVar("T")
+
 VOICE = Voice(id="ana", name="ana", bindings=())
 MODEL = ModelInfo(id="m", languages=(), sample_rate_hz=24_000)
+READING_S = 0.2
 CALLER = Caller("acc_1", "key_1", "unlimited", "speech")
 
 
@@ -57,6 +62,21 @@ class Hung:
     def prepare(self, text: str, _language: str, _words: Mapping[str, str]) -> tuple[Segment, ...]:
         self.is_over.wait(30)
         return (Segment(text, 0, len(text)),)
+
+
+class SlowReading(FrontEnds):
+    """Front-ends beside a slow reading of marks. They note the time that one of them may take."""
+
+    within_s: float | None = None
+
+    async def read(self, _text: str, _markdown: Markdown, _within_s: float) -> None:
+        await asyncio.sleep(READING_S)
+
+    async def use(
+        self, front_end: str, work: Callable[[Prepare], T], *, is_short: bool, within_s: float | None = None
+    ) -> T:
+        self.within_s = within_s
+        return await super().use(front_end, work, is_short=is_short, within_s=within_s)
 
 
 @contextmanager
@@ -167,6 +187,14 @@ async def test_a_front_end_that_hangs_or_breaks_leaves_time_for_another() -> Non
             assert isinstance(run.texts["good", False], PreparedText)
             with pytest.raises(EngineError):
                 run.text_for(run.candidates[0])
+
+
+async def test_the_time_that_the_reading_of_marks_took_is_not_given_to_a_front_end() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        slow = SlowReading({"good": Words("Hi.")}, threads)
+        await TextPreparation(slow).prepare(call("*Hi.*", "good"), 4.0)
+    assert slow.within_s is not None
+    assert slow.within_s < (4.0 - READING_S / 2) / 2
 
 
 @each_row(("bad", "status"), [(Words(), 400), (Broken(), 503), (Hung(), 503)])

@@ -85,6 +85,24 @@ async def test_a_consent_goes_only_when_no_voice_needs_it(store: Store) -> None:
     assert await rows(store, "consents") == 0
 
 
+async def test_a_refused_erasure_leaves_the_details_of_earlier_acts(store: Store) -> None:
+    consent = await add_consent(store, "acc_a", "d1")
+    voice = await add_voice(store, "acc_a", "d2")
+    await store.write(
+        Statement("UPDATE voices SET consent = :consent", {"consent": consent}),
+        *audit.insert_statements(act("aud_1", consent)),
+        *audit.insert_statements(act("aud_2", voice)),
+    )
+    # A voice needs the consent, and the voice has a recording that its erasure does not name.
+    assert not await tombstones.erase(store, tombstone(consent), act("aud_3", consent))
+    assert not await tombstones.erase(store, tombstone(voice), act("aud_4", voice), recordings=("d9",))
+    details = [each.details for each in await audit.list_(store, limit=10)]
+    assert [CANARY in each for each in details] == [True, True]
+    assert await tombstones.erase(store, tombstone(voice), recordings=("d2",))
+    assert await tombstones.erase(store, tombstone(consent))
+    assert [each.details for each in await audit.list_(store, limit=10)] == ["{}", "{}"]
+
+
 async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:
     voices = [await add_voice(store, "acc_a") for _ in range(3)]
     for began, voice in enumerate(voices):
@@ -97,8 +115,8 @@ async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:
         (voices[1], ("workers",)),
     ]
     assert [each.subject for each in await tombstones.list_since(store, 1)] == voices[1:]
-    assert await tombstones.list_known(store, [*voices, "voice_other"]) == set(voices)
-    assert await tombstones.list_known(store, []) == set()
+    assert await tombstones.list_erased(store, [*voices, "voice_other"]) == set(voices)
+    assert await tombstones.list_erased(store, []) == set()
 
 
 def hits(data: Path) -> dict[str, int]:

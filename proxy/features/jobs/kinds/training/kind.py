@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Model
-from policies.routing.filters import is_open
+from policies.routing.filters import may_see
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.engines.memory_reservations import NO_RESERVATIONS
@@ -239,7 +239,7 @@ class TrainingKind(JobKind):
             is_able = model.info.trains and self._parts.trainers.format_of(model.engine)
             # Rented machines fetch their recordings from us, and send their results to us.
             is_near = at.config.server.public_url or not model.info.runner
-            if is_able and is_near and is_open(model, terms, catalogue.licences):
+            if is_able and is_near and may_see(model, terms, catalogue.licences):
                 return model
         raise InvalidRequest(
             f"The model '{name[:80]}' cannot train voices.", param="model", code="unsupported_model"

@@ -10,7 +10,7 @@ import msgspec
 from policies.licence import Licences
 from policies.plans import Terms
 from policies.routing import Model
-from policies.routing.filters import is_open
+from policies.routing.filters import may_see
 from proxy.access.callers import Callers
 from proxy.catalogue.own_voices import OwnVoices
 from proxy.catalogue.voice_records import VoiceRecord
@@ -115,7 +115,7 @@ class TrainingInput:
         terms = speaking.admission.terms(await callers.by_id(job.key, may_be_suspended=may_be_suspended))
         if terms.job_characters == 0:
             raise no_jobs(terms)
-        if not is_open(Model(training.engine, info), terms, licences):
+        if not may_see(Model(training.engine, info), terms, licences):
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not have {training.engine}/{info.id} any more.",
                 param="model",
