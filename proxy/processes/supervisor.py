@@ -167,7 +167,8 @@ class Supervisor:
         if self._clusters is not None:
             helping.append(asyncio.create_task(self._clusters.run()))
         try:
-            await asyncio.wait([workers, stopping], return_when=asyncio.FIRST_COMPLETED)
+            # The hosts run until `_drain` ends them. If they are done before, they have failed.
+            await asyncio.wait([hosts, workers, stopping], return_when=asyncio.FIRST_COMPLETED)
             await self._leave()
             await self._drain()
             await asyncio.gather(hosts, workers)

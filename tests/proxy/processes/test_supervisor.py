@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.file_store import data_folder
 from proxy.processes import supervisor
-from tests.server import TONE, VOXGATE, stop
+from tests.server import ALONE, TONE, VOXGATE, stop
 from tests.tables import soak
 from tests.waiting import until
 
@@ -69,6 +70,30 @@ def test_a_server_told_to_stop_while_it_starts_stops(
     until(lambda: has_come_to(log.read_text()))
     assert stop(process, number) == 0
     assert "server.drain.complete" in log.read_text()
+    assert not (tmp_path / "data" / "run").is_symlink()
+
+
+_HOSTS_FAIL = """
+from proxy.__main__ import main
+from proxy.engines.hosts import Hosts
+
+async def run(hosts):
+    raise OverflowError("no such host")
+
+Hosts.run = run
+main()
+"""
+
+
+def test_a_server_whose_hosts_have_failed_ends_with_their_error(tmp_path: Path) -> None:
+    """Else it would answer for ever, without an engine of its own."""
+    file = tmp_path / "config.toml"
+    file.write_text(ALONE)
+    env = {**os.environ, "VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__METRICS": ""}
+    command = [sys.executable, "-c", _HOSTS_FAIL, "serve", "--port", "0"]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "no such host" in ended.stderr
     assert not (tmp_path / "data" / "run").is_symlink()
 
 
