@@ -84,7 +84,7 @@ class Worker:
         # Features have `speaking` already. It works from here on.
         self._wire_speech(server, catalogue, budgets, library, speaking, additions)
         forms, background = additions.forms, additions.background
-        assert forms is not None, "own voices are a feature of every server"
+        assert forms is not None, "own voices bring the forms, and are a feature of every server"
         assert background is not None, "jobs are a feature of every server"
         speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, forms, background)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)

@@ -61,6 +61,7 @@ class F5Model:
         """Raise UnsupportedLanguage or UnsupportedText, before the first text is spoken."""
         self._reader.judge_language(job.language)
         for segment in job.segments:
+            # It raises UnsupportedText.
             self._reader.numbers(self._reader.clean(segment.spoken))
 
     def cut(self, job: SpeechJob, voice: F5Voice) -> list[tuple[int, Segment]]:
@@ -85,7 +86,7 @@ class F5Model:
         recording_s, pace = (voice.seconds, voice.pace) if voice else (USUAL_RECORDING_S, 1.0)
         found = [spoken_s(text, pace) for text in texts]
         if voice is None:
-            # With a voice, `cut` has made the segments. An estimate needs no exact cuts, so pieces have the
+            # Without a voice, `cut` has not run yet. An estimate needs no exact cuts, so pieces have the
             # longest length.
             whole_and_rest = [divmod(seconds, LONGEST_S) for seconds in found]
             found = [part for n, rest in whole_and_rest for part in (*[LONGEST_S] * int(n), rest) if part]
@@ -93,11 +94,11 @@ class F5Model:
 
     def join(self, spec: RowSpec[F5Voice]) -> F5Row:
         voice = spec.voice
-        numbers = self._reader.numbers(voice.words + spec.spoken)
+        tokens = self._reader.numbers(voice.words + spec.spoken)
         frames = voice.first + round(spoken_s(spec.spoken, voice.pace) * FRAMES_A_SECOND)
         # The network cuts off tokens that have no frame. And at least one frame must be new.
-        frames = max(frames, len(numbers) + 1, voice.mels.shape[0] + 1)
-        return self._row(voice, numbers, frames, self._steps[spec.job.model], spec.seed)
+        frames = max(frames, len(tokens) + 1, voice.mels.shape[0] + 1)
+        return self._row(voice, tokens, frames, self._steps[spec.job.model], spec.seed)
 
     def work(self, row: F5Row) -> RowWork:
         frames = row.flow.frames
@@ -121,7 +122,7 @@ class F5Model:
 
     def warm_up_rows(self, weight: int, threads: int) -> list[F5Row]:
         """Return rows of noise that weigh `weight` together, so that the first listener does not wait."""
-        # This setting is for the calling thread only.
+        # The model's thread calls this. The setting holds for all of its later steps.
         torch.set_num_threads(threads)
         noise = torch.randint(-3000, 3000, (round(USUAL_RECORDING_S * RATE_HZ),), dtype=torch.int16)
         voice = voices.make_voice(noise.numpy().tobytes(), "")

@@ -34,6 +34,8 @@ class LoadedModel(NamedTuple):
 
 
 class Spoken(NamedTuple):
+    """What speaks: a voice, and the model that it belongs to."""
+
     model: LoadedModel
     voice: PocketVoice
 

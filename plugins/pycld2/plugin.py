@@ -31,7 +31,7 @@ _TAGS = {
     "jw": "jv",
     "zh-Hant": "zh",
     "sr-ME": "sr",
-    # CLD2 calls English in an unusual spelling Scots. No engine has a Scots voice.
+    # CLD2 takes misspelt English for Scots. No engine has a Scots voice.
     "sco": "en",
     # Two ways to write one spoken language.
     "nn": "no",

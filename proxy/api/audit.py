@@ -53,7 +53,7 @@ class Audit(Resource):
         store = self._admin_tools.store
         listed = await page(
             request,
-            # With None, the place may be that of any account's row.
+            # None: a page may begin after a row of any account.
             partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )

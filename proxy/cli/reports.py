@@ -36,8 +36,8 @@ def usage(
 ) -> None:
     """List requests with their audio and credits, or sums. The newest is first."""
     query = {"account": account, "since": since, "until": until, "by": by, "tag": tag, "limit": limit}
-    # `form` is True for --json. --wide means nothing for CSV.
-    if as_csv and form:
+    # `form` is True for --json and False for --wide, which means nothing for CSV.
+    if as_csv and form is True:
         raise CommandRefused("--csv and --json: use only one of them")
     if as_csv:
         write_answer_parts(config_file, "usage", sys.stdout.buffer.write, format="csv", **query)

@@ -56,9 +56,9 @@ class CloudEngine:
         self.name = name
         self.keys = keys
         self.uses: set[tuple[str, str]] = set()
-        """The clones that have spoken since the last look, as (credential, voice id)."""
+        """The clones that have spoken since the set was last emptied, as (credential, voice id)."""
         self.losses: set[tuple[str, str]] = set()
-        """The clones that the provider turned out to lack since the last look, as (credential, voice id)."""
+        """The clones that the provider turned out to lack since then, in the same form."""
         self.on_loss: Callable[[], None] = lambda: None
         self.on_introduced: Callable[[], None] = lambda: None
         """Called when a key's engine has other models or voices."""
@@ -125,7 +125,7 @@ class CloudEngine:
         if (job := job_with_samples(work)) is None:
             return CloudStream(self, work, on_dispatch, pcm)
         info = find_model(self.models(), job.model)
-        return self._samples.open(work, job, info, lambda left: CloudStream(self, left, on_dispatch, pcm))
+        return self._samples.open(work, job, info, lambda ready: CloudStream(self, ready, on_dispatch, pcm))
 
     async def drop_samples(self, digests: Collection[str]) -> None:
         await self._samples.drop(digests)
@@ -283,16 +283,18 @@ class CloudStream:
         key = self._engine.choose(self._work, passed)
         self._tries += 1
         while (turn := await key.enter(self._work, self._deadline, self._on_dispatch)) is None:
+            # Another gateway probes this key.
             passed += (key,)
             key = self._engine.choose(self._work, passed)
         # The wait for the slot has used a part of the deadline.
-        left = with_deadline(self._work, turn.left_s)
-        return key, turn, EngineAnswer(key.engine, left, _log, self._pcm)
+        work = with_deadline(self._work, turn.left_s)
+        return key, turn, EngineAnswer(key.engine, work, _log, self._pcm)
 
     def _delay_s(self, error: EngineError) -> float | None:
         # A second clone could leave an unknown voice behind, and sound that is still being made can be read
         # only once.
-        if not isinstance(self._work, Speak) and not isinstance(self._pcm, PcmInMemory):
+        may_repeat = isinstance(self._work, Speak) or isinstance(self._pcm, PcmInMemory)
+        if not may_repeat:
             return None
         left_s = self._deadline - _now()
         return self._engine.retry_delay_s(error, self._tries, left_s, self._work, self._refused_by)

@@ -120,10 +120,10 @@ async def stream_form(
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
     reader = FormReader(boundary, sinks, fields)
     most_bytes = sum(sink.most_bytes for sink in sinks.values()) + MOST_ALL_TEXT_BYTES
-    async with aclosing(connection.body_parts(most_bytes, within_s)) as parts:
-        async for part in parts:
-            await grow(len(part))
-            reader.feed(part)
+    async with aclosing(connection.body_parts(most_bytes, within_s)) as pieces:
+        async for piece in pieces:
+            await grow(len(piece))
+            reader.feed(piece)
     return reader.end()
 
 
@@ -327,6 +327,7 @@ def part_of(head: bytes) -> FormPart:
     if headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS:
         raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    # `filename*` is not decoded: the name only tells that this is a file.
     file_name = parameters.get(b"filename", parameters.get(b"filename*"))
     return FormPart(_name(parameters.get(b"name", b"")), file_name, media_type.decode("latin-1"))
 
@@ -360,7 +361,9 @@ def broken_form(fault: str) -> InvalidRequest:
 def form_values(
     form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
 ) -> dict[str, object]:
-    """Return the fields of a form as JSON would have them. Raises InvalidRequest.
+    """Return the fields of a form as JSON would have them. An empty text counts as not sent.
+
+    Raises InvalidRequest.
 
     A field in `lists` comes as `tags[]` once for each entry, or once as a JSON list. Labels come as
     `labels[accent]`, or as one field with JSON. `aliases` maps other names to the names of fields.

@@ -32,7 +32,7 @@ class MovingTimer:
         return self
 
     def within(self, seconds: float) -> Self:
-        # Every event loop's clock is time.monotonic. Reading it directly saves a call.
+        # The loops of asyncio and uvloop count from the zero of time.monotonic. To read it saves a call.
         return self.at(time.monotonic() + seconds)
 
     def rest(self) -> None:
@@ -67,8 +67,8 @@ class Deadline(MovingTimer):
         with deadline.at(moment):
             await …
 
-    The block raises TimeoutError when the moment has passed, or after `expire`. Close it after the last
-    block. A task that calls `expire` in its own block must await something in that block afterwards.
+    The block raises TimeoutError when the moment has passed, or after `expire`. Close the deadline after the
+    last block. A task that calls `expire` in its own block must await something in that block afterwards.
     Otherwise the cancellation arrives after the block.
     """
 

@@ -31,8 +31,8 @@ class TextPreparation:
     async def prepare(self, call: SpeechCall, within_s: float) -> None:
         """Prepare each part with each front-end of its candidates.
 
-        The removal of marks may take half of the time. Each front-end may take half of what remains. Raises
-        RequestFailed if no candidate of a part has a text, or if the text becomes far too long.
+        The removal of Markdown may take half of the time. Each front-end may take half of what remains.
+        Raises RequestFailed if no candidate of a part has a text, or if the text becomes far too long.
         """
         if (source := call.request.source) is not None:
             # The engine takes the words and the length from the recording.
@@ -99,13 +99,13 @@ def _check(runs: Sequence[PartRun]) -> None:
     """Check that each part has a text, and that the longest texts of all parts are not too long together."""
     written_characters = 0
     for run in runs:
-        longest, failure = -1, None
+        longest, failure = 0, None
         for text in run.texts.values():
             if isinstance(text, PreparedText):
                 longest = max(longest, text.written_characters)
             else:
                 failure = text
-        if longest < 0 and failure is not None:
+        if failure is not None and not any(isinstance(text, PreparedText) for text in run.texts.values()):
             raise from_engine(failure)
         written_characters += longest
     if written_characters > MOST_SPOKEN_CHARACTERS:
@@ -155,7 +155,8 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         segments=segments,
         spoken_characters=len(spoken),
         written_characters=written_characters,
-        # Characters that a front-end adds are not charged, and removed ones are not refunded.
+        # What the account's own lexicon adds is charged, up to the growth in sound. Characters that a
+        # front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
         estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
         pronunciations={

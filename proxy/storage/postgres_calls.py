@@ -1,4 +1,6 @@
-"""Calls to PostgreSQL over a pool of connections: one unit of work, tried again where that helps, in time."""
+"""Calls to PostgreSQL over a pool of connections. A unit of work is tried again if that helps.
+
+All tries share one time limit."""
 
 from __future__ import annotations
 
@@ -70,7 +72,8 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store
 
 
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
-    # This does not use the driver's own block, which would wait for a ROLLBACK of a frozen server.
+    # This does not use the driver's own block: if it is cancelled, it waits for a ROLLBACK of a server that
+    # may be frozen.
     await connection.execute("BEGIN")
     try:
         answers = [await _rows(connection, call) for call in calls]

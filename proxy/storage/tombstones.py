@@ -81,7 +81,7 @@ _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = 
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
-# What an older version has erased since a migration that it does not know.
+# The erasures that an older version wrote after a migration that is newer than itself.
 _BY_OLDER = f"""
 SELECT {_COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
 """

@@ -66,7 +66,7 @@ class CacheMetrics:
             "voxgate_cache_evictions", "Kept answers removed for their age or for room.", registry=registry
         )
         self.failures = Counter(
-            "voxgate_cache_failures", "Times that the cache's disk did not do it.", registry=registry
+            "voxgate_cache_failures", "Reads and writes of the cache that failed.", registry=registry
         )
         self.bytes = Gauge(
             "voxgate_cache_bytes", "Size of the kept answers when last looked at.", registry=registry
@@ -76,7 +76,7 @@ class CacheMetrics:
 class Cache:
     """The cache of one worker. If the disk or the index fails, requests are spoken without a cache.
 
-    A failure is logged once, until the cache works again.
+    A failure is logged once, until a clip is stored again. Each failed purge is logged.
     """
 
     def __init__(self, clips: ClipStore, names: ClipNames, metrics: CacheMetrics) -> None:
@@ -134,7 +134,7 @@ class Cache:
         await self._purge_twice(lambda store: index.purge_voice(store, account, voice_id))
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget the clips in memory: an erasure is rare, and they are read again."""
+        """Forget all clips in memory, not only those by this voice: an erasure is rare."""
         del voice, digests
         self._clips.forget_memory()
 
@@ -173,6 +173,7 @@ class Cache:
             self._note_failure(error)
 
     async def close(self) -> None:
+        # What a second purge would find has a name that no request has any more, and goes with its age.
         for task in self._second_purges:
             task.cancel()
         if self._landing_tasks or self._second_purges:
@@ -203,10 +204,12 @@ class Cache:
         observer = CacheObserver(call, recording, search.leader, on_end)
         if search.clip is not None:
             return LookUp(Replay(search.clip, self._clips.threads), observer, "hit", waited_s)
+        # "off": it was not found, and cannot be stored.
         return LookUp(None, observer, "off" if recording is None else "miss", waited_s)
 
     def _release(self, search: CacheSearch, observer: CacheObserver | None, question: CacheQuestion) -> None:
         if search.clip is not None:
+            # `Replay` may have closed it already, which does no harm.
             search.clip.close()
         if search.leader is not None:
             # This is a task, so that the client's last bytes and a cancelled request need not wait for it.
@@ -216,6 +219,7 @@ class Cache:
         try:
             await search.run()
         except TimeoutError:
+            # The disk is slow: the request is spoken without the cache.
             pass
         except OSError as error:
             self._note_failure(error)
@@ -340,6 +344,7 @@ class Replay:
 
     def __init__(self, clip: Clip, threads: ThreadPoolExecutor) -> None:
         about = clip.about
+        # `Speech.engine` is `engine/model`.
         self.engine = about.spoken_by
         self.names = about.engine, about.model
         self.speakers = about.speakers
@@ -351,19 +356,19 @@ class Replay:
         self._clip = clip
         self._threads = threads
         self._at = 0
-        self._last = clip.start[:PIECE_BYTES]
-        self._last_was_returned = False
+        self._piece = clip.start[:PIECE_BYTES]
+        self._piece_was_sent = False
 
     @property
     def stored(self) -> Replay:
         return self
 
     async def next_chunk(self) -> Chunk | None:
-        if self._last_was_returned:
-            self._at += len(self._last)
-            self._last = await self.read(self._at, PIECE_BYTES)
-        self._last_was_returned = self._at + len(self._last) < self.size
-        return self._chunk(self._last) if self._last_was_returned else None
+        if self._piece_was_sent:
+            self._at += len(self._piece)
+            self._piece = await self.read(self._at, PIECE_BYTES)
+        self._piece_was_sent = self._at + len(self._piece) < self.size
+        return self._chunk(self._piece) if self._piece_was_sent else None
 
     async def read(self, at: int, count: int) -> bytes:
         """Return so many bytes of the sound from this one on, or what is left. Raises EngineFailed."""
@@ -376,7 +381,7 @@ class Replay:
             raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
 
     def last_chunk(self) -> Chunk:
-        return self._chunk(self._last)
+        return self._chunk(self._piece)
 
     async def close(self) -> None:
         if self._clip.rest is not None:

@@ -16,7 +16,8 @@ from proxy.audio.formats import RULES, TRAINED
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signing import PARENT
 
-# The action `c2pa.opened` names its ingredient by this label: a provider's file, or a converted recording.
+# The ingredient of a converted recording, whose file is not given. The action `c2pa.opened` finds an
+# ingredient by this label.
 _RECORDING = {"title": "recording", "relationship": "parentOf", "label": PARENT}
 
 
@@ -34,9 +35,9 @@ class ManifestFacts(msgspec.Struct, frozen=True):
 
 
 def definition(facts: ManifestFacts, *, has_parent: bool = False) -> str:
-    """Write the manifest's definition for the library.
+    """Write the manifest's definition for the library of C2PA.
 
-    With `has_parent`, the library also gets the provider's file, and adds it as the parent. Otherwise a
+    With `has_parent`, that library also gets the provider's file, and adds it as the parent. Otherwise a
     converted recording is named by its digest only.
     """
     actions = [_created(facts, speaker) for speaker in facts.speakers]

@@ -47,7 +47,7 @@ _PLAIN = {
 becomes a tuple."""
 
 _TENSORS = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
-_PARAMETERS = {"torch._utils._rebuild_parameter", "torch._tensor._rebuild_from_type_v2"}
+_PARAMETERS = {"torch._utils._rebuild_parameter"}
 _NUMPY = {
     f"{module}.{name}"
     for module in ("numpy.core.multiarray", "numpy._core.multiarray", "numpy")
@@ -80,6 +80,7 @@ class _EmptyObject:
 
 
 _MARK = object()
+_KEYS = (str, int, float, bool, type(None))
 _EMPTY_OBJECT = _EmptyObject()
 
 
@@ -132,6 +133,7 @@ class _Machine:
             yield name, partial(self._push_value, value)
         yield "EMPTY_TUPLE", lambda _argument: push(())
         yield "EMPTY_LIST", lambda _argument: push([])
+        # A set becomes a list, because its values may not be hashable here.
         yield "EMPTY_SET", lambda _argument: push([])
         yield "EMPTY_DICT", lambda _argument: push({})
         for number in (1, 2, 3):
@@ -189,7 +191,7 @@ class _Machine:
             return
         for key, value in zip(values[::2], values[1::2], strict=True):
             # A key of another type cannot name a tensor, so its value is left out.
-            if isinstance(key, str | int | float | bool | None):
+            if isinstance(key, _KEYS):
                 target[key] = value
 
     def _name(self, text: str) -> _Name:
@@ -214,7 +216,7 @@ class _Machine:
             # An OrderedDict of an old pickle has its pairs as the first argument. The first argument of a
             # defaultdict is a factory, which is ignored.
             pairs = arguments[0] if arguments and isinstance(arguments[0], list) else []
-            return {key: value for key, value in pairs if isinstance(key, str)}
+            return {key: value for key, value in pairs if isinstance(key, _KEYS)}
         return _EMPTY_OBJECT
 
 

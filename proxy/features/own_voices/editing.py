@@ -136,6 +136,7 @@ class VoiceEditing(Resource):
         beginning = Beginning(
             await self._admin_tools.act(request, "voice.created", new_id("voice"), account, **named)
         )
+        # What a better recording would need.
         reasons: Sequence[str] | UnsetType = UNSET
         if isinstance(new, bodies.SavedVoiceForm):
             assert owner is not None, "the form names an account"
@@ -160,7 +161,7 @@ class VoiceEditing(Resource):
         """Saved voices, the newest first, and those of the configuration"""
         account = await self._admin_tools.query_account(request)
         store = self._library_writer.store
-        # With None, the place may be that of any account's row.
+        # None: a page may begin after a row of any account.
         listed = await page(
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
@@ -252,6 +253,7 @@ class VoiceEditing(Resource):
         names = self._admin_tools.known_names()
         # A command without a server knows no engine's models.
         models = [] if self._voices.lists is None else self._voices.lists.catalogue.models()
+        # All models of an engine agree.
         natural = {model.engine: model.info.is_trained for model in models}
         voices: list[bodies.ConfiguredVoice] = []
         for name, section in self._admin_tools.config.voices.items():

@@ -138,8 +138,8 @@ class ConversionKind(SpokenKind):
         grant = await find_grant(self._grants, account, upload.form)
         form = step_form(upload)
         # The request of a step is checked first, before anything is decoded.
-        request = upload_of(form).request(source_sound(b"", 0.0, source, grant))
-        call = await speaking.call(id_, caller, request, of_step(terms))
+        speech_request = upload_of(form).request(source_sound(b"", 0.0, source, grant))
+        call = await speaking.call(id_, caller, speech_request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, upload.audio)
@@ -184,9 +184,9 @@ class ConversionKind(SpokenKind):
         check_consent(fields.form, needs_consent=terms.consent == "required")
         grant = await find_grant(self._grants, job.account, fields.form)
         upload, seconds = upload_of(fields.form), (held.last - held.first) / 1000
-        request = upload.request(source_sound(b"", seconds, fields.source, grant))
+        speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # Without credits or an engine, nothing is decoded.
-        await self._check(await speaking.call(held.request, caller, request, terms), seconds)
+        await self._check(await speaking.call(held.request, caller, speech_request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchOf(file, held.first, held.last, fields.takes_first)
         try:
@@ -194,8 +194,8 @@ class ConversionKind(SpokenKind):
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
-        request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
-        call = await speaking.call(held.request, caller, request, terms)
+        speech_request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
+        call = await speaking.call(held.request, caller, speech_request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 
     async def _check(self, call: SpeechCall, seconds: float) -> None:
