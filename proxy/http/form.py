@@ -361,9 +361,7 @@ def broken_form(fault: str) -> InvalidRequest:
 def form_values(
     form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
 ) -> dict[str, object]:
-    """Return the fields of a form as JSON would have them. An empty text counts as not sent.
-
-    Raises InvalidRequest.
+    """Return the fields of a form as JSON would have them. An empty text is not sent. Raises InvalidRequest.
 
     A field in `lists` comes as `tags[]` once for each entry, or once as a JSON list. Labels come as
     `labels[accent]`, or as one field with JSON. `aliases` maps other names to the names of fields.

@@ -45,7 +45,7 @@ REQUEST = SpeechRequest(
 )
 OTHERWISE: dict[str, Any] = {
     "model": "one/m",
-    "text": "Hello, there.",
+    "text": "Hallo there.",
     "voice": "ben",
     "form": OutputForm("mp3", 24_000, is_usual=False),
     "answer": "sse",
