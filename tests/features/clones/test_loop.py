@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -44,5 +45,7 @@ async def _want_and_erase(rig: CloneRig, engine: str, number: int) -> None:
     await rig.want(voice, engine)
     provider = rig.providers[engine]
     asked = len(provider.seen) + number % 10
-    await provider.until(lambda: len(provider.seen) >= asked, within_s=30.0)
+    # If all others are made already, so many requests do not come any more: it is erased after its own.
+    with suppress(TimeoutError):
+        await provider.until(lambda: len(provider.seen) >= asked, within_s=2.0)
     await rig.erase(voice)

@@ -41,9 +41,15 @@ def heard(reader: Reader) -> str:
     return text
 
 
-def choose_voice(reader: Reader, voice: str, button: str = "#speak-voice") -> None:
+def open_picker(reader: Reader, button: str = "#speak-voice") -> None:
+    """Open the list of voices, which takes a moment: what is typed before goes elsewhere."""
     reader.wait(f"at('{button}') && !at('{button}').disabled")
     reader.tab.run(f"at('{button}').click()")
+    reader.wait("at('#picker')?.open")
+
+
+def choose_voice(reader: Reader, voice: str, button: str = "#speak-voice") -> None:
+    open_picker(reader, button)
     radio = f"at('#picker [value=\"{voice}\"]')"
     reader.fill("#picker-find", voice.rpartition("/")[2])
     reader.wait(radio)
@@ -192,7 +198,7 @@ def test_the_model_is_of_the_voice_that_is_chosen(reader: Reader) -> None:
     assert "/" not in alias
     choose_voice(reader, "espeak/m3")
     assert reader.tab.run(model) == "espeak/standard"
-    reader.tab.run("at('#speak-voice').click()")
+    open_picker(reader)
     reader.fill("#picker-find", "alloy")
     reader.wait("at('#picker [value=alloy]')")
     reader.tab.run("at('#picker [value=alloy]').click()")
@@ -291,7 +297,7 @@ def test_it_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, st
     speak(reader, " ")
     reader.wait("at('[role=alert]')")
     reader.assert_readable(turns[0], "main")
-    reader.tab.run("at('#speak-voice').click()")
+    open_picker(reader)
     reader.wait("at('#picker')?.open")
     reader.assert_readable(turns[1], "#picker")
 
