@@ -15,6 +15,7 @@ import pytest
 from speech_engine.host.confinement import has_call_filter
 from tests.faults.processes import children, runtime_folder
 from tests.server import Server, live_server
+from tests.waiting import until
 
 _NOBODY = 65534
 _ASK = """
@@ -42,7 +43,10 @@ def test_the_embedded_voice_has_several_processes_by_default(server: Server) -> 
 
 @pytest.mark.skipif(not has_call_filter(), reason="the kernel has no seccomp")
 def test_every_thread_of_a_host_is_filtered(server: Server) -> None:
-    for host in _hosts(server):
+    hosts = _hosts(server)
+    # A host is confined once it has loaded. The server serves before that. The worker is ready, too.
+    until(lambda: server.log.read_text().count("child.state.ready") > len(hosts))
+    for host in hosts:
         for thread in Path(f"/proc/{host.pid}/task").iterdir():
             status = (thread / "status").read_text()
             assert "NoNewPrivs:\t1" in status
