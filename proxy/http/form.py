@@ -257,13 +257,13 @@ class FormReader:
         sink.write(piece)
 
     def _check_text_size(self, name: str) -> None:
-        limit = None
         if self._taken > MOST_TEXT_BYTES:
             limit = f"a text of a form has at most {MOST_TEXT_BYTES} bytes"
         elif self._text_bytes > MOST_ALL_TEXT_BYTES:
             limit = f"all texts of a form together have at most {MOST_ALL_TEXT_BYTES} bytes"
-        if limit is not None:
-            raise InvalidRequest(f"Invalid value for '{name}': {limit}.", param=name)
+        else:
+            return
+        raise InvalidRequest(f"Invalid value for '{name}': {limit}.", param=name)
 
     def _finish(self, part: FormPart) -> None:
         name = part.name
@@ -327,7 +327,7 @@ def part_of(head: bytes) -> FormPart:
     if headers.get(b"content-transfer-encoding", b"").lower() not in _PLAIN_ENCODINGS:
         raise broken_form("a part is encoded; send its bytes as they are")
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    # `filename*` is not decoded: the name only tells that this is a file.
+    # Some clients send `filename*`, which RFC 7578 forbids. It is taken undecoded.
     file_name = parameters.get(b"filename", parameters.get(b"filename*"))
     return FormPart(_name(parameters.get(b"name", b"")), file_name, media_type.decode("latin-1"))
 
@@ -361,7 +361,7 @@ def broken_form(fault: str) -> InvalidRequest:
 def form_values(
     form: RequestForm, *, lists: Collection[str], aliases: Mapping[str, str] = _NO_ALIASES
 ) -> dict[str, object]:
-    """Return the fields of a form as JSON would have them. An empty text is not sent. Raises InvalidRequest.
+    """Return the fields of a form as JSON would have them. Raises InvalidRequest. An empty text is left out.
 
     A field in `lists` comes as `tags[]` once for each entry, or once as a JSON list. Labels come as
     `labels[accent]`, or as one field with JSON. `aliases` maps other names to the names of fields.

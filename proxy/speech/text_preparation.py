@@ -99,15 +99,16 @@ def _check(runs: Sequence[PartRun]) -> None:
     """Check that each part has a text, and that the longest texts of all parts are not too long together."""
     written_characters = 0
     for run in runs:
-        longest, failure = 0, None
+        longest: int | None = None
+        failure: EngineError | None = None
         for text in run.texts.values():
             if isinstance(text, PreparedText):
-                longest = max(longest, text.written_characters)
+                longest = max(longest or 0, text.written_characters)
             else:
                 failure = text
-        if failure is not None and not any(isinstance(text, PreparedText) for text in run.texts.values()):
+        if longest is None and failure is not None:
             raise from_engine(failure)
-        written_characters += longest
+        written_characters += longest or 0
     if written_characters > MOST_SPOKEN_CHARACTERS:
         raise _too_long()
 

@@ -26,7 +26,7 @@ from tests.waiting import until
 
 WORDS = {"there": "dare"}
 
-pytestmark = AS_SHIPPED
+pytestmark = [AS_SHIPPED, pytest.mark.slow]
 
 
 async def states(server: Inside, secret: str | None = None) -> str:

@@ -40,6 +40,8 @@ from tests.sound import decoded
 from tests.tables import each_row
 from tests.tones import tones
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 default_model = "tone"

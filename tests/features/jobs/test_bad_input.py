@@ -14,6 +14,8 @@ from proxy.storage.store import Statement
 from tests.features.jobs.job_rig import ask_job, content, job_with, jobs_inside, new_job
 from tests.proxy.api.inside import envelope
 
+pytestmark = pytest.mark.slow
+
 GOOD: dict[str, Any] = {"model": "tone", "voice": "alloy", "input": "Hello."}
 _DEEP = b"[" * 100_000 + b"]" * 100_000
 

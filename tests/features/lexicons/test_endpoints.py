@@ -14,6 +14,8 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.replies import json_of
 from tests.sound import decoded
 
+pytestmark = pytest.mark.slow
+
 SHARED = """
 [lexicons.pt]
 Sampaio = "sam pie o"

@@ -14,6 +14,8 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
 from tests.replies import json_of
 
+pytestmark = pytest.mark.slow
+
 CONFIG = f"""{TONE}
 [plans.small]
 voices = 2

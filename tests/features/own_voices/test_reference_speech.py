@@ -24,6 +24,8 @@ from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside
 from tests.sound import decoded
 from tests.speech_clips import wav
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [server]
 default_model = "tone"

@@ -24,6 +24,8 @@ from tests.proxy.api.inside import envelope
 from tests.replies import json_of
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,8 @@ from plugins.tone.decode import DamagedFrame, decode
 from tests.plugins.tone.ears import Int16, spoken, through
 from tests.tables import each_row, soak
 
+pytestmark = pytest.mark.slow
+
 TEXTS = (
     "Hello world.",
     "Olá, você está bem?",

@@ -14,6 +14,8 @@ from proxy.storage.store import Params, Statement
 from tests.proxy.api.inside import Inside, envelope
 from tests.replies import json_of
 
+pytestmark = pytest.mark.slow
+
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.proxy.api.inside import Inside, envelope
 
+pytestmark = pytest.mark.slow
+
 
 async def balance(server: Inside) -> dict[str, float]:
     found: dict[str, float] = (await server.administer("GET", "accounts/ada")).json()["balance"]

@@ -13,6 +13,8 @@ from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.sound import decoded
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 SHARED = '\n[lexicons.brands]\nnginx = "engine x"\n[voices.duo]\ncast = { Ana = "alloy" }\n'

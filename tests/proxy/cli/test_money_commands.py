@@ -17,6 +17,8 @@ from proxy.storage.store import Statement
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.storage.test_usage import ROW
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 

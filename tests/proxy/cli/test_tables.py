@@ -20,6 +20,8 @@ from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.cli.test_money_commands import written
 from tests.proxy.storage.test_usage import ROW
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 _WIDTH = 80

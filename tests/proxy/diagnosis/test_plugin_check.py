@@ -11,6 +11,8 @@ from tests.faults.plugin_folders import IDLE
 from tests.proxy.cli.test_main import Run, folder, refused, run
 from tests.proxy.diagnosis.checking import check, findings
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 ROOT = Path(__file__).parents[3]

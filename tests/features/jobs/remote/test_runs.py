@@ -39,6 +39,8 @@ from speech_engine.runner import RemotePiece, RemoteSample
 from tests.features.jobs.remote.rented import MOST_USD, USD, Rented, rented
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 MICRO = 1_000_000
 NO_CEILINGS = Ceilings(1000 * MICRO, 1000 * MICRO)
 JOB = SpeechJob(

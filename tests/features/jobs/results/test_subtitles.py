@@ -21,6 +21,8 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.sound import decoded
 from tests.tones import words
 
+pytestmark = pytest.mark.slow
+
 _TIME = r"(\d\d):(\d\d):(\d\d)[.,](\d{3})"
 _CUE = re.compile(rf"{_TIME} --> {_TIME}\n(.+?)\n\n", re.DOTALL)
 PREAMBLE_S = 0.264

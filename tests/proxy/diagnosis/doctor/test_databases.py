@@ -24,6 +24,8 @@ from tests.redis_server import RedisServer, redis_server
 from tests.server import free_port
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 _ADDS = "INSERT INTO schema_version (version, name, applied) VALUES (9998, 'tomorrow', 0)"
 _NEWER = """
 INSERT INTO schema_version (version, name, applied, readable_from) VALUES (9999, 'next year', 0, 9998)
