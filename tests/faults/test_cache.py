@@ -6,11 +6,14 @@ Over several workers: test_kept_by_workers.py.
 from __future__ import annotations
 
 import httpx2
+import pytest
 
 from tests.faults.processes import kill, worker
 from tests.faults.streams import stream
 from tests.server import Server, live_server
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 TEXT = "Said once, by the numbat."
 LONG = "word " * 800

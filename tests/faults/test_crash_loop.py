@@ -10,6 +10,8 @@ from tests.faults.odd_plugins import Odd
 from tests.faults.processes import state
 from tests.server import Server, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(odd: Odd) -> Server:

@@ -6,10 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.commands import command
 from tests.features.jobs.job_rig import text_of
 from tests.server import ALONE, Server, live_server
 from tests.waiting import until
+
+pytestmark = pytest.mark.slow
 
 running = live_server()
 

@@ -21,6 +21,8 @@ from tests.proxy.api.inside import Inside
 from tests.replies import json_of
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 async def with_operator(server: Inside) -> Inside:
     """Return the same server with the admin key of another account, since none suspends its own."""

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from proxy.features.own_voices.saved_voices import SavedVoices
 from speech_engine import Finished, Started
 from speech_engine.values import find_samples
@@ -17,6 +19,8 @@ from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import Scripted, sound, spoken
+
+pytestmark = pytest.mark.slow
 
 CONFIG = """
 [server]

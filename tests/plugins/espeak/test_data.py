@@ -16,6 +16,8 @@ from speech_engine import EngineUnavailable
 from tests.plugins.espeak.heard import espeak
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 DATA = Path(build_of(EspeakSettings()).data)
 
 SPEAK_FROM = """

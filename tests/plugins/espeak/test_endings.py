@@ -11,6 +11,8 @@ from speech_engine import Audio, Engine, EngineUnavailable, Finished, Started, W
 from speech_engine.testing import collect, speaking
 from tests.plugins.espeak.heard import SAMPLE_RATE_HZ, espeak, hear, heard_in, said
 
+pytestmark = pytest.mark.slow
+
 SENTENCE = "The quick brown fox jumps over the lazy dog near the river bank."
 
 

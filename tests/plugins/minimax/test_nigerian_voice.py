@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.docs import pages
 from tests.server import free_port, running
 from tests.sound import decoded
+
+pytestmark = pytest.mark.slow
 
 EXAMPLE = pages.ROOT / "examples/config.nigerian.toml"
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.proxy.api.inside import TONE, inside
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 VOICES = """
 [voices.ana]

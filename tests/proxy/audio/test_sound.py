@@ -14,6 +14,8 @@ from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 FADED = 2 * FADE_SAMPLES
 
 

@@ -28,6 +28,8 @@ from tests.databases import lay_tables
 from tests.proxy.api.inside import TONE
 from tests.server import VOXGATE
 
+pytestmark = pytest.mark.slow
+
 
 class Ran(NamedTuple):
     status: int

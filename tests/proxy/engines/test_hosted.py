@@ -43,6 +43,8 @@ from tests.speech_engine.host.fakes import (
 from tests.speech_engine.host.visitors import steps
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

@@ -19,6 +19,8 @@ from tests.server import ALONE, TONE, VOXGATE, stop
 from tests.tables import soak
 from tests.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 def test_only_engines_that_are_hosted_and_well_configured_get_hosts() -> None:
     engines = {

@@ -24,6 +24,8 @@ from speech_engine.host.pipe_messages import (
     Revision,
 )
 
+pytestmark = pytest.mark.slow
+
 SOON_S = 20.0
 
 

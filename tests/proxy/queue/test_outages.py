@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from policies.tasks import SECOND
 from proxy.queue.tasks import Done, Result
 from proxy.storage.rows import LAST_MOMENT
@@ -17,6 +19,8 @@ from proxy.telemetry.metrics import Metrics
 from tests.proxy.queue.chores import TABLES, Chore, Chores, add, done, hang, row
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 _ANSWER_S = 5.0
 """After so long, PostgreSQL's driver gives up."""

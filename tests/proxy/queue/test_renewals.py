@@ -12,6 +12,8 @@ from proxy.storage.store import Row, Statement, Store
 from tests.proxy.queue.chores import Chore, Chores, add, row, sql
 from tests.waiting import soon
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_lease_is_renewed_as_long_as_its_attempt_goes_on(
     store: Store, monkeypatch: pytest.MonkeyPatch

@@ -27,6 +27,8 @@ from tests.proxy.speech.test_text_preparation import call
 from tests.sound import PADDING_S, decoded
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """
 [engines.one]
 [marking]

@@ -20,6 +20,8 @@ from tests.speech_engine.host import simulated_time
 from tests.speech_engine.host.batches import job
 from tests.speech_engine.host.fakes import FakeLog
 
+pytestmark = pytest.mark.slow
+
 TURN_S = 0.03
 """What a full step takes."""
 

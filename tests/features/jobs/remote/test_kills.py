@@ -33,6 +33,8 @@ from tests.features.jobs.remote.http_runner import PLUGIN, USD
 from tests.features.jobs.remote.remote_rig import CONFIG, Plugins, introduced
 from tests.proxy.api.inside import inside
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "far-token"
 
 

@@ -24,6 +24,8 @@ from tests.proxy.diagnosis.doctor.checks import configured, only
 from tests.server import TONE, VOXGATE, Server, free_port, running
 from tests.tables import each_row
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["folder", "run"]
 
 Said = Callable[[Server, str], dict[str, list[dict[str, Any]]]]
