@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,6 +29,16 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         # Of sound that nobody has read yet.
         assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
         assert "up to 5000000 bytes" in repr(kernel.answers._folder)
+
+
+async def test_a_reload_brings_a_new_master_key(tmp_path: Path) -> None:
+    key = tmp_path / "new.key"
+    key.write_bytes(b64encode(bytes(range(32))))
+    async with inside(tmp_path) as server:
+        vault = server.worker.kernel.vault
+        assert vault.masters.is_beside_the_data
+        revise(server, tmp_path, f'[vault]\nmaster_key = "file:{key}"\n' + CONFIG)
+        assert not vault.masters.is_beside_the_data
 
 
 async def test_features_of_a_worker_reach_its_supervisor(tmp_path: Path) -> None:

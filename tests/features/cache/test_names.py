@@ -134,6 +134,11 @@ def test_a_request_has_another_name_when_it_sounds_otherwise(field: str) -> None
     assert (_name(other) == _name()) is (field in RESOLVED | OF_SPEAKERS | UNHEARD)
 
 
+@each_row("field", ["answer", "cache", "ignored", "provenance", "tag", "history"])
+def test_a_request_keeps_its_name_when_it_only_looks_otherwise(field: str) -> None:
+    assert _name(msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})) == _name()
+
+
 @pytest.mark.parametrize("field", sorted(OF_SPEAKERS))
 def test_a_field_that_only_some_models_follow_names_what_they_speak(field: str) -> None:
     """The part's speaker takes the field, and no other that was sent."""

@@ -56,6 +56,15 @@ async def test_the_time_of_an_idle_connection_does_not_end_its_next_request(
         assert server.connections == 1
 
 
+async def test_a_request_has_less_time_than_the_one_before_it_on_its_connection() -> None:
+    async with bare(answer()) as server, open_http(Upstream()) as client, asyncio.timeout(10):
+        await ask(client, HttpRequest(method="POST", url=server.url, within_s=60.0, silence_s=60.0))
+        server.acts = ()
+        with pytest.raises(EngineTimeout):
+            await ask(client, post(server.url, within_s=0.2))
+        assert server.connections == 1
+
+
 async def test_a_connection_that_closed_while_idle_is_not_used() -> None:
     async with bare(answer(b"a")) as server, open_http(Upstream()) as client:
         for _ in range(3):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.config.sections import Upstream
+from proxy.engines import http1_connection
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare
@@ -136,7 +137,9 @@ async def outcome_of(client: UpstreamClient, request: HttpRequest) -> Outcome:
 
 
 @each_row("row", ROWS, ids=[row.name for row in ROWS])
-async def test_a_fault_on_the_wire_has_its_outcome(row: Row) -> None:
+async def test_a_fault_on_the_wire_has_its_outcome(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
+    # An idle connection would close by itself.
+    monkeypatch.setattr(http1_connection, "_IDLE_S", 3600.0)
     async with bare(*row.acts, ends=not row.stays) as server, open_http(Upstream()) as client:
         request = HttpRequest(
             method="POST", url=server.url, body=b"x", within_s=row.within_s, silence_s=row.silence_s

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 
 from policies.tasks import SECOND
-from proxy.queue.tasks import Done, Result
+from proxy.queue.tasks import LOOK_S, Done, Result
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement, StorageFailed, StorageUnreachable
@@ -150,6 +150,18 @@ async def test_a_task_whose_lease_was_lost_in_an_outage_is_not_written_by_its_wo
             await ending
             await asyncio.sleep(8)
             assert ((await row(store)).state, owner.noted_results) == ("open", [None])
+
+
+@simulated
+async def test_an_attempt_hears_within_a_second_that_its_lease_is_lost(tmp_path: Path) -> None:
+    async with stalling(tmp_path) as store:
+        owner = Chores(store, hang)
+        async with at_work(owner):
+            await asyncio.sleep(2.5)
+            ended = owner.ended
+            await SqliteStore.write(store, Statement(f"UPDATE chores SET fence = 2, lease = {LAST_MOMENT}"))
+            async with asyncio.timeout(LOOK_S + 0.1):
+                await ended.wait()
 
 
 @simulated

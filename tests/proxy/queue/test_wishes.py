@@ -265,9 +265,10 @@ async def test_a_failure_of_ours_is_raised_at_the_next_look_and_its_lease_stays(
         raise ZeroDivisionError
 
     chores = Chores(store, fail)
-    ended = chores.ended
     await chores.look()
-    await ended.wait()
+    ((attempt, _),) = chores._under_way.values()
+    await asyncio.wait([attempt])
+    assert isinstance(attempt.exception(), ZeroDivisionError)
     with pytest.raises(ZeroDivisionError):
         await chores.look()
     assert await chores.look() == []

@@ -86,7 +86,7 @@ def test_a_recording_that_a_job_uses_stays_also_if_it_was_taken_longest_ago() ->
 
 def test_a_recording_that_is_put_twice_leaves_the_room_of_another() -> None:
     sample_cache = SampleCache(limit_bytes=20)
-    for digest in "aab":
+    for digest in "abb":
         put(sample_cache, digest, bytes(10))
     assert sample_cache.missing(sampled("a", "b")) == ()
 
