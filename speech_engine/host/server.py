@@ -161,20 +161,24 @@ class HostServer:
             self._pulse.begin(begin.call, digest, is_alone=stream.runs_alone)
             reading.begin()
 
+        async def put(frame: messages.Frame) -> None:
+            if not spool.is_full:
+                await spool.put(frame)
+                return
+            # The reader is slow. Without this pause, a host whose spools are full would count as frozen.
+            with self._pulse.waiting(begin.call):
+                await spool.put(frame)
+
         stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
         is_whole = False
         try:
             stream.runs_alone = self._suspects.runs_alone(begin.work, digest) or begin.alone
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
-                if spool.is_full:
-                    with self._pulse.waiting(begin.call):
-                        await spool.put(event)
-                else:
-                    await spool.put(event)
+                await put(event)
             is_whole = True
         except EngineError as error:
-            await spool.put(Failed.of(error))
+            await put(Failed.of(error))
         finally:
             try:
                 await stream.close()
