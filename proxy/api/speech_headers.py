@@ -12,7 +12,8 @@ from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 
 _MOST_IN_A_HEADER = 1000
-"""Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
+"""The most characters of a voice's name. A cast has a long name, and proxies take only a few thousand
+characters for all headers."""
 
 ANSWER_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
