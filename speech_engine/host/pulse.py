@@ -21,7 +21,8 @@ from speech_engine.host.pipe_messages import Tick
 
 TELL_EVERY_S = 1.0
 LOAD_EVERY_S = 0.1
-"""Gateways choose by it, and with older reports all would turn to the same host."""
+"""The time between two reports of the load. Gateways choose hosts by it: with older reports, all would choose
+the same host."""
 
 _CALL: ContextVar[str] = ContextVar("call", default="")
 """The job of the running task."""

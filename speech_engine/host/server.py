@@ -28,10 +28,10 @@ from speech_engine.values import SpeechJob
 from speech_engine.work import job_with_samples
 
 LAST_BYTES_S = 0.25
-"""gRPC says that a call is over before its last bytes have left the process."""
+"""The last bytes of a call leave the process a moment after gRPC says that the call is over."""
 
 LAST_FRAMES_S = 10.0
-"""The longest time of a reader until the last frame of a call with input."""
+"""The longest time that a reader needs for the last frames of a call with input."""
 
 
 class HostServer:
