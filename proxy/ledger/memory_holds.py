@@ -23,6 +23,7 @@ from proxy.storage.store import Content, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
 
 _IDLE_POOLS = 10_000
+"""More accounts than these stay in memory only while they have running requests."""
 
 
 class _Account:

@@ -118,11 +118,11 @@ class ReadCache(Generic[K, V]):
         self._drop(key)
         self._reads.pop(key, None)
 
-    def forget_if(self, factories: Callable[[V], bool]) -> None:
+    def forget_if(self, concerns: Callable[[V], bool]) -> None:
         """Drop the values that a change concerns. Running reads may be older than the change: none of their
         values is cached, and no new caller waits for them."""
         self._reads.clear()
-        for key in [key for key, entry in self._entries.items() if factories(entry.value)]:
+        for key in [key for key, entry in self._entries.items() if concerns(entry.value)]:
             self._drop(key)
 
     def _begin(self, keys: Sequence[K]) -> asyncio.Task[Mapping[K, V]]:

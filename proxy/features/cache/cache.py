@@ -116,7 +116,7 @@ class Cache:
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
         """Look up the clip of a call. If the observer sees a whole answer, its sound is stored.
 
-        An equal request that is being spoken is awaited, unless it waits for its own client.
+        If an equal request is being spoken, this waits for its end, unless that one waits for its own client.
         """
         if call.clip is None:
             return _NOTHING
@@ -173,7 +173,8 @@ class Cache:
             self._note_failure(error)
 
     async def close(self) -> None:
-        # What a second purge would find has a name that no request has any more, and goes with its age.
+        # The clips that a second purge would find have names that no request makes any more. The sweep
+        # removes them for their age.
         for task in self._second_purges:
             task.cancel()
         if self._landing_tasks or self._second_purges:
@@ -196,7 +197,7 @@ class Cache:
             leader = search.leader
             is_failure = isinstance(error, RequestFailed | StorageFailed)
             if is_failure and leader is not None and leader.age_s > patience_s:
-                # A slow failure would come to each of the others in turn.
+                # Otherwise the waiting requests would lead and fail one after the other, each as slowly.
                 leader.land("alone")
             self._release(search, observer, question)
 

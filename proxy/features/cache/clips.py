@@ -125,7 +125,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
     about = _about(file, stat.st_size)
     if about is None:
         return None
-    # No more than is stored of it: a larger block, given back in part, would leave holes in the memory.
+    # Read no more than is kept in memory: a larger buffer that shrinks afterwards would leave holes there.
     most = about.audio_bytes if about.audio_bytes <= BLOCK_BYTES else PIECE_BYTES
     start = os.pread(file.fileno(), most, 0)
     is_whole = about.audio_bytes <= len(start)
