@@ -162,6 +162,14 @@ class Pipeline:
                 if totals.attempts:
                     self._note_end(call, answer)
 
+    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
+        begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
+        treatment = call.plan.treatment
+        if treatment is None or treatment.filter is None:
+            return begin(waited_s)
+        left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
+        return begin_filtered(call, treatment.filter, left_s, begin)
+
     async def _failed(
         self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
     ) -> RequestFailed:
@@ -189,14 +197,6 @@ class Pipeline:
                 if part.post is not None:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
-
-    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
-        treatment = call.plan.treatment
-        if treatment is None or treatment.filter is None:
-            return begin(waited_s)
-        left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
-        return begin_filtered(call, treatment.filter, left_s, begin)
 
 
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
