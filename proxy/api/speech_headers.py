@@ -1,4 +1,4 @@
-"""The headers of a speech answer: who spoke, in which voice, from where."""
+"""The headers of a speech answer: its model, voice and language, and whether it is from the cache."""
 
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ class Library:
             self._accounts.forget(account)
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget every library: one that is being read now may have the voice that was erased."""
+        """Forget every library: a library that is being read now may have the erased voice."""
         del voice, digests
         self.forget(None)
 

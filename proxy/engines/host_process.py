@@ -19,7 +19,7 @@ from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, In
 from speech_engine.host.pipe_messages import HostState
 
 DEATH_S = 5.0
-"""How long to wait for the supervisor's word on a host whose connection has broken."""
+"""The longest wait for the supervisor's word on a host whose connection has broken."""
 
 PUT_S = 10.0
 """The longest time for one recording to reach a host."""

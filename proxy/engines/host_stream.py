@@ -37,7 +37,8 @@ MOST_DEATHS = 2
 """How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
 
 MOST_PUTS = 3
-"""How often a host may lack a job's recordings. After that, it has no room for all that jobs need now."""
+"""The most times that a host may lack a job's recordings. After that, it has no room for those that its jobs
+need now."""
 
 
 class HostPool(Protocol):

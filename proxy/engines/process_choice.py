@@ -71,8 +71,8 @@ class ProcessChoice:
         is_patient: bool,
         voice: Callable[[], str] = str,
     ) -> P | None:
-        """Return the least busy process. If it is the last one free of this tenant's jobs, it is reserved for
-        other tenants, and the tenant's own least busy process is returned.
+        """Return the least busy process. If it is the last one free of this tenant's jobs, and other tenants
+        speak too, it is reserved for them, and the tenant's own least busy process is returned.
 
         If that one has no free slot, a patient job gets None, and waits until another job has ended. A job
         that is not patient gets the reserved process.

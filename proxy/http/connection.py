@@ -209,7 +209,7 @@ class Connection:
 
     @contextmanager
     def counted(self, size: int) -> Iterator[None]:
-        """Count so many bytes with the key's other bodies while the block runs. Raises RateLimited."""
+        """Count `size` bytes with the key's other bodies while the block runs. Raises RateLimited."""
         quota, key = self._quota_and_key()
         quota.take(key, size)
         try:

@@ -175,7 +175,7 @@ class MemoryHolds:
         return account
 
     def _forget_idle(self) -> None:
-        """Forget the least recently used accounts, but none that has running requests or reads."""
+        """Forget the least recently used accounts, except those with running requests, writes or reads."""
         if len(self._accounts) <= _IDLE_POOLS:
             return
         for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_POOLS]:

@@ -98,7 +98,7 @@ class Pulse:
             self._change(0, has_figures=True)
 
     def _change(self, by: int, *, has_figures: bool = False, **call: Any) -> None:
-        # With many short jobs, a second never passes without one that begins or ends.
+        # With many short jobs, `tick` finds no second without a sign. The figures go with these signs then.
         now = self._clock()
         if has_figures or now - self._figures_at >= TELL_EVERY_S:
             self._figures_at = now

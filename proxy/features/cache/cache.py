@@ -264,7 +264,7 @@ class Cache:
         if observer.about is None:
             await self._clips.drop(recording)
             return "again"
-        # Another candidate may have spoken, so the clip gets the name of those who spoke.
+        # Another candidate may have spoken, so the clip is named by the candidates that did.
         path = path.with_name(self._names.clip_name(question, observer.speakers))
         if not await self._clips.keep(recording, observer.about, path):
             return "again"
@@ -336,7 +336,7 @@ def _reason(error: OSError | StorageFailed) -> str | None:
 
 
 class Replay:
-    """A `StoredSpeech` from a clip. `threads` read what is not in memory.
+    """A `StoredSpeech` from a clip. `threads` read the part that is not in memory.
 
     Each chunk of a long clip goes out before the next one is read. The last one waits for the settlement.
     """
@@ -372,7 +372,7 @@ class Replay:
         return self._chunk(self._piece) if self._piece_was_sent else None
 
     async def read(self, at: int, count: int) -> bytes:
-        """Return so many bytes of the sound from this one on, or what is left. Raises EngineFailed."""
+        """Return `count` bytes of the sound from `at` on, or the rest. Raises EngineFailed."""
         if self._clip.rest is None:
             return self._clip.start[at : at + count]
         loop = asyncio.get_running_loop()

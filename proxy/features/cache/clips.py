@@ -18,7 +18,7 @@ from proxy.speech.speech_stream import PIECE_BYTES, SoundDigest
 from proxy.speech.word_times import SpokenWord
 
 BLOCK_BYTES = 256 * 1024
-"""A clip of so many bytes or fewer is all in memory when it is found."""
+"""A clip with at most so many bytes is read as a whole when it is found."""
 
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
