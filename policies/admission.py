@@ -86,7 +86,7 @@ STREAM_LIMITS = (
     StreamLimit("streams", attrgetter("streams"), attrgetter("account"), "key <> ''"),
     StreamLimit("key_streams", attrgetter("key.streams"), attrgetter("key"), "key = {key}"),
 )
-"""In the order in which they are checked."""
+"""The limits of running requests, in the order in which they are checked."""
 
 
 class Refusal(msgspec.Struct, frozen=True):

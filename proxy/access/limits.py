@@ -24,7 +24,7 @@ MEMORY = "memory"
 
 
 class Limits:
-    """The limits of all accounts, keys and addresses. With Redis, there are states of `providers`."""
+    """The limits of all accounts, keys and addresses. With Redis, `providers` has the states of keys."""
 
     def __init__(self, windows: Windows, providers: ProviderStates | None = None) -> None:
         self.providers = providers

@@ -33,7 +33,7 @@ class Logins:
     def __init__(self, callers: Callers, limits: Limits) -> None:
         self._callers = callers
         self._limits = limits
-        # By address. So many lookups run at once as may fail; the others wait until those have ended.
+        # By address. As many lookups run at once as may fail. The others wait until those have ended.
         self._lookups: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def identify(self, secret: str, address: str) -> Caller:

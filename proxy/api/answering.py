@@ -1,4 +1,4 @@
-"""How a request for sound is answered: planned, and its sound written in the form that it asked for, once."""
+"""Answers requests for sound: plans them, and writes the sound in the form that was requested."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a proj
 
 
 class Answering:
-    """What answers with sound, for the endpoint of speech and for those of features."""
+    """Answers with sound, for the endpoint of speech and for those of features."""
 
     def __init__(self, speaking: Speaking, idempotency: Idempotency) -> None:
         self._speaking = speaking
@@ -67,7 +67,8 @@ class Answering:
         digest: Callable[[], bytes],
         respond: Callable[[Connection], Awaitable[None]],
     ) -> Awaitable[None]:
-        """Respond, or send what the Idempotency-Key was answered with. `digest` is of what was sent."""
+        """Call `respond`, or send the stored answer to this Idempotency-Key. `digest` returns the digest of
+        the request's content."""
         key = self._idempotency.key(connection)
         if key is None:
             return respond(connection)
@@ -83,7 +84,7 @@ class Answering:
         respond: Callable[[Connection], Awaitable[None]],
     ) -> None:
         caller: Caller = state["caller"]
-        # What was sent may be megabytes.
+        # The content may be megabytes.
         body_digest = await asyncio.to_thread(digest)
         once = Once(state["request_id"], caller.account, key, body_digest)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
@@ -109,7 +110,7 @@ class Answering:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
         goes_whole = write in (_write_file, _write_json)
-        # Read without a call each: every request comes here.
+        # `fields` saves a call of `header`: every request comes here.
         pace = connection.fields.get(_PACE_FIELD)
         if pace and pace != b"live":
             raise InvalidRequest(f"Invalid header '{_PACE}': it can only be live.", param=_PACE)

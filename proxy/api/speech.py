@@ -47,7 +47,7 @@ from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.usage_tag import TAG_HEADER
 
 SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
-"""The failures of whatever speaks."""
+"""The failures that each endpoint with speech may have."""
 
 
 class SpeechEndpoint:
@@ -84,7 +84,8 @@ class SpeechEndpoint:
             defaults = await self._speaking.defaults_of(caller, defaults)
         request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
-            # Its key makes an id. A kept answer is believed for a usage row, and a 202 has none.
+            # Its key makes the id of a job. Its answer is not stored: a stored answer is valid by a row of
+            # usage, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
             tags = connection.headers(TAG_HEADER.encode())
             later = BackgroundRequest(state["request_id"], caller, terms, body, defaults, key, tags)

@@ -18,7 +18,7 @@ from proxy.speech.usage_tag import read_tag
 
 
 class SpeechForms(Protocol):
-    """`form` has the fields of such a request, and `files` are those of its files."""
+    """Reads requests that are forms. `form` has their texts, and `files` has the names of their files."""
 
     form: type[msgspec.Struct]
     files: tuple[str, ...]
@@ -39,8 +39,8 @@ class SpeechForms(Protocol):
 
 
 class BackgroundRequest(NamedTuple):
-    """A request for speech as it was sent, which was counted already. `key` is its Idempotency-Key, and
-    `tags` are its headers of this name."""
+    """A request for speech as it was sent. It was counted already. `key` is its Idempotency-Key, and `tags`
+    are the values of its header `x-voxgate-tag`."""
 
     id: str
     caller: Caller
@@ -51,7 +51,7 @@ class BackgroundRequest(NamedTuple):
     tags: Sequence[str] = ()
 
     def tag(self, of_body: str | None) -> str:
-        """Return the tag by its header and its body. Raises InvalidRequest."""
+        """Return the tag, which the header or the body has. Raises InvalidRequest."""
         return read_tag(self.tags, of_body)
 
     def __repr__(self) -> str:

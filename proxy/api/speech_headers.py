@@ -1,4 +1,4 @@
-"""The headers of a speech answer: who spoke, in which voice, from where."""
+"""The headers of a speech answer: its model, voice and language, and whether it is from the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
 
 _MOST_IN_A_HEADER = 1000
-"""Characters of a voice's name. A cast has a long one, and proxies take a few thousand for all headers."""
+"""The most characters of a voice's name. A cast has a long name, and proxies take only a few thousand
+characters for all headers."""
 
 ANSWER_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",

@@ -1,4 +1,4 @@
-"""The step that makes speech faster or slower at the same pitch."""
+"""The steps that fit an engine's sound to its answer: the sample rate, and the speed at the same pitch."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ _FADES_A_SECOND = 200
 """A fade has 5 ms: longer than a click, and shorter than any sound of speech."""
 
 FADE_SAMPLES = OUTPUT_RATE_HZ // _FADES_A_SECOND
-"""At the usual rate."""
+"""The samples of a fade at the usual rate."""
 
 
 class FadeOut:

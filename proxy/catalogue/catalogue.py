@@ -24,7 +24,7 @@ from speech_engine.models import NEVER_PASSED
 
 _NO_VOICES: Mapping[str, routing.Voice] = {}
 _MOST_OWNERS = 200
-"""Models, languages and callers for which it is known who owns which voice."""
+"""The most combinations of model, language and caller whose owners of voices are cached."""
 
 _Caller = tuple[tuple[str, ...] | None, bool, bool, bool] | None
 CommandFor = Callable[[str | None, bool], str]

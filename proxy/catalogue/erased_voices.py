@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from proxy.errors import VoiceErased
 
 _MOST_KNOWN = 100_000
-"""Streams that began before an erasure end long before so many others are erased."""
+"""The most voices that are remembered. A stream that began before an erasure ends long before so many other
+voices are erased."""
 
 
 class ErasedVoices:

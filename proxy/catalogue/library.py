@@ -33,14 +33,14 @@ SAVED_THINGS = ("voice_not_found", "lexicon_not_found")
 """The codes of failures that name something which another worker may have saved a moment ago."""
 
 _CACHED_S = 5.0
-"""How old what an account has saved may be."""
+"""The age at which the saved data of an account is read again."""
 _MOST_BYTES = 32_000_000
-"""The most of all libraries together, the operator's among them."""
+"""The most bytes of all libraries together, with the operator's."""
 _LIBRARY_BYTES = 1000
 """The bytes of a library without own voices and words."""
 _BELIEVED_S = 60.0
-"""So long a revision is believed on a shared database. While others are upgraded, a server of a version that
-knows no revisions may use it, too, and changes libraries without raising them."""
+"""The time for which a revision is trusted on a shared database. During an upgrade, a server of a version
+without revisions may use the database, too. It changes libraries and does not raise their revisions."""
 
 
 class _Names:
@@ -123,10 +123,10 @@ class AccountLibrary:
         return AccountLibrary(own, self._shared, self._lexicons)
 
     def members(self, composed: Voice | None = None) -> Mapping[str, Voice]:
-        """Return the saved voices that may be members of a cast or a mix, before the catalogue's voices.
+        """Return the saved voices that may be members of a cast or a mix. They hide the catalogue's voices.
 
-        One of the account, or of a request (None), has them. One of the operator has none: it means the same
-        for every account. A cast is never a member.
+        `composed` is the cast or mix, None for that of a request. If it is the operator's, no saved voice may
+        be a member, because it means the same for every account. A cast is never a member.
         """
         return self._singles if composed is None or composed.id in self._composed else {}
 
@@ -180,7 +180,7 @@ class _OwnPart(NamedTuple):
     """
 
     revision: int
-    sample_cache: VoiceCache
+    voices: VoiceCache
     lexicons: Lexicons
     words: WordRevisions = ()
     characters: int = 0
@@ -188,11 +188,11 @@ class _OwnPart(NamedTuple):
 
     def is_as(self, other: _OwnPart) -> bool:
         """Tell whether the other has the very same data. Its revision may be another."""
-        return self.sample_cache is other.sample_cache and self.lexicons is other.lexicons
+        return self.voices is other.voices and self.lexicons is other.lexicons
 
     @property
     def is_sealed(self) -> bool:
-        return any(each.row.is_sealed for each in self.sample_cache.saved.values())
+        return any(each.row.is_sealed for each in self.voices.saved.values())
 
 
 class _LibraryRead(NamedTuple):
@@ -202,7 +202,7 @@ class _LibraryRead(NamedTuple):
 
     @property
     def weight(self) -> int:
-        return _LIBRARY_BYTES + self.own.sample_cache.weight + self.own.characters
+        return _LIBRARY_BYTES + self.own.voices.weight + self.own.characters
 
 
 class Library:
@@ -231,9 +231,10 @@ class Library:
         self._operators = _EMPTY
         self._clock = clock
         self._believed_s = _BELIEVED_S if store.is_shared else math.inf
-        # By revision: data that is read for one is never older than it. Only the last one is stored.
-        self._caches: ReadCache[int, VoiceCache] = ReadCache(
-            of_one(self._read_operators), lambda _sample_cache: self._believed_s, max_weight=1, clock=clock
+        # The operator's voices. Those that are read for a revision are never older than it. Only the last
+        # revision is stored.
+        self._by_revision: ReadCache[int, VoiceCache] = ReadCache(
+            of_one(self._read_operators), lambda _voices: self._believed_s, max_weight=1, clock=clock
         )
         self._accounts: ReadCache[str, _LibraryRead] = ReadCache(
             self._read,
@@ -302,26 +303,24 @@ class Library:
             self._accounts.forget(account)
 
     def forget_voice(self, voice: str, digests: Collection[str]) -> None:
-        """Forget every library: one that is being read now may have the voice that was erased."""
+        """Forget every library: a library that is being read now may have the erased voice."""
         del voice, digests
         self.forget(None)
 
     async def _read(self, accounts: Sequence[str]) -> dict[str, _LibraryRead]:
         """Read libraries. One with an unchanged revision stays the same object, and its plans stay valid."""
         revisions = await library_revisions.read(self._store, (OPERATOR, *accounts))
-        shared = await self._caches.get(revisions.get(OPERATOR, 0))
+        shared = await self._by_revision.get(revisions.get(OPERATOR, 0))
         found: dict[str, _LibraryRead] = {}
         for account in accounts:
             before = self._accounts.last_known(account)
             if before is not None and self._is_due(before.own) and account != accounts[0]:
-                continue  # that takes several queries, for which another account shall not wait
+                continue  # that takes several queries, and the first account must not wait for them
             own = await self._read_own(account, revisions.get(account, 0), before)
             if before is not None and before.own.is_as(own) and before.shared is shared:
                 found[account] = before._replace(own=own)  # its revision may be newer
             else:
-                found[account] = _LibraryRead(
-                    AccountLibrary(own.sample_cache, shared, own.lexicons), own, shared
-                )
+                found[account] = _LibraryRead(AccountLibrary(own.voices, shared, own.lexicons), own, shared)
         return found
 
     def _is_due(self, own: _OwnPart) -> bool:
@@ -333,11 +332,11 @@ class Library:
             return _EMPTY
         found = await self._own_voices.of_operator(self._operators.saved)
         saved = [each for each in found if each.record.name not in self._configured]
-        sample_cache = await asyncio.to_thread(self._operators.renewed, saved)
-        self._operators = sample_cache
+        voices = await asyncio.to_thread(self._operators.renewed, saved)
+        self._operators = voices
         # All accounts together have the room that the operator's library leaves.
-        self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - sample_cache.weight)
-        return sample_cache
+        self._accounts.max_weight = max(_MOST_BYTES // 4, _MOST_BYTES - voices.weight)
+        return voices
 
     async def _read_own(self, account: str, revision: int, before: _LibraryRead | None) -> _OwnPart:
         if account == OPERATOR or not (revision or self._store.is_shared):
@@ -346,16 +345,14 @@ class Library:
         if known is not None and known.revision == revision and not self._is_due(known):
             return known
         saved, words = await asyncio.gather(
-            self._own_voices.of_account(
-                account, self._clones, NONE if known is None else known.sample_cache.saved
-            ),
+            self._own_voices.of_account(account, self._clones, NONE if known is None else known.voices.saved),
             self._saved_words.revisions(account),
         )
         part = await self._with_lexicons(account, words, known)
-        sample_cache = VoiceCache.of(saved) if known is None else known.sample_cache.renewed(saved)
-        if known is not None and sample_cache is known.sample_cache and part is known:
+        voices = VoiceCache.of(saved) if known is None else known.voices.renewed(saved)
+        if known is not None and voices is known.voices and part is known:
             return known._replace(revision=revision, read_at=now)
-        return part._replace(revision=revision, sample_cache=sample_cache, read_at=now)
+        return part._replace(revision=revision, voices=voices, read_at=now)
 
     async def _with_lexicons(self, account: str, words: WordRevisions, known: _OwnPart | None) -> _OwnPart:
         """Return a part with the account's lexicons, which are read only if one has changed."""

@@ -134,8 +134,9 @@ class Engines:
 
     def introduce(self, name: str, introduction: bytes) -> None:
         """Tell an engine with hosts which models and voices it has on another server."""
-        for engine in [engine for known, engine in self._hosted() if known == name]:
-            engine.introduce(introduction)
+        for known, engine in self._hosted():
+            if known == name:
+                engine.introduce(introduction)
 
     def _hosted(self) -> list[tuple[str, HostedEngine]]:
         return [

@@ -23,9 +23,15 @@ from proxy.helpers.child_supervisor import ChildSupervisor
 from speech_engine.host import cluster_messages, pipe_messages
 from speech_engine.host.cluster_messages import HostTls
 
+_STOPPED_LOOKS = 2
+"""A process that a signal holds for so many looks is killed: it would never show a sign of life."""
+
+_log = structlog.get_logger()
+
 
 class HostPlace(NamedTuple):
-    """Where one life of a host serves: its address, the one that clients use, and its certificates."""
+    """The place where one life of a host serves: its `address`, the address that is `announced` to clients,
+    and its certificates."""
 
     address: str
     announced: str
@@ -85,12 +91,6 @@ class EngineSuspects:
         self.verdicts = verdicts
         for host in self.hosts:
             host.tell(verdicts)
-
-
-_STOPPED_LOOKS = 2
-"""A process that a signal holds for so many looks is killed: it would never show a sign of life."""
-
-_log = structlog.get_logger()
 
 
 class Python(NamedTuple):

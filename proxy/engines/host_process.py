@@ -19,7 +19,7 @@ from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, In
 from speech_engine.host.pipe_messages import HostState
 
 DEATH_S = 5.0
-"""How long to wait for the supervisor's word on a host whose connection has broken."""
+"""The longest wait for the supervisor's word on a host whose connection has broken."""
 
 PUT_S = 10.0
 """The longest time for one recording to reach a host."""
@@ -38,7 +38,7 @@ _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
 class HostProcess:
     """One ready host process and its `channel`. `died` is set when the supervisor has seen its end.
 
-    `on_end` is called when a call has ended. Each start of a process has its own `number`. One that
+    `on_end` is called when a call has ended. Each start of a process has its own `number`. A process that
     `is_leaving` takes no new calls. `place` is "" for a process of this machine.
     """
 
@@ -111,7 +111,7 @@ class HostProcess:
         return self.running + self._of_another
 
     def note_jobs(self, all_jobs: ProcessJobs) -> None:
-        """Note the jobs of this process a moment ago."""
+        """Note the number of jobs that this process had a moment ago, of all workers together."""
         self._of_another = jobs_of_another(all_jobs.jobs, self.running, all_jobs.sharers)
 
     def has_begun(self, call: str) -> bool:
@@ -121,7 +121,8 @@ class HostProcess:
     def note_death(self, state: HostState) -> None:
         """Note which calls the engine had begun, and which call certainly killed it.
 
-        Each call of this process now ends with HostLost. Of a machine that was lost nothing is known.
+        Each call of this process now ends with HostLost. If its machine was lost, all its calls count as
+        begun.
         """
         self._begun = frozenset(state.begun)
         self.is_lost = state.lost_at is not None
@@ -184,9 +185,10 @@ def _lost(reason: str) -> HostLost:
 
 
 def is_own_task_cancelled() -> bool:
-    """Tell whether a cancelled call means that our own task is.
+    """Tell whether a CancelledError comes from a cancellation of the present task.
 
-    The supervisor may see a host's death before gRPC does. Closing the channel then cancels its calls.
+    It may come from a closed channel instead, which cancels its calls: the supervisor may see a host's death
+    before gRPC does.
     """
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

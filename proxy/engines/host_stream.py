@@ -37,7 +37,8 @@ MOST_DEATHS = 2
 """How often a speech may begin again. The second time it runs alone, so a third death is not its own."""
 
 MOST_PUTS = 3
-"""How often a host may lack a job's recordings. After that, it has no room for all that jobs need now."""
+"""The most times that a host may lack a job's recordings. After that, it has no room for those that its jobs
+need now."""
 
 
 class HostPool(Protocol):
@@ -180,8 +181,8 @@ class HostStream:
         """Return if the work may go to the next process. Otherwise raise EngineUnavailable, or `killer_error`
         if this work has certainly killed the host."""
         try:
-            # This also waits after the first audio, to decide whether the text killed the host. Of a process
-            # that leaves, it is known already: it refuses calls, and lives on.
+            # This also waits after the first audio, to decide whether the text killed the host. A process
+            # that leaves has not died: it only refuses calls.
             async with asyncio.timeout(min(host_process.DEATH_S, max(0.0, self._deadline - _now()))):
                 if not process.is_leaving:
                     await process.died.wait()
@@ -197,7 +198,8 @@ class HostStream:
             if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
                 raise lost
             self._deaths += 1
-            # Another machine does not know the suspects of this one. A machine's loss is no text's fault.
+            # Another machine does not know which texts this one suspects. The loss of a whole machine is no
+            # fault of a text.
             self._is_alone |= bool(process.place) and process.has_crashed
         if self._suspects is not None and process.has_crashed:
             await self._suspects.settle()

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from proxy.engines.cluster.channels import Channels
 
 FIRST_HOSTS_S = 3.0
-"""After a start, the hosts of a cluster have so long to be found."""
+"""The time after a start in which the hosts of a cluster are still expected."""
 
 HELLO_S = 5.0
 HELLO_AGAIN_S = 0.2
@@ -62,7 +62,7 @@ class HostedEngine(Introduced):
         self._channels = channels
         self.suspects = None if channels is None else ClusterSuspects()
         self._opened_at = time.monotonic()
-        self._word = secrets.token_hex(4)
+        self._call_prefix = secrets.token_hex(4)
         self._leaving: dict[int, HostProcess] = {}
         self._others: dict[int, tuple[HostProcess, messages.HelloReply]] = {}
         """Ready processes with other models than those in use."""
@@ -71,10 +71,11 @@ class HostedEngine(Introduced):
         self.states: dict[int, HostState] = {}
         self._processes: dict[int, HostProcess] = {}
         self._ready_at: dict[int, float] = {}
+        """When a starting process will be ready, if it takes as long as its last start."""
         self._choice = ProcessChoice()
         self.on_introduced: Callable[[], None] = lambda: None
         self.on_wanted: Callable[[str], None] = lambda _name: None
-        """Called with our name when a request needs us, and we load on demand."""
+        """Called with the engine's name when a request needs it and it loads on demand."""
         self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -133,7 +134,7 @@ class HostedEngine(Introduced):
         self.states[state.process] = state
         self.changed.set()
         if state.loaded:
-            return
+            return  # the process is still starting, and only tells how far it is
         if state.state == "leaving":
             self._leave(state.process)
             return
@@ -226,7 +227,7 @@ class HostedEngine(Introduced):
         return HostStream(self, work, on_dispatch, pcm)
 
     def next_call(self) -> str:
-        return f"{self._word}-{next(self._calls)}"
+        return f"{self._call_prefix}-{next(self._calls)}"
 
     async def ready_process(self, work: Work, deadline: float) -> HostProcess:
         """Return a ready process for this work. Wait for one while there is hope."""

@@ -17,7 +17,7 @@ from proxy.engines.registry import HostedEngineSpec
 from speech_engine import API_VERSION
 
 FOLDER = "introductions"
-"""Of the data folder."""
+"""The name of their folder, inside the data folder."""
 
 _log = structlog.get_logger()
 

@@ -26,8 +26,8 @@ PATIENCE_S = 3.0
 
 
 class Process(Protocol):
-    """A process, how busy it is, and the number of its running jobs for each tenant. Its `place` is "" if it
-    is on this machine."""
+    """A process. `load` says how busy it is, and `tenants` counts the running jobs of each tenant. `place` is
+    "" if it is on this machine."""
 
     @property
     def load(self) -> float: ...
@@ -71,12 +71,14 @@ class ProcessChoice:
         is_patient: bool,
         voice: Callable[[], str] = str,
     ) -> P | None:
-        """Return the least busy process, unless it is the last one free of this tenant's jobs.
+        """Return the least busy process. If it is the last one free of this tenant's jobs, and other tenants
+        speak too, it is reserved for them, and the tenant's own least busy process is returned.
 
-        Of equally busy ones on other machines, a `voice` has the same each time, which may know it already.
+        If that one has no free slot, a patient job gets None, and waits until another job has ended. A job
+        that is not patient gets the reserved process.
 
-        That process is reserved for other tenants. For a patient job, None means: wait until another job has
-        ended. Each process has this many `slots`, and `processes` must not be empty.
+        Among equally busy processes on other machines, a `voice` always gets the same one, which may know it
+        already. Each process has this many `slots`, and `processes` must not be empty.
         """
         least = min(processes, key=_load)
         if least.place:

@@ -23,13 +23,14 @@ from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Drain, Message
 
 HOST_NICENESS = 5
-"""Of a plugin's process: a client waits for its sound."""
+"""The niceness of a plugin's process, for whose sound a client waits."""
 JOB_NICENESS = 10
-"""Of what decodes, detects or signs."""
+"""The niceness of a process that decodes, detects or signs."""
 MOST_FRAME_BYTES = 64 << 20
 
 _NICE = shutil.which("nice")
-"""It lowers a process before it begins, so that all its threads are lowered. Without it, all are equal."""
+"""The command that lowers a process before it begins, so that all its threads are lowered. Without it, all
+processes are equal."""
 _LINGER_S = 2.0
 
 _log = structlog.get_logger()

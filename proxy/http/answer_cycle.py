@@ -36,7 +36,8 @@ class AnswerCycle(RequestResponseCycle):
     written = 0
     written_before = 0
     is_receiving = False
-    """Whether the application waits for the event. To set it always would be calls for every request."""
+    """Whether the application waits for `message_event`. To set the event each time would cost every request
+    some calls."""
     _knows_whole = False
     """Whether the application knows that the body is whole."""
     _head = b""

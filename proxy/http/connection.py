@@ -23,15 +23,17 @@ PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
 
 BODY_FOLLOWS = "voxgate.body_follows"
-"""In the message with the head: the first bytes come in the same turn of the loop, and it waits for them."""
+"""A key of the message with the head. With it, the head waits for the first bytes, which come in the same
+turn of the loop."""
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
-"""Of one key at the same time. Bodies that come at once, as nearly all do, are not counted."""
+"""The most bytes of one key's unfinished bodies. A body that comes at once, as nearly all do, is not
+counted."""
 
 LARGE_BODY_S = 30.0
 LEAST_BODY_BYTES_S = 64 * 1024
-"""The time limit of a large body: so many seconds, and one more for so many bytes. So a client that sends
-nothing loses its place."""
+"""A large body has `LARGE_BODY_S` seconds, and one more for each `LEAST_BODY_BYTES_S` bytes that have come.
+So a client that sends nothing loses its place."""
 
 Settle = Callable[[], Awaitable[None]]
 RawHeader = tuple[bytes, bytes]
@@ -73,7 +75,7 @@ class Peer(Protocol):
 
 
 class _SteadyPeer:
-    """The peer of a server without such knowledge: it never leaves and is never slow."""
+    """The peer of a server that tells nothing of its connections. It never leaves and is never slow."""
 
     loop: asyncio.AbstractEventLoop | None = None
     is_gone = False
@@ -118,7 +120,7 @@ class BodyQuota:
             self._bytes.pop(key, None)
 
 
-_NO_SHARE = BodyQuota(math.inf)
+_NO_QUOTA = BodyQuota(math.inf)
 
 
 async def nothing_to_settle() -> None:
@@ -185,9 +187,10 @@ class Connection:
         return part if is_last else await self._whole_body(part, limit)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
-        """Read a body piece by piece, within so many seconds, at no less than the least rate. The time that
-        the caller takes for a piece does not count. The bytes are not counted with the key's other bodies:
-        the caller holds a place. Raises what `body` raises."""
+        """Yield a body piece by piece. It must come within `within_s`, and not slower than the least rate.
+        The time that the caller takes for a piece does not count. The bytes are not counted with the key's
+        other bodies, because the caller limits how many such bodies are read at once. Raises what `body`
+        raises."""
         declared = self.fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -206,32 +209,32 @@ class Connection:
 
     @contextmanager
     def counted(self, size: int) -> Iterator[None]:
-        """Count so many bytes with the key's other bodies while the block runs. Raises RateLimited."""
-        share, key = self._share()
-        share.take(key, size)
+        """Count `size` bytes with the key's other bodies while the block runs. Raises RateLimited."""
+        quota, key = self._quota_and_key()
+        quota.take(key, size)
         try:
             yield
         finally:
-            share.give_back(key, size)
+            quota.give_back(key, size)
 
-    def _share(self) -> tuple[BodyQuota, str]:
+    def _quota_and_key(self) -> tuple[BodyQuota, str]:
         state = self._scope.get("state", {})
-        return state.get("bodies", _NO_SHARE), state["caller"].key if "caller" in state else ""
+        return state.get("bodies", _NO_QUOTA), state["caller"].key if "caller" in state else ""
 
     async def _whole_body(self, part: bytes, limit: int) -> bytes:
-        share, key = self._share()
+        quota, key = self._quota_and_key()
         parts, size, is_last = [part], len(part), False
-        share.take(key, size)
+        quota.take(key, size)
         try:
             while not is_last:
                 part, is_last = await self._body_part()
                 if size + len(part) > limit:
                     raise _too_large(limit)
-                share.take(key, len(part))
+                quota.take(key, len(part))
                 size += len(part)
                 parts.append(part)
         finally:
-            share.give_back(key, size)
+            quota.give_back(key, size)
         return b"".join(parts)
 
     async def _body_part(self) -> tuple[bytes, bool]:

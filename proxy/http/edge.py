@@ -305,7 +305,8 @@ def _check_role(role: Role, path: str) -> None:
 
 
 def _is_preflight(scope: Scope) -> bool:
-    """Tell whether a browser asks for a page. With `cors_origins`, such a request is answered before."""
+    """Tell whether a browser asks if a page of another origin may send a request. With `cors_origins`, such a
+    question is answered before it comes here."""
     return scope["method"] == "OPTIONS" and any(
         name == b"access-control-request-method" for name, _ in scope["headers"]
     )

@@ -111,7 +111,7 @@ async def stream_form(
     within_s: float,
     grow: Callable[[int], Awaitable[None]],
 ) -> RequestForm:
-    """Read a form within so many seconds, and give its files to their sinks.
+    """Read a form within `within_s` seconds, and give its files to their sinks.
 
     The returned form has these files with empty `data`. `grow` gets the size of each piece before the piece
     is stored. Its time does not count as the client's. Raises what `read_form` and `grow` raise.

@@ -32,13 +32,16 @@ class Idempotency:
         self._ledger = ledger
 
     def key(self, connection: Connection) -> str | None:
+        """Return the key of a request. None if it has none, or if no answers are stored. Raises
+        InvalidRequest."""
         header = connection.headers(b"idempotency-key")
         return read_key(header) if header and self._answers.are_stored else None
 
     async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:
         """Send the stored answer. If there is none, call `respond`, and record its answer.
 
-        A replay costs nothing, and is one of the account's streams as any answer. Raises RateLimited.
+        A replay costs nothing. Like any answer, it is one of the account's streams. Raises RateLimited,
+        RequestUnderWay, IdempotencyKeyReused, and what `respond` raises.
         """
         async with self._answers.claim(once) as claim:
             if isinstance(claim, StoredAnswer):
@@ -69,6 +72,7 @@ class Idempotency:
 
 
 def read_key(values: Sequence[str]) -> str | None:
+    """Return the key by the values of its header, None without one. Raises InvalidRequest."""
     if not values:
         return None
     if len(values) > 1 or not _KEY.fullmatch(values[0]):

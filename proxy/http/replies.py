@@ -24,7 +24,8 @@ from proxy.http.connection import Connection, RawHeader
 _log = structlog.get_logger()
 
 NO_SNIFFING: RawHeader = (b"x-content-type-options", b"nosniff")
-"""Of every answer: the console's policy lets its own server's scripts run, and no other answer is one."""
+"""A header of every answer. The console's policy allows scripts from this server, and with this header a
+browser runs no other answer as a script."""
 
 encode_json = msgspec.json.Encoder().encode
 

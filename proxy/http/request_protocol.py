@@ -2,8 +2,8 @@
 no HTTP.
 
 Without these limits, a client that sends a byte now and then would hold a connection without end. One timer
-serves a whole connection, and its moment moves on: a request that comes at once sets none. A refused request
-has no task and reaches no endpoint. Answers that are under way go out before the refusal, and then the
+serves a whole connection: a new phase moves its moment, which seldom sets a new timer. A refused request has
+no task and reaches no endpoint. Answers that are under way go out before the refusal, and then the
 connection ends.
 """
 
@@ -100,7 +100,7 @@ class RequestProtocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # No other protocol is spoken here: the request is answered. Its body is no request.
+                # The request offers another protocol. It is answered as HTTP, and the rest is its body.
                 data = self._offered + data[upgrade.args[0] :]
                 if self._phase == _HEAD:
                     self._failure = self._failure or _no_http("it asks for a tunnel")
@@ -115,7 +115,7 @@ class RequestProtocol(HttpToolsProtocol):
         if self._failure is not None:
             self._refuse(self._failure)
         elif self._phase != self._timed and (self._phase != _IDLE or self.cycle.response_complete):
-            # While it answers, the clock goes on: it has no say then, and is set anew after the answer.
+            # During an answer the clock runs without an effect. It is set again after the answer.
             self._set_clock()
 
     def on_message_begin(self) -> None:

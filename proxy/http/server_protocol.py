@@ -27,6 +27,7 @@ from proxy.http.request_protocol import RequestProtocol
 
 _CREDENTIALS = struct.Struct("=iII")
 _AT_ONCE = struct.pack("ii", 1, 0)
+"""SO_LINGER with a time of 0: the kernel drops its buffer and resets the connection."""
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
 _BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
 """Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
@@ -147,9 +148,10 @@ class ServerProtocol(RequestProtocol):
 
 
 def share_sent(info: bytes, before: int, written: int) -> float:
-    """Return the share of so many written bytes, behind others, that have left by Linux's `tcp_info`.
+    """Return the share of an answer's `written` bytes that have left this machine.
 
-    Bytes that were sent again count once.
+    The connection has sent `before` bytes before the answer. `info` is Linux's `tcp_info`. Bytes that were
+    sent again count once.
     """
     if len(info) < _BYTES_SENT_AGAIN_AT + 8:
         return 1.0
@@ -177,7 +179,8 @@ class OwnersProtocol(ServerProtocol):
 
 
 def server_protocol(server: Server, open_connections: OpenConnections | None = None) -> type[ServerProtocol]:
-    """Return a protocol with the limits of the configuration. Without a bound, it is for control.sock."""
+    """Return a protocol with the limits of the configuration. Without `open_connections`, it is that of
+    control.sock."""
 
     class LimitedProtocol(OwnersProtocol if open_connections is None else ServerProtocol):  # type: ignore[misc]
         stall_s = server.stall_s

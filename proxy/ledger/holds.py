@@ -69,7 +69,7 @@ class Position(msgspec.Struct, frozen=True):
 class Holds(Protocol):
     """The holds of accounts. Every method may be called concurrently, for the same account too.
 
-    `pending` has the writes that were too late, `deadlines` the callers of the others.
+    `pending` has the writes that missed their deadline, and `deadlines` the callers that still wait.
     """
 
     store: Store

@@ -23,6 +23,7 @@ from proxy.storage.store import Content, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
 
 _IDLE_POOLS = 10_000
+"""More accounts than these stay in memory only while they have running requests."""
 
 
 class _Account:
@@ -174,7 +175,7 @@ class MemoryHolds:
         return account
 
     def _forget_idle(self) -> None:
-        """Forget the least recently used accounts, but none that has running requests or reads."""
+        """Forget the least recently used accounts, except those with running requests, writes or reads."""
         if len(self._accounts) <= _IDLE_POOLS:
             return
         for id_, account in list(self._accounts.items())[: len(self._accounts) - _IDLE_POOLS]:

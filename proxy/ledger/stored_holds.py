@@ -28,6 +28,7 @@ RENEW_S = 6.0
 _AGAIN_S = 1.0
 _TRY_S = 5.0
 _LONG = 10 * 60
+"""A hold that expired so many seconds ago is deleted."""
 _TRIES = 3
 _SECOND = 1_000_000
 

@@ -21,7 +21,7 @@ from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may be sent.
 
-    An answer that is sent whole has a `promise` of room.
+    An answer that is sent whole has a `reservation` of room for its files.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class Answer:
         return chunk.data
 
     def last(self) -> bytes:
+        """Return the last bytes. They count as written in `settle`."""
         chunk = self._sound.last_chunk()
         for listen in self._listeners:
             listen(chunk.data)
@@ -139,6 +140,7 @@ class Answer:
             self._sound = self._prefetch = Prefetch(self._begun, self._room, self._new_pace())
 
     def keep_live_pace(self, is_hurried: Callable[[], bool]) -> None:
+        """Send the sound only a few seconds before it plays, until `is_hurried` returns true."""
         pace = self._new_pace()
         self._prefetch = Prefetch(self._begun, self._room, pace)
         self._sound = PacedStream(self._prefetch, is_hurried, pace)

@@ -237,18 +237,6 @@ class Totals:
         written.reverse()
         return written
 
-    def _spent_post(self, run: PartRun, part: SpentPart, model: Model) -> SpentPart:
-        """Return the spending on the repetition of a part. It is as long, and has no characters."""
-        tries = [each for each in self.attempts if each.part == run.number and each.model == model]
-        return msgspec.structs.replace(
-            part,
-            engine=model.engine,
-            model=model.info.id,
-            characters=0,
-            was_submitted=any(each.was_submitted for each in tries),
-            kind="conversion",
-        )
-
     def spent(self) -> Spent:
         """Return the state for the settlement by the ledger."""
         parts: list[SpentPart] = []
@@ -300,6 +288,18 @@ class Totals:
             attempts=tuple(map(Attempt.spent, self.attempts)),
             kind="speech" if source is None else "conversion",
             rows=tuple(self.rows),
+        )
+
+    def _spent_post(self, run: PartRun, part: SpentPart, model: Model) -> SpentPart:
+        """Return the spending on the repetition of a part. It is as long, and has no characters."""
+        tries = [each for each in self.attempts if each.part == run.number and each.model == model]
+        return msgspec.structs.replace(
+            part,
+            engine=model.engine,
+            model=model.info.id,
+            characters=0,
+            was_submitted=any(each.was_submitted for each in tries),
+            kind="conversion",
         )
 
 

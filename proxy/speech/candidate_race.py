@@ -253,7 +253,7 @@ class CandidateRace:
         self._first_audio = first_audio
         self._call = call
         self._run = run
-        self._wait_for_part_before = wait_until_free
+        self._wait_until_free = wait_until_free
         self._deadline = time.monotonic() + within_s
         self._left = deque(first_audio.in_order(run.part.candidates))
         self._failure: EngineError | None = None
@@ -279,11 +279,11 @@ class CandidateRace:
         raise self._failure or EngineTimeout("No engine was tried.")
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
-        if self._wait_for_part_before is not None:
+        if self._wait_until_free is not None:
             # The engine may be busy with the previous part. The deadline moves by the waited time.
             since = time.monotonic()
             for model in candidate.models:
-                await self._wait_for_part_before(model.engine)
+                await self._wait_until_free(model.engine)
             self._deadline += time.monotonic() - since
         self._run.give_to(candidate)
         since = time.monotonic()

@@ -101,7 +101,7 @@ class CandidateStream:
         self._first = Chunk()
         self._finished = False
         self._events: EngineStream | None = None
-        self._source: RepeatedSound | None = None
+        self._given_sound: RepeatedSound | None = None
         self._deadline = deadline
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
@@ -136,13 +136,13 @@ class CandidateStream:
         room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
         return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
-    async def begin(self, events: EngineStream, source_sound: RepeatedSound | None = None) -> None:
+    async def begin(self, events: EngineStream, given_sound: RepeatedSound | None = None) -> None:
         """Read events until there are bytes of audio to send. The caller limits the time.
 
-        If the events repeat a `source_sound` sound, they may last about as long as that.
+        If the events repeat a `given_sound`, they last about as long as that.
         """
         self._events = events
-        self._source = source_sound
+        self._given_sound = given_sound
         while not self._finished and not (self._first.data and self.seconds):
             chunk = await self._read()
             first = self._first
@@ -197,7 +197,8 @@ class CandidateStream:
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
             await self._events.close()
-            if self._source is not None and self.seconds < estimate.repeated_s(self._source.seconds)[0]:
+            given = self._given_sound
+            if given is not None and self.seconds < estimate.repeated_s(given.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
         if self.seconds >= self._turn_ends_s:
@@ -249,11 +250,11 @@ class CandidateStream:
         # The unit is seconds, because an engine's own encoding may have another rate than stated.
         self.seconds += samples / rate_hz
         noted_s = self.seconds
-        if self._source is not None:
-            if self.seconds > estimate.repeated_s(self._source.seconds)[1]:
+        if self._given_sound is not None:
+            if self.seconds > estimate.repeated_s(self._given_sound.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
-            noted_s = min(noted_s, self._source.seconds)
+            noted_s = min(noted_s, self._given_sound.seconds)
         if noted_s > self._cap_s:
             raise CapReached(self._cap_s)
 

@@ -111,10 +111,11 @@ def urgency_of(
         return "whole", 0.0, follows_s
     if run.number == 0:
         return "live", 0.0, follows_s
-    return "ahead", max(0.0, _source_of(call, run, now) - now), follows_s
+    return "ahead", max(0.0, _begins_at(call, run, now) - now), follows_s
 
 
-def _source_of(call: SpeechCall, run: PartRun, now: float) -> float:
+def _begins_at(call: SpeechCall, run: PartRun, now: float) -> float:
+    """Return the moment at which the listener hears the first sound of a part, by an estimate."""
     totals = call.totals
     began = now if totals.first_byte_ms is None else totals.began + totals.first_byte_ms / 1000
     if run.begins is not None:

@@ -33,7 +33,11 @@ async def begin_filtered(
                 await speech.close()
                 raise
             return speech
-        filtered = FilteredSpeech(speech, opened, call.form)
+        try:
+            filtered = FilteredSpeech(speech, opened, call.form)
+        except BaseException:
+            await speech.close()
+            raise
         await filtered.begin()
         has_begun = True
         return filtered

@@ -39,12 +39,13 @@ machine."""
 
 
 class _Ready(msgspec.Struct, frozen=True):
-    """The resources of an answer before an engine speaks. `room` is for an answer that is sent whole."""
+    """The resources of an answer before an engine speaks. Only an answer that is sent whole has a
+    `whole_quota`."""
 
     lookup: LookUp
     hold: Hold
     observers: Observers
-    room: WholeQuota | None
+    whole_quota: WholeQuota | None
 
 
 class Pipeline:
@@ -84,22 +85,23 @@ class Pipeline:
                 await self._texts.prepare(call, budget_s)
             else:
                 call.totals.replay(lookup.stored.names, lookup.stored.speakers)
-            room = None
+            whole_quota = None
             if call.goes_whole:
-                room = WholeQuota.of(
+                whole_quota = WholeQuota.of(
                     call, lookup.stored, self._room, is_rewritten=observers.rewriter is not None
                 )
             hold = await self._ledger.hold(_hold_request(call, lookup.stored))
             call.totals.is_held = True
             try:
-                if room is not None:
-                    room.take()
+                if whole_quota is not None:
+                    whole_quota.take()
                 for take_place in observers.take_place:
                     await take_place()
-                await self._speak(call, _Ready(lookup, hold, observers, room), write, sent_share)
+                ready = _Ready(lookup, hold, observers, whole_quota)
+                await self._speak(call, ready, write, sent_share)
             finally:
-                if room is not None:
-                    room.leave()
+                if whole_quota is not None:
+                    whole_quota.leave()
                 if not hold.is_settled:
                     await hold.abandon(call.totals.spent())
         except BaseException as error:
@@ -125,14 +127,15 @@ class Pipeline:
 
     async def _speak(self, call: SpeechCall, ready: _Ready, write: Write, sent_share: SentShare) -> None:
         totals, answer = call.totals, None
-        hold, observers, room = ready.hold, ready.observers, ready.room
+        hold, observers, whole_quota = ready.hold, ready.observers, ready.whole_quota
         stored, totals.cache = ready.lookup.stored, ready.lookup.state
         try:
             began = time.monotonic()
             speech = stored or await self._begin(call, began - totals.began)
             if stored is None:
                 self._metrics.first_audio.observe(totals.current_part.speaker, time.monotonic() - began)
-            answer = Answer(call, speech, hold, self._room, observers, None if room is None else room.reserve)
+            reservation = None if whole_quota is None else whole_quota.reservation
+            answer = Answer(call, speech, hold, self._room, observers, reservation)
             for note_begin in observers.begin:
                 note_begin(speech)
             totals.first_byte_ms = round((time.monotonic() - totals.began) * 1000)
@@ -158,6 +161,14 @@ class Pipeline:
                 # Features need each end, even if the client leaves meanwhile.
                 if totals.attempts:
                     self._note_end(call, answer)
+
+    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
+        begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
+        treatment = call.plan.treatment
+        if treatment is None or treatment.filter is None:
+            return begin(waited_s)
+        left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
+        return begin_filtered(call, treatment.filter, left_s, begin)
 
     async def _failed(
         self, call: SpeechCall, hold: Hold, answer: Answer | None, error: EngineError
@@ -186,14 +197,6 @@ class Pipeline:
                 if part.post is not None:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
-
-    def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
-        treatment = call.plan.treatment
-        if treatment is None or treatment.filter is None:
-            return begin(waited_s)
-        left_s = self._first_audio.budget_s(call, call.totals.parts[0]) - waited_s
-        return begin_filtered(call, treatment.filter, left_s, begin)
 
 
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:

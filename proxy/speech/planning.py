@@ -136,6 +136,15 @@ class Planner:
         # because threads plan, too.
         self._decisions: dict[object, tuple[Terms | None, int, Decision]] = {}
 
+    async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
+        """Plan a request. A thread plans long texts and merges lexicons, because both take milliseconds."""
+        is_long = len(request.text) > _LONG_TEXT_CHARACTERS
+        has_parts = request.by_sentence or "[" in request.text  # a tag begins with [
+        is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
+        if is_merged or (is_long and has_parts):
+            return await asyncio.to_thread(self.plan, request, terms, own)
+        return self.plan(request, terms, own)
+
     def plan(self, request: SpeechRequest, terms: Terms, own: AccountLibrary = NOTHING) -> SpeechPlan:
         """Plan a request. `own` are the account's own voices and lexicons.
 
@@ -152,92 +161,13 @@ class Planner:
             parts = self._with_pauses(parts, spans, request.speed)
         return self._build_plan(voice, request, terms, parts, own)
 
-    def _with_pauses(self, parts: Sequence[Part], spans: Sequence[Span], speed: float) -> list[Part]:
-        """Add a pause before each part except the first, unless only the emotion changes."""
-        pause_s = self._pause_s / speed
-        spans_spoken = [
-            (span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)
-        ]
-        goes_on = [this == following for this, following in pairwise(spans_spoken)]
-        return [
-            part if is_same else replace(part, pause_s=pause_s)
-            for part, is_same in zip(parts, [*goes_on, True], strict=True)
-        ]
-
-    def _build_plan(
-        self,
-        voice: Voice,
-        request: SpeechRequest,
-        terms: Terms,
-        plain_parts: Sequence[Part],
-        own: AccountLibrary,
-    ) -> SpeechPlan:
-        # Each language is merged once, since a cast may have many parts.
-        lexicons: dict[str, Lexicon] = {}
-        for part in plain_parts:
-            if part.language not in lexicons:
-                lexicons[part.language] = own.lexicon(request.lexicon, part.language)
-        parts = [
-            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
-            for part in plain_parts
-        ]
-        voices = {voice.id, *(part.voice.id for part in parts)}
-        voices.update(member.id for part in parts for member in part.voice.members)
-        voices.update(clip for part in parts for clip in _clips_of(part))
-        voices.update(part.post.whose.id for part in parts if part.post is not None)
-        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
-        return SpeechPlan(
-            voice=voice,
-            language=_main_language(parts),
-            parts=tuple(parts),
-            estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
-            terms=terms,
-            voices=frozenset(voices),
-            own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
-            treatment=self._treat(models, terms, has_parts=len(parts) > 1),
-        )
-
-    async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
-        """Plan a request. A thread plans long texts and merges lexicons, because both take milliseconds."""
-        is_long = len(request.text) > _LONG_TEXT_CHARACTERS
-        has_parts = request.by_sentence or "[" in request.text  # a tag begins with [
-        is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
-        if is_merged or (is_long and has_parts):
-            return await asyncio.to_thread(self.plan, request, terms, own)
-        return self.plan(request, terms, own)
-
-    def explain(
-        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
-    ) -> list[tuple[Span, Decision]]:
-        """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
-        _, spans = self._spans(request, terms, own)
-        return [(span, self.decide(request, terms, span, own)) for span in spans]
-
-    def remarks(self, decision: Decision) -> list[str]:
-        """Return what is missing on this server for a decision: bindings, candidates, front-ends."""
-        remarks = [
-            f"the voice {decision.voice.id} is not offered: {why}"
-            for why in self._catalogue.missing_bindings(decision.voice)
-        ]
-        for route in self._catalogue.routes.of(decision.query.language):
-            missing = "; ".join(self._catalogue.missing_candidates(route))
-            if missing:
-                fate = "goes on without some" if route == decision.route else "is passed over"
-                remarks.append(f"the route {route.language} {fate}: {missing}")
-            if route == decision.route:
-                name = route.front_end
-                if name is not None and name not in self._rules.front_ends.installed:
-                    remarks.append(f"the front_end {name} is not there, so plain prepares the text")
-                break
-        return remarks
-
     def _spans(
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary
     ) -> tuple[Voice, Sequence[Span]]:
         return self.splitter.split(request, own, lambda part, span: self.decide(part, terms, span, own))
 
     def part(self, request: SpeechRequest, terms: Terms, span: Span, own: AccountLibrary = NOTHING) -> Part:
-        """Plan one part. Raise as `plan` does if no candidate is left."""
+        """Plan one part. Raises what `plan` raises if no candidate is left."""
         decision = self.decide(request, terms, span, own)
         query = decision.query
         if terms.is_for_job:
@@ -330,6 +260,76 @@ class Planner:
             return UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
         failure = NotAllowed if error.is_forbidden else InvalidRequest
         return failure(f"{error.message} {advice}".rstrip(), param=error.field, code=error.code)
+
+    def _with_pauses(self, parts: Sequence[Part], spans: Sequence[Span], speed: float) -> list[Part]:
+        """Add a pause between two parts, unless only the emotion changes."""
+        pause_s = self._pause_s / speed
+        spans_spoken = [
+            (span.turn, part.voice.id, part.language) for span, part in zip(spans, parts, strict=True)
+        ]
+        goes_on = [this == following for this, following in pairwise(spans_spoken)]
+        return [
+            part if is_same else replace(part, pause_s=pause_s)
+            for part, is_same in zip(parts, [*goes_on, True], strict=True)
+        ]
+
+    def _build_plan(
+        self,
+        voice: Voice,
+        request: SpeechRequest,
+        terms: Terms,
+        plain_parts: Sequence[Part],
+        own: AccountLibrary,
+    ) -> SpeechPlan:
+        # Each language is merged once, since a cast may have many parts.
+        lexicons: dict[str, Lexicon] = {}
+        for part in plain_parts:
+            if part.language not in lexicons:
+                lexicons[part.language] = own.lexicon(request.lexicon, part.language)
+        parts = [
+            part if (words := lexicons[part.language]) is EMPTY else replace(part, lexicon=words)
+            for part in plain_parts
+        ]
+        voices = {voice.id, *(part.voice.id for part in parts)}
+        voices.update(member.id for part in parts for member in part.voice.members)
+        voices.update(clip for part in parts for clip in _clips_of(part))
+        voices.update(part.post.whose.id for part in parts if part.post is not None)
+        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        return SpeechPlan(
+            voice=voice,
+            language=_main_language(parts),
+            parts=tuple(parts),
+            estimated_s=sum(part.estimated_s + part.pause_s for part in parts),
+            terms=terms,
+            voices=frozenset(voices),
+            own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
+            treatment=self._treat(models, terms, has_parts=len(parts) > 1),
+        )
+
+    def explain(
+        self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary = NOTHING
+    ) -> list[tuple[Span, Decision]]:
+        """Return the decisions of `plan`, with their errors. Without terms, no plan limits them."""
+        _, spans = self._spans(request, terms, own)
+        return [(span, self.decide(request, terms, span, own)) for span in spans]
+
+    def remarks(self, decision: Decision) -> list[str]:
+        """Return what is missing on this server for a decision: bindings, candidates, front-ends."""
+        remarks = [
+            f"the voice {decision.voice.id} is not offered: {why}"
+            for why in self._catalogue.missing_bindings(decision.voice)
+        ]
+        for route in self._catalogue.routes.of(decision.query.language):
+            missing = "; ".join(self._catalogue.missing_candidates(route))
+            if missing:
+                fate = "goes on without some" if route == decision.route else "is passed over"
+                remarks.append(f"the route {route.language} {fate}: {missing}")
+            if route == decision.route:
+                name = route.front_end
+                if name is not None and name not in self._rules.front_ends.installed:
+                    remarks.append(f"the front_end {name} is not there, so plain prepares the text")
+                break
+        return remarks
 
 
 def _clips_of(part: Part) -> list[str]:

@@ -273,12 +273,12 @@ class PostStream:
 
     def _tell_words(self) -> None:
         while self.spoken.words and self._rate_hz:
-            word_count, rate_hz = self.spoken.words.popleft()
-            words = [
+            words, rate_hz = self.spoken.words.popleft()
+            placed = [
                 Word(each.sample_offset * self._rate_hz // rate_hz, each.spoken_start, each.spoken_end)
-                for each in word_count.words
+                for each in words.words
             ]
-            self._ready.append(Words(tuple(words), word_count.segment))
+            self._ready.append(Words(tuple(placed), words.segment))
 
     def _tell_audio(self, pcm: bytes) -> None:
         """Queue the sound under the segment that was spoken at its time."""

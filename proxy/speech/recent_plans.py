@@ -95,7 +95,7 @@ class RecentPlans:
         return self._catalogue.client_fields()
 
     def may_have(self, voice: str, own: AccountLibrary) -> bool:
-        """Tell whether a voice exists. True as well, as long as its engine has not been up yet."""
+        """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
         revision, known = self._catalogue.revision, self._exist.get(voice)
@@ -127,12 +127,13 @@ class RecentPlans:
         """
         if own_voice is not None:
             own = own.having(own_voice)
-        is_own = own_voice is not None or request.source is not None
-        is_own = is_own or not isinstance(request.lexicon, str | None)
+        # A voice, a recording or words that come with the request are for it alone. So are large fields.
+        is_unique = own_voice is not None or request.source is not None
+        is_unique = is_unique or not isinstance(request.lexicon, str | None)
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
-            is_own = True
+            is_unique = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None
-        if is_own or has_tags or request.cast or request.by_sentence:
+        if is_unique or has_tags or request.cast or request.by_sentence:
             # Its parts depend on the text, or the request brings data that must not be stored.
             plan = await self._planner.plan_in_thread(request, terms, own)
             pattern = self._pattern(caller.account, request, plan)

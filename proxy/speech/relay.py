@@ -94,8 +94,7 @@ class Relay:
     def words(self) -> Sequence[SpokenWord] | None:
         """The words of the parts whose words have times. They only grow, because parts come in order."""
         for number, (run, prefetch) in enumerate(zip(self._runs, self._prefetches, strict=False)):
-            words = None if run.begins is None or prefetch.stream is None else prefetch.stream.words
-            if words is None or run.begins is None:
+            if run.begins is None or prefetch.stream is None or (words := prefetch.stream.words) is None:
                 continue
             known = self._known_words.get(number, 0)
             begins_s = run.begins / self.sample_rate_hz

@@ -34,7 +34,7 @@ from proxy.speech.text_preparation import TextPreparation
 from proxy.telemetry.metrics import Metrics
 
 _MOST_GONE = 10_000
-"""Of preferred voices."""
+"""The most preferred voices that are remembered as gone."""
 
 
 class OnTheWay(NamedTuple):

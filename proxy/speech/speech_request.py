@@ -30,16 +30,19 @@ _NO_SSE = ("tts-1", "tts-1-hd")
 
 
 AnswerKind = Literal["audio", "sse", "words", "json", "background"]
-"""The form in which sound is answered. `background`: none, it is spoken later."""
+"""The form of the answer. With `background`, the answer has no sound, which is made later."""
 
 
 SOURCE_HZ = 24_000
 
 
 class SourceSound(msgspec.Struct, frozen=True, eq=False):
-    """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`. `digest` is
-    the SHA-256 of the `file` that was sent. Of engines that are not local, only `receivers` may have it; None
-    is all. `consent` is the digest of its speaker's consent record, "" without one."""
+    """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`.
+
+    `digest` is the SHA-256 of the `file` that was sent. An engine that is not local gets the recording only
+    if it is in `receivers`; None allows all engines. `consent` is the digest of the speaker's consent record,
+    or "".
+    """
 
     pcm: bytes
     seconds: float
@@ -59,8 +62,9 @@ class SourceSound(msgspec.Struct, frozen=True, eq=False):
 
 class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
-    sentence is spoken in its own language. `extra` are fields that some models take, and none the `ignored`.
-    With `provenance`, the answer is a whole file with a signed manifest in it.
+    sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
+    the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
+    manifest in it.
     """
 
     model: str
@@ -208,10 +212,12 @@ def parse(
 ) -> fields.T:
     """Parse any JSON body of up to `most_bytes` as its struct. Raises InvalidRequest with the first field
     that is wrong."""
-    return read(type_, _fill(_raw_fields(type_, body, most_bytes), defaults))
+    return read(type_, _fill(_known_fields(type_, body, most_bytes), defaults))
 
 
 def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]:
+    """Return all fields of a body, undecoded. Raises InvalidRequest if they are far too large, not counting
+    `known_characters` of the known fields, and what msgspec raises for a body that is no object."""
     if len(body) > _LARGE_BYTES:
         structure, characters = json_size(body, 2 * MOST_STRUCTURE)
         if structure > 2 * MOST_STRUCTURE or characters - known_characters > 2 * MAX_BODY_BYTES:
@@ -222,8 +228,9 @@ def raw_fields(body: bytes, known_characters: int = 0) -> dict[str, msgspec.Raw]
     return _decode_values(body)
 
 
-def _raw_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
-    """Decode those fields of a body that its struct has. Other fields are never built."""
+def _known_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> dict[str, Any]:
+    """Return the decoded fields of a body that its struct has. Other fields are never decoded. Raises
+    InvalidRequest."""
     decoded: dict[str, Any] = {}
     room, most_characters = MOST_STRUCTURE, most_bytes // ESCAPE_BYTES
     try:

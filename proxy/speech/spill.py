@@ -140,7 +140,7 @@ class SpillQuota:
             if of_wholes <= 0 and of_all <= 0:
                 break
             late = self._late()
-            late_wholes = [each for each in late if each.reserve is not None]
+            late_wholes = [each for each in late if each.reservation is not None]
             if of_wholes > _sizes(late_wholes) or of_all > _sizes(late):
                 # There would not be enough room, so no answer breaks off.
                 _log.warning("answer.spill.refused", used=self._used, files=len(self._files))
@@ -164,7 +164,7 @@ class SpillQuota:
         the largest streams breaks off.
         """
         self._files[file] = None
-        reservation = file.reserve
+        reservation = file.reservation
         lacks = count if reservation is None else reservation.lacks(count)
         while lacks and self._used + lacks > self._most_bytes and not file.is_broken:
             self._break_off(self._late() or ([file] if reservation is not None else self._largest()))
@@ -173,7 +173,7 @@ class SpillQuota:
 
     def give_back(self, file: SpillFile, count: int) -> None:
         self._files.pop(file, None)
-        self._used += -count if file.reserve is None else file.reserve.use(-count)
+        self._used += -count if file.reservation is None else file.reservation.use(-count)
 
     def _late(self) -> list[SpillFile]:
         return [each for each in self._files if each.pace.value < _KEEPS_UP]
@@ -181,7 +181,7 @@ class SpillQuota:
     def _largest(self) -> list[SpillFile]:
         """Return the streams of the account whose streams are the largest together."""
         sizes = Counter[str]()
-        streams = [each for each in self._files if each.reserve is None]
+        streams = [each for each in self._files if each.reservation is None]
         for each in streams:
             sizes[each.pace.account] += each.size
         ((largest, _),) = sizes.most_common(1)
@@ -202,7 +202,7 @@ class SpillFile:
     ) -> None:
         self.is_broken = False
         self.was_cut = False
-        self.reserve = reservation
+        self.reservation = reservation
         self.pace = pace or ReaderPace()
         self.size = 0
         self._room = room

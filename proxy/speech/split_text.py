@@ -23,6 +23,12 @@ from speech_engine.text.sentences import sentence_ends
 
 
 class Span(NamedTuple):
+    """A piece of the text that one voice speaks in one language and one emotion.
+
+    Without a `language`, it is still to be detected. `characters` are charged. `turn` is the number of its
+    turn in a dialogue. `plain` are the candidates for the piece without its emotion.
+    """
+
     start: int
     end: int
     voice: Voice

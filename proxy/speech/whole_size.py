@@ -73,7 +73,7 @@ class WholeQuota:
     """The room of one answer. An answer without room is refused before it costs anything."""
 
     def __init__(self, call: SpeechCall, room: SpillQuota, room_bytes: int) -> None:
-        self.reserve: SpillReservation | None = None
+        self.reservation: SpillReservation | None = None
         self._call = call
         self._room = room
         self._room_bytes = room_bytes
@@ -89,7 +89,7 @@ class WholeQuota:
     def take(self) -> None:
         """Take the room before an engine speaks. Raises RequestFailed."""
         try:
-            self.reserve = self._room.reserve(self._call.caller.account, self._room_bytes)
+            self.reservation = self._room.reserve(self._call.caller.account, self._room_bytes)
         except NoDiskSpace as lacking:
             failure = from_engine(lacking)
             self._call.totals.error = failure.code
@@ -97,5 +97,5 @@ class WholeQuota:
 
     def leave(self) -> None:
         """Give the room back. It must be called in any case."""
-        if self.reserve is not None:
-            self.reserve.close()
+        if self.reservation is not None:
+            self.reservation.close()

@@ -13,7 +13,7 @@ from proxy.storage.store import BatchItem, Content, Row, Statement, StorageFaile
 
 ITEMS_A_BATCH = 256
 _GATHER_TURNS = 6
-"""A batch waits for more items for so many turns of the event loop, or until _GATHERED_ITEMS are there."""
+"""The turns of the event loop for which a batch waits for more items, unless _GATHERED_ITEMS come before."""
 _GATHERED_ITEMS = 16
 _TRIES = 20
 _PAUSE_S = 0.05

@@ -18,7 +18,7 @@ MOST_TOGETHER = 256
 """The most values of one read. More would block the event loop for too long."""
 
 _MOST_UNUSED = 10
-"""So often an unused value is read along: a read of its own costs as much as many."""
+"""The most times that an unused value is read with others: a read of its own would cost as much as theirs."""
 
 
 class _Entry(Generic[V]):
@@ -40,10 +40,10 @@ class _Entry(Generic[V]):
 class ReadCache(Generic[K, V]):
     """A cache that reads the values it does not have. Only one event loop may use it.
 
-    `read` gets the keys of the values to read. When a value has to be read again, so are others that
-    have lived half of their time and were used within some reads, up to `most_together`: a thousand values
-    in use are a few reads, and not a thousand. The read returns a value for the first key,
-    and may leave out others, which are read alone then.
+    `read` gets the keys of the values to read. When a value has to be read again, the same read renews other
+    values, up to `most_together`: those that have lived half of their time and were used within the last
+    reads. So a thousand values in use cost a few reads, and not a thousand. `read` returns a value for the
+    first key. It may leave out others, which are then read alone.
 
     `ttl_s` says how long a value is cached, counted from the start of its read. If it is 0 or less, only the
     callers that wait get the value. `max_weight` limits the weights of all values together; without `weight`
@@ -118,11 +118,11 @@ class ReadCache(Generic[K, V]):
         self._drop(key)
         self._reads.pop(key, None)
 
-    def forget_if(self, factories: Callable[[V], bool]) -> None:
+    def forget_if(self, concerns: Callable[[V], bool]) -> None:
         """Drop the values that a change concerns. Running reads may be older than the change: none of their
         values is cached, and no new caller waits for them."""
         self._reads.clear()
-        for key in [key for key, entry in self._entries.items() if factories(entry.value)]:
+        for key in [key for key, entry in self._entries.items() if concerns(entry.value)]:
             self._drop(key)
 
     def _begin(self, keys: Sequence[K]) -> asyncio.Task[Mapping[K, V]]:

@@ -96,10 +96,11 @@ class Settlements:
         """
 
     def rows_of(self, ends: Sequence[End]) -> list[list[_Row]]:
-        """Turn ends into rows, table by table as in `inserts`; the moves have one for each account and pool.
+        """Turn ends into rows, table by table as in `inserts`. The last ones move the balances: one row for
+        each account and pool.
 
-        Those are in the order in which refunds move, so that none blocks another: by account, and an
-        allowance before the granted credits, whose pool is 0.
+        These are ordered by account, and an allowance comes before the granted credits, whose pool is 0.
+        Refunds lock balances in the same order, so that neither blocks the other.
         """
         astuple = msgspec.structs.astuple
         sums: dict[tuple[str, int], int] = {}

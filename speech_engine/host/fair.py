@@ -81,6 +81,9 @@ class _Tickets(Generic[T]):
 
 
 class _Line(Generic[T]):
+    """The jobs of one tenant. `start` is its virtual time, which is never before `floor`. If two lines have
+    the same `start`, the lower `number` goes first. `cost` is the cost of the waiting jobs together."""
+
     def __init__(self) -> None:
         self.start = 0.0
         self.floor = 0.0

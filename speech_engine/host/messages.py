@@ -41,12 +41,14 @@ CHANNEL_OPTIONS: list[tuple[str, int]] = [
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """The server's greeting; a host of another API version answers Welcome with its own, and no call."""
+    """The server's greeting. A host of another API version answers it with its own version."""
 
     api_version: int
 
 
 class HelloReply(msgspec.Struct, frozen=True):
+    """A host's answer to a greeting: its versions, and the description of its engine."""
+
     api_version: int
     slots: Annotated[int, msgspec.Meta(ge=1)]
     models: tuple[ModelInfo, ...]

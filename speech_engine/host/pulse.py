@@ -21,7 +21,8 @@ from speech_engine.host.pipe_messages import Tick
 
 TELL_EVERY_S = 1.0
 LOAD_EVERY_S = 0.1
-"""Gateways choose by it, and with older reports all would turn to the same host."""
+"""The time between two reports of the load. Gateways choose hosts by it: with older reports, all would choose
+the same host."""
 
 _CALL: ContextVar[str] = ContextVar("call", default="")
 """The job of the running task."""
@@ -97,7 +98,7 @@ class Pulse:
             self._change(0, has_figures=True)
 
     def _change(self, by: int, *, has_figures: bool = False, **call: Any) -> None:
-        # With many short jobs, a second never passes without one that begins or ends.
+        # With many short jobs, `tick` finds no second without a sign. The figures go with these signs then.
         now = self._clock()
         if has_figures or now - self._figures_at >= TELL_EVERY_S:
             self._figures_at = now

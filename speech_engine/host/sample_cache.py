@@ -24,10 +24,11 @@ CACHE_BYTES = 128 * 1024 * 1024
 """About ninety recordings of 30 seconds."""
 
 MODEL_BYTES = 1024 * 1024 * 1024
-"""The files of trained voices have so much beside: each may have hundreds of megabytes."""
+"""The most bytes of the files of trained voices. Each may have hundreds of megabytes."""
 
 _MOST_DERIVED = 512
-"""Several for each recording: other words make another one. The longest unused one goes first."""
+"""The most derived values. A recording may have several, since other words make another value. The longest
+unused value goes first."""
 
 DERIVED_BYTES = 1024 * 1024 * 1024
 """The most bytes of all derived values that tell their size (`nbytes`): states of a large model take
@@ -81,7 +82,7 @@ class _DerivedKey(NamedTuple):
 
 
 class _Room:
-    """Files of one sort, at most so many bytes, the longest unused first. Some are incomplete."""
+    """Files of one kind with at most `limit` bytes, the longest unused first. Some files are incomplete."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -28,10 +28,10 @@ from speech_engine.values import SpeechJob
 from speech_engine.work import job_with_samples
 
 LAST_BYTES_S = 0.25
-"""gRPC says that a call is over before its last bytes have left the process."""
+"""The last bytes of a call leave the process a moment after gRPC says that the call is over."""
 
 LAST_FRAMES_S = 10.0
-"""The longest time of a reader until the last frame of a call with input."""
+"""The longest time that a reader needs for the last frames of a call with input."""
 
 
 class HostServer:
@@ -161,20 +161,24 @@ class HostServer:
             self._pulse.begin(begin.call, digest, is_alone=stream.runs_alone)
             reading.begin()
 
+        async def put(frame: messages.Frame) -> None:
+            if not spool.is_full:
+                await spool.put(frame)
+                return
+            # The reader is slow. Without this pause, a host whose spools are full would count as frozen.
+            with self._pulse.waiting(begin.call):
+                await spool.put(frame)
+
         stream = SlotStream(self._engine, self._slots, begin.work, self._log, on_dispatch, pcm)
         is_whole = False
         try:
             stream.runs_alone = self._suspects.runs_alone(begin.work, digest) or begin.alone
             while (event := await stream.next_event()) is not None:
                 self._pulse.tick()
-                if spool.is_full:
-                    with self._pulse.waiting(begin.call):
-                        await spool.put(event)
-                else:
-                    await spool.put(event)
+                await put(event)
             is_whole = True
         except EngineError as error:
-            await spool.put(Failed.of(error))
+            await put(Failed.of(error))
         finally:
             try:
                 await stream.close()

@@ -2,7 +2,7 @@
 
 `fair` chooses the next job and predicts the time. Jobs wait here, and a job that would wait in vain fails
 early. When the queue is full, the tenant with the longest line loses its newest waiter, so that one account's
-flood cannot shut the others out. An engine may tell its own room beside its present jobs.
+flood cannot shut the others out. An engine with a batch also says whether a job fits beside its present jobs.
 """
 
 from __future__ import annotations
@@ -86,13 +86,13 @@ CLEARLY_LATE = 1.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 
 IDLE_PART = 4
-"""Work without a waiting client has one slot in so many at most, and at least one."""
+"""Work without a waiting client gets at most one in so many slots, but at least one slot."""
 
 MOST_AHEAD = 32
-"""The most jobs ahead of a newcomer that the gate looks at: more only take longer to count."""
+"""The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
 
 IDLE_TURNS = 16
-"""Of so many turns, one at least is of such work while it waits, however many listeners come."""
+"""While work without a client waits, it gets at least one of so many turns."""
 
 _GOES_ON: frozenset[Urgency] = frozenset({"ahead"})
 _TOO_LONG = "The wait would be too long."
@@ -101,7 +101,7 @@ _TOO_LONG = "The wait would be too long."
 class Slots:
     """The slots of one engine. Each `enter` that returns needs one `leave`.
 
-    With a `gate`, the next job in line also waits until it fits beside the others.
+    With a `batch`, the next job in line also waits until it fits beside the others.
     """
 
     def __init__(self, count: int, limit: int, batch: Batch | None = None) -> None:
@@ -163,7 +163,8 @@ class Slots:
         return turn
 
     def take_now(self, turn: SlotTurn) -> bool:
-        """Take a slot if one is free, no turn waits, and this one is like any other."""
+        """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
+        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -243,7 +244,7 @@ class Slots:
             raise
 
     def _judge(self, newcomer: SlotTurn) -> None:
-        """Sends away the newcomer if its wait would be in vain, or one job if the queue is too long."""
+        """Send away the newcomer if its wait would be in vain, or one job if the queue is too long."""
         if newcomer is self._next_alone:
             return  # it has left the queue: a slot is reserved for it
         left_s = newcomer.left_s
@@ -286,7 +287,7 @@ class Slots:
 
     @property
     def _is_empty(self) -> bool:
-        """True if the process may die without a loss: no job runs, and every answer has been read."""
+        """Whether the process may die without a loss: no job runs, and every answer has been read."""
         return not self._running and not self._answers
 
     def _next_turn(self) -> SlotTurn | None:
@@ -313,8 +314,8 @@ class Slots:
         return self._order.pop(head)
 
     def _fits(self, turn: SlotTurn) -> bool:
-        """Tell whether the turn fits now. A turn that will not fit in time is refused, and goes out as it
-        is."""
+        """Tell whether the turn fits now. A turn that will not fit in time is refused here, and leaves the
+        line as if it fitted."""
         if self._batch is None or turn.job is None:
             return True
         later_s = self._batch.fits_in_s(turn.job, self._admitted)
@@ -330,7 +331,7 @@ class Slots:
         return False
 
     def _fits_behind_s(self, newcomer: SlotTurn) -> float:
-        """Predicts by the gate when a job fits that comes after those in line."""
+        """Predict by the batch when a job fits that comes after those in line."""
         if self._batch is None or newcomer.job is None:
             return 0.0
         ahead = islice(self._order.order(), MOST_AHEAD)
@@ -343,7 +344,7 @@ class Slots:
         return tuple(turn.job for turn in self._running if turn.job is not None and not turn.rate_hz)
 
     def _review(self) -> None:
-        """Sends away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
+        """Send away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
         now = time.monotonic()
         if now < self._review_at:
             return
@@ -358,12 +359,12 @@ class Slots:
             self._order.discard(turn)
 
     def _starts_in_s(self, turn: SlotTurn) -> float:
-        """Predicts the wait; 0 before any measurement. Waits too long to matter count as equal."""
+        """Predict the wait; 0 before any measurement. Waits too long to matter count as equal."""
         ahead_s = turn.left_s + LONGEST_RETRY_S
         return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
-        """Yields all jobs in line in the order of their turns, and when each begins; none while the pace is
+        """Yield all jobs in line in the order of their turns, and when each begins; none while the pace is
         not known."""
         pace = self._pace.value
         if pace is None:
@@ -375,7 +376,7 @@ class Slots:
         return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
 
     def _free_in_s(self, pace: float) -> list[float]:
-        """Returns when the slots become free. A slot whose job takes too long may be free at any moment."""
+        """Return when the slots become free. A slot whose job takes too long may be free at any moment."""
         now = time.monotonic()
         busy = [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
         # Slots stay free for a turn that runs alone, but soon other turns can have them.

@@ -116,7 +116,7 @@ class Cache:
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
         """Look up the clip of a call. If the observer sees a whole answer, its sound is stored.
 
-        An equal request that is being spoken is awaited, unless it waits for its own client.
+        If an equal request is being spoken, this waits for its end, unless that one waits for its own client.
         """
         if call.clip is None:
             return _NOTHING
@@ -173,7 +173,8 @@ class Cache:
             self._note_failure(error)
 
     async def close(self) -> None:
-        # What a second purge would find has a name that no request has any more, and goes with its age.
+        # The clips that a second purge would find have names that no request makes any more. The sweep
+        # removes them for their age.
         for task in self._second_purges:
             task.cancel()
         if self._landing_tasks or self._second_purges:
@@ -196,7 +197,7 @@ class Cache:
             leader = search.leader
             is_failure = isinstance(error, RequestFailed | StorageFailed)
             if is_failure and leader is not None and leader.age_s > patience_s:
-                # A slow failure would come to each of the others in turn.
+                # Otherwise the waiting requests would lead and fail one after the other, each as slowly.
                 leader.land("alone")
             self._release(search, observer, question)
 
@@ -263,7 +264,7 @@ class Cache:
         if observer.about is None:
             await self._clips.drop(recording)
             return "again"
-        # Another candidate may have spoken, so the clip gets the name of those who spoke.
+        # Another candidate may have spoken, so the clip is named by the candidates that did.
         path = path.with_name(self._names.clip_name(question, observer.speakers))
         if not await self._clips.keep(recording, observer.about, path):
             return "again"
@@ -335,7 +336,7 @@ def _reason(error: OSError | StorageFailed) -> str | None:
 
 
 class Replay:
-    """A `StoredSpeech` from a clip. `threads` read what is not in memory.
+    """A `StoredSpeech` from a clip. `threads` read the part that is not in memory.
 
     Each chunk of a long clip goes out before the next one is read. The last one waits for the settlement.
     """
@@ -371,7 +372,7 @@ class Replay:
         return self._chunk(self._piece) if self._piece_was_sent else None
 
     async def read(self, at: int, count: int) -> bytes:
-        """Return so many bytes of the sound from this one on, or what is left. Raises EngineFailed."""
+        """Return `count` bytes of the sound from `at` on, or the rest. Raises EngineFailed."""
         if self._clip.rest is None:
             return self._clip.start[at : at + count]
         loop = asyncio.get_running_loop()

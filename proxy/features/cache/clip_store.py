@@ -1,11 +1,9 @@
 """The store of clips: files, their index in the database, and a memory in front of both.
 
 A file is served without a look at the database. So its rows are written before it, and a purge deletes the
-rows before the files:
-
-- A recording adds its rows when it begins. It names them before the file gets its name, and checks them again
-afterwards. If a purge deleted the rows in between, the file is removed. - A kill leaves rows without a file
-or, during a purge, a file without rows. `tidy` removes both.
+rows before the files. A recording adds its rows when it begins. It gives them the file's name before the file
+gets it, and checks them again afterwards: if a purge deleted the rows in between, the file is removed. A kill
+leaves rows without a file or, during a purge, a file without rows. `tidy` removes both.
 """
 
 from __future__ import annotations
@@ -35,9 +33,11 @@ from proxy.storage.store import StorageFailed, Store
 
 _THREADS = 4
 _MEMORY_BYTES = 8_000_000
-"""Of clips in memory, in each worker. Others come from the disk, which the system keeps in memory itself."""
+"""The most bytes of clips in the memory of a worker. Others come from the disk, which the system keeps in
+memory itself."""
 _UNDER_WAY_US = 60 * 60 * 1_000_000
-"""For so long the index waits for a file. Microseconds, as the store's clock has them."""
+"""The time in which a recording must end, in microseconds as the store's clock. After it, rows without a file
+are stale."""
 
 
 class ClipRecording(FileRecording):
@@ -176,7 +176,7 @@ class ClipStore:
 
 
 def _ignore_failure(future: asyncio.Future[None]) -> None:
-    """A file that was swept away in the meantime needs no note of its use."""
+    """Drop the failure to note a clip's use: its file was swept away in the meantime."""
     if not future.cancelled():
         future.exception()
 
@@ -189,8 +189,8 @@ def _remove_old_folders(root: Path) -> None:
 
 
 BELIEVED_S = 1.0
-"""For so long after a look at the folder we take it to be as it was. A look at every hit costs a tenth of the
-hit, since it lets other threads of the process go first."""
+"""The time for which a look at the folder is trusted. A look at every hit would cost a tenth of the hit,
+since other threads of the process go first meanwhile."""
 
 
 class _Entry:

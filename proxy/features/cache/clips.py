@@ -18,7 +18,7 @@ from proxy.speech.speech_stream import PIECE_BYTES, SoundDigest
 from proxy.speech.word_times import SpokenWord
 
 BLOCK_BYTES = 256 * 1024
-"""A clip of so many bytes or fewer is all in memory when it is found."""
+"""A clip with at most so many bytes is read as a whole when it is found."""
 
 _LENGTH_BYTES = 4
 _MOST_ABOUT_BYTES = 4 * 1024 * 1024
@@ -125,7 +125,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
     about = _about(file, stat.st_size)
     if about is None:
         return None
-    # No more than is stored of it: a larger block, given back in part, would leave holes in the memory.
+    # Read no more than is kept in memory: a larger buffer that shrinks afterwards would leave holes there.
     most = about.audio_bytes if about.audio_bytes <= BLOCK_BYTES else PIECE_BYTES
     start = os.pread(file.fileno(), most, 0)
     is_whole = about.audio_bytes <= len(start)

@@ -53,7 +53,7 @@ class CacheObserver(Observer):
             self._leader.land("alone")
 
     def chunk(self, data: bytes) -> None:
-        """From now on the flight waits for this client."""
+        """Record the bytes. From now on the flight waits for this client."""
         if self.recording is not None and self._leader is not None:
             self.recording.add(data)
             self._leader.hold_up()
@@ -97,13 +97,13 @@ class CacheSearch:
     what the search holds.
     """
 
-    def __init__(self, clips: ClipStore, in_flight: SingleFlight, path: Path, patience_s: float) -> None:
+    def __init__(self, clips: ClipStore, single_flight: SingleFlight, path: Path, patience_s: float) -> None:
         self.path = path
         self.clip: Clip | None = None
         self.leader: Leader | None = None
         self.lock: Lock | None = None
         self._clips = clips
-        self._single_flight = in_flight
+        self._single_flight = single_flight
         self._patience_s = patience_s
 
     async def run(self) -> None:

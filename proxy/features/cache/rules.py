@@ -11,7 +11,8 @@ from speech_engine import Voice
 
 
 class PostUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
-    """The engine that repeats a part for the post-step of a route, in the same words."""
+    """The engine that repeats a part for the post-step of a route. Its fields mean what those of
+    `SpeakerUse` mean."""
 
     voice: str
     revision: str
@@ -26,9 +27,10 @@ class PostUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
 class SpeakerUse(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """A part of a text, and everything about its speaker that changes the sound.
 
-    An `end` of 0 is that of the text. `revision` is the voice's, `checkpoint` is the model's, `engine_voice`
-    is what the engine gets. `lexicon` stands for the entries in force, and `settings` for the configuration.
-    `pause_s` is the silence after it. `instructions` and `extra` are empty if the model follows none.
+    If `end` is 0, the part ends with the text. `revision` is the voice's, `checkpoint` is the model's, and
+    `engine_voice` is the voice that the engine gets. `lexicon` stands for the entries in force, and
+    `settings` for the configuration. `pause_s` is the silence after the part. `instructions` and `extra` are
+    empty if the model follows none.
     """
 
     start: int

@@ -57,7 +57,8 @@ class Leader:
             self._single_flight.forget(self._path, self)
 
     async def wait(self, patience_s: float) -> Landing | None:
-        """Wait for the end. Return None when its client has held the flight up for so long."""
+        """Wait for the landing. Return None when the leader's client has held the flight up for `patience_s`
+        in all."""
         while not self._landed.done():
             left_s = patience_s - self.held_up_s
             if left_s <= 0:

@@ -245,3 +245,32 @@ async def test_a_speech_is_closed_though_the_mark_that_it_does_not_need_cannot_b
     with pytest.raises(EngineFailed):
         await begin_filtered(replace(asked, plan=replace(asked.plan, treatment=spares)), torn, 1.0, begin)
     assert speech.is_closed
+
+
+class WholeFilter(NoFilter):
+    """A filter that opens itself."""
+
+    key = "whole"
+    headers = ()
+
+    async def open(self, _sample_rate_hz: int, _within_s: float) -> WholeFilter:
+        return self
+
+
+async def test_a_speech_and_its_mark_are_closed_though_no_encoder_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    speech, mark, asked = SilentSpeech(), WholeFilter(), call("Hello.", "plain")
+
+    def open_no_encoder(_form: OutputForm) -> None:
+        raise SoundFailed("no encoder")
+
+    async def begin(_waited_s: float) -> Speech:
+        return speech
+
+    monkeypatch.setattr("proxy.speech.filtered_speech.open_encoder", open_no_encoder)
+    marked = replace(asked, plan=replace(asked.plan, treatment=Treatment(filter=mark)))
+    with pytest.raises(SoundFailed):
+        await begin_filtered(marked, mark, 1.0, begin)
+    assert speech.is_closed
+    assert mark.is_closed

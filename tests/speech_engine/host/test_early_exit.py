@@ -279,6 +279,23 @@ async def test_a_call_that_is_cut_off_while_its_spool_is_full_has_freed_its_slot
     assert (ticks[-1].working, ticks[-1].ended, ticks[-1].is_whole) == (0, "call_1", False)
 
 
+async def test_a_failure_that_waits_behind_a_full_spool_is_no_work() -> None:
+    async def speak_too_much(job: SpeechJob) -> AsyncGenerator[Event, None]:
+        yield Started(RATE_HZ)
+        yield Audio(0, bytes(SPOOL_BYTES))
+        yield Audio(0, bytes(SPOOL_BYTES + 2))
+        fail()
+
+    engine, slots, ticks, call = FakeEngine(speak_too_much, slots=1), Slots(1, 0), list[Tick](), HeldCall()
+    server = HostServer(engine, slots, FakeLog(), Pulse(ticks.append))
+    answering = asyncio.create_task(server.run(messages.Begin("call_1", Speak(job())), call))
+    await soon(lambda: len(call.written) == 2 and not slots.running)
+    assert (ticks[-1].working, ticks[-1].ended) == (0, "")
+    answering.cancel()
+    await asyncio.wait([answering])
+    assert (ticks[-1].working, ticks[-1].ended, ticks[-1].is_whole) == (0, "call_1", False)
+
+
 async def test_no_generator_is_left_to_the_collector_whatever_the_end() -> None:
     """The fixture of all tests sees each finalizer that runs, and each generator that stays open."""
     for speak in (speak_briefly, Lingering()._words):
