@@ -21,7 +21,7 @@ from proxy.speech.whole_file import AnswerFile, FileStream, SpilledBytes
 class Answer:
     """An answer that has begun: its first bytes exist, so its headers may be sent.
 
-    An answer that is sent whole has a `promise` of room.
+    An answer that is sent whole has a `reservation` of room.
     """
 
     def __init__(
