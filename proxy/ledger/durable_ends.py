@@ -26,8 +26,8 @@ from proxy.storage.store import until_written
 from proxy.storage.usage import UsageRow
 
 _TRIES = 10
-_OF_NOBODY = terms_of(UNLIMITED)
-"""The terms of a settlement, for which limits do not matter any more."""
+_NO_LIMITS = terms_of(UNLIMITED)
+"""The terms of a settlement: limits do not matter any more."""
 
 
 class Purchase(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +122,7 @@ class FixedPrice:
             account=end.usage.account,
             key=JOB_KEY,
             anchor=0,
-            terms=_OF_NOBODY,
+            terms=_NO_LIMITS,
             amount=end.usage.credits,
         )
         settlement = Settlement(self._ledger.holds, request)

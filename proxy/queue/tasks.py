@@ -34,13 +34,15 @@ LOOK_S = 1.0
 _RENEWED_AFTER = 1 / 3
 """The part of a lease after which it begins anew, if its attempt is still under way."""
 _AGAIN_S = 1.0
+"""The wait after a renewal that has failed."""
 _TRY_S = 5.0
-"""A renewal that fails is tried again after a second. If the database stalls for 10 s, no lease ends."""
+"""The time limit of a renewal. If the database stalls for 10 s, no lease ends."""
 _OWNERS_FIRST_S = 3.0
 """The time from the first answer of a database that was away until a worker takes tasks. Leases have ended
 meanwhile, and their holders, which still work, renew them first."""
 _NOT_GIVEN_BACK = Condition("lease > 0", {})
-"""A renewal that was cancelled may still be written, even after the end."""
+"""The condition of a renewal. A cancelled one may be written after the end of its attempt: then it must not
+take the lease again."""
 
 
 _log = structlog.get_logger()
@@ -217,6 +219,7 @@ class TaskKind(ABC, Generic[W]):
         return begun
 
     def full_limits(self) -> set[Hashable]:
+        """Return the places that have as many attempts as they allow."""
         most: dict[Hashable, int] = {}
         counts = Counter[Hashable]()
         for _, each in self._under_way.values():
@@ -289,11 +292,13 @@ class TaskKind(ABC, Generic[W]):
             await self.table.let_go(self._store, began + round(LEASE_S * SECOND))
 
     async def _take(self, queued: W) -> None:
+        """Make an attempt, unless another worker has the lease."""
         held = await self.table.take(self._store, queued, self._lease_us(queued))
         if held is not None:
             await self._hold(held)
 
     async def _hold(self, held: W) -> None:
+        """Make one attempt under our lease, and write its result."""
         key, attempt = self.table.key(held), asyncio.current_task()
         assert attempt is not None, "it is called by a task"
         self._watched.add(key)
@@ -306,6 +311,7 @@ class TaskKind(ABC, Generic[W]):
             self._unknown.add(key)
             await self.table.write(self._store, held, {"lease": 0})
         except asyncio.CancelledError:
+            # If the worker ends as well, a second cancellation is left, and is raised.
             is_lost = key in self._lost and not attempt.uncancel()
             if is_lost or self.hands_over:
                 with suppress(StorageFailed):
@@ -342,6 +348,7 @@ class TaskKind(ABC, Generic[W]):
                 return
 
     async def _write(self, held: W, result: Done | Again | Dead) -> bool:
+        """Write the result of an attempt, and return whether the row was still ours."""
         values: dict[str, Any] = {"due": 0, "tries": 0, "error": ""}
         also: tuple[Statement, ...] = ()
         match result:

@@ -38,18 +38,18 @@ from speech_engine import EngineError
 from speech_engine.host.cluster_messages import TombstonesRead
 
 _WAITED_S = 10.0
-"""For so long a request waits for its receipt to be complete. The erasure goes on without it."""
+"""The time that a request waits for a complete receipt. The erasure goes on afterwards."""
 _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
 _REPEAT_EVERY_S = 60.0
 _SAY_EVERY_US = 5 * SECOND
-"""A follower says so often that it lives, and each time while something is being erased."""
+"""The time between two notes of a follower that it lives. During an erasure, each turn writes one."""
 _OTHERS_S = 6.0
 _OTHERS_AGAIN_S = 0.25
 _OVERLAP_US = 60 * SECOND
-"""A tombstone may be committed later than its time says."""
+"""A tombstone may be committed so much later than its time says."""
 _LEFT_OVER_US = 60 * SECOND
 _NOT_COMPLETE = Condition("completed IS NULL", {})
 _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
@@ -57,9 +57,9 @@ _STEPS = ("workers", "hosts", "files", "recordings", "database", "providers")
 _log = structlog.get_logger()
 
 _Step = Callable[[], Awaitable[bool | None]]
-"""False: it is not done yet."""
+"""A step of an erasure. It returns False if it is not done yet."""
 Receipt = Tombstone
-"""How far an erasure is: a tombstone without `pending` is complete."""
+"""The progress of an erasure. Without `pending`, it is complete."""
 
 
 class Erasure(TaskKind[Tombstone]):
@@ -242,7 +242,7 @@ class Erasure(TaskKind[Tombstone]):
                 self._store, tombstone, nameless, recordings=recordings, by_owner=by_owner
             ):
                 return tombstone
-            # One may just have been added, which the tombstone has to name.
+            # If a recording was added meanwhile, the tombstone must name it: try again.
             if not await tombstones.recordings_of(self._store, subject) - recordings:
                 break
         if tombstones.may_be_needed(self._store, subject):
@@ -259,7 +259,7 @@ class Erasure(TaskKind[Tombstone]):
     async def work(self, held: Tombstone) -> Result:
         steps: dict[str, _Step] = {
             "workers": lambda: self._spread_everywhere(held),
-            # Once more, when no worker brings a recording to a host any more.
+            # Again: from here on, no worker brings a recording to a host.
             "hosts": lambda: self._drop_samples(held),
             # Another server may have removed the rows already.
             "files": lambda: self._remove_files(held, is_late=held.fence > 1 or self._store.is_shared),

@@ -106,7 +106,7 @@ def jobs_watch(
     until, seen = time.monotonic() + 60 * minutes, None
     while True:
         seen = yield AdminRequest("GET", path("jobs", job), is_shown=partial(ne, seen))
-        if seen["status"] in ("done", "failed", "canceled"):
+        if seen["ended"] is not None:
             return 0 if seen["status"] == "done" else 1
         if time.monotonic() >= until:
             return 2

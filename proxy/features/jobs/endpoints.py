@@ -1,4 +1,4 @@
-"""/v1/jobs and /admin/jobs: work that outlives its request, what it has made, and its events."""
+"""/v1/jobs and /admin/jobs: work that outlives its request, its results, and its events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from proxy.speech.usage_tag import TAG_HEADER
 
 
 class JobResource(Resource):
-    """What the endpoints of jobs have in common."""
+    """The common parts of all endpoints of jobs."""
 
     def __init__(self, kinds: JobKinds, tools: AdminTools) -> None:
         self._kinds = kinds
@@ -57,7 +57,7 @@ class JobResource(Resource):
         self._store = tools.store
 
     async def found(self, request: Request) -> Job:
-        """Return the job that a path names. Another account's is as unknown as none."""
+        """Return the job in the path. Raises NotFound, also for the job of another account."""
         id_ = request.path_params["id"]
         job = await JOBS.get(self._store, account_of(request), id_) if id_.isprintable() else None
         if job is None:
@@ -69,7 +69,7 @@ class JobResource(Resource):
 
 
 class Jobs(JobResource):
-    """What accounts and the operator do with jobs that are there."""
+    """The endpoints for existing jobs: accounts and the operator list, end, retry and delete them."""
 
     def __init__(
         self, kinds: JobKinds, tools: AdminTools, steps: Steps | None, notices: DeliveryTasks
@@ -136,7 +136,7 @@ class Jobs(JobResource):
         job = await self.found(request)
         if refusal := self._kinds.of(job).retry_refusal:
             raise errors.Conflict(refusal, param="id")
-        # The key that began it may be no good any more.
+        # The key that began the job may be revoked by now.
         key = None if account_of(request) is None else caller_of(request.scope).key
         if not await records.reopen(self._store, job, key):
             job = await self.found(request)
@@ -159,7 +159,7 @@ class Jobs(JobResource):
 
 
 class ClientJobs(JobResource):
-    """How accounts ask for jobs."""
+    """Makes jobs: by its endpoint, and for speech in the background."""
 
     accepted: type[msgspec.Struct] = ShownJob
 
@@ -227,7 +227,7 @@ _FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
 
 
 class JobResults(JobResource):
-    """What accounts get of their jobs."""
+    """The results of jobs: sound and subtitles."""
 
     def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
         super().__init__(kinds, at.admin_tools)

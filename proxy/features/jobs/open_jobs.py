@@ -63,7 +63,8 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 class OpenJobs:
-    """The jobs of one worker, or of a command, which works on none."""
+    """The objects for the jobs of one worker, or of a command. A command runs no steps: there, `working` is
+    None."""
 
     def __init__(self, context: AppContext, decoder: LongDecoder) -> None:
         self.files = files = JobFiles(context.store, context.vault)
@@ -107,8 +108,8 @@ class OpenJobs:
 
 @asynccontextmanager
 async def _introduced(context: AppContext) -> AsyncIterator[None]:
-    """Publish the facts of our engines to servers, or read those of workers. A command has none, and SQLite
-    has no workers."""
+    """Publish the facts of our engines to servers, or read those of workers, until the block ends. A command
+    has no engines, and SQLite has no workers: then it does nothing."""
     if context.engines is None or not context.store.is_shared:
         yield
         return

@@ -1,4 +1,4 @@
-"""/v1/jobs/{id}/steps: what was spoken of a job, with marks and receipts, and the sound of each step."""
+"""/v1/jobs/{id}/steps: the steps of a job with marks and receipts, and the sound of each step."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class StepMark(msgspec.Struct, frozen=True):
 
 
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
-    """A step: it speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
-    after the other, where it is in this `chapter` of this title; of a batch the line from this byte of its
-    file; of a conversion the recording between these milliseconds.
+    """A step. It speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
+    after the other; then it has the number and the title of its `chapter`. In a batch, these are the bytes of
+    the line in its file, and in a conversion, the milliseconds of the recording.
 
-    With sound it has a `request`, for which `credits` were charged, and perhaps a `receipt`, at this path,
-    which signs `sha256` and `mark`. `voice` is what was asked for, and `voices` are the saved ones in it;
-    `substitute` is what an answer tells in `x-voxgate-substitute`, "" for nothing.
+    A step with sound has a `request`, for which `credits` were charged. If it has a `receipt`, that is the
+    path of it, and the receipt signs `sha256` and `mark`. `voice` is the requested one, and `voices` are the
+    saved voices that spoke. `substitute` is the `x-voxgate-substitute` of an answer, or "".
     """
 
     id: str
@@ -72,7 +72,7 @@ class StepList(Listing, frozen=True, kw_only=True):
 
 
 class JobSteps(JobResource):
-    """What became of the steps of jobs."""
+    """The endpoints of the steps of jobs, and of their sound."""
 
     @endpoint("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
     @endpoint(
@@ -110,7 +110,7 @@ class JobSteps(JobResource):
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
             clip = await records.find_clip(self._store, records.step_id(job, int(number)))
-        # What is in the encoded file of its job is not kept beside it.
+        # Sound that is in the encoded file of its job is not stored a second time.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
@@ -141,7 +141,7 @@ def _shown(kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: C
 
 class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
     """A step, and its sound if there is any: then it has the `request` that was charged. `voice` and
-    `substitute` are what usage says of it, and `voices` are the saved ones, each between blanks."""
+    `substitute` are those of its row in usage, and `voices` are the saved voices, each between blanks."""
 
     id: str
     number: int

@@ -1,4 +1,4 @@
-"""The bodies of webhooks, as in OpenAI's API: what makes and changes one, and what is shown."""
+"""The bodies of webhooks, as in OpenAI's API: of requests that make and change them, and of answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class NewWebhook(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to change of a webhook."""
+    """The changes of a webhook."""
 
     name: Name | None = None
     url: _Url | None = None
@@ -123,7 +123,7 @@ class WebhookTestResult(msgspec.Struct, frozen=True, kw_only=True):
 
 class DeliveryEntry(msgspec.Struct, frozen=True, kw_only=True):
     """An event for a webhook. `event_id` is the `webhook-id` of each try; `status_code` is that of the last
-    answer. It is tried again at `next_try_at`. One that has failed can be sent again."""
+    answer. It is tried again at `next_try_at`. An ended one can be sent again."""
 
     object: Literal["webhook_delivery"] = "webhook_delivery"
     id: str

@@ -40,6 +40,7 @@ def own_limiter(task: WebhookDelivery) -> Mapping[Hashable, int]:
 
 
 Also = Callable[[str, Event, Mapping[str, str], int, Condition], Sequence[Statement]]
+"""Returns the statements that notify an account in another way, as `DeliveryTasks.statements` does."""
 
 
 def nothing_else(*_event: object) -> Sequence[Statement]:
@@ -47,8 +48,8 @@ def nothing_else(*_event: object) -> Sequence[Statement]:
 
 
 class DeliveryTasks(TaskKind[WebhookDelivery]):
-    """The deliveries of one worker. Other features notify accounts of events with it. `also` returns the
-    statements that notify them in another way: `mail` sets it."""
+    """The deliveries of one worker. Other features notify accounts of events with it. The feature `mail` sets
+    `also`."""
 
     name = "webhooks"
     table = deliveries.TASKS
@@ -90,7 +91,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         return KnownHosts(names).has
 
     def takes(self, task: WebhookDelivery) -> Mapping[Hashable, int]:
-        """A receiver that hangs has few places, and so has an account with many such receivers."""
+        """See `TaskKind`. A receiver that hangs has few places, and so has an account with many of them."""
         return {"": self.at_once, **own_limiter(task), ("host", task.host): _OF_HOST}
 
     async def list_open(self, now: int) -> list[WebhookDelivery]:
@@ -145,8 +146,8 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
             return TryOutcome(None, f"Nothing is sent to its URL: {fault}.", fault)
         now, body = await self._store.now(), held.body
         headers = signing.headers(held.event, now // SECOND, body, seal.secrets(now))
-        letter = WebhookRequest(held.account, seal.url, headers, body, is_allowed(target.host))
-        return await self._sender.send(letter)
+        request = WebhookRequest(held.account, seal.url, headers, body, is_allowed(target.host))
+        return await self._sender.send(request)
 
     async def begin_new(self, held: WebhookDelivery, act: Act | None) -> asyncio.Task[None]:
         """Add a delivery under our lease, and begin it."""
@@ -168,7 +169,7 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         try:
             before = await self._store.now() - rules.STORED_US
             while await deliveries.delete_older(self._store, before, _BATCH) == _BATCH:
-                """There may be more."""
+                pass  # there may be more
         except StorageFailed as error:
             _log.warning("webhook.tidy.failed", reason=str(error))
 

@@ -64,7 +64,7 @@ class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed fields of a webhook. The `older` secret signs beside the newest one until then."""
+    """The sealed fields of a webhook. Until `older_until`, the `older` secret signs beside the newest one."""
 
     name: str
     url: str

@@ -68,23 +68,23 @@ class Sender:
         self._look_up = look_up
         self._threads = LookUpThreads()
 
-    async def send(self, letter: WebhookRequest) -> TryOutcome:
+    async def send(self, request: WebhookRequest) -> TryOutcome:
         """Send once, within `MOST_S` seconds. Every failure is an outcome, never an exception."""
         if self._trust is None:
             self._trust = await asyncio.to_thread(_trust, self._ca_file)
-        look_up = self._look_up or self._threads.of(letter.account)
-        if not letter.is_allowed:
+        look_up = self._look_up or self._threads.of(request.account)
+        if not request.is_allowed:
             look_up = _public_alone(look_up)
         pool = ConnectionPool(Places(1), 1, self._trust, look_up)
         deadline = asyncio.get_running_loop().time() + _HEAD_S
         try:
-            head = new_request_head("POST", letter.url, tuple(letter.headers.items()))
+            head = new_request_head("POST", request.url, tuple(request.headers.items()))
             connection = await pool.take(head.origin, deadline)
         except EngineError as error:
             await pool.close()
-            return TryOutcome(None, NOT_REACHED_THERE if letter.is_allowed else NOT_REACHED, error.message)
+            return TryOutcome(None, NOT_REACHED_THERE if request.is_allowed else NOT_REACHED, error.message)
         try:
-            return await _ask(connection.begin(head.with_body(letter.body), _BODY_S), deadline)
+            return await _ask(connection.begin(head.with_body(request.body), _BODY_S), deadline)
         finally:
             await pool.close()
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from proxy.commands.command import CommandContext
+from proxy.features.all import load_config
+from proxy.features.jobs.commands import jobs_watch
+from proxy.file_store import data_folder
 from tests.commands import command
 from tests.features.jobs.job_rig import text_of
 from tests.server import ALONE, Server, live_server
@@ -61,3 +66,18 @@ def test_a_job_is_watched_until_its_end_and_deleted(running: Server, tmp_path: P
     (tmp_path / "config.toml").write_text(ALONE)
     alone = command(tmp_path / "config.toml", "jobs", "watch", long, check=False)
     assert "no server runs on" in alone.stderr
+
+
+@pytest.mark.parametrize(("status", "code"), [("done", 0), ("failed", 1), ("canceled", 1), ("expired", 1)])
+def test_a_watch_ends_with_the_job(tmp_path: Path, status: str, code: int) -> None:
+    (tmp_path / "config.toml").write_text(ALONE)
+    config = load_config(tmp_path / "config.toml", {})
+    looks = cast(
+        "Generator[object, Any, int]",
+        jobs_watch("job_1", CommandContext(None, None, lambda _file: config)),
+    )
+    with data_folder.locked(Path(config.data)):
+        next(looks)
+    with pytest.raises(StopIteration) as end:
+        looks.send({"status": status, "ended": "2026-11-26T00:00:00Z"})
+    assert end.value.value == code

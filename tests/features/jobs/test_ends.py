@@ -134,7 +134,7 @@ async def test_an_operator_is_told_once_what_a_step_waits_for(tmp_path: Path) ->
 
             async def is_tried_again() -> bool:
                 await server.worker.store.write(Statement("UPDATE job_steps SET due = 0"))
-                kind._resting.clear()
+                kind._resting_jobs.clear()
                 kind.look_soon()
                 rows = await server.worker.store.read("SELECT tries FROM job_steps")
                 return bool(rows[0]["tries"] > 2)

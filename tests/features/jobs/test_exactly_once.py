@@ -322,8 +322,8 @@ async def test_a_voice_that_is_gone_ends_the_job_with_the_reason(tmp_path: Path)
 async def test_however_many_accounts_and_jobs_wait_others_are_spoken(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         kind = kind_of(server)
-        kind._short = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
-        kind._resting = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._short_accounts = {f"acc_{number}": LAST_MOMENT for number in range(40_000)}
+        kind._resting_jobs = {f"job_{number}": LAST_MOMENT for number in range(40_000)}
         made = await new_job(server, "Hello.")
         await job_with(server, made["id"], "done")
 

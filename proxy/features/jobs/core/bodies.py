@@ -17,7 +17,7 @@ Status = Literal["queued", "running", "waiting", "done", "failed", "canceled", "
 
 class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
     """How far a training is. `mel` says how far the voice's sound is from its recordings, and `best` is the
-    least of that so far; both are null before the first step. `eta_seconds` is null while nobody can say."""
+    least of that so far; both are null before the first step. `eta_seconds` is null while it is unknown."""
 
     voice: str
     model: str
@@ -33,13 +33,13 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`. The `model` is as it
     was asked for, and `voice` is an id; a batch has neither. With `files` of `chapters`, its sound is a zip.
 
-    One that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
-    `waits_for` says it: `credits`, `suspended`, or `engine` while one that it needs is away, busy or broken,
-    `memory` while its device has none left. A job that is a `training` says how far it is. `error` says why
-    it has failed, and `error_code` says it for programs, as a request for speech would. `warnings` begin with
-    names of `x-voxgate-ignored`. If answers of its steps would tell a `x-voxgate-substitute`, one of these is
-    in `substitute`. One that was canceled is `settling` while steps are under way, whose sound and credits
-    may still come.
+    A job that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
+    `waits_for` is the reason: `credits`, `suspended`, `engine` while its engine is away, busy or broken, or
+    `memory` while its device has none left. `training` says how far a training is. `error` says why the job
+    has failed, and `error_code` is the code that a request for speech would have got. `warnings` begin with
+    names of `x-voxgate-ignored`. If answers of its steps would have an `x-voxgate-substitute`, one of these
+    is in `substitute`. A canceled job is `settling` while steps are under way: their sound and credits may
+    still come.
     """
 
     id: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from itertools import groupby
 from typing import NamedTuple
@@ -58,7 +58,7 @@ class SoundZip:
             await asyncio.to_thread(archive.close)
             yield made.take()
         finally:
-            archive.fp = None  # or what is broken off is closed in the end, and writes its directory
+            archive.fp = None  # an archive that was broken off would write its directory when it is deleted
 
     def _size(self) -> int:
         """Write a zip file without its sounds, and count where all would be."""
@@ -81,6 +81,8 @@ def _info(name: str, size: int) -> ZipInfo:
 
 
 class SoundQuery(NamedTuple):
+    """A request for the sound of a job, or of its `chapter`. The first chapter is 1."""
+
     job: Job
     fields: StepFields
     chapter: int | None
@@ -94,6 +96,11 @@ class SoundQuery(NamedTuple):
     @property
     def name(self) -> str:
         return self.job.id if self.chapter is None else f"{self.job.id}_{self.chapter}"
+
+    @property
+    def is_zip(self) -> bool:
+        """Whether the answer is a zip file of all chapters."""
+        return self.chapter is None and self.fields.files == "chapters"
 
     def clips_of(self, clips: Sequence[JobClip], chapter: int | None) -> list[JobClip]:
         """Return the clips of a chapter, or all, up to the first gap: sound after a gap would hide the
@@ -110,7 +117,7 @@ async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
     query, format_ = SoundQuery.of(files, job, request), job.format
     range_ = request.headers.get("range")
     sounds = await _sounds(files, query)
-    if query.chapter is None and query.fields.files == "chapters":
+    if query.is_zip:
         chapters, names = query.fields.chapters, list[tuple[str, StoredFile]]()
         for number, sound in sounds:
             name = file_name(number, len(chapters), chapters[number - 1].title, format_)
@@ -134,22 +141,23 @@ def _joined(files: JobFiles, clips: Sequence[JobClip], format_: str) -> StoredFi
 
 
 async def _sounds(files: JobFiles, query: SoundQuery) -> list[tuple[int, StoredFile]]:
+    """Return the sounds of an answer, each with the number of its chapter; 0 is the whole job. Raises
+    Conflict if there is none."""
     job = query.job
-    if query.chapter is None and query.fields.files == "chapters":
-        chapters: list[int | None] = [*range(1, len(query.fields.chapters) + 1)]
-    else:
-        chapters = [query.chapter]
     if job.format not in ENCODED:
         clips = await records.list_clips(files.store, job.id)
-        each = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
-        sounds = [(chapter, _joined(files, own, job.format)) for chapter, own in each if own]
+        chapters: Iterable[int | None] = [query.chapter]
+        if query.is_zip:
+            chapters = range(1, len(query.fields.chapters) + 1)
+        wanted = [(chapter or 0, query.clips_of(clips, chapter)) for chapter in chapters]
+        sounds = [(chapter, _joined(files, own, job.format)) for chapter, own in wanted if own]
     elif job.state != "done":
         raise Conflict(
             "The job was cut short, and its sound is encoded when it is whole: try the job again.", param="id"
         )
     else:
-        one = chapters[0] or 0 if len(chapters) == 1 else None
-        by_chapter = groupby(await list_encoded(files.store, job.id, one), lambda row: row.chapter)
+        rows = await list_encoded(files.store, job.id, None if query.is_zip else query.chapter or 0)
+        by_chapter = groupby(rows, lambda row: row.chapter)
         sounds = [(chapter, StoredFile.of_blobs(files, list(blobs))) for chapter, blobs in by_chapter]
     if not sounds:
         raise no_sound()

@@ -38,9 +38,12 @@ _KEEP_S = 15 * 60.0
 _LEFT = Again(is_try=False)
 
 _log = structlog.get_logger()
+_BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "internal_error")
 
 
 class FileSteps(TaskKind[JobStep]):
+    """The last steps of jobs in one server: each makes the files of its job."""
+
     name = "files of jobs"
     table = FILES
     outlives = False
@@ -72,7 +75,7 @@ class FileSteps(TaskKind[JobStep]):
         making = _Making(self._files, job)
         try:
             fields = self._vault.open_record(job.account, job.id, job.record, StepFields)
-            is_made = await making.all_of(fields, clips)
+            is_made = await making.make_all(fields, clips)
         except asyncio.CancelledError:
             # The job may be over because a voice was erased.
             await making.undo()
@@ -94,22 +97,21 @@ class FileSteps(TaskKind[JobStep]):
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
 
-_BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "internal_error")
-
-
 class _Making:
+    """The files of one attempt. Their blobs are dropped by `undo`, unless a commit names them."""
+
     def __init__(self, files: JobFiles, job: Job) -> None:
         self._writers: list[FileWriter] = []
         self._files = files
         self._job = job
         self._clock = asyncio.get_running_loop().time
-        self._stored = self._clock()
+        self._protected_at = self._clock()
 
     @property
     def files(self) -> list[EncodedBlob]:
         return [row for writer in self._writers for row in writer.rows]
 
-    async def all_of(self, fields: StepFields, clips: Sequence[JobClip]) -> bool:
+    async def make_all(self, fields: StepFields, clips: Sequence[JobClip]) -> bool:
         """Make all files. False: a part of them was dropped meanwhile."""
         form = form_of_file(self._job.format, fields, clips)
         if fields.files == "one" and not await self._file(0, clips, form):
@@ -117,7 +119,7 @@ class _Making:
         for number, chapter in enumerate(fields.chapters, 1):
             if not await self._file(number, clips[chapter.first - 1 : chapter.last], form):
                 return False
-        # A file that was dropped meanwhile, as after a long stop of the process, is made again.
+        # If the process stood still for long, the clean-up may have dropped a file: then it is made again.
         return await self._keep()
 
     async def undo(self) -> None:
@@ -141,10 +143,11 @@ class _Making:
         return True
 
     async def _keep(self, every_s: float = 0.0) -> bool:
-        """Protect the new blobs from removal. False: they were removed already."""
-        if (now := self._clock()) - self._stored < every_s:
+        """Protect the new blobs from the clean-up, unless that was done less than `every_s` ago. False: one
+        of them is gone."""
+        if (now := self._clock()) - self._protected_at < every_s:
             return True
-        self._stored = now
+        self._protected_at = now
         return await self._files.keep(self._job.account, [each.digest for each in self.files])
 
 

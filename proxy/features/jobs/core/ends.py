@@ -58,13 +58,15 @@ AND (SELECT count(*) FROM job_encoded WHERE job = :job AND {encoded_records.IS_R
 def after_step(
     step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
+    """Return the statements for the commit of a spoken step. If it is the last one, the job is done, or its
+    file is made next."""
     return (*records.forget_erased(step.id), *_after_last(step, events, now, notices))
 
 
 def after_line(
     step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return the statements after a step that fails alone, for its commit: the others go on."""
+    """Return the statements for the commit of a step that fails alone: the other steps go on."""
     return _after_last(step, events, now, notices)
 
 
@@ -83,8 +85,8 @@ def _after_last(
 def after_failure(
     step: records.JobStep, events: Events, now: int, why: ErrorDetail, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return the statements after a step that cannot be spoken, for its commit: its job ends."""
-    end_: Params = {
+    """Return the statements for the commit of a step that cannot be spoken: its job has failed."""
+    failure: Params = {
         "job": step.job,
         "state": "failed",
         "now": now,
@@ -92,7 +94,7 @@ def after_failure(
         "error_code": why.code,
     }
     return (
-        Statement(_END_BY_STEP, end_),
+        Statement(_END_BY_STEP, failure),
         Statement(_CANCEL_STEPS, {"job": step.job}),
         *notice_rows(notices, step, events, "failed", now, records.STEPS.finished),
     )
@@ -101,17 +103,17 @@ def after_failure(
 def after_file(
     step: records.JobStep, now: int, files: Sequence[EncodedBlob], notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return the statements after a file is made, for its commit: they add its rows, and the job is done. If
-    an erased voice speaks in the file, they drop it, and the job has failed."""
+    """Return the statements for the commit of a file that was made: they add its rows, and the job is done.
+    If an erased voice speaks in a file, they drop that file, and the job has failed."""
     of_job: Params = {"job": step.job, "now": now}
-    is_less: Params = {**of_job, **failed(ERASED), "files": len(files)}
+    of_failure: Params = {**of_job, **failed(ERASED), "files": len(files)}
     is_ours = f"{records.FILES.finished} AND job_encoded.job = :job AND {encoded_records.IS_RESULT}"
     return (
         # The rows of an earlier end, before the job was tried again.
         *encoded_records.removal(is_ours, of_job),
         *encoded_records.insertions(files, records.FILES.finished),
         *encoded_records.removal(f"{is_ours} AND {has_erased('job_encoded')}", of_job),
-        Statement(_FAILED_IF_LESS, is_less),
+        Statement(_FAILED_IF_LESS, of_failure),
         Statement(_DONE_IF_LAST, of_job),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),
         *notice_rows(notices, step, JOB_EVENTS, "done", now, records.FILES.finished),
@@ -121,6 +123,7 @@ def after_file(
 def after_no_file(
     step: records.JobStep, now: int, why: ErrorDetail, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
+    """Return the statements for the commit of a file that cannot be made: its job has failed."""
     return (
         Statement(_END_BY_STEP, {"job": step.job, "now": now, **failed(why)}),
         *notice_rows(notices, step, JOB_EVENTS, "failed", now, records.FILES.finished),
@@ -128,6 +131,7 @@ def after_no_file(
 
 
 def failed(why: ErrorDetail) -> Params:
+    """Return the parameters of `END` for a job that has failed, without the job and the time."""
     return {"state": "failed", "error": why.message, "error_code": why.code}
 
 
@@ -139,17 +143,18 @@ def notice_rows(
     now: int,
     only_if: str,
 ) -> Iterator[Statement]:
-    """Return the notices for the account if the job, or that of the step, ends in this commit."""
+    """Return the statements that notify the account if the job ends in this commit, with this state. `ended`
+    is the job, or a step of it. `only_if` is SQL."""
     job = ended.id if isinstance(ended, records.Job) else ended.job
     params: Params = {"told_job": job, "told_state": state, "told_ended": now}
-    ends = Condition(f"{only_if} AND {_ENDED_NOW}", params)
+    has_ended = Condition(f"{only_if} AND {_ENDED_NOW}", params)
     for event in events[state]:
-        yield from notices.statements(ended.account, event, {"id": job}, now, ends)
+        yield from notices.statements(ended.account, event, {"id": job}, now, has_ended)
 
 
 def wait_for_credits(step: records.JobStep, now: int, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return the statements after a step is postponed for want of credits, for its commit. Unless another
-    step is under way, the job waits, and the account is notified once that a person must act."""
+    """Return the statements for the commit that postpones a step because the account lacks credits. Unless
+    another step is under way, the job waits, and the account is notified once that a person must act."""
     params: Params = {"told_job": step.job, "told_now": now}
     begins = Condition(_BEGINS_TO_WAIT, params)
     waiting_rows = notices.statements(step.account, "job.waiting", {"id": step.job}, now, begins)

@@ -29,7 +29,8 @@ class FileWriter:
         chapter: int = 0,
         begin: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        """`voices` is a column of rows, and `begin` changes the first blob of a file."""
+        """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
+        first blob, which has the head of the file."""
         self.rows: list[EncodedBlob] = []
         self._files = files
         self._row = EncodedBlob(
@@ -55,6 +56,7 @@ class FileWriter:
             await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
+        """Store a blob of the file, and return its row. Raises VaultFailed, StorageFailed."""
         digest = await self._files.put(self._row.account, blob)
         crc32 = await asyncio.to_thread(zlib.crc32, blob)
         row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)

@@ -87,8 +87,8 @@ class JobKind(ABC):
 
 
 class PlannedStep(NamedTuple):
-    """A call. `tags` is the number of characters of tags before the step's piece of the text. The `consent`
-    must exist in the commit of the sound."""
+    """The call of a step. `tags` is the number of characters of tags before the step's piece of the text. If
+    there is a `consent`, it must still exist in the commit of the sound."""
 
     call: SpeechCall
     tags: int = 0
@@ -134,7 +134,7 @@ _decode = msgspec.json.Decoder(_Named).decode
 
 
 class JobKinds:
-    """The kinds of a worker or of a command. The first one is meant where a request names none."""
+    """The kinds of a worker or of a command. The first one is for requests that name no kind."""
 
     def __init__(self, files: JobFiles, kinds: Sequence[JobKind]) -> None:
         self.all = kinds
@@ -152,10 +152,11 @@ class JobKinds:
         try:
             name = _decode(body).kind
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return self.usual  # it says what is wrong
+            return self.usual  # its `make` reads the body again, and raises the fault
         return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
+        """Return these jobs as answers show them, in the same order."""
         progress = dict[str, Progress]()
         for kind in self.all:
             if own := [job for job in jobs if self.of(job) is kind]:

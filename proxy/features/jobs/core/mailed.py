@@ -1,4 +1,4 @@
-"""What users hear of their jobs by mail: trainings, waits for credits, and the ends of long jobs."""
+"""The mails to users about their jobs: on trainings, waits for credits, and the ends of long jobs."""
 
 from __future__ import annotations
 

@@ -22,15 +22,15 @@ from proxy.storage.store import AlreadyExists, Statement
 PREFIX = "job"
 
 Add = Callable[[str, bytes], Awaitable[None]]
-
-
+"""Adds the job with this id, for the request with this digest. It adds nothing if too many steps wait."""
 MadeJob = tuple[Job, dict[str, str]]
 """A job, and the headers of its answer: they say if an earlier try of this request has made it."""
 
 
 class NewJob(NamedTuple):
-    """A job to add. Its `fields` are sealed, and `data` is the material of its steps: one for each of the
-    `pieces`. With a `fault` it has failed before it began."""
+    """A job to add. Its `fields` are sealed. `data` is its text or its file, and each of the `pieces` is the
+    place of one step there. Without `created`, it is created now. A job with a `fault` has failed before it
+    began."""
 
     id: str
     kind: Kind
@@ -51,8 +51,8 @@ class NewJob(NamedTuple):
 async def made_once(
     files: JobFiles, request: BackgroundRequest, add: Add, digest: bytes | None = None
 ) -> MadeJob:
-    """Add a job, unless its Idempotency-Key has made it. Without a digest, it is that of the body. Raises
-    IdempotencyKeyReused, RateLimited."""
+    """Add a job, unless its Idempotency-Key has made it. Return the job in both cases. Without a digest, the
+    digest of the body is used. Raises IdempotencyKeyReused, RateLimited, and the errors of `add`."""
     account, id_ = request.caller.account, new_id(PREFIX)
     digest = digest or sha256(request.body).digest()
     was_there = False
@@ -61,8 +61,8 @@ async def made_once(
     else:
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
-        made = partial(_digest_of, files)
-        was_there = await once.make(id_, made, partial(add, id_, digest), AlreadyExists)
+        find = partial(_digest_of, files)
+        was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
@@ -75,7 +75,10 @@ async def add_job(
     new: NewJob,
     beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add a job of this caller, or drop its data. Raises NotAllowed if too much is stored."""
+    """Add a job of this caller, with the statements `beside` it in the same commit.
+
+    False: too many steps of the account wait, or it is closed; the data is dropped. Raises NotAllowed if too
+    much is stored, and AlreadyExists if there is a job with this id."""
     store, account = files.store, caller.account
     sealed = await files.vault.seal_record(account, new.id, new.fields)
     now = await store.now() if new.created is None else new.created

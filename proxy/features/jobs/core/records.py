@@ -70,8 +70,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 class JobStep(QueuedTask, frozen=True, kw_only=True):
     """A piece of a job's text, from `first` up to `last`, or of its recording, in milliseconds. A step of
-    kind `file` has no piece: it makes the file of all sounds, and is due `later`, when the others are done. A
-    step of kind `training` is a whole training."""
+    kind `file` has no piece: it makes the file of all sounds, and has the state `later` until the other steps
+    are done. A step of kind `training` is a whole training."""
 
     id: str
     job: str
@@ -120,6 +120,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Made(NamedTuple):
+    """The results of a job so far. `credits` are in millionths."""
+
     steps: int = 0
     bytes: int = 0
     seconds: float = 0.0
@@ -193,7 +195,7 @@ AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
 """
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
-_HOLD = "UPDATE jobs SET state = state WHERE id = :job"
+_LOCK = "UPDATE jobs SET state = state WHERE id = :job"
 _CLIP = f"SELECT {columns(JobClip)} FROM job_clips WHERE step = :step"
 _CLIPS = f"SELECT {columns(JobClip)} FROM job_clips WHERE job = :job ORDER BY number"
 _PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind = 'speech'"
@@ -349,11 +351,13 @@ async def under_way(store: Store, jobs: Collection[str]) -> set[str]:
 
 
 def hold(job: str) -> Statement:
-    """Let the ends of a job's steps wait for each other: the last of them ends the job."""
-    return Statement(_HOLD, {"job": job})
+    """Return the statement that locks the row of a job until the commit. Then the ends of its steps come one
+    after the other, and the last one ends the job. It reserves no credits."""
+    return Statement(_LOCK, {"job": job})
 
 
 def is_wanted(step: JobStep) -> Condition:
+    """Return the condition for the end of a step: it was neither canceled nor ended meanwhile."""
     return Condition("state = 'wanted'", {}, (hold(step.job),))
 
 
@@ -366,8 +370,9 @@ def forget_erased(step: str) -> tuple[Statement, ...]:
     )
 
 
-async def wait_for(store: Store, job: str, waits: Waits, before: Sequence[Statement] = ()) -> None:
-    await store.write(*before, Statement(_WAITS, {"job": job, "waits": waits}))
+async def wait_for(store: Store, job: str, waits: Waits) -> None:
+    """Note why a job waits, unless it has ended. "": it goes on."""
+    await store.write(Statement(_WAITS, {"job": job, "waits": waits}))
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:

@@ -47,11 +47,11 @@ _SETTLES_S = 5.0
 _VOICE_FAILED = "Its voice cannot speak it."
 """The stored message of any other failure of a voice, beside the code."""
 _TOO_SLOW = "client_too_slow"
-"""Other processes filled the disk on which a step was collected."""
+"""The code of a failure: other processes filled the disk on which a step was collected."""
 _LACKING = "model_not_found"
 _LEFT = Again(is_try=False)
-"""The job has ended and has written the step's end, or was opened again. Or a resource is gone: then the next
-attempt ends the step."""
+"""This attempt does nothing more. If the job has ended, that commit has ended the step as well. Otherwise the
+next attempt plans the step again, and finds what is wrong."""
 
 _log = structlog.get_logger()
 
@@ -93,9 +93,10 @@ class Steps(TaskKind[JobStep]):
         self.places = StepLimiter()
         self._speaking: tuple[Speaking, Callers] | None = None
         self._is_here = self._serves = True
-        # Until when these are not tried: suspended accounts, accounts without credits, and postponed jobs.
-        self._short: dict[str, int] = {}
-        self._resting: dict[str, int] = {}
+        # The accounts that are suspended or have no credits, and the postponed jobs. Until these times, no
+        # step of them is tried.
+        self._short_accounts: dict[str, int] = {}
+        self._resting_jobs: dict[str, int] = {}
 
     def revise(self, speaking: Speaking, callers: Callers, *, here: bool = True, serves: bool = True) -> None:
         """Speak by a new revision from now on. If `here` is false, another process runs the steps. SQLite has
@@ -107,12 +108,12 @@ class Steps(TaskKind[JobStep]):
     async def list_open(self, now: int) -> list[JobStep]:
         if not self._is_here:
             return []
-        for waiting in (self._short, self._resting):
-            for each in [each for each, until in waiting.items() if until <= now]:
-                del waiting[each]
+        for postponed in (self._short_accounts, self._resting_jobs):
+            for id_ in [id_ for id_, until in postponed.items() if until <= now]:
+                del postponed[id_]
         # A step that waits for a place would hide a step that has one.
         waiting_jobs = self.places.waiting_jobs(self.full_limits())
-        condition = none_of(account=self._short.keys(), job=self._resting.keys() | waiting_jobs)
+        condition = none_of(account=self._short_accounts.keys(), job=self._resting_jobs.keys() | waiting_jobs)
         return await self.table.list_open(self._store, now, 2 * self.at_once, condition)
 
     async def turn(self) -> None:
@@ -186,7 +187,7 @@ class Steps(TaskKind[JobStep]):
     async def _wait_for_account(
         self, held: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
     ) -> Again:
-        await self._rest(self._short, held.account)
+        await self._postpone(self._short_accounts, held.account)
         also: tuple[Statement, ...] = ()
         if isinstance(failure, errors.QuotaExceeded):
             also = ends.wait_for_credits(held, await self._store.now(), self._notices)
@@ -202,9 +203,9 @@ class Steps(TaskKind[JobStep]):
     async def _failed(
         self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: _Attempt
     ) -> Result:
-        """Try again if another try may succeed. Otherwise the job ends with the reason, or a line of a batch
-        alone. A busy or absent engine is not counted as a try: a job may wait long while listeners are
-        served."""
+        """Return the result of a failed attempt: another try, if that may succeed. Otherwise it ends the job
+        with the reason, or a line of a batch alone. A busy or absent engine is not counted as a try: a job
+        may wait long while listeners are served."""
         kind, message = self._kinds[job.kind], self._stored_message(failure, job)
         is_of_engine = isinstance(failure, errors.UpstreamFailed) and attempt.has_reached_engine
         # A file that kills its reader must not be read for ever.
@@ -217,7 +218,7 @@ class Steps(TaskKind[JobStep]):
             # The other steps would fail alike, and there may be very many. Lines of a batch have other
             # voices.
             if kind.fails_as_one or not is_try:
-                await self._rest(self._resting, held.job)
+                await self._postpone(self._resting_jobs, held.job)
             after_s = failure.retry_after_s or WAITS_S
             if message != held.error:
                 # Logged once: the engine may never come back.
@@ -245,11 +246,12 @@ class Steps(TaskKind[JobStep]):
         is_of_voice = (failure.param or "").startswith("voice")
         return _VOICE_FAILED if is_of_voice else failure.message
 
-    async def _rest(self, waiting: dict[str, int], who: str) -> None:
-        waiting[who] = await self._store.now() + round(WAITS_S * SECOND)
+    async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
+        postponed[id_] = await self._store.now() + round(WAITS_S * SECOND)
 
     async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
-        call, tags, consent = await self._call(job, held)
+        """Speak a step, and commit its sound with its charge. Raises RequestFailed, StorageFailed."""
+        call, tags, consent = await self._plan(job, held)
         attempt.call = call
         if self.places.note(held, is_remote=is_remote(call.plan)):
             self._wake.set()
@@ -277,8 +279,8 @@ class Steps(TaskKind[JobStep]):
         pipeline = self._newest[0].pipeline
         await pipeline.answer(call, write, lambda: 0.0 if self.has_lost(held) else None)
 
-    async def _call(self, job: Job, held: JobStep) -> PlannedStep:
-        """Plan a step as its account may speak at this moment. Raises RequestFailed."""
+    async def _plan(self, job: Job, held: JobStep) -> PlannedStep:
+        """Plan a step under the present terms of its account. Raises RequestFailed."""
         speaking, callers = self._newest
         caller = await callers.by_id(job.key)
         terms = of_step(speaking.admission.terms(caller))
@@ -287,9 +289,9 @@ class Steps(TaskKind[JobStep]):
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
 
-    async def _put(self, job: Job, sound: bytes) -> str:
+    async def _put(self, job: Job, data: bytes) -> str:
         try:
-            return await self._files.put(job.account, sound)
+            return await self._files.put(job.account, data)
         except VaultFailed as failed:
             raise _no_vault(job, failed) from None
 
@@ -300,6 +302,8 @@ class Steps(TaskKind[JobStep]):
 
 
 class _Attempt:
+    """The call of an attempt, once it is planned."""
+
     call: SpeechCall | None = None
 
     @property

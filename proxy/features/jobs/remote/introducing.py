@@ -47,7 +47,7 @@ class Introducing:
             self._introduce(hello)
 
     async def turn(self) -> float:
-        """Bring the engine up to date. Return when to look again."""
+        """Bring the engine up to date. Return the seconds until the next turn."""
         if self._known is None:
             await self._recall()
         if self._known is None:
@@ -100,7 +100,7 @@ class RemoteEngines:
         self._sent_at: dict[str, tuple[bytes, int]] = {}
 
     async def tell(self) -> None:
-        """Publish the facts of our engines when they are new, and now and then."""
+        """Publish the facts of our engines when they are new, and every ten minutes."""
         now = await self._store.now()
         for name, hello in self._engines.introductions().items():
             before, at = self._sent_at.get(name, (b"", 0))

@@ -163,10 +163,11 @@ class SampleEndpoint(Resource):
     async def _opened(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the recording of a link. Raises NotFound, and NoPlace if too many are sent at once."""
         link = await self._links.read(token)
-        if link is None or (reads := self._reads.get(link, 0)) >= MOST_SAMPLE_READS:
+        if link is None or self._reads.get(link, 0) >= MOST_SAMPLE_READS:
             raise nothing_here()
         async with self._places.turn(link.run):
-            self._reads[link] = reads + is_read
+            # Read anew: others may have been counted during the wait.
+            self._reads[link] = self._reads.get(link, 0) + is_read
             pcm, loan = await self._download(link)
             try:
                 # An erasure ends all loans, and a later loan finds no row.
@@ -214,7 +215,7 @@ MOST_TRAINING_READS = 12
 _LOOK_S = 1.0
 _MOST_BODY_BYTES = BLOB_BYTES + 64 * 1024
 _BODY_S = 120.0
-"""The time limit of a piece. Afterwards it is sent again."""
+"""The time limit of a piece. The remote end sends a late piece again."""
 
 _decode = msgspec.msgpack.Decoder(RemoteMessage).decode
 
@@ -226,8 +227,8 @@ class TrainingEndpoint(Resource):
         self._trainings = trainings
         # A run has one place in each pool, and one more while its last try may still be open. A download
         # takes minutes, so it takes no place of uploads.
-        self._limiter = FairLimiter("trainings elsewhere", places=16, of_account=2, at_once=8)
-        self._take = FairLimiter("pieces of trainings elsewhere", places=32, of_account=2, at_once=4)
+        self._downloads = FairLimiter("trainings elsewhere", places=16, of_account=2, at_once=8)
+        self._uploads = FairLimiter("pieces of trainings elsewhere", places=32, of_account=2, at_once=4)
         self._reads: LRUCache[str, int] = LRUCache(_MOST_COUNTED)
 
     @endpoint(
@@ -253,7 +254,7 @@ class TrainingEndpoint(Resource):
     async def tell_remote_training(self, request: Request) -> Response:
         """What a training on a rented machine tells, by a link of this server's"""
         run = await self._run(request.path_params["token"])
-        async with self._take.turn(run.id):
+        async with self._uploads.turn(run.id):
             parts = open_body(request).body_parts(_MOST_BODY_BYTES, _BODY_S)
             async with aclosing(parts):
                 body = b"".join([part async for part in parts])
@@ -268,14 +269,14 @@ class TrainingEndpoint(Resource):
     async def _frames(self, token: str, *, is_read: bool = True) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the training of a link. Raises NotFound, and NoPlace if too much is under way."""
         run = await self._run(token)
-        if (reads := self._reads.get(run.id, 0)) >= MOST_TRAINING_READS:
+        if self._reads.get(run.id, 0) >= MOST_TRAINING_READS:
             raise nothing_here()
         async with (
-            self._limiter.turn(run.id),
+            self._downloads.turn(run.id),
             aclosing(self._trainings.asked(run.job, run.samples.split())) as messages,
             aclosing(self._while_open(token, messages)) as frames,
         ):
-            self._reads[run.id] = reads + is_read
+            self._reads[run.id] = self._reads.get(run.id, 0) + is_read
             yield frames
 
     async def _while_open(

@@ -123,7 +123,7 @@ SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
 _LATEST = f"SELECT {_RUN} FROM remote_runs WHERE piece = :piece ORDER BY number DESC LIMIT 1"
 _OPEN = f"SELECT {_RUN} FROM remote_runs WHERE ended IS NULL ORDER BY begun"
 _ENDED = "SELECT name, ended FROM remote_runs WHERE runner = :runner AND name <> '' AND ended >= :since"
-_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL RETURNING id"
+_NAME = "UPDATE remote_runs SET state = 'running', name = :name WHERE id = :id AND ended IS NULL"
 _END = """
 UPDATE remote_runs SET state = :state, ended = :now, micro_usd = :micro_usd
 WHERE id = :id AND ended IS NULL RETURNING id
@@ -147,7 +147,8 @@ AND EXISTS (SELECT 1 FROM samples WHERE samples.account = remote_runs.account AN
 _OPEN_AT = f"SELECT {_RUN} FROM remote_runs WHERE id = :id AND ended IS NULL AND over_at > :now"
 _IS_OPEN = "EXISTS (SELECT 1 FROM remote_runs WHERE remote_runs.id = :run AND remote_runs.ended IS NULL)"
 _COUNT_OPEN = "SELECT runner, count(*) AS runs FROM remote_runs WHERE ended IS NULL GROUP BY runner"
-# What introduces an engine has the same name for years, and would be charged under an old number.
+# The introduction of an engine has the same name for years. Without its last row, the numbers would begin
+# again, and a charge with an old number would not count.
 _FORGET = "DELETE FROM remote_runs WHERE ended < :before AND step <> ''"
 
 
@@ -170,8 +171,8 @@ async def count_open(store: Store) -> dict[str, int]:
 
 
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
-    """Add a run and reserve its cost, before its provider gets a request. False: another one was as quick, a
-    recording was deleted, or a ceiling is reached; see `ceiling_over`."""
+    """Add a run and reserve its cost, before its provider gets a request. False: another worker has begun the
+    run of this number, a recording was deleted, or a ceiling is reached; see `ceiling_over`."""
     digests = run.samples.split()
     only_stored = " ".join(_IS_STORED.format(number=number) for number in range(len(digests)))
     samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
@@ -187,7 +188,7 @@ async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
 
 
 async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | None:
-    """Return the ceiling that prevents a run. None: the reason was another one."""
+    """Return the ceiling that prevents a run. None: no ceiling prevents it."""
     of_run: Params = {"engine": run.engine, "account": run.account, "job": run.job, "day": day_at(run.begun)}
     (spent,) = await store.read(_SPENT, {**of_run, **ceilings.params})
     most: dict[Over, int] = {"job": ceilings.job_micro_usd, "day": ceilings.day_micro_usd}
@@ -198,10 +199,9 @@ async def ceiling_over(store: Store, run: Run, ceilings: Ceilings) -> Over | Non
     return next(surely, "held" if max(beyond.values()) > 0 else None)
 
 
-async def name(store: Store, run: Run, called: str) -> Run | None:
-    """Write the provider's name of a run. None: it has ended meanwhile."""
-    (rows,) = await store.write(Statement(_NAME, {"id": run.id, "name": called}))
-    return msgspec.structs.replace(run, state="running", name=called) if rows else None
+async def name(store: Store, run: Run, called: str) -> None:
+    """Write the provider's name of a run, unless the run has ended meanwhile."""
+    await store.write(Statement(_NAME, {"id": run.id, "name": called}))
 
 
 async def end(store: Store, run: Run, state: End, micro_usd: int) -> bool:

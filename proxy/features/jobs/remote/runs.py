@@ -3,9 +3,9 @@
     none ─ row committed ─→ starting ─ its name ─→ running ─→ done, failed, canceled, lost
                                │ surely not begun ──────────→ refused
 
-The state of a `starting` run without a name is unknown. No other run begins before the provider has decided
-it, or before it certainly is over. A `running` run is followed. The result of a `done` run can be fetched
-again for a while, so a kill after it costs nothing.
+It is unknown whether a `starting` run without a name has begun. No other run begins until the provider tells
+it, or until that run is certainly over. A `running` run is followed. The result of a `done` run can be
+fetched again for a while, so a kill after it costs nothing.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ _LONGEST_PAUSE_S = 4.0
 """The wait between two looks at a run: each is twice as long as the one before."""
 _CALL_S = 60.0
 _HELD_S = 5.0
+"""The wait for runs under way, if their reserved money is all that is left."""
 _SHARE_S = 3600.0
+"""The longest time until another try, after an account has used up its share of the day."""
 _NAME_TRIES = 10
 _MICRO = 1_000_000
 _DAY = 86_400 * SECOND
@@ -93,6 +95,8 @@ class _Result(msgspec.Struct, frozen=True):
 
 
 class Runs:
+    """The runs of an engine. `running` counts the callers that wait for a result here."""
+
     def __init__(
         self,
         store: Store,
@@ -123,10 +127,10 @@ class Runs:
         """Like `frames`, with the name of the run before them."""
         self.running += 1
         try:
-            run = await self._held(piece)
+            run = await self._find_or_begin(piece)
             on_dispatch(True)
-            result = await self._followed(run, piece)
-            return run.id, await self._ended(run, result)
+            result = await self._follow(run, piece)
+            return run.id, await self._finish(run, result)
         finally:
             self.running -= 1
 
@@ -152,16 +156,12 @@ class Runs:
 
     async def expire(self, run: Run) -> None:
         """End a run that is certainly over and has no waiting step."""
-        usd: float | None = None
-        if run.state == "running":
-            usd = await self._given_up(run)
+        if run.state == "starting":
+            await self._resolve(run)
         else:
-            with suppress(EngineUnavailable):
-                await self._resolve(run)
-                return
-        await self.end(run, "lost", self._micro(run, usd))
+            await self.end(run, "lost", self._micro(run, await self._give_up(run)))
 
-    async def _given_up(self, run: Run) -> float | None:
+    async def _give_up(self, run: Run) -> float | None:
         """Cancel an overdue run, and return its cost. None: the cost is unknown, or the runner does not
         answer."""
         try:
@@ -180,14 +180,15 @@ class Runs:
                 await self._call(self.runner.cancel(run.name))
                 await records.spoil(self._store, run.id, "canceled")
 
-    async def _held(self, piece: WorkPiece) -> Run:
-        """Return the running or finished run of a piece. It begins one only if there certainly is none."""
+    async def _find_or_begin(self, piece: WorkPiece) -> Run:
+        """Return the running or finished run of a piece. Begin one only if there certainly is none. Raises
+        EngineError."""
         for _ in range(_MOST_TURNS):
             run = await records.latest(self._store, piece.name)
             if run is None or not (run.is_open or run.state == "done"):
                 await self._begin(piece, 1 if run is None else run.number + 1)
             elif run.state == "done":
-                if run.content == piece.digest and await self._is_stored(run):
+                if run.content == piece.digest and await self._has_result(run):
                     return run
                 await records.spoil(self._store, run.id, "lost")
             elif run.state == "starting":
@@ -199,7 +200,7 @@ class Runs:
                 await self.cancel(run)
         raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
 
-    async def _is_stored(self, run: Run) -> bool:
+    async def _has_result(self, run: Run) -> bool:
         return await self._store.now() < self._awaited_until(run)
 
     def _awaited_until(self, run: Run) -> int:
@@ -234,7 +235,7 @@ class Runs:
             left_s = SUBMIT_S - _MARGIN_S - (time.monotonic() - read_at)
             failures: list[EngineError | StorageFailed] = []
             # A cancelled call would leave the state of the run unknown for a long time.
-            await run_to_end(self._submitted(run, work, left_s, failures))
+            await run_to_end(self._try_submit(run, work, left_s, failures))
             if failures:
                 raise failures[0]
             return
@@ -252,9 +253,10 @@ class Runs:
             # The runs under way may cost less than is reserved.
             raise EngineUnavailable("What is left is held for other work.", retry_after_s=_HELD_S)
 
-    async def _submitted(
+    async def _try_submit(
         self, run: Run, work: RemoteWork, left_s: float, failures: list[EngineError | StorageFailed]
     ) -> None:
+        """Submit a run, and note the failure: `run_to_end` passes none on."""
         try:
             await self._submit(run, work, left_s)
         except (EngineError, StorageFailed) as error:
@@ -279,11 +281,7 @@ class Runs:
                 "It is not known whether the work has begun.", retry_after_s=5.0
             ) from None
         _log.info("runner.submit.complete", runner=self.name, run=run.id, name=name)
-        await self._named(run, name)
-
-    async def _named(self, run: Run, name: str) -> None:
-        """Write the name, with retries: it is only in this process, and without it the next holder must
-        wait."""
+        # With retries: only this process knows the name, and without it the next holder must wait.
         await until_written(partial(records.name, self._store, run, name), _NAME_TRIES, 1.0)
 
     async def _resolve(self, run: Run) -> None:
@@ -307,7 +305,8 @@ class Runs:
         else:
             await records.name(self._store, run, name)
 
-    async def _followed(self, run: Run, piece: WorkPiece) -> _Result:
+    async def _follow(self, run: Run, piece: WorkPiece) -> _Result:
+        """Wait for the end of a run, and return it. Raises EngineError."""
         work = await piece.as_sent(run, self.runner.limits, self._links)
         pieces, size = list[RemotePiece](), 0
         pause_s = _SHORTEST_PAUSE_S
@@ -326,7 +325,7 @@ class Runs:
                 return _Result("failed", usd=usd, reason="the result is too long")
             if is_over and state.status in OPEN:
                 # The run is overdue. The next one begins after it in any case.
-                state = RemoteState(status="lost", usd=await self._given_up(run))
+                state = RemoteState(status="lost", usd=await self._give_up(run))
             if state.status not in OPEN:
                 return self._result(state, tuple(pieces))
             await asyncio.sleep(pause_s)
@@ -341,7 +340,7 @@ class Runs:
         reason = state.reason or "its result is gone, or it did not end in time"
         return _Result("lost", (), state.usd, reason)
 
-    async def _ended(self, run: Run, result: _Result) -> list[RemoteFrame]:
+    async def _finish(self, run: Run, result: _Result) -> list[RemoteFrame]:
         """Write the end of a run with its charge, and return its frames. Raises EngineError."""
         frames: list[RemoteFrame] = []
         end, reason = result.end, result.reason

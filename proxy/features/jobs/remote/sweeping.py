@@ -39,7 +39,7 @@ class Sweeping:
         self._runs = runs
         self._metrics = metrics
         self._of_runners = of_runners
-        # When each runner was tidied, and the latest time of its next turn.
+        # The time when each runner was tidied, and the latest time of its next turn.
         self._tidied: dict[str, tuple[int, int]] = {}
 
     async def run(self) -> None:
@@ -64,7 +64,7 @@ class Sweeping:
             if run.step and run.step not in wanted:
                 await self._end(run, now)
             elif now >= run.over_at + round(TIDY_S * SECOND):
-                # A waiting step would have ended it.
+                # A waiting step would have ended it. The introduction of an engine has no step.
                 await self._end(run, now)
 
     async def count(self) -> None:
@@ -79,7 +79,7 @@ class Sweeping:
         if not due:
             return
         for name, runs in due.items():
-            # The earlier runners may have been slow.
+            # The runners before it may have been slow.
             open_, now = await records.list_open(self._store), await self._store.now()
             await self._tidy(name, runs, open_, now)
         await records.forget(self._store, now - STORED_DAYS * 86_400 * SECOND)

@@ -594,10 +594,10 @@ async def test_the_name_is_written_although_the_database_was_away(
 ) -> None:
     real, left = records.name, [1]
 
-    async def name(to: Store, run: Run, called: str) -> Run | None:
+    async def name(to: Store, run: Run, called: str) -> None:
         if left and left.pop():
             raise StorageUnreachable("It is away.")
-        return await real(to, run, called)
+        await real(to, run, called)
 
     monkeypatch.setattr(records, "name", name)
     async with rig(store) as at:

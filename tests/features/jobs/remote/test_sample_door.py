@@ -3,6 +3,7 @@ nobody else."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -192,6 +193,15 @@ async def test_one_recording_leaves_a_few_times_and_no_more(tmp_path: Path) -> N
         # The far end has fetched it once.
         assert list(statuses.values()).count(200) == MOST_SAMPLE_READS - 1
         assert await rig.is_nothing(path_of(sample))
+
+
+async def test_downloads_at_the_same_time_are_each_counted(tmp_path: Path) -> None:
+    async with fetching(tmp_path) as rig:
+        _, sample = await rig.running()
+        answers = [*await asyncio.gather(*(rig.get(path_of(sample)) for _ in range(4)))]
+        answers += [await rig.get(path_of(sample)) for _ in range(MOST_SAMPLE_READS)]
+        # The far end has fetched it once.
+        assert [answer.status_code for answer in answers].count(200) == MOST_SAMPLE_READS - 1
 
 
 async def test_a_key_is_not_asked_for_and_none_helps(tmp_path: Path) -> None:

@@ -1,11 +1,9 @@
 // Admin: the jobs of all accounts, or of one.
 
 import { about, accountLink, AdminList } from "./admin_parts.js";
-import { kindOf, stateTag } from "./job_facts.js";
+import { isOpen, kindOf, stateTag } from "./job_facts.js";
 import { html } from "../core/lit.js";
 import { moment, t } from "../core/texts.js";
-
-const ENDED = ["done", "failed", "canceled"];
 
 export default class JobsPage extends AdminList {
   constructor(path) {
@@ -15,7 +13,7 @@ export default class JobsPage extends AdminList {
   row(job) {
     const { id, title, account, status, steps, steps_done: done, credits, created, error } = job;
     const ways = [
-      !ENDED.includes(status) && { yes: t("voices.cancel"), path: "/cancel", isDanger: true },
+      isOpen(job) && { yes: t("voices.cancel"), path: "/cancel", isDanger: true },
       ["failed", "canceled"].includes(status) && { yes: t("jobs.retry"), path: "/retry" },
       { yes: t("history.delete"), method: "DELETE", isDanger: true },
     ].filter(Boolean);

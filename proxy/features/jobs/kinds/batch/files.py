@@ -28,7 +28,8 @@ What = Literal["output", "errors", "sound"]
 SUFFIXES: dict[What, str] = {"output": "jsonl", "errors": "jsonl", "sound": "zip"}
 _ID = re.compile(rf"file-(job_[0-9a-z]{{1,40}})-({'|'.join(get_args(What))})", re.ASCII)
 _PLACES, _OF_ACCOUNT, _AT_ONCE = 32, 4, 2
-"""Accounts whose files are laid out at once: with very many lines, each takes a quarter of a second."""
+"""The limits of files that are laid out at the same time: with very many lines, a file takes a quarter of a
+second."""
 _LINES = """
 SELECT job_steps.id, job_steps.number, first, last, state, error, request, job_clips.digest, bytes,
     told, blobs.size AS told_bytes

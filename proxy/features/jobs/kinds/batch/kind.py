@@ -41,7 +41,7 @@ WINDOW_US = 24 * 3600 * SECOND
 """The window of a batch, from its creation."""
 BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'")
 FORMAT = "zip"
-"""Of the sound of a batch."""
+"""The format of the sound of a batch."""
 _READ_AT_ONCE = 1
 
 _FAILED = """
@@ -68,7 +68,7 @@ _EVENTS: Events = {
 
 
 class BatchFields(SealedFields, frozen=True, kw_only=True):
-    """The sealed fields of a batch: also its file, and why it failed at once."""
+    """The sealed fields of a batch: also its file, and the faults of that file, if it has any."""
 
     file: str
     metadata: dict[str, str] | None = None
@@ -163,12 +163,12 @@ class BatchKind(SpokenKind):
         async with self._places:
             data = await self._read(caller.account, body.input_file_id)
             read = await asyncio.to_thread(read_file, data)
-            is_good = not read.faults
-            if is_good:
+            fault = read.faults[0] if read.faults else None
+            if fault is None:
                 check_length(terms, read.characters, "input_file_id")
             elif isinstance(body, bodies.BatchJobBody):
                 raise InvalidRequest(
-                    f"Invalid value for 'input_file_id': {read.faults[0].message}", param="input_file_id"
+                    f"Invalid value for 'input_file_id': {fault.message}", param="input_file_id"
                 )
         fields = BatchFields(
             file=body.input_file_id,
@@ -177,25 +177,19 @@ class BatchKind(SpokenKind):
             title=body.title if isinstance(body, bodies.BatchJobBody) else "",
             faults=tuple(read.faults),
         )
-        # The batch has a copy, so that the file may be deleted.
-        new = NewJob(
-            id_,
-            self.name,
-            FORMAT,
-            fields,
-            data if is_good else b"",
-            read.lines if is_good else [],
-            read.characters if is_good else 0,
-            tag=tag,
-        )
-        if is_good:
+        new = NewJob(id_, self.name, FORMAT, fields, b"", [], tag=tag)
+        if fault is None:
+            # The batch has a copy, so that the file may be deleted.
+            new = new._replace(data=data, pieces=read.lines, characters=read.characters)
             await add_job(self.files, caller, new)
-            return
-        fault = read.faults[0]
-        new = new._replace(fault=ErrorDetail(fault.message, "invalid_request_error", None, fault.code))
-        await add_job(
-            self.files, caller, new, lambda job: ends.failure_notice(job, self.events, self.notices)
-        )
+        else:
+            why = ErrorDetail(fault.message, "invalid_request_error", None, fault.code)
+            await add_job(
+                self.files,
+                caller,
+                new._replace(fault=why),
+                lambda job: ends.failure_notice(job, self.events, self.notices),
+            )
 
     async def _read(self, account: str, id_: str) -> bytes:
         file = await uploads.FILES.get(self.store, account, id_) if id_.isprintable() else None
@@ -207,6 +201,7 @@ class BatchKind(SpokenKind):
 
 
 async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:
+    """Return the numbers of failed lines of these batches, without batches that have none."""
     if not jobs:
         return {}
     names, params = any_of(sorted(jobs))

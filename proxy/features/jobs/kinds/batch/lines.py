@@ -18,7 +18,7 @@ ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
 """The limit of lines, and again of blank lines: ten million would take seconds."""
 MOST_NAMED = 50
-"""Of the faults of a file."""
+"""The most faults of a file that are reported."""
 
 _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
 """A line has a body and a few short texts. A longer one is not decoded, not even to name its fault."""

@@ -14,7 +14,7 @@ from proxy.storage.tables import PathColumn, Table
 
 MOST_FILES = 100
 MOST_BYTES = 256 * 1024 * 1024
-"""Of all files of an account."""
+"""The most bytes of all files of an account."""
 
 
 class UploadedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,5 +89,6 @@ async def remove(files: JobFiles, id_: str, account: str) -> bool:
 
 
 async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:
+    """List expired files, each by its id and its account."""
     rows = await store.read(_OLD, {"now": now, "limit": limit})
     return [(row["id"], row["account"]) for row in rows]

@@ -58,8 +58,8 @@ class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
 
 
 class ConversionFields(StepFields, frozen=True, kw_only=True):
-    """The sealed fields of such a job. `form` is the form of each step, and `source` the SHA-256 of the file.
-    If `takes_first`, only the file's first channel is used."""
+    """The sealed fields of a conversion. `form` is that of each step, and `source` the SHA-256 of the file.
+    If it `takes_first`, only the file's first channel is used."""
 
     form: ConversionForm
     source: str
@@ -186,7 +186,7 @@ class ConversionKind(SpokenKind):
         upload, seconds = upload_of(fields.form), (held.last - held.first) / 1000
         speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # Without credits or an engine, nothing is decoded.
-        await self._check(await speaking.call(held.request, caller, speech_request, terms), seconds)
+        await self._check_credits(await speaking.call(held.request, caller, speech_request, terms), seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchOf(file, held.first, held.last, fields.takes_first)
         try:
@@ -198,11 +198,11 @@ class ConversionKind(SpokenKind):
         call = await speaking.call(held.request, caller, speech_request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 
-    async def _check(self, call: SpeechCall, seconds: float) -> None:
+    async def _check_credits(self, call: SpeechCall, seconds: float) -> None:
         """Raise QuotaExceeded if the account surely cannot pay for a step."""
         prices, part = call.terms.prices, call.plan.parts[0]
         models = [candidate.model for candidate in part.candidates]
-        # The hold takes the dearest candidate's price, too.
+        # As in the hold, the dearest candidate counts.
         amount = max(
             price.estimate_charge(
                 prices.of_work("conversion", model.engine, model.info.id), estimated_s=seconds, characters=0

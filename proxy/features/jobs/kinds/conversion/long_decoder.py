@@ -30,7 +30,7 @@ MOST_AT_ONCE = 2
 MOST_WAITING = 4
 """Each reading has an upload of 10 MiB in memory."""
 _MOST_STEPS = 64
-"""More than the steps at once, which are bounded where they begin."""
+"""More than the steps under way in a worker. Their number is limited where they begin."""
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
@@ -84,7 +84,7 @@ class LongDecoder:
 
 
 def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
-    """Return the answer if it makes sense: its file may control the child."""
+    """Return the answer, or `Undecoded` if it makes no sense: a hostile file may control the child."""
     made = _decode_survey(answer)
     if isinstance(made, Undecoded):
         return made

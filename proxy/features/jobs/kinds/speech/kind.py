@@ -68,26 +68,26 @@ class SpeechKind(SpokenKind):
         begins = len(body.text) - len(body.text.lstrip())
         most = SECTION.of(at.config).step_characters
         plan = partial(_planned, at.speaking, id_, caller, body)
-        start = await plan(body.text[begins : begins + MOST_CHARACTERS])
-        names = tuple(name for name, _ in start.request.cast or tuple(start.plan.voice.cast))
-        found, chapters = await asyncio.to_thread(
-            cut, body.text, body.chapters, start.plan.language, names, most
+        call = await plan(body.text[begins : begins + MOST_CHARACTERS])
+        names = tuple(name for name, _ in call.request.cast or tuple(call.plan.voice.cast))
+        pieces, chapters = await asyncio.to_thread(
+            cut, body.text, body.chapters, call.plan.language, names, most
         )
         fields = StepFields(
             sent=body.sent,
             cast=names,
             request=digest.hex(),
             title=body.title,
-            model=start.request.model,
-            voice=start.plan.voice.id,
+            model=call.request.model,
+            voice=call.plan.voice.id,
             chapters=chapters,
             files=body.files,
             kbit_s=body.kbit_s,
         )
-        ignored = {*start.ignored(), *await _dropped_tags(fields, body.text, found, plan)}
+        ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
         fields = replace(fields, ignored=tuple(sorted(ignored)))
-        new = NewJob(id_, self.name, body.format, fields, body.text.encode(), found, len(body.text))
-        new = new._replace(tag=body.tag or "")
+        data, characters, tag = body.text.encode(), len(body.text), body.tag or ""
+        new = NewJob(id_, self.name, body.format, fields, data, pieces, characters, tag=tag)
         await add_job(self.files, caller, new)
 
     async def plan(
@@ -106,7 +106,8 @@ class SpeechKind(SpokenKind):
             body = step_body(fields, piece)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
             call = await speaking.call(held.request, caller, request, terms)
-            # If no voice expresses the emotion, its tag is a part of the text, and is not repeated.
+            # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
+            # part begins before the end of the tags, and the step is planned again without the emotion.
             if call.plan.parts[0].start >= tags - 1:
                 break
         return PlannedStep(call, tags)

@@ -16,10 +16,10 @@ MOST_CHARACTERS = JobSection().step_characters
 """The default size of a piece. It takes an engine's slot while it is spoken, and a listener may wait for
 that."""
 MOST_TURNS = 128
-"""Of a cast, in a piece."""
+"""The most turns of a cast in a piece."""
 
 _LEAST_PART = 4
-"""A piece has at least one of so many parts of the most characters, if the text has as many."""
+"""A window is not cut before its length divided by this, if it can be cut after that."""
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")
 _BLANK = re.compile(r"\s+")

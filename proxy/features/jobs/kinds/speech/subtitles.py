@@ -30,18 +30,18 @@ _LETTER_S = 0.12
 _BLANKS = re.compile(r"\s+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _NOT_SPOKEN = re.compile(r"\[[^\[\]\n]*\]|[*_`#~\0]+")
-"""In what is between two words: tags, and what Markdown marks."""
+"""Tags, and the marks of Markdown, in the text between two words."""
 _LINK = re.compile(r"\[([^\[\]\n]+)\](\([^()\s]+\))")
 _SENTENCE_ENDS = frozenset(".!?…。！？।؟៕။")
 _CLAUSE_ENDS = frozenset(",;:，、；：—–")
-# A letter that no line may begin with, and one that none may end with: Thai and Lao vowels.
+# Thai and Lao vowels: no line may begin with the first ones, or end with the second ones.
 _GOES_ON = frozenset("ะาำๅๆฯະາຳໆຽ\u200d")
 _LEADS = frozenset("เแโใไເແໂໃໄ\u200d")
 _NO_BREAK, _BLANK, _CLAUSE, _SENTENCE, _PARAGRAPH_END = range(5)
 
 
 class TimedWord(Protocol):
-    """A word of a piece of text, by its place there, and when it begins."""
+    """A word of a piece of text: its place there, and the moment when it begins."""
 
     @property
     def start_seconds(self) -> float: ...
@@ -85,6 +85,7 @@ class _Unit(NamedTuple):
 
 
 def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
+    """Return the cues of a piece, whose sound ends at `end_s`."""
     units = list(_units(piece, words, end_s))
     found, first = list[Cue](), 0
     while first < len(units):
@@ -178,6 +179,7 @@ def _may_part(text: str, place: int) -> bool:
 
 
 def _stop(units: Sequence[_Unit], first: int) -> int:
+    """Return the number of the unit behind the cue that begins with the unit `first`."""
     best, best_ends = first + 1, -1
     for number in range(first + 1, len(units) + 1):
         if number > first + 1 and _lines(units[first:number]) is None:
@@ -188,7 +190,7 @@ def _stop(units: Sequence[_Unit], first: int) -> int:
         is_over = before.ends == _PARAGRAPH_END or (before.ends == _SENTENCE and spoken_s >= _LEAST_S)
         if is_over or spoken_s >= _MOST_S:
             return number
-        # The later of two as good ones, as a cue should not be short.
+        # Of two equally good ends, the later one is taken, so that no cue is short.
         is_short = number - first < 3
         if before.ends >= best_ends or is_short:
             best, best_ends = number, before.ends if not is_short else -1
@@ -196,6 +198,7 @@ def _stop(units: Sequence[_Unit], first: int) -> int:
 
 
 def _lines(units: Sequence[_Unit]) -> tuple[str, ...] | None:
+    """Return the units in one or two lines, as equal as they can be. None: they do not fit."""
     text = "".join(unit.text for unit in units).strip()
     if _width(text) <= LINE:
         return (text,)
@@ -222,7 +225,7 @@ def _wide(letter: str) -> int:
 
 
 class Writer:
-    """Writes cues, piece by piece. None begins before the one before has ended."""
+    """Writes cues, piece by piece. No cue begins before the end of the previous one."""
 
     head = b""
 

@@ -84,7 +84,8 @@ class TrainingBills:
         return swept
 
     async def make_room(self, job: str) -> None:
-        """Settle an ended training at once: its account waits, or makes another one of its id."""
+        """Settle the training of this job at once, if it has ended: the account waits for its credits, or
+        makes another training of this id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
 

@@ -34,6 +34,8 @@ _log = structlog.get_logger()
 
 
 class TrainingEnds:
+    """Ends trainings: with a voice, with a failure, or with the erasure of the voice."""
+
     def __init__(
         self, store: Store, trained: TrainedVoiceStore, registry: CollectorRegistry, notices: DeliveryTasks
     ) -> None:
@@ -99,6 +101,7 @@ class TrainingEnds:
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
+        """End the trainings of an erased voice."""
         del is_late
         for id_ in await records.of_voice(self._store, voice):
             job = await JOBS.get(self._store, None, id_)

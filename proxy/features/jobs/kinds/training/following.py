@@ -23,13 +23,12 @@ from proxy.storage.store import Condition, Params, Statement, StorageFailed, Sto
 from speech_engine.training import PIECE_BYTES, FilePiece, FileRole, TrainingProgress
 
 MOST_BYTES = 4 << 30
-"""Of a file: a checkpoint of a large network has about 1.3 GB."""
+"""The most bytes of a file: a checkpoint of a large network has about 1.3 GB."""
 
 
 class BlobFile(FileWriter):
     """A file of a training that comes in pieces."""
 
-    step = 0
     _size = 0
 
     def __init__(self, files: JobFiles, account: str, job: str, role: Role, voice: str) -> None:
@@ -45,7 +44,6 @@ class BlobFile(FileWriter):
         await self.add(piece.data, is_last=piece.is_last)
         if piece.is_last and piece.digest != self._digest.hexdigest():
             raise TrainingBroken(f"the {piece.role} has come damaged")
-        self.step = piece.step
         return piece.is_last
 
 
@@ -107,7 +105,7 @@ class TrainingJournal:
             if piece.role != "checkpoint":
                 raise
             _log.warning("job.training.checkpoint.lost", job=self._training.id, reason=str(failure))
-            # It may be written nevertheless. Blobs without a row are deleted within the hour.
+            # Its blobs may be written nevertheless. Without rows, the clean-up deletes them within an hour.
             self._coming, self._is_lost = None, True
         if piece.is_last:
             self._is_lost = False
@@ -136,13 +134,13 @@ class TrainingJournal:
         ours: Params = {"step_id": held.id, "fence": held.fence, "subject": self._training.voice}
         before: Params = {**ours, "job": held.job}
         insertions = encoded_records.insertions(checkpoint.rows, _IS_OURS)
-        answers = await self._store.write(
+        _, replaced, *_ = await self._store.write(
             *encoded_records.removal(
                 f"{_IS_OURS} AND job_encoded.job = :job AND job_encoded.role = 'checkpoint'", before
             ),
             *(Statement(each.sql, {**each.params, **ours}) for each in insertions),
         )
-        for row in answers[1]:
+        for row in replaced:
             await self._files.drop(row["account"], row["digest"])
         stored = await encoded_records.list_file(self._store, held.job, "checkpoint")
         if [row.digest for row in stored] != [row.digest for row in checkpoint.rows]:

@@ -68,26 +68,15 @@ class TrainingBody(msgspec.Struct, frozen=True, kw_only=True):
         return f"<TrainingBody for {self.model[:40]}>"
 
 
-def shown_training(training: Training, *, is_done: bool) -> ShownTraining:
-    return ShownTraining(
-        voice=training.voice,
-        model=f"{training.engine}/{training.model}",
-        stage="done" if is_done else training.stage,
-        step=training.step,
-        steps=training.most_steps,
-        mel=round(training.mel, 4) if training.mel else None,
-        best=round(training.best, 4) if training.best else None,
-        eta_seconds=None if training.eta_s is None else round(training.eta_s, 1),
-    )
-
-
 FORMAT = "onnx"
 """The format of a training's export: its voice as other programs can use it."""
 ONNX = "application/octet-stream"
-"""There is no media type of its own."""
+"""ONNX has no media type of its own."""
 
 
 class TrainingParts(NamedTuple):
+    """The objects of a worker that trains voices."""
+
     task_kinds: Trainings
     bills: TrainingBills
     ends: TrainingEnds
@@ -119,7 +108,7 @@ class TrainingParts(NamedTuple):
 
 
 class TrainingKind(JobKind):
-    """A command has no `parts`: it makes none."""
+    """Trainings of voices. A command has no `parts`, since it begins no training."""
 
     name = "training"
     body = TrainingBody
@@ -128,15 +117,15 @@ class TrainingKind(JobKind):
 
     def __init__(self, files: JobFiles, parts: TrainingParts | None) -> None:
         super().__init__(files)
-        self._open = parts
+        self._parts_if_worker = parts
 
     @property
     def _parts(self) -> TrainingParts:
-        assert self._open is not None, "a command trains nothing"
-        return self._open
+        assert self._parts_if_worker is not None, "a command trains nothing"
+        return self._parts_if_worker
 
     def revise(self, at: RevisionContext) -> None:
-        if (parts := self._open) is None:
+        if (parts := self._parts_if_worker) is None:
             return
         config, speaking, voices = at.config, at.speaking, at.voices
         assert speaking is not None, "a worker speaks"
@@ -179,8 +168,8 @@ class TrainingKind(JobKind):
         return (records.owe_part_statement(job.id),) if by_account else ()
 
     async def ended(self, job: Job) -> None:
-        if self._open is not None:
-            await self._open.bills.make_room(job.id)
+        if self._parts_if_worker is not None:
+            await self._parts_if_worker.bills.make_room(job.id)
 
     async def _add(
         self, at: RevisionContext, caller: Caller, terms: Terms, body: TrainingBody, id_: str, digest: bytes
@@ -254,6 +243,19 @@ def _progress(job: Job, training: Training | None, credits: int) -> Progress:
         has_begun=bool(training.stage),
         steps_done=int(is_done),
         credits=credits,
-        training=shown_training(training, is_done=is_done),
+        training=_shown_training(training, is_done=is_done),
         is_settling=job.state == "canceled" and training.state == "owed_part",
+    )
+
+
+def _shown_training(training: Training, *, is_done: bool) -> ShownTraining:
+    return ShownTraining(
+        voice=training.voice,
+        model=f"{training.engine}/{training.model}",
+        stage="done" if is_done else training.stage,
+        step=training.step,
+        steps=training.most_steps,
+        mel=round(training.mel, 4) if training.mel else None,
+        best=round(training.best, 4) if training.best else None,
+        eta_seconds=None if training.eta_s is None else round(training.eta_s, 1),
     )

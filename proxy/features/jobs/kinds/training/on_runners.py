@@ -119,7 +119,7 @@ class TrainingsOnRunners:
             ran = 0 if message.stage == "preparing" else min(message.step, training.asked)
             await records.note(self._store, job, message, is_ours, ran=ran)
         else:
-            await self._keep(training, message, is_ours)
+            await self._store_piece(training, message, is_ours)
 
     async def checkpoint(self, job: str) -> list[EncodedBlob]:
         return await encoded_records.list_file(self._store, job, "checkpoint")
@@ -162,7 +162,8 @@ class TrainingsOnRunners:
         _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
         await self._files.drop(training.account, *(row["digest"] for row in gone))
 
-    async def _keep(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
+    async def _store_piece(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
+        """Store a piece of a file. Raises NotFound."""
         role, data = _COMING[piece.role], piece.data
         digest, crc32 = await asyncio.to_thread(lambda: (hashlib.sha256(data).hexdigest(), zlib.crc32(data)))
         if not 0 <= piece.number < _MOST_PIECES or digest != piece.digest:
@@ -172,17 +173,17 @@ class TrainingsOnRunners:
             return
         writer = FileWriter(self._files, training.account, training.id, f" {training.voice} ", role)
         row = await writer.put(piece.number, data)
-        keep = records.store_statement(training, piece.step, _IS_IN)
+        noted = records.store_statement(training, piece.step, _IS_IN)
         is_whole = piece.role == "checkpoint" and piece.is_last
-        is_written = await self._write(row, is_ours, keep if is_whole else None)
+        is_written = await self._write(row, is_ours, noted if is_whole else None)
         if not is_written:
             await self._files.drop(row.account, row.digest)
             if not await self._has_come(row):
                 raise _nothing()
 
-    async def _write(self, row: EncodedBlob, is_ours: Condition, keep: Statement | None) -> bool:
-        """Add a piece, and delete all from its place on. A whole checkpoint replaces the last one, and `keep`
-        notes it."""
+    async def _write(self, row: EncodedBlob, is_ours: Condition, noted: Statement | None) -> bool:
+        """Write a piece in place of the earlier pieces from its number on, and return whether it was written.
+        With `noted`, it completes a checkpoint, which replaces the last one."""
         file: Params = {"job": row.job, "role": row.role, "number": row.number}
         ours: Params = {**is_ours.params, **file}
         (insertion,) = encoded_records.insertions([row], f"{is_ours.sql} AND {_IS_NEXT}")
@@ -190,14 +191,14 @@ class TrainingsOnRunners:
             f"{_OF_FILE} AND job_encoded.number >= :number AND {is_ours.sql}", ours
         )
         statements = [*replaced, Statement(f"{insertion.sql} RETURNING number", {**insertion.params, **ours})]
-        if keep is not None:
+        if noted is not None:
             last: Params = {"job": row.job, "role": "checkpoint", "digest": row.digest}
             moved: Params = {**last, "role": row.role, "whole": "checkpoint"}
             statements += encoded_records.removal(f"{_OF_FILE} AND {_IS_IN}", last)
             statements.append(Statement(_MOVE.format(only=_IS_IN), moved))
-            statements.append(Statement(keep.sql, {**keep.params, "digest": row.digest}))
+            statements.append(Statement(noted.sql, {**noted.params, "digest": row.digest}))
         _, replaced_rows, added, *moved_rows = await self._store.write(*statements)
-        for each in (*replaced_rows, *(moved_rows[1] if keep is not None else ())):
+        for each in (*replaced_rows, *(moved_rows[1] if noted is not None else ())):
             await self._files.drop(each["account"], each["digest"])
         return bool(added)
 

@@ -50,6 +50,8 @@ class TrainingBroken(Exception):
 
 
 class TrainingResult(NamedTuple):
+    """The file of a trained voice, and the facts of its training."""
+
     file: bytes
     done: training.TrainingDone
 
@@ -99,8 +101,7 @@ class TrainingProcess:
         follower: TrainingFollower,
     ) -> TrainingResult | None:
         """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
-        Raises TrainingBroken, and what the follower and the iterators
-        raise."""
+        Raises TrainingBroken, and the errors of the follower and of the iterators."""
         async with self._process() as child, aclosing(child.messages()) as messages:
             await self._get_ready(child, messages)
             async for recording in recordings:
@@ -134,7 +135,7 @@ class TrainingProcess:
         finally:
             self._child = None
             child.kill()
-            await asyncio.shield(_ended(child))
+            await asyncio.shield(child.wait_for_end())
             self._book.release(self._holder)
 
     async def _get_ready(self, child: Child, messages: AsyncIterator[Message]) -> None:
@@ -221,7 +222,3 @@ async def _send(child: Child, message: Message) -> None:
     except ConnectionError:
         # Let the pipe deliver the reason of the end, or its own end.
         await asyncio.sleep(0)
-
-
-async def _ended(child: Child) -> None:
-    await child.wait_for_end()

@@ -1,7 +1,7 @@
 """Trainings as rows, beside their jobs: the voice, the progress, and the payment.
 
 A training is `held` while its job is open: its price is reserved. The commit that gives the voice its model
-makes it `due`, and the next sweep charges it. If its account ends it after steps on a rented machine, that
+makes it `owed`, and the next sweep charges it. If its account ends it after steps on a rented machine, that
 commit makes it `owed_part`. After the charge, or when its job has ended otherwise, it is `over`. The row
 outlives its job until then.
 """
@@ -70,7 +70,7 @@ TABLE = Table(
 TRAININGS = TaskTable(
     "job_steps", JobStep, "state = 'wanted' AND kind = 'training'", earliest="asked", of_account=1
 )
-"""Their steps: one of each."""
+"""The steps of trainings: each has one."""
 
 _SELECT = f"SELECT {columns(Training)} FROM trainings WHERE"
 _INSERT = f"""

@@ -82,7 +82,7 @@ class Trainings(TaskKind[JobStep]):
         self.trainers = trainers
         self._learning = learning
         self._ends = ends
-        # The processes of the steps under way here, each with its voice.
+        # The voice and the process of each step under way here.
         self._processes: dict[str, tuple[str, TrainingProcess]] = {}
         # The remote steps, under way or listed.
         self._remote: set[str] = set()
@@ -161,9 +161,9 @@ class Trainings(TaskKind[JobStep]):
         except EngineUnavailable as away:
             return await self._waits(held, "engine", away.reason, max(away.retry_after_s or 0.0, WAITS_S))
         except TrainingBroken as broken:
-            return await self._training_broken(held, broken, before)
+            return await self._after_broken_training(held, broken, before)
         except (VaultFailed, EngineError) as broken:
-            return await self._broken(held, broken, before)
+            return await self._after_fault(held, broken, before)
 
     async def _train(self, job: Job, held: JobStep, training: Training) -> Result:
         trainers = self.trainers
@@ -262,7 +262,7 @@ class Trainings(TaskKind[JobStep]):
             await job_records.wait_for(self._store, held.job, what)
         return Again(why, after_s, is_try=False)
 
-    async def _training_broken(
+    async def _after_broken_training(
         self, held: JobStep, broken: TrainingBroken, before: list[EncodedBlob]
     ) -> Result:
         if broken.is_owners:
@@ -270,10 +270,11 @@ class Trainings(TaskKind[JobStep]):
             return await self._ends.failed(held, unusable)
         if broken.memory_after_s is not None:
             return await self._waits(held, "memory", str(broken), max(broken.memory_after_s, WAITS_S))
-        return await self._broken(held, broken, before)
+        return await self._after_fault(held, broken, before)
 
-    async def _broken(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
-        """Try again from its last checkpoint, which may be further on than the one `before`."""
+    async def _after_fault(self, held: JobStep, broken: Exception, before: list[EncodedBlob]) -> Result:
+        """Return another try from the last checkpoint, or the end of the job after too many tries. `before`
+        is the checkpoint at the beginning of this attempt: if there is a newer one, the tries count anew."""
         job = await JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
             return _LEFT
