@@ -86,9 +86,10 @@ def test_what_is_cut_off_or_goes_on_is_refused(kind: str) -> None:
         read(data + b"\0")
 
 
-def test_nothing_beyond_the_end_of_an_index_is_read() -> None:
+@each_row("kind", KINDS)
+def test_nothing_beyond_the_end_of_an_index_is_read(kind: str) -> None:
     with pytest.raises(UnusableModel, match="cut off"):
-        read_vectors(BytesIO(FLAT), len(FLAT) - 4, WIDTH)
+        read_vectors(BytesIO(KINDS[kind]), len(KINDS[kind]) - 4, WIDTH)
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data())

@@ -417,7 +417,10 @@ async def test_what_an_account_holds_may_come_free(store: Store) -> None:
 async def test_runs_that_begin_at_once_do_not_pass_a_ceiling_together(store: Store) -> None:
     async with rig(store, Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)) as at:
         at.machines.may_end.clear()
-        pieces = [PIECE._replace(name=f"job_1_5_{number:05}.0.far") for number in range(10)]
+        pieces = [
+            PIECE._replace(name=f"job_1_5_{number:05}.0.far", job=replace(JOB, tenant=f"acct_{number}"))
+            for number in range(10)
+        ]
         ceilings = Ceilings(int(3 * MOST_USD * MICRO), 1000 * MICRO)
         asking = [asyncio.create_task(at.another(ceilings).frames(piece)) for piece in pieces]
         await soon(lambda: sum(task.done() for task in asking) == 7)
