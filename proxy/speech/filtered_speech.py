@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import Chunk, OutputForm, Tail
@@ -21,29 +22,20 @@ async def begin_filtered(
     `begin` gets the time that the call has waited. If the speaker is spared, the filter is closed unused.
     """
     opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
-    filtered: FilteredSpeech | None = None
-    has_begun = False
-    try:
+    async with AsyncExitStack() as undo:
+        undo.push_async_callback(opened.close)
         speech = await begin(time.monotonic() - call.totals.began)
+        undo.push_async_callback(speech.close)
         if call.plan.treatment_of(speech.engine) is None:
-            has_begun = True
-            try:
-                await opened.close()
-            except BaseException:
-                await speech.close()
-                raise
+            await opened.close()
+            undo.pop_all()
             return speech
-        try:
-            filtered = FilteredSpeech(speech, opened, call.form)
-        except BaseException:
-            await speech.close()
-            raise
+        filtered = FilteredSpeech(speech, opened, call.form)
+        undo.pop_all()
+        undo.push_async_callback(filtered.close)
         await filtered.begin()
-        has_begun = True
+        undo.pop_all()
         return filtered
-    finally:
-        if not has_begun:
-            await (filtered or opened).close()
 
 
 class FilteredSpeech:
