@@ -13,7 +13,7 @@ from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import nearest
-from proxy.config.sections import KINDS
+from proxy.config.sections import KINDS, EngineSection
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import certificates
 from proxy.diagnosis.model_check import models, retirements
@@ -22,6 +22,7 @@ from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.features.all import all_features
 from speech_engine.licences import terms_of
+from speech_engine.names import no_names
 from speech_engine.plugin import Cautious
 
 
@@ -120,6 +121,8 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
     except EngineConfigError as error:
         yield wrong("engine", str(error), name=name)
         return
+    if isinstance(spec, RemoteSpec):
+        yield from _remote_names(registry, name, section)
     if isinstance(spec, RemoteSpec) and section.cluster:
         yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
         return
@@ -148,6 +151,16 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
             yield note("engine", caution, name=name)
     if spec.licence:
         yield _licence(config, name, spec.licence, names)
+
+
+def _remote_names(registry: Registry, name: str, section: EngineSection) -> Iterator[Finding]:
+    """Yield a note if a plugin cannot be asked for OpenAI's names, as its settings are on other machines."""
+    try:
+        registry.first_settings(name, section, "")
+    except EngineConfigError as error:
+        if registry.plugins("engine")[section.plugin].names is not no_names:
+            found = f"it has none of OpenAI's names here, as its section is empty: {error}"
+            yield note("engine", found, f'write [voices.alloy] with {name} = "VOICE", and so on', name=name)
 
 
 def _licence(config: Config, name: str, licence: str, models: str) -> Finding:

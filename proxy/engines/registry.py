@@ -236,9 +236,11 @@ class Registry:
         return spec
 
     def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
+        """Return the settings with the first key. Those of an engine on other machines are there: here it
+        counts as one with an empty section. Raise EngineConfigError."""
         plugin = self._plugin_of(name, section)
         if section.runner or section.cluster:
-            raise EngineConfigError(f"engines.{name}: its settings are on other machines")
+            return _settings(f"engines.{name}", plugin.settings, {})
         first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 

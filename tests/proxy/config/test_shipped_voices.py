@@ -16,6 +16,9 @@ from speech_engine import EngineVoice
 from tests.proxy.config.files import load
 from tests.tables import each_row
 
+PLACES = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n[runners.far]\nplugin = "runpod"\n'
+ELSEWHERE = 'cluster = "gpu"'
+RENTED = 'runner = "far"\nbudget_usd_day = 1'
 README = Path(__file__).parents[3] / "plugins/espeak/README.md"
 
 
@@ -63,16 +66,24 @@ def test_their_tags_are_the_words_of_the_readme(tmp_path: Path) -> None:
         ("azure", 'plugin = "openai"\npreset = "azure"\nbase_url = "https://a.example"\nmodels = ["m"]'),
         ("assemblyai", 'plugin = "openai"\npreset = "assemblyai"'),
         ("piper", ""),
+        ("piper", ELSEWHERE),
+        ("kokoro", ELSEWHERE),
+        ("kokoro", RENTED),
     ],
 )
 def test_engines_that_know_the_names_need_no_binding(tmp_path: Path, name: str, section: str) -> None:
-    voices = shipped(tmp_path, f"[engines.{name}]\n{section}\n[engines.espeak]\n")
+    voices = shipped(tmp_path, f"{PLACES}[engines.{name}]\n{section}\n[engines.espeak]\n")
     assert len(voices) == 13
     for each in voices.values():
         assert each.on(name) == Binding(name, EngineVoice(each.id))
         assert each.on("espeak") is not None
         # They are true of espeak's voices alone.
         assert not each.tags
+
+
+@each_row("section", [ELSEWHERE, RENTED])
+def test_espeak_on_another_machine_knows_the_names_as_at_home(tmp_path: Path, section: str) -> None:
+    assert shipped(tmp_path, f"{PLACES}[engines.espeak]\n{section}\n") == shipped(tmp_path)
 
 
 @each_row(

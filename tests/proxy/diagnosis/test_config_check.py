@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from proxy.config.config_toml import Config
@@ -12,6 +14,9 @@ from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
+from proxy.engines.registry import Registry
+from speech_engine import Hosted, Plugin
+from speech_engine.names import no_names, share_voices
 from tests.proxy.config.files import load
 from tests.tables import each_row
 
@@ -47,6 +52,27 @@ def test_an_engine_without_any_model_is_wrong_for_check_and_doctor(
     assert told[f"{name}: {lack}"].do == found[name].do
     assert f"{name}: nothing is missing" not in told
     assert told["espeak: nothing is missing"].verdict == "ok"
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Settings without which a plugin cannot tell its names."""
+
+    folder: str
+
+
+@each_row(("names", "verdicts"), [(share_voices, ["note", "ok"]), (no_names, ["ok"])])
+def test_a_plugin_elsewhere_that_cannot_be_asked_for_its_names_is_noted(
+    tmp_path: Path, names: Any, verdicts: list[str]
+) -> None:
+    place = '[clusters.gpu]\nhosts = ["127.0.0.1:7070"]\n'
+    config = load(tmp_path, f'{place}[engines.espeak]\n[engines.mine]\ncluster = "gpu"\n')
+    installed = registry.load()
+    mine = Plugin(kind="engine", name="mine", settings=Named, create=Hosted("nobody"), names=names)
+    plugins = {("engine", each.name): each for each in (mine, installed.plugins("engine")["espeak"])}
+    found = [each for each in check_config(config, Registry(plugins, ())) if each.what == "engine"]
+    found = [each for each in found if each.name == "mine"]
+    assert [each.verdict for each in found] == verdicts
+    assert all("engines.mine.folder: it is missing" in each.found for each in found[:-1])
 
 
 GROQ = '[engines.tone]\n[engines.groq]\nplugin = "openai"\npreset = "groq"\napi_key = "k"\n'
