@@ -1,0 +1,35 @@
+"""OpenAI's names on the embedded voice of another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plugins.espeak.voices import NAMES
+from proxy.config import config_toml
+from tests.faults.cluster_hosts import CLUSTER, agent, certificates
+from tests.faults.processes import state
+from tests.server import Server, running
+from tests.waiting import until
+
+
+# A mark differs from answer to answer.
+_ESPEAK = '[engines.espeak]\ncluster = "gpu"\nmarking = false\n'
+
+
+def test_the_thirteen_names_answer_on_a_host_with_the_section_of_the_docs_alone(tmp_path: Path) -> None:
+    made = certificates(tmp_path / "certificates")
+    with agent(tmp_path / "host", made, "[engines.espeak]\nprocesses = 1") as host:
+        cluster = CLUSTER.format(hosts=f'hosts = ["127.0.0.1:{host.port}"]', made=made)
+        (tmp_path / "gateway").mkdir()
+        with running(tmp_path / "gateway", f"{cluster}{_ESPEAK}") as server:
+            until(lambda: state(server, "espeak")["state"] == "ready")
+            assert NAMES.keys() == config_toml.built_in_voices()
+            answers = {name: _spoken(server, name) for name in NAMES}
+            assert len(set(answers.values())) == len(NAMES)
+            assert answers["onyx"] == _spoken(server, f"espeak/{NAMES['onyx'].voice}")
+
+
+def _spoken(server: Server, voice: str) -> bytes:
+    answer = server.speech("Hi.", voice=voice, response_format="pcm")
+    assert answer.status_code == 200, answer.text
+    return answer.content
