@@ -192,7 +192,7 @@ class Catalogue:
         models = self._all_named(fulls) or [model for model in self.models() if model.info.id == name]
         if models:
             return models
-        self._check_known(fulls[0])
+        self.check_known(fulls[0])
         near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it. "
@@ -240,9 +240,10 @@ class Catalogue:
             code="voice_not_found",
         )
 
-    def _check_known(self, full: str) -> None:
-        """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice."""
-        if self._unknown([full]):
+    def check_known(self, full: str) -> None:
+        """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name
+        without an engine may be of any that is loading."""
+        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_names()):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float:
@@ -287,7 +288,7 @@ class Catalogue:
             same = ", ".join(voice.id for voice in matches)
             message = f"The voice name '{name[:80]}' is not unique; use one of the ids: {same}."
         else:
-            self._check_known(name)
+            self.check_known(name)
             ids = [*of_account, *(voice.id for voice in voices)]
             message = unknown_voice(name, ids)
         raise InvalidRequest(message, param="voice", code="voice_not_found")

@@ -26,6 +26,7 @@ class KnownVoices:
         self._aliases = {voice.id: alias_of for voice, alias_of in entries if alias_of}
         self.voices = [*own.listed, *listed]
         self._own = own
+        self._catalogue = catalogue
         self._by_id = {voice.id: voice for voice in listed}
         names = Counter(voice.name for voice in listed)
         self._by_name = {voice.name: voice for voice in listed if names[voice.name] == 1}
@@ -35,9 +36,11 @@ class KnownVoices:
         self._spoken: dict[tuple[str, str], bool] = {}
 
     def find(self, name: str) -> Voice:
-        """Return a voice by id or name, as a speech request would find it. Raises NotFound."""
+        """Return a voice by id or name, as a speech request would find it. Raises NotFound, and
+        UpstreamFailed for one that an engine may still bring."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)
         if voice is None:
+            self._catalogue.check_known(name)
             raise no_voice(name, (each.id for each in self.voices))
         return voice
 

@@ -13,7 +13,7 @@ from proxy.config.config_toml import Config
 from proxy.config.credits import shown_limits
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults, note, ok, wrong
 from proxy.config.reader import nearest
-from proxy.config.sections import KINDS, EngineSection
+from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import certificates
 from proxy.diagnosis.model_check import models, retirements
@@ -122,13 +122,7 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         yield wrong("engine", str(error), name=name)
         return
     if isinstance(spec, RemoteSpec):
-        yield from _remote_names(registry, name, section)
-    if isinstance(spec, RemoteSpec) and section.cluster:
-        yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
-        return
-    if isinstance(spec, RemoteSpec):
-        most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
-        yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {most}", name=name)
+        yield from _remote_engine(registry, spec)
         return
     if isinstance(spec, HostedEngineSpec):
         try:
@@ -153,14 +147,19 @@ def _engine(config: Config, registry: Registry, name: str) -> Iterator[Finding]:
         yield _licence(config, name, spec.licence, names)
 
 
-def _remote_names(registry: Registry, name: str, section: EngineSection) -> Iterator[Finding]:
-    """Yield a note if a plugin cannot be asked for OpenAI's names, as its settings are on other machines."""
+def _remote_engine(registry: Registry, spec: RemoteSpec) -> Iterator[Finding]:
+    name, section = spec
     try:
         registry.first_settings(name, section, "")
     except EngineConfigError as error:
         if registry.plugins("engine")[section.plugin].names is not no_names:
-            found = f"it has none of OpenAI's names here, as its section is empty: {error}"
-            yield note("engine", found, f'write [voices.alloy] with {name} = "VOICE", and so on', name=name)
+            found = f"an empty section cannot tell which of OpenAI's names it knows: {error}"
+            yield note("engine", found, f'bind them: [voices.alloy] {name} = "VOICE"', name=name)
+    if section.cluster:
+        yield ok("engine", f"{section.plugin}, on the hosts of {spec.place}", name=name)
+        return
+    most = f"up to ${section.budget_usd_day:g} a day and ${section.job_usd:g} a job"
+    yield ok("engine", f"{section.plugin}, for jobs only, at {spec.place}; {most}", name=name)
 
 
 def _licence(config: Config, name: str, licence: str, models: str) -> Finding:

@@ -6,6 +6,7 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
@@ -75,13 +76,14 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 class Engines:
     """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
-    engines."""
+    engines. The `loading` ones load models on this machine, whose voices have names of their own."""
 
     def __init__(
         self,
         live: Mapping[str, LiveEngine],
         sections: Mapping[str, EngineSection],
         names: Mapping[str, Names] = MappingProxyType({}),
+        loading: Collection[str] = (),
     ) -> None:
         self._live = live
         self._sections = sections
@@ -90,6 +92,8 @@ class Engines:
         for engine in live.values():
             engine.on_introduced = self._count_revision
         self.names = names
+        self._began = dict.fromkeys(loading, time.monotonic())
+        """When each began to start."""
         self.late = LateEngines(live.__getitem__)
 
     def __getitem__(self, name: str) -> LiveEngine:
@@ -117,8 +121,19 @@ class Engines:
             return
         if isinstance(news, ProcessJobs):
             engine.note_jobs(news)
-        else:
-            engine.update_host(news)
+            return
+        if news.state == "starting" and not news.loaded and news.engine in self._began:
+            self._began[news.engine] = time.monotonic()
+        engine.update_host(news)
+
+    def may_bring_names(self) -> bool:
+        """Tell whether an engine is loading for the first time, so that it may have any name."""
+        return any(
+            self._live[name].state == "starting"
+            and not self._live[name].models()
+            and time.monotonic() - began < self._sections[name].load_s
+            for name, began in self._began.items()
+        )
 
     def loaded(self, name: str) -> float | None:
         engine = self._live[name]
@@ -251,7 +266,7 @@ async def open_engines(
         opening = _Opening(stack, registry, metrics, config, source, sharing)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
-        engines = Engines(live, config.engines, names_of_engines(registry, config))
+        engines = Engines(live, config.engines, names_of_engines(registry, config), opening.loading)
         engines.share(config.server.workers)
         await stack.enter_async_context(sharing.running())
         stack.push_async_callback(engines.late.close)
@@ -277,6 +292,7 @@ class _Opening:
         self._data = config.data
         self._source = source
         self._sharing = sharing
+        self.loading: list[str] = []
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
@@ -295,6 +311,8 @@ class _Opening:
             cluster = self._clusters.get(section.cluster)
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
+            if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
+                self.loading.append(name)
             if cluster is not None:
                 # A caller that waits for its start learns that no host is there.
                 asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)

@@ -155,19 +155,27 @@ class Host:
     def keep(self, keeping: asyncio.TaskGroup) -> None:
         """Start a process, and keep it alive from now on."""
         self.loads_on_demand = False
+        self._recall()
         self.supervisor.revive()
         self._keeping = keeping.create_task(self.supervisor.run())
 
     def recall(self) -> bool:
-        """Leave it unloaded until a request comes, if its models are known from its last start."""
-        stored = introductions.recall(self.spec) if self.spec.section.on_demand else None
-        if stored is None:
+        """Leave it unloaded until a request comes, if it loads on demand and its models are known from its
+        last start."""
+        if not (self.spec.section.on_demand and self._recall()):
             return False
-        self._hello, self._loads_s, self._licence = stored.hello, stored.loads_s, stored.licence
         self.loads_on_demand = True
         self.supervisor.state = "unloaded"
         self._tell_state("unloaded", 0, "the first request loads it")
         return True
+
+    def _recall(self) -> bool:
+        """Take the introduction of the last start with this section and these models, if there is one."""
+        stored = introductions.recall(self.spec)
+        self._hello = b"" if stored is None else stored.hello
+        if stored is not None:
+            self._loads_s, self._licence = stored.loads_s, stored.licence
+        return stored is not None
 
     async def unload(self, within_s: float, *, is_for_restart: bool = False, is_idle: bool = False) -> None:
         """End the process for good. With `is_for_restart`, requests wait for the next process. With
@@ -253,8 +261,7 @@ class Host:
         if state == "ready":
             self._last_job = time.monotonic()
             self._loads_s = self._last_job - self._started_at
-            if self.spec.section.on_demand:
-                introductions.keep(self.spec, self._hello, self._loads_s, self._licence)
+            introductions.keep(self.spec, self._hello, self._loads_s, self._licence)
         if state in ("restarting", "failed", "waiting"):
             self._note_end(state, reason, is_broken_off=False)
         else:
@@ -301,14 +308,10 @@ class Host:
                 loads_s=self._loads_s,
                 licence=self._licence,
                 loads_on_demand=self.loads_on_demand,
-                hello=self._hello if self._tells_hello(state) else b"",
+                hello=self._hello,
                 has_crashed=has_crashed,
             )
         )
-
-    def _tells_hello(self, state: str) -> bool:
-        # Gateways list the models of a host also while it is away.
-        return self.loads_on_demand or state == "waiting" or (self._place.is_watched and state == "ready")
 
     def _on_message(self, message: pipe_messages.Message) -> None:
         if isinstance(message, pipe_messages.Loading) and self.supervisor.state == "starting":
@@ -363,5 +366,7 @@ class Host:
                 address=self._place.announced,
                 loaded=loading.fraction,
                 loads_s=self._loads_s,
+                # A gateway keeps the introduction of its own.
+                hello=b"" if self._place.is_watched else self._hello,
             )
         )

@@ -133,15 +133,15 @@ class HostedEngine(Introduced):
         """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state
         self.changed.set()
+        if state.hello and not self.models():
+            self._know(_decode_hello(state.hello), state.licence)
+            self.on_introduced()
         if state.loaded:
             return  # the process is still starting, and only tells how far it is
         if state.state == "leaving":
             self._leave(state.process)
             return
         self._ready_at.pop(state.process, None)
-        if state.hello and not self.models():
-            self._know(_decode_hello(state.hello), state.licence)
-            self.on_introduced()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         self._end_life(state)

@@ -1,7 +1,8 @@
-"""The models and voices of engines from their last start, for a server that starts without loading them.
+"""The models and voices of engines from their last start, for the time until they have loaded.
 
 A manifest does not list a model's abilities, so only its engine knows them. A stored introduction is valid
-for the same section, models and version only. Without it, the engine is loaded once at the start.
+for the same section, models and version only. Without it, an engine that loads on demand is loaded once at
+the start.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from proxy import __version__
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine import API_VERSION
 
@@ -62,5 +64,7 @@ def keep_in(data: Path, engine: str, stored: StoredIntroduction) -> None:
 def _key(spec: HostedEngineSpec) -> str:
     """Return a digest of everything on which an introduction depends."""
     models = [model.manifest.digest for model in spec.models]
-    identity = msgspec.json.encode((API_VERSION, spec.module, spec.section, models, spec.licence))
+    identity = msgspec.json.encode(
+        (__version__, API_VERSION, spec.module, spec.section, models, spec.licence)
+    )
     return hashlib.sha256(identity).hexdigest()

@@ -216,8 +216,8 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
 
     A life that `has_crashed` ended by itself, or was killed because it was frozen.
 
-    A host that was unloaded for a lack of work `loads_on_demand`. Then, and while it waits for memory,
-    `hello` is the answer of its last life.
+    A host that was unloaded for a lack of work `loads_on_demand`. `hello` is the answer of its present or its
+    last life, if that is known.
 
     A host of a cluster has its `machine`. Its state is `leaving` while it finishes its work, and `gone` when
     it is not there any more. What it had begun is unknown if the machine was lost, at `lost_at` of the

@@ -11,7 +11,6 @@ from tests.faults.processes import state
 from tests.server import Server, running
 from tests.waiting import until
 
-
 # A mark differs from answer to answer.
 _ESPEAK = '[engines.espeak]\ncluster = "gpu"\nmarking = false\n'
 
