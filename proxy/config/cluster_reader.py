@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +53,11 @@ def read_clusters(reader: Reader, value: object, folder: Path, storage: Storage)
             reader.fault(f"{key}.announced", "needs PostgreSQL, where announced hosts are noted: storage.url")
         if not section.hosts and not section.announced:
             reader.fault(f"{key}.hosts", f"is missing: name hosts, or set {key}.announced = true")
+        for network in section.networks:
+            try:
+                ip_network(network)
+            except ValueError:
+                reader.fault(f"{key}.networks", f'{network!r} is no network such as "10.0.5.0/24"')
         if _are_addresses(reader, f"{key}.hosts", section.hosts):
             # An announced host is never this machine.
             places = (*section.hosts, *(["announced:1"] if section.announced else ()))

@@ -38,18 +38,6 @@ def address_of(text: str) -> HostAddress:
     return HostAddress(name, int(found["port"]))
 
 
-def may_be_announced(name: str) -> bool:
-    """Tell whether a host may say that it is there: no address that leads to the machine of the asker."""
-    if name.rstrip(".").lower() == "localhost":
-        return False
-    try:
-        found = ipaddress.ip_address(name)
-    except ValueError:
-        return True  # a name; what it leads to is checked by each gateway
-    inner = getattr(found, "ipv4_mapped", None) or found
-    return not (inner.is_loopback or inner.is_link_local or inner.is_unspecified or inner.is_multicast)
-
-
 class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The files of mutual TLS, with absolute paths: all three, or none between processes of one machine.
 
@@ -98,10 +86,14 @@ class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
 
 
 class ClusterSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
-    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines."""
+    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines. If there are `networks`,
+    announced hosts are in one of them."""
 
     hosts: Annotated[
         tuple[str, ...], msgspec.Meta(description='a list of names with ports, ["gpu1:7070", "…"]')
     ] = ()
     most_hosts: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a number of hosts, 1 to 1000")] = 64
     announced: Annotated[bool, msgspec.Meta(description="true or false")] = False
+    networks: Annotated[
+        tuple[str, ...], msgspec.Meta(description='a list of networks, ["10.0.5.0/24", "…"]')
+    ] = ()

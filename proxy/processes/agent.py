@@ -23,7 +23,12 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, address_of
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.cluster.certificates import UnusableCertificates, read_pair, server_credentials
+from proxy.engines.cluster.certificates import (
+    UnusableCertificates,
+    read_pair,
+    server_credentials,
+    stamp,
+)
 from proxy.engines.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -280,7 +285,7 @@ class Agent:
         address = str(address_of(section.listen))
         try:
             if section.certificate:
-                credentials = server_credentials(lambda: read_pair(section, "host"))
+                credentials = server_credentials(lambda: read_pair(section, "host"), lambda: stamp(section))
                 server.add_secure_port(address, credentials)
             else:
                 server.add_insecure_port(address)

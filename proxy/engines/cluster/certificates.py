@@ -6,6 +6,7 @@ cluster no code imports this module.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,19 @@ def read_pair(files: TlsFiles, side: Side) -> CertificatePair:
     pair = read_files(files)
     check_pair(pair, side)
     return pair
+
+
+def stamp(files: TlsFiles) -> tuple[tuple[int, ...] | None, ...]:
+    """Return a value that changes when one of the files does."""
+    return tuple(_stamp(Path(getattr(files, name))) for name in CertificatePair._fields)
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def read_files(files: TlsFiles) -> CertificatePair:
@@ -150,14 +164,22 @@ def channel_credentials(pair: CertificatePair) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(pair.authority, pair.key, pair.certificate)
 
 
-def server_credentials(read: Callable[[], CertificatePair]) -> grpc.ServerCredentials:
+def server_credentials(
+    read: Callable[[], CertificatePair], version: Callable[[], object]
+) -> grpc.ServerCredentials:
     """Return what a host shows to gateways. It admits only them.
 
-    `read` is called now, and again for each connection, in a thread of gRPC's. Files that have become
-    unusable are reported, and the last usable ones stay. Raises UnusableCertificates if they are so now.
+    `version` is called for each connection, in a thread of gRPC's. When its answer has changed, and each
+    minute, as certificates begin and end, `read` is called again. Files that have become unusable are
+    reported, and the last usable ones stay. Raises UnusableCertificates if they are so now.
     """
+    last = time.monotonic() // 60, version()
 
     def read_again() -> Any:
+        nonlocal last
+        before, last = last, (time.monotonic() // 60, version())
+        if last == before:
+            return None
         try:
             return configuration(read())
         except UnusableCertificates as error:

@@ -20,8 +20,9 @@ import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from policies.host_subset import host_subset
+from policies.network_addresses import host_fault
 from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import ClusterSection, HostAddress, address_of, may_be_announced
+from proxy.config.clusters import ClusterSection, HostAddress, address_of
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.cluster.channels import Channels
@@ -201,6 +202,7 @@ class _Cluster:
         self._may_watch = True
         self._look_now = asyncio.Event()
         self._section = section
+        self._networks = [*map(ipaddress.ip_network, section.networks)]
         self._machine = machine
         self._numbers = numbers
         self._on_state = on_state
@@ -269,12 +271,18 @@ class _Cluster:
             if found is None and name not in before:
                 _log.warning("cluster.name.unknown", cluster=self.name, host=name)
             self._found[name] = before.get(name, frozenset()) if found is None else found
-            if name in announced and not self.may_be_local:
-                self._found[name] = frozenset(filter(_is_remote, self._found[name]))
+            if name in announced:
+                self._found[name] = frozenset(filter(self._may_be_host, self._found[name]))
+                if found and name not in before and not self._found[name]:
+                    _log.warning("cluster.host.refused", cluster=self.name, host=name)
         every = self._named = sorted(frozenset[str]().union(*self._found.values()))
         if not self._gateways and len(every) > self._section.most_hosts:
             return []  # until it is known which other gateways there are
         return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
+
+    def _may_be_host(self, address: str) -> bool:
+        fault = host_fault(address_of(address).name, self._networks, may_be_local=self.may_be_local)
+        return fault is None
 
     def _watch_these(self, addresses: list[str]) -> None:
         for address, (watch, task) in list(self._watched.items()):
@@ -301,10 +309,6 @@ class _Cluster:
                     self._on_jobs,
                 )
                 self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
-
-
-def _is_remote(address: str) -> bool:
-    return may_be_announced(address_of(address).name)
 
 
 async def _addresses(written: str) -> frozenset[str] | None:

@@ -12,9 +12,11 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policies.network_addresses import host_fault, port_fault
 from policies.tasks import SECOND
 from proxy import __version__
-from proxy.config.clusters import address_of, may_be_announced
+from proxy.access.callers import caller_of
+from proxy.config.clusters import address_of
 from proxy.errors import Conflict, InvalidRequest, NoPlace
 from proxy.features.cluster.machines import LIVES_S, NOW
 from proxy.http.body import Name, body
@@ -25,20 +27,25 @@ from proxy.storage.store import Statement, Store
 from speech_engine.host.cluster_messages import AnnouncedHost
 
 MOST_LIVING = 1000
+MOST_OF_KEY = 900
+"""The most living hosts of one key, so that it leaves places for others."""
 
 _ALIVE = f"seen > {NOW} - {LIVES_S * SECOND}"
 _LIST = f"SELECT name, engines FROM machines WHERE kind = 'host' AND {_ALIVE} ORDER BY id"
-_COUNT = f"SELECT count(*) AS number FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
+_COUNT = f"SELECT count(*) FROM machines WHERE kind = 'host' AND {_ALIVE} AND id <> :id"
 # One after the other, so that two announcements cannot both be the last one that has a place.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtext('voxgate announced hosts'))"
 _PUT = f"""
 INSERT INTO machines
-    (id, name, kind, version, schema, workers, folder, limits, keys, config, engines, began, seen)
-SELECT :id, :name, 'host', :version, 0, 0, '', '', '{{}}', '', :engines, {NOW}, {NOW}
-WHERE ({_COUNT}) < {MOST_LIVING}
-ON CONFLICT (id) DO UPDATE SET name = excluded.name, engines = excluded.engines, seen = excluded.seen
-WHERE machines.kind = 'host' RETURNING id
+    (id, name, kind, version, schema, workers, folder, limits, keys, config, engines,
+     announced_by, began, seen)
+SELECT :id, :name, 'host', :version, 0, 0, '', '', '{{}}', '', :engines, :key, {NOW}, {NOW}
+WHERE ({_COUNT}) < {MOST_LIVING} AND ({_COUNT} AND announced_by = :key) < {MOST_OF_KEY}
+ON CONFLICT (id) DO UPDATE SET
+    name = excluded.name, engines = excluded.engines, seen = excluded.seen, announced_by = :key
+WHERE machines.kind = 'host' AND coalesce(machines.announced_by, :key) = :key RETURNING id
 """
+_OF_OTHER = "SELECT id FROM machines WHERE id = :id AND kind = 'host' AND announced_by <> :key"
 _FORGET = f"DELETE FROM machines WHERE kind = 'host' AND NOT {_ALIVE}"
 
 
@@ -77,9 +84,12 @@ class AnnouncedHosts(Resource):
         self._check(host.address)
         if not self._store.is_shared:
             raise Conflict("Hosts announce themselves to gateways on PostgreSQL; this one is on SQLite.")
-        known = {"id": host.machine, "name": host.address, "version": __version__}
+        whose = {"id": host.machine, "key": caller_of(request.scope).key}
+        known = {**whose, "name": host.address, "version": __version__}
         row = Statement(_PUT, {**known, "engines": encode_json(host.engines)})
         _, _, put = await self._store.write(Statement(_LOCK), Statement(_FORGET), row)
+        if not put and await self._store.read(_OF_OTHER, whose):
+            raise Conflict("Another key has announced this 'machine'.", param="machine")
         if not put:
             raise NoPlace("announced hosts")
         return reply(KnownHost(address=host.address))
@@ -87,11 +97,12 @@ class AnnouncedHosts(Resource):
     def _check(self, address: str) -> None:
         """Raise InvalidRequest if gateways cannot, or must not, reach a host there."""
         try:
-            name, _port = address_of(address)
+            name, port = address_of(address)
         except ValueError:
             raise InvalidRequest("'address' must be NAME:PORT, such as gpu1:7070.", param="address") from None
-        if not may_be_announced(name) and not self._may_be_local:
-            raise InvalidRequest("'address' must lead to another machine.", param="address")
+        fault = host_fault(name, may_be_local=self._may_be_local) or port_fault(port)
+        if fault is not None:
+            raise InvalidRequest(f"Invalid value for 'address': {fault}.", param="address")
 
 
 async def list_living(store: Store) -> list[AnnouncedHost]:

@@ -6,12 +6,12 @@ are not public are refused, in any form, unless the operator allows their host.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from policies.network_addresses import is_address, port_fault
+from policies.network_addresses import is_public as is_public
 from policies.tasks import SECOND
 
 MOST_URL = 2000
@@ -25,18 +25,6 @@ STORED_US = 7 * DAY_US
 GONE = 410
 
 _PORTS = {"http": 80, "https": 443}
-_FIRST_FREE_PORT = 1024
-# As in browsers: a host that ends in a number is an address, and a look-up takes 127.1 or 0x7f000001 for one.
-_ADDRESS = re.compile(r".*:.*|(.*\.)?(\d+|0[xX][0-9a-fA-F]*)\.?")
-_UNICAST = IPv6Network("2000::/3")
-_NAT64 = IPv6Network("64:ff9b::/96")
-# Special purposes (IANA) that `is_global` takes for public: protocols, AS112, relays of multicast and 6to4,
-# tunnels, documentation. The nearest machine may answer there, and a tunnel leads to any address.
-_SPECIAL: tuple[IPv4Network | IPv6Network, ...] = (
-    *map(IPv4Network, ("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24")),
-    *map(IPv4Network, ("192.88.99.0/24", "192.175.48.0/24")),
-    *map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")),
-)
 
 
 class Target(NamedTuple):
@@ -45,25 +33,6 @@ class Target(NamedTuple):
     scheme: str
     host: str
     port: int
-
-
-def is_public(address: str) -> bool:
-    """Tell whether an IP address is public on the internet. An address with a zone belongs to a link."""
-    try:
-        ip = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, IPv6Address):
-        if ip.scope_id is not None:
-            return False
-        inner = ip.ipv4_mapped
-        if inner is None and ip in _NAT64:
-            inner = IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if inner is None and ip not in _UNICAST:
-            return False
-        ip = inner or ip
-    is_special = any(ip in each for each in _SPECIAL)
-    return ip.is_global and not (is_special or ip.is_multicast or ip.is_reserved)
 
 
 def read_url(url: str) -> Target:
@@ -92,10 +61,10 @@ def target_fault(target: Target, is_allowed: Callable[[str], bool]) -> str | Non
         return None
     if target.scheme != "https":
         return "it must begin with https://"
-    if target.port != _PORTS["https"] and target.port < _FIRST_FREE_PORT:
-        return f"its port must be 443, or {_FIRST_FREE_PORT} and above"
+    if (fault := port_fault(target.port)) is not None:
+        return fault
     literal = target.host.strip("[]")
-    if _ADDRESS.fullmatch(literal):
+    if is_address(literal):
         return None if is_public(literal) else "its address must be public"
     return None if "." in literal.rstrip(".") else "its host must be a name with a dot, or a public address"
 

@@ -57,8 +57,8 @@ class Announcing(NamedTuple):
 
 
 @asynccontextmanager
-async def announcing(worker: Worker, role: Role = "host") -> AsyncIterator[Announcing]:
-    account, secret = await accounts.create(worker.store, name="gpus", plan="unlimited"), api_key.mint()
+async def announcing(worker: Worker, role: Role = "host", name: str = "gpus") -> AsyncIterator[Announcing]:
+    account, secret = await accounts.create(worker.store, name=name, plan="unlimited"), api_key.mint()
     await key_records.create(worker.store, secret, NewKeyRecord(account=account.id, role=role))
     headers = {"authorization": f"Bearer {secret.reveal()}"}
     transport = httpx2.ASGITransport(app=worker.public)
@@ -85,7 +85,10 @@ async def test_a_key_of_a_host_does_nothing_else_and_no_other_key_does_this(tmp_
 
 
 _LOCAL = ("127.0.0.1:7070", "localhost:7070", "LocalHost.:7070", "[::1]:7070", "[::ffff:127.0.0.1]:7070")
-_NO_PLACES = ("169.254.0.1:7070", "[fe80::1]:7070", "0.0.0.0:7070", "[::]:7070", "224.0.0.1:7070")
+_NO_PLACES = (
+    *("169.254.169.254:7070", "[fe80::1]:7070", "0.0.0.0:7070", "[::]:7070", "224.0.0.1:7070", "127.1:7070"),
+    *("metadata.google.internal:7070", "[fd00:ec2::254]:7070", "[::ffff:169.254.169.254]:7070", "gpu1:22"),
+)
 _NO_ADDRESSES = ("", "gpu1", "gpu1:0", "gpu1:99999", "gpu1:7070/x", "https://gpu1:7070", "gpu 1:7070")
 
 
@@ -115,6 +118,43 @@ async def test_bad_announcements_name_their_fault(
     refused = await announce(host(**wrong))
     assert refused.status_code == 400, refused.text
     assert param in str(refused.json()["error"]["param"])
+
+
+async def test_a_gateway_that_listens_on_loopback_takes_hosts_there_and_refuses_the_rest(
+    site: Site,
+) -> None:
+    async with site.machine("a") as one, announcing(one) as announce:
+        for address in _NO_PLACES:
+            refused = await announce(host(address=address))
+            assert (refused.status_code, refused.json()["error"]["param"]) == (400, "address"), address
+        for number, address in enumerate(_LOCAL):
+            assert (await announce(host(number, address=address))).status_code == 200, address
+
+
+async def test_a_key_leaves_places_to_others_and_takes_no_row_of_theirs(site: Site) -> None:
+    async with (
+        site.machine("a", environ=ELSEWHERE) as one,
+        announcing(one) as announce,
+        announcing(one, name="others") as other,
+    ):
+        assert (await announce(host(7))).status_code == 200
+        taken = await other(host(7, address="10.6.6.6:7070"))
+        assert (taken.status_code, taken.json()["error"]["param"]) == (409, "machine")
+        assert [each.address for each in await announced.list_living(one.store)] == ["gpu7:7070"]
+        whose = (
+            "UPDATE machines SET announced_by = (SELECT min(announced_by) FROM machines) WHERE kind = 'host'"
+        )
+        await one.store.write(Statement(_FULL.replace("1000", "900")), Statement(whose))
+        refused = await announce(host(5000))
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "server_busy")
+        assert (await announce(host(7))).status_code == 200
+        assert (await other(host(5000))).status_code == 200
+        # A gateway of the version before has not noted the key.
+        await one.store.write(Statement("UPDATE machines SET announced_by = NULL WHERE kind = 'host'"))
+        assert (await other(host(7))).status_code == 200
+        assert (await announce(host(7))).status_code == 409
+        await age(one.store, 15.1, host(7)["machine"])
+        assert (await announce(host(7))).status_code == 200
 
 
 async def test_announced_hosts_are_no_machines_and_live_as_long_as_they_say_so(site: Site) -> None:

@@ -104,6 +104,7 @@ GATEWAYS = 'gateways = ["https://one.example"]'
         (cluster(hosts='["127.0.0.1:1", "gpu1:1"]'), "clusters.gpu.key", "only loopback does without TLS"),
         (cluster('key = "a.key"'), "clusters.gpu.authority", "the other two need it"),
         (cluster("most_hosts = 0"), "clusters.gpu.most_hosts", "a number of hosts, 1 to 1000"),
+        (cluster('networks = ["10.0.0.1/8"]'), "clusters.gpu.networks", "'10.0.0.1/8' is no network such as"),
         (cluster(TLS, "announced = true"), "clusters.gpu.announced", "needs PostgreSQL"),
         (cluster("announced = true"), "clusters.gpu.certificate", "only loopback does without TLS"),
         (cluster("host = []"), "clusters.gpu.host", "did you mean hosts?"),

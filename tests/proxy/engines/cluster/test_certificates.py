@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -24,6 +25,7 @@ from proxy.engines.cluster.certificates import (
     read_files,
     read_pair,
     server_credentials,
+    stamp,
 )
 from proxy.file_store import certificates
 from tests.proxy.engines.cluster.certificate_files import OTHER, files_of, made, write_authority, write_pair
@@ -44,8 +46,9 @@ async def serving(folder: Path, read: Callable[[], CertificatePair] | None = Non
     server = grpc.aio.server()
     handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("voxgate.Test", handlers),))
-    read = read or partial(read_pair, files_of("host", folder), "host")
-    port = server.add_secure_port("127.0.0.1:0", server_credentials(read))
+    files = files_of("host", folder)
+    credentials = server_credentials(read or partial(read_pair, files, "host"), partial(stamp, files))
+    port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     try:
         yield port
@@ -157,7 +160,7 @@ async def test_two_authorities_in_a_file_work_during_a_change(tmp_path: Path) ->
             assert await is_let_in(port, credentials)
 
 
-async def test_files_are_read_again_for_each_connection(tmp_path: Path) -> None:
+async def test_files_are_read_again_at_a_connection_after_a_change(tmp_path: Path) -> None:
     old, new = made(tmp_path / "old"), made(tmp_path / "new")
     before, after = gateway(old), gateway(new)
     async with serving(old) as port:
@@ -171,6 +174,30 @@ async def test_files_are_read_again_for_each_connection(tmp_path: Path) -> None:
             copyfile(new / name, old / name)
         assert await is_let_in(port, after)
         assert not await is_let_in(port, before)
+
+
+async def test_files_are_not_read_for_a_connection_while_they_stay_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minute, files, reads = 0, files_of("host", made(tmp_path)), 0
+    monkeypatch.setattr("proxy.engines.cluster.certificates.time.monotonic", lambda: 60.0 * minute)
+
+    def read() -> CertificatePair:
+        nonlocal reads
+        reads += 1
+        return read_pair(files, "host")
+
+    async with serving(tmp_path, read) as port:
+        for _ in range(5):
+            assert await is_let_in(port, gateway(tmp_path))
+        assert reads == 1
+        os.utime(files.key, ns=(1, 1))
+        assert await is_let_in(port, gateway(tmp_path))
+        assert reads == 2
+        # A certificate may begin or end meanwhile.
+        minute = 1
+        assert await is_let_in(port, gateway(tmp_path))
+        assert reads == 3
 
 
 def test_a_pair_is_never_shown(tmp_path: Path) -> None:

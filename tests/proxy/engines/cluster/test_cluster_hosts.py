@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -43,9 +44,9 @@ class _Gateway:
 
 @asynccontextmanager
 async def _gateway(
-    *hosts: str, announced: bool = True, most_hosts: int = 64, host: str = "127.0.0.1"
+    *hosts: str, announced: bool = True, most_hosts: int = 64, host: str = "127.0.0.1", **more: Any
 ) -> AsyncIterator[_Gateway]:
-    cluster = ClusterSection(hosts=hosts, announced=announced, most_hosts=most_hosts)
+    cluster = ClusterSection(hosts=hosts, announced=announced, most_hosts=most_hosts, **more)
     gateway = _Gateway(cluster, Config(Server(host=host)))
     task = asyncio.create_task(gateway.hosts.run())
     try:
@@ -103,6 +104,37 @@ async def test_a_name_that_leads_to_the_gateway_itself_is_no_host() -> None:
         # Written so, it is a name, and the system takes it for 127.0.0.1.
         gateway.hosts.take_news(_news(AnnouncedHost("127.1:1", ("xtts",)), AnnouncedHost(_NOBODY, ("xtts",))))
         await soon(lambda: gateway.count("away") == 1)
+
+
+@each_row(
+    ("host", "networks", "addresses", "away"),
+    [
+        ("127.0.0.1", (), ["169.254.169.254:1", _NOBODY], 1),
+        (
+            "0.0.0.0",
+            (),
+            ["169.254.169.254:1", "[::ffff:169.254.169.254]:1", "224.0.0.1:1", _NOBODY, "10.1.2.3:1"],
+            1,
+        ),
+        ("0.0.0.0", (), ["two:1"], 1),
+        ("0.0.0.0", ("10.1.0.0/16", "fd00::/8"), ["10.1.2.3:1", "10.2.0.1:1", "[fd00::1]:1", "8.8.8.8:1"], 2),
+        ("0.0.0.0", ("10.1.0.0/16",), ["two:1", "10.1.2.3:1"], 1),
+    ],
+)
+async def test_announced_addresses_are_judged_before_they_are_dialled(
+    monkeypatch: pytest.MonkeyPatch, host: str, networks: tuple[str, ...], addresses: list[str], away: int
+) -> None:
+    looked_up = cluster_hosts._addresses
+    both = frozenset({"127.0.0.1:1", "10.7.0.1:1"})
+
+    async def look_up(written: str) -> frozenset[str] | None:
+        return both if written == "two:1" else await looked_up(written)
+
+    monkeypatch.setattr(cluster_hosts, "_addresses", look_up)
+    # What the operator names is used wherever it is.
+    async with _gateway("127.0.0.3:1", host=host, networks=networks) as gateway:
+        gateway.hosts.take_news(_news(*(AnnouncedHost(each, ("xtts",)) for each in addresses)))
+        await soon(lambda: gateway.count("away") == 1 + away)
 
 
 async def test_a_gateway_watches_its_part_of_many_hosts_when_it_knows_the_others() -> None:
