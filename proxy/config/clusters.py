@@ -86,8 +86,7 @@ class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
 
 
 class ClusterSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
-    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines. If there are `networks`,
-    announced hosts are in one of them."""
+    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines."""
 
     hosts: Annotated[
         tuple[str, ...], msgspec.Meta(description='a list of names with ports, ["gpu1:7070", "…"]')
