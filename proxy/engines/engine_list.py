@@ -119,21 +119,13 @@ class Engines:
         engine = self._live.get(news.engine)
         if engine is None or isinstance(engine, _WITHOUT_HOSTS):
             return
+        is_beginning = isinstance(news, HostState) and news.state == "starting" and not news.loaded
+        if is_beginning and news.engine in self._began:
+            self._began[news.engine] = time.monotonic()
         if isinstance(news, ProcessJobs):
             engine.note_jobs(news)
-            return
-        if news.state == "starting" and not news.loaded and news.engine in self._began:
-            self._began[news.engine] = time.monotonic()
-        engine.update_host(news)
-
-    def may_bring_names(self) -> bool:
-        """Tell whether an engine is loading for the first time, so that it may have any name."""
-        return any(
-            self._live[name].state == "starting"
-            and not self._live[name].models()
-            and time.monotonic() - began < self._sections[name].load_s
-            for name, began in self._began.items()
-        )
+        else:
+            engine.update_host(news)
 
     def loaded(self, name: str) -> float | None:
         engine = self._live[name]
@@ -146,6 +138,15 @@ class Engines:
     def unknown(self) -> set[str]:
         """Return the engines with hosts that have never been up."""
         return {name for name, engine in self._hosted() if not engine.models()}
+
+    def may_bring_names(self) -> bool:
+        """Tell whether an engine is loading for the first time, so that it may have any name."""
+        return any(
+            self._live[name].state == "starting"
+            and not self._live[name].models()
+            and time.monotonic() - began < self._sections[name].load_s
+            for name, began in self._began.items()
+        )
 
     def introduce(self, name: str, introduction: bytes) -> None:
         """Tell an engine with hosts which models and voices it has on another server."""
