@@ -1,0 +1,132 @@
+"""PostgreSQL itself is killed: what a take left to its log may be lost, and no settlement is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from proxy.features.all import open_store
+from proxy.ledger import Ledger, open_ledger
+from proxy.ledger.verify import verify
+from proxy.storage.store import StorageFailed
+from proxy.telemetry.metrics import Metrics
+from tests.databases import Postgres, postgres
+from tests.proxy.ledger.asking import (
+    ANCHOR,
+    Held,
+    heard,
+    held,
+    holding,
+    is_at_rest,
+    made_up,
+    moved,
+    open_accounts,
+    stands,
+    terms,
+    wanted,
+)
+
+pytestmark = pytest.mark.slow
+
+_ACCOUNTS = ("acc_ada", "acc_bob")
+
+
+@pytest.fixture
+def server() -> Iterator[Postgres]:
+    # What nothing waits for is then written by a later commit alone, so a kill surely loses it.
+    with postgres("-c", "fsync=off", "-c", "wal_writer_delay=10s", "-c", "autovacuum=off") as server:
+        yield server
+
+
+@asynccontextmanager
+async def _gateways(server: Postgres, folder: Path, number: int) -> AsyncIterator[list[Ledger]]:
+    async with open_store(server.url(), folder) as store:
+        await open_accounts(store, dict.fromkeys(_ACCOUNTS, ANCHOR))
+        ledgers = []
+        for _ in range(number):
+            ledgers.append(open_ledger(store, Metrics()))
+        async with ledgers[0] as first, ledgers[-1] as last:
+            yield [first, last]
+
+
+async def _restart(server: Postgres) -> None:
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+
+
+async def test_a_request_whose_hold_was_lost_is_settled_and_billed(server: Postgres, tmp_path: Path) -> None:
+    async with _gateways(server, tmp_path, 2) as (ledger, _):
+        async with holding(ledger, wanted("req_1")) as first:
+            heard(first, 5.0)
+            await first.settle("finished")
+        lost = Held(await ledger.hold(wanted("req_2")))
+        assert await held(ledger.store) == ["req_2"]
+        await _restart(server)
+        assert await held(ledger.store) == [], "the take has waited for the disk"
+        assert await moved(ledger.store, "req_1") == [("spend", False, -5.0)]
+        heard(lost, 7.0)
+        await lost.settle("finished")
+        assert await moved(ledger.store, "req_2") == [("spend", False, -7.0)]
+        assert (await stands(ledger, wanted())).allowance == 88.0
+        assert await is_at_rest(ledger)
+
+
+async def test_a_take_is_on_disk_once_anything_after_it_is(server: Postgres, tmp_path: Path) -> None:
+    """So the hold of a job, which is stored after its take, is never without what came before it."""
+    async with _gateways(server, tmp_path, 2) as (ledger, _):
+        await ledger.hold(wanted("req_1"))
+        async with holding(ledger, wanted("req_2", account="acc_bob")) as other:
+            heard(other, 1.0)
+            await other.settle("finished")
+        await _restart(server)
+        assert await held(ledger.store) == ["req_1"]
+
+
+async def test_no_settlement_is_lost_or_doubled_by_kills_of_the_database(
+    server: Postgres, tmp_path: Path
+) -> None:
+    drawn, settled, asked = random.Random(11), dict[str, float](), 0
+
+    async def speak(ledger: Ledger, number: int) -> None:
+        request, seconds = f"req_{number}", float(drawn.randint(1, 9))
+        account = drawn.choice(_ACCOUNTS)
+        hold = Held(await ledger.hold(wanted(request, under=terms(None), account=account)))
+        heard(hold, seconds)
+        try:
+            await hold.settle("finished")
+            settled[request] = seconds
+        finally:
+            await hold.abandon()
+
+    async def client(ledger: Ledger) -> None:
+        nonlocal asked
+        while not has_ended.is_set():
+            asked += 1
+            with suppress(StorageFailed):
+                await speak(ledger, asked)
+            await asyncio.sleep(0)
+
+    has_ended = asyncio.Event()
+    async with _gateways(server, tmp_path, 2) as ledgers:
+        clients = [asyncio.create_task(client(ledger)) for ledger in ledgers for _ in range(4)]
+        for _ in range(3):
+            before = len(settled)
+            async with asyncio.timeout(30):
+                while len(settled) < before + 40:
+                    await asyncio.sleep(0.01)
+            await _restart(server)
+        has_ended.set()
+        await asyncio.gather(*clients)
+        for ledger in ledgers:
+            await made_up(ledger)
+        store = ledgers[0].store
+        rows = await store.read("SELECT request, amount FROM entries WHERE kind = 'spend'")
+        spent = {row["request"]: -row["amount"] / 1e6 for row in rows}
+        assert len(rows) == len(spent), "one is billed twice"
+        assert {request: spent.get(request) for request in settled} == settled
+        assert (await verify(store)).contradictions == []
