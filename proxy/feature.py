@@ -44,6 +44,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
+from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
 from proxy.ledger import Ledger
@@ -206,14 +207,15 @@ class BackedUp(NamedTuple):
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
     copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
-    which are in the folder of a shared vault.
+    which are in the folder of a shared vault. `erases` lists what the file erases.
     """
 
     name: str
     most_bytes: int
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
-    gather: Callable[[Path], bytes] | None = None
+    gather: Callable[[Path, MasterKeys | None], bytes] | None = None
+    erases: Callable[[bytes], set[str]] | None = None
 
 
 class Feature(NamedTuple):

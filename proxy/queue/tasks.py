@@ -119,7 +119,7 @@ class TaskKind(ABC, Generic[W]):
 
     @abstractmethod
     async def work(self, held: W) -> Result:
-        """Make one attempt, with the lease of a row. If it raises, that was a failed try, whose lease stays."""
+        """Make one attempt, with the lease of a row. If it raises, that try failed, and the lease stays."""
 
     def lease_s(self, queued: W) -> float:
         """Return the length of a lease, after which another worker may take the row. It is renewed during

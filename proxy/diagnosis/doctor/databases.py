@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -264,14 +264,34 @@ def vault(config: Config) -> Iterator[Finding]:
     if not uses:
         yield ok(_WHAT, "nothing is sealed yet")
         return
-    yield from _master_keys(uses, masters)
+    journal = _journal(config)
+    is_signed = not config.vault.is_shared or journal.get("missing") == 0
+    yield from _master_keys(uses, masters, is_signed=is_signed)
+    if number := len(journal.get("unsigned", ())):
+        found = (
+            f"{number} line(s) of the journal of erasures are signed by no master key, and erase nothing"
+        )
+        yield wrong(_WHAT, found, "see voxgate erasures list; if they are yours: voxgate erasures accept")
     yield from _recordings(config)
     if source.is_beside_the_data:
         do = "keep a copy of it elsewhere, apart from copies of the data folder"
         yield note(_WHAT, f"the master key lies beside the data that it opens, in {FILE}", do)
 
 
-def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[Finding]:
+def _journal(config: Config) -> Mapping[str, Any]:
+    """Return what the running server finds in the journal of erasures of a shared vault; {}: nothing."""
+    from proxy.processes.admin_client import ask_once
+
+    if not (config.vault.is_shared and data_folder.is_held(Path(config.data))):
+        return {}
+    with suppress(CommandRefused):
+        found: Mapping[str, Any] = ask_once(config, "GET", "erasures")
+        return found
+    return {}
+
+
+def _master_keys(uses: list[MasterUse], masters: MasterKeys | None, *, is_signed: bool) -> Iterator[Finding]:
+    """Yield findings of the keys. `is_signed`: the newest key has signed the journal of erasures."""
     for use in uses:
         if masters is None or not masters.knows(use.prefix):
             yield wrong(_WHAT, f"{use.rows} keys need master key {use.id}, which is not configured", _BRING)
@@ -285,7 +305,7 @@ def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[
     if masters.newest.prefix in used:
         yield ok(_WHAT, f"master key {masters.newest.id.hex()} opens what it sealed")
     for old in masters.older:
-        if old.prefix not in used:
+        if old.prefix not in used and is_signed:
             do = "remove it from [vault] old_master_keys; keep it as long as backups from its time"
             yield note(_WHAT, f"nothing needs old master key {old.id.hex()}", do)
 

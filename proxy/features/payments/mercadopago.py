@@ -19,8 +19,8 @@ from policies.tasks import SECOND
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
-    Checkout,
     MOST_AMOUNT,
+    Checkout,
     CheckoutRequest,
     FetchedPayment,
     ProviderFailed,

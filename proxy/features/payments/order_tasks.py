@@ -69,9 +69,7 @@ class OrderTasks(TaskKind[OrderRecord]):
         if order.provider == provider and await self._booking.book(order, rows, [fetched]):
             self.settled(order.account)
 
-    async def _later(
-        self, held: OrderRecord, error: str = "", rows: Sequence[PaymentRecord] = ()
-    ) -> Again:
+    async def _later(self, held: OrderRecord, error: str = "", rows: Sequence[PaymentRecord] = ()) -> Again:
         order = await self._orders.find(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
