@@ -207,7 +207,7 @@ class BackedUp(NamedTuple):
 
     `check` raises for harmful content. `merge` merges a backup's file into the present one, and the backup
     copies it last; without it, a backup's file replaces the present one. `gather` returns more lines for it,
-    which are in the folder of a shared vault. `erases` lists what the file erases.
+    which are in the folder of a shared vault.
     """
 
     name: str
@@ -215,7 +215,6 @@ class BackedUp(NamedTuple):
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
     gather: Callable[[Path, MasterKeys | None], bytes] | None = None
-    erases: Callable[[bytes], set[str]] | None = None
 
 
 class Feature(NamedTuple):

@@ -75,7 +75,7 @@ def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Seq
                     f"{file} has recordings in files, and vault.store names a bucket; restore without it, "
                     "then run voxgate vault move"
                 )
-            agree([*_settings(unpacked, file, data, toml), *_erasures(unpacked, config, copy)])
+            agree([*_settings(unpacked, file, data, toml)])
             _put_all(unpacked, data, sound)
             if copy is not None:
                 copy.put()
@@ -223,17 +223,6 @@ def _settings(unpacked: Unpacked, file: Path, data: Path, toml: bytes | None) ->
         yield from shown_lines(CONFIG, natural.parse(toml.decode()))
     if not _is_same(unpacked.stage / natural.FILE, data / natural.FILE):
         yield from shown_lines(natural.FILE, {"engines": layer.engines, "models": layer.models})
-
-
-def _erasures(unpacked: Unpacked, config: Config, copy: CheckedCopy | None) -> Iterator[str]:
-    """Yield the number of erasures that are new to the database. Raise StorageFailed."""
-    for each in _BACKED_UP:
-        if each.erases is None or each.name not in unpacked.files:
-            continue
-        own = Path(config.data) / each.name
-        new = each.erases((unpacked.stage / each.name).read_bytes()) - (copy.erased() if copy else set())
-        if new := new - (each.erases(own.read_bytes()) if own.exists() else set()):
-            yield f"{each.name}: {len(new)} erasure(s) that neither its database nor this machine has seen"
 
 
 _BACKED_UP = [each for feature in all_features() for each in feature.backed_up]

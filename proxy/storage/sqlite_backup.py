@@ -75,14 +75,6 @@ class CheckedCopy(NamedTuple):
     database: Path
     schema: int
 
-    def erased(self) -> set[str]:
-        """List what was erased in it. An old backup has no table of that."""
-        try:
-            with closing(_open(self.part, "ro")) as copy:
-                return {subject for (subject,) in copy.execute("SELECT subject FROM erasures")}
-        except sqlite3.OperationalError:
-            return set()
-
     def put(self) -> Copy:
         """Put it in the place of the database. Raises StorageFailed."""
         try:

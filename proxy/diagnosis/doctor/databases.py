@@ -264,34 +264,27 @@ def vault(config: Config) -> Iterator[Finding]:
     if not uses:
         yield ok(_WHAT, "nothing is sealed yet")
         return
-    journal = _journal(config)
-    is_signed = not config.vault.is_shared or journal.get("missing") == 0
-    yield from _master_keys(uses, masters, is_signed=is_signed)
-    if number := len(journal.get("unsigned", ())):
-        found = (
-            f"{number} line(s) of the journal of erasures are signed by no master key, and erase nothing"
-        )
-        yield wrong(_WHAT, found, "see voxgate erasures list; if they are yours: voxgate erasures accept")
+    yield from _master_keys(uses, masters)
+    yield from _unsigned_erasures(config)
     yield from _recordings(config)
     if source.is_beside_the_data:
         do = "keep a copy of it elsewhere, apart from copies of the data folder"
         yield note(_WHAT, f"the master key lies beside the data that it opens, in {FILE}", do)
 
 
-def _journal(config: Config) -> Mapping[str, Any]:
-    """Return what the running server finds in the journal of erasures of a shared vault; {}: nothing."""
+def _unsigned_erasures(config: Config) -> Iterator[Finding]:
+    """Yield a finding if the running server has found lines of its vault's journal that do not count."""
     from proxy.processes.admin_client import ask_once
 
     if not (config.vault.is_shared and data_folder.is_held(Path(config.data))):
-        return {}
+        return
     with suppress(CommandRefused):
-        found: Mapping[str, Any] = ask_once(config, "GET", "erasures")
-        return found
-    return {}
+        if number := len(ask_once(config, "GET", "erasures")["unsigned"]):
+            found = f"no master key has signed {number} line(s) of the journal of erasures: they do not count"
+            yield wrong(_WHAT, found, "see voxgate erasures list; if all are yours, voxgate erasures accept")
 
 
-def _master_keys(uses: list[MasterUse], masters: MasterKeys | None, *, is_signed: bool) -> Iterator[Finding]:
-    """Yield findings of the keys. `is_signed`: the newest key has signed the journal of erasures."""
+def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[Finding]:
     for use in uses:
         if masters is None or not masters.knows(use.prefix):
             yield wrong(_WHAT, f"{use.rows} keys need master key {use.id}, which is not configured", _BRING)
@@ -305,7 +298,7 @@ def _master_keys(uses: list[MasterUse], masters: MasterKeys | None, *, is_signed
     if masters.newest.prefix in used:
         yield ok(_WHAT, f"master key {masters.newest.id.hex()} opens what it sealed")
     for old in masters.older:
-        if old.prefix not in used and is_signed:
+        if old.prefix not in used:
             do = "remove it from [vault] old_master_keys; keep it as long as backups from its time"
             yield note(_WHAT, f"nothing needs old master key {old.id.hex()}", do)
 

@@ -13,11 +13,10 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
 
-class JournalState(msgspec.Struct, frozen=True):
-    """What the `unsigned` lines would erase, and how many lines are `missing` under the newest key."""
+class UnsignedLines(msgspec.Struct, frozen=True):
+    """What the `unsigned` lines would erase."""
 
     unsigned: list[str]
-    missing: int
 
 
 class ErasureLines(Resource):
@@ -25,25 +24,23 @@ class ErasureLines(Resource):
         self._erasure = erasure
         self._admin_tools = admin_tools
 
-    @endpoint("GET", "/admin/erasures", JournalState)
+    @endpoint("GET", "/admin/erasures", UnsignedLines)
     async def show_journal(self, _request: Request) -> Response:
         """The lines of the journal of erasures that no key has signed"""
-        return reply(await self._state())
+        return reply(await self._unsigned())
 
-    @endpoint("POST", "/admin/erasures/accept", JournalState)
+    @endpoint("POST", "/admin/erasures/accept", UnsignedLines)
     async def accept_lines(self, request: Request) -> Response:
         """Let the unsigned lines count, and erase what they name"""
-        state = await self._state()
+        lines = await self._unsigned()
         act = await self._admin_tools.audit_row(
-            request, "erasures.accepted", "", "", subjects=state.unsigned[:100]
+            request, "erasures.accepted", "", "", subjects=lines.unsigned[:100]
         )
         await self._admin_tools.store.write(*audit.insert_statements(act))
         await self._erasure.accept_lines()
-        return reply(state)
+        return reply(lines)
 
-    async def _state(self) -> JournalState:
+    async def _unsigned(self) -> UnsignedLines:
         lines, store = self._erasure.lines, self._admin_tools.store
-        if lines is None:
-            return JournalState([], 0)
-        unsigned = [line.subject for line in await lines.list_unsigned(store)]
-        return JournalState(unsigned, sum([len(each) async for each in lines.missing(store)]))
+        unsigned = [] if lines is None else await lines.list_unsigned(store)
+        return UnsignedLines([line.subject for line in unsigned])

@@ -94,13 +94,6 @@ FEATURE = Feature(
     _open,
     tables=(Table("followers"),),
     backed_up=(
-        BackedUp(
-            journal.FILE,
-            journal.MOST_BYTES,
-            journal.check,
-            journal.merge,
-            object_journal.lines_in,
-            journal.subjects,
-        ),
+        BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge, object_journal.lines_in),
     ),
 )

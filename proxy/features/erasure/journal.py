@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,9 +44,6 @@ class JournalLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         owner_name(self.account)
         for digest in self.digests:
             DiskName(digest)
-
-    def withdraws(self, lines: Collection[tuple[str, int]]) -> bool:
-        return self.is_withdrawn and (self.subject, self.at) in lines
 
     @classmethod
     def of(cls, tombstone: Tombstone, *, is_withdrawn: bool) -> JournalLine:
@@ -92,7 +89,9 @@ class ErasureJournal:
             text = self._file.read_bytes()
         except FileNotFoundError:
             return []
-        return _valid(text)
+        lines = [*_parse(text.split(b"\n"))]
+        withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
+        return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
 
     async def write_down(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Append a line. Raises StorageFailed."""
@@ -130,12 +129,10 @@ async def without_known(store: Store, lines: Mapping[str, T]) -> list[T]:
 
 
 def merge(backup: Path, journal: Path) -> None:
-    """Put a backup's lines before our own, which may be newer. It withdraws none of ours. Raises OSError."""
+    """Put a backup's lines before our own, which may be newer. Raises OSError."""
     ours = journal.read_bytes() if journal.exists() else b""
     known = {*ours.split(b"\n"), b""}
-    own = {(line.subject, line.at) for line in _parse(known)}
     older = [line for line in backup.read_bytes().split(b"\n") if line not in known]
-    older = [line for line in older if not ((said := decode(line)) and said.withdraws(own))]
     if not older:
         return
     with backup.open("wb") as file:
@@ -143,17 +140,6 @@ def merge(backup: Path, journal: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     backup.replace(journal)
-
-
-def subjects(text: bytes) -> set[str]:
-    """Return what a journal erases."""
-    return {line.subject for line in _valid(text)}
-
-
-def _valid(text: bytes) -> list[JournalLine]:
-    lines = [*_parse(text.split(b"\n"))]
-    withdrawn = {(line.subject, line.at) for line in lines if line.is_withdrawn}
-    return [*{line.subject: line for line in lines if (line.subject, line.at) not in withdrawn}.values()]
 
 
 def check(text: bytes, where: str) -> None:

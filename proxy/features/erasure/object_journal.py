@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +40,8 @@ _MOST_LOGGED = 20
 
 _Objects = list[tuple[str, bytes]]
 """Names and contents."""
+_Lines = tuple[list[JournalLine], list[JournalLine]]
+"""All lines of a subject, and those of them that one of our master keys has signed."""
 
 _log = structlog.get_logger()
 
@@ -52,13 +54,6 @@ class _Name(NamedTuple):
     at: int
     subject: str
     is_withdrawn: bool
-
-
-class _Read(NamedTuple):
-    """A line that was read, and whether one of our master keys has signed it."""
-
-    line: JournalLine
-    is_signed: bool
 
 
 class ObjectJournal:
@@ -84,61 +79,56 @@ class ObjectJournal:
         await self._take_over()
         until = asyncio.get_running_loop().time() + _IN_FLIGHT_S
         while True:
-            unknown = await self._unknown(store)
+            unknown = await self._unknown(store, await self._names())
             # Another machine may be between its line and its tombstone.
             young = await store.now() - round(_IN_FLIGHT_S * SECOND)
-            is_settled = not store.is_shared or all(each.line.at < young for read in unknown for each in read)
+            is_settled = not store.is_shared or all(line.at < young for lines, _ in unknown for line in lines)
             if is_settled or asyncio.get_running_loop().time() > until:
                 if unsigned := _unsigned(unknown):
                     first = [line.subject for line in unsigned[:_MOST_LOGGED]]
                     _log.warning("erasure.journal.unsigned", number=len(unsigned), subjects=first)
-                return _in_order(_newest(_signed(read)) for read in unknown)
+                return _in_order(_newest(signed) for _, signed in unknown)
             await asyncio.sleep(_LOOK_AGAIN_S)
 
     async def list_unsigned(self, store: Store) -> list[JournalLine]:
         """List the lines that would count if they were signed, the oldest first."""
-        return _unsigned(await self._unknown(store))
+        return _unsigned(await self._unknown(store, await self._names()))
 
     async def accept(self, store: Store) -> None:
         """Sign the unsigned lines."""
         await self._put(_new(await self.list_unsigned(store), self._vault.masters.read(), ()))
 
     async def sign(self, store: Store) -> int:
-        """Add the lines that are `missing`, and return their number."""
-        number = 0
-        async for new in self.missing(store):
-            await self._put(new)
-            number += len(new)
-        return number
-
-    async def missing(self, store: Store) -> AsyncIterator[_Objects]:
-        """Yield the lines that are not there under the newest key: of each tombstone, also where it was
-        deleted, and of each signed line without one. Lines with a tombstone are not read."""
-        masters, there = await self._vault.ensure_masters(), {name.text for name in await self._names()}
+        """Add what is not there under the newest key: the line of each tombstone, and each signed line that
+        has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
+        names, masters, number = await self._names(), await self._vault.ensure_masters(), 0
+        there = {name.text for name in names}
         async for batch in tombstones.batches(store):
-            yield _new(batch, masters, there)
-        yield _new((line for read in await self._unknown(store) for line in _signed(read)), masters, there)
+            number += await self._put(_new(batch, masters, there))
+        signed = (line for _, lines in await self._unknown(store, names) for line in lines)
+        return number + await self._put(_new(signed, masters, there))
 
-    async def _put(self, objects: _Objects) -> None:
+    async def _put(self, objects: _Objects) -> int:
         for first in range(0, len(objects), _AT_ONCE):
             await asyncio.gather(*(self._vault.objects.put(*each) for each in objects[first:][:_AT_ONCE]))
+        return len(objects)
 
     async def _names(self) -> list[_Name]:
         listed = await self._vault.objects.list(f"{ERASURES}/")
         return [name for each in sorted(listed) if (name := _parsed(each))]
 
-    async def _unknown(self, store: Store) -> list[list[_Read]]:
+    async def _unknown(self, store: Store, names: Sequence[_Name]) -> list[_Lines]:
         """Read the lines of each subject of which this database has no tombstone."""
         by_subject: dict[str, list[_Name]] = {}
-        for name in await self._names():
+        for name in names:
             by_subject.setdefault(name.subject, []).append(name)
-        unknown, found = await without_known(store, by_subject), list[list[_Read]]()
+        unknown, found = await without_known(store, by_subject), list[_Lines]()
         for first in range(0, len(unknown), _AT_ONCE):
             found += await asyncio.gather(*map(self._read, unknown[first : first + _AT_ONCE]))
         return found
 
-    async def _read(self, names: Iterable[_Name]) -> list[_Read]:
-        masters, read = self._vault.masters.read_if_any(), list[_Read]()
+    async def _read(self, names: Iterable[_Name]) -> _Lines:
+        masters, lines, signed = self._vault.masters.read_if_any(), [], []
         for name in names:
             try:
                 content = await self._vault.objects.read(name.text, 0, _MOST_LINE_BYTES)
@@ -146,8 +136,10 @@ class ObjectJournal:
                 _warn(name.text, "it is gone")
                 continue
             if (line := _line_of(name, content)) is not None:
-                read.append(_Read(line, masters is not None and masters.have_signed(content, name.signature)))
-        return read
+                lines.append(line)
+                if masters is not None and masters.have_signed(content, name.signature):
+                    signed.append(line)
+        return lines, signed
 
     async def _take_over(self) -> None:
         file = self._data / FILE
@@ -164,20 +156,15 @@ class ObjectJournal:
             raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
 
 
-def _signed(read: Iterable[_Read]) -> list[JournalLine]:
-    return [each.line for each in read if each.is_signed]
-
-
 def _newest(lines: Sequence[JournalLine]) -> JournalLine | None:
     """Return the newest line of a subject that no other of these lines withdraws."""
     withdrawn = {line.at for line in lines if line.is_withdrawn}
     return max((line for line in lines if line.at not in withdrawn), key=lambda line: line.at, default=None)
 
 
-def _unsigned(unknown: Iterable[list[_Read]]) -> list[JournalLine]:
+def _unsigned(unknown: Iterable[_Lines]) -> list[JournalLine]:
     """Return the unsigned line of each subject that has no signed one that counts."""
-    uncounted = [read for read in unknown if _newest(_signed(read)) is None]
-    return _in_order(_newest([each.line for each in read]) for read in uncounted)
+    return _in_order(_newest(lines) for lines, signed in unknown if _newest(signed) is None)
 
 
 def _in_order(lines: Iterable[JournalLine | None]) -> list[JournalLine]:

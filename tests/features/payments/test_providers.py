@@ -119,7 +119,7 @@ NO_AMOUNTS: dict[str, tuple[Any, ...]] = {
 async def test_an_amount_that_is_none_is_a_failure_of_its_provider(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In each field that has an amount, alone and in a list, where it hides no other payment of Mercado Pago."""
+    """In each field with an amount, alone and in a list, where it hides no other payment of Mercado Pago."""
     async with pair(name) as both:
         made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
         bad = both.pay(made.id)

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from tests.proxy.ledger.asking import (
     terms,
     wanted,
 )
+from tests.waiting import soon
 
 pytestmark = pytest.mark.slow
 
@@ -52,6 +54,10 @@ async def _gateways(server: Postgres, folder: Path, number: int) -> AsyncIterato
             ledgers.append(open_ledger(store, Metrics()))
         async with ledgers[0] as first, ledgers[-1] as last:
             yield [first, last]
+
+
+def _has_grown(settled: dict[str, float], number: int) -> bool:
+    return len(settled) >= number
 
 
 async def _restart(server: Postgres) -> None:
@@ -115,10 +121,7 @@ async def test_no_settlement_is_lost_or_doubled_by_kills_of_the_database(
     async with _gateways(server, tmp_path, 2) as ledgers:
         clients = [asyncio.create_task(client(ledger)) for ledger in ledgers for _ in range(4)]
         for _ in range(3):
-            before = len(settled)
-            async with asyncio.timeout(30):
-                while len(settled) < before + 40:
-                    await asyncio.sleep(0.01)
+            await soon(partial(_has_grown, settled, len(settled) + 40))
             await _restart(server)
         has_ended.set()
         await asyncio.gather(*clients)
