@@ -6,6 +6,7 @@ there, and no sealed object opens as another one.
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -306,6 +307,7 @@ async def test_lines_of_an_older_server_count_once_their_erasures_are_in_the_dat
     folder = world.folder / "vault" / ERASURES
     for each in sorted(folder.iterdir()):
         content = each.read_bytes()
+        assert re.fullmatch(r"(\d{17})-([A-Za-z0-9_-]{1,60})-[0-9a-f]{12}(-withdrawn)?", each.name)
         at, subject, _ = each.name.split("-")
         each.rename(folder / f"{at}-{subject}-{sha256(content).hexdigest()[:12]}")
     restored = world.copy("restored at once")
