@@ -9,11 +9,16 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
+import asyncpg
+import msgspec
 import pytest
 
 from proxy.features.all import open_store
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.verify import verify
+from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
+from proxy.storage.postgres_calls import carry_out
+from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres, postgres
@@ -35,24 +40,27 @@ from tests.waiting import soon
 
 pytestmark = pytest.mark.slow
 
+_SOON = 4_000_000_000_000_000
 _ACCOUNTS = ("acc_ada", "acc_bob")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
     # What nothing waits for is then written by a later commit alone, so a kill surely loses it.
     with postgres("-c", "fsync=off", "-c", "wal_writer_delay=10s", "-c", "autovacuum=off") as server:
         yield server
 
 
+@pytest.fixture
+def url(server: Postgres) -> str:
+    return server.url(search_path=server.new_schema())
+
+
 @asynccontextmanager
-async def _gateways(server: Postgres, folder: Path, number: int) -> AsyncIterator[list[Ledger]]:
-    async with open_store(server.url(), folder) as store:
+async def _gateways(url: str, folder: Path) -> AsyncIterator[list[Ledger]]:
+    async with open_store(url, folder) as store:
         await open_accounts(store, dict.fromkeys(_ACCOUNTS, ANCHOR))
-        ledgers = []
-        for _ in range(number):
-            ledgers.append(open_ledger(store, Metrics()))
-        async with ledgers[0] as first, ledgers[-1] as last:
+        async with open_ledger(store, Metrics()) as first, open_ledger(store, Metrics()) as last:
             yield [first, last]
 
 
@@ -65,8 +73,10 @@ async def _restart(server: Postgres) -> None:
     await asyncio.to_thread(server.start)
 
 
-async def test_a_request_whose_hold_was_lost_is_settled_and_billed(server: Postgres, tmp_path: Path) -> None:
-    async with _gateways(server, tmp_path, 2) as (ledger, _):
+async def test_a_request_whose_hold_was_lost_is_settled_and_billed(
+    server: Postgres, url: str, tmp_path: Path
+) -> None:
+    async with _gateways(url, tmp_path) as (ledger, _):
         async with holding(ledger, wanted("req_1")) as first:
             heard(first, 5.0)
             await first.settle("finished")
@@ -82,9 +92,11 @@ async def test_a_request_whose_hold_was_lost_is_settled_and_billed(server: Postg
         assert await is_at_rest(ledger)
 
 
-async def test_a_take_is_on_disk_once_anything_after_it_is(server: Postgres, tmp_path: Path) -> None:
+async def test_a_take_is_on_disk_once_anything_after_it_is(
+    server: Postgres, url: str, tmp_path: Path
+) -> None:
     """So the hold of a job, which is stored after its take, is never without what came before it."""
-    async with _gateways(server, tmp_path, 2) as (ledger, _):
+    async with _gateways(url, tmp_path) as (ledger, _):
         await ledger.hold(wanted("req_1"))
         async with holding(ledger, wanted("req_2", account="acc_bob")) as other:
             heard(other, 1.0)
@@ -93,8 +105,30 @@ async def test_a_take_is_on_disk_once_anything_after_it_is(server: Postgres, tmp
         assert await held(ledger.store) == ["req_1"]
 
 
+async def test_a_batch_waits_for_the_disk_if_one_of_its_holds_has_no_expiry(
+    server: Postgres, url: str, tmp_path: Path
+) -> None:
+    """The function of older workers waits always. The last batch waits for nothing, and is lost."""
+    batches = (("_2", _SOON), ("_3", LAST_MOMENT), ("_3", _SOON))
+    async with _gateways(url, tmp_path) as (ledger, _):
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=1)
+        for number, (name, last) in enumerate(batches):
+            _, values = take_values([_taking(f"req_{number}a", _SOON), _taking(f"req_{number}b", last)])
+            await carry_out(pool, [(POSTGRES_TAKE.replace("holds_3(", f"holds{name}("), values)])
+        await pool.close()
+        assert len(await held(ledger.store)) == 6
+        await _restart(server)
+        assert await held(ledger.store) == ["req_0a", "req_0b", "req_1a", "req_1b"]
+
+
+def _taking(request: str, expires: int) -> Take:
+    place = {"account": "acc_ada", "key": "k", "worker": "w", "pool": 0, "allowance": None, "amount": 1}
+    row = {**place, "request": request, "streams": None, "key_streams": None, "now": 1, "expires": expires}
+    return msgspec.convert(row, Take)
+
+
 async def test_no_settlement_is_lost_or_doubled_by_kills_of_the_database(
-    server: Postgres, tmp_path: Path
+    server: Postgres, url: str, tmp_path: Path
 ) -> None:
     drawn, settled, asked = random.Random(11), dict[str, float](), 0
 
@@ -118,9 +152,9 @@ async def test_no_settlement_is_lost_or_doubled_by_kills_of_the_database(
             await asyncio.sleep(0)
 
     has_ended = asyncio.Event()
-    async with _gateways(server, tmp_path, 2) as ledgers:
+    async with _gateways(url, tmp_path) as ledgers:
         clients = [asyncio.create_task(client(ledger)) for ledger in ledgers for _ in range(4)]
-        for _ in range(3):
+        for _ in range(2):
             await soon(partial(_has_grown, settled, len(settled) + 40))
             await _restart(server)
         has_ended.set()
