@@ -36,7 +36,6 @@ _IN_FLIGHT_S = 6.0
 _LOOK_AGAIN_S = 0.25
 _LOCKED_S = 0.05
 _AT_ONCE = 16
-_MOST_LOGGED = 20
 
 _Objects = list[tuple[str, bytes]]
 """Names and contents."""
@@ -85,8 +84,8 @@ class ObjectJournal:
             is_settled = not store.is_shared or all(line.at < young for lines, _ in unknown for line in lines)
             if is_settled or asyncio.get_running_loop().time() > until:
                 if unsigned := _unsigned(unknown):
-                    first = [line.subject for line in unsigned[:_MOST_LOGGED]]
-                    _log.warning("erasure.journal.unsigned", number=len(unsigned), subjects=first)
+                    subjects = [line.subject for line in unsigned]
+                    _log.warning("erasure.journal.unsigned", number=len(subjects), subjects=subjects[:20])
                 return _in_order(_newest(signed) for _, signed in unknown)
             await asyncio.sleep(_LOOK_AGAIN_S)
 

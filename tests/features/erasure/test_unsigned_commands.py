@@ -91,6 +91,7 @@ def test_a_restore_tells_their_number_and_they_count_once_they_are_accepted(
 def test_a_new_master_key_signs_all_lines(run: Run, folder: Path, installed: Callable[[str], None]) -> None:
     """Also one that was deleted, whose erasure this database knows. The old key is then needed for none."""
     installed(ROTATING)
+    assert "erased again: 1" in run("restore", str(folder / "before.db"), "--yes").out
     run("keys", "rotate-master", "--json")
     old = {each.name for each in (folder / "vault" / ERASURES).iterdir()}
     installed(NEW)

@@ -94,6 +94,17 @@ async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_
         assert (await only(both, made.id)).disputed == 1000
 
 
+async def test_a_refund_that_fails_at_the_bank_falls_back_and_its_webhook_names_the_payment() -> None:
+    async with pair("stripe") as both:
+        made = await both.adapter.create_checkout(checkout_request())
+        paid = both.pay(made.id)
+        both.refund(paid, 1000)
+        assert (await only(both, made.id)).refunded == 1000
+        both.fake.account.fail_refund(paid)
+        assert (await only(both, made.id)).refunded == 0
+        assert both.adapter.event(received(both.notices.waiting[-1])) == paid.id
+
+
 async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair("mercadopago") as both:
         made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
