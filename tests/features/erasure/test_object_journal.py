@@ -150,6 +150,24 @@ async def test_a_journal_that_is_a_file_is_taken_over_once(store: Store, tmp_pat
         assert (erasure.replayed, await voices(store)) == (2, [VOICES[1]])
 
 
+@each_row("place", ["folder", "bucket"])
+async def test_each_tombstone_has_a_signed_line_again_after_it_was_deleted(
+    store: Store, tmp_path: Path, place: str
+) -> None:
+    vault = shared(tmp_path) if place == "folder" else section()
+    voice = await add_voice(store, "acc_a")
+    async with erasing(store, tmp_path, vault) as erasure:
+        await erasure.erase_voice(Owned(voice, "acc_a"))
+        journal, objects = ObjectJournal(Vault(store, vault, tmp_path), tmp_path), erasure._vault.objects
+        written = await journal.sign(store)
+        assert written == sum(1 for _ in await store.read("SELECT subject FROM erasures")) - 1
+        assert await journal.sign(store) == 0
+        (line,) = [each.name for each in await objects.list("erasures/") if voice in each.name]
+        await objects.remove(line)
+        assert await journal.sign(store) == 1
+        assert line in [each.name for each in await objects.list("erasures/")]
+
+
 async def test_a_line_that_was_withdrawn_erases_nothing_and_a_newer_one_does(
     store: Store, tmp_path: Path
 ) -> None:
