@@ -44,6 +44,7 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
+from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Endpoint
 from proxy.ledger import Ledger
@@ -213,7 +214,7 @@ class BackedUp(NamedTuple):
     most_bytes: int
     check: Callable[[bytes, str], object] | None = None
     merge: Callable[[Path, Path], None] | None = None
-    gather: Callable[[Path], bytes] | None = None
+    gather: Callable[[Path, MasterKeys | None], bytes] | None = None
 
 
 class Feature(NamedTuple):

@@ -182,6 +182,12 @@ class Account:
             "status": "succeeded",
         }
 
+    def fail_refund(self, intent: Intent) -> None:
+        """The bank sends all refunds of a charge back, days later: what was given back is here again."""
+        intent.refunded = 0
+        failed = {"id": self._id("re_"), "object": "refund", "status": "failed", "payment_intent": intent.id}
+        self.changed("charge.refund.updated", failed)
+
     def dispute(self, intent: Intent, amount: int | None = None, status: str = "needs_response") -> Dispute:
         """The bank takes the money back, for now."""
         made = Dispute(

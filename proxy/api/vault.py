@@ -54,6 +54,9 @@ class VaultRotation(Resource):
         """Wrap some keys anew with the newest master key"""
         rows = await body(request, NextRows)
         store = self._admin_tools.store
+        if not rows.skip:
+            # Before the rows, so that the old key is needed until the lines are signed.
+            await self._admin_tools.erasing.sign_lines()
         step = await rotate_some(store, self._admin_tools.vault.masters, rows.skip)
         if step is None:
             return reply(Rotation(master=None, rewrapped=0, damaged=0, left=0, missing=[]))

@@ -46,6 +46,10 @@ class Erasing(Protocol):
         """Erase all data of a closed account."""
         ...
 
+    async def sign_lines(self) -> None:
+        """Sign the journal of erasures by the newest master key. Raises StorageFailed."""
+        ...
+
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget in this worker a voice that any worker erases, and tell whether it is unused."""
         ...

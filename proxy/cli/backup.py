@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.options import Sure, be_sure, needs_yes
+from proxy.commands.options import Sure, asks, be_sure, needs_yes
 from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
 from proxy.features.all import load_config
@@ -67,6 +67,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
         # Voices that were erased since the backup must not come back.
         replayed = asyncio.run(replay_erasures(config))
     _print(copy, form, _then(data, is_replaced, replayed))
+    _ask_about_unsigned(config, is_sure)
 
 
 def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Form) -> None:
@@ -90,6 +91,19 @@ def _restore_whole(file: Path, is_sure: bool, config_file: Path | None, form: Fo
             whole = whole_restore.restore(file, config, content, agree)
             replayed = asyncio.run(replay_erasures(config))
     _print_whole(whole, form, _then(data, is_replaced, replayed))
+    _ask_about_unsigned(config, is_sure)
+
+
+def _ask_about_unsigned(config: Config, is_sure: bool) -> None:
+    """Ask at a terminal whether erasures count that no master key has signed. Otherwise they do not."""
+    from proxy.processes.admin_client import ask_once
+
+    if config.vault.is_shared and (number := len(ask_once(config, "GET", "erasures")["unsigned"])):
+        typer.echo(f"No master key has signed {number} line(s) of the vault's journal of erasures.", err=True)
+        if asks(is_sure) and typer.confirm("Shall they count, and erase what they name?", err=True):
+            ask_once(config, "POST", "erasures/accept")
+        else:
+            typer.echo("They do not count: see voxgate erasures list.", err=True)
 
 
 def _then(data: Path, is_replaced: bool, replayed: int) -> str:

@@ -46,7 +46,8 @@ class Tampered(Exception):
 
 class MasterKey:
     """A master key. It wraps the keys of blobs and rows, and seals nothing else. `naming` is the key of the
-    digests by which secrets are named outside of the database, `texts` that of the digests of texts."""
+    digests by which secrets are named outside of the database, `texts` that of the digests of texts, and
+    `erasures` that of the signatures of the journal of erasures, which outlives a lost database."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) != KEY_BYTES:
@@ -56,6 +57,7 @@ class MasterKey:
         self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
         self.naming = _derive(secret, b"voxgate/naming/v1")
         self.texts = _derive(secret, b"voxgate/texts/v1")
+        self.erasures = _derive(secret, b"voxgate/erasures/v1")
 
     def __repr__(self) -> str:
         return f"<MasterKey {self.id.hex()}>"
@@ -102,6 +104,11 @@ class MasterKeys:
     def knows(self, prefix: str) -> bool:
         return prefix in self._by_prefix
 
+    def have_signed(self, erasure: bytes, signature: str) -> bool:
+        """Tell whether one of the keys has signed a line of the journal of erasures."""
+        keys = self._by_prefix.values()
+        return any(hmac.compare_digest(erasure_signature(key, erasure), signature) for key in keys)
+
 
 def id_of_master(wrapped: str) -> str:
     """Return the id of the master key that wrapped this, or "" if this is no wrapped key."""
@@ -131,6 +138,11 @@ def new_key() -> bytes:
 def digest_of(owner_key: bytes, plain: bytes) -> str:
     """Return the digest of bytes by their owner's key, in hex. Another owner's digest of them differs."""
     return hmac.digest(owner_key, plain, "sha256").hex()
+
+
+def erasure_signature(key: MasterKey, line: bytes) -> str:
+    """Return the signature of a line of the journal of erasures, which is 12 digits of its name."""
+    return hmac.digest(key.erasures, line, "sha256").hex()[:12]
 
 
 def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:

@@ -22,7 +22,7 @@ from policies.tasks import SECOND, delay_s
 from proxy.storage.rows import LAST_MOMENT, UnknownRow
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
 from proxy.storage.task_tables import TaskTable, W
-from proxy.telemetry.background import repeat
+from proxy.telemetry.background import repeat, without_values
 from proxy.telemetry.metrics import Metrics
 
 LEASE_S = 20
@@ -119,7 +119,7 @@ class TaskKind(ABC, Generic[W]):
 
     @abstractmethod
     async def work(self, held: W) -> Result:
-        """Make one attempt, with the lease of a row. If it raises, the lease stays."""
+        """Make one attempt, with the lease of a row. If it raises, that try failed, and the lease stays."""
 
     def lease_s(self, queued: W) -> float:
         """Return the length of a lease, after which another worker may take the row. It is renewed during
@@ -318,6 +318,11 @@ class TaskKind(ABC, Generic[W]):
                     await self.table.write(self._store, held, {"lease": 0})
             if not is_lost:
                 raise
+        except StorageFailed:
+            raise
+        except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: recorded in its row
+            _log.error("task.attempt.failed", task=self.name, row=key, exc_info=without_values(error))
+            result = Again(f"The attempt failed: {type(error).__name__}.", keeps_lease=True)
         finally:
             watching.cancel()
             self._watched.discard(key)

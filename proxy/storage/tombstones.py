@@ -5,7 +5,7 @@ Each write that is derived from a voice checks for a tombstone in its commit, by
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from functools import cache
 
 import msgspec
@@ -79,6 +79,8 @@ ON CONFLICT (subject) DO NOTHING RETURNING subject
 _WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
 _GET = f"SELECT {_COLUMNS} FROM erasures WHERE subject = :subject AND account = :account"
 _ANY = "SELECT subject FROM erasures WHERE subject IN ({names})"
+_BATCH = 500
+_PAGE = f"SELECT {_COLUMNS} FROM erasures WHERE subject > :after ORDER BY subject LIMIT {_BATCH}"
 _DIGESTS = "SELECT account, digests FROM erasures WHERE digests <> '[]'"
 _SINCE = f"SELECT {_COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
 # The erasures that an older version wrote after a migration that is newer than itself.
@@ -231,6 +233,14 @@ async def list_digests(store: Store) -> set[tuple[str, str]]:
 
 async def list_since(store: Store, since: int) -> list[Tombstone]:
     return [_tombstone(row) for row in await store.read(_SINCE, {"since": since})]
+
+
+async def batches(store: Store) -> AsyncIterator[list[Tombstone]]:
+    """Yield all tombstones, 500 at once."""
+    after = ""
+    while rows := await store.read_long(_PAGE, {"after": after}):
+        yield [_tombstone(row) for row in rows]
+        after = rows[-1]["subject"]
 
 
 async def list_of_account(store: Store, account: str) -> list[str]:

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -265,10 +265,23 @@ def vault(config: Config) -> Iterator[Finding]:
         yield ok(_WHAT, "nothing is sealed yet")
         return
     yield from _master_keys(uses, masters)
+    yield from _unsigned_erasures(config)
     yield from _recordings(config)
     if source.is_beside_the_data:
         do = "keep a copy of it elsewhere, apart from copies of the data folder"
         yield note(_WHAT, f"the master key lies beside the data that it opens, in {FILE}", do)
+
+
+def _unsigned_erasures(config: Config) -> Iterator[Finding]:
+    """Yield a finding if the running server has found lines of its vault's journal that do not count."""
+    from proxy.processes.admin_client import ask_once
+
+    if not (config.vault.is_shared and data_folder.is_held(Path(config.data))):
+        return
+    with suppress(CommandRefused):
+        if number := len(ask_once(config, "GET", "erasures")["unsigned"]):
+            found = f"no master key has signed {number} line(s) of the journal of erasures: they do not count"
+            yield wrong(_WHAT, found, "see voxgate erasures list; if all are yours, voxgate erasures accept")
 
 
 def _master_keys(uses: list[MasterUse], masters: MasterKeys | None) -> Iterator[Finding]:

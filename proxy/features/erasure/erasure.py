@@ -88,9 +88,8 @@ class Erasure(TaskKind[Tombstone]):
         self.erased = erased or ErasedVoices()
         self.replayed = 0
         self._vault = vault
-        self._journal: ErasureJournal | ObjectJournal = ErasureJournal(data)
-        if vault.is_shared:
-            self._journal = ObjectJournal(vault.objects, data)
+        self.lines = ObjectJournal(vault, data) if vault.is_shared else None
+        self._journal: ErasureJournal | ObjectJournal = self.lines or ErasureJournal(data)
         self._spread = spread or self.forget
         self._followed: dict[str, Tombstone] = {}
         self._id = new_id("flw")
@@ -164,6 +163,18 @@ class Erasure(TaskKind[Tombstone]):
                 pending=_STEPS,
             )
             self.replayed += await tombstones.erase(self._store, tombstone)
+
+    async def sign_lines(self) -> None:
+        """Sign the journal of a shared vault by the newest master key. Raises StorageFailed."""
+        if self.lines is not None and (number := await self.lines.sign(self._store)):
+            _log.info("erasure.journal.signed", number=number)
+
+    async def accept_lines(self) -> None:
+        """Let the unsigned lines of the journal count, and erase what they name."""
+        if self.lines is not None:
+            await self.lines.accept(self._store)
+            await self.replay_journal()
+            self.look_soon()
 
     async def watch_older(self, metrics: Metrics) -> None:
         await repeat("erasures of older versions", self.repeat_for_older, _REPEAT_EVERY_S, metrics)

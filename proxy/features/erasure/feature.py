@@ -17,7 +17,10 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.speaking import OnTheWay
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.tables import Table
+from proxy.telemetry.background import repeat
 from speech_engine import EngineError
+
+_SIGN_S = 60 * 60.0
 
 
 class ErasureObservers:
@@ -59,6 +62,7 @@ class _ErasureObserver(Observer):
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.erasure.endpoints import ErasureLines
     from proxy.features.erasure.erasure import open_erasure
 
     config, factory = context.config_at_start, ErasureObservers(context.erased)
@@ -71,11 +75,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.erased,
         has_clusters=bool(config.used_clusters),
     ) as erasure:
+        signing = partial(repeat, "signatures of erasures", erasure.sign_lines, _SIGN_S, context.metrics)
         yield FeatureInstance(
             context._replace(erasing=erasure),
-            at=lambda _revision: Additions(on_the_way=OnTheWay((factory.opener,))),
+            at=lambda revision: Additions(
+                on_the_way=OnTheWay((factory.opener,)),
+                for_commands=ErasureLines(erasure, revision.admin_tools).endpoints,
+            ),
             reach=erasure.reach,
             task_kinds=(erasure,),
+            alone=(signing,) if context.vault.is_shared else (),
             alone_here=(partial(erasure.watch_older, context.metrics),),
         )
 

@@ -1,15 +1,14 @@
 """The journal of erasures in a shared vault: each line is an object, since no machine could append to a file.
 
 The names alone tell which subjects a database lacks: `erasures/TIME-SUBJECT-NONCE`, and with `-withdrawn` for
-a line that withdraws the one of the same time. The nonce is a digest of the content.
+a line that withdraws the one of the same time. The nonce is a signature of the content by the master key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Iterable
-from hashlib import sha256
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +18,10 @@ import structlog
 from policies.tasks import SECOND
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode, without_known
 from proxy.file_store import locked_files
-from proxy.file_store.objects import ListedObject, Objects, list_folder
+from proxy.file_store.objects import ListedObject, list_folder
+from proxy.file_store.sealing import MasterKeys, erasure_signature
+from proxy.file_store.vault import Vault
+from proxy.storage import tombstones
 from proxy.storage.disk_names import ERASURES, UnsafeName
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
@@ -28,11 +30,17 @@ TAKEN = FILE + ".taken"
 """A journal whose lines are in the vault."""
 _REPLAYED = "erasures.replayed"
 _MOST_LINE_BYTES = 4 * 1024 * 1024
-_NAME = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-[0-9a-f]{{12}}(-withdrawn)?")
+_NAME = re.compile(rf"{ERASURES}/(\d{{17}})-([A-Za-z0-9_-]{{1,60}})-([0-9a-f]{{12}})(-withdrawn)?")
 _IN_FLIGHT_S = 6.0
 """The tombstone of a line that another machine has just written is committed by then, or never."""
 _LOOK_AGAIN_S = 0.25
 _LOCKED_S = 0.05
+_AT_ONCE = 16
+
+_Objects = list[tuple[str, bytes]]
+"""Names and contents."""
+_Lines = tuple[list[JournalLine], list[JournalLine]]
+"""All lines of a subject, and those of them that one of our master keys has signed."""
 
 _log = structlog.get_logger()
 
@@ -41,65 +49,125 @@ class _Name(NamedTuple):
     """The name of an object, and what it says."""
 
     text: str
+    signature: str
     at: int
     subject: str
     is_withdrawn: bool
 
 
 class ObjectJournal:
-    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal of before."""
+    """The journal of a vault. Every method raises StorageFailed. `data` may have a journal of before.
 
-    def __init__(self, objects: Objects, data: Path) -> None:
-        self._objects = objects
+    Whoever can write into the vault can write lines, so a line counts if a master key has signed it. If this
+    database has a tombstone of its subject, `sign` adds the signed line.
+    """
+
+    def __init__(self, vault: Vault, data: Path) -> None:
+        self._vault = vault
         self._data = data
 
     async def write_down(self, tombstone: Tombstone, *, is_withdrawn: bool = False) -> None:
         """Write a line. On return, it survives a power cut."""
-        name, content = _encoded(JournalLine.of(tombstone, is_withdrawn=is_withdrawn))
-        await self._objects.put(name, content)
+        masters = await self._vault.ensure_masters()
+        line = JournalLine.of(tombstone, is_withdrawn=is_withdrawn)
+        await self._vault.objects.put(*_encoded(line, masters))
 
     async def list_unknown(self, store: Store) -> list[JournalLine]:
-        """List the lines of which this database has no tombstone, the oldest first. Take over the lines of a
-        file before."""
+        """List the signed lines of which this database has no tombstone, the oldest first. Take over the
+        lines of a file before."""
         await self._take_over()
         until = asyncio.get_running_loop().time() + _IN_FLIGHT_S
         while True:
-            unknown = await without_known(store, _valid(await self._objects.list(f"{ERASURES}/")))
+            unknown = await self._unknown(store, await self._names())
             # Another machine may be between its line and its tombstone.
             young = await store.now() - round(_IN_FLIGHT_S * SECOND)
-            is_settled = not store.is_shared or all(name.at < young for name in unknown)
+            is_settled = not store.is_shared or all(line.at < young for lines, _ in unknown for line in lines)
             if is_settled or asyncio.get_running_loop().time() > until:
-                lines = [await self._read(name) for name in unknown]
-                return [line for line in lines if line is not None]
+                if unsigned := _unsigned(unknown):
+                    subjects = [line.subject for line in unsigned]
+                    _log.warning("erasure.journal.unsigned", number=len(subjects), subjects=subjects[:20])
+                return _in_order(_newest(signed) for _, signed in unknown)
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    async def _read(self, name: _Name) -> JournalLine | None:
-        try:
-            content = await self._objects.read(name.text, 0, _MOST_LINE_BYTES)
-        except FileNotFoundError:
-            _warn(name.text, "it is gone")
-            return None
-        return _line_of(name, content)
+    async def list_unsigned(self, store: Store) -> list[JournalLine]:
+        """List the lines that would count if they were signed, the oldest first."""
+        return _unsigned(await self._unknown(store, await self._names()))
+
+    async def accept(self, store: Store) -> None:
+        """Sign the unsigned lines."""
+        await self._put(_new(await self.list_unsigned(store), self._vault.masters.read(), ()))
+
+    async def sign(self, store: Store) -> int:
+        """Add what is not there under the newest key: the line of each tombstone, and each signed line that
+        has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
+        names, masters, number = await self._names(), await self._vault.ensure_masters(), 0
+        there = {name.text for name in names}
+        async for batch in tombstones.batches(store):
+            number += await self._put(_new(batch, masters, there))
+        signed = (line for _, lines in await self._unknown(store, names) for line in lines)
+        return number + await self._put(_new(signed, masters, there))
+
+    async def _put(self, objects: _Objects) -> int:
+        for first in range(0, len(objects), _AT_ONCE):
+            await asyncio.gather(*(self._vault.objects.put(*each) for each in objects[first:][:_AT_ONCE]))
+        return len(objects)
+
+    async def _names(self) -> list[_Name]:
+        listed = await self._vault.objects.list(f"{ERASURES}/")
+        return [name for each in sorted(listed) if (name := _parsed(each))]
+
+    async def _unknown(self, store: Store, names: Sequence[_Name]) -> list[_Lines]:
+        """Read the lines of each subject of which this database has no tombstone."""
+        by_subject: dict[str, list[_Name]] = {}
+        for name in names:
+            by_subject.setdefault(name.subject, []).append(name)
+        unknown, found = await without_known(store, by_subject), list[_Lines]()
+        for first in range(0, len(unknown), _AT_ONCE):
+            found += await asyncio.gather(*map(self._read, unknown[first : first + _AT_ONCE]))
+        return found
+
+    async def _read(self, names: Iterable[_Name]) -> _Lines:
+        masters, lines, signed = self._vault.masters.read_if_any(), [], []
+        for name in names:
+            try:
+                content = await self._vault.objects.read(name.text, 0, _MOST_LINE_BYTES)
+            except FileNotFoundError:
+                _warn(name.text, "it is gone")
+                continue
+            if (line := _line_of(name, content)) is not None:
+                lines.append(line)
+                if masters is not None and masters.have_signed(content, name.signature):
+                    signed.append(line)
+        return lines, signed
 
     async def _take_over(self) -> None:
         file = self._data / FILE
         if not await asyncio.to_thread(file.exists):
             return
         try:
+            # Only we write into the data folder.
             lines = await asyncio.to_thread(ErasureJournal(self._data).read)
-            there = {each.name for each in await self._objects.list(f"{ERASURES}/")} if lines else set()
-            for line in lines:
-                try:
-                    name, content = _encoded(line)
-                except UnsafeName as unsafe:
-                    _warn(FILE, str(unsafe))
-                    continue
-                if name not in there:
-                    await self._objects.put(name, content)
+            masters, there = await self._vault.ensure_masters(), {name.text for name in await self._names()}
+            await self._put(_new(lines, masters, there))
             await asyncio.to_thread(file.replace, self._data / TAKEN)
         except OSError as error:
             # Without it, this database may have voices that were erased.
             raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+
+
+def _newest(lines: Sequence[JournalLine]) -> JournalLine | None:
+    """Return the newest line of a subject that no other of these lines withdraws."""
+    withdrawn = {line.at for line in lines if line.is_withdrawn}
+    return max((line for line in lines if line.at not in withdrawn), key=lambda line: line.at, default=None)
+
+
+def _unsigned(unknown: Iterable[_Lines]) -> list[JournalLine]:
+    """Return the unsigned line of each subject that has no signed one that counts."""
+    return _in_order(_newest(lines) for lines, signed in unknown if _newest(signed) is None)
+
+
+def _in_order(lines: Iterable[JournalLine | None]) -> list[JournalLine]:
+    return sorted((line for line in lines if line is not None), key=lambda line: line.at)
 
 
 async def once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[None]]) -> None:
@@ -125,30 +193,44 @@ async def once_a_start(data: Path, machine: str, replay: Callable[[], Awaitable[
         raise StorageFailed(f"{file} cannot be written: {error.strerror}") from None
 
 
-def lines_in(folder: Path) -> bytes:
-    """Return the lines of a vault in a folder, as in a journal that is a file. Raises OSError."""
+def lines_in(folder: Path, masters: MasterKeys | None) -> bytes:
+    """Return the signed lines of a vault in a folder, as in a journal that is a file. Raises OSError."""
     lines = []
     for each in sorted(list_folder(folder, f"{ERASURES}/")):
-        if (name := _parsed(each)) and (line := _line_of(name, (folder / name.text).read_bytes())):
-            lines.append(msgspec.json.encode(line) + b"\n")
+        if (name := _parsed(each)) and (line := _line_of(name, content := (folder / name.text).read_bytes())):
+            if masters is not None and masters.have_signed(content, name.signature):
+                lines.append(msgspec.json.encode(line) + b"\n")
+            else:
+                _warn(name.text, "it is not signed")
     return b"".join(lines)
 
 
-def _encoded(line: JournalLine) -> tuple[str, bytes]:
-    """Return the name and the content of the object of a line. Raise UnsafeName."""
+def _new(lines: Iterable[JournalLine | Tombstone], masters: MasterKeys, there: Collection[str]) -> _Objects:
+    """Return the objects of these lines that are not `there` under the newest key."""
+    new = []
+    for each in lines:
+        try:
+            line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
+            name, content = _encoded(line, masters)
+        except UnsafeName as unsafe:
+            _warn(each.subject, str(unsafe))
+            continue
+        if name not in there:
+            new.append((name, content))
+    return new
+
+
+def _encoded(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
+    """Return the name and the content of the object of a line, signed by the newest key. Raise UnsafeName.
+
+    Versions without signatures have a digest in its place, and do not look at it.
+    """
     content = msgspec.json.encode(line)
-    name = f"{ERASURES}/{line.at:017}-{line.subject}-{sha256(content).hexdigest()[:12]}"
+    name = f"{ERASURES}/{line.at:017}-{line.subject}-{erasure_signature(masters.newest, content)}"
     name += "-withdrawn" * line.is_withdrawn
     if not _NAME.fullmatch(name) or len(content) > _MOST_LINE_BYTES:
         raise UnsafeName(f"{ascii(line.subject)[:100]} cannot be a line of the journal of erasures")
     return name, content
-
-
-def _valid(listed: Iterable[ListedObject]) -> dict[str, _Name]:
-    """Return the newest line of each subject, without those that were withdrawn."""
-    names = [name for each in sorted(listed) if (name := _parsed(each))]
-    withdrawn = {(name.subject, name.at) for name in names if name.is_withdrawn}
-    return {name.subject: name for name in names if (name.subject, name.at) not in withdrawn}
 
 
 def _parsed(listed: ListedObject) -> _Name | None:
@@ -156,7 +238,7 @@ def _parsed(listed: ListedObject) -> _Name | None:
     if match is None or listed.size > _MOST_LINE_BYTES:
         _warn(listed.name, f"no line has such a name and {listed.size} bytes")
         return None
-    return _Name(listed.name, int(match[1]), match[2], bool(match[3]))
+    return _Name(listed.name, match[3], int(match[1]), match[2], bool(match[4]))
 
 
 def _line_of(name: _Name, content: bytes) -> JournalLine | None:
@@ -165,7 +247,7 @@ def _line_of(name: _Name, content: bytes) -> JournalLine | None:
     except UnsafeName as unsafe:
         _warn(name.text, str(unsafe))
         return None
-    if line is None or (line.at, line.subject, line.is_withdrawn) != name[1:]:
+    if line is None or (line.at, line.subject, line.is_withdrawn) != name[2:]:
         _warn(name.text, "its name does not fit")
         return None
     return line

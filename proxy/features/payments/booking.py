@@ -15,6 +15,7 @@ from policies import paid_months, payments
 from policies.paid_months import BoughtMonth, MonthChange
 from policies.payments import PaidAmount
 from policies.price import in_credits
+from policies.tasks import SECOND
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
 from proxy.features.payments import plan_changes, records
@@ -22,7 +23,7 @@ from proxy.features.payments.bodies import money
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.provider import FetchedPayment
-from proxy.features.payments.records import OrderRecord, PaymentRecord
+from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
 from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.audit import Act
@@ -32,6 +33,8 @@ from proxy.storage.store import AlreadyExists, Params, Statement
 
 CLOSED = "it was paid for an account that is closed"
 MONTH = "a month was given back after its end, or cannot be had any more"
+FALLEN = "its refund has failed since: what was taken for it has to be given back by hand"
+FALL_US = 60 * SECOND
 
 _log = structlog.get_logger()
 
@@ -66,6 +69,9 @@ class Booking:
         self._ledger = ledger
         self._store = ledger.store
         self._mails = mails
+        self._fallen: dict[str, int] = {}
+        """Payments of which less is refunded than was booked, each with the moment of the first such look. It
+        is `NEVER` once a person was told."""
 
     async def book(
         self, order: OrderRecord, rows: Sequence[PaymentRecord], fetched: Sequence[FetchedPayment]
@@ -81,8 +87,14 @@ class Booking:
             if fault := _contradiction(order, payment):
                 await self._note(order, f"payment {id_} has another {fault}")
                 continue
+            if id_ in known:
+                await self._note_fall(order, known[id_], payment)
             has_booked |= await self._book(order, known.get(id_), id_, payment)
         return has_booked
+
+    def look_again(self, rows: Sequence[PaymentRecord]) -> int:
+        """Return when a second look tells whether refunds of these payments have failed."""
+        return min((self._fallen.get(row.id, NEVER) + FALL_US for row in rows), default=NEVER)
 
     async def _book(
         self, order: OrderRecord, was: PaymentRecord | None, id_: str, payment: FetchedPayment
@@ -165,6 +177,17 @@ class Booking:
         return await self._mails.statements(
             Letter(kind="receipt", facts=facts), account=order.account, now=now
         )
+
+    async def _note_fall(self, order: OrderRecord, was: PaymentRecord, fetched: FetchedPayment) -> None:
+        """Note a refund that fell back, at the second look: one answer may be an old one."""
+        if fetched.refunded >= was.refunded:
+            self._fallen.pop(was.id, None)
+            return
+        now = await self._store.now()
+        if now - self._fallen.setdefault(was.id, now) >= FALL_US:
+            self._fallen[was.id] = NEVER
+            amounts = f"{money(was.refunded)} were refunded, now {money(fetched.refunded)}"
+            await self._note(order, f"payment {was.id}: {amounts}; {FALLEN}")
 
     async def _note(self, order: OrderRecord, reason: str) -> None:
         """Note once that a person must look at an order."""

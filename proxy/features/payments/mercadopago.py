@@ -10,7 +10,7 @@ import hmac
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -19,6 +19,7 @@ from policies.tasks import SECOND
 from proxy.errors import InvalidRequest
 from proxy.features.payments.calls import ProviderCalls, Query, T
 from proxy.features.payments.provider import (
+    MOST_AMOUNT,
     Checkout,
     CheckoutRequest,
     FetchedPayment,
@@ -35,7 +36,6 @@ _BACK_LATER = frozenset({"refunded", "charged_back", "in_mediation"})
 _MOST_DIGITS = 20
 _PAGE = 100
 _MOST_OFFSET = 10_000
-_MOST_AMOUNT = Decimal(10) ** 13
 _JSON = {"content-type": "application/json"}
 _log = structlog.get_logger()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -52,17 +52,24 @@ class _Refund(msgspec.Struct):
 
 
 class _Payment(msgspec.Struct):
-    id: int
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     status: str
     transaction_amount: Decimal
     currency_id: str
     live_mode: bool
-    collector_id: int
+    collector_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     status_detail: str | None = None
     external_reference: str | None = None
     date_approved: str | None = None
     transaction_amount_refunded: Decimal | None = None
     refunds: tuple[_Refund, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for an amount that is none: arithmetic with NaN raises."""
+        amounts = (self.transaction_amount, self.transaction_amount_refunded or Decimal())
+        for amount in (*amounts, *(each.amount for each in self.refunds or ())):
+            if not (amount.is_finite() and 0 <= amount <= MOST_AMOUNT // 100):
+                raise ValueError("an amount is out of any range")
 
 
 class _Listed(msgspec.Struct):
@@ -196,8 +203,6 @@ def _fetched(payment: _Payment) -> FetchedPayment:
 
 
 def _minor(amount: Decimal, rounding: str) -> int:
-    if not 0 <= amount < _MOST_AMOUNT:
-        raise ProviderFailed("Its answer has an amount out of any range.")
     return int((amount * 100).to_integral_value(rounding))
 
 

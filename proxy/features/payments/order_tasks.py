@@ -57,7 +57,7 @@ class OrderTasks(TaskKind[OrderRecord]):
                     self.settled(order.account)
             except AlreadyExists:
                 continue
-            return await self._later(held)
+            return await self._later(held, rows=rows)
         return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def book(self, provider: str, rows: Sequence[PaymentRecord], fetched: FetchedPayment) -> None:
@@ -69,13 +69,14 @@ class OrderTasks(TaskKind[OrderRecord]):
         if order.provider == provider and await self._booking.book(order, rows, [fetched]):
             self.settled(order.account)
 
-    async def _later(self, held: OrderRecord, error: str = "") -> Again:
+    async def _later(self, held: OrderRecord, error: str = "", rows: Sequence[PaymentRecord] = ()) -> Again:
         order = await self._orders.find(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
         if due is None and error:
             due = payments.look_again(created=order.created, now=now)
-        return Again(error, is_try=False, values={"due": NEVER if due is None else due, "tries": 0})
+        due = min(NEVER if due is None else due, self._booking.look_again(rows))
+        return Again(error, is_try=False, values={"due": due, "tries": 0})
 
 
 def _nothing(_account: str) -> None:

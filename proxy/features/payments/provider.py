@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 import msgspec
+
+MOST_AMOUNT = 10**15
+Minor = Annotated[int, msgspec.Meta(ge=0, le=MOST_AMOUNT)]
+"""An amount of a provider, in minor units. Any other number is no amount."""
 
 
 class Checkout(NamedTuple):

@@ -19,6 +19,7 @@ from proxy.features.payments.provider import (
     Checkout,
     CheckoutRequest,
     FetchedPayment,
+    Minor,
     ProviderFailed,
     ProviderWebhook,
 )
@@ -47,15 +48,15 @@ class _Sessions(msgspec.Struct):
 
 
 class _Charge(msgspec.Struct):
-    amount_refunded: int = 0
+    amount_refunded: Minor = 0
     disputed: bool = False
 
 
 class _Intent(msgspec.Struct):
     id: str
     status: str
-    amount: int
-    amount_received: int
+    amount: Minor
+    amount_received: Minor
     currency: str
     livemode: bool
     latest_charge: _Charge | None = None
@@ -68,7 +69,7 @@ class _Intents(msgspec.Struct):
 
 class _Dispute(msgspec.Struct):
     id: str
-    amount: int
+    amount: Minor
     status: str
 
 

@@ -18,7 +18,8 @@ from proxy.features.all import load_config, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import TAKEN, ObjectJournal, lines_in, once_a_start
-from proxy.file_store.objects import Folder
+from proxy.file_store.master_keys import MasterKeySource
+from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.processes import whole_backup, whole_restore
 from proxy.storage import tombstones
@@ -47,6 +48,10 @@ async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Stor
 
 def shared(folder: Path) -> VaultSection:
     return VaultSection(master_key=key_text(), folder=str(folder / "vault"))
+
+
+def keys_of(vault: VaultSection, data: Path) -> MasterKeys | None:
+    return MasterKeySource(vault, data).read_if_any()
 
 
 @pytest.fixture(autouse=True)
@@ -78,8 +83,12 @@ def tombstone(subject: str, at: int) -> Tombstone:
     return Tombstone(subject=subject, account="acc_a", digests=("d1",), began=at)
 
 
+def journal_in(store: Store, folder: Path) -> ObjectJournal:
+    return ObjectJournal(Vault(store, shared(folder), folder), folder)
+
+
 async def written(store: Store, folder: Path, *subjects: str) -> ObjectJournal:
-    journal = ObjectJournal(Folder(folder / "vault"), folder)
+    journal = journal_in(store, folder)
     long_ago = await store.now() - 3_600_000_000
     for number, subject in enumerate(subjects):
         await journal.write_down(tombstone(subject, long_ago + number))
@@ -141,6 +150,24 @@ async def test_a_journal_that_is_a_file_is_taken_over_once(store: Store, tmp_pat
         assert (erasure.replayed, await voices(store)) == (2, [VOICES[1]])
 
 
+@each_row("place", ["folder", "bucket"])
+async def test_each_tombstone_has_a_signed_line_again_after_it_was_deleted(
+    store: Store, tmp_path: Path, place: str
+) -> None:
+    vault = shared(tmp_path) if place == "folder" else section()
+    voice = await add_voice(store, "acc_a")
+    async with erasing(store, tmp_path, vault) as erasure:
+        await erasure.erase_voice(Owned(voice, "acc_a"))
+        journal, objects = ObjectJournal(Vault(store, vault, tmp_path), tmp_path), erasure._vault.objects
+        written = await journal.sign(store)
+        assert written == sum(1 for _ in await store.read("SELECT subject FROM erasures")) - 1
+        assert await journal.sign(store) == 0
+        (line,) = [each.name for each in await objects.list("erasures/") if voice in each.name]
+        await objects.remove(line)
+        assert await journal.sign(store) == 1
+        assert line in [each.name for each in await objects.list("erasures/")]
+
+
 async def test_a_line_that_was_withdrawn_erases_nothing_and_a_newer_one_does(
     store: Store, tmp_path: Path
 ) -> None:
@@ -172,12 +199,12 @@ async def test_an_object_that_is_no_line_is_named_and_the_others_count(
     with structlog.testing.capture_logs() as logs:
         assert [line.subject for line in await journal.list_unknown(store)] == [VOICES[0]]
     assert [line["event"] for line in logs] == ["erasure.journal.unsafe"]
-    (line,) = lines_in(tmp_path / "vault").splitlines()
+    (line,) = lines_in(tmp_path / "vault", keys_of(shared(tmp_path), tmp_path)).splitlines()
     assert VOICES[0].encode() in line
 
 
-async def test_a_subject_that_can_name_no_object_is_not_erased(tmp_path: Path) -> None:
-    journal = ObjectJournal(Folder(tmp_path / "vault"), tmp_path)
+async def test_a_subject_that_can_name_no_object_is_not_erased(store: Store, tmp_path: Path) -> None:
+    journal = journal_in(store, tmp_path)
     for subject in ("../voice", "voice\0", "v" * 61):
         with pytest.raises(StorageFailed, match="cannot be a line"):
             await journal.write_down(tombstone(subject, 1))
@@ -191,7 +218,7 @@ async def test_an_erasure_of_another_machine_that_is_under_way_is_left_to_it(
     await add_voice(store, "acc_a", id_=VOICES[0])
     vault, began = shared(tmp_path), await store.now()
     theirs = tombstone(VOICES[0], began)
-    await ObjectJournal(Folder(tmp_path / "vault"), tmp_path).write_down(theirs)
+    await journal_in(store, tmp_path).write_down(theirs)
     start = asyncio.create_task(_replayed(store, tmp_path, vault))
     await asyncio.sleep(0.3)
     assert not start.done()
@@ -278,5 +305,6 @@ async def test_a_whole_backup_has_the_lines_of_a_folder(tmp_path: Path) -> None:
         await bring_back(store, VOICES[0])
         assert await _replayed(store, Path(new.data), new.vault) == 1
         assert await voices(store) == []
-    (line,) = lines_in(tmp_path / "new" / "vault").splitlines()
+    masters = keys_of(new.vault, Path(new.data))
+    (line,) = lines_in(tmp_path / "new" / "vault", masters).splitlines()
     assert msgspec.json.decode(line, type=JournalLine).subject == VOICES[0]

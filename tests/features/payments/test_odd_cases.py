@@ -14,13 +14,14 @@ from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.upstream_http import open_http
 from proxy.features.all import load_config
 from proxy.features.payments import calls, mercadopago
+from proxy.features.payments.booking import FALLEN
 from proxy.features.payments.event_tasks import EventTasks
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
 from proxy.features.payments.records import NEVER, ORDERS
 from proxy.features.payments.section import MercadoPagoSection
 from proxy.ledger.verify import verify
-from proxy.storage import accounts
+from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Row, Statement, Store
@@ -28,8 +29,10 @@ from tests.features.payments.rig import DAY_S, PLANS, Shop, TinyProvider, shop_o
 from tests.features.payments.shop import PROVIDERS, SOLD
 from tests.features.payments.shop import shop as served_shop
 from tests.replies import json_of
+from tests.tables import each_row
 
 _ALL = (NEWEST, 100)
+ACT = audit.new_act(1, "key_1", "order.resolved", "", "")
 
 
 @pytest.fixture
@@ -142,6 +145,76 @@ async def test_a_last_look_that_was_refused_is_not_the_last(shop: Shop) -> None:
     await shop.later(200 * DAY_S)
     await shop.later(DAY_S)
     assert (await shop.orders.find(ada, other.id)).due > await shop.clock.now() + 999 * DAY_S * MICRO
+
+
+@each_row("seconds, needs_it", [(30, False), (60, True), (7 * DAY_S, True)])
+async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look(
+    shop: Shop, seconds: float, needs_it: bool
+) -> None:
+    ada = await shop.account(f"ada {seconds}")
+    order = await shop.order(ada, "small")
+    paid = shop.provider.pay(order)
+    shop.provider.refund(paid, 1000)
+    await shop.hook(order.id)
+    credits = await shop.granted(ada)
+    shop.provider.change(paid, refunded=0)
+    await shop.hook(order.id)
+    await shop.hook(order.id)
+    assert order.id not in await need_attention(shop)
+    shop.clock.seconds += seconds
+    await shop.work()
+    assert (order.id in await need_attention(shop)) is needs_it
+    if needs_it:
+        found = await shop.orders.find(ada, order.id)
+        assert found.attention == f"payment mercadopago:{paid}: 10.00 were refunded, now 0.00; {FALLEN}"
+        assert found.due > await shop.clock.now() + 3600 * MICRO, "a person sees to it from here on"
+        await shop.orders.resolve(found, ACT)
+        await shop.later(30 * DAY_S)
+        assert order.id not in await need_attention(shop), "a reason that was looked at does not come back"
+    assert (await shop.granted(ada), (await shop.orders.find(ada, order.id)).state) == (
+        credits,
+        "partly_refunded",
+    )
+
+
+async def test_an_old_answer_between_two_right_ones_is_no_failed_refund(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+    paid = shop.provider.pay(order)
+    old = dict(shop.provider.paid)
+    shop.provider.refund(paid, 1000)
+    await shop.hook(order.id)
+    for _ in range(2):
+        shop.provider.old = [old]
+        await shop.hook(order.id)
+        await shop.later(60)
+    assert await need_attention(shop) == []
+
+
+class _Odd(TinyProvider):
+    """A provider whose answer about one order is beyond all that its adapter expects."""
+
+    odd = ""
+
+    async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
+        if order == self.odd:
+            raise ArithmeticError("NaN")
+        return await super().payments_of(order, checkout)
+
+
+async def test_an_answer_that_raises_stops_its_own_order_alone(shop: Shop) -> None:
+    shop.use(provider := _Odd())
+    ada = await shop.account("ada")
+    orders = [await shop.order(ada, "small") for _ in range(3)]
+    provider.odd = orders[0].id
+    for order in orders:
+        provider.pay(order)
+        await shop.orders.wake("mercadopago", order.id)
+    await shop.work()
+    found = [await shop.orders.find(ada, order.id) for order in orders]
+    assert [order.state for order in found] == ["open", "paid", "paid"]
+    assert (found[0].tries, found[0].error) == (1, "The attempt failed: ArithmeticError.")
+    assert found[0].due < await shop.clock.now() + 10 * MICRO
 
 
 async def test_an_order_that_has_expired_says_so_and_a_plan_that_is_gone_is_not_shown(tmp_path: Path) -> None:

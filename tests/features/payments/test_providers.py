@@ -94,6 +94,17 @@ async def test_other_ways_to_pay_and_other_states_count_as_their_providers_mean_
         assert (await only(both, made.id)).disputed == 1000
 
 
+async def test_a_refund_that_fails_at_the_bank_falls_back_and_its_webhook_names_the_payment() -> None:
+    async with pair("stripe") as both:
+        made = await both.adapter.create_checkout(checkout_request())
+        paid = both.pay(made.id)
+        both.refund(paid, 1000)
+        assert (await only(both, made.id)).refunded == 1000
+        both.fake.account.fail_refund(paid)
+        assert (await only(both, made.id)).refunded == 0
+        assert both.adapter.event(received(both.notices.waiting[-1])) == paid.id
+
+
 async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair("mercadopago") as both:
         made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
@@ -106,6 +117,55 @@ async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPa
 
         monkeypatch.setattr(account, "shown", without_seller)
         assert [each.id async for each in both.adapter.since(0)] == [str(good.id)]
+
+
+HUGE = 10**30
+NO_AMOUNTS: dict[str, tuple[Any, ...]] = {
+    "mercadopago": ("NaN", "-NaN", "sNaN", "Infinity", "-Infinity", "1e400", "9e999999", -1, HUGE, "", [1]),
+    "stripe": (-1, HUGE, 2**63, 1e300, "NaN", "Infinity", "5", "", [1]),
+}
+
+
+@each_row("name", NAMES)
+async def test_an_amount_that_is_none_is_a_failure_of_its_provider(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each field with an amount, alone and in a list, where it hides no other payment of Mercado Pago."""
+    async with pair(name) as both:
+        made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
+        bad = both.pay(made.id)
+        both.dispute(bad)
+        tried = 0
+        for value in NO_AMOUNTS[name]:
+            for field in FIELDS[name]:
+                with monkeypatch.context() as patch:
+                    _show(patch, account, name, field, value)
+                    with pytest.raises(ProviderFailed, match="not what its documentation says"):
+                        await both.adapter.payment(str(bad.id))
+                    if name == "mercadopago":
+                        assert [each async for each in both.adapter.since(0)] == []
+                        tried += 1
+        assert tried in (0, 3 * len(NO_AMOUNTS[name]))
+        assert await both.adapter.payment(str(bad.id)) is not None
+
+
+FIELDS = {
+    "mercadopago": ("transaction_amount", "transaction_amount_refunded", "refunds"),
+    "stripe": ("amount", "amount_received", "latest_charge", "dispute"),
+}
+
+
+def _show(patch: pytest.MonkeyPatch, account: Any, name: str, field: str, value: Any) -> None:
+    """Let the API show a value as an amount."""
+    shows = "shown" if name == "mercadopago" else "shown_dispute" if field == "dispute" else "shown_intent"
+    shown, in_place = getattr(account, shows), {field: value}
+    if field == "refunds":
+        in_place = {field: [{"amount": value, "status": "approved"}]}
+    elif field == "latest_charge":
+        in_place = {field: {"amount_refunded": value, "disputed": False}}
+    elif field == "dispute":
+        in_place = {"amount": value}
+    patch.setattr(account, shows, lambda *args, **more: {**shown(*args, **more), **in_place})
 
 
 async def only_paid(both: Pair) -> FetchedPayment:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 import pytest
+import structlog
 
 from policies.tasks import SECOND
 from proxy.queue.tasks import LEASE_S, Again, Dead, Done, Result
@@ -21,6 +22,7 @@ from tests.proxy.queue.chores import (
     Chore,
     Chores,
     add,
+    done,
     effects,
     hang,
     row,
@@ -258,21 +260,26 @@ async def test_what_was_committed_with_a_lease_is_begun_without_a_look(store: St
     assert (await row(store)).state == "done"
 
 
-async def test_a_failure_of_ours_is_raised_at_the_next_look_and_its_lease_stays(store: Store) -> None:
-    await add(store, Chore(id="one"))
+async def test_a_failure_of_ours_belongs_to_its_row_and_the_others_go_on(store: Store) -> None:
+    await add(store, Chore(id="one"), Chore(id="two", account="acc_b"))
 
-    async def fail(_held: Chore) -> Result:
-        raise ZeroDivisionError
+    async def fail_one(held: Chore) -> Result:
+        if held.id == "one":
+            raise ZeroDivisionError("a secret")
+        return await done(held)
 
-    chores = Chores(store, fail)
-    await chores.look()
-    ((attempt, _),) = chores._under_way.values()
-    await asyncio.wait([attempt])
-    assert isinstance(attempt.exception(), ZeroDivisionError)
-    with pytest.raises(ZeroDivisionError):
-        await chores.look()
-    assert await chores.look() == []
-    assert (await row(store)).lease > 0
+    chores = Chores(store, fail_one)
+    chores.at_once = 1
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await chores.look()
+            await chores.finish()
+    assert (await row(store, "two")).state == "done"
+    failed = await row(store, "one")
+    assert (failed.state, failed.tries, failed.error) == ("open", 1, "The attempt failed: ZeroDivisionError.")
+    assert failed.lease > await store.now(), "it may still have an effect"
+    assert [(line["event"], line["row"]) for line in logs] == [("task.attempt.failed", "one")]
+    assert "secret" not in str(logs)
 
 
 async def test_a_server_looks_at_once_when_it_begins_when_it_is_woken_and_when_there_is_room_again(
