@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, Claim, Superseded, ranges
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -28,10 +30,13 @@ UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_
 WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{END} AND {records.STEPS.finished}"
-_CANCEL_STEPS = """
+HAS_ENDED = "state IN ('failed', 'canceled', 'expired')"
+_CANCEL_STEPS = f"""
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
+AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {HAS_ENDED})
 """
+_CANCEL_PART = f"{_CANCEL_STEPS} AND {IS_OURS}"
+_FIRST: Params = {"after": 0, "upto": PART + 1}
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
@@ -93,9 +98,12 @@ def after_failure(
         "error": f"Step {step.number}: {why.message}",
         "error_code": why.code,
     }
+    # The server that leads cancels the steps of further parts.
+    others = Claim(step.job).statement(now, f"{HAS_ENDED} AND {records.STEPS.finished}", adds=False)
     return (
         Statement(_END_BY_STEP, failure),
-        Statement(_CANCEL_STEPS, {"job": step.job}),
+        Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
+        others,
         *notice_rows(notices, step, events, "failed", now, records.STEPS.finished),
     )
 
@@ -171,7 +179,7 @@ async def end(
     events: Events = JOB_EVENTS,
 ) -> None:
     """End an open job with all its open steps. The statements `before` are in the same commit."""
-    now = await store.now()
+    now, claim = await store.now(), Claim(job.id)
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = notice_rows(notices, job, events, state, now, "1 = 1")
@@ -179,9 +187,27 @@ async def end(
         records.hold(job.id),
         *before,
         Statement(END, params),
-        Statement(_CANCEL_STEPS, {"job": job.id}),
+        Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST}),
+        claim.statement(now + LEASE_US, HAS_ENDED, adds=False),
         *statements,
     )
+    if job.steps > PART:
+        await _cancel_others(store, claim, job.steps)
+
+
+async def cancel_steps(store: Store, job: str, steps: int) -> None:
+    """Cancel the steps of a job that has ended, for a writer that is gone."""
+    claim, now = Claim(job), await store.now()
+    ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
+    await store.write(ended, claim.statement(now + LEASE_US, HAS_ENDED, adds=False))
+    await _cancel_others(store, claim, steps)
+
+
+async def _cancel_others(store: Store, claim: Claim, steps: int) -> None:
+    with suppress(Superseded):  # another request cancels them, or the job was done before
+        for part in ranges(steps):
+            await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
+        await claim.write(store, claim.release())
 
 
 def failure_notice(job: records.Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:

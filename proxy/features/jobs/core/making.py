@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from policies.plans import Terms
+from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import ErrorDetail, NotAllowed, RateLimited
+from proxy.errors import ErrorDetail, NotAllowed, RateLimited, RequestFailed
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import ENCODED, SealedFields
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.parts import PART, Superseded
 from proxy.features.jobs.core.records import JOBS, Job, Kind
 from proxy.file_store.once import REPLAYED, Once
 from proxy.storage.rows import new_id
@@ -62,7 +65,12 @@ async def made_once(
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
         find = partial(_digest_of, files)
-        was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
+        try:
+            was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
+            if was_there and await JOBS.get(files.store, account, id_) is None:
+                await add(id_, digest)  # the earlier try was interrupted, and this one goes on
+        except (AlreadyExists, Superseded):
+            raise once.under_way() from None
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
@@ -71,14 +79,31 @@ async def made_once(
 
 async def add_job(
     files: JobFiles,
-    caller: Caller,
+    request: BackgroundRequest,
     new: NewJob,
     beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add a job of this caller, with the statements `beside` it in the same commit.
+    """Add the job of a request, with the statements `beside` it in the same commit. It counts as the requests
+    that its steps are worth, unless an earlier try has begun to make it.
 
     False: too many steps of the account wait, or it is closed; the data is dropped. Raises NotAllowed if too
-    much is stored, and AlreadyExists if there is a job with this id."""
+    much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
+    account, is_large = request.caller.account, len(new.pieces) > PART
+    begun = await records.find_made(files.store, account, new.id) if is_large else None
+    if begun is not None:
+        fields = files.vault.open_record(account, new.id, begun.record, SealedFields)
+        if begun.state != "making" or fields.request != new.fields.request:
+            raise AlreadyExists
+        return await records.add(
+            files.store, begun, new.pieces, beside(begun), has_file=new.format in ENCODED
+        )
+    await request.admission.count_steps(request.caller, len(new.pieces))
+    return await _add_new(files, request.caller, new, beside)
+
+
+async def _add_new(
+    files: JobFiles, caller: Caller, new: NewJob, beside: Callable[[Job], Sequence[Statement]]
+) -> bool:
     store, account = files.store, caller.account
     sealed = await files.vault.seal_record(account, new.id, new.fields)
     now = await store.now() if new.created is None else new.created
@@ -117,8 +142,15 @@ async def add_job(
 
 
 async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
-    job = await JOBS.get(files.store, account, id_)
+    job = await records.find_made(files.store, account, id_)
     return None if job is None else files.vault.open_record(account, id_, job.record, SealedFields).request
+
+
+async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:
+    """Count the cancelling of an open job as its making was counted. A stop is never refused."""
+    if job.state == "open":
+        with suppress(RequestFailed):
+            await admission.count_steps(caller, job.steps)
 
 
 def too_many_wait() -> RateLimited:

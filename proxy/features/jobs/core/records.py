@@ -3,28 +3,28 @@ exists if and only if the step was charged."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from policies.tasks import QueuedTask
-from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core import encoded_records, parts
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, Claim, ranges
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import any_of, columns
-from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.store import Condition, Params, Statement, Store, Value
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
 
-State = Literal["open", "done", "failed", "canceled", "expired"]
+State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
+"""A job in the `making` and one that is being `removed` are written part by part, and shown to nobody."""
 Kind = Literal["speech", "batch", "conversion", "training"]
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
@@ -34,7 +34,7 @@ MOST_STORED_BYTES = 512 * 1024 * 1024
 """The most bytes that are stored of an account's requests. The results are paid for; these are not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
-_ROWS = 64
+_ROWS = 100
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +139,8 @@ OF_CLIPS = drop_keys("job_clips", "digest", "told")
 OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
+    # First: the commit that closes an account waits for the last part of its jobs, and then none follows.
+    parts.TABLE,
     Table(
         "job_clips",
         key=("step",),
@@ -169,28 +171,32 @@ TABLES = (
         closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
         rotated_with=(
             """
-            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state IN ('open', 'making')
             AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
             """,
         ),
     ),
 )
-JOBS = ListedTable("jobs", Job)
+IS_SHOWN = "state NOT IN ('making', 'removed')"
+JOBS = ListedTable("jobs", Job, shown=IS_SHOWN)
+_ALL_JOBS = ListedTable("jobs", Job)
 _WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
 STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
 _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
 FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
-_WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
+_WANTED = f"""
+(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({parts.UNMADE})
+"""
 _ALL_WAITING = """
 SELECT count(*) AS steps FROM job_steps JOIN jobs ON jobs.id = job_steps.job
-WHERE job_steps.state = 'wanted' AND jobs.waits NOT IN ('credits', 'suspended')
+WHERE job_steps.state = 'wanted' AND jobs.state = 'open' AND jobs.waits NOT IN ('credits', 'suspended')
 """
 _STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
 AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
 """
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
@@ -218,17 +224,23 @@ AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
 _FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
 _AGAIN = """
-UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = {due}, tries = 0,
 error = '' WHERE job = :job AND state <> 'wanted'
-AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {only_if}
 """
-_REOPEN = f"""
+_IS_OPEN = "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')"
+_AGAIN_AT_ONCE = _AGAIN.format(due="asked", only_if=_IS_OPEN)
+_AGAIN_IN_PART = _AGAIN.format(due=":due", only_if=f"number > :after AND number <= :upto AND {IS_OURS}")
+_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
+_REOPEN = """
 UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
     key = coalesce(CAST(:key AS TEXT), key)
-WHERE id = :job AND state IN ('failed', 'canceled')
-AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
+WHERE id = :job AND {only_if} RETURNING id
 """
+_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND state = 'making' AND {IS_OURS}"
+# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
+_BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
+_LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
 
 async def add(
@@ -240,14 +252,42 @@ async def add(
     has_file: bool = False,
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
-    """Add a job with its steps, all of this kind, in one unit with the statements `beside`, which must do
-    nothing if the job is not added. `has_file` adds one more step. False: too many steps of the account wait,
-    too much of it is stored, or it is closed. Raises AlreadyExists if there is a job with this id."""
-    # 20,000 steps take a quarter of a second.
-    steps = await asyncio.to_thread(_insert_all, job, pieces, has_file=has_file, kind=kind)
-    job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(lock_account(job.account), Statement(_ADD, job_row), *steps, *beside)
-    return bool(added)
+    """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
+    job is not added. `has_file` adds one more step. A job of one part is one unit. Otherwise it is in the
+    `making` until the last commit, and a job that is so already is made to its end.
+
+    False: too many steps of the account wait, too much of it is stored, or it is closed. Raises AlreadyExists
+    if there is a job with this id, and StorageFailed if another request makes it."""
+    one = _Steps(job, pieces, kind, has_file=has_file)
+    if len(pieces) <= PART:
+        _, added, *_ = await store.write(
+            lock_account(job.account), _add(job), *one.insertions(0, PART + 1), *beside
+        )
+        return bool(added)
+    claim, made = Claim(job.id), 0
+    until = await store.now() + LEASE_US
+    if job.state == "making":
+        made = await claim.take_over(store)
+        # The configuration may have changed, and with it the pieces.
+        before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
+        if job.steps != len(pieces) or (before and tuple(before[0].values()) != tuple(pieces[made - 1])):
+            raise parts.Superseded("the job is made anew when its lease has ended")
+    else:
+        first = _add(replace(job, state="making"))
+        claiming = claim.statement(until, "state = 'making'", adds=True)
+        if not (await store.write(lock_account(job.account), first, claiming))[-1]:
+            return False
+    for after in range(made, len(pieces), PART):
+        upto = min(after + PART, len(pieces))
+        await claim.write(store, *one.insertions(after, upto, claim, until), made=upto)
+    await claim.write(
+        store, Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours), *beside, claim.release()
+    )
+    return True
+
+
+def _add(job: Job) -> Statement:
+    return Statement(_ADD, msgspec.structs.asdict(job))
 
 
 async def stored_bytes(store: Store, account: str) -> int:
@@ -255,51 +295,57 @@ async def stored_bytes(store: Store, account: str) -> int:
     return int(row["kept"])
 
 
-def _insert_all(
-    job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool, kind: Literal["speech", "training"]
-) -> list[Statement]:
-    rows = [
-        JobStep(
-            id=step_id(job, number),
-            job=job.id,
-            account=job.account,
-            number=number,
-            first=first,
-            last=last,
-            kind=kind,
-            asked=job.created,
-            due=job.created,
-        )
-        for number, (first, last) in enumerate(pieces, 1)
-    ]
-    if has_file:
-        id_, number = step_id(job, "file"), len(rows) + 1
-        rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
-    return [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
+class _Steps(NamedTuple):
+    """The steps of a new job, behind which comes the step of its file, if it has one."""
 
+    job: Job
+    pieces: Sequence[tuple[int, int]]
+    kind: Literal["speech", "training"]
+    has_file: bool
 
-def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:
-    sql, names = _insert_sql(len(rows))
-    values = chain.from_iterable(map(msgspec.structs.astuple, rows))
-    return Statement(sql, {"job": job, **dict(zip(names, values, strict=True))})
+    def insertions(
+        self, after: int, upto: int, claim: Claim | None = None, due: int = 0
+    ) -> Iterator[Statement]:
+        """Yield the statements that add the steps behind a number, up to another."""
+        job, last = self.job, min(upto, len(self.pieces))
+        row: dict[str, Value] = {"job": job.id, "account": job.account, "asked": job.created}
+        row |= {"due": due or job.created, "kind": self.kind, "state": "wanted"}
+        if claim is not None:
+            row |= claim.ours
+        for first in range(after, last, _ROWS):
+            rows = dict[str, Value]()
+            for place, number in enumerate(range(first, min(first + _ROWS, last)), 1):
+                begin, end = self.pieces[number]
+                rows |= {f"id{place}": step_id(job, number + 1), f"number{place}": number + 1}
+                rows |= {f"first{place}": begin, f"last{place}": end}
+            yield Statement(_insert_sql(len(rows) // 4, claim is not None), row | rows)
+        if self.has_file and last == len(self.pieces):
+            file: Params = {"id1": step_id(job, "file"), "number1": last + 1, "first1": 0, "last1": 0}
+            yield Statement(
+                _insert_sql(1, claim is not None), {**row, **file, "kind": "file", "state": "later"}
+            )
 
 
 @lru_cache
-def _insert_sql(rows: int) -> tuple[str, tuple[str, ...]]:
-    """Return the SQL that adds so many steps, and its parameters. A driver caches each text, so there are
-    few."""
-    types = {each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(JobStep)}
-    fields = ", ".join(types)
-    selects = (
-        ", ".join(f"CAST(:{name}_{number} AS {type_}) AS {name}" for name, type_ in types.items())
-        for number in range(rows)
-    )
-    sql = (
-        f"INSERT INTO job_steps ({fields}) SELECT {fields} "
-        f"FROM (SELECT {' UNION ALL SELECT '.join(selects)}) AS new "
-        "WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
-    )
-    return sql, tuple(f"{name}_{number}" for number in range(rows) for name in types)
+def _insert_sql(rows: int, is_part: bool) -> str:
+    """Return the SQL that adds so many steps. A driver caches each text, so there are few."""
+    types = {"id": "TEXT", "number": "BIGINT", "first": "BIGINT", "last": "BIGINT"}
+    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in types.items())
+    values = ", ".join(f"({row.format(place)})" for place in range(1, rows + 1))
+    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    return f"""
+    INSERT INTO job_steps
+        (id, number, first, last, job, account, kind, state, asked, due, lease, fence, tries, error)
+    SELECT column1, column2, column3, column4, CAST(:job AS TEXT), CAST(:account AS TEXT),
+        CAST(:kind AS TEXT), CAST(:state AS TEXT), CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
+    FROM (VALUES {values}) AS new WHERE {only_if}
+    """
+
+
+async def find_made(store: Store, account: str, id_: str) -> Job | None:
+    """Return a job, also one in the making."""
+    job = await _ALL_JOBS.get(store, account, id_)
+    return None if job is None or job.state == "removed" else job
 
 
 async def count_waiting(store: Store) -> int:
@@ -377,14 +423,26 @@ async def wait_for(store: Store, job: str, waits: Waits) -> None:
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:
     """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
-    False: it is in another state, or too many steps of its account wait."""
-    of_job: Params = {"job": job.id}
-    _, _, opened, *_ = await store.write(
-        lock_account(job.account),
-        hold(job.id),
-        Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
-        Statement(_AGAIN, of_job),
+    False: it is in another state, or too many steps of its account wait. Raises StorageFailed if another
+    request goes on with it."""
+    claim = Claim(job.id)
+    now, of_account = await store.now(), {"account": job.account}
+    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
+    after = (
         Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
-        Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
+        Statement(_DONE_IF_NOTHING, of_job),
     )
-    return bool(opened)
+    if job.steps <= PART:
+        again = Statement(_AGAIN_AT_ONCE, of_job)
+        opening = Statement(_REOPEN.format(only_if=_HAS_ROOM), {**of_job, **of_account})
+        return bool((await store.write(lock_account(job.account), hold(job.id), opening, again, *after))[2])
+    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, of_account, adds=True)
+    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
+        return False
+    for part in ranges(job.steps):
+        await claim.write(
+            store, Statement(_AGAIN_IN_PART, {**of_job, **part}), made=min(int(part["upto"]), job.steps)
+        )
+    opening = Statement(_REOPEN.format(only_if=IS_OURS), of_job)
+    await claim.write(store, hold(job.id), opening, Statement(_BEGIN, claim.ours), *after, claim.release())
+    return True

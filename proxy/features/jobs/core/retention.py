@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from policies.plans import Plan
+from proxy.features.jobs.core import ends, parts
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.retention import StoredDays, list_old
@@ -15,6 +16,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
+_LEFT_EVERY_S = 15.0
 
 Tidy = Callable[[], Awaitable[None]]
 
@@ -36,6 +38,18 @@ class JobRetention:
     async def run(self) -> None:
         """Look now, and every ten minutes."""
         await repeat("deletion of old jobs", self._turn, EVERY_S, self._metrics)
+
+    async def run_left(self) -> None:
+        """Look every few seconds for jobs whose writers are gone."""
+        await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics)
+
+    async def end_left(self) -> None:
+        """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
+        for row in await parts.list_left(self._store):
+            if row["state"] in (None, "making", "removed"):
+                await self._files.remove_job(row["job"], row["account"])
+            else:
+                await ends.cancel_steps(self._store, row["job"], row["steps"])
 
     async def _turn(self) -> None:
         try:
