@@ -1,8 +1,8 @@
-"""A neighbour beside accounts that make and cancel batches: `python -m bench.batches_beside [PLAN [CHECKOUT]]`
+"""A neighbour beside accounts that make and cancel batches: `python -m bench.batches_beside [PLAN] [DIR]`
 
 Four accounts of a plan (`free` without a name) make and cancel five batches of 20,000 lines each. A neighbour
 speaks a sentence again and again: alone, then beside them. Printed are the neighbour's times, how many of its
-answers were lost, and the statuses and times of the batches.
+answers were lost, and the statuses and times of the batches. `DIR` is another checkout.
 """
 
 from __future__ import annotations

@@ -8,17 +8,20 @@ from weakref import WeakKeyDictionary
 from proxy.storage.store import Row, Statement, Store, write_deletion
 
 MOST_ROWS = 500
+_FEW = 20
 _MOST_PAUSE_S = 0.1
 
 _turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
 
 
-async def write_in_turn(store: Store, *statements: Statement) -> list[list[Row]]:
-    """Write a unit of many rows, as `write_deletion` does.
+async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
+    """Write a unit of up to so many rows, as `write_deletion` does.
 
-    A process writes one such unit at a time, and pauses for as long as it took. SQLite has one writer, and a
+    A process writes one large unit at a time, and pauses for as long as it took. SQLite has one writer, and a
     group of commits is one commit: so no group has two of them, and settlements have every second group.
     """
+    if most_rows <= _FEW:
+        return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time
     async with _turns.setdefault(store, asyncio.Lock()):
         began = clock()

@@ -30,10 +30,11 @@ UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_
 WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{END} AND {records.STEPS.finished}"
-HAS_ENDED = "state IN ('failed', 'canceled', 'expired')"
+_HAS_ENDED = "state IN ('failed', 'canceled', 'expired')"
+_IS_LARGE = f"{_HAS_ENDED} AND steps > {PART}"
 _CANCEL_STEPS = f"""
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
-AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {HAS_ENDED})
+AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {_HAS_ENDED})
 """
 _CANCEL_PART = f"{_CANCEL_STEPS} AND {IS_OURS}"
 _FIRST: Params = {"after": 0, "upto": PART + 1}
@@ -99,7 +100,7 @@ def after_failure(
         "error_code": why.code,
     }
     # The server that leads cancels the steps of further parts.
-    others = Claim(step.job).statement(now, f"{HAS_ENDED} AND {records.STEPS.finished}", adds=False)
+    others = Claim(step.job).statement(now, f"{_IS_LARGE} AND {records.STEPS.finished}", adds=False)
     return (
         Statement(_END_BY_STEP, failure),
         Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
@@ -179,7 +180,7 @@ async def end(
     events: Events = JOB_EVENTS,
 ) -> None:
     """End an open job with all its open steps. The statements `before` are in the same commit."""
-    now, claim = await store.now(), Claim(job.id)
+    now, claim, is_large = await store.now(), Claim(job.id), job.steps > PART
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = notice_rows(notices, job, events, state, now, "1 = 1")
@@ -188,10 +189,10 @@ async def end(
         *before,
         Statement(END, params),
         Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST}),
-        claim.statement(now + LEASE_US, HAS_ENDED, adds=False),
+        *([claim.statement(now + LEASE_US, _HAS_ENDED, adds=False)] if is_large else ()),
         *statements,
     )
-    if job.steps > PART:
+    if is_large:
         await _cancel_others(store, claim, job.steps)
 
 
@@ -199,7 +200,7 @@ async def cancel_steps(store: Store, job: str, steps: int) -> None:
     """Cancel the steps of a job that has ended, for a writer that is gone."""
     claim, now = Claim(job), await store.now()
     ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
-    await store.write(ended, claim.statement(now + LEASE_US, HAS_ENDED, adds=False))
+    await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
     await _cancel_others(store, claim, steps)
 
 

@@ -10,7 +10,7 @@ from policies.tasks import SECOND
 from proxy.storage.rows import new_id
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tables import Table
-from proxy.storage.turns import write_in_turn
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 PART = 400
 """The steps of a part. The commit has a few other rows."""
@@ -26,11 +26,11 @@ SELECT CAST(coalesce(sum(steps - made), 0) AS BIGINT) FROM partial_jobs WHERE pa
 """
 """SQL for the steps of an account that will be written."""
 
-_CLAIM = f"""
+_CLAIM = """
 INSERT INTO partial_jobs (job, account, token, lease, steps, made)
 SELECT id, account, CAST(:token AS TEXT), CAST(:until AS BIGINT), steps,
     CASE WHEN CAST(:adds AS BIGINT) = 1 THEN 0 ELSE steps END
-FROM jobs WHERE id = :job AND steps > {PART} AND {{only_if}}
+FROM jobs WHERE id = :job AND {only_if}
 ON CONFLICT (job) DO UPDATE
 SET token = excluded.token, lease = excluded.lease, steps = excluded.steps, made = excluded.made
 RETURNING job
@@ -58,8 +58,8 @@ class Claim:
         self.ours: Params = {"job": job, "token": new_id("part")}
 
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
-        """Return the claim on a job of more than one part, if its row is as in `only_if`. If it `adds`, all
-        steps are still to be written. Returns a row if the claim is ours."""
+        """Return the claim on a job, if its row is as in `only_if`. If it `adds`, all steps are still to be
+        written. It returns a row if the claim is ours."""
         values: Params = {**self.ours, **(params or {}), "until": until, "adds": int(adds)}
         return Statement(_CLAIM.format(only_if=only_if), values)
 
@@ -78,7 +78,7 @@ class Claim:
         """
         until = await store.now() + LEASE_US
         kept = Statement(_GO_ON, {**self.ours, "until": until, "made": made})
-        mine, *rows = await write_in_turn(store, kept, *statements)
+        mine, *rows = await write_in_turn(store, MOST_ROWS, kept, *statements)
         if not mine:
             raise Superseded("another writer goes on with the job")
         return rows

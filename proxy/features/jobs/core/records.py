@@ -223,19 +223,16 @@ UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
 AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
 """
 _FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
-_AGAIN = """
-UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = {due}, tries = 0,
-error = '' WHERE job = :job AND state <> 'wanted'
-AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {only_if}
+_AGAIN = f"""
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = :due, tries = 0,
+error = '' WHERE job = :job AND state <> 'wanted' AND number > :after AND number <= :upto
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {IS_OURS}
 """
-_IS_OPEN = "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')"
-_AGAIN_AT_ONCE = _AGAIN.format(due="asked", only_if=_IS_OPEN)
-_AGAIN_IN_PART = _AGAIN.format(due=":due", only_if=f"number > :after AND number <= :upto AND {IS_OURS}")
 _HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
-_REOPEN = """
+_REOPEN = f"""
 UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
     key = coalesce(CAST(:key AS TEXT), key)
-WHERE id = :job AND {only_if} RETURNING id
+WHERE id = :job AND {IS_OURS}
 """
 _OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND state = 'making' AND {IS_OURS}"
 # The steps of a job that is not open yet are due a lease later. The others may wait for so long.
@@ -425,24 +422,21 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
     False: it is in another state, or too many steps of its account wait. Raises StorageFailed if another
     request goes on with it."""
-    claim = Claim(job.id)
-    now, of_account = await store.now(), {"account": job.account}
-    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
-    after = (
-        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
-        Statement(_DONE_IF_NOTHING, of_job),
-    )
-    if job.steps <= PART:
-        again = Statement(_AGAIN_AT_ONCE, of_job)
-        opening = Statement(_REOPEN.format(only_if=_HAS_ROOM), {**of_job, **of_account})
-        return bool((await store.write(lock_account(job.account), hold(job.id), opening, again, *after))[2])
-    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, of_account, adds=True)
+    claim, now = Claim(job.id), await store.now()
+    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
     if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
         return False
+    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
     for part in ranges(job.steps):
-        await claim.write(
-            store, Statement(_AGAIN_IN_PART, {**of_job, **part}), made=min(int(part["upto"]), job.steps)
-        )
-    opening = Statement(_REOPEN.format(only_if=IS_OURS), of_job)
-    await claim.write(store, hold(job.id), opening, Statement(_BEGIN, claim.ours), *after, claim.release())
+        again = Statement(_AGAIN, {**of_job, **part})
+        await claim.write(store, again, made=min(part["upto"], job.steps))
+    await claim.write(
+        store,
+        hold(job.id),
+        Statement(_REOPEN, of_job),
+        Statement(_BEGIN, claim.ours),
+        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
+        Statement(_DONE_IF_NOTHING, of_job),
+        claim.release(),
+    )
     return True

@@ -9,8 +9,10 @@ from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, Claim, Superseded, ranges
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.blobs import drop_keys
+from proxy.storage.rows import any_of
 from proxy.storage.store import Params, Row, Statement, Store, Value, write_deletion
 from proxy.storage.tombstones import BY_VOICE, has_erased
+from proxy.storage.turns import write_in_turn
 
 _ENCODED = f"""
 SELECT DISTINCT job_clips.job FROM job_clips JOIN jobs ON jobs.id = job_clips.job
@@ -24,7 +26,7 @@ OR NOT EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND leas
 _PART = 100
 """Each step may have a row of sound with two blobs."""
 _IN_PART = f" AND {{table}}.number > :after AND {{table}}.number <= :upto AND {IS_OURS}"
-_SOUND = "SELECT account, digest FROM job_clips WHERE job = :job AND digest <> ''"
+_SOUND = "SELECT step, account, digest FROM job_clips WHERE job = :job AND digest <> ''"
 
 
 async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> list[str]:
@@ -91,18 +93,29 @@ async def drop_sound(store: Store, job: str) -> list[tuple[str, str]]:
     as a proof of the charges."""
     of_job: Params = {"job": job}
     rows = await store.read_long(_SOUND, of_job)
-    await store.write(
-        Statement(drop_keys("job_clips", "digest").format(only="job_clips.job = :job"), of_job),
-        Statement("UPDATE job_clips SET digest = '' WHERE job = :job", of_job),
-    )
+    for first in range(0, len(rows), _PART):
+        names, params = any_of([row["step"] for row in rows[first : first + _PART]])
+        only = f"job_clips.step IN ({names})"
+        await write_in_turn(
+            store,
+            3 * len(params),
+            Statement(drop_keys("job_clips", "digest").format(only=only), params),
+            Statement(f"UPDATE job_clips SET digest = '' WHERE {only}", params),
+        )
     return [(row["account"], row["digest"]) for row in rows]
 
 
 async def _forget(store: Store, clips: str, files: str, params: Params) -> list[tuple[str, str]]:
-    _, gone, _, gone_files = await store.write(
-        Statement(OF_CLIPS.format(only=clips), params),
-        Statement(f"DELETE FROM job_clips WHERE {clips} RETURNING account, digest, told", params),
-        *encoded_records.removal(files, params),
-    )
-    rows = [*gone, *gone_files]
+    _, rows = await store.write(*encoded_records.removal(files, params))
+    found = f"SELECT step FROM job_clips WHERE {clips} LIMIT {_PART}"
+    while steps := [row["step"] for row in await store.read_long(found, params)]:
+        names, of_steps = any_of(steps)
+        only = f"job_clips.step IN ({names})"
+        _, gone = await write_in_turn(
+            store,
+            3 * len(steps),
+            Statement(OF_CLIPS.format(only=only), of_steps),
+            Statement(f"DELETE FROM job_clips WHERE {only} RETURNING account, digest, told", of_steps),
+        )
+        rows += gone
     return [(row["account"], row[name]) for row in rows for name in ("digest", "told") if row.get(name)]
