@@ -22,7 +22,7 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
-from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core import ends, opening, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
 from proxy.features.jobs.core.content import ZIP
 from proxy.features.jobs.core.fields import FORMATS
@@ -141,9 +141,9 @@ class Jobs(JobResource):
             raise errors.Conflict(refusal, param="id")
         # The key that began the job may be revoked by now.
         key = None if account_of(request) is None else caller_of(request.scope).key
-        if key is not None and self._admission is not None:
+        if key is not None and self._admission is not None and job.state in ("failed", "canceled"):
             await self._admission.count_steps(caller_of(request.scope), job.steps)
-        if not await records.reopen(self._store, job, key):
+        if not await opening.reopen(self._store, job, key):
             job = await self.found(request)
             if job.state in ("failed", "canceled"):
                 raise too_many_wait()

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from proxy.features.all import open_store
-from proxy.features.jobs.core import ends, records, removals
-from proxy.features.jobs.core.parts import Claim
+from proxy.features.jobs.core import ends, opening, removals
+from proxy.features.jobs.core.parts import PartClaim
 from proxy.features.jobs.core.records import Job
 from proxy.storage.store import Statement, Store
 
@@ -36,26 +36,26 @@ def pieces(job: Job) -> list[tuple[int, int]]:
 async def carry_out(store: Store, job: Job, what: str) -> None:
     match what:
         case "make":
-            assert await records.add(store, job, pieces(job))
+            assert await opening.add(store, job, pieces(job))
         case "cancel":
             await ends.end(store, job, "canceled", NO_NOTICES)
         case "retry":
-            assert await records.reopen(store, job, None)
+            assert await opening.reopen(store, job, None)
         case _:
             await removals.remove(store, job.id)
 
 
 def arm(left: int) -> None:
-    write = Claim.write
+    write = PartClaim.write
 
-    async def passing(self: Claim, *arguments: Any, **named: Any) -> Any:
+    async def passing(self: PartClaim, *arguments: Any, **named: Any) -> Any:
         nonlocal left
         if not left:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
         return await write(self, *arguments, **named)
 
-    Claim.write = passing  # type: ignore[method-assign]
+    PartClaim.write = passing  # type: ignore[method-assign]
 
 
 async def main(url: str, folder: str, job: str, what: str, number: str) -> None:

@@ -13,7 +13,8 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from proxy.features.jobs.core import parts, records, removals
+from proxy.errors import ErrorDetail
+from proxy.features.jobs.core import ends, opening, parts, records, removals
 from proxy.features.jobs.core.parts import PART, Superseded
 from proxy.features.jobs.core.records import JOBS, MOST_WANTED, STEPS, Job
 from proxy.features.jobs.kinds.batch.kind import BATCHES
@@ -21,10 +22,11 @@ from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import NEWEST
-from proxy.storage.store import Statement, Store
+from proxy.storage.store import MissingReference, Statement, Store
+from proxy.storage.turns import write_in_turn
 from tests import forked
 from tests.features.jobs.job_rig import jobs_inside, kind_of
-from tests.features.jobs.parts_program import carry_out, pieces
+from tests.features.jobs.parts_program import NO_NOTICES, carry_out, pieces
 from tests.features.jobs.test_retention import retention
 from tests.features.jobs.test_rows import new_row
 from tests.proxy.api.inside import Inside
@@ -49,15 +51,15 @@ class Parts:
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch, before: int) -> None:
         self.come, self.go = asyncio.Event(), asyncio.Event()
-        self._left, self._write = before, parts.write_in_turn
-        monkeypatch.setattr(parts, "write_in_turn", self._passing)
+        self._left = before
+        monkeypatch.setattr("proxy.features.jobs.core.parts.write_in_turn", self._passing)
 
     async def _passing(self, *arguments: Any) -> Any:
         self._left -= 1
         if not self._left:
             self.come.set()
             await self.go.wait()
-        return await self._write(*arguments)
+        return await write_in_turn(*arguments)
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ async def test_a_job_in_the_making_is_shown_to_nobody_and_counts(
 ) -> None:
     job = await new_row(store, LARGE)
     making = stop(2)
-    added = asyncio.create_task(records.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add(store, job, pieces(job)))
     await making.come.wait()
     assert await JOBS.get(store, None, job.id) is await JOBS.get(store, job.account, job.id) is None
     assert await JOBS.place_of(store, job.account, job.id) is None
@@ -80,9 +82,9 @@ async def test_a_job_in_the_making_is_shown_to_nobody_and_counts(
     assert await STEPS.list_open(store, await store.now(), 9) == []
     # Of its steps 400 are written, and all count.
     other = replace(job, id="job_2", created=job.created - 1, steps=MOST_WANTED - LARGE + 1)
-    assert not await records.add(store, other, [(0, 1)])
+    assert not await opening.add(store, other, [(0, 1)])
     other = replace(other, steps=MOST_WANTED - LARGE)
-    assert await records.add(store, other, [(0, 1)])
+    assert await opening.add(store, other, [(0, 1)])
     making.go.set()
     assert await added
     assert await JOBS.get(store, job.account, job.id) == job
@@ -103,7 +105,7 @@ async def test_an_older_server_leaves_a_job_in_the_making_where_it_is(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(2)
-    added = asyncio.create_task(records.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add(store, job, pieces(job)))
     await making.come.wait()
     older = ListedTable("jobs", OlderJob)
     assert await older.page(store, None, NEWEST, 9, {}) == []
@@ -113,7 +115,7 @@ async def test_an_older_server_leaves_a_job_in_the_making_where_it_is(
         Statement("DELETE FROM job_steps"), Statement("DELETE FROM jobs WHERE ended IS NULL AND id = 'job_1'")
     )
     making.go.set()
-    with pytest.raises(Exception):  # noqa: B017 - its steps refer to no job
+    with pytest.raises(MissingReference):
         await added
 
 
@@ -121,7 +123,7 @@ async def test_the_account_of_a_job_in_the_making_is_closed(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(3)
-    added = asyncio.create_task(records.add(store, job, pieces(job)))
+    added = asyncio.create_task(opening.add(store, job, pieces(job)))
     await making.come.wait()
     await accounts.close(store, job.account)
     making.go.set()
@@ -135,15 +137,15 @@ async def test_a_second_writer_goes_on_and_the_first_one_stops(
     store: Store, stop: Callable[[int], Parts]
 ) -> None:
     job, making = await new_row(store, LARGE), stop(2)
-    first = asyncio.create_task(records.add(store, job, pieces(job)))
+    first = asyncio.create_task(opening.add(store, job, pieces(job)))
     await making.come.wait()
     begun = await records.find_made(store, job.account, job.id)
     assert begun is not None
     assert begun.state == "making"
     # The configuration has changed, and the pieces with it.
     with pytest.raises(Superseded):
-        await records.add(store, begun, [(9, 10)] * LARGE)
-    assert await records.add(store, begun, pieces(job))
+        await opening.add(store, begun, [(9, 10)] * LARGE)
+    assert await opening.add(store, begun, pieces(job))
     making.go.set()
     with pytest.raises(Superseded):
         await first
@@ -172,6 +174,35 @@ async def test_no_commit_has_more_than_500_rows_and_others_write_between(store: 
     is_over.set()
     await beside
     assert [log for log in logs if log["event"] == "commit.held" and log["rows"] > 500] == []
+    assert await count(store, "jobs") == await count(store, "job_steps") == 0
+
+
+async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that_leads(store: Store) -> None:
+    job = await new_row(store, LARGE)
+    await carry_out(store, job, "make")
+    (step,) = await STEPS.list_open(store, await store.now(), 1)
+    held = await STEPS.take(store, step, 10**9)
+    assert held is not None
+    why = ErrorDetail("Its voice is gone.", "invalid_request_error", None, "voice_not_found")
+    also = ends.after_failure(held, ends.JOB_EVENTS, await store.now(), why, NO_NOTICES)
+    assert await STEPS.write(store, held, {"state": "failed"}, also=also, gives_back=True)
+    assert await states(store) == {"failed": 1, "canceled": PART, "wanted": LARGE - PART - 1}
+    (left,) = await parts.list_left(store)
+    assert (left["job"], left["state"]) == (job.id, "failed")
+    await ends.cancel_steps(store, left["job"], left["steps"])
+    assert await states(store) == {"failed": 1, "canceled": LARGE - 1}
+    assert await parts.list_left(store) == []
+
+
+async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[int], Parts]) -> None:
+    job = await new_row(store, LARGE)
+    await carry_out(store, job, "make")
+    removing = stop(3)
+    first = asyncio.create_task(removals.remove(store, job.id))
+    await removing.come.wait()
+    await removals.remove(store, job.id)
+    removing.go.set()
+    await first
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, Claim, Superseded, ranges
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -100,7 +100,7 @@ def after_failure(
         "error_code": why.code,
     }
     # The server that leads cancels the steps of further parts.
-    others = Claim(step.job).statement(now, f"{_IS_LARGE} AND {records.STEPS.finished}", adds=False)
+    others = PartClaim(step.job).statement(now, f"{_IS_LARGE} AND {records.STEPS.finished}", adds=False)
     return (
         Statement(_END_BY_STEP, failure),
         Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
@@ -180,7 +180,7 @@ async def end(
     events: Events = JOB_EVENTS,
 ) -> None:
     """End an open job with all its open steps. The statements `before` are in the same commit."""
-    now, claim, is_large = await store.now(), Claim(job.id), job.steps > PART
+    now, claim, is_large = await store.now(), PartClaim(job.id), job.steps > PART
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = notice_rows(notices, job, events, state, now, "1 = 1")
@@ -198,13 +198,13 @@ async def end(
 
 async def cancel_steps(store: Store, job: str, steps: int) -> None:
     """Cancel the steps of a job that has ended, for a writer that is gone."""
-    claim, now = Claim(job), await store.now()
+    claim, now = PartClaim(job), await store.now()
     ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
     await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
     await _cancel_others(store, claim, steps)
 
 
-async def _cancel_others(store: Store, claim: Claim, steps: int) -> None:
+async def _cancel_others(store: Store, claim: PartClaim, steps: int) -> None:
     with suppress(Superseded):  # another request cancels them, or the job was done before
         for part in ranges(steps):
             await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))

@@ -13,7 +13,7 @@ from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, NotAllowed, RateLimited, RequestFailed
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.fields import ENCODED, SealedFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.parts import PART, Superseded
@@ -94,7 +94,7 @@ async def add_job(
         fields = files.vault.open_record(account, new.id, begun.record, SealedFields)
         if begun.state != "making" or fields.request != new.fields.request:
             raise AlreadyExists
-        return await records.add(
+        return await opening.add(
             files.store, begun, new.pieces, beside(begun), has_file=new.format in ENCODED
         )
     await request.admission.count_steps(request.caller, len(new.pieces))
@@ -128,7 +128,7 @@ async def _add_new(
     )
     has_file = new.format in ENCODED
     try:
-        is_added = await records.add(
+        is_added = await opening.add(
             store, job, new.pieces, beside(job), has_file=has_file, kind=new.steps_are
         )
     except AlreadyExists:

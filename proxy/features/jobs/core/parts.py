@@ -51,7 +51,7 @@ class Superseded(StorageFailed):
     """Another request, or another server, goes on with a job."""
 
 
-class Claim:
+class PartClaim:
     """The claim of one writer on a job."""
 
     def __init__(self, job: str) -> None:
@@ -64,7 +64,7 @@ class Claim:
         return Statement(_CLAIM.format(only_if=only_if), values)
 
     async def take_over(self, store: Store) -> int:
-        """Claim a job from an earlier writer, and return how many steps were written."""
+        """PartClaim a job from an earlier writer, and return how many steps were written."""
         until = await store.now() + LEASE_US
         (rows,) = await store.write(Statement(_TAKE_OVER, {**self.ours, "until": until}))
         if not rows:

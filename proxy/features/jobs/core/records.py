@@ -3,22 +3,19 @@ exists if and only if the step was charged."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from policies.tasks import QueuedTask
 from proxy.features.jobs.core import encoded_records, parts
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, Claim, ranges
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
-from proxy.storage.listed_tables import ListedTable, lock_account
+from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of, columns
-from proxy.storage.store import Condition, Params, Statement, Store, Value
+from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
@@ -34,7 +31,6 @@ MOST_STORED_BYTES = 512 * 1024 * 1024
 """The most bytes that are stored of an account's requests. The results are paid for; these are not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
-_ROWS = 100
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,20 +181,12 @@ STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_acco
 _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
 FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
-_WANTED = f"""
-(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({parts.UNMADE})
-"""
 _ALL_WAITING = """
 SELECT count(*) AS steps FROM job_steps JOIN jobs ON jobs.id = job_steps.job
 WHERE job_steps.state = 'wanted' AND jobs.state = 'open' AND jobs.waits NOT IN ('credits', 'suspended')
 """
-_STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
-_ADD = f"""
-INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
-WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
-AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
-"""
+STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
+"""SQL for the bytes that are stored of an account's requests."""
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
 _LOCK = "UPDATE jobs SET state = state WHERE id = :job"
@@ -218,125 +206,12 @@ FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
 AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
-_DONE_IF_NOTHING = """
-UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
-AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
-"""
 _FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
-_AGAIN = f"""
-UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = :due, tries = 0,
-error = '' WHERE job = :job AND state <> 'wanted' AND number > :after AND number <= :upto
-AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {IS_OURS}
-"""
-_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
-_REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
-    key = coalesce(CAST(:key AS TEXT), key)
-WHERE id = :job AND {IS_OURS}
-"""
-_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND state = 'making' AND {IS_OURS}"
-# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
-_BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
-_LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
-
-
-async def add(
-    store: Store,
-    job: Job,
-    pieces: Sequence[tuple[int, int]],
-    beside: Sequence[Statement] = (),
-    *,
-    has_file: bool = False,
-    kind: Literal["speech", "training"] = "speech",
-) -> bool:
-    """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
-    job is not added. `has_file` adds one more step. A job of one part is one unit. Otherwise it is in the
-    `making` until the last commit, and a job that is so already is made to its end.
-
-    False: too many steps of the account wait, too much of it is stored, or it is closed. Raises AlreadyExists
-    if there is a job with this id, and StorageFailed if another request makes it."""
-    one = _Steps(job, pieces, kind, has_file=has_file)
-    if len(pieces) <= PART:
-        _, added, *_ = await store.write(
-            lock_account(job.account), _add(job), *one.insertions(0, PART + 1), *beside
-        )
-        return bool(added)
-    claim, made = Claim(job.id), 0
-    until = await store.now() + LEASE_US
-    if job.state == "making":
-        made = await claim.take_over(store)
-        # The configuration may have changed, and with it the pieces.
-        before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
-        if job.steps != len(pieces) or (before and tuple(before[0].values()) != tuple(pieces[made - 1])):
-            raise parts.Superseded("the job is made anew when its lease has ended")
-    else:
-        first = _add(replace(job, state="making"))
-        claiming = claim.statement(until, "state = 'making'", adds=True)
-        if not (await store.write(lock_account(job.account), first, claiming))[-1]:
-            return False
-    for after in range(made, len(pieces), PART):
-        upto = min(after + PART, len(pieces))
-        await claim.write(store, *one.insertions(after, upto, claim, until), made=upto)
-    await claim.write(
-        store, Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours), *beside, claim.release()
-    )
-    return True
-
-
-def _add(job: Job) -> Statement:
-    return Statement(_ADD, msgspec.structs.asdict(job))
 
 
 async def stored_bytes(store: Store, account: str) -> int:
-    (row,) = await store.read_long(_STORED, {"account": account})
+    (row,) = await store.read_long(STORED, {"account": account})
     return int(row["kept"])
-
-
-class _Steps(NamedTuple):
-    """The steps of a new job, behind which comes the step of its file, if it has one."""
-
-    job: Job
-    pieces: Sequence[tuple[int, int]]
-    kind: Literal["speech", "training"]
-    has_file: bool
-
-    def insertions(
-        self, after: int, upto: int, claim: Claim | None = None, due: int = 0
-    ) -> Iterator[Statement]:
-        """Yield the statements that add the steps behind a number, up to another."""
-        job, last = self.job, min(upto, len(self.pieces))
-        row: dict[str, Value] = {"job": job.id, "account": job.account, "asked": job.created}
-        row |= {"due": due or job.created, "kind": self.kind, "state": "wanted"}
-        if claim is not None:
-            row |= claim.ours
-        for first in range(after, last, _ROWS):
-            rows = dict[str, Value]()
-            for place, number in enumerate(range(first, min(first + _ROWS, last)), 1):
-                begin, end = self.pieces[number]
-                rows |= {f"id{place}": step_id(job, number + 1), f"number{place}": number + 1}
-                rows |= {f"first{place}": begin, f"last{place}": end}
-            yield Statement(_insert_sql(len(rows) // 4, claim is not None), row | rows)
-        if self.has_file and last == len(self.pieces):
-            file: Params = {"id1": step_id(job, "file"), "number1": last + 1, "first1": 0, "last1": 0}
-            yield Statement(
-                _insert_sql(1, claim is not None), {**row, **file, "kind": "file", "state": "later"}
-            )
-
-
-@lru_cache
-def _insert_sql(rows: int, is_part: bool) -> str:
-    """Return the SQL that adds so many steps. A driver caches each text, so there are few."""
-    types = {"id": "TEXT", "number": "BIGINT", "first": "BIGINT", "last": "BIGINT"}
-    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in types.items())
-    values = ", ".join(f"({row.format(place)})" for place in range(1, rows + 1))
-    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
-    return f"""
-    INSERT INTO job_steps
-        (id, number, first, last, job, account, kind, state, asked, due, lease, fence, tries, error)
-    SELECT column1, column2, column3, column4, CAST(:job AS TEXT), CAST(:account AS TEXT),
-        CAST(:kind AS TEXT), CAST(:state AS TEXT), CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
-    FROM (VALUES {values}) AS new WHERE {only_if}
-    """
 
 
 async def find_made(store: Store, account: str, id_: str) -> Job | None:
@@ -416,27 +291,3 @@ def forget_erased(step: str) -> tuple[Statement, ...]:
 async def wait_for(store: Store, job: str, waits: Waits) -> None:
     """Note why a job waits, unless it has ended. "": it goes on."""
     await store.write(Statement(_WAITS, {"job": job, "waits": waits}))
-
-
-async def reopen(store: Store, job: Job, key: str | None) -> bool:
-    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
-    False: it is in another state, or too many steps of its account wait. Raises StorageFailed if another
-    request goes on with it."""
-    claim, now = Claim(job.id), await store.now()
-    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
-    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
-        return False
-    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
-    for part in ranges(job.steps):
-        again = Statement(_AGAIN, {**of_job, **part})
-        await claim.write(store, again, made=min(part["upto"], job.steps))
-    await claim.write(
-        store,
-        hold(job.id),
-        Statement(_REOPEN, of_job),
-        Statement(_BEGIN, claim.ours),
-        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
-        Statement(_DONE_IF_NOTHING, of_job),
-        claim.release(),
-    )
-    return True

@@ -1,0 +1,176 @@
+"""How jobs open: new ones, and those that are tried again. A large one is written part by part before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from proxy.features.jobs.core import parts
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
+from proxy.features.jobs.core.records import (
+    FILE_IF_LAST,
+    JOBS,
+    MOST_STORED_BYTES,
+    MOST_WANTED,
+    STORED,
+    Job,
+    hold,
+    step_id,
+)
+from proxy.storage.listed_tables import lock_account
+from proxy.storage.rows import columns
+from proxy.storage.store import Params, Statement, Store, Value
+
+_ROWS = 100
+"""The rows of one statement."""
+
+_WANTED = f"""
+(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({parts.UNMADE})
+"""
+_ADD = f"""
+INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
+WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND ({STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
+"""
+_DONE_IF_NOTHING = """
+UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
+AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+"""
+_AGAIN = f"""
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = :due, tries = 0,
+error = '' WHERE job = :job AND state <> 'wanted' AND number > :after AND number <= :upto
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {IS_OURS}
+"""
+_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
+_REOPEN = f"""
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
+WHERE id = :job AND {IS_OURS}
+"""
+_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND state = 'making' AND {IS_OURS}"
+# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
+_BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
+_LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
+
+
+async def add(
+    store: Store,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+    kind: Literal["speech", "training"] = "speech",
+) -> bool:
+    """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
+    job is not added. `has_file` adds one more step. A job of one part is one unit. Otherwise it is in the
+    `making` until the last commit, and a job that is so already is made to its end.
+
+    False: too many steps of the account wait, too much of it is stored, or it is closed. Raises AlreadyExists
+    if there is a job with this id, and StorageFailed if another request makes it."""
+    one = _Steps(job, pieces, kind, has_file=has_file)
+    if len(pieces) <= PART:
+        _, added, *_ = await store.write(
+            lock_account(job.account), _add(job), *one.insertions(0, PART + 1), *beside
+        )
+        return bool(added)
+    claim, made = PartClaim(job.id), 0
+    until = await store.now() + LEASE_US
+    if job.state == "making":
+        made = await claim.take_over(store)
+        # The configuration may have changed, and with it the pieces.
+        before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
+        if job.steps != len(pieces) or (before and tuple(before[0].values()) != tuple(pieces[made - 1])):
+            raise Superseded("the job is made anew when its lease has ended")
+    else:
+        first = _add(replace(job, state="making"))
+        claiming = claim.statement(until, "state = 'making'", adds=True)
+        if not (await store.write(lock_account(job.account), first, claiming))[-1]:
+            return False
+    for after in range(made, len(pieces), PART):
+        upto = min(after + PART, len(pieces))
+        await claim.write(store, *one.insertions(after, upto, claim, until), made=upto)
+    await claim.write(
+        store, Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours), *beside, claim.release()
+    )
+    return True
+
+
+def _add(job: Job) -> Statement:
+    return Statement(_ADD, msgspec.structs.asdict(job))
+
+
+class _Steps(NamedTuple):
+    """The steps of a new job, behind which comes the step of its file, if it has one."""
+
+    job: Job
+    pieces: Sequence[tuple[int, int]]
+    kind: Literal["speech", "training"]
+    has_file: bool
+
+    def insertions(
+        self, after: int, upto: int, claim: PartClaim | None = None, due: int = 0
+    ) -> Iterator[Statement]:
+        """Yield the statements that add the steps behind a number, up to another."""
+        job, last = self.job, min(upto, len(self.pieces))
+        row: dict[str, Value] = {"job": job.id, "account": job.account, "asked": job.created}
+        row |= {"due": due or job.created, "kind": self.kind, "state": "wanted"}
+        if claim is not None:
+            row |= claim.ours
+        for first in range(after, last, _ROWS):
+            rows = dict[str, Value]()
+            for place, number in enumerate(range(first, min(first + _ROWS, last)), 1):
+                begin, end = self.pieces[number]
+                rows |= {f"id{place}": step_id(job, number + 1), f"number{place}": number + 1}
+                rows |= {f"first{place}": begin, f"last{place}": end}
+            yield Statement(_insert_sql(len(rows) // 4, claim is not None), row | rows)
+        if self.has_file and last == len(self.pieces):
+            file: Params = {"id1": step_id(job, "file"), "number1": last + 1, "first1": 0, "last1": 0}
+            yield Statement(
+                _insert_sql(1, claim is not None), {**row, **file, "kind": "file", "state": "later"}
+            )
+
+
+@lru_cache
+def _insert_sql(rows: int, is_part: bool) -> str:
+    """Return the SQL that adds so many steps. A driver caches each text, so there are few."""
+    types = {"id": "TEXT", "number": "BIGINT", "first": "BIGINT", "last": "BIGINT"}
+    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in types.items())
+    values = ", ".join(f"({row.format(place)})" for place in range(1, rows + 1))
+    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    return f"""
+    INSERT INTO job_steps
+        (id, number, first, last, job, account, kind, state, asked, due, lease, fence, tries, error)
+    SELECT column1, column2, column3, column4, CAST(:job AS TEXT), CAST(:account AS TEXT),
+        CAST(:kind AS TEXT), CAST(:state AS TEXT), CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
+    FROM (VALUES {values}) AS new WHERE {only_if}
+    """
+
+
+async def reopen(store: Store, job: Job, key: str | None) -> bool:
+    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
+    False: it is in another state, or too many steps of its account wait. Raises StorageFailed if another
+    request goes on with it."""
+    claim, now = PartClaim(job.id), await store.now()
+    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
+    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
+        return False
+    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
+    for part in ranges(job.steps):
+        again = Statement(_AGAIN, {**of_job, **part})
+        await claim.write(store, again, made=min(part["upto"], job.steps))
+    await claim.write(
+        store,
+        hold(job.id),
+        Statement(_REOPEN, of_job),
+        Statement(_BEGIN, claim.ours),
+        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
+        Statement(_DONE_IF_NOTHING, of_job),
+        claim.release(),
+    )
+    return True
