@@ -141,12 +141,13 @@ class MemoryWindows:
         moments = self._windows.get((limit.kind, limit.name), _NO_MOMENTS)
         while moments and moments[0] < now - WINDOW_S:
             moments.popleft()
-        if len(moments) < limit.room:
+        room = limit.most - limit.cost + 1
+        if len(moments) < room:
             return None
         if not moments:
             return FullWindow(limit, WINDOW_S, 0.0)
         # The limit allows another request when the oldest of the newest `room` requests leaves the window.
-        oldest = moments[-limit.room] if limit.most else now
+        oldest = moments[-room] if limit.most else now
         return FullWindow(limit, oldest + WINDOW_S - now, moments[-1] + WINDOW_S - now)
 
     def _drop_idle(self, since: float) -> None:

@@ -21,11 +21,6 @@ class Limit(msgspec.Struct, frozen=True):
     most: int
     cost: int = 1
 
-    @property
-    def room(self) -> int:
-        """How many requests in the window are too many for another one."""
-        return self.most - self.cost + 1
-
 
 class FullWindow(NamedTuple):
     """A limit that is reached. `wait_s` is the time until one more request may pass, and `reset_s` the time

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import structlog
 
@@ -12,31 +13,16 @@ HELD_S = 0.05
 """SQLite: the CPU time of the writer, for which all other writes wait."""
 TAKEN_S = 0.25
 """PostgreSQL: the time of a unit, whose rows are locked. It has the waits for locks and the network, too."""
-_NAMED_WORDS = 3
 
 _log = structlog.get_logger()
 
 
-class UnitWatch:
-    """Watches one unit. `clock` counts seconds, and `rows` the rows that were changed so far."""
-
-    def __init__(self, most_s: float, clock: Callable[[], float], rows: Callable[[], int] = int) -> None:
-        self._most_s = most_s
-        self._clock = clock
-        self._rows = rows
-        self._begun = self._before = clock()
-        self._rows_before = rows()
-        self._longest = (0.0, "")
-
-    def note(self, sql: str) -> None:
-        """Note that a statement has ended."""
-        now = self._clock()
-        self._longest = max(self._longest, (now - self._before, sql))
-        self._before = now
-
-    def end(self) -> None:
-        """Log a unit that was too long, or changed too many rows."""
-        held_s, rows = self._before - self._begun, self._rows() - self._rows_before
-        if held_s > self._most_s or rows > MOST_ROWS:
-            statement = " ".join(self._longest[1].split(None, _NAMED_WORDS)[:_NAMED_WORDS])
-            _log.warning("commit.held", held_ms=round(held_s * 1000), rows=rows, statement=statement)
+def log_if_held(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
+    """Log a unit that took longer, or changed too many rows. `laps` are the times before and after each of
+    its statements."""
+    held_s = laps[-1] - laps[0]
+    if held_s > most_s or rows > MOST_ROWS:
+        took = (after - before for before, after in pairwise(laps))
+        _, longest = max(zip(took, statements, strict=True))
+        statement = " ".join(longest.split(None, 3)[:3])
+        _log.warning("commit.held", held_ms=round(held_s * 1000), rows=rows, statement=statement)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from proxy.storage import store
-from proxy.storage.commit_watch import TAKEN_S, UnitWatch
+from proxy.storage.commit_watch import TAKEN_S, log_if_held
 
 _TRIES = 4
 
@@ -76,18 +76,18 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
     # This does not use the driver's own block: if it is cancelled, it waits for a ROLLBACK of a server that
     # may be frozen.
-    watch, answers = UnitWatch(TAKEN_S, time.monotonic), []
+    laps, answers = [time.monotonic()], []
     await connection.execute("BEGIN")
     try:
         for call in calls:
             answers.append(await _rows(connection, call))
-            watch.note(call[0])
+            laps.append(time.monotonic())
     except DRIVER_FAULTS:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
-    watch.end()
+    log_if_held((sql for sql, _ in calls), laps, TAKEN_S)
     return answers
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.storage import store
-from proxy.storage.commit_watch import HELD_S, UnitWatch
+from proxy.storage.commit_watch import HELD_S, log_if_held
 from proxy.storage.settlements import End, Settlements
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
@@ -61,11 +61,11 @@ class SqliteBatches:
         return [self._write_unit(content) if isinstance(content, tuple) else [] for content in contents]
 
     def _write_unit(self, unit: tuple[store.Statement, ...]) -> list[list[store.Row]]:
-        watch, answers = UnitWatch(HELD_S, time.thread_time, lambda: self._connection.total_changes), []
+        before, laps, answers = self._connection.total_changes, [time.thread_time()], []
         for statement in unit:
             answers.append(_fetch(self._connection, statement))
-            watch.note(statement.sql)
-        watch.end()
+            laps.append(time.thread_time())
+        log_if_held((each.sql for each in unit), laps, HELD_S, self._connection.total_changes - before)
         return answers
 
     def _write_each(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:

@@ -14,9 +14,11 @@ import structlog
 from msgspec.structs import replace
 
 from proxy.errors import ErrorDetail
-from proxy.features.jobs.core import ends, opening, parts, records, removals
+from proxy.features.jobs.core import ends, opening, records, removals
+from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.parts import PART, Superseded
 from proxy.features.jobs.core.records import JOBS, MOST_WANTED, STEPS, Job
+from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BATCHES
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
@@ -187,11 +189,9 @@ async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that
     also = ends.after_failure(held, ends.JOB_EVENTS, await store.now(), why, NO_NOTICES)
     assert await STEPS.write(store, held, {"state": "failed"}, also=also, gives_back=True)
     assert await states(store) == {"failed": 1, "canceled": PART, "wanted": LARGE - PART - 1}
-    (left,) = await parts.list_left(store)
-    assert (left["job"], left["state"]) == (job.id, "failed")
-    await ends.cancel_steps(store, left["job"], left["steps"])
+    await JobRetention(JobFiles(store, NO_NOTICES), NO_NOTICES).end_left()
     assert await states(store) == {"failed": 1, "canceled": LARGE - 1}
-    assert await parts.list_left(store) == []
+    assert await count(store, "partial_jobs") == 0
 
 
 async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[int], Parts]) -> None:
@@ -202,7 +202,8 @@ async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[
     await removing.come.wait()
     await removals.remove(store, job.id)
     removing.go.set()
-    await first
+    with pytest.raises(Superseded):
+        await first
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
 
 

@@ -31,7 +31,6 @@ WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{END} AND {records.STEPS.finished}"
 _HAS_ENDED = "state IN ('failed', 'canceled', 'expired')"
-_IS_LARGE = f"{_HAS_ENDED} AND steps > {PART}"
 _CANCEL_STEPS = f"""
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
 AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {_HAS_ENDED})
@@ -99,12 +98,10 @@ def after_failure(
         "error": f"Step {step.number}: {why.message}",
         "error_code": why.code,
     }
-    # The server that leads cancels the steps of further parts.
-    others = PartClaim(step.job).statement(now, f"{_IS_LARGE} AND {records.STEPS.finished}", adds=False)
     return (
         Statement(_END_BY_STEP, failure),
         Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
-        others,
+        _others(step.job, now, records.STEPS.finished),
         *notice_rows(notices, step, events, "failed", now, records.STEPS.finished),
     )
 
@@ -180,7 +177,7 @@ async def end(
     events: Events = JOB_EVENTS,
 ) -> None:
     """End an open job with all its open steps. The statements `before` are in the same commit."""
-    now, claim, is_large = await store.now(), PartClaim(job.id), job.steps > PART
+    now = await store.now()
     of_failure = failed(why) if why is not None else {"error": "", "error_code": ""}
     params: Params = {**of_failure, "job": job.id, "state": state, "now": now}
     statements = notice_rows(notices, job, events, state, now, "1 = 1")
@@ -189,23 +186,25 @@ async def end(
         *before,
         Statement(END, params),
         Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST}),
-        *([claim.statement(now + LEASE_US, _HAS_ENDED, adds=False)] if is_large else ()),
+        _others(job.id, now),
         *statements,
     )
-    if is_large:
-        await _cancel_others(store, claim, job.steps)
+    if job.steps > PART:
+        await cancel_steps(store, job.id, job.steps)
+
+
+def _others(job: str, now: int, only_if: str = "1 = 1") -> Statement:
+    """Leave the other parts of a large job that has ended to `cancel_steps`, here or on the server that
+    leads."""
+    return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
 
 
 async def cancel_steps(store: Store, job: str, steps: int) -> None:
-    """Cancel the steps of a job that has ended, for a writer that is gone."""
+    """Cancel the steps of a large job that has ended, part by part, unless it was tried again meanwhile."""
     claim, now = PartClaim(job), await store.now()
     ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
     await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
-    await _cancel_others(store, claim, steps)
-
-
-async def _cancel_others(store: Store, claim: PartClaim, steps: int) -> None:
-    with suppress(Superseded):  # another request cancels them, or the job was done before
+    with suppress(Superseded):
         for part in ranges(steps):
             await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
         await claim.write(store, claim.release())

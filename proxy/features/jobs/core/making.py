@@ -88,26 +88,31 @@ async def add_job(
 
     False: too many steps of the account wait, or it is closed; the data is dropped. Raises NotAllowed if too
     much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
-    account, is_large = request.caller.account, len(new.pieces) > PART
-    begun = await records.find_made(files.store, account, new.id) if is_large else None
-    if begun is not None:
-        fields = files.vault.open_record(account, new.id, begun.record, SealedFields)
-        if begun.state != "making" or fields.request != new.fields.request:
+    store, account, job = files.store, request.caller.account, None
+    if len(new.pieces) > PART and (job := await records.find_made(store, account, new.id)) is not None:
+        if job.state != "making" or _request_of(files, job) != new.fields.request:
             raise AlreadyExists
-        return await opening.add(
-            files.store, begun, new.pieces, beside(begun), has_file=new.format in ENCODED
-        )
-    await request.admission.count_steps(request.caller, len(new.pieces))
-    return await _add_new(files, request.caller, new, beside)
+    else:
+        await request.admission.count_steps(request.caller, len(new.pieces))
+        job = await _new_job(files, request.caller, new)
+    has_file, kind = new.format in ENCODED, new.steps_are
+    try:
+        is_added = await opening.add(store, job, new.pieces, beside(job), has_file=has_file, kind=kind)
+    except AlreadyExists:
+        await files.drop(account, job.digest)
+        raise
+    if not is_added:
+        await files.drop(account, job.digest)
+        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
+            raise _too_much_stored()
+    return is_added
 
 
-async def _add_new(
-    files: JobFiles, caller: Caller, new: NewJob, beside: Callable[[Job], Sequence[Statement]]
-) -> bool:
-    store, account = files.store, caller.account
+async def _new_job(files: JobFiles, caller: Caller, new: NewJob) -> Job:
+    account = caller.account
     sealed = await files.vault.seal_record(account, new.id, new.fields)
-    now = await store.now() if new.created is None else new.created
-    job = Job(
+    now = await files.store.now() if new.created is None else new.created
+    return Job(
         id=new.id,
         account=account,
         key=caller.key,
@@ -126,24 +131,15 @@ async def _add_new(
         sealed=sealed.sealed,
         tag=new.tag,
     )
-    has_file = new.format in ENCODED
-    try:
-        is_added = await opening.add(
-            store, job, new.pieces, beside(job), has_file=has_file, kind=new.steps_are
-        )
-    except AlreadyExists:
-        await files.drop(account, job.digest)
-        raise
-    if not is_added:
-        await files.drop(account, job.digest)
-        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
-            raise _too_much_stored()
-    return is_added
 
 
 async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
     job = await records.find_made(files.store, account, id_)
-    return None if job is None else files.vault.open_record(account, id_, job.record, SealedFields).request
+    return None if job is None else _request_of(files, job)
+
+
+def _request_of(files: JobFiles, job: Job) -> str:
+    return files.vault.open_record(job.account, job.id, job.record, SealedFields).request
 
 
 async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -73,81 +73,68 @@ async def add(
 
     False: too many steps of the account wait, too much of it is stored, or it is closed. Raises AlreadyExists
     if there is a job with this id, and StorageFailed if another request makes it."""
-    one = _Steps(job, pieces, kind, has_file=has_file)
+    steps: list[_NewStep] = [
+        (step_id(job, number), number, first, last, kind, "wanted")
+        for number, (first, last) in enumerate(pieces, 1)
+    ]
+    if has_file:
+        steps.append((step_id(job, "file"), len(steps) + 1, 0, 0, "file", "later"))
+    locking = lock_account(job.account)
     if len(pieces) <= PART:
-        _, added, *_ = await store.write(
-            lock_account(job.account), _add(job), *one.insertions(0, PART + 1), *beside
-        )
-        return bool(added)
-    claim, made = PartClaim(job.id), 0
-    until = await store.now() + LEASE_US
+        adding = Statement(_ADD, msgspec.structs.asdict(job))
+        return bool((await store.write(locking, adding, *_insertions(job, steps), *beside))[1])
+    claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
     if job.state == "making":
         made = await claim.take_over(store)
         # The configuration may have changed, and with it the pieces.
         before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
-        if job.steps != len(pieces) or (before and tuple(before[0].values()) != tuple(pieces[made - 1])):
+        if job.steps != len(pieces) or (before and tuple(before[0].values()) != steps[made - 1][2:4]):
             raise Superseded("the job is made anew when its lease has ended")
     else:
-        first = _add(replace(job, state="making"))
+        adding = Statement(_ADD, msgspec.structs.asdict(replace(job, state="making")))
         claiming = claim.statement(until, "state = 'making'", adds=True)
-        if not (await store.write(lock_account(job.account), first, claiming))[-1]:
+        if not (await store.write(locking, adding, claiming))[-1]:
             return False
-    for after in range(made, len(pieces), PART):
-        upto = min(after + PART, len(pieces))
-        await claim.write(store, *one.insertions(after, upto, claim, until), made=upto)
-    await claim.write(
-        store, Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours), *beside, claim.release()
-    )
+    for after in range(made, len(steps), PART):
+        part = steps[after : after + PART]
+        await claim.write(store, *_insertions(job, part, claim, until), made=after + len(part))
+    opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
+    await claim.write(store, *opening, *beside, claim.release())
     return True
 
 
-def _add(job: Job) -> Statement:
-    return Statement(_ADD, msgspec.structs.asdict(job))
+_NewStep = tuple[str, int, int, int, str, str]
+_NAMES = ("id", "number", "first", "last", "kind", "state")
 
 
-class _Steps(NamedTuple):
-    """The steps of a new job, behind which comes the step of its file, if it has one."""
-
-    job: Job
-    pieces: Sequence[tuple[int, int]]
-    kind: Literal["speech", "training"]
-    has_file: bool
-
-    def insertions(
-        self, after: int, upto: int, claim: PartClaim | None = None, due: int = 0
-    ) -> Iterator[Statement]:
-        """Yield the statements that add the steps behind a number, up to another."""
-        job, last = self.job, min(upto, len(self.pieces))
-        row: dict[str, Value] = {"job": job.id, "account": job.account, "asked": job.created}
-        row |= {"due": due or job.created, "kind": self.kind, "state": "wanted"}
-        if claim is not None:
-            row |= claim.ours
-        for first in range(after, last, _ROWS):
-            rows = dict[str, Value]()
-            for place, number in enumerate(range(first, min(first + _ROWS, last)), 1):
-                begin, end = self.pieces[number]
-                rows |= {f"id{place}": step_id(job, number + 1), f"number{place}": number + 1}
-                rows |= {f"first{place}": begin, f"last{place}": end}
-            yield Statement(_insert_sql(len(rows) // 4, claim is not None), row | rows)
-        if self.has_file and last == len(self.pieces):
-            file: Params = {"id1": step_id(job, "file"), "number1": last + 1, "first1": 0, "last1": 0}
-            yield Statement(
-                _insert_sql(1, claim is not None), {**row, **file, "kind": "file", "state": "later"}
-            )
+def _insertions(
+    job: Job, steps: Sequence[_NewStep], claim: PartClaim | None = None, due: int = 0
+) -> Iterator[Statement]:
+    """Yield the statements that add steps of a new job, if there is one, or if the claim on it is ours."""
+    common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
+    for first in range(0, len(steps), _ROWS):
+        rows = steps[first : first + _ROWS]
+        values: dict[str, Value] = {
+            f"{name}{place}": value
+            for place, row in enumerate(rows)
+            for name, value in zip(_NAMES, row, strict=True)
+        }
+        sql = _insert_sql(len(rows), claim is not None)
+        yield Statement(sql, {**common, **values, **(claim.ours if claim else {})})
 
 
 @lru_cache
 def _insert_sql(rows: int, is_part: bool) -> str:
     """Return the SQL that adds so many steps. A driver caches each text, so there are few."""
-    types = {"id": "TEXT", "number": "BIGINT", "first": "BIGINT", "last": "BIGINT"}
+    types = dict.fromkeys(_NAMES, "TEXT") | dict.fromkeys(("number", "first", "last"), "BIGINT")
     row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in types.items())
-    values = ", ".join(f"({row.format(place)})" for place in range(1, rows + 1))
+    values = ", ".join(f"({row.format(place)})" for place in range(rows))
     only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
     return f"""
     INSERT INTO job_steps
-        (id, number, first, last, job, account, kind, state, asked, due, lease, fence, tries, error)
-    SELECT column1, column2, column3, column4, CAST(:job AS TEXT), CAST(:account AS TEXT),
-        CAST(:kind AS TEXT), CAST(:state AS TEXT), CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
+        (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
+    SELECT column1, column2, column3, column4, column5, column6, CAST(:job AS TEXT), CAST(:account AS TEXT),
+        CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
     FROM (VALUES {values}) AS new WHERE {only_if}
     """
 

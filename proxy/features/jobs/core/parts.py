@@ -41,10 +41,6 @@ UPDATE partial_jobs SET lease = :until, made = CASE WHEN made < :made THEN CAST(
 WHERE job = :job AND token = :token RETURNING job
 """
 _RELEASE = "DELETE FROM partial_jobs WHERE job = :job AND token = :token"
-_LEFT = """
-SELECT partial_jobs.job, partial_jobs.account, partial_jobs.steps, jobs.state FROM partial_jobs
-LEFT JOIN jobs ON jobs.id = partial_jobs.job WHERE lease <= :now LIMIT 100
-"""
 
 
 class Superseded(StorageFailed):
@@ -90,8 +86,3 @@ class PartClaim:
 def ranges(steps: int, part: int = PART) -> list[dict[str, int]]:
     """Return the numbers of each part of a job's steps, and of the step behind them for its file."""
     return [{"after": after, "upto": after + part} for after in range(0, steps + 1, part)]
-
-
-async def list_left(store: Store) -> list[Row]:
-    """List jobs whose writers are gone, each with its state. It is None if the job is gone, too."""
-    return await store.read(_LEFT, {"now": await store.now()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, ranges
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.blobs import drop_keys
 from proxy.storage.rows import any_of
@@ -31,7 +31,7 @@ _SOUND = "SELECT step, account, digest FROM job_clips WHERE job = :job AND diges
 async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> list[str]:
     """Delete a job, and the keys of its sound and text. Return the digests of the files. The statements
     `before` are in the first commit. It hides a job of several parts, which the last commit deletes. A job in
-    the making stays while it has a writer."""
+    the making stays while it has a writer. Raises StorageFailed if another request removes it."""
     claim, of_job = PartClaim(job), dict[str, Value](job=job)
     deleted = list[list[Row]]()
     found = await store.read("SELECT steps FROM jobs WHERE id = :job", of_job)
@@ -42,11 +42,8 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
         if not (await store.write(hold(job), hiding, *before, hidden))[-1]:
             return []
         before = ()
-        try:
-            for part in ranges(found[0]["steps"], _PART):
-                deleted += await claim.write(store, *_removal(_IN_PART, {**claim.ours, **part}))
-        except Superseded:  # another request goes on with the rest
-            return _digests(deleted)
+        for part in ranges(found[0]["steps"], _PART):
+            deleted += await claim.write(store, *_removal(_IN_PART, {**claim.ours, **part}))
     deleted += await write_deletion(
         store,
         hold(job),
@@ -57,10 +54,6 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
         Statement("DELETE FROM jobs WHERE id = :job RETURNING digest", of_job),
         Statement("DELETE FROM partial_jobs WHERE job = :job", of_job),
     )
-    return _digests(deleted)
-
-
-def _digests(deleted: Sequence[Sequence[Row]]) -> list[str]:
     return [row[name] for rows in deleted for row in rows for name in ("digest", "told") if row.get(name)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from policies.plans import Plan
-from proxy.features.jobs.core import ends, parts
+from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.retention import StoredDays, list_old
@@ -17,6 +17,11 @@ from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
 _LEFT_EVERY_S = 15.0
+
+_LEFT = """
+SELECT partial_jobs.job, partial_jobs.account, partial_jobs.steps, jobs.state FROM partial_jobs
+LEFT JOIN jobs ON jobs.id = partial_jobs.job WHERE lease <= :now LIMIT 100
+"""
 
 Tidy = Callable[[], Awaitable[None]]
 
@@ -45,7 +50,7 @@ class JobRetention:
 
     async def end_left(self) -> None:
         """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
-        for row in await parts.list_left(self._store):
+        for row in await self._store.read(_LEFT, {"now": await self._store.now()}):
             if row["state"] in (None, "making", "removed"):
                 await self._files.remove_job(row["job"], row["account"])
             else:
