@@ -28,8 +28,7 @@ SELECT CAST(coalesce(sum(steps - made), 0) AS BIGINT) FROM partial_jobs WHERE pa
 
 _CLAIM = """
 INSERT INTO partial_jobs (job, account, token, lease, steps, made)
-SELECT id, account, CAST(:token AS TEXT), CAST(:until AS BIGINT), steps,
-    CASE WHEN CAST(:adds AS BIGINT) = 1 THEN 0 ELSE steps END
+SELECT id, account, CAST(:token AS TEXT), CAST(:until AS BIGINT), steps, {made}
 FROM jobs WHERE id = :job AND {only_if}
 ON CONFLICT (job) DO UPDATE
 SET token = excluded.token, lease = excluded.lease, steps = excluded.steps, made = excluded.made
@@ -56,11 +55,11 @@ class PartClaim:
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
         """Return the claim on a job, if its row is as in `only_if`. If it `adds`, all steps are still to be
         written. It returns a row if the claim is ours."""
-        values: Params = {**self.ours, **(params or {}), "until": until, "adds": int(adds)}
-        return Statement(_CLAIM.format(only_if=only_if), values)
+        sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
+        return Statement(sql, {**self.ours, **(params or {}), "until": until})
 
     async def take_over(self, store: Store) -> int:
-        """PartClaim a job from an earlier writer, and return how many steps were written."""
+        """Claim a job from an earlier writer, and return how many steps were written."""
         until = await store.now() + LEASE_US
         (rows,) = await store.write(Statement(_TAKE_OVER, {**self.ours, "until": until}))
         if not rows:

@@ -91,29 +91,25 @@ async def drop_sound(store: Store, job: str) -> list[tuple[str, str]]:
     as a proof of the charges."""
     of_job: Params = {"job": job}
     rows = await store.read_long(_SOUND, of_job)
-    for first in range(0, len(rows), _PART):
-        names, params = any_of([row["step"] for row in rows[first : first + _PART]])
-        only = f"job_clips.step IN ({names})"
-        await write_in_turn(
-            store,
-            3 * len(params),
-            Statement(drop_keys("job_clips", "digest").format(only=only), params),
-            Statement(f"UPDATE job_clips SET digest = '' WHERE {only}", params),
-        )
+    await _of_steps(
+        store, rows, drop_keys("job_clips", "digest"), "UPDATE job_clips SET digest = '' WHERE {only}"
+    )
     return [(row["account"], row["digest"]) for row in rows]
 
 
 async def _forget(store: Store, clips: str, files: str, params: Params) -> list[tuple[str, str]]:
     _, rows = await store.write(*encoded_records.removal(files, params))
-    found = f"SELECT step FROM job_clips WHERE {clips} LIMIT {_PART}"
-    while steps := [row["step"] for row in await store.read_long(found, params)]:
-        names, of_steps = any_of(steps)
-        only = f"job_clips.step IN ({names})"
-        _, gone = await write_in_turn(
-            store,
-            3 * len(steps),
-            Statement(OF_CLIPS.format(only=only), of_steps),
-            Statement(f"DELETE FROM job_clips WHERE {only} RETURNING account, digest, told", of_steps),
-        )
-        rows += gone
+    found = await store.read_long(f"SELECT step FROM job_clips WHERE {clips}", params)
+    deleting = "DELETE FROM job_clips WHERE {only} RETURNING account, digest, told"
+    rows += await _of_steps(store, found, OF_CLIPS, deleting)
     return [(row["account"], row[name]) for row in rows for name in ("digest", "told") if row.get(name)]
+
+
+async def _of_steps(store: Store, clips: Sequence[Row], *sqls: str) -> list[Row]:
+    """Carry out SQL on the sound of steps, part by part. Return the rows of the last."""
+    rows = list[Row]()
+    for first in range(0, len(clips), _PART):
+        names, steps = any_of([row["step"] for row in clips[first : first + _PART]])
+        statements = [Statement(sql.format(only=f"job_clips.step IN ({names})"), steps) for sql in sqls]
+        rows += (await write_in_turn(store, 4 * len(steps), *statements))[-1]
+    return rows
