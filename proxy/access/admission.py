@@ -95,10 +95,8 @@ class Admission:
         return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
     async def count_steps(self, caller: Caller, steps: int) -> None:
-        """Count a request, which was counted as one, as the requests that so many steps of a job are worth.
-
-        Raises RateLimited and LimitsUnavailable.
-        """
+        """Count what so many steps of a job are worth beside the one request that was counted. Raises as
+        `admit` does."""
         if more := rate.requests_of(steps) - 1:
             await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
 

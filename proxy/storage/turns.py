@@ -15,11 +15,8 @@ _turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
 
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
-    """Write a unit of up to so many rows, as `write_deletion` does.
-
-    A process writes one large unit at a time, and pauses for as long as it took. SQLite has one writer, and a
-    group of commits is one commit: so no group has two of them, and settlements have every second group.
-    """
+    """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
+    time, and pauses for as long as it took: settlements have every second group of SQLite's commits."""
     if most_rows <= _FEW:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time

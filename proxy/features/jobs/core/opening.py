@@ -4,38 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
-from proxy.features.jobs.core import parts
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
-from proxy.features.jobs.core.records import (
-    FILE_IF_LAST,
-    JOBS,
-    MOST_STORED_BYTES,
-    MOST_WANTED,
-    STORED,
-    Job,
-    hold,
-    step_id,
-)
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, UNMADE, PartClaim, Superseded, ranges
+from proxy.features.jobs.core.records import JOBS, MOST_WANTED, Job, hold, step_id
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store, Value
 
-_ROWS = 100
-"""The rows of one statement."""
-
+_ROWS_OF_STATEMENT = 100
 _WANTED = f"""
-(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({parts.UNMADE})
+(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({UNMADE})
 """
 _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
-AND ({STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
+AND ({records.STORED}) + CAST(:bytes AS BIGINT) <= {records.MOST_STORED_BYTES} RETURNING id
 """
 _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
@@ -52,7 +42,7 @@ UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
     key = coalesce(CAST(:key AS TEXT), key)
 WHERE id = :job AND {IS_OURS}
 """
-_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND state = 'making' AND {IS_OURS}"
+_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
 # The steps of a job that is not open yet are due a lease later. The others may wait for so long.
 _BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
@@ -68,43 +58,53 @@ async def add(
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
     """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
-    job is not added. `has_file` adds one more step. A job of one part is one unit. Otherwise it is in the
-    `making` until the last commit, and a job that is so already is made to its end.
-
-    False: too many steps of the account wait, too much of it is stored, or it is closed. Raises AlreadyExists
-    if there is a job with this id, and StorageFailed if another request makes it."""
-    steps: list[_NewStep] = [
-        (step_id(job, number), number, first, last, kind, "wanted")
-        for number, (first, last) in enumerate(pieces, 1)
-    ]
-    if has_file:
-        steps.append((step_id(job, "file"), len(steps) + 1, 0, 0, "file", "later"))
+    job is not added. `has_file` adds one more step. A job of several parts is in the `making` until the last
+    commit, and one that is so already is made to its end. False: too many steps of the account wait, too much
+    of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
+    steps = _new_steps(job, pieces, kind, has_file=has_file)
     locking = lock_account(job.account)
     if len(pieces) <= PART:
         adding = Statement(_ADD, msgspec.structs.asdict(job))
-        return bool((await store.write(locking, adding, *_insertions(job, steps), *beside))[1])
+        return bool((await store.write(locking, adding, *_insertions(job, [*steps]), *beside))[1])
     claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
     if job.state == "making":
         made = await claim.take_over(store)
         # The configuration may have changed, and with it the pieces.
         before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
-        if job.steps != len(pieces) or (before and tuple(before[0].values()) != steps[made - 1][2:4]):
+        last = [*islice(steps, made)][-1:]
+        if job.steps != len(pieces) or [tuple(row.values()) for row in before] != [row[2:4] for row in last]:
             raise Superseded("the job is made anew when its lease has ended")
     else:
         adding = Statement(_ADD, msgspec.structs.asdict(replace(job, state="making")))
         claiming = claim.statement(until, "state = 'making'", adds=True)
         if not (await store.write(locking, adding, claiming))[-1]:
             return False
-    for after in range(made, len(steps), PART):
-        part = steps[after : after + PART]
-        await claim.write(store, *_insertions(job, part, claim, until), made=after + len(part))
+    while part := [*islice(steps, PART)]:
+        made += len(part)
+        await claim.write(store, *_insertions(job, part, claim, until), made=made)
     opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
     await claim.write(store, *opening, *beside, claim.release())
     return True
 
 
-_NewStep = tuple[str, int, int, int, str, str]
-_NAMES = ("id", "number", "first", "last", "kind", "state")
+_NewStep = tuple[Value, ...]
+_TYPES = {
+    "id": "TEXT",
+    "number": "BIGINT",
+    "first": "BIGINT",
+    "last": "BIGINT",
+    "kind": "TEXT",
+    "state": "TEXT",
+}
+
+
+def _new_steps(
+    job: Job, pieces: Sequence[tuple[int, int]], kind: str, *, has_file: bool
+) -> Iterator[_NewStep]:
+    for number, (first, last) in enumerate(pieces, 1):
+        yield step_id(job, number), number, first, last, kind, "wanted"
+    if has_file:
+        yield step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later"
 
 
 def _insertions(
@@ -112,37 +112,33 @@ def _insertions(
 ) -> Iterator[Statement]:
     """Yield the statements that add steps of a new job, if there is one, or if the claim on it is ours."""
     common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
-    for first in range(0, len(steps), _ROWS):
-        rows = steps[first : first + _ROWS]
-        values: dict[str, Value] = {
-            f"{name}{place}": value
-            for place, row in enumerate(rows)
-            for name, value in zip(_NAMES, row, strict=True)
-        }
-        sql = _insert_sql(len(rows), claim is not None)
+    for first in range(0, len(steps), _ROWS_OF_STATEMENT):
+        rows = steps[first : first + _ROWS_OF_STATEMENT]
+        sql, names = _insert_sql(len(rows), claim is not None)
+        values = dict(zip(names, chain.from_iterable(rows), strict=True))
         yield Statement(sql, {**common, **values, **(claim.ours if claim else {})})
 
 
 @lru_cache
-def _insert_sql(rows: int, is_part: bool) -> str:
-    """Return the SQL that adds so many steps. A driver caches each text, so there are few."""
-    types = dict.fromkeys(_NAMES, "TEXT") | dict.fromkeys(("number", "first", "last"), "BIGINT")
-    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in types.items())
+def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
+    """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
+    there are few."""
+    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in _TYPES.items())
     values = ", ".join(f"({row.format(place)})" for place in range(rows))
     only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
-    return f"""
+    sql = f"""
     INSERT INTO job_steps
         (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
     SELECT column1, column2, column3, column4, column5, column6, CAST(:job AS TEXT), CAST(:account AS TEXT),
         CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
     FROM (VALUES {values}) AS new WHERE {only_if}
     """
+    return sql, [f"{name}{place}" for place in range(rows) for name in _TYPES]
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:
     """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
-    False: it is in another state, or too many steps of its account wait. Raises StorageFailed if another
-    request goes on with it."""
+    False: it is in another state, or too many steps of its account wait. Raises Superseded."""
     claim, now = PartClaim(job.id), await store.now()
     claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
     if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
@@ -156,7 +152,7 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
         hold(job.id),
         Statement(_REOPEN, of_job),
         Statement(_BEGIN, claim.ours),
-        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
+        Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),
     )

@@ -1,7 +1,7 @@
 """Jobs with very many steps, whose rows are written part by part: no commit holds more than MOST_ROWS rows.
 
 The row of a job in `partial_jobs` is its writer's lease. The last writer to claim a job has its `token`, and
-no earlier one writes anything more. The steps that are not `made` yet count among those of the account.
+IS_OURS stops earlier ones. UNMADE counts the steps of an account that are not `made` yet.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ TABLE = Table(
     "partial_jobs", key=("job",), closed_with=("DELETE FROM partial_jobs WHERE partial_jobs.account = :id",)
 )
 IS_OURS = "EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND token = :token)"
-"""SQL that is true if no other writer has claimed the job `:job` since we did."""
 UNMADE = """
 SELECT CAST(coalesce(sum(steps - made), 0) AS BIGINT) FROM partial_jobs WHERE partial_jobs.account = :account
 """
-"""SQL for the steps of an account that will be written."""
 
 _CLAIM = """
 INSERT INTO partial_jobs (job, account, token, lease, steps, made)
@@ -53,8 +51,7 @@ class PartClaim:
         self.ours: Params = {"job": job, "token": new_id("part")}
 
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
-        """Return the claim on a job, if its row is as in `only_if`. If it `adds`, all steps are still to be
-        written. It returns a row if the claim is ours."""
+        """Claim a job if its row is as in `only_if`: then a row comes back. If it `adds`, no step is made."""
         sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
         return Statement(sql, {**self.ours, **(params or {}), "until": until})
 
@@ -67,10 +64,7 @@ class PartClaim:
         return int(rows[0]["made"])
 
     async def write(self, store: Store, *statements: Statement, made: int = 0) -> list[list[Row]]:
-        """Write a part, up to the step `made`, and prolong the lease. The statements must check IS_OURS.
-
-        Raises Superseded.
-        """
+        """Write a part, up to the step `made`, or raise Superseded. The statements must check IS_OURS."""
         until = await store.now() + LEASE_US
         kept = Statement(_GO_ON, {**self.ours, "until": until, "made": made})
         mine, *rows = await write_in_turn(store, MOST_ROWS, kept, *statements)

@@ -45,7 +45,6 @@ class JobRetention:
         await repeat("deletion of old jobs", self._turn, EVERY_S, self._metrics)
 
     async def run_left(self) -> None:
-        """Look every few seconds for jobs whose writers are gone."""
         await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics)
 
     async def end_left(self) -> None:
