@@ -88,14 +88,11 @@ async def add(
 
 
 _NewStep = tuple[Value, ...]
-_TYPES = {
-    "id": "TEXT",
-    "number": "BIGINT",
-    "first": "BIGINT",
-    "last": "BIGINT",
-    "kind": "TEXT",
-    "state": "TEXT",
-}
+_NAMES = ("id", "number", "first", "last", "kind", "state")
+_ROW = """
+(CAST(:id{0} AS TEXT), CAST(:number{0} AS BIGINT), CAST(:first{0} AS BIGINT), CAST(:last{0} AS BIGINT),
+CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
+"""
 
 
 def _new_steps(
@@ -123,17 +120,15 @@ def _insertions(
 def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
     """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
     there are few."""
-    row = ", ".join(f"CAST(:{name}{{0}} AS {type_})" for name, type_ in _TYPES.items())
-    values = ", ".join(f"({row.format(place)})" for place in range(rows))
     only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
     sql = f"""
     INSERT INTO job_steps
         (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
     SELECT column1, column2, column3, column4, column5, column6, CAST(:job AS TEXT), CAST(:account AS TEXT),
         CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
-    FROM (VALUES {values}) AS new WHERE {only_if}
+    FROM (VALUES {", ".join(map(_ROW.format, range(rows)))}) AS new WHERE {only_if}
     """
-    return sql, [f"{name}{place}" for place in range(rows) for name in _TYPES]
+    return sql, [f"{name}{place}" for place in range(rows) for name in _NAMES]
 
 
 async def reopen(store: Store, job: Job, key: str | None) -> bool:
