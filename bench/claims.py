@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from proxy.features.all import open_store
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import opening
 from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
@@ -43,7 +43,7 @@ def a_job(account: str, name: str, steps: int) -> Job:
 async def hand_in(store: Store, job: Job) -> float:
     pieces = [(2000 * number, 2000 * (number + 1)) for number in range(job.steps)]
     began = time.perf_counter()
-    assert await records.add(store, job, pieces)
+    assert await opening.add(store, job, pieces)
     return time.perf_counter() - began
 
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 import msgspec
 
 WINDOW_S = 60
+STEPS_A_REQUEST = 500
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -25,6 +26,11 @@ def tightest(windows: list[Window]) -> Window | None:
         if first is None or (window.remaining, window.limit) < (first.remaining, first.limit):
             first = window
     return first
+
+
+def requests_of(steps: int) -> int:
+    """Return as how many requests a job counts: one for each 500 steps that it begins."""
+    return max(1, math.ceil(steps / STEPS_A_REQUEST))
 
 
 def retry_after_s(seconds: float) -> int:

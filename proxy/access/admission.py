@@ -94,6 +94,12 @@ class Admission:
         caller_terms = self._plans.terms(caller)
         return caller_terms, await self._limits.admit(caller.account, caller.key, caller_terms)
 
+    async def count_steps(self, caller: Caller, steps: int) -> None:
+        """Count what so many steps of a job are worth beside the one request that was counted. Raises as
+        `admit` does."""
+        if more := rate.requests_of(steps) - 1:
+            await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
+
 
 RequestClass = Literal["read", "list", "write", "estimate", "usage", "file", "admin", "webhook", "unmatched"]
 

@@ -30,16 +30,16 @@ class Limits:
         self.providers = providers
         self._windows = windows
 
-    async def admit(self, account: str, key: str, terms: Terms) -> Window | None:
+    async def admit(self, account: str, key: str, terms: Terms, more: int = 0) -> Window | None:
         """Count a request of an account and of its key. Return the limit that will refuse first, if any.
 
+        If it counts as `more` requests, these are added after the first one, up to the whole of a limit.
         Raises RateLimited and LimitsUnavailable. If one limit refuses a request, the other does not count it.
         """
         limits = []
-        if terms.key.rpm is not None:
-            limits.append(Limit("key", key, terms.key.rpm))
-        if terms.rpm is not None:
-            limits.append(Limit("account", account, terms.rpm))
+        for kind, name, most in (("key", key, terms.key.rpm), ("account", account, terms.rpm)):
+            if most is not None and (cost := min(more, most - 1) if more else 1):
+                limits.append(Limit(kind, name, most, cost))
         if not limits:
             return None
         left = await self._windows.count(limits)
@@ -91,8 +91,9 @@ def _refusal(full: FullWindow, plan: str) -> RateLimited:
     limit, wait_s = full.limit, rate.retry_after_s(full.wait_s)
     window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
+    counts = f", and this one counts as {limit.cost + 1}" if limit.cost > 1 else ""
     return RateLimited(
-        f"Rate limit reached for {whose}: {limit.most} requests a minute. Try again in {wait_s} s.",
+        f"Rate limit reached for {whose}: {limit.most} requests a minute{counts}. Try again in {wait_s} s.",
         retry_after_s=wait_s,
         headers={name.decode(): value.decode() for name, value in rate_headers(window)},
     )
@@ -122,10 +123,10 @@ class MemoryWindows:
             name = limit.kind, limit.name
             moments = self._windows.get(name)
             if moments is None:
-                self._windows[name] = moments = deque((now,))
+                self._windows[name] = moments = deque((now,) * limit.cost)
                 self._drop_idle(now - WINDOW_S)
             else:
-                moments.append(now)
+                moments.extend((now,) * limit.cost)
                 self._windows.move_to_end(name)
             left.append(limit.most - len(moments))
         return left
@@ -140,12 +141,13 @@ class MemoryWindows:
         moments = self._windows.get((limit.kind, limit.name), _NO_MOMENTS)
         while moments and moments[0] < now - WINDOW_S:
             moments.popleft()
-        if len(moments) < limit.most:
+        room = limit.most - limit.cost + 1
+        if len(moments) < room:
             return None
         if not moments:
             return FullWindow(limit, WINDOW_S, 0.0)
-        # The limit allows another request when the oldest of the newest `most` requests leaves the window.
-        oldest = moments[-limit.most] if limit.most else now
+        # The limit allows another request when the oldest of the newest `room` requests leaves the window.
+        oldest = moments[-room] if limit.most else now
         return FullWindow(limit, oldest + WINDOW_S - now, moments[-1] + WINDOW_S - now)
 
     def _drop_idle(self, since: float) -> None:

@@ -33,7 +33,7 @@ _PREFIX = "voxgate"
 _MICRO = 1_000_000
 
 # A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
-# KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most of each window.
+# KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most and the cost of each.
 # It returns 0 and the number of requests that each window still takes, or the number of a full one and its
 # two times in µs.
 _QUESTION = """
@@ -47,8 +47,9 @@ local function moment(key, index)
 end
 
 for number, key in ipairs(KEYS) do
-    local most = tonumber(ARGV[number + 2])
-    local oldest = most > 0 and moment(key, most - 1) or nil
+    local most = tonumber(ARGV[2 * number + 1])
+    local cost = tonumber(ARGV[2 * number + 2])
+    local oldest = most > 0 and moment(key, most - cost) or nil
     if most == 0 or (oldest and oldest >= since) then
         local wait_s = (oldest or now) - since
         local reset_s = math.max(0, (moment(key, 0) or since) - since)
@@ -61,7 +62,9 @@ if ARGV[2] == 'look' then
     return answer
 end
 for number, key in ipairs(KEYS) do
-    redis.call('LPUSH', key, string.format('%.6f', now))
+    for _ = 1, tonumber(ARGV[2 * number + 2]) do
+        redis.call('LPUSH', key, string.format('%.6f', now))
+    end
     local count = redis.call('LLEN', key)
     if moment(key, -1) < since then
         -- The moment `fresh` is in the window, and the moment `count` is not.
@@ -78,7 +81,7 @@ for number, key in ipairs(KEYS) do
         redis.call('LTRIM', key, 0, count - 1)
     end
     redis.call('EXPIRE', key, window_s)
-    answer[number + 1] = tonumber(ARGV[number + 2]) - count
+    answer[number + 1] = tonumber(ARGV[2 * number + 1]) - count
 end
 return answer
 """
@@ -113,7 +116,8 @@ class RedisWindows:
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
-        answer: list[int] = await ask(self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits))))
+        bounds = [bound for limit in limits for bound in (limit.most, limit.cost)]
+        answer: list[int] = await ask(self._script(keys, (WINDOW_S, what, *bounds)))
         number, *values = answer
         if number == 0:
             return values

@@ -12,12 +12,14 @@ import msgspec
 class Limit(msgspec.Struct, frozen=True):
     """A limit of `most` requests a minute, for a kind (such as "account") and a name within it.
 
-    Kind and name alone name the window: a change of `most` keeps the count.
+    Kind and name alone name the window: a change of `most` keeps the count. A request counts as `cost`
+    requests, and never as more than `most`.
     """
 
     kind: str
     name: str
     most: int
+    cost: int = 1
 
 
 class FullWindow(NamedTuple):

@@ -88,7 +88,9 @@ class SpeechEndpoint:
             # usage, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
             tags = connection.headers(TAG_HEADER.encode())
-            later = BackgroundRequest(state["request_id"], caller, terms, body, defaults, key, tags)
+            later = BackgroundRequest(
+                state["request_id"], self._speaking.admission, caller, terms, body, defaults, key, tags
+            )
             await (await self._background.begin(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)

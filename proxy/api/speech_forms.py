@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Voice
+from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.http.connection import Connection
 from proxy.speech.speech_request import Defaults, SpeechRequest
@@ -39,10 +40,11 @@ class SpeechForms(Protocol):
 
 
 class BackgroundRequest(NamedTuple):
-    """A request for speech as it was sent. It was counted already. `key` is its Idempotency-Key, and `tags`
-    are the values of its header `x-voxgate-tag`."""
+    """A request for speech as it was sent. It was counted already, as one. `key` is its Idempotency-Key, and
+    `tags` are the values of its header `x-voxgate-tag`."""
 
     id: str
+    admission: Admission
     caller: Caller
     terms: Terms
     body: bytes

@@ -7,8 +7,9 @@ from functools import cache
 
 import msgspec
 
-from proxy.storage.store import Params, Statement, Store
+from proxy.storage.store import Params, Row, Statement, Store
 from proxy.storage.tables import Tables
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 _ACCOUNT_KEY = "SELECT wrapped FROM account_keys WHERE account = :account"
 # The first key stays, so that digests do not change.
@@ -124,16 +125,18 @@ def hold_statements(account: str | None, digest: str | None) -> tuple[Statement,
 async def delete_unused(store: Store, account: str, digests: Iterable[str]) -> list[BlobRow]:
     """Delete the rows of unused recordings, and return them."""
     names: list[Params] = [{"account": account, "digest": digest} for digest in sorted(set(digests))]
-    if not names:
-        return []
     # All rows are locked before the first check, so that a sample that is being added is seen.
     delete = f"""
     DELETE FROM blobs WHERE account = :account AND digest = :digest AND {_is_unused(store.tables)}
     RETURNING account, digest, wrapped, size, object
     """
-    statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in names]
-    answers = await store.write(*statements)
-    return [msgspec.convert(row, BlobRow) for rows in answers[len(names) :] for row in rows]
+    deleted = list[Row]()
+    for first in range(0, len(names), MOST_ROWS // 2):
+        part = names[first : first + MOST_ROWS // 2]
+        statements = [Statement(sql, each) for sql in (_HOLD, delete) for each in part]
+        answers = await write_in_turn(store, len(statements), *statements)
+        deleted += [row for rows in answers[len(part) :] for row in rows]
+    return [msgspec.convert(row, BlobRow) for row in deleted]
 
 
 async def list_unused(store: Store, before: int) -> list[tuple[str, str]]:

@@ -28,7 +28,8 @@ _NO_PARAMS: Params = {}
 class ListedTable(Generic[R]):
     """A table with the columns of `type_`, except those in `without`. Rows are listed by the time `at`.
 
-    Pages have only the rows for which the SQL condition `listed` is true.
+    Pages have only the rows for which the SQL condition `listed` is true. Rows for which `shown` is false are
+    never read.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ListedTable(Generic[R]):
         at: str = "created",
         without: Collection[str] = (),
         listed: str = "1 = 1",
+        shown: str = "1 = 1",
     ) -> None:
         self.read = read or partial(msgspec.convert, type=type_)
         # Each is cast, because PostgreSQL cannot tell the type of a parameter that is NULL.
@@ -49,13 +51,13 @@ class ListedTable(Generic[R]):
             if each.name not in without
         }
         self.columns = ", ".join(self.placeholders)
-        self.select = f"SELECT {self.columns} FROM {table} WHERE"
+        self.select = f"SELECT {self.columns} FROM {table} WHERE {shown} AND"
         values = ", ".join(self.placeholders.values())
         self._add = _ADD.format(table=table, columns=self.columns, values=values)
         self._page = _PAGE.format(at=at, listed=listed)
         self._of_account = f"{self.select} account = :account ORDER BY {at} DESC, id DESC"
-        self._place = f"SELECT {at} AS at FROM {table} WHERE id = :id"
-        self._count = f"SELECT count(*) AS number FROM {table} WHERE account = :account"
+        self._place = f"SELECT {at} AS at FROM {table} WHERE {shown} AND id = :id"
+        self._count = f"SELECT count(*) AS number FROM {table} WHERE {shown} AND account = :account"
 
     def add_statements(
         self, row: Params, most: int | None, only_if: Condition = ALWAYS

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from proxy.storage import store
+from proxy.storage.commit_watch import TAKEN_S, log_if_held
 
 _TRIES = 4
 
@@ -74,14 +76,18 @@ async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:
     # This does not use the driver's own block: if it is cancelled, it waits for a ROLLBACK of a server that
     # may be frozen.
+    laps, answers = [time.monotonic()], []
     await connection.execute("BEGIN")
     try:
-        answers = [await _rows(connection, call) for call in calls]
+        for call in calls:
+            answers.append(await _rows(connection, call))
+            laps.append(time.monotonic())
     except DRIVER_FAULTS:
         if not connection.is_closed():
             await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
+    log_if_held((sql for sql, _ in calls), laps, TAKEN_S)
     return answers
 
 

@@ -16,7 +16,8 @@ from proxy.storage.store import StorageFailed, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
-BATCH = 5000
+BATCH = 100
+"""A request may have rows in several tables."""
 EVERY_S = 3600.0
 REFUSAL_DAYS = 90
 """The days for which sums of refused requests stay, if usage stays for good."""

@@ -6,9 +6,11 @@ The code runs in the writer's thread, without the event loop. `sqlite.py` calls 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.storage import store
+from proxy.storage.commit_watch import HELD_S, log_if_held
 from proxy.storage.settlements import End, Settlements
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
@@ -56,10 +58,15 @@ class SqliteBatches:
     def _write_all(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
         """Write the settlements together, and each unit. Raises at the first fault."""
         self._settle([content for content in contents if isinstance(content, End)])
-        return [
-            [_fetch(self._connection, each) for each in content] if isinstance(content, tuple) else []
-            for content in contents
-        ]
+        return [self._write_unit(content) if isinstance(content, tuple) else [] for content in contents]
+
+    def _write_unit(self, unit: tuple[store.Statement, ...]) -> list[list[store.Row]]:
+        before, laps, answers = self._connection.total_changes, [time.thread_time()], []
+        for statement in unit:
+            answers.append(_fetch(self._connection, statement))
+            laps.append(time.thread_time())
+        log_if_held((each.sql for each in unit), laps, HELD_S, self._connection.total_changes - before)
+        return answers
 
     def _write_each(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
         return [self._write_one(content) for content in contents]

@@ -18,8 +18,10 @@ from proxy.storage.rows import LAST_MOMENT, any_of
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.tombstones import BY_VOICE, has_erased
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
-_BATCH = 256
+_BATCH = MOST_ROWS // 2
+"""Each entry may have a blob."""
 
 
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +126,9 @@ class HistoryStore(SealedBlobs):
         """Delete entries with their keys and their sound. Return how many there were."""
         names, params = any_of(ids)
         only = f"history.id IN ({names})"
-        _, rows = await self.store.write(
+        _, rows = await write_in_turn(
+            self.store,
+            2 * len(ids),
             Statement(_KEYS.format(only=only), params),
             Statement(f"DELETE FROM history WHERE {only} RETURNING account, digest", params),
         )

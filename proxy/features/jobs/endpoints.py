@@ -22,12 +22,12 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
 from proxy.features.conversions.form import FILE
-from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core import ends, opening, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
 from proxy.features.jobs.core.content import ZIP
 from proxy.features.jobs.core.fields import FORMATS
 from proxy.features.jobs.core.kind import JobKind, JobKinds
-from proxy.features.jobs.core.making import too_many_wait
+from proxy.features.jobs.core.making import count_canceled, too_many_wait
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
@@ -72,9 +72,10 @@ class Jobs(JobResource):
     """The endpoints for existing jobs: accounts and the operator list, end, retry and delete them."""
 
     def __init__(
-        self, kinds: JobKinds, tools: AdminTools, steps: Steps | None, notices: DeliveryTasks
+        self, kinds: JobKinds, at: RevisionContext, steps: Steps | None, notices: DeliveryTasks
     ) -> None:
-        super().__init__(kinds, tools)
+        super().__init__(kinds, at.admin_tools)
+        self._admission = None if at.speaking is None else at.speaking.admission
         self._steps = steps
         self._notices = notices
 
@@ -104,6 +105,8 @@ class Jobs(JobResource):
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
+        if self._admission is not None and account_of(request) is not None:
+            await count_canceled(self._admission, caller_of(request.scope), job)
         kind = self._kinds.of(job)
         before = kind.ended_with(job, by_account=account_of(request) is not None)
         await ends.end(self._store, job, "canceled", self._notices, before=before, events=kind.events)
@@ -138,7 +141,9 @@ class Jobs(JobResource):
             raise errors.Conflict(refusal, param="id")
         # The key that began the job may be revoked by now.
         key = None if account_of(request) is None else caller_of(request.scope).key
-        if not await records.reopen(self._store, job, key):
+        if key is not None and self._admission is not None and job.state in ("failed", "canceled"):
+            await self._admission.count_steps(caller_of(request.scope), job.steps)
+        if not await opening.reopen(self._store, job, key):
             job = await self.found(request)
             if job.state in ("failed", "canceled"):
                 raise too_many_wait()
@@ -203,7 +208,7 @@ class ClientJobs(JobResource):
         if caller.preferred_voice:
             assert self._at.speaking is not None, "endpoints run in workers, which speak"
             defaults = await self._at.speaking.defaults_of(caller, defaults)
-        background = BackgroundRequest(id_, caller, terms, b"", defaults, key, tags)
+        background = BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, key, tags)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
             return await self._begin(self._kinds.of_form, background, request)
         raw = await raw_body(request, MOST_BODY_BYTES)

@@ -38,7 +38,9 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     try:
         jobs = OpenJobs(context, decoder)
         if jobs.working is None:
-            yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+            yield FeatureInstance(
+                context, jobs.at, alone=(jobs.retention.run, jobs.retention.run_left), files=(jobs.files,)
+            )
             return
         steps, encoding, trainings = jobs.working
         remote = open_remote(context, trainings.on_runners)
@@ -53,7 +55,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 context,
                 at,
                 task_kinds=(steps, encoding, trainings.task_kinds),
-                alone=(jobs.retention.run, trainings.bills.run),
+                alone=(jobs.retention.run, jobs.retention.run_left, trainings.bills.run),
                 alone_here=alone_here,
                 memories=(trainings.task_kinds,),
                 files=(jobs.files, trainings.ends),
@@ -91,7 +93,7 @@ class OpenJobs:
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]
         resources: list[Resource] = [
-            Jobs(kinds, tools, steps, self._notices),
+            Jobs(kinds, revision, steps, self._notices),
             JobSteps(kinds, tools),
         ]
         background: Background | None = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 from msgspec.structs import asdict
 
 from proxy.config.sections import VaultSection
@@ -68,3 +70,27 @@ async def test_all_pages_together_have_each_entry_once(store: Store, tmp_path: P
     assert await history.make_room(account, 9_000_000) == 1000
     assert await history.remove_filtered(account, EntryFilter(since=2001, until=3001)) == 1000
     assert await history.used_bytes(account) == 8_000_000
+
+
+async def test_a_deletion_of_all_entries_lets_others_write_between(store: Store, tmp_path: Path) -> None:
+    account = (await accounts.create(store, name="a", plan="free")).id
+    await store.write(Statement(FILL, {"account": account, "sealed": ""}))
+    history, written, is_over = (
+        HistoryStore(store, Vault(store, VaultSection(), tmp_path)),
+        0,
+        asyncio.Event(),
+    )
+
+    async def neighbour() -> None:
+        nonlocal written
+        while not is_over.is_set():
+            await store.write(Statement("UPDATE accounts SET name = name WHERE id = 'none'"))
+            written += 1
+
+    beside = asyncio.create_task(neighbour())
+    with structlog.testing.capture_logs() as logs:
+        assert await history.remove_filtered(account, EntryFilter()) == 10_000
+    is_over.set()
+    await beside
+    assert written >= 10_000 // 250
+    assert [log for log in logs if log["event"] == "commit.held" and log["rows"] > 500] == []

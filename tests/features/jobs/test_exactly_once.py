@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
-from proxy.features.jobs.core import ends, records, removals
+from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.jobs.core.steps import Steps, _Attempt
@@ -280,7 +280,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
             try:
                 await asyncio.Event().wait()
             finally:
-                assert await records.reopen(store, job, None)
+                assert await opening.reopen(store, job, None)
 
         kind._speak = leave_and_try_again  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")

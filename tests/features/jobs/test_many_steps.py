@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import opening
 from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts
 from proxy.storage.store import Store
@@ -33,7 +33,7 @@ async def test_a_look_reads_a_few_steps_of_each_account(store: Store) -> None:
                 wrapped="",
                 sealed="",
             )
-            assert await records.add(store, job, [(n, n + 1) for n in range(steps)])
+            assert await opening.add(store, job, [(n, n + 1) for n in range(steps)])
     listed = await STEPS.list_open(store, await store.now(), 8)
     assert [each.job.split("_")[1] for each in listed] == ["book", "short"] * 2
     explain = "EXPLAIN" if store.is_shared else "EXPLAIN QUERY PLAN"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.records import Job, step_id
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.storage import accounts
@@ -33,18 +33,18 @@ async def new_row(store: Store, steps: int = 1, name: str = "ada") -> Job:
 async def test_a_closed_account_adds_no_job(store: Store) -> None:
     job = await new_row(store)
     await accounts.close(store, job.account)
-    assert not await records.add(store, job, [(0, 5)])
+    assert not await opening.add(store, job, [(0, 5)])
     assert await store.read("SELECT id FROM jobs UNION ALL SELECT id FROM job_steps") == []
 
 
 async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
     job = await new_row(store)
-    assert await records.add(store, job, [(0, 5)])
+    assert await opening.add(store, job, [(0, 5)])
     await store.write(
         Statement("UPDATE jobs SET state = 'failed'"),
         Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
     )
-    assert await records.reopen(store, job, None)
+    assert await opening.reopen(store, job, None)
     step = await records.STEPS.get(store, step_id(job, 1))
     assert step is not None
     assert (step.state, step.tries, step.error) == ("wanted", 0, "")
@@ -52,12 +52,12 @@ async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
 
 async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:
     job = await new_row(store, steps=records.MOST_WANTED)
-    assert await records.add(store, job, [(0, 5)])
+    assert await opening.add(store, job, [(0, 5)])
     await store.write(Statement("UPDATE jobs SET state = 'failed'"))
     # Its one step waits beside as many as an account may have.
-    assert not await records.reopen(store, job, None)
+    assert not await opening.reopen(store, job, None)
     await store.write(Statement("UPDATE job_steps SET state = 'failed'"))
-    assert await records.reopen(store, job, None)
+    assert await opening.reopen(store, job, None)
 
 
 async def test_a_settlement_in_doubt_is_tried_until_it_is_known() -> None:

@@ -15,7 +15,7 @@ import pytest
 from starlette.types import Message
 
 from policies.price import MICRO
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.steps import Steps
 from proxy.http.connection import PEER
 from proxy.ledger.verify import verify
@@ -373,7 +373,7 @@ async def test_a_revoked_key_ends_its_jobs_with_the_reason(tmp_path: Path) -> No
         )
         found = await records.JOBS.get(store, None, made["id"])
         assert found is not None
-        assert await records.reopen(store, found, None)
+        assert await opening.reopen(store, found, None)
         shown: dict[str, Any] = {}
 
         async def has_failed() -> bool:

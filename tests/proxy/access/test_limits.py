@@ -41,9 +41,9 @@ async def limits(request: pytest.FixtureRequest) -> AsyncIterator[Limits]:
         yield opened
 
 
-async def _refused(limits: Limits, account: str, key: str, terms: Terms) -> RateLimited:
+async def _refused(limits: Limits, account: str, key: str, terms: Terms, more: int = 0) -> RateLimited:
     with pytest.raises(RateLimited) as refusal:
-        await limits.admit(account, key, terms)
+        await limits.admit(account, key, terms, more)
     return refusal.value
 
 
@@ -117,6 +117,28 @@ async def test_a_request_at_once_with_others_is_counted_by_both_limits_or_by_non
     assert sum(passed) == 40
     left = [await _left(limits, Limit("key", f"{account}{key}", 15)) for key in "abcd"]
     assert sum(15 - each for each in left) == 40
+
+
+async def test_a_request_that_counts_as_several_takes_a_whole_minute_at_most(
+    limits: Limits, account: str
+) -> None:
+    terms = _terms(10, key_rpm=4)
+    assert await limits.admit(account, f"{account}a", terms) is not None
+    window = await limits.admit(account, f"{account}a", terms, more=2)
+    assert window is not None
+    assert (window.limit, window.remaining) == (4, 1)
+    # The account has room for two more, and its key has not: neither is counted.
+    refusal = await _refused(limits, account, f"{account}a", terms, more=2)
+    assert "this key: 4 requests a minute, and this one counts as 3" in refusal.message
+    assert 1 <= (refusal.retry_after_s or 0) <= 60
+    assert await _left(limits, Limit("account", account, 10)) == 7
+    # As large as it may be, it is a whole minute of a small plan.
+    assert await limits.admit(f"{account}2", f"{account}b", _terms(10)) is not None
+    window = await limits.admit(f"{account}2", f"{account}b", _terms(10), more=39)
+    assert window is not None
+    assert window.remaining == 0
+    # A limit of one request a minute has no more than that.
+    assert await limits.admit(f"{account}3", f"{account}c", _terms(1), more=39) is None
 
 
 async def _left(limits: Limits, limit: Limit) -> int:

@@ -124,7 +124,7 @@ def shown_job(job: Job, fields: SealedFields, progress: Progress) -> ShownJob:
 
 
 def _status(job: Job, progress: Progress) -> Status:
-    if job.state != "open":
+    if job.state != "open" and job.state != "making" and job.state != "removed":
         return job.state
     if job.waits in ("credits", "suspended"):
         return "waiting"

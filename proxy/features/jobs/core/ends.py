@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from proxy.errors import ErrorDetail
 from proxy.features.jobs.core import encoded_records, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -28,10 +30,13 @@ UPDATE jobs SET state = :state, ended = :now, waits = '', error = :error, error_
 WHERE id = :job AND state = 'open'
 """
 _END_BY_STEP = f"{END} AND {records.STEPS.finished}"
-_CANCEL_STEPS = """
+_HAS_ENDED = "state IN ('failed', 'canceled', 'expired')"
+_CANCEL_STEPS = f"""
 UPDATE job_steps SET state = 'canceled' WHERE job = :job AND state IN ('wanted', 'later')
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state <> 'open')
+AND number > :after AND number <= :upto AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND {_HAS_ENDED})
 """
+_CANCEL_PART = f"{_CANCEL_STEPS} AND {IS_OURS}"
+_FIRST: Params = {"after": 0, "upto": PART + 1}
 _ENDED_NOW = """
 EXISTS (SELECT 1 FROM jobs WHERE id = :told_job AND state = :told_state AND ended = :told_ended)
 """
@@ -95,7 +100,8 @@ def after_failure(
     }
     return (
         Statement(_END_BY_STEP, failure),
-        Statement(_CANCEL_STEPS, {"job": step.job}),
+        Statement(_CANCEL_STEPS, {"job": step.job, **_FIRST}),
+        _others(step.job, now, records.STEPS.finished),
         *notice_rows(notices, step, events, "failed", now, records.STEPS.finished),
     )
 
@@ -179,9 +185,29 @@ async def end(
         records.hold(job.id),
         *before,
         Statement(END, params),
-        Statement(_CANCEL_STEPS, {"job": job.id}),
+        Statement(_CANCEL_STEPS, {"job": job.id, **_FIRST}),
+        _others(job.id, now),
         *statements,
     )
+    if job.steps > PART:
+        await cancel_steps(store, job.id, job.steps)
+
+
+def _others(job: str, now: int, only_if: str = "1 = 1") -> Statement:
+    """Leave the other parts of a large job that has ended to `cancel_steps`, here or on the server that
+    leads."""
+    return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
+
+
+async def cancel_steps(store: Store, job: str, steps: int) -> None:
+    """Cancel the steps of a large job that has ended, part by part, unless it was tried again meanwhile."""
+    claim, now = PartClaim(job), await store.now()
+    ended = Statement("DELETE FROM partial_jobs WHERE job = :job AND lease <= :now", {"job": job, "now": now})
+    await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
+    with suppress(Superseded):
+        for part in ranges(steps):
+            await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
+        await claim.write(store, claim.release())
 
 
 def failure_notice(job: records.Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from policies.plans import Terms
+from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import ErrorDetail, NotAllowed, RateLimited
-from proxy.features.jobs.core import records
+from proxy.errors import ErrorDetail, NotAllowed, RateLimited, RequestFailed
+from proxy.features.jobs.core import opening, records
 from proxy.features.jobs.core.fields import ENCODED, SealedFields
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.parts import PART, Superseded
 from proxy.features.jobs.core.records import JOBS, Job, Kind
 from proxy.file_store.once import REPLAYED, Once
 from proxy.storage.rows import new_id
@@ -62,7 +65,12 @@ async def made_once(
         once = Once(request.id, account, request.key, digest)
         id_ = once.id_of(PREFIX)
         find = partial(_digest_of, files)
-        was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
+        try:
+            was_there = await once.make(id_, find, partial(add, id_, digest), AlreadyExists)
+            if was_there and await JOBS.get(files.store, account, id_) is None:
+                await add(id_, digest)  # the earlier try was interrupted, and this one goes on
+        except (AlreadyExists, Superseded):
+            raise once.under_way() from None
     job = await JOBS.get(files.store, account, id_)
     if job is None:
         raise too_many_wait()
@@ -71,18 +79,40 @@ async def made_once(
 
 async def add_job(
     files: JobFiles,
-    caller: Caller,
+    request: BackgroundRequest,
     new: NewJob,
     beside: Callable[[Job], Sequence[Statement]] = lambda _: (),
 ) -> bool:
-    """Add a job of this caller, with the statements `beside` it in the same commit.
+    """Add the job of a request, with the statements `beside` it in the same commit. It counts as the requests
+    that its steps are worth, unless an earlier try has begun to make it.
 
     False: too many steps of the account wait, or it is closed; the data is dropped. Raises NotAllowed if too
-    much is stored, and AlreadyExists if there is a job with this id."""
-    store, account = files.store, caller.account
+    much is stored, RateLimited, and AlreadyExists if there is a job with this id."""
+    store, account, job = files.store, request.caller.account, None
+    if len(new.pieces) > PART and (job := await records.find_made(store, account, new.id)) is not None:
+        if job.state != "making" or _request_of(files, job) != new.fields.request:
+            raise AlreadyExists
+    else:
+        await request.admission.count_steps(request.caller, len(new.pieces))
+        job = await _new_job(files, request.caller, new)
+    has_file, kind = new.format in ENCODED, new.steps_are
+    try:
+        is_added = await opening.add(store, job, new.pieces, beside(job), has_file=has_file, kind=kind)
+    except AlreadyExists:
+        await files.drop(account, job.digest)
+        raise
+    if not is_added:
+        await files.drop(account, job.digest)
+        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
+            raise _too_much_stored()
+    return is_added
+
+
+async def _new_job(files: JobFiles, caller: Caller, new: NewJob) -> Job:
+    account = caller.account
     sealed = await files.vault.seal_record(account, new.id, new.fields)
-    now = await store.now() if new.created is None else new.created
-    job = Job(
+    now = await files.store.now() if new.created is None else new.created
+    return Job(
         id=new.id,
         account=account,
         key=caller.key,
@@ -101,24 +131,22 @@ async def add_job(
         sealed=sealed.sealed,
         tag=new.tag,
     )
-    has_file = new.format in ENCODED
-    try:
-        is_added = await records.add(
-            store, job, new.pieces, beside(job), has_file=has_file, kind=new.steps_are
-        )
-    except AlreadyExists:
-        await files.drop(account, job.digest)
-        raise
-    if not is_added:
-        await files.drop(account, job.digest)
-        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
-            raise _too_much_stored()
-    return is_added
 
 
 async def _digest_of(files: JobFiles, account: str, id_: str) -> str | None:
-    job = await JOBS.get(files.store, account, id_)
-    return None if job is None else files.vault.open_record(account, id_, job.record, SealedFields).request
+    job = await records.find_made(files.store, account, id_)
+    return None if job is None else _request_of(files, job)
+
+
+def _request_of(files: JobFiles, job: Job) -> str:
+    return files.vault.open_record(job.account, job.id, job.record, SealedFields).request
+
+
+async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:
+    """Count the cancelling of an open job as its making was counted. A stop is never refused."""
+    if job.state == "open":
+        with suppress(RequestFailed):
+            await admission.count_steps(caller, job.steps)
 
 
 def too_many_wait() -> RateLimited:

@@ -3,28 +3,25 @@ exists if and only if the step was charged."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Sequence
-from functools import lru_cache
-from itertools import chain
+from collections.abc import Collection
 from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from policies.tasks import QueuedTask
-from proxy.features.jobs.core import encoded_records
+from proxy.features.jobs.core import encoded_records, parts
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
-from proxy.storage.listed_tables import ListedTable, lock_account
+from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of, columns
 from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
 
-State = Literal["open", "done", "failed", "canceled", "expired"]
+State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
+"""A job in the `making` and one that is being `removed` are written part by part, and shown to nobody."""
 Kind = Literal["speech", "batch", "conversion", "training"]
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
@@ -34,7 +31,6 @@ MOST_STORED_BYTES = 512 * 1024 * 1024
 """The most bytes that are stored of an account's requests. The results are paid for; these are not."""
 OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
-_ROWS = 64
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +135,8 @@ OF_CLIPS = drop_keys("job_clips", "digest", "told")
 OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
+    # First: the commit that closes an account waits for the last part of its jobs, and then none follows.
+    parts.TABLE,
     Table(
         "job_clips",
         key=("step",),
@@ -169,30 +167,26 @@ TABLES = (
         closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
         rotated_with=(
             """
-            UPDATE jobs SET key = :new_id WHERE key = :id AND state = 'open'
+            UPDATE jobs SET key = :new_id WHERE key = :id AND state IN ('open', 'making')
             AND account = (SELECT account FROM keys WHERE keys.id = :new_id)
             """,
         ),
     ),
 )
-JOBS = ListedTable("jobs", Job)
+IS_SHOWN = "state NOT IN ('making', 'removed')"
+JOBS = ListedTable("jobs", Job, shown=IS_SHOWN)
+_ALL_JOBS = ListedTable("jobs", Job)
 _WANTED_STEPS = "state = 'wanted' AND kind = 'speech'"
 STEPS = TaskTable("job_steps", JobStep, _WANTED_STEPS, earliest="asked", of_account=OF_ACCOUNT)
 _WANTED_FILES = "state = 'wanted' AND kind = 'file'"
 FILES = TaskTable("job_steps", JobStep, _WANTED_FILES, earliest="asked", of_account=1)
 
-_WANTED = "SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted'"
 _ALL_WAITING = """
 SELECT count(*) AS steps FROM job_steps JOIN jobs ON jobs.id = job_steps.job
-WHERE job_steps.state = 'wanted' AND jobs.waits NOT IN ('credits', 'suspended')
+WHERE job_steps.state = 'wanted' AND jobs.state = 'open' AND jobs.waits NOT IN ('credits', 'suspended')
 """
-_STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
-_ADD = f"""
-INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
-WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
-AND ({_WANTED}) + CAST(:steps AS BIGINT) <= {MOST_WANTED}
-AND ({_STORED}) + CAST(:bytes AS BIGINT) <= {MOST_STORED_BYTES} RETURNING id
-"""
+STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
+"""SQL for the bytes that are stored of an account's requests."""
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
 _LOCK = "UPDATE jobs SET state = state WHERE id = :job"
@@ -212,94 +206,18 @@ FILE_IF_LAST = """
 UPDATE job_steps SET state = 'wanted', due = asked WHERE job = :job AND state = 'later' AND {finished}
 AND NOT EXISTS (SELECT 1 FROM job_steps AS others WHERE others.job = :job AND others.state = 'wanted')
 """
-_DONE_IF_NOTHING = """
-UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
-AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
-"""
 _FORGET_ERASED = f"job_clips.step = :step AND {has_erased('job_clips')}"
-_AGAIN = """
-UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = asked, tries = 0,
-error = '' WHERE job = :job AND state <> 'wanted'
-AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id)
-AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND state = 'open')
-"""
-_REOPEN = f"""
-UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
-    key = coalesce(CAST(:key AS TEXT), key)
-WHERE id = :job AND state IN ('failed', 'canceled')
-AND ({_WANTED}) + steps <= {MOST_WANTED} RETURNING id
-"""
-
-
-async def add(
-    store: Store,
-    job: Job,
-    pieces: Sequence[tuple[int, int]],
-    beside: Sequence[Statement] = (),
-    *,
-    has_file: bool = False,
-    kind: Literal["speech", "training"] = "speech",
-) -> bool:
-    """Add a job with its steps, all of this kind, in one unit with the statements `beside`, which must do
-    nothing if the job is not added. `has_file` adds one more step. False: too many steps of the account wait,
-    too much of it is stored, or it is closed. Raises AlreadyExists if there is a job with this id."""
-    # 20,000 steps take a quarter of a second.
-    steps = await asyncio.to_thread(_insert_all, job, pieces, has_file=has_file, kind=kind)
-    job_row: Params = msgspec.structs.asdict(job)
-    _, added, *_ = await store.write(lock_account(job.account), Statement(_ADD, job_row), *steps, *beside)
-    return bool(added)
 
 
 async def stored_bytes(store: Store, account: str) -> int:
-    (row,) = await store.read_long(_STORED, {"account": account})
+    (row,) = await store.read_long(STORED, {"account": account})
     return int(row["kept"])
 
 
-def _insert_all(
-    job: Job, pieces: Sequence[tuple[int, int]], *, has_file: bool, kind: Literal["speech", "training"]
-) -> list[Statement]:
-    rows = [
-        JobStep(
-            id=step_id(job, number),
-            job=job.id,
-            account=job.account,
-            number=number,
-            first=first,
-            last=last,
-            kind=kind,
-            asked=job.created,
-            due=job.created,
-        )
-        for number, (first, last) in enumerate(pieces, 1)
-    ]
-    if has_file:
-        id_, number = step_id(job, "file"), len(rows) + 1
-        rows.append(replace(rows[0], id=id_, number=number, first=0, last=0, kind="file", state="later"))
-    return [_insert_steps(job.id, rows[first : first + _ROWS]) for first in range(0, len(rows), _ROWS)]
-
-
-def _insert_steps(job: str, rows: Sequence[JobStep]) -> Statement:
-    sql, names = _insert_sql(len(rows))
-    values = chain.from_iterable(map(msgspec.structs.astuple, rows))
-    return Statement(sql, {"job": job, **dict(zip(names, values, strict=True))})
-
-
-@lru_cache
-def _insert_sql(rows: int) -> tuple[str, tuple[str, ...]]:
-    """Return the SQL that adds so many steps, and its parameters. A driver caches each text, so there are
-    few."""
-    types = {each.name: "BIGINT" if each.type is int else "TEXT" for each in msgspec.structs.fields(JobStep)}
-    fields = ", ".join(types)
-    selects = (
-        ", ".join(f"CAST(:{name}_{number} AS {type_}) AS {name}" for name, type_ in types.items())
-        for number in range(rows)
-    )
-    sql = (
-        f"INSERT INTO job_steps ({fields}) SELECT {fields} "
-        f"FROM (SELECT {' UNION ALL SELECT '.join(selects)}) AS new "
-        "WHERE EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
-    )
-    return sql, tuple(f"{name}_{number}" for number in range(rows) for name in types)
+async def find_made(store: Store, account: str, id_: str) -> Job | None:
+    """Return a job, also one in the making."""
+    job = await _ALL_JOBS.get(store, account, id_)
+    return None if job is None or job.state == "removed" else job
 
 
 async def count_waiting(store: Store) -> int:
@@ -373,18 +291,3 @@ def forget_erased(step: str) -> tuple[Statement, ...]:
 async def wait_for(store: Store, job: str, waits: Waits) -> None:
     """Note why a job waits, unless it has ended. "": it goes on."""
     await store.write(Statement(_WAITS, {"job": job, "waits": waits}))
-
-
-async def reopen(store: Store, job: Job, key: str | None) -> bool:
-    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
-    False: it is in another state, or too many steps of its account wait."""
-    of_job: Params = {"job": job.id}
-    _, _, opened, *_ = await store.write(
-        lock_account(job.account),
-        hold(job.id),
-        Statement(_REOPEN, {**of_job, "account": job.account, "key": key}),
-        Statement(_AGAIN, of_job),
-        Statement(FILE_IF_LAST.format(finished="1 = 1"), of_job),
-        Statement(_DONE_IF_NOTHING, {**of_job, "now": await store.now()}),
-    )
-    return bool(opened)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from policies.plans import Plan
+from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.retention import StoredDays, list_old
@@ -15,6 +16,12 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 EVERY_S = 600.0
+_LEFT_EVERY_S = 15.0
+
+_LEFT = """
+SELECT partial_jobs.job, partial_jobs.account, partial_jobs.steps, jobs.state FROM partial_jobs
+LEFT JOIN jobs ON jobs.id = partial_jobs.job WHERE lease <= :now LIMIT 100
+"""
 
 Tidy = Callable[[], Awaitable[None]]
 
@@ -36,6 +43,17 @@ class JobRetention:
     async def run(self) -> None:
         """Look now, and every ten minutes."""
         await repeat("deletion of old jobs", self._turn, EVERY_S, self._metrics)
+
+    async def run_left(self) -> None:
+        await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics)
+
+    async def end_left(self) -> None:
+        """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
+        for row in await self._store.read(_LEFT, {"now": await self._store.now()}):
+            if row["state"] in (None, "making", "removed"):
+                await self._files.remove_job(row["job"], row["account"])
+            else:
+                await ends.cancel_steps(self._store, row["job"], row["steps"])
 
     async def _turn(self) -> None:
         try:

@@ -162,6 +162,8 @@ class Steps(TaskKind[JobStep]):
     async def _work(self, held: JobStep) -> Result:
         job = await records.JOBS.get(self._store, None, held.job)
         if job is None or job.state != "open":
+            # The steps of a large job are canceled part by part.
+            await self._postpone(self._resting_jobs, held.job)
             return _LEFT
         if await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)

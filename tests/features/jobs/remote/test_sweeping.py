@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from policies.tasks import SECOND
+from proxy.features.jobs.core import opening
 from proxy.features.jobs.core import records as job_records
 from proxy.features.jobs.remote.sweeping import AGAIN_S, Sweeping
 from proxy.storage.store import Statement, Store
@@ -21,7 +22,7 @@ from tests.features.jobs.test_rows import new_row
 async def want_step(store: Store) -> None:
     """Have the step of `PIECE` wanted."""
     job = replace(await new_row(store), id=JOB.of_job, created=5)
-    assert await job_records.add(store, job, [(0, 9)])
+    assert await opening.add(store, job, [(0, 9)])
     assert await job_records.still_wanted(store, [JOB.step.rpartition(".")[0]])
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from plugins.tone.voice_format import read_voice
 from proxy.catalogue.library import Library
-from proxy.features.jobs.core import records as job_records
+from proxy.features.jobs.core import opening
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training import following, records, trainings
@@ -178,7 +178,7 @@ async def test_what_cannot_be_trained_is_refused_and_holds_nothing(
 async def test_what_is_not_added_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with training_rig.trainings_inside(tmp_path) as server:
         voice = await training_rig.voice_to_train(server)
-        monkeypatch.setattr(job_records, "_ADD", job_records._ADD.replace("<= 20000", "<= 0"))
+        monkeypatch.setattr(opening, "_ADD", opening._ADD.replace("<= 20000", "<= 0"))
         assert (await training_rig.ask_training(server, voice)).status_code == 429
         assert not await server.worker.store.read("SELECT request FROM holds")
         assert repr(server.worker.ledger.holds).startswith("<MemoryHolds 0 live")

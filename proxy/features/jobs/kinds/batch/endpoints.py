@@ -25,6 +25,7 @@ from proxy.errors import (
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.content import ZIP, SoundZip, whole_reply
+from proxy.features.jobs.core.making import count_canceled
 from proxy.features.jobs.core.records import JOBS, Job, Made
 from proxy.features.jobs.core.retention import stored_days
 from proxy.features.jobs.core.steps import Steps
@@ -269,7 +270,7 @@ class Batches(Resource):
         query = speech_request.parse(BatchBody, raw)
         key = read_key(request.headers.getlist("idempotency-key"))
         tags, id_ = request.headers.getlist(TAG_HEADER), request.scope["state"]["request_id"]
-        background = BackgroundRequest(id_, caller, terms, raw, Defaults(), key, tags)
+        background = BackgroundRequest(id_, self._admission, caller, terms, raw, Defaults(), key, tags)
         job, headers = await self._kind.make_batch(background, query)
         self._steps.look_soon()
         self._kind.notices.look_soon()
@@ -303,6 +304,7 @@ class Batches(Resource):
     async def cancel_batch(self, request: Request) -> Response:
         """End a batch. The finished lines stay"""
         job = await self._find(request)
+        await count_canceled(self._admission, caller_of(request.scope), job)
         await ends.end(self._store, job, "canceled", self._kind.notices, events=self._kind.events)
         self._steps.look_at_leases()
         self._kind.notices.look_soon()

@@ -24,7 +24,7 @@ from proxy.features.jobs.core.fields import SealedFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.records import JOBS, Job, JobClip, JobStep, Made, State
+from proxy.features.jobs.core.records import IS_SHOWN, JOBS, Job, JobClip, JobStep, Made, State
 from proxy.features.jobs.kinds.batch import bodies, uploads
 from proxy.features.jobs.kinds.batch.files import BatchFiles, LineFailure, What, clip_reply, file_id, why
 from proxy.features.jobs.kinds.batch.lines import LineFault, read_file, request_body
@@ -39,7 +39,7 @@ from proxy.storage.store import Store
 
 WINDOW_US = 24 * 3600 * SECOND
 """The window of a batch, from its creation."""
-BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'")
+BATCHES = ListedTable("jobs", Job, listed="kind = 'batch'", shown=IS_SHOWN)
 FORMAT = "zip"
 """The format of the sound of a batch."""
 _READ_AT_ONCE = 1
@@ -106,9 +106,7 @@ class BatchKind(SpokenKind):
         """Make a batch. A fault in its file makes it a failed one; as a job, it raises InvalidRequest. Raises
         NotFound, NotAllowed, RateLimited, IdempotencyKeyReused."""
         tag = request.tag(body.tag)
-        return await made_once(
-            self.files, request, partial(self._add, request.caller, request.terms, body, tag)
-        )
+        return await made_once(self.files, request, partial(self._add, request, body, tag))
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -153,19 +151,18 @@ class BatchKind(SpokenKind):
 
     async def _add(
         self,
-        caller: Caller,
-        terms: Terms,
+        request: BackgroundRequest,
         body: bodies.BatchBody | bodies.BatchJobBody,
         tag: str,
         id_: str,
         digest: bytes,
     ) -> None:
         async with self._places:
-            data = await self._read(caller.account, body.input_file_id)
+            data = await self._read(request.caller.account, body.input_file_id)
             read = await asyncio.to_thread(read_file, data)
             fault = read.faults[0] if read.faults else None
             if fault is None:
-                check_length(terms, read.characters, "input_file_id")
+                check_length(request.terms, read.characters, "input_file_id")
             elif isinstance(body, bodies.BatchJobBody):
                 raise InvalidRequest(
                     f"Invalid value for 'input_file_id': {fault.message}", param="input_file_id"
@@ -181,12 +178,12 @@ class BatchKind(SpokenKind):
         if fault is None:
             # The batch has a copy, so that the file may be deleted.
             new = new._replace(data=data, pieces=read.lines, characters=read.characters)
-            await add_job(self.files, caller, new)
+            await add_job(self.files, request, new)
         else:
             why = ErrorDetail(fault.message, "invalid_request_error", None, fault.code)
             await add_job(
                 self.files,
-                caller,
+                request,
                 new._replace(fault=why),
                 lambda job: ends.failure_notice(job, self.events, self.notices),
             )

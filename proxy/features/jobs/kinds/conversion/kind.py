@@ -119,21 +119,20 @@ class ConversionKind(SpokenKind):
         check_length(terms, 0, FILE)
         tag = background.tag(upload.form.tag)
         digest = await asyncio.to_thread(digest_of_fields, upload.form, upload.audio)
-        add = partial(self._add, at.speaking, background.caller, terms, upload, tag)
+        add = partial(self._add, at.speaking, background, upload, tag)
         return await made_once(self.files, background, add, digest)
 
     async def _add(
         self,
         speaking: Speaking,
-        caller: Caller,
-        terms: Terms,
+        background: BackgroundRequest,
         upload: ConversionUpload,
         tag: str,
         id_: str,
         digest: bytes,
     ) -> None:
         assert isinstance(upload.form, ConversionJobForm), "it was read as one"
-        account = caller.account
+        caller, terms, account = background.caller, background.terms, background.caller.account
         source = (await asyncio.to_thread(sha256, upload.audio)).hexdigest()
         grant = await find_grant(self._grants, account, upload.form)
         form = step_form(upload)
@@ -159,7 +158,7 @@ class ConversionKind(SpokenKind):
             takes_first=survey.takes_first,
         )
         new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, pieces, tag=tag)
-        await add_job(self.files, caller, new)
+        await add_job(self.files, background, new)
 
     async def _survey(self, account: str, file: bytes) -> long_recordings.LongSurvey:
         try:

@@ -58,16 +58,16 @@ class SpeechKind(SpokenKind):
             raise mute(None)
         check_length(background.terms, len(body.text), "chapters" if body.chapters else "input")
         body = replace(body, tag=background.tag(body.tag))
-        return await made_once(self.files, background, partial(self._add, background.caller, body, at))
+        return await made_once(self.files, background, partial(self._add, background, body, at))
 
     async def _add(
-        self, caller: Caller, body: JobFields, at: RevisionContext, id_: str, digest: bytes
+        self, background: BackgroundRequest, body: JobFields, at: RevisionContext, id_: str, digest: bytes
     ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
         assert at.speaking is not None, "a worker speaks"
         begins = len(body.text) - len(body.text.lstrip())
         most = SECTION.of(at.config).step_characters
-        plan = partial(_planned, at.speaking, id_, caller, body)
+        plan = partial(_planned, at.speaking, id_, background.caller, body)
         call = await plan(body.text[begins : begins + MOST_CHARACTERS])
         names = tuple(name for name, _ in call.request.cast or tuple(call.plan.voice.cast))
         pieces, chapters = await asyncio.to_thread(
@@ -88,7 +88,7 @@ class SpeechKind(SpokenKind):
         fields = replace(fields, ignored=tuple(sorted(ignored)))
         data, characters, tag = body.text.encode(), len(body.text), body.tag or ""
         new = NewJob(id_, self.name, body.format, fields, data, pieces, characters, tag=tag)
-        await add_job(self.files, caller, new)
+        await add_job(self.files, background, new)
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms

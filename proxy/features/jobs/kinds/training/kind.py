@@ -16,7 +16,6 @@ from starlette.responses import Response
 from policies.plans import Terms
 from policies.routing import Model
 from policies.routing.filters import may_see
-from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.engines.memory_reservations import NO_RESERVATIONS
 from proxy.errors import Conflict, InvalidRequest, NotFound
@@ -141,9 +140,7 @@ class TrainingKind(JobKind):
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)
         body = replace(body, tag=background.tag(body.tag))
-        made = await made_once(
-            self.files, background, partial(self._add, at, background.caller, background.terms, body)
-        )
+        made = await made_once(self.files, background, partial(self._add, at, background, body))
         self._parts.task_kinds.look_soon()
         return made
 
@@ -172,8 +169,9 @@ class TrainingKind(JobKind):
             await self._parts_if_worker.bills.make_room(job.id)
 
     async def _add(
-        self, at: RevisionContext, caller: Caller, terms: Terms, body: TrainingBody, id_: str, digest: bytes
+        self, at: RevisionContext, background: BackgroundRequest, body: TrainingBody, id_: str, digest: bytes
     ) -> None:
+        caller, terms = background.caller, background.terms
         if terms.job_characters == 0:
             raise no_jobs(terms)
         account, parts = caller.account, self._parts
@@ -215,7 +213,7 @@ class TrainingKind(JobKind):
             new = NewJob(id_, self.name, FORMAT, fields, b"", [(0, 0)], created=created, steps_are="training")
             new = new._replace(tag=training.tag)
             beside = (records.insert_statement(training), parts.bills.store_statement(hold))
-            is_added = await add_job(self.files, caller, new, lambda _: beside)
+            is_added = await add_job(self.files, background, new, lambda _: beside)
         finally:
             # A write without an answer may have succeeded: then the sweep sees its row, and the hold in it.
             parts.bills.price.note(hold, is_stored=is_added)

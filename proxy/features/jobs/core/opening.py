@@ -1,0 +1,154 @@
+"""How jobs open: new ones, and those that are tried again. A large one is written part by part before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain, islice
+from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
+
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, UNMADE, PartClaim, Superseded, ranges
+from proxy.features.jobs.core.records import JOBS, MOST_WANTED, Job, hold, step_id
+from proxy.storage.listed_tables import lock_account
+from proxy.storage.rows import columns
+from proxy.storage.store import Params, Statement, Store, Value
+
+_ROWS_OF_STATEMENT = 100
+_WANTED = f"""
+(SELECT count(*) FROM job_steps WHERE account = :account AND state = 'wanted') + ({UNMADE})
+"""
+_ADD = f"""
+INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
+WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
+AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
+AND ({records.STORED}) + CAST(:bytes AS BIGINT) <= {records.MOST_STORED_BYTES} RETURNING id
+"""
+_DONE_IF_NOTHING = """
+UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
+AND NOT EXISTS (SELECT 1 FROM job_steps WHERE job = :job AND state = 'wanted')
+"""
+_AGAIN = f"""
+UPDATE job_steps SET state = CASE WHEN kind = 'file' THEN 'later' ELSE 'wanted' END, due = :due, tries = 0,
+error = '' WHERE job = :job AND state <> 'wanted' AND number > :after AND number <= :upto
+AND NOT EXISTS (SELECT 1 FROM job_clips WHERE step = job_steps.id) AND {IS_OURS}
+"""
+_HAS_ROOM = f"state IN ('failed', 'canceled') AND {_WANTED} + steps <= {MOST_WANTED}"
+_REOPEN = f"""
+UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
+    key = coalesce(CAST(:key AS TEXT), key)
+WHERE id = :job AND {IS_OURS}
+"""
+_OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
+# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
+_BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
+_LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
+
+
+async def add(
+    store: Store,
+    job: Job,
+    pieces: Sequence[tuple[int, int]],
+    beside: Sequence[Statement] = (),
+    *,
+    has_file: bool = False,
+    kind: Literal["speech", "training"] = "speech",
+) -> bool:
+    """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
+    job is not added. `has_file` adds one more step. A job of several parts is in the `making` until the last
+    commit, and one that is so already is made to its end. False: too many steps of the account wait, too much
+    of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
+    steps = _new_steps(job, pieces, kind, has_file=has_file)
+    locking = lock_account(job.account)
+    if len(pieces) <= PART:
+        adding = Statement(_ADD, msgspec.structs.asdict(job))
+        return bool((await store.write(locking, adding, *_insertions(job, [*steps]), *beside))[1])
+    claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
+    if job.state == "making":
+        made = await claim.take_over(store)
+        # The configuration may have changed, and with it the pieces.
+        before = await store.read(_LAST_PIECE, {"job": job.id, "number": made})
+        last = [*islice(steps, made)][-1:]
+        if job.steps != len(pieces) or [tuple(row.values()) for row in before] != [row[2:4] for row in last]:
+            raise Superseded("the job is made anew when its lease has ended")
+    else:
+        adding = Statement(_ADD, msgspec.structs.asdict(replace(job, state="making")))
+        claiming = claim.statement(until, "state = 'making'", adds=True)
+        if not (await store.write(locking, adding, claiming))[-1]:
+            return False
+    while part := [*islice(steps, PART)]:
+        made += len(part)
+        await claim.write(store, *_insertions(job, part, claim, until), made=made)
+    opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
+    await claim.write(store, *opening, *beside, claim.release())
+    return True
+
+
+_NewStep = tuple[Value, ...]
+_NAMES = ("id", "number", "first", "last", "kind", "state")
+_ROW = """
+(CAST(:id{0} AS TEXT), CAST(:number{0} AS BIGINT), CAST(:first{0} AS BIGINT), CAST(:last{0} AS BIGINT),
+CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
+"""
+
+
+def _new_steps(
+    job: Job, pieces: Sequence[tuple[int, int]], kind: str, *, has_file: bool
+) -> Iterator[_NewStep]:
+    for number, (first, last) in enumerate(pieces, 1):
+        yield step_id(job, number), number, first, last, kind, "wanted"
+    if has_file:
+        yield step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later"
+
+
+def _insertions(
+    job: Job, steps: Sequence[_NewStep], claim: PartClaim | None = None, due: int = 0
+) -> Iterator[Statement]:
+    """Yield the statements that add steps of a new job, if there is one, or if the claim on it is ours."""
+    common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
+    for first in range(0, len(steps), _ROWS_OF_STATEMENT):
+        rows = steps[first : first + _ROWS_OF_STATEMENT]
+        sql, names = _insert_sql(len(rows), claim is not None)
+        values = dict(zip(names, chain.from_iterable(rows), strict=True))
+        yield Statement(sql, {**common, **values, **(claim.ours if claim else {})})
+
+
+@lru_cache
+def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
+    """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
+    there are few."""
+    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    sql = f"""
+    INSERT INTO job_steps
+        (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
+    SELECT column1, column2, column3, column4, column5, column6, CAST(:job AS TEXT), CAST(:account AS TEXT),
+        CAST(:asked AS BIGINT), CAST(:due AS BIGINT), 0, 0, 0, ''
+    FROM (VALUES {", ".join(map(_ROW.format, range(rows)))}) AS new WHERE {only_if}
+    """
+    return sql, [f"{name}{place}" for place in range(rows) for name in _NAMES]
+
+
+async def reopen(store: Store, job: Job, key: str | None) -> bool:
+    """Open a job that failed or was canceled: its missing steps are spoken, for this key if there is one.
+    False: it is in another state, or too many steps of its account wait. Raises Superseded."""
+    claim, now = PartClaim(job.id), await store.now()
+    claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
+    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
+        return False
+    of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
+    for part in ranges(job.steps):
+        again = Statement(_AGAIN, {**of_job, **part})
+        await claim.write(store, again, made=min(part["upto"], job.steps))
+    await claim.write(
+        store,
+        hold(job.id),
+        Statement(_REOPEN, of_job),
+        Statement(_BEGIN, claim.ours),
+        Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
+        Statement(_DONE_IF_NOTHING, of_job),
+        claim.release(),
+    )
+    return True
