@@ -35,7 +35,7 @@ from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import BodyQuota
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
-from proxy.http.replies import NO_SNIFFING, failure_reply
+from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING, failure_reply
 from proxy.storage.key_records import Role
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
@@ -77,6 +77,7 @@ class Exchange:
             window: Window | None = state.get("rate")
             description: str | None = state.get("route")
             headers = [*message.get("headers", ())]
+            headers += (NO_SNIFFING,) if b"cache-control" in dict(headers) else COMMON_HEADERS
             if window is not None:
                 headers += rate_headers(window)
             if description is not None:
@@ -84,7 +85,6 @@ class Exchange:
             elapsed_ms = round((time.monotonic() - self._began) * 1000)
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
-            headers.append(NO_SNIFFING)
             message["headers"] = headers
         elif not message.get("more_body", False):
             self.is_complete = True
