@@ -223,8 +223,8 @@ class EngineSwitch:
                     self._hosts.keep(host)
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
-        """Carry out an action. Return why it is refused, or "", also if nothing is left to do. A load may take
-        minutes after this returns."""
+        """Carry out an action. Return why it is refused, or "". A load may take minutes after this
+        returns. If nothing is left to do, that is no refusal."""
         hosts = self._hosts.of(engine)
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import os
 from base64 import b64decode, b64encode
+from io import BytesIO
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -138,11 +139,13 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     head = _HEAD + len(plain).to_bytes(8)
     frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(plain)
     count = _frames_of(len(plain))
-    sealed = [
-        frames.encrypt(_nonce(index, count), view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES], bound)
-        for index in range(count)
-    ]
-    return b"".join((head, *sealed))
+    # A list of all frames would be another copy of the blob.
+    sealed = BytesIO()
+    sealed.write(head)
+    for index in range(count):
+        frame = view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
+        sealed.write(frames.encrypt(_nonce(index, count), frame, bound))
+    return sealed.getvalue()
 
 
 def sealed_bytes(plain_bytes: int) -> int:
@@ -167,15 +170,14 @@ class SealedFrames:
 
         Raises Tampered: for frames that were cut, changed or exchanged.
         """
-        view = memoryview(sealed)
-        frames = [view[at : at + SEALED_FRAME_BYTES] for at in range(0, len(view), SEALED_FRAME_BYTES)]
+        view, plain = memoryview(sealed), BytesIO()
         try:
-            return b"".join(
-                self._frames.decrypt(_nonce(index, self._count), frame, self._bound)
-                for index, frame in enumerate(frames, first)
-            )
+            for index, at in enumerate(range(0, len(view), SEALED_FRAME_BYTES), first):
+                frame = view[at : at + SEALED_FRAME_BYTES]
+                plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
         except (InvalidTag, ValueError):
             raise Tampered from None
+        return plain.getvalue()
 
 
 def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:

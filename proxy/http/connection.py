@@ -177,8 +177,8 @@ class Connection:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """Read the whole body, without a byte order mark. Raises RequestTooLarge as soon as the body is surely
-        longer than `limit`, RateLimited, and the peer's failure for an incomplete body."""
+        """Read the whole body, without a byte order mark. Raises RequestTooLarge as soon as the body is
+        surely longer than `limit`, RateLimited, and the peer's failure for an incomplete body."""
         declared = self.fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)

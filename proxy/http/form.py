@@ -32,6 +32,8 @@ _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. A text of at most this length is only a file name,
 and is refused."""
 _MOST_LINE = 128
+_FED_BYTES = 256 * 1024
+"""A whole body is fed in pieces of this size, since a fed piece is copied."""
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _NO_ALIASES: Mapping[str, str] = {}
@@ -100,8 +102,8 @@ async def read_form(
     """
     connection = open_body(request)
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
-    body = await connection.body(sum(files.values()) + MOST_ALL_TEXT_BYTES)
-    return parse_form(body, boundary, files, fields)
+    most_bytes = sum(files.values()) + MOST_ALL_TEXT_BYTES
+    return parse_form(await connection.body(most_bytes), boundary, files, fields)
 
 
 async def stream_form(
@@ -132,11 +134,14 @@ def parse_form(
 ) -> RequestForm:
     """Parse a whole body. Raises InvalidRequest."""
     sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
-    reader = FormReader(boundary, sinks, fields)
-    reader.feed(body)
+    reader, view = FormReader(boundary, sinks, fields), memoryview(body)
+    for at in range(0, len(view), _FED_BYTES):
+        reader.feed(view[at : at + _FED_BYTES])
     form = reader.end()
+    del body, view  # the bytes of its files are in the sinks
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
+        sinks[name].pieces.clear()
     return form
 
 
@@ -156,7 +161,7 @@ class FormReader:
         self._taken = 0
         self._text = bytearray()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         self._buffer += data
         while self._step():
             pass
