@@ -139,13 +139,21 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     head = _HEAD + len(plain).to_bytes(8)
     frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(plain)
     count = _frames_of(len(plain))
-    # A list of all frames would be another copy of the blob.
-    sealed = BytesIO()
+    sealed = _buffer(sealed_bytes(len(plain)))
     sealed.write(head)
     for index in range(count):
         frame = view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
         sealed.write(frames.encrypt(_nonce(index, count), frame, bound))
     return sealed.getvalue()
+
+
+def _buffer(size: int) -> BytesIO:
+    """Return a buffer of its final size: to grow it, or to join a list of its parts, would copy all of it."""
+    buffer = BytesIO()
+    buffer.seek(max(0, size - 1))
+    buffer.write(bytes(min(size, 1)))
+    buffer.seek(0)
+    return buffer
 
 
 def sealed_bytes(plain_bytes: int) -> int:
@@ -170,9 +178,11 @@ class SealedFrames:
 
         Raises Tampered: for frames that were cut, changed or exchanged.
         """
-        view, plain = memoryview(sealed), BytesIO()
+        view = memoryview(sealed)
+        places = range(0, len(view), SEALED_FRAME_BYTES)
+        plain = _buffer(len(view) - len(places) * _TAG_BYTES)
         try:
-            for index, at in enumerate(range(0, len(view), SEALED_FRAME_BYTES), first):
+            for index, at in enumerate(places, first):
                 frame = view[at : at + SEALED_FRAME_BYTES]
                 plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
         except (InvalidTag, ValueError):

@@ -32,7 +32,7 @@ _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. A text of at most this length is only a file name,
 and is refused."""
 _MOST_LINE = 128
-_FED_BYTES = 256 * 1024
+_FED_BYTES = 64 * 1024
 """A whole body is fed in pieces of this size, since a fed piece is copied."""
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
