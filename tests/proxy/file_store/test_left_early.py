@@ -9,23 +9,23 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from tests.faults.processes import state
 from tests.server import Server
-from tests.tables import each_row
 from tests.waiting import until
 
-BODY = {"model": "tts-1", "voice": "tone/slow", "input": "Hi."}
+BODY = {"model": "tts-1", "voice": "tone/late", "input": "Hi."}
 
 
-@each_row("format_", ["mp3", "wav", "json"])
 def test_the_answer_is_finished_kept_and_charged_once(
-    plain_server: Server, request: pytest.FixtureRequest, format_: str
+    plain_server: Server, request: pytest.FixtureRequest
 ) -> None:
-    key = plain_server.mint_key(f"{request.node.name} {format_}", plan="unlimited").secret
-    body = json.dumps({**BODY, "response_format": format_}).encode()
+    key = plain_server.mint_key(request.node.name, plan="unlimited").secret
+    body = json.dumps(BODY).encode()
     headers = f"authorization: Bearer {key}\r\nidempotency-key: one\r\ncontent-length: {len(body)}\r\n\r\n"
     place = urlsplit(plain_server.url)
     with socket.create_connection((place.hostname, place.port)) as client:
         client.sendall(b"POST /v1/audio/speech HTTP/1.1\r\nhost: localhost\r\n" + headers.encode() + body)
+        until(lambda: state(plain_server, "tone")["running"] == 1)
     with plain_server.client(key) as http:
         answers = list[httpx2.Response]()
 
