@@ -1,7 +1,7 @@
 """The marks of Markdown that mean nothing else, found in time that grows with the text.
 
-They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* ` that begin a
-line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
+They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* `
+that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
 `- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
@@ -200,8 +200,8 @@ class _Marks:
 
 
 def _may_be_italic(sign: str, inner: str, outer: str, signs: str) -> bool:
-    """Tell whether a single sign may belong to a pair: it touches a letter inside, and no word outside. It may
-    touch one of `signs` inside, if no sign outside makes a pattern of it."""
+    """Tell whether a single sign may belong to a pair: it touches a letter inside, and no word outside. It
+    may touch one of `signs` inside, if no sign outside makes a pattern of it."""
     is_word = outer.isalnum() if sign == "_" else _WORD.match(outer) is not None
     if inner in signs:
         return not is_word and (unicodedata.category(outer)[0] not in "PS" or outer in _BEGINS + _ENDS)

@@ -32,8 +32,6 @@ _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. A text of at most this length is only a file name,
 and is refused."""
 _MOST_LINE = 128
-_FED_BYTES = 64 * 1024
-"""A whole body is fed in pieces of this size, since a fed piece is copied."""
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _NO_ALIASES: Mapping[str, str] = {}
@@ -100,10 +98,9 @@ async def read_form(
     name. Raises UnsupportedMediaType and the errors of `Connection.body`. Raises InvalidRequest, with a
     `param` unless the form itself is broken.
     """
-    connection = open_body(request)
+    connection, limit = open_body(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
-    most_bytes = sum(files.values()) + MOST_ALL_TEXT_BYTES
-    return parse_form(await connection.body(most_bytes), boundary, files, fields)
+    return parse_form(await connection.body(limit), boundary, files, fields)
 
 
 async def stream_form(
@@ -134,14 +131,12 @@ def parse_form(
 ) -> RequestForm:
     """Parse a whole body. Raises InvalidRequest."""
     sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
-    reader, view = FormReader(boundary, sinks, fields), memoryview(body)
-    for at in range(0, len(view), _FED_BYTES):
-        reader.feed(view[at : at + _FED_BYTES])
-    form = reader.end()
-    del body, view  # the bytes of its files are in the sinks
+    reader = FormReader(boundary, sinks, fields)
+    for at in range(0, len(body), 65_536):  # the reader copies what it is fed
+        reader.feed(memoryview(body)[at : at + 65_536])
+    form, body = reader.end(), b""  # its files are in the sinks, so nothing needs the body
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
-        sinks[name].pieces.clear()
     return form
 
 
