@@ -251,17 +251,16 @@ def _known_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> 
             # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
             decoded[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        why = (
-            ". Expected one JSON object, "
-            'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.'
-        )
         if not is_utf8(body):
-            why = (
-                ": it is not in UTF-8. Windows PowerShell sends UTF-8 with "
-                "-ContentType 'application/json; charset=utf-8'."
-            )
+            raise InvalidRequest(
+                "We could not parse the JSON body of your request: it is not in UTF-8. "
+                "Windows PowerShell sends UTF-8 with -ContentType 'application/json; charset=utf-8'.",
+                code="invalid_json",
+            ) from None
         raise InvalidRequest(
-            f"We could not parse the JSON body of your request{why}", code="invalid_json"
+            "We could not parse the JSON body of your request. Expected one JSON object, "
+            'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
+            code="invalid_json",
         ) from None
     return decoded
 
