@@ -1,8 +1,8 @@
 """The marks of Markdown that mean nothing else, found in time that grows with the text.
 
 They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* `
-that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
-`- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
+that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`,
+`(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
 from __future__ import annotations

@@ -25,13 +25,12 @@ async def test_all_that_ask_at_once_get_one_value() -> None:
 
 
 async def test_a_failure_reaches_all_that_wait_and_is_not_kept() -> None:
-    results = iter([OSError("not yet"), 7])
+    faults = [OSError("not yet")]
 
     def make() -> int:
-        result = next(results)
-        if isinstance(result, OSError):
-            raise result
-        return result
+        if faults:
+            raise faults.pop()
+        return 7
 
     value = LazyValue(make)
     first = await asyncio.gather(value.get(), value.get(), return_exceptions=True)
