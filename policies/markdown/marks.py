@@ -1,8 +1,8 @@
 """The marks of Markdown that mean nothing else, found in time that grows with the text.
 
-They are paired `**`, `__` and backticks; `*` and `_` close around words; `# `, `- ` and `* ` that begin a
-line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`, `(a)**2`, `C#`, `-5`,
-`- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
+They are paired `**`, `__` and backticks; `*` and `_` close around words and sentences; `# `, `- ` and `* `
+that begin a line; and links with a text. Signs that may have a meaning stay: `2 * 3`, `5*3`, `2**3`,
+`(a)**2`, `C#`, `-5`, `- 5`, `snake_case`, `obj.__init__()`, `f[0](x.y)`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _ADDRESS = re.compile(
     r"|\.[^\W\d_]{2,}\d?(?:[/?#:]|\Z)",
     re.IGNORECASE,
 )
+# What may stand between a single sign and the first or the last word of what it marks.
+_BEGINS, _ENDS = "¿¡\"'“‘„«「『(（", ".!?…,:;\"'”’»」』)）。！？、"
 
 _Span = tuple[int, int]
 
@@ -115,7 +117,8 @@ class _Marks:
             is_name = run[0][0] == "_" and self._is_in_name(run, before, after)
             if is_name or before == after == "/":
                 continue
-            if run[0] in opened and self._may_close(run, before, after):
+            is_glob = run[0] in opened and before in ".?" and self._is_glob(opened[run[0]], run)
+            if run[0] in opened and not is_glob and self._may_close(run, before, after):
                 self.leave_out(*opened.pop(run[0]))
                 self.leave_out(*run.span())
             elif self._may_open(run, before, after):
@@ -150,14 +153,14 @@ class _Marks:
 
     def _may_open(self, run: re.Match[str], before: str, after: str) -> bool:
         if len(run[0]) == 1:
-            return _may_be_italic(run[0], after, before)
+            return _may_be_italic(run[0], after, before, _BEGINS)
         is_raised = before in ")]}%" and _OPERAND.match(self.text, run.end()) is not None
         return not after.isspace() and not _WORD.match(before) and not is_raised
 
     def _may_close(self, run: re.Match[str], before: str, after: str) -> bool:
         """Tell whether signs may end a pair: a sign that may mean a power does not."""
         if len(run[0]) == 1:
-            return _may_be_italic(run[0], before, after)
+            return _may_be_italic(run[0], before, after, _ENDS)
         if before.isspace():
             return False
         if _WORD.match(before):
@@ -165,6 +168,11 @@ class _Marks:
         if unicodedata.category(before)[0] not in "PS":
             return True
         return not (_WORD.match(after) or (before in ")]}%" and _OPERAND.match(self.text, run.end())))
+
+    def _is_glob(self, opened: _Span, run: re.Match[str]) -> bool:
+        """Tell whether single signs may be a pattern of names, as in `*temp.*`. `*Sighs.*` is a sentence."""
+        name = self.text[opened[1] : run.start()]
+        return run[0] == "*" and name[:1].islower() and name.isascii() and not re.search(r"\s", name)
 
     def _is_apostrophe(self, start: int, end: int) -> bool:
         """Tell whether a backtick stands for an apostrophe, or for minutes: "don`t", "5`"."""
@@ -191,9 +199,12 @@ class _Marks:
         self.verbatim[start:end] = b"\1" * (end - start)
 
 
-def _may_be_italic(sign: str, inner: str, outer: str) -> bool:
-    """Tell whether a single sign may belong to a pair: it touches a letter inside, and no word outside."""
+def _may_be_italic(sign: str, inner: str, outer: str, signs: str) -> bool:
+    """Tell whether a single sign may belong to a pair: it touches a letter inside, and no word outside. It
+    may touch one of `signs` inside, if no sign outside makes a pattern of it."""
     is_word = outer.isalnum() if sign == "_" else _WORD.match(outer) is not None
+    if inner in signs:
+        return not is_word and (unicodedata.category(outer)[0] not in "PS" or outer in _BEGINS + _ENDS)
     return unicodedata.category(inner)[0] in "LM" and not is_word
 
 

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
 from policies.plans import Terms
@@ -43,7 +44,7 @@ from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
-from proxy.speech.speech_request import SpeechRequest
+from proxy.speech.speech_request import Defaults, SpeechRequest
 from proxy.speech.usage_tag import TAG_HEADER
 
 SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
@@ -72,14 +73,16 @@ class SpeechEndpoint:
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._speaking.admission.admit(caller)
-        kind = connection.header(b"content-type").lower()
+        kind, defaults, deployment = connection.header(b"content-type").lower(), self._defaults, b""
+        if "deployment" in state:
+            defaults = replace(defaults, model=state["deployment"])
+            deployment = state["deployment"].encode()
         if kind.startswith("multipart/"):
             if not kind.startswith("multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_form(state, terms, connection)
+            await self._speak_form(state, terms, connection, defaults)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
-        defaults = self._defaults
         if caller.preferred_voice:
             defaults = await self._speaking.defaults_of(caller, defaults)
         request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
@@ -94,7 +97,7 @@ class SpeechEndpoint:
             await (await self._background.begin(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)
-        await self._answering.once(connection, state, terms, sha256(body).digest, speak)
+        await self._answering.once(connection, state, terms, sha256(deployment + body).digest, speak)
 
     async def speak(self, scope: Scope, connection: Connection, request: SpeechRequest) -> None:
         """Answer a request that was made here, such as a voice's preview. It counts as speech."""
@@ -102,10 +105,12 @@ class SpeechEndpoint:
         terms, state["rate"] = await self._speaking.admission.admit(state["caller"])
         await self._answering.speak(state, request, terms, connection)
 
-    async def _speak_form(self, state: dict[str, Any], terms: Terms, connection: Connection) -> None:
+    async def _speak_form(
+        self, state: dict[str, Any], terms: Terms, connection: Connection, defaults: Defaults
+    ) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        form = self._forms.speaking(connection, state["caller"], terms, self._defaults, fields)
+        form = self._forms.speaking(connection, state["caller"], terms, defaults, fields)
         async with form as (request, voice):
             await self._answering.speak(state, request, terms, connection, voice)
 

@@ -40,7 +40,6 @@ SOME_ANSWER_HEADERS = {
     "x-ratelimit-remaining-requests": "How many of them are left.",
     "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
 }
-_NEVER_STORE = (("cache-control", "no-store"), ("x-accel-buffering", "no"))
 
 
 def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
@@ -82,7 +81,7 @@ def _raw_headers(
 ) -> tuple[RawHeader, ...]:
     headers = (
         ("content-type", media_type),
-        *_NEVER_STORE,
+        ("x-accel-buffering", "no"),
         ("x-voxgate-engine", engine),
         ("x-voxgate-voice", _in_a_header(voice)),
         ("x-voxgate-language", language),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.requests import Request
@@ -16,9 +15,10 @@ from starlette.responses import Response
 from proxy import __version__
 from proxy.api.api_page import api_html
 from proxy.catalogue.people import People, SignIn
-from proxy.http.endpoint import Endpoint, json
+from proxy.helpers.lazy_value import LazyValue
+from proxy.http.endpoint import JSON, Endpoint, json
 from proxy.http.openapi import document
-from proxy.http.replies import encode_json, reply
+from proxy.http.replies import Compressed, encode_json, reply
 
 PAGE_HEADERS = {
     "referrer-policy": "no-referrer",
@@ -30,18 +30,12 @@ CONSOLE_PLACE = {"location": "Where the console is, from the address of the requ
 """The header of an answer that leads there."""
 
 
-class HtmlPage:
-    """A text of HTML. Nothing runs there, and it is shown with its own styles alone, by their hashes."""
-
-    def __init__(self, html: str) -> None:
-        self.html = html
-        styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
-        rules = ["default-src 'none'", "img-src data:", *(f"style-src '{_hash(style)}'" for style in styles)]
-        rules += ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
-        self._headers = {**PAGE_HEADERS, "content-security-policy": "; ".join(rules)}
-
-    def answer(self) -> Response:
-        return Response(self.html, headers=self._headers, media_type="text/html")
+def _page_headers(html: str) -> dict[str, str]:
+    """Return the headers of a page where nothing runs, with its own styles alone, by their hashes."""
+    styles = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    rules = ["default-src 'none'", "img-src data:", *(f"style-src '{_hash(style)}'" for style in styles)]
+    rules += ["base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"]
+    return {**PAGE_HEADERS, "content-security-policy": "; ".join(rules)}
 
 
 def _hash(text: str) -> str:
@@ -63,29 +57,27 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Description:
-    """The OpenAPI document, for programs and for people.
-
-    Each is made at its first request: on most servers there is none.
-    """
+    """The OpenAPI document, for programs and for people. Both are made at the first request for either: on
+    most servers there is none."""
 
     def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
-        self._encoded: bytes | None = None
-        self._page: HtmlPage | None = None
+        self._made = LazyValue(self._make)
         self.endpoints = [*described, *self._own()]
 
-    async def show(self, _request: Request) -> Response:
-        if self._encoded is None:
-            self._encoded = await asyncio.to_thread(lambda: encode_json(self._document()))
-        return Response(self._encoded, media_type="application/json")
+    async def show(self, request: Request) -> Response:
+        shown, _, _ = await self._made.get()
+        return shown.answer(request, {})
 
-    async def show_page(self, _request: Request) -> Response:
-        if self._page is None:
-            self._page = await asyncio.to_thread(lambda: HtmlPage(api_html(self._document())))
-        return self._page.answer()
+    async def show_page(self, request: Request) -> Response:
+        _, page, headers = await self._made.get()
+        return page.answer(request, headers)
 
-    def _document(self) -> dict[str, Any]:
-        return document(self.endpoints, self._public_catalogue)
+    def _make(self) -> tuple[Compressed, Compressed, dict[str, str]]:
+        made = document(self.endpoints, self._public_catalogue)
+        html = api_html(made)
+        page = Compressed.of("text/html; charset=utf-8", html.encode())
+        return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
 
     def _own(self) -> tuple[Endpoint, ...]:
         html: dict[str, tuple[()]] = {"text/html": ()}

@@ -83,7 +83,9 @@ _add_command("restart", "End the hosts of an engine, and start new ones. With --
 
 
 def _switched(answer: dict[str, Any]) -> list[Part]:
-    done = {"load": "loads", "unload": "is unloaded", "restart": "starts again"}[answer["action"]]
+    done = {"load": "is loaded, or loads", "unload": "is unloaded", "restart": "starts again"}[
+        answer["action"]
+    ]
     return [Line(f"{answer['name']} {done}.")]
 
 

@@ -121,7 +121,7 @@ def serve(
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
     if voices == "natural" or (voices is None and is_trial):
-        _fetch_voices(config_file)
+        _fetch_voices(config_file, load())
     _run(load, announce)
 
 
@@ -149,11 +149,17 @@ def with_dev_key(config: Config) -> Config:
     return replace(config, server=replace(config.server, dev_key=True))
 
 
-def _fetch_voices(config_file: Path | None) -> None:
-    """Fetch natural voices in a process of its own: the server starts whatever happens there."""
-    config = () if config_file is None else ("--config", str(config_file))
+def _fetch_voices(config_file: Path | None, config: Config) -> None:
+    """Fetch natural voices in a process of its own: the server starts whatever happens there. Raises
+    CannotServe if the server could not start afterwards, since its port is taken."""
+    from proxy.processes import runtime, supervisor
+
+    if supervisor.is_running(config):
+        return  # the start is refused, with that as the reason
+    runtime.try_ports(config.server)
+    named = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
-    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", "--at-start", *config)
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", "--at-start", *named)
     subprocess.run(command, check=False)
 
 

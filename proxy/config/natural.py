@@ -177,6 +177,9 @@ def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[
     ]
     built_in = shipped()["models"]
     own = _of_engines(same, layer.models, lambda _section, _why: None)
+    # A file of an older version does not have the dated names of 2023.
+    dated = {alias: own[short] for alias in built_in if (short := alias.removesuffix("-1106")) in own}
+    own = {**dated, **own}
     return {
         alias: list(dict.fromkeys((*own.get(alias, ()), *built_in.get(alias, ()))))
         for alias in (*built_in, *(alias for alias in own if alias not in built_in))

@@ -224,11 +224,13 @@ class EngineSwitch:
 
     async def switch(self, engine: str, action: EngineAction, *, breaks_off: bool) -> str:
         """Carry out an action. Return why it is refused, or "". A load may take minutes after this
-        returns."""
+        returns. If nothing is left to do, that is no refusal."""
         hosts = self._hosts.of(engine)
         async with self._switching:
             if refusal := _refusal(engine, action, hosts, breaks_off=breaks_off):
                 return refusal
+            if _is_done(action, hosts):
+                return ""
             starts_anew = action == "restart" or not any(host.is_stored for host in hosts)
             # This comes before the unload: if the new model is unusable, the engine goes on with the old one.
             if starts_anew and (refusal := self._hosts.take_current_model(engine)):
@@ -252,12 +254,13 @@ def _refusal(engine: str, action: EngineAction, hosts: list[Host], *, breaks_off
             f"{engine} has no host: it runs in the server, is set wrongly, or lacks its environment; "
             "voxgate check says which"
         )
-    is_loaded = any(host.is_stored for host in hosts)
-    if action == "load" and all(host.is_stored and host.supervisor.state != "waiting" for host in hosts):
-        return f"{engine} is loaded already, or is loading"
-    if action == "unload" and not is_loaded and not any(host.loads_on_demand for host in hosts):
-        return f"{engine} is not loaded"
     jobs = sum(host.jobs for host in hosts)
     if action != "load" and jobs and not breaks_off:
         return f"{engine} is busy with {jobs} jobs; wait, or break them off with --now"
     return ""
+
+
+def _is_done(action: EngineAction, hosts: list[Host]) -> bool:
+    if action == "load":
+        return all(host.is_stored and host.supervisor.state != "waiting" for host in hosts)
+    return action == "unload" and not any(host.is_stored or host.loads_on_demand for host in hosts)

@@ -27,7 +27,9 @@ class SealedBlobs:
 
     async def put(self, account: str, data: bytes) -> str:
         """Store bytes, and return their digest. A row must name it within an hour."""
-        return await self.vault.put(account, secrets.token_bytes(BEGINNING) + data)
+        plain = secrets.token_bytes(BEGINNING) + data
+        del data  # it may be large
+        return await self.vault.put(account, plain)
 
     async def drop(self, account: str, *digests: str) -> None:
         """Drop blobs that no row names."""

@@ -67,12 +67,12 @@ class SealedFileReader:
 
     async def whole(self) -> bytes:
         """Return all of it: in a bucket, each part would be a request. Raises VaultFailed."""
-        start, end = HEAD_BYTES + len(self._first), sealed_bytes(self._frames.plain_bytes)
-        rest = b""
-        if start < end:
-            rest = await _read(self._objects, self._name, self._digest, start, end - start)
+        sealed, size = self._first, sealed_bytes(self._frames.plain_bytes) - HEAD_BYTES
+        if len(sealed) < size:
+            # The first part comes again: to join the rest to it would copy all of it.
+            sealed = await _read(self._objects, self._name, self._digest, HEAD_BYTES, size)
         try:
-            plain = await asyncio.to_thread(self._frames.open, 0, self._first + rest)
+            plain = await asyncio.to_thread(self._frames.open, 0, sealed)
         except Tampered:
             raise damaged(_shown(self._digest)) from None
         if len(plain) != self._frames.plain_bytes:

@@ -16,6 +16,7 @@ import hashlib
 import hmac
 import os
 from base64 import b64decode, b64encode
+from io import BytesIO
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -150,11 +151,21 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     head = _HEAD + len(plain).to_bytes(8)
     frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(plain)
     count = _frames_of(len(plain))
-    sealed = [
-        frames.encrypt(_nonce(index, count), view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES], bound)
-        for index in range(count)
-    ]
-    return b"".join((head, *sealed))
+    sealed = _buffer(sealed_bytes(len(plain)))
+    sealed.write(head)
+    for index in range(count):
+        frame = view[index * FRAME_BYTES : (index + 1) * FRAME_BYTES]
+        sealed.write(frames.encrypt(_nonce(index, count), frame, bound))
+    return sealed.getvalue()
+
+
+def _buffer(size: int) -> BytesIO:
+    """Return a buffer of its final size: to grow it, or to join a list of its parts, would copy all of it."""
+    buffer = BytesIO()
+    buffer.seek(max(0, size - 1))
+    buffer.write(bytes(min(size, 1)))
+    buffer.seek(0)
+    return buffer
 
 
 def sealed_bytes(plain_bytes: int) -> int:
@@ -180,14 +191,15 @@ class SealedFrames:
         Raises Tampered: for frames that were cut, changed or exchanged.
         """
         view = memoryview(sealed)
-        frames = [view[at : at + SEALED_FRAME_BYTES] for at in range(0, len(view), SEALED_FRAME_BYTES)]
+        places = range(0, len(view), SEALED_FRAME_BYTES)
+        plain = _buffer(len(view) - len(places) * _TAG_BYTES)
         try:
-            return b"".join(
-                self._frames.decrypt(_nonce(index, self._count), frame, self._bound)
-                for index, frame in enumerate(frames, first)
-            )
+            for index, at in enumerate(places, first):
+                frame = view[at : at + SEALED_FRAME_BYTES]
+                plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
         except (InvalidTag, ValueError):
             raise Tampered from None
+        return plain.getvalue()
 
 
 def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:

@@ -14,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 from proxy.errors import InternalError
 from proxy.http.connection import BODY_FOLLOWS
-from proxy.http.replies import NO_SNIFFING, failure_reply
+from proxy.http.replies import COMMON_HEADERS, failure_reply
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
@@ -82,7 +82,7 @@ class AnswerCycle(RequestResponseCycle):
         """Answer for an application that ended without an answer. uvicorn's own answer is plain text."""
         answer: Any = failure_reply(InternalError())  # Starlette and uvicorn name ASGI's types differently
         answer.headers["x-request-id"] = self.scope.get("state", {}).get("request_id", "")
-        answer.raw_headers.append(NO_SNIFFING)
+        answer.raw_headers += COMMON_HEADERS
         self.keep_alive = False
         await answer(self.scope, self.receive, self.send)
 

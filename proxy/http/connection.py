@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -176,15 +177,15 @@ class Connection:
         return [value.decode("latin-1") for key, value in self._scope["headers"] if key == name]
 
     async def body(self, limit: int) -> bytes:
-        """Read the whole body. Raises RequestTooLarge as soon as the body is surely longer than `limit`,
-        RateLimited, and the peer's failure for an incomplete body."""
+        """Read the whole body, without a byte order mark. Raises RequestTooLarge as soon as the body is
+        surely longer than `limit`, RateLimited, and the peer's failure for an incomplete body."""
         declared = self.fields.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         part, is_last = await self._body_part()
         if len(part) > limit:
             raise _too_large(limit)
-        return part if is_last else await self._whole_body(part, limit)
+        return (part if is_last else await self._whole_body(part, limit)).removeprefix(BOM_UTF8)
 
     async def body_parts(self, limit: int, within_s: float) -> AsyncGenerator[bytes, None]:
         """Yield a body piece by piece. It must come within `within_s`, and not slower than the least rate.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import BodyQuota
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
-from proxy.http.replies import NO_SNIFFING, failure_reply
+from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING, failure_reply
 from proxy.storage.key_records import Role
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
@@ -47,6 +48,8 @@ _log = structlog.get_logger()
 _ROLES: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
 _ROOTS_OF_ROLES = tuple(_ROLES)
 
+_AZURE_ROOT = re.compile(r"/openai(?:/v1|/deployments/(.+)(?=/audio/speech\Z))?(?=/|\Z)")
+
 Place = tuple[str, str]
 """A method and a path."""
 
@@ -56,8 +59,8 @@ class Exchange:
 
     `send` replaces the server's own: it adds the headers that every answer has. The other layers keep their
     notes in `scope["state"]`: `request_id`, `caller`, `bodies` (what its key may send at once), `rate` (the
-    window that was counted), `route` (a description of the plan, for operators) and `is_recorded` (whether
-    usage has a row of it, however it ends).
+    window that was counted), `route` (a description of the plan, for operators), `is_recorded` (whether
+    usage has a row of it, however it ends) and `deployment` (the model that a path of Azure names).
     """
 
     __slots__ = ("_began", "_scope", "_send", "code", "is_complete", "status")
@@ -77,6 +80,7 @@ class Exchange:
             window: Window | None = state.get("rate")
             description: str | None = state.get("route")
             headers = [*message.get("headers", ())]
+            headers += (NO_SNIFFING,) if b"cache-control" in dict(headers) else COMMON_HEADERS
             if window is not None:
                 headers += rate_headers(window)
             if description is not None:
@@ -84,7 +88,6 @@ class Exchange:
             elapsed_ms = round((time.monotonic() - self._began) * 1000)
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
-            headers.append(NO_SNIFFING)
             message["headers"] = headers
         elif not message.get("more_body", False):
             self.is_complete = True
@@ -152,8 +155,7 @@ class KeyCheck:
                     param="Origin",
                 )
             raise InvalidKey(
-                "You didn't provide an API key. Send it in the Authorization header: "
-                "Authorization: Bearer YOUR_KEY."
+                f"{_key_fault(scope)} Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
             )
         address, _ = scope.get("client") or ("", 0)
         caller = await self._logins.identify(secret, address)
@@ -238,6 +240,8 @@ class Edge:
         if len(scope["path"]) > 1:
             # No redirect to another path, since it would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
+        if scope["path"].startswith("/openai/"):
+            _take_azure_path(scope)
         self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
@@ -322,3 +326,22 @@ def presented_key(scope: Scope) -> str:
         if name == b"api-key":
             azure_key = value.decode("latin-1").strip()
     return azure_key
+
+
+def _key_fault(scope: Scope) -> str:
+    """Tell why no key was read. The value of a header is not shown, since it may be the key."""
+    fields = dict(scope["headers"])
+    if b"authorization" in fields:
+        return "The header 'Authorization' came without the word Bearer and a key behind it."
+    for name in (b"xi-api-key", b"x-api-key"):
+        if name in fields:
+            return f"A key in the header '{name.decode()}' is not read here."
+    return "You didn't provide an API key."
+
+
+def _take_azure_path(scope: Scope) -> None:
+    """Lead the paths of Azure's clients to ours. The query `api-version` has no effect."""
+    if (found := _AZURE_ROOT.match(scope["path"])) is not None:
+        scope["path"] = f"/v1{scope['path'][found.end() :]}"
+        if found[1]:
+            scope["state"]["deployment"] = found[1]

@@ -98,10 +98,9 @@ async def read_form(
     name. Raises UnsupportedMediaType and the errors of `Connection.body`. Raises InvalidRequest, with a
     `param` unless the form itself is broken.
     """
-    connection = open_body(request)
+    connection, limit = open_body(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
-    body = await connection.body(sum(files.values()) + MOST_ALL_TEXT_BYTES)
-    return parse_form(body, boundary, files, fields)
+    return parse_form(await connection.body(limit), boundary, files, fields)
 
 
 async def stream_form(
@@ -133,8 +132,9 @@ def parse_form(
     """Parse a whole body. Raises InvalidRequest."""
     sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
     reader = FormReader(boundary, sinks, fields)
-    reader.feed(body)
-    form = reader.end()
+    for at in range(0, len(body), 65_536):  # the reader copies what it is fed
+        reader.feed(memoryview(body)[at : at + 65_536])
+    form, body = reader.end(), b""  # its files are in the sinks, so nothing needs the body
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))
     return form
@@ -156,7 +156,7 @@ class FormReader:
         self._taken = 0
         self._text = bytearray()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         self._buffer += data
         while self._step():
             pass

@@ -15,7 +15,8 @@ from proxy.http.endpoint import JSON, Endpoint, Failure, Header, Query, Struct
 
 _ABOUT = """\
 OpenAI's speech API in front of many engines: every OpenAI client works with the base URL `/v1`.
-Fields that are not listed are ignored in requests; null is the same as leaving a field out."""
+Fields that are not listed are ignored in requests; null is the same as leaving a field out. Azure's paths
+`/openai/v1/…` and `/openai/deployments/{model}/audio/speech` reach the same endpoints."""
 
 _TITLES = {"v1": "speech", "admin": "administration"}
 _BINARY = {"type": "string", "format": "binary"}

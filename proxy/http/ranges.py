@@ -62,7 +62,6 @@ class StreamedFile(Response):
         status: int = 200,
     ) -> None:
         about = {
-            "cache-control": "no-store",
             "content-type": media_type,
             "content-disposition": f'attachment; filename="{name}"',
         }

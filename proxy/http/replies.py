@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gzip
 import io
+import re
 import secrets
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import structlog
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -26,10 +29,15 @@ _log = structlog.get_logger()
 NO_SNIFFING: RawHeader = (b"x-content-type-options", b"nosniff")
 """A header of every answer. The console's policy allows scripts from this server, and with this header a
 browser runs no other answer as a script."""
+COMMON_HEADERS: tuple[RawHeader, ...] = (NO_SNIFFING, (b"cache-control", b"no-store"))
+"""The headers of every answer that has no `cache-control` of its own: it may be private, so nothing stores
+it."""
 
 encode_json = msgspec.json.Encoder().encode
 
 Shown = TypeVar("Shown", bound=msgspec.Struct)
+
+_TAKES_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """If a cell begins with one of these, a spreadsheet runs it as a formula."""
@@ -45,6 +53,24 @@ def shown_as(struct: type[Shown], record: object, **extra: Any) -> Shown:
     fields = struct.__struct_fields__
     own = {name: getattr(record, name) for name in fields if name not in extra and hasattr(record, name)}
     return struct(**own, **extra)
+
+
+class Compressed(NamedTuple):
+    """Content of a media type that is compressed once, and sent often."""
+
+    media: str
+    gzipped: bytes
+
+    @classmethod
+    def of(cls, media: str, content: bytes) -> Compressed:
+        return cls(media, gzip.compress(content, mtime=0))
+
+    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
+        """Answer with the content as the client takes it."""
+        shown = {"content-type": self.media, "vary": "accept-encoding", **headers}
+        if not _TAKES_GZIP.search(request.headers.get("accept-encoding", "")):
+            return Response(gzip.decompress(self.gzipped), headers=shown)
+        return Response(self.gzipped, headers={**shown, "content-encoding": "gzip"})
 
 
 def failure_reply(failure: RequestFailed) -> Response:
@@ -63,7 +89,7 @@ def refusal_bytes(failure: RequestFailed, server_headers: Iterable[RawHeader]) -
         *answer.raw_headers,
         (b"x-request-id", id_.encode()),
         (b"openai-processing-ms", b"0"),
-        NO_SNIFFING,
+        *COMMON_HEADERS,
         (b"connection", b"close"),
     ]
     lines = [b"HTTP/1.1 %d %b" % (failure.status, HTTPStatus(failure.status).phrase.encode())]

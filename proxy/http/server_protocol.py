@@ -58,7 +58,8 @@ class ServerProtocol(RequestProtocol):
         await self.flow.drain()
 
     def follow_closely(self) -> None:
-        if self._is_close:
+        # A recorded answer goes on without its client.
+        if self._is_close or self.transport.is_closing():
             return
         self._is_close = True
         self.transport.set_write_buffer_limits(high=1)

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
+from proxy.processes.runtime import NO_METRICS
 from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
 from speech_engine.host.cluster_messages import HostLoad
@@ -182,8 +183,7 @@ class MetricsPage(Collector):
             server, thread = start_http_server(int(port), addr=host, registry=registry)
         except (OSError, OverflowError) as error:
             raise CannotServe(
-                f"server.metrics: cannot listen on {self._address}: {error}; "
-                'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
+                f"server.metrics: cannot listen on {self._address}: {error}; {NO_METRICS}"
             ) from None
 
         page = server.get_app()

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config, ConfigError
+from proxy.config.sections import Server
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
 CONTROL = "control.sock"
+NO_METRICS = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 
 def check_dev_key(host: str) -> None:
@@ -37,12 +39,20 @@ def check_worker_settings(config: Config) -> None:
         )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, advice: str = "choose another with --port") -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
-        raise CannotServe(f"cannot listen on {host}:{port}: {error}; choose another with --port") from None
+        raise CannotServe(f"cannot listen on {host}:{port}: {error}; {advice}") from None
+
+
+def try_ports(server: Server) -> None:
+    """Open the ports of a server, and close them again. Raises CannotServe."""
+    listen(server.host, server.port).close()
+    if server.metrics:
+        host, _, port = server.metrics.rpartition(":")
+        listen(host, int(port), f"it is that of server.metrics; {NO_METRICS}").close()
 
 
 def runtime_base() -> Path:

@@ -26,7 +26,7 @@ from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody, VoiceF
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
 """The formats whose files can hold a signed manifest."""
-_NO_SSE = ("tts-1", "tts-1-hd")
+_NO_SSE = ("tts-1", "tts-1-1106", "tts-1-hd", "tts-1-hd-1106")
 
 
 AnswerKind = Literal["audio", "sse", "words", "json", "background"]
@@ -142,7 +142,7 @@ def parse_speech(
             )
         answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
     elif answer == "sse" and parsed.model in _NO_SSE:
-        answer = "audio"  # OpenAI has no SSE for these two, and clients know how to read bytes instead
+        answer = "audio"  # OpenAI has no SSE for these, and clients know how to read bytes instead
     if parsed.background or parsed.provenance is not None:
         answer = _rare_answer(parsed, answer, format_)
     form = USUAL_FORMS[format_]
@@ -251,12 +251,27 @@ def _known_fields(type_: type[msgspec.Struct], body: bytes, most_bytes: int) -> 
             # A value that is too large stays raw. No field takes raw values, so it becomes an ordinary fault.
             decoded[field.key] = value if room < 0 else _value(field, value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        if not is_utf8(body):
+            raise InvalidRequest(
+                "We could not parse the JSON body of your request: it is not in UTF-8. "
+                "Windows PowerShell sends UTF-8 with -ContentType 'application/json; charset=utf-8'.",
+                code="invalid_json",
+            ) from None
         raise InvalidRequest(
             "We could not parse the JSON body of your request. Expected one JSON object, "
             'such as {"model": "tts-1", "input": "Hello.", "voice": "alloy"} for speech.',
             code="invalid_json",
         ) from None
     return decoded
+
+
+def is_utf8(text: bytes) -> bool:
+    """Tell whether JSON is in UTF-8. In UTF-16, each bracket has a NUL beside it."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in text[:2]
 
 
 @lru_cache

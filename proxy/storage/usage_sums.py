@@ -5,9 +5,7 @@ The sums of months are added up here, from the sums of days.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -22,20 +20,12 @@ DAY = 86_400_000_000
 ALL = 2**31 - 1
 """The limit of a query that returns all rows."""
 
-_MADE_SUFFIX = re.compile("_[0-9]{16}$")
-"""The end of a job's name in the sums of the database: the time when the job was made, in microseconds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The id of a step or a run begins with the id of its job and the time at which the job was made.
-_JOB = """
-CASE WHEN job <> '' AND substr({id}, 1, length(job) + 1) = job || '_'
-THEN substr({id}, 1, length(job) + 17) ELSE job END
-"""
 _EXPRESSIONS: dict[By, str] = {
     "day": f"started / {DAY}",
     "month": f"started / {DAY}",
     "model": "engine || '/' || model",
     "operation": "kind",
-    "job": _JOB.format(id="id"),
 }
 # Sums by these sides include the costs of runs on rented machines. Those costs are not in the rows of usage.
 _SIDES_WITH_RUNS: tuple[By, ...] = ("account", "day", "engine", "job", "month", "tag")
@@ -91,18 +81,16 @@ async def sums(
     if has_runs and by in _SIDES_WITH_RUNS:
         of_account = "" if period.account is None else " AND account = :account"
         runs = COSTS_OF_RUNS + of_account + period.of_tag
-        run_name = f"at / {DAY}" if is_time else _JOB.format(id="request") if by == "job" else by
+        run_name = f"at / {DAY}" if is_time else by
         run_sums = f"SELECT {run_name}, 0, 0, 0, 0, 0, sum(micro_usd) FROM costs WHERE {runs} GROUP BY 1"
         sql = f"SELECT name, {_SUMS_OF_BOTH} FROM ({sql} UNION ALL {run_sums}) AS sums GROUP BY 1"
     order = "name DESC" if is_time else "credits DESC, requests DESC, name"
     sql = f"SELECT sums.*{account_name} FROM ({sql}) AS sums ORDER BY {order} LIMIT :limit"
-    # Months and jobs are joined from several rows, so the limit applies after that.
-    parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by in ("job", "month") else most}
+    # Months are joined from several rows, so the limit applies after that.
+    parameters: Params = {**msgspec.structs.asdict(period), "limit": ALL if by == "month" else most}
     rows = await store.read_long(sql, parameters)
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
-        if by == "job":
-            return _name_jobs(found)[:most]
         has_refused = by == "outcome" and period.tag is None
         return await _with_refused(store, period, found) if has_refused else found
     days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
@@ -131,18 +119,6 @@ def _free_sum(name: str, requests: int) -> UsageSum:
 
 def _day(number: int) -> str:
     return f"{_EPOCH + timedelta(days=number):%Y-%m-%d}"
-
-
-def _name_jobs(found: Sequence[UsageSum]) -> list[UsageSum]:
-    """Name the sums by the ids of their jobs, and join sums of one job.
-
-    Two jobs have the same id if the second used the Idempotency-Key of the first, which was deleted. The
-    names of such jobs keep the time when the job was made.
-    """
-    ids = {each.name: _MADE_SUFFIX.sub("", each.name) for each in found}
-    job_count = Counter(id_ for name, id_ in ids.items() if name != id_)
-    joined = _join_by_name(found, lambda name: name if job_count[ids[name]] > 1 else ids[name])
-    return sorted(joined, key=lambda each: (-each.credits, -each.requests, each.name))
 
 
 def _join_by_name(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 
 from starlette.requests import Request
@@ -59,14 +58,7 @@ class ConsoleEndpoints(Resource):
         file = known.files.get(request.path_params["path"])
         if file is None or request.path_params["build"] != known.build:
             raise NotFound("There is no such file in this version of the console.")
-        headers = {
-            "content-type": file.media,
-            "cache-control": _YEAR,
-            "vary": "accept-encoding",
-        }
-        if "gzip" not in request.headers.get("accept-encoding", ""):
-            return Response(gzip.decompress(file.gzipped), headers=headers)
-        return Response(file.gzipped, headers={**headers, "content-encoding": "gzip"})
+        return file.answer(request, {"cache-control": _YEAR})
 
 
 def _prefers_html(accept: str) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from proxy.http.replies import Compressed
 
 _WEB = Path(__file__).with_name("web")
 _SHELL = "shell.html"
@@ -23,17 +24,12 @@ _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.{1,2}/[^"']+)["']""")
 """Vendor files are minified, so an import may stand anywhere in a line."""
 
 
-class ConsoleFile(NamedTuple):
-    media: str
-    gzipped: bytes
-
-
 class Console(NamedTuple):
     """`shell` is the HTML document. `files` has the others by their path. `build` is a hash of all."""
 
     build: str
     shell: str
-    files: dict[str, ConsoleFile]
+    files: dict[str, Compressed]
 
 
 @cache
@@ -53,8 +49,7 @@ def console() -> Console:
         f'<link rel="modulepreload" href="console/{build}/{name}">' for name in first_modules(contents)
     )
     files = {
-        name: ConsoleFile(_TYPES[PurePosixPath(name).suffix], gzip.compress(content, mtime=0))
-        for name, content in contents.items()
+        name: Compressed.of(_TYPES[PurePosixPath(name).suffix], content) for name, content in contents.items()
     }
     shell = shell.replace("<!-- preloads -->", preloads).replace("BUILD", build)
     return Console(build, shell, files)

@@ -362,7 +362,7 @@ class _Events(Response):
     def __init__(
         self, looks: AsyncGenerator[ShownJob, None], seen: int, place: AbstractContextManager[None]
     ) -> None:
-        super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+        super().__init__(headers={"x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._looks = looks
         self._seen = seen

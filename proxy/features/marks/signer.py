@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from proxy.features.marks.section import SECTION, TEST_CERTIFICATE, MarkingSecti
 from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
 from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
 from proxy.file_store import locked_files
+from proxy.helpers.lazy_value import LazyValue
 from proxy.helpers.limiter import FairLimiter, FairSlot
 
 MOST_SLOTS = 64
@@ -84,7 +86,7 @@ class Signer:
         )
         self._section = MarkingSection()
         self._data = Path()
-        self._certificate: SigningCertificate | None = None
+        self._certificate = self._lazy_certificate()
         self._stamper_rests_until = 0.0
         self._logged: set[str] = set()
 
@@ -102,7 +104,8 @@ class Signer:
         section = SECTION.of(config)
         if section.timestamp_url != self._section.timestamp_url:
             self._stamper_rests_until = 0.0
-        self._section, self._data, self._certificate = section, Path(config.data), None
+        self._section, self._data = section, Path(config.data)
+        self._certificate = self._lazy_certificate()
         self._logged.clear()
 
     def prepare(self, *, has_stamp: bool = True) -> None:
@@ -238,13 +241,13 @@ class Signer:
             _log.error("manifest.sign.failed", reason=reason)
         return SignerUnavailable()
 
+    def _lazy_certificate(self) -> LazyValue[SigningCertificate]:
+        return LazyValue(partial(ensure_certificate, self._section, self._data))
+
     async def _read_certificate(self) -> SigningCertificate:
-        certificate = self._certificate
-        if certificate is None:
-            certificate = await asyncio.to_thread(ensure_certificate, self._section, self._data)
-            self._certificate = certificate
-            if certificate.is_test and self._is_news("test"):
-                _log.warning("manifest.certificate.test", do="name your own in marking.certificate")
+        certificate = await self._certificate.get()
+        if certificate.is_test and self._is_news("test"):
+            _log.warning("manifest.certificate.test", do="name your own in marking.certificate")
         return certificate
 
     async def _keyed(self, request: SignRequest, has_stamp: bool) -> SignRequest:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -217,6 +218,8 @@ class VoiceEditing(Resource):
     )
     async def update_voice(self, request: Request) -> Response:
         """Change a voice of the account's own"""
+        if request.path_params["id"] == "combine":
+            raise HTTPException(404)  # an endpoint of other servers, and not the name of a voice
         change = await body(request, bodies.ChangedVoice)
         record = self._library_writer.opened(await self._voices.find(request))
         caller, tools = caller_of(request.scope), self._voices.tools

@@ -24,9 +24,7 @@ class StreamReply(Response):
 
     def __init__(self, name: str, stream: FileInChunks, media_type: str = "application/zip") -> None:
         self.media_type = media_type
-        super().__init__(
-            headers={"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-        )
+        super().__init__(headers={"content-disposition": f'attachment; filename="{name}"'})
         del self.headers["content-length"]
         self._stream = stream
 

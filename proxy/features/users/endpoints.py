@@ -83,7 +83,7 @@ class Confirmations(Resource):
         )
         if old is not None:
             self._sessions.forget(old.id)
-        headers = {"set-cookie": session_store.cookie(done.secret), "cache-control": "no-store"}
+        headers = {"set-cookie": session_store.cookie(done.secret)}
         return reply(shown_as(bodies.NewSession, done, id=done.session), headers=headers)
 
 

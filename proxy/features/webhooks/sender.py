@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 from proxy.engines.http1 import ConnectionPool, LookUp
@@ -18,6 +19,7 @@ from proxy.engines.http1_connection import Http1Answer
 from proxy.engines.http1_request import new_request_head
 from proxy.engines.request_limiter import Places
 from proxy.features.webhooks import rules
+from proxy.helpers.lazy_value import LazyValue
 from speech_engine import EngineError, EngineTimeout
 
 _HEAD_S = 8.0
@@ -63,19 +65,17 @@ class Sender:
     """Sends requests. `look_up` finds the addresses of a host."""
 
     def __init__(self, ca_file: str = "", look_up: LookUp | None = None) -> None:
-        self._ca_file = ca_file
-        self._trust: ssl.SSLContext | None = None
+        self._trust = LazyValue(partial(_trust, ca_file))
         self._look_up = look_up
         self._threads = LookUpThreads()
 
     async def send(self, request: WebhookRequest) -> TryOutcome:
         """Send once, within `MOST_S` seconds. Every failure is an outcome, never an exception."""
-        if self._trust is None:
-            self._trust = await asyncio.to_thread(_trust, self._ca_file)
+        trust = await self._trust.get()
         look_up = self._look_up or self._threads.of(request.account)
         if not request.is_allowed:
             look_up = _public_alone(look_up)
-        pool = ConnectionPool(Places(1), 1, self._trust, look_up)
+        pool = ConnectionPool(Places(1), 1, trust, look_up)
         deadline = asyncio.get_running_loop().time() + _HEAD_S
         try:
             head = new_request_head("POST", request.url, tuple(request.headers.items()))

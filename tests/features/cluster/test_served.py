@@ -42,6 +42,8 @@ def test_both_are_shown_and_the_older_one_leads(pair: Gateways) -> None:
 def test_orders_reach_both_and_are_refused_for_others(pair: Gateways) -> None:
     done = pair.cli("reload", "--all")
     assert [(each["is_silent"], each["refusal"]) for each in done["data"]] == [(False, "")] * 2
+    loaded = pair.cli("engines", "load", "tone", "--all")
+    assert [(each["is_silent"], each["refusal"]) for each in loaded["data"]] == [(False, "")] * 2
     refused = pair.servers[0].cli("reload", "--machine", "none", check=False)
     assert (refused.returncode, "There is no machine 'none'" in refused.stderr) == (1, True)
     both = pair.servers[0].cli("engines", "load", "tone", "--machine", "x", "--all", check=False)

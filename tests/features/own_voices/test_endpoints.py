@@ -13,6 +13,7 @@ from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
 from tests.proxy.api.owning import agree, clone, new_key, send
 from tests.replies import json_of
+from tests.tables import each_row
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +144,13 @@ async def test_a_voice_is_changed_where_it_was_asked(server: Inside) -> None:
     assert changed.json() == expected
     assert (await server.ask("GET", "/v1/audio/voices/Ana")).status_code == 404
     assert (await server.ask("GET", "/v1/audio/voices/Ana%20Two")).json() == expected
+
+
+@each_row("body", [{"voices": ["alloy"]}, "alloy+nova", {"name": "x"}, None])
+async def test_the_combine_of_another_server_is_an_unknown_url(server: Inside, body: object) -> None:
+    for root in ("/v1/audio/voices", "/v1/voices"):
+        answer = await server.ask("POST", f"{root}/combine", body=body)
+        assert (answer.status_code, envelope(answer)["code"]) == (404, "unknown_url")
 
 
 async def test_a_change_is_refused_by_its_field(server: Inside) -> None:

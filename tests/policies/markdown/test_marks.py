@@ -61,6 +61,11 @@ LEFT_OUT = [
     ("It *was* so, _very_ much so.", "It was so, very much so."),
     ('*Now*! ("_never_") d\'*Artagnan*.', 'Now! ("never") d\'Artagnan.'),
     ("*two words* and **bold *with* it**", "two words and bold with it"),
+    (
+        "*All of it.* _All of it!_ Then *¿qué?* (*yes, all.*) *Sighs.*",
+        "All of it. All of it! Then ¿qué? (yes, all.) Sighs.",
+    ),
+    ('*"All."* *“All.”* *(softly)* *「はい」*です', '"All." “All.” (softly) 「はい」です'),
     ("*Über* _éclair_ *สวัสดี* _नमस्ते_", "Über éclair สวัสดี नमस्ते"),
     ("これは*強調*です", "これは強調です"),
     ("5*3 and *so* on, a* and *b*", "5*3 and so on, a* and b"),
@@ -69,6 +74,15 @@ STAYS = [
     *("Hello, there.", "2 * 3", "2**3 and 4**5", "C# and F#", "-5", "- ", "# ", "#1 #tag", "snake_case"),
     *("obj.__init__() and __init__.py", "a__b__c", "**kwargs, **options", "f(*a, **b)", "****", "** **"),
     *("__", "``", "`", "it`s", "**a\n\nb**", "f[0](x)", "[Ana] Hi. [Ben] Ho.", "[](x)"),
+    *(
+        "*temp.* and *foo.*",
+        ".*foo.*",
+        "x*.y, z*.",
+        "count(*), max(*)",
+        "*.py, a.*",
+        "2 * (3 * 4)",
+        "*(p) + *(q)",
+    ),
     *("1. one", "a - b", "well-known", "a/b", "http://", "x https:// y", "> quote", "e.g. example.com"),
     *("(a+b)**2 - (c+d)**2", "[x]**2 + [y]**2", "|x|**2 + |y|**2", "x **-1 + y**-1", "5%**2 or 6%**3"),
     *(

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from proxy.api import welcome
+from proxy.http.endpoint import Endpoint
+from proxy.http.openapi import document
 from tests.proxy.api.inside import Inside
+from tests.tables import each_row
 
 CHROMIUM = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
@@ -89,3 +96,27 @@ async def test_the_page_may_hear_the_microphone_and_see_nothing(server: Inside) 
 async def test_the_page_names_no_other_host(server: Inside) -> None:
     page = (await server.ask("GET", "/", key="", accept=CHROMIUM)).text
     assert set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s'\"]*", page)) <= {"http://www.w3.org/2000/svg"}
+
+
+@each_row(("path", "least"), [("/docs", 500_000), ("/openapi.json", 200_000)])
+async def test_the_documents_are_made_once_for_all_and_sent_compressed(
+    server: Inside, monkeypatch: pytest.MonkeyPatch, path: str, least: int
+) -> None:
+    made = list[int]()
+
+    def counted(endpoints: Sequence[Endpoint], public_catalogue: bool) -> dict[str, Any]:
+        made.append(len(endpoints))
+        return document(endpoints, public_catalogue)
+
+    monkeypatch.setattr(welcome, "document", counted)
+    server.worker.revise(server.worker.kernel.config)
+    takes = ("gzip, br", "*, gzip;q=0.5", "identity", "gzip;q=0, identity")
+    asked = (server.ask("GET", path, key="", **{"accept-encoding": each}) for each in takes * 6)
+    answers = await asyncio.gather(*asked)
+    assert len(made) == 1
+    assert len({answer.content for answer in answers}) == 1
+    assert len(answers[0].content) > least
+    for answer, wanted in zip(answers, ("gzip", "gzip", None, None) * 6, strict=True):
+        assert answer.headers.get("content-encoding") == wanted
+        assert answer.headers["vary"] == "accept-encoding"
+        assert (int(answer.headers["content-length"]) < least / 4) is (wanted == "gzip")

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -385,6 +386,21 @@ def test_a_data_folder_that_somebody_holds_is_not_touched(run: Run, folder: Path
     assert says.startswith("voxgate could not start: server.data: another voxgate already runs")
     assert says.endswith("; voxgate doctor says more")
     assert run("accounts", "list", "--json").json["data"] == []
+
+
+def test_a_port_that_is_taken_is_told_before_voices_are_fetched(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = list[object]()
+    monkeypatch.setattr("proxy.cli.main.subprocess.run", lambda *command, **_: fetched.append(command))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        says = refused(run("serve", "--port", str(port), "--voices", "natural"))
+    assert f"cannot listen on 127.0.0.1:{port}" in says
+    assert "choose another with --port" in says
+    with data_folder.locked(folder / "data"):
+        assert "another voxgate already runs" in refused(run("serve", "--port", "0", "--voices", "natural"))
+    assert fetched == []
 
 
 def test_a_data_folder_that_cannot_be_one_is_named(run: Run, folder: Path) -> None:

@@ -59,6 +59,9 @@ def test_it_stands_above_what_is_shipped(tmp_path: Path, text: str) -> None:
     assert config.models["tts-1"] == NATURAL
     assert config.models["tts-1-hd"] == ("kokoro/standard", "espeak/standard")
     assert config.models["gpt-4o-mini-tts"] == PLAIN
+    # The names of 2023 are in no file of an older version.
+    assert config.models["tts-1-1106"] == NATURAL
+    assert config.models["tts-1-hd-1106"] == config.models["tts-1-hd"]
     assert config.natural == ("engines.piper", "engines.kokoro", "models.tts-1", "models.tts-1-hd")
     assert config.voices["alloy"].is_known_name
 

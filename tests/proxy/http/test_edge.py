@@ -9,6 +9,7 @@ from starlette.types import Message
 
 from proxy.storage import api_key
 from tests.proxy.api.inside import Inside, envelope
+from tests.tables import each_row
 
 SPEECH = "/v1/audio/speech"
 
@@ -22,6 +23,65 @@ async def test_without_a_key_every_path_says_the_same(server: Inside, path: str,
     error = envelope(answer)
     assert (answer.status_code, error["code"], error["param"]) == (401, "invalid_api_key", None)
     assert "Authorization: Bearer" in error["message"]
+
+
+@each_row(
+    ("headers", "says"),
+    [
+        ({}, "You didn't provide an API key."),
+        ({"xi-api-key": "KEY"}, "A key in the header 'xi-api-key' is not read here."),
+        ({"x-api-key": "KEY"}, "A key in the header 'x-api-key' is not read here."),
+        ({"authorization": "KEY"}, "The header 'Authorization' came without the word Bearer"),
+        ({"authorization": "Token KEY"}, "The header 'Authorization' came without the word Bearer"),
+        ({"authorization": "Bearer "}, "The header 'Authorization' came without the word Bearer"),
+    ],
+)
+async def test_a_key_in_another_place_is_told_where_it_came_and_where_it_goes(
+    server: Inside, headers: dict[str, str], says: str
+) -> None:
+    sent = {name: value.replace("KEY", server.key) for name, value in headers.items()}
+    answer = await server.ask("GET", "/v1/models", key="", **sent)
+    message = envelope(answer)["message"]
+    assert message.startswith(says)
+    assert message.endswith("Send it in the Authorization header: Authorization: Bearer YOUR_KEY.")
+    assert server.key not in answer.text
+
+
+@each_row(
+    ("method", "path", "code"),
+    [
+        ("POST", "/openai/v1/audio/speech?api-version=preview", None),
+        ("POST", "/openai/v1/audio/speech/", None),
+        ("POST", "/openai/deployments/tts-1/audio/speech?api-version=2025-03-01-preview", None),
+        ("GET", "/openai/v1/models", None),
+        ("GET", "/openai/models?api-version=2024-10-21", None),
+        ("POST", "/openai/deployments/none/audio/speech", "model_not_found"),
+        ("POST", "/openai/deployments/a/b/audio/speech", "model_not_found"),
+        ("GET", "/openai/v1/admin/keys", "unknown_url"),
+        ("GET", "/openai/admin/keys", "unknown_url"),
+        ("GET", "/openai/deployments/tts-1/admin/keys", "unknown_url"),
+        ("GET", "/openai/openai/v1/models", "unknown_url"),
+        ("GET", "/openai/deployments/tts-1/models", "unknown_url"),
+        ("GET", "/openai", "unknown_url"),
+        ("GET", "/openai/v1beta", "unknown_url"),
+    ],
+)
+async def test_paths_of_azure_reach_v1_alone(
+    server: Inside, method: str, path: str, code: str | None
+) -> None:
+    body = {"voice": "alloy", "input": "Hello."} | ({} if "deployments" in path else {"model": "tts-1"})
+    answer = await server.ask(method, path, key="", body=body, **{"api-key": server.admin_key})
+    assert (None if answer.is_success else envelope(answer)["code"]) == code
+    assert (await server.ask(method, path, key="", body=body)).status_code == 401
+
+
+async def test_a_model_in_the_body_comes_before_the_deployment_in_the_path(server: Inside) -> None:
+    path, body = "/openai/deployments/none/audio/speech", {"voice": "alloy", "input": "Hello."}
+    assert (await server.ask("POST", path, body=body | {"model": "tts-1"})).status_code == 200
+    key = {"idempotency-key": "one"}
+    first = await server.ask("POST", path.replace("none", "tone"), body=body, **key)
+    other = await server.ask("POST", path.replace("none", "tts-1"), body=body, **key)
+    assert (first.status_code, other.status_code) == (200, 422)
 
 
 async def test_a_wrong_key_is_refused_before_the_path_is_looked_at(server: Inside) -> None:
@@ -86,6 +146,29 @@ async def test_no_browser_takes_an_answer_for_a_script(server: Inside) -> None:
     assert {"text/html", "audio/mpeg", "text/event-stream", "application/json"} <= kinds
     sent = {tuple(answer.headers.get_list("x-content-type-options")) for answer in answers}
     assert sent == {("nosniff",)}
+
+
+_MAY_BE_STORED = {"/": "no-cache", "/docs": "no-cache", "/console": "public, max-age=31536000, immutable"}
+
+
+async def test_no_answer_is_stored_but_those_that_say_so(server: Inside) -> None:
+    """A manifest of a mark is the third, which this server has not: tests/features/marks has it."""
+    page = await server.ask("GET", "/", key="", accept="text/html")
+    build = page.text.partition("console/")[2].partition('"')[0]
+    answers = {"/": page, "/console": await server.ask("GET", f"/console/{build}", key="")}
+    for role in (server.key, server.admin_key, ""):
+        for each in server.worker.endpoints:
+            path = each.path.replace("{id:path}", "x")
+            answers[f"{role}{each.method} {path}"] = await server.ask(each.method, path, key=role)
+    answers["/docs"] = answers.pop("GET /docs")
+    answers = {name: each for name, each in answers.items() if not name.endswith("GET /docs")}
+    for more in ({}, {"stream_format": "sse", "model": "tone"}, {"response_format": "wav"}):
+        answers[f"speech {more}"] = await server.speech(**more)
+    answers["preflight"] = await server.ask("OPTIONS", "/v1/models", key="")
+    stored = {name: each.headers.get_list("cache-control") for name, each in answers.items()}
+    assert {name: value for name, value in stored.items() if value != ["no-store"]} == {
+        name: [value] for name, value in _MAY_BE_STORED.items()
+    }
 
 
 async def test_a_bad_host_header_or_query_is_no_crash(server: Inside) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.config.sections import Server
 from proxy.errors import CannotServe
 from proxy.processes import runtime
 from tests.tables import each_row
@@ -37,6 +38,19 @@ def test_a_port_that_is_taken_is_named() -> None:
             CannotServe, match=f"cannot listen on 127.0.0.1:{port}: .*choose another with --port"
         ):
             runtime.listen("127.0.0.1", port)
+
+
+def test_ports_that_were_tried_are_free_again() -> None:
+    with runtime.listen("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        free = Server(port=0, metrics="")
+        runtime.try_ports(free)
+        with pytest.raises(CannotServe, match=f":{port}: .*choose another with --port"):
+            runtime.try_ports(Server(port=port, metrics=""))
+        with pytest.raises(CannotServe, match=f":{port}: .*that of server.metrics; choose another, or"):
+            runtime.try_ports(Server(port=0, metrics=f"127.0.0.1:{port}"))
+    runtime.try_ports(Server(port=port, metrics=""))
+    runtime.listen("127.0.0.1", port).close()
 
 
 @each_row("host", ["no-such-host.invalid", "192.0.2.1", "2001:db8::1", "x" * 64])

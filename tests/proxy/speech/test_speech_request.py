@@ -226,7 +226,13 @@ def test_json_cannot_come_as_events() -> None:
 
 @each_row(
     ("model", "answer"),
-    [("tts-1", "audio"), ("tts-1-hd", "audio"), ("gpt-4o-mini-tts", "sse"), ("x/y", "sse")],
+    [
+        ("tts-1", "audio"),
+        ("tts-1-hd", "audio"),
+        ("tts-1-hd-1106", "audio"),
+        ("gpt-4o-mini-tts", "sse"),
+        ("x/y", "sse"),
+    ],
 )
 def test_openais_older_models_answer_events_with_plain_audio(model: str, answer: str) -> None:
     assert parse({**WHOLE, "model": model, "stream_format": "sse"}).answer == answer
@@ -268,6 +274,22 @@ def test_defaults_fill_what_is_absent_or_null_and_nothing_else() -> None:
 def test_a_body_that_is_no_json_object_says_so(body: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
         speech_request.parse_speech(body, Defaults())
+    assert (caught.value.code, caught.value.param) == ("invalid_json", None)
+
+
+@each_row(
+    ("encoding", "says"),
+    [
+        *((name, "it is not in UTF-8. Windows PowerShell") for name in ("latin-1", "utf-16", "utf-16-le")),
+        *((name, "it is not in UTF-8. Windows PowerShell") for name in ("utf-16-be", "utf-32")),
+        ("utf-8", "Expected one JSON object"),
+    ],
+)
+def test_a_body_in_another_encoding_is_told_so(encoding: str, says: str) -> None:
+    body = '{"model": "tts-1", "voice": "alloy", "input": "Größe"'
+    body += "" if encoding == "utf-8" else "}"
+    with pytest.raises(InvalidRequest, match=says) as caught:
+        speech_request.parse_speech(body.encode(encoding), Defaults())
     assert (caught.value.code, caught.value.param) == ("invalid_json", None)
 
 

@@ -114,6 +114,18 @@ async def test_a_store_without_usage_has_no_groups(store: Store) -> None:
     assert [await sums(store, Period(), by) for by in DIMENSIONS] == [[]] * len(DIMENSIONS)
 
 
+async def test_jobs_that_had_one_id_after_another_are_one_sum(store: Store) -> None:
+    """A deleted job's Idempotency-Key gives its id to the next. The ids of steps have the time of each."""
+    made = (1_769_731_200_000_000, 1_769_817_600_000_000)
+    steps = [
+        msgspec.structs.replace(ROW, id=f"job_1_{at}_{number}", account="acc_1", job="job_1", credits=5)
+        for at in made
+        for number in (1, 2)
+    ]
+    await store.write(*map(usage.insert_statement, steps))
+    assert [(each.name, each.credits) for each in await sums(store, Period(), "job")] == [("job_1", 20)]
+
+
 async def test_what_runs_have_cost_is_in_the_sums_that_ask_for_it(
     store: Store, among: list[UsageRow]
 ) -> None:

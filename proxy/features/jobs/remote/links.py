@@ -111,7 +111,7 @@ class LinkReply(Response):
     media_type = "application/octet-stream"
 
     def __init__(self, opened: AbstractAsyncContextManager[AsyncIterator[bytes]]) -> None:
-        super().__init__(headers={"cache-control": "no-store"})
+        super().__init__()
         del self.headers["content-length"]
         self._opened = opened
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
+import httpx2
 import pytest
 
 from proxy.access.admission import MOST_A_MINUTE
 from tests.features.jobs.batches.rig import ask_batch_of, ended, file_content, jsonl, line, new_batch, upload
 from tests.features.jobs.job_rig import content, jobs_inside, kind_of
 from tests.proxy.api.inside import envelope
-from tests.proxy.http.hostile_json import MOST_S, cost
+from tests.proxy.http.hostile_json import MOST_S, body, cost
+from tests.tables import each_row
 
 LINES = 10_000
 """Half of what a batch may have, and so of the hold."""
@@ -26,6 +33,38 @@ async def test_many_lines_hold_nobody(tmp_path: Path) -> None:
             made = await ask_batch_of(server, sent.json()["id"])
         assert made.status_code == 200, made.text
         assert found.held_s < MOST_S / 2
+
+
+@each_row(("field", "shape"), [("method", "lists"), ("custom_id", "lists"), ("body", "a long text")])
+async def test_a_large_file_takes_no_more_than_three_copies_of_it(
+    tmp_path: Path, field: str, shape: str
+) -> None:
+    lines = [body(line(f"{number}", "Hi."), field, shape, 250_000) for number in range(40)]
+    files = {"file": ("lines.jsonl", b"\n".join(lines))}
+    form = httpx2.Request("POST", "http://x/", data={"purpose": "batch"}, files=files)
+    sent = b"".join(cast(Iterable[bytes], form.stream))
+    async with jobs_inside(tmp_path) as server:
+        await upload(server, jsonl(line("a", "A.")))
+        with _peak() as uploading:
+            head, shown = await server.raw_speech(sent, path="/v1/files", headers=dict(form.headers))
+        assert head["status"] == 200, shown
+        with _peak() as making:
+            made = await ask_batch_of(server, json.loads(shown["body"])["id"])
+    assert made.json()["status"] == "failed"
+    # Results of threads live until the next collection of garbage.
+    assert max(*uploading, *making) < 3.2 * len(sent)
+
+
+@contextmanager
+def _peak() -> Iterator[list[int]]:
+    """The most bytes that Python took in the block."""
+    found = list[int]()
+    tracemalloc.start()
+    try:
+        yield found
+        found.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
 
 
 async def test_what_a_batch_gives_is_counted_apart(tmp_path: Path) -> None:

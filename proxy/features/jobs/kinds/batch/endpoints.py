@@ -109,17 +109,19 @@ class Files(Resource):
         if _EXPIRY_FIELD in values:
             lifetime_us = min(lifetime_us, _parse_expiry_us(str(values[_EXPIRY_FIELD])))
         upload = _require_jsonl(form.files.get("file"))
+        name, size = _shown_name(upload), len(upload.data)
+        del upload  # nothing but `put` holds its bytes
         # OpenAI's ids of files have a hyphen.
         id_ = new_id("file").replace("_", "-")
         now = await self._store.now()
-        sealed = await self._vault.seal_record(account, id_, FileSeal(_shown_name(upload)))
+        sealed = await self._vault.seal_record(account, id_, FileSeal(name))
         file = UploadedFile(
             id=id_,
             account=account,
             created=now,
             expires=now + lifetime_us,
-            bytes=len(upload.data),
-            digest=await self._files.put(account, upload.data),
+            bytes=size,
+            digest=await self._files.put(account, form.files.pop("file").data),
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )

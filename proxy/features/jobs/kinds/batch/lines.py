@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, NamedTuple
 
@@ -12,7 +13,7 @@ from msgspec import Meta
 from proxy.audio.formats import FORMATS
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core.records import MOST_WANTED
-from proxy.speech.speech_request import MAX_BODY_BYTES
+from proxy.speech.speech_request import MAX_BODY_BYTES, is_utf8
 
 ENDPOINT = "/v1/audio/speech"
 MOST_LINES = MOST_WANTED
@@ -24,7 +25,6 @@ _MOST_LINE_BYTES = MAX_BODY_BYTES + 8 * 1024
 """A line has a body and a few short texts. A longer one is not decoded, not even to name its fault."""
 _MOST_NAME = 100
 _UNSAFE = re.compile(r"[^\w.\- ]+")
-_MARK = b"\xef\xbb\xbf"
 _NEEDED = ("model", "input", "voice")
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -105,7 +105,7 @@ def read_file(data: bytes) -> ReadFile:
 
 
 def _places(data: bytes) -> Iterator[tuple[int, int]]:
-    first = len(_MARK) if data.startswith(_MARK) else 0
+    first = len(BOM_UTF8) if data.startswith(BOM_UTF8) else 0
     while first < len(data):
         last = data.find(b"\n", first)
         if last < 0:
@@ -152,7 +152,7 @@ def _unreadable(raw: bytes, number: int) -> LineFault:
     try:
         fields = _decode_any(raw)
     except _UNREADABLE:
-        message = f"Line {number}: it is no JSON object."
+        message = f"Line {number}: it is {'no JSON object' if is_utf8(raw) else 'not in UTF-8'}."
         return LineFault(code="invalid_json_line", line=number, message=message)
     for name in BatchLine.__struct_fields__:
         if name not in fields:
