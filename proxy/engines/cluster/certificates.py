@@ -63,6 +63,19 @@ def read_pair(files: TlsFiles, side: Side) -> CertificatePair:
     return pair
 
 
+def stamp(files: TlsFiles) -> tuple[tuple[int, ...] | None, ...]:
+    """Return a value that changes when one of the files does."""
+    return tuple(_stamp(Path(getattr(files, name))) for name in CertificatePair._fields)
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        found = file.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def read_files(files: TlsFiles) -> CertificatePair:
     """Read the files as they are. Raises UnusableCertificates."""
     found = []
