@@ -386,16 +386,6 @@ _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | Supervis
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
 _ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | _ToPlugin | Drain
-_ToSupervisor = (
-    Ready
-    | Broken
-    | DeviceFound
-    | Introduction
-    | Loading
-    | PeakMemory
-    | Tick
-    | Reply
-    | WorkerQuestion
-    | _OfPlugin
-)
+_OfHost = DeviceFound | Introduction | Loading | PeakMemory | Tick
+_ToSupervisor = Ready | Broken | _OfHost | Reply | WorkerQuestion | _OfPlugin
 Message = _ToChild | _ToSupervisor | TrainingMessage

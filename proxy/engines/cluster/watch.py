@@ -55,7 +55,7 @@ class _Nonsense(Exception):
     """The other side says what no host of this version would say."""
 
 
-class Pace:
+class ReadPace:
     """Reads of a Watch: 20 messages a second. It just reads no faster, and gRPC holds the rest."""
 
     def __init__(self, now: float) -> None:
@@ -198,7 +198,7 @@ class HostWatch:
         async with self._channels.open(self.address, OPTIONS) as channel:
             # The bytes: gRPC would hide why they cannot be decoded.
             call = channel.stream_stream(method("Watch"), messages.encode, None)()
-            ticking, pace = asyncio.create_task(self._tick(call)), Pace(time.monotonic())
+            ticking, pace = asyncio.create_task(self._tick(call)), ReadPace(time.monotonic())
             try:
                 while not self._has_ended:
                     async with asyncio.timeout(SILENT_S):

@@ -153,7 +153,7 @@ async def test_a_host_that_sends_too_much_is_read_slowly() -> None:
 
 
 def test_after_its_first_messages_a_host_is_read_at_20_a_second_and_for_a_minute() -> None:
-    pace, now = watch.Pace(0.0), 0.0
+    pace, now = watch.ReadPace(0.0), 0.0
     for _ in range(200):
         pace.wait_s(0, now)
     assert now == 0.0
@@ -166,7 +166,7 @@ def test_after_its_first_messages_a_host_is_read_at_20_a_second_and_for_a_minute
 
 
 def test_a_host_that_pauses_may_go_on_for_ever() -> None:
-    pace, now = watch.Pace(0.0), 0.0
+    pace, now = watch.ReadPace(0.0), 0.0
     for _ in range(10_000):
         now += pace.wait_s(1, now) + 0.06
     assert now > 600.0
@@ -228,6 +228,7 @@ async def test_nonsense_ends_the_watch_and_the_engine_says_so(
     assert states[-1] == replace(refused, state="gone", reason="")
 
 
+@pytest.mark.clock
 async def test_a_host_that_is_refused_is_looked_at_again_and_taken_when_it_is_mended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
