@@ -17,19 +17,7 @@ from proxy.errors import HostLost
 from speech_engine import API_VERSION, EngineUnavailable
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.messages import (
-    HOST_API,
-    Begin,
-    DropReply,
-    DropSamples,
-    Frame,
-    Hello,
-    HelloReply,
-    Input,
-    Pcm,
-    PutReply,
-    PutSample,
-)
+from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
 from speech_engine.host.pipe_messages import HostState
 
 HELLO_S = 5.0
@@ -86,7 +74,7 @@ class HostProcess:
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
         )
 
-    async def greet(self, engine: str, *, is_here: bool) -> HelloReply | None:
+    async def greet(self, engine: str, *, is_here: bool) -> messages.HelloReply | None:
         """Say Hello until the host answers, less and less often. Return None if its state has changed before.
 
         A host that `is_here` has our API version. Another one has the version of these messages, or the one
@@ -95,7 +83,7 @@ class HostProcess:
         pause_s = HELLO_AGAIN_S
         while not self.died.is_set():
             try:
-                data = await self._hello(Hello(API_VERSION), timeout=HELLO_S)
+                data = await self._hello(messages.Hello(API_VERSION), timeout=HELLO_S)
             except grpc.aio.AioRpcError as error:
                 _log.warning("host.hello.failed", engine=engine, status=error.code().name)
             else:
@@ -205,13 +193,13 @@ class HostCall:
             self.process.end(self._tenant)
 
 
-def _checked(data: bytes, *, is_here: bool) -> HelloReply:
+def _checked(data: bytes, *, is_here: bool) -> messages.HelloReply:
     try:
         welcome = messages.decode_hello(data)
     except ValueError as error:
         raise HelloRefused(f"its host's answer cannot be read: {error}") from None
     theirs = welcome.api_version if is_here else welcome.host_api
-    ours = (API_VERSION,) if is_here else (HOST_API, HOST_API - 1)
+    ours = (API_VERSION,) if is_here else (messages.HOST_API, messages.HOST_API - 1)
     if theirs not in ours:
         taken = " or ".join(map(str, ours))
         raise HelloRefused(f"its host's API version is {theirs}, the server's {taken}: they must be the same")

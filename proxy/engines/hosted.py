@@ -325,6 +325,8 @@ class HostedEngine(Introduced):
 
     async def close(self) -> None:
         # Greetings end first: a greeting that succeeds now would leave a process that is never closed.
+        for process in self._greeted.values():
+            process.died.set()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -147,23 +147,20 @@ class HostWatch:
         """Return why the Watch has ended, and whether the host is refused."""
         is_refused = False
         try:
-            return await self._watch(), False
+            reason = await self._watch()
         except asyncio.CancelledError:
             self.machine = ""  # this gateway ends, and loses nothing
             raise
         except grpc.aio.AioRpcError as error:
             # The message is too long, or the host has too many gateways.
-            is_refused = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-            return error.code().name, is_refused
-        except _Nonsense as error:
-            is_refused = True
-            return str(error), True
-        except UnusableCertificates as error:
-            return str(error), False
+            reason, is_refused = error.code().name, error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        except (UnusableCertificates, _Nonsense) as error:
+            reason, is_refused = str(error), isinstance(error, _Nonsense)
         except TimeoutError:
-            return f"no sign of life for {SILENT_S:g} s", False
+            reason = f"no sign of life for {SILENT_S:g} s"
         finally:
             self._end(is_refused=is_refused)
+        return reason, is_refused
 
     def _refuse(self, reason: str) -> None:
         """Tell all engines why this host is refused, or with "" that it is not."""
@@ -234,7 +231,7 @@ class HostWatch:
                 self.machine = message.machine
                 if not self._refusal:
                     _log.info("cluster.watch.started", host=self.address, machine=message.machine)
-            case HostState() if message.engine in self._engines:
+            case HostState():
                 return self._note(message)
             case HostTick():
                 self.trouble = ""
@@ -259,7 +256,10 @@ class HostWatch:
             self._processes[key] = next(self._numbers)
         number = self._processes[key]
         self._read[number] += 1
-        cost = int(self._read[number] > _FREE) + self._cost_of_hello(state)
+        cost = int(self._read[number] > _FREE)
+        if state.engine not in self._engines:
+            return cost
+        cost += self._cost_of_hello(state)
         state = msgspec.structs.replace(
             state, process=number, machine=self.address, reason=cut(state.reason), lost_at=None
         )
@@ -294,7 +294,7 @@ class HostWatch:
     def _tell_jobs(self, tick: HostTick) -> None:
         for engine, process, load in map(msgspec.structs.astuple, tick.loads):
             number = self._processes.get((engine, process))
-            if number is not None:
+            if number is not None and engine in self._engines:
                 self._on_jobs(ProcessJobs(engine, number, load.jobs, tick.watches))
 
     def _tell(self, state: HostState) -> None:
