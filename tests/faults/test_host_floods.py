@@ -124,7 +124,7 @@ PROCESSES = {
     "endless stream": Fault("", frames=lambda *_: itertools.chain(
         [messages.encode(Started(24_000))], itertools.repeat(messages.encode(_SECOND)))),
     "one byte a second": Fault("engine_unavailable", slow="process"),
-    "closed half-way": Fault("engine_unavailable", cut="process", frames=_encoded(
+    "closed half-way": Fault("engine_", cut="process", frames=_encoded(
         Started(24_000), *[_SECOND] * 50, Finished())),
     "an undecodable message": Fault("engine_unavailable", frames=lambda *_: itertools.repeat(_GARBAGE)),
     "many models": Fault("its host's answer cannot be read", hello=_models(50_000)),
