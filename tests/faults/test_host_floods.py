@@ -23,7 +23,7 @@ import pytest
 
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
-from proxy.engines.cluster.messages import HostHello, HostTick, ProcessLoad, method
+from proxy.engines.cluster.messages import TICK_S, HostHello, HostTick, ProcessLoad, method
 from speech_engine import Audio, Context, Finished, Started, Word, Words
 from speech_engine.events import ProviderCount
 from speech_engine.host import messages
@@ -165,7 +165,7 @@ class _Host(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no ty
         yield self._ready
         while True:
             yield _TICK
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(TICK_S)
 
     async def _run(self, _begin: bytes, _call: Any) -> AsyncIterator[bytes]:
         for each in () if self._fault.frames is None else self._fault.frames():
@@ -227,7 +227,7 @@ def _drip(host: socket.socket, client: socket.socket) -> None:
     with suppress(OSError):
         while data := host.recv(1):
             client.sendall(data)
-            time.sleep(1.0)
+            time.sleep(TICK_S)
 
 
 def _part(host: socket.socket, client: socket.socket) -> None:
