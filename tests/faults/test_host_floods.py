@@ -118,7 +118,7 @@ AGENTS = {
     ),
 }
 PROCESSES = {
-    "huge text": Fault("engine_unavailable", frames=_for_ever(Failed("EngineFailed", "x" * 3_000_000))),
+    "huge text": Fault("engine_unavailable", frames=_for_ever(Failed("EngineFailed", "x" * 1_900_000))),
     "huge list": Fault("engine_unavailable", frames=_for_ever(Started(24_000), _WORDS)),
     "many messages": Fault("engine_", frames=_for_ever(ProviderCount(1.0))),
     "endless stream": Fault("", frames=lambda *_: itertools.chain(
@@ -177,7 +177,7 @@ def flooding(fault: Fault) -> Iterator[tuple[_Host, int]]:
     """A host with a fault, and the port of its agent. Its process has the next one."""
     port = port_range()
     host, loop = _Host(fault, port), asyncio.new_event_loop()
-    servers: list[Any] = []
+    servers, between = list[Any](), list[socket.socket]()
 
     async def serve() -> None:
         for side, at in (("agent", port), ("process", port + 1)):
@@ -188,7 +188,8 @@ def flooding(fault: Fault) -> Iterator[tuple[_Host, int]]:
             await server.start()
             servers.append(server)
             if is_behind:
-                threading.Thread(target=_between, args=(at, inner, side == fault.slow), daemon=True).start()
+                between.append(socket.create_server(("127.0.0.1", at)))
+                threading.Thread(target=_between, args=(between[-1], inner, side == fault.slow)).start()
 
     async def end() -> None:
         for server in servers:
@@ -200,27 +201,28 @@ def flooding(fault: Fault) -> Iterator[tuple[_Host, int]]:
     try:
         yield host, port
     finally:
+        _end(*between)
         asyncio.run_coroutine_threadsafe(end(), loop).result(10.0)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-def _between(here: int, there: int, is_slow: bool) -> None:
+def _between(server: socket.socket, there: int, is_slow: bool) -> None:
     """Pass on all that a client says, and of the answer one byte a second, or the first part."""
-    with suppress(OSError), socket.create_server(("127.0.0.1", here)) as server:
+    with suppress(OSError):
         while True:
             client, _ = server.accept()
             host = socket.create_connection(("127.0.0.1", there))
-            threading.Thread(target=_copy, args=(client, host), daemon=True).start()
-            copy_back = _drip if is_slow else _part
-            threading.Thread(target=copy_back, args=(host, client), daemon=True).start()
+            for copy, one, other in ((_copy, client, host), (_drip if is_slow else _part, host, client)):
+                threading.Thread(target=copy, args=(one, other), daemon=True).start()
 
 
 def _copy(one: socket.socket, other: socket.socket) -> None:
     with suppress(OSError):
         while data := one.recv(65_536):
             other.sendall(data)
+    _end(one, other)
 
 
 def _drip(host: socket.socket, client: socket.socket) -> None:
@@ -228,6 +230,7 @@ def _drip(host: socket.socket, client: socket.socket) -> None:
         while data := host.recv(1):
             client.sendall(data)
             time.sleep(TICK_S)
+    _end(host, client)
 
 
 def _part(host: socket.socket, client: socket.socket) -> None:
@@ -237,7 +240,13 @@ def _part(host: socket.socket, client: socket.socket) -> None:
         while sent < 3_000 and (data := host.recv(64)):
             client.sendall(data)
             sent += len(data)
-    for each in (host, client):
+    _end(host, client)
+
+
+def _end(*sockets: socket.socket) -> None:
+    for each in sockets:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
         each.close()
 
 

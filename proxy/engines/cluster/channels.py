@@ -13,7 +13,7 @@ from proxy.engines.cluster import certificates
 from speech_engine.host import messages
 
 _OWN_OPTIONS = {
-    "grpc.max_receive_message_length": 4 * 1024 * 1024,
+    "grpc.max_receive_message_length": 2 * 1024 * 1024,
     "grpc.initial_reconnect_backoff_ms": 200,
     "grpc.max_reconnect_backoff_ms": 10_000,
 }

@@ -21,8 +21,12 @@ from tests.waiting import soon
 async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_the_rest_at_once() -> None:
     told: list[HostMessage] = []
     hosts = Hosts((), lambda _name: HostPlace("", ""), lambda _state: None, {})
-    service = AgentService(hosts, EngineSwitch(hosts))
-    service.tell = told.append  # type: ignore[method-assign]
+
+    class Service(AgentService):
+        def tell(self, message: HostMessage) -> None:
+            told.append(message)
+
+    service = Service(hosts, EngineSwitch(hosts))
     for percent in range(1, 100):
         for process in range(12):
             service.tell_state(HostState("xtts", process, 1, "starting", loaded=percent / 100))
