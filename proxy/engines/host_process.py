@@ -85,6 +85,8 @@ class HostProcess:
             try:
                 data = await self._hello(messages.Hello(API_VERSION), timeout=HELLO_S)
             except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise HelloRefused("its host's answer is too long") from None
                 _log.warning("host.hello.failed", engine=engine, status=error.code().name)
             else:
                 return None if self.died.is_set() else _checked(data, is_here=is_here)

@@ -127,7 +127,7 @@ PROCESSES = {
     "closed half-way": Fault("engine_", cut="process", frames=_encoded(
         Started(24_000), *[_SECOND] * 50, Finished())),
     "an undecodable message": Fault("engine_unavailable", frames=lambda *_: itertools.repeat(_GARBAGE)),
-    "many models": Fault("its host's answer cannot be read", hello=_models(50_000)),
+    "many models": Fault("its host's answer is too long", hello=_models(50_000)),
     "the most models": Fault("", hello=_models(2_000)),
     "a message of a later version": Fault(f"API version is {HOST_API + 1}", hello=_LATER),
 }  # fmt: skip
