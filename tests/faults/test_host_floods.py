@@ -5,13 +5,13 @@ An agent floods its Watch, and a process its greeting or its answers.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -140,72 +140,49 @@ class _Host(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no ty
         self._fault = fault
         self._ready = messages.encode(HostState("tone", 0, 1, "ready", address=f"gpu:{port + 1}"))
         self.said = 0
+        self.over = threading.Event()
 
     def service(self, details: Any) -> Any:
-        stream, unary = grpc.unary_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
         if details.method == method("Watch"):
             return grpc.stream_stream_rpc_method_handler(self._watch, None, None)
-        if details.method == messages.method("Hello"):
-            return unary(self._answer(self._fault.hello), None, None)
-        if details.method == messages.method("Health"):
-            return unary(self._answer(messages.encode(HealthReport(8, 0, 0))), None, None)
-        return stream(self._run, None, None)
+        if details.method == messages.method(messages.RUN):
+            return grpc.unary_stream_rpc_method_handler(self._run, None, None)
+        is_hello = details.method == messages.method("Hello")
+        answer = self._fault.hello if is_hello else messages.encode(HealthReport(8, 0, 0))
+        return grpc.unary_unary_rpc_method_handler(lambda _question, _call: answer, None, None)
 
-    def _answer(self, answer: bytes) -> Any:
-        async def say(_question: bytes, _call: Any) -> bytes:
-            return answer
-
-        return say
-
-    async def _watch(self, _messages: Any, _call: Any) -> AsyncIterator[bytes]:
+    def _watch(self, _messages: Any, _call: Any) -> Iterator[bytes]:
         yield self._fault.greeting
         for each in () if self._fault.watch is None else self._fault.watch(self._ready):
             self.said += 1
             yield each
         yield self._ready
-        while True:
+        while not self.over.wait(TICK_S):
             yield _TICK
-            await asyncio.sleep(TICK_S)
 
-    async def _run(self, _begin: bytes, _call: Any) -> AsyncIterator[bytes]:
-        for each in () if self._fault.frames is None else self._fault.frames():
-            yield each
+    def _run(self, _begin: bytes, _call: Any) -> Iterator[bytes]:
+        yield from () if self._fault.frames is None else self._fault.frames()
 
 
 @contextmanager
 def flooding(fault: Fault) -> Iterator[tuple[_Host, int]]:
     """A host with a fault, and the port of its agent. Its process has the next one."""
     port = port_range()
-    host, loop = _Host(fault, port), asyncio.new_event_loop()
-    servers, between = list[Any](), list[socket.socket]()
-
-    async def serve() -> None:
+    host = _Host(fault, port)
+    options = [("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)]
+    with ThreadPoolExecutor(32) as pool, ExitStack() as stack:
+        stack.callback(host.over.set)
         for side, at in (("agent", port), ("process", port + 1)):
-            server = grpc.aio.server(options=[("grpc.max_send_message_length", -1), ("grpc.so_reuseport", 0)])
-            server.add_generic_rpc_handlers((host,))
+            server = grpc.server(pool, [host], options=options)
             is_behind = side in (fault.slow, fault.cut)
             inner = server.add_insecure_port(f"127.0.0.1:{0 if is_behind else at}")
-            await server.start()
-            servers.append(server)
+            server.start()
+            stack.callback(server.stop, None)
             if is_behind:
-                between.append(socket.create_server(("127.0.0.1", at)))
-                threading.Thread(target=_between, args=(between[-1], inner, side == fault.slow)).start()
-
-    async def end() -> None:
-        for server in servers:
-            await server.stop(None)
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(10.0)
-    try:
+                between = socket.create_server(("127.0.0.1", at))
+                stack.callback(_end, between)
+                threading.Thread(target=_between, args=(between, inner, side == fault.slow)).start()
         yield host, port
-    finally:
-        _end(*between)
-        asyncio.run_coroutine_threadsafe(end(), loop).result(10.0)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def _between(server: socket.socket, there: int, is_slow: bool) -> None:
