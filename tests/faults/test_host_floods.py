@@ -44,6 +44,7 @@ drain_s = 1
 first_audio_s = 4
 [engines.near]
 plugin = "tone"
+hosted = false
 [engines.tone]
 cluster = "gpu"
 [models]
