@@ -23,7 +23,9 @@ import pytest
 
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.worker import ToneEngine
+from proxy.engines import introductions
 from proxy.engines.cluster.messages import TICK_S, HostHello, HostTick, ProcessLoad, method
+from proxy.engines.introductions import StoredIntroduction
 from speech_engine import Audio, Context, Finished, Started, Word, Words
 from speech_engine.events import ProviderCount
 from speech_engine.host import messages
@@ -308,12 +310,14 @@ def _timed(call: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def test_a_host_whose_greeting_cannot_be_read_costs_its_engine_alone_and_no_later_start(
+def test_a_greeting_that_cannot_be_read_costs_its_engine_alone_now_and_at_the_next_start(
     tmp_path: Path,
 ) -> None:
+    stored = StoredIntroduction("cluster gpu: tone", _GARBAGE, 0.0, "")
+    (tmp_path / "data").mkdir(mode=0o700)
+    introductions.keep_in(tmp_path / "data", "tone", stored)
     _judge(tmp_path, AGENTS["an undecodable message"], flood_s=0.0)
-    with running(tmp_path, (tmp_path / "config.toml").read_text()) as server:
-        assert _asked(server, "near").startswith("200")
+    assert not (tmp_path / "data" / introductions.FOLDER / "tone").exists()
 
 
 @pytest.mark.slow
