@@ -150,7 +150,7 @@ class _Hosts(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no t
     def service(self, details: Any) -> Any:
         async def say(requests: AsyncIterator[bytes], _call: Any) -> AsyncIterator[bytes]:
             said: list[HostMessage] = [HostHello("mch_host")]
-            said += [HostState("xtts", number, 1, "ready") for number in range(PROCESSES)]
+            said += [HostState("xtts", number, 1, "starting") for number in range(PROCESSES)]
             for each in said:
                 yield messages.encode(each)
             load = HostLoad(jobs=20, slots=32, waiting_s=0.0)
@@ -194,7 +194,7 @@ async def watched(count: int) -> float:
             config, lambda news: None if isinstance(news, HostState) else encode(news), "mch"
         )
         running = asyncio.create_task(found.run())
-        await soon(lambda: sum(each.state == "ready" for each in found.states()) == count * PROCESSES)
+        await soon(lambda: sum(each.state == "starting" for each in found.states()) == count * PROCESSES)
         began, at = time.process_time(), time.monotonic()
         await asyncio.sleep(IDLE_S)
         cpu = (time.process_time() - began) / (time.monotonic() - at)

@@ -5,7 +5,11 @@ The server checks consent and limits, and stores the voice's row. An engine only
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+from speech_engine.bounds import Line
 
 
 class CloneSample(msgspec.Struct, frozen=True):
@@ -40,8 +44,11 @@ class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
 class CloneInfo(msgspec.Struct, frozen=True):
     """A clone that a provider has, or a recording for it: its id there, and the clone's own name."""
 
-    id: str
-    name: str
+    id: Line
+    name: Line
+
+
+_Clones = Annotated[tuple[CloneInfo, ...], msgspec.Meta(max_length=100_000)]
 
 
 class CloneList(msgspec.Struct, frozen=True):
@@ -52,7 +59,7 @@ class CloneList(msgspec.Struct, frozen=True):
     are uploads that the provider keeps apart from their clones.
     """
 
-    clones: tuple[CloneInfo, ...]
+    clones: _Clones
     slots_left: int | None = None
     additions_left: int | None = None
-    recordings: tuple[CloneInfo, ...] = ()
+    recordings: _Clones = ()

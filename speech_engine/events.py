@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from speech_engine.bounds import Line
 from speech_engine.cloning import CloneList
 
 
@@ -26,7 +29,7 @@ class Audio(msgspec.Struct, frozen=True, tag="audio"):
 class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
     """Audio in one of the job's `formats`; `samples` is None if the engine does not know the number."""
 
-    format: str
+    format: Line
     data: bytes
     samples: int | None = None
 
@@ -45,14 +48,14 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
 class Words(msgspec.Struct, frozen=True, tag="words"):
     """Word times of one segment, in order; may come before, with or after their audio."""
 
-    words: tuple[Word, ...]
+    words: Annotated[tuple[Word, ...], msgspec.Meta(max_length=100_000)]
     segment: int = 0
 
 
 class VoiceMade(msgspec.Struct, frozen=True, tag="voice_made"):
     """The voice that a clone made, by the engine's own id. The server makes it of the result of `clone`."""
 
-    id: str
+    id: Line
 
 
 class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from speech_engine.bounds import Line, Text
 from speech_engine.values import Alphabet
 
 ANY_LANGUAGE = "*"
@@ -23,10 +24,13 @@ NEVER_PASSED = frozenset(
 that server's files and its network. Recordings go as `Samples`."""
 
 
+_Lines = Annotated[tuple[Line, ...], msgspec.Meta(max_length=1_000)]
+
+
 class Language(msgspec.Struct, frozen=True):
     """A language of a model (a BCP 47 tag) and its quality. A `poor` language is refused by name."""
 
-    tag: str
+    tag: Line
     quality: Quality = "good"
 
 
@@ -76,24 +80,24 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     engine speaks with instead. A header of the answer names that one.
     """
 
-    id: str
-    languages: tuple[Language, ...]
+    id: Line
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=1_000)]
     sample_rate_hz: int
-    digest: str = ""
-    shutdown_date: str = ""
-    formats: tuple[str, ...] = ()
+    digest: Line = ""
+    shutdown_date: Line = ""
+    formats: _Lines = ()
     encoded_hz: int = 0
     max_characters: int = 4096
     joins_segments: bool = False
     max_instructions: int = 0
-    client_fields: tuple[str, ...] = ()
+    client_fields: _Lines = ()
     speed: tuple[float, float] = (1.0, 1.0)
     pitch: tuple[float, float] = (0.0, 0.0)
-    emotions: tuple[str, ...] = ()
+    emotions: _Lines = ()
     clones: bool = False
     speaks: bool = True
     converts: bool = False
-    trained_format: str = ""
+    trained_format: Line = ""
     units_a_minute: float | None = None
     hears_all_first: bool = False
     trains: bool = False
@@ -102,10 +106,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     billed_on_submit: bool = False
     is_local: bool = True
     first_audio_s: float | None = None
-    phonemes: tuple[Alphabet, ...] = ()
+    phonemes: Annotated[tuple[Alphabet, ...], msgspec.Meta(max_length=10)] = ()
     reads_numbers: bool = True
     reads_emotion_tags: bool = False
-    licence: str = ""
+    licence: Text = ""
     paid_use: bool = True
     must_accept_licence: bool = False
     speaks_samples: bool = False
@@ -117,8 +121,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     most_mixed: int = 8
     is_speech: bool = True
     is_trained: bool = True
-    substitutes: tuple[tuple[str, str], ...] = ()
-    runner: str = ""
+    substitutes: Annotated[tuple[tuple[Line, Line], ...], msgspec.Meta(max_length=20_000)] = ()
+    runner: Line = ""
 
     @property
     def is_ours(self) -> bool:
@@ -133,10 +137,10 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     A search for voices looks at all three.
     """
 
-    id: str
-    name: str
-    language: str | None = None
-    gender: str | None = None
-    age: str | None = None
-    tags: tuple[str, ...] = ()
-    description: str = ""
+    id: Line
+    name: Line
+    language: Line | None = None
+    gender: Line | None = None
+    age: Line | None = None
+    tags: _Lines = ()
+    description: Text = ""

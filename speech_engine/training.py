@@ -23,10 +23,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
+from speech_engine.bounds import Line, Text
 from speech_engine.device import DeviceKind
 
 TRAINING_MODULE = "speech_engine.host.training"
@@ -208,7 +209,7 @@ class FarPiece(msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
     role: FileRole
     number: int
     data: bytes
-    digest: str
+    digest: Line
     is_last: bool = False
     step: int = 0
 
@@ -229,7 +230,7 @@ class TrainingDone(msgspec.Struct, frozen=True, kw_only=True, tag="training_done
     best_step: int
     best: float
     ended_early: bool
-    curve: tuple[float, ...]
+    curve: Annotated[tuple[float, ...], msgspec.Meta(max_length=1_000_000)]
 
 
 class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
@@ -242,7 +243,7 @@ class TrainingStopped(msgspec.Struct, frozen=True, tag="training_stopped"):
 class TrainingFailed(msgspec.Struct, frozen=True, tag="training_failed"):
     """There will be no voice. With `is_owners`, the recordings or files are to blame: no second try helps."""
 
-    reason: str
+    reason: Text
     is_owners: bool = False
 
 

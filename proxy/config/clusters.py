@@ -86,12 +86,16 @@ class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
 
 
 class ClusterSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
-    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines."""
+    """[clusters.NAME]: the hosts of engines with this `cluster`, on other machines.
+
+    The processes of each host are on the `ports` after its own, and so many at most.
+    """
 
     hosts: Annotated[
         tuple[str, ...], msgspec.Meta(description='a list of names with ports, ["gpu1:7070", "…"]')
     ] = ()
     most_hosts: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a number of hosts, 1 to 1000")] = 64
+    ports: Annotated[int, msgspec.Meta(ge=1, le=1000, description="a number of ports, 1 to 1000")] = 64
     announced: Annotated[bool, msgspec.Meta(description="true or false")] = False
     networks: Annotated[
         tuple[str, ...], msgspec.Meta(description='a list of networks, ["10.0.5.0/24", "…"]')

@@ -124,8 +124,12 @@ class Engines:
             self._began[news.engine] = time.monotonic()
         if isinstance(news, ProcessJobs):
             engine.note_jobs(news)
-        else:
+            return
+        try:
             engine.update_host(news)
+        except Exception as error:  # noqa: BLE001 - the seam around a plugin: its host's state ends itself alone
+            _log.error("engine.host.failed", engine=news.engine, exc_info=error)
+            engine.refuse(news, f"its host's state cannot be used: {type(error).__name__}")
 
     def loaded(self, name: str) -> float | None:
         engine = self._live[name]

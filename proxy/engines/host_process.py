@@ -6,17 +6,23 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import grpc
+import structlog
 
 from proxy.engines.process_choice import jobs_of_another
 from proxy.errors import HostLost
-from speech_engine import EngineUnavailable
+from speech_engine import API_VERSION, EngineUnavailable
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import Begin, DropReply, DropSamples, Frame, Input, Pcm, PutReply, PutSample
 from speech_engine.host.pipe_messages import HostState
+
+HELLO_S = 5.0
+HELLO_AGAIN_S = 0.2
+LONGEST_AGAIN_S = 10.0
 
 DEATH_S = 5.0
 """The longest wait for the supervisor's word on a host whose connection has broken."""
@@ -27,12 +33,17 @@ PUT_S = 10.0
 DROP_S = 10.0
 """The longest time for a host to forget a recording: it ends the jobs that use it first."""
 
+_log = structlog.get_logger()
 _numbers = itertools.count(1)
 _decode_frame = messages.decoder(Frame)
 
 _DEATHS = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _DEATHS_WITH_INPUT = (*_DEATHS, grpc.StatusCode.INTERNAL)
 """The errors of gRPC for a message to a dead host: it fails before any answer."""
+
+
+class HelloRefused(Exception):
+    """The host is of another version, or describes itself in a way that cannot be read."""
 
 
 class HostProcess:
@@ -57,9 +68,33 @@ class HostProcess:
         self.died = asyncio.Event()
         self._channel = channel
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
+        # The bytes: gRPC would hide why they cannot be decoded.
+        self._hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
         self._run_with_input = self._channel.stream_stream(
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
         )
+
+    async def greet(self, engine: str, *, is_here: bool) -> messages.HelloReply | None:
+        """Say Hello until the host answers, less and less often. Return None if its state has changed before.
+
+        A host that `is_here` has our API version. Another one has the version of these messages, or the one
+        before. Raises HelloRefused.
+        """
+        pause_s = HELLO_AGAIN_S
+        while not self.died.is_set():
+            try:
+                data = await self._hello(messages.Hello(API_VERSION), timeout=HELLO_S)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    raise HelloRefused("its host's answer is too long") from None
+                _log.warning("host.hello.failed", engine=engine, status=error.code().name)
+            else:
+                return None if self.died.is_set() else _checked(data, is_here=is_here)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self.died.wait()
+            pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
+        return None
 
     async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
         call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
@@ -158,6 +193,19 @@ class HostCall:
             self._is_open = False
             self._call.cancel()
             self.process.end(self._tenant)
+
+
+def _checked(data: bytes, *, is_here: bool) -> messages.HelloReply:
+    try:
+        welcome = messages.decode_hello(data)
+    except ValueError as error:
+        raise HelloRefused(f"its host's answer cannot be read: {error}") from None
+    theirs = welcome.api_version if is_here else welcome.host_api
+    ours = (API_VERSION,) if is_here else (messages.HOST_API, messages.HOST_API - 1)
+    if theirs not in ours:
+        taken = " or ".join(map(str, ours))
+        raise HelloRefused(f"its host's API version is {theirs}, the server's {taken}: they must be the same")
+    return welcome
 
 
 async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:

@@ -162,7 +162,7 @@ class HostStream:
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
         """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work."""
         job = job_with_samples(self._work)
-        if job is None:
+        if job is None or not {*digests} <= {*find_digests(job.voice)}:
             raise EngineUnavailable("The host wants recordings that this work cannot bring.")
         if self._puts == MOST_PUTS:
             raise EngineBusy("The engine has no room for the recordings of the voice.", retry_after_s=1.0)

@@ -20,7 +20,7 @@ import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.cluster.cluster_suspects import ClusterSuspects
-from proxy.engines.host_process import HostProcess
+from proxy.engines.host_process import HelloRefused, HostProcess
 from proxy.engines.host_stream import HostStream
 from proxy.engines.in_process import Introduced
 from proxy.engines.local_samples import find_model
@@ -32,7 +32,6 @@ from speech_engine.host import messages
 from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
-from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
 
@@ -42,12 +41,9 @@ if TYPE_CHECKING:
 FIRST_HOSTS_S = 3.0
 """The time after a start in which the hosts of a cluster are still expected."""
 
-HELLO_S = 5.0
-HELLO_AGAIN_S = 0.2
 HEALTH_S = 1.0
 """A list of engines must not wait for a frozen one."""
 
-_decode_hello = messages.decoder(messages.HelloReply)
 _log = structlog.get_logger()
 
 
@@ -63,6 +59,8 @@ class HostedEngine(Introduced):
         self.suspects = None if channels is None else ClusterSuspects()
         self._opened_at = time.monotonic()
         self._call_prefix = secrets.token_hex(4)
+        self._greeted: dict[int, HostProcess] = {}
+        """Ready processes that have not answered yet."""
         self._leaving: dict[int, HostProcess] = {}
         self._others: dict[int, tuple[HostProcess, messages.HelloReply]] = {}
         """Ready processes with other models than those in use."""
@@ -134,10 +132,12 @@ class HostedEngine(Introduced):
         self.states[state.process] = state
         self.changed.set()
         if state.hello and not self.models():
-            self._know(_decode_hello(state.hello), state.licence)
+            self._know(messages.decode_hello(state.hello), state.licence)
             self.on_introduced()
         if state.loaded:
             return  # the process is still starting, and only tells how far it is
+        if (greeted := self._greeted.pop(state.process, None)) is not None:
+            greeted.note_death(state)
         if state.state == "leaving":
             self._leave(state.process)
             return
@@ -197,7 +197,11 @@ class HostedEngine(Introduced):
 
     def introduce(self, introduction: bytes) -> None:
         """Take the models and voices from another server, unless its API version differs."""
-        welcome = _decode_hello(introduction)
+        try:
+            welcome = messages.decode_hello(introduction)
+        except ValueError as error:
+            _log.warning("engine.introduction.refused", engine=self.name, reason=str(error))
+            return
         if welcome.api_version == API_VERSION:
             self._know(welcome, "")
             self.on_introduced()
@@ -321,6 +325,8 @@ class HostedEngine(Introduced):
 
     async def close(self) -> None:
         # Greetings end first: a greeting that succeeds now would leave a process that is never closed.
+        for process in self._greeted.values():
+            process.died.set()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -332,17 +338,21 @@ class HostedEngine(Introduced):
             await process.close()
 
     async def _greet(self, state: HostState) -> None:
+        if self.states.get(state.process) is not state:
+            return
         try:
             channel = _local_channel(state) if self._channels is None else self._channels.open(state.address)
         except ValueError as error:
-            self._refuse(state, str(error))
+            self.refuse(state, str(error))
             return
-        process = HostProcess(channel, self._has_room.set, self._place_of(state))
+        place = f"{state.machine} {state.address}" if state.machine else ""
+        process = self._greeted[state.process] = HostProcess(channel, self._has_room.set, place)
         is_admitted = False
         try:
-            welcome = await self._welcome_of(process, state)
+            welcome = await process.greet(self.name, is_here=self._channels is None)
             if welcome is None:
-                return
+                return  # it died or left while it was being greeted
+            del self._greeted[state.process]
             is_admitted = True
             if self._channels is not None and self._processes and welcome.models != self._welcome.models:
                 self._others[state.process] = process, welcome
@@ -352,40 +362,14 @@ class HostedEngine(Introduced):
             self.on_introduced()
             self._processes[state.process] = process
             self.changed.set()
+        except HelloRefused as refused:
+            self.refuse(state, str(refused))
         finally:
             if not is_admitted:
                 await process.close()
 
-    def _place_of(self, state: HostState) -> str:
-        return f"{state.machine} {state.address}" if state.machine else ""
-
-    async def _welcome_of(self, process: HostProcess, state: HostState) -> messages.HelloReply | None:
-        """Say Hello until the host answers, or until its state changes. Return None unless it can be used."""
-        while self.states.get(state.process) is state:
-            try:
-                welcome: messages.HelloReply | None = await process.ask(
-                    "Hello", messages.Hello(API_VERSION), messages.HelloReply, HELLO_S
-                )
-            except grpc.aio.AioRpcError as error:
-                _log.warning("host.hello.failed", engine=self.name, status=error.code().name)
-                await asyncio.sleep(HELLO_AGAIN_S)
-                continue
-            if self.states.get(state.process) is not state:
-                break  # it died while it was being greeted
-            # gRPC gives None for an answer that cannot be decoded.
-            theirs: int | str = "unknown"
-            ours: tuple[int, ...] = (API_VERSION,) if self._channels is None else (HOST_API, HOST_API - 1)
-            if welcome:
-                theirs = welcome.api_version if self._channels is None else welcome.host_api
-            if welcome and theirs in ours:
-                return welcome
-            taken = " or ".join(map(str, ours))
-            self._refuse(
-                state, f"its host's API version is {theirs}, the server's {taken}: they must be the same"
-            )
-        return None
-
-    def _refuse(self, state: HostState, reason: str) -> None:
+    def refuse(self, state: HostState, reason: str) -> None:
+        """Use this process no more, for a reason."""
         _log.warning("host.hello.refused", engine=self.name, reason=reason)
         self.states[state.process] = msgspec.structs.replace(state, state="failed", reason=reason)
         self.changed.set()

@@ -17,6 +17,8 @@ import structlog
 from proxy import __version__
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine import API_VERSION
+from speech_engine.bounds import decoded
+from speech_engine.host.messages import decode_hello
 
 FOLDER = "introductions"
 """The name of their folder, inside the data folder."""
@@ -33,6 +35,9 @@ class StoredIntroduction(msgspec.Struct, frozen=True):
     licence: str
 
 
+_decode = msgspec.msgpack.Decoder(StoredIntroduction).decode
+
+
 def recall(spec: HostedEngineSpec) -> StoredIntroduction | None:
     return recall_from(Path(spec.data), spec.name, _key(spec))
 
@@ -42,10 +47,18 @@ def keep(spec: HostedEngineSpec, hello: bytes, loads_s: float, licence: str) -> 
 
 
 def recall_from(data: Path, engine: str, key: str) -> StoredIntroduction | None:
-    """Return the introduction that was kept with this key, if there is one."""
+    """Return the introduction that was kept with this key, if there is one. A file that cannot be read is
+    removed."""
+    path = data / FOLDER / engine
     try:
-        found = msgspec.msgpack.decode((data / FOLDER / engine).read_bytes(), type=StoredIntroduction)
-    except (OSError, msgspec.MsgspecError):
+        found = decoded(_decode, path.read_bytes())
+        if found.hello:
+            decode_hello(found.hello)
+    except OSError:
+        return None
+    except ValueError as error:
+        _log.warning("engine.introduction.removed", engine=engine, reason=str(error))
+        path.unlink(missing_ok=True)
         return None
     return found if found.key == key else None
 

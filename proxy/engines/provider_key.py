@@ -260,7 +260,7 @@ class ProviderKey:
             return
         try:
             found, reason = msgspec.json.decode(state.news, type=tuple[Breaker, str])
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             return  # another version wrote it
         since = now - state.age_s
         # If the provider has spoken here since then, only the other gateway cannot reach it.

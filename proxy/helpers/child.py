@@ -134,7 +134,7 @@ class Child:
         try:
             while (frame := await self.read()) is not None:
                 yield pipe.unpack(frame)
-        except msgspec.MsgspecError:
+        except (ValueError, RecursionError):
             _log.warning("child.message.unreadable", pid=self.process.pid)
             return  # a child with a bad message is over: `wait_for_end` kills it
 

@@ -13,6 +13,7 @@ import structlog
 
 from policies.host_health import Crash, restart_delay_s
 from proxy.helpers.child import Child
+from speech_engine.bounds import cut
 from speech_engine.host.pipe_messages import Broken, Message, Ready
 
 _CRASHES_COUNTED = 100
@@ -67,7 +68,7 @@ class ChildSupervisor:
             end = await self._life()
             if self._stopping.is_set():
                 return
-            self.reason = end.reason
+            self.reason = cut(end.reason)
             if end.waits:
                 self._tell("waiting")
                 pause, pause_s = self._awake, end.again_s

@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
+from speech_engine.bounds import cut
 from speech_engine.device import Device
 from speech_engine.host import cluster_messages, devices, pipe_messages
 from speech_engine.host.confinement import confine, limit_memory
@@ -85,7 +86,7 @@ def _context(
         _exit(begin, 1)
 
     def progress(fraction: float, what: str) -> None:
-        pipe.send(pipe_messages.Loading(min(1.0, max(0.0, fraction)), what))
+        pipe.send(pipe_messages.Loading(min(1.0, max(0.0, fraction)), cut(what)))
 
     return Context(
         log,

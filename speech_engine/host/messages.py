@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from speech_engine import API_VERSION
+from speech_engine.bounds import MOST_JOBS, Line, Text, cut, decoded
 from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed, error_named, name_of
 from speech_engine.events import Event
@@ -46,14 +47,17 @@ class Hello(msgspec.Struct, frozen=True):
     api_version: int
 
 
+MOST_HELLO_BYTES = 1024 * 1024
+
+
 class HelloReply(msgspec.Struct, frozen=True):
     """A host's answer to a greeting: its versions, and the description of its engine."""
 
     api_version: int
-    slots: Annotated[int, msgspec.Meta(ge=1)]
-    models: tuple[ModelInfo, ...]
-    voices: tuple[VoiceInfo, ...]
-    unlisted_voices: tuple[str, ...] | None = None
+    slots: Annotated[int, msgspec.Meta(ge=1, le=MOST_JOBS)]
+    models: Annotated[tuple[ModelInfo, ...], msgspec.Meta(max_length=2_000)]
+    voices: Annotated[tuple[VoiceInfo, ...], msgspec.Meta(max_length=20_000)]
+    unlisted_voices: Annotated[tuple[Line, ...], msgspec.Meta(max_length=20_000)] | None = None
     tries_unknown_voices: bool = False
     host_api: int = HOST_API
 
@@ -85,31 +89,32 @@ class HealthReport(msgspec.Struct, frozen=True):
     running: int
     waiting: int
     waiting_s: float = 0.0
-    device: str = ""
+    device: Line = ""
     memory_gb: float = 0.0
-    figures: dict[str, float] = {}
+    figures: Annotated[dict[Line, float], msgspec.Meta(max_length=200)] = {}
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """The last frame of an answer that failed."""
 
-    error: str
-    message: str
+    error: Line
+    message: Text
     retry_after_s: float | None = None
-    detail: str = ""
+    detail: Text = ""
 
     @classmethod
     def of(cls, error: EngineError) -> Failed:
-        return cls(name_of(error), error.message, error.retry_after_s, error.detail)
+        return cls(name_of(error), cut(error.message), error.retry_after_s, cut(error.detail))
 
     def to_error(self) -> EngineError:
-        return error_named(self.error, self.message, detail=self.detail, retry_after_s=self.retry_after_s)
+        message, detail = cut(self.message), cut(self.detail)
+        return error_named(self.error, message, detail=detail, retry_after_s=self.retry_after_s)
 
 
 class MissingSamples(msgspec.Struct, frozen=True, tag="missing"):
     """The only frame of an answer to work whose recordings are not in the host."""
 
-    digests: tuple[str, ...]
+    digests: Annotated[tuple[Line, ...], msgspec.Meta(max_length=1_000)]
 
     def __repr__(self) -> str:
         return f"<MissingSamples {len(self.digests)}>"
@@ -199,6 +204,17 @@ def decoder(type_: Any) -> Any:
     return msgspec.msgpack.Decoder(type_).decode
 
 
+_decode_hello = decoder(HelloReply)
+
+
+def decode_hello(data: bytes) -> HelloReply:
+    """Return an engine's description. Raises ValueError if it is too long, or cannot be read."""
+    if len(data) > MOST_HELLO_BYTES:
+        raise ValueError(f"it has {len(data)} bytes, and {MOST_HELLO_BYTES} are allowed")
+    hello: HelloReply = decoded(_decode_hello, data)
+    return hello
+
+
 # The pieces of remote work. The far end packs their frames, and the server reads them. A runner cannot.
 
 _MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
@@ -244,6 +260,6 @@ class Packer:
 
 
 def frames_of(pieces: Iterable[RemotePiece]) -> Iterator[RemoteFrame]:
-    """Yield the frames of pieces in their order. Raises msgspec.MsgspecError for a piece without frames."""
+    """Yield the frames of pieces in their order. Raises ValueError for a piece without frames."""
     for piece in pieces:
-        yield from _decode(piece.data)
+        yield from decoded(_decode, piece.data)

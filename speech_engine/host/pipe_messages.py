@@ -6,10 +6,11 @@ trainers. Each stream of a mark and each question to it has a number, so many of
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
 from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls
@@ -224,20 +225,20 @@ class HostState(msgspec.Struct, frozen=True, tag="host_state"):
     monotonic clock.
     """
 
-    engine: str
+    engine: Line
     process: int
     generation: int
-    state: str
-    reason: str = ""
-    address: str = ""
-    begun: tuple[str, ...] = ()
-    killer: str = ""
+    state: Line
+    reason: Text = ""
+    address: Line = ""
+    begun: Annotated[tuple[Line, ...], msgspec.Meta(max_length=MOST_JOBS)] = ()
+    killer: Line = ""
     loaded: float = 0.0
     loads_s: float = 0.0
-    licence: str = ""
+    licence: Text = ""
     loads_on_demand: bool = False
     hello: bytes = b""
-    machine: str = ""
+    machine: Line = ""
     lost_at: float | None = None
     has_crashed: bool = False
 
@@ -385,16 +386,6 @@ _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | Supervis
 _ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
 _OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
 _ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | _ToPlugin | Drain
-_ToSupervisor = (
-    Ready
-    | Broken
-    | DeviceFound
-    | Introduction
-    | Loading
-    | PeakMemory
-    | Tick
-    | Reply
-    | WorkerQuestion
-    | _OfPlugin
-)
+_OfHost = DeviceFound | Introduction | Loading | PeakMemory | Tick
+_ToSupervisor = Ready | Broken | _OfHost | Reply | WorkerQuestion | _OfPlugin
 Message = _ToChild | _ToSupervisor | TrainingMessage

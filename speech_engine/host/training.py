@@ -19,6 +19,7 @@ from queue import SimpleQueue
 import msgspec
 
 from speech_engine import training
+from speech_engine.bounds import cut
 from speech_engine.device import Device
 from speech_engine.host.confinement import confine, forbid_writing, limit_memory
 from speech_engine.host.devices import GB, DeviceLacking, choose_device, find_memory, peak_gb
@@ -142,9 +143,9 @@ class _Process:
         except training.TrainingStops:
             self._pipe.send(training.TrainingStopped(self._talk.steps))
         except training.TrainingError as error:
-            self._pipe.send(training.TrainingFailed(str(error), is_owners=True))
+            self._pipe.send(training.TrainingFailed(cut(str(error)), is_owners=True))
         except UnusableModel as error:
-            self._pipe.send(training.TrainingFailed(str(error)))
+            self._pipe.send(training.TrainingFailed(cut(str(error))))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("training.failed", error=type(error).__name__)
             self._pipe.send(training.TrainingFailed(type(error).__name__))

@@ -19,6 +19,7 @@ from proxy.engines.cluster.authorities import make
 from tests import forked
 from tests.server import ALONE, VOXGATE, Process, Server, free_port, running, stop
 
+PORTS = 16
 _AGENT = """
 [server]
 data = "{folder}/data"
@@ -26,7 +27,7 @@ metrics = "127.0.0.1:{metrics}"
 drain_s = 20
 [host]
 listen = "127.0.0.1:{port}"
-ports = 16
+ports = {ports}
 certificate = "{certificates}/host.pem"
 key = "{certificates}/host.key"
 authority = "{certificates}/gateways-authority.pem"
@@ -40,6 +41,9 @@ certificate = "{made}/gateway.pem"
 key = "{made}/gateway.key"
 authority = "{made}/hosts-authority.pem"
 """
+
+
+_OTHER_ADDRESS = "127.0.0.2"
 
 
 class Agent(NamedTuple):
@@ -71,7 +75,9 @@ def agent(
     folder.mkdir(exist_ok=True)
     port, metrics, file, log = port or port_range(), free_port(), folder / "config.toml", folder / "host.log"
     file.write_text(
-        _AGENT.format(folder=folder, metrics=metrics, port=port, certificates=certificates, engines=engines)
+        _AGENT.format(
+            folder=folder, metrics=metrics, port=port, ports=PORTS, certificates=certificates, engines=engines
+        )
     )
     with log.open("ab") as errors:
         words = [*program, "host", "--config", str(file), *options]
@@ -128,23 +134,30 @@ def watched(server: Server) -> int:
 
 class Relay:
     """Passes bytes on to a port, or to a Unix socket, until it is `cut`: then it swallows them, and closes
-    nothing."""
+    nothing. `before_agent`: it has its ports on another address, since gateways dial these."""
 
-    def __init__(self, there: int | Path) -> None:
-        self._there = there
+    def __init__(self, there: int | Path, *, before_agent: bool) -> None:
         self._is_cut = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._server.getsockname()[1]
-        self._open: list[socket.socket] = [self._server]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._servers: dict[socket.socket, int | Path] = {}
+        if before_agent and isinstance(there, int):
+            for port in range(there, there + PORTS + 1):
+                with suppress(OSError):  # a port that another program has is none of the agent's
+                    self._servers[socket.create_server((_OTHER_ADDRESS, port))] = port
+        else:
+            self._servers[socket.create_server(("127.0.0.1", 0))] = there
+        name, self.port = next(iter(self._servers)).getsockname()
+        self.address = f"{name}:{self.port}"
+        self._open: list[socket.socket] = [*self._servers]
+        for server in self._servers:
+            threading.Thread(target=self._accept, args=(server,), daemon=True).start()
 
     def cut(self) -> None:
         self._is_cut.set()
 
     def join(self) -> None:
         """Pass on again what comes over new connections. The old ones end, as they have lost bytes."""
-        broken = [each for each in self._open if each is not self._server]
-        self._open = [self._server]
+        broken = [each for each in self._open if each not in self._servers]
+        self._open = [*self._servers]
         for each in broken:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -157,22 +170,19 @@ class Relay:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
-    def _accept(self) -> None:
+    def _accept(self, server: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                here, _ = self._server.accept()
+                here, _ = server.accept()
                 self._open.append(here)
-                there = self._connected()
+                try:
+                    there = _connected(self._servers[server])
+                except ConnectionError:
+                    here.close()  # as the host itself would
+                    continue
                 self._open.append(there)
                 for one, other in ((here, there), (there, here)):
                     threading.Thread(target=self._pass_on, args=(one, other), daemon=True).start()
-
-    def _connected(self) -> socket.socket:
-        if isinstance(self._there, int):
-            return socket.create_connection(("127.0.0.1", self._there))
-        there = socket.socket(socket.AF_UNIX)
-        there.connect(str(self._there))
-        return there
 
     def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
         with suppress(OSError):
@@ -181,9 +191,17 @@ class Relay:
                     other.sendall(data)
 
 
+def _connected(to: int | Path) -> socket.socket:
+    if isinstance(to, int):
+        return socket.create_connection(("127.0.0.1", to))
+    there = socket.socket(socket.AF_UNIX)
+    there.connect(str(to))
+    return there
+
+
 @contextmanager
-def relay(there: int | Path) -> Iterator[Relay]:
-    between = Relay(there)
+def relay(there: int | Path, *, before_agent: bool = False) -> Iterator[Relay]:
+    between = Relay(there, before_agent=before_agent)
     try:
         yield between
     finally:

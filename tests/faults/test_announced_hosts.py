@@ -46,8 +46,8 @@ def test_a_host_that_announces_itself_to_one_gateway_serves_both(
 @pytest.mark.clock
 def test_the_receipt_of_an_erasure_waits_until_a_host_that_is_cut_off_has_forgotten(tmp_path: Path) -> None:
     made = certificates(tmp_path / "certificates")
-    with agent(tmp_path / "host", made) as host, relay(host.port) as between:
-        with gateway(tmp_path / "gateway", made, f"127.0.0.1:{between.port}") as server:
+    with agent(tmp_path / "host", made) as host, relay(host.port, before_agent=True) as between:
+        with gateway(tmp_path / "gateway", made, between.address) as server:
             until(lambda: state(server, "tone")["slots"] == 8)
             with server.client() as client:
                 voice = _spoken(server, new_voice(client))

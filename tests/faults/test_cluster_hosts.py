@@ -56,9 +56,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         agent(folder / "one", made, _TONE) as one,
         agent(folder / "two", made, _TONE) as two,
         agent(folder / "three", made, _TONE) as three,
-        relay(three.port) as between,
+        relay(three.port, before_agent=True) as between,
     ):
-        addresses = [f"127.0.0.1:{port}" for port in (one.port, two.port, between.port)]
+        addresses = [f"127.0.0.1:{one.port}", f"127.0.0.1:{two.port}", between.address]
         with gateway(folder / "gateway", made, *addresses, more=_SLOW) as server:
             _wait_for(server, HOSTS)
             yield Site(server, (one, two, three), between, made)

@@ -1,4 +1,4 @@
-"""Hosts of this version of the messages and of the one before, under load, while they are exchanged."""
+"""Hosts of this version of the messages and of the ones before and after, beside one gateway."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINE = f"HOST_API = {HOST_API}\n"
 
 @pytest.mark.soak
 def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path: Path) -> None:
-    made, before = certificates(tmp_path / "certificates"), _version_before(tmp_path / "before")
+    made, before = certificates(tmp_path / "certificates"), _program_of(HOST_API - 1, tmp_path / "before")
     with (
         agent(tmp_path / "one", made, program=before) as one,
         agent(tmp_path / "two", made, program=before) as two,
@@ -50,15 +50,45 @@ def test_hosts_are_upgraded_one_after_the_other_and_nothing_is_refused(tmp_path:
                     assert "cluster.host.lost" not in server.log.read_text()
 
 
-def _version_before(folder: Path) -> tuple[str, ...]:
-    """Return the command of a voxgate whose messages are of the version before."""
+@pytest.mark.slow
+def test_hosts_of_this_version_and_the_one_before_speak_and_a_later_one_is_refused_by_name(
+    tmp_path: Path,
+) -> None:
+    made = certificates(tmp_path / "certificates")
+    before, after = (_program_of(HOST_API + step, tmp_path / f"step{step}") for step in (-1, 1))
+    with (
+        agent(tmp_path / "this", made) as this,
+        agent(tmp_path / "older", made, program=before) as older,
+        agent(tmp_path / "later", made, program=after) as later,
+    ):
+        addresses = [f"127.0.0.1:{each.port}" for each in (later, this, older)]
+        with gateway(tmp_path / "gateway", made, *addresses) as server:
+            _wait_for(server, 2)
+            versions = f"its version of the messages is {HOST_API + 1}, ours {HOST_API}"
+            refused = f"{addresses[0]} is refused: {versions}"
+            until(lambda: state(server, "tone")["reason"] == refused)
+            assert state(server, "tone")["state"] == "ready"
+            assert refused in server.cli("doctor", check=False).stdout.replace("\n", " ")
+            load = _Load(server)
+            load.go_on()
+            assert load.stop() == {200}
+            assert [line for line in server.log.read_text().splitlines() if versions in line]
+            later.process.terminate()
+            assert later.process.wait(30) == 0
+            with agent(tmp_path / "later", made, port=later.port):
+                _wait_for(server, 3)
+                until(lambda: state(server, "tone")["reason"] == "")
+
+
+def _program_of(version: int, folder: Path) -> tuple[str, ...]:
+    """Return the command of a voxgate whose messages have this version."""
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(SOURCES / package, folder / package, ignore=ignored)
     messages = folder / "speech_engine/host/messages.py"
     text = messages.read_text()
     assert text.count(_LINE) == 1
-    messages.write_text(text.replace(_LINE, f"HOST_API = {HOST_API - 1}\n"))
+    messages.write_text(text.replace(_LINE, f"HOST_API = {version}\n"))
     return ("env", "-C", str(folder), sys.executable, "-m", "proxy")
 
 

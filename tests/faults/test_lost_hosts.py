@@ -35,7 +35,7 @@ class _Place:
         self._folder, self._made = folder, made
         self._lives = ExitStack()
         self.agent = self._lives.enter_context(agent(folder, made))
-        self.relay = self._lives.enter_context(relay(self.agent.port))
+        self.relay = self._lives.enter_context(relay(self.agent.port, before_agent=True))
 
     def lose(self, how: str) -> None:
         match how:
@@ -106,7 +106,7 @@ def test_two_hundred_losses_at_random_moments(tmp_path: Path) -> None:
     ways = ("agent killed", "agent stopped", "cut off", "engine killed", "engine stopped")
     places = [_Place(tmp_path / f"host{number}", made) for number in range(HOSTS)]
     try:
-        addresses = [f"127.0.0.1:{place.relay.port}" for place in places]
+        addresses = [place.relay.address for place in places]
         with gateway(tmp_path / "gateway", made, *addresses) as server:
             until(lambda: state(server, "tone")["slots"] == 8 * HOSTS)
             load, longest = _Load(server), Counter[str]()
@@ -137,12 +137,12 @@ def test_two_hundred_losses_at_random_moments(tmp_path: Path) -> None:
 
 def test_a_relay_that_joins_passes_on_again(tmp_path: Path) -> None:
     made = certificates(tmp_path / "certificates")
-    with agent(tmp_path / "host", made) as host, relay(host.port) as between:
+    with agent(tmp_path / "host", made) as host, relay(host.port, before_agent=True) as between:
         _loses_and_finds(tmp_path, made, host, between)
 
 
 def _loses_and_finds(tmp_path: Path, made: Path, host: Agent, between: Relay) -> None:
-    with gateway(tmp_path / "gateway", made, f"127.0.0.1:{between.port}") as server:
+    with gateway(tmp_path / "gateway", made, between.address) as server:
         until(lambda: state(server, "tone")["slots"] == 8)
         between.cut()
         until(lambda: watched(server) == 0)

@@ -40,7 +40,7 @@ def server(config: Config) -> Iterator[Finding]:
         if engine["state"] == "failed":
             do = f"mend it and restart the server; see its log and voxgate engines, {engine['name']}"
             yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
-        elif engine["state"] != "ready":
+        elif engine["state"] != "ready" or engine["reason"]:
             says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
             yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")
 

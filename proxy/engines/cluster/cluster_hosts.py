@@ -155,13 +155,15 @@ class ClusterHosts:
         return (hosts, lost)
 
     def _note(self, state: HostState) -> None:
-        self._states[state.engine, state.process] = state
+        self._states[state.engine, state.process] = msgspec.structs.replace(state, hello=b"", begun=())
         self._forget_gone()
         stored = self._introduced[state.engine]
         if state.hello and (state.hello, state.licence) != (stored.hello, stored.licence):
             stored = StoredIntroduction(stored.key, state.hello, state.loads_s, state.licence)
             self._introduced[state.engine] = stored
             introductions.keep_in(self._data, state.engine, stored)
+        else:
+            state = msgspec.structs.replace(state, hello=b"")  # all workers have it
         self._tell(state)
 
     def _note_jobs(self, jobs: ProcessJobs) -> None:
@@ -313,7 +315,10 @@ class _Cluster:
 
 async def _addresses(written: str) -> frozenset[str] | None:
     """Return the addresses of a NAME:PORT, or None if they are not known just now."""
-    name, port = address_of(written)
+    try:
+        name, port = address_of(written)
+    except ValueError:
+        return None  # a gateway of another version has let a host announce it
     with suppress(ValueError):
         ipaddress.ip_address(name)
         return frozenset({str(HostAddress(name, port))})

@@ -5,8 +5,11 @@ Both sides of a Watch send a tick each second, since gRPC does not notice a froz
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
+from speech_engine.bounds import Line, Text
 from speech_engine.host.cluster_messages import HostLoad
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import EngineAction, HostState
@@ -18,7 +21,10 @@ SILENT_S = 3.2
 """Three missing ticks: the other side is dead, frozen or cut off."""
 
 OPTIONS: list[tuple[str, int]] = [
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    ("grpc.max_receive_message_length", 2 * 1024 * 1024),
+    # gRPC holds no more of what is not read yet.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 64 * 1024),
     ("grpc.so_reuseport", 0),
     # A subchannel that another channel has left in its back-off would keep this one waiting.
     ("grpc.use_local_subchannel_pool", 1),
@@ -26,19 +32,16 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_reconnect_backoff_ms", 1000),
 ]
 
-MOST_PROCESSES = 1000
-"""Of one host. A host that names more talks nonsense."""
-
 
 class HostHello(msgspec.Struct, frozen=True, tag="hello"):
     """The first message of a host. `machine` is the id of this start of it."""
 
-    machine: str
+    machine: Annotated[Line, msgspec.Meta(min_length=1)]
     host_api: int = HOST_API
 
 
 class ProcessLoad(msgspec.Struct, frozen=True):
-    engine: str
+    engine: Line
     process: int
     load: HostLoad
 
@@ -46,8 +49,8 @@ class ProcessLoad(msgspec.Struct, frozen=True):
 class HostTick(msgspec.Struct, frozen=True, tag="tick"):
     """A host's sign of life, once a second, with how many gateways watch it."""
 
-    loads: tuple[ProcessLoad, ...] = ()
-    watches: int = 1
+    loads: Annotated[tuple[ProcessLoad, ...], msgspec.Meta(max_length=1_000)] = ()
+    watches: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1
 
 
 class HostLeaves(msgspec.Struct, frozen=True, tag="leaves"):
@@ -61,7 +64,7 @@ class HostEnded(msgspec.Struct, frozen=True, tag="ended"):
 class GatewayHello(msgspec.Struct, frozen=True, tag="hello"):
     """The first message of a gateway. `machine` is the id of this start of it."""
 
-    machine: str
+    machine: Line
 
 
 class GatewayTick(msgspec.Struct, frozen=True, tag="tick"):
@@ -71,7 +74,7 @@ class GatewayTick(msgspec.Struct, frozen=True, tag="tick"):
 class SwitchQuestion(msgspec.Struct, frozen=True):
     """Load, unload or restart an engine of this host."""
 
-    engine: str
+    engine: Line
     action: EngineAction
     breaks_off: bool = False
 
@@ -79,7 +82,7 @@ class SwitchQuestion(msgspec.Struct, frozen=True):
 class SwitchReply(msgspec.Struct, frozen=True):
     """With a `refusal`, nothing has changed."""
 
-    refusal: str = ""
+    refusal: Text = ""
 
 
 HostMessage = HostHello | HostState | HostTick | HostLeaves | HostEnded

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,10 +13,10 @@ import grpc
 import msgspec
 import structlog
 
+from proxy.config.clusters import address_of
 from proxy.engines.cluster.certificates import UnusableCertificates
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import (
-    MOST_PROCESSES,
     OPTIONS,
     SILENT_S,
     TICK_S,
@@ -31,13 +33,19 @@ from proxy.engines.cluster.messages import (
     method,
 )
 from proxy.engines.host_process import is_own_task_cancelled
+from speech_engine.bounds import cut, decoded
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.messages import HOST_API
+from speech_engine.host.messages import HOST_API, decode_hello
 from speech_engine.host.pipe_messages import HostState
 
 _AGAIN_S = 1.0
+REFUSED_AGAIN_S = 10.0
 _SWITCH_S = 12.0
+_FREE = 3
+"""The messages of each process that are read at once."""
+_A_SECOND = 20.0
+FULL_S = 60.0
 
 _decode_message = messages.decoder(HostMessage)
 _log = structlog.get_logger()
@@ -47,11 +55,34 @@ class _Nonsense(Exception):
     """The other side says what no host of this version would say."""
 
 
+class ReadPace:
+    """Reads of a Watch: 20 messages a second. It just reads no faster, and gRPC holds the rest."""
+
+    def __init__(self, now: float) -> None:
+        self._due = now
+        self._full_since: float | None = None
+
+    def wait_s(self, cost: int, now: float) -> float:
+        """Return the pause after a message that counts as `cost` messages. Raises _Nonsense if there was
+        always a pause for a minute."""
+        # A second without messages gives those of a second.
+        self._due = max(self._due, now - 1.0) + cost / _A_SECOND
+        if self._due <= now:
+            self._full_since = None
+            return 0.0
+        if self._full_since is None:
+            self._full_since = now
+        if now - self._full_since > FULL_S:
+            raise _Nonsense(f"it sends more than {_A_SECOND:g} messages a second for {FULL_S:g} s")
+        return self._due - now
+
+
 class HostWatch:
     """Watches the host at an address, again and again, until `run` is cancelled.
 
     `on_state` gets the states of the processes of `engines`, with numbers of this gateway, and `on_jobs`
-    their jobs each second. A host that is lost, or has ended, has no process any more.
+    their jobs each second. A host that is lost, or has ended, has no process any more. A host that is refused
+    has a failed process of each engine, whose reason says why.
     """
 
     def __init__(
@@ -65,6 +96,7 @@ class HostWatch:
         on_jobs: Callable[[ProcessJobs], None],
     ) -> None:
         self.address = address
+        self._place = address_of(address)
         self.machine = ""
         self.is_wanted = True
         """Whether the watch begins again after its end."""
@@ -77,6 +109,10 @@ class HostWatch:
         self._engines = engines
         self._numbers = numbers
         self._processes: dict[tuple[str, int], int] = {}
+        self._read: Counter[int] = Counter()
+        self._hellos: dict[str, bytes] = {}
+        self._refusal = ""
+        self._refused: list[HostState] = []
         self._is_leaving = False
         self._has_ended = False
         self._on_state = on_state
@@ -94,26 +130,53 @@ class HostWatch:
 
     async def run(self) -> None:
         """Watch until the host is not wanted any more and its Watch has ended."""
-        while self.is_wanted:
-            try:
-                reason = await self._watch()
-            except asyncio.CancelledError:
-                self.machine = ""  # this gateway ends, and loses nothing
-                raise
-            except grpc.aio.AioRpcError as error:
-                reason = error.code().name
-            except (UnusableCertificates, _Nonsense) as error:
-                reason = str(error)
-            except TimeoutError:
-                reason = f"no sign of life for {SILENT_S:g} s"
-            finally:
-                self._end()
-            if is_own_task_cancelled():
-                raise asyncio.CancelledError  # gRPC loses a cancellation while a call begins
-            if reason != self.trouble:
-                _log.warning("cluster.watch.failed", host=self.address, reason=reason)
-            self.trouble = reason
-            await asyncio.sleep(_AGAIN_S)
+        try:
+            while self.is_wanted:
+                reason, is_refused = await self._watch_once()
+                if is_own_task_cancelled():
+                    raise asyncio.CancelledError  # gRPC loses a cancellation while a call begins
+                if reason != self.trouble:
+                    _log.warning("cluster.watch.failed", host=self.address, reason=reason)
+                self.trouble = reason
+                self._refuse(reason if is_refused else "")
+                await asyncio.sleep(REFUSED_AGAIN_S if is_refused else _AGAIN_S)
+        finally:
+            self._refuse("")
+
+    async def _watch_once(self) -> tuple[str, bool]:
+        """Return why the Watch has ended, and whether the host is refused."""
+        is_refused = False
+        try:
+            reason = await self._watch()
+        except asyncio.CancelledError:
+            self.machine = ""  # this gateway ends, and loses nothing
+            raise
+        except grpc.aio.AioRpcError as error:
+            # The message is too long, or the host has too many gateways.
+            reason, is_refused = error.code().name, error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        except (UnusableCertificates, _Nonsense) as error:
+            reason, is_refused = str(error), isinstance(error, _Nonsense)
+        except TimeoutError:
+            reason = f"no sign of life for {SILENT_S:g} s"
+        finally:
+            self._end(is_refused=is_refused)
+        return reason, is_refused
+
+    def _refuse(self, reason: str) -> None:
+        """Tell all engines why this host is refused, or with "" that it is not."""
+        if reason == self._refusal:
+            return
+        self._refusal = reason
+        for state in self._refused:
+            self._on_state(msgspec.structs.replace(state, state="gone", reason=""))
+        number, says = next(self._numbers), f"{self.address} is refused: {reason}"
+        self._refused = [
+            HostState(engine, number, 0, "failed", says, machine=self.address)
+            for engine in self._engines
+            if reason
+        ]
+        for state in self._refused:
+            self._on_state(state)
 
     async def switch(self, question: SwitchQuestion) -> str:
         """Load, unload or restart an engine there. Return why it is refused, or ""."""
@@ -126,21 +189,23 @@ class HostWatch:
             return f"{self.address} does not answer: {reason}"
         if reply is None:
             return f"{self.address} answers with a message that cannot be read"
-        return reply.refusal and f"{self.address}: {reply.refusal}"
+        return reply.refusal and f"{self.address}: {cut(reply.refusal)}"
 
     async def _watch(self) -> str:
         async with self._channels.open(self.address, OPTIONS) as channel:
-            call = channel.stream_stream(method("Watch"), messages.encode, _decode_message)()
-            ticking = asyncio.create_task(self._tick(call))
+            # The bytes: gRPC would hide why they cannot be decoded.
+            call = channel.stream_stream(method("Watch"), messages.encode, None)()
+            ticking, pace = asyncio.create_task(self._tick(call)), ReadPace(time.monotonic())
             try:
                 while not self._has_ended:
                     async with asyncio.timeout(SILENT_S):
-                        message = await call.read()
-                    if message is grpc.aio.EOF:
+                        data = await call.read()
+                    if data is grpc.aio.EOF:
                         # This raises the error of the call, if it has one.
                         status = await call.code()
                         return f"the host has ended the watch: {status.name}"
-                    self._take(message)
+                    # Even without a pause, other work of the supervisor has its turn.
+                    await asyncio.sleep(pace.wait_s(self._take(_message(data)), time.monotonic()))
             finally:
                 ticking.cancel()
                 call.cancel()
@@ -156,55 +221,92 @@ class HostWatch:
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             pass  # the reader sees the end, too
 
-    def _take(self, message: HostMessage | None) -> None:
+    def _take(self, message: HostMessage) -> int:
+        """Take a message. Return how many it counts as."""
+        if isinstance(message, HostHello) == self.is_alive:
+            raise _Nonsense("it must greet once, and first")
         match message:
             case HostHello():
-                if message.host_api not in (HOST_API, HOST_API - 1):
-                    raise _Nonsense(f"its version of the messages is {message.host_api}, ours {HOST_API}")
-                self.machine, self.trouble = message.machine, ""
-                _log.info("cluster.watch.started", host=self.address, machine=message.machine)
+                _check_version(message.host_api)
+                self.machine = message.machine
+                if not self._refusal:
+                    _log.info("cluster.watch.started", host=self.address, machine=message.machine)
             case HostState():
-                self._note(message)
+                return self._note(message)
             case HostTick():
+                self.trouble = ""
+                self._refuse("")
                 self._tell_jobs(message)
-            case HostLeaves():
+            case HostLeaves() if not self._is_leaving:
                 self._leave()
             case HostEnded():
                 self._has_ended = True
-            case None:
-                raise _Nonsense("it sends a message that cannot be read")
+        return 1
 
     def _leave(self) -> None:
         self._is_leaving = True
         for state in list(self.states.values()):
             self._tell(state)
 
-    def _note(self, state: HostState) -> None:
-        if state.engine not in self._engines:
-            return
-        key = (state.engine, state.process)
+    def _note(self, state: HostState) -> int:
+        key, most = (state.engine, state.process), self._channels.ports
         if key not in self._processes:
-            if len(self._processes) >= MOST_PROCESSES:
-                raise _Nonsense(f"it has more than {MOST_PROCESSES} processes")
+            if len(self._processes) >= most:
+                raise _Nonsense(f"it has more than {most} processes, and ports of its cluster is {most}")
             self._processes[key] = next(self._numbers)
-        self._tell(msgspec.structs.replace(state, process=self._processes[key], machine=self.address))
+        number = self._processes[key]
+        self._read[number] += 1
+        cost = int(self._read[number] > _FREE)
+        if state.engine not in self._engines:
+            return cost
+        cost += self._cost_of_hello(state)
+        state = msgspec.structs.replace(
+            state, process=number, machine=self.address, reason=cut(state.reason), lost_at=None
+        )
+        self._tell(self._here(state) if state.address or state.state == "ready" else state)
+        return cost
+
+    def _cost_of_hello(self, state: HostState) -> int:
+        """Check the engine's description. A new one is stored, and told to all workers: it costs a second."""
+        digest = hashlib.sha256(state.hello).digest()
+        if not state.hello or self._hellos.get(state.engine) == digest:
+            return 0
+        try:
+            _check_version(decode_hello(state.hello).host_api)
+        except ValueError as error:
+            raise _Nonsense(f"what it says of {state.engine} cannot be read: {error}") from None
+        is_first = state.engine not in self._hellos
+        self._hellos[state.engine] = digest
+        return 0 if is_first else round(_A_SECOND)
+
+    def _here(self, state: HostState) -> HostState:
+        """Return a state whose address is the watched one, with the process's port."""
+        first, ports = self._place.port + 1, self._channels.ports
+        try:
+            port = address_of(state.address).port
+        except ValueError:
+            port = 0
+        if first <= port < first + ports:
+            return msgspec.structs.replace(state, address=str(self._place._replace(port=port)))
+        reason = f"port {port} of a process is none of the {ports} after {self.address}"
+        return msgspec.structs.replace(state, address="", state="failed", reason=reason)
 
     def _tell_jobs(self, tick: HostTick) -> None:
         for engine, process, load in map(msgspec.structs.astuple, tick.loads):
             number = self._processes.get((engine, process))
-            if number is not None:
+            if number is not None and engine in self._engines:
                 self._on_jobs(ProcessJobs(engine, number, load.jobs, tick.watches))
 
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":
             state = msgspec.structs.replace(state, state="leaving")
-        self.states[state.process] = state
+        self.states[state.process] = msgspec.structs.replace(state, hello=b"", begun=())
         self._on_state(state)
 
-    def _end(self) -> None:
+    def _end(self, *, is_refused: bool) -> None:
         """Note that the processes are gone. What a lost host had begun is unknown."""
         lost_at = None if self._has_ended else time.monotonic()
-        if self.is_alive and not self._has_ended:
+        if self.is_alive and not self._has_ended and not is_refused:
             self.lost += 1
             _log.warning("cluster.host.lost", host=self.address, machine=self.machine)
         for state in self.states.values():
@@ -218,6 +320,20 @@ class HostWatch:
                     lost_at=lost_at,
                 )
             )
-        self.states, self._processes = {}, {}
+        self.states, self._processes, self._hellos = {}, {}, {}
+        self._read.clear()
         self.released_at = None
         self.machine, self._is_leaving, self._has_ended = "", False, False
+
+
+def _message(data: bytes) -> HostMessage:
+    try:
+        message: HostMessage = decoded(_decode_message, data)
+    except ValueError as error:
+        raise _Nonsense(f"its message cannot be read: {error}") from None
+    return message
+
+
+def _check_version(theirs: int) -> None:
+    if theirs not in (HOST_API, HOST_API - 1):
+        raise _Nonsense(f"its version of the messages is {theirs}, ours {HOST_API}")

@@ -55,21 +55,25 @@ async def spoken(engine: HostedEngine, job: SpeechJob) -> list[Event]:
 class _Odd(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
     """Says Hello in the given version; what it answers to Run are these bytes, whatever they mean."""
 
-    def __init__(self, version: int, answers: tuple[bytes, ...], host_api: int = HOST_API) -> None:
+    def __init__(
+        self, version: int, answers: tuple[bytes, ...], host_api: int = HOST_API, hello: bytes = b""
+    ) -> None:
+        self._hello = hello
         self._version = version
         self._host_api = host_api
         self._answers = answers
 
     def service(self, details: Any) -> Any:
-        async def hello(_asked: Hello, _call: Any) -> HelloReply:
-            return HelloReply(self._version, 4, (MODEL,), (), host_api=self._host_api)
+        async def hello(_asked: Hello, _call: Any) -> bytes:
+            reply = HelloReply(self._version, 4, (MODEL,), (), host_api=self._host_api)
+            return self._hello or messages.encode(reply)
 
         async def speak(_job: bytes, _call: Any) -> AsyncIterator[bytes]:
             for answer in self._answers:
                 yield answer
 
         if details.method == messages.method("Hello"):
-            return grpc.unary_unary_rpc_method_handler(hello, messages.decoder(Hello), messages.encode)
+            return grpc.unary_unary_rpc_method_handler(hello, messages.decoder(Hello), None)
         return grpc.unary_stream_rpc_method_handler(speak, None, None) if self._answers else None
 
 
@@ -80,9 +84,10 @@ async def odd_host(
     version: int = API_VERSION,
     host_api: int = HOST_API,
     answers: tuple[bytes, ...] = (),
+    hello: bytes = b"",
 ) -> AsyncIterator[None]:
     transport = grpc.aio.server()
-    transport.add_generic_rpc_handlers((_Odd(version, answers, host_api),))
+    transport.add_generic_rpc_handlers((_Odd(version, answers, host_api, hello),))
     transport.add_insecure_port(f"unix:{address}")
     await transport.start()
     try:

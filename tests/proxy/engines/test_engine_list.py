@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 import pytest
+from structlog.testing import capture_logs
 
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
@@ -18,6 +19,7 @@ from speech_engine.host.pipe_messages import (
     HostState,
 )
 from tests.speech_engine.host.fakes import read
+from tests.tables import each_row
 
 INSIDE = EngineSection("tone", hosted=False, queue=1, settings={"slots": 1})
 
@@ -63,6 +65,24 @@ async def test_news_of_an_engine_that_is_not_configured_is_ignored() -> None:
         engines.update_host(HostState("tone", 0, 1, "failed"))
         assert "nobody" not in engines
         assert engines["tone"].state == "ready"
+
+
+@each_row(
+    "hello",
+    [b"\xc1garbage", b"\x81\xacapi_version\xff", b"\x81\xa1x" + b"\x91" * 100_000],
+    ids=["no msgpack", "of another version", "deep"],
+)
+async def test_a_state_that_cannot_be_used_ends_itself_alone(hello: bytes) -> None:
+    sections = {"tone": EngineSection("tone"), "inside": INSIDE}
+    async with open_engines(registry.load(), Config(engines=sections), Metrics().engines) as engines:
+        with capture_logs() as logged:
+            engines.update_host(HostState("tone", 0, 1, "unloaded", hello=hello))
+        assert [each["event"] for each in logged] == ["engine.host.failed", "host.hello.refused"]
+        assert (engines["tone"].state, engines["inside"].state) == ("failed", "ready")
+        assert engines["tone"].reason.startswith("its host's state cannot be used: ")
+        engines.introduce("tone", hello)  # what another server has written into the database
+        engines.update_host(HostState("tone", 0, 1, "starting"))
+        assert engines["tone"].state == "starting"
 
 
 @pytest.mark.parametrize("voice", ["bug", "no-finish"])

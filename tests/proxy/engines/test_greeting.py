@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import grpc
 import pytest
 
+from proxy.engines.host_process import HostProcess
 from speech_engine import API_VERSION, EngineUnavailable, Finished
+from speech_engine.host.messages import MOST_HELLO_BYTES
 from tests.proxy.engines.hosts import babbling, hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
+from tests.speech_engine.host.simulated_time import simulated
+from tests.tables import each_row
 from tests.waiting import soon
 
 
@@ -50,6 +57,42 @@ async def test_a_host_that_listens_only_after_it_was_announced_is_greeted_again(
             await spoken(voice, job(deadline_s=0.05))
         async with host(FakeEngine(), folder / "1"):
             assert isinstance((await spoken(voice, job(deadline_s=30.0)))[-1], Finished)
+
+
+class _Away:
+    """A channel to a port where nobody is. It notes when it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+
+    def unary_unary(self, *_: object) -> Any:
+        return self._refuse
+
+    unary_stream = stream_stream = unary_unary
+
+    async def _refuse(self, _message: object, timeout: float) -> bytes:
+        self.asked.append(asyncio.get_running_loop().time())
+        raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata())
+
+
+@simulated
+async def test_a_host_that_does_not_answer_is_asked_less_and_less_often() -> None:
+    channel = _Away()
+    process = HostProcess(channel, lambda: None)
+    greeting = asyncio.create_task(process.greet("fake", is_here=False))
+    await asyncio.sleep(60.0)
+    process.note_death(state("", "gone"))
+    assert await greeting is None
+    pauses = [round(after - before, 3) for before, after in itertools.pairwise(channel.asked)]
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0, 10.0]
+
+
+@each_row("answer", [b"\xc1garbage", b"x" * (MOST_HELLO_BYTES + 1)])
+async def test_an_answer_that_cannot_be_read_is_refused_by_name(folder: Path, answer: bytes) -> None:
+    async with odd_host(folder / "1", hello=answer), hosted() as voice:
+        voice.update_host(state(folder / "1"))
+        await soon(lambda: voice.state == "failed")
+        assert "its host's answer cannot be read: " in voice.reason
 
 
 async def test_news_of_a_death_ends_the_greeting(folder: Path) -> None:

@@ -29,6 +29,7 @@ from speech_engine import (
     Started,
     VoiceNotFound,
 )
+from speech_engine.host.messages import MissingSamples, encode
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import Trained, find_samples
@@ -60,6 +61,15 @@ async def test_a_host_gets_the_recordings_that_it_lacks_and_keeps_them(folder: P
         assert await heard(voice, sampled("b", "a")) == [b"bb", b"aa"]
     assert sample_cache.came == [("acc_1", "a"), ("acc_1", "b")]
     assert source.asked == sample_cache.came
+
+
+async def test_a_host_gets_no_other_recording_of_the_account_than_the_works_own(folder: Path) -> None:
+    source = Recordings(acc_1={"a": b"aa", "b": b"bb"})
+    wants = encode(MissingSamples(("a", "b")))
+    async with odd_host(folder / "1", answers=(wants,)), hosted(folder / "1", source=source) as voice:
+        with pytest.raises(EngineUnavailable, match="that this work cannot bring"):
+            await heard(voice, sampled("a"))
+    assert not source.asked
 
 
 async def test_a_host_gets_a_large_model_in_pieces_and_keeps_it(folder: Path) -> None:

@@ -7,7 +7,6 @@ them read the facts of engines that were never up there.
 
 from __future__ import annotations
 
-import msgspec
 import structlog
 
 from policies.tasks import SECOND
@@ -18,12 +17,11 @@ from proxy.features.jobs.remote.work import introduction_of
 from proxy.storage import introductions
 from proxy.storage.store import Store
 from speech_engine import API_VERSION, EngineError, EngineFailed
-from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, decoder, encode
+from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, decode_hello, encode
 
 AGAIN_S = 60.0
 LONGEST_S = 3600.0
 
-_decode = decoder(HelloReply)
 _log = structlog.get_logger()
 
 
@@ -68,8 +66,8 @@ class Introducing:
     async def _recall(self) -> None:
         stored = await introductions.recall(self._store, self._engine.name, self._piece.digest)
         try:
-            self._known = None if stored is None else _decode(stored)
-        except msgspec.MsgspecError:
+            self._known = None if stored is None else decode_hello(stored)
+        except ValueError:
             return
         if self._known is not None:
             self._introduce(self._known)

@@ -35,6 +35,7 @@ from proxy.http.connection import Connection
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 from speech_engine import EngineError, EngineUnavailable, Sample, Samples, SpeechJob
+from speech_engine.bounds import decoded
 from speech_engine.host.pipe import pack
 from speech_engine.host.sample_cache import SampleLoan
 from speech_engine.runner import RemoteSample
@@ -259,8 +260,8 @@ class TrainingEndpoint(Resource):
             async with aclosing(parts):
                 body = b"".join([part async for part in parts])
             try:
-                message = _decode(body)
-            except msgspec.MsgspecError:
+                message = decoded(_decode, body)
+            except ValueError:
                 raise nothing_here() from None
             await self._trainings.take(run.job, run.step, message, records.is_open(run))
         return Response(media_type=LinkReply.media_type)

@@ -345,7 +345,7 @@ class Runs:
         frames: list[RemoteFrame] = []
         end, reason = result.end, result.reason
         if end == "done":
-            with suppress(msgspec.MsgspecError):
+            with suppress(ValueError):
                 # In a thread: there may be megabytes.
                 frames = await asyncio.to_thread(list, frames_of(result.pieces))
             if not frames:

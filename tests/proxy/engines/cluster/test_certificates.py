@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,10 +11,12 @@ from pathlib import Path
 from shutil import copyfile
 
 import grpc.aio
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from proxy.config.clusters import TlsFiles
+from proxy.config.clusters import ClusterSection, TlsFiles
+from proxy.engines.cluster import certificates as cluster_certificates
 from proxy.engines.cluster.certificates import (
     CHANNEL_OPTIONS,
     USES,
@@ -26,6 +29,7 @@ from proxy.engines.cluster.certificates import (
     server_credentials,
     stamp,
 )
+from proxy.engines.cluster.channels import Channels
 from proxy.file_store import certificates
 from tests.proxy.engines.cluster.certificate_files import OTHER, files_of, made, write_authority, write_pair
 from tests.tables import each_row
@@ -282,3 +286,31 @@ def test_one_of_two_authorities_may_have_ended(tmp_path: Path) -> None:
     authority_ends(old)
     of_both(old, new, OTHER["host"])
     assert read_pair(files_of("host", old), "host").authority.count(b"BEGIN") == 2
+
+
+async def test_channels_read_their_files_when_these_change_and_each_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path)
+    reads, now = list[TlsFiles](), 1000.0
+
+    def read(files: TlsFiles) -> CertificatePair:
+        reads.append(files)
+        return read_files(files)
+
+    monkeypatch.setattr(cluster_certificates, "read_files", read)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    channels = Channels(ClusterSection(*msgspec.structs.astuple(files_of("gateway", tmp_path))))
+    for _ in range(100):
+        await channels.open("127.0.0.1:1").close()
+    assert len(reads) == 1
+    write_pair("gateway", tmp_path)
+    await channels.open("127.0.0.1:1").close()
+    assert len(reads) == 2
+    now += 60.0
+    await channels.open("127.0.0.1:1").close()
+    assert len(reads) == 3
+    (tmp_path / "gateway.key").unlink()
+    for _ in range(2):
+        with pytest.raises(UnusableCertificates, match="key: "):
+            channels.open("127.0.0.1:1")

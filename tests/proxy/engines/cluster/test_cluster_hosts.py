@@ -59,15 +59,17 @@ async def _gateway(
 @asynccontextmanager
 async def _agents(count: int) -> AsyncIterator[list[str]]:
     """So many hosts with a process."""
-    said = HostHello("mch_host"), HostState("xtts", 0, 1, "ready", address="10.0.0.5:7071")
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((SayingAgent(said),))
-    addresses = [f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}" for _ in range(count)]
-    await server.start()
+    ports, servers = [], [grpc.aio.server() for _ in range(count)]
+    for server in servers:
+        ports.append(server.add_insecure_port("127.0.0.1:0"))
+        ready = HostState("xtts", 0, 1, "ready", address=f"10.0.0.5:{ports[-1] + 1}")
+        server.add_generic_rpc_handlers((SayingAgent((HostHello("mch_host"), ready)),))
+        await server.start()
     try:
-        yield addresses
+        yield [f"127.0.0.1:{port}" for port in ports]
     finally:
-        await server.stop(None)
+        for server in servers:
+            await server.stop(None)
 
 
 def _news(*hosts: AnnouncedHost, gateways: int = 1) -> ClusterNews:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
+from msgspec.structs import replace
 
-from proxy.config.clusters import ClusterSection
+from proxy.config.clusters import ClusterSection, address_of
 from proxy.engines.cluster import watch
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import (
@@ -25,13 +27,22 @@ from proxy.engines.cluster.messages import (
     method,
 )
 from proxy.engines.cluster.watch import HostWatch
+from speech_engine import API_VERSION
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
-from tests.speech_engine.host.fakes import short_folder
 from tests.tables import each_row
 from tests.waiting import soon
+
+_DEEP = b"\x82\xa4type\xa4tick\xa1x" + b"\x91" * 100_000
+_TINY = {"id": "a", "languages": (), "sample_rate_hz": 24_000}
+_LOAD = ProcessLoad("xtts", 0, HostLoad(1, 1, 0.0))
+
+
+def _hello(models: int = 1, host_api: int = HOST_API) -> bytes:
+    said = {"api_version": API_VERSION, "slots": 1, "models": [_TINY] * models, "voices": ()}
+    return messages.encode({**said, "host_api": host_api})
 
 
 class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
@@ -53,38 +64,57 @@ class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships
 
 @asynccontextmanager
 async def _watching(
-    *said: HostMessage | bytes, on_jobs: Callable[[ProcessJobs], None] = lambda _jobs: None
+    *said: HostMessage | bytes,
+    on_jobs: Callable[[ProcessJobs], None] = lambda _jobs: None,
+    live: Sequence[HostMessage | bytes] = (),
 ) -> AsyncIterator[tuple[HostWatch, list[HostState]]]:
+    """Watches a host that says this. The address of a state there is how far its port is from the host's."""
     states: list[HostState] = []
-    with short_folder() as folder:
-        address = f"unix:{Path(folder) / 'agent'}"
-        server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
-        server.add_generic_rpc_handlers((SayingAgent(said),))
-        server.add_insecure_port(address)
-        await server.start()
-        engines, numbers = frozenset({"xtts"}), itertools.count(40)
-        watched = HostWatch(
-            address, Channels(ClusterSection()), "mch_gateway", engines, numbers, states.append, on_jobs
-        )
-        task = asyncio.create_task(watched.run())
-        try:
-            yield watched, states
-        finally:
-            task.cancel()
-            await asyncio.wait([task])
-            await server.stop(None)
+    server = grpc.aio.server(options=[("grpc.max_send_message_length", -1)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_generic_rpc_handlers((SayingAgent(live or [_at(port, each) for each in said]),))
+    await server.start()
+    engines, numbers = frozenset({"xtts"}), itertools.count(40)
+    watched = HostWatch(
+        f"127.0.0.1:{port}",
+        Channels(ClusterSection(ports=8)),
+        "mch_gateway",
+        engines,
+        numbers,
+        states.append,
+        on_jobs,
+    )
+    task = asyncio.create_task(watched.run())
+    try:
+        yield watched, states
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        await server.stop(None)
 
 
-def _state(name: str = "ready", *, engine: str = "xtts", process: int = 0) -> HostState:
-    return HostState(engine, process, 1, name, address="10.0.0.5:7071")
+def _at(port: int, said: HostMessage | bytes) -> HostMessage | bytes:
+    if isinstance(said, HostState) and said.address:
+        return replace(said, address=f"10.0.0.5:{port + int(said.address)}")
+    return said
+
+
+def _state(
+    name: str = "ready", *, engine: str = "xtts", process: int = 0, port: str = "1", **more: Any
+) -> HostState:
+    return HostState(engine, process, 1, name, address=port, **more)
+
+
+def _port(watched: HostWatch) -> int:
+    return address_of(watched.address).port
 
 
 async def test_processes_get_the_gateways_own_numbers() -> None:
     async with _watching(HostHello("mch_1"), _state(), _state(process=7)) as (watched, states):
         await soon(lambda: len(states) == 2)
         assert [(each.process, each.state, each.address) for each in states] == [
-            (40, "ready", "10.0.0.5:7071"),
-            (41, "ready", "10.0.0.5:7071"),
+            (40, "ready", f"127.0.0.1:{_port(watched) + 1}"),
+            (41, "ready", f"127.0.0.1:{_port(watched) + 1}"),
         ]
         assert states[0].machine == watched.address
 
@@ -95,6 +125,54 @@ async def test_processes_of_a_tick_have_the_gateways_own_numbers() -> None:
     async with _watching(HostHello("mch_1"), _state(process=4), tick, on_jobs=heard.append):
         await soon(lambda: bool(heard))
         assert heard == [ProcessJobs("xtts", 40, 9, 2)]
+
+
+@each_row(
+    ("address", "reason"),
+    [("0", "port"), ("9", "is none of the 8 after"), ("", "port 0 of a process"), ("-99", "is none of")],
+)
+async def test_only_the_ports_after_the_watched_one_are_dialled(address: str, reason: str) -> None:
+    async with _watching(HostHello("mch_1"), _state(port=address)) as (_, states):
+        await soon(lambda: bool(states))
+        assert (states[0].state, states[0].address, reason in states[0].reason) == ("failed", "", True)
+
+
+async def test_what_a_host_says_of_another_clock_and_at_length_goes_no_further() -> None:
+    said = _state(reason="x" * 60_000, lost_at=1e300)
+    async with _watching(HostHello("mch_1"), said) as (watched, states):
+        await soon(lambda: bool(states))
+        assert (len(states[0].reason), states[0].lost_at) == (1024, None)
+        assert not any(each.hello or each.begun for each in watched.states.values())
+
+
+async def test_a_host_that_sends_too_much_is_read_slowly() -> None:
+    many = [_state("restarting", port=""), _state("starting", port="")] * 1_000
+    async with _watching(HostHello("mch_1"), *many) as (watched, states):
+        await soon(lambda: len(states) >= 3)
+        began = time.monotonic()
+        await soon(lambda: len(states) >= 13)
+        assert time.monotonic() - began > 0.4
+        assert not watched.trouble
+
+
+def test_after_its_first_messages_a_host_is_read_at_20_a_second_and_for_a_minute() -> None:
+    pace, now = watch.ReadPace(0.0), 0.0
+    for _ in range(200):
+        pace.wait_s(0, now)
+    assert now == 0.0
+    for _ in range(1200):
+        now += pace.wait_s(1, now)
+    assert now == pytest.approx(60.0)
+    now += pace.wait_s(1, now)
+    with pytest.raises(watch._Nonsense, match="more than 20 messages a second for 60 s"):
+        pace.wait_s(1, now)
+
+
+def test_a_host_that_pauses_may_go_on_for_ever() -> None:
+    pace, now = watch.ReadPace(0.0), 0.0
+    for _ in range(10_000):
+        now += pace.wait_s(1, now) + 0.06
+    assert now > 600.0
 
 
 async def test_an_engine_that_the_gateway_does_not_have_is_passed_over() -> None:
@@ -116,19 +194,55 @@ async def test_a_host_that_leaves_keeps_its_work_and_one_that_ends_is_not_lost()
     [
         ((HostHello("mch_1", HOST_API + 1),), "its version of the messages is"),
         (
-            (HostHello("mch_1"), *(_state(process=number) for number in range(1001))),
-            "more than 1000 processes",
+            (HostHello("mch_1"), *(_state(process=number) for number in range(9))),
+            "more than 8 processes",
         ),
-        ((b"what is this?",), "a message that cannot be read"),
+        ((_state(),), "it must greet once, and first"),
+        ((HostHello("mch_1"), HostHello("mch_2")), "it must greet once, and first"),
+        ((HostHello("mch_1"), b"what is this?"), "its message cannot be read"),
+        ((HostHello("mch_1"), _DEEP), "its message cannot be read"),
+        ((HostHello("mch_1"), _state(reason="x" * 65_537)), r"length <= 65536 - at `\$.reason`"),
+        ((HostHello("mch_1"), HostTick((_LOAD,) * 1001)), r"length <= 1000 - at `\$.loads`"),
+        ((HostHello("mch_1"), _state(hello=b"\xc1garbage")), "what it says of xtts cannot be read"),
+        ((HostHello("mch_1"), _state(hello=b"x" * 1_048_577)), "it has 1048577 bytes"),
+        (
+            (HostHello("mch_1"), _state(hello=_hello(2001))),
+            r"length <= 2000 - at `\$.models`",
+        ),
+        ((HostHello("mch_1"), _state(hello=_hello(host_api=HOST_API + 1))), "its version of the messages is"),
         # The second one is how gRPC sees it if the stream ends while it reads.
         ((b"x" * 5_000_000,), "RESOURCE_EXHAUSTED|INTERNAL"),
     ],
 )
-async def test_nonsense_ends_the_watch(said: Sequence[HostMessage | bytes], reason: str) -> None:
+async def test_nonsense_ends_the_watch_and_the_engine_says_so(
+    said: Sequence[HostMessage | bytes], reason: str
+) -> None:
     async with _watching(*said) as (watched, states):
         await soon(lambda: bool(watched.trouble))
         assert re.search(reason, watched.trouble)
-        assert {each.state for each in states[-1:]} <= {"gone"}
+        if "INTERNAL" in watched.trouble:
+            return
+        refused = states[-1]
+        assert (refused.state, refused.machine) == ("failed", watched.address)
+        assert refused.reason == f"{watched.address} is refused: {watched.trouble}"
+        assert {each.state for each in states[:-1] if each.reason == refused.reason} <= {"gone"}
+        assert len(watched.trouble) < 1_200
+        assert watched.lost == 0
+    assert states[-1] == replace(refused, state="gone", reason="")
+
+
+@pytest.mark.clock
+async def test_a_host_that_is_refused_is_looked_at_again_and_taken_when_it_is_mended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "REFUSED_AGAIN_S", 0.01)
+    said: list[HostMessage | bytes] = [HostHello("mch_1", HOST_API + 1)]
+    async with _watching(live=said) as (watched, states):
+        await soon(lambda: bool(watched.trouble))
+        said[:] = [HostHello("mch_1"), _state("starting", port=""), HostTick()]
+        await soon(lambda: len(states) == 3)
+        assert [each.state for each in states] == ["failed", "starting", "gone"]
+        assert (states[2].process, watched.trouble) == (states[0].process, "")
 
 
 async def test_a_host_without_ticks_is_lost(monkeypatch: Any) -> None:
