@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from policies.networks import WIDER, networks_of
+
 
 class Limit(msgspec.Struct, frozen=True):
     """A limit of `most` requests a minute, for a kind (such as "account") and a name within it.
@@ -18,6 +20,12 @@ class Limit(msgspec.Struct, frozen=True):
     kind: str
     name: str
     most: int
+
+
+def address_limits(kind: str, address: str, most: int) -> tuple[Limit, ...]:
+    """Return the limits of what a client without a key does, by its network and by the wider one."""
+    near, wide = networks_of(address)
+    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER * most),) if wide != near else ()))
 
 
 class FullWindow(NamedTuple):
@@ -49,6 +57,8 @@ class Windows(Protocol):
         """
         ...
 
-    async def full(self, limit: Limit) -> FullWindow | None: ...
+    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+        """Return the window of the first limit that is reached, if any."""
+        ...
 
     async def check(self) -> None: ...

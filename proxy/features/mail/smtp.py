@@ -1,4 +1,4 @@
-"""One mail, sent once to one address, as the SMTP server answers it."""
+"""Mails to one address each, as the SMTP server answers them, and the connections that carry them."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ from proxy.features.mail.section import SmtpServer
 _COMMAND_S = 15.0
 _MOST_S = 30.0
 _QUIT_S = 2.0
+_IDLE_S = 5.0
+_MOST_MAILS = 50
+"""The most mails of a connection: servers close those that never end."""
 
 
 class SendOutcome(NamedTuple):
@@ -72,31 +75,85 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-async def send(server: SmtpServer, ca_file: str, mail: EmailMessage) -> SendOutcome:
-    """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
-    is_ready = is_sent = False
-    domain = mail["From"].addresses[0].domain
-    try:
-        async with asyncio.timeout(_MOST_S), connected(server, ca_file, domain) as smtp:
-            is_ready = True
-            await smtp.send_message(mail)
-            is_sent = True
-    except SMTPRecipientsRefused as error:
-        return _refused(error.recipients[0].code)
-    except SMTPResponseException as error:
-        # A refused login, or a refused connection, is no fault of the mail.
-        return _refused(error.code) if is_ready else SendOutcome("again", f"SMTP {error.code}", is_down=True)
-    except SMTPNotSupported as error:
-        # Once it is ready: the address has letters that this server cannot take.
-        return SendOutcome("refused" if is_ready else "again", shown(error), is_down=not is_ready)
-    except (SMTPException, OSError) as error:
-        # The time may end in the goodbye.
-        return SendOutcome("sent") if is_sent else SendOutcome("again", shown(error), is_down=True)
-    return SendOutcome("sent")
+class _Line:
+    """An open connection, which may carry another mail."""
+
+    def __init__(self, server: SmtpServer, smtp: SMTP) -> None:
+        self.server, self.smtp = server, smtp
+        self.mails = 0
+        self.idle_since = 0.0
+
+
+class SmtpConnections:
+    """The open connections of a worker: each sends one mail after the other. After any fault it is closed, so
+    that no mail comes upon the rest of another one."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
+        self._idle: list[_Line] = []
+
+    async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
+        """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
+        line: _Line | None = None
+        try:
+            async with asyncio.timeout(_MOST_S):
+                line = await self._line(server, mail["From"].addresses[0].domain)
+                await line.smtp.send_message(mail)
+            self._put_back(line)
+            line = None
+        except SMTPRecipientsRefused as error:
+            return _refused(error.recipients[0].code)
+        except SMTPResponseException as error:
+            # A refused login, or a refused connection, is no fault of the mail.
+            return _refused(error.code) if line else SendOutcome("again", f"SMTP {error.code}", is_down=True)
+        except SMTPNotSupported as error:
+            # Once it is ready: the address has letters that this server cannot take.
+            return SendOutcome("refused" if line else "again", shown(error), is_down=not line)
+        except (SMTPException, OSError) as error:
+            return SendOutcome("again", shown(error), is_down=True)
+        finally:
+            if line is not None:
+                line.smtp.close()
+        return SendOutcome("sent")
+
+    async def quit_idle(self, after_s: float = _IDLE_S) -> None:
+        """Say goodbye where nothing was sent for so long."""
+        until = asyncio.get_running_loop().time() - after_s
+        over = [line for line in self._idle if line.idle_since <= until]
+        self._idle = [line for line in self._idle if line not in over]
+        await asyncio.gather(*(_quit(line.smtp) for line in over))
+
+    async def _line(self, server: SmtpServer, domain: str) -> _Line:
+        """Return an idle connection that still answers, or a new one."""
+        while self._idle:
+            line, is_alive = self._idle.pop(), False
+            try:
+                if line.server == server and line.mails < _MOST_MAILS:
+                    with suppress(SMTPException, OSError):
+                        await line.smtp.noop(timeout=_QUIT_S)
+                        is_alive = True
+                        return line
+            finally:
+                if not is_alive:
+                    line.smtp.close()
+        return _Line(server, await _connect(server, self._ca_file, domain))
+
+    def _put_back(self, line: _Line) -> None:
+        line.mails += 1
+        line.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(line)
 
 
 @asynccontextmanager
 async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncIterator[SMTP]:
+    smtp = await _connect(server, ca_file, domain)
+    try:
+        yield smtp
+    finally:
+        await _quit(smtp)
+
+
+async def _connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
     # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
     smtp = SMTP(
@@ -108,6 +165,7 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
         local_hostname=domain,
         timeout=_COMMAND_S,
     )
+    is_open = False
     try:
         await smtp.connect()
         if server.security == "starttls":
@@ -117,8 +175,15 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
             await smtp.starttls()
         if server.user:
             await smtp.login(server.user, server.password)
-        yield smtp
-        # The mail is sent, so a fault in the goodbye is none.
+        is_open = True
+    finally:
+        if not is_open:
+            smtp.close()
+    return smtp
+
+
+async def _quit(smtp: SMTP) -> None:
+    try:
         with suppress(SMTPException, OSError):
             await smtp.quit(timeout=_QUIT_S)
     finally:

@@ -14,10 +14,6 @@ from proxy.storage.listed_tables import ListedTable
 from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 
-# An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
-_BLANK = """
-UPDATE sign_ins SET address = '', token = '', code = '', until = 0 WHERE address <> '' AND
-"""
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "address = (SELECT address FROM users WHERE id = :subject)"
 _OF_ACCOUNT = "(account = :id OR address IN (SELECT address FROM users WHERE account = :id))"
@@ -31,7 +27,7 @@ USERS = Table(
         deletes=(
             "DELETE FROM sessions WHERE user_id = :subject",
             _MAILED.format(of=_OF_USER),
-            f"{_BLANK} {_OF_USER}",
+            f"DELETE FROM sign_ins WHERE {_OF_USER}",
             "UPDATE keys SET revoked = coalesce(revoked, :began) "
             "WHERE kind = 'user' AND id = (SELECT key FROM users WHERE id = :subject)",
             "DELETE FROM users WHERE id = :subject",
@@ -42,10 +38,12 @@ USERS = Table(
 SIGN_INS = Table(
     "sign_ins",
     personal=True,
-    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"{_BLANK} {_OF_ACCOUNT}"),
+    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"DELETE FROM sign_ins WHERE {_OF_ACCOUNT}"),
     # The address of a user that was erased since the backup may be here, and its journal has no address.
     restored_with=(_MAILED.format(of="1 = 1"), "DELETE FROM sign_ins"),
 )
+# Networks and keyed digests, for a day.
+COUNTS = Table("sign_in_counts", key=("name", "created", "sign_in"), owner="''")
 SESSIONS = Table(
     "sessions",
     owner="(SELECT account FROM users WHERE users.id = user_id)",
