@@ -9,7 +9,6 @@ from typing import Literal
 from cachetools import LRUCache
 from starlette.types import Scope
 
-from policies import rate
 from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
@@ -129,12 +128,9 @@ class RequestCounter:
             limits = (Limit(class_, caller.account, most),)
         if (full := await self._limits.take(*limits)) is None:
             return
-        wait_s = rate.retry_after_s(full.wait_s)
         whose = "your address" if caller is None else "your account"
-        raise RateLimited(
-            f"Rate limit reached for {whose}: {full.limit.most} requests a minute of the class '{class_}'. "
-            f"Try again in {wait_s} s.",
-            retry_after_s=wait_s,
+        raise full.refusal(
+            f"Rate limit reached for {whose}: {full.limit.most} requests a minute of the class '{class_}'."
         )
 
 

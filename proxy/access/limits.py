@@ -88,13 +88,12 @@ def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
 
 
 def _refusal(full: FullWindow, plan: str) -> RateLimited:
-    limit, wait_s = full.limit, rate.retry_after_s(full.wait_s)
+    limit = full.limit
     window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
-    return RateLimited(
-        f"Rate limit reached for {whose}: {limit.most} requests a minute. Try again in {wait_s} s.",
-        retry_after_s=wait_s,
-        headers={name.decode(): value.decode() for name, value in rate_headers(window)},
+    return full.refusal(
+        f"Rate limit reached for {whose}: {limit.most} requests a minute.",
+        {name.decode(): value.decode() for name, value in rate_headers(window)},
     )
 
 

@@ -10,11 +10,8 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from policies import rate
-from policies.networks import networks_of
 from proxy.access.callers import Caller, Callers
 from proxy.access.limits import Limits
-from proxy.access.turns import NetworkTurns
 from proxy.access.windows import FullWindow, Limit, address_limits
 from proxy.errors import InvalidKey, RateLimited, SessionEnded
 from proxy.storage import api_key
@@ -30,8 +27,6 @@ class Logins:
     def __init__(self, callers: Callers, limits: Limits) -> None:
         self._callers = callers
         self._limits = limits
-        # As many lookups run at once as may fail.
-        self._lookups = NetworkTurns(MOST_BY_ADDRESS)
 
     async def identify(self, secret: str, address: str) -> Caller:
         """Return the caller. Raises InvalidKey, and RateLimited after too many failures.
@@ -43,12 +38,9 @@ class Logins:
         limits = _limits(secret, address)
         if self._callers.is_known(secret):
             return await self._look_up(secret, limits)
-        await self._check(limits)
-        async with self._lookups.turn(networks_of(address)[0]) as has_waited:
-            if has_waited:
-                # All earlier lookups may have failed meanwhile.
-                await self._check(limits)
-            return await self._look_up(secret, limits)
+        if (full := await self._limits.full(*limits)) is not None:
+            raise _refusal(full)
+        return await self._look_up(secret, limits)
 
     @asynccontextmanager
     async def session_lookup(self, address: str) -> AsyncIterator[None]:
@@ -56,20 +48,12 @@ class Logins:
         read."""
         limits = address_limits("ended-sessions-address", address, MOST_ENDED)
         if (full := await self._limits.full(*limits)) is not None:
-            whole_s = rate.retry_after_s(full.wait_s)
-            raise RateLimited(
-                f"Too many sessions from your address have ended. Try again in {whole_s} s.",
-                retry_after_s=whole_s,
-            )
+            raise full.refusal("Too many sessions from your address have ended.")
         try:
             yield
         except SessionEnded:
             await self._limits.take(*limits)
             raise
-
-    async def _check(self, limits: list[Limit]) -> None:
-        if (full := await self._limits.full(*limits)) is not None:
-            raise _refusal(full)
 
     async def _look_up(self, secret: str, limits: list[Limit]) -> Caller:
         try:
@@ -91,9 +75,5 @@ def _limits(secret: str, address: str) -> list[Limit]:
 
 
 def _refusal(full: FullWindow) -> RateLimited:
-    limit, whole_s = full.limit, rate.retry_after_s(full.wait_s)
-    whose = "from your address" if limit.kind == "failures-address" else "that begin like this one"
-    return RateLimited(
-        f"Too many wrong API keys {whose}: more than {limit.most} within a minute. Try again in {whole_s} s.",
-        retry_after_s=whole_s,
-    )
+    whose = "from your address" if full.limit.kind == "failures-address" else "that begin like this one"
+    return full.refusal(f"Too many wrong API keys {whose}: more than {full.limit.most} within a minute.")

@@ -8,7 +8,9 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from policies import rate
 from policies.networks import WIDER, networks_of
+from proxy.errors import RateLimited
 
 
 class Limit(msgspec.Struct, frozen=True):
@@ -35,6 +37,10 @@ class FullWindow(NamedTuple):
     limit: Limit
     wait_s: float
     reset_s: float
+
+    def refusal(self, reason: str, headers: dict[str, str] | None = None) -> RateLimited:
+        wait_s = rate.retry_after_s(self.wait_s)
+        return RateLimited(f"{reason} Try again in {wait_s} s.", retry_after_s=wait_s, headers=headers)
 
 
 class KeyState(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -75,13 +75,18 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-class _Line:
-    """An open connection, which may carry another mail."""
+class _Line(NamedTuple):
+    """An open connection. `stack` says goodbye and closes it."""
 
-    def __init__(self, server: SmtpServer, smtp: SMTP) -> None:
-        self.server, self.smtp = server, smtp
-        self.mails = 0
-        self.idle_since = 0.0
+    server: SmtpServer
+    smtp: SMTP
+    stack: AsyncExitStack
+    mails: int = 0
+    idle_since: float = 0.0
+
+    async def drop(self) -> None:
+        self.smtp.close()
+        await self.stack.aclose()
 
 
 class SmtpConnections:
@@ -94,12 +99,13 @@ class SmtpConnections:
 
     async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
         """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
-        line: _Line | None = None
+        line = None
         try:
             async with asyncio.timeout(_MOST_S):
                 line = await self._line(server, mail["From"].addresses[0].domain)
                 await line.smtp.send_message(mail)
-            self._put_back(line)
+            now = asyncio.get_running_loop().time()
+            self._idle.append(line._replace(mails=line.mails + 1, idle_since=now))
             line = None
         except SMTPRecipientsRefused as error:
             return _refused(error.recipients[0].code)
@@ -113,47 +119,36 @@ class SmtpConnections:
             return SendOutcome("again", shown(error), is_down=True)
         finally:
             if line is not None:
-                line.smtp.close()
+                await line.drop()
         return SendOutcome("sent")
 
     async def quit_idle(self, after_s: float = _IDLE_S) -> None:
         """Say goodbye where nothing was sent for so long."""
         until = asyncio.get_running_loop().time() - after_s
         over = [line for line in self._idle if line.idle_since <= until]
-        self._idle = [line for line in self._idle if line not in over]
-        await asyncio.gather(*(_quit(line.smtp) for line in over))
+        self._idle = [line for line in self._idle if line.idle_since > until]
+        await asyncio.gather(*(line.stack.aclose() for line in over))
 
     async def _line(self, server: SmtpServer, domain: str) -> _Line:
         """Return an idle connection that still answers, or a new one."""
         while self._idle:
-            line, is_alive = self._idle.pop(), False
+            line, answers = self._idle.pop(), False
             try:
-                if line.server == server and line.mails < _MOST_MAILS:
-                    with suppress(SMTPException, OSError):
+                with suppress(SMTPException, OSError):
+                    if line.server == server and line.mails < _MOST_MAILS:
                         await line.smtp.noop(timeout=_QUIT_S)
-                        is_alive = True
+                        answers = True
                         return line
             finally:
-                if not is_alive:
-                    line.smtp.close()
-        return _Line(server, await _connect(server, self._ca_file, domain))
-
-    def _put_back(self, line: _Line) -> None:
-        line.mails += 1
-        line.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(line)
+                if not answers:
+                    await line.drop()
+        stack = AsyncExitStack()
+        smtp = await stack.enter_async_context(connected(server, self._ca_file, domain))
+        return _Line(server, smtp, stack)
 
 
 @asynccontextmanager
 async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncIterator[SMTP]:
-    smtp = await _connect(server, ca_file, domain)
-    try:
-        yield smtp
-    finally:
-        await _quit(smtp)
-
-
-async def _connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
     # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
     smtp = SMTP(
@@ -165,7 +160,6 @@ async def _connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
         local_hostname=domain,
         timeout=_COMMAND_S,
     )
-    is_open = False
     try:
         await smtp.connect()
         if server.security == "starttls":
@@ -175,15 +169,8 @@ async def _connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
             await smtp.starttls()
         if server.user:
             await smtp.login(server.user, server.password)
-        is_open = True
-    finally:
-        if not is_open:
-            smtp.close()
-    return smtp
-
-
-async def _quit(smtp: SMTP) -> None:
-    try:
+        yield smtp
+        # The mails are sent, so a fault in the goodbye is none.
         with suppress(SMTPException, OSError):
             await smtp.quit(timeout=_QUIT_S)
     finally:

@@ -23,7 +23,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.users.own_account import SelfService
     from proxy.features.users.own_keys import OwnKeys
     from proxy.features.users.session_store import UserSessions, origin_of
-    from proxy.features.users.sign_ins import SignIns, ceilings
+    from proxy.features.users.sign_ins import SignIns
     from proxy.features.users.users_check import plan_of
     from proxy.http.endpoint import Endpoint
     from proxy.telemetry.background import repeat
@@ -36,7 +36,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     def at(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
-        mails.ceilings = ceilings(section.mails_a_minute)
+        mails.ceilings = records.ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
         if section.sign_up == "closed":

@@ -11,6 +11,7 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -20,23 +21,21 @@ from policies.networks import WIDER, networks_of
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
-from proxy.access.turns import NetworkTurns
-from proxy.access.windows import Limit
 from proxy.errors import Conflict, InvalidRequest, RateLimited
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank
 from proxy.features.users import records
-from proxy.features.users.records import SignInFailed, User
+from proxy.features.users.records import SIGN_IN_ROWS, SignIn, SignInFailed, User
 from proxy.features.users.section import UsersSection
 from proxy.features.users.session_store import new_secret
 from proxy.file_store.vault import Vault
 from proxy.storage import audit
 from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
-from proxy.storage.listed_tables import ListedTable, lock_account
+from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import any_of, encode_json, new_id
-from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Statement, Store, Value
+from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 
 LINK_S = 15 * 60
 INVITE_S = 72 * 3600
@@ -55,36 +54,8 @@ _TURN = Statement("SELECT pg_advisory_xact_lock(CAST(:turn AS BIGINT))", {"turn"
 """Limits are counts of rows: on PostgreSQL two units would both count before either has added its own."""
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to sign in, or an invitation. See the migration for its columns."""
-
-    id: str
-    address: str
-    language: str
-    network: str
-    token: str
-    code: str
-    created: int
-    until: int
-    is_invite: int = 0
-    account: str = ""
-    is_operator: int = 0
-
-    def __repr__(self) -> str:
-        return f"<SignIn {self.id}>"
-
-
-ROWS = ListedTable("sign_ins", SignIn)
-_VALUES = ", ".join(ROWS.placeholders.values())
-_IS_BELOW = """
-(SELECT count(*) FROM sign_in_counts
-WHERE name = CAST(:name_{n} AS TEXT) AND created > CAST(:since AS BIGINT)) < CAST(:most_{n} AS BIGINT)
-"""
-_COUNT = """
-INSERT INTO sign_in_counts (name, created, sign_in)
-SELECT name, CAST(:now AS BIGINT), CAST(:sign_in AS TEXT) FROM ({names}) AS counted WHERE {only_if}
-"""
-_ADD = f"INSERT INTO sign_ins ({ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
+_VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
+_ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
 _IS_MAILED = f"""
@@ -168,7 +139,8 @@ class SignIns:
         self._open: ReadCache[str, SignIn | None] = ReadCache(
             self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
         )
-        self._networks, self._places = NetworkTurns(1), asyncio.Semaphore(_AT_ONCE)
+        self._networks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def request(self, address: str, language: str, client: str) -> SignIn:
         """Note a request of a client, mail its link and code, and return it. Raises InvalidRequest,
@@ -203,12 +175,13 @@ class SignIns:
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
         # The first number is small, so that a stranger leaves the owner of a mailbox some of the second.
         most = {f"{mailbox} {near}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
-        turn, below = self._turn(), _below(most, now - _WINDOW_US)
-        async with self._networks.turn(wide), self._places:
+        turn, below = self._turn(), records.below(most, now - _WINDOW_US)
+        # Those of one network wait for each other, and others do not wait for them.
+        async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
             answers = await self._store.write(
                 *turn,
                 Statement(_ADD.format(only_if=below.sql), {**msgspec.structs.asdict(row), **below.params}),
-                *_count_statements(most, id_, now, Condition(_IS_THERE, {})),
+                *records.count_statements(most, id_, now, Condition(_IS_THERE, {})),
                 *mail,
             )
         if not answers[len(turn)]:
@@ -271,12 +244,17 @@ class SignIns:
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
-                if (done := await self._spend(row, user, most, old, now)) is not None:
+                spent = self._spend(row, user, {} if user else most, old, now)
+                if (done := await spent) is not None:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            if user is None:
-                await self._check_new_accounts(most, now)
+            below = records.below({} if user else most, now - _DAY_US)
+            if not await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params):
+                raise RateLimited(
+                    "Too many new accounts from your network today. Try again tomorrow.",
+                    retry_after_s=_DAY_US // SECOND,
+                )
             if (row := await self._open.get(id_)) is None:
                 break
         raise SignInFailed
@@ -287,9 +265,9 @@ class SignIns:
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
         listed, params = any_of(ids)
-        sql = f"{ROWS.select} {_IS_OPEN.format(ids=listed)}"
+        sql = f"{SIGN_IN_ROWS.select} {_IS_OPEN.format(ids=listed)}"
         rows = await self._store.read(sql, {**params, "now": await self._store.now()})
-        return {**dict.fromkeys(ids), **{row["id"]: ROWS.read(row) for row in rows}}
+        return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}
 
     async def _is_right(self, row: SignIn, token: str, code: str) -> bool:
         if token:
@@ -302,7 +280,7 @@ class SignIns:
     async def _spend(
         self, row: SignIn, user: User | None, most: Mapping[str, int], old: Session | None, now: int
     ) -> Confirmed | None:
-        target, secret, below = _target(row, user), new_secret(), _below(most, now - _DAY_US)
+        target, secret, below = _target(row, user), new_secret(), records.below(most, now - _DAY_US)
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
         may = _USER_IS_THERE
         if target.is_new:
@@ -326,7 +304,11 @@ class SignIns:
             *first,
             Statement(_SPEND.format(may=may), facts),
             *self._new_statements(row, target, session, now),
-            *(_count_statements(most, row.id, now, Condition(_SPENT, session)) if target.is_new else ()),
+            *(
+                records.count_statements(most, row.id, now, Condition(_SPENT, session))
+                if target.is_new
+                else ()
+            ),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
@@ -381,14 +363,6 @@ class SignIns:
             found += audit.insert_statements(act, _SPENT, session)
         return found
 
-    async def _check_new_accounts(self, most: Mapping[str, int], now: int) -> None:
-        below = _below(most, now - _DAY_US)
-        if not await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params):
-            raise RateLimited(
-                "Too many new accounts from your network today. Try again tomorrow.",
-                retry_after_s=_DAY_US // SECOND,
-            )
-
     async def _code_digest(self, id_: str, code: str) -> str:
         # With a key of the server: a code is short enough to be guessed from a plain digest.
         return await self._vault.name_digest("", f"{id_}:{code[:100]}")
@@ -398,30 +372,6 @@ class SignIns:
 
     def _link(self, id_: str, token: str) -> str:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")
-
-
-def ceilings(mails_a_minute: int) -> Mapping[int, Limit]:
-    """Return the limits of sign-in mails by rank. They are one window, of which strangers leave a part."""
-    most = {Rank.OF_USER: mails_a_minute, Rank.OF_STRANGER: mails_a_minute * 3 // 4}
-    return {rank: Limit("sign-in-mails", "", each) for rank, each in most.items()}
-
-
-def _below(most: Mapping[str, int], since: int) -> Condition:
-    """Return the condition that each name was counted less often than `most` says."""
-    sql, params = [ALWAYS.sql], dict[str, Value](since=since)
-    for n, (name, number) in enumerate(most.items()):
-        sql.append(_IS_BELOW.format(n=n))
-        params |= {f"name_{n}": name, f"most_{n}": number}
-    return Condition(" AND ".join(sql), params)
-
-
-def _count_statements(
-    most: Mapping[str, int], sign_in: str, now: int, only_if: Condition
-) -> tuple[Statement, ...]:
-    names = " UNION ALL ".join(f"SELECT CAST(:name_{n} AS TEXT) AS name" for n in range(len(most)))
-    params: Params = {**only_if.params, **{f"name_{n}": name for n, name in enumerate(most)}}
-    sql = _COUNT.format(names=names, only_if=only_if.sql)
-    return (Statement(sql, {**params, "sign_in": sign_in, "now": now}),) if most else ()
 
 
 def _target(row: SignIn, user: User | None) -> SessionOwner:
