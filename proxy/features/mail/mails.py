@@ -25,8 +25,9 @@ from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
 DAY_S = 86_400.0
-_REACHED = Limit("mail-ceiling", "", 1)
-"""Its window is full for a minute after a ceiling was reached, at whichever server."""
+_REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
+"""One window. By the first it is full for a minute after any server has noted, by the second, that a ceiling
+was reached."""
 _UNCOUNTED_S = 5.0
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
@@ -194,7 +195,7 @@ class Mails(TaskKind[MailRow]):
         try:
             full = await (self._limits.take(ceiling) if counts else self._limits.full(ceiling))
             if full is not None:
-                await self._limits.take(_REACHED)
+                await self._limits.take(_NOTED)
         except LimitsUnavailable:
             return _UNCOUNTED_S
         return 0.0 if full is None else full.wait_s
