@@ -52,8 +52,8 @@ class ReadCache(Generic[K, V]):
     each value counts 1. The least recently used values go first. A value that is heavier than `max_weight` is
     cached alone. `clock` counts seconds and never goes back.
 
-    With `gathers_unknown`, keys that any client may send are read together: one read of unknown keys at a
-    time, and a pause after it. So strangers cost a few reads whatever they send, and none has to be refused.
+    With `gathers_unknown`, keys that any client may send are read together: two reads of unknown keys at a
+    time, each with a pause after it. So strangers cost few reads whatever they send, and none is refused.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class ReadCache(Generic[K, V]):
         self._gathers_unknown = gathers_unknown
         # The unknown keys of the next read, and the turns of these reads.
         self._next: tuple[list[K], asyncio.Task[Mapping[K, V]]] | None = None
-        self._unknown_turns = asyncio.Lock()
+        self._unknown_turns = asyncio.Semaphore(2)
         self._clock = clock
         # The least recently used first. Its keys in the order of their reads are in `_oldest`.
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()

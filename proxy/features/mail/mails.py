@@ -145,10 +145,10 @@ class Mails(TaskKind[MailRow]):
 
     async def troubles(self) -> Sequence[Trouble]:
         """Return that a ceiling was reached within the last minute."""
+        most = max((limit.most for limit in self.ceilings.values()), default=0)
+        trouble = Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait")
         with suppress(LimitsUnavailable):
-            if await self._limits.full(_REACHED) is not None:
-                most = max(limit.most for limit in self.ceilings.values())
-                return (Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait"),)
+            return (trouble,) if await self._limits.full(_REACHED) else ()
         return ()
 
     async def work(self, held: MailRow) -> Result:
