@@ -116,7 +116,7 @@ class Mails(TaskKind[MailRow]):
             created=now,
             until=until,
         )
-        return records.add_statements(row, only_if, rank or str(records.rank_of(letter.kind)))
+        return records.add_statements(row, only_if, rank or records.rank_of(letter.kind))
 
     def notice_statements(
         self, account: str, event: str, data: Mapping[str, str], now: int, only_if: Condition
@@ -127,7 +127,7 @@ class Mails(TaskKind[MailRow]):
         notice = encode_json(Notice(event, data["id"]))
         until = now + round(DAY_S * SECOND)
         row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
-        return records.add_statements(row, only_if)
+        return records.add_statements(row, only_if, records.rank_of(event))
 
     async def list_open(self, now: int) -> list[MailRow]:
         """List open mails by rank, without those that wait for their ceiling."""

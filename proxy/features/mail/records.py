@@ -10,7 +10,7 @@ from policies.tasks import QueuedTask
 from proxy.features.webhooks.records import Event
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
-from proxy.storage.store import ALWAYS, Condition, Params, Statement
+from proxy.storage.store import Condition, Params, Statement
 from proxy.storage.tables import PathColumn, Table
 from proxy.storage.task_tables import TaskTable
 
@@ -53,17 +53,14 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 class Rank(IntEnum):
-    """The place of a mail in the queue. Those of strangers come before what can wait for hours."""
+    """The place of a mail in the queue: receipts and alerts, sign-ins of users and of strangers, the rest."""
 
-    FIRST = 0
-    """Receipts and alerts."""
-    OF_USER = 1
-    OF_STRANGER = 2
-    REST = 3
+    FIRST, OF_USER, OF_STRANGER, REST = range(4)
 
 
-def rank_of(kind: str) -> Rank:
-    return Rank.FIRST if kind in ("receipt", "alert", "alert_ended") else Rank.REST
+def rank_of(kind: str) -> str:
+    """Return SQL for the rank of a kind of mails."""
+    return f"{Rank.FIRST if kind in ('receipt', 'alert', 'alert_ended') else Rank.REST:d}"
 
 
 class MailRow(QueuedTask, frozen=True, kw_only=True):
@@ -104,15 +101,11 @@ SENT = Statement("DELETE FROM mails WHERE id = :wish AND fence = :fence AND leas
 _DELETE_EXPIRED = "DELETE FROM mails WHERE until <= :now AND lease <= :now"
 
 
-def add_statements(
-    row: MailRow, only_if: Condition = ALWAYS, rank: str = str(Rank.REST.value)
-) -> tuple[Statement, ...]:
+def add_statements(row: MailRow, only_if: Condition, rank: str) -> tuple[Statement, ...]:
     """Return the statements that add a mail, if `only_if` is true in their commit. `rank` is SQL."""
     params: Params = {f"mail_{name}": getattr(row, name) for name in _COLUMNS}
-    return (
-        *only_if.held,
-        Statement(_ADD.format(only_if=only_if.sql, rank=rank), {**only_if.params, **params}),
-    )
+    sql = _ADD.format(only_if=only_if.sql, rank=rank)
+    return (*only_if.held, Statement(sql, {**only_if.params, **params}))
 
 
 def delete_expired_statement(now: int) -> Statement:

@@ -60,9 +60,9 @@ _IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
 _IS_MAILED = f"""
 {_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) >
-(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER.value}))
+(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d}))
 """
-_RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER.value} ELSE {Rank.OF_STRANGER.value} END"
+_RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
 _TRY = f"""

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proxy.features.alerts.watch import HasTroubles
 from proxy.features.all import open_store
 from proxy.features.mail import smtp
 from proxy.features.mail.mails import Mails
@@ -88,6 +89,7 @@ async def test_below_its_ceiling_there_is_no_trouble(rig: MailRig) -> None:
         await sent_by(rig, served)
         assert len(served.to) == 1
     assert await rig.mails.troubles() == ()
+    assert isinstance(rig.mails, HasTroubles), "alerts ask it"
 
 
 async def test_a_few_connections_carry_many_mails(rig: MailRig) -> None:

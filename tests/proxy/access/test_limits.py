@@ -166,6 +166,12 @@ async def test_a_wider_network_may_do_three_times_as_much(limits: Limits, networ
     assert await limits.full(*address_limits(kind, network.format(77, kind=8), 12)) is None
 
 
+async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, account: str) -> None:
+    some, all_ = Limit("mails", account, 3), Limit("mails", account, 4)
+    assert [await limits.take(some) is None for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [await limits.take(all_) is None for _ in range(3)] == [True, False, False]
+
+
 async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
     await limits.check()
 
