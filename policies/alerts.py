@@ -26,6 +26,7 @@ Kind = Literal[
     "disk_full",
     "order_attention",
     "dispute",
+    "sign_in_mails",
     "test",
 ]
 TITLES: dict[Kind, str] = {
@@ -37,6 +38,7 @@ TITLES: dict[Kind, str] = {
     "disk_full": "The disk is nearly full",
     "order_attention": "An order needs attention",
     "dispute": "A payment is disputed",
+    "sign_in_mails": "Sign-in mails have reached their ceiling",
     "test": "A test",
 }
 

@@ -8,7 +8,9 @@ MOST_CHARACTERS = 254
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]+"
 _LOCAL = rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*"
 _LABEL = r"(?!-)[^\W_](?:[\w-]{0,61}[^\W_])?"
-_ADDRESS = re.compile(rf"{_LOCAL}@(?:{_LABEL}\.)+{_LABEL}")
+# No domain ends with a number: an IP address does, also in odd spellings.
+_NO_NUMBER = r"(?!(?:\d+|0[xX][\da-fA-F]*)\Z)"
+_ADDRESS = re.compile(rf"{_LOCAL}@(?:{_LABEL}\.)+{_NO_NUMBER}{_LABEL}")
 
 
 def is_mail_address(text: str) -> bool:

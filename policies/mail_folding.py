@@ -23,6 +23,16 @@ def folded_address(text: str) -> str | None:
     return whole
 
 
+def mailbox_of(folded: str) -> str:
+    """Return what the limits count an address as: many spellings may lead to one mailbox. A mail goes to the
+    address itself."""
+    local, _, domain = folded.rpartition("@")
+    local = local.partition("+")[0] or local
+    if domain in ("gmail.com", "googlemail.com"):
+        return f"{local.replace('.', '')}@gmail.com"
+    return f"{local}@{domain}"
+
+
 def _ascii_domain(domain: str) -> str | None:
     if domain.isascii():
         return domain

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers
+from proxy.access.limits import Limits
 from proxy.access.sessions import Sessions
 from proxy.api.admin_tools import AdminTools
 from proxy.api.answering import Answering
@@ -67,8 +68,8 @@ _NOT_OPEN: Any = None
 class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
-    `link` leads to the server of a worker. A command has none. The kernel uses `erasing` and the fields after
-    it; `shared` is for later features alone.
+    `link` leads to the server of a worker, which has `limits`. A command has neither. The kernel uses
+    `erasing` and the fields after it; `shared` is for later features alone.
     """
 
     config_at_start: Config
@@ -86,6 +87,7 @@ class AppContext(NamedTuple):
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     cluster: ClusterView
+    limits: Limits = _NOT_OPEN
     link: ServerLink | None = None
     erasing: Erasing = _NOT_OPEN
     own_voices: OwnVoices = _NOT_OPEN

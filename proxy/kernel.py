@@ -92,6 +92,7 @@ class ServerParts(NamedTuple):
         return self.kernel.context()._replace(
             engines=self.engines,
             front_end_revision=self.front_ends.revision,
+            limits=self.limits,
             link=link,
         )
 

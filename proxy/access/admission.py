@@ -9,13 +9,11 @@ from typing import Literal
 from cachetools import LRUCache
 from starlette.types import Scope
 
-from policies import rate
 from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
 from proxy.access.limits import Limits
-from proxy.access.logins import client_network
-from proxy.access.windows import Limit
+from proxy.access.windows import Limit, address_limits
 from proxy.errors import NotAllowed, RateLimited
 from proxy.storage.rows import encode_json
 
@@ -131,17 +129,14 @@ class RequestCounter:
         caller = caller_or_none(scope)
         if caller is None:
             address, _ = scope.get("client") or ("", 0)
-            limit = Limit(f"{class_}-address", client_network(address), most)
+            limits = address_limits(f"{class_}-address", address, most)
         else:
-            limit = Limit(class_, caller.account, most)
-        if await self._limits.take(limit):
+            limits = (Limit(class_, caller.account, most),)
+        if (full := await self._limits.take(*limits)) is None:
             return
-        wait_s = rate.retry_after_s(await self._limits.wait_s(limit))
         whose = "your address" if caller is None else "your account"
-        raise RateLimited(
-            f"Rate limit reached for {whose}: {most} requests a minute of the class '{class_}'. "
-            f"Try again in {wait_s} s.",
-            retry_after_s=wait_s,
+        raise full.refusal(
+            f"Rate limit reached for {whose}: {full.limit.most} requests a minute of the class '{class_}'."
         )
 
 

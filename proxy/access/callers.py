@@ -83,6 +83,7 @@ class Callers:
             lambda answer: answer.good_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
+            gathers_unknown=True,
             clock=clock,
         )
 

@@ -51,14 +51,14 @@ class Limits:
             windows.append(Window(limit.most, remaining, rate.WINDOW_S))
         return windows[0] if len(windows) == 1 else rate.tightest(windows)
 
-    async def take(self, limit: Limit) -> bool:
-        """Count one request. Return False if the limit is reached; then nothing is counted."""
-        return not isinstance(await self._windows.count((limit,)), FullWindow)
+    async def take(self, *limits: Limit) -> FullWindow | None:
+        """Count one request. If a limit is reached, return its window; then nothing is counted."""
+        left = await self._windows.count(limits)
+        return left if isinstance(left, FullWindow) else None
 
-    async def wait_s(self, limit: Limit) -> float:
-        """Return how long until one more request may pass; 0 if it may pass now."""
-        full = await self._windows.full(limit)
-        return 0.0 if full is None else full.wait_s
+    async def full(self, *limits: Limit) -> FullWindow | None:
+        """Return the window of the first limit that is reached, and count nothing."""
+        return await self._windows.full(limits)
 
     async def check(self) -> None:
         """Raise LimitsUnavailable if requests cannot be counted."""
@@ -88,14 +88,13 @@ def rate_headers(window: Window) -> list[tuple[bytes, bytes]]:
 
 
 def _refusal(full: FullWindow, plan: str) -> RateLimited:
-    limit, wait_s = full.limit, rate.retry_after_s(full.wait_s)
+    limit = full.limit
     window = Window(limit.most, 0, min(full.reset_s, rate.WINDOW_S))
     whose = f"your plan '{plan}'" if limit.kind == "account" else "this key"
     counts = f", and this one counts as {limit.cost + 1}" if limit.cost > 1 else ""
-    return RateLimited(
-        f"Rate limit reached for {whose}: {limit.most} requests a minute{counts}. Try again in {wait_s} s.",
-        retry_after_s=wait_s,
-        headers={name.decode(): value.decode() for name, value in rate_headers(window)},
+    return full.refusal(
+        f"Rate limit reached for {whose}: {limit.most} requests a minute{counts}.",
+        {name.decode(): value.decode() for name, value in rate_headers(window)},
     )
 
 
@@ -115,9 +114,8 @@ class MemoryWindows:
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         now = self._clock()
-        for limit in limits:
-            if (full := self._full(limit, now)) is not None:
-                return full
+        if (full := await self.full(limits)) is not None:
+            return full
         left: list[int] = []
         for limit in limits:
             name = limit.kind, limit.name
@@ -131,8 +129,9 @@ class MemoryWindows:
             left.append(limit.most - len(moments))
         return left
 
-    async def full(self, limit: Limit) -> FullWindow | None:
-        return self._full(limit, self._clock())
+    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+        now = self._clock()
+        return next((full for limit in limits if (full := self._full(limit, now))), None)
 
     async def check(self) -> None:
         """Do nothing: memory can always count."""

@@ -99,8 +99,8 @@ class RedisWindows:
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         return await self._ask("count", limits)
 
-    async def full(self, limit: Limit) -> FullWindow | None:
-        answer = await self._ask("look", (limit,))
+    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+        answer = await self._ask("look", limits)
         return answer if isinstance(answer, FullWindow) else None
 
     def key(self, kind: str, name: str) -> str:

@@ -8,6 +8,10 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from policies import rate
+from policies.networks import WIDER, networks_of
+from proxy.errors import RateLimited
+
 
 class Limit(msgspec.Struct, frozen=True):
     """A limit of `most` requests a minute, for a kind (such as "account") and a name within it.
@@ -22,6 +26,12 @@ class Limit(msgspec.Struct, frozen=True):
     cost: int = 1
 
 
+def address_limits(kind: str, address: str, most: int) -> tuple[Limit, ...]:
+    """Return the limits of what a client without a key does, by its network and by the wider one."""
+    near, wide = networks_of(address)
+    return (Limit(kind, near, most), *((Limit(kind, wide, WIDER * most),) if wide != near else ()))
+
+
 class FullWindow(NamedTuple):
     """A limit that is reached. `wait_s` is the time until one more request may pass, and `reset_s` the time
     until the whole limit is free again."""
@@ -29,6 +39,10 @@ class FullWindow(NamedTuple):
     limit: Limit
     wait_s: float
     reset_s: float
+
+    def refusal(self, reason: str, headers: dict[str, str] | None = None) -> RateLimited:
+        wait_s = rate.retry_after_s(self.wait_s)
+        return RateLimited(f"{reason} Try again in {wait_s} s.", retry_after_s=wait_s, headers=headers)
 
 
 class KeyState(NamedTuple):
@@ -51,6 +65,8 @@ class Windows(Protocol):
         """
         ...
 
-    async def full(self, limit: Limit) -> FullWindow | None: ...
+    async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
+        """Return the window of the first limit that is reached, if any."""
+        ...
 
     async def check(self) -> None: ...

@@ -120,6 +120,7 @@ class HealthEndpoints(Resource):
         self._default_model = server.default_model
         self._default_voice = server.default_voice
         self._server_state = server_state
+        self._look: asyncio.Task[Readiness] | None = None
 
     @endpoint("GET", "/healthz", Liveness, access="open", pace="own")
     @endpoint(
@@ -138,12 +139,18 @@ class HealthEndpoints(Resource):
     @endpoint("GET", "/readyz", Readiness, access="open", pace="own", unready=Readiness)
     async def is_ready(self, _request: Request) -> Response:
         """200 if it can serve, else 503"""
+        # Anyone may ask: there is one look at a time, which answers all that come meanwhile.
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._readiness())
+        readiness = await asyncio.shield(self._look)
+        return reply(readiness, 503 if readiness.reasons else 200)
+
+    async def _readiness(self) -> Readiness:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
         found = (self._draining(), storage, limits, self._model(), self._voice())
         reasons = [reason for reason in found if reason]
         degraded = [*await self._dependencies.degraded(), *self._given_up()]
-        readiness = Readiness("unready" if reasons else "ready", reasons, degraded)
-        return reply(readiness, 503 if reasons else 200)
+        return Readiness("unready" if reasons else "ready", reasons, degraded)
 
     def _draining(self) -> str:
         return "draining: the server is shutting down" if self._server_state.is_draining else ""

@@ -25,7 +25,14 @@ from proxy.access.logins import Logins
 from proxy.access.refusals import RefusalTotals
 from proxy.access.sessions import Sessions, session_or_none
 from proxy.config.sections import Server
-from proxy.errors import InvalidRequest, MethodNotAllowed, NotFound, SessionNeeded, SignInAgain
+from proxy.errors import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RequestFailed,
+    SessionNeeded,
+    SignInAgain,
+)
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, Paths, open_paths
 from proxy.http.hosts import KnownHosts
@@ -85,6 +92,17 @@ class _Counted:
         await self._app(scope, receive, send)
 
 
+class _CountedRefusals(_Counted):
+    """Counts what is refused alone: a signed webhook does not wait for those of strangers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except RequestFailed:
+            await self._counter.count(self._class, scope)
+            raise
+
+
 class _ForSessions:
     """Refuses callers that have not signed in."""
 
@@ -108,7 +126,8 @@ def _counted_route(endpoint: Endpoint, counter: RequestCounter, sessions: Sessio
     if endpoint.needs_session:
         route.app = _ForSessions(route.app, sessions, endpoint.access == "fresh session")
     if endpoint.request_class is not None:
-        route.app = _Counted(route.app, counter, endpoint.request_class)
+        counted = _CountedRefusals if endpoint.pace == "webhook" else _Counted
+        route.app = counted(route.app, counter, endpoint.request_class)
     return route
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from proxy.access.logins import client_network
+from policies.networks import networks_of
 from proxy.config.sections import Server
 from proxy.errors import RateLimited, RequestFailed
 from proxy.telemetry.metrics import ConnectionMetrics
@@ -58,7 +58,7 @@ class OpenConnections:
 
     def enter(self, connection: OpenConnection, address: str) -> RequestFailed | None:
         """Count a connection, or return why it is refused. Then it is not counted."""
-        network = "" if address in self._proxies else client_network(address)
+        network = "" if address in self._proxies else networks_of(address)[0]
         if network and self._by_network[network] >= self._most_by_client:
             return RateLimited(
                 f"Your address has {self._most_by_client} open connections, and that is the most.",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -17,6 +17,8 @@ V = TypeVar("V")
 MOST_TOGETHER = 256
 """The most values of one read. More would block the event loop for too long."""
 
+_PAUSE_S, _PAUSE_PART = 0.01, 4
+"""The longest pause after a read of unknown keys, and how often it has the time of the read."""
 _MOST_UNUSED = 10
 """The most times that an unused value is read with others: a read of its own would cost as much as theirs."""
 
@@ -49,6 +51,9 @@ class ReadCache(Generic[K, V]):
     callers that wait get the value. `max_weight` limits the weights of all values together; without `weight`
     each value counts 1. The least recently used values go first. A value that is heavier than `max_weight` is
     cached alone. `clock` counts seconds and never goes back.
+
+    With `gathers_unknown`, keys that any client may send are read together: two reads of unknown keys at a
+    time, each with a pause after it. So strangers cost few reads whatever they send, and none is refused.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class ReadCache(Generic[K, V]):
         max_weight: float,
         weight: Callable[[V], float] = lambda _value: 1,
         most_together: int = 1,
+        gathers_unknown: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.max_weight = max_weight
@@ -66,6 +72,10 @@ class ReadCache(Generic[K, V]):
         self._ttl_s = ttl_s
         self._weigh = weight
         self._most_together = most_together
+        self._gathers_unknown = gathers_unknown
+        # The unknown keys of the next read, and the turns of these reads.
+        self._next: tuple[list[K], asyncio.Task[Mapping[K, V]]] | None = None
+        self._unknown_turns = asyncio.Semaphore(2)
         self._clock = clock
         # The least recently used first. Its keys in the order of their reads are in `_oldest`.
         self._entries: OrderedDict[K, _Entry[V]] = OrderedDict()
@@ -98,8 +108,7 @@ class ReadCache(Generic[K, V]):
             return values[key]
         read = self._reads.get(key)
         if read is None or read is joined:
-            # An unknown key reads no others along, since any client may send it.
-            read = self._begin((key,) if entry is None else (key, *self._due_beside(key)))
+            read = self._begin_unknown(key) if entry is None else self._begin((key, *self._due_beside(key)))
         return (await asyncio.shield(read))[key]
 
     def cached(self, key: K) -> V | None:
@@ -125,8 +134,34 @@ class ReadCache(Generic[K, V]):
         for key in [key for key, entry in self._entries.items() if concerns(entry.value)]:
             self._drop(key)
 
-    def _begin(self, keys: Sequence[K]) -> asyncio.Task[Mapping[K, V]]:
-        read = asyncio.create_task(self._read_and_cache(keys))
+    def _begin_unknown(self, key: K) -> asyncio.Task[Mapping[K, V]]:
+        """Begin to read an unknown key, along with no known ones, since any client may send it."""
+        if not self._gathers_unknown:
+            return self._begin((key,))
+        if self._next is None or len(self._next[0]) >= self._most_together:
+            keys = [key]
+            self._next = keys, self._begin(keys, self._read_unknown(keys))
+        else:
+            self._next[0].append(key)
+        self._reads[key] = self._next[1]
+        return self._reads[key]
+
+    async def _read_unknown(self, keys: list[K]) -> Mapping[K, V]:
+        await self._unknown_turns.acquire()
+        if self._next is not None and self._next[0] is keys:
+            self._next = None
+        loop = asyncio.get_running_loop()
+        began_at = loop.time()
+        try:
+            return await self._read_and_cache(keys)
+        finally:
+            pause_s = min(_PAUSE_S, _PAUSE_PART * (loop.time() - began_at))
+            loop.call_later(pause_s, self._unknown_turns.release)
+
+    def _begin(
+        self, keys: Sequence[K], read_keys: Coroutine[None, None, Mapping[K, V]] | None = None
+    ) -> asyncio.Task[Mapping[K, V]]:
+        read = asyncio.create_task(read_keys or self._read_and_cache(keys))
         self._reads.update(dict.fromkeys(keys, read))
         self._running_reads.add(read)
         read.add_done_callback(lambda done: self._end(keys, done))

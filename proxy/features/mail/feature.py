@@ -21,7 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 
     ca_file = context.config_at_start.upstream.ca_file
-    mails = Mails(context.store, context.vault, ca_file, context.metrics.registry)
+    mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
     mails.revise(context.config_at_start)
     context.find(DeliveryTasks).also = mails.notice_statements
 

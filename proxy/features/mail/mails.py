@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from policies.alerts import Trouble
 from policies.tasks import SECOND, delay_s
+from proxy.access.limits import Limits
+from proxy.access.windows import Limit
 from proxy.config.sections import Config
+from proxy.errors import LimitsUnavailable
 from proxy.features.mail import records, smtp, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
 from proxy.features.mail.section import SECTION, MailSection, read_url
@@ -20,6 +25,10 @@ from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 
 DAY_S = 86_400.0
+_REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
+"""One window. By the first it is full for a minute after any server has noted, by the second, that a ceiling
+was reached."""
+_UNCOUNTED_S = 5.0
 
 Recipients = Callable[[str], Awaitable[Sequence[tuple[str, str]]]]
 Describe = Callable[[str, str], Awaitable[tuple[str, Mapping[str, str]] | None]]
@@ -39,22 +48,26 @@ class Mails(TaskKind[MailRow]):
     """The mails of one worker. Other features send mails with it.
 
     `recipients` are the addresses and languages of the users of an account who want mails. `describe` returns
-    the kind and the facts of a mail about an event of a job, or None if it is worth no mail. Later features
-    set both.
+    the kind and the facts of a mail about an event of a job, or None if it is worth no mail. `ceilings` are
+    limits of mails a minute by rank, over all servers. Later features set them.
     """
 
     name = "mail"
     table = records.TASKS
     outlives = False
 
-    def __init__(self, store: Store, vault: Vault, ca_file: str, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, limits: Limits, ca_file: str, registry: CollectorRegistry
+    ) -> None:
         super().__init__(store)
         self.section = MailSection()
         self.public_url = ""
         self.recipients: Recipients = no_recipients
         self.describe: Describe = no_description
+        self.ceilings: Mapping[int, Limit] = {}
         self._vault = vault
-        self._ca_file = ca_file
+        self._limits = limits
+        self._connections = smtp.SmtpConnections(ca_file)
         self._tries = Counter(
             "voxgate_mails",
             "Tries to send a mail: `sent`, `again` later, `refused` for good, or `expired`.",
@@ -78,12 +91,14 @@ class Mails(TaskKind[MailRow]):
         now: int,
         within_s: float = DAY_S,
         only_if: Condition = ALWAYS,
+        rank: str = "",
     ) -> tuple[Statement, ...]:
         """Return the statements that send a mail, for the commit of its cause at `now`. `look_soon` then
         sends it at once.
 
         It is deleted after `within_s`, and with the erasure of `subject`, such as a user. For statements in
         the commit of a task's end, `only_if` is `finished` of its table. Without [mail], there are none.
+        `rank` is SQL for a `Rank`, "" for that of the kind.
         """
         if not self.is_on:
             return ()
@@ -101,7 +116,7 @@ class Mails(TaskKind[MailRow]):
             created=now,
             until=until,
         )
-        return records.add_statements(row, only_if)
+        return records.add_statements(row, only_if, rank or records.rank_of(letter.kind))
 
     def notice_statements(
         self, account: str, event: str, data: Mapping[str, str], now: int, only_if: Condition
@@ -112,10 +127,29 @@ class Mails(TaskKind[MailRow]):
         notice = encode_json(Notice(event, data["id"]))
         until = now + round(DAY_S * SECOND)
         row = MailRow(id=new_id("mail"), account=account, notice=notice, created=now, until=until)
-        return records.add_statements(row, only_if)
+        return records.add_statements(row, only_if, records.rank_of(event))
 
     async def list_open(self, now: int) -> list[MailRow]:
-        return await super().list_open(now) if self.is_on else []
+        """List open mails by rank, without those that wait for their ceiling."""
+        found = sorted(await super().list_open(now), key=lambda row: row.rank) if self.is_on else []
+        waiting = {rank for rank in {row.rank for row in found} if await self._wait_s(rank)}
+        return [row for row in found if row.rank not in waiting]
+
+    async def turn(self) -> None:
+        await super().turn()
+        await self._connections.quit_idle()
+
+    async def close(self) -> None:
+        await super().close()
+        await self._connections.quit_idle(0.0)
+
+    async def troubles(self) -> Sequence[Trouble]:
+        """Return that a ceiling was reached within the last minute."""
+        most = max((limit.most for limit in self.ceilings.values()), default=0)
+        trouble = Trouble("sign_in_mails", "mails_a_minute", f"{most} a minute: strangers wait")
+        with suppress(LimitsUnavailable):
+            return (trouble,) if await self._limits.full(_REACHED) else ()
+        return ()
 
     async def work(self, held: MailRow) -> Result:
         if await self._store.now() >= held.until:
@@ -128,6 +162,19 @@ class Mails(TaskKind[MailRow]):
             return await self._again(held, str(error))
         if letter is None:
             return Done(also=(records.SENT,))
+        if wait_s := await self._wait_s(held.rank, counts=True):
+            return Again(after_s=wait_s, is_try=False)
+        rest, left = await self._send_to_all(held, letter)
+        if not left:
+            return Done(also=(records.SENT,))
+        if rest == letter:
+            return await self._again(held, left)
+        # A later try leaves out the addresses that have it.
+        seal = await self._vault.seal_record(held.account, held.id, rest)
+        return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
+
+    async def _send_to_all(self, held: MailRow, letter: Letter) -> tuple[Letter, str]:
+        """Return the letter with those who have it now, and why others have not, or ""."""
         left, has = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
             if (digest := smtp.digest_of(held.id, to)) in has:
@@ -139,14 +186,19 @@ class Mails(TaskKind[MailRow]):
             left = outcome.reason
             if outcome.is_down:
                 break
-        if not left:
-            return Done(also=(records.SENT,))
-        if has == [*letter.sent]:
-            return await self._again(held, left)
-        # A later try leaves out the addresses that have it.
-        rest = msgspec.structs.replace(letter, sent=tuple(has))
-        seal = await self._vault.seal_record(held.account, held.id, rest)
-        return await self._again(held, left, {"wrapped": seal.wrapped, "sealed": seal.sealed})
+        return msgspec.structs.replace(letter, sent=tuple(has)), left
+
+    async def _wait_s(self, rank: int, *, counts: bool = False) -> float:
+        """Return how long mails of a rank wait for their ceiling, or 0. Then one may be counted."""
+        if (ceiling := self.ceilings.get(rank)) is None:
+            return 0.0
+        try:
+            full = await (self._limits.take(ceiling) if counts else self._limits.full(ceiling))
+            if full is not None:
+                await self._limits.take(_NOTED)
+        except LimitsUnavailable:
+            return _UNCOUNTED_S
+        return 0.0 if full is None else full.wait_s
 
     async def _letter(self, held: MailRow) -> Letter | None:
         """Return what a row says. None: nothing has to be said any more. Raises VaultFailed, UnknownRow."""
@@ -183,7 +235,7 @@ class Mails(TaskKind[MailRow]):
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
-            outcome = await smtp.send(read_url(self.section.url), self._ca_file, mail)
+            outcome = await self._connections.send(read_url(self.section.url), mail)
         self._tries.labels(outcome.result).inc()
         if outcome.reason:
             _log.warning("mail.send.failed", mail=held.id, result=outcome.result, reason=outcome.reason)

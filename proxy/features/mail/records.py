@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 import msgspec
 
 from policies.tasks import QueuedTask
 from proxy.features.webhooks.records import Event
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.disk_names import owner_name
-from proxy.storage.store import ALWAYS, Condition, Params, Statement
+from proxy.storage.store import Condition, Params, Statement
 from proxy.storage.tables import PathColumn, Table
 from proxy.storage.task_tables import TaskTable
 
@@ -50,6 +52,17 @@ class Notice(msgspec.Struct, frozen=True):
     id: str
 
 
+class Rank(IntEnum):
+    """The place of a mail in the queue: receipts and alerts, sign-ins of users and of strangers, the rest."""
+
+    FIRST, OF_USER, OF_STRANGER, REST = range(4)
+
+
+def rank_of(kind: str) -> str:
+    """Return SQL for the rank of a kind of mails."""
+    return f"{Rank.FIRST if kind in ('receipt', 'alert', 'alert_ended') else Rank.REST:d}"
+
+
 class MailRow(QueuedTask, frozen=True, kw_only=True):
     """A mail that waits. See the migration for its columns."""
 
@@ -61,6 +74,7 @@ class MailRow(QueuedTask, frozen=True, kw_only=True):
     sealed: str = ""
     created: int
     until: int
+    rank: int = Rank.REST
 
     def __repr__(self) -> str:
         return f"<MailRow {self.id}>"
@@ -70,14 +84,15 @@ class MailRow(QueuedTask, frozen=True, kw_only=True):
         return SealedRecord(self.wrapped, self.sealed)
 
 
-TASKS = TaskTable("mails", MailRow, "until > 0", earliest="due")
+TASKS = TaskTable("mails", MailRow, "until > 0", place="rank", earliest="due")
 _COLUMNS = ("id", "account", "subject", "notice", "wrapped", "sealed", "created", "until")
 # A commit may have parameters of its own in the same statement's condition: none of them begins so.
 _ADD = f"""
-INSERT INTO mails ({", ".join(_COLUMNS)})
+INSERT INTO mails ({", ".join(_COLUMNS)}, rank)
 SELECT CAST(:mail_id AS TEXT), CAST(:mail_account AS TEXT), CAST(:mail_subject AS TEXT),
     CAST(:mail_notice AS TEXT), CAST(:mail_wrapped AS TEXT), CAST(:mail_sealed AS TEXT),
-    CAST(:mail_created AS BIGINT), CAST(:mail_until AS BIGINT)
+    CAST(:mail_created AS BIGINT), CAST(:mail_until AS BIGINT),
+    {{rank}}
 WHERE {{only_if}}
 ON CONFLICT DO NOTHING
 """
@@ -86,10 +101,11 @@ SENT = Statement("DELETE FROM mails WHERE id = :wish AND fence = :fence AND leas
 _DELETE_EXPIRED = "DELETE FROM mails WHERE until <= :now AND lease <= :now"
 
 
-def add_statements(row: MailRow, only_if: Condition = ALWAYS) -> tuple[Statement, ...]:
-    """Return the statements that add a mail, if `only_if` is true in their commit."""
+def add_statements(row: MailRow, only_if: Condition, rank: str) -> tuple[Statement, ...]:
+    """Return the statements that add a mail, if `only_if` is true in their commit. `rank` is SQL."""
     params: Params = {f"mail_{name}": getattr(row, name) for name in _COLUMNS}
-    return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), {**only_if.params, **params}))
+    sql = _ADD.format(only_if=only_if.sql, rank=rank)
+    return (*only_if.held, Statement(sql, {**only_if.params, **params}))
 
 
 def delete_expired_statement(now: int) -> Statement:

@@ -1,4 +1,4 @@
-"""One mail, sent once to one address, as the SMTP server answers it."""
+"""Mails to one address each, as the SMTP server answers them, and the connections that carry them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -30,6 +30,9 @@ from proxy.features.mail.section import SmtpServer
 _COMMAND_S = 15.0
 _MOST_S = 30.0
 _QUIT_S = 2.0
+_IDLE_S = 5.0
+_MOST_MAILS = 50
+"""The most mails of a connection: servers close those that never end."""
 
 
 class SendOutcome(NamedTuple):
@@ -72,27 +75,76 @@ def _address(text: str, name: str = "") -> Address:
     return Address(name, text.rpartition("@")[0], domain_of(text))
 
 
-async def send(server: SmtpServer, ca_file: str, mail: EmailMessage) -> SendOutcome:
-    """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
-    is_ready = is_sent = False
-    domain = mail["From"].addresses[0].domain
-    try:
-        async with asyncio.timeout(_MOST_S), connected(server, ca_file, domain) as smtp:
-            is_ready = True
-            await smtp.send_message(mail)
-            is_sent = True
-    except SMTPRecipientsRefused as error:
-        return _refused(error.recipients[0].code)
-    except SMTPResponseException as error:
-        # A refused login, or a refused connection, is no fault of the mail.
-        return _refused(error.code) if is_ready else SendOutcome("again", f"SMTP {error.code}", is_down=True)
-    except SMTPNotSupported as error:
-        # Once it is ready: the address has letters that this server cannot take.
-        return SendOutcome("refused" if is_ready else "again", shown(error), is_down=not is_ready)
-    except (SMTPException, OSError) as error:
-        # The time may end in the goodbye.
-        return SendOutcome("sent") if is_sent else SendOutcome("again", shown(error), is_down=True)
-    return SendOutcome("sent")
+class _Line(NamedTuple):
+    """An open connection. `stack` says goodbye and closes it."""
+
+    server: SmtpServer
+    smtp: SMTP
+    stack: AsyncExitStack
+    mails: int = 0
+    idle_since: float = 0.0
+
+    async def drop(self) -> None:
+        self.smtp.close()
+        await self.stack.aclose()
+
+
+class SmtpConnections:
+    """The open connections of a worker: each sends one mail after the other. After any fault it is closed, so
+    that no mail comes upon the rest of another one."""
+
+    def __init__(self, ca_file: str) -> None:
+        self._ca_file = ca_file
+        self._idle: list[_Line] = []
+
+    async def send(self, server: SmtpServer, mail: EmailMessage) -> SendOutcome:
+        """Send a mail once, within `_MOST_S` seconds. Every failure is an outcome, never an exception."""
+        line = None
+        try:
+            async with asyncio.timeout(_MOST_S):
+                line = await self._line(server, mail["From"].addresses[0].domain)
+                await line.smtp.send_message(mail)
+            now = asyncio.get_running_loop().time()
+            self._idle.append(line._replace(mails=line.mails + 1, idle_since=now))
+            line = None
+        except SMTPRecipientsRefused as error:
+            return _refused(error.recipients[0].code)
+        except SMTPResponseException as error:
+            # A refused login, or a refused connection, is no fault of the mail.
+            return _refused(error.code) if line else SendOutcome("again", f"SMTP {error.code}", is_down=True)
+        except SMTPNotSupported as error:
+            # Once it is ready: the address has letters that this server cannot take.
+            return SendOutcome("refused" if line else "again", shown(error), is_down=not line)
+        except (SMTPException, OSError) as error:
+            return SendOutcome("again", shown(error), is_down=True)
+        finally:
+            if line is not None:
+                await line.drop()
+        return SendOutcome("sent")
+
+    async def quit_idle(self, after_s: float = _IDLE_S) -> None:
+        """Say goodbye where nothing was sent for so long."""
+        until = asyncio.get_running_loop().time() - after_s
+        over = [line for line in self._idle if line.idle_since <= until]
+        self._idle = [line for line in self._idle if line.idle_since > until]
+        await asyncio.gather(*(line.stack.aclose() for line in over))
+
+    async def _line(self, server: SmtpServer, domain: str) -> _Line:
+        """Return an idle connection that still answers, or a new one."""
+        while self._idle:
+            line, answers = self._idle.pop(), False
+            try:
+                with suppress(SMTPException, OSError):
+                    if line.server == server and line.mails < _MOST_MAILS:
+                        await line.smtp.noop(timeout=_QUIT_S)
+                        answers = True
+                        return line
+            finally:
+                if not answers:
+                    await line.drop()
+        stack = AsyncExitStack()
+        smtp = await stack.enter_async_context(connected(server, self._ca_file, domain))
+        return _Line(server, smtp, stack)
 
 
 @asynccontextmanager
@@ -118,7 +170,7 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
         if server.user:
             await smtp.login(server.user, server.password)
         yield smtp
-        # The mail is sent, so a fault in the goodbye is none.
+        # The mails are sent, so a fault in the goodbye is none.
         with suppress(SMTPException, OSError):
             await smtp.quit(timeout=_QUIT_S)
     finally:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.access.logins import client_network
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools, check_open
 from proxy.api.welcome import CONSOLE_PLACE, to_console
@@ -44,7 +43,7 @@ class SignInRequests(Resource):
         """Ask for a mail with a link and a code to sign in"""
         _check_page(request, self._sessions)
         sent = await body(request, bodies.NewSignIn)
-        asked = await self._sign_ins.request(sent.address, _language(request), _network(request))
+        asked = await self._sign_ins.request(sent.address, _language(request), _address(request))
         return reply(bodies.PendingSignIn(id=asked.id, expires=iso(asked.created + LINK_S * 1_000_000)), 202)
 
 
@@ -79,7 +78,7 @@ class Confirmations(Resource):
                 code="missing_required_parameter",
             )
         done = await self._sign_ins.confirm(
-            request.path_params["id"], sent.token, sent.code, _network(request), old
+            request.path_params["id"], sent.token, sent.code, _address(request), old
         )
         if old is not None:
             self._sessions.forget(old.id)
@@ -200,9 +199,10 @@ def _check_page(request: Request, sessions: UserSessions) -> None:
         raise NotAllowed("Only this server's own pages may do this for their visitors.", code="foreign_page")
 
 
-def _network(request: Request) -> str:
+def _address(request: Request) -> str:
+    address: str
     address, _ = request.scope.get("client") or ("", 0)
-    return client_network(address)
+    return address
 
 
 def _language(request: Request) -> str:

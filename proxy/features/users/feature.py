@@ -36,6 +36,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     def at(revision: RevisionContext) -> Additions:
         config = revision.config
         section = sign_ins.section = SECTION.of(config)
+        mails.ceilings = records.ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
         if section.sign_up == "closed":
@@ -71,5 +72,8 @@ def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Itera
 
 
 FEATURE = Feature(
-    "users", _open, tables=(records.USERS, records.SIGN_INS, records.SESSIONS), checks=(_check,)
+    "users",
+    _open,
+    tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
+    checks=(_check,),
 )

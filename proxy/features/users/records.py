@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from proxy.access.sessions import COOKIE
+from proxy.access.windows import Limit
 from proxy.catalogue.people import People, UserEntry
 from proxy.errors import InvalidRequest
+from proxy.features.mail.records import Rank
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.store import Row, Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 from proxy.storage.tables import Erasable, PathColumn, Table
 
-# An erased user's sign-ins stay for a day without an address: they count the accounts of a network.
-_BLANK = """
-UPDATE sign_ins SET address = '', token = '', code = '', until = 0 WHERE address <> '' AND
-"""
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "address = (SELECT address FROM users WHERE id = :subject)"
 _OF_ACCOUNT = "(account = :id OR address IN (SELECT address FROM users WHERE account = :id))"
@@ -31,7 +29,7 @@ USERS = Table(
         deletes=(
             "DELETE FROM sessions WHERE user_id = :subject",
             _MAILED.format(of=_OF_USER),
-            f"{_BLANK} {_OF_USER}",
+            f"DELETE FROM sign_ins WHERE {_OF_USER}",
             "UPDATE keys SET revoked = coalesce(revoked, :began) "
             "WHERE kind = 'user' AND id = (SELECT key FROM users WHERE id = :subject)",
             "DELETE FROM users WHERE id = :subject",
@@ -42,10 +40,12 @@ USERS = Table(
 SIGN_INS = Table(
     "sign_ins",
     personal=True,
-    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"{_BLANK} {_OF_ACCOUNT}"),
+    closed_with=(_MAILED.format(of=_OF_ACCOUNT), f"DELETE FROM sign_ins WHERE {_OF_ACCOUNT}"),
     # The address of a user that was erased since the backup may be here, and its journal has no address.
     restored_with=(_MAILED.format(of="1 = 1"), "DELETE FROM sign_ins"),
 )
+# Networks and keyed digests, for a day.
+COUNTS = Table("sign_in_counts", key=("name", "created", "sign_in"), owner="''")
 SESSIONS = Table(
     "sessions",
     owner="(SELECT account FROM users WHERE users.id = user_id)",
@@ -76,6 +76,34 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
         return UserEntry(self.id, self.address, self.language, self.mails)
 
 
+class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to sign in, or an invitation. See the migration for its columns."""
+
+    id: str
+    address: str
+    language: str
+    network: str
+    token: str
+    code: str
+    created: int
+    until: int
+    is_invite: int = 0
+    account: str = ""
+    is_operator: int = 0
+
+    def __repr__(self) -> str:
+        return f"<SignIn {self.id}>"
+
+
+SIGN_IN_ROWS = ListedTable("sign_ins", SignIn)
+
+
+def ceilings(mails_a_minute: int) -> Mapping[int, Limit]:
+    """Return the limits of sign-in mails by rank. They are one window, of which strangers leave a part."""
+    most = {Rank.OF_USER: mails_a_minute, Rank.OF_STRANGER: mails_a_minute * 3 // 4}
+    return {rank: Limit("sign-in-mails", "", each) for rank, each in most.items()}
+
+
 def _user(row: Row) -> User:
     flags = {name: bool(row[name]) for name in ("is_operator", "mails")}
     return msgspec.convert({**row, **flags}, User)
@@ -94,6 +122,34 @@ def change_statement(user: str, mails: bool | None, language: str | None) -> Sta
     return Statement(
         _CHANGE, {"id": user, "mails": None if mails is None else int(mails), "language": language}
     )
+
+
+_IS_BELOW = """
+(SELECT count(*) FROM sign_in_counts
+WHERE name = CAST(:name_{n} AS TEXT) AND created > CAST(:since AS BIGINT)) < CAST(:most_{n} AS BIGINT)
+"""
+_COUNT = """
+INSERT INTO sign_in_counts (name, created, sign_in)
+SELECT name, CAST(:now AS BIGINT), CAST(:sign_in AS TEXT) FROM ({names}) AS counted WHERE {only_if}
+"""
+
+
+def below(most: Mapping[str, int], since: int) -> Condition:
+    """Return the condition that each name was counted less often than `most` says."""
+    sql, params = [ALWAYS.sql], dict[str, Value](since=since)
+    for n, (name, number) in enumerate(most.items()):
+        sql.append(_IS_BELOW.format(n=n))
+        params |= {f"name_{n}": name, f"most_{n}": number}
+    return Condition(" AND ".join(sql), params)
+
+
+def count_statements(
+    most: Mapping[str, int], sign_in: str, now: int, only_if: Condition
+) -> tuple[Statement, ...]:
+    names = " UNION ALL ".join(f"SELECT CAST(:name_{n} AS TEXT) AS name" for n in range(len(most)))
+    params: Params = {**only_if.params, **{f"name_{n}": name for n, name in enumerate(most)}}
+    sql = _COUNT.format(names=names, only_if=only_if.sql)
+    return (Statement(sql, {**params, "sign_in": sign_in, "now": now}),) if most else ()
 
 
 async def by_address(store: Store, address: str) -> User | None:

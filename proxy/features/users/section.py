@@ -19,12 +19,16 @@ _Link = Annotated[
 class UsersSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[users]: with `sign_up = "closed"`, none of this is served. With "invite", users and invited people
     sign in; with "open", everyone with an address. New accounts have the `plan`; "" is `free`, or the first
-    one. `terms` and `privacy` are links where people sign in."""
+    one. All servers together send `mails_a_minute` to sign in, those of users first. `terms` and `privacy`
+    are links where people sign in."""
 
     sign_up: Annotated[
         Literal["closed", "invite", "open"], msgspec.Meta(description="one of closed, invite, open")
     ] = "closed"
     plan: Annotated[str, msgspec.Meta(max_length=100, description='a plan, or ""')] = ""
+    mails_a_minute: Annotated[
+        int, msgspec.Meta(ge=4, le=100_000, description="a number of sign-in mails, 4 to 100000")
+    ] = 60
     terms: _Link = ""
     privacy: _Link = ""
 

@@ -84,6 +84,7 @@ class UserSessions:
             lambda answer: answer.good_for_s,
             max_weight=_MOST_STORED,
             most_together=MOST_TOGETHER,
+            gathers_unknown=True,
         )
 
     def is_unknown(self, scope: Scope) -> bool:

@@ -6,30 +6,35 @@ address has a user.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from policies.limits import Caps
-from policies.mail_folding import folded_address
+from policies.mail_folding import folded_address, mailbox_of
+from policies.networks import WIDER, networks_of
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
 from proxy.errors import Conflict, InvalidRequest, RateLimited
 from proxy.features.mail.mails import Mails
-from proxy.features.mail.records import Letter
+from proxy.features.mail.records import Letter, Rank
 from proxy.features.users import records
-from proxy.features.users.records import SignInFailed, User
+from proxy.features.users.records import SIGN_IN_ROWS, SignIn, SignInFailed, User
 from proxy.features.users.section import UsersSection
 from proxy.features.users.session_store import new_secret
 from proxy.file_store.vault import Vault
 from proxy.storage import audit
 from proxy.storage.api_key import digest
 from proxy.storage.audit import Act
-from proxy.storage.listed_tables import ListedTable, lock_account
-from proxy.storage.rows import encode_json, new_id
+from proxy.storage.listed_tables import lock_account
+from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
+from proxy.storage.rows import any_of, encode_json, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 
 LINK_S = 15 * 60
@@ -41,58 +46,34 @@ _WINDOW_US = LINK_S * SECOND
 _CODE = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 _CODE_LENGTH = 8
 _CONFIRM_TRIES = 3
+_WAITING_MINUTES = 3
+"""The mails of strangers that wait are those of so many minutes: more would come when their codes are old."""
+_AT_ONCE = 8
+"""The most requests that are written at once, one of each network: settlements share their commits."""
 _TURN = Statement("SELECT pg_advisory_xact_lock(CAST(:turn AS BIGINT))", {"turn": 0x766F7873})
 """Limits are counts of rows: on PostgreSQL two units would both count before either has added its own."""
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to sign in, or an invitation. See the migration for its columns."""
-
-    id: str
-    address: str
-    language: str
-    network: str
-    token: str
-    code: str
-    created: int
-    until: int
-    is_invite: int = 0
-    account: str = ""
-    is_operator: int = 0
-
-    def __repr__(self) -> str:
-        return f"<SignIn {self.id}>"
-
-
-ROWS = ListedTable("sign_ins", SignIn)
-_VALUES = ", ".join(ROWS.placeholders.values())
-_COUNT = "(SELECT count(*) FROM sign_ins WHERE {of} AND is_invite = 0 AND created > CAST(:since AS BIGINT))"
-_BY_ADDRESS, _BY_NETWORK = "address = CAST(:address AS TEXT)", "network = CAST(:network AS TEXT)"
-# The first number is small, so that a stranger leaves the owner of an address some of the second.
-_IS_WITHIN_LIMITS = " AND ".join(
-    f"{_COUNT.format(of=of)} < {most}"
-    for of, most in ((f"{_BY_ADDRESS} AND {_BY_NETWORK}", 3), (_BY_ADDRESS, 10), (_BY_NETWORK, 10))
-)
-_ADD = f"INSERT INTO sign_ins ({ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
-_IS_MAILED = """
-EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)
-AND (CAST(:is_open AS BIGINT) = 1 OR EXISTS (SELECT 1 FROM users WHERE address = :of_address))
+_VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
+_ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
+_IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
+_HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
+_IS_MAILED = f"""
+{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) >
+(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d}))
 """
-_IS_OPEN = "id = :id AND session = '' AND until > :now"
+_RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
+_IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
+_IS_OWN = _IS_OPEN.format(ids=":id")
 _TRY = f"""
-UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OPEN} AND code <> '' AND tries < {MOST_TRIES}
+UPDATE sign_ins SET tries = tries + 1 WHERE {_IS_OWN} AND code <> '' AND tries < {MOST_TRIES}
 RETURNING code
 """
 _SPEND = f"""
-UPDATE sign_ins SET session = :session, token = '', code = '', made_from = CAST(:made_from AS TEXT)
-WHERE {_IS_OPEN} AND {{may}} RETURNING id
+UPDATE sign_ins SET session = :session, token = '', code = '' WHERE {_IS_OWN} AND {{may}} RETURNING id
 """
 _SPENT = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in AND session = :session)"
 _NO_USER = "NOT EXISTS (SELECT 1 FROM users WHERE address = CAST(:address AS TEXT))"
-_NEW_ACCOUNTS = """
-(SELECT count(*) FROM sign_ins WHERE made_from = CAST(:made_from AS TEXT) AND created > CAST(:day AS BIGINT))
-"""
-_FEW_ACCOUNTS = f"(CAST(:made_from AS TEXT) = '' OR {_NEW_ACCOUNTS} < {MOST_NEW_ACCOUNTS})"
 _ACCOUNT_IS_OPEN = "EXISTS (SELECT 1 FROM accounts WHERE id = CAST(:account AS TEXT) AND closed IS NULL)"
 _USER_IS_THERE = "EXISTS (SELECT 1 FROM users WHERE id = CAST(:user AS TEXT))"
 # An erasure holds it as well: a session that is made beside it would outlive its user.
@@ -119,7 +100,10 @@ SELECT CAST(:session AS TEXT), CAST(:user AS TEXT), CAST(:hash AS TEXT), CAST(:n
     CAST(:now AS BIGINT) WHERE {_SPENT}
 """
 _END_OLD = f"DELETE FROM sessions WHERE id = :old AND {_SPENT}"
-_TIDY = "DELETE FROM sign_ins WHERE created <= :day AND until <= :now"
+_TIDY = (
+    "DELETE FROM sign_ins WHERE created <= :day AND until <= :now",
+    "DELETE FROM sign_in_counts WHERE created <= :day",
+)
 
 
 class Confirmed(NamedTuple):
@@ -151,9 +135,17 @@ class SignIns:
         self._store = store
         self._vault = vault
         self._mails = mails
+        # An invented id costs a part of a read, and no commit.
+        self._open: ReadCache[str, SignIn | None] = ReadCache(
+            self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
+        )
+        self._networks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
-    async def request(self, address: str, language: str, network: str) -> SignIn:
-        """Note a request, mail its link and code, and return it. Raises InvalidRequest, RateLimited."""
+    async def request(self, address: str, language: str, client: str) -> SignIn:
+        """Note a request of a client, mail its link and code, and return it. Raises InvalidRequest,
+        RateLimited."""
+        near, wide = networks_of(client)
         id_, token = new_id("sin"), new_secret()
         code = "".join(secrets.choice(_CODE) for _ in range(_CODE_LENGTH))
         folded, now = _folded(address), await self._store.now()
@@ -161,7 +153,7 @@ class SignIns:
             id=id_,
             address=folded,
             language=language,
-            network=network,
+            network=near,
             token=digest(token),
             code=await self._code_digest(id_, code),
             created=now,
@@ -170,23 +162,28 @@ class SignIns:
         letter = Letter(
             kind="sign_in", facts={"link": self._link(id_, token), "code": code}, to=folded, language=language
         )
+        most_strangers = _WAITING_MINUTES * self.section.mails_a_minute
         is_mailed: Params = {
             "sign_in": id_,
-            "is_open": int(self.section.sign_up == "open"),
+            "most_strangers": most_strangers if self.section.sign_up == "open" else 0,
             "of_address": folded,
         }
+        only_if = Condition(_IS_MAILED, is_mailed)
         mail = await self._mails.statements(
-            letter, subject=id_, now=now, within_s=LINK_S, only_if=Condition(_IS_MAILED, is_mailed)
+            letter, subject=id_, now=now, within_s=LINK_S, only_if=only_if, rank=_RANK
         )
-        turn = self._turn()
-        answers = await self._store.write(
-            *turn,
-            Statement(
-                _ADD.format(only_if=_IS_WITHIN_LIMITS),
-                {**msgspec.structs.asdict(row), "since": now - _WINDOW_US},
-            ),
-            *mail,
-        )
+        mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
+        # The first number is small, so that a stranger leaves the owner of a mailbox some of the second.
+        most = {f"{mailbox} {near}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
+        turn, below = self._turn(), records.below(most, now - _WINDOW_US)
+        # Those of one network wait for each other, and others do not wait for them.
+        async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
+            answers = await self._store.write(
+                *turn,
+                Statement(_ADD.format(only_if=below.sql), {**msgspec.structs.asdict(row), **below.params}),
+                *records.count_statements(most, id_, now, Condition(_IS_THERE, {})),
+                *mail,
+            )
         if not answers[len(turn)]:
             raise RateLimited(
                 "Too many sign-ins were asked for. Use the newest mail, or try again in 15 minutes.",
@@ -232,63 +229,71 @@ class SignIns:
         return self._link(act.subject, token), until
 
     async def confirm(
-        self, id_: str, token: str, code: str, network: str, old: Session | None = None
+        self, id_: str, token: str, code: str, client: str, old: Session | None = None
     ) -> Confirmed:
         """Spend a token or a code, and make a session in the same commit. The `old` session of the browser
         ends. Raises SignInFailed and RateLimited."""
-        if not id_.isascii() or not id_.isprintable() or not await self._is_right(id_, token, code):
+        row = await self._open.get(id_) if id_.isascii() and id_.isprintable() else None
+        if row is None or not await self._is_right(row, token, code):
             raise SignInFailed
+        near, wide = (f"accounts of {network}" for network in networks_of(client))
+        most = {} if row.is_invite else {wide: WIDER * MOST_NEW_ACCOUNTS, near: MOST_NEW_ACCOUNTS}
         for _ in range(_CONFIRM_TRIES):
             now = await self._store.now()
-            rows = await self._store.read(f"{ROWS.select} {_IS_OPEN}", {"id": id_, "now": now})
-            if not rows:
-                break
-            row = ROWS.read(rows[0])
             user = await records.by_address(self._store, row.address)
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
-                if (done := await self._spend(row, user, network, old, now)) is not None:
+                spent = self._spend(row, user, {} if user else most, old, now)
+                if (done := await spent) is not None:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            if user is None and not row.is_invite:
-                await self._check_new_accounts(network, now)
+            below = records.below({} if user else most, now - _DAY_US)
+            if not await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params):
+                raise RateLimited(
+                    "Too many new accounts from your network today. Try again tomorrow.",
+                    retry_after_s=_DAY_US // SECOND,
+                )
+            if (row := await self._open.get(id_)) is None:
+                break
         raise SignInFailed
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        await self._store.write(Statement(_TIDY, {"day": now - _DAY_US, "now": now}))
+        await self._store.write(*(Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _TIDY))
 
-    async def _is_right(self, id_: str, token: str, code: str) -> bool:
-        now = await self._store.now()
+    async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
+        listed, params = any_of(ids)
+        sql = f"{SIGN_IN_ROWS.select} {_IS_OPEN.format(ids=listed)}"
+        rows = await self._store.read(sql, {**params, "now": await self._store.now()})
+        return {**dict.fromkeys(ids), **{row["id"]: SIGN_IN_ROWS.read(row) for row in rows}}
+
+    async def _is_right(self, row: SignIn, token: str, code: str) -> bool:
         if token:
-            rows = await self._store.read(f"{ROWS.select} {_IS_OPEN}", {"id": id_, "now": now})
-            return bool(rows) and hmac.compare_digest(rows[0]["token"], digest(token))
+            return hmac.compare_digest(row.token, digest(token))
         # Counted before it is compared: a kill, or a second worker, gives no sixth try.
-        (rows,) = await self._store.write(Statement(_TRY, {"id": id_, "now": now}))
-        sent = await self._code_digest(id_, code.upper().replace(" ", "").replace("-", ""))
+        (rows,) = await self._store.write(Statement(_TRY, {"id": row.id, "now": await self._store.now()}))
+        sent = await self._code_digest(row.id, code.upper().replace(" ", "").replace("-", ""))
         return bool(rows) and hmac.compare_digest(rows[0]["code"], sent)
 
     async def _spend(
-        self, row: SignIn, user: User | None, network: str, old: Session | None, now: int
+        self, row: SignIn, user: User | None, most: Mapping[str, int], old: Session | None, now: int
     ) -> Confirmed | None:
-        target, secret = _target(row, user), new_secret()
-        made_from = network if target.makes_account and not row.is_invite else ""
+        target, secret, below = _target(row, user), new_secret(), records.below(most, now - _DAY_US)
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
         may = _USER_IS_THERE
         if target.is_new:
-            may = f"{_NO_USER} AND {_FEW_ACCOUNTS}"
+            may = f"{_NO_USER} AND {below.sql}"
         if not target.makes_account:
             may += f" AND {_ACCOUNT_IS_OPEN}"
         facts: Params = {
+            **below.params,
             **session,
             **target._asdict(),
             "id": row.id,
             "now": now,
             "address": row.address,
-            "made_from": made_from,
-            "day": now - _DAY_US,
         }
         first = (
             *self._turn(),
@@ -299,6 +304,11 @@ class SignIns:
             *first,
             Statement(_SPEND.format(may=may), facts),
             *self._new_statements(row, target, session, now),
+            *(
+                records.count_statements(most, row.id, now, Condition(_SPENT, session))
+                if target.is_new
+                else ()
+            ),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
@@ -352,16 +362,6 @@ class SignIns:
             act = audit.new_act(now, target.key, action, subject, target.account)
             found += audit.insert_statements(act, _SPENT, session)
         return found
-
-    async def _check_new_accounts(self, network: str, now: int) -> None:
-        counted = await self._store.read(
-            f"SELECT {_NEW_ACCOUNTS} AS number", {"made_from": network, "day": now - _DAY_US}
-        )
-        if counted[0]["number"] >= MOST_NEW_ACCOUNTS:
-            raise RateLimited(
-                "Too many new accounts from your network today. Try again tomorrow.",
-                retry_after_s=_DAY_US // SECOND,
-            )
 
     async def _code_digest(self, id_: str, code: str) -> str:
         # With a key of the server: a code is short enough to be guessed from a plain digest.

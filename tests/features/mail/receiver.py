@@ -29,7 +29,8 @@ class Receiver:
         self.to: list[str] = []
         self.was_secure: list[bool] = []
         self.logins: list[tuple[bytes, bytes]] = []
-        self.begun = self.open = 0
+        self.begun = self.open = self.goodbyes = 0
+        self.conversations: list[SMTP] = []
         self._on_data = list(on_data)
         self._on_rcpt = on_rcpt
 
@@ -40,7 +41,20 @@ class Receiver:
     def text(self, number: int = -1) -> str:
         return str(self.got[number].get_content()).replace("\r\n", "\n")
 
+    @property
+    def connections(self) -> int:
+        return len(self.conversations)
+
+    def close_all(self) -> None:
+        for each in self.conversations:
+            if each.transport is not None:
+                each.transport.close()
+
     # The names of hooks are those of the library.
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:  # noqa: N802
+        self.goodbyes += 1
+        return "221 Bye"
+
     async def handle_RCPT(  # noqa: N802
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
@@ -82,7 +96,7 @@ async def receiver(
     if tls:
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         trust.load_cert_chain(CERTIFICATE)
-    served: list[SMTP] = []
+    served = kept.conversations
 
     def serve() -> SMTP:
         extra = {**options, "enable_SMTPUTF8": True}
@@ -99,9 +113,7 @@ async def receiver(
         yield kept
     finally:
         server.close()
-        for each in served:
-            if each.transport is not None:
-                each.transport.close()
+        kept.close_all()
         # After a refused handshake, a conversation would wait for ever.
         left = [task for task in asyncio.all_tasks() if "SMTP._handle_client" in str(task.get_coro())]
         for task in left:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from policies.tasks import SECOND
+from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
 from proxy.features.mail.mails import DAY_S, Mails
 from proxy.features.mail.records import TASKS, Letter, MailRow
@@ -71,7 +72,7 @@ class MailRig(NamedTuple):
 async def mail_rig(store: Store, folder: Path, url: str = "smtp://127.0.0.1:9") -> AsyncIterator[MailRig]:
     metrics = Metrics()
     async with open_vault(store, folder, VaultSection(), metrics) as vault:
-        mails = Mails(store, vault, str(CERTIFICATE), metrics.registry)
+        mails = Mails(store, vault, Limits(MemoryWindows()), str(CERTIFICATE), metrics.registry)
         mails.section, mails.public_url = MailSection(url=url, sender=SENDER), "https://v.example.org"
         try:
             yield MailRig(store, vault, mails, metrics)

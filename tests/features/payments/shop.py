@@ -161,14 +161,18 @@ _KINDS = ("orders", "payment events", "paid months")
 
 @asynccontextmanager
 async def shop(
-    folder: Path, more: str = "", config: str = SOLD + PROVIDERS, secrets: Mapping[str, str] = SECRETS
+    folder: Path,
+    more: str = "",
+    config: str = SOLD + PROVIDERS,
+    secrets: Mapping[str, str] = SECRETS,
+    people: str = PEOPLE,
 ) -> AsyncIterator[Shop]:
     for name, secret in secrets.items():
         (folder / name).write_text(secret)
     mercadopago, stripe = FakeMercadoPago(), FakeStripe()
     async with served(mercadopago.provider) as one, served(stripe.provider) as other:
         text = TONE.replace("[server]\n", f'[server]\npublic_url = "{PUBLIC_URL}"\n')
-        text += PEOPLE + config.replace("{mercadopago}", one.url).replace("{stripe}", other.url) + more
+        text += people + config.replace("{mercadopago}", one.url).replace("{stripe}", other.url) + more
         async with inside(folder, text, plan="free") as server:
             owner = await user_of(server, server.account, "owner@example.org")
             yield Shop(server, mercadopago, stripe, owner.cookie)

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from policies.price import MICRO
+from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.mail.mails import Mails
@@ -214,7 +215,9 @@ def life_on(
     ledgers = [Ledger(clock, new_holds(clock, Metrics())) for _ in range(2 if store.is_shared else 1)]
 
     def new_mails() -> Mails:
-        mails = Mails(clock, Vault(clock, VaultSection(), data), "", Metrics().registry)
+        mails = Mails(
+            clock, Vault(clock, VaultSection(), data), Limits(MemoryWindows()), "", Metrics().registry
+        )
         mails.section = MailSection(url=smtp_url, sender="Voices <voices@example.org>")
         mails.recipients = _recipients
         return mails

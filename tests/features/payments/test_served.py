@@ -220,17 +220,18 @@ async def test_the_paths_of_webhooks_need_a_key_and_a_secret_that_is_not_empty(t
         assert (refused.status_code, envelope(refused)["code"]) == (400, "offer_not_found")
 
 
-async def test_so_many_webhooks_a_minute_are_taken_from_one_network(
+async def test_unsigned_webhooks_are_counted_by_network_and_signed_ones_are_not(
     open_shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert admission.MOST_A_MINUTE["webhook"] == 600
     monkeypatch.setitem(admission.MOST_A_MINUTE, "webhook", 3)
     webhook = open_shop.mercadopago.signer.webhook("77", time.time())
-    statuses = [(await open_shop.post(webhook)).status_code for _ in range(4)]
-    assert statuses == [200, 200, 200, 429]
+    unsigned = webhook._replace(headers={})
+    statuses = [(await open_shop.post(each)).status_code for each in [unsigned] * 4 + [webhook] * 4]
+    assert statuses == [400, 400, 400, 429, 200, 200, 200, 200]
     await open_shop.quiet()
     (row,) = await open_shop.server.worker.store.read("SELECT id, received FROM payment_events", {})
-    assert (row["id"], row["received"]) == ("mercadopago:77", 3)
+    assert (row["id"], row["received"]) == ("mercadopago:77", 4)
 
 
 @each_row(

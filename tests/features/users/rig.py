@@ -89,6 +89,8 @@ async def later(store: Store, seconds: float) -> None:
     for table, other in (("sign_ins", "until"), ("sessions", "seen")):
         sql = _LATER.format(table=table, other=other)
         await store.write(Statement(sql, {"us": round(seconds * 1e6)}))
+    counts = "UPDATE sign_in_counts SET created = created - :us"
+    await store.write(Statement(counts, {"us": round(seconds * 1e6)}))
 
 
 def config(sign_up: str = "open", url: str = "sqlite") -> str:

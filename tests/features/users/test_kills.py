@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
+from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.features.mail.mails import Mails
@@ -48,7 +49,7 @@ class Life(NamedTuple):
     def on(cls, store: Store, folder: Path, points: Points) -> Life:
         stopping = StoppingStore(store, points)
         vault = Vault(stopping, VaultSection(), folder)
-        mails = Mails(stopping, vault, "", Metrics().registry)
+        mails = Mails(stopping, vault, Limits(MemoryWindows()), "", Metrics().registry)
         mails.section = MailSection(url="smtp://127.0.0.1:9", sender=SENDER)
         mails.public_url = "https://v.example.org"
         sign_ins = SignIns(stopping, vault, mails)

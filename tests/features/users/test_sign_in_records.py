@@ -141,6 +141,61 @@ async def test_limits_count_at_once_and_leave_the_owner_a_sign_in(rig: Rig) -> N
     assert await rig.asked(ADA, CAFE)
 
 
+@pytest.mark.parametrize("network", ["2001:db8:1:{:x}::1", "203.0.113.{}"], ids=["/48", "/24"])
+async def test_a_wider_network_asks_three_times_as_often(rig: Rig, network: str) -> None:
+    """From one /48, 1,500 of 1,500 sign-ins were taken."""
+    asked = [await rig.asked(f"{number}@example.org", network.format(number)) for number in range(50)]
+    assert asked == [True] * 30 + [False] * 20
+    assert await rig.asked("ada@example.org", "192.0.2.7")
+
+
+@pytest.mark.parametrize("network", ["2001:db8:1:{:x}::1", "203.0.113.{}"], ids=["/48", "/24"])
+async def test_a_wider_network_makes_three_times_as_many_accounts(
+    rig: Rig, network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.users.sign_ins.MOST_NEW_ACCOUNTS", 1)
+    for number in range(4):
+        sent = await rig.ask(f"{number}@example.org", f"198.51.{number}.1")
+        confirmed = rig.sign_ins.confirm(sent.id, sent.token, "", network.format(number))
+        if number < 3:
+            await confirmed
+        else:
+            with pytest.raises(RateLimited):
+                await confirmed
+    assert await rig.number_of("accounts") == 3
+
+
+async def test_spellings_of_one_mailbox_count_together_and_each_gets_its_mail(rig: Rig) -> None:
+    spellings = ["ada@{}", "a.d.a@{}", "ada+news@{}", "a.da+x+y@{}"]
+    asked = [
+        (each.format(domain), await rig.asked(each.format(domain), f"198.51.{number}.1"))
+        for number, each in enumerate(spellings * 2)
+        for domain in ("gmail.com", "googlemail.com")
+    ]
+    assert [was_taken for _, was_taken in asked] == [True] * 10 + [False] * 6
+    sent = await letters(rig.store, rig.mail.vault)
+    assert {each.to for each in sent.values()} == {address for address, was_taken in asked if was_taken}
+    plain = [await rig.asked(f"ada+{number}@example.org", f"198.51.{number}.1") for number in range(12)]
+    assert plain == [True] * 10 + [False] * 2
+    assert await rig.asked("a.da@example.org", "192.0.2.1"), "dots differ elsewhere"
+
+
+async def test_strangers_who_cannot_be_mailed_in_time_are_answered_alike(rig: Rig) -> None:
+    """The answer is the same, and a mail to a user is written all the same."""
+    sent = await rig.ask()
+    await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+    rig.sign_ins.section = UsersSection(sign_up="open", mails_a_minute=4)
+    for number in range(20):
+        assert await rig.asked(f"{number}@example.org", f"2001:db8:{number:x}::1")
+    known, unknown = [await rig.sign_ins.request(each, "en", CAFE) for each in (ADA, "new@example.org")]
+    waiting = await letters(rig.store, rig.mail.vault)
+    assert known.id in waiting
+    assert unknown.id not in waiting
+    rows = await rig.store.read("SELECT rank, count(*) AS number FROM mails GROUP BY rank ORDER BY rank")
+    assert [(row["rank"], row["number"]) for row in rows] == [(1, 1), (2, 12)], "those of three minutes"
+    assert await rig.number_of("sign_ins") == 23
+
+
 async def test_ten_new_accounts_of_a_network_and_day(rig: Rig) -> None:
     for number in range(11):
         sent = await rig.ask(f"{number}@example.org", f"203.0.113.{number}")

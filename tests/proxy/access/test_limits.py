@@ -18,7 +18,7 @@ from policies.limits import Caps
 from policies.plans import Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.limits import Limits, MemoryWindows, open_limits, rate_headers
-from proxy.access.windows import Limit
+from proxy.access.windows import Limit, address_limits
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
 
@@ -143,7 +143,7 @@ async def test_a_request_that_counts_as_several_takes_a_whole_minute_at_most(
 
 async def _left(limits: Limits, limit: Limit) -> int:
     left = 0
-    while await limits.take(limit):
+    while await limits.take(limit) is None:
         left += 1
     return left
 
@@ -166,9 +166,32 @@ async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: st
 @pytest.mark.clock
 async def test_a_limit_says_beforehand_what_may_be_taken(limits: Limits, account: str) -> None:
     limit = Limit("address", account, 2)
-    assert await limits.wait_s(limit) == 0.0
-    assert [await limits.take(limit) for _ in range(3)] == [True, True, False]
-    assert 59 < await limits.wait_s(limit) <= 60
+    assert await limits.full(limit) is None
+    assert [await limits.take(limit) is None for _ in range(3)] == [True, True, False]
+    full = await limits.full(limit)
+    assert full is not None
+    assert 59 < full.wait_s <= 60
+
+
+@pytest.mark.parametrize("network", ["2001:db8:{kind:x}:{:x}::1", "198.51.{kind}.{}"], ids=["/48", "/24"])
+async def test_a_wider_network_may_do_three_times_as_much(limits: Limits, network: str) -> None:
+    # A Redis of all tests has the counts of a minute.
+    kind, taken = secrets.token_hex(4), 0
+    for number in range(5):
+        own = address_limits(kind, network.format(number, kind=7), 12)
+        while await limits.take(*own) is None:
+            taken += 1
+    assert taken == 36, "three of five got their twelve"
+    full = await limits.full(*address_limits(kind, network.format(77, kind=7), 12))
+    assert full is not None
+    assert full.limit.most == 36
+    assert await limits.full(*address_limits(kind, network.format(77, kind=8), 12)) is None
+
+
+async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, account: str) -> None:
+    some, all_ = Limit("mails", account, 3), Limit("mails", account, 4)
+    assert [await limits.take(some) is None for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [await limits.take(all_) is None for _ in range(3)] == [True, False, False]
 
 
 async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
@@ -220,7 +243,7 @@ async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
     for number in range(1000):
         await limits.take(Limit("address", f"late {number}", 5))
     assert len(windows._windows) == 1000
-    assert await limits.take(Limit("address", "late 0", 1)) is False
+    assert await limits.take(Limit("address", "late 0", 1)) is not None
 
 
 @pytest.mark.parametrize(
@@ -254,7 +277,9 @@ async def test_a_full_window_in_redis_says_when_it_has_room(shared_redis: RedisS
         now = time.time()
         client.rpush(f"voxgate:account/{account}", *(now - age_s for age_s in (10.0, 20.0, 50.0, 70.0)))
     async with open_limits(shared_redis.url) as limits:
-        assert 9 < await limits.wait_s(Limit("account", account, 3)) <= 10
+        full = await limits.full(Limit("account", account, 3))
+        assert full is not None
+        assert 9 < full.wait_s <= 10
         refusal = await _refused(limits, account, "k", _terms(2))
         assert 39 < (refusal.retry_after_s or 0) <= 40
         assert 49 < float(refusal.headers["x-ratelimit-reset-requests"].rstrip("s")) <= 50

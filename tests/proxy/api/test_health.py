@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,23 @@ async def readiness(server: Inside) -> tuple[int, dict[str, Any]]:
 
 async def test_a_worker_that_can_speak_is_ready(server: Inside) -> None:
     assert await readiness(server) == (200, {"status": "ready", "reasons": [], "degraded": []})
+
+
+async def test_those_who_ask_during_a_look_share_it(server: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, reads = server.worker.store, 0
+    read = store.read
+
+    async def noted(sql: str, *args: Any) -> Any:
+        nonlocal reads
+        reads += sql.startswith("SELECT 1")
+        return await read(sql, *args)
+
+    monkeypatch.setattr(store, "read", noted)
+    answers = await asyncio.gather(*(readiness(server) for _ in range(50)))
+    assert {status for status, _ in answers} == {200}
+    assert reads == 1
+    assert await readiness(server) == answers[0]
+    assert reads == 2, "a later one looks anew"
 
 
 async def test_a_draining_worker_is_unready_but_alive(server: Inside) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache, of_one
+from tests.speech_engine.host.simulated_time import simulated
 
 
 class Source:
@@ -200,6 +201,31 @@ async def test_a_key_that_was_never_good_brings_no_others_along(table: Table) ->
     table.seconds = 4
     await cache.get("guess")
     assert table.queries == [["a"], ["guess"]]
+
+
+@simulated
+async def test_keys_that_any_client_may_send_are_read_together_and_slowly() -> None:
+    reads: list[tuple[float, int]] = []
+    loop = asyncio.get_running_loop()
+
+    async def read(keys: Sequence[int]) -> dict[int, int]:
+        reads.append((loop.time(), len(keys)))
+        await asyncio.sleep(0.001)
+        return {key: key for key in keys}
+
+    cache: ReadCache[int, int] = ReadCache(
+        read, lambda _: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
+    )
+    began = loop.time()
+    assert await cache.get(1) == 1
+    assert loop.time() - began < 0.0015, "the first one waits for nothing"
+    numbers = range(5 * MOST_TOGETHER)
+    assert await asyncio.gather(*map(cache.get, numbers)) == [*numbers]
+    assert [size for _, size in reads] == [1] + [MOST_TOGETHER] * 5
+    # Two at a time, and after each a pause of four times as long.
+    assert reads[-1][0] - began > 2 * 0.005
+    assert set(await asyncio.gather(cache.get(7), cache.get(7))) == {7}
+    assert reads[-1][1] == 1
 
 
 async def test_a_value_that_a_read_leaves_out_is_read_alone_when_it_is_wanted(table: Table) -> None:

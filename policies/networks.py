@@ -1,0 +1,29 @@
+"""The networks of a client, by which strangers are counted: one of its own, and a wider one around it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+WIDER = 3
+"""A wider network may do so many times what one client may."""
+_LONGEST_NAME = 64
+
+
+def networks_of(address: str) -> tuple[str, str]:
+    """Return the network that one client may use, and the one that its operator may have whole: an IPv4
+    address and its /24, or the /64 and the /48 of an IPv6 address.
+
+    A name that a trusted proxy gives to a client is both.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address[:_LONGEST_NAME], address[:_LONGEST_NAME]
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    if isinstance(parsed, IPv6Address):
+        return _network(parsed, 64), _network(parsed, 48)
+    return str(parsed), _network(parsed, 24)
+
+
+def _network(address: IPv4Address | IPv6Address, bits: int) -> str:
+    return str(ip_network((address.packed, bits), strict=False))
