@@ -9,6 +9,7 @@ from typing import Literal
 from cachetools import LRUCache
 from starlette.types import Scope
 
+from policies import rate
 from policies.plans import MissingLimits, Plan, Terms, terms
 from policies.rate import Window
 from proxy.access.callers import Caller, caller_or_none
