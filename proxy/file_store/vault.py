@@ -177,8 +177,8 @@ class Vault:
             # A newer version may have tables that name recordings.
             if await schema.version_of(self._store) <= schema.known_version():
                 await self._tidy()
-        except (OSError, StorageFailed) as error:
-            _log.warning("vault.tidy.failed", reason=str(error))
+        except OSError as error:
+            raise VaultFailed(f"the vault cannot be tidied: {error.strerror}") from None
 
     async def close(self) -> None:
         while self._under_way:
@@ -351,7 +351,9 @@ async def open_vault(
 ) -> AsyncIterator[Vault]:
     vault = Vault(store, section, data)
     # At once, and every hour. The machine that leads tidies a shared vault.
-    tidying = None if vault.is_shared else RepeatingTask("tidying of the vault", vault.tidy, TIDY_S, metrics)
+    tidying = None
+    if not vault.is_shared:
+        tidying = RepeatingTask("tidying of the vault", vault.tidy, TIDY_S, metrics, tidies=True)
     try:
         yield vault
     finally:

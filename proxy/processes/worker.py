@@ -138,7 +138,10 @@ async def _serve(
                 *worker.tasks_alone,
             ]
             if (vault := worker.kernel.vault).is_shared:
-                alone.append(partial(repeat, "tidying of the vault", vault.tidy, TIDY_S, worker.metrics))
+                tidying = partial(
+                    repeat, "tidying of the vault", vault.tidy, TIDY_S, worker.metrics, tidies=True
+                )
+                alone.append(tidying)
             helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]

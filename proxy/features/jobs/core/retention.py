@@ -10,7 +10,6 @@ from policies.plans import Plan
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.retention import StoredDays, list_old
-from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -35,13 +34,7 @@ class JobRetention:
 
     async def run(self) -> None:
         """Look now, and every ten minutes."""
-        await repeat("deletion of old jobs", self._turn, EVERY_S, self._metrics)
-
-    async def _turn(self) -> None:
-        try:
-            await self.delete_old()
-        except StorageFailed as error:
-            _log.warning("job.retention.failed", reason=str(error))
+        await repeat("deletion of old jobs", self.delete_old, EVERY_S, self._metrics, tidies=True)
 
     async def delete_old(self) -> int:
         """Delete old jobs, and return their number."""
