@@ -112,6 +112,14 @@ class Store(Protocol):
         ...
 
 
+OnCommit = Callable[[float], None]
+"""Called after each transaction that writes, with its seconds, from any thread."""
+
+
+def uncounted(_seconds: float) -> None:
+    """The `OnCommit` of a store without metrics."""
+
+
 class StorageFailed(OutsideFailure):
     """The database could not do it: it is full, locked, damaged or closed, or the statement is wrong."""
 
