@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -44,6 +45,8 @@ _RECORDS = "lib/python*/site-packages/*.dist-info/RECORD"
 """pip writes a package's list of files last."""
 
 _BEGINS = "Installing collected packages: "
+_DOWNLOADS = re.compile(r"\s*Downloading .*\(([\d.]+) ([kMG])B\)")
+_MB = {"k": 0.001, "M": 1.0, "G": 1000.0}
 
 
 class BuildProgress(NamedTuple):
@@ -53,11 +56,13 @@ class BuildProgress(NamedTuple):
     packages: int = 0
     of_packages: int = 0
     line: str = ""
+    megabytes: float = 0.0
 
     def __str__(self) -> str:
         step = f"step {self.step} of {self.of_steps}: " if self.of_steps else ""
-        packages = f", {self.packages} of {self.of_packages} packages" if self.of_packages else ""
-        return f"{step}{self.what}{packages}"
+        so_far = f", {self.megabytes:,.0f} MB" if self.megabytes else ""
+        so_far = f", {self.packages} of {self.of_packages} packages" if self.of_packages else so_far
+        return f"{step}{self.what}{so_far}"
 
 
 Say = Callable[[BuildProgress], None]
@@ -69,6 +74,7 @@ class PackageCount:
         self._folder = folder
         self._before = self.now
         self.total = 0
+        self.megabytes = 0.0
 
     @property
     def now(self) -> int:
@@ -77,6 +83,8 @@ class PackageCount:
     def read(self, line: str) -> None:
         if line.startswith(_BEGINS):
             self.total = self._before + line.removeprefix(_BEGINS).count(",") + 1
+        elif size := _DOWNLOADS.match(line):
+            self.megabytes += float(size[1]) * _MB[size[2]]
 
 
 def drop_halves(site: Path) -> None:
@@ -292,7 +300,7 @@ class _Building:
                         last.append(line.rstrip())
                         count.read(line)
                     progress = BuildProgress(
-                        what, self._done, self._steps, count.now, count.total, line.strip()
+                        what, self._done, self._steps, count.now, count.total, line.strip(), count.megabytes
                     )
                     self._say(progress)
             except BaseException:
