@@ -55,23 +55,23 @@ async def repeat(
     After a failure, a task that only `tidies` waits for 1 s, and twice as long after each further one, up to
     30 s. Any other task keeps its pause, of half a second at least.
     """
-    said, in_a_row = _Said(name), 0
+    log, in_a_row = _FailureLog(name), 0
     while True:
         wait_s = pause_s
         try:
             await turn()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
             metrics.background_failures.labels(name).inc()
-            said.failed(error)
+            log.failed(error)
             wait_s = min(2.0 ** min(in_a_row, 10), _MOST_S) if tidies else max(pause_s, _FEWEST_S)
             in_a_row += 1
         else:
-            said.worked()
+            log.worked()
             in_a_row = 0
         await asyncio.sleep(wait_s)
 
 
-class _Said:
+class _FailureLog:
     """What the log has of a task: the first failure of each class, then one in a minute, and one line when it
     works again. A database that is away for long, or often, fills no log."""
 
@@ -88,11 +88,12 @@ class _Said:
         self._failures += 1
         if now - self._latest.get(kind, -math.inf) < _SAY_EVERY_S:
             return
-        facts = {"task": self._name, "failures": self._failures}
+        task, failures = self._name, self._failures
         if isinstance(error, OutsideFailure):
-            _log.warning("background.turn.failed", **facts, reason=str(error))
+            _log.warning("background.turn.failed", task=task, failures=failures, reason=str(error))
         else:
-            _log.error("background.turn.failed", **facts, exc_info=without_values(error))
+            shown = without_values(error)
+            _log.error("background.turn.failed", task=task, failures=failures, exc_info=shown)
         self._latest[kind], self._failures, self._is_failing = now, 0, True
 
     def worked(self) -> None:

@@ -27,7 +27,7 @@ class ProgressLine:
         self._is_alive = is_alive
         self._lines = {"fetch": "", "build": ""}
         self._phases: dict[str, str] = {}
-        self._said = 0.0
+        self._shown_at = 0.0
         self._one = threading.Lock()
 
     def build(self, progress: BuildProgress) -> None:
@@ -41,9 +41,9 @@ class ProgressLine:
             if self._lines[which] == text:
                 return
             is_new = self._phases.get(which) != phase
-            if not (self._is_alive or is_new or time.monotonic() >= self._said + EVERY_S):
+            if not (self._is_alive or is_new or time.monotonic() >= self._shown_at + EVERY_S):
                 return
-            self._lines[which], self._phases[which], self._said = text, phase, time.monotonic()
+            self._lines[which], self._phases[which], self._shown_at = text, phase, time.monotonic()
             self._show(" · ".join(filter(None, self._lines.values())) if self._is_alive else text)
 
 
