@@ -14,6 +14,8 @@ _FEWEST_S = 0.5
 _MOST_S = 30.0
 _SAY_EVERY_S = 60.0
 
+Turn = Callable[[], Awaitable[object]]
+
 _log = structlog.get_logger()
 
 
@@ -26,30 +28,16 @@ class RepeatingTask:
     """A task that repeats its turn, with a pause after each. Create it in a running loop. See `repeat`."""
 
     def __init__(
-        self,
-        name: str,
-        turn: Callable[[], Awaitable[object]],
-        pause_s: float,
-        metrics: Metrics,
-        *,
-        tidies: bool = False,
+        self, name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False
     ) -> None:
-        repeated = repeat(name, turn, pause_s, metrics, tidies=tidies)
-        self._task = asyncio.create_task(repeated, name=name)
+        self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics, tidies=tidies), name=name)
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
 
 
-async def repeat(
-    name: str,
-    turn: Callable[[], Awaitable[object]],
-    pause_s: float,
-    metrics: Metrics,
-    *,
-    tidies: bool = False,
-) -> None:
+async def repeat(name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False) -> None:
     """Repeat the turn without end. If a turn fails, the next one may succeed.
 
     After a failure, a task that only `tidies` waits for 1 s, and twice as long after each further one, up to
@@ -78,10 +66,8 @@ class _FailureLog:
     def __init__(self, name: str) -> None:
         self._name = name
         self._latest: dict[str, float] = {}
-        self._failures = 0
-        """The failures since the last line."""
+        self._failures = 0  # since the last line
         self._is_failing = False
-        """Whether the last line was about a failure."""
 
     def failed(self, error: Exception) -> None:
         now, kind = asyncio.get_running_loop().time(), type(error).__name__

@@ -43,11 +43,8 @@ def test_the_image_has_every_part_of_the_server_and_no_more() -> None:
     assert "*" in ignored, "what is not named would be taken"
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = {name.rstrip("*") for name in project["tool"]["setuptools"]["packages"]["find"]["include"]}
-    installer = {"locks", "pyproject.toml", "scripts/install", "scripts/pip_progress.py"}
-    assert taken == packages | installer | {"README.md", "LICENSE", "LICENSES"} | {
-        "config.toml",
-        "deploy/healthcheck.py",
-    }
+    installer = {"locks", "pyproject.toml", "scripts/install", "README.md", "LICENSE", "LICENSES"}
+    assert taken == packages | installer | {"config.toml", "deploy/healthcheck.py"}
     assert not [name for name in taken if not (ROOT / name).exists()]
 
 

@@ -23,8 +23,7 @@ FULL_BYTES = 64 * 2**20
 NEARLY_FULL_BYTES = 1024 * 2**20
 FLUSHES = 50
 SLOW_MS, WORST_MS = 10.0, 100.0
-_WRITTEN_BYTES = 65536
-"""More than a flush of 4 KiB writes, with the journal of its file system."""
+_WRITTEN_BYTES = 65536  # more than a flush of 4 KiB writes, with the journal of its file system
 
 # SQLite's write-ahead log needs memory that its readers share. These file systems have none.
 _REMOTE = (
@@ -97,7 +96,7 @@ def disk(config: Config, measure: Callable[[Path], os.statvfs_result] = os.statv
 
 
 def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iterator[Finding]:
-    """Time the flushes of a disk: each commit of SQLite waits for one, and so does the end of each answer."""
+    """Time flushes of the disk: the end of each answer waits for one in its commit."""
     if is_postgres(config.storage.url):
         return
     try:
@@ -110,12 +109,11 @@ def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iter
     found = f"{len(took_ms)} of them took {middle:.1f} ms in the middle and {worst:.0f} ms at most"
     if middle <= SLOW_MS and worst <= WORST_MS:
         yield ok("flushes", found)
-        return
-    why = "the disk itself is slow"
-    if others_bytes > 0:
-        why = f"other programs wrote {others_bytes / 1e6:.0f} MB to that disk meanwhile"
-    do = "give the data folder a disk of its own, with a cache that keeps its content without power"
-    yield note("flushes", f"slow: {found}; {why}", do)
+    else:
+        others = f"other programs wrote {others_bytes / 1e6:.0f} MB to that disk meanwhile"
+        why = others if others_bytes > 0 else "the disk itself is slow"
+        do = "give the data folder a disk of its own, best an SSD with power-loss protection"
+        yield note("flushes", f"slow: {found}; {why}", do)
 
 
 def _flushed(descriptor: int, flush: Callable[[int], None]) -> list[float]:
@@ -132,11 +130,8 @@ def _flushed(descriptor: int, flush: Callable[[int], None]) -> list[float]:
 def _written_bytes(descriptor: int) -> int:
     """Return what all programs have written to the disk of a file. 0 if the kernel does not tell."""
     device = os.fstat(descriptor).st_dev
-    try:
-        counts = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat").read_text().split()
-    except OSError:
-        return 0
-    return int(counts[6]) * 512
+    counts = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
+    return int(counts.read_text().split()[6]) * 512 if counts.exists() else 0
 
 
 def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:
