@@ -146,9 +146,9 @@ class Away:
 
 @simulated
 async def test_what_only_tidies_waits_twice_as_long_after_each_failure_and_then_as_ever() -> None:
-    database = Away((0.0, 150.0))
+    database = Away((0.0, 150.0), (700.0, 760.0))
     await database.for_s(1500.0, 600.0, tidies=True)
-    assert database.turns == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 751, 1351]
+    assert database.turns == [0, 1, 3, 7, 15, 31, 61, 91, 121, 151, 751, 752, 754, 758, 766, 1366]
 
 
 @each_row(
