@@ -31,10 +31,13 @@ class ProgressLine:
         self._one = threading.Lock()
 
     def build(self, progress: BuildProgress) -> None:
-        self._tell("build", progress.what, str(progress))
+        phase = progress._replace(packages=0, of_packages=0, megabytes=0.0)
+        self._tell("build", str(phase), str(progress))
 
     def fetch(self, what: str, done: int, of: int) -> None:
-        self._tell("fetch", what, f"{what}: {done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if of else what)
+        size = f"{of / 1e6:,.0f} MB"
+        phase, text = (f"{what}: {size}", f"{what}: {done / 1e6:,.0f} of {size}") if of else (what, what)
+        self._tell("fetch", phase, text)
 
     def _tell(self, which: str, phase: str, text: str) -> None:
         with self._one:
@@ -44,7 +47,8 @@ class ProgressLine:
             if not (self._is_alive or is_new or time.monotonic() >= self._shown_at + EVERY_S):
                 return
             self._lines[which], self._phases[which], self._shown_at = text, phase, time.monotonic()
-            self._show(" · ".join(filter(None, self._lines.values())) if self._is_alive else text)
+            both = " · ".join(filter(None, self._lines.values()))
+            self._show(both if self._is_alive else phase if is_new else text)
 
 
 @contextmanager
