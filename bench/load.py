@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ KEPT_TEXTS = 80
 ALL_OTHERS = 10**9
 """No text comes again."""
 
-_ROW = "{:10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>10} {:>12}"
+_ROW = "{:10} {:>8} {:>10} {:>8} {:>8} {:>8} {:>10} {:>10} {:>12} {:>10}"
 _LUA = """
 wrk.method = "POST"
 wrk.headers["Authorization"] = "Bearer {key}"
@@ -59,7 +60,9 @@ class Measured(NamedTuple):
     p50_ms: float
     p99_ms: float
     paced_p50_ms: float
+    paced_p99_ms: float
     paced_first_ms: float
+    flush_p99_ms: float
 
 
 def before() -> Path | None:
@@ -68,7 +71,8 @@ def before() -> Path | None:
 
 
 def measured(target: Target, folder: Path, body: str = BODY, texts: int = ALL_OTHERS) -> Measured:
-    """Once it is warm. So many texts are asked for, one after the other.
+    """Once it is warm. So many texts are asked for, one after the other. As many flushes follow at the same
+    pace: the end of an answer waits for one, so the disk is most of a slow answer.
 
     The load comes last: LiteLLM keeps the upstream connection of each client that wrk cuts off at its end,
     and then hangs.
@@ -76,7 +80,7 @@ def measured(target: Target, folder: Path, body: str = BODY, texts: int = ALL_OT
     lua = folder / "post.lua"
     lua.write_text(script(target.key, body, texts))
     wrk(target.port, lua, 1, CONNECTIONS)
-    paced = _paced(target, body)
+    paced = *_paced(target, body), _flush_p99_ms(folder)
     began_cpu_s = cpu_seconds(target.pid)
     requests, seconds, p50_ms, p99_ms = wrk(target.port, lua, SECONDS, CONNECTIONS)
     cpu_s = cpu_seconds(target.pid) - began_cpu_s
@@ -101,7 +105,20 @@ def show(found: Mapping[str, list[Measured]], against: str) -> None:
     rounds = len(found[against])
     print(f"{CONNECTIONS} connections for {SECONDS} s, and one at {PACED_PER_S} a second; {rounds} rounds")
     of = f"of {against}"
-    print(_ROW.format("", "req/s", of, "cpu ms", "p50 ms", "p99 ms", "paced p50", "paced first"))
+    print(
+        _ROW.format(
+            "",
+            "req/s",
+            of,
+            "cpu ms",
+            "p50 ms",
+            "p99 ms",
+            "paced p50",
+            "paced p99",
+            "paced first",
+            "flush p99",
+        )
+    )
     for name, each in found.items():
         pairs = zip(each, found[against], strict=True)
         ratio = statistics.median(one.per_s / other.per_s for one, other in pairs)
@@ -122,8 +139,9 @@ def post(connection: http.client.HTTPConnection, key: str, body: str = BODY) -> 
     return connection.getresponse()
 
 
-def _paced(target: Target, body: str) -> tuple[float, float]:
-    """Medians, in ms, of whole answers and of their first bytes, at a pace that leaves the server idle."""
+def _paced(target: Target, body: str) -> tuple[float, float, float]:
+    """Median and p99, in ms, of whole answers, and the median of their first bytes, at a pace that leaves the
+    server idle."""
     connection = http.client.HTTPConnection("127.0.0.1", target.port, timeout=30)
     whole, first = [], []
     for _ in range(PACED_PER_S * SECONDS):
@@ -135,7 +153,24 @@ def _paced(target: Target, body: str) -> tuple[float, float]:
         whole.append(time.perf_counter() - began)
         time.sleep(max(0.0, 1 / PACED_PER_S - whole[-1]))
     connection.close()
-    return statistics.median(whole) * 1000, statistics.median(first) * 1000
+    return statistics.median(whole) * 1000, _p99_ms(whole), statistics.median(first) * 1000
+
+
+def _flush_p99_ms(folder: Path) -> float:
+    """The p99 of fdatasync alone, on the disk of the server's data, with a page written before each."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for _ in range(PACED_PER_S * SECONDS):
+            os.write(file.fileno(), bytes(4096))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+            time.sleep(max(0.0, 1 / PACED_PER_S - took[-1]))
+    return _p99_ms(took)
+
+
+def _p99_ms(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98] * 1000
 
 
 def wrk(port: int, script: Path, seconds: int, connections: int) -> tuple[int, float, float, float]:

@@ -144,28 +144,19 @@ def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list
 
 @contextmanager
 def _progress_printer(form: Form) -> Iterator[Say]:
-    """Show progress on stderr: as JSON lines, on one line of a terminal, or as a line for each step."""
-    from rich.console import Console
-    from rich.markup import escape
+    """Show progress on stderr: as JSON lines, or as `progress_line` does."""
+    from proxy.features.models.progress_line import progress_line, say
 
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
     printed: list[BuildProgress] = []
 
     def print_changes(progress: BuildProgress) -> None:
-        so_far = (
-            progress._replace(line="")
-            if form is True
-            else progress._replace(line="", packages=0, of_packages=0)
-        )
+        so_far = progress._replace(line="")
         if printed != [so_far]:
             printed[:] = [so_far]
-            console.print(escape(json.dumps(so_far._asdict()) if form is True else str(so_far)))
+            say(json.dumps(so_far._asdict()))
 
-    if form is True or not console.is_terminal:
-        yield print_changes
-        return
-    with console.status("building") as status:
-        yield lambda progress: status.update(escape(f"{progress} {progress.line}"[: console.width - 2]))
+    with progress_line(form) as shown:
+        yield print_changes if form is True else shown.build
 
 
 def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:

@@ -24,6 +24,7 @@ import msgspec
 
 from proxy.engines import environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+from proxy.engines.pip_progress import PackageCount
 
 _LAST_LINES = 12
 _LOOK_EVERY_S = 0.5
@@ -40,10 +41,6 @@ if asked != found:
     sys.exit(f"the variant {asked} of torch was asked for, but the indexes gave {found}")
 """
 """An index that lacks a variant is silent: pip then takes torch from the usual one."""
-_RECORDS = "lib/python*/site-packages/*.dist-info/RECORD"
-"""pip writes a package's list of files last."""
-
-_BEGINS = "Installing collected packages: "
 
 
 class BuildProgress(NamedTuple):
@@ -53,30 +50,17 @@ class BuildProgress(NamedTuple):
     packages: int = 0
     of_packages: int = 0
     line: str = ""
+    megabytes: float = 0.0
 
     def __str__(self) -> str:
         step = f"step {self.step} of {self.of_steps}: " if self.of_steps else ""
-        packages = f", {self.packages} of {self.of_packages} packages" if self.of_packages else ""
-        return f"{step}{self.what}{packages}"
+        so_far = f", {self.megabytes:,.0f} MB" if self.megabytes else ""
+        so_far = f", {self.packages} of {self.of_packages} packages" if self.of_packages else so_far
+        return f"{step}{self.what}{so_far}"
 
 
 Say = Callable[[BuildProgress], None]
 """Called whenever a build gets further."""
-
-
-class PackageCount:
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._before = self.now
-        self.total = 0
-
-    @property
-    def now(self) -> int:
-        return sum(1 for _ in self._folder.glob(_RECORDS))
-
-    def read(self, line: str) -> None:
-        if line.startswith(_BEGINS):
-            self.total = self._before + line.removeprefix(_BEGINS).count(",") + 1
 
 
 def drop_halves(site: Path) -> None:
@@ -292,7 +276,7 @@ class _Building:
                         last.append(line.rstrip())
                         count.read(line)
                     progress = BuildProgress(
-                        what, self._done, self._steps, count.now, count.total, line.strip()
+                        what, self._done, self._steps, count.now, count.total, line.strip(), count.megabytes
                     )
                     self._say(progress)
             except BaseException:

@@ -142,8 +142,8 @@ class StoredAnswers:
             )
             if erased := await tombstones.list_erased(self._store, voices):
                 await self._folder.run(partial(_remove_of, self._folder, erased))
-        except (OSError, StorageFailed) as error:
-            _log.warning("answer.sweep.failed", reason=str(error))
+        except OSError as error:
+            raise StorageFailed(f"the kept answers cannot be swept: {error.strerror}") from None
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         del is_late
@@ -184,7 +184,10 @@ class StoredAnswers:
     async def _end(self, recording: AnswerRecording) -> None:
         await recording.close()
         if recording.is_stored and self._folder.count(recording.size):
-            await self.sweep()
+            try:
+                await self.sweep()
+            except StorageFailed as error:
+                _log.warning("answer.sweep.failed", reason=str(error))
 
 
 def answer_name(once: Once) -> str:

@@ -237,16 +237,13 @@ class SharedAnswers(StoredAnswers):
             yield recording
 
     async def sweep(self) -> None:
+        room, stored_us = self._folder.most_bytes * 15 // 16, round(STORED_S * 1_000_000)
+        for claim in await answer_claims.list_stale(self._store, stored_us, room):
+            await self._remove(claim)
+        for each in await self._vault.objects.list(f"{ANSWERS}/"):
+            if each.modified < time.time() - _OBJECTS_S:
+                await self._vault.objects.remove(each.name)
         await super().sweep()
-        try:
-            room, stored_us = self._folder.most_bytes * 15 // 16, round(STORED_S * 1_000_000)
-            for claim in await answer_claims.list_stale(self._store, stored_us, room):
-                await self._remove(claim)
-            for each in await self._vault.objects.list(f"{ANSWERS}/"):
-                if each.modified < time.time() - _OBJECTS_S:
-                    await self._vault.objects.remove(each.name)
-        except StorageFailed as error:
-            _log.warning("answer.sweep.failed", reason=str(error))
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
         await super().remove_voice(voice, is_late=is_late)
@@ -322,7 +319,7 @@ async def open_answers(
     else:
         answers = StoredAnswers(store, place, most, workers)
     # Answers are deleted after a day even if no requests come.
-    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics)
+    sweeping = RepeatingTask("sweep of kept answers", answers.sweep, _SWEEP_S, metrics, tidies=True)
     try:
         yield answers
     finally:

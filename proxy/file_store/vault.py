@@ -32,7 +32,7 @@ from proxy.storage.blobs import BlobRow
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name
 from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
-from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
@@ -177,8 +177,12 @@ class Vault:
             # A newer version may have tables that name recordings.
             if await schema.version_of(self._store) <= schema.known_version():
                 await self._tidy()
-        except (OSError, StorageFailed) as error:
-            _log.warning("vault.tidy.failed", reason=str(error))
+        except OSError as error:
+            raise VaultFailed(f"the vault cannot be tidied: {error.strerror}") from None
+
+    async def keep_tidy(self, metrics: Metrics) -> None:
+        """Tidy now and every hour."""
+        await repeat("tidying of the vault", self.tidy, TIDY_S, metrics, tidies=True)
 
     async def close(self) -> None:
         while self._under_way:
@@ -351,12 +355,15 @@ async def open_vault(
 ) -> AsyncIterator[Vault]:
     vault = Vault(store, section, data)
     # At once, and every hour. The machine that leads tidies a shared vault.
-    tidying = None if vault.is_shared else RepeatingTask("tidying of the vault", vault.tidy, TIDY_S, metrics)
+    tidying = None
+    if not vault.is_shared:
+        tidying = asyncio.create_task(vault.keep_tidy(metrics))
     try:
         yield vault
     finally:
         if tidying is not None:
-            await tidying.close()
+            tidying.cancel()
+            await asyncio.wait([tidying])
         await vault.close()
 
 

@@ -29,7 +29,6 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.file_store.objects import VaultAway, VaultRefused, check_objects
-from proxy.file_store.vault import TIDY_S
 from proxy.http.open_connections import raise_file_limit
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.fronts import SETTLE_S, Front, HttpFront, WorkFront, uvicorn_server
@@ -37,7 +36,6 @@ from proxy.processes.supervisor_line import SupervisorInbox, SupervisorLine, rea
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
-from proxy.telemetry.background import repeat
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
 from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
@@ -138,7 +136,7 @@ async def _serve(
                 *worker.tasks_alone,
             ]
             if (vault := worker.kernel.vault).is_shared:
-                alone.append(partial(repeat, "tidying of the vault", vault.tidy, TIDY_S, worker.metrics))
+                alone.append(partial(vault.keep_tidy, worker.metrics))
             helping.append(asyncio.create_task(worker.cluster.run_alone(alone)))
         if control:
             helping += [asyncio.create_task(task()) for task in worker.tasks_here]

@@ -283,8 +283,11 @@ class TaskKind(ABC, Generic[W]):
         self.ended = asyncio.Event()
 
     def _forget_ended(self) -> None:
-        for key in [key for key, (task, _) in self._under_way.items() if task.done()]:
-            self._under_way.pop(key)[0].result()
+        ended = [key for key, (task, _) in self._under_way.items() if task.done()]
+        faults = [fault for key in ended if (fault := self._under_way.pop(key)[0].exception()) is not None]
+        if faults:
+            # One for all: each costs a pause, and a database that was away has ended every attempt.
+            raise min(faults, key=lambda fault: isinstance(fault, StorageFailed))
 
     async def _let_go(self, began: int) -> None:
         """End the leases of a server that ended before this moment. Living workers keep their leases."""

@@ -22,7 +22,7 @@ from proxy.config.addresses import show_storage
 from proxy.storage import store as database
 from proxy.storage.batch_writer import BatchWriter, SharedRun, write_unit
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values
-from proxy.storage.postgres_calls import DRIVER_FAULTS, answer_in_time, call_of, carry_out
+from proxy.storage.postgres_calls import DRIVER_FAULTS, PostgresCall, answer_in_time, call_of, carry_out
 from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
@@ -66,6 +66,7 @@ class PostgresStore:
         self._pools = pools
         self._name = name
         self._answer_s = answer_s
+        self._on_commit: database.OnCommit = database.uncounted
         self._is_closed = False
         self._lock: Any = None
         self._clock = (0, -math.inf)
@@ -101,6 +102,9 @@ class PostgresStore:
             raise
         store._answer_s = answer_s
         return store
+
+    def watch_commits(self, on_commit: database.OnCommit) -> None:
+        self._on_commit = on_commit
 
     async def now(self) -> int:
         """Read the server's time once a second, and count on from there: that saves a round trip."""
@@ -195,7 +199,7 @@ class PostgresStore:
     async def _write_alone(self, item: database.BatchItem, unit: tuple[database.Statement, ...]) -> None:
         outcome: database.WriteOutcome = _stopped()
         try:
-            outcome = await self._answer(self._pools.writers, unit, self._answer_s)
+            outcome = await self._write([call_of(statement) for statement in unit])
         except REFUSALS as refused:
             outcome = refused
         finally:
@@ -217,18 +221,21 @@ class PostgresStore:
     async def _settle(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         ends = [content for content in contents if isinstance(content, End)]
         call = (self._settlement.postgres, tuple(self._settlement.postgres_values(ends)))
-        await answer_in_time(carry_out(self._pools.writers, [call]), self._answer_s)
+        await self._write([call])
         return [[] for _ in ends]
 
     async def _take(self, contents: Sequence[database.Content]) -> list[list[list[database.Row]]]:
         takes = [content for content in contents if isinstance(content, Take)]
         order, values = take_values(takes)
-        carrying_out = carry_out(self._pools.writers, [(POSTGRES_TAKE, values)])
-        (rows,) = await answer_in_time(carrying_out, self._answer_s)
+        (rows,) = await self._write([(POSTGRES_TAKE, values)])
         found: list[list[list[database.Row]]] = [[] for _ in takes]
         for row in rows:
             found[order[row["place"] - 1]] = [[row]]
         return found
+
+    async def _write(self, calls: list[PostgresCall]) -> list[list[database.Row]]:
+        writing = carry_out(self._pools.writers, calls, self._on_commit)
+        return await answer_in_time(writing, self._answer_s)
 
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float

@@ -12,7 +12,7 @@ from typing import NamedTuple, Self
 import structlog
 
 from proxy.storage import refusals, usage
-from proxy.storage.store import StorageFailed, Store
+from proxy.storage.store import Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -32,15 +32,12 @@ async def delete_old_usage(
     """Delete old usage now and every hour. `days` is called each time, and 0 keeps all but refusals."""
 
     async def turn() -> None:
-        try:
-            now = await store.now()
-            if days() > 0:
-                await _delete_older(store, now - days() * _DAY)
-            await refusals.delete(store, now - (days() or REFUSAL_DAYS) * _DAY)
-        except StorageFailed as error:
-            _log.warning("usage.delete.failed", reason=str(error))
+        now = await store.now()
+        if days() > 0:
+            await _delete_older(store, now - days() * _DAY)
+        await refusals.delete(store, now - (days() or REFUSAL_DAYS) * _DAY)
 
-    await repeat("deletion of old usage", turn, every_s, metrics)
+    await repeat("deletion of old usage", turn, every_s, metrics, tidies=True)
 
 
 async def _delete_older(store: Store, moment: int) -> None:

@@ -43,6 +43,7 @@ class _CommitThread:
     def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
         self.connection = connection
         self._committing = SqliteBatches(connection, settlements)
+        self.on_commit: store.OnCommit = store.uncounted
         self._fault: Exception | None = None
         self.commits = 0
         self.units = 0
@@ -64,7 +65,9 @@ class _CommitThread:
     def _run(self) -> None:
         try:
             while (contents := self._queue.get()) is not None:
+                began = time.perf_counter()
                 outcomes = self._committing.commit(contents)
+                self.on_commit(time.perf_counter() - began)
                 self._loop.call_soon_threadsafe(self._answered, outcomes)
         except Exception as error:  # noqa: BLE001 - the seam at the top of the writer's thread: every caller gets it
             _log.error("storage.writer.failed", exc_info=without_values(error))
@@ -134,6 +137,9 @@ class SqliteStore:
                 readers.append(reader)
             opened.pop_all()
         return cls(path, writer, readers[0], readers[1], tables)
+
+    def watch_commits(self, on_commit: store.OnCommit) -> None:
+        self._writer.on_commit = on_commit
 
     async def now(self) -> int:
         return time.time_ns() // 1000

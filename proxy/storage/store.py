@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import msgspec
 
 from proxy.storage.tables import Tables
+from proxy.telemetry.background import OutsideFailure
 
 Value = str | int | float | bytes | None
 Params = Mapping[str, Value]
@@ -111,7 +112,15 @@ class Store(Protocol):
         ...
 
 
-class StorageFailed(Exception):
+OnCommit = Callable[[float], None]
+"""Called after each transaction that writes, with its seconds, from any thread."""
+
+
+def uncounted(_seconds: float) -> None:
+    """The `OnCommit` of a store without metrics."""
+
+
+class StorageFailed(OutsideFailure):
     """The database could not do it: it is full, locked, damaged or closed, or the statement is wrong."""
 
 

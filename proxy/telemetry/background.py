@@ -3,37 +3,89 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 
 import structlog
 
 from proxy.telemetry.metrics import Metrics
 
+_FEWEST_S = 0.5
+_MOST_S = 30.0
+_SAY_EVERY_S = 60.0
+
+Turn = Callable[[], Awaitable[object]]
+
 _log = structlog.get_logger()
 
 
+class OutsideFailure(Exception):
+    """A fault outside of this process, such as of a database. Its message quotes no user, so the log has it
+    in place of a traceback."""
+
+
 class RepeatingTask:
-    """A task that repeats its turn, with a pause after each. Create it in a running loop."""
+    """A task that repeats its turn, with a pause after each. Create it in a running loop. See `repeat`."""
 
     def __init__(
-        self, name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics
+        self, name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False
     ) -> None:
-        self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics), name=name)
+        self._task = asyncio.create_task(repeat(name, turn, pause_s, metrics, tidies=tidies), name=name)
 
     async def close(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
 
 
-async def repeat(name: str, turn: Callable[[], Awaitable[None]], pause_s: float, metrics: Metrics) -> None:
-    """Repeat the turn without end. If a turn fails, the next one may succeed."""
+async def repeat(name: str, turn: Turn, pause_s: float, metrics: Metrics, *, tidies: bool = False) -> None:
+    """Repeat the turn without end. If a turn fails, the next one may succeed.
+
+    After a failure, a task that only `tidies` waits for 1 s, and twice as long after each further one, up to
+    30 s. Any other task keeps its pause, of half a second at least.
+    """
+    log, in_a_row = _FailureLog(name), 0
     while True:
+        wait_s = pause_s
         try:
             await turn()
         except Exception as error:  # noqa: BLE001 - the seam at the top of a background task: logged, counted
-            _log.error("background.turn.failed", task=name, exc_info=without_values(error))
             metrics.background_failures.labels(name).inc()
-        await asyncio.sleep(pause_s)
+            log.failed(error)
+            wait_s = min(2.0 ** min(in_a_row, 10), _MOST_S) if tidies else max(pause_s, _FEWEST_S)
+            in_a_row += 1
+        else:
+            log.worked()
+            in_a_row = 0
+        await asyncio.sleep(wait_s)
+
+
+class _FailureLog:
+    """What the log has of a task: the first failure of each class, then one in a minute, and one line when it
+    works again. A database that is away for long, or often, fills no log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._latest: dict[str, float] = {}
+        self._failures = 0  # since the last line
+        self._is_failing = False
+
+    def failed(self, error: Exception) -> None:
+        now, kind = asyncio.get_running_loop().time(), type(error).__name__
+        self._failures += 1
+        if now - self._latest.get(kind, -math.inf) < _SAY_EVERY_S:
+            return
+        task, failures = self._name, self._failures
+        if isinstance(error, OutsideFailure):
+            _log.warning("background.turn.failed", task=task, failures=failures, reason=str(error))
+        else:
+            shown = without_values(error)
+            _log.error("background.turn.failed", task=task, failures=failures, exc_info=shown)
+        self._latest[kind], self._failures, self._is_failing = now, 0, True
+
+    def worked(self) -> None:
+        if self._is_failing:
+            _log.info("background.turn.recovered", task=self._name, failures=self._failures)
+            self._failures, self._is_failing = 0, False
 
 
 def without_values(error: BaseException) -> BaseException:

@@ -22,6 +22,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.utils import floatToGoString
 
 _LOOP_HELD_BUCKETS = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+_COMMIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _FIRST_AUDIO_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 9)
 
 
@@ -184,6 +185,12 @@ class Metrics:
             "voxgate_loop_held_seconds",
             "CPU time for which one step held the event loop, from 10 ms.",
             buckets=_LOOP_HELD_BUCKETS,
+            registry=self.registry,
+        )
+        self.commit_seconds = Histogram(
+            "voxgate_commit_seconds",
+            "Time of a transaction, until it is on the database's disk.",
+            buckets=_COMMIT_BUCKETS,
             registry=self.registry,
         )
         self.engines = EngineMetrics(self.registry)

@@ -22,7 +22,7 @@ from tests.tables import each_row
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ROOT / "locks"
-FILES = ("build", "serve", "test")
+FILES = ("build", "serve", "s3", "test")
 
 _ENTRY = re.compile(
     r"^(?P<name>[a-z0-9._-]+)==(?P<version>\S+)(?: ; (?P<marker>.*?))? \\\n"
@@ -96,9 +96,10 @@ def test_what_is_installed_is_what_is_locked(file: str) -> None:
     ("extras", "files"),
     [
         (set(PROJECT["project"]["optional-dependencies"]) - {"test", "s3"}, ("serve",)),
+        (set(PROJECT["project"]["optional-dependencies"]) - {"test"}, ("serve", "s3")),
         (set(PROJECT["project"]["optional-dependencies"]), ("serve", "test")),
     ],
-    ids=["server", "tests"],
+    ids=["server", "bucket", "tests"],
 )
 def test_a_lock_has_all_that_its_packages_ask_for(extras: set[str], files: tuple[str, ...]) -> None:
     locked = {each.name: each.version for file in files for each in ALL[file] if each.is_for_here}

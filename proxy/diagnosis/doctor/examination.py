@@ -32,6 +32,7 @@ _OF_THE_CONFIG: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = 
     ("data folder", machine.data_folder),
     ("disk", machine.disk),
     ("file system", machine.file_system),
+    ("flushes", machine.flushes),
     ("server", server.server),
     ("port", server.port),
     ("metrics port", server.metrics_port),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
+import statistics
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,9 @@ ENOUGH_FILES = 4096
 _RAISE = "raise it: ulimit -n 65536, or LimitNOFILE=65536 in the systemd unit"
 FULL_BYTES = 64 * 2**20
 NEARLY_FULL_BYTES = 1024 * 2**20
+FLUSHES = 50
+SLOW_MS, WORST_MS = 10.0, 100.0
+_WRITTEN_BYTES = 65536  # more than a flush of 4 KiB writes, with the journal of its file system
 
 # SQLite's write-ahead log needs memory that its readers share. These file systems have none.
 _REMOTE = (
@@ -88,6 +93,45 @@ def disk(config: Config, measure: Callable[[Path], os.statvfs_result] = os.statv
         yield note("disk", found, do)
     else:
         yield ok("disk", found)
+
+
+def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iterator[Finding]:
+    """Time flushes of the disk: the end of each answer waits for one in its commit."""
+    if is_postgres(config.storage.url):
+        return
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(Path(config.data))) as file:
+            before, took_ms = _written_bytes(file.fileno()), _flushed(file.fileno(), flush)
+            others_bytes = _written_bytes(file.fileno()) - before - len(took_ms) * _WRITTEN_BYTES
+    except OSError:
+        return  # the check of the data folder says why
+    middle, worst = statistics.median(took_ms), max(took_ms)
+    found = f"{len(took_ms)} of them took {middle:.1f} ms in the middle and {worst:.0f} ms at most"
+    if middle <= SLOW_MS and worst <= WORST_MS:
+        yield ok("flushes", found)
+    else:
+        others = f"other programs wrote {others_bytes / 1e6:.0f} MB to that disk meanwhile"
+        why = others if others_bytes > 0 else "the disk itself is slow"
+        do = "give the data folder a disk of its own, best an SSD with power-loss protection"
+        yield note("flushes", f"slow: {found}; {why}", do)
+
+
+def _flushed(descriptor: int, flush: Callable[[int], None]) -> list[float]:
+    """Return the times of 50 flushes in milliseconds, or of as many as there were within two seconds."""
+    took_ms, until = list[float](), time.monotonic() + 2.0
+    while len(took_ms) < FLUSHES and time.monotonic() < until:
+        os.pwrite(descriptor, os.urandom(4096), 4096 * len(took_ms))
+        began = time.perf_counter()
+        flush(descriptor)
+        took_ms.append((time.perf_counter() - began) * 1000)
+    return took_ms
+
+
+def _written_bytes(descriptor: int) -> int:
+    """Return what all programs have written to the disk of a file. 0 if the kernel does not tell."""
+    device = os.fstat(descriptor).st_dev
+    counts = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/stat")
+    return int(counts.read_text().split()[6]) * 512 if counts.exists() else 0
 
 
 def file_system(config: Config, mounts: Path = Path("/proc/self/mountinfo")) -> Iterator[Finding]:

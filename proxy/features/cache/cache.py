@@ -169,7 +169,7 @@ class Cache:
         await self.sweep()
         try:
             await self._clips.tidy()
-        except (OSError, StorageFailed) as error:
+        except OSError as error:
             self._note_failure(error)
 
     async def close(self) -> None:
@@ -314,7 +314,7 @@ async def open_cache(
     )
     cache.revise(config)
     # The sweep runs at once and every hour. So old clips go even if no request comes.
-    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics)
+    sweeping = RepeatingTask("sweep of the audio cache", cache.tidy, _SWEEP_S, metrics, tidies=True)
     try:
         yield cache
     finally:

@@ -66,18 +66,17 @@ class Membership:
                 await self._sharing.prepare()
 
     async def look(self) -> None:
-        """Look at the keys and the machines, as every worker does."""
+        """Look at the keys and the machines, as every worker does. Raises StorageFailed."""
         try:
             await self._rings.refresh()
             if self._rings.lack(needed := needed_rings(self.config)):
                 async with self._sharing.locked():
                     await self._rings.ensure(needed)
             found = await machines.list_all(self._store)
-        except StorageFailed as error:
-            _log.warning("machines.look.failed", reason=str(error))
+        except StorageFailed:
             if self._id and time.monotonic() - self._looked >= LIVES_S:
                 self._cluster.lead(False)
-            return
+            raise
         self._looked = time.monotonic()
         self._living = [each for each in found if each.is_alive]
         self._cluster.others = frozenset(each.name for each in self._living if each.id != self._id)
@@ -90,8 +89,6 @@ class Membership:
         """Renew the row of this machine and carry out orders, as worker 0 does."""
         self._renews = bool(self._id)
         if self._renews:
-            await self.look()
-            await self._warn_of_connections()
             await repeat("renewal of the machine", self._renew, RENEW_S, self._context.metrics)
 
     async def close(self) -> None:
@@ -107,23 +104,21 @@ class Membership:
         from proxy.storage.postgres import connections_note
 
         workers, each = machines.workers_of(self._living), self.config.storage.connections
-        try:
-            if note := await connections_note(self._store, each, workers):
-                _log.warning("storage.connections.scarce", reason=note)
-        except StorageFailed as error:
-            _log.warning("machines.look.failed", reason=str(error))
+        if note := await connections_note(self._store, each, workers):
+            _log.warning("storage.connections.scarce", reason=note)
 
     async def _renew(self) -> None:
-        try:
-            # A row with older keys than the database has would keep others from starting.
-            await self._rings.refresh()
-            await machines.renew(self._store, self._describe(self._living))
-            if self._orders is not None:
-                await self._orders.take(self._id)
-            await self._tell_clusters()
-        except StorageFailed as error:
-            _log.warning("machines.renewal.failed", reason=str(error))
+        if is_first := self._reported is None:
+            await self.look()
+        # A row with older keys than the database has would keep others from starting.
+        await self._rings.refresh()
+        await machines.renew(self._store, self._describe(self._living))
+        if self._orders is not None:
+            await self._orders.take(self._id)
+        await self._tell_clusters()
         self._report()
+        if is_first:
+            await self._warn_of_connections()
 
     async def _tell_clusters(self) -> None:
         """Tell the supervisor which gateways live, and which hosts have announced themselves."""

@@ -73,10 +73,7 @@ class VerdictExchange:
             async with asyncio.timeout(LOOK_S):
                 await self._wanted.wait()
         self._wanted.clear()
-        try:
-            await self.exchange()
-        except StorageFailed as error:
-            _log.warning("verdicts.exchange.failed", reason=str(error))
+        await self.exchange()
 
     async def exchange(self) -> None:
         """Write what this worker has learnt, and read what all gateways know. Raises StorageFailed."""

@@ -91,7 +91,8 @@ class Erasure(TaskKind[Tombstone]):
         self.lines = ObjectJournal(vault, data) if vault.is_shared else None
         self._journal: ErasureJournal | ObjectJournal = self.lines or ErasureJournal(data)
         self._spread = spread or self.forget
-        self._followed: dict[str, Tombstone] = {}
+        # What others erase, each with the time of the loop before which it is not tried again.
+        self._followed: dict[str, tuple[Tombstone, float]] = {}
         self._id = new_id("flw")
         # The processes of one server hear of an erasure from their supervisor.
         self._life = machine or self._id
@@ -206,9 +207,11 @@ class Erasure(TaskKind[Tombstone]):
             self._on_read()
         for tombstone in recent:
             if not self.erased.is_erased(tombstone.subject):
-                self._followed[tombstone.subject] = tombstone
-        # Failed ones stay for the next turn.
-        await asyncio.gather(*(self._follow(tombstone) for tombstone in tuple(self._followed.values())))
+                self._followed.setdefault(tombstone.subject, (tombstone, 0.0))
+        # Failed ones stay for a later turn.
+        moment = asyncio.get_running_loop().time()
+        due = [tombstone for tombstone, after in self._followed.values() if moment >= after]
+        await asyncio.gather(*map(self._follow, due))
         if not self._followed:
             self._seen = now
         if now - self._noted >= _SAY_EVERY_US or any(each.completed is None for each in recent):
@@ -230,7 +233,11 @@ class Erasure(TaskKind[Tombstone]):
 
     async def _follow(self, tombstone: Tombstone) -> None:
         is_forgotten = await self.forget(tombstone)
-        if await _try("files", lambda: self._remove_files(tombstone, is_late=True)) and is_forgotten:
+        if not await _try("files", lambda: self._remove_files(tombstone, is_late=True)):
+            # A disk or a bucket that is away is not asked each second.
+            again_at = asyncio.get_running_loop().time() + _LOOK_EVERY_S
+            self._followed[tombstone.subject] = tombstone, again_at
+        elif is_forgotten:
             self._followed.pop(tombstone.subject, None)
 
     async def _bury(

@@ -9,7 +9,6 @@ from proxy.config.sections import Config
 from proxy.features.history.records import HistoryStore
 from proxy.features.history.section import SECTION
 from proxy.storage.retention import StoredDays
-from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -39,13 +38,7 @@ class HistoryRetention:
 
     async def run(self) -> None:
         """Look now, and every ten minutes."""
-        await repeat("deletion of old history", self._turn, EVERY_S, self._metrics)
-
-    async def _turn(self) -> None:
-        try:
-            await self.delete_old()
-        except StorageFailed as error:
-            _log.warning("history.retention.failed", reason=str(error))
+        await repeat("deletion of old history", self.delete_old, EVERY_S, self._metrics, tidies=True)
 
     async def delete_old(self) -> int:
         """Delete old entries, and those of erased voices. Return their number."""

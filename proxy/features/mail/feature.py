@@ -31,7 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     # A command sends no waiting mails: its server does, when it is back.
     task_kinds = () if context.engines is None else (mails,)
-    tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics)
+    tidying = partial(repeat, "deletion of old mails", mails.tidy, _TIDY_S, context.metrics, tidies=True)
     yield FeatureInstance(context.sharing(mails), at, task_kinds=task_kinds, alone=(tidying,))
 
 

@@ -1,9 +1,11 @@
-"""The progress of a build and a fetch: on one line of a terminal, or with a line for each phase."""
+"""The progress of a build and a fetch: on one line of a terminal, or in a log with a line for each phase, and
+one every ten seconds."""
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,6 +16,8 @@ from proxy.commands.tables import Form
 from proxy.engines.environment_build import BuildProgress
 from proxy.engines.stored_models import Progress
 
+EVERY_S = 10.0
+
 
 class ProgressLine:
     """Threads of the build and the fetch call `build` and `fetch`, whenever there is something new."""
@@ -22,22 +26,29 @@ class ProgressLine:
         self._show = show
         self._is_alive = is_alive
         self._lines = {"fetch": "", "build": ""}
+        self._phases: dict[str, str] = {}
+        self._shown_at = 0.0
         self._one = threading.Lock()
 
     def build(self, progress: BuildProgress) -> None:
-        still = progress._replace(packages=0, of_packages=0)
-        self._tell("build", str(progress if self._is_alive else still))
+        phase = progress._replace(packages=0, of_packages=0, megabytes=0.0)
+        self._tell("build", str(phase), str(progress))
 
     def fetch(self, what: str, done: int, of: int) -> None:
-        megabytes = f"{done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if self._is_alive else f"{of / 1e6:,.0f} MB"
-        self._tell("fetch", f"{what}: {megabytes}" if of else what)
+        size = f"{of / 1e6:,.0f} MB"
+        phase, text = (f"{what}: {size}", f"{what}: {done / 1e6:,.0f} of {size}") if of else (what, what)
+        self._tell("fetch", phase, text)
 
-    def _tell(self, which: str, text: str) -> None:
+    def _tell(self, which: str, phase: str, text: str) -> None:
         with self._one:
             if self._lines[which] == text:
                 return
-            self._lines[which] = text
-            self._show(" · ".join(filter(None, self._lines.values())) if self._is_alive else text)
+            is_new = self._phases.get(which) != phase
+            if not (self._is_alive or is_new or time.monotonic() >= self._shown_at + EVERY_S):
+                return
+            self._lines[which], self._phases[which], self._shown_at = text, phase, time.monotonic()
+            both = " · ".join(filter(None, self._lines.values()))
+            self._show(both if self._is_alive else phase if is_new else text)
 
 
 @contextmanager

@@ -59,10 +59,9 @@ class VoiceUse:
             day = now - now % DAY_US
             new = [id_ for id_ in ids if (id_, day) not in self._noted]
             await records.note_used(self._store, new, day)
-        except StorageFailed as error:
+        except StorageFailed:
             self._ids |= ids
-            _log.warning("voice.use.failed", reason=str(error))
-            return
+            raise
         self._noted = {each for each in self._noted if each[1] == day} | {(id_, day) for id_ in new}
 
 
@@ -74,7 +73,8 @@ async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceU
         yield use
     finally:
         await noting.close()
-        await use.write()
+        with suppress(StorageFailed):
+            await use.write()
 
 
 class Retention:
@@ -90,13 +90,10 @@ class Retention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        await repeat("erasure of unused voices", self._turn, EVERY_S, self._metrics)
-
-    async def _turn(self) -> None:
-        try:
+        async def turn() -> None:
             await erase_unused(self._store, self.plans, self._erasing)
-        except StorageFailed as error:
-            _log.warning("voice.retention.failed", reason=str(error))
+
+        await repeat("erasure of unused voices", turn, EVERY_S, self._metrics, tidies=True)
 
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:

@@ -67,7 +67,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         # A command asks no provider for payments: its server does, when it is back.
         task_kinds = () if context.engines is None else (order_tasks, event_tasks, month_tasks)
         name = "deletion of old payment events"
-        tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics)
+        tidying = partial(repeat, name, event_tasks.delete_old, _TIDY_S, context.metrics, tidies=True)
         yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
 
 

@@ -61,7 +61,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         await sessions.tidy()
         await sign_ins.tidy()
 
-    tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics)
+    tidying = partial(repeat, "deletion of old sign-ins", tidy, _TIDY_S, context.metrics, tidies=True)
     yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
 
 

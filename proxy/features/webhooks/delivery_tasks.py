@@ -20,7 +20,7 @@ from proxy.http.hosts import KnownHosts
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.audit import Act
-from proxy.storage.store import ALWAYS, Condition, Params, Statement, StorageFailed, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -163,15 +163,12 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
 
     async def tidy(self, metrics: Metrics) -> None:
         """Delete old deliveries, now and every hour."""
-        await repeat("deletion of old deliveries", self._tidy, _TIDY_S, metrics)
+        await repeat("deletion of old deliveries", self._tidy, _TIDY_S, metrics, tidies=True)
 
     async def _tidy(self) -> None:
-        try:
-            before = await self._store.now() - rules.STORED_US
-            while await deliveries.delete_older(self._store, before, _BATCH) == _BATCH:
-                pass  # there may be more
-        except StorageFailed as error:
-            _log.warning("webhook.tidy.failed", reason=str(error))
+        before = await self._store.now() - rules.STORED_US
+        while await deliveries.delete_older(self._store, before, _BATCH) == _BATCH:
+            pass  # there may be more
 
 
 def _ended(

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
+import pytest
+
 from proxy.catalogue.erasing import DerivedThings, Spread
 from proxy.features.erasure.erasure import Erasure
 from speech_engine import EngineUnavailable
@@ -54,7 +56,10 @@ async def test_an_engine_that_does_not_drop_it_keeps_the_receipt_open(tmp_path: 
         assert receipt.completed is not None
 
 
-async def test_what_fails_while_following_another_server_is_tried_until_it_is_done(tmp_path: Path) -> None:
+async def test_what_fails_while_following_another_server_is_tried_until_it_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.0)
     tried: list[str] = []
 
     class Files:

@@ -37,6 +37,7 @@ async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Stor
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._FOLLOW_EVERY_S", 0.02)
     monkeypatch.setattr("proxy.features.erasure.erasure._OTHERS_S", 0.5)
+    monkeypatch.setattr("proxy.features.erasure.erasure._LOOK_EVERY_S", 0.02)
 
 
 @asynccontextmanager

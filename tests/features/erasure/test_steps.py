@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
+import msgspec
 import pytest
 import structlog
 
@@ -22,9 +23,11 @@ from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement
 from proxy.storage.tombstones import Tombstone
+from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
 from tests.proxy.file_store.owned import Owned, add_consent, add_voice, needs
+from tests.speech_engine.host.simulated_time import simulated
 
 ACCOUNT = "acc_a"
 
@@ -258,6 +261,36 @@ async def test_what_could_not_be_forgotten_while_following_is_forgotten_at_a_lat
     await erasure.follow_others()
     # At the first turn its stream went on. The third had nothing left to do.
     assert things.done == ["late files"] * 2
+
+
+@simulated
+async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seconds(tmp_path: Path) -> None:
+    store = await SharedStore.open(tmp_path / "voxgate.db", all_tables())
+    await migrate(store)
+    own, its, others = Things(), Things(), Tombstone(subject="voice_b", account="acc_b", digests=(), began=0)
+    own.failing = its.failing = {"files"}
+    eraser, follower = (Erasure(store, Vault(store, VaultSection(), tmp_path), tmp_path) for _ in range(2))
+    eraser.things, follower.things = DerivedThings(files=(own,)), DerivedThings(files=(its,))
+    working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
+    following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
+    try:
+        assert await tombstones.erase(store, msgspec.structs.replace(others, began=await store.now()))
+        await eraser.erase_voice(await voice_of(store))
+        own.done.clear()
+        its.done.clear()
+        await asyncio.sleep(60)
+        assert 10 <= len(own.done) <= 12
+        # The follower has two that wait.
+        assert 2 * 10 <= len(its.done) <= 2 * 12
+        own.failing.clear()
+        its.failing.clear()
+        await asyncio.sleep(6)
+        assert [each.completed is None for each in await tombstones.list_since(store, 0)] == [False] * 2
+    finally:
+        await working.close()
+        await following.close()
+        await eraser.close()
+        await store.close()
 
 
 async def test_a_closed_account_loses_its_voices_before_the_consents_that_they_need(

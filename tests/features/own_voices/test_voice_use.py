@@ -70,7 +70,8 @@ async def test_a_voice_is_written_once_a_day_and_what_failed_with_the_next_note(
     use = VoiceUse(store)
     use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
     store.is_away = True
-    await use.write()
+    with pytest.raises(StorageFailed):
+        await use.write()
     assert await used(store, one) is None
     store.is_away, store.writes = False, 0
     await use.write()

@@ -180,3 +180,27 @@ async def test_an_attempt_that_cannot_read_its_rows_delays_no_other_task(tmp_pat
             worker.look_soon()
             await asyncio.sleep(0.5)
             assert [held.id for held in worker.held] == ["one", "two"]
+
+
+@simulated
+async def test_attempts_that_an_outage_has_ended_are_one_failure_of_their_kind(tmp_path: Path) -> None:
+    async with stalling(tmp_path) as store:
+        begun = asyncio.Barrier(5)
+
+        async def fail(held: Chore) -> Result:
+            if held.id == "last":
+                return Done({"state": "done"})
+            await begun.wait()
+            raise StorageUnreachable("it is away")
+
+        for number in range(3):
+            await add(store, Chore(id=f"more{number}", account=f"acc_{number}"))
+        worker = Chores(store, fail)
+        worker.at_once = 4
+        async with at_work(worker), asyncio.timeout(60):
+            await begun.wait()
+            await asyncio.sleep(0.01)
+            await add(store, Chore(id="last", account="acc_last"))
+            worker.look_soon()
+            await asyncio.sleep(0.6)
+            assert (await row(store, "last")).state == "done"

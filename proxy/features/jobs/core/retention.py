@@ -11,7 +11,6 @@ from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
 from proxy.storage.retention import StoredDays, list_old
-from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -42,10 +41,10 @@ class JobRetention:
 
     async def run(self) -> None:
         """Look now, and every ten minutes."""
-        await repeat("deletion of old jobs", self._turn, EVERY_S, self._metrics)
+        await repeat("deletion of old jobs", self.delete_old, EVERY_S, self._metrics, tidies=True)
 
     async def run_left(self) -> None:
-        await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics)
+        await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics, tidies=True)
 
     async def end_left(self) -> None:
         """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
@@ -54,12 +53,6 @@ class JobRetention:
                 await self._files.remove_job(row["job"], row["account"])
             else:
                 await ends.cancel_steps(self._store, row["job"], row["steps"])
-
-    async def _turn(self) -> None:
-        try:
-            await self.delete_old()
-        except StorageFailed as error:
-            _log.warning("job.retention.failed", reason=str(error))
 
     async def delete_old(self) -> int:
         """Delete old jobs, and return their number."""

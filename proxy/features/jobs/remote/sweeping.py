@@ -11,7 +11,7 @@ from proxy.features.jobs.core.records import still_wanted
 from proxy.features.jobs.remote import records
 from proxy.features.jobs.remote.records import Run
 from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
-from proxy.storage.store import StorageFailed, Store
+from proxy.storage.store import Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
@@ -46,12 +46,9 @@ class Sweeping:
         await repeat("runs elsewhere", self._turn, EVERY_S, self._metrics)
 
     async def _turn(self) -> None:
-        try:
-            await self.sweep()
-            await self.count()
-            await self.tidy()
-        except StorageFailed as error:
-            _log.warning("runner.sweep.failed", reason=str(error))
+        await self.sweep()
+        await self.count()
+        await self.tidy()
 
     async def sweep(self) -> None:
         """End runs that no step needs, and overdue runs."""

@@ -242,7 +242,7 @@ async def test_a_batch_ends_with_its_window_and_what_was_spoken_stays(
         if sees == "a step":
             goes_on.set()
         else:
-            await retention(server)._turn()
+            await retention(server).delete_old()
         done = await ended(server, made["id"])
         assert (done["status"], done["expired_at"], done["completed_at"]) == (
             "expired",
@@ -342,7 +342,7 @@ async def test_the_end_of_a_batch_is_told_once(
                 await server.ask("POST", f"/v1/batches/{made['id']}/cancel")
             elif how == "expire":
                 await store.write(Statement(f"UPDATE jobs SET created = created - {WINDOW_US}"))
-                await retention(server)._turn()
+                await retention(server).delete_old()
         await ended(server, made["id"])
         goes_on.set()
         rows = await store.read("SELECT type, data FROM webhook_deliveries")

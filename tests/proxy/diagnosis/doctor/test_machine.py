@@ -7,6 +7,7 @@ import os
 import resource
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -120,3 +121,61 @@ def test_sqlite_needs_a_local_disk(tmp_path: Path, line: str, state: str) -> Non
 
 def test_the_real_mounts_can_be_read(tmp_path: Path) -> None:
     assert only(machine.file_system(configured(tmp_path))).found not in ("", "unknown")
+
+
+class Disk:
+    """A disk by its own clock: each flush takes so long. Other programs write to it meanwhile."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, flush_ms: float, others_mb: float = 0.0) -> None:
+        self.now = 0.0
+        self.flushes = 0
+        self._flush_ms, self._others_mb = flush_ms, others_mb
+        clock = SimpleNamespace(perf_counter=lambda: self.now, monotonic=lambda: self.now)
+        monkeypatch.setattr(machine, "time", clock)
+        monkeypatch.setattr(machine, "_written_bytes", lambda _descriptor: self._written())
+
+    def flush(self, descriptor: int) -> None:
+        os.fdatasync(descriptor)
+        self.flushes += 1
+        self.now += self._flush_ms / 1000
+
+    def _written(self) -> int:
+        return round(self.flushes * (8192 + self._others_mb * 1e6 / 50))
+
+
+@each_row(
+    ("flush_ms", "others_mb", "verdict", "says"),
+    [
+        (0.4, 0.0, "ok", "50 of them took 0.4 ms in the middle and 0 ms at most"),
+        (0.4, 900.0, "ok", "50 of them took 0.4 ms"),
+        (
+            30.0,
+            0.0,
+            "note",
+            "slow: 50 of them took 30.0 ms in the middle and 30 ms at most; the disk itself is slow",
+        ),
+        (30.0, 900.0, "note", "other programs wrote 897 MB to that disk meanwhile"),
+        (500.0, 0.0, "note", "slow: 4 of them took 500.0 ms"),
+    ],
+)
+def test_slow_flushes_are_told_with_their_reason_within_two_seconds(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flush_ms: float,
+    others_mb: float,
+    verdict: str,
+    says: str,
+) -> None:
+    disk = Disk(monkeypatch, flush_ms, others_mb)
+    result = only(machine.flushes(configured(tmp_path), disk.flush))
+    assert result.verdict == verdict
+    assert says in result.found
+    assert disk.now <= 2.0
+    assert [each.name for each in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_a_real_disk_is_timed_where_the_database_lies(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    assert " of them took " in only(machine.flushes(configured(tmp_path))).found
+    remote = configured(tmp_path, '[storage]\nurl = "postgresql://a:b@127.0.0.1/c"\n')
+    assert [*machine.flushes(remote)] == []

@@ -23,7 +23,7 @@ from proxy.ledger import Hold, Ledger, Payer
 from proxy.ledger.durable_ends import FixedPrice, Purchase
 from proxy.storage import durable_holds
 from proxy.storage.rows import new_id
-from proxy.storage.store import Statement, StorageFailed
+from proxy.storage.store import Statement
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -65,7 +65,7 @@ class TrainingBills:
 
     async def run(self) -> None:
         """Sweep now, and every few seconds."""
-        await repeat("bills of trainings", self._turn, EVERY_S, self._metrics)
+        await repeat("bills of trainings", self.sweep, EVERY_S, self._metrics)
 
     async def sweep(self) -> int:
         """Charge due prices, and refund holds of trainings without a model. Return the number of
@@ -88,12 +88,6 @@ class TrainingBills:
         makes another training of this id."""
         if await records.get(self._store, job) is not None:
             await self.sweep()
-
-    async def _turn(self) -> None:
-        try:
-            await self.sweep()
-        except StorageFailed as error:
-            _log.warning("job.training.bills.failed", reason=str(error))
 
     async def _charge(self, training: Training) -> None:
         hold = await durable_holds.get(self._store, training.hold)
