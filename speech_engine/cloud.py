@@ -29,7 +29,8 @@ STATUSES: Mapping[int, type[errors.EngineError]] = {
 }
 """The meaning of a status, from any provider."""
 
-_REFUSAL_BYTES = 256 * 1024
+_REFUSAL_BYTES = 64 * 1024
+_MOST_VALUES = 200_000
 
 
 def request(
@@ -59,7 +60,10 @@ def request(
 
 
 def decoded(type_: type[T], body: bytes, fault: str) -> T:
-    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, or of another shape."""
+    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, or of another shape, or
+    has more values than any answer that makes sense: a value of three bytes may take a hundred."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise errors.EngineFailed(fault)
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -124,10 +128,10 @@ class EventStream:
     def __init__(self) -> None:
         self._begun: list[bytes] = []
         self._begun_bytes = 0
-        self._data: list[bytes] = []
+        self._data = bytearray()
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
+        """Returns the events that this piece completes. Raises EngineFailed if an event is much too long."""
         first, *others = piece.split(b"\n")
         self._begin(first)
         events = []
@@ -144,7 +148,7 @@ class EventStream:
         # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
         self._begun.append(part)
         self._begun_bytes += len(part)
-        if self._begun_bytes > MOST_BYTES:
+        if self._begun_bytes + len(self._data) > MOST_BYTES:
             raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
 
     def _end_line(self) -> list[bytes]:
@@ -154,12 +158,12 @@ class EventStream:
             return self._end_event()
         name, _, value = line.partition(b":")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
+            self._data += b"\n" + value.removeprefix(b" ")
         return []
 
     def _end_event(self) -> list[bytes]:
-        data, self._data = self._data, []
-        return [b"\n".join(data)] if data else []
+        data, self._data = self._data, bytearray()
+        return [bytes(memoryview(data)[1:])] if data else []
 
 
 class Call(NamedTuple):

@@ -11,12 +11,14 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import structlog
 from limits.aio.storage import RedisStorage
+from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from policies.rate import WINDOW_S
 from proxy.access.windows import FullWindow, Limit
@@ -31,6 +33,8 @@ _log = structlog.get_logger()
 
 _PREFIX = "voxgate"
 _MICRO = 1_000_000
+_MOST_ANSWER_BYTES = 64 * 1024
+_NONSENSE = (ValueError, TypeError, IndexError, RecursionError)
 
 # A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
 # KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most of each window.
@@ -84,6 +88,22 @@ return answer
 """
 
 
+class _BoundedParser(_AsyncRESP2Parser):
+    """The library reads whatever a Redis sends, into memory, and holds the loop while it parses a long list."""
+
+    async def _read(self, length: int) -> bytes:
+        self._check(length)
+        return await super()._read(length)
+
+    async def _readline(self) -> bytes:
+        self._check(0)
+        return await super()._readline()
+
+    def _check(self, length: int) -> None:
+        if self._pos + length > _MOST_ANSWER_BYTES:
+            raise InvalidResponse("an answer is longer than any that makes sense")
+
+
 class RedisWindows:
     """The windows in a Redis."""
 
@@ -112,13 +132,17 @@ class RedisWindows:
         await ask(self._storage.incr("check", WINDOW_S))
 
     async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
+        answer: list[int] | FullWindow = await ask(self._answer(what, limits))
+        return answer
+
+    async def _answer(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
-        answer: list[int] = await ask(self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits))))
-        number, *values = answer
-        if number == 0:
-            return values
-        wait_us, reset_us = values
-        return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
+        answer = await self._script(keys, (WINDOW_S, what, *(limit.most for limit in limits)))
+        number, *values = msgspec.convert(answer, list[int])
+        if number:
+            wait_us, reset_us = values
+            return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
+        return [left for left, _ in zip(values, limits, strict=True)] if what == "count" else []
 
 
 @asynccontextmanager
@@ -130,6 +154,7 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         timeout=_SOCKET_S,
         socket_timeout=_SOCKET_S,
         socket_connect_timeout=_SOCKET_S,
+        parser_class=_BoundedParser,
         # A command that was sent may have counted. The request fails and is never counted twice.
         retry=Retry(NoBackoff(), 0),
     )
@@ -143,11 +168,11 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
 
 
 async def ask(question: Awaitable[Any], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> Any:
-    """Return the answer of Redis. Raises LimitsUnavailable."""
+    """Return the answer of Redis. Raises LimitsUnavailable, also for an answer that makes no sense."""
     try:
         async with asyncio.timeout(within_s):
             return await question
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, *_NONSENSE) as error:
         if is_logged:
             _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
         raise LimitsUnavailable() from None

@@ -20,6 +20,9 @@ from proxy.telemetry.plain_structlog import structlog
 
 _log = structlog.get_logger()
 
+MOST_LOGGED = 1024
+_MOST_TRACEBACK = 64 * 1024
+_MOST_ITEMS = 32
 FLUSH_S = 0.05
 """How long a line of a request may wait. A process that is killed loses no more than this."""
 
@@ -115,10 +118,15 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     factory: Any
     if sys.stderr.isatty():
         # The other formatter shows local variables, which hold users' data.
-        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        processors += [_cut, plain]
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
+        processors += [
+            structlog.processors.format_exc_info,
+            _cut,
+            structlog.processors.JSONRenderer(_to_json),
+        ]
         log_file = LogFile(sys.stderr.buffer, process, worker)
         atexit.register(log_file.flush)
         _log_file = log_file if level <= logging.INFO else None
@@ -146,6 +154,25 @@ def flush_logs() -> None:
     """Write the waiting lines. A process that ends by `os._exit` calls this."""
     if _log_file is not None:
         _log_file.flush()
+
+
+def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
+    most = {"exception": _MOST_TRACEBACK}
+    return {
+        name: value if name == "exc_info" else _shortened(value, most.get(name, MOST_LOGGED))
+        for name, value in event.items()
+    }
+
+
+def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
+    match value:
+        case str():
+            return value if len(value) <= most else f"{value[:most]}…"
+        case list() | tuple():
+            return [_shortened(each) for each in value[:_MOST_ITEMS]]
+    text = msgspec.json.encode(value, enc_hook=str)
+    return value if len(text) <= most else f"{text[:most].decode(errors='ignore')}…"
 
 
 def _to_json(event: Any, **_options: Any) -> bytes:

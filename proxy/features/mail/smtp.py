@@ -28,6 +28,8 @@ from policies.tasks import SECOND
 from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
+_CONNECT_S = 9.0
+"""A server may think about a mail, and not about its greeting."""
 _MOST_S = 30.0
 _QUIT_S = 2.0
 
@@ -109,14 +111,15 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
         timeout=_COMMAND_S,
     )
     try:
-        await smtp.connect()
-        if server.security == "starttls":
-            await smtp.ehlo()
-            if not smtp.supports_extension("starttls"):
-                raise SMTPNotSupported("the server does not offer STARTTLS")
-            await smtp.starttls()
-        if server.user:
-            await smtp.login(server.user, server.password)
+        async with asyncio.timeout(_CONNECT_S):
+            await smtp.connect()
+            if server.security == "starttls":
+                await smtp.ehlo()
+                if not smtp.supports_extension("starttls"):
+                    raise SMTPNotSupported("the server does not offer STARTTLS")
+                await smtp.starttls()
+            if server.user:
+                await smtp.login(server.user, server.password)
         yield smtp
         # The mail is sent, so a fault in the goodbye is none.
         with suppress(SMTPException, OSError):
