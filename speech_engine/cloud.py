@@ -126,44 +126,46 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._begun: list[bytes] = []
-        self._begun_bytes = 0
-        self._data = bytearray()
+        self._line = bytearray()
+        self._data: bytearray | None = None
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Returns the events that this piece completes. Raises EngineFailed if an event is much too long."""
         first, *others = piece.split(b"\n")
-        self._begin(first)
+        self._add(first)
         events = []
         for line in others:
             events += self._end_line()
-            self._begin(line)
+            self._add(line)
         return events
 
     def flush(self) -> list[bytes]:
         """Returns the last event if its blank line is missing: some servers end without one."""
         return self._end_line() + self._end_event()
 
-    def _begin(self, part: bytes) -> None:
-        # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
-        self._begun.append(part)
-        self._begun_bytes += len(part)
-        if self._begun_bytes + len(self._data) > MOST_BYTES:
+    def _add(self, part: bytes) -> None:
+        self._line += part
+        if len(self._line) + len(self._data or b"") > MOST_BYTES:
             raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
 
     def _end_line(self) -> list[bytes]:
-        line = b"".join(self._begun).removesuffix(b"\r")
-        self._begun, self._begun_bytes = [], 0
+        line, self._line = self._line, bytearray()
+        if line.endswith(b"\r"):
+            del line[-1:]
         if not line:
             return self._end_event()
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data += b"\n" + value.removeprefix(b" ")
+        if line.startswith(b"data:") or line == b"data":
+            # In place, as an event may be long.
+            del line[: 6 if line.startswith(b"data: ") else 5]
+            if self._data is None:
+                self._data = line
+            else:
+                self._data += b"\n" + line
         return []
 
     def _end_event(self) -> list[bytes]:
-        data, self._data = self._data, bytearray()
-        return [bytes(memoryview(data)[1:])] if data else []
+        data, self._data = self._data, None
+        return [] if data is None else [bytes(data)]
 
 
 class Call(NamedTuple):

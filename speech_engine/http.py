@@ -14,7 +14,7 @@ import msgspec
 
 from speech_engine.errors import EngineUnavailable
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 10 * 1024 * 1024
 """The limit of one event or line of an answer."""
 MOST_READ_BYTES = 4 * 1024 * 1024
 

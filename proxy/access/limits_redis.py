@@ -89,7 +89,7 @@ return answer
 
 
 class _BoundedParser(_AsyncRESP2Parser):
-    """The library reads whatever a Redis sends, into memory, and holds the loop while it parses a long list."""
+    """The library reads any answer into memory, and holds the loop while it parses a long list."""
 
     async def _read(self, length: int) -> bytes:
         self._check(length)

@@ -1,5 +1,5 @@
-"""A relay before a bucket. obstore reads each answer into memory, whatever its size: a store that sends without
-an end took 3 GB in seconds. So its connections pass here, as over a forward proxy, and TLS goes through unread.
+"""A relay before a bucket. obstore reads each answer into memory, however long: a store that sent without an
+end took 3 GB in seconds. So its connections pass here, as over a forward proxy, and TLS goes through unread.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ import socket
 import threading
 import urllib.request
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig
 
 _PIECE_BYTES = 64 * 1024
 _WITHIN_S = 5.0
@@ -20,12 +24,12 @@ _REQUEST_BYTES = 256
 
 
 class BoundedRelay:
-    """It breaks a connection on which more than `most_bytes` come in answer to one request."""
+    """It breaks a connection on which more than `most_bytes` come in answer to one request. Only this process
+    may pass: other programs of the machine reach its port as well."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         token = secrets.token_hex(16)
-        # Only this process may pass: other programs of the machine reach the port as well.
         self._pass = base64.b64encode(f"voxgate:{token}".encode())
         self._door = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://voxgate:{token}@127.0.0.1:{self._door.getsockname()[1]}"
@@ -40,7 +44,9 @@ class BoundedRelay:
         with suppress(OSError, ValueError), client:
             client.settimeout(_WITHIN_S)
             head = b""
-            while b"\r\n\r\n" not in head and len(head) < _PIECE_BYTES and (part := client.recv(_PIECE_BYTES)):
+            while (
+                b"\r\n\r\n" not in head and len(head) < _PIECE_BYTES and (part := client.recv(_PIECE_BYTES))
+            ):
                 head += part
             if self._pass not in head:
                 return
@@ -70,13 +76,12 @@ class BoundedRelay:
                         come = 0
 
 
-def relay_options(endpoint: str, most_bytes: int) -> dict[str, str]:
-    """Return the options of obstore for a bounded relay. If the operator's environment names a forward proxy
-    for the store, obstore uses that one alone."""
+def relay_options(endpoint: str, most_bytes: int) -> ClientConfig:
+    """Return the options of obstore for a bounded relay. If the environment names a forward proxy for the
+    store, obstore uses that one alone."""
     parts = urlsplit(endpoint or "https://amazonaws.com")
     if urllib.request.getproxies().get(parts.scheme) and not urllib.request.proxy_bypass(parts.netloc):
         return {}
-    return {
-        "proxy_url": BoundedRelay(most_bytes).url,
-        "proxy_excludes": "169.254.169.254,169.254.170.2,169.254.170.23",  # the keys of a machine's role
-    }
+    # The excluded addresses have the keys of a machine's role.
+    excluded = "169.254.169.254,169.254.170.2,169.254.170.23"
+    return {"proxy_url": BoundedRelay(most_bytes).url, "proxy_excludes": excluded, "http1_only": True}

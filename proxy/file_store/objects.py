@@ -27,7 +27,7 @@ from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, fl
 from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, S3Store
 
 FOLDER = "voices"
 IDENTITY = "voxgate-vault"
@@ -332,7 +332,7 @@ class Bucket:
         return VaultAway(f"vault.store: {self.where} fails: {text.partition(chr(10))[0][:300]}")
 
 
-def _s3(section: VaultSection, retries: int, relay: dict[str, str]) -> S3Store:
+def _s3(section: VaultSection, retries: int, relay: ClientConfig) -> S3Store:
     from obstore.store import S3Store
 
     bucket, _, prefix = section.store.removeprefix("s3://").partition("/")
@@ -347,10 +347,7 @@ def _s3(section: VaultSection, retries: int, relay: dict[str, str]) -> S3Store:
         bucket,
         prefix=prefix.strip("/") or None,
         # `read_vault` has refused addresses without TLS.
-        client_options={
-            **{"allow_http": True, "timeout": attempt, "connect_timeout": attempt, "http1_only": True},
-            **relay,  # type: ignore[typeddict-item]  # by their names
-        },
+        client_options={"allow_http": True, "timeout": attempt, "connect_timeout": attempt, **relay},
         retry_config={
             "max_retries": retries,
             "retry_timeout": timedelta(seconds=_MOST_S) - attempt,

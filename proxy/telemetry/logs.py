@@ -20,9 +20,7 @@ from proxy.telemetry.plain_structlog import structlog
 
 _log = structlog.get_logger()
 
-MOST_LOGGED = 1024
-_MOST_TRACEBACK = 64 * 1024
-_MOST_ITEMS = 32
+MOST_LOGGED, _MOST_ITEMS = 1024, 32
 FLUSH_S = 0.05
 """How long a line of a request may wait. A process that is killed loses no more than this."""
 
@@ -158,21 +156,19 @@ def flush_logs() -> None:
 
 def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
-    most = {"exception": _MOST_TRACEBACK}
     return {
-        name: value if name == "exc_info" else _shortened(value, most.get(name, MOST_LOGGED))
+        name: value
+        if name == "exc_info"
+        else _shortened(value, MOST_LOGGED * (64 if name == "exception" else 1))
         for name, value in event.items()
     }
 
 
 def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
-    match value:
-        case str():
-            return value if len(value) <= most else f"{value[:most]}…"
-        case list() | tuple():
-            return [_shortened(each) for each in value[:_MOST_ITEMS]]
-    text = msgspec.json.encode(value, enc_hook=str)
-    return value if len(text) <= most else f"{text[:most].decode(errors='ignore')}…"
+    if isinstance(value, list | tuple):
+        return [_shortened(each) for each in value[:_MOST_ITEMS]]
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    return value if len(text) <= most else f"{text[:most]}…"
 
 
 def _to_json(event: Any, **_options: Any) -> bytes:

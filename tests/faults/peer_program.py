@@ -1,5 +1,5 @@
-"""A process that calls peers as the server does, each with the product's own client: it tells of each call how it ended,
-how long it took, and how much memory it needed."""
+"""A process that calls peers as the server does, each with the product's own client. It tells how each call
+ended, how long it took, and how much memory it needed."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from plugins.runpod.settings import RunpodSettings
 from proxy.access.limits_redis import open_redis
 from proxy.access.windows import Limit
 from proxy.config.sections import Upstream, VaultSection
+from proxy.engines.refreshing import keep_refreshed
 from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.errors import RequestFailed
 from proxy.features.mail import smtp
@@ -82,6 +83,14 @@ async def _spoken(engine: Engine, **more: Any) -> str:
     return f"finished after {heard} events"
 
 
+async def _refreshed(engine: Engine) -> str:
+    """Ask for a provider's lists as a server does, and return why that failed."""
+    cloud = cloud_engine(engine)
+    async with keep_refreshed(cloud):
+        await cloud.keys[0].first_answer.wait()
+    return cloud.keys[0].refresh_reason or "refreshed"
+
+
 def _context(http: UpstreamClient) -> Context:
     return Context(structlog.get_logger(), http=http, sockets=http)
 
@@ -96,9 +105,7 @@ def _voice(id_: str) -> Any:
 
 
 async def _openai_lists(http: UpstreamClient, at: str) -> str:
-    async with asyncio.timeout(10):
-        await OpenAIEngine(OpenAISettings(base_url=f"http://{at}"), http).refresh()
-    return "refreshed"
+    return await _refreshed(OpenAIEngine(OpenAISettings(base_url=f"http://{at}"), http))
 
 
 async def _minimax(http: UpstreamClient, at: str) -> str:
@@ -111,9 +118,7 @@ async def _elevenlabs(http: UpstreamClient, at: str, *, lists: bool = False) -> 
     settings = ElevenLabsSettings(api_key="k", base_url=f"http://{at}", word_times=True)
     async with create_elevenlabs("elevenlabs", settings, _context(http)) as engine:
         if lists:
-            async with asyncio.timeout(10):
-                await engine.refresh()
-            return "refreshed"
+            return await _refreshed(engine)
         return await _spoken(engine, model="eleven_multilingual_v2", voice=_voice("fakeVoice01"))
 
 
@@ -176,7 +181,7 @@ async def _hub(_http: UpstreamClient, at: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         file = Wanted("a.onnx", (f"http://{at}/a.onnx",), 0, 1_000_000, digests=("0" * 64,))
         part = PartFile(Path(folder), "a.onnx")
-        await asyncio.to_thread(fetch, file, part, HubPatience(8.0, 8.0), lambda _done, _of: None)
+        await asyncio.to_thread(fetch, file, part, HubPatience(4.0, 4.0), lambda _done, _of: None)
     return "fetched"
 
 

@@ -1,4 +1,4 @@
-"""Every peer that the server calls, flooding it: each call ends soon in an error of that peer, and costs little."""
+"""Every peer that the server calls floods it: each call ends soon, in a named error, and costs little."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import re
 import select
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
+import httpx2
 import msgspec
 import pytest
 
 from tests import forked
-from tests.faults.peer_floods import FAULTS, PEERS, flooding
+from tests.faults.peer_floods import FAULTS, flooding
 from tests.faults.peer_program import PeerReport
+from tests.faults.peer_protocols import PEERS
+from tests.faults.processes import worker
+from tests.server import STOP_S, Server, loop_holds, running
+from tests.waiting import until
 
 MOST_S = 10.0
 MOST_GROWTH = 32 * 1024 * 1024
@@ -22,13 +29,13 @@ _LIMIT_S = 60.0
 _SLOW = "one_byte_a_second"
 ERRORS = {
     "bucket": "VaultAway: ",
-    "elevenlabs": "EngineFailed: |EngineTimeout: ",
+    "elevenlabs": "EngineFailed: |EngineTimeout: |The provider|ElevenLabs'",
     "forward proxy": "EngineUnavailable: |EngineTimeout: ",
     "hub": "FetchFailed: ",
     "mail": r"SendOutcome\(result='again'",
     "mercadopago": "ProviderFailed: |_Late: ",
     "minimax": "EngineFailed: |EngineTimeout: ",
-    "openai": "EngineFailed: |EngineTimeout: ",
+    "openai": "EngineFailed: |EngineTimeout: |The provider",
     "realtime": "EngineFailed: |EngineTimeout: |SessionEnded: ",
     "redis": "LimitsUnavailable: ",
     "runpod": "EngineFailed: |EngineTimeout: ",
@@ -37,7 +44,7 @@ ERRORS = {
 }
 """How the failures of each peer are named."""
 HARMLESS = {("openai lists", "later_version"): "refreshed", ("bucket list", "later_version"): "listed 0"}
-"""Answers that name nothing that we know: a provider's list without models, and a list of a bucket without objects."""
+"""Answers that name nothing that we know: a list without models, and one without objects."""
 QUICK = {
     "bucket refuses": "huge_text",
     "elevenlabs speech": "large_list",
@@ -110,3 +117,99 @@ def test_a_peer_that_sends_one_byte_a_second_is_given_up_within_ten_seconds() ->
     found = [*reports(rows, "together")]
     assert [wrong for fault, each in found for wrong in faults_in(fault, each, is_alone=False)] == []
     assert sum(each.growth for _, each in found) / len(found) <= MOST_GROWTH
+
+
+_SERVER = """
+[server]
+drain_s = 1
+first_audio_s = 9
+default_model = "events/m"
+[engines.events]
+plugin = "openai"
+base_url = "http://127.0.0.1:{events}"
+models = ["m"]
+voices = ["v"]
+stream = "sse"
+[engines.minimax]
+api_key = "env:A_KEY"
+base_url = "http://127.0.0.1:{minimax}"
+[engines.elevenlabs]
+api_key = "env:A_KEY"
+base_url = "http://127.0.0.1:{elevenlabs}"
+word_times = true
+[engines.realtime]
+plugin = "openai.realtime"
+api_key = "env:A_KEY"
+base_url = "http://127.0.0.1:{realtime}"
+[voices.ada]
+events = "v"
+minimax = "v"
+elevenlabs = "fakeVoice01"
+realtime = "marin"
+"""
+_MODELS = {
+    "events": "m",
+    "minimax": "speech-2.8-hd",
+    "elevenlabs": "eleven_multilingual_v2",
+    "realtime": "gpt-realtime-2.1-mini",
+}
+_SPEECH = {
+    "events": "openai events",
+    "minimax": "minimax speech",
+    "elevenlabs": "elevenlabs speech",
+    "realtime": "realtime",
+}
+STOPS_S = 5.0
+
+
+def _speech(server: Server, engine: str) -> tuple[int, float]:
+    began = time.monotonic()
+    body = {"model": f"{engine}/{_MODELS[engine]}", "voice": "ada", "input": "Hello."}
+    with server.client(timeout=30) as client:
+        try:
+            status = client.post("/v1/audio/speech", json=body).status_code
+        except httpx2.TransportError:
+            status = 0
+    return status, time.monotonic() - began
+
+
+def _peak(server: Server) -> int:
+    """The most bytes that the worker has had since the last call."""
+    process = Path(f"/proc/{worker(server).pid}")
+    peak = int((process / "status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
+    (process / "clear_refs").write_text("5")
+    return peak
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["endless_stream", "many_messages", "one_byte_a_second"])
+def test_a_server_whose_providers_all_flood_it_answers_and_stops(tmp_path: Path, fault: str) -> None:
+    with ExitStack() as stack:
+        floods = {name: stack.enter_context(flooding(peer, fault)) for name, peer in _SPEECH.items()}
+        ports = {name: flood.port for name, flood in floods.items()}
+        environ = {"A_KEY": "k"}
+        server = stack.enter_context(running(tmp_path, _SERVER.format(**ports), environ=environ))
+        asking = stack.enter_context(ThreadPoolExecutor(8))
+        before = _peak(server)
+        asked = {name: asking.submit(_speech, server, name) for name in _SPEECH}
+        with server.client() as client:
+            while not all(each.done() for each in asked.values()):
+                began = time.monotonic()
+                assert client.get("/healthz").is_success
+                assert time.monotonic() - began < 1.0
+                time.sleep(0.2)
+        for name, each in asked.items():
+            status, seconds = each.result()
+            assert status in (502, 503, 504), (name, status)
+            assert seconds <= MOST_S, name
+        assert _peak(server) - before <= MOST_GROWTH * len(_SPEECH)
+        last = [asking.submit(_speech, server, name) for name in _SPEECH]
+        clients = {name: flood.clients for name, flood in floods.items()}
+        until(lambda: any(flood.clients > clients[name] for name, flood in floods.items()))
+        began = time.monotonic()
+        server.process.terminate()
+        assert server.process.wait(STOP_S) == 0
+        assert time.monotonic() - began <= STOPS_S
+        assert all(each.result() for each in last)
+        assert loop_holds(server.log) == []
+        assert max(map(len, server.log.read_bytes().splitlines())) < 16 * 1024
