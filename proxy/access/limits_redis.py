@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -23,6 +23,8 @@ from redis.exceptions import InvalidResponse, RedisError
 from policies.rate import WINDOW_S
 from proxy.access.windows import FullWindow, Limit
 from proxy.errors import LimitsUnavailable
+
+T = TypeVar("T")
 
 _SOCKET_S = 1.0
 _MOST_CONNECTIONS = 32
@@ -114,10 +116,10 @@ class RedisWindows:
         self._script = self.script(_QUESTION)
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        return await self._ask("count", limits)
+        return await ask(self._answer("count", limits))
 
     async def full(self, limit: Limit) -> FullWindow | None:
-        answer = await self._ask("look", (limit,))
+        answer = await ask(self._answer("look", (limit,)))
         return answer if isinstance(answer, FullWindow) else None
 
     def key(self, kind: str, name: str) -> str:
@@ -130,10 +132,6 @@ class RedisWindows:
     async def check(self) -> None:
         """Try a write: a full Redis or a read-only copy still answers reads."""
         await ask(self._storage.incr("check", WINDOW_S))
-
-    async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        answer: list[int] | FullWindow = await ask(self._answer(what, limits))
-        return answer
 
     async def _answer(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
@@ -167,7 +165,7 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         await pool.disconnect()
 
 
-async def ask(question: Awaitable[Any], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> Any:
+async def ask(question: Awaitable[T], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> T:
     """Return the answer of Redis. Raises LimitsUnavailable, also for an answer that makes no sense."""
     try:
         async with asyncio.timeout(within_s):

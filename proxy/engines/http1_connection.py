@@ -29,11 +29,9 @@ _MOST_HEAD_BYTES = 64 * 1024
 """The limit of all headers together, and of the other bytes that are no body: chunk extensions, trailers,
 1xx answers."""
 _MOST_HEADERS = 256
-_LEAST_BYTES = 64
-"""What must come in the time that a silence may last, so one byte a second is a silence. A comment of a
-provider that still works is none."""
-_SLOWEST_BYTES = 1024 * 1024
-"""What must come in that time of an answer that is read as a whole."""
+_LEAST_BYTES, _LEAST_READ_BYTES = 64, 1024 * 1024
+"""What must come in the time that a silence may last, of a stream and of an answer that is read as a whole.
+A byte a second is silence; comments of a provider that still works are none."""
 _NOT_ENCODED = ("", "identity")
 
 
@@ -105,7 +103,7 @@ class Http1Answer:
             size += len(piece)
             if size > most_bytes:
                 raise EngineFailed("The provider's answer is longer than any that makes sense.")
-            if time.monotonic() - began > self._silence_s * (1 + size / _SLOWEST_BYTES):
+            if time.monotonic() - began > self._silence_s * (1 + size / _LEAST_READ_BYTES):
                 raise EngineTimeout("The provider's answer comes too slowly.")
             parts.append(piece)
         return parts[0] if len(parts) == 1 else b"".join(parts)

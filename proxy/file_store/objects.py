@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from proxy.config.sections import VaultSection
-from proxy.file_store.bounded_relay import relay_options
+from proxy.file_store.bounded_relay import BoundedRelay
 from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, flush
@@ -249,8 +250,7 @@ class Bucket:
         self._obstore = obstore
         self.where = f"{section.store}{section.endpoint and ' at '}{section.endpoint}"
         # Only obstore can repeat one part of many.
-        relay = relay_options(section.endpoint, _MOST_ANSWER_BYTES)
-        self._store, self._parts = (_s3(section, retries, relay) for retries in (0, _TRIES - 1))
+        self._store, self._parts = (_s3(section, retries) for retries in (0, _TRIES - 1))
 
     def __repr__(self) -> str:
         return f"<Bucket {self.where}>"
@@ -332,7 +332,7 @@ class Bucket:
         return VaultAway(f"vault.store: {self.where} fails: {text.partition(chr(10))[0][:300]}")
 
 
-def _s3(section: VaultSection, retries: int, relay: ClientConfig) -> S3Store:
+def _s3(section: VaultSection, retries: int) -> S3Store:
     from obstore.store import S3Store
 
     bucket, _, prefix = section.store.removeprefix("s3://").partition("/")
@@ -343,11 +343,17 @@ def _s3(section: VaultSection, retries: int, relay: ClientConfig) -> S3Store:
         "secret_access_key": section.secret_key,
     }
     attempt = timedelta(seconds=_TRY_S)
+    # `read_vault` has refused addresses without TLS.
+    client: ClientConfig = {"allow_http": True, "timeout": attempt, "connect_timeout": attempt}
+    # An operator's forward proxy is the only way out, so obstore takes that one alone.
+    if not urllib.request.getproxies().keys() & {"http", "https", "all"}:
+        excluded = "169.254.169.254,169.254.170.2,169.254.170.23"  # the keys of a machine's role
+        relay = BoundedRelay(_MOST_ANSWER_BYTES).url
+        client |= {"proxy_url": relay, "proxy_excludes": excluded, "http1_only": True}
     return S3Store(
         bucket,
         prefix=prefix.strip("/") or None,
-        # `read_vault` has refused addresses without TLS.
-        client_options={"allow_http": True, "timeout": attempt, "connect_timeout": attempt, **relay},
+        client_options=client,
         retry_config={
             "max_retries": retries,
             "retry_timeout": timedelta(seconds=_MOST_S) - attempt,

@@ -203,6 +203,7 @@ CALLS: dict[str, Callable[[UpstreamClient, str], Awaitable[str]]] = {
     "elevenlabs lists": lambda http, at: _elevenlabs(http, at, lists=True),
     "realtime": _realtime,
     "runpod": _runpod,
+    "runpod pieces": _runpod,
     "stripe": lambda http, at: _payments(http, at, "stripe"),
     "mercadopago": lambda http, at: _payments(http, at, "mercadopago"),
     "webhook": _webhook,

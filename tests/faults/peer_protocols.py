@@ -107,6 +107,8 @@ _MINIMAX = b'data: {"data":{"audio":"0000","status":1},"base_resp":{"status_code
 _TIMED = b'{"audio_base64":"AAAA","alignment":null}\n'
 _CREATED = b'{"type":"session.created","session":{}}'
 _UNKNOWN = b'{"type":"session.news"}'
+_PIECES = b'{"id":"a","status":"COMPLETED","stream":[{"output":{"number":0,"data":""}}]}'
+"""An answer to both questions: the work is done, and there is one more piece."""
 _S3 = b'<?xml version="1.0"?><ListBucketResult><Name>b</Name>'
 _ENTRY = (
     b"<Contents><Key>pre/fix/a</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified>"
@@ -201,6 +203,9 @@ PEERS = {
         (b'{"id":"a","status":"COMPLETED","output":[', b"[],"),
         b'{"id":"a","status":"IN_QUEUE"}',
         _LATER,
+    ),
+    "runpod pieces": _json(
+        b'{"id":"', (b'{"id":"a","status":"COMPLETED","stream":[', b"[],"), _PIECES, _PIECES
     ),
     "stripe": _json(b'{"id":"', (b'{"id":"a","data":[', b"[],"), b'{"id":"a","url":"b"}', _LATER),
     "mercadopago": _json(b'{"id":"', (b'{"id":"a","data":[', b"[],"), b'{"id":"a","init_point":"b"}', _LATER),
