@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 import time
@@ -70,11 +71,27 @@ def later_version(peer: PeerProtocol) -> Iterator[bytes]:
     yield peer.head + peer.later
 
 
+def huge_header(_peer: PeerProtocol) -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    yield from _repeated(b"a: b\r\n")
+
+
+def packed(_peer: PeerProtocol) -> Iterator[bytes]:
+    """It is small, and would be large. To peers without HTTP this is garbage, as is the next one."""
+    body = gzip.compress(bytes(64 * 1024 * 1024), 1)
+    yield b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+
+def redirected(_peer: PeerProtocol) -> Iterator[bytes]:
+    yield b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"
+
+
 FAULTS = {
     fault.__name__: fault
     for fault in (
         *(huge_text, huge_list, large_list, larger_list, many_messages, endless_stream),
         *(one_byte_a_second, closed_half_way, undecodable, later_version),
+        *(huge_header, packed, redirected),
     )
 }
 
