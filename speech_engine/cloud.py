@@ -132,40 +132,37 @@ class EventStream:
     def feed(self, piece: bytes) -> list[bytes]:
         """Returns the events that this piece completes. Raises EngineFailed if an event is much too long."""
         first, *others = piece.split(b"\n")
-        self._add(first)
-        events = []
-        for line in others:
-            events += self._end_line()
-            self._add(line)
-        return events
+        self._line += first
+        if len(self._line) + len(self._data or b"") > MOST_BYTES:
+            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
+        if not others:
+            return []
+        line, self._line = self._line, bytearray(others.pop())
+        return self._events(line, *others)
 
     def flush(self) -> list[bytes]:
         """Returns the last event if its blank line is missing: some servers end without one."""
-        return self._end_line() + self._end_event()
-
-    def _add(self, part: bytes) -> None:
-        self._line += part
-        if len(self._line) + len(self._data or b"") > MOST_BYTES:
-            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
-
-    def _end_line(self) -> list[bytes]:
         line, self._line = self._line, bytearray()
-        if line.endswith(b"\r"):
-            del line[-1:]
-        if not line:
-            return self._end_event()
-        if line.startswith(b"data:") or line == b"data":
-            # In place, as an event may be long.
-            del line[: 6 if line.startswith(b"data: ") else 5]
-            if self._data is None:
-                self._data = line
-            else:
-                self._data += b"\n" + line
-        return []
+        return self._events(line, b"")
 
-    def _end_event(self) -> list[bytes]:
-        data, self._data = self._data, None
-        return [] if data is None else [bytes(data)]
+    def _events(self, *lines: bytes | bytearray) -> list[bytes]:
+        events = []
+        for line in lines:
+            if line.startswith(b"data") and line[4:5] in (b"", b":", b"\r"):
+                value = line if isinstance(line, bytearray) else bytearray(line)
+                # In place, as an event may be long.
+                del value[: 6 if value[5:6] == b" " else 5]
+                if value.endswith(b"\r"):
+                    del value[-1:]
+                if self._data is None:
+                    self._data = value
+                else:
+                    self._data += b"\n"
+                    self._data += value
+            elif line in (b"", b"\r") and self._data is not None:
+                events.append(bytes(self._data))
+                self._data = None
+        return events
 
 
 class Call(NamedTuple):

@@ -125,15 +125,16 @@ class LineReader:
         self._held += first
         if len(self._held) > MOST_BYTES:
             raise EngineFailed("ElevenLabs' answer has a line without an end.")
-        for part in others:
-            yield from self.flush()
-            self._held += part
+        if others:
+            held, self._held = bytes(self._held), bytearray(others.pop())
+            for line in (held, *others):
+                if line.strip():
+                    yield _read(line)
 
     def flush(self) -> Iterator[Line]:
         """Yield the last line if it has no end."""
-        line, self._held = self._held, bytearray()
-        if line.strip():
-            yield _read(bytes(line))
+        if self._held.strip():
+            yield _read(bytes(self._held))
 
 
 def _read(line: bytes) -> Line:

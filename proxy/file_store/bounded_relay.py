@@ -25,13 +25,13 @@ class BoundedRelay:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes, token = most_bytes, secrets.token_hex(16)
         self._pass = base64.b64encode(f"voxgate:{token}".encode())
-        self._door = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://voxgate:{token}@127.0.0.1:{self._door.getsockname()[1]}"
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://voxgate:{token}@127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, name="bucket-relay", daemon=True).start()
 
     def _accept(self) -> None:
         while True:
-            client, _ = self._door.accept()
+            client, _ = self._listener.accept()
             threading.Thread(target=self._serve, args=(client,), name="bucket-relay", daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -15,6 +14,8 @@ FLOOD_BYTES = 512 * 1024 * 1024
 """What a flood sends, unless its client leaves before."""
 LARGE_BYTES = 39 * 1024 * 1024 // 10
 _PIECE_BYTES = 64 * 1024
+_A_SECOND = b""
+"""Stands for a pause of a second."""
 
 
 def huge_text(peer: PeerProtocol) -> Iterator[bytes]:
@@ -55,7 +56,7 @@ def endless_stream(peer: PeerProtocol) -> Iterator[bytes]:
 def one_byte_a_second(peer: PeerProtocol) -> Iterator[bytes]:
     yield peer.head
     for byte in peer.lawful * 1000:
-        time.sleep(1.0)
+        yield _A_SECOND
         yield bytes([byte])
 
 
@@ -109,13 +110,15 @@ class Flood:
         self.sent = self.clients = 0
         self._peer, self._fault = peer, fault
         self._open: set[socket.socket] = set()
-        self._door = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._door.getsockname()[1]
+        self._is_over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._door.shutdown(socket.SHUT_RDWR)
-        self._door.close()
+        self._is_over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
         for client in list(self._open):
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
@@ -123,7 +126,7 @@ class Flood:
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
-                client, _ = self._door.accept()
+                client, _ = self._listener.accept()
                 self.clients += 1
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -133,6 +136,8 @@ class Flood:
             with client, suppress(OSError):
                 self._peer.begin(client)
                 for piece in self._fault(self._peer):
+                    if piece is _A_SECOND and self._is_over.wait(1.0):
+                        return
                     client.sendall(piece)
                     self.sent += len(piece)
         finally:

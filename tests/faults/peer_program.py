@@ -241,12 +241,18 @@ def _settled_bytes() -> int:
     return _kib("VmRSS") * 1024
 
 
-async def _report(http: UpstreamClient, peer: str, at: str, holds: list[str]) -> None:
-    before, began = _settled_bytes(), time.monotonic()
-    holds.clear()
+async def _beat() -> None:
+    """Let the watch of the loop look once more."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.06):
+            await asyncio.Event().wait()
+
+
+async def _report(http: UpstreamClient, peer: str, at: str, holds: list[str], before: int) -> None:
+    began = time.monotonic()
     error = await _called(http, peer, at)
     seconds, growth = time.monotonic() - began, _kib("VmHWM") * 1024 - before
-    await asyncio.sleep(0.06)  # a beat of the watch
+    await _beat()
     report = PeerReport(peer, error, seconds, growth, list(holds))
     sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     sys.stdout.flush()
@@ -264,8 +270,8 @@ async def main(how: str, *rows: str) -> None:
     async with watch_loop(note), open_http(Upstream()) as http:
         with suppress(ModuleNotFoundError):
             import obstore  # noqa: F401 - its memory is no growth
-        if how == "together":
-            await asyncio.gather(*(_report(http, peer, at, holds) for peer, at in calls))
-        else:
-            for peer, at in calls:
-                await _report(http, peer, at, holds)
+        for some in [calls] if how == "together" else [[each] for each in calls]:
+            before = _settled_bytes()
+            await _beat()
+            holds.clear()
+            await asyncio.gather(*(_report(http, peer, at, holds, before) for peer, at in some))

@@ -7,7 +7,7 @@ import re
 import select
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -116,6 +116,7 @@ def test_every_flood_of_a_peer_costs_little_and_is_named(peer: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.clock
 def test_a_peer_that_sends_one_byte_a_second_is_given_up_within_ten_seconds() -> None:
     rows = [(peer, _SLOW) for peer in PEERS]
     found = [*reports(rows, "together")]
@@ -186,6 +187,7 @@ def _peak(server: Server) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.clock
 @pytest.mark.parametrize("fault", ["endless_stream", "many_messages", "one_byte_a_second"])
 def test_a_server_whose_providers_all_flood_it_answers_and_stops(tmp_path: Path, fault: str) -> None:
     with ExitStack() as stack:
@@ -201,7 +203,7 @@ def test_a_server_whose_providers_all_flood_it_answers_and_stops(tmp_path: Path,
                 began = time.monotonic()
                 assert client.get("/healthz").is_success
                 assert time.monotonic() - began < 1.0
-                time.sleep(0.2)
+                wait(asked.values(), timeout=0.2)
         for name, each in asked.items():
             status, seconds = each.result()
             assert status in (502, 503, 504), (name, status)
