@@ -56,7 +56,7 @@ QUICK = {
     "hub": "closed_half_way",
     "mail": "huge_list",
     "mercadopago": "later_version",
-    "minimax whole": "huge_text",
+    "minimax whole": "huge_list",
     "openai lists": "large_list",
     "realtime": "undecodable",
     "redis": "huge_list",
