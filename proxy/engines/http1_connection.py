@@ -90,8 +90,8 @@ class Http1Answer:
                 raise self._error
             return b""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
         self._bytes_since += self.held_bytes
+        self._pieces.clear()
         self.held_bytes = 0
         if self._connection is not None:
             self._connection.resume()

@@ -28,8 +28,7 @@ from policies.tasks import SECOND
 from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
-_CONNECT_S = 9.0
-"""A server may think about a mail, and not about its greeting."""
+_CONNECT_S = 9.0  # A server may think about a mail, and not about its greeting.
 _MOST_S = 30.0
 _QUIT_S = 2.0
 

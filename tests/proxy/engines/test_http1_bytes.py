@@ -244,6 +244,7 @@ async def test_an_answer_that_crawls_is_silence_and_one_as_slow_as_it_is_heard_i
         assert time.monotonic() - began <= 5.1
     finally:
         sending.cancel()
+        await asyncio.wait([sending])
         connection.abort("the test is over")
 
 
@@ -266,4 +267,5 @@ async def test_an_answer_that_is_read_as_a_whole_comes_at_some_speed() -> None:
                 await found.read()
             assert time.monotonic() - began <= 6.1
         sending.cancel()
+        await asyncio.wait([sending])
         connection.abort("the test is over")
