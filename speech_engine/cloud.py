@@ -60,8 +60,8 @@ def request(
 
 
 def decoded(type_: type[T], body: bytes, fault: str) -> T:
-    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, of another shape, or of so
-    many values that they would fill the memory."""
+    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, of another shape, or
+    of so many values that they would fill the memory."""
     if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
         raise errors.EngineFailed(fault)
     try:
