@@ -29,7 +29,8 @@ STATUSES: Mapping[int, type[errors.EngineError]] = {
 }
 """The meaning of a status, from any provider."""
 
-_REFUSAL_BYTES = 256 * 1024
+_REFUSAL_BYTES = 64 * 1024
+_MOST_VALUES = 200_000
 
 
 def request(
@@ -59,7 +60,10 @@ def request(
 
 
 def decoded(type_: type[T], body: bytes, fault: str) -> T:
-    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, or of another shape."""
+    """Return the decoded JSON. Raise EngineFailed with this message if it is no JSON, of another shape, or
+    of so many values that they would fill the memory."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        raise errors.EngineFailed(fault)
     try:
         return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -122,44 +126,43 @@ class EventStream:
     """
 
     def __init__(self) -> None:
-        self._begun: list[bytes] = []
-        self._begun_bytes = 0
-        self._data: list[bytes] = []
+        self._line = bytearray()
+        self._data: bytearray | None = None
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """Returns the events that this piece completes. Raises EngineFailed if a line is much too long."""
+        """Returns the events that this piece completes. Raises EngineFailed if an event is much too long."""
         first, *others = piece.split(b"\n")
-        self._begin(first)
-        events = []
-        for line in others:
-            events += self._end_line()
-            self._begin(line)
-        return events
+        self._line += first
+        if len(self._line) + len(self._data or b"") > MOST_BYTES:
+            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
+        if not others:
+            return []
+        line, self._line = self._line, bytearray(others.pop())
+        return self._events(line, *others)
 
     def flush(self) -> list[bytes]:
         """Returns the last event if its blank line is missing: some servers end without one."""
-        return self._end_line() + self._end_event()
+        line, self._line = self._line, bytearray()
+        return self._events(line, b"")
 
-    def _begin(self, part: bytes) -> None:
-        # A list, since a line may come in hundreds of pieces: joining them one by one would copy all before.
-        self._begun.append(part)
-        self._begun_bytes += len(part)
-        if self._begun_bytes > MOST_BYTES:
-            raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")
-
-    def _end_line(self) -> list[bytes]:
-        line = b"".join(self._begun).removesuffix(b"\r")
-        self._begun, self._begun_bytes = [], 0
-        if not line:
-            return self._end_event()
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-        return []
-
-    def _end_event(self) -> list[bytes]:
-        data, self._data = self._data, []
-        return [b"\n".join(data)] if data else []
+    def _events(self, *lines: bytes | bytearray) -> list[bytes]:
+        events = []
+        for line in lines:
+            if line.startswith(b"data") and line[4:5] in (b"", b":", b"\r"):
+                value = line if isinstance(line, bytearray) else bytearray(line)
+                # In place, as an event may be long.
+                del value[: 6 if value[5:6] == b" " else 5]
+                if value.endswith(b"\r"):
+                    del value[-1:]
+                if self._data is None:
+                    self._data = value
+                else:
+                    self._data += b"\n"
+                    self._data += value
+            elif line in (b"", b"\r") and self._data is not None:
+                events.append(bytes(self._data))
+                self._data = None
+        return events
 
 
 class Call(NamedTuple):

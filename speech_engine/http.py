@@ -14,7 +14,9 @@ import msgspec
 
 from speech_engine.errors import EngineUnavailable
 
-MOST_BYTES = 16 * 1024 * 1024
+MOST_BYTES = 10 * 1024 * 1024
+"""The limit of one event or line of an answer."""
+MOST_READ_BYTES = 4 * 1024 * 1024
 
 
 class HttpFile(msgspec.Struct, frozen=True):
@@ -40,7 +42,8 @@ class HttpForm(msgspec.Struct, frozen=True):
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request. `within_s` limits the wait for the status, `silence_s` the longest pause after that."""
+    """A request. `within_s` limits the wait for the status, `silence_s` the longest pause after that:
+    less than 64 bytes in that time is a pause."""
 
     method: str
     url: str
@@ -67,7 +70,7 @@ class HttpAnswer(Protocol):
         EngineFailed at a cut or for a compressed body: send `accept-encoding: identity`."""
         ...
 
-    async def read(self, most_bytes: int = MOST_BYTES) -> bytes:
+    async def read(self, most_bytes: int = MOST_READ_BYTES) -> bytes:
         """Returns the whole body. Raises EngineFailed if the body is longer."""
         ...
 

@@ -17,6 +17,7 @@ from plugins.elevenlabs.api import decoded
 from speech_engine.cloud import Call
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Word, Words
+from speech_engine.http import MOST_BYTES
 from speech_engine.values import Segment
 
 _WORD = re.compile(r"\S+")
@@ -101,9 +102,6 @@ def _words(call: Call, segments: tuple[Segment, ...]) -> Iterator[_Spoken]:
             yield _Spoken(start + match.start(), number, match.start(), match.end())
 
 
-_MOST_LINE_BYTES = 16 * 1024 * 1024
-
-
 class Line(msgspec.Struct, frozen=True):
     """A line of the answer. If the answer ends in a refusal, the last line has `detail` and no audio."""
 
@@ -123,15 +121,15 @@ class LineReader:
 
     def feed(self, piece: bytes) -> Iterator[Line]:
         """Yield the lines that this piece completes. Raises EngineFailed at an unreadable line."""
-        self._held += piece
-        if b"\n" in piece:
-            *whole, rest = bytes(self._held).split(b"\n")
-            self._held = bytearray(rest)
-            for line in whole:
+        first, *others = piece.split(b"\n")
+        self._held += first
+        if len(self._held) > MOST_BYTES:
+            raise EngineFailed("ElevenLabs' answer has a line without an end.")
+        if others:
+            held, self._held = bytes(self._held), bytearray(others.pop())
+            for line in (held, *others):
                 if line.strip():
                     yield _read(line)
-        elif len(self._held) > _MOST_LINE_BYTES:
-            raise EngineFailed("ElevenLabs' answer has a line without an end.")
 
     def flush(self) -> Iterator[Line]:
         """Yield the last line if it has no end."""

@@ -15,8 +15,9 @@ from plugins.minimax.wire import SpeechAnswer
 from speech_engine import EngineFailed, EngineStumbled
 from speech_engine.cloud import EventStream
 
-_MOST_BYTES = 256 * 1024 * 1024
-"""The limit of an answer in one piece. Ten thousand characters may last half an hour."""
+_MOST_BYTES = 1024 * 1024
+"""The limit of an answer in one piece without its audio, which is passed on as it comes."""
+_AUDIO = re.compile(rb'"audio"\s*:\s*"(?=[^"])')
 _END = 2
 _SENTINEL = b"[DONE]"
 _BLANKS = b" \t\r\n"
@@ -38,12 +39,19 @@ class SpeechReader:
         self._stream: EventStream | None = None
         self._is_whole = False
         self._whole = bytearray()
+        self._digits: bytes | None = None  # the odd digit so far, inside the audio of a whole answer
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """Yield the audio that this piece completes. Raises the classes of `speech_engine.errors`."""
         if self._stream is not None:
             yield from self._events(self._stream.feed(piece))
             return
+        if self._digits is not None:
+            digits, end, piece = (self._digits + piece).partition(b'"')
+            even = len(digits) - (0 if end else len(digits) % 2)
+            yield from self._sound(digits[:even].decode("latin-1"))
+            self._digits = None if end else digits[even:]
+            piece = end + piece
         self._whole += piece
         if len(self._whole) > _MOST_BYTES:
             raise EngineFailed("MiniMax's answer is longer than any that makes sense.")
@@ -53,6 +61,11 @@ class SpeechReader:
             if not self._is_whole:
                 self._stream = EventStream()
                 yield from self._events(self._stream.feed(bytes(start)))
+        if self._is_whole and self._digits is None and (found := _AUDIO.search(self._whole)):
+            piece = bytes(self._whole[found.end() :])
+            del self._whole[found.end() :]
+            self._digits = b""
+            yield from self.feed(piece)
 
     def flush(self) -> Iterator[bytes]:
         """Yield the audio that is left after the last bytes. Raises EngineFailed if the end is missing."""
@@ -80,11 +93,15 @@ class SpeechReader:
             self.units = answer.extra_info.usage_characters
         status = answer.data.status if answer.data else None
         self.is_over = is_whole or status == _END
+        if not (self.is_over and self._has_sound):
+            yield from self._sound((answer.data and answer.data.audio) or "")
+
+    def _sound(self, digits: str) -> Iterator[bytes]:
         try:
-            audio = bytes.fromhex((answer.data and answer.data.audio) or "")
+            audio = bytes.fromhex(digits)
         except ValueError:
             raise EngineFailed("MiniMax sent audio that is not in hexadecimal.") from None
-        if audio and not (self.is_over and self._has_sound):
+        if audio:
             self._has_sound = True
             yield audio
 

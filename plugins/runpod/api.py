@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 Sleep = Callable[[float], Awaitable[None]]
 
-_WITHIN_S = 10.0
-MOST_ANSWER_BYTES = 64 * 1024 * 1024
-"""A result of minutes of sound, in base64."""
+_WITHIN_S = 8.0
+MOST_ANSWER_BYTES = 28 * 1024 * 1024
+"""A result of seven minutes of sound, in base64."""
 MOST_TRIES = 4
 MOST_PAUSE_S = 10.0
 """The longest pause. A call should end within a minute, so a longer `retry-after` goes to the caller."""
@@ -115,7 +115,7 @@ class Api:
             async with self._http.send(request) as answer:
                 return ApiReply(answer.status, answer.headers, await answer.read(MOST_ANSWER_BYTES))
         except errors.EngineError as error:
-            return error
+            return error.with_traceback(None)  # which would hold what has come
 
     def _request(
         self, method: str, path: str, body: bytes | dict[str, Any] | None, within_s: float
@@ -152,6 +152,8 @@ def may_repeat(outcome: int | errors.EngineError, *, is_safe: bool) -> bool:
     """
     if isinstance(outcome, errors.EngineUnavailable):
         return True
+    if isinstance(outcome, errors.EngineTimeout):
+        return False  # another try would wait as long again
     return is_safe and (isinstance(outcome, errors.EngineError) or is_temporary(outcome))
 
 

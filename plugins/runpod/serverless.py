@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from plugins.runpod.api import Api, Sleep
+from plugins.runpod.api import MOST_ANSWER_BYTES, Api, Sleep
 from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobStatus, finished_state
 from plugins.runpod.settings import RunpodSettings
-from speech_engine import Context
+from speech_engine import Context, EngineFailed
 from speech_engine.runner import CannotTell, NotBegun, RemoteState, RemoteWork, RunnerHealth, RunnerLimits
 
 STORED_S = 600
@@ -20,6 +20,7 @@ job ends that long after the longest wait and the longest run. Runpod then remov
 _STAYS_S = 1800
 """Runpod keeps a result for thirty minutes after the end of its job, if the `ttl` does not end earlier."""
 _MARGIN_S = 60
+_LEAST_PIECE_BYTES = 256 * 1024
 _LEAST_RUN_S = 5
 """The shortest `executionTimeout` that Runpod takes."""
 
@@ -98,10 +99,13 @@ class ServerlessRunner:
         return (start_s + job.execution_time / 1000 + self._settings.idle_s) * self._settings.usd_per_second
 
     async def _drained(self, jobs: Jobs, id_: str) -> list[Any]:
-        every: list[Any] = []
-        while some := await jobs.stream(id_):
+        every, left = list[Any](), MOST_ANSWER_BYTES
+        while left > 0:
+            if not (some := await jobs.stream(id_)):
+                return every
             every += some
-        return every
+            left -= max(_LEAST_PIECE_BYTES, len(msgspec.json.encode(some)))
+        raise EngineFailed("The worker's answer has no end.")
 
     def _jobs_and_id(self, name: str) -> tuple[Jobs, str]:
         endpoint, _, id_ = name.partition("/")

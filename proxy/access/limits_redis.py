@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import structlog
 from limits.aio.storage import RedisStorage
+from redis._parsers import _AsyncRESP2Parser
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from policies.rate import WINDOW_S
 from proxy.access.windows import FullWindow, Limit
 from proxy.errors import LimitsUnavailable
+
+T = TypeVar("T")
 
 _SOCKET_S = 1.0
 _MOST_CONNECTIONS = 32
@@ -31,6 +35,8 @@ _log = structlog.get_logger()
 
 _PREFIX = "voxgate"
 _MICRO = 1_000_000
+_MOST_ANSWER_BYTES = 64 * 1024
+_NONSENSE = (ValueError, TypeError, IndexError, RecursionError)
 
 # A window is a list of moments in seconds, the newest first. Redis tells the time: it is one for all workers.
 # KEYS: the windows. ARGV: the seconds of a window, whether to count, and the most and the cost of each.
@@ -87,6 +93,22 @@ return answer
 """
 
 
+class _BoundedParser(_AsyncRESP2Parser):
+    """The library reads any answer into memory, and holds the loop while it parses a long list."""
+
+    async def _read(self, length: int) -> bytes:
+        self._check(length)
+        return await super()._read(length)
+
+    async def _readline(self) -> bytes:
+        self._check(0)
+        return await super()._readline()
+
+    def _check(self, length: int) -> None:
+        if self._pos + length > _MOST_ANSWER_BYTES:
+            raise InvalidResponse("an answer is longer than any that makes sense")
+
+
 class RedisWindows:
     """The windows in a Redis."""
 
@@ -97,10 +119,10 @@ class RedisWindows:
         self._script = self.script(_QUESTION)
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
-        return await self._ask("count", limits)
+        return await ask(self._answer("count", limits))
 
     async def full(self, limits: Sequence[Limit]) -> FullWindow | None:
-        answer = await self._ask("look", limits)
+        answer = await ask(self._answer("look", limits))
         return answer if isinstance(answer, FullWindow) else None
 
     def key(self, kind: str, name: str) -> str:
@@ -114,15 +136,15 @@ class RedisWindows:
         """Try a write: a full Redis or a read-only copy still answers reads."""
         await ask(self._storage.incr("check", WINDOW_S))
 
-    async def _ask(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
+    async def _answer(self, what: str, limits: Sequence[Limit]) -> list[int] | FullWindow:
         keys = [self.key(limit.kind, limit.name) for limit in limits]
         bounds = [bound for limit in limits for bound in (limit.most, limit.cost)]
-        answer: list[int] = await ask(self._script(keys, (WINDOW_S, what, *bounds)))
-        number, *values = answer
-        if number == 0:
-            return values
-        wait_us, reset_us = values
-        return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
+        answer = await self._script(keys, (WINDOW_S, what, *bounds))
+        number, *values = msgspec.convert(answer, list[int])
+        if number:
+            wait_us, reset_us = values
+            return FullWindow(limits[number - 1], wait_us / _MICRO, reset_us / _MICRO)
+        return [left for left, _ in zip(values, limits, strict=True)] if what == "count" else []
 
 
 @asynccontextmanager
@@ -134,6 +156,7 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         timeout=_SOCKET_S,
         socket_timeout=_SOCKET_S,
         socket_connect_timeout=_SOCKET_S,
+        parser_class=_BoundedParser,
         # A command that was sent may have counted. The request fails and is never counted twice.
         retry=Retry(NoBackoff(), 0),
     )
@@ -146,12 +169,12 @@ async def open_redis(url: str) -> AsyncIterator[RedisWindows]:
         await pool.disconnect()
 
 
-async def ask(question: Awaitable[Any], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> Any:
-    """Return the answer of Redis. Raises LimitsUnavailable."""
+async def ask(question: Awaitable[T], within_s: float = _ANSWER_S, *, is_logged: bool = True) -> T:
+    """Return the answer of Redis. Raises LimitsUnavailable, also for an answer that makes no sense."""
     try:
         async with asyncio.timeout(within_s):
             return await question
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, *_NONSENSE) as error:
         if is_logged:
             _log.error("limits.failed", reason=f"{type(error).__name__}: {error}"[:200])
         raise LimitsUnavailable() from None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
+
+import msgspec
 
 from policies.breaker import LONGEST_S
 from proxy.access.limits_redis import RedisWindows, ask
@@ -98,13 +100,18 @@ class ProviderStates:
         for news, age_s, pause_s, quiet_s in reports.values():
             arguments += [news, age_s, int(pause_s * 1000), int(quiet_s * 1000)]
         claims = dict(self._claims_ms)
-        answers = await self._ask(self._exchange([*keys, *claims], [*arguments, *claims.values()]))
-        self.is_away = answers is None
-        if self.is_away:
+        question = self._exchange([*keys, *claims], [*arguments, *claims.values()])
+        states: dict[str, KeyState] | None = await self._ask(self._states(reports, question))
+        self.is_away = states is None
+        if states is None:
             return {}
         for claim in [claim for claim, left_ms in claims.items() if left_ms == 0 == self._claims_ms[claim]]:
             del self._claims_ms[claim]
-        return {name: self._state(name, *answer) for name, answer in zip(reports, answers, strict=True)}
+        return states
+
+    async def _states(self, names: Iterable[str], question: Awaitable[Any]) -> dict[str, KeyState]:
+        answers = msgspec.convert(await question, list[tuple[bytes, int, int, int]])
+        return {name: self._state(name, *answer) for name, answer in zip(names, answers, strict=True)}
 
     def _state(self, name: str, record: bytes, age_us: int, pause_ms: int, quiet_ms: int) -> KeyState:
         _, worker, news = record.split(b" ", 2) if record else (b"", b"", b"")

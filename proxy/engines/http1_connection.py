@@ -18,7 +18,7 @@ import httptools
 
 from proxy.engines.http1_request import Origin
 from speech_engine import EngineError, EngineFailed, EngineTimeout
-from speech_engine.http import MOST_BYTES
+from speech_engine.http import MOST_READ_BYTES
 
 _IDLE_S = 15.0
 """Shorter than the idle time of servers: a connection that closes under a request costs that request."""
@@ -29,6 +29,9 @@ _MOST_HEAD_BYTES = 64 * 1024
 """The limit of all headers together, and of the other bytes that are no body: chunk extensions, trailers,
 1xx answers."""
 _MOST_HEADERS = 256
+_LEAST_BYTES, _LEAST_READ_BYTES = 64, 1024 * 1024
+"""What must come in the time that a silence may last, of a stream and of an answer that is read as a whole.
+A byte a second is silence; comments of a provider that still works are none."""
 _NOT_ENCODED = ("", "identity")
 
 
@@ -45,6 +48,7 @@ class Http1Answer:
         self.ends_with_connection = False
         self._connection: Http1Connection | None = connection
         self._silence_s = silence_s
+        self._left_s, self._bytes_since = silence_s, 0
         self._fields: dict[bytes, bytes] = {}
         # The parser calls this for each field, also of trailers. A method in Python would cost more.
         self.on_header = self._fields.__setitem__
@@ -74,26 +78,33 @@ class Http1Answer:
 
     async def next_piece(self) -> bytes:
         if not self._pieces and (connection := self._connection):
-            deadline = time.monotonic() + self._silence_s
+            if self._bytes_since >= _LEAST_BYTES:
+                self._left_s, self._bytes_since = self._silence_s, 0
+            # Time counts while somebody waits: a reader may be slow itself.
+            began = time.monotonic()
             while not self._pieces and self._connection is not None:
-                await self._news(connection, deadline)
+                await self._news(connection, began + self._left_s)
+            self._left_s -= time.monotonic() - began
         if not self._pieces:
             if self._error is not None:
                 raise self._error
             return b""
         data = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._bytes_since += self.held_bytes
         self._pieces.clear()
         self.held_bytes = 0
         if self._connection is not None:
             self._connection.resume()
         return data
 
-    async def read(self, most_bytes: int = MOST_BYTES) -> bytes:
-        parts, size = [], 0
+    async def read(self, most_bytes: int = MOST_READ_BYTES) -> bytes:
+        parts, size, began = [], 0, time.monotonic()
         while piece := await self.next_piece():
             size += len(piece)
             if size > most_bytes:
                 raise EngineFailed("The provider's answer is longer than any that makes sense.")
+            if time.monotonic() - began > self._silence_s * (1 + size / _LEAST_READ_BYTES):
+                raise EngineTimeout("The provider's answer comes too slowly.")
             parts.append(piece)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

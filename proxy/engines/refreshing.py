@@ -22,7 +22,7 @@ PROBE_S = 15.0
 
 If only one account saw faults, we ask the provider at once, but at most once in this time.
 """
-ANSWER_S = 10.0
+ANSWER_S = 9.0
 """How long one refresh may take."""
 GREETING_S = 3.0
 """How long a starting server waits for a provider. Then it goes on without an answer."""

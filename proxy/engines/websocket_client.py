@@ -17,7 +17,7 @@ from speech_engine.sockets import HandshakeRefused, SocketRequest
 _REFUSAL_BYTES = 64 * 1024
 _PING_S = 30.0
 """A connection that answers no ping for so long is dead. A provider's machine may vanish without a word."""
-_CLOSING_S = 1.0
+_CLOSING_S = 0.5
 """The wait for the answer to a close. A provider that is gone never answers."""
 
 
@@ -98,6 +98,7 @@ async def _opened(request: SocketRequest, trust: ssl.SSLContext, proxy: str | No
         ping_timeout=_PING_S,
         close_timeout=_CLOSING_S,
         max_size=request.most_message_bytes,
+        max_queue=4,  # messages that wait for their reader
     )
 
 

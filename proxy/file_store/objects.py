@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -20,21 +21,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from proxy.config.sections import VaultSection
+from proxy.file_store.bounded_relay import BoundedRelay
 from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, flush
 from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
-    from obstore.store import S3Store
+    from obstore.store import ClientConfig, S3Store
 
 FOLDER = "voices"
 IDENTITY = "voxgate-vault"
 """The object with the random id of a vault, by which machines see that they share it."""
 
-_TRIES, _TRY_S = 3, 5.0
+_TRIES, _TRY_S, _MOST_S = 3, 4.5, 10.0
 _PAUSE_S = 0.2
 _PART_BYTES = 8 * 1024 * 1024
+_READ_BYTES = 2 * 1024 * 1024
+_MOST_ANSWER_BYTES = _READ_BYTES + 256 * 1024
 _MOST_IDENTITY_BYTES = 100
 _RIGHT = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[a-z0-9]{1,40})?"
@@ -237,7 +241,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
 
 
 class Bucket:
-    """Objects in a bucket. Each request has three attempts of 5 s."""
+    """Objects in a bucket. Each request has three attempts of 4.5 s, within 10 s."""
 
     def __init__(self, section: VaultSection) -> None:
         # A server with a folder needs no such library.
@@ -265,7 +269,7 @@ class Bucket:
         safe_name(name)
         parts, end = list[bytes](), start + length
         while start < end:
-            size = min(_PART_BYTES, end - start)
+            size = min(_READ_BYTES, end - start)
             parts.append(await self._request(partial(self._range, name, start, size)))
             start += size
             if len(parts[-1]) < size:
@@ -295,12 +299,13 @@ class Bucket:
             raise
 
     async def _request(self, request: Callable[[], Awaitable[_T]], tries: int = _TRIES) -> _T:
-        errors = self._obstore.exceptions
+        errors, until = self._obstore.exceptions, time.monotonic() + _MOST_S - _PAUSE_S - _TRY_S
         for tries_left in reversed(range(tries)):
             try:
                 return await request()
             except errors.BaseError as error:
-                if self._is_refusal(error) or not tries_left or "NoSuchBucket" in str(error):
+                is_last = not tries_left or time.monotonic() > until
+                if self._is_refusal(error) or is_last or "NoSuchBucket" in str(error):
                     raise self._failure(error) from None
             except FileNotFoundError as error:
                 if "NoSuchBucket" in str(error):
@@ -338,14 +343,20 @@ def _s3(section: VaultSection, retries: int) -> S3Store:
         "secret_access_key": section.secret_key,
     }
     attempt = timedelta(seconds=_TRY_S)
+    # `read_vault` has refused addresses without TLS.
+    client: ClientConfig = {"allow_http": True, "timeout": attempt, "connect_timeout": attempt}
+    # An operator's forward proxy is the only way out, so obstore takes that one alone.
+    if not urllib.request.getproxies().keys() & {"http", "https", "all"}:
+        excluded = "169.254.169.254,169.254.170.2,169.254.170.23"  # the keys of a machine's role
+        relay = BoundedRelay(_MOST_ANSWER_BYTES).url
+        client |= {"proxy_url": relay, "proxy_excludes": excluded, "http1_only": True}
     return S3Store(
         bucket,
         prefix=prefix.strip("/") or None,
-        # `read_vault` has refused addresses without TLS.
-        client_options={"allow_http": True, "timeout": attempt, "connect_timeout": attempt},
+        client_options=client,
         retry_config={
             "max_retries": retries,
-            "retry_timeout": _TRIES * attempt,
+            "retry_timeout": timedelta(seconds=_MOST_S) - attempt,
             "backoff": {"init_backoff": timedelta(seconds=_PAUSE_S)},
         },
         **{name: value for name, value in named.items() if value},  # type: ignore[arg-type]  # by their names

@@ -20,6 +20,7 @@ from proxy.telemetry.plain_structlog import structlog
 
 _log = structlog.get_logger()
 
+MOST_LOGGED, _MOST_ITEMS = 1024, 32
 FLUSH_S = 0.05
 """How long a line of a request may wait. A process that is killed loses no more than this."""
 
@@ -115,10 +116,15 @@ def configure_logs(process: str, level: int = logging.INFO, worker: int | None =
     factory: Any
     if sys.stderr.isatty():
         # The other formatter shows local variables, which hold users' data.
-        processors.append(structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback))
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        processors += [_cut, plain]
         factory = structlog.WriteLoggerFactory(sys.stderr)
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_to_json)]
+        processors += [
+            structlog.processors.format_exc_info,
+            _cut,
+            structlog.processors.JSONRenderer(_to_json),
+        ]
         log_file = LogFile(sys.stderr.buffer, process, worker)
         atexit.register(log_file.flush)
         _log_file = log_file if level <= logging.INFO else None
@@ -146,6 +152,23 @@ def flush_logs() -> None:
     """Write the waiting lines. A process that ends by `os._exit` calls this."""
     if _log_file is not None:
         _log_file.flush()
+
+
+def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
+    return {
+        name: value
+        if name == "exc_info"
+        else _shortened(value, MOST_LOGGED * (64 if name == "exception" else 1))
+        for name, value in event.items()
+    }
+
+
+def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
+    if isinstance(value, list | tuple):
+        return [_shortened(each) for each in value[:_MOST_ITEMS]]
+    text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
+    return value if len(text) <= most else f"{text[:most]}…"
 
 
 def _to_json(event: Any, **_options: Any) -> bytes:

@@ -75,7 +75,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.erased,
         has_clusters=bool(config.used_clusters),
     ) as erasure:
-        signing = partial(repeat, "signatures of erasures", erasure.sign_lines, _SIGN_S, context.metrics)
+        signing = partial(
+            repeat, "signatures of erasures", erasure.sign_lines, _SIGN_S, context.metrics, tidies=True
+        )
         yield FeatureInstance(
             context._replace(erasing=erasure),
             at=lambda revision: Additions(

@@ -28,6 +28,7 @@ from policies.tasks import SECOND
 from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0
+_CONNECT_S = 9.0  # A server may think about a mail, and not about its greeting.
 _MOST_S = 30.0
 _QUIT_S = 2.0
 _IDLE_S = 5.0
@@ -161,14 +162,15 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
         timeout=_COMMAND_S,
     )
     try:
-        await smtp.connect()
-        if server.security == "starttls":
-            await smtp.ehlo()
-            if not smtp.supports_extension("starttls"):
-                raise SMTPNotSupported("the server does not offer STARTTLS")
-            await smtp.starttls()
-        if server.user:
-            await smtp.login(server.user, server.password)
+        async with asyncio.timeout(_CONNECT_S):
+            await smtp.connect()
+            if server.security == "starttls":
+                await smtp.ehlo()
+                if not smtp.supports_extension("starttls"):
+                    raise SMTPNotSupported("the server does not offer STARTTLS")
+                await smtp.starttls()
+            if server.user:
+                await smtp.login(server.user, server.password)
         yield smtp
         # The mails are sent, so a fault in the goodbye is none.
         with suppress(SMTPException, OSError):

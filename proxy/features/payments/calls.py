@@ -15,12 +15,13 @@ import structlog
 
 from proxy.features.payments.provider import ProviderFailed
 from speech_engine import EngineError, EngineUnavailable
+from speech_engine.cloud import decoded
 from speech_engine.http import HttpClient, HttpRequest
 
 T = TypeVar("T")
 Query = Mapping[str, str | int]
 
-WITHIN_S = 10.0
+WITHIN_S = 8.0
 _MOST_BYTES = 1024 * 1024
 PAUSES_S = (0.25, 1.0)
 """The pauses before further tries of one call. The task that makes it tries again later."""
@@ -106,7 +107,7 @@ class ProviderCalls:
 
     def _decoded(self, type_: type[T], answer: bytes) -> T:
         try:
-            return msgspec.json.decode(answer, type=type_)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.warning("payments.call.failed", provider=self._provider, reason=type(error).__name__)
-            raise ProviderFailed("Its answer is not what its documentation says.") from None
+            return decoded(type_, answer, "Its answer is not what its documentation says.")
+        except EngineError as error:
+            _log.warning("payments.call.failed", provider=self._provider, reason=error.message)
+            raise ProviderFailed(error.message) from None

@@ -127,3 +127,28 @@ def test_a_body_that_is_no_answer_fails_and_is_not_quoted(body: bytes) -> None:
         _read([body])
     assert caught.value.__cause__ is None
     assert "MiniMax" in caught.value.message
+
+
+@given(places=PLACES, blank=st.sampled_from(["", " ", "\n"]))
+def test_an_answer_without_a_stream_is_the_same_wherever_it_is_split(places: list[int], blank: str) -> None:
+    whole = msgspec.json.encode(_event(AUDIO, 2, extra_info={"usage_characters": 26}))
+    audio, reader = _read([*_cut(whole.replace(b'"audio":', f'"audio"{blank}:{blank}'.encode()), places)])
+    assert audio == AUDIO
+    assert reader.units == 26
+
+
+def test_an_answer_without_a_stream_is_passed_on_as_it_comes_however_long() -> None:
+    """Half an hour in one piece: 58 MB of digits, of which none wait for the last."""
+    reader, piece, heard = SpeechReader(_nothing_wrong), b"0f" * 500_000, 0
+    assert not [*reader.feed(b'{"data":{"audio":"')]
+    for _ in range(58):
+        heard += sum(map(len, reader.feed(piece)))
+    assert heard == 58 * 500_000
+    assert not [*reader.feed(b'","status":2},"base_resp":{"status_code":0}}'), *reader.flush()]
+
+
+def test_an_answer_that_ends_inside_of_its_audio_was_cut() -> None:
+    with pytest.raises(EngineFailed, match="not what it promises"):
+        _read([b'{"data":{"audio":"0f0f'])
+    with pytest.raises(EngineFailed, match="hexadecimal"):
+        _read([b'{"data":{"audio":"0f0","status":2},"base_resp":{"status_code":0}}'])

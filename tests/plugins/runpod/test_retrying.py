@@ -17,7 +17,7 @@ _DICE = st.floats(0, 1)
     ("outcome", "safe", "unsafe"),
     [
         (EngineUnavailable("no connection"), True, True),
-        (EngineTimeout("no answer"), True, False),
+        (EngineTimeout("no answer"), False, False),
         (EngineFailed("cut off"), True, False),
         (408, True, False),
         (429, True, False),

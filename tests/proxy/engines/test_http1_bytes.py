@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from proxy.engines.http1_connection import _MOST_HELD_BYTES as MOST_HELD
 from proxy.engines.http1_connection import Http1Answer, Http1Connection
 from proxy.engines.http1_request import Origin
-from speech_engine import EngineError, EngineFailed
+from speech_engine import EngineError, EngineFailed, EngineTimeout
 from tests.proxy.engines.servers import answer, begun
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 
 BODY = bytes(range(256)) * 3
@@ -206,3 +208,64 @@ async def test_an_answer_may_be_as_long_as_it_may_be() -> None:
         else:
             with pytest.raises(EngineFailed, match="longer than any"):
                 await found.read(most_bytes)
+
+
+@each_row(
+    ("piece", "every_s", "seconds", "is_whole"),
+    [
+        (b"A", 1.0, 300.0, False),
+        (b"A" * 12, 1.0, 300.0, False),
+        (b": it still works\n\n", 1.0, 300.0, True),
+        (b"A" * 1000, 1.0, 300.0, True),  # 8 kbit/s, as it is heard
+        (b"A" * 64, 4.9, 300.0, True),
+    ],
+)
+@simulated
+async def test_an_answer_that_crawls_is_silence_and_one_as_slow_as_it_is_heard_is_none(
+    piece: bytes, every_s: float, seconds: float, is_whole: bool
+) -> None:
+    """A silence may last five seconds."""
+    _, connection, found = _asked()
+    count = int(seconds / every_s)
+    connection.data_received(begun(len(piece) * count))
+
+    async def send() -> None:
+        for _ in range(count):
+            await asyncio.sleep(every_s)
+            connection.data_received(piece)
+
+    sending, began = asyncio.create_task(send()), time.monotonic()
+    try:
+        while await found.next_piece():
+            pass
+        assert is_whole
+    except EngineTimeout:
+        assert not is_whole
+        assert time.monotonic() - began <= 5.1
+    finally:
+        sending.cancel()
+        await asyncio.wait([sending])
+        connection.abort("the test is over")
+
+
+@simulated
+async def test_an_answer_that_is_read_as_a_whole_comes_at_some_speed() -> None:
+    for bytes_a_second, is_whole in ((1000, False), (1024 * 1024, True)):
+        _, connection, found = _asked()
+        connection.data_received(begun(30 * bytes_a_second))
+
+        async def send(connection: Http1Connection = connection, size: int = bytes_a_second) -> None:
+            for _ in range(30):
+                await asyncio.sleep(1.0)
+                connection.data_received(bytes(size))
+
+        sending, began = asyncio.create_task(send()), time.monotonic()
+        if is_whole:
+            assert len(await found.read(64 * 1024 * 1024)) == 30 * bytes_a_second
+        else:
+            with pytest.raises(EngineTimeout, match="too slowly"):
+                await found.read()
+            assert time.monotonic() - began <= 6.1
+        sending.cancel()
+        await asyncio.wait([sending])
+        connection.abort("the test is over")

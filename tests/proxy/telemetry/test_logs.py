@@ -133,3 +133,31 @@ def test_a_process_that_ends_has_written_its_lines(ending: str, status: int, las
     assert [line.get("request") for line in lines[:3]] == ["req_0", "req_1", "req_2"]
     assert lines[-1]["event"] == last
     assert {(line["process"], line["worker"]) for line in lines} == {("worker", 7)}
+
+
+_PEER = """
+import structlog
+from proxy.telemetry import logs
+
+logs.configure_logs("worker")
+log = structlog.get_logger()
+long = "A" * 3_000_000
+log.warning("a", reason=long, error=ValueError(long), codes=[long] * 100, facts={"a": long}, number=5)
+try:
+    raise RuntimeError("B" * 10_000)
+except RuntimeError:
+    log.exception("task.failed", reason="short")
+"""
+
+
+def test_a_peer_may_say_what_it_likes_and_a_line_stays_short() -> None:
+    ended = subprocess.run([sys.executable, "-c", _PEER], capture_output=True, timeout=30, check=True)
+    failed, task = (json.loads(line) for line in ended.stderr.splitlines())
+    assert {name: len(str(failed[name])) for name in ("reason", "error", "facts")} == dict.fromkeys(
+        ("reason", "error", "facts"), 1025
+    )
+    assert failed["number"] == 5
+    assert {len(each) for each in failed["codes"]} == {1025}
+    assert len(ended.stderr) < 64 * 1024
+    assert task["exception"].endswith("B" * 10_000), "a traceback stays whole"
+    assert task["reason"] == "short"
