@@ -35,6 +35,7 @@ from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.errors import RequestFailed
 from proxy.features.mail import smtp
 from proxy.features.mail.section import read_url
+from proxy.features.mail.smtp import SmtpConnections
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.fetching import HubPatience, Wanted, fetch
 from proxy.features.models.part_file import PartFile
@@ -144,7 +145,7 @@ async def _webhook(_http: UpstreamClient, at: str) -> str:
 
 async def _mail(_http: UpstreamClient, at: str) -> str:
     mail = smtp.message("mail_1", 0, "v@example.org", "ada@example.net", "Hello", "Hello")
-    return repr(await smtp.send(read_url(f"smtp://{at}"), "", mail))
+    return repr(await SmtpConnections("").send(read_url(f"smtp://{at}"), mail))
 
 
 async def _redis(_http: UpstreamClient, at: str) -> str:
