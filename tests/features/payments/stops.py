@@ -147,6 +147,8 @@ class Life:
     async def close(self) -> None:
         for worker in self.shop.workers:
             await worker.ledger.holds.close()
+            if worker.mails is not None:
+                await worker.mails.close()
 
     async def _buy(self, offer: str, key: str = "") -> OrderRecord:
         order = await self.shop.order(self.account, offer, key or offer)

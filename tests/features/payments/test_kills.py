@@ -56,6 +56,10 @@ async def _live(
     for task in asyncio.all_tasks() - before:
         task.cancel()
     await asyncio.gather(*(asyncio.all_tasks() - before), return_exceptions=True)
+    # The connections of a process end with it.
+    for worker in life.shop.workers:
+        assert worker.mails is not None
+        await worker.mails.close()
     return life, points
 
 
