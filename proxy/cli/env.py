@@ -145,7 +145,7 @@ def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list
 @contextmanager
 def _progress_printer(form: Form) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, or as `progress_line` does."""
-    from proxy.features.models.progress_line import progress_line, say
+    from proxy.engines.progress_line import progress_line, say
 
     printed: list[BuildProgress] = []
 

@@ -16,6 +16,7 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.progress_line import progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
@@ -24,7 +25,6 @@ from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.natural_file import changing_layer, own_sections, owned, read_layer, write_layer
 from proxy.features.models.offers import terms
-from proxy.features.models.progress_line import progress_line, say
 from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300

@@ -12,13 +12,13 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import Listed, pullable
 from proxy.features.models.model_use import users
-from proxy.features.models.progress_line import say
 from proxy.file_store import data_folder
 
 

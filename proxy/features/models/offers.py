@@ -15,6 +15,7 @@ from proxy.config.reader import ConfigError
 from proxy.config.secret import resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.progress_line import progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
@@ -24,7 +25,6 @@ from proxy.features.models.model_use import next_steps, note_of_use
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
 from proxy.features.models.part_file import is_sha256
-from proxy.features.models.progress_line import progress_line, say
 from proxy.features.models.pulling import PullOrder, is_pulled, pull
 from proxy.features.models.stock import changing, current, row_of
 from speech_engine.licences import terms_of

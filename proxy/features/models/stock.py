@@ -12,6 +12,7 @@ from proxy.commands.tables import Form
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.engines import registry
+from proxy.engines.progress_line import reading, say
 from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
 from proxy.errors import CommandRefused
 from proxy.features.models.changes import locked, remove
@@ -19,7 +20,6 @@ from proxy.features.models.import_order import ImportOrder
 from proxy.features.models.importing import import_model
 from proxy.features.models.model_use import namers, next_steps, note_of_use, users
 from proxy.features.models.natural_file import forget_model, owned
-from proxy.features.models.progress_line import reading, say
 from speech_engine.model_files import ModelFormat
 
 _Found = StoredModel | BrokenModel

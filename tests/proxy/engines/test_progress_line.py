@@ -9,7 +9,7 @@ import pytest
 
 from proxy.engines.environment_build import BuildProgress
 from proxy.engines.pip_progress import PackageCount
-from proxy.features.models.progress_line import ProgressLine
+from proxy.engines.progress_line import ProgressLine
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:
