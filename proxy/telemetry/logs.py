@@ -156,17 +156,16 @@ def flush_logs() -> None:
 
 def _cut(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Cut each value: a peer's words may be as long as it likes. A traceback stays whole, up to 64 KiB."""
-    return {
-        name: value
-        if name == "exc_info"
-        else _shortened(value, MOST_LOGGED * (64 if name == "exception" else 1))
-        for name, value in event.items()
-    }
+    for name, value in event.items():
+        if name != "exc_info" and not isinstance(value, int | float):
+            event[name] = _shortened(value, MOST_LOGGED * (64 if name == "exception" else 1))
+    return event
 
 
 def _shortened(value: Any, most: int = MOST_LOGGED) -> Any:
     if isinstance(value, list | tuple):
-        return [_shortened(each) for each in value[:_MOST_ITEMS]]
+        items = map(_shortened, value[:_MOST_ITEMS])
+        return tuple(items) if isinstance(value, tuple) else list(items)
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
     return value if len(text) <= most else f"{text[:most]}…"
 
