@@ -114,8 +114,9 @@ class MemoryWindows:
 
     async def count(self, limits: Sequence[Limit]) -> list[int] | FullWindow:
         now = self._clock()
-        if (full := await self.full(limits)) is not None:
-            return full
+        for limit in limits:
+            if (full := self._full(limit, now)) is not None:
+                return full
         left: list[int] = []
         for limit in limits:
             name = limit.kind, limit.name
