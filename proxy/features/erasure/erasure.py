@@ -9,7 +9,7 @@ line of the journal, and the next start goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
-from proxy.features.erasure.journal import ErasureJournal
+from proxy.features.erasure.journal import ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
 from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
@@ -170,10 +170,14 @@ class Erasure(TaskKind[Tombstone]):
         if self.lines is not None and (number := await self.lines.sign(self._store)):
             _log.info("erasure.journal.signed", number=number)
 
-    async def accept_lines(self) -> None:
-        """Let the unsigned lines of the journal count, and erase what they name."""
+    async def list_unsigned(self) -> list[JournalLine]:
+        """List the lines of the journal that count only once `accept_lines` has signed them."""
+        return [] if self.lines is None else await self.lines.list_unsigned(self._store)
+
+    async def accept_lines(self, lines: Iterable[JournalLine]) -> None:
+        """Let unsigned lines of the journal count, and erase what they name."""
         if self.lines is not None:
-            await self.lines.accept(self._store)
+            await self.lines.accept(lines)
             await self.replay_journal()
             self.look_soon()
 
