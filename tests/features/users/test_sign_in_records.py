@@ -133,8 +133,10 @@ async def test_limits_count_at_once_and_leave_the_owner_a_sign_in(rig: Rig) -> N
     stranger = await asyncio.gather(*(rig.asked(ADA, CAFE) for _ in range(12)))
     assert sum(stranger) == 3
     assert await rig.asked(ADA, HOME), "the owner still gets one"
-    others = await asyncio.gather(*(rig.asked(ADA, f"203.0.113.{number}") for number in range(12)))
-    assert sum(others) == 6, "ten for an address"
+    whole = [await rig.asked(ADA, f"2001:db8:1:{number:x}::1") for number in range(12)]
+    assert sum(whole) == 3, "an ordinary IPv6 network is one stranger"
+    others = await asyncio.gather(*(rig.asked(ADA, f"203.0.{number}.1") for number in range(12)))
+    assert sum(others) == 3, "ten for an address"
     network = await asyncio.gather(*(rig.asked(f"{number}@example.org", CAFE) for number in range(12)))
     assert sum(network) == 7, "ten from a network"
     await later(rig.store, 901)
