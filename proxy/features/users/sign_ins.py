@@ -36,6 +36,7 @@ from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import any_of, encode_json, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 LINK_S = 15 * 60
 INVITE_S = 72 * 3600
@@ -58,10 +59,8 @@ _VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
 _ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
-_IS_MAILED = f"""
-{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) >
-(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d}))
-"""
+STRANGERS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
+_IS_MAILED = f"{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
 _RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
@@ -100,9 +99,13 @@ SELECT CAST(:session AS TEXT), CAST(:user AS TEXT), CAST(:hash AS TEXT), CAST(:n
     CAST(:now AS BIGINT) WHERE {_SPENT}
 """
 _END_OLD = f"DELETE FROM sessions WHERE id = :old AND {_SPENT}"
-_TIDY = (
-    "DELETE FROM sign_ins WHERE created <= :day AND until <= :now",
-    "DELETE FROM sign_in_counts WHERE created <= :day",
+_TIDY = f"""
+DELETE FROM {{table}} WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{is_old}} LIMIT {MOST_ROWS})
+RETURNING created
+"""
+_OLD = (
+    _TIDY.format(table="sign_ins", key="id", is_old="created <= :day AND until <= :now"),
+    _TIDY.format(table="sign_in_counts", key="name, created, sign_in", is_old="created <= :day"),
 )
 
 
@@ -262,7 +265,9 @@ class SignIns:
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        await self._store.write(*(Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _TIDY))
+        for old in (Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _OLD):
+            while len((await write_in_turn(self._store, MOST_ROWS, old))[0]) == MOST_ROWS:
+                pass  # there may be more
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
         listed, params = any_of(ids)
