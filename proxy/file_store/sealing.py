@@ -162,9 +162,10 @@ def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
 def _buffer(size: int) -> BytesIO:
     """Return a buffer of its final size: to grow it, or to join a list of its parts, would copy all of it."""
     buffer = BytesIO()
-    buffer.seek(max(0, size - 1))
-    buffer.write(bytes(min(size, 1)))
-    buffer.seek(0)
+    if size > 0:
+        buffer.seek(size - 1)
+        buffer.write(b"\0")
+        buffer.seek(0)
     return buffer
 
 
