@@ -170,7 +170,7 @@ class KeyCheck:
         """Tell whether the request needs no key: its path is open, or it has a session."""
         is_open = self._open_paths.have(scope["method"], scope["path"])
         try:
-            session = await self._session(scope)
+            session = await self._sessions.of_request(scope) if self._sessions else None
         except RequestFailed:
             if is_open:
                 return True
@@ -180,16 +180,6 @@ class KeyCheck:
             if not is_open:
                 await self._check_rights(scope, session)
         return is_open or session is not None
-
-    async def _session(self, scope: Scope) -> Session | None:
-        """Return the session of a request. Raises SessionEnded and RateLimited."""
-        if self._sessions is None:
-            return None
-        if not self._sessions.is_unknown(scope):
-            return await self._sessions.of_request(scope)
-        address, _ = scope.get("client") or ("", 0)
-        async with self._logins.session_lookup(address):
-            return await self._sessions.of_request(scope)
 
     async def _check_rights(self, scope: Scope, session: Session) -> None:
         """Raise AccountSuspended, NotAllowed or SignInAgain."""

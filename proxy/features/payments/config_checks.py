@@ -4,10 +4,10 @@ providers: their secrets, and whether they can call this server."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from policies.limits import AGREED_LIMITS, limit_values
+from policies.network_addresses import is_address, is_public
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
@@ -95,9 +95,5 @@ def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
 def _is_public(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme != "https":
-        return False
-    try:
-        return ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(_PRIVATE)
+    is_name = "." in host and not (is_address(host) or host.endswith(_PRIVATE))
+    return parts.scheme == "https" and (is_name or is_public(host))
