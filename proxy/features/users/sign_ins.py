@@ -176,7 +176,7 @@ class SignIns:
             letter, subject=id_, now=now, within_s=LINK_S, only_if=only_if, rank=_RANK
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
-        # The first number is small, so that a stranger's network leaves the owner of a mailbox some of the second.
+        # The first number is small: a stranger's network leaves the owner of a mailbox some of the second.
         most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
         turn, below = self._turn(), records.below(most, now - _WINDOW_US)
         # Those of one network wait for each other, and others do not wait for them.

@@ -139,8 +139,8 @@ async def test_old_sign_ins_of_strangers_are_deleted_by_five_hundred(
 ) -> None:
     for sql in (
         "INSERT INTO sign_in_counts (name, created, sign_in) {many} SELECT 'near', n, 'sin_1' FROM numbers",
-        "INSERT INTO sign_ins (id, address, language, network, token, code, created, until, is_invite, account,"
-        " is_operator) {many} SELECT 'sin_' || n, '', '', '', '', '', n, n, 0, '', 0 FROM numbers",
+        "INSERT INTO sign_ins (id, address, language, network, token, code, created, until, is_invite,"
+        " account, is_operator) {many} SELECT 'sin_' || n, '', '', '', '', '', n, n, 0, '', 0 FROM numbers",
     ):
         await rig.store.write(Statement(sql.format(many=_MANY)))
     write, sizes = rig.store.write, list[int]()

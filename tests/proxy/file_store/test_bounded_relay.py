@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import time
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,10 +20,10 @@ def test_it_serves_again_once_its_process_may_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with socket.socket() as client:
         client.settimeout(3)
-        taken = []
+        taken = list[int]()
         resource.setrlimit(resource.RLIMIT_NOFILE, (client.fileno() + 16, hard))
         try:
-            with pytest.raises(OSError, match="Too many open files"):
+            with suppress(OSError):
                 while True:
                     taken.append(os.open(os.devnull, os.O_RDONLY))
             client.connect((str(relay.hostname), relay.port))
