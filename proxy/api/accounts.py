@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -133,6 +133,9 @@ class Accounts(Resource):
         account = await self._admin_tools.account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST)
         account_balance = await self._admin_tools.balance(account)
+        paid = await self._admin_tools.income.sums_paid(account.id)
+        cycle = cycle_at(account.anchor, await self._store.now())
+        micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
         whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
             cycle=account_balance.cycle if account_balance else None,
@@ -140,8 +143,8 @@ class Accounts(Resource):
             streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
             paid_until=iso_or_none(account.paid_until),
-            paid=_decimal(await self._admin_tools.income.sums_paid(account.id)),
-            cost_usd=await self._cost_usd(account),
+            paid={currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in paid.items()},
+            cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
         )
         return reply(whole)
@@ -230,10 +233,6 @@ class Accounts(Resource):
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
-    async def _cost_usd(self, account: Account) -> float:
-        cycle = cycle_at(account.anchor, await self._store.now())
-        return await costs.total(self._store, account.id, cycle.start, is_account=True) / 1_000_000
-
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
         terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
         account_overrides.check(plan, terms, self._config)
@@ -245,10 +244,6 @@ def shown(account: Account) -> AccountEntry:
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
-
-
-def _decimal(minor: Mapping[str, int]) -> dict[str, str]:
-    return {currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in minor.items()}
 
 
 def _check_name(name: str) -> None:

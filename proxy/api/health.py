@@ -147,13 +147,11 @@ class HealthEndpoints(Resource):
 
     async def _readiness(self) -> Readiness:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
-        found = (self._draining(), storage, limits, self._model(), self._voice())
+        draining = "draining: the server is shutting down" if self._server_state.is_draining else ""
+        found = (draining, storage, limits, self._model(), self._voice())
         reasons = [reason for reason in found if reason]
         degraded = [*await self._dependencies.degraded(), *self._given_up()]
         return Readiness("unready" if reasons else "ready", reasons, degraded)
-
-    def _draining(self) -> str:
-        return "draining: the server is shutting down" if self._server_state.is_draining else ""
 
     async def _storage(self) -> str:
         try:

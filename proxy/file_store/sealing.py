@@ -203,12 +203,6 @@ class SealedFrames:
         return plain.getvalue()
 
 
-def open_sealed(blob: bytes, key: bytes, owner: str, digest: str) -> bytes:
-    """Return the plain bytes of a blob. Raises Tampered for a blob that was cut, changed or exchanged."""
-    frames = SealedFrames(blob[:HEAD_BYTES], len(blob), key, owner, digest)
-    return frames.open(0, memoryview(blob)[HEAD_BYTES:])
-
-
 def seal_value(value: msgspec.Struct, key: bytes, owner: str, row: str) -> str:
     nonce = os.urandom(_NONCE_BYTES)
     sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(value), _bound_row(owner, row))

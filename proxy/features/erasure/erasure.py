@@ -32,7 +32,7 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
-from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 from speech_engine.host.cluster_messages import TombstonesRead
@@ -43,7 +43,6 @@ _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
-_REPEAT_EVERY_S = 60.0
 _SAY_EVERY_US = 5 * SECOND
 """The time between two notes of a follower that it lives. During an erasure, each turn writes one."""
 _OTHERS_S = 6.0
@@ -180,9 +179,6 @@ class Erasure(TaskKind[Tombstone]):
             await self.lines.accept(lines)
             await self.replay_journal()
             self.look_soon()
-
-    async def watch_older(self, metrics: Metrics) -> None:
-        await repeat("erasures of older versions", self.repeat_for_older, _REPEAT_EVERY_S, metrics)
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""

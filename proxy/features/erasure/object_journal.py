@@ -37,8 +37,6 @@ _LOOK_AGAIN_S = 0.25
 _LOCKED_S = 0.05
 _AT_ONCE = 16
 
-_Objects = list[tuple[str, bytes]]
-"""Names and contents."""
 _Lines = tuple[list[JournalLine], list[JournalLine]]
 """All lines of a subject, and those of them that one of our master keys has signed."""
 
@@ -96,23 +94,33 @@ class ObjectJournal:
 
     async def accept(self, lines: Iterable[JournalLine]) -> None:
         """Sign lines that were not signed."""
-        await self._put(_new(lines, self._vault.masters.read(), ()))
+        await self._put(lines)
 
     async def sign(self, store: Store) -> int:
         """Add what is not there under the newest key: the line of each tombstone, and each signed line that
         has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
-        names, masters, number = await self._names(), await self._vault.ensure_masters(), 0
+        names, number = await self._names(), 0
         there = {name.text for name in names}
         async for batch in tombstones.batches(store):
-            number += await self._put(_new(batch, masters, there))
+            number += await self._put(batch, there)
         unknown = await self._read(await _unknown(store, names))
-        signed = (line for _, lines in unknown for line in lines)
-        return number + await self._put(_new(signed, masters, there))
+        return number + await self._put((line for _, signed in unknown for line in signed), there)
 
-    async def _put(self, objects: _Objects) -> int:
-        for first in range(0, len(objects), _AT_ONCE):
-            await asyncio.gather(*(self._vault.objects.put(*each) for each in objects[first:][:_AT_ONCE]))
-        return len(objects)
+    async def _put(self, lines: Iterable[JournalLine | Tombstone], there: Collection[str] = ()) -> int:
+        """Put the lines that are not `there` under the newest key, and return their number."""
+        masters, new = await self._vault.ensure_masters(), list[tuple[str, bytes]]()
+        for each in lines:
+            try:
+                line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
+                name, content = _encoded(line, masters)
+            except UnsafeName as unsafe:
+                _warn(each.subject, str(unsafe))
+                continue
+            if name not in there:
+                new.append((name, content))
+        for first in range(0, len(new), _AT_ONCE):
+            await asyncio.gather(*(self._vault.objects.put(*each) for each in new[first:][:_AT_ONCE]))
+        return len(new)
 
     async def _names(self) -> list[_Name]:
         listed = await self._vault.objects.list(f"{ERASURES}/")
@@ -145,8 +153,7 @@ class ObjectJournal:
         try:
             # Only we write into the data folder.
             lines = await asyncio.to_thread(ErasureJournal(self._data).read)
-            masters, there = await self._vault.ensure_masters(), {name.text for name in await self._names()}
-            await self._put(_new(lines, masters, there))
+            await self._put(lines)
             await asyncio.to_thread(file.replace, self._data / TAKEN)
         except OSError as error:
             # Without it, this database may have voices that were erased.
@@ -209,21 +216,6 @@ def lines_in(folder: Path, masters: MasterKeys | None) -> bytes:
             else:
                 _warn(name.text, "it is not signed")
     return b"".join(lines)
-
-
-def _new(lines: Iterable[JournalLine | Tombstone], masters: MasterKeys, there: Collection[str]) -> _Objects:
-    """Return the objects of these lines that are not `there` under the newest key."""
-    new = []
-    for each in lines:
-        try:
-            line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
-            name, content = _encoded(line, masters)
-        except UnsafeName as unsafe:
-            _warn(each.subject, str(unsafe))
-            continue
-        if name not in there:
-            new.append((name, content))
-    return new
 
 
 def _encoded(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:
