@@ -138,6 +138,7 @@ class SignIns:
         self._store = store
         self._vault = vault
         self._mails = mails
+        self._turn = (_TURN,) if store.is_shared else ()
         # An invented id costs a part of a read, and no commit.
         self._open: ReadCache[str, SignIn | None] = ReadCache(
             self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
@@ -178,7 +179,7 @@ class SignIns:
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
         # The first number is small: a stranger's network leaves the owner of a mailbox some of the second.
         most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
-        turn, below = self._turn(), records.below(most, now - _WINDOW_US)
+        turn, below = self._turn, records.below(most, now - _WINDOW_US)
         # Those of one network wait for each other, and others do not wait for them.
         async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
             answers = await self._store.write(
@@ -247,13 +248,12 @@ class SignIns:
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
-                spent = self._spend(row, user, {} if user else most, old, now)
-                if (done := await spent) is not None:
+                if (done := await self._spend(row, user, most, old, now)) is not None:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            below = records.below({} if user else most, now - _DAY_US)
-            if not await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params):
+            below = records.below(most, now - _DAY_US)
+            if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
                     retry_after_s=_DAY_US // SECOND,
@@ -287,9 +287,7 @@ class SignIns:
     ) -> Confirmed | None:
         target, secret, below = _target(row, user), new_secret(), records.below(most, now - _DAY_US)
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
-        may = _USER_IS_THERE
-        if target.is_new:
-            may = f"{_NO_USER} AND {below.sql}"
+        may = f"{_NO_USER} AND {below.sql}" if target.is_new else _USER_IS_THERE
         if not target.makes_account:
             may += f" AND {_ACCOUNT_IS_OPEN}"
         facts: Params = {
@@ -301,19 +299,14 @@ class SignIns:
             "address": row.address,
         }
         first = (
-            *self._turn(),
+            *self._turn,
             *(() if target.makes_account else (lock_account(target.account),)),
             *(() if target.is_new else (Statement(_HOLD_USER, {"user": target.user}),)),
         )
         answers = await self._store.write(
             *first,
             Statement(_SPEND.format(may=may), facts),
-            *self._new_statements(row, target, session, now),
-            *(
-                records.count_statements(most, row.id, now, Condition(_SPENT, session))
-                if target.is_new
-                else ()
-            ),
+            *(self._new_statements(row, target, session, most, now) if target.is_new else ()),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
@@ -323,11 +316,10 @@ class SignIns:
         return Confirmed(str(session["session"]), secret, target.user, target.account, row.address)
 
     def _new_statements(
-        self, row: SignIn, target: SessionOwner, session: Params, now: int
+        self, row: SignIn, target: SessionOwner, session: Params, most: Mapping[str, int], now: int
     ) -> list[Statement]:
-        """Return the statements that make a user, with its row in `keys`, and its account if it is new."""
-        if not target.is_new:
-            return []
+        """Return the statements that make a user, with its row in `keys`, and its account if it is new, and
+        count it."""
         made: Params = {**session, "account": target.account, "now": now}
         account: Params = {
             **made,
@@ -354,6 +346,7 @@ class SignIns:
             *([Statement(_ADD_ACCOUNT, account)] if target.makes_account else []),
             Statement(_ADD_KEY, key),
             Statement(_ADD_USER, user),
+            *records.count_statements(most, row.id, now, Condition(_SPENT, session)),
         ]
 
     def _audit(self, target: SessionOwner, session: Params, now: int) -> list[Statement]:
@@ -371,9 +364,6 @@ class SignIns:
     async def _code_digest(self, id_: str, code: str) -> str:
         # With a key of the server: a code is short enough to be guessed from a plain digest.
         return await self._vault.name_digest("", f"{id_}:{code[:100]}")
-
-    def _turn(self) -> tuple[Statement, ...]:
-        return (_TURN,) if self._store.is_shared else ()
 
     def _link(self, id_: str, token: str) -> str:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")
