@@ -115,7 +115,11 @@ class Accounts(Resource):
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
         new = await body(request, NewAccount)
-        _check_name(new.name)
+        # It is a part of paths. Older accounts may have a slash.
+        if "/" in new.name or new.name in (".", ".."):
+            raise InvalidRequest(
+                "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
+            )
         plan = new.plan or default_plan(self._config)
         terms = self._agree(Overrides(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, terms)}
@@ -244,14 +248,6 @@ def shown(account: Account) -> AccountEntry:
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
-
-
-def _check_name(name: str) -> None:
-    """Raise InvalidRequest for a name that cannot be a part of a path. Older accounts may have a slash."""
-    if "/" in name or name in (".", ".."):
-        raise InvalidRequest(
-            "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
-        )
 
 
 def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:
