@@ -32,13 +32,8 @@ class Logins:
         if (caller := self._callers.recent_caller(secret)) is not None:
             return caller
         limits = _limits(secret, address)
-        if self._callers.is_known(secret):
-            return await self._look_up(secret, limits)
-        if (full := await self._limits.full(*limits)) is not None:
+        if not self._callers.is_known(secret) and (full := await self._limits.full(*limits)) is not None:
             raise _refusal(full)
-        return await self._look_up(secret, limits)
-
-    async def _look_up(self, secret: str, limits: list[Limit]) -> Caller:
         try:
             return await self._callers.identify(secret)
         except InvalidKey:

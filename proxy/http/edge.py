@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 _ROLES: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
 _ROOTS_OF_ROLES = tuple(_ROLES)
 
-_AZURE_ROOT = re.compile(r"/openai(?:/v1|/deployments/(.+)(?=/audio/speech\Z))?(?=/|\Z)")
+_AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/speech\Z)|(?=/))")
 
 Place = tuple[str, str]
 """A method and a path."""
@@ -230,8 +230,11 @@ class Edge:
         if len(scope["path"]) > 1:
             # No redirect to another path, since it would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
-        if scope["path"].startswith("/openai/"):
-            _take_azure_path(scope)
+        if (azure := _AZURE_ROOT.match(scope["path"])) is not None:
+            # The paths of Azure's clients lead to ours. Their query `api-version` has no effect.
+            scope["path"] = f"/v1{scope['path'][azure.end() :]}"
+            if azure[1]:
+                scope["state"]["deployment"] = azure[1]
         self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
@@ -327,11 +330,3 @@ def _key_fault(scope: Scope) -> str:
         if name in fields:
             return f"A key in the header '{name.decode()}' is not read here."
     return "You didn't provide an API key."
-
-
-def _take_azure_path(scope: Scope) -> None:
-    """Lead the paths of Azure's clients to ours. The query `api-version` has no effect."""
-    if (found := _AZURE_ROOT.match(scope["path"])) is not None:
-        scope["path"] = f"/v1{scope['path'][found.end() :]}"
-        if found[1]:
-            scope["state"]["deployment"] = found[1]

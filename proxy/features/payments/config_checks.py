@@ -72,7 +72,10 @@ def reach(config: Config) -> Iterator[Finding]:
     if not used:
         return
     for name in used:
-        yield from _secrets(name, section)
+        for key in SECRETS[name]:
+            if not getattr(getattr(section, name), key):
+                do = f"set [payments.{name}] {key}"
+                yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)
     url = config.server.public_url
     if not url:
         yield wrong("payments", "providers have no address to call", "set [server] public_url")
@@ -82,14 +85,6 @@ def reach(config: Config) -> Iterator[Finding]:
         yield verdict("payments", found, "set [server] public_url to an https address of the internet")
     else:
         yield ok("payments", " and ".join(f"{url.rstrip('/')}/webhooks/{name}" for name in used))
-
-
-def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
-    provider = getattr(section, name)
-    for key in SECRETS[name]:
-        if not getattr(provider, key):
-            do = f"set [payments.{name}] {key}"
-            yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)
 
 
 def _is_public(url: str) -> bool:
