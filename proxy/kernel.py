@@ -71,7 +71,7 @@ class Kernel(NamedTuple):
             metrics=self.metrics,
             erased=erased,
             levels=LoudnessLevels(erased),
-            front_end_revision=_no_revision,
+            front_end_revision=lambda _front_end: "",
             cluster=ClusterView(),
         )
 
@@ -159,7 +159,3 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
     ):
         spill_quota = SpillQuota(Path(config.data), config.server.spill_mb)
         yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_quota)
-
-
-def _no_revision(_front_end: str) -> str:
-    return ""

@@ -67,15 +67,11 @@ class _KeyAnswer(NamedTuple):
     fault: str = ""
 
 
-def _nothing_else(_id: str) -> None:
-    """Forget nothing more: this server has no sign-in."""
-
-
 class Callers:
     """The callers of one worker, by their keys. `also_forget` forgets those that come by a session."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
-        self.also_forget: Callable[[str], object] = _nothing_else
+        self.also_forget: Callable[[str], object] = lambda _id: None
         self._store = store
         # By digest, so that no secret stays in memory.
         self._answers: ReadCache[str, _KeyAnswer] = ReadCache(

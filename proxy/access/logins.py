@@ -7,19 +7,15 @@ addresses. A key that was good before is not checked, so that other clients' fai
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from proxy.access.callers import Caller, Callers
 from proxy.access.limits import Limits
 from proxy.access.windows import FullWindow, Limit, address_limits
-from proxy.errors import InvalidKey, RateLimited, SessionEnded
+from proxy.errors import InvalidKey, RateLimited
 from proxy.storage import api_key
 
 MOST_BY_ADDRESS = 20
 MOST_BY_PREFIX = 10
-MOST_ENDED = 60
-"""The most lookups of sessions that have ended, a minute and network. They are no failed logins."""
 _PREFIX_LENGTH = 12
 
 
@@ -36,26 +32,8 @@ class Logins:
         if (caller := self._callers.recent_caller(secret)) is not None:
             return caller
         limits = _limits(secret, address)
-        if self._callers.is_known(secret):
-            return await self._look_up(secret, limits)
-        if (full := await self._limits.full(*limits)) is not None:
+        if not self._callers.is_known(secret) and (full := await self._limits.full(*limits)) is not None:
             raise _refusal(full)
-        return await self._look_up(secret, limits)
-
-    @asynccontextmanager
-    async def session_lookup(self, address: str) -> AsyncIterator[None]:
-        """Look a session up, whose cookie anyone may have invented. Raises RateLimited before the database is
-        read."""
-        limits = address_limits("ended-sessions-address", address, MOST_ENDED)
-        if (full := await self._limits.full(*limits)) is not None:
-            raise full.refusal("Too many sessions from your address have ended.")
-        try:
-            yield
-        except SessionEnded:
-            await self._limits.take(*limits)
-            raise
-
-    async def _look_up(self, secret: str, limits: list[Limit]) -> Caller:
         try:
             return await self._callers.identify(secret)
         except InvalidKey:

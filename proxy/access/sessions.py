@@ -26,10 +26,6 @@ class Session(msgspec.Struct, frozen=True):
 class Sessions(Protocol):
     """The sessions of one revision of the configuration."""
 
-    def is_unknown(self, scope: Scope) -> bool:
-        """Tell whether a request has a cookie whose owner is not known yet."""
-        ...
-
     async def of_request(self, scope: Scope) -> Session | None:
         """Return the session of a request without a key. None: it has no cookie that counts.
 

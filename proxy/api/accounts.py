@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from functools import partial
 from typing import Annotated
@@ -115,7 +115,11 @@ class Accounts(Resource):
     async def create_account(self, request: Request) -> Response:
         """Make an account"""
         new = await body(request, NewAccount)
-        _check_name(new.name)
+        # It is a part of paths. Older accounts may have a slash.
+        if "/" in new.name or new.name in (".", ".."):
+            raise InvalidRequest(
+                "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
+            )
         plan = new.plan or default_plan(self._config)
         terms = self._agree(Overrides(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, terms)}
@@ -133,6 +137,9 @@ class Accounts(Resource):
         account = await self._admin_tools.account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST)
         account_balance = await self._admin_tools.balance(account)
+        paid = await self._admin_tools.income.sums_paid(account.id)
+        cycle = cycle_at(account.anchor, await self._store.now())
+        micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
         whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
             cycle=account_balance.cycle if account_balance else None,
@@ -140,8 +147,8 @@ class Accounts(Resource):
             streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
             paid_until=iso_or_none(account.paid_until),
-            paid=_decimal(await self._admin_tools.income.sums_paid(account.id)),
-            cost_usd=await self._cost_usd(account),
+            paid={currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in paid.items()},
+            cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
         )
         return reply(whole)
@@ -230,10 +237,6 @@ class Accounts(Resource):
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
-    async def _cost_usd(self, account: Account) -> float:
-        cycle = cycle_at(account.anchor, await self._store.now())
-        return await costs.total(self._store, account.id, cycle.start, is_account=True) / 1_000_000
-
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
         terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
         account_overrides.check(plan, terms, self._config)
@@ -245,18 +248,6 @@ def shown(account: Account) -> AccountEntry:
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
-
-
-def _decimal(minor: Mapping[str, int]) -> dict[str, str]:
-    return {currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in minor.items()}
-
-
-def _check_name(name: str) -> None:
-    """Raise InvalidRequest for a name that cannot be a part of a path. Older accounts may have a slash."""
-    if "/" in name or name in (".", ".."):
-        raise InvalidRequest(
-            "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
-        )
 
 
 def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:

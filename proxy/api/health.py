@@ -147,13 +147,15 @@ class HealthEndpoints(Resource):
 
     async def _readiness(self) -> Readiness:
         storage, limits = await asyncio.gather(self._storage(), self._counts())
-        found = (self._draining(), storage, limits, self._model(), self._voice())
+        draining = "draining: the server is shutting down" if self._server_state.is_draining else ""
+        found = (draining, storage, limits, self._model(), self._voice())
         reasons = [reason for reason in found if reason]
-        degraded = [*await self._dependencies.degraded(), *self._given_up()]
+        given_up = self._server_state.given_up.items()
+        degraded = [*await self._dependencies.degraded()]
+        degraded += [
+            DegradedPart(worker=number, state="failed", reason=reason) for number, reason in given_up
+        ]
         return Readiness("unready" if reasons else "ready", reasons, degraded)
-
-    def _draining(self) -> str:
-        return "draining: the server is shutting down" if self._server_state.is_draining else ""
 
     async def _storage(self) -> str:
         try:
@@ -182,9 +184,3 @@ class HealthEndpoints(Resource):
     def _voice(self) -> str:
         obstacle = self._dependencies.catalogue.voice_obstacle(self._default_voice)
         return f"default_voice {self._default_voice}: {obstacle}" if obstacle else ""
-
-    def _given_up(self) -> list[DegradedPart]:
-        return [
-            DegradedPart(worker=number, state="failed", reason=reason)
-            for number, reason in self._server_state.given_up.items()
-        ]

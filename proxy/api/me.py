@@ -17,10 +17,10 @@ from proxy.api.voices import VoiceTools
 from proxy.catalogue.people import UserEntry
 from proxy.errors import InvalidKey, NotAllowed
 from proxy.http.lists import iso_or_none
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, key_records
-from proxy.storage.key_records import KeyRecord, Role
+from proxy.storage.key_records import Role
 
 
 class OwnAccount(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ class Me(Resource):
             MeAnswer(
                 account=OwnAccount(account.id, account.name),
                 user=None if session is None else await self._people.user(session.user),
-                key=_key(key),
+                key=shown_as(OwnKey, key, caps=shown_as(ShownCaps, key.caps)),
                 plan=OwnPlan(terms.plan, self._plans.by_name[terms.plan].price, terms.consent),
                 limits=OwnLimits(engines=terms.engines, **limit_values(terms, COUNTED)),
                 prices=shown_prices(terms.prices),
@@ -110,8 +110,3 @@ class Me(Resource):
                 paid_until=iso_or_none(account.paid_until),
             )
         )
-
-
-def _key(key: KeyRecord) -> OwnKey:
-    caps = ShownCaps(**msgspec.structs.asdict(key.caps))
-    return OwnKey(id=key.id, name=key.name, role=key.role, hint=key.hint, caps=caps)

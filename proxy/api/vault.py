@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.errors import InvalidRequest
-from proxy.file_store.master_keys import RotationStep, rotate_some
+from proxy.file_store.master_keys import rotate_some
 from proxy.http.body import body
-from proxy.http.replies import reply
+from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
 
@@ -63,11 +63,6 @@ class VaultRotation(Resource):
         if step.rewrapped and step.left == rows.skip + step.damaged:
             act = await self._admin_tools.audit_row(request, "master_key.rotated", step.master, "")
             await store.write(*audit.insert_statements(act))
-        return reply(_shown(step))
-
-
-def _shown(step: RotationStep) -> Rotation:
-    missing = [MissingMaster(use.id, use.rows) for use in step.missing]
-    return Rotation(
-        master=step.master, rewrapped=step.rewrapped, damaged=step.damaged, left=step.left, missing=missing
-    )
+        return reply(
+            shown_as(Rotation, step, missing=[MissingMaster(use.id, use.rows) for use in step.missing])
+        )

@@ -63,7 +63,12 @@ class Description:
     def __init__(self, described: Sequence[Endpoint], public_catalogue: bool) -> None:
         self._public_catalogue = public_catalogue
         self._made = LazyValue(self._make)
-        self.endpoints = [*described, *self._own()]
+        html: dict[str, tuple[()]] = {"text/html": ()}
+        self.endpoints = [
+            *described,
+            Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open"),
+            Endpoint("GET", "/docs", self.show_page, "docs", "The same, as a page", html, access="open"),
+        ]
 
     async def show(self, request: Request) -> Response:
         shown, _, _ = await self._made.get()
@@ -78,13 +83,6 @@ class Description:
         html = api_html(made)
         page = Compressed.of("text/html; charset=utf-8", html.encode())
         return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
-
-    def _own(self) -> tuple[Endpoint, ...]:
-        html: dict[str, tuple[()]] = {"text/html": ()}
-        return (
-            Endpoint("GET", "/openapi.json", self.show, "openapi", "This document", json(), access="open"),
-            Endpoint("GET", "/docs", self.show_page, "docs", "The same, as a page", html, access="open"),
-        )
 
 
 def routes(people: People) -> list[Endpoint]:

@@ -83,7 +83,10 @@ class ConfiguredVoices:
         if self._last_bound.revision != revision:
             written = self._bind()
             voices = {name: self._keep(voice, self._was_tried) for name, voice in written.items()}
-            offered = {name: self._keep(voice, self._is_there) for name, voice in written.items()}
+            offered = {
+                name: self._keep(voice, lambda each: not self._is_missing(each))
+                for name, voice in written.items()
+            }
             # A voice that has no binding at all is another matter: its engines are not configured.
             bound = {name for name, voice in written.items() if voice.bindings or name in self._names}
             hidden = {name for name in bound if not offered[name].bindings}
@@ -135,9 +138,6 @@ class ConfiguredVoices:
             if name in self._names or EngineVoice(name) in written
         }
         return namesakes.share(names, self._engines[engine].voices())
-
-    def _is_there(self, binding: Binding) -> bool:
-        return not self._is_missing(binding)
 
     def _was_tried(self, binding: Binding) -> bool:
         return not self._is_missing(binding) or self._engines[binding.engine].tries_unknown_voices

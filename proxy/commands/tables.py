@@ -59,6 +59,14 @@ class Grid(NamedTuple):
 Part = Grid | Line
 """A part of a shown answer."""
 Show = Callable[[Any], Iterable[Part]]
+
+
+def says(template: str) -> Show:
+    """Show an answer as a line with some of its fields."""
+    return lambda answer: [Line(template.format_map(answer))]
+
+
+GONE = says("{id} is gone.")
 Cell = Callable[[dict[str, Any]], Any]
 """Returns the value of a cell from a row of an answer."""
 Columns = Mapping[str, str | Cell]

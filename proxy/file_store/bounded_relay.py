@@ -9,11 +9,13 @@ import secrets
 import selectors
 import socket
 import threading
+import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 _PIECE_BYTES = 64 * 1024
 _WITHIN_S = 5.0
+_AGAIN_S = 0.1
 _REQUEST_BYTES = 256
 """A signed request is longer. What TLS sends by itself is shorter, and asks for no answer."""
 
@@ -31,8 +33,12 @@ class BoundedRelay:
 
     def _accept(self) -> None:
         while True:
-            client, _ = self._listener.accept()
-            threading.Thread(target=self._serve, args=(client,), name="bucket-relay", daemon=True).start()
+            try:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(client,), name="bucket-relay", daemon=True).start()
+            except (OSError, RuntimeError):
+                # This process may open no more files or threads now.
+                time.sleep(_AGAIN_S)
 
     def _serve(self, client: socket.socket) -> None:
         with suppress(OSError, ValueError), client:

@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 _ROLES: dict[str, Role] = {ADMIN_ROOT: "admin", HOSTS_ROOT: "host"}
 _ROOTS_OF_ROLES = tuple(_ROLES)
 
-_AZURE_ROOT = re.compile(r"/openai(?:/v1|/deployments/(.+)(?=/audio/speech\Z))?(?=/|\Z)")
+_AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/speech\Z)|(?=/))")
 
 Place = tuple[str, str]
 """A method and a path."""
@@ -170,7 +170,7 @@ class KeyCheck:
         """Tell whether the request needs no key: its path is open, or it has a session."""
         is_open = self._open_paths.have(scope["method"], scope["path"])
         try:
-            session = await self._session(scope)
+            session = await self._sessions.of_request(scope) if self._sessions else None
         except RequestFailed:
             if is_open:
                 return True
@@ -180,16 +180,6 @@ class KeyCheck:
             if not is_open:
                 await self._check_rights(scope, session)
         return is_open or session is not None
-
-    async def _session(self, scope: Scope) -> Session | None:
-        """Return the session of a request. Raises SessionEnded and RateLimited."""
-        if self._sessions is None:
-            return None
-        if not self._sessions.is_unknown(scope):
-            return await self._sessions.of_request(scope)
-        address, _ = scope.get("client") or ("", 0)
-        async with self._logins.session_lookup(address):
-            return await self._sessions.of_request(scope)
 
     async def _check_rights(self, scope: Scope, session: Session) -> None:
         """Raise AccountSuspended, NotAllowed or SignInAgain."""
@@ -240,8 +230,11 @@ class Edge:
         if len(scope["path"]) > 1:
             # No redirect to another path, since it would turn a POST into a GET.
             scope["path"] = scope["path"].rstrip("/") or "/"
-        if scope["path"].startswith("/openai/"):
-            _take_azure_path(scope)
+        if (azure := _AZURE_ROOT.match(scope["path"])) is not None:
+            # The paths of Azure's clients lead to ours. Their query `api-version` has no effect.
+            scope["path"] = f"/v1{scope['path'][azure.end() :]}"
+            if azure[1]:
+                scope["state"]["deployment"] = azure[1]
         self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
@@ -337,11 +330,3 @@ def _key_fault(scope: Scope) -> str:
         if name in fields:
             return f"A key in the header '{name.decode()}' is not read here."
     return "You didn't provide an API key."
-
-
-def _take_azure_path(scope: Scope) -> None:
-    """Lead the paths of Azure's clients to ours. The query `api-version` has no effect."""
-    if (found := _AZURE_ROOT.match(scope["path"])) is not None:
-        scope["path"] = f"/v1{scope['path'][found.end() :]}"
-        if found[1]:
-            scope["state"]["deployment"] = found[1]

@@ -329,14 +329,10 @@ def part_of(head: bytes) -> FormPart:
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     # Some clients send `filename*`, which RFC 7578 forbids. It is taken undecoded.
     file_name = parameters.get(b"filename", parameters.get(b"filename*"))
-    return FormPart(_name(parameters.get(b"name", b"")), file_name, media_type.decode("latin-1"))
-
-
-def _name(raw: bytes) -> str:
-    name = raw.decode("utf-8", "replace")
-    if not name or len(name) > 100 or not name.isprintable():
+    part_name = parameters.get(b"name", b"").decode("utf-8", "replace")
+    if not part_name or len(part_name) > 100 or not part_name.isprintable():
         raise broken_form("a part has no name, or one that is not 1 to 100 printable characters")
-    return name
+    return FormPart(part_name, file_name, media_type.decode("latin-1"))
 
 
 def _parameters(text: bytes) -> dict[bytes, bytes]:

@@ -7,10 +7,10 @@ answers: for the browser both are one site (DNS rebinding). The name in `Host` g
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 
 from starlette.types import Scope
 
+from policies.network_addresses import is_address
 from proxy.errors import UnknownHost
 
 _ALWAYS = ("/healthz", "/health", "/readyz")
@@ -43,17 +43,9 @@ class KnownHosts:
         A foreign web page has a name with a dot.
         """
         name = host_name(host)
-        return "." not in name or _is_address(name) or self.has(host)
+        return "." not in name or is_address(name.strip("[]")) or self.has(host)
 
 
 def host_name(host: str) -> str:
     name = host.strip().lower()
     return name[: name.find("]") + 1] if name.startswith("[") else name.partition(":")[0]
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True

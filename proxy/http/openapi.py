@@ -237,7 +237,12 @@ def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
 
 
 def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
-    bodies = {struct for endpoint in endpoints for struct in _bodies(endpoint)}
+    bodies = {
+        struct
+        for endpoint in endpoints
+        for struct in (endpoint.body, *endpoint.other_bodies, endpoint.form)
+        if struct is not None
+    }
     documented = {
         struct for endpoint in endpoints for structs in endpoint.answers.values() for struct in structs
     }
@@ -245,11 +250,6 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     documented |= others | {errors.ErrorEnvelope}
     answers = {name: _complete(schema) for name, schema in _components(documented).items()}
     return dict(sorted({**_components(bodies), **answers}.items()))
-
-
-def _bodies(endpoint: Endpoint) -> list[Struct]:
-    bodies = (endpoint.body, *endpoint.other_bodies, endpoint.form)
-    return [each for each in bodies if each is not None]
 
 
 def _components(structs: Iterable[Struct]) -> dict[str, Any]:

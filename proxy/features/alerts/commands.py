@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
-from proxy.commands.tables import Line, Part, grid
+from proxy.commands.tables import Line, Part, grid, says
 
 ALERTS = Group("alerts", "What needs an operator now.")
 
@@ -21,17 +21,13 @@ def _table(answer: dict[str, Any]) -> list[Part]:
     ]
 
 
-def _test_line(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['mails']} mail(s) are on their way.")]
-
-
 @ALERTS.command("list", _table)
 def alerts_list() -> AdminRequest:
     """List what is wrong now."""
     return AdminRequest("GET", "alerts")
 
 
-@ALERTS.command("test", _test_line)
+@ALERTS.command("test", says("{mails} mail(s) are on their way."))
 def alerts_test() -> AdminRequest:
     """Send a test to all addresses of [alerts]."""
     return AdminRequest("POST", path("alerts", "test"))

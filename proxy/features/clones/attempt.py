@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -252,7 +253,9 @@ class CloneAttempt:
         while voice:
             await clones.delete(voice)
             deleted.add(voice)
-            voice = await self._find_another(clones, held)
+            voice = None
+            with suppress(EngineCannot):
+                voice = await clones.find(held.name)
             if voice in deleted:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(held)
@@ -268,12 +271,6 @@ class CloneAttempt:
             await self._settle_bill(held)
             await records.keep(self._store, held, voice, None)
         return voice
-
-    async def _find_another(self, clones: ProviderClones, held: CloneRecord) -> str | None:
-        try:
-            return await clones.find(held.name)
-        except EngineCannot:
-            return None
 
     async def _failed(self, held: CloneRecord, error: EngineError) -> Result:
         _log.warning("clone.try.failed", engine=held.engine, binding=held.id, reason=error.reason)

@@ -9,7 +9,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Cell, Line, Part, grid
+from proxy.commands.tables import GONE, Cell, Line, Part, grid
 from proxy.errors import CommandRefused
 
 CONSENTS = Group("consents", "Consents of speakers.")
@@ -38,10 +38,6 @@ def _table(row: dict[str, Any]) -> list[Part]:
     else:
         parts.append(Line("That the words were said is not checked.", "dim"))
     return parts
-
-
-def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['id']} is gone.")]
 
 
 @CONSENTS.command("add", _table)
@@ -88,7 +84,7 @@ def consents_show(consent: _Consent) -> AdminRequest:
     return AdminRequest("GET", path("consents", consent))
 
 
-@CONSENTS.command("delete", _deletion)
+@CONSENTS.command("delete", GONE)
 def consents_delete(consent: _Consent, is_sure: Sure = False) -> AdminRequest:
     """Delete a consent that no voice needs."""
     question = "" if is_sure else f"Delete the consent {consent} for good?"

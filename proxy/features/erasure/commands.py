@@ -8,7 +8,7 @@ from proxy.commands.command import AdminRequest, FeatureCommands, Group
 from proxy.commands.options import Sure
 from proxy.commands.tables import Line, Part
 
-ERASURES = Group("erasures", "Erasures in the journal of a shared vault that no master key has signed.")
+ERASURES = Group("erasures", "Erasures in a shared vault that no master key has signed.")
 
 
 def _lines(answer: dict[str, Any]) -> list[Part]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
 from proxy.features.erasure.erasure import Erasure
+from proxy.features.erasure.journal import JournalLine
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import audit
@@ -27,20 +30,21 @@ class ErasureLines(Resource):
     @endpoint("GET", "/admin/erasures", UnsignedLines)
     async def show_journal(self, _request: Request) -> Response:
         """The lines of the journal of erasures that no key has signed"""
-        return reply(await self._unsigned())
+        return reply(_shown(await self._erasure.list_unsigned()))
 
     @endpoint("POST", "/admin/erasures/accept", UnsignedLines)
     async def accept_lines(self, request: Request) -> Response:
         """Let the unsigned lines count, and erase what they name"""
-        lines = await self._unsigned()
+        lines = await self._erasure.list_unsigned()
+        shown = _shown(lines)
         act = await self._admin_tools.audit_row(
-            request, "erasures.accepted", "", "", subjects=lines.unsigned[:100]
+            request, "erasures.accepted", "", "", subjects=shown.unsigned[:100]
         )
         await self._admin_tools.store.write(*audit.insert_statements(act))
-        await self._erasure.accept_lines()
-        return reply(lines)
+        # These alone: a stranger may add others meanwhile.
+        await self._erasure.accept_lines(lines)
+        return reply(shown)
 
-    async def _unsigned(self) -> UnsignedLines:
-        lines, store = self._erasure.lines, self._admin_tools.store
-        unsigned = [] if lines is None else await lines.list_unsigned(store)
-        return UnsignedLines([line.subject for line in unsigned])
+
+def _shown(lines: Iterable[JournalLine]) -> UnsignedLines:
+    return UnsignedLines([line.subject for line in lines])

@@ -9,7 +9,7 @@ line of the journal, and the next start goes on from there.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
 from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
-from proxy.features.erasure.journal import ErasureJournal
+from proxy.features.erasure.journal import ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
 from proxy.file_store.vault import Vault
 from proxy.queue.tasks import LEASE_S, Again, Done, Result, TaskKind
@@ -32,7 +32,7 @@ from proxy.storage.audit import Act
 from proxy.storage.rows import LAST_MOMENT, encode_json, new_id
 from proxy.storage.store import Condition, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
-from proxy.telemetry.background import RepeatingTask, repeat
+from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineError
 from speech_engine.host.cluster_messages import TombstonesRead
@@ -43,7 +43,6 @@ _SILENT_S = 5.0
 _DROPPED_S = 7.0
 _LOOK_EVERY_S = 5.0
 _FOLLOW_EVERY_S = 1.0
-_REPEAT_EVERY_S = 60.0
 _SAY_EVERY_US = 5 * SECOND
 """The time between two notes of a follower that it lives. During an erasure, each turn writes one."""
 _OTHERS_S = 6.0
@@ -170,15 +169,16 @@ class Erasure(TaskKind[Tombstone]):
         if self.lines is not None and (number := await self.lines.sign(self._store)):
             _log.info("erasure.journal.signed", number=number)
 
-    async def accept_lines(self) -> None:
-        """Let the unsigned lines of the journal count, and erase what they name."""
+    async def list_unsigned(self) -> list[JournalLine]:
+        """List the lines of the journal that count only once `accept_lines` has signed them."""
+        return [] if self.lines is None else await self.lines.list_unsigned(self._store)
+
+    async def accept_lines(self, lines: Iterable[JournalLine]) -> None:
+        """Let unsigned lines of the journal count, and erase what they name."""
         if self.lines is not None:
-            await self.lines.accept(self._store)
+            await self.lines.accept(lines)
             await self.replay_journal()
             self.look_soon()
-
-    async def watch_older(self, metrics: Metrics) -> None:
-        await repeat("erasures of older versions", self.repeat_for_older, _REPEAT_EVERY_S, metrics)
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""

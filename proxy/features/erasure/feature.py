@@ -21,6 +21,7 @@ from proxy.telemetry.background import repeat
 from speech_engine import EngineError
 
 _SIGN_S = 60 * 60.0
+_OLDER_S = 60.0
 
 
 class ErasureObservers:
@@ -75,9 +76,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         context.erased,
         has_clusters=bool(config.used_clusters),
     ) as erasure:
-        signing = partial(
-            repeat, "signatures of erasures", erasure.sign_lines, _SIGN_S, context.metrics, tidies=True
-        )
+        sign, again, metrics = erasure.sign_lines, erasure.repeat_for_older, context.metrics
+        signing = partial(repeat, "signatures of erasures", sign, _SIGN_S, metrics, tidies=True)
+        watching = partial(repeat, "erasures of older versions", again, _OLDER_S, metrics)
         yield FeatureInstance(
             context._replace(erasing=erasure),
             at=lambda revision: Additions(
@@ -87,7 +88,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             reach=erasure.reach,
             task_kinds=(erasure,),
             alone=(signing,) if context.vault.is_shared else (),
-            alone_here=(partial(erasure.watch_older, context.metrics),),
+            alone_here=(watching,),
         )
 
 

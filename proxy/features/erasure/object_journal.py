@@ -37,8 +37,6 @@ _LOOK_AGAIN_S = 0.25
 _LOCKED_S = 0.05
 _AT_ONCE = 16
 
-_Objects = list[tuple[str, bytes]]
-"""Names and contents."""
 _Lines = tuple[list[JournalLine], list[JournalLine]]
 """All lines of a subject, and those of them that one of our master keys has signed."""
 
@@ -77,56 +75,64 @@ class ObjectJournal:
         lines of a file before."""
         await self._take_over()
         until = asyncio.get_running_loop().time() + _IN_FLIGHT_S
-        while True:
-            unknown = await self._unknown(store, await self._names())
+        while unknown := await _unknown(store, await self._names()):
             # Another machine may be between its line and its tombstone.
             young = await store.now() - round(_IN_FLIGHT_S * SECOND)
-            is_settled = not store.is_shared or all(line.at < young for lines, _ in unknown for line in lines)
+            is_settled = not store.is_shared or all(name.at < young for names in unknown for name in names)
             if is_settled or asyncio.get_running_loop().time() > until:
-                if unsigned := _unsigned(unknown):
-                    subjects = [line.subject for line in unsigned]
-                    _log.warning("erasure.journal.unsigned", number=len(subjects), subjects=subjects[:20])
-                return _in_order(_newest(signed) for _, signed in unknown)
+                break
             await asyncio.sleep(_LOOK_AGAIN_S)
+        lines = await self._read(unknown)
+        if unsigned := _unsigned(lines):
+            subjects = [line.subject for line in unsigned]
+            _log.warning("erasure.journal.unsigned", number=len(subjects), subjects=subjects[:20])
+        return _in_order(_newest(signed) for _, signed in lines)
 
     async def list_unsigned(self, store: Store) -> list[JournalLine]:
         """List the lines that would count if they were signed, the oldest first."""
-        return _unsigned(await self._unknown(store, await self._names()))
+        return _unsigned(await self._read(await _unknown(store, await self._names())))
 
-    async def accept(self, store: Store) -> None:
-        """Sign the unsigned lines."""
-        await self._put(_new(await self.list_unsigned(store), self._vault.masters.read(), ()))
+    async def accept(self, lines: Iterable[JournalLine]) -> None:
+        """Sign lines that were not signed."""
+        await self._put(lines)
 
     async def sign(self, store: Store) -> int:
         """Add what is not there under the newest key: the line of each tombstone, and each signed line that
         has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
-        names, masters, number = await self._names(), await self._vault.ensure_masters(), 0
+        names, number = await self._names(), 0
         there = {name.text for name in names}
         async for batch in tombstones.batches(store):
-            number += await self._put(_new(batch, masters, there))
-        signed = (line for _, lines in await self._unknown(store, names) for line in lines)
-        return number + await self._put(_new(signed, masters, there))
+            number += await self._put(batch, there)
+        unknown = await self._read(await _unknown(store, names))
+        return number + await self._put((line for _, signed in unknown for line in signed), there)
 
-    async def _put(self, objects: _Objects) -> int:
-        for first in range(0, len(objects), _AT_ONCE):
-            await asyncio.gather(*(self._vault.objects.put(*each) for each in objects[first:][:_AT_ONCE]))
-        return len(objects)
+    async def _put(self, lines: Iterable[JournalLine | Tombstone], there: Collection[str] = ()) -> int:
+        """Put the lines that are not `there` under the newest key, and return their number."""
+        masters, new = await self._vault.ensure_masters(), list[tuple[str, bytes]]()
+        for each in lines:
+            try:
+                line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
+                name, content = _encoded(line, masters)
+            except UnsafeName as unsafe:
+                _warn(each.subject, str(unsafe))
+                continue
+            if name not in there:
+                new.append((name, content))
+        for first in range(0, len(new), _AT_ONCE):
+            await asyncio.gather(*(self._vault.objects.put(*each) for each in new[first:][:_AT_ONCE]))
+        return len(new)
 
     async def _names(self) -> list[_Name]:
         listed = await self._vault.objects.list(f"{ERASURES}/")
         return [name for each in sorted(listed) if (name := _parsed(each))]
 
-    async def _unknown(self, store: Store, names: Sequence[_Name]) -> list[_Lines]:
-        """Read the lines of each subject of which this database has no tombstone."""
-        by_subject: dict[str, list[_Name]] = {}
-        for name in names:
-            by_subject.setdefault(name.subject, []).append(name)
-        unknown, found = await without_known(store, by_subject), list[_Lines]()
-        for first in range(0, len(unknown), _AT_ONCE):
-            found += await asyncio.gather(*map(self._read, unknown[first : first + _AT_ONCE]))
+    async def _read(self, subjects: Sequence[Iterable[_Name]]) -> list[_Lines]:
+        found = list[_Lines]()
+        for first in range(0, len(subjects), _AT_ONCE):
+            found += await asyncio.gather(*map(self._lines, subjects[first : first + _AT_ONCE]))
         return found
 
-    async def _read(self, names: Iterable[_Name]) -> _Lines:
+    async def _lines(self, names: Iterable[_Name]) -> _Lines:
         masters, lines, signed = self._vault.masters.read_if_any(), [], []
         for name in names:
             try:
@@ -147,12 +153,19 @@ class ObjectJournal:
         try:
             # Only we write into the data folder.
             lines = await asyncio.to_thread(ErasureJournal(self._data).read)
-            masters, there = await self._vault.ensure_masters(), {name.text for name in await self._names()}
-            await self._put(_new(lines, masters, there))
+            await self._put(lines)
             await asyncio.to_thread(file.replace, self._data / TAKEN)
         except OSError as error:
             # Without it, this database may have voices that were erased.
             raise StorageFailed(f"the journal of erasures cannot be read: {error.strerror}") from None
+
+
+async def _unknown(store: Store, names: Iterable[_Name]) -> list[list[_Name]]:
+    """Return the names of each subject of which this database has no tombstone."""
+    by_subject: dict[str, list[_Name]] = {}
+    for name in names:
+        by_subject.setdefault(name.subject, []).append(name)
+    return await without_known(store, by_subject)
 
 
 def _newest(lines: Sequence[JournalLine]) -> JournalLine | None:
@@ -203,21 +216,6 @@ def lines_in(folder: Path, masters: MasterKeys | None) -> bytes:
             else:
                 _warn(name.text, "it is not signed")
     return b"".join(lines)
-
-
-def _new(lines: Iterable[JournalLine | Tombstone], masters: MasterKeys, there: Collection[str]) -> _Objects:
-    """Return the objects of these lines that are not `there` under the newest key."""
-    new = []
-    for each in lines:
-        try:
-            line = each if isinstance(each, JournalLine) else JournalLine.of(each, is_withdrawn=False)
-            name, content = _encoded(line, masters)
-        except UnsafeName as unsafe:
-            _warn(each.subject, str(unsafe))
-            continue
-        if name not in there:
-            new.append((name, content))
-    return new
 
 
 def _encoded(line: JournalLine, masters: MasterKeys) -> tuple[str, bytes]:

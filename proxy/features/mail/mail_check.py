@@ -34,10 +34,8 @@ async def _fault(config: Config) -> str:
     section = SECTION.of(config)
     domain = smtp.domain_of(parseaddr(section.sender)[1])
     try:
-        async with (
-            asyncio.timeout(_MOST_S),
-            smtp.connected(read_url(section.url), config.upstream.ca_file, domain),
-        ):
+        async with asyncio.timeout(_MOST_S):
+            await smtp.say_goodbye(await smtp.connect(read_url(section.url), config.upstream.ca_file, domain))
             return ""
     except (SMTPException, OSError) as error:
         return smtp.shown(error)

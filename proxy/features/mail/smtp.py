@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -77,17 +76,10 @@ def _address(text: str, name: str = "") -> Address:
 
 
 class _Line(NamedTuple):
-    """An open connection. `stack` says goodbye and closes it."""
-
     server: SmtpServer
     smtp: SMTP
-    stack: AsyncExitStack
     mails: int = 0
     idle_since: float = 0.0
-
-    async def drop(self) -> None:
-        self.smtp.close()
-        await self.stack.aclose()
 
 
 class SmtpConnections:
@@ -120,7 +112,7 @@ class SmtpConnections:
             return SendOutcome("again", shown(error), is_down=True)
         finally:
             if line is not None:
-                await line.drop()
+                line.smtp.close()
         return SendOutcome("sent")
 
     async def quit_idle(self, after_s: float = _IDLE_S) -> None:
@@ -128,28 +120,22 @@ class SmtpConnections:
         until = asyncio.get_running_loop().time() - after_s
         over = [line for line in self._idle if line.idle_since <= until]
         self._idle = [line for line in self._idle if line.idle_since > until]
-        await asyncio.gather(*(line.stack.aclose() for line in over))
+        await asyncio.gather(*(say_goodbye(line.smtp) for line in over))
 
     async def _line(self, server: SmtpServer, domain: str) -> _Line:
         """Return an idle connection that still answers, or a new one."""
         while self._idle:
-            line, answers = self._idle.pop(), False
-            try:
-                with suppress(SMTPException, OSError):
-                    if line.server == server and line.mails < _MOST_MAILS:
-                        await line.smtp.noop(timeout=_QUIT_S)
-                        answers = True
-                        return line
-            finally:
-                if not answers:
-                    await line.drop()
-        stack = AsyncExitStack()
-        smtp = await stack.enter_async_context(connected(server, self._ca_file, domain))
-        return _Line(server, smtp, stack)
+            line = self._idle.pop()
+            with suppress(SMTPException, OSError), ExitStack() as unusable:
+                unusable.callback(line.smtp.close)
+                if line.server == server and line.mails < _MOST_MAILS:
+                    await line.smtp.noop(timeout=_QUIT_S)
+                    unusable.pop_all()
+                    return line
+        return _Line(server, await connect(server, self._ca_file, domain))
 
 
-@asynccontextmanager
-async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncIterator[SMTP]:
+async def connect(server: SmtpServer, ca_file: str, domain: str) -> SMTP:
     """Connect, begin TLS and log in: neither a mail nor a password is sent before TLS."""
     # It calls itself by the domain of the mail: the look-up of this machine's name may hang.
     smtp = SMTP(
@@ -161,7 +147,8 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
         local_hostname=domain,
         timeout=_COMMAND_S,
     )
-    try:
+    with ExitStack() as failed:
+        failed.callback(smtp.close)
         async with asyncio.timeout(_CONNECT_S):
             await smtp.connect()
             if server.security == "starttls":
@@ -171,12 +158,14 @@ async def connected(server: SmtpServer, ca_file: str, domain: str) -> AsyncItera
                 await smtp.starttls()
             if server.user:
                 await smtp.login(server.user, server.password)
-        yield smtp
-        # The mails are sent, so a fault in the goodbye is none.
-        with suppress(SMTPException, OSError):
-            await smtp.quit(timeout=_QUIT_S)
-    finally:
-        smtp.close()
+        failed.pop_all()
+    return smtp
+
+
+async def say_goodbye(smtp: SMTP) -> None:
+    # The mails are sent, so a fault in the goodbye is none.
+    with closing(smtp), suppress(SMTPException, OSError):
+        await smtp.quit(timeout=_QUIT_S)
 
 
 def _refused(code: int) -> SendOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -92,7 +93,9 @@ def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list
         faults.append(f"it expired on {leaf.not_valid_after_utc:%Y-%m-%d}")
     if now < leaf.not_valid_before_utc:
         faults.append(f"it is valid from {leaf.not_valid_before_utc:%Y-%m-%d} on")
-    extensions = _extensions(leaf)
+    extensions = dict[type[x509.ExtensionType], x509.ExtensionType]()
+    with suppress(ValueError):
+        extensions = {type(each.value): each.value for each in leaf.extensions}
     basic, usage, extended = (
         extensions.get(x509.BasicConstraints),
         extensions.get(x509.KeyUsage),
@@ -109,13 +112,6 @@ def _faults(leaf: x509.Certificate, key: PrivateKeyTypes, now: datetime) -> list
     if x509.AuthorityKeyIdentifier not in extensions and leaf.issuer != leaf.subject:
         faults.append("it has no authority key identifier")
     return faults
-
-
-def _extensions(leaf: x509.Certificate) -> dict[type[x509.ExtensionType], x509.ExtensionType]:
-    try:
-        return {type(each.value): each.value for each in leaf.extensions}
-    except ValueError:
-        return {}
 
 
 def _algorithm(key: PrivateKeyTypes) -> str | None:

@@ -96,7 +96,9 @@ class ProvenanceChecker:
             config = self._config
             if self._stored is not None:
                 await self._stored.refresh()
-            keys, certificate = await asyncio.to_thread(_known, config, self._stored)
+            # They are read each time, so a new key needs no restart.
+            keys = await asyncio.to_thread(_known_keys, config, self._stored)
+            certificate = await asyncio.to_thread(_certificate, config)
             found = await self._read_manifest(ManifestJob(data, manifest, certificate))
             marks = await self._search(decoded, keys, config) if keys is not None else ()
         seconds = len(decoded.pcm) / decoded.sample_bytes / decoded.rate_hz
@@ -176,11 +178,6 @@ def _helper(module: str) -> Helper:
             module=f"proxy.features.marks.{module}", is_for_one=True, most_answer_bytes=_MOST_ANSWER_BYTES
         )
     )
-
-
-def _known(config: Config, stored: StoredRings | None) -> tuple[KeyRing | None, bytes | None]:
-    """Read the keys and our certificate. They are read each time, so a new key needs no restart."""
-    return _known_keys(config, stored), _certificate(config)
 
 
 def _known_keys(config: Config, stored: StoredRings | None) -> KeyRing | None:

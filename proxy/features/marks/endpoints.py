@@ -212,16 +212,12 @@ class MarkDetection(Resource):
             found=mark.is_found,
             key=mark.key or None,
             is_ours=await self._checker.is_ours(payload) if payload is not None and names_server else None,
-            day=None if payload is None else _day(payload),
+            day=None if payload is None else f"{datetime.fromtimestamp(day_of(payload), UTC):%Y-%m-%d}",
             score=round(mark.score, 2),
             threshold=round(mark.threshold, 2),
             begins_s=round(mark.begin_s, 2) if mark.is_found else None,
             seconds=round(mark.seconds, 2) if mark.is_found else None,
         )
-
-
-def _day(payload: int) -> str:
-    return datetime.fromtimestamp(day_of(payload), UTC).date().isoformat()
 
 
 def _manifest(found: ManifestFinding) -> DetectedManifest:

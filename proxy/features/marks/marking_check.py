@@ -44,7 +44,8 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
         if unknown:
             found = f"what {', '.join(unknown)} say is marked if it is speech, which they tell when they run"
             yield ok(_WHAT, found, name="unknown")
-    if left := [name for name in config.engines if name not in marked and _is_left(config, registry, name)]:
+    as_shipped = [name for name in config.engines if config.engines[name].marking is None]
+    if left := [name for name in as_shipped if name not in marked and not _is_hosted(config, registry, name)]:
         found = f"speech of {', '.join(left)} is left as it comes: its provider may mark it, or not"
         do = "marking = true in its section marks it here; encoding it anew loses a provider's own manifest"
         yield note(_WHAT, found, do, name="providers")
@@ -119,10 +120,6 @@ def _is_unknown(config: Config, registry: Registry, results: ProbeResults, name:
     """Tell whether a local engine does not run, so that it is unknown whether it makes speech."""
     is_noted = config.engines[name].marking is not None or name in results.models
     return not is_noted and _is_hosted(config, registry, name)
-
-
-def _is_left(config: Config, registry: Registry, name: str) -> bool:
-    return config.engines[name].marking is None and not _is_hosted(config, registry, name)
 
 
 def _is_hosted(config: Config, registry: Registry, name: str) -> bool:

@@ -11,7 +11,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure, named_voices
-from proxy.commands.tables import Grid, Line, Part, account_names
+from proxy.commands.tables import GONE, Grid, Line, Part, account_names
 from proxy.errors import CommandRefused
 
 VOICES = Group("voices", "Saved voices.")
@@ -70,10 +70,6 @@ def _made(row: dict[str, Any]) -> list[Part]:
 def _exported(answer: dict[str, Any]) -> list[Part]:
     what = "recordings" if answer["file"].endswith(".zip") else "a model"
     return [Line(f"{answer['file']}: {answer['bytes'] / 1e6:,.2f} MB, {what} in plain.")]
-
-
-def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['id']} is gone.")]
 
 
 def _recordings(answer: dict[str, Any]) -> list[Part]:
@@ -198,7 +194,7 @@ def voices_add_sample(
     return AdminRequest("POST", place, fields, query=query, files={"file": file})
 
 
-@VOICES.command("delete-sample", _deletion)
+@VOICES.command("delete-sample", GONE)
 def voices_delete_sample(
     voice: _OneVoice,
     sample: Annotated[str, typer.Argument(metavar="SAMPLE", help="A recording, by its id (clip_…).")],
@@ -213,7 +209,7 @@ def voices_delete_sample(
     return AdminRequest("DELETE", place, query={"account": account}, question=question, must_exist=False)
 
 
-@VOICES.command("delete", _deletion)
+@VOICES.command("delete", GONE)
 def voices_delete(
     voice: Annotated[str, typer.Argument(metavar="VOICE", help="A saved voice, by id or name.")],
     account: Annotated[

@@ -140,7 +140,8 @@ class ReferenceSpeech:
     @asynccontextmanager
     async def voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
         """Yield the voice of a request. Raises InvalidRequest and NotFound."""
-        grant = await self._grant(account, reference.consent)
+        consent = "" if reference.consent == _STATED else reference.consent
+        grant = await self._grants.find(account, consent, CONSENT) if consent else None
         async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
         start_s, end_s = stretch_s(recording.quality, seconds)
@@ -150,11 +151,6 @@ class ReferenceSpeech:
                 yield _voice(account, sample, grant)
             finally:
                 self._levels.forget_samples([digest])
-
-    async def _grant(self, account: str, consent: str) -> Grant | None:
-        if consent in (_STATED, ""):
-            return None
-        return await self._grants.find(account, consent, CONSENT)
 
 
 def blame_recording(failure: InvalidRequest | NotAllowed) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -135,10 +136,7 @@ class VoiceUseObservers:
         self._use = use
 
     def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
-        return self._open if plan.own_voices else None
-
-    def _open(self, call: SpeechCall) -> Observer:
-        return _VoiceUseObserver(self._use, call)
+        return partial(_VoiceUseObserver, self._use) if plan.own_voices else None
 
 
 class _VoiceUseObserver(Observer):

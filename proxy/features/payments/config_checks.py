@@ -4,10 +4,10 @@ providers: their secrets, and whether they can call this server."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from policies.limits import AGREED_LIMITS, limit_values
+from policies.network_addresses import is_address, is_public
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.registry import Registry
@@ -72,7 +72,10 @@ def reach(config: Config) -> Iterator[Finding]:
     if not used:
         return
     for name in used:
-        yield from _secrets(name, section)
+        for key in SECRETS[name]:
+            if not getattr(getattr(section, name), key):
+                do = f"set [payments.{name}] {key}"
+                yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)
     url = config.server.public_url
     if not url:
         yield wrong("payments", "providers have no address to call", "set [server] public_url")
@@ -84,20 +87,8 @@ def reach(config: Config) -> Iterator[Finding]:
         yield ok("payments", " and ".join(f"{url.rstrip('/')}/webhooks/{name}" for name in used))
 
 
-def _secrets(name: str, section: PaymentsSection) -> Iterator[Finding]:
-    provider = getattr(section, name)
-    for key in SECRETS[name]:
-        if not getattr(provider, key):
-            do = f"set [payments.{name}] {key}"
-            yield wrong("payments", f"{name} has no {key}, so nothing is sold there", do, name=name)
-
-
 def _is_public(url: str) -> bool:
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme != "https":
-        return False
-    try:
-        return ip_address(host).is_global
-    except ValueError:
-        return "." in host and not host.endswith(_PRIVATE)
+    is_name = "." in host and not (is_address(host) or host.endswith(_PRIVATE))
+    return parts.scheme == "https" and (is_name or is_public(host))

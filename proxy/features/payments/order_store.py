@@ -81,7 +81,8 @@ class OrderStore(Income):
     sales: Sales
 
     def __init__(self, ledger: Ledger) -> None:
-        self.look_soon: Callable[[], None] = _nothing
+        # A command has no tasks, so it begins none.
+        self.look_soon: Callable[[], None] = lambda: None
         self._ledger = ledger
         self._store = ledger.store
 
@@ -188,15 +189,17 @@ class OrderStore(Income):
 
     def _new(self, account: Account, new: NewOrder, now: int) -> OrderRecord:
         offer, provider = new.offer, self.sales.providers[new.provider]
+        by_key = new.key and hashlib.sha256(f"{account.id} {new.key}".encode()).hexdigest()[:24]
+        in_short = f"{in_credits(offer.credits)} credits"
         return OrderRecord(
-            id=new_id("ord") if new.key is None else _id_of(account.id, new.key),
+            id=f"ord_{by_key}" if by_key else new_id("ord"),
             account=account.id,
             provider=new.provider,
             seller=provider.seller,
             is_live=int(provider.is_live),
             kind=offer.kind,
             offer=offer.name,
-            title=_title(offer),
+            title=f"Plan {offer.name}, one month" if offer.kind == "plan" else in_short,
             credits=offer.credits,
             allowance=self.sales.allowance_of(offer),
             amount=offer.amount,
@@ -228,14 +231,6 @@ class OrderStore(Income):
             )
 
 
-def _nothing() -> None:
-    """Begin no order: this process has no tasks."""
-
-
-def _id_of(account: str, key: str) -> str:
-    return f"ord_{hashlib.sha256(f'{account} {key}'.encode()).hexdigest()[:24]}"
-
-
 def _same(made: OrderRecord, wanted: OrderRecord) -> OrderRecord:
     """Return the order of this key. Raises IdempotencyKeyReused if it is for something else."""
     if (made.kind, made.offer, made.provider) != (wanted.kind, wanted.offer, wanted.provider):
@@ -244,9 +239,3 @@ def _same(made: OrderRecord, wanted: OrderRecord) -> OrderRecord:
             param="Idempotency-Key",
         )
     return made
-
-
-def _title(offer: SoldOffer) -> str:
-    if offer.kind == "plan":
-        return f"Plan {offer.name}, one month"
-    return f"{in_credits(offer.credits)} credits"

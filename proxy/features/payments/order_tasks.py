@@ -27,7 +27,7 @@ class OrderTasks(TaskKind[OrderRecord]):
 
     def __init__(self, store: Store, orders: OrderStore, booking: Booking) -> None:
         super().__init__(store)
-        self.settled: Callable[[str], None] = _nothing
+        self.settled: Callable[[str], None] = lambda _account: None
         self._orders = orders
         self._booking = booking
 
@@ -77,7 +77,3 @@ class OrderTasks(TaskKind[OrderRecord]):
             due = payments.look_again(created=order.created, now=now)
         due = min(NEVER if due is None else due, self._booking.look_again(rows))
         return Again(error, is_try=False, values={"due": due, "tries": 0})
-
-
-def _nothing(_account: str) -> None:
-    """Do nothing once a payment was booked."""

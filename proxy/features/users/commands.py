@@ -8,7 +8,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Line, Part, grid
+from proxy.commands.tables import GONE, Line, Part, grid, says
 
 USERS = Group("users", "People who sign in.")
 
@@ -29,14 +29,6 @@ def _invitation(answer: dict[str, Any]) -> list[Part]:
     return [Line(answer["link"]), Line(until, "dim")]
 
 
-def _removal(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['id']} is gone.")]
-
-
-def _signed_out(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"Sessions of {answer['id']} that ended: {answer['sessions']}.")]
-
-
 @USERS.command("invite", _invitation)
 def users_invite(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="The person's mail address.")],
@@ -53,14 +45,14 @@ def users_list(account: OfAccount = None) -> AdminRequest:
     return AdminRequest("GET", "users", query={"account": account}, pages="all")
 
 
-@USERS.command("remove", _removal)
+@USERS.command("remove", GONE)
 def users_remove(user: _User, is_sure: Sure = False) -> AdminRequest:
     """Erase a user. Its account, its credits and its jobs stay."""
     question = "" if is_sure else f"Erase the user {user} for good?"
     return AdminRequest("DELETE", path("users", user), question=question, must_exist=False)
 
 
-@USERS.command("sign-out", _signed_out)
+@USERS.command("sign-out", says("Sessions of {id} that ended: {sessions}."))
 def users_sign_out(user: _User) -> AdminRequest:
     """End all sessions of a user."""
     return AdminRequest("POST", path("users", user, "sign-out"))

@@ -200,9 +200,7 @@ def _check_page(request: Request, sessions: UserSessions) -> None:
 
 
 def _address(request: Request) -> str:
-    address: str
-    address, _ = request.scope.get("client") or ("", 0)
-    return address
+    return request.client.host if request.client else ""
 
 
 def _language(request: Request) -> str:

@@ -87,10 +87,6 @@ class UserSessions:
             gathers_unknown=True,
         )
 
-    def is_unknown(self, scope: Scope) -> bool:
-        sent = sent_secret(scope)
-        return sent is not None and self._answers.last_known(digest(sent)) is None
-
     async def of_request(self, scope: Scope) -> Session | None:
         sent = sent_secret(scope)
         if sent is None or not is_own_page(scope, self.origin):

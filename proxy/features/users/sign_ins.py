@@ -36,6 +36,7 @@ from proxy.storage.listed_tables import lock_account
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import any_of, encode_json, new_id
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 LINK_S = 15 * 60
 INVITE_S = 72 * 3600
@@ -58,10 +59,8 @@ _VALUES = ", ".join(SIGN_IN_ROWS.placeholders.values())
 _ADD = f"INSERT INTO sign_ins ({SIGN_IN_ROWS.columns}) SELECT {_VALUES} WHERE {{only_if}} RETURNING id"
 _IS_THERE = "EXISTS (SELECT 1 FROM sign_ins WHERE id = :sign_in)"
 _HAS_USER = "EXISTS (SELECT 1 FROM users WHERE address = :of_address)"
-_IS_MAILED = f"""
-{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) >
-(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d}))
-"""
+STRANGERS = f"(SELECT count(*) FROM mails WHERE rank = {Rank.OF_STRANGER:d})"
+_IS_MAILED = f"{_IS_THERE} AND ({_HAS_USER} OR CAST(:most_strangers AS BIGINT) > {STRANGERS})"
 _RANK = f"CASE WHEN {_HAS_USER} THEN {Rank.OF_USER:d} ELSE {Rank.OF_STRANGER:d} END"
 _IS_OPEN = "id IN ({ids}) AND session = '' AND until > :now"
 _IS_OWN = _IS_OPEN.format(ids=":id")
@@ -100,9 +99,13 @@ SELECT CAST(:session AS TEXT), CAST(:user AS TEXT), CAST(:hash AS TEXT), CAST(:n
     CAST(:now AS BIGINT) WHERE {_SPENT}
 """
 _END_OLD = f"DELETE FROM sessions WHERE id = :old AND {_SPENT}"
-_TIDY = (
-    "DELETE FROM sign_ins WHERE created <= :day AND until <= :now",
-    "DELETE FROM sign_in_counts WHERE created <= :day",
+_TIDY = f"""
+DELETE FROM {{table}} WHERE ({{key}}) IN (SELECT {{key}} FROM {{table}} WHERE {{is_old}} LIMIT {MOST_ROWS})
+RETURNING created
+"""
+_OLD = (
+    _TIDY.format(table="sign_ins", key="id", is_old="created <= :day AND until <= :now"),
+    _TIDY.format(table="sign_in_counts", key="name, created, sign_in", is_old="created <= :day"),
 )
 
 
@@ -135,6 +138,7 @@ class SignIns:
         self._store = store
         self._vault = vault
         self._mails = mails
+        self._turn = (_TURN,) if store.is_shared else ()
         # An invented id costs a part of a read, and no commit.
         self._open: ReadCache[str, SignIn | None] = ReadCache(
             self._read_open, lambda _row: 0.0, max_weight=1, most_together=MOST_TOGETHER, gathers_unknown=True
@@ -173,9 +177,9 @@ class SignIns:
             letter, subject=id_, now=now, within_s=LINK_S, only_if=only_if, rank=_RANK
         )
         mailbox = await self._vault.name_digest("", f"mailbox:{mailbox_of(folded)}")
-        # The first number is small, so that a stranger leaves the owner of a mailbox some of the second.
-        most = {f"{mailbox} {near}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
-        turn, below = self._turn(), records.below(most, now - _WINDOW_US)
+        # The first number is small: a stranger's network leaves the owner of a mailbox some of the second.
+        most = {f"{mailbox} {wide}": 3, mailbox: 10, wide: WIDER * 10, near: 10}
+        turn, below = self._turn, records.below(most, now - _WINDOW_US)
         # Those of one network wait for each other, and others do not wait for them.
         async with self._networks.setdefault(wide, asyncio.Lock()), self._places:
             answers = await self._store.write(
@@ -244,13 +248,12 @@ class SignIns:
             if user is None and not row.is_invite and self.section.sign_up != "open":
                 break
             try:
-                spent = self._spend(row, user, {} if user else most, old, now)
-                if (done := await spent) is not None:
+                if (done := await self._spend(row, user, most, old, now)) is not None:
                     return done
             except AlreadyExists:
                 continue  # another sign-in of this address has just made its user
-            below = records.below({} if user else most, now - _DAY_US)
-            if not await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params):
+            below = records.below(most, now - _DAY_US)
+            if not (user or await self._store.read(f"SELECT 1 AS one WHERE {below.sql}", below.params)):
                 raise RateLimited(
                     "Too many new accounts from your network today. Try again tomorrow.",
                     retry_after_s=_DAY_US // SECOND,
@@ -261,7 +264,9 @@ class SignIns:
 
     async def tidy(self) -> None:
         now = await self._store.now()
-        await self._store.write(*(Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _TIDY))
+        for old in (Statement(sql, {"day": now - _DAY_US, "now": now}) for sql in _OLD):
+            while len((await write_in_turn(self._store, MOST_ROWS, old))[0]) == MOST_ROWS:
+                pass  # there may be more
 
     async def _read_open(self, ids: Sequence[str]) -> dict[str, SignIn | None]:
         listed, params = any_of(ids)
@@ -282,9 +287,7 @@ class SignIns:
     ) -> Confirmed | None:
         target, secret, below = _target(row, user), new_secret(), records.below(most, now - _DAY_US)
         session: Params = {"sign_in": row.id, "session": new_id("ses")}
-        may = _USER_IS_THERE
-        if target.is_new:
-            may = f"{_NO_USER} AND {below.sql}"
+        may = f"{_NO_USER} AND {below.sql}" if target.is_new else _USER_IS_THERE
         if not target.makes_account:
             may += f" AND {_ACCOUNT_IS_OPEN}"
         facts: Params = {
@@ -296,19 +299,14 @@ class SignIns:
             "address": row.address,
         }
         first = (
-            *self._turn(),
+            *self._turn,
             *(() if target.makes_account else (lock_account(target.account),)),
             *(() if target.is_new else (Statement(_HOLD_USER, {"user": target.user}),)),
         )
         answers = await self._store.write(
             *first,
             Statement(_SPEND.format(may=may), facts),
-            *self._new_statements(row, target, session, now),
-            *(
-                records.count_statements(most, row.id, now, Condition(_SPENT, session))
-                if target.is_new
-                else ()
-            ),
+            *(self._new_statements(row, target, session, most, now) if target.is_new else ()),
             Statement(_ADD_SESSION, {**session, "user": target.user, "hash": digest(secret), "now": now}),
             Statement(_END_OLD, {**session, "old": old.id if old else ""}),
             *self._audit(target, session, now),
@@ -318,11 +316,10 @@ class SignIns:
         return Confirmed(str(session["session"]), secret, target.user, target.account, row.address)
 
     def _new_statements(
-        self, row: SignIn, target: SessionOwner, session: Params, now: int
+        self, row: SignIn, target: SessionOwner, session: Params, most: Mapping[str, int], now: int
     ) -> list[Statement]:
-        """Return the statements that make a user, with its row in `keys`, and its account if it is new."""
-        if not target.is_new:
-            return []
+        """Return the statements that make a user, with its row in `keys`, and its account if it is new, and
+        count it."""
         made: Params = {**session, "account": target.account, "now": now}
         account: Params = {
             **made,
@@ -349,6 +346,7 @@ class SignIns:
             *([Statement(_ADD_ACCOUNT, account)] if target.makes_account else []),
             Statement(_ADD_KEY, key),
             Statement(_ADD_USER, user),
+            *records.count_statements(most, row.id, now, Condition(_SPENT, session)),
         ]
 
     def _audit(self, target: SessionOwner, session: Params, now: int) -> list[Statement]:
@@ -366,9 +364,6 @@ class SignIns:
     async def _code_digest(self, id_: str, code: str) -> str:
         # With a key of the server: a code is short enough to be guessed from a plain digest.
         return await self._vault.name_digest("", f"{id_}:{code[:100]}")
-
-    def _turn(self) -> tuple[Statement, ...]:
-        return (_TURN,) if self._store.is_shared else ()
 
     def _link(self, id_: str, token: str) -> str:
         return self._mails.link(f"sign-in#sign_in={id_}.{token}")

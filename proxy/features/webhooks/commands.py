@@ -8,7 +8,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Line, Part, grid
+from proxy.commands.tables import GONE, Line, Part, grid, says
 from proxy.errors import CommandRefused
 
 WEBHOOKS = Group("webhooks", "URLs of accounts that are told what happens.")
@@ -43,18 +43,6 @@ def _delivery_table(answer: dict[str, Any]) -> list[Part]:
     return [grid(answer, {name.removesuffix("_code").replace("_", " "): name for name in names})]
 
 
-def _one_delivery(row: dict[str, Any]) -> list[Part]:
-    return _delivery_table({"data": [row]})
-
-
-def _test_line(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"It answered with HTTP {answer['status_code']}.")]
-
-
-def _deletion(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{answer['id']} is gone.")]
-
-
 @WEBHOOKS.command("list", _list_table)
 def webhooks_list(account: OfAccount = None) -> AdminRequest:
     """List webhooks, the newest first."""
@@ -76,7 +64,7 @@ def webhooks_add(
     )
 
 
-@WEBHOOKS.command("delete", _deletion)
+@WEBHOOKS.command("delete", GONE)
 def webhooks_delete(webhook: _Webhook, is_sure: Sure = False) -> AdminRequest:
     """Delete a webhook with its deliveries."""
     question = "" if is_sure else f"Delete the webhook {webhook} for good?"
@@ -93,7 +81,7 @@ def webhooks_rotate(
     return AdminRequest("POST", path(_KIND, webhook, "rotate_secret"), body)
 
 
-@WEBHOOKS.command("test", _test_line)
+@WEBHOOKS.command("test", says("It answered with HTTP {status_code}."))
 def webhooks_test(webhook: _Webhook) -> AdminRequest:
     """Send a sample event, and wait for the answer."""
     return AdminRequest("POST", path(_KIND, webhook, "test"), {})
@@ -105,7 +93,7 @@ def webhooks_deliveries(webhook: _Webhook) -> AdminRequest:
     return AdminRequest("GET", path(_KIND, webhook, "deliveries"), pages="all")
 
 
-@WEBHOOKS.command("resend", _one_delivery)
+@WEBHOOKS.command("resend", lambda row: _delivery_table({"data": [row]}))
 def webhooks_resend(
     delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="A delivery, by its id (dlv_…).")],
 ) -> AdminRequest:

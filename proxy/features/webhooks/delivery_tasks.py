@@ -21,14 +21,11 @@ from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage import accounts
 from proxy.storage.audit import Act
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
-from proxy.telemetry.background import repeat
-from proxy.telemetry.metrics import Metrics
 
 OFF = "The webhook is off."
 GONE = "Its receiver answered that it is gone for good (HTTP 410)."
 FAILED = "Nothing has arrived there for three days."
 _OF_WEBHOOK, _OF_ACCOUNT, _OF_HOST = 2, 4, 8
-_TIDY_S = 3600.0
 _BATCH = 1000
 
 _log = structlog.get_logger()
@@ -161,11 +158,8 @@ class DeliveryTasks(TaskKind[WebhookDelivery]):
         elif isinstance(result, Done):
             self._tries.labels("delivered" if result.values["state"] == "delivered" else "failed").inc()
 
-    async def tidy(self, metrics: Metrics) -> None:
-        """Delete old deliveries, now and every hour."""
-        await repeat("deletion of old deliveries", self._tidy, _TIDY_S, metrics, tidies=True)
-
-    async def _tidy(self) -> None:
+    async def tidy(self) -> None:
+        """Delete old deliveries."""
         before = await self._store.now() - rules.STORED_US
         while await deliveries.delete_older(self._store, before, _BATCH) == _BATCH:
             pass  # there may be more

@@ -9,6 +9,9 @@ from functools import partial
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.section import SECTION
+from proxy.telemetry.background import repeat
+
+_TIDY_S = 3600.0
 
 
 @asynccontextmanager
@@ -29,10 +32,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     # A command sends no waiting deliveries: its server does, when it is back.
     task_kinds = () if context.engines is None else (delivery_tasks,)
-    context_with_tasks = context.sharing(delivery_tasks)
-    yield FeatureInstance(
-        context_with_tasks, at, task_kinds=task_kinds, alone=(partial(delivery_tasks.tidy, context.metrics),)
-    )
+    name = "deletion of old deliveries"
+    tidying = partial(repeat, name, delivery_tasks.tidy, _TIDY_S, context.metrics, tidies=True)
+    yield FeatureInstance(context.sharing(delivery_tasks), at, task_kinds=task_kinds, alone=(tidying,))
 
 
 FEATURE = Feature("webhooks", _open, tables=(records.TABLE, deliveries.TABLE))

@@ -12,7 +12,7 @@ from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import decode_json, encode_json
-from proxy.storage.store import Params, Row, Statement, Store
+from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Table
 
 TABLE = Table(
@@ -80,11 +80,11 @@ class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
         return (self.secret, self.older) if self.older and now < self.older_until else (self.secret,)
 
 
-def _record(row: Row) -> WebhookRecord:
-    return msgspec.convert({**row, "events": decode_json(row["events"])}, WebhookRecord)
-
-
-ROWS = ListedTable("webhooks", WebhookRecord, read=_record)
+ROWS = ListedTable(
+    "webhooks",
+    WebhookRecord,
+    read=lambda row: msgspec.convert({**row, "events": decode_json(row["events"])}, WebhookRecord),
+)
 get, page, place_of = ROWS.get, ROWS.page, ROWS.place_of
 _WAS_MADE = "EXISTS (SELECT 1 FROM webhooks WHERE id = :subject)"
 _AS_READ = "id = :id AND account = :account AND sealed = :was_sealed AND changed = :was_changed"

@@ -288,14 +288,16 @@ async def test_what_is_not_signed_is_reported_and_counts_once_it_is_accepted(wor
     attacker._line("voice_nobody", 1, is_withdrawn=True)
     with structlog.testing.capture_logs() as logs:
         async with server(world) as (store, _, erasure):
-            assert erasure.lines is not None
             (reported,) = [line for line in logs if line["event"] == "erasure.journal.unsigned"]
             assert (reported["number"], reported["subjects"]) == (1, [victim])
-            assert [line.subject for line in await erasure.lines.list_unsigned(store)] == [victim]
+            unsigned = await erasure.list_unsigned()
+            assert [line.subject for line in unsigned] == [victim]
             assert victim in await there(store)
-            await erasure.accept_lines()
-            assert victim not in await there(store)
-            assert await erasure.lines.list_unsigned(store) == []
+            late = min(await there(store) - {victim})
+            attacker._line(late, 10**15)
+            await erasure.accept_lines(unsigned)
+            assert world.living - await there(store) == {victim}, "no line that the operator has not seen"
+            assert [line.subject for line in await erasure.list_unsigned()] == [late]
             assert erasure.replayed == 1
     world.go_back()
     async with server(world) as (store, _, erasure):

@@ -19,6 +19,7 @@ from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import TAKEN, ObjectJournal, lines_in, once_a_start
 from proxy.file_store.master_keys import MasterKeySource
+from proxy.file_store.objects import Folder
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.processes import whole_backup, whole_restore
@@ -213,17 +214,25 @@ async def test_a_subject_that_can_name_no_object_is_not_erased(store: Store, tmp
 
 @pytest.mark.clock
 async def test_an_erasure_of_another_machine_that_is_under_way_is_left_to_it(
-    store: Store, tmp_path: Path
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add_voice(store, "acc_a", id_=VOICES[0])
     vault, began = shared(tmp_path), await store.now()
-    theirs = tombstone(VOICES[0], began)
-    await journal_in(store, tmp_path).write_down(theirs)
+    theirs, read = tombstone(VOICES[0], began), list[str]()
+    await (await written(store, tmp_path, *VOICES[1:])).write_down(theirs)
+    read_object = Folder.read
+
+    async def noted(self: Folder, name: str, start: int, length: int) -> bytes:
+        read.append(name)
+        return await read_object(self, name, start, length)
+
+    monkeypatch.setattr(Folder, "read", noted)
     start = asyncio.create_task(_replayed(store, tmp_path, vault))
     await asyncio.sleep(0.3)
     assert not start.done()
     assert await tombstones.erase(store, theirs)
-    assert await start == 0
+    assert await start == 2
+    assert len(read) == 2, "each other line once, however long the start waits"
 
 
 async def _replayed(store: Store, data: Path, vault: VaultSection, link: ServerLink | None = None) -> int:

@@ -48,7 +48,7 @@ _BODIES = {
 
 async def _people(server: Inside) -> tuple[dict[str, Browser], str]:
     """A browser of each caller, and the id of the other's session."""
-    people = {name: Browser(server, f"192.0.2.{number}") for number, name in enumerate(_CALLERS, 1)}
+    people = {name: Browser(server, f"192.0.{number}.1") for number, name in enumerate(_CALLERS, 1)}
     ids = {name: await people[name].sign_in(f"{name}@example.org") for name in _CALLERS[2:]}
     store = server.worker.store
     act = Act(

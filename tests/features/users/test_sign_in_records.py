@@ -16,10 +16,10 @@ from proxy.errors import InvalidRequest, RateLimited
 from proxy.features.users import records
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.section import UsersSection
-from proxy.features.users.sign_ins import INVITE_S, SignIns
+from proxy.features.users.sign_ins import INVITE_S, STRANGERS, SignIns
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
-from proxy.storage.store import Store
+from proxy.storage.store import Row, Statement, Store
 from tests.features.mail.rig import MailRig, mail_rig
 from tests.features.users.rig import Secrets, later, letters, secrets_of
 from tests.tables import each_row
@@ -129,12 +129,48 @@ async def test_a_link_lives_for_fifteen_minutes(rig: Rig) -> None:
     assert await rig.number_of("sign_ins") == 0
 
 
+_MANY = """
+WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1100)
+"""
+
+
+async def test_old_sign_ins_of_strangers_are_deleted_by_five_hundred(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sql in (
+        "INSERT INTO sign_in_counts (name, created, sign_in) {many} SELECT 'near', n, 'sin_1' FROM numbers",
+        "INSERT INTO sign_ins (id, address, language, network, token, code, created, until, is_invite,"
+        " account, is_operator) {many} SELECT 'sin_' || n, '', '', '', '', '', n, n, 0, '', 0 FROM numbers",
+    ):
+        await rig.store.write(Statement(sql.format(many=_MANY)))
+    write, sizes = rig.store.write, list[int]()
+
+    async def noted(*statements: Statement) -> list[list[Row]]:
+        answers = await write(*statements)
+        sizes.append(sum(map(len, answers)))
+        return answers
+
+    monkeypatch.setattr(rig.store, "write", noted)
+    await rig.sign_ins.tidy()
+    assert sizes == [500, 500, 100] * 2
+    assert [await rig.number_of(table) for table in ("sign_ins", "sign_in_counts")] == [0, 0]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_strangers_are_counted_by_an_index(rig: Rig) -> None:
+    """A queue of a day, as after an outage of the mail server, is not read for each sign-in."""
+    plan = await rig.store.read(f"EXPLAIN QUERY PLAN SELECT {STRANGERS} AS number")
+    assert "mails_of_strangers" in str(plan)
+
+
 async def test_limits_count_at_once_and_leave_the_owner_a_sign_in(rig: Rig) -> None:
     stranger = await asyncio.gather(*(rig.asked(ADA, CAFE) for _ in range(12)))
     assert sum(stranger) == 3
     assert await rig.asked(ADA, HOME), "the owner still gets one"
-    others = await asyncio.gather(*(rig.asked(ADA, f"203.0.113.{number}") for number in range(12)))
-    assert sum(others) == 6, "ten for an address"
+    whole = [await rig.asked(ADA, f"2001:db8:1:{number:x}::1") for number in range(12)]
+    assert sum(whole) == 3, "an ordinary IPv6 network is one stranger"
+    others = await asyncio.gather(*(rig.asked(ADA, f"203.0.{number}.1") for number in range(12)))
+    assert sum(others) == 3, "ten for an address"
     network = await asyncio.gather(*(rig.asked(f"{number}@example.org", CAFE) for number in range(12)))
     assert sum(network) == 7, "ten from a network"
     await later(rig.store, 901)

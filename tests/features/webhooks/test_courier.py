@@ -191,11 +191,11 @@ async def test_deliveries_that_ended_are_kept_a_week(rig: WebhookRig) -> None:
         await rig.tell(ada)
         await rig.step()
         await rig.shift(6.9)
-        await rig.delivery_tasks._tidy()
+        await rig.delivery_tasks.tidy()
         assert len(await rig.deliveries(webhook)) == 1
         await rig.shift(0.2)
         await rig.tell(ada)
-        await rig.delivery_tasks._tidy()
+        await rig.delivery_tasks.tidy()
         assert [row.state for row in await rig.deliveries(webhook)] == ["waiting"]
 
 

@@ -114,5 +114,5 @@ async def test_however_many_old_deliveries_there_are_all_go(
             await rig.tell(ada)
             await rig.step()
         await rig.shift(8)
-        await rig.delivery_tasks._tidy()
+        await rig.delivery_tasks.tidy()
         assert await rig.deliveries(webhook) == []

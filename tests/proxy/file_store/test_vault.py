@@ -81,7 +81,9 @@ async def test_a_recording_that_something_names_is_not_dropped(store: Store, vau
             await vault.open("acc_a", digest)
 
 
-@pytest.mark.parametrize("change", ["cut", "flipped", "of another account", "of another blob", "gone"])
+@pytest.mark.parametrize(
+    "change", ["cut", "cut at its head", "flipped", "of another account", "of another blob", "gone"]
+)
 async def test_a_file_that_is_not_as_it_was_sealed_is_refused(
     vault: Vault, tmp_path: Path, change: str
 ) -> None:
@@ -92,6 +94,7 @@ async def test_a_file_that_is_not_as_it_was_sealed_is_refused(
     sealed = path.read_bytes()
     changed = {
         "cut": sealed[:-20],
+        "cut at its head": sealed[: sealing.HEAD_BYTES + 5],
         "flipped": sealed[:90] + bytes([sealed[90] ^ 1]) + sealed[91:],
         "of another account": files_of(tmp_path, "acc_b", foreign)[0].read_bytes(),
         "of another blob": files_of(tmp_path, "acc_a", other)[0].read_bytes(),

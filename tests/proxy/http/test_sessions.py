@@ -31,9 +31,6 @@ _GONE = f"{COOKIE}=; Max-Age=0"
 class Cookies:
     """Sessions by the name that a cookie has. Those named `stale` have signed in long ago."""
 
-    def is_unknown(self, scope: Scope) -> bool:
-        return False
-
     async def of_request(self, scope: Scope) -> Session | None:
         name = dict(scope["headers"]).get(b"cookie", b"").decode().removeprefix(f"{COOKIE}=")
         if name == "ended":

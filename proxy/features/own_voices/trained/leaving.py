@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import BinaryIO
 
 from starlette.requests import Request
 
@@ -81,7 +80,9 @@ class ModelExport:
         try:
             await stream.place.grow(model.bytes)
             async with stream.place.turn(), open_memory_file("kept") as stored:
-                await self._open(model, stored)
+                reader = await self._vault.reader(model.account, model.digest)
+                while part := await reader.next_part():
+                    stored.write(part)
                 try:
                     await voice_reading.export(format_, stored, form, stream.file)
                 except (UnusableModel, TimeoutError) as fault:
@@ -103,8 +104,3 @@ class ModelExport:
             names = ", ".join(model.format for model in found)
             raise InvalidRequest(f"The voice has several models: name its 'format', {names}.", param="format")
         return found[0]
-
-    async def _open(self, model: TrainedModel, target: BinaryIO) -> None:
-        reader = await self._vault.reader(model.account, model.digest)
-        while part := await reader.next_part():
-            target.write(part)
