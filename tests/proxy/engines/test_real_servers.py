@@ -144,7 +144,7 @@ async def test_a_real_server_is_understood(url: str) -> None:
         body = b'{"input": "Hello"}' if method == "POST" else b""
         request = HttpRequest(method=method, url=url + path, body=body)
         async with client.send(request) as found:
-            return found.status, await found.read()
+            return found.status, await found.read(len(BODY))
 
     async with open_http(Upstream(connections=4)) as client:
         for method in ("POST", "GET"):
@@ -184,4 +184,4 @@ async def test_a_server_notices_who_leaves_in_the_middle(url: str) -> None:
 
 async def _read(client: UpstreamClient, url: str) -> bytes:
     async with client.send(HttpRequest(method="POST", url=url, body=b"{}")) as found:
-        return await found.read()
+        return await found.read(len(BODY))

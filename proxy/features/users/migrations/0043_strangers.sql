@@ -7,10 +7,7 @@ CREATE TABLE sign_in_counts (
     PRIMARY KEY (name, created, sign_in)
 );
 CREATE INDEX sign_in_counts_by_time ON sign_in_counts (created);
-CREATE INDEX sign_ins_by_time ON sign_ins (created);
 
 -- The place of a mail in the queue: 0 receipts and alerts, 1 sign-ins of users, 2 those of strangers, 3 the rest, and the
 -- mails of older servers.
 ALTER TABLE mails ADD COLUMN rank BIGINT NOT NULL DEFAULT 3;
--- Each sign-in counts them.
-CREATE INDEX mails_of_strangers ON mails (rank) WHERE rank = 2;
