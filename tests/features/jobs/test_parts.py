@@ -179,6 +179,33 @@ async def test_no_commit_has_more_than_500_rows_and_others_write_between(store: 
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
 
 
+async def test_a_small_job_that_is_canceled_while_it_is_tried_again_is_not_done(
+    store: Store, stop: Callable[[int], Parts]
+) -> None:
+    job = await new_row(store, 3)
+    for what in ("make", "cancel"):
+        await carry_out(store, job, what)
+    retry = stop(2)
+    retrying = asyncio.create_task(opening.reopen(store, job, None))
+    stopped = asyncio.create_task(retry.come.wait())
+    await asyncio.wait({retrying, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await carry_out(store, job, "cancel")
+    retry.go.set()
+    assert await retrying
+    await stopped if retry.come.is_set() else stopped.cancel()
+    found = await JOBS.get(store, job.account, job.id)
+    assert found is not None
+    assert (found.state, await states(store)) == ("canceled", {"canceled": 3})
+
+
+async def test_a_second_job_of_the_same_id_that_has_no_room_adds_no_steps(store: Store) -> None:
+    job = await new_row(store, 3)
+    await carry_out(store, job, "make")
+    other = replace(job, created=job.created + 1, bytes=records.MOST_STORED_BYTES + 1)
+    assert not await opening.add(store, other, pieces(other))
+    assert await states(store) == {"wanted": 3}
+
+
 async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that_leads(store: Store) -> None:
     job = await new_row(store, LARGE)
     await carry_out(store, job, "make")

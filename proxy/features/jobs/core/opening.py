@@ -120,7 +120,8 @@ def _insertions(
 def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
     """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
     there are few."""
-    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    # Another request may have made a job of the same id, and this one had no room any more.
+    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND created = :asked)"
     sql = f"""
     INSERT INTO job_steps
         (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
@@ -136,19 +137,21 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     False: it is in another state, or too many steps of its account wait. Raises Superseded."""
     claim, now = PartClaim(job.id), await store.now()
     claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
-    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
-        return False
+    beginning = (lock_account(job.account), hold(job.id), claiming)
     of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
-    for part in ranges(job.steps):
-        again = Statement(_AGAIN, {**of_job, **part})
-        await claim.write(store, again, made=min(part["upto"], job.steps))
-    await claim.write(
-        store,
-        hold(job.id),
+    parts = [Statement(_AGAIN, {**of_job, **part}) for part in ranges(job.steps)]
+    ending = (
         Statement(_REOPEN, of_job),
         Statement(_BEGIN, claim.ours),
         Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),
     )
+    if job.steps <= PART:
+        return bool((await store.write(*beginning, *parts, *ending))[2])
+    if not (await store.write(*beginning))[-1]:
+        return False
+    for number, again in enumerate(parts, 1):
+        await claim.write(store, again, made=min(number * PART, job.steps))
+    await claim.write(store, hold(job.id), *ending)
     return True
