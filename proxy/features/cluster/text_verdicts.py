@@ -11,7 +11,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
 from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
