@@ -23,12 +23,7 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, address_of
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.cluster.certificates import (
-    UnusableCertificates,
-    read_pair,
-    server_credentials,
-    stamp,
-)
+from proxy.engines.cluster.certificates import UnusableCertificates, read_pair, server_credentials
 from proxy.engines.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -299,7 +294,7 @@ class Agent:
         address = str(address_of(section.listen))
         try:
             if section.certificate:
-                credentials = server_credentials(lambda: read_pair(section, "host"), lambda: stamp(section))
+                credentials = server_credentials(section)
                 server.add_secure_port(address, credentials)
             else:
                 server.add_insecure_port(address)

@@ -52,8 +52,8 @@ class ReadCache(Generic[K, V]):
     each value counts 1. The least recently used values go first. A value that is heavier than `max_weight` is
     cached alone. `clock` counts seconds and never goes back.
 
-    With `gathers_unknown`, keys that any client may send are read together: two reads of unknown keys at a
-    time, each with a pause after it. So strangers cost few reads whatever they send, and none is refused.
+    With `gathers_unknown`, unknown keys are read together: two reads of them at a time, each with a pause
+    after it. So strangers cost few reads whatever they send, and none is refused.
     """
 
     def __init__(

@@ -65,19 +65,14 @@ def after_step(
 ) -> tuple[Statement, ...]:
     """Return the statements for the commit of a spoken step. If it is the last one, the job is done, or its
     file is made next."""
-    return (*records.forget_erased(step.id), *_after_last(step, events, now, notices))
+    return (*records.forget_erased(step.id), *after_line(step, events, now, notices))
 
 
 def after_line(
     step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return the statements for the commit of a step that fails alone: the other steps go on."""
-    return _after_last(step, events, now, notices)
-
-
-def _after_last(
-    step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
-) -> tuple[Statement, ...]:
+    """Return the statements for the commit of a step that fails alone: the other steps go on. After the last
+    one, the job is done, or its file is made next."""
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
