@@ -215,7 +215,9 @@ class _Building:
                 if not PackageCount(self._folder).now:
                     shutil.rmtree(self._folder)  # there is nothing to go on with
             try:
-                self._try(log)
+                python = self._try_imports(log)
+                if self._recipe.torch:
+                    self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
                 return self._name()
             except EnvironmentRefused:
                 shutil.rmtree(self._folder)  # it is complete, and does not work
@@ -232,11 +234,6 @@ class _Building:
     @property
     def _log_file(self) -> Path:
         return environments.root() / f"{self._recipe.name}.log"
-
-    def _try(self, log: IO[str]) -> None:
-        python = self._try_imports(log)
-        if self._recipe.torch:
-            self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
 
     def _try_imports(self, log: IO[str]) -> str:
         """Try the plugin's imports together with the code of this installation. Return the Python for it."""

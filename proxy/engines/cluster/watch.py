@@ -236,7 +236,10 @@ class HostWatch:
             case HostTick():
                 self.trouble = ""
                 self._refuse("")
-                self._tell_jobs(message)
+                for engine, process, load in map(msgspec.structs.astuple, message.loads):
+                    number = self._processes.get((engine, process))
+                    if number is not None and engine in self._engines:
+                        self._on_jobs(ProcessJobs(engine, number, load.jobs, message.watches))
             case HostLeaves() if not self._is_leaving:
                 self._leave()
             case HostEnded():
@@ -290,12 +293,6 @@ class HostWatch:
             return msgspec.structs.replace(state, address=str(self._place._replace(port=port)))
         reason = f"port {port} of a process is none of the {ports} after {self.address}"
         return msgspec.structs.replace(state, address="", state="failed", reason=reason)
-
-    def _tell_jobs(self, tick: HostTick) -> None:
-        for engine, process, load in map(msgspec.structs.astuple, tick.loads):
-            number = self._processes.get((engine, process))
-            if number is not None and engine in self._engines:
-                self._on_jobs(ProcessJobs(engine, number, load.jobs, tick.watches))
 
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":
