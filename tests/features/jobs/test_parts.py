@@ -234,6 +234,27 @@ async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
 
 
+async def test_a_spoken_job_of_one_part_is_removed_in_commits_of_500_rows(store: Store) -> None:
+    job = await new_row(store, PART)
+    await carry_out(store, job, "make")
+    await store.write(
+        Statement("""
+        INSERT INTO job_clips
+            (step, job, account, number, request, digest, bytes, samples, sample_rate_hz, voices)
+        SELECT id, job, account, number, id, id, 1, 1, 24000, '' FROM job_steps
+        """),
+        Statement("""
+        INSERT INTO blobs (account, digest, wrapped, size, created)
+        SELECT account, id, 'key', 1, 1 FROM job_steps
+        """),
+    )
+    with structlog.testing.capture_logs() as logs:
+        assert len(await removals.remove(store, job.id)) == PART + 1
+    assert [log for log in logs if log["event"] == "commit.held"] == []
+    assert await count(store, "blobs WHERE wrapped <> ''") == 0
+    assert await count(store, "jobs") == await count(store, "job_steps") == await count(store, "job_clips") == 0
+
+
 @pytest.mark.slow
 async def test_the_largest_batch_is_taken(store: Store) -> None:
     job = await new_row(store, MOST_WANTED)

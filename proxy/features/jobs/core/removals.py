@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, ranges
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PartClaim, ranges
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.blobs import drop_keys
 from proxy.storage.rows import any_of
@@ -35,7 +35,7 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
     claim, of_job = PartClaim(job), dict[str, Value](job=job)
     deleted = list[list[Row]]()
     found = await store.read("SELECT steps FROM jobs WHERE id = :job", of_job)
-    if found and found[0]["steps"] > PART:
+    if found and found[0]["steps"] > _PART:
         now = await store.now()
         hiding = Statement(_HIDE, {**of_job, "now": now})
         hidden = claim.statement(now + LEASE_US, "state = 'removed'", adds=False)
