@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from proxy.storage import store
-from proxy.storage.commit_watch import TAKEN_S, log_if_held
+from proxy.storage.turns import TAKEN_S, log_if_held
 
 _TRIES = 4
 
