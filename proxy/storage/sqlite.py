@@ -51,13 +51,16 @@ class _CommitThread:
         self._loop = asyncio.get_running_loop()
         self._stopped = self._loop.create_future()
         self._queue: SimpleQueue[list[store.Content] | None] = SimpleQueue()
-        self.batches = BatchWriter(self._queue.put)
+        self.batches = BatchWriter(self._queue_batch)
         Thread(target=self._run, name="storage writer", daemon=True).start()
 
     async def stop(self) -> None:
         await self.batches.drain()
         self._queue.put(None)
         await asyncio.wait([self._stopped])
+
+    def _queue_batch(self, contents: list[store.Content]) -> None:
+        self._queue.put(contents)
 
     def _run(self) -> None:
         try:

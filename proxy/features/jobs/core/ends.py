@@ -203,8 +203,3 @@ async def cancel_steps(store: Store, job: str, steps: int) -> None:
         for part in ranges(steps):
             await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
         await claim.write(store, claim.release())
-
-
-def failure_notice(job: records.Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return the notices of a job that failed before it began, for the commit that adds it."""
-    return tuple(notice_rows(notices, job, events, "failed", job.created, "1 = 1"))

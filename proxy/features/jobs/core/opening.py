@@ -61,7 +61,10 @@ async def add(
     job is not added. `has_file` adds one more step. A job of several parts is in the `making` until the last
     commit, and one that is so already is made to its end. False: too many steps of the account wait, too much
     of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
-    steps = _new_steps(job, pieces, kind, has_file=has_file)
+    numbered = enumerate(pieces, 1)
+    steps: Iterator[_NewStep] = ((step_id(job, n), n, *piece, kind, "wanted") for n, piece in numbered)
+    if has_file:
+        steps = chain(steps, [(step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later")])
     locking = lock_account(job.account)
     if len(pieces) <= PART:
         adding = Statement(_ADD, msgspec.structs.asdict(job))
@@ -93,15 +96,6 @@ _ROW = """
 (CAST(:id{0} AS TEXT), CAST(:number{0} AS BIGINT), CAST(:first{0} AS BIGINT), CAST(:last{0} AS BIGINT),
 CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
 """
-
-
-def _new_steps(
-    job: Job, pieces: Sequence[tuple[int, int]], kind: str, *, has_file: bool
-) -> Iterator[_NewStep]:
-    for number, (first, last) in enumerate(pieces, 1):
-        yield step_id(job, number), number, first, last, kind, "wanted"
-    if has_file:
-        yield step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later"
 
 
 def _insertions(
