@@ -336,14 +336,9 @@ def run_host(
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
-        return asyncio.run(_run(config, specs, announce, ends_with_stdin))
 
+        async def run() -> int:
+            # In the loop: gRPC's server belongs to the loop in which it is made.
+            return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
 
-async def _run(
-    config: Config,
-    specs: tuple[HostedEngineSpec, ...],
-    announce: Callable[[str], None],
-    ends_with_stdin: bool,
-) -> int:
-    # In the loop: gRPC's server belongs to the loop in which it is made.
-    return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
+        return asyncio.run(run())

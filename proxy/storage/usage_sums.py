@@ -73,7 +73,8 @@ async def sums(
             return []
         refused = await refusals.by_reason(store, period, most)
         return [_free_sum(str(row["name"]), int(row["requests"])) for row in refused]
-    expression = _expression(store, by)
+    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
+    expression = next(of_tables, _EXPRESSIONS.get(by, by))
     is_time = by in ("day", "month")
     account_name = f", {_ACCOUNT_NAME}" if by == "account" else ""
     of_usage = f"FROM usage WHERE {period.condition} GROUP BY 1"
@@ -103,11 +104,6 @@ async def sums(
 
 _NUMBER_FIELDS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
 _SUMS_OF_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBER_FIELDS)
-
-
-def _expression(store: Store, by: By) -> str:
-    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
-    return next(of_tables, _EXPRESSIONS.get(by, by))
 
 
 def _free_sum(name: str, requests: int) -> UsageSum:

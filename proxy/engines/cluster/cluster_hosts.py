@@ -189,10 +189,15 @@ class _Cluster:
         networks = [*map(ipaddress.ip_network, section.networks)]
         self._fault_of = partial(host_fault, networks=networks, may_be_local=is_local(config.server.host))
         self._machine = machine
-        self._numbers = numbers
-        self._on_state = on_state
-        self._on_jobs = on_jobs
-        self._channels = Channels(section)
+        self._watch_of = partial(
+            HostWatch,
+            channels=Channels(section),
+            machine=machine,
+            engines=self.engines,
+            numbers=numbers,
+            on_state=on_state,
+            on_jobs=on_jobs,
+        )
         self._watched: dict[str, _Watched] = {}
         self._found: dict[str, frozenset[str]] = {}
         self._named: list[str] = []
@@ -282,15 +287,7 @@ class _Cluster:
                 del self._watched[address]
         for address in addresses:
             if address not in self._watched:
-                watch = HostWatch(
-                    address,
-                    self._channels,
-                    self._machine,
-                    self.engines,
-                    self._numbers,
-                    self._on_state,
-                    self._on_jobs,
-                )
+                watch = self._watch_of(address)
                 self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
 
 

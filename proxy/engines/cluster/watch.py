@@ -306,17 +306,9 @@ class HostWatch:
         if self.is_alive and not self._has_ended and not is_refused:
             self.lost += 1
             _log.warning("cluster.host.lost", host=self.address, machine=self.machine)
-        for state in self.states.values():
-            self._on_state(
-                HostState(
-                    state.engine,
-                    state.process,
-                    state.generation,
-                    "gone",
-                    machine=self.address,
-                    lost_at=lost_at,
-                )
-            )
+        for each in self.states.values():
+            gone = HostState(each.engine, each.process, each.generation, "gone", machine=self.address)
+            self._on_state(msgspec.structs.replace(gone, lost_at=lost_at))
         self.states, self._processes, self._hellos = {}, {}, {}
         self._read.clear()
         self.released_at = None

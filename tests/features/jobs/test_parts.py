@@ -252,7 +252,9 @@ async def test_a_spoken_job_of_one_part_is_removed_in_commits_of_500_rows(store:
         assert len(await removals.remove(store, job.id)) == PART + 1
     assert [log for log in logs if log["event"] == "commit.held"] == []
     assert await count(store, "blobs WHERE wrapped <> ''") == 0
-    assert await count(store, "jobs") == await count(store, "job_steps") == await count(store, "job_clips") == 0
+    assert (
+        await count(store, "jobs") == await count(store, "job_steps") == await count(store, "job_clips") == 0
+    )
 
 
 @pytest.mark.slow
