@@ -18,7 +18,7 @@ MOST_TOGETHER = 256
 """The most values of one read. More would block the event loop for too long."""
 
 _PAUSE_S, _PAUSE_PART = 0.01, 4
-"""The longest pause after a read of unknown keys, and how often it has the time of the read."""
+"""After a read of unknown keys, a pause is four times as long as the read, but 10 ms at most."""
 _MOST_UNUSED = 10
 """The most times that an unused value is read with others: a read of its own would cost as much as theirs."""
 
@@ -135,7 +135,7 @@ class ReadCache(Generic[K, V]):
             self._drop(key)
 
     def _begin_unknown(self, key: K) -> asyncio.Task[Mapping[K, V]]:
-        """Begin to read an unknown key, along with no known ones, since any client may send it."""
+        """Begin to read an unknown key. No known key is read with it, since any client may send it."""
         if not self._gathers_unknown:
             return self._begin((key,))
         if self._next is None or len(self._next[0]) >= self._most_together:

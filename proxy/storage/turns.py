@@ -16,9 +16,9 @@ from proxy.storage.store import Row, Statement, Store, write_deletion
 
 MOST_ROWS = 500
 HELD_S = 0.05
-"""SQLite: the CPU time of the writer, for which all other writes wait."""
+"""SQLite: the CPU time of a unit in the writer's thread. All other writes wait for it."""
 TAKEN_S = 0.25
-"""PostgreSQL: the time of a unit, whose rows are locked. It has the waits for locks and the network, too."""
+"""PostgreSQL: the time of a unit, with its waits for locks and the network. Its rows are locked."""
 _FEW = 20
 _MOST_PAUSE_S = 0.1
 
@@ -28,7 +28,7 @@ _log = structlog.get_logger()
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
     """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
-    time, and pauses for as long as it took: settlements have every second group of SQLite's commits."""
+    time, and pauses for as long as it took: every second group of SQLite's commits is free for settlements."""
     if most_rows <= _FEW:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time

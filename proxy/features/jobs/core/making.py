@@ -147,7 +147,7 @@ def _request_of(files: JobFiles, job: Job) -> str:
 
 
 async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:
-    """Count the cancelling of an open job as its making was counted. A stop is never refused."""
+    """Count the cancelling of an open job as its making was counted, but never refuse it."""
     if job.state == "open":
         with suppress(RequestFailed):
             await admission.count_steps(caller, job.steps)

@@ -1,4 +1,4 @@
-"""How jobs open: new ones, and those that are tried again. A large one is written part by part before."""
+"""Opens jobs: new ones, and jobs that are tried again. A large job is written in parts before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
 WHERE id = :job AND {IS_OURS}
 """
 _OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
-# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
+# Until a job opens, its steps are due after the lease. Then the first part is due at once. The other parts wait
+# for that time.
 _BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
@@ -58,8 +59,8 @@ async def add(
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
     """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
-    job is not added. `has_file` adds one more step. A job of several parts is in the `making` until the last
-    commit, and one that is so already is made to its end. False: too many steps of the account wait, too much
+    job is not added. `has_file` adds one more step. A large job is `making` until the last commit. If it
+    is `making` already, this call goes on with it. False: too many steps of the account wait, too much
     of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
     numbered = enumerate(pieces, 1)
     steps: Iterator[_NewStep] = ((step_id(job, n), n, *piece, kind, "wanted") for n, piece in numbered)
@@ -101,7 +102,7 @@ CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
 def _insertions(
     job: Job, steps: Sequence[_NewStep], claim: PartClaim | None = None, due: int = 0
 ) -> Iterator[Statement]:
-    """Yield the statements that add steps of a new job, if there is one, or if the claim on it is ours."""
+    """Yield the statements that add steps of a new job. They add none if the job, or our claim, is gone."""
     common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
     for first in range(0, len(steps), _ROWS_OF_STATEMENT):
         rows = steps[first : first + _ROWS_OF_STATEMENT]

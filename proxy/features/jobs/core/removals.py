@@ -23,7 +23,7 @@ UPDATE jobs SET state = 'removed' WHERE id = :job AND (state <> 'making'
 OR NOT EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND lease > :now))
 """
 _PART = 100
-"""Each step may have a row of sound with two blobs."""
+"""The steps of a part. Each may have a row of sound and two blobs."""
 _IN_PART = f" AND {{table}}.number > :after AND {{table}}.number <= :upto AND {IS_OURS}"
 _SOUND = "SELECT step, account, digest FROM job_clips WHERE job = :job AND digest <> ''"
 
@@ -106,7 +106,7 @@ async def _forget(store: Store, clips: str, files: str, params: Params) -> list[
 
 
 async def _of_steps(store: Store, clips: Sequence[Row], *sqls: str) -> list[Row]:
-    """Carry out SQL on the sound of steps, part by part. Return the rows of the last."""
+    """Run SQL on the sound of steps, part by part. Return the rows of the last statement."""
     rows = list[Row]()
     for first in range(0, len(clips), _PART):
         names, steps = any_of([row["step"] for row in clips[first : first + _PART]])

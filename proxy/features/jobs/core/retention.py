@@ -48,7 +48,7 @@ class JobRetention:
         )
 
     async def end_left(self) -> None:
-        """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
+        """Remove jobs whose making has stopped. Finish cancellations and removals that have stopped."""
         for row in await self._store.read(_LEFT, {"now": await self._store.now()}):
             if row["state"] in (None, "making", "removed"):
                 await self._files.remove_job(row["job"], row["account"])
