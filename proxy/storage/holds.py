@@ -39,8 +39,8 @@ WHERE account = :account AND pool = :pool AND expires > :now
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
-# A take does not wait for the disk if all of its holds expire: it would hold the account's lock for so long. A
-# crash of the database may lose holds of its last second, but a settlement needs no hold. What is committed
+# A take does not wait for the disk if all of its holds expire: it would hold the account's lock for so long.
+# A crash of the database may lose holds of its last second, but a settlement needs no hold. What is committed
 # later, such as the hold of a job, has the take on disk before it.
 _FUNCTION = f"""
 CREATE OR REPLACE FUNCTION voxgate_take_holds_3(

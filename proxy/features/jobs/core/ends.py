@@ -189,8 +189,8 @@ async def end(
 
 
 def _others(job: str, now: int, only_if: str = "1 = 1") -> Statement:
-    """Return the statement that leaves the other parts of a large job to `cancel_steps`. This process calls it,
-    or the server that leads."""
+    """Return the statement that leaves the other parts of a large job to `cancel_steps`. This process calls
+    it, or the server that leads."""
     return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
 
 

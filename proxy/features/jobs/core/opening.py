@@ -43,8 +43,8 @@ UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
 WHERE id = :job AND {IS_OURS}
 """
 _OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
-# Until a job opens, its steps are due after the lease. Then the first part is due at once. The other parts wait
-# for that time.
+# Until a job opens, its steps are due after the lease. Then the first part is due at once. The other parts
+# wait for that time.
 _BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
