@@ -28,8 +28,7 @@ _log = structlog.get_logger()
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
     """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
-    time, and pauses for as long as it took. So every second group of SQLite's commits is free for
-    settlements."""
+    time, and pauses for as long as it took. So half of SQLite's commits are free for settlements."""
     if most_rows <= _FEW:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time
