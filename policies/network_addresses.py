@@ -24,13 +24,13 @@ _PRIVATE: tuple[Network, ...] = (
     *map(IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")),
     IPv6Network("fc00::/7"),
 )
-# Clouds tell a machine its secrets there. The usual address, 169.254.169.254, belongs to a link anyway.
+# A cloud gives a machine its secrets at these addresses. The usual one, 169.254.169.254, is link-local.
 _METADATA = frozenset(map(ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16")))
 _METADATA_NAMES = ("metadata", "instance-data")
 
 
 def is_address(host: str) -> bool:
-    """Tell whether a host is an IP address in any spelling, and no name."""
+    """Tell whether a host is an IP address, in any spelling, and not a name."""
     return _ADDRESS.fullmatch(host) is not None
 
 
@@ -68,7 +68,7 @@ def host_fault(host: str, networks: Sequence[Network] = (), *, may_be_local: boo
 
 
 def _plain(address: str) -> IPv4Address | IPv6Address | None:
-    """Return an IP address, or the one of IPv4 that is inside of it. None: it is none, or has a zone."""
+    """Return the IP address, or the IPv4 address inside it. None: it is no address, or has a zone."""
     try:
         ip = ip_address(address)
     except ValueError:

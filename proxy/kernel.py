@@ -118,12 +118,13 @@ class ServerParts(NamedTuple):
 async def open_kernel(config: Config, registry: Registry, tables: Tables) -> AsyncIterator[Kernel]:
     metrics, data = Metrics(), Path(config.data)
     async with (
-        storage.open_store(config.storage, data, tables, metrics.commit_seconds.observe) as store,
+        storage.open_store(config.storage, data, tables) as store,
         open_ledger(store, metrics) as ledger,
         open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, vault, metrics) as answers,
         open_decoder() as decoder,
     ):
+        store.watch_commits(metrics.commit_seconds.observe)
         account_samples = SampleStore(store, vault)
         yield Kernel(
             config,

@@ -1,5 +1,5 @@
-"""The bounds of a message from another machine. Each text, list and map of it has one, so that no decoder
-takes more than the message is worth.
+"""The bounds of a message from another machine. Each text, list and map of it has one, so that no message
+costs its decoder much memory.
 
 Texts that are made here are cut before they are sent, so that a long one is no error at the other side.
 """
@@ -30,7 +30,7 @@ def cut(text: str) -> str:
 
 
 def decoded(decode: Callable[[bytes], M], data: bytes) -> M:
-    """Return the message. Raises ValueError, with a short reason, for anything that is none."""
+    """Decode a message. Raises ValueError with a short reason if the bytes are no such message."""
     try:
         return decode(data)
     except (ValueError, RecursionError) as error:

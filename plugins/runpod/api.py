@@ -21,7 +21,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 _WITHIN_S = 8.0
 MOST_ANSWER_BYTES = 28 * 1024 * 1024
-"""A result of seven minutes of sound, in base64."""
+"""The limit of an answer, unless it has the result of a long text."""
 MOST_TRIES = 4
 MOST_PAUSE_S = 10.0
 """The longest pause. A call should end within a minute, so a longer `retry-after` goes to the caller."""
@@ -82,6 +82,7 @@ class Api:
         *,
         is_safe: bool = False,
         within_s: float = _WITHIN_S,
+        most_bytes: int = MOST_ANSWER_BYTES,
     ) -> ApiReply:
         """Return the answer with any status.
 
@@ -95,7 +96,7 @@ class Api:
         tries = 0
         while True:
             tries += 1
-            outcome = await self._outcome(request)
+            outcome = await self._outcome(request, most_bytes)
             result = outcome.status if isinstance(outcome, ApiReply) else outcome
             headers = outcome.headers if isinstance(outcome, ApiReply) else {}
             pause = pause_s(tries, random.random(), headers)
@@ -110,10 +111,10 @@ class Api:
     async def rest(self, seconds: float) -> None:
         await self._sleep(seconds)
 
-    async def _outcome(self, request: HttpRequest) -> ApiReply | errors.EngineError:
+    async def _outcome(self, request: HttpRequest, most_bytes: int) -> ApiReply | errors.EngineError:
         try:
             async with self._http.send(request) as answer:
-                return ApiReply(answer.status, answer.headers, await answer.read(MOST_ANSWER_BYTES))
+                return ApiReply(answer.status, answer.headers, await answer.read(most_bytes))
         except errors.EngineError as error:
             return error.with_traceback(None)  # which would hold what has come
 

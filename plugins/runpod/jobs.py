@@ -7,12 +7,25 @@ from urllib.parse import quote
 
 import msgspec
 
-from plugins.runpod.api import Api, checked, is_temporary
+from plugins.runpod.api import MOST_ANSWER_BYTES, Api, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
-from speech_engine.runner import OPEN, NotBegun, RemotePiece, RemoteState, RemoteStatus, RunnerHealth
+from speech_engine.runner import (
+    OPEN,
+    NotBegun,
+    RemotePiece,
+    RemoteState,
+    RemoteStatus,
+    RemoteWork,
+    RunnerHealth,
+)
+from speech_engine.work import job_of
 
 MOST_RUN_BYTES = 9_900_000
 """Runpod takes 10 MB. The rest is for the JSON around the work."""
+_MOST_RESULT_BYTES = 88 * 1024 * 1024
+"""The server takes 64 MiB of sound, which are a third more in base64."""
+_SAMPLE_BYTES = 3
+"""Two bytes are 2.7 in base64. The rest is for the times of the words."""
 _RUN_S = 30.0
 _FORGET_MS = 10_000
 _PAUSE_S = 1.0
@@ -88,10 +101,12 @@ class Jobs:
             raise EngineFailed("Runpod failed while it took the work.", detail=refused.detail)
         raise NotBegun(refused.message, detail=refused.detail, retry_after_s=refused.retry_after_s)
 
-    async def status(self, id_: str, *, then_forget: bool = False) -> JobStatus | None:
+    async def status(
+        self, id_: str, most_bytes: int = MOST_ANSWER_BYTES, *, then_forget: bool = False
+    ) -> JobStatus | None:
         """Return the job, or None if it does not exist. With `then_forget`, Runpod may delete it soon."""
         query = f"?ttl={_FORGET_MS}" if then_forget else ""
-        reply = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}")
+        reply = await self._api.ask("GET", f"status/{quote(id_, safe='')}{query}", most_bytes=most_bytes)
         return None if reply.status == 404 else checked(reply, 200).read(JobStatus)
 
     async def stream(self, id_: str) -> list[Any]:
@@ -129,6 +144,13 @@ class Jobs:
     async def load(self) -> int:
         jobs = checked(await self._api.ask("GET", "health"), 200).read(_Health).jobs
         return jobs.get("inQueue", 0) + jobs.get("inProgress", 0)
+
+
+def most_result_bytes(work: RemoteWork) -> int:
+    """Return the limit of an answer with the result of this work. Speech may be as long as its job allows."""
+    job = None if work.work is None else job_of(work.work)
+    samples = 0 if job is None else job.max_samples or 0
+    return min(_MOST_RESULT_BYTES, max(MOST_ANSWER_BYTES, _SAMPLE_BYTES * samples))
 
 
 def pieces_of(output: Any, since: int) -> tuple[RemotePiece, ...]:

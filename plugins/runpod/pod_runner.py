@@ -16,7 +16,7 @@ import msgspec
 
 from plugins.runpod.api import Sleep
 from plugins.runpod.cloud import Pod
-from plugins.runpod.jobs import MOST_RUN_BYTES, JobStatus, finished_state
+from plugins.runpod.jobs import MOST_RUN_BYTES, JobStatus, finished_state, most_result_bytes
 from plugins.runpod.own_pods import OwnPods
 from plugins.runpod.reaper import BROKEN, is_ours, last_needed, to_terminate
 from plugins.runpod.serverless import ServerlessRunner
@@ -174,15 +174,15 @@ class PodRunner:
 
     async def _handed(self, pod: Pod, place: _Place, work: RemoteWork) -> JobStatus | None:
         """Return the job in its pod. Hand the work over if the pod does not have it yet."""
-        jobs = self._own.jobs(pod)
-        if (job := await jobs.status(place.key)) is not None:
+        jobs, most_bytes = self._own.jobs(pod), most_result_bytes(work)
+        if (job := await jobs.status(place.key, most_bytes)) is not None:
             return job
         if self._now() >= place.at + self._wait_s:
             return None
         policy = {"executionTimeout": round(min(work.most_s, self._settings.most_s) * 1000)}
         # A pod begins each key only once, so the next `look` may safely send the work again.
         await jobs.run(msgspec.json.encode(work), policy, is_safe=True)
-        if (job := await jobs.status(place.key)) is None:
+        if (job := await jobs.status(place.key, most_bytes)) is None:
             raise EngineFailed("A pod does not know what it has just been given.")
         return job
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from plugins.runpod.api import MOST_ANSWER_BYTES, Api, Sleep
-from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobStatus, finished_state
+from plugins.runpod.api import Api, Sleep
+from plugins.runpod.jobs import MOST_RUN_BYTES, Jobs, JobStatus, finished_state, most_result_bytes
 from plugins.runpod.settings import RunpodSettings
 from speech_engine import Context, EngineFailed
 from speech_engine.runner import CannotTell, NotBegun, RemoteState, RemoteWork, RunnerHealth, RunnerLimits
@@ -63,9 +63,9 @@ class ServerlessRunner:
         raise CannotTell("Runpod's queue has no list of jobs by what they were asked for.")
 
     async def look(self, name: str, work: RemoteWork, since: int) -> RemoteState:
-        del work
         jobs, id_ = self._jobs_and_id(name)
-        job = await jobs.status(id_)
+        most_bytes = most_result_bytes(work)
+        job = await jobs.status(id_, most_bytes)
         if job is None:
             return RemoteState(status="lost", reason="Runpod knows no such job.")
         usd = self.usd(job)
@@ -73,7 +73,7 @@ class ServerlessRunner:
             return RemoteState(status=job.remote_status, usd=usd, reason=f"Runpod says {job.status}.")
         # Without `return_aggregate_stream`, a worker's pieces are only in the stream, and the stream gives
         # each piece once.
-        output: Any = await self._drained(jobs, job.id) if job.output is None else job.output
+        output: Any = await self._drained(jobs, job.id, most_bytes) if job.output is None else job.output
         return finished_state(output, since, usd)
 
     async def cancel(self, name: str) -> float | None:
@@ -98,8 +98,8 @@ class ServerlessRunner:
         start_s = min((job.delay_time or 0.0) / 1000, self._settings.start_s)
         return (start_s + job.execution_time / 1000 + self._settings.idle_s) * self._settings.usd_per_second
 
-    async def _drained(self, jobs: Jobs, id_: str) -> list[Any]:
-        every, left = list[Any](), MOST_ANSWER_BYTES
+    async def _drained(self, jobs: Jobs, id_: str, left: int) -> list[Any]:
+        every = list[Any]()
         while left > 0:
             if not (some := await jobs.stream(id_)):
                 return every

@@ -6,7 +6,6 @@ If an engine cannot be created, the list shows it as failed with a reason, and t
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import MappingProxyType
@@ -76,14 +75,13 @@ class EngineStatus(msgspec.Struct, frozen=True):
 
 class Engines:
     """The engines of one worker. `names` has the OpenAI names that each engine knows, `late` the slow
-    engines. The `loading` ones load models on this machine, whose voices have names of their own."""
+    engines."""
 
     def __init__(
         self,
         live: Mapping[str, LiveEngine],
         sections: Mapping[str, EngineSection],
         names: Mapping[str, Names] = MappingProxyType({}),
-        loading: Collection[str] = (),
     ) -> None:
         self._live = live
         self._sections = sections
@@ -92,8 +90,6 @@ class Engines:
         for engine in live.values():
             engine.on_introduced = self._count_revision
         self.names = names
-        self._began = dict.fromkeys(loading, time.monotonic())
-        """When each began to start."""
         self.late = LateEngines(live.__getitem__)
 
     def __getitem__(self, name: str) -> LiveEngine:
@@ -119,9 +115,6 @@ class Engines:
         engine = self._live.get(news.engine)
         if engine is None or isinstance(engine, _WITHOUT_HOSTS):
             return
-        is_beginning = isinstance(news, HostState) and news.state == "starting" and not news.loaded
-        if is_beginning and news.engine in self._began:
-            self._began[news.engine] = time.monotonic()
         if isinstance(news, ProcessJobs):
             engine.note_jobs(news)
             return
@@ -145,12 +138,7 @@ class Engines:
 
     def may_bring_names(self) -> bool:
         """Tell whether an engine is loading for the first time, so that it may have any name."""
-        return any(
-            self._live[name].state == "starting"
-            and not self._live[name].models()
-            and time.monotonic() - began < self._sections[name].load_s
-            for name, began in self._began.items()
-        )
+        return any(engine.may_bring_names for _, engine in self._hosted())
 
     def introduce(self, name: str, introduction: bytes) -> None:
         """Tell an engine with hosts which models and voices it has on another server."""
@@ -271,7 +259,7 @@ async def open_engines(
         opening = _Opening(stack, registry, metrics, config, source, sharing)
         for name, section in config.engines.items():
             live[name] = await opening.open(name, section)
-        engines = Engines(live, config.engines, names_of_engines(registry, config), opening.loading)
+        engines = Engines(live, config.engines, names_of_engines(registry, config))
         engines.share(config.server.workers)
         await stack.enter_async_context(sharing.running())
         stack.push_async_callback(engines.late.close)
@@ -297,7 +285,6 @@ class _Opening:
         self._data = config.data
         self._source = source
         self._sharing = sharing
-        self.loading: list[str] = []
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
@@ -317,7 +304,7 @@ class _Opening:
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
             if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
-                self.loading.append(name)
+                hosted.brings_names_within_s = section.load_s
             if cluster is not None:
                 # A caller that waits for its start learns that no host is there.
                 asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -24,7 +25,6 @@ import msgspec
 
 from proxy.engines import environments
 from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
-from proxy.engines.pip_progress import PackageCount
 
 _LAST_LINES = 12
 _LOOK_EVERY_S = 0.5
@@ -41,6 +41,12 @@ if asked != found:
     sys.exit(f"the variant {asked} of torch was asked for, but the indexes gave {found}")
 """
 """An index that lacks a variant is silent: pip then takes torch from the usual one."""
+_RECORDS = "lib/python*/site-packages/*.dist-info/RECORD"
+"""pip writes a package's list of files last."""
+
+_BEGINS = "Installing collected packages: "
+_DOWNLOADS = re.compile(r"\s*Downloading .*\(([\d.]+) ([kMG])B\)")
+_MB = {"k": 0.001, "M": 1.0, "G": 1000.0}
 
 
 class BuildProgress(NamedTuple):
@@ -61,6 +67,26 @@ class BuildProgress(NamedTuple):
 
 Say = Callable[[BuildProgress], None]
 """Called whenever a build gets further."""
+
+
+class PackageCount:
+    """The packages in an environment, and what a pip has downloaded for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before = self.now
+        self.total = 0
+        self.megabytes = 0.0
+
+    @property
+    def now(self) -> int:
+        return sum(1 for _ in self._folder.glob(_RECORDS))
+
+    def read(self, line: str) -> None:
+        if line.startswith(_BEGINS):
+            self.total = self._before + line.removeprefix(_BEGINS).count(",") + 1
+        elif size := _DOWNLOADS.match(line):
+            self.megabytes += float(size[1]) * _MB[size[2]]
 
 
 def drop_halves(site: Path) -> None:
@@ -189,7 +215,9 @@ class _Building:
                 if not PackageCount(self._folder).now:
                     shutil.rmtree(self._folder)  # there is nothing to go on with
             try:
-                self._try(log)
+                python = self._try_imports(log)
+                if self._recipe.torch:
+                    self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
                 return self._name()
             except EnvironmentRefused:
                 shutil.rmtree(self._folder)  # it is complete, and does not work
@@ -206,11 +234,6 @@ class _Building:
     @property
     def _log_file(self) -> Path:
         return environments.root() / f"{self._recipe.name}.log"
-
-    def _try(self, log: IO[str]) -> None:
-        python = self._try_imports(log)
-        if self._recipe.torch:
-            self._step("trying torch", log, python, "-I", "-c", _TORCH_TRIAL, self._recipe.torch)
 
     def _try_imports(self, log: IO[str]) -> str:
         """Try the plugin's imports together with the code of this installation. Return the Python for it."""

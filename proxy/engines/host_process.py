@@ -75,7 +75,7 @@ class HostProcess:
         )
 
     async def greet(self, engine: str, *, is_here: bool) -> messages.HelloReply | None:
-        """Say Hello until the host answers, less and less often. Return None if its state has changed before.
+        """Say Hello until the host answers, less and less often. Return None if its state changes first.
 
         A host that `is_here` has our API version. Another one has the version of these messages, or the one
         before. Raises HelloRefused.

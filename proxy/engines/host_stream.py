@@ -136,8 +136,9 @@ class HostStream:
         process = self._supplied
         if process is None or process.died.is_set():
             process = await self._hosts.ready_process(self._work, self._deadline)
-        if not self._can_repeat:
-            await self._supply_first(process)
+        if not self._can_repeat and (job := job_with_samples(self._work)) is not None:
+            # The input can be read only once, so the recordings come before it.
+            await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
         self._heed_verdicts()  # there may be another one since the wait for a process
         self._arrived = self._hosts.arrived
         before, self._name = self._name, self._hosts.next_call()
@@ -151,13 +152,6 @@ class HostStream:
         """Run alone if the text may have killed a host of the cluster. Raises `killer_error` if it has."""
         if self._suspects is not None:
             self._is_alone |= self._suspects.runs_alone(self._work, self._digest)
-
-    async def _supply_first(self, process: HostProcess) -> None:
-        """Bring the missing recordings to a process before input that can be read only once."""
-        if (job := job_with_samples(self._work)) is None:
-            return
-        digests = find_digests(job.voice)
-        await self._hosts.bring_samples(process, job, digests, 0)
 
     async def _supply(self, process: HostProcess, digests: tuple[str, ...]) -> None:
         """Bring the recordings that a process lacks. If it dies meanwhile, the next process gets the work."""

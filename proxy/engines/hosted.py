@@ -57,7 +57,9 @@ class HostedEngine(Introduced):
         self.name = name
         self._channels = channels
         self.suspects = None if channels is None else ClusterSuspects()
-        self._opened_at = time.monotonic()
+        self._opened_at = self._began_at = time.monotonic()
+        self.brings_names_within_s = 0.0
+        """The time after a start in which it may bring voices with names of their own."""
         self._call_prefix = secrets.token_hex(4)
         self._greeted: dict[int, HostProcess] = {}
         """Ready processes that have not answered yet."""
@@ -127,6 +129,11 @@ class HostedEngine(Introduced):
         starting = [state.loaded for state in self.states.values() if state.state == "starting"]
         return max(starting, default=0.0) or None if self.state == "starting" else None
 
+    @property
+    def may_bring_names(self) -> bool:
+        is_loading = self.state == "starting" and not self.models()
+        return is_loading and time.monotonic() - self._began_at < self.brings_names_within_s
+
     def update_host(self, state: HostState) -> None:
         """Note the new state of one process. Greet the process if it is ready."""
         self.states[state.process] = state
@@ -142,6 +149,8 @@ class HostedEngine(Introduced):
             self._leave(state.process)
             return
         self._ready_at.pop(state.process, None)
+        if state.state == "starting":
+            self._began_at = time.monotonic()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
         self._end_life(state)

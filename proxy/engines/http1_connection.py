@@ -30,8 +30,8 @@ _MOST_HEAD_BYTES = 64 * 1024
 1xx answers."""
 _MOST_HEADERS = 256
 _LEAST_BYTES, _LEAST_READ_BYTES = 64, 1024 * 1024
-"""What must come in the time that a silence may last, of a stream and of an answer that is read as a whole.
-A byte a second is silence; comments of a provider that still works are none."""
+"""The bytes that must come within the time of a silence: of a stream, and of an answer that is read whole.
+One byte a second is a silence. The comments of a provider that still works are none."""
 _NOT_ENCODED = ("", "identity")
 
 
@@ -80,7 +80,7 @@ class Http1Answer:
         if not self._pieces and (connection := self._connection):
             if self._bytes_since >= _LEAST_BYTES:
                 self._left_s, self._bytes_since = self._silence_s, 0
-            # Time counts while somebody waits: a reader may be slow itself.
+            # Only the time of this wait counts, because the reader itself may be slow.
             began = time.monotonic()
             while not self._pieces and self._connection is not None:
                 await self._news(connection, began + self._left_s)

@@ -23,12 +23,7 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, address_of
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.cluster.certificates import (
-    UnusableCertificates,
-    read_pair,
-    server_credentials,
-    stamp,
-)
+from proxy.engines.cluster.certificates import UnusableCertificates, read_pair, server_credentials
 from proxy.engines.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -62,7 +57,7 @@ _MOST_WATCHES = 1000
 _MOST_UNREAD = 5000
 """Messages that a gateway has not read. With more, its Watch ends."""
 _MOST_PROGRESS = 10
-"""The processes whose loading is told each second. Gateways read 20 messages a second."""
+"""The processes whose progress is told each second. Gateways read 20 messages a second."""
 _LEAVE_S = 1.0
 """The time in which gateways hear that a host leaves. Work that a gateway sent before it heard this still
 arrives."""
@@ -133,8 +128,6 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         self._hosts = hosts
         self._switch = switch
         self._watchers: set[_Watcher] = set()
-        self._progress: dict[tuple[str, int], HostState] = {}
-        """How far processes have loaded, which is not told yet."""
         self._is_leaving = False
         self._unwatched = asyncio.Event()
         both, unary = grpc.stream_stream_rpc_method_handler, grpc.unary_unary_rpc_method_handler
@@ -148,12 +141,8 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
         return self._methods.get(details.method)
 
     def tell_state(self, state: HostState) -> None:
-        """Tell a state at once, or with the next sign of life if the process is only loading."""
-        if state.loaded:
-            self._progress[state.engine, state.process] = state
-            return
-        self._progress.pop((state.engine, state.process), None)
-        self.tell(state)
+        if not state.loaded:  # else the next sign of life tells how far it has loaded
+            self.tell(state)
 
     def tell(self, message: HostMessage) -> None:
         for watcher in self._watchers:
@@ -169,8 +158,9 @@ class AgentService(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ship
             loads = self._hosts.loads().items()
             processes = tuple(ProcessLoad(engine, number, load) for (engine, number), load in loads)
             self.tell(HostTick(processes, len(self._watchers)))
-            for key in [*self._progress][:_MOST_PROGRESS]:
-                self.tell(self._progress.pop(key))
+            loading = [state for state in self._hosts.states.values() if state.loaded]
+            for state in loading[:_MOST_PROGRESS]:
+                self.tell(state)
             if self._watchers:
                 self._hosts.tell(Watched(is_first=False))
             await asyncio.sleep(TICK_S)
@@ -245,7 +235,7 @@ class Agent:
     def __init__(self, config: Config, specs: tuple[HostedEngineSpec, ...]) -> None:
         self._config = config
         environ = environ_for_hosts(os.environ, config.secrets)
-        self._hosts = Hosts(specs, Ports(config.host), self._tell, environ)
+        self._hosts = Hosts(specs, Ports(config.host), lambda state: self._service.tell_state(state), environ)
         self._engines = tuple(spec.name for spec in specs)
         self._switch = EngineSwitch(self._hosts)
         self._service = AgentService(self._hosts, self._switch)
@@ -299,7 +289,7 @@ class Agent:
         address = str(address_of(section.listen))
         try:
             if section.certificate:
-                credentials = server_credentials(lambda: read_pair(section, "host"), lambda: stamp(section))
+                credentials = server_credentials(section)
                 server.add_secure_port(address, credentials)
             else:
                 server.add_insecure_port(address)
@@ -318,9 +308,6 @@ class Agent:
         await self._hosts.stop(drain_s)
         await self._service.end()
         _log.info("host.drain.complete")
-
-    def _tell(self, state: HostState) -> None:
-        self._service.tell_state(state)
 
     def _on_stdin(self) -> None:
         if not os.read(sys.stdin.fileno(), 4096):
@@ -349,14 +336,9 @@ def run_host(
     with ExitStack() as stack:
         # Several `voxgate host` on one machine share this folder, because it has the models.
         stack.enter_context(data_folder.locked(Path(config.data), is_shared=True))
-        return asyncio.run(_run(config, specs, announce, ends_with_stdin))
 
+        async def run() -> int:
+            # In the loop: gRPC's server belongs to the loop in which it is made.
+            return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
 
-async def _run(
-    config: Config,
-    specs: tuple[HostedEngineSpec, ...],
-    announce: Callable[[str], None],
-    ends_with_stdin: bool,
-) -> int:
-    # In the loop: gRPC's server belongs to the loop in which it is made.
-    return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
+        return asyncio.run(run())

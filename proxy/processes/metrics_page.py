@@ -98,16 +98,13 @@ class MetricsSum:
             families = _parse(report.text)
             lasting = {family: figures for family, figures in families.items() if family.kind in _LASTING}
             _add(sums, {family: figures for family, figures in families.items() if family not in lasting})
-            self._remember(report, lasting)
+            generation, before = self._last.get(report.worker, (report.generation, {}))
+            if generation != report.generation:
+                _add(self._of_ended_lives, before)
+            self._last[report.worker] = (report.generation, lasting)
         for figures in (self._of_ended_lives, *(figures for _, figures in self._last.values())):
             _add(sums, figures)
         return _page(sums)
-
-    def _remember(self, report: WorkerMetrics, lasting: _Figures) -> None:
-        generation, before = self._last.get(report.worker, (report.generation, {}))
-        if generation != report.generation:
-            _add(self._of_ended_lives, before)
-        self._last[report.worker] = (report.generation, lasting)
 
 
 def _parse(text: str) -> _Figures:

@@ -103,13 +103,16 @@ def _write(config: Config, data: Path, target: Path, archive: BinaryIO) -> Whole
         files = [CONFIG] if _add_file(archive, CONFIG, source) else []
         if copy is not None and _add_file(archive, sqlite_backup.DATABASE, Path(copy.file)):
             files.append(sqlite_backup.DATABASE)
-    replaced = [each.name for each in _backed_up() if each.merge is None]
+    backed_up = [each for feature in all_features() for each in feature.backed_up]
+    replaced = [each.name for each in backed_up if each.merge is None]
     names = (master_keys.FILE, *replaced, natural.FILE)
     files += [name for name in names if _add_file(archive, name, data / name)]
     # A bucket is no part of it.
     sound = recordings_folder(config.vault, data)
     recordings = 0 if config.vault.store else _add_recordings(archive, sound)
-    files += [each.name for each in _journals() if _add_journal(archive, each, config, data)]
+    # They must be the newest of a backup.
+    journals = [each for each in backed_up if each.merge is not None]
+    files += [each.name for each in journals if _add_journal(archive, each, config, data)]
     plain_tar.end(archive)
     return Whole(str(target), 0, schema, recordings, tuple(files), config.secrets, config.vault.store)
 
@@ -172,12 +175,3 @@ def _add_journal(archive: BinaryIO, journal: BackedUp, config: Config, data: Pat
     lines += file.read_bytes() if file.exists() else b""
     plain_tar.add(archive, journal.name, io.BytesIO(lines), len(lines))
     return True
-
-
-def _backed_up() -> list[BackedUp]:
-    return [each for feature in all_features() for each in feature.backed_up]
-
-
-def _journals() -> list[BackedUp]:
-    """Return the files that must be the newest of a backup."""
-    return [each for each in _backed_up() if each.merge is not None]

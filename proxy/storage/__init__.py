@@ -8,26 +8,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from proxy.config.addresses import check_storage, is_postgres
 from proxy.config.sections import Storage
 from proxy.storage import holds
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
-from proxy.storage.store import OnCommit, Store, uncounted
+from proxy.storage.store import Store
 from proxy.storage.tables import Tables
-
-if TYPE_CHECKING:
-    from proxy.storage.postgres import PostgresStore
 
 __all__ = ["open_store"]
 
 
 @asynccontextmanager
-async def open_store(
-    section: Storage, folder: Path, tables: Tables, on_commit: OnCommit = uncounted
-) -> AsyncIterator[Store]:
+async def open_store(section: Storage, folder: Path, tables: Tables) -> AsyncIterator[Store]:
     """Open the store of [storage], and bring its schema up to date unless `migrate` is false. It is closed at
     the end.
 
@@ -38,15 +32,14 @@ async def open_store(
     """
     check_storage(section.url)
     is_remote = is_postgres(section.url)
-    store = await (_postgres(section, tables) if is_remote else _sqlite(section, folder, tables))
-    store.watch_commits(on_commit)
+    store: Store = await (_postgres(section, tables) if is_remote else _sqlite(section, folder, tables))
     try:
         yield store
     finally:
         await store.close()
 
 
-async def _sqlite(section: Storage, folder: Path, tables: Tables) -> SqliteStore:
+async def _sqlite(section: Storage, folder: Path, tables: Tables) -> Store:
     store = await SqliteStore.open(folder / "voxgate.db", tables)
     try:
         await migrate(store, applies=section.migrate)
@@ -56,7 +49,7 @@ async def _sqlite(section: Storage, folder: Path, tables: Tables) -> SqliteStore
     return store
 
 
-async def _postgres(section: Storage, tables: Tables) -> PostgresStore:
+async def _postgres(section: Storage, tables: Tables) -> Store:
     # Imported here: SQLite does not need it, and it costs 60 ms and some megabytes.
     from proxy.storage.postgres import PostgresStore, migrating
 

@@ -36,16 +36,14 @@ _HELD = """
 SELECT CAST(coalesce(sum(allowance), 0) AS BIGINT) AS held FROM holds
 WHERE account = :account AND pool = :pool AND expires > :now
 """
-# The lock of an account is held until the commit is on disk, which is most of the time of a take. A hold that
-# expires need not be there: a crash of the database may lose holds of its last second, and a settlement needs
-# none. What is committed later, such as the hold of a job, has the take on disk before it.
-_NO_WAIT = f"""
-    IF {LAST_MOMENT} > ALL (ends) THEN PERFORM set_config('synchronous_commit', 'off', true); END IF;"""
 # One function for many holds, so that they are one round trip. It sees what was committed before the lock,
 # because each statement in a function that is VOLATILE sees the database anew. A changed function gets a new
 # number: workers of the version before go on calling theirs.
+# A take does not wait for the disk if all of its holds expire: it would hold the account's lock for so long.
+# A crash of the database may lose holds of its last second, but a settlement needs no hold. What is committed
+# later, such as the hold of a job, has the take on disk before it.
 _FUNCTION = f"""
-CREATE OR REPLACE FUNCTION voxgate_take_holds_{{number}}(
+CREATE OR REPLACE FUNCTION voxgate_take_holds_3(
     requests text[], accounts text[], keys text[], workers text[], pools bigint[], allowances bigint[],
     amounts bigint[], most_streams bigint[], most_key_streams bigint[], moments bigint[], ends bigint[]
 ) RETURNS TABLE (
@@ -53,7 +51,8 @@ CREATE OR REPLACE FUNCTION voxgate_take_holds_{{number}}(
     held_allowance bigint, held_granted bigint
 ) LANGUAGE plpgsql VOLATILE AS $body$
 #variable_conflict use_column
-BEGIN{{begin}}
+BEGIN
+    IF {LAST_MOMENT} > ALL (ends) THEN PERFORM set_config('synchronous_commit', 'off', true); END IF;
     FOR i IN 1 .. cardinality(requests) LOOP
         PERFORM pg_advisory_xact_lock(hashtextextended(accounts[i], 0));
         RETURN QUERY
@@ -130,9 +129,8 @@ POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_3({_ARRAYS})"
 
 
 async def install(store: Store) -> None:
-    """Create the functions that take holds. Call it while no other process migrates."""
-    for number, begin in ((2, ""), (3, _NO_WAIT)):
-        await store.write(Statement(_FUNCTION.format(number=number, begin=begin)))
+    """Create the function that takes holds. Call it while no other process migrates."""
+    await store.write(Statement(_FUNCTION))
 
 
 def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value], ...]]:

@@ -66,7 +66,7 @@ class PostgresStore:
         self._pools = pools
         self._name = name
         self._answer_s = answer_s
-        self._on_commit: database.OnCommit = database.uncounted
+        self._on_commit: Callable[[float], None] = lambda _: None
         self._is_closed = False
         self._lock: Any = None
         self._clock = (0, -math.inf)
@@ -103,7 +103,7 @@ class PostgresStore:
         store._answer_s = answer_s
         return store
 
-    def watch_commits(self, on_commit: database.OnCommit) -> None:
+    def watch_commits(self, on_commit: Callable[[float], None]) -> None:
         self._on_commit = on_commit
 
     async def now(self) -> int:
@@ -234,8 +234,10 @@ class PostgresStore:
         return found
 
     async def _write(self, calls: list[PostgresCall]) -> list[list[database.Row]]:
-        writing = carry_out(self._pools.writers, calls, self._on_commit)
-        return await answer_in_time(writing, self._answer_s)
+        began = time.monotonic()
+        answers = await answer_in_time(carry_out(self._pools.writers, calls), self._answer_s)
+        self._on_commit(time.monotonic() - began)
+        return answers
 
     async def _answer(
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import asyncpg
 
 from proxy.storage import store
-from proxy.storage.commit_watch import TAKEN_S, log_if_held
+from proxy.storage.turns import TAKEN_S, log_if_held
 
 _TRIES = 4
 
@@ -47,38 +47,30 @@ def call_of(statement: store.Statement) -> PostgresCall:
     return sql, tuple(statement.params[name] for name in names)
 
 
-async def carry_out(
-    pool: asyncpg.Pool, calls: list[PostgresCall], on_commit: store.OnCommit = store.uncounted
-) -> list[list[store.Row]]:
+async def carry_out(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store.Row]]:
     """Run the calls as one unit, and return the rows of each.
 
     A unit that fails with WORTH_ANOTHER_TRY is tried again.
     """
     for _ in range(_TRIES - 1):
         try:
-            return await _try(pool, calls, on_commit)
+            return await _try(pool, calls)
         except WORTH_ANOTHER_TRY:
             continue
-    return await _try(pool, calls, on_commit)
+    return await _try(pool, calls)
 
 
-async def _try(
-    pool: asyncpg.Pool, calls: list[PostgresCall], on_commit: store.OnCommit
-) -> list[list[store.Row]]:
+async def _try(pool: asyncpg.Pool, calls: list[PostgresCall]) -> list[list[store.Row]]:
     async with pool.acquire() as connection:
-        began = time.perf_counter()
         try:
             if len(calls) == 1:
                 # One statement is a transaction of its own, and saves two round trips.
-                answers = [await _rows(connection, calls[0])]
-            else:
-                answers = await _in_transaction(connection, calls)
+                return [await _rows(connection, calls[0])]
+            return await _in_transaction(connection, calls)
         except asyncio.CancelledError:
             # A clean end would wait for the server, and the server may be stuck.
             connection.terminate()
             raise
-        on_commit(time.perf_counter() - began)
-        return answers
 
 
 async def _in_transaction(connection: asyncpg.Connection, calls: list[PostgresCall]) -> list[list[store.Row]]:

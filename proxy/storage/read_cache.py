@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -18,7 +18,7 @@ MOST_TOGETHER = 256
 """The most values of one read. More would block the event loop for too long."""
 
 _PAUSE_S, _PAUSE_PART = 0.01, 4
-"""The longest pause after a read of unknown keys, and how often it has the time of the read."""
+"""After a read of unknown keys, a pause is four times as long as the read, but 10 ms at most."""
 _MOST_UNUSED = 10
 """The most times that an unused value is read with others: a read of its own would cost as much as theirs."""
 
@@ -52,8 +52,8 @@ class ReadCache(Generic[K, V]):
     each value counts 1. The least recently used values go first. A value that is heavier than `max_weight` is
     cached alone. `clock` counts seconds and never goes back.
 
-    With `gathers_unknown`, keys that any client may send are read together: two reads of unknown keys at a
-    time, each with a pause after it. So strangers cost few reads whatever they send, and none is refused.
+    With `gathers_unknown`, unknown keys are read together: two reads of them at a time, each with a pause
+    after it. So strangers cost few reads whatever they send, and none is refused.
     """
 
     def __init__(
@@ -135,18 +135,18 @@ class ReadCache(Generic[K, V]):
             self._drop(key)
 
     def _begin_unknown(self, key: K) -> asyncio.Task[Mapping[K, V]]:
-        """Begin to read an unknown key, along with no known ones, since any client may send it."""
+        """Begin to read an unknown key. No known key is read with it, since any client may send it."""
         if not self._gathers_unknown:
             return self._begin((key,))
         if self._next is None or len(self._next[0]) >= self._most_together:
             keys = [key]
-            self._next = keys, self._begin(keys, self._read_unknown(keys))
+            self._next = keys, self._begin(keys, are_unknown=True)
         else:
             self._next[0].append(key)
         self._reads[key] = self._next[1]
         return self._reads[key]
 
-    async def _read_unknown(self, keys: list[K]) -> Mapping[K, V]:
+    async def _read_unknown(self, keys: Sequence[K]) -> Mapping[K, V]:
         await self._unknown_turns.acquire()
         if self._next is not None and self._next[0] is keys:
             self._next = None
@@ -158,10 +158,9 @@ class ReadCache(Generic[K, V]):
             pause_s = min(_PAUSE_S, _PAUSE_PART * (loop.time() - began_at))
             loop.call_later(pause_s, self._unknown_turns.release)
 
-    def _begin(
-        self, keys: Sequence[K], read_keys: Coroutine[None, None, Mapping[K, V]] | None = None
-    ) -> asyncio.Task[Mapping[K, V]]:
-        read = asyncio.create_task(read_keys or self._read_and_cache(keys))
+    def _begin(self, keys: Sequence[K], *, are_unknown: bool = False) -> asyncio.Task[Mapping[K, V]]:
+        reading = self._read_unknown(keys) if are_unknown else self._read_and_cache(keys)
+        read = asyncio.create_task(reading)
         self._reads.update(dict.fromkeys(keys, read))
         self._running_reads.add(read)
         read.add_done_callback(lambda done: self._end(keys, done))

@@ -17,7 +17,7 @@ from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 
 BATCH = 100
-"""A request may have rows in several tables."""
+"""The requests of one commit. Each may have rows in several tables."""
 EVERY_S = 3600.0
 REFUSAL_DAYS = 90
 """The days for which sums of refused requests stay, if usage stays for good."""

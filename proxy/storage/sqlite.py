@@ -43,7 +43,7 @@ class _CommitThread:
     def __init__(self, connection: sqlite3.Connection, settlements: Settlements) -> None:
         self.connection = connection
         self._committing = SqliteBatches(connection, settlements)
-        self.on_commit: store.OnCommit = store.uncounted
+        self.on_commit: Callable[[float], None] = lambda _: None
         self._fault: Exception | None = None
         self.commits = 0
         self.units = 0
@@ -138,7 +138,7 @@ class SqliteStore:
             opened.pop_all()
         return cls(path, writer, readers[0], readers[1], tables)
 
-    def watch_commits(self, on_commit: store.OnCommit) -> None:
+    def watch_commits(self, on_commit: Callable[[float], None]) -> None:
         self._writer.on_commit = on_commit
 
     async def now(self) -> int:

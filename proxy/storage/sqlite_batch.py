@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from proxy.storage import store
-from proxy.storage.commit_watch import HELD_S, log_if_held
 from proxy.storage.settlements import End, Settlements
+from proxy.storage.turns import HELD_S, log_if_held
 
 _DUPLICATE = {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
 
@@ -36,7 +36,7 @@ class SqliteBatches:
                 return [_refused(error) for _ in contents]  # SQLite has waited long enough
         # One of them is to blame, which is rare. Try again, with a savepoint for each.
         try:
-            return self._transaction(contents, self._write_each)
+            return self._transaction(contents, lambda each: [*map(self._write_one, each)])
         except sqlite3.Error as error:
             return [_refused(error) for _ in contents]
 
@@ -67,9 +67,6 @@ class SqliteBatches:
             laps.append(time.thread_time())
         log_if_held((each.sql for each in unit), laps, HELD_S, self._connection.total_changes - before)
         return answers
-
-    def _write_each(self, contents: Sequence[store.Content]) -> list[store.WriteOutcome]:
-        return [self._write_one(content) for content in contents]
 
     def _write_one(self, content: store.Content) -> store.WriteOutcome:
         self._connection.execute("SAVEPOINT unit")

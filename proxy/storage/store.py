@@ -98,6 +98,10 @@ class Store(Protocol):
         """
         ...
 
+    def watch_commits(self, on_commit: Callable[[float], None]) -> None:
+        """Call this after each transaction that writes, with its seconds, from any thread."""
+        ...
+
     async def find_damage(self) -> str:
         """Return the damage of the database's files, "" if none is known."""
         ...
@@ -110,14 +114,6 @@ class Store(Protocol):
     async def close(self) -> None:
         """Commit all items, and close the database. It may be called twice."""
         ...
-
-
-OnCommit = Callable[[float], None]
-"""Called after each transaction that writes, with its seconds, from any thread."""
-
-
-def uncounted(_seconds: float) -> None:
-    """The `OnCommit` of a store without metrics."""
 
 
 class StorageFailed(OutsideFailure):

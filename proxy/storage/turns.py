@@ -1,22 +1,34 @@
-"""Commits of many rows: each has MOST_ROWS rows at most, and leaves as much time to others as it took."""
+"""Commits of many rows: each has MOST_ROWS rows at most, and leaves as much time to others as it took.
+
+A watch names the statement of a unit that held the database for long all the same, but no values.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from weakref import WeakKeyDictionary
+
+import structlog
 
 from proxy.storage.store import Row, Statement, Store, write_deletion
 
 MOST_ROWS = 500
+HELD_S = 0.05
+"""SQLite: the CPU time of a unit in the writer's thread. All other writes wait for it."""
+TAKEN_S = 0.25
+"""PostgreSQL: the time of a unit, with its waits for locks and the network. Its rows are locked."""
 _FEW = 20
 _MOST_PAUSE_S = 0.1
 
 _turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
+_log = structlog.get_logger()
 
 
 async def write_in_turn(store: Store, most_rows: int, *statements: Statement) -> list[list[Row]]:
     """Write a unit of up to so many rows, as `write_deletion` does. A process writes one large unit at a
-    time, and pauses for as long as it took: settlements have every second group of SQLite's commits."""
+    time, and pauses for as long as it took. So half of SQLite's commits are free for settlements."""
     if most_rows <= _FEW:
         return await write_deletion(store, *statements)
     clock = asyncio.get_running_loop().time
@@ -25,3 +37,14 @@ async def write_in_turn(store: Store, most_rows: int, *statements: Statement) ->
         rows = await write_deletion(store, *statements)
         await asyncio.sleep(min(_MOST_PAUSE_S, clock() - began))
     return rows
+
+
+def log_if_held(statements: Iterable[str], laps: Sequence[float], most_s: float, rows: int = 0) -> None:
+    """Log a unit that took longer, or changed too many rows. `laps` are the times before and after each of
+    its statements."""
+    held_s = laps[-1] - laps[0]
+    if held_s > most_s or rows > MOST_ROWS:
+        took = (after - before for before, after in pairwise(laps))
+        _, longest = max(zip(took, statements, strict=True))
+        statement = " ".join(longest.split(None, 3)[:3])
+        _log.warning("commit.held", held_ms=round(held_s * 1000), rows=rows, statement=statement)

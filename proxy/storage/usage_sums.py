@@ -5,7 +5,7 @@ The sums of months are added up here, from the sums of days.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -73,7 +73,8 @@ async def sums(
             return []
         refused = await refusals.by_reason(store, period, most)
         return [_free_sum(str(row["name"]), int(row["requests"])) for row in refused]
-    expression = _expression(store, by)
+    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
+    expression = next(of_tables, _EXPRESSIONS.get(by, by))
     is_time = by in ("day", "month")
     account_name = f", {_ACCOUNT_NAME}" if by == "account" else ""
     of_usage = f"FROM usage WHERE {period.condition} GROUP BY 1"
@@ -91,25 +92,18 @@ async def sums(
     rows = await store.read_long(sql, parameters)
     if not is_time:
         found = msgspec.convert(rows, list[UsageSum])
-        has_refused = by == "outcome" and period.tag is None
-        return await _with_refused(store, period, found) if has_refused else found
-    days = msgspec.convert([{**row, "name": _day(row["name"])} for row in rows], list[UsageSum])
-    return _join_by_name(days, lambda day: day[:7])[:most] if by == "month" else days
+        if by == "outcome" and period.tag is None and (number := await refusals.total(store, period)):
+            # They were refused before they could have another outcome.
+            found.append(_free_sum("refused", number))
+        return found
+    days = msgspec.convert(
+        [{**row, "name": f"{_EPOCH + timedelta(days=row['name']):%Y-%m-%d}"} for row in rows], list[UsageSum]
+    )
+    return _months(days)[:most] if by == "month" else days
 
 
 _NUMBER_FIELDS = [name for name in UsageSum.__struct_fields__ if not name.endswith("name")]
 _SUMS_OF_BOTH = ", ".join(f"CAST(sum({name}) AS BIGINT) AS {name}" for name in _NUMBER_FIELDS)
-
-
-def _expression(store: Store, by: By) -> str:
-    of_tables = (sql for table in store.tables for side, sql in table.sides if side == by)
-    return next(of_tables, _EXPRESSIONS.get(by, by))
-
-
-async def _with_refused(store: Store, period: Period, outcomes: list[UsageSum]) -> list[UsageSum]:
-    """Add the requests that were refused before they could have another outcome."""
-    refused = await refusals.total(store, period)
-    return [*outcomes, _free_sum("refused", refused)] if refused else outcomes
 
 
 def _free_sum(name: str, requests: int) -> UsageSum:
@@ -117,19 +111,11 @@ def _free_sum(name: str, requests: int) -> UsageSum:
     return UsageSum(name, requests, 0, 0, 0, 0, 0)
 
 
-def _day(number: int) -> str:
-    return f"{_EPOCH + timedelta(days=number):%Y-%m-%d}"
-
-
-def _join_by_name(sums: Iterable[UsageSum], name_of: Callable[[str], str]) -> list[UsageSum]:
-    """Add up the sums that `name_of` gives the same name."""
+def _months(days: Iterable[UsageSum]) -> list[UsageSum]:
     found: dict[str, UsageSum] = {}
-    for each in sums:
-        name = name_of(each.name)
-        found[name] = _add(found.get(name, _free_sum(name, 0)), each)
+    for day in days:
+        month = day.name[:7]
+        before = found.get(month, _free_sum(month, 0))
+        added = {field: getattr(before, field) + getattr(day, field) for field in _NUMBER_FIELDS}
+        found[month] = UsageSum(month, **added)
     return list(found.values())
-
-
-def _add(one: UsageSum, other: UsageSum) -> UsageSum:
-    added = {field: getattr(one, field) + getattr(other, field) for field in _NUMBER_FIELDS}
-    return UsageSum(one.name, **added)

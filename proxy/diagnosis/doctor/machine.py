@@ -96,13 +96,20 @@ def disk(config: Config, measure: Callable[[Path], os.statvfs_result] = os.statv
 
 
 def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iterator[Finding]:
-    """Time flushes of the disk: the end of each answer waits for one in its commit."""
+    """Time 50 flushes of the disk, or those of two seconds: the commit of each answer waits for one."""
     if is_postgres(config.storage.url):
         return
+    took_ms, until = list[float](), time.monotonic() + 2.0
     try:
-        with tempfile.TemporaryFile(dir=_nearest(Path(config.data))) as file:
-            before, took_ms = _written_bytes(file.fileno()), _flushed(file.fileno(), flush)
-            others_bytes = _written_bytes(file.fileno()) - before - len(took_ms) * _WRITTEN_BYTES
+        with tempfile.TemporaryFile(dir=_nearest(Path(config.data))) as opened:
+            file = opened.fileno()
+            before = _written_bytes(file)
+            while len(took_ms) < FLUSHES and time.monotonic() < until:
+                os.pwrite(file, os.urandom(4096), 4096 * len(took_ms))
+                began = time.perf_counter()
+                flush(file)
+                took_ms.append((time.perf_counter() - began) * 1000)
+            others_bytes = _written_bytes(file) - before - len(took_ms) * _WRITTEN_BYTES
     except OSError:
         return  # the check of the data folder says why
     middle, worst = statistics.median(took_ms), max(took_ms)
@@ -114,17 +121,6 @@ def flushes(config: Config, flush: Callable[[int], None] = os.fdatasync) -> Iter
         why = others if others_bytes > 0 else "the disk itself is slow"
         do = "give the data folder a disk of its own, best an SSD with power-loss protection"
         yield note("flushes", f"slow: {found}; {why}", do)
-
-
-def _flushed(descriptor: int, flush: Callable[[int], None]) -> list[float]:
-    """Return the times of 50 flushes in milliseconds, or of as many as there were within two seconds."""
-    took_ms, until = list[float](), time.monotonic() + 2.0
-    while len(took_ms) < FLUSHES and time.monotonic() < until:
-        os.pwrite(descriptor, os.urandom(4096), 4096 * len(took_ms))
-        began = time.perf_counter()
-        flush(descriptor)
-        took_ms.append((time.perf_counter() - began) * 1000)
-    return took_ms
 
 
 def _written_bytes(descriptor: int) -> int:

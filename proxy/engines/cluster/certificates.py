@@ -7,7 +7,7 @@ cluster no code imports this module.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -64,17 +64,14 @@ def read_pair(files: TlsFiles, side: Side) -> CertificatePair:
     return pair
 
 
-def stamp(files: TlsFiles) -> tuple[tuple[int, ...] | None, ...]:
-    """Return a value that changes when one of the files does."""
-    return tuple(_stamp(Path(getattr(files, name))) for name in CertificatePair._fields)
-
-
-def _stamp(file: Path) -> tuple[int, ...] | None:
-    try:
-        found = file.stat()
-    except (OSError, ValueError):
-        return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+def stamp(files: TlsFiles) -> tuple[object, ...]:
+    """Return a value that changes when one of the files does, and each minute: certificates begin and end."""
+    stamps: list[object] = [time.monotonic() // 60]
+    for name in CertificatePair._fields:
+        with suppress(OSError, ValueError):
+            found = Path(getattr(files, name)).stat()
+            stamps += [name, found.st_mtime_ns, found.st_size, found.st_ino]
+    return tuple(stamps)
 
 
 def read_files(files: TlsFiles) -> CertificatePair:
@@ -164,29 +161,28 @@ def channel_credentials(pair: CertificatePair) -> grpc.ChannelCredentials:
     return grpc.ssl_channel_credentials(pair.authority, pair.key, pair.certificate)
 
 
-def server_credentials(
-    read: Callable[[], CertificatePair], version: Callable[[], object]
-) -> grpc.ServerCredentials:
+def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
     """Return what a host shows to gateways. It admits only them.
 
-    `version` is called for each connection, in a thread of gRPC's. When its answer has changed, and each
-    minute, as certificates begin and end, `read` is called again. Files that have become unusable are
-    reported, and the last usable ones stay. Raises UnusableCertificates if they are so now.
+    The files are read again when their stamp has changed. Files that have become unusable are reported, and
+    the last usable ones stay. Raises UnusableCertificates if they are so now.
     """
-    last = time.monotonic() // 60, version()
+    last = stamp(files)
 
+    # gRPC calls this for each connection, in a thread of its own.
     def read_again() -> Any:
         nonlocal last
-        before, last = last, (time.monotonic() // 60, version())
+        before, last = last, stamp(files)
         if last == before:
             return None
         try:
-            return configuration(read())
+            return configuration()
         except UnusableCertificates as error:
             _log.error("host.certificates.unusable", reason=str(error))
             return None
 
-    def configuration(pair: CertificatePair) -> Any:
+    def configuration() -> Any:
+        pair = read_pair(files, "host")
         return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], pair.authority)
 
-    return grpc.dynamic_ssl_server_credentials(configuration(read()), read_again, True)
+    return grpc.dynamic_ssl_server_credentials(configuration(), read_again, True)

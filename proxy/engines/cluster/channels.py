@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,8 +21,8 @@ PROCESS_OPTIONS = [*{**dict(messages.CHANNEL_OPTIONS), **_OWN_OPTIONS}.items()]
 
 
 class Channels:
-    """Opens a channel to an address. The cluster's files are read again when they have changed, and each
-    minute, since certificates end. `ports` are those of each host's processes."""
+    """Opens a channel to an address. The cluster's files are read again when their stamp has changed. `ports`
+    is the number of ports of each host's processes."""
 
     def __init__(self, cluster: ClusterSection) -> None:
         self.ports = cluster.ports
@@ -35,8 +34,7 @@ class Channels:
         """Return a channel. Raises UnusableCertificates."""
         if not self._cluster.certificate:
             return grpc.aio.insecure_channel(address, options=list(options))
-        files = (time.monotonic() // 60, *certificates.stamp(self._cluster))
-        if files != self._read:
+        if (files := certificates.stamp(self._cluster)) != self._read:
             pair = certificates.read_pair(self._cluster, "gateway")
             self._credentials, self._read = certificates.channel_credentials(pair), files
         return grpc.aio.secure_channel(

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from policies.host_subset import host_subset
 from policies.network_addresses import host_fault
 from proxy.config.addresses import is_local, is_postgres
-from proxy.config.clusters import ClusterSection, HostAddress, address_of
+from proxy.config.clusters import HostAddress, address_of
 from proxy.config.sections import Config
 from proxy.engines import introductions
 from proxy.engines.cluster.channels import Channels
@@ -65,23 +66,10 @@ class ClusterHosts:
         self._states: dict[tuple[str, int], HostState] = {}
         self._read_at: dict[int, float] = {}
         numbers = itertools.count()
-        # On SQLite there are no other gateways, so there is no wait for news of them.
-        gateways = () if is_postgres(config.storage.url) else (machine,)
         self._clusters = [
-            _Cluster(
-                name,
-                section,
-                _engines_of(config, name),
-                machine,
-                numbers,
-                self._note,
-                self._note_jobs,
-                gateways,
-            )
-            for name, section in config.used_clusters.items()
+            _Cluster(config, name, machine, numbers, self._note, self._note_jobs)
+            for name in config.used_clusters
         ]
-        for cluster in self._clusters:
-            cluster.may_be_local = is_local(config.server.host)
         for name, section in config.engines.items():
             key = f"cluster {section.cluster}: {section.plugin}"
             stored = introductions.recall_from(self._data, name, key) if section.cluster else None
@@ -178,38 +166,38 @@ class ClusterHosts:
                 del self._states[key]
 
 
-def _engines_of(config: Config, cluster: str) -> frozenset[str]:
-    return frozenset(name for name, section in config.engines.items() if section.cluster == cluster)
-
-
 class _Cluster:
     """The hosts of one cluster: each address that its names have now, and each that is still watched."""
 
     def __init__(
         self,
+        config: Config,
         name: str,
-        section: ClusterSection,
-        engines: frozenset[str],
         machine: str,
         numbers: Iterator[int],
         on_state: Callable[[HostState], None],
         on_jobs: Callable[[ProcessJobs], None],
-        gateways: tuple[str, ...],
     ) -> None:
         self.name = name
-        self.engines = engines
-        self.may_be_local = False
-        self._gateways = gateways
+        self.engines = frozenset(each for each, found in config.engines.items() if found.cluster == name)
+        # On SQLite there are no other gateways, so there is no wait for news of them.
+        self._gateways: tuple[str, ...] = () if is_postgres(config.storage.url) else (machine,)
         self._announced: frozenset[str] = frozenset()
         self._may_watch = True
         self._look_now = asyncio.Event()
-        self._section = section
-        self._networks = [*map(ipaddress.ip_network, section.networks)]
+        self._section = section = config.used_clusters[name]
+        networks = [*map(ipaddress.ip_network, section.networks)]
+        self._fault_of = partial(host_fault, networks=networks, may_be_local=is_local(config.server.host))
         self._machine = machine
-        self._numbers = numbers
-        self._on_state = on_state
-        self._on_jobs = on_jobs
-        self._channels = Channels(section)
+        self._watch_of = partial(
+            HostWatch,
+            channels=Channels(section),
+            machine=machine,
+            engines=self.engines,
+            numbers=numbers,
+            on_state=on_state,
+            on_jobs=on_jobs,
+        )
         self._watched: dict[str, _Watched] = {}
         self._found: dict[str, frozenset[str]] = {}
         self._named: list[str] = []
@@ -274,17 +262,15 @@ class _Cluster:
                 _log.warning("cluster.name.unknown", cluster=self.name, host=name)
             self._found[name] = before.get(name, frozenset()) if found is None else found
             if name in announced:
-                self._found[name] = frozenset(filter(self._may_be_host, self._found[name]))
+                self._found[name] = frozenset(
+                    each for each in self._found[name] if self._fault_of(address_of(each).name) is None
+                )
                 if found and name not in before and not self._found[name]:
                     _log.warning("cluster.host.refused", cluster=self.name, host=name)
         every = self._named = sorted(frozenset[str]().union(*self._found.values()))
         if not self._gateways and len(every) > self._section.most_hosts:
             return []  # until it is known which other gateways there are
         return host_subset(self._gateways, self._machine, every, self._section.most_hosts)
-
-    def _may_be_host(self, address: str) -> bool:
-        fault = host_fault(address_of(address).name, self._networks, may_be_local=self.may_be_local)
-        return fault is None
 
     def _watch_these(self, addresses: list[str]) -> None:
         for address, (watch, task) in list(self._watched.items()):
@@ -301,15 +287,7 @@ class _Cluster:
                 del self._watched[address]
         for address in addresses:
             if address not in self._watched:
-                watch = HostWatch(
-                    address,
-                    self._channels,
-                    self._machine,
-                    self.engines,
-                    self._numbers,
-                    self._on_state,
-                    self._on_jobs,
-                )
+                watch = self._watch_of(address)
                 self._watched[address] = _Watched(watch, asyncio.create_task(watch.run()))
 
 

@@ -43,7 +43,7 @@ _AGAIN_S = 1.0
 REFUSED_AGAIN_S = 10.0
 _SWITCH_S = 12.0
 _FREE = 3
-"""The messages of each process that are read at once."""
+"""The first messages of each process, which are read without a pause."""
 _A_SECOND = 20.0
 FULL_S = 60.0
 
@@ -52,20 +52,20 @@ _log = structlog.get_logger()
 
 
 class _Nonsense(Exception):
-    """The other side says what no host of this version would say."""
+    """The message is none that a host of a version that we take would send."""
 
 
 class ReadPace:
-    """Reads of a Watch: 20 messages a second. It just reads no faster, and gRPC holds the rest."""
+    """The pace of a Watch: it reads 20 messages a second, and gRPC holds the rest."""
 
     def __init__(self, now: float) -> None:
         self._due = now
         self._full_since: float | None = None
 
     def wait_s(self, cost: int, now: float) -> float:
-        """Return the pause after a message that counts as `cost` messages. Raises _Nonsense if there was
-        always a pause for a minute."""
-        # A second without messages gives those of a second.
+        """Return the pause after a message that counts as `cost` messages. Raises _Nonsense if each
+        message of a minute had a pause."""
+        # The time of one second can be saved up, and no more.
         self._due = max(self._due, now - 1.0) + cost / _A_SECOND
         if self._due <= now:
             self._full_since = None
@@ -222,7 +222,7 @@ class HostWatch:
             pass  # the reader sees the end, too
 
     def _take(self, message: HostMessage) -> int:
-        """Take a message. Return how many it counts as."""
+        """Take a message, and return its cost: as how many messages it counts."""
         if isinstance(message, HostHello) == self.is_alive:
             raise _Nonsense("it must greet once, and first")
         match message:
@@ -236,7 +236,10 @@ class HostWatch:
             case HostTick():
                 self.trouble = ""
                 self._refuse("")
-                self._tell_jobs(message)
+                for engine, process, load in map(msgspec.structs.astuple, message.loads):
+                    number = self._processes.get((engine, process))
+                    if number is not None and engine in self._engines:
+                        self._on_jobs(ProcessJobs(engine, number, load.jobs, message.watches))
             case HostLeaves() if not self._is_leaving:
                 self._leave()
             case HostEnded():
@@ -291,12 +294,6 @@ class HostWatch:
         reason = f"port {port} of a process is none of the {ports} after {self.address}"
         return msgspec.structs.replace(state, address="", state="failed", reason=reason)
 
-    def _tell_jobs(self, tick: HostTick) -> None:
-        for engine, process, load in map(msgspec.structs.astuple, tick.loads):
-            number = self._processes.get((engine, process))
-            if number is not None and engine in self._engines:
-                self._on_jobs(ProcessJobs(engine, number, load.jobs, tick.watches))
-
     def _tell(self, state: HostState) -> None:
         if self._is_leaving and state.state == "ready":
             state = msgspec.structs.replace(state, state="leaving")
@@ -309,17 +306,9 @@ class HostWatch:
         if self.is_alive and not self._has_ended and not is_refused:
             self.lost += 1
             _log.warning("cluster.host.lost", host=self.address, machine=self.machine)
-        for state in self.states.values():
-            self._on_state(
-                HostState(
-                    state.engine,
-                    state.process,
-                    state.generation,
-                    "gone",
-                    machine=self.address,
-                    lost_at=lost_at,
-                )
-            )
+        for each in self.states.values():
+            gone = HostState(each.engine, each.process, each.generation, "gone", machine=self.address)
+            self._on_state(msgspec.structs.replace(gone, lost_at=lost_at))
         self.states, self._processes, self._hellos = {}, {}, {}
         self._read.clear()
         self.released_at = None

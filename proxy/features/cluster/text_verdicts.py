@@ -11,8 +11,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
-import structlog
-
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
 from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
@@ -38,8 +36,6 @@ ON CONFLICT (engine, text_digest) DO UPDATE
 SET kind = CASE WHEN {_IS_REFUSED} THEN 'refused' ELSE excluded.kind END,
     ends = CASE WHEN {_IS_REFUSED} THEN {NOW} + {round(QUARANTINE_S * SECOND)} ELSE excluded.ends END
 """
-
-_log = structlog.get_logger()
 
 
 @asynccontextmanager

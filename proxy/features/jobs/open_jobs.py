@@ -38,9 +38,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     try:
         jobs = OpenJobs(context, decoder)
         if jobs.working is None:
-            yield FeatureInstance(
-                context, jobs.at, alone=(jobs.retention.run, jobs.retention.run_left), files=(jobs.files,)
-            )
+            yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
             return
         steps, encoding, trainings = jobs.working
         remote = open_remote(context, trainings.on_runners)
@@ -55,7 +53,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 context,
                 at,
                 task_kinds=(steps, encoding, trainings.task_kinds),
-                alone=(jobs.retention.run, jobs.retention.run_left, trainings.bills.run),
+                alone=(jobs.retention.run, trainings.bills.run),
                 alone_here=alone_here,
                 memories=(trainings.task_kinds,),
                 files=(jobs.files, trainings.ends),

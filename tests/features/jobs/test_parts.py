@@ -179,6 +179,33 @@ async def test_no_commit_has_more_than_500_rows_and_others_write_between(store: 
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
 
 
+async def test_a_small_job_that_is_canceled_while_it_is_tried_again_is_not_done(
+    store: Store, stop: Callable[[int], Parts]
+) -> None:
+    job = await new_row(store, 3)
+    for what in ("make", "cancel"):
+        await carry_out(store, job, what)
+    retry = stop(2)
+    retrying = asyncio.create_task(opening.reopen(store, job, None))
+    stopped = asyncio.create_task(retry.come.wait())
+    await asyncio.wait({retrying, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    await carry_out(store, job, "cancel")
+    retry.go.set()
+    assert await retrying
+    await stopped if retry.come.is_set() else stopped.cancel()
+    found = await JOBS.get(store, job.account, job.id)
+    assert found is not None
+    assert (found.state, await states(store)) == ("canceled", {"canceled": 3})
+
+
+async def test_a_second_job_of_the_same_id_that_has_no_room_adds_no_steps(store: Store) -> None:
+    job = await new_row(store, 3)
+    await carry_out(store, job, "make")
+    other = replace(job, created=job.created + 1, bytes=records.MOST_STORED_BYTES + 1)
+    assert not await opening.add(store, other, pieces(other))
+    assert await states(store) == {"wanted": 3}
+
+
 async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that_leads(store: Store) -> None:
     job = await new_row(store, LARGE)
     await carry_out(store, job, "make")
@@ -205,6 +232,29 @@ async def test_two_removals_at_once_leave_nothing(store: Store, stop: Callable[[
     with pytest.raises(Superseded):
         await first
     assert await count(store, "jobs") == await count(store, "job_steps") == 0
+
+
+async def test_a_spoken_job_of_one_part_is_removed_in_commits_of_500_rows(store: Store) -> None:
+    job = await new_row(store, PART)
+    await carry_out(store, job, "make")
+    await store.write(
+        Statement("""
+        INSERT INTO job_clips
+            (step, job, account, number, request, digest, bytes, samples, sample_rate_hz, voices)
+        SELECT id, job, account, number, id, id, 1, 1, 24000, '' FROM job_steps
+        """),
+        Statement("""
+        INSERT INTO blobs (account, digest, wrapped, size, created)
+        SELECT account, id, 'key', 1, 1 FROM job_steps
+        """),
+    )
+    with structlog.testing.capture_logs() as logs:
+        assert len(await removals.remove(store, job.id)) == PART + 1
+    assert [log for log in logs if log["event"] == "commit.held"] == []
+    assert await count(store, "blobs WHERE wrapped <> ''") == 0
+    assert (
+        await count(store, "jobs") == await count(store, "job_steps") == await count(store, "job_clips") == 0
+    )
 
 
 @pytest.mark.slow

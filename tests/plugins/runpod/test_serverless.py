@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from speech_engine import EngineFailed, EngineStumbled, EngineUnauthorized
 from speech_engine.runner import CannotTell, NotBegun, RemotePiece, RemoteSample, Runner
+from speech_engine.testing.jobs import job
+from speech_engine.work import Speak
 from tests.plugins.runpod.rig import USD_PER_SECOND, remote_worker, rig, work
 from tests.tables import each_row
 
@@ -32,6 +36,23 @@ async def test_a_work_is_begun_and_its_pieces_can_be_had_again() -> None:
         assert len(at.fake.starts) == 1
         assert state.usd is not None
         assert at.fake.spent_usd <= state.usd <= runner.limits.most_usd
+
+
+@each_row(("minutes", "is_read"), [(0, False), (10, True)])
+async def test_a_result_is_read_if_its_job_allows_so_much_sound(minutes: int, is_read: bool) -> None:
+    async def long(_job: dict[str, Any]) -> AsyncIterator[Any]:
+        for number in range(40):
+            piece = RemotePiece(number=number, data=bytes(700_000), is_last=number == 39)
+            yield msgspec.to_builtins(piece)
+
+    sent = work()
+    if minutes:
+        speech = job("A long text.", model="standard", max_samples=minutes * 60 * 24_000)
+        sent = msgspec.structs.replace(sent, work=Speak(speech))
+    async with rig(long) as at:
+        name = await at.serverless.submit(sent)
+        with nullcontext() if is_read else pytest.raises(EngineFailed):
+            assert len((await at.ended(at.serverless, name, sent)).pieces) == 40
 
 
 async def test_runpod_is_told_to_end_it_even_if_nobody_comes_back() -> None:

@@ -117,7 +117,7 @@ async def test_a_new_start_counts_from_its_own_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("proxy.engines.engine_list.time", clock)
+    monkeypatch.setattr("proxy.engines.hosted.time", clock)
     async with server(tmp_path, "kokoro", "load_s = 600") as at:
         asked: dict[str, Any] = {"model": "tone", "voice": "af_heart"}
         for later_s, state, status in [

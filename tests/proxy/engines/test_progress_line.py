@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.environment_build import BuildProgress
-from proxy.engines.pip_progress import PackageCount
+from proxy.engines.environment_build import BuildProgress, PackageCount
 from proxy.engines.progress_line import ProgressLine
 
 

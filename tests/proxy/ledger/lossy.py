@@ -51,6 +51,9 @@ class LossyStore:
     async def now(self) -> int:
         return await self._store.now()
 
+    def watch_commits(self, on_commit: Callable[[float], None]) -> None:
+        self._store.watch_commits(on_commit)
+
     async def find_damage(self) -> str:
         return await self._store.find_damage()
 

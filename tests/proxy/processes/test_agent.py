@@ -20,7 +20,7 @@ from tests.waiting import soon
 
 async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_the_rest_at_once() -> None:
     told: list[HostMessage] = []
-    hosts = Hosts((), lambda _name: HostPlace("", ""), lambda _state: None, {})
+    hosts = Hosts((), lambda _name: HostPlace("", ""), lambda state: service.tell_state(state), {})
 
     class Service(AgentService):
         def tell(self, message: HostMessage) -> None:
@@ -29,9 +29,9 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
     service = Service(hosts, EngineSwitch(hosts))
     for percent in range(1, 100):
         for process in range(12):
-            service.tell_state(HostState("xtts", process, 1, "starting", loaded=percent / 100))
+            hosts._changed(HostState("xtts", process, 1, "starting", loaded=percent / 100))
     assert not told
-    service.tell_state(HostState("xtts", 0, 1, "ready"))
+    hosts._changed(HostState("xtts", 0, 1, "ready"))
     running = asyncio.create_task(service.run())
     await soon(lambda: len(told) == 12)
     running.cancel()

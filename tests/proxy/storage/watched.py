@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from proxy.storage.store import BatchItem, Params, Row, Statement, StorageFailed, Store
 
@@ -48,6 +49,9 @@ class WatchedStore:
 
     def submit(self, item: BatchItem) -> None:
         self._store.submit(item)
+
+    def watch_commits(self, on_commit: Callable[[float], None]) -> None:
+        self._store.watch_commits(on_commit)
 
     async def find_damage(self) -> str:
         return await self._store.find_damage()

@@ -65,19 +65,14 @@ def after_step(
 ) -> tuple[Statement, ...]:
     """Return the statements for the commit of a spoken step. If it is the last one, the job is done, or its
     file is made next."""
-    return (*records.forget_erased(step.id), *_after_last(step, events, now, notices))
+    return (*records.forget_erased(step.id), *after_line(step, events, now, notices))
 
 
 def after_line(
     step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
 ) -> tuple[Statement, ...]:
-    """Return the statements for the commit of a step that fails alone: the other steps go on."""
-    return _after_last(step, events, now, notices)
-
-
-def _after_last(
-    step: records.JobStep, events: Events, now: int, notices: DeliveryTasks
-) -> tuple[Statement, ...]:
+    """Return the statements for the commit of a step that fails alone: the other steps go on. After the last
+    one, the job is done, or its file is made next."""
     of_step: Params = {"job": step.job, "now": now}
     return (
         Statement(_GOES_ON, of_step),
@@ -194,8 +189,8 @@ async def end(
 
 
 def _others(job: str, now: int, only_if: str = "1 = 1") -> Statement:
-    """Leave the other parts of a large job that has ended to `cancel_steps`, here or on the server that
-    leads."""
+    """Return the statement that leaves the other parts of a large job to `cancel_steps`. This process calls
+    it, or the server that leads."""
     return PartClaim(job).statement(now, f"{_HAS_ENDED} AND steps > {PART} AND {only_if}", adds=False)
 
 
@@ -208,8 +203,3 @@ async def cancel_steps(store: Store, job: str, steps: int) -> None:
         for part in ranges(steps):
             await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
         await claim.write(store, claim.release())
-
-
-def failure_notice(job: records.Job, events: Events, notices: DeliveryTasks) -> tuple[Statement, ...]:
-    """Return the notices of a job that failed before it began, for the commit that adds it."""
-    return tuple(notice_rows(notices, job, events, "failed", job.created, "1 = 1"))

@@ -104,7 +104,11 @@ async def add_job(
     if not is_added:
         await files.drop(account, job.digest)
         if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
-            raise _too_much_stored()
+            raise NotAllowed(
+                f"An account's jobs have texts of {records.MOST_STORED_BYTES} bytes at most, until they are "
+                "deleted; delete some that have ended first.",
+                code="too_many_jobs",
+            )
     return is_added
 
 
@@ -143,7 +147,7 @@ def _request_of(files: JobFiles, job: Job) -> str:
 
 
 async def count_canceled(admission: Admission, caller: Caller, job: Job) -> None:
-    """Count the cancelling of an open job as its making was counted. A stop is never refused."""
+    """Count the cancelling of an open job as its making was counted, but never refuse it."""
     if job.state == "open":
         with suppress(RequestFailed):
             await admission.count_steps(caller, job.steps)
@@ -154,14 +158,6 @@ def too_many_wait() -> RateLimited:
         f"Your account has too many steps that wait: it may have {records.MOST_WANTED}. "
         "Try again when some are done.",
         retry_after_s=60.0,
-    )
-
-
-def _too_much_stored() -> NotAllowed:
-    return NotAllowed(
-        f"An account's jobs have texts of {records.MOST_STORED_BYTES} bytes at most, until they are deleted; "
-        "delete some that have ended first.",
-        code="too_many_jobs",
     )
 
 

@@ -1,4 +1,4 @@
-"""How jobs open: new ones, and those that are tried again. A large one is written part by part before."""
+"""Opens jobs: new ones, and jobs that are tried again. A large job is written in parts before."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ UPDATE jobs SET state = 'open', ended = NULL, error = '', error_code = '',
 WHERE id = :job AND {IS_OURS}
 """
 _OPEN = f"UPDATE jobs SET state = 'open' WHERE id = :job AND {IS_OURS}"
-# The steps of a job that is not open yet are due a lease later. The others may wait for so long.
+# Until a job opens, its steps are due after the lease. Then the first part is due at once. The other parts
+# wait for that time.
 _BEGIN = f"UPDATE job_steps SET due = asked WHERE job = :job AND number <= {PART} AND {IS_OURS}"
 _LAST_PIECE = "SELECT first, last FROM job_steps WHERE job = :job AND number = :number"
 
@@ -58,10 +59,13 @@ async def add(
     kind: Literal["speech", "training"] = "speech",
 ) -> bool:
     """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
-    job is not added. `has_file` adds one more step. A job of several parts is in the `making` until the last
-    commit, and one that is so already is made to its end. False: too many steps of the account wait, too much
+    job is not added. `has_file` adds one more step. A large job is `making` until the last commit. If it
+    is `making` already, this call goes on with it. False: too many steps of the account wait, too much
     of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
-    steps = _new_steps(job, pieces, kind, has_file=has_file)
+    numbered = enumerate(pieces, 1)
+    steps: Iterator[_NewStep] = ((step_id(job, n), n, *piece, kind, "wanted") for n, piece in numbered)
+    if has_file:
+        steps = chain(steps, [(step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later")])
     locking = lock_account(job.account)
     if len(pieces) <= PART:
         adding = Statement(_ADD, msgspec.structs.asdict(job))
@@ -95,19 +99,10 @@ CAST(:kind{0} AS TEXT), CAST(:state{0} AS TEXT))
 """
 
 
-def _new_steps(
-    job: Job, pieces: Sequence[tuple[int, int]], kind: str, *, has_file: bool
-) -> Iterator[_NewStep]:
-    for number, (first, last) in enumerate(pieces, 1):
-        yield step_id(job, number), number, first, last, kind, "wanted"
-    if has_file:
-        yield step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later"
-
-
 def _insertions(
     job: Job, steps: Sequence[_NewStep], claim: PartClaim | None = None, due: int = 0
 ) -> Iterator[Statement]:
-    """Yield the statements that add steps of a new job, if there is one, or if the claim on it is ours."""
+    """Yield the statements that add steps of a new job. They add none if the job, or our claim, is gone."""
     common: Params = {"job": job.id, "account": job.account, "asked": job.created, "due": due or job.created}
     for first in range(0, len(steps), _ROWS_OF_STATEMENT):
         rows = steps[first : first + _ROWS_OF_STATEMENT]
@@ -120,7 +115,8 @@ def _insertions(
 def _insert_sql(rows: int, is_part: bool) -> tuple[str, list[str]]:
     """Return the SQL that adds so many steps, and the names of their values. A driver caches each text, so
     there are few."""
-    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job)"
+    # Another request may have made a job of the same id, and this one had no room any more.
+    only_if = IS_OURS if is_part else "EXISTS (SELECT 1 FROM jobs WHERE id = :job AND created = :asked)"
     sql = f"""
     INSERT INTO job_steps
         (id, number, first, last, kind, state, job, account, asked, due, lease, fence, tries, error)
@@ -136,19 +132,21 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     False: it is in another state, or too many steps of its account wait. Raises Superseded."""
     claim, now = PartClaim(job.id), await store.now()
     claiming = claim.statement(now + LEASE_US, _HAS_ROOM, {"account": job.account}, adds=True)
-    if not (await store.write(lock_account(job.account), hold(job.id), claiming))[-1]:
-        return False
+    beginning = (lock_account(job.account), hold(job.id), claiming)
     of_job: Params = {**claim.ours, "key": key, "now": now, "due": now + LEASE_US}
-    for part in ranges(job.steps):
-        again = Statement(_AGAIN, {**of_job, **part})
-        await claim.write(store, again, made=min(part["upto"], job.steps))
-    await claim.write(
-        store,
-        hold(job.id),
+    parts = [Statement(_AGAIN, {**of_job, **part}) for part in ranges(job.steps)]
+    ending = (
         Statement(_REOPEN, of_job),
         Statement(_BEGIN, claim.ours),
         Statement(records.FILE_IF_LAST.format(finished="1 = 1"), of_job),
         Statement(_DONE_IF_NOTHING, of_job),
         claim.release(),
     )
+    if job.steps <= PART:
+        return bool((await store.write(*beginning, *parts, *ending))[2])
+    if not (await store.write(*beginning))[-1]:
+        return False
+    for number, again in enumerate(parts, 1):
+        await claim.write(store, again, made=min(number * PART, job.steps))
+    await claim.write(store, hold(job.id), *ending)
     return True

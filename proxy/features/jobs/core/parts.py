@@ -51,7 +51,8 @@ class PartClaim:
         self.ours: Params = {"job": job, "token": new_id("part")}
 
     def statement(self, until: int, only_if: str, params: Params | None = None, *, adds: bool) -> Statement:
-        """Claim a job if its row is as in `only_if`: then a row comes back. If it `adds`, no step is made."""
+        """Return the statement that claims a job if `only_if` is true of it. Then it returns a row. A writer
+        that `adds` steps has made none yet."""
         sql = _CLAIM.format(only_if=only_if, made="0" if adds else "steps")
         return Statement(sql, {**self.ours, **(params or {}), "until": until})
 
@@ -77,5 +78,5 @@ class PartClaim:
 
 
 def ranges(steps: int, part: int = PART) -> list[dict[str, int]]:
-    """Return the numbers of each part of a job's steps, and of the step behind them for its file."""
+    """Return the range of step numbers of each part. The last one has the step of the job's file."""
     return [{"after": after, "upto": after + part} for after in range(0, steps + 1, part)]

@@ -21,7 +21,7 @@ from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
-"""A job in the `making` and one that is being `removed` are written part by part, and shown to nobody."""
+"""A job that is `making` or `removed` is written part by part. Neither clients nor operators see it."""
 Kind = Literal["speech", "batch", "conversion", "training"]
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
@@ -135,7 +135,8 @@ OF_CLIPS = drop_keys("job_clips", "digest", "told")
 OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
-    # First: the commit that closes an account waits for the last part of its jobs, and then none follows.
+    # It comes first: the commit that closes an account waits for the part that is being written, and no part
+    # follows.
     parts.TABLE,
     Table(
         "job_clips",
@@ -215,7 +216,7 @@ async def stored_bytes(store: Store, account: str) -> int:
 
 
 async def find_made(store: Store, account: str, id_: str) -> Job | None:
-    """Return a job, also one in the making."""
+    """Return a job, also while it is `making`."""
     job = await _ALL_JOBS.get(store, account, id_)
     return None if job is None or job.state == "removed" else job
 

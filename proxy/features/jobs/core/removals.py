@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proxy.features.jobs.core import encoded_records
-from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, ranges
+from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PartClaim, ranges
 from proxy.features.jobs.core.records import OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.blobs import drop_keys
 from proxy.storage.rows import any_of
@@ -23,7 +23,7 @@ UPDATE jobs SET state = 'removed' WHERE id = :job AND (state <> 'making'
 OR NOT EXISTS (SELECT 1 FROM partial_jobs WHERE partial_jobs.job = :job AND lease > :now))
 """
 _PART = 100
-"""Each step may have a row of sound with two blobs."""
+"""The steps of a part. Each may have a row of sound and two blobs."""
 _IN_PART = f" AND {{table}}.number > :after AND {{table}}.number <= :upto AND {IS_OURS}"
 _SOUND = "SELECT step, account, digest FROM job_clips WHERE job = :job AND digest <> ''"
 
@@ -35,7 +35,7 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
     claim, of_job = PartClaim(job), dict[str, Value](job=job)
     deleted = list[list[Row]]()
     found = await store.read("SELECT steps FROM jobs WHERE id = :job", of_job)
-    if found and found[0]["steps"] > PART:
+    if found and found[0]["steps"] > _PART:
         now = await store.now()
         hiding = Statement(_HIDE, {**of_job, "now": now})
         hidden = claim.statement(now + LEASE_US, "state = 'removed'", adds=False)
@@ -106,7 +106,7 @@ async def _forget(store: Store, clips: str, files: str, params: Params) -> list[
 
 
 async def _of_steps(store: Store, clips: Sequence[Row], *sqls: str) -> list[Row]:
-    """Carry out SQL on the sound of steps, part by part. Return the rows of the last."""
+    """Run SQL on the sound of steps, part by part. Return the rows of the last statement."""
     rows = list[Row]()
     for first in range(0, len(clips), _PART):
         names, steps = any_of([row["step"] for row in clips[first : first + _PART]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
@@ -40,14 +41,14 @@ class JobRetention:
         self._metrics = metrics
 
     async def run(self) -> None:
-        """Look now, and every ten minutes."""
-        await repeat("deletion of old jobs", self.delete_old, EVERY_S, self._metrics, tidies=True)
-
-    async def run_left(self) -> None:
-        await repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics, tidies=True)
+        """Look now, then for old jobs every ten minutes, and for jobs without a writer every 15 seconds."""
+        await asyncio.gather(
+            repeat("deletion of old jobs", self.delete_old, EVERY_S, self._metrics, tidies=True),
+            repeat("jobs without a writer", self.end_left, _LEFT_EVERY_S, self._metrics, tidies=True),
+        )
 
     async def end_left(self) -> None:
-        """Remove jobs that were never made whole, and go on with what was being canceled or removed."""
+        """Remove jobs whose making has stopped. Finish cancellations and removals that have stopped."""
         for row in await self._store.read(_LEFT, {"now": await self._store.now()}):
             if row["state"] in (None, "making", "removed"):
                 await self._files.remove_job(row["job"], row["account"])

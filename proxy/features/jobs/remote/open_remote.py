@@ -19,7 +19,7 @@ from proxy.features.jobs.remote.records import Ceilings
 from proxy.features.jobs.remote.runs import RunnerMetrics, Runs
 from proxy.features.jobs.remote.sweeping import Sweeping
 from proxy.http.endpoint import Endpoint
-from proxy.telemetry.background import repeat
+from proxy.telemetry.background import RepeatingTask
 from speech_engine.runner import Runner
 
 _MICRO = 1_000_000
@@ -80,17 +80,10 @@ async def _connect(
     runs = Runs(context.store, engine.name, engine.runner, runner, most, links, metrics)
     introducing = Introducing(context.store, engine, runs)
     engine.runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note)
-    stack.push_async_callback(_stop, asyncio.create_task(_introduce(introducing, context)))
-    return runs
 
-
-async def _introduce(introducing: Introducing, context: AppContext) -> None:
     async def turn() -> None:
         await asyncio.sleep(await introducing.turn())
 
-    await repeat("introductions of engines elsewhere", turn, 1.0, context.metrics)
-
-
-async def _stop(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
+    task = RepeatingTask("introductions of engines elsewhere", turn, 1.0, context.metrics)
+    stack.push_async_callback(task.close)
+    return runs

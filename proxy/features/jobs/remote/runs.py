@@ -188,7 +188,7 @@ class Runs:
             if run is None or not (run.is_open or run.state == "done"):
                 await self._begin(piece, 1 if run is None else run.number + 1)
             elif run.state == "done":
-                if run.content == piece.digest and await self._has_result(run):
+                if run.content == piece.digest and await self._store.now() < self._awaited_until(run):
                     return run
                 await records.spoil(self._store, run.id, "lost")
             elif run.state == "starting":
@@ -199,9 +199,6 @@ class Runs:
                 # The text, the voice or the lexicon has changed.
                 await self.cancel(run)
         raise EngineUnavailable("The work elsewhere changes too often.", retry_after_s=SUBMIT_S)
-
-    async def _has_result(self, run: Run) -> bool:
-        return await self._store.now() < self._awaited_until(run)
 
     def _awaited_until(self, run: Run) -> int:
         """Return the end of the wait for a result: while the run may go on, or its result can be fetched

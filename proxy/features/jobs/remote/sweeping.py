@@ -96,19 +96,15 @@ class Sweeping:
         runs = self._runs.get(run.engine)
         try:
             if runs is None or runs.name != run.runner:
-                if now >= run.over_at:
-                    await self._lost(run)
+                # Its runner is not configured any more.
+                if now >= run.over_at and await records.end(self._store, run, "lost", run.most_micro_usd):
+                    self._of_runners.ended(run.runner, "lost", run.most_micro_usd)
             elif now >= run.over_at:
                 await runs.expire(run)
             elif run.state == "running" or now >= run.asked_by:
                 await runs.cancel(run)
         except EngineError as error:
             _log.warning("runner.cancel.failed", runner=run.runner, run=run.id, reason=error.reason)
-
-    async def _lost(self, run: Run) -> None:
-        """End a run whose runner is not configured any more."""
-        if await records.end(self._store, run, "lost", run.most_micro_usd):
-            self._of_runners.ended(run.runner, "lost", run.most_micro_usd)
 
     async def _tidy(self, name: str, runs: Runs, open_: Sequence[Run], now: int) -> None:
         limits = runs.runner.limits

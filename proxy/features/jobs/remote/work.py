@@ -17,7 +17,6 @@ from proxy.file_store.vault import Vault, VaultFailed
 from speech_engine import (
     API_VERSION,
     EngineUnavailable,
-    Sample,
     SampleReader,
     Speak,
     SpeechJob,
@@ -143,7 +142,12 @@ def piece_name(step: str, engine: str) -> str:
 async def piece_of(engine: str, job: SpeechJob, recordings: SampleReader, vault: Vault) -> SpeechPiece:
     """Return the piece of a job's step for an engine. Raises EngineError."""
     digest = await _digest(vault, job.tenant, msgspec.json.encode(_stripped(job, "")).decode())
-    samples = tuple([_sample(job, sample, recordings) for sample in find_samples(job.voice)])
+    samples = tuple(
+        [
+            RemoteSample(digest=sample.digest, pcm=recordings.pcm(job, sample))
+            for sample in find_samples(job.voice)
+        ]
+    )
     return SpeechPiece(piece_name(job.step, engine), digest, job, samples)
 
 
@@ -164,10 +168,6 @@ async def _digest(vault: Vault, account: str, fingerprint: str) -> str:
 def _column(digests: Iterable[str]) -> str:
     unique = sorted(set(digests))
     return f" {' '.join(unique)} " if unique else ""
-
-
-def _sample(job: SpeechJob, sample: Sample, recordings: SampleReader) -> RemoteSample:
-    return RemoteSample(digest=sample.digest, pcm=recordings.pcm(job, sample))
 
 
 def _stripped(job: SpeechJob, id_: str) -> SpeechJob:

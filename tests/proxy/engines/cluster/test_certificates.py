@@ -27,7 +27,6 @@ from proxy.engines.cluster.certificates import (
     read_files,
     read_pair,
     server_credentials,
-    stamp,
 )
 from proxy.engines.cluster.channels import Channels
 from proxy.file_store import certificates
@@ -49,14 +48,15 @@ async def serving(folder: Path, read: Callable[[], CertificatePair] | None = Non
     server = grpc.aio.server()
     handlers = {"Echo": grpc.unary_unary_rpc_method_handler(echo)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("voxgate.Test", handlers),))
-    files = files_of("host", folder)
-    credentials = server_credentials(read or partial(read_pair, files, "host"), partial(stamp, files))
-    port = server.add_secure_port("127.0.0.1:0", credentials)
-    await server.start()
-    try:
-        yield port
-    finally:
-        await server.stop(None)
+    with pytest.MonkeyPatch.context() as patch:
+        if read is not None:
+            patch.setattr(cluster_certificates, "read_pair", lambda *_: read())
+        port = server.add_secure_port("127.0.0.1:0", server_credentials(files_of("host", folder)))
+        await server.start()
+        try:
+            yield port
+        finally:
+            await server.stop(None)
 
 
 async def is_let_in(port: int, credentials: grpc.ChannelCredentials | None, name: str = "") -> bool:

@@ -185,7 +185,9 @@ class BatchKind(SpokenKind):
                 self.files,
                 request,
                 new._replace(fault=why),
-                lambda job: ends.failure_notice(job, self.events, self.notices),
+                lambda job: [
+                    *ends.notice_rows(self.notices, job, self.events, "failed", job.created, "1 = 1")
+                ],
             )
 
     async def _read(self, account: str, id_: str) -> bytes:

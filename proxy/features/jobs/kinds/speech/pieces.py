@@ -112,15 +112,11 @@ def _cut(window: str, language: str, turns: Sequence[int]) -> int:
         lambda: [len(window)],
     )
     for find in finders:
-        if usable := [end for end in ends if end >= least and not _is_in_tag(window, end)]:
+        if usable := [end for end in ends if end >= least and _tag_at(window, end) < 0]:
             return max(usable)
         ends = find()
     tag = _tag_at(window, len(window))
     return tag if tag > 0 else len(window)
-
-
-def _is_in_tag(window: str, place: int) -> bool:
-    return _tag_at(window, place) >= 0
 
 
 def _tag_at(window: str, place: int) -> int:

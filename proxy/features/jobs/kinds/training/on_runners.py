@@ -91,7 +91,8 @@ class TrainingsOnRunners:
         inputs = await self._inputs(training)
         if {*inputs.digests} != {*digests}:
             raise _nothing()
-        await self._forget_parts(training)
+        _, parts = await self._store.write(*encoded_records.removal(_OF_PARTS, {"job": training.id}))
+        await self._files.drop(training.account, *(row["digest"] for row in parts))
         await records.lose(self._store, job)
         try:
             async with aclosing(inputs.recordings) as recordings:
@@ -156,11 +157,6 @@ class TrainingsOnRunners:
         if inputs is None:
             raise _nothing()
         return inputs
-
-    async def _forget_parts(self, training: Training) -> None:
-        of_job: Params = {"job": training.id}
-        _, gone = await self._store.write(*encoded_records.removal(_OF_PARTS, of_job))
-        await self._files.drop(training.account, *(row["digest"] for row in gone))
 
     async def _store_piece(self, training: Training, piece: FarPiece, is_ours: Condition) -> None:
         """Store a piece of a file. Raises NotFound."""
