@@ -71,7 +71,9 @@ async def test_usage_says_of_which_job_it_is(tmp_path: Path, store_url: str) -> 
         assert most["has_more"]
 
 
-async def test_two_jobs_of_one_idempotency_key_are_one_sum_with_their_id(tmp_path: Path, store_url: str) -> None:
+async def test_two_jobs_of_one_idempotency_key_are_one_sum_with_their_id(
+    tmp_path: Path, store_url: str
+) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         once, made = {"idempotency-key": "a book"}, []
         for steps in (2, 1):
