@@ -26,6 +26,7 @@ from tests.databases import postgres
 from tests.faults.books import books
 from tests.faults.kills import Load, load
 from tests.features.jobs.apart import shared
+from tests.redis_server import redis_server
 from tests.server import ALONE, running
 from tests.waiting import until
 
@@ -64,9 +65,10 @@ def older_copy(ref: str, folder: Path) -> Path:
 class Upgrade:
     """Servers of two versions with separate data folders, on one database and one folder of recordings."""
 
-    def __init__(self, folder: Path, url: str) -> None:
+    def __init__(self, folder: Path, url: str, limits: str) -> None:
         self.told: list[Load] = []
         self._folder, self._url, self._key = folder, url, ""
+        self._limits = f'[limits]\nurl = "{limits}"\n'
 
     @contextmanager
     def serving(self, tree: Path, name: str) -> Iterator[Load]:
@@ -75,7 +77,7 @@ class Upgrade:
         section = shared(self._folder, self._url, here=True).replace(
             "streams = 1", f"streams = {2 * CLIENTS}"
         )
-        config, environ = ALONE + section, {"PYTHONPATH": str(tree)}
+        config, environ = ALONE + section + self._limits, {"PYTHONPATH": str(tree)}
         with running(self._folder / name, config, command=_SERVE, environ=environ) as server:
             self._key = self._key or server.mint_key("ada", plan="metered").secret
             with load(server.url, [self._key] * CLIENTS) as asking:
@@ -109,9 +111,9 @@ class Upgrade:
         return [path.name for path in (self._folder / "recordings").glob(f"**/{_ACCOUNT}/*")]
 
 
-def check(first: Path, second: Path, folder: Path, url: str, *, has_recording: bool) -> int:
+def check(first: Path, second: Path, folder: Path, url: str, limits: str, *, has_recording: bool) -> int:
     """Roll from one version to the other and back, and forward again. Return the number of answers."""
-    upgrade = Upgrade(folder, url)
+    upgrade = Upgrade(folder, url, limits)
     with upgrade.serving(first, "one") as one:
         with upgrade.serving(second, "two"):
             upgrade.answers(one)
@@ -131,14 +133,14 @@ def check(first: Path, second: Path, folder: Path, url: str, *, has_recording: b
 
 
 def main(ref: str = "") -> None:
-    with postgres() as database, tempfile.TemporaryDirectory() as place:
+    with postgres() as database, redis_server() as limits, tempfile.TemporaryDirectory() as place:
         trees = Path(place)
         older = older_copy(ref, trees / "older") if ref else ROOT
         newer = ROOT if ref else newer_copy(trees / "newer")
         for name, order in (("old-new", (older, newer)), ("new-old", (newer, older))):
             (trees / name).mkdir()
             url = database.url(search_path=database.new_schema())
-            answers = check(*order, trees / name, url, has_recording=not ref)
+            answers = check(*order, trees / name, url, limits.url, has_recording=not ref)
             print(f"{name}: {answers} answers, none refused, none lost")
 
 
