@@ -120,7 +120,7 @@ class Rig:
     async def prepare(self, row: Row) -> None:
         """Make what a request will delete, if others have deleted it."""
         if row.operation.id in _PURGES:
-            await fill_clips(self.served, self._amount.clips)
+            await fill_clips(self.served, self._amount.clips, next(self._new))
 
     async def send(self, request: httpx2.Request) -> tuple[int, bytes]:
         """Send it without a client library, which would cost more than some answers."""
@@ -150,10 +150,10 @@ class Rig:
         await self.served.shop.server.worker.public(scope, receive, send)
         return answer["status"], bytes(said)
 
-    def note(self, row: Row, felt: Felt) -> None:
+    def note(self, row: Row, status: int, said: bytes) -> None:
         """Later requests are about the largest things that earlier ones have made."""
-        if felt.status < 300 and row.operation.id in ("create_file", "create_batch", "create_job"):
-            made = json.loads(felt.said)["id"]
+        if status < 300 and row.operation.id in ("create_file", "create_batch", "create_job"):
+            made = json.loads(said)["id"]
             if row.operation.id == "create_batch":
                 self._own["batch"] = self._own["job"] = made
             elif row.operation.id == "create_file":
@@ -262,7 +262,7 @@ async def fill(served: Everything, amount: Amount) -> None:
         store, "entries", owner, amount.others, id=_named("id"), at="at - x", reference=_named("reference")
     )
     await copies(store, "audit", "1 = 1", amount.history, id=_named("id"), at="at - x")
-    await copies(store, "jobs", f"{owner} AND state = 'done'", amount.others, **earlier)
+    await copies(store, "jobs", f"{owner} AND state = 'done' AND kind = 'speech'", amount.others, **earlier)
     await copies(store, "keys", f"{owner} AND kind = 'key'", amount.others, **earlier, hash=_named("hash"))
     await copies(
         store,
@@ -284,12 +284,14 @@ async def fill(served: Everything, amount: Amount) -> None:
     )
 
 
-async def fill_clips(served: Everything, number: int) -> None:
-    """Stored answers, spoken with a lexicon."""
-    store, owner = served.shop.server.worker.store, f"account = '{served.objects['account']}'"
-    await copies(
-        store, "clips", owner, number, recording=_named("recording"), has_lexicon="1", name=_named("name")
+async def fill_clips(served: Everything, number: int, time: int) -> None:
+    """Stored answers, spoken with a lexicon by an own voice."""
+    store, only = (
+        served.shop.server.worker.store,
+        f"account = '{served.objects['account']}' ORDER BY voice DESC",
     )
+    new = f"recording || '-{time}-' || x"
+    await copies(store, "clips", only, number, recording=new, has_lexicon="1", name=_named("name"))
 
 
 @asynccontextmanager
