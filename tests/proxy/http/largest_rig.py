@@ -93,15 +93,15 @@ class Rig:
         sent = row.operation.request(self.served.document, objects)
         path = self._path(row, sent)
         headers = self.served.proof(row.operation)
-        with httpx2.Client(base_url="http://voxgate.test") as client:
-            if row.schema is None and not row.files:
-                return client.build_request(sent.method, path, headers=headers)
-            body = body_of(self.served.document, row.schema, objects)
-            if not row.files:
-                return client.build_request(sent.method, path, headers=headers, json=body)
-            fields = {name: _field(value) for name, value in body.items() if value is not None}
-            files = {name: ("lines.jsonl", self._file(row.operation.id)) for name in row.files[:1]}
-            return client.build_request(sent.method, path, headers=headers, data=fields, files=files)
+        url = f"http://voxgate.test{path}"
+        if row.schema is None and not row.files:
+            return httpx2.Request(sent.method, url, headers=headers)
+        body = body_of(self.served.document, row.schema, objects)
+        if not row.files:
+            return httpx2.Request(sent.method, url, headers=headers, json=body)
+        fields = {name: _field(value) for name, value in body.items() if value is not None}
+        files = {name: ("lines.jsonl", self._file(row.operation.id)) for name in row.files[:1]}
+        return httpx2.Request(sent.method, url, headers=headers, data=fields, files=files)
 
     def _path(self, row: Row, sent: Sent) -> str:
         described = self.served.document["paths"][row.operation.path][row.operation.method.lower()]
