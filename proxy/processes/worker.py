@@ -43,6 +43,8 @@ from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
 
+SWITCH_S = 0.001
+"""A thread that reads a large file in Python keeps the interpreter from the loop for this long at a time."""
 _COLLECTED_OBJECTS = 5_000
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
@@ -123,6 +125,7 @@ async def _serve(
         # A larger threshold saves no measurable CPU, and its collections hold every answer for 20 ms.
         gc.set_threshold(_COLLECTED_OBJECTS)
         gc.enable()
+        sys.setswitchinterval(SWITCH_S)
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
         private = uvicorn_server(worker.control, server_protocol(config.server), 1)
