@@ -229,9 +229,10 @@ def rows_of(served: Everything) -> Iterator[Row]:
             yield Row(operation, parts[0] if "$ref" in parts[0] else None, files)
 
 
-def _order(operation: Operation) -> tuple[bool, bool, int]:
+def _order(operation: Operation) -> tuple[bool, bool, bool, int]:
     is_deletion = operation.method == "DELETE"
-    return operation.id in LAST, is_deletion, -operation.path.count("/") if is_deletion else 0
+    closes = operation.id in ("close_me", "close_account")
+    return closes, operation.id in LAST, is_deletion, -operation.path.count("/") if is_deletion else 0
 
 
 @cache

@@ -27,6 +27,7 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.turns import MOST_ROWS
 from proxy.telemetry.loop_watch import LOGGED_S, LoopHold, watch_loop
 from tests.features.own_voices.trained_files import tone_voice
+from tests.features.users.people import user_of
 from tests.proxy.http.every_endpoint import Everything, Sent, everything_served
 from tests.proxy.http.largest import ENTRIES, Row, body_of, lines, recording
 from tests.waiting import LIMIT_S
@@ -78,8 +79,9 @@ class Felt(NamedTuple):
 class Rig:
     """Sends largest requests to a worker, beside a neighbour."""
 
-    def __init__(self, served: Everything, neighbour: str, amount: Amount) -> None:
+    def __init__(self, served: Everything, neighbour: str, second_user: str, amount: Amount) -> None:
         self.served = served
+        self._second_user = second_user
         self._neighbour = neighbour
         self._amount = amount
         self._new = count()
@@ -89,6 +91,8 @@ class Rig:
     def encoded(self, row: Row) -> httpx2.Request:
         """A request, ready to be sent."""
         own = self._own if row.operation.id in _OF_THE_LARGEST else {}
+        if row.operation.id in ("sign_out_user", "remove_user"):
+            own = {"user": self._second_user}
         objects = {**self.served.objects, **own, "new": f"{next(self._new):04}{'v' * 90}"}
         sent = row.operation.request(self.served.document, objects)
         path = self._path(row, sent)
@@ -246,7 +250,7 @@ def _named(name: str) -> str:
     return f"CAST({name} AS TEXT) || x"
 
 
-async def fill(served: Everything, amount: Amount) -> None:
+async def fill(served: Everything, amount: Amount, second_user: str) -> None:
     store, objects = served.shop.server.worker.store, served.objects
     owner = f"account = '{objects['account']}'"
     (granted,) = (each for each in served.operations if each.id == "grant_credits")
@@ -264,14 +268,9 @@ async def fill(served: Everything, amount: Amount) -> None:
     await copies(store, "audit", "1 = 1", amount.history, id=_named("id"), at="at - x")
     await copies(store, "jobs", f"{owner} AND state = 'done' AND kind = 'speech'", amount.others, **earlier)
     await copies(store, "keys", f"{owner} AND kind = 'key'", amount.others, **earlier, hash=_named("hash"))
-    await copies(
-        store,
-        "sessions",
-        f"user_id = '{objects['user']}'",
-        amount.others,
-        id=_named("id"),
-        hash=_named("hash"),
-    )
+    for user in (objects["user"], second_user):
+        only, new = f"user_id = '{user}'", {"id": _named("id"), "hash": _named("hash")}
+        await copies(store, "sessions", only, amount.others, **new)
     await copies(store, "accounts", "name = 'stranger'", amount.others, **earlier, name=_named("name"))
     await copies(
         store, "orders", owner, amount.others, **earlier, checkout=_named("checkout"), state="'expired'"
@@ -306,11 +305,14 @@ async def rig(folder: Path, amount: Amount, url: str = "", **options: Any) -> As
             for kind in server.worker.task_kinds:
                 if isinstance(kind, Steps):
                     kind.at_once = 0
-            await fill(served, amount)
+            owner = await accounts.get(server.worker.store, served.objects["account"])
+            assert owner is not None
+            second = await user_of(server, owner, "second@example.org")
+            await fill(served, amount, second.user)
             neighbour = await accounts.create(server.worker.store, name="neighbour", plan="unlimited")
             secret = api_key.mint()
             await key_records.create(server.worker.store, secret, NewKeyRecord(account=neighbour.id))
-            made = Rig(served, secret.reveal(), amount)
+            made = Rig(served, secret.reveal(), second.user, amount)
             write = server.worker.store.write
 
             async def counted(*statements: Statement) -> Any:

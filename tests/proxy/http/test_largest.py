@@ -20,8 +20,8 @@ REFUSED = {
     "create_job": "consent_not_given",
 }
 """What is lawful, and refused by what this server or the account has. The job is a training."""
-ONE_COMMIT = frozenset({"close_me", "close_account"})
-"""Who closes an account waits for one commit."""
+ONE_COMMIT = frozenset({"close_me", "close_account", "remove_user"})
+"""They close an account or write a tombstone, which stays one commit."""
 UNLIMITED = {
     *("AgreedChange.prices", "JobBody.chapters"),  # an object of any shape, and one that is described
     *(f"{form}.{field}" for form in ("VoiceForm", "SavedVoiceForm") for field in ("prompt", "script_hint")),
