@@ -45,8 +45,8 @@ Answer = tuple[int, bytes, float]
 
 def neighbour(pipe: Connection, address: Address, headers: dict[str, str], body: bytes) -> None:
     """Speak in each window that the pipe tells, and tell the milliseconds of each answer."""
-    connection = http.client.HTTPConnection(*address, timeout=60)
     while seconds := pipe.recv():
+        connection = http.client.HTTPConnection(*address, timeout=60)
         took_ms, ends = list[float](), time.monotonic() + seconds
         while time.monotonic() < ends:
             began = time.perf_counter()
@@ -56,6 +56,7 @@ def neighbour(pipe: Connection, address: Address, headers: dict[str, str], body:
             assert answer.status == 200
             took_ms.append((time.perf_counter() - began) * 1000)
             time.sleep(PAUSE_S)
+        connection.close()
         pipe.send(took_ms)
 
 
