@@ -65,6 +65,7 @@ def main() -> None:
         sys.exit(1)
     config = read_config(revision)
     raise_file_limit()
+    sys.setswitchinterval(SWITCH_S)
     opened = [socket.socket(fileno=each) for each in sockets]
     http = opened.pop(0) if config.serves else None
     try:
@@ -125,7 +126,6 @@ async def _serve(
         # A larger threshold saves no measurable CPU, and its collections hold every answer for 20 ms.
         gc.set_threshold(_COLLECTED_OBJECTS)
         gc.enable()
-        sys.setswitchinterval(SWITCH_S)
         task_kinds = [kind for kind in worker.task_kinds if http is not None or kind.is_for_workers]
         front: Front = WorkFront(task_kinds, config) if http is None else HttpFront(worker, config, http)
         private = uvicorn_server(worker.control, server_protocol(config.server), 1)
