@@ -15,7 +15,7 @@ from proxy.config.plans import read_prices
 from proxy.config.reader import Reader, possible
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest
-from proxy.http.body import micro
+from proxy.http.body import EngineNames, micro
 from proxy.storage.accounts import Account
 
 
@@ -24,7 +24,7 @@ class AgreedChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A change of what is agreed. A field that is left out stays as it is. Null brings back the plan's own
     term."""
 
-    engines: Annotated[list[str], Meta(description="a list of engines")] | UnsetType | None = UNSET
+    engines: EngineNames | UnsetType | None = UNSET
     prices: (
         Annotated[
             dict[str, Any],

@@ -22,7 +22,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.speech import speech_request
 from proxy.speech.planning import Planner
-from proxy.speech.speech_body import VoiceReference
+from proxy.speech.speech_body import MAX_INPUT, VoiceReference
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span
 from proxy.storage.accounts import Account
@@ -32,16 +32,21 @@ _NO_ACCOUNT = ""
 """The id of no account. Its library has only the voices and lexicons for all accounts."""
 
 
+def _text(most: int, description: str) -> Meta:
+    """The limit is for the OpenAPI document. A longer text is refused as in a request for speech."""
+    return Meta(description=description, extra_json_schema={"maxLength": most})
+
+
 class RouteQuestion(msgspec.Struct, frozen=True, kw_only=True):
     """A request for speech that is only explained. Without `model` or `voice` the server's default is used.
     Without `account` no plan refuses anything."""
 
-    input: Annotated[str, Meta(min_length=1, description="a text of 1 to 4096 characters")]
+    input: Annotated[str, Meta(min_length=1), _text(MAX_INPUT, f"a text of 1 to {MAX_INPUT} characters")]
     model: Annotated[_Name, Meta(description="the id of a model")] | None = None
     voice: Annotated[_Name | VoiceReference, Meta(description="as in a request for speech")] | None = None
-    language: Annotated[str, Meta(description="a language tag such as en, pt-BR or es-419, or auto")] = ""
+    language: Annotated[str, _text(35, "a language tag such as en, pt-BR or es-419, or auto")] = ""
     pitch: Annotated[float, Meta(description="a number of semitones from -12 to 12")] = 0.0
-    emotion: Annotated[str, Meta(description="a text of 1 to 64 characters")] | None = None
+    emotion: Annotated[str, _text(64, "a text of 1 to 64 characters")] | None = None
     account: AccountName | None = None
 
 

@@ -41,6 +41,8 @@ from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
 
+SWITCH_S = 0.001
+"""A thread that reads a large file in Python keeps the interpreter from the loop for this long at a time."""
 _COLLECTED_OBJECTS = 5_000
 _GREETING_S = 3.0
 """How long the engines may start before we accept. Clients that connect meanwhile wait in the backlog."""
@@ -61,6 +63,7 @@ def main() -> None:
         sys.exit(1)
     config = read_config(revision)
     raise_file_limit()
+    sys.setswitchinterval(SWITCH_S)
     opened = [socket.socket(fileno=each) for each in sockets]
     http = opened.pop(0) if config.serves else None
     try:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies import mixing, text_tags
-from policies.lexicon import MOST_INLINE
+from policies.lexicon import MOST_INLINE, MOST_SPOKEN, MOST_WORD
 from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.errors import InvalidRequest
@@ -21,7 +21,14 @@ from proxy.speech.usage_tag import Tag
 ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
 }
-_CAST = {"minProperties": 1, "maxProperties": text_tags.MOST_NAMES}
+CAST = {
+    "minProperties": 1,
+    "maxProperties": text_tags.MOST_NAMES,
+    "propertyNames": {"maxLength": text_tags.MOST_CHARACTERS},
+}
+WORD = {"propertyNames": {"maxLength": MOST_WORD}}
+SpokenForm = Annotated[str, Meta(extra_json_schema={"maxLength": MOST_SPOKEN})]
+"""The limits of a lexicon's entries, for the OpenAPI document: their faults are named one by one."""
 _WEIGHT = {"exclusiveMinimum": 0, "maximum": mixing.MOST_WEIGHT}
 _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -38,7 +45,7 @@ class VoiceReference(msgspec.Struct, frozen=True):
     """One voice by its id; a cast, which has the names in brackets in the input; or a mix."""
 
     id: VoiceName | UnsetType = UNSET
-    cast: Annotated[dict[str, VoiceName], Meta(extra_json_schema=_CAST)] | UnsetType = UNSET
+    cast: Annotated[dict[str, VoiceName], Meta(extra_json_schema=CAST)] | UnsetType = UNSET
     mix: Annotated[list[MixMember], Meta(extra_json_schema=_MIX)] | UnsetType = UNSET
 
 
@@ -136,7 +143,10 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     )
     lexicon: (
         Annotated[
-            str | dict[str, str],
+            Annotated[str, Meta(extra_json_schema={"maxLength": 64})]
+            | Annotated[
+                dict[str, SpokenForm], Meta(extra_json_schema={"maxProperties": MOST_INLINE, **WORD})
+            ],
             Meta(description=f'a lexicon\'s name, none, or up to {MOST_INLINE} entries {{"word": "spoken"}}'),
         ]
         | None

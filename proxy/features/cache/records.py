@@ -5,15 +5,17 @@ The files hold the sound. The rows decide which files a purge deletes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
+from policies.text_tags import MOST_NAMES
 from proxy.storage.disk_names import DiskName, safe_names
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.tombstones import erased
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 _INSERT = """
 INSERT INTO clips (recording, voice, account, has_lexicon, folder, began)
@@ -35,16 +37,21 @@ _FORGET = "DELETE FROM clips WHERE recording = :recording"
 _PURGE_VOICE = """
 DELETE FROM clips WHERE recording IN (
     SELECT recording FROM clips
-    WHERE voice = :voice AND (CAST(:account AS TEXT) IS NULL OR account = :account)
+    WHERE voice = :voice AND (CAST(:account AS TEXT) IS NULL OR account = :account) LIMIT :limit
 ) RETURNING name
 """
-_PURGE_LEXICONS = "DELETE FROM clips WHERE account = :account AND has_lexicon = 1 RETURNING name"
-_PURGE_ACCOUNT = "DELETE FROM clips WHERE account = :account RETURNING name"
+_PURGE_OWN = """
+DELETE FROM clips WHERE recording IN (
+    SELECT recording FROM clips WHERE account = :account AND has_lexicon >= :has_lexicon LIMIT :limit
+) RETURNING name
+"""
 _LIST_FOLDER = """
 SELECT recording, name, min(began) AS began FROM clips WHERE folder = :folder GROUP BY recording, name
 """
 
 _BATCH = 256
+_RECORDINGS = MOST_ROWS // MOST_NAMES
+"""Of a part of a purge: each has a row for each voice of its cast."""
 
 TABLE = Table(
     "clips",
@@ -107,11 +114,11 @@ async def purge_voice(store: Store, account: str | None, voice: str) -> set[Disk
 
 
 async def purge_lexicons(store: Store, account: str) -> set[DiskName]:
-    return await _purge(store, _PURGE_LEXICONS, {"account": account})
+    return await _purge(store, _PURGE_OWN, {"account": account, "has_lexicon": 1})
 
 
 async def purge_account(store: Store, account: str) -> set[DiskName]:
-    return await _purge(store, _PURGE_ACCOUNT, {"account": account})
+    return await _purge(store, _PURGE_OWN, {"account": account, "has_lexicon": 0})
 
 
 async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
@@ -119,6 +126,10 @@ async def list_folder(store: Store, folder: str) -> list[IndexedClip]:
     return [msgspec.convert(row, IndexedClip) for row in rows]
 
 
-async def _purge(store: Store, sql: str, params: Mapping[str, str | None]) -> set[DiskName]:
-    (rows,) = await store.write(Statement(sql, params))
-    return {*safe_names({row["name"] for row in rows} - {""})}
+async def _purge(store: Store, sql: str, params: Params) -> set[DiskName]:
+    part, names = Statement(sql, {**params, "limit": _RECORDINGS}), set[str]()
+    while True:
+        (rows,) = await write_in_turn(store, MOST_ROWS, part)
+        names |= {row["name"] for row in rows}
+        if len(rows) < _RECORDINGS:
+            return {*safe_names(names - {""})}

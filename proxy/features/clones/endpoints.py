@@ -18,7 +18,7 @@ from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.records import CloneRecord, CloneTask
 from proxy.features.clones.rules import State
 from proxy.features.own_voices.requested import find_voice, terms_of
-from proxy.http.body import body
+from proxy.http.body import Label, Name, body
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
@@ -108,8 +108,8 @@ def _is_lost(row: CloneRecord, there: Collection[str], began: int) -> bool:
 class NewClone(msgspec.Struct, frozen=True, kw_only=True):
     """The engine whose provider is to have the voice. Without `credential`, it is `default` or the first."""
 
-    engine: str
-    credential: str = ""
+    engine: Name
+    credential: Label = ""
 
 
 class ShownClone(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, account_of, endpoint
 from proxy.speech import speech_request
+from proxy.speech.speech_body import WORD, SpokenForm
 from proxy.storage.audit import Act
 from proxy.storage.store import Store
 
@@ -74,10 +75,11 @@ MAX_BODY_BYTES = 2 * 1024 * 1024
 """Enough for a thousand words, even if each character is written as an escape."""
 
 WordsField = Annotated[
-    dict[str, str],
+    dict[str, SpokenForm],
     Meta(
         description=f"an object of up to {MOST_WORDS} words of up to {MOST_WORD} characters, each with what "
-        f"is said for it, up to {MOST_SPOKEN}"
+        f"is said for it, up to {MOST_SPOKEN}",
+        extra_json_schema={"maxProperties": MOST_WORDS, **WORD},
     ),
 ]
 

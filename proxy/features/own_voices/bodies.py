@@ -26,13 +26,17 @@ from proxy.http.body import (
 from proxy.http.form import RequestForm, form_values
 from proxy.http.lists import iso, iso_or_none
 from proxy.http.replies import shown_as
-from proxy.speech.speech_body import MixMember, mix_shares
+from proxy.speech.speech_body import CAST, MixMember, mix_shares
 from proxy.storage import trained_models
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 
 Cast = Annotated[
-    dict[str, str], Meta(description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}')
+    dict[str, Annotated[str, Meta(extra_json_schema={"maxLength": 256})]],
+    Meta(
+        description='an object of names and voices, such as {"Ana": "nova", "Ben": "onyx"}',
+        extra_json_schema=CAST,
+    ),
 ]
 RefText = Annotated[str, Meta(max_length=1000, description="a text of up to 1000 characters")]
 

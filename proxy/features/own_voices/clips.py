@@ -43,7 +43,9 @@ class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
     them. Speech with this `emotion` uses it; a `neutral` one is used like the first recording."""
 
     ref_text: RefText = ""
-    emotion: Annotated[str, Meta(description=f"one of {', '.join(EMOTIONS)}")]
+    emotion: Annotated[
+        str, Meta(description=f"one of {', '.join(EMOTIONS)}", extra_json_schema={"enum": [*EMOTIONS]})
+    ]
 
     def __repr__(self) -> str:
         return "<ClipForm>"

@@ -41,7 +41,11 @@ _TEXT_FIELDS = frozenset((*SpeechBody.__struct_fields__, TEXT, CONSENT))
 
 _TEXTS = (
     (TEXT, Annotated[str, Meta(max_length=_MOST_TEXT, description="the words of the recording")], ""),
-    (CONSENT, Annotated[str, Meta(description='the id of a consent of the speaker, or "true"')], ""),
+    (
+        CONSENT,
+        Annotated[str, Meta(max_length=256, description='the id of a consent of the speaker, or "true"')],
+        "",
+    ),
 )
 ReferenceForm = msgspec.defstruct(
     "ReferenceForm",

@@ -24,6 +24,7 @@ from proxy.storage.key_records import STATUS_COLUMNS, status_of
 from proxy.storage.read_cache import MOST_TOGETHER, ReadCache
 from proxy.storage.rows import any_of
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 HOUR_US = 3600 * SECOND
 IDLE_US = 7 * 24 * HOUR_US
@@ -41,6 +42,10 @@ WHERE sessions.hash IN ({{hashes}}) AND keys.kind = 'user'
 _SEEN = "UPDATE sessions SET seen = :now WHERE id IN ({ids}) AND seen < :now"
 _OF_USER = "SELECT id, created, seen FROM sessions WHERE user_id = :user ORDER BY created DESC LIMIT 100"
 _IS_OWN = "id = :subject AND user_id = :user"
+_END_SOME = """
+DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE user_id = :user LIMIT :limit) RETURNING id
+"""
+_SOME = MOST_ROWS - 1
 _TIDY = "DELETE FROM sessions WHERE created <= :whole OR seen <= :idle"
 
 _log = structlog.get_logger()
@@ -174,11 +179,13 @@ async def end(store: Store, user: str, act: Act) -> bool:
 
 async def end_all(store: Store, act: Act) -> int:
     """End all sessions of the user that the act is about, and count them. Forget them afterwards."""
-    rows, *_ = await store.write(
-        Statement("DELETE FROM sessions WHERE user_id = :user RETURNING id", {"user": act.subject}),
-        *audit.insert_statements(act),
-    )
-    return len(rows)
+    some = Statement(_END_SOME, {"user": act.subject, "limit": _SOME})
+    rows, *_ = await store.write(some, *audit.insert_statements(act))
+    ended = len(rows)
+    while len(rows) == _SOME:
+        (rows,) = await write_in_turn(store, _SOME, some)
+        ended += len(rows)
+    return ended
 
 
 def sent_secret(scope: Scope) -> str | None:

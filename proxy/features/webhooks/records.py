@@ -14,6 +14,7 @@ from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Table
+from proxy.storage.turns import MOST_ROWS, write_in_turn
 
 TABLE = Table(
     "webhooks",
@@ -95,10 +96,18 @@ UPDATE webhooks SET host = :host, events = :events, changed = :changed, off_reas
 WHERE {_AS_READ} RETURNING id
 """
 _MOVE = """
-UPDATE webhook_deliveries SET host = :host WHERE webhook = :id AND state = 'waiting'
-    AND EXISTS (SELECT 1 FROM webhooks WHERE id = :id AND host = :host)
+UPDATE webhook_deliveries SET host = :host WHERE id IN (
+    SELECT id FROM webhook_deliveries WHERE webhook = :id AND state = 'waiting' AND host <> :host
+        AND EXISTS (SELECT 1 FROM webhooks WHERE id = :id AND host = :host)
+    LIMIT :limit
+) RETURNING id
 """
-_DELETE_DELIVERIES = "DELETE FROM webhook_deliveries WHERE webhook = :id"
+_DELETE_DELIVERIES = """
+DELETE FROM webhook_deliveries WHERE id IN (
+    SELECT id FROM webhook_deliveries WHERE webhook = :id LIMIT :limit
+) RETURNING id
+"""
+_SOME = MOST_ROWS - 10
 _DELETE = "DELETE FROM webhooks WHERE id = :id RETURNING id"
 _FAILS = "UPDATE webhooks SET failing_since = :now WHERE id = :id AND failing_since IS NULL"
 _ARRIVES = "UPDATE webhooks SET failing_since = NULL WHERE id = :id AND failing_since IS NOT NULL"
@@ -116,17 +125,20 @@ async def replace(store: Store, was: WebhookRecord, new: WebhookRecord, act: Act
     """Change a webhook. False: it has changed since it was read. Waiting deliveries go to its new host."""
     facts: Params = {"was_sealed": was.sealed, "was_changed": was.changed}
     acts = audit.insert_statements(act, _WAS_READ, facts)
-    *_, rows, _ = await store.write(
-        *acts, Statement(_REPLACE, {**_row(new), **facts}), Statement(_MOVE, {"host": new.host, "id": was.id})
-    )
+    move = Statement(_MOVE, {"host": new.host, "id": was.id, "limit": _SOME})
+    *_, rows, moved = await store.write(*acts, Statement(_REPLACE, {**_row(new), **facts}), move)
+    while len(moved) == _SOME:
+        (moved,) = await write_in_turn(store, _SOME, move)
     return bool(rows)
 
 
 async def delete(store: Store, id_: str, act: Act | None = None) -> bool:
     """Delete a webhook with its deliveries, and tell whether it was there."""
-    row: Params = {"id": id_}
+    some = Statement(_DELETE_DELIVERIES, {"id": id_, "limit": _SOME})
+    while len((await write_in_turn(store, _SOME, some))[0]) == _SOME:
+        continue
     *_, rows = await store.write(
-        *audit.insert_statements(act, _WAS_MADE), Statement(_DELETE_DELIVERIES, row), Statement(_DELETE, row)
+        *audit.insert_statements(act, _WAS_MADE), some, Statement(_DELETE, {"id": id_})
     )
     return bool(rows)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
+from structlog.testing import capture_logs
 
 from proxy.features.cache import records as clips
 from proxy.features.cache.records import ClipOwner
 from proxy.storage import tombstones
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 
 FOLDER = "here"
@@ -120,3 +121,17 @@ async def test_nothing_of_an_erased_voice_is_kept(store: Store, moment: str) -> 
     await erase_at("before it is there")
     assert not await clips.is_there(store, "rec")
     assert (await left(store) == []) == (moment == "before it begins")
+
+
+async def test_a_purge_goes_part_by_part(store: Store) -> None:
+    """Each recording has as many voices as a cast may have."""
+    voices = [f"voice {number}" for number in range(16)]
+    insert = "INSERT INTO clips VALUES (:recording, :voice, 'ada', 1, 'here', :name, 1)"
+    for number in range(70):
+        row = {"recording": f"rec_{number}", "name": f"clip_{number}"}
+        await store.write(*(Statement(insert, {**row, "voice": voice}) for voice in voices))
+    await add(store, "other", "bob", voices)
+    with capture_logs() as logs:
+        assert len(await clips.purge_voice(store, "ada", "voice 3")) == 70
+        assert await left(store) == ["other"]
+    assert [log for log in logs if log["event"] == "commit.held" and log["rows"] > 500] == []

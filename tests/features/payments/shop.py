@@ -166,6 +166,7 @@ async def shop(
     config: str = SOLD + PROVIDERS,
     secrets: Mapping[str, str] = SECRETS,
     people: str = PEOPLE,
+    **options: Any,
 ) -> AsyncIterator[Shop]:
     for name, secret in secrets.items():
         (folder / name).write_text(secret)
@@ -173,6 +174,6 @@ async def shop(
     async with served(mercadopago.provider) as one, served(stripe.provider) as other:
         text = TONE.replace("[server]\n", f'[server]\npublic_url = "{PUBLIC_URL}"\n')
         text += people + config.replace("{mercadopago}", one.url).replace("{stripe}", other.url) + more
-        async with inside(folder, text, plan="free") as server:
+        async with inside(folder, text, plan="free", **options) as server:
             owner = await user_of(server, server.account, "owner@example.org")
             yield Shop(server, mercadopago, stripe, owner.cookie)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -165,19 +165,30 @@ def every_operation(document: Document) -> list[Operation]:
     return sorted(found, key=lambda each: (each.id in LAST, each.method == "DELETE"))
 
 
-def smallest(document: Document, schema: Document) -> Any:
-    """The smallest value that a schema allows, by its types, bounds and choices alone."""
+Build = Callable[[Document, Document], Any]
+
+
+def built(document: Document, schema: Document, of_type: Build, choose: Callable[[list[Any]], Any]) -> Any:
+    """A value that a schema allows: of each type as `of_type` makes it, and of several the chosen one."""
+
+    def value(part: Document) -> Any:
+        return built(document, part, of_type, choose)
+
     if "$ref" in schema:
-        return smallest(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        return value(document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     if "allOf" in schema:
-        parts = [smallest(document, part) for part in schema["allOf"]]
-        return {name: value for part in parts for name, value in part.items()}
+        return {name: each for part in schema["allOf"] for name, each in value(part).items()}
     choices = schema.get("anyOf") or schema.get("oneOf")
     if choices:
-        return smallest(document, choices[0])
+        return choose([value(each) for each in choices])
     if "const" in schema or "enum" in schema:
-        return schema.get("const", schema.get("enum", [None])[0])
-    return _smallest_of_type(document, schema)
+        return choose(schema.get("enum", [schema.get("const")]))
+    return of_type(document, schema)
+
+
+def smallest(document: Document, schema: Document) -> Any:
+    """The smallest value that a schema allows, by its types, bounds and choices alone."""
+    return built(document, schema, _smallest_of_type, lambda values: values[0])
 
 
 def _smallest_of_type(document: Document, schema: Document) -> Any:
@@ -236,6 +247,8 @@ _MORE = """
 cache = true
 consent = "waived"
 history_days = 7
+one_shot = true
+keys = 1000
 [webhooks]
 on = true
 allow = ["127.0.0.1"]
@@ -248,9 +261,12 @@ mail = ["ops@example.org"]
 
 
 @asynccontextmanager
-async def everything_served(folder: Path, mail: str = "smtp://127.0.0.1:9") -> AsyncIterator[Everything]:
+async def everything_served(
+    folder: Path, mail: str = "smtp://127.0.0.1:9", more: str = "", **options: Any
+) -> AsyncIterator[Everything]:
+    """Opens it, with more of a configuration. The options are those of `inside`."""
     people = '[users]\nsign_up = "open"\n'
-    async with shop(folder, _MORE.format(mail=mail), people=people) as selling:
+    async with shop(folder, _MORE.format(mail=mail) + more, people=people, **options) as selling:
         world = await world_inside(selling.server)
         try:
             yield await _everything(selling, world)

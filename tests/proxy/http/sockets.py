@@ -30,6 +30,7 @@ async def serving(
         if send_buffer is not None:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         listener.setblocking(False)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as uvloop does
         config = uvicorn.Config(
             app, http=protocol, interface="asgi3", ws="none", lifespan="off", log_config=None
         )

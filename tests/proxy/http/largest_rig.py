@@ -1,0 +1,329 @@
+"""A worker whose account has the most of everything, is sent largest requests; a neighbour speaks beside.
+
+`fill` gives the account as many rows as it may have, or a lot where nothing bounds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from proxy.access.admission import MOST_A_MINUTE
+from proxy.features.jobs.core.steps import Steps
+from proxy.storage import accounts, api_key, key_records
+from proxy.storage.key_records import NewKeyRecord
+from proxy.storage.store import Statement, Store
+from proxy.storage.turns import MOST_ROWS
+from proxy.telemetry.loop_watch import LOGGED_S, LoopHold, watch_loop
+from tests.features.own_voices.trained_files import tone_voice
+from tests.features.users.people import user_of
+from tests.proxy.http.every_endpoint import Everything, Sent, everything_served
+from tests.proxy.http.largest import ENTRIES, Row, body_of, lines, recording
+from tests.waiting import LIMIT_S
+
+_REMOTE_S = 0.3
+"""What another thread may keep from the loop: less sure, see `LoopHold`."""
+_PIECE = 64 * 1024
+_PURGES = frozenset({"put_lexicon", "put_lexicon_of", "delete_lexicon", "delete_voice"})
+_OF_THE_LARGEST = frozenset(
+    {
+        *(
+            "create_batch",
+            "get_file",
+            "get_file_content",
+            "delete_file",
+            "get_batch",
+            "cancel_batch",
+            "get_job",
+        ),
+        *("retry_job", "list_job_steps", "list_job_steps_of", "delete_job"),
+    }
+)
+"""They are about the file and the batch that were made before; all others, about small and ended ones."""
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return httpx2.Request("POST", "http://voxgate.test", json=value).content.decode()
+
+
+class Felt(NamedTuple):
+    """What was felt while a request was answered."""
+
+    status: int
+    said: bytes
+    holds: tuple[str, ...]
+    long_commits: tuple[str, ...]
+    large_commits: tuple[str, ...]
+    units: int
+    neighbours: int
+
+    @property
+    def code(self) -> str:
+        """The code of a refusal."""
+        return str(json.loads(self.said)["error"]["code"])
+
+
+class Rig:
+    """Sends largest requests to a worker, beside a neighbour."""
+
+    def __init__(self, served: Everything, neighbour: str, second_user: str, amount: Amount) -> None:
+        self.served = served
+        self._second_user = second_user
+        self._neighbour = neighbour
+        self._amount = amount
+        self._new = count()
+        self._own: dict[str, str] = {}
+        self.units = 0
+
+    def encoded(self, row: Row) -> httpx2.Request:
+        """A request, ready to be sent."""
+        own = self._own if row.operation.id in _OF_THE_LARGEST else {}
+        if row.operation.id in ("sign_out_user", "remove_user"):
+            own = {"user": self._second_user}
+        objects = {**self.served.objects, **own, "new": f"{next(self._new):04}{'v' * 90}"}
+        sent = row.operation.request(self.served.document, objects)
+        path = self._path(row, sent)
+        headers = self.served.proof(row.operation)
+        url = f"http://voxgate.test{path}"
+        if row.schema is None and not row.files:
+            return httpx2.Request(sent.method, url, headers=headers)
+        body = body_of(self.served.document, row.schema, objects)
+        if not row.files:
+            return httpx2.Request(sent.method, url, headers=headers, json=body)
+        fields = {name: _field(value) for name, value in body.items() if value is not None}
+        files = {name: ("lines.jsonl", self._file(row.operation.id)) for name in row.files[:1]}
+        return httpx2.Request(sent.method, url, headers=headers, data=fields, files=files)
+
+    def _path(self, row: Row, sent: Sent) -> str:
+        described = self.served.document["paths"][row.operation.path][row.operation.method.lower()]
+        limits = [each["description"] for each in described.get("parameters", ()) if each["name"] == "limit"]
+        most = [f"limit={found[1]}" for each in limits if (found := re.search(r"1 to (\d+)", each))]
+        return ("&" if "?" in sent.path else "?").join([sent.path, *most])
+
+    def _file(self, operation: str) -> bytes:
+        if operation == "create_file":
+            return lines(self._amount.lines)
+        if "model" in operation:
+            return tone_voice()
+        long = "consent" in operation or "mark" in operation or "provenance" in operation
+        return recording(54, 2) if long else recording(29, 3)
+
+    async def prepare(self, row: Row) -> None:
+        """Make what a request will delete, if others have deleted it."""
+        if row.operation.id in _PURGES:
+            await fill_clips(self.served, self._amount.clips, next(self._new))
+
+    async def send(self, request: httpx2.Request) -> tuple[int, bytes]:
+        """Send it without a client library, which would cost more than some answers."""
+        raw, answer, said = request.read(), dict[str, Any](), bytearray()
+        pieces = [raw[at : at + _PIECE] for at in range(0, len(raw), _PIECE)] or [b""]
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0)
+            piece = pieces.pop(0) if pieces else b""
+            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
+
+        async def send(message: Any) -> None:
+            await asyncio.sleep(0)
+            answer.update(message)
+            if len(said) < _PIECE:
+                said.extend(message.get("body", b""))
+
+        scope = {
+            "type": "http",
+            "method": request.method,
+            "path": request.url.path,
+            "raw_path": request.url.raw_path,
+            "query_string": request.url.query,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "client": ("192.0.2.1", 4000),
+        }
+        await self.served.shop.server.worker.public(scope, receive, send)
+        return answer["status"], bytes(said)
+
+    def note(self, row: Row, status: int, said: bytes) -> None:
+        """Later requests are about the largest things that earlier ones have made."""
+        if status < 300 and row.operation.id in ("create_file", "create_batch", "create_job"):
+            made = json.loads(said)["id"]
+            if row.operation.id == "create_batch":
+                self._own["batch"] = self._own["job"] = made
+            elif row.operation.id == "create_file":
+                self._own["file"] = made
+            else:
+                self._own.setdefault("job", made)
+
+    def neighbours_request(self) -> httpx2.Request:
+        body = {"model": "tts-1", "voice": "alloy", "input": "Yes.", "response_format": "pcm"}
+        headers = {"authorization": f"Bearer {self._neighbour}"}
+        return httpx2.Request("POST", "http://voxgate.test/v1/audio/speech", headers=headers, json=body)
+
+    async def feel(self, request: httpx2.Request) -> Felt:
+        """Send a request while the neighbour speaks again and again."""
+        holds, is_over, answered = list[LoopHold](), asyncio.Event(), 0
+
+        async def neighbour() -> None:
+            nonlocal answered
+            said = self.neighbours_request()
+            while not is_over.is_set():
+                status, _ = await self.send(said)
+                assert status == 200
+                answered += 1
+                await asyncio.sleep(0.001)
+
+        self.units = 0
+        with capture_logs() as logs:
+            async with watch_loop(holds.append):
+                beside = asyncio.create_task(neighbour())
+                await asyncio.sleep(0.03)
+                before, gone = answered, self.units
+                async with asyncio.timeout(LIMIT_S):
+                    status, said = await self.send(request)
+                during, units = answered - before, self.units - gone
+                await asyncio.sleep(0.03)
+                is_over.set()
+                await beside
+        held = [log for log in logs if log["event"] == "commit.held"]
+        shown = [f"{log['statement']}: {log['held_ms']} ms, {log['rows']} rows" for log in held]
+        return Felt(
+            status,
+            said,
+            tuple(f"loop {hold.held_s * 1000:.0f} ms: {hold.step}" for hold in holds if _is_ours(hold)),
+            tuple(text for log, text in zip(held, shown, strict=True) if log["rows"] <= MOST_ROWS),
+            tuple(text for log, text in zip(held, shown, strict=True) if log["rows"] > MOST_ROWS),
+            units,
+            during,
+        )
+
+
+def _is_ours(hold: LoopHold) -> bool:
+    most = _REMOTE_S if hold.is_remote else LOGGED_S
+    return hold.held_s > most and not hold.step.startswith(("tests.", "httpx2."))
+
+
+class Amount(NamedTuple):
+    """How much of a thing there is."""
+
+    history: int
+    usage: int
+    others: int
+    clips: int
+    lines: int
+
+
+SOME = Amount(history=1100, usage=1000, others=50, clips=1100, lines=900)
+MOST = Amount(history=10_000, usage=20_000, others=999, clips=5_000, lines=19_000)
+"""The other jobs have a few of the 20,000 steps that may wait."""
+
+
+async def copies(store: Store, table: str, only: str, number: int, **changed: str) -> None:
+    """Copy the first row so many times; `changed` has SQL for columns, in which `x` is the copy's number."""
+    rows = await store.read(f"SELECT * FROM {table} WHERE {only} LIMIT 1")
+    assert rows, table
+    values = [changed.get(name, name) for name in rows[0]]
+    await store.write(
+        Statement(
+            f"""
+            INSERT INTO {table} ({", ".join(rows[0])})
+            WITH RECURSIVE numbers (x) AS (
+                SELECT CAST(1 AS BIGINT) UNION ALL SELECT x + 1 FROM numbers WHERE x < {number}
+            )
+            SELECT {", ".join(values)} FROM (SELECT * FROM {table} WHERE {only} LIMIT 1) AS one, numbers
+            """
+        )
+    )
+
+
+def _named(name: str) -> str:
+    return f"CAST({name} AS TEXT) || x"
+
+
+async def fill(served: Everything, amount: Amount, second_user: str) -> None:
+    store, objects = served.shop.server.worker.store, served.objects
+    owner = f"account = '{objects['account']}'"
+    (granted,) = (each for each in served.operations if each.id == "grant_credits")
+    assert (await served.call(granted)).is_success
+    whole = {"words": ENTRIES}
+    assert (await served.world.ask("owner", "PUT", "/v1/lexicons/secret-words", whole)).is_success
+    earlier = {"id": _named("id"), "created": "created - x"}
+    await copies(store, "history", owner, amount.history, **earlier, digest="''")
+    await copies(
+        store, "usage", owner, amount.usage, id=_named("id"), started="started - x", voice="'v' || (x % 1000)"
+    )
+    await copies(
+        store, "entries", owner, amount.others, id=_named("id"), at="at - x", reference=_named("reference")
+    )
+    await copies(store, "audit", "1 = 1", amount.history, id=_named("id"), at="at - x")
+    await copies(store, "jobs", f"{owner} AND state = 'done' AND kind = 'speech'", amount.others, **earlier)
+    await copies(store, "keys", f"{owner} AND kind = 'key'", amount.others, **earlier, hash=_named("hash"))
+    for user in (objects["user"], second_user):
+        only, new = f"user_id = '{user}'", {"id": _named("id"), "hash": _named("hash")}
+        await copies(store, "sessions", only, amount.others, **new)
+    await copies(store, "accounts", "name = 'stranger'", amount.others, **earlier, name=_named("name"))
+    await copies(
+        store, "orders", owner, amount.others, **earlier, checkout=_named("checkout"), state="'expired'"
+    )
+    cast = f"{owner} AND kind = 'cast'"
+    await copies(store, "voices", cast, amount.others, **earlier, name=_named("name"))
+    await copies(store, "lexicons", owner, min(49, amount.others), name=_named("name"))
+    await copies(
+        store, "webhook_deliveries", owner, amount.history, **earlier, event=_named("event"), state="'done'"
+    )
+
+
+async def fill_clips(served: Everything, number: int, time: int) -> None:
+    """Stored answers, spoken with a lexicon by an own voice."""
+    store, only = (
+        served.shop.server.worker.store,
+        f"account = '{served.objects['account']}' ORDER BY voice DESC",
+    )
+    new = f"recording || '-{time}-' || x"
+    await copies(store, "clips", only, number, recording=new, has_lexicon="1", name=_named("name"))
+
+
+@asynccontextmanager
+async def rig(folder: Path, amount: Amount, url: str = "", **options: Any) -> AsyncIterator[Rig]:
+    """Opens a worker whose account has as much as `amount`. Its jobs do not begin by themselves."""
+    with pytest.MonkeyPatch.context() as patches:
+        for class_ in MOST_A_MINUTE:
+            patches.setitem(MOST_A_MINUTE, class_, 10**6)
+        more = f'[storage]\nurl = "{url}"\n' if url else ""
+        async with everything_served(folder, more=more, **options) as served:
+            server = served.shop.server
+            for kind in server.worker.task_kinds:
+                if isinstance(kind, Steps):
+                    kind.at_once = 0
+            owner = await accounts.get(server.worker.store, served.objects["account"])
+            assert owner is not None
+            second = await user_of(server, owner, "second@example.org")
+            await fill(served, amount, second.user)
+            neighbour = await accounts.create(server.worker.store, name="neighbour", plan="unlimited")
+            secret = api_key.mint()
+            await key_records.create(server.worker.store, secret, NewKeyRecord(account=neighbour.id))
+            made = Rig(served, secret.reveal(), second.user, amount)
+            write = server.worker.store.write
+
+            async def counted(*statements: Statement) -> Any:
+                made.units += 1
+                return await write(*statements)
+
+            patches.setattr(server.worker.store, "write", counted)
+            await made.send(made.neighbours_request())
+            gc.collect()
+            gc.freeze()
+            try:
+                yield made
+            finally:
+                gc.unfreeze()
