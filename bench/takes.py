@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import statistics
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy.features.all import open_store
+from proxy.storage import holds
 from proxy.storage import postgres as postgres_store
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.holds import POSTGRES_TAKE, Take
@@ -29,13 +31,14 @@ ROUNDS = 3
 SECONDS = 4.0
 GATEWAYS = (1, 10, 50)
 WAYS = {"_2": POSTGRES_TAKE.replace("holds_3(", "holds_2("), "_3": POSTGRES_TAKE}
+_OLDER = re.sub(r"\n    IF .* END IF;", "", holds.FUNCTION.replace("holds_3(", "holds_2("))
 _IDS = itertools.count()
 
 
 async def main(url: str, numbers: tuple[int, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with open_store(url, Path(folder)):
-            pass
+        async with open_store(url, Path(folder)) as store:
+            await store.write(Statement(_OLDER))
     print(f"{'gateways':>8} {'_2/s':>7} {'ms':>7} {'_3/s':>7} {'ms':>7} {'ratio':>6} {'commits/s':>10}")
     for number in numbers:
         async with AsyncExitStack() as stack:

@@ -42,7 +42,7 @@ WHERE account = :account AND pool = :pool AND expires > :now
 # A take does not wait for the disk if all of its holds expire: it would hold the account's lock for so long.
 # A crash of the database may lose holds of its last second, but a settlement needs no hold. What is committed
 # later, such as the hold of a job, has the take on disk before it.
-_FUNCTION = f"""
+FUNCTION = f"""
 CREATE OR REPLACE FUNCTION voxgate_take_holds_3(
     requests text[], accounts text[], keys text[], workers text[], pools bigint[], allowances bigint[],
     amounts bigint[], most_streams bigint[], most_key_streams bigint[], moments bigint[], ends bigint[]
@@ -130,7 +130,7 @@ POSTGRES_TAKE = f"SELECT * FROM voxgate_take_holds_3({_ARRAYS})"
 
 async def install(store: Store) -> None:
     """Create the function that takes holds. Call it while no other process migrates."""
-    await store.write(Statement(_FUNCTION))
+    await store.write(Statement(FUNCTION))
 
 
 def take_values(takes: Sequence[Take]) -> tuple[list[int], tuple[Sequence[Value], ...]]:

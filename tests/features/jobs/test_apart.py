@@ -231,7 +231,9 @@ async def test_a_worker_refuses_what_is_not_its_servers(
         with pytest.raises(VaultFailed, match=reason):
             await open_beside(tmp_path, wrong)
     config = str(worker_config(tmp_path, elsewhere))
-    ended = await asyncio.to_thread(forked.command, "worker", environ={"VOXGATE_CONFIG": config})
+    ended = await asyncio.to_thread(
+        forked.command, "worker", environ={"VOXGATE_CONFIG": config, "VOXGATE_SERVER__METRICS": ""}
+    )
     [line] = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
     assert (ended.returncode, ended.stdout) == (1, "")
     assert line.startswith(f"voxgate could not start: vault.folder: {tmp_path}/elsewhere is not the vault of")
