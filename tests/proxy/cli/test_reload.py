@@ -86,10 +86,3 @@ def test_without_a_server_nothing_is_reloaded(
     assert f"no server runs on {folder / 'data'}; start it: voxgate serve" in refused(run("reload"))
     with data_folder.locked(folder / "data"):
         assert "404" not in refused(run("reload"))
-
-
-def test_where_a_server_is_the_only_one_all_says_so(running: server.Server) -> None:
-    assert "the only one; leave out --all" in running.cli("engines", "--all").stdout
-    for order in (("reload",), ("engines", "load", "tone")):
-        asked = running.cli(*order, "--all", check=False)
-        assert (asked.returncode, "so leave out --all" in asked.stderr) == (1, True)
