@@ -96,6 +96,8 @@ def _machine_table(answer: dict[str, Any]) -> list[Part]:
         if machine["is_alive"]
         for each in machine["engines"]
     ]
+    if not rows:
+        return [Line("None: a server on SQLite is the only one; leave out --all.")]
     return [Grid(("machine", "engine", "state", "reason"), rows)]
 
 

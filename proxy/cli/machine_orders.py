@@ -65,7 +65,9 @@ def _living(config_file: Path | None) -> list[str]:
     answer = answer_to(AdminRequest("GET", "machines"), config_file, None)
     if names := [each["id"] for each in answer["data"] if each["is_alive"]]:
         return names
-    raise CommandRefused("no machine lives on this database; see voxgate machines")
+    raise CommandRefused(
+        "no machine is on this database; a server on SQLite is the only one, so leave out --all"
+    )
 
 
 def _why_not_ready(id_: str, engine: str, config_file: Path | None) -> str:

@@ -39,7 +39,8 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     engines = [finding for name in config.engines for finding in _engine(config, registry, name)]
     findings += engines
     sick = {each.name for each in engines if (each.what, each.verdict) == ("engine", "wrong")}
-    findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
+    if not config.host.is_used:
+        findings += [ok("plan", _plan(plan), name=plan.name) for plan in config.plans.values()]
     findings += [
         note("plan", remark.text, name=remark.key)
         for remark in config.warnings
@@ -81,6 +82,10 @@ def _natural(config: Config) -> Iterator[Finding]:
 
 def _server(config: Config, running_at: str) -> list[Finding]:
     server = config.server
+    metrics = ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none")
+    if config.host.is_used:
+        says = f"voxgate host, with its processes on the {config.host.ports} ports behind"
+        return [ok("address", says, name=config.host.listen or "--listen"), metrics]
     listens = f"; the running server listens on {running_at}" if running_at else ""
     retention = (
         f"usage is kept for {server.usage_days} days" if server.usage_days else "usage is kept for good"
@@ -89,7 +94,7 @@ def _server(config: Config, running_at: str) -> list[Finding]:
         ok("address", f"{server.workers} worker(s){listens}", name=f"{server.host}:{server.port}"),
         ok("storage", retention, name=addresses.show_storage(config.storage.url)),
         ok("limits", "where requests are counted", name=addresses.show_limits(config.limits.url)),
-        ok("metrics", "Prometheus text" if server.metrics else "", name=server.metrics or "none"),
+        metrics,
     ]
 
 

@@ -204,13 +204,13 @@ class _Building:
             shutil.rmtree(self._folder, ignore_errors=True)
         with open(self._log_file, "w", opener=_private) as log:
             venv = ("-I", "-m", "venv", "--without-pip", str(self._folder))
-            self._step("making the venv", log, sys.executable, *venv)
+            self._step("making the environment", log, sys.executable, *venv)
             drop_halves(self._site)
             try:
                 self._step("installing the packages", log, *self._pip(index, self._recipe.packages))
                 if self._recipe.bare:
                     bare = self._pip(index, self._recipe.bare, "--no-deps")
-                    self._step("installing the bare packages", log, *bare)
+                    self._step("installing packages without what they ask for", log, *bare)
             finally:
                 if not PackageCount(self._folder).now:
                     shutil.rmtree(self._folder)  # there is nothing to go on with

@@ -110,10 +110,10 @@ class HostedEngine(Introduced):
     @property
     def reason(self) -> str:
         if not self.states and self._is_without_hosts:
-            return "no host of its cluster is there"
+            return "no host of its cluster is there, or none has it"
         if self._others:
             return f"{len(self._others)} process(es) with other models wait until those in use have ended"
-        return next((state.reason for state in self.states.values() if state.reason), "")
+        return next((_whose(state) for state in self.states.values() if state.reason), "")
 
     @property
     def _is_without_hosts(self) -> bool:
@@ -391,3 +391,9 @@ class HostedEngine(Introduced):
 
 def _local_channel(state: HostState) -> Any:
     return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
+
+
+def _whose(state: HostState) -> str:
+    """Return the reason of a state, with the host where several could be meant."""
+    is_named = not state.machine or state.machine in state.reason
+    return state.reason if is_named else f"{state.machine}: {state.reason}"

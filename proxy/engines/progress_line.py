@@ -35,9 +35,8 @@ class ProgressLine:
         self._tell("build", str(phase), str(progress))
 
     def fetch(self, what: str, done: int, of: int) -> None:
-        size = f"{of / 1e6:,.0f} MB"
-        phase, text = (f"{what}: {size}", f"{what}: {done / 1e6:,.0f} of {size}") if of else (what, what)
-        self._tell("fetch", phase, text)
+        whole, part = _whole_and_part(done, of)
+        self._tell("fetch", f"{what}{whole}", f"{what}{part}")
 
     def _tell(self, which: str, phase: str, text: str) -> None:
         with self._one:
@@ -68,10 +67,19 @@ def reading(form: Form) -> Iterator[Progress]:
     with Console(stderr=True, quiet=form is True).status("reading") as status:
 
         def show(what: str, done: int, of: int) -> None:
-            part = f": {done / 1e6:,.0f} of {of / 1e6:,.0f} MB" if of else ""
+            _, part = _whole_and_part(done, of)
             status.update(escape(f"{what}{part}"))
 
         yield show
+
+
+def _whole_and_part(done: int, of: int) -> tuple[str, str]:
+    """Return a file's size, and how much of it is there. Both are "" where the size is unknown."""
+    if not of:
+        return "", ""
+    unit, name = (1e6, "MB") if of >= 1e6 else (1e3, "kB")
+    size = f"{of / unit:,.0f} {name}"
+    return f": {size}", f": {done / unit:,.0f} of {size}"
 
 
 def say(*lines: str) -> None:

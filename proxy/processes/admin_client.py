@@ -18,6 +18,12 @@ from proxy.processes import runtime
 _STARTING_S = 5.0
 _TELLING_S = 10.0
 _LISTED = ("consent", "job", "webhook")
+_OFF = {
+    "alerts": "no alert is mailed from here: see [alerts] mail",
+    "orders": "nothing is sold here: see [payments]",
+    "users": "nobody signs in here: see [users] sign_up",
+}
+"""What is not served as shipped, by the first part of its path."""
 
 
 class AdminClient:
@@ -52,7 +58,7 @@ class AdminClient:
             async with self._http.stream("GET", f"/admin/{path}", params=_query_of(query)) as answer:
                 if answer.is_error:
                     await answer.aread()
-                    raise _refusal(answer.json()["error"])
+                    raise _refusal(path, answer.json()["error"])
                 async for part in answer.aiter_bytes():
                     yield part
         except (httpx2.TransportError, ValueError) as error:
@@ -65,7 +71,7 @@ class AdminClient:
         except (httpx2.TransportError, ValueError) as error:
             raise _unanswered(error) from None
         if answer.is_error:
-            raise _refusal(parsed["error"])
+            raise _refusal(answer.request.url.path.removeprefix("/admin/"), parsed["error"])
         return parsed
 
 
@@ -99,7 +105,10 @@ def _query_of(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
     return {name: value for name, value in query.items() if value is not None}
 
 
-def _refusal(error: Mapping[str, str]) -> CommandRefused:
+def _refusal(path: str, error: Mapping[str, str]) -> CommandRefused:
+    if error["code"] == "unknown_url":
+        what = path.partition("/")[0]
+        return CommandRefused(_OFF.get(what, f"the server has no {what}: is it of another version?"))
     kind = error["code"].removesuffix("_not_found")
     return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _LISTED))
 

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from proxy.errors import CannotServe
 from proxy.http.hosts import KnownHosts
-from proxy.processes.runtime import NO_METRICS
+from proxy.processes.runtime import NO_METRICS, why_not_listening
 from proxy.telemetry.machine import machine_metrics
 from speech_engine import Urgency
 from speech_engine.host.cluster_messages import HostLoad
@@ -179,8 +179,9 @@ class MetricsPage(Collector):
         try:
             server, thread = start_http_server(int(port), addr=host, registry=registry)
         except (OSError, OverflowError) as error:
+            why = why_not_listening(error)
             raise CannotServe(
-                f"server.metrics: cannot listen on {self._address}: {error}; {NO_METRICS}"
+                f"server.metrics: cannot listen on {self._address}: {why}; {NO_METRICS}"
             ) from None
 
         page = server.get_app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
@@ -16,6 +17,7 @@ from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
 CONTROL = "control.sock"
+_ADVICE = "choose another with --port (make serve PORT=8001)"
 NO_METRICS = 'choose another, or VOXGATE_SERVER__METRICS="" for no metrics page'
 
 
@@ -39,12 +41,18 @@ def check_worker_settings(config: Config) -> None:
         )
 
 
-def listen(host: str, port: int, advice: str = "choose another with --port") -> socket.socket:
+def why_not_listening(error: Exception) -> str:
+    """A port that is taken is what most people meet, and Python says it with an errno, and twice."""
+    is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+    return "the port is taken" if is_taken else str(error)
+
+
+def listen(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
-        raise CannotServe(f"cannot listen on {host}:{port}: {error}; {advice}") from None
+        raise CannotServe(f"cannot listen on {host}:{port}: {why_not_listening(error)}; {advice}") from None
 
 
 def try_ports(server: Server) -> None:

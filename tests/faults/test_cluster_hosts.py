@@ -176,7 +176,9 @@ def test_a_cluster_that_is_away_keeps_its_models_and_the_next_candidate_speaks_a
         with server.client() as client:
             assert "tone/standard" in client.get("/v1/models").text
         until(lambda: state(server, "tone")["state"] == "failed")
-        assert state(server, "tone")["reason"] == "no host of its cluster is there"
+        assert state(server, "tone")["reason"] == "no host of its cluster is there, or none has it"
+        assert "mend or start the hosts of [clusters." in server.cli("doctor", "--json", check=False).stdout
+        assert "UNAVAILABLE: nothing listens there" in server.log.read_text()
         spoken = server.speech("Hello.", model="two", voice="local/tone")
         assert spoken.status_code == 200, spoken.text
         away = server.speech("Hello.", model="tone/standard")

@@ -38,11 +38,20 @@ def server(config: Config) -> Iterator[Finding]:
     yield ok("server", f"running on {data}")
     for engine in answer["data"]:
         if engine["state"] == "failed":
-            do = f"mend it and restart the server; see its log and voxgate engines, {engine['name']}"
-            yield wrong("engine", f"{engine['name']} failed: {engine['reason']}", do)
+            yield wrong(
+                "engine", f"{engine['name']} failed: {engine['reason']}", _mend(config, engine["name"])
+            )
         elif engine["state"] != "ready" or engine["reason"]:
             says = ": ".join(filter(None, (f"{engine['name']} is {engine['state']}", engine["reason"])))
             yield note("engine", says, "see voxgate engines; while it starts, try again in a moment")
+
+
+def _mend(config: Config, engine: str) -> str:
+    section = config.engines.get(engine)
+    if section is not None and section.cluster:
+        hosts = f"the hosts of [clusters.{section.cluster}]"
+        return f"mend or start {hosts}, which the server finds by itself; its log has cluster.watch.failed"
+    return f"mend it and restart the server; see its log and voxgate engines, {engine}"
 
 
 def _idle(data: Path) -> Finding:

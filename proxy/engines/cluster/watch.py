@@ -46,6 +46,13 @@ _FREE = 3
 """The first messages of each process, which are read without a pause."""
 _A_SECOND = 20.0
 FULL_S = 60.0
+_CAUSES = {
+    "Connection refused": "nothing listens there",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not of the authority that the cluster names",
+    "WRONG_VERSION_NUMBER": "what listens there speaks no TLS",
+    "Socket closed": "it closed the connection: it has ended, or takes certificates of another authority",
+}
+"""What gRPC's words mean. They are long, and may be a host's own, so none of them is shown."""
 
 _decode_message = messages.decoder(HostMessage)
 _log = structlog.get_logger()
@@ -153,7 +160,7 @@ class HostWatch:
             raise
         except grpc.aio.AioRpcError as error:
             # The message is too long, or the host has too many gateways.
-            reason, is_refused = error.code().name, error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            reason, is_refused = _why(error), error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         except (UnusableCertificates, _Nonsense) as error:
             reason, is_refused = str(error), isinstance(error, _Nonsense)
         except TimeoutError:
@@ -185,7 +192,7 @@ class HostWatch:
                 call = channel.unary_unary(method("Switch"), messages.encode, messages.decoder(SwitchReply))
                 reply: SwitchReply | None = await call(question, timeout=_SWITCH_S)
         except (grpc.aio.AioRpcError, UnusableCertificates) as error:
-            reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else str(error)
+            reason = _why(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
             return f"{self.address} does not answer: {reason}"
         if reply is None:
             return f"{self.address} answers with a message that cannot be read"
@@ -313,6 +320,11 @@ class HostWatch:
         self._read.clear()
         self.released_at = None
         self.machine, self._is_leaving, self._has_ended = "", False, False
+
+
+def _why(error: grpc.aio.AioRpcError) -> str:
+    cause = next((says for sign, says in _CAUSES.items() if sign in (error.details() or "")), "")
+    return ": ".join(filter(None, (error.code().name, cause)))
 
 
 def _message(data: bytes) -> HostMessage:

@@ -42,7 +42,9 @@ def marking(config: Config, registry: Registry, results: ProbeResults) -> Iterat
         if marked or not unknown:
             yield ok(_WHAT, f"speech of {', '.join(marked) or 'no engine here'} is marked", name=section.mark)
         if unknown:
-            found = f"what {', '.join(unknown)} say is marked if it is speech, which they tell when they run"
+            found = (
+                f"sound of {', '.join(unknown)} is marked if it is speech, which an engine tells when it runs"
+            )
             yield ok(_WHAT, found, name="unknown")
     as_shipped = [name for name in config.engines if config.engines[name].marking is None]
     if left := [name for name in as_shipped if name not in marked and not _is_hosted(config, registry, name)]:

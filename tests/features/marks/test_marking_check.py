@@ -49,10 +49,12 @@ def test_it_says_whose_speech_is_marked_and_whose_is_left(tmp_path: Path) -> Non
 def test_what_does_not_run_is_not_known_to_be_speech(tmp_path: Path) -> None:
     unknown, _left = findings(tmp_path, ENGINES)
     assert (unknown.verdict, unknown.name) == ("ok", "unknown")
-    assert unknown.found == "what espeak, tone say is marked if it is speech, which they tell when they run"
+    assert (
+        unknown.found == "sound of espeak, tone is marked if it is speech, which an engine tells when it runs"
+    )
     marked, unknown, _left = findings(tmp_path, ENGINES, ProbeResults({"espeak": (SPEECH,)}))
     assert marked.found == "speech of espeak is marked"
-    assert unknown.found.startswith("what tone say")
+    assert unknown.found.startswith("sound of tone is marked if")
     nobody, _left = findings(tmp_path, ENGINES, ProbeResults({"tone": (TONES,), "espeak": (TONES,)}))
     assert nobody.found == "speech of no engine here is marked"
 

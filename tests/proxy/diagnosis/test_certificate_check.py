@@ -40,6 +40,13 @@ def test_usable_certificates_are_fine_until_they_end(tmp_path: Path) -> None:
     assert all(each in [*examine(tmp_path / "config.toml")] for each in found)
 
 
+def test_a_host_is_told_its_own_address_and_nothing_of_a_servers(tmp_path: Path) -> None:
+    made(tmp_path)
+    found = {each.what: each for each in check_config(load(tmp_path, CONFIG), registry.load())}
+    assert (found["address"].name, "64 ports" in found["address"].found) == ("10.0.0.5:7070", True)
+    assert not found.keys() & {"storage", "limits", "plan", "default"}
+
+
 def test_thirty_days_before_an_end_there_is_a_note(tmp_path: Path) -> None:
     made(tmp_path)
     write_pair("host", tmp_path, lives=timedelta(days=29))

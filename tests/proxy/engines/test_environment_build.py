@@ -121,7 +121,7 @@ def test_a_build_goes_on_where_the_last_one_was_killed(recipe: Recipe, place: Pa
     wanted = msgspec.structs.replace(recipe, plugin="peal", **changed)
     for name in ("v_peal", "v_chime"):
         wheel(place / "wheels", name, "")
-    _kill_build(wanted, "installing the bare packages")
+    _kill_build(wanted, "installing packages without what they ask for")
     environment_build.remove("nobody", lambda _found: True)  # returns when its pip has ended too
     # One package is whole, and cannot be had again. Another one is as a pip leaves it that was killed.
     (place / "wheels" / "v_peal-1.0-py3-none-any.whl").unlink()

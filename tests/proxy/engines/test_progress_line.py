@@ -16,7 +16,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:
     lines: list[str] = []
     shown, now = ProgressLine(lines.append, is_alive), 1000.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    shown.build(BuildProgress("making the venv", 1, 3))
+    shown.build(BuildProgress("making the environment", 1, 3))
     for second in range(61):
         now += 1
         shown.fetch("kristin", second * 1_000_000, 60_000_000)
@@ -30,7 +30,7 @@ def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:
 def test_a_log_has_a_line_for_each_phase_and_one_in_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = told(monkeypatch, is_alive=False)
     assert lines[:3] == [
-        "step 1 of 3: making the venv",
+        "step 1 of 3: making the environment",
         "kristin: 60 MB",
         "step 2 of 3: installing the packages",
     ]
@@ -44,6 +44,12 @@ def test_a_terminal_shows_both_all_the_while(monkeypatch: pytest.MonkeyPatch) ->
     lines = told(monkeypatch, is_alive=True)
     assert "kristin: 30 of 60 MB · step 2 of 3: installing the packages, 60 MB" in lines
     assert "joe: 5 of 60 MB · step 2 of 3: installing the packages, 5 of 30 packages" in lines
+
+
+def test_a_small_file_is_told_in_kilobytes() -> None:
+    lines: list[str] = []
+    ProgressLine(lines.append, is_alive=True).fetch("config.json", 1_200, 2_400)
+    assert lines == ["config.json: 1 of 2 kB"]
 
 
 def test_downloads_of_a_build_are_added_up(tmp_path: Path) -> None:

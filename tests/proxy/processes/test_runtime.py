@@ -35,7 +35,7 @@ def test_a_port_that_is_taken_is_named() -> None:
     with runtime.listen("127.0.0.1", 0) as first:
         port = first.getsockname()[1]
         with pytest.raises(
-            CannotServe, match=f"cannot listen on 127.0.0.1:{port}: .*choose another with --port"
+            CannotServe, match=f"127.0.0.1:{port}: the port is taken; choose another with --port"
         ):
             runtime.listen("127.0.0.1", port)
 

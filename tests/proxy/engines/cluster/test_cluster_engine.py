@@ -52,9 +52,18 @@ async def test_it_fails_at_once_when_no_host_has_come_after_a_start(monkeypatch:
     async with _cluster() as (engine, _):
         assert engine.state == "starting"
         monkeypatch.setattr(hosted_module, "FIRST_HOSTS_S", 0.0)
-        assert (engine.state, engine.reason) == ("failed", "no host of its cluster is there")
+        assert (engine.state, engine.reason) == ("failed", "no host of its cluster is there, or none has it")
         with pytest.raises(EngineUnavailable):
             await asyncio.wait_for(spoken(engine, job(deadline_s=3600.0)), 5.0)
+
+
+async def test_the_reason_of_a_process_names_its_host_once() -> None:
+    async with _cluster() as (engine, folder):
+        engine.update_host(_state(folder / "1", "failed", process=1, reason="no model"))
+        assert engine.reason == "gpu1:7070: no model"
+        engine.update_host(_state(folder / "1", "gone", process=1))
+        engine.update_host(_state(folder / "2", "failed", process=2, reason="gpu2:7070 is refused: old"))
+        assert engine.reason == "gpu2:7070 is refused: old"
 
 
 async def test_speech_that_a_lost_host_had_is_spoken_by_another() -> None:

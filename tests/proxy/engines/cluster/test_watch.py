@@ -8,14 +8,17 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import grpc
 import pytest
 from msgspec.structs import replace
 
-from proxy.config.clusters import ClusterSection, address_of
+from proxy.config.clusters import ClusterSection, TlsFiles, address_of
 from proxy.engines.cluster import watch
+from proxy.engines.cluster.certificates import server_credentials
 from proxy.engines.cluster.channels import Channels
 from proxy.engines.cluster.messages import (
     HostEnded,
@@ -32,6 +35,7 @@ from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
+from tests.proxy.engines.cluster.certificate_files import files_of, made
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -229,6 +233,45 @@ async def test_nonsense_ends_the_watch_and_the_engine_says_so(
         assert len(watched.trouble) < 1_200
         assert watched.lost == 0
     assert states[-1] == replace(refused, state="gone", reason="")
+
+
+async def test_why_a_host_cannot_be_watched_is_told_in_words(tmp_path: Path) -> None:
+    own, other = made(tmp_path / "own"), made(tmp_path / "other")
+    copyfile(other / "hosts-authority.pem", own / "others-authority.pem")
+    gateway = files_of("gateway", own)
+    deceived = replace(gateway, authority=str(own / "others-authority.pem"))
+    async with _listening(server_credentials(files_of("host", other))) as port:
+        assert "not of the authority" in await _trouble(port, gateway)
+        assert "takes certificates of another" in await _trouble(port, deceived)
+    assert "nothing listens" in await _trouble(port, gateway)
+    async with _listening(None) as port:
+        assert "speaks no TLS" in await _trouble(port, gateway)
+
+
+@asynccontextmanager
+async def _listening(credentials: grpc.ServerCredentials | None) -> AsyncIterator[int]:
+    server = grpc.aio.server()
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
+    await server.start()
+    try:
+        yield port
+    finally:
+        await server.stop(None)
+
+
+async def _trouble(port: int, files: TlsFiles) -> str:
+    cluster = ClusterSection(certificate=files.certificate, key=files.key, authority=files.authority)
+    engines, numbers = frozenset({"xtts"}), itertools.count(40)
+    address = f"127.0.0.1:{port}"
+    watched = HostWatch(address, Channels(cluster), "mch_gateway", engines, numbers, _ignore, _ignore)
+    task = asyncio.create_task(watched.run())
+    await soon(lambda: bool(watched.trouble))
+    task.cancel()
+    await asyncio.wait([task])
+    return watched.trouble
 
 
 @pytest.mark.clock

@@ -1,0 +1,27 @@
+"""Commands for what a server as shipped has not: they say so, in words for an operator."""
+
+from __future__ import annotations
+
+from tests.server import Server
+from tests.tables import each_row
+
+
+def test_where_a_server_is_the_only_one_all_says_so(plain_server: Server) -> None:
+    assert "the only one; leave out --all" in plain_server.cli("engines", "--all").stdout
+    for order in (("reload",), ("engines", "load", "tone")):
+        asked = plain_server.cli(*order, "--all", check=False)
+        assert (asked.returncode, "so leave out --all" in asked.stderr) == (1, True)
+
+
+@each_row(
+    ("words", "says"),
+    [
+        (("users", "list"), "nobody signs in here: see [users] sign_up"),
+        (("orders", "list"), "nothing is sold here: see [payments]"),
+        (("alerts", "test"), "no alert is mailed from here: see [alerts] mail"),
+    ],
+)
+def test_what_is_off_is_named_and_not_its_url(
+    plain_server: Server, words: tuple[str, ...], says: str
+) -> None:
+    assert plain_server.cli(*words, check=False).stderr.strip() == says
