@@ -109,7 +109,7 @@ class Accounts(Resource):
             partial(accounts.ROWS.place_of, store, None),
             partial(accounts.page, store),
         )
-        return listed.answer(AccountList, shown)
+        return await listed.answer(AccountList, shown)
 
     @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:

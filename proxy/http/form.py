@@ -6,6 +6,7 @@ arrives, and refuses each odd case with a reason.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
@@ -32,6 +33,8 @@ _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. A text of at most this length is only a file name,
 and is refused."""
 _MOST_LINE = 128
+_PIECE_BYTES = 64 * 1024
+_TURN_BYTES = 8 * _PIECE_BYTES
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _NO_ALIASES: Mapping[str, str] = {}
@@ -100,7 +103,7 @@ async def read_form(
     """
     connection, limit = open_body(request), sum(files.values()) + MOST_ALL_TEXT_BYTES
     boundary = boundary_of(connection.header(b"content-type").encode("latin-1"))
-    return parse_form(await connection.body(limit), boundary, files, fields)
+    return await parse_form(await connection.body(limit), boundary, files, fields)
 
 
 async def stream_form(
@@ -126,14 +129,16 @@ async def stream_form(
     return reader.end()
 
 
-def parse_form(
+async def parse_form(
     body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]
 ) -> RequestForm:
-    """Parse a whole body. Raises InvalidRequest."""
+    """Parse a whole body. The loop has a turn for others after every few pieces. Raises InvalidRequest."""
     sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
     reader = FormReader(boundary, sinks, fields)
-    for at in range(0, len(body), 65_536):  # the reader copies what it is fed
-        reader.feed(memoryview(body)[at : at + 65_536])
+    for at in range(0, len(body), _PIECE_BYTES):  # the reader copies what it is fed
+        if at and at % _TURN_BYTES == 0:
+            await asyncio.sleep(0)
+        reader.feed(memoryview(body)[at : at + _PIECE_BYTES])
     form, body = reader.end(), b""  # its files are in the sinks, so nothing needs the body
     for name, file in form.files.items():
         form.files[name] = replace(file, data=b"".join(sinks[name].pieces))

@@ -162,7 +162,7 @@ class Consents(Resource):
         listed = await page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
-        return listed.answer(
+        return await listed.answer(
             bodies.AccountConsentList, lambda row: bodies.account_consent(self._consents.open(row))
         )
 

@@ -92,7 +92,7 @@ class Jobs(JobResource):
         account = await self._tools.owner(request)
         listed = await table_page(request, JOBS, self._store, account)
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
-        return listed.answer(JobList, lambda job: shown[job.id])
+        return await listed.answer(JobList, lambda job: shown[job.id])
 
     @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(errors.NotFound,))
     @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(errors.NotFound,), name="get_job_of")

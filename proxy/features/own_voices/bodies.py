@@ -24,7 +24,7 @@ from proxy.http.body import (
     Tags,
 )
 from proxy.http.form import RequestForm, form_values
-from proxy.http.lists import iso, iso_or_none
+from proxy.http.lists import Listing, iso, iso_or_none
 from proxy.http.replies import shown_as
 from proxy.speech.speech_body import CAST, MixMember, mix_shares
 from proxy.storage import trained_models
@@ -175,14 +175,11 @@ class ConfiguredVoice(msgspec.Struct, frozen=True, kw_only=True):
     cast: dict[str, str]
 
 
-class SavedVoiceList(msgspec.Struct, frozen=True, kw_only=True):
+class SavedVoiceList(Listing, frozen=True, kw_only=True):
     """Saved voices, the newest first. `configured` has the voices of the configuration."""
 
-    object: Literal["list"] = "list"
     data: list[SavedVoice]
     configured: list[ConfiguredVoice]
-    has_more: bool
-    last_id: str | None
 
 
 class ChangedVoice(msgspec.Struct, frozen=True, kw_only=True):

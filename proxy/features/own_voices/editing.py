@@ -167,15 +167,11 @@ class VoiceEditing(Resource):
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
-        whole = bodies.SavedVoiceList(
-            data=[
-                bodies.shown(self._library_writer.open(row), formats.get(row.id, ())) for row in listed.rows
-            ],
+        return await listed.answer(
+            bodies.SavedVoiceList,
+            lambda row: bodies.shown(self._library_writer.open(row), formats.get(row.id, ())),
             configured=self._configured(),
-            has_more=listed.has_more,
-            last_id=listed.last_id,
         )
-        return reply(whole)
 
     @voice_endpoint(
         "GET",

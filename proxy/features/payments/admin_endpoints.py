@@ -43,7 +43,7 @@ class AdminOrders(Resource):
         account, store = await self._admin_tools.query_account(request), self._admin_tools.store
         now, table = await store.now(), _TABLES[query_choice(request, _ATTENTION)]
         listed = await table_page(request, table, store, account)
-        return listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
+        return await listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 
     @endpoint(
         "GET", "/admin/orders/differences", bodies.Differences, queries=(SINCE,), failures=(InvalidRequest,)

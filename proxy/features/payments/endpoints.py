@@ -127,7 +127,7 @@ class Orders(Resource):
         store = self._admin_tools.store
         now = await store.now()
         listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
-        return listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
+        return await listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
 
     @endpoint(
         "GET",

@@ -71,7 +71,7 @@ class Webhooks(Resource):
         listed = await page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
-        return listed.answer(
+        return await listed.answer(
             bodies.WebhookList, lambda row: bodies.webhook_entry(self._webhooks.open_listed(row))
         )
 
@@ -167,7 +167,7 @@ class Webhooks(Resource):
             partial(deliveries.place_of, store, webhook.account),
             partial(deliveries.page, store, webhook.id),
         )
-        return listed.answer(bodies.DeliveryList, bodies.delivery_entry)
+        return await listed.answer(bodies.DeliveryList, bodies.delivery_entry)
 
     @account_endpoint(
         "POST",

@@ -14,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.http.connection import BodyQuota, Connection
-from proxy.http.form import FormReader, RequestForm, parse_form, stream_form
+from proxy.http.form import FormReader, RequestForm, stream_form
 from proxy.http.replies import failure_reply, reply
 from proxy.http.server_protocol import ServerProtocol
 from tests.proxy.http.sockets import serving
-from tests.proxy.http.test_form import FIELDS, MULTIPART, file, part, whole
+from tests.proxy.http.test_form import FIELDS, MULTIPART, file, parse, part, whole
 from tests.tables import each_row
 
 
@@ -70,7 +70,7 @@ def test_a_form_in_pieces_is_read_as_one_that_is_whole(
 ) -> None:
     body = b"".join(parts) + end
     try:
-        wanted = parse_form(body, b"B", dict.fromkeys(("audio_sample", "index"), 1000), FIELDS)
+        wanted = parse(body, files=dict.fromkeys(("audio_sample", "index"), 1000))
     except InvalidRequest:
         with pytest.raises(InvalidRequest):
             read(body, cuts)

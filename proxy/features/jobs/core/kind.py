@@ -25,6 +25,7 @@ from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
+from proxy.http.lists import in_turns
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.storage.store import Statement
@@ -165,7 +166,7 @@ class JobKinds:
         settling = await records.under_way(self.files.store, canceled)
         for id_ in settling:
             progress[id_] = progress[id_]._replace(is_settling=True)
-        return [shown_job(job, self._fields(job), progress[job.id]) for job in jobs]
+        return await in_turns(lambda job: shown_job(job, self._fields(job), progress[job.id]), jobs)
 
     def _fields(self, job: Job) -> SealedFields:
         try:
