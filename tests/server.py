@@ -171,15 +171,16 @@ def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @contextmanager
-def reconfigured(plain_server: Server, config: str = PLAIN) -> Iterator[Server]:
-    """The plain server with another configuration. At the end it has its own, whatever failed."""
+def reconfigured(server: Server, config: str = PLAIN) -> Iterator[Server]:
+    """A server with another configuration. At the end it has its own, whatever failed."""
+    own = server.config.read_text()
     try:
-        plain_server.config.write_text(config)
-        plain_server.cli("reload")
-        yield plain_server
+        server.config.write_text(config)
+        server.cli("reload")
+        yield server
     finally:
-        plain_server.config.write_text(PLAIN)
-        plain_server.cli("reload")
+        server.config.write_text(own)
+        server.cli("reload")
 
 
 _MOST_HELD_MS = {"loop": MOST_HELD_S * 1000, "another": MOST_KEPT_S * 1000}

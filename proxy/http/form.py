@@ -33,8 +33,7 @@ _MOST_FILE_NAME_BYTES = 255
 """A text in a file's field counts as the file's content. A text of at most this length is only a file name,
 and is refused."""
 _MOST_LINE = 128
-_PIECE_BYTES = 64 * 1024
-_TURN_BYTES = 8 * _PIECE_BYTES
+_PIECE_BYTES, _TURN_BYTES = 64 * 1024, 512 * 1024
 
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _NO_ALIASES: Mapping[str, str] = {}
@@ -132,7 +131,7 @@ async def stream_form(
 async def parse_form(
     body: bytes, boundary: bytes, files: Mapping[str, int], fields: Collection[str]
 ) -> RequestForm:
-    """Parse a whole body. The loop has a turn for others after every few pieces. Raises InvalidRequest."""
+    """Parse a whole body, with turns for others. Raises InvalidRequest."""
     sinks = {name: _Pieces(most_bytes) for name, most_bytes in files.items()}
     reader = FormReader(boundary, sinks, fields)
     for at in range(0, len(body), _PIECE_BYTES):  # the reader copies what it is fed

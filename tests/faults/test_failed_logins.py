@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx2
 import pytest
 
 from proxy.access.logins import MOST_BY_ADDRESS
 from proxy.storage import api_key
-from tests.server import ALONE, Server, live_server
+from tests.server import ALONE, Server, live_server, reconfigured
 
 server = live_server()
 
 
-@pytest.fixture(scope="module")
-def behind_a_proxy(server: Server) -> Server:
-    """The same, when it believes what comes from this machine. Its own address is used up by then."""
-    server.config.write_text(ALONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]'))
-    server.cli("reload")
-    return server
+@pytest.fixture
+def behind_a_proxy(server: Server) -> Iterator[Server]:
+    """The same, while it believes what comes from this machine."""
+    with reconfigured(server, ALONE.replace("[server]", '[server]\ntrusted_proxies = ["127.0.0.1"]')):
+        yield server
 
 
 def _ask(server: Server, key: str = "", forwarded: str = "") -> httpx2.Response:

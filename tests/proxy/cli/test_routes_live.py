@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from proxy.features.all import load_config
 from proxy.processes.admin_client import ask_once
@@ -125,7 +128,15 @@ def test_the_cli_explains_it_for_one_account(running: server.Server) -> None:
     assert refused.stderr.startswith("There is no account 'nobody'. The accounts are: ada, dev.")
 
 
-def test_routes_change_at_sighup(running: server.Server) -> None:
+@pytest.fixture
+def changed_back(running: server.Server) -> Iterator[server.Server]:
+    yield running
+    running.config.write_text(_CONFIG)
+    running.cli("reload")
+
+
+def test_routes_change_at_sighup(changed_back: server.Server) -> None:
+    running = changed_back
     running.config.write_text(_CONFIG.replace('"gone/thai", "tone/standard"', '"espeak/standard"'))
     running.process.send_signal(signal.SIGHUP)
     # The supervisor and its worker write the log side by side.
