@@ -67,7 +67,8 @@ def test_a_kill_loses_no_charge_and_leaves_no_sound(
             complete |= {last := _ask(live, key)}
             with live.client(key) as client:
                 until(lambda: client.get(f"/v1/history/{last}").is_success)
-    # Nothing waits for its row any more, nor for a restore.
+    # Nothing waits for its row any more, nor for its end, nor for a restore.
+    monkeypatch.setattr("proxy.file_store.vault._HOUR_S", 0.0)
     monkeypatch.setattr("proxy.file_store.vault._UNUSED_US", 0)
     monkeypatch.setattr("proxy.file_store.vault.LEFT_OVER_S", -3600.0)
     found = asyncio.run(_found(store_url, tmp_path / "data"))
