@@ -42,6 +42,13 @@ async def test_pages_go_on_where_the_last_one_ended(server: Inside) -> None:
     assert found == made[::-1]
 
 
+async def test_an_entry_ends_after_the_days_of_its_plan(tmp_path: Path) -> None:
+    async with keeping(tmp_path, plan="longer") as server:
+        shown = await spoken(server, "A text.")
+        assert (await listed(server))["days"] == 60.0
+    assert shown["expires_at"] - shown["created_at"] == 60 * 86_400
+
+
 @each_row(
     "query, field",
     [

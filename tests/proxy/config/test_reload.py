@@ -20,6 +20,7 @@ from proxy.config.sections import (
     Server,
     Storage,
     Upstream,
+    VaultSection,
     VoiceSection,
 )
 from speech_engine.plugin import InstanceKind
@@ -69,6 +70,29 @@ def test_each_setting_of_the_server_is_taken_on_or_named(field: str) -> None:
     else:
         assert (reload.changed, reload.needs_restart) == ((f"server.{field}",), ())
         assert reload.config.server == read.server
+
+
+_OF_VAULT: dict[str, Any] = {
+    "master_key": "x",
+    "old_master_keys": ("x",),
+    "folder": "x",
+    "store": "s3://bucket",
+    "endpoint": "https://x",
+    "region": "x",
+    "access_key": "x",
+    "secret_key": "x",
+    "allow_http": True,
+}
+
+
+@each_row("field", VaultSection.__struct_fields__)
+def test_the_place_of_the_vault_waits_for_a_restart_and_its_keys_do_not(field: str) -> None:
+    read = Config(vault=msgspec.structs.replace(VaultSection(), **{field: _OF_VAULT[field]}))
+    reload = merge(Config(), read, ())
+    if field in ("master_key", "old_master_keys"):
+        assert reload == (read, ("vault",), ())
+    else:
+        assert reload == (Config(), (), ("vault",))
 
 
 _LATE = Config(

@@ -159,6 +159,13 @@ class Shifted:
         return await self._store.read(sql, params)
 
 
+async def test_of_two_budgets_that_are_used_up_the_longer_one_says_until_when(tmp_path: Path) -> None:
+    async with inside(tmp_path, config("budget_usd_day = 1\nbudget_usd_month = 1"), pair()) as server:
+        await spent(server, "one", 1)
+        one, _ = (await server.administer("GET", "engines")).json()["data"]
+    assert one["reason"].startswith("budget of this month used up until ")
+
+
 async def told(budgets: Budgets) -> list[str]:
     with capture_logs() as logs:
         try:
