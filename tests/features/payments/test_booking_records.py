@@ -208,6 +208,13 @@ async def test_a_refund_of_each_month_changes_that_month_alone(shop: Shop) -> No
     assert len(await need_attention(shop)) == 1, "nothing is left of a past one"
 
 
+async def test_two_accounts_may_send_the_same_key_and_one_gets_its_own_order_again(shop: Shop) -> None:
+    ada, bob = await shop.account("ada"), await shop.account("bob")
+    orders = [await shop.order(account, "small", key="1") for account in (ada, bob, ada)]
+    assert [order.account for order in orders] == [ada, bob, ada]
+    assert len({order.id for order in orders}) == 2
+
+
 async def test_money_for_a_closed_account_is_kept_and_needs_attention(shop: Shop) -> None:
     ada = await shop.account("ada")
     order, month = await shop.order(ada, "small"), await shop.order(ada, "pro")

@@ -111,6 +111,8 @@ async def test_each_payment_for_a_closed_account_needs_attention_and_a_refund_do
     shop.provider.win("1")
     await shop.hook(kept.id)
     assert await need_attention(shop) == [kept.id], "credits come back to nobody"
+    (payment,) = await shop.orders.payments_of(kept.id)
+    assert (payment.disputed, payment.credited, await shop.granted(ada)) == (0, 0, 0)
 
 
 async def test_what_was_given_back_meanwhile_is_not_given_back_by_a_carry_again(shop: Shop) -> None:

@@ -105,6 +105,39 @@ async def test_a_refund_that_fails_at_the_bank_falls_back_and_its_webhook_names_
         assert both.adapter.event(received(both.notices.waiting[-1])) == paid.id
 
 
+async def test_a_part_that_only_the_list_of_refunds_has_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with pair("mercadopago") as both:
+        made, shown = await both.adapter.create_checkout(checkout_request()), both.fake.account.shown
+        both.refund(both.pay(made.id), 1000)
+        late = {"transaction_amount_refunded": 0}
+        monkeypatch.setattr(both.fake.account, "shown", lambda payment: shown(payment) | late)
+        assert (await only_paid(both)).refunded == 1000
+
+
+async def test_only_a_payment_that_succeeded_is_paid() -> None:
+    states = ("requires_payment_method", "requires_action", "processing", "requires_capture", "canceled")
+    async with pair("stripe") as both:
+        paid = both.pay((await both.adapter.create_checkout(checkout_request())).id)
+        for status in (*states, "succeeded"):
+            paid.status = status
+            found = await both.adapter.payment(paid.id)
+            assert found is not None
+            assert found.is_paid == (status == "succeeded"), status
+
+
+async def test_all_pages_of_payments_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.features.payments.stripe._PAGE", 2)
+    monkeypatch.setattr("proxy.features.payments.mercadopago._PAGE", 2)
+    for name in NAMES:
+        async with pair(name) as both:
+            wanted = [checkout_request(order=f"ord_{number}") for number in range(5)]
+            made = [await both.adapter.create_checkout(each) for each in wanted]
+            paid = {str(both.pay(each.id).id) for each in made}
+            assert {each.id async for each in both.adapter.since(0)} == paid, name
+
+
 async def test_a_bad_row_of_a_search_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair("mercadopago") as both:
         made, account = await both.adapter.create_checkout(checkout_request()), both.fake.account
