@@ -216,6 +216,7 @@ async def test_a_removed_user_has_no_session_and_no_address(server: Inside) -> N
 async def test_an_operator_signs_a_user_out_and_invites(server: Inside) -> None:
     browser = Browser(server)
     user = (await browser.sign_in())["user"]
+    assert (await browser.ask("GET", "/v1/me")).status_code == 200, "from now on it is cached"
     out = json_of(await server.administer("POST", f"users/{user}/sign-out"))
     assert out["sessions"] == 1
     assert await code_of(await browser.ask("GET", "/v1/me")) == "401 session_ended"

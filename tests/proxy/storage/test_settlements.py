@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from proxy.features.all import open_store
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
 from proxy.storage import costs, entries, usage
@@ -18,6 +20,7 @@ from proxy.storage.rows import encode_json
 from proxy.storage.settlements import End
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, Store, WriteOutcome
+from tests.databases import Postgres
 from tests.proxy.storage.test_usage import ROW
 
 _POOL = 86_400_000_000
@@ -205,3 +208,20 @@ async def test_a_fault_in_one_answer_keeps_no_other_waiting(store: Store) -> Non
     assert await settle(store, end("req_2", 1)) == [[]]
     assert len(await usage.list_(store)) == 2
     assert len(faults) == 1
+
+
+async def test_two_workers_that_settle_for_the_same_accounts_never_wait_for_each_other(
+    shared_postgres: Postgres, tmp_path: Path
+) -> None:
+    # The server would look for a deadlock far too late for this test.
+    url = shared_postgres.url(search_path=shared_postgres.new_schema(), deadlock_timeout="60s")
+    accounts = [f"acc_{number:03}" for number in range(ITEMS_A_BATCH)]
+    async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
+        for number in range(4):
+            batches = [
+                [end(f"req_{store}_{number}_{account}", 1, account=account) for account in order]
+                for store, order in enumerate((accounts, accounts[::-1]))
+            ]
+            async with asyncio.timeout(20.0):
+                await asyncio.gather(settle(first, *batches[0]), settle(second, *batches[1]))
+        assert await entries.pools(first, "acc_000") == {_POOL: -8}
