@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
@@ -24,6 +25,7 @@ from tests.databases import Postgres
 from tests.proxy.storage.test_usage import ROW
 
 _POOL = 86_400_000_000
+_WAITING = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
 FACTS = ClipFacts(
     sha256="0" * 64,
     bytes=480,
@@ -215,13 +217,19 @@ async def test_two_workers_that_settle_for_the_same_accounts_never_wait_for_each
 ) -> None:
     # The server would look for a deadlock far too late for this test.
     url = shared_postgres.url(search_path=shared_postgres.new_schema(), deadlock_timeout="60s")
-    accounts = [f"acc_{number:03}" for number in range(ITEMS_A_BATCH)]
+    both = ("acc_ada", "acc_ben", "acc_eve")
+    middle = "SELECT amount FROM balances WHERE account = 'acc_ben' AND pool <> 0 FOR UPDATE"
     async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
-        for number in range(4):
-            batches = [
-                [end(f"req_{store}_{number}_{account}", 1, account=account) for account in order]
-                for store, order in enumerate((accounts, accounts[::-1]))
-            ]
-            async with asyncio.timeout(20.0):
-                await asyncio.gather(settle(first, *batches[0]), settle(second, *batches[1]))
-        assert await entries.pools(first, "acc_000") == {_POOL: -8}
+        await settle(first, *(end(f"req_{account}", 1, account=account) for account in both))
+        held = await asyncpg.connect(url)
+        async with asyncio.timeout(20.0):
+            async with held.transaction():
+                await held.fetch(middle)
+                settling = []
+                for waiting, (store, order) in enumerate(((first, both), (second, both[::-1])), 1):
+                    ends = [end(f"req_{waiting}_{account}", 1, account=account) for account in order]
+                    settling.append(asyncio.create_task(settle(store, *ends)))
+                    while await held.fetchval(_WAITING) < waiting:
+                        pass
+            assert await asyncio.gather(*settling) == [[[]] * 3] * 2
+            await held.close()
