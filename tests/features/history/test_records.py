@@ -139,13 +139,13 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
         await writer.aclose()
         assert await ids(server) == [kept["id"]]
         assert (await blobs(server), objects(tmp_path), writer.room.used_bytes) == (1, 1, 0)
-        # Of two commits that did not see each other, the entry is found later.
-        late = row_of(server, created=await store.now())
-        assert await history.add(late)
-        sql = "UPDATE history SET voices = ' voice_gone ' WHERE id = :id"
-        await store.write(Statement(sql, {"id": late.id}))
-        retention = retention_of(server)
-        assert [await retention.delete_old(), await retention.delete_old()] == [1, 0]
+        # Of two commits that did not see each other, the entry is found later: also after the first look.
+        retention, sql = retention_of(server), "UPDATE history SET voices = ' voice_gone ' WHERE id = :id"
+        for _ in range(2):
+            late = row_of(server, created=await store.now())
+            assert await history.add(late)
+            await store.write(Statement(sql, {"id": late.id}))
+            assert [await retention.delete_old(), await retention.delete_old()] == [1, 0]
         await server.administer("DELETE", "accounts/ada")
         entry = row_of(server)
         writer.write(NewEntry(entry, {"input": "Hi."}, sound_of(writer, b"OggS" * 1000), USUAL_FORMS["opus"]))
