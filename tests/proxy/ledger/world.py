@@ -94,7 +94,7 @@ class World(RuleBasedStateMachine):
             if not self.store.is_shared:
                 return MemoryHolds(self.store, Metrics())
             keeper = StoredHolds(self.store, Metrics())
-            # Only the rule `renew` renews: the books would not know of a renewal by the real clock, after 6 s.
+            # Only the rule `renew` renews: the books do not know of one by the real clock, after 6 s.
             await keeper._renewing.close()
             return keeper
 
