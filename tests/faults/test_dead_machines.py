@@ -15,6 +15,7 @@ from tests.databases import Postgres, postgres
 from tests.faults.books import books
 from tests.faults.streams import stream
 from tests.features.jobs.apart import job, new_job, shared
+from tests.redis_server import RedisServer
 from tests.server import ALONE, Server, running
 from tests.waiting import until
 
@@ -30,9 +31,10 @@ def database() -> Iterator[Postgres]:
         yield started
 
 
-def serving(folder: Path, name: str, url: str) -> AbstractContextManager[Server]:
+def serving(folder: Path, name: str, url: str, limits: str = "memory") -> AbstractContextManager[Server]:
     (folder / name).mkdir()
-    return running(folder / name, ALONE + shared(folder, url, here=True))
+    config = ALONE + shared(folder, url, here=True) + f'[limits]\nurl = "{limits}"\n'
+    return running(folder / name, config)
 
 
 def status(server: Server, key: str) -> int:
@@ -51,14 +53,16 @@ def live(url: str, folder: Path, rows: str = "holds WHERE expires") -> int:
     return asyncio.run(read())
 
 
-def test_the_account_and_the_job_of_a_killed_gateway_go_on(tmp_path: Path, database: Postgres) -> None:
-    url = database.url()
-    with serving(tmp_path, "a", url) as killed:
+def test_the_account_and_the_job_of_a_killed_gateway_go_on(
+    tmp_path: Path, database: Postgres, shared_redis: RedisServer
+) -> None:
+    url, redis = database.url(), shared_redis.url
+    with serving(tmp_path, "a", url, redis) as killed:
         key = killed.mint_key("ada", plan="metered").secret
         made = new_job(killed, WORDS, model="tts-1", voice="tone/slow")
         until(lambda: live(url, tmp_path, "job_steps WHERE lease") == 1)
         with (
-            serving(tmp_path, "b", url) as other,
+            serving(tmp_path, "b", url, redis) as other,
             stream(killed._replace(key=key), "tone/hang-late", WORDS) as cut,
         ):
             cut.read(2_400)

@@ -18,7 +18,7 @@ from tests.databases import Postgres
 from tests.faults.clusters import workers
 from tests.faults.processes import kill
 from tests.features.jobs import apart
-from tests.features.jobs.job_kills import expect_books
+from tests.features.jobs.job_kills import TAG, expect_books
 from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
 from tests.waiting import until
@@ -68,7 +68,7 @@ def test_a_job_ends_once_whichever_process_is_killed(
     schema = url.rpartition("search_path=")[2]
     with apart.serving(tmp_path, url, here=True, config=SLOW) as server:
         server = server._replace(key=server.mint_key("ann", plan="metered").secret)
-        id_ = apart.new_job(server, text)
+        id_ = apart.new_job(server, text, tag=TAG)
         worker = Worker(apart.worker_config(tmp_path, SLOW + apart.shared(tmp_path, url)))
         try:
             for victim in VICTIMS:

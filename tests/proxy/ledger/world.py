@@ -91,11 +91,12 @@ class World(RuleBasedStateMachine):
 
     def new_keeper(self) -> MemoryHolds | StoredHolds:
         async def make() -> MemoryHolds | StoredHolds:
-            return (
-                StoredHolds(self.store, Metrics())
-                if self.store.is_shared
-                else MemoryHolds(self.store, Metrics())
-            )
+            if not self.store.is_shared:
+                return MemoryHolds(self.store, Metrics())
+            keeper = StoredHolds(self.store, Metrics())
+            # Only the rule `renew` renews: the books do not know of one by the real clock, after 6 s.
+            await keeper._renewing.close()
+            return keeper
 
         return self.run(make())
 
