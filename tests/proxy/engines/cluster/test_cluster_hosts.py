@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -12,10 +15,10 @@ import pytest
 
 from proxy.config.clusters import ClusterSection
 from proxy.config.sections import Config, EngineSection, Server, Storage
-from proxy.engines.cluster import cluster_hosts
+from proxy.engines.cluster import cluster_hosts, watch
 from proxy.engines.cluster.cluster_hosts import ClusterHosts
-from proxy.engines.cluster.messages import HostHello
-from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, ProcessJobs
+from proxy.engines.cluster.messages import HostHello, HostMessage, HostTick, ProcessLoad
+from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
 from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.cluster.test_watch import SayingAgent
 from tests.tables import each_row
@@ -38,16 +41,21 @@ class _Gateway:
         return [each for each in self.told if isinstance(each, HostState)]
 
     def count(self, state: str) -> float:
-        samples = [each for family in self.hosts.metrics() for each in family.samples]
-        return sum(each.value for each in samples if each.labels.get("state") == state)
+        hosts, _ = self.hosts.metrics()
+        return sum(each.value for each in hosts.samples if each.labels["state"] == state)
+
+    @property
+    def lost(self) -> float:
+        _, lost = self.hosts.metrics()
+        return sum(each.value for each in lost.samples)
 
 
 @asynccontextmanager
 async def _gateway(
-    *hosts: str, announced: bool = True, most_hosts: int = 64, host: str = "127.0.0.1", **more: Any
+    *hosts: str, announced: bool = True, host: str = "127.0.0.1", workers: int = 1, **more: Any
 ) -> AsyncIterator[_Gateway]:
-    cluster = ClusterSection(hosts=hosts, announced=announced, most_hosts=most_hosts, **more)
-    gateway = _Gateway(cluster, Config(Server(host=host)))
+    cluster = ClusterSection(hosts=hosts, announced=announced, **more)
+    gateway = _Gateway(cluster, Config(Server(host=host, workers=workers)))
     task = asyncio.create_task(gateway.hosts.run())
     try:
         yield gateway
@@ -57,13 +65,13 @@ async def _gateway(
 
 
 @asynccontextmanager
-async def _agents(count: int) -> AsyncIterator[list[str]]:
-    """So many hosts with a process."""
+async def _agents(count: int, *more: HostMessage) -> AsyncIterator[list[str]]:
+    """So many hosts with a process, which say more."""
     ports, servers = [], [grpc.aio.server() for _ in range(count)]
     for server in servers:
         ports.append(server.add_insecure_port("127.0.0.1:0"))
         ready = HostState("xtts", 0, 1, "ready", address=f"10.0.0.5:{ports[-1] + 1}")
-        server.add_generic_rpc_handlers((SayingAgent((HostHello("mch_host"), ready)),))
+        server.add_generic_rpc_handlers((SayingAgent((HostHello("mch_host"), ready, *more)),))
         await server.start()
     try:
         yield [f"127.0.0.1:{port}" for port in ports]
@@ -99,6 +107,33 @@ async def test_a_name_that_cannot_be_looked_up_harms_no_other_host(name: str) ->
         gateway.hosts.take_news(_news(AnnouncedHost(name, ("xtts",)), AnnouncedHost(_NOBODY, ("xtts",))))
         await soon(lambda: gateway.count("away") == 1)
         assert gateway.count("watched") == 1
+
+
+async def test_a_name_that_cannot_be_looked_up_any_more_keeps_its_addresses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers, looks = [[(0, 0, 0, "", ("127.0.0.3", 1))]], 0
+
+    async def look_up(*_name: object, **_more: object) -> list[tuple[object, ...]]:
+        nonlocal looks
+        looks += 1
+        if answers:
+            return [*answers.pop()]
+        raise socket.gaierror
+
+    monkeypatch.setattr(cluster_hosts, "_RESOLVE_EVERY_S", 0.01)
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    async with _gateway("gpu.test:1") as gateway:
+        # The host is not there: a Watch that nobody wants would end.
+        await soon(lambda: looks > 4)
+        assert gateway.count("away") == 1
+
+
+async def test_the_jobs_of_a_host_are_shared_by_the_workers_of_all_its_gateways() -> None:
+    tick = HostTick((ProcessLoad("xtts", 0, HostLoad(jobs=5, slots=8, waiting_s=0.0)),), watches=3)
+    async with _agents(1, tick) as addresses, _gateway(*addresses, workers=2) as gateway:
+        (jobs,) = await soon(lambda: [each for each in gateway.told if isinstance(each, ProcessJobs)])
+        assert (jobs.jobs, jobs.sharers) == (5, 6)
 
 
 async def test_a_name_that_leads_to_the_gateway_itself_is_no_host() -> None:
@@ -163,21 +198,22 @@ async def test_hosts_that_other_gateways_have_from_now_on_get_nothing_new_and_ar
         assert states.count("leaving") == states.count("gone") > 0
 
 
-@pytest.mark.clock
 async def test_all_watches_end_while_a_worker_does_not_read_what_is_erased(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster_hosts, "UNREAD_S", 0.3)
+    now = time.monotonic()
+    monkeypatch.setattr(watch, "SILENT_S", 20.0)
+    monkeypatch.setattr(cluster_hosts, "time", SimpleNamespace(monotonic=lambda: now))
     monkeypatch.setattr(cluster_hosts, "_LOOK_EVERY_S", 0.01)
     async with _agents(1) as addresses, _gateway(*addresses) as gateway:
         await soon(lambda: [each.state for each in gateway.states] == ["ready"])
-        gateway.hosts.note_read(0)
         gateway.hosts.note_read(1)
+        now += 30.0
+        gateway.hosts.note_read(0)
+        now += 11.0
         await soon(lambda: len(gateway.states) == 2)
         assert gateway.states[1].lost_at is not None
-        assert gateway.count("watched") == 0
-        monkeypatch.setattr(cluster_hosts, "UNREAD_S", 60.0)
-        gateway.hosts.note_read(0)
+        assert (gateway.count("watched"), gateway.lost) == (0, 0), "no host was lost"
         gateway.hosts.forget_worker(1)
         await soon(lambda: len(gateway.states) >= 3)
         assert [each.state for each in gateway.states[:3]] == ["ready", "gone", "ready"]
