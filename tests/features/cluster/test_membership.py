@@ -19,6 +19,7 @@ from proxy.app import Worker
 from proxy.catalogue.cluster import ClusterView
 from proxy.cli import machine_orders
 from proxy.cli.machine_orders import give_order
+from proxy.errors import UpstreamFailed
 from proxy.features.cluster import feature, machines, membership, orders, sharing
 from proxy.features.cluster.feature import FEATURE
 from proxy.features.cluster.machines import NOW
@@ -57,6 +58,7 @@ async def test_the_oldest_living_server_leads_and_hands_over_when_it_is_dead(sit
     async with site.machine("a") as first, site.machine("w", serves=False) as worker:
         async with site.machine("b") as second:
             each = [member(one) for one in (worker, first, second)]
+            assert not second.cluster.leads, "it has not looked"
 
             async def leads() -> list[bool]:
                 for one in each:
@@ -199,6 +201,8 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         links[0].refusal = "the file is wrong"
         (refused,) = await order("reload", names[:1])
         assert (refused["is_silent"], refused["refusal"]) == (False, "the file is wrong")
+        links[0].failure = UpstreamFailed("The supervisor is away.")
+        assert (await order("reload", names[:1]))[0]["refusal"] == "The supervisor is away."
         monkeypatch.setattr(orders, "WAITS_S", 0.1)
         (silent,) = await order("reload", names[1:])
         assert (silent["is_silent"], silent["refusal"]) == (True, "")
@@ -213,7 +217,7 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         assert "is dead" in await order("reload", names)
         await first.store.write(Statement("UPDATE machines SET name = 'one', seen = began + 999999999999"))
         assert "Several machines" in await order("reload", ["one"])
-        assert links[0].asked == ["restart tone now", "reload"]
+        assert links[0].asked == ["restart tone now", "reload", "reload"]
 
 
 async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once(site: Site) -> None:
@@ -233,7 +237,9 @@ async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once
         assert await soon(lambda: link.asked) == ["load tone"]
         second = give("unload")
         await soon(lambda: orders_of(first), lambda count: count == 2)
-        await member(first)._renew()
+        for _ in range(3):
+            await member(first)._renew()
+        assert link.asked == ["load tone"], "one after the other"
         link.answers.set()
         assert [each.is_silent for each in (*await first_one, *await second)] == [False, False]
         assert link.asked == ["load tone", "unload tone"]
