@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
+from proxy.errors import UpstreamFailed
 from proxy.features.all import load_config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import NOW, Machine
@@ -35,6 +36,7 @@ class Link:
         self.machine = new_id("mch")
         self.asked: list[str] = []
         self.refusal = ""
+        self.failure: UpstreamFailed | None = None
         self.told: list[ClusterWord] = []
         self.answers = asyncio.Event()
         self.answers.set()
@@ -53,6 +55,8 @@ class Link:
     async def _reload(self) -> ReloadResult:
         self.asked.append("reload")
         await self.answers.wait()
+        if self.failure is not None:
+            raise self.failure
         return ReloadResult(0, refusal=self.refusal)
 
     async def _spread(self, _tombstone: Tombstone) -> bool:

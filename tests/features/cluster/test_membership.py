@@ -7,7 +7,8 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Literal
 
 import httpx2
 import pytest
@@ -18,10 +19,12 @@ from proxy.app import Worker
 from proxy.catalogue.cluster import ClusterView
 from proxy.cli import machine_orders
 from proxy.cli.machine_orders import give_order
+from proxy.errors import UpstreamFailed
 from proxy.features.cluster import feature, machines, membership, orders, sharing
 from proxy.features.cluster.feature import FEATURE
 from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.membership import Membership
+from proxy.features.cluster.orders import OrderOutcome
 from proxy.features.marks.ring_source import Ring
 from proxy.file_store.stored_rings import StoredRings
 from proxy.storage.store import Statement, StorageFailed
@@ -55,6 +58,7 @@ async def test_the_oldest_living_server_leads_and_hands_over_when_it_is_dead(sit
     async with site.machine("a") as first, site.machine("w", serves=False) as worker:
         async with site.machine("b") as second:
             each = [member(one) for one in (worker, first, second)]
+            assert not second.cluster.leads, "it has not looked"
 
             async def leads() -> list[bool]:
                 for one in each:
@@ -101,16 +105,16 @@ async def test_a_machine_without_its_database_leads_no_more(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with site.machine("a") as first:
-        one = member(first)
+        one, began, leads = member(first), time.monotonic(), []
         await one.look()
         await first.store.close()
-        with pytest.raises(StorageFailed):
-            await one.look()
-        assert first.cluster.leads, "it may be back soon"
-        monkeypatch.setattr(membership, "LIVES_S", 0)
-        with pytest.raises(StorageFailed):
-            await one.look()
-        assert not first.cluster.leads
+        for passed_s in (5, 10, 14, 16):
+            clock = SimpleNamespace(monotonic=lambda now=began + passed_s: now)
+            monkeypatch.setattr(membership, "time", clock)
+            with pytest.raises(StorageFailed):
+                await one.look()
+            leads.append(first.cluster.leads)
+        assert leads == [True, True, True, False], "it may be back soon, and then another one leads"
 
 
 async def test_rows_are_renewed_put_again_and_removed(site: Site) -> None:
@@ -197,6 +201,8 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         links[0].refusal = "the file is wrong"
         (refused,) = await order("reload", names[:1])
         assert (refused["is_silent"], refused["refusal"]) == (False, "the file is wrong")
+        links[0].failure = UpstreamFailed("The supervisor is away.")
+        assert (await order("reload", names[:1]))[0]["refusal"] == "The supervisor is away."
         monkeypatch.setattr(orders, "WAITS_S", 0.1)
         (silent,) = await order("reload", names[1:])
         assert (silent["is_silent"], silent["refusal"]) == (True, "")
@@ -211,23 +217,32 @@ async def test_orders_are_carried_out_at_the_next_renewal(
         assert "is dead" in await order("reload", names)
         await first.store.write(Statement("UPDATE machines SET name = 'one', seen = began + 999999999999"))
         assert "Several machines" in await order("reload", ["one"])
-        assert links[0].asked == ["restart tone now", "reload"]
+        assert links[0].asked == ["restart tone now", "reload", "reload"]
 
 
-async def test_an_order_that_takes_long_stops_no_renewal(site: Site) -> None:
+async def test_an_order_that_takes_long_stops_no_renewal_and_is_carried_out_once(site: Site) -> None:
     link = Link()
     async with site.machine("a", link=link) as first:
         link.answers.clear()
         (machine,) = await living(first.store)
-        order = orders.NewMachineOrder(machines=("x",), action="load", engine="tone")
-        giving = asyncio.create_task(orders.give(first.store, order, [machine]))
+
+        def give(action: Literal["load", "unload"]) -> asyncio.Task[list[OrderOutcome]]:
+            order = orders.NewMachineOrder(machines=("x",), action=action, engine="tone")
+            return asyncio.create_task(orders.give(first.store, order, [machine]))
+
+        first_one = give("load")
         await soon(lambda: orders_of(first))
         for _ in range(3):
             await member(first)._renew()
         assert await soon(lambda: link.asked) == ["load tone"]
+        second = give("unload")
+        await soon(lambda: orders_of(first), lambda count: count == 2)
+        for _ in range(3):
+            await member(first)._renew()
+        assert link.asked == ["load tone"], "one after the other"
         link.answers.set()
-        (outcome,) = await giving
-        assert not outcome.is_silent
+        assert [each.is_silent for each in (*await first_one, *await second)] == [False, False]
+        assert link.asked == ["load tone", "unload tone"]
 
 
 async def test_the_doctor_names_what_differs(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,8 +11,7 @@ import pytest
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
-from proxy.engines.cluster import cluster_suspects
-from proxy.engines.cluster.cluster_suspects import ClusterSuspects
+from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.engines.host import EngineSuspects
 from proxy.features.all import open_store
 from proxy.features.cluster.machines import NOW
@@ -20,6 +20,7 @@ from proxy.storage.store import Statement, StorageFailed, Store
 from speech_engine import Speak, UnsupportedText
 from tests.features.cluster.rig import Site
 from tests.speech_engine.host.fakes import job
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -81,8 +82,13 @@ async def test_deaths_beside_others_are_never_enough_and_a_refused_text_stays_re
         one.crash("another call")
         other.crash("another call")
         assert await _exchanged(one, other) == ["alone", "alone"]
+        one.crash("another call")
+        assert one.verdict() == "alone"
         one.crash(is_killer=True)
         other.crash("another call")
+        assert await _exchanged(one, other) == ["refused", "refused"]
+        # A call that began before is spoken whole.
+        one.suspects.news = [TextNews(one.suspects.digest(WORK), "whole")]
         assert await _exchanged(one, other) == ["refused", "refused"]
 
 
@@ -126,12 +132,21 @@ async def test_a_stream_waits_until_the_others_have_written(site: Site) -> None:
             task.cancel()
 
 
-async def test_it_waits_for_no_database_for_long(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_suspects, "_SETTLES_S", 0.15)
-    async with _store(site) as store:
-        gateway = Gateway(store)
-        await asyncio.wait_for(gateway.suspects.settle(), 5.0)
-    await ClusterSuspects().settle()  # on SQLite, at once
+@simulated
+async def test_it_waits_for_what_is_read_from_now_on_and_for_no_database_for_long() -> None:
+    suspects, began = ClusterSuspects(), time.monotonic()
+    await suspects.settle()  # on SQLite, at once
+    assert time.monotonic() == began
+    suspects.share(KEY, asyncio.Event())
+    waiting = asyncio.create_task(suspects.settle())
+    # The other gateways may not have written yet when the first of these reads begins.
+    for is_over in (False, True):
+        suspects.adopt([], time.monotonic())
+        await asyncio.sleep(0.5)
+        assert waiting.done() == is_over
+    began = time.monotonic()
+    await suspects.settle()
+    assert time.monotonic() - began == pytest.approx(1.0)
 
 
 async def test_an_idle_gateway_looks_soon_after_a_crash(site: Site) -> None:

@@ -292,6 +292,16 @@ async def test_an_account_and_a_host_have_so_many_places(rig: WebhookRig) -> Non
         assert max([task.account for task in begun].count(name) for name in names) <= couriers._OF_ACCOUNT
         await soon(lambda: len(hangs.told) >= couriers._OF_HOST)
         assert await rig.delivery_tasks.look() == []
+        # More accounts wait for this host than are listed, and no place of their own is full.
+        rig.delivery_tasks.at_once = couriers._OF_HOST + 1
+        for number in range(2 * rig.delivery_tasks.at_once):
+            await rig.webhook(account := await rig.account(f"waiting {number}"), hangs.url)
+            await rig.tell(account)
+        rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))
+        await rig.webhook(other := await rig.account(), hangs.url.replace("127.0.0.1", "localhost"))
+        await rig.tell(other)
+        await rig.store.write(Statement("UPDATE webhook_deliveries SET due = 1 WHERE host = 'localhost'"))
+        assert [task.account for task in await rig.delivery_tasks.look()] == [other]
         await hangs.close()
         await rig.delivery_tasks.finish()
 

@@ -246,6 +246,19 @@ async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
     assert await limits.take(Limit("address", "late 0", 1)) is not None
 
 
+async def test_a_busy_window_stays_when_others_come() -> None:
+    clock = Clock()
+    limits = Limits(MemoryWindows(clock))
+    busy = Limit("key", "busy", 3)
+    for passed_s in (0, 50, 0):
+        clock.now += passed_s
+        assert await limits.take(busy) is None
+    clock.now += 11
+    for number in range(5):
+        assert await limits.take(Limit("key", str(number), 3)) is None
+    assert [await limits.take(busy) is None for _ in range(2)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("ages_s", "most", "left"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from proxy.access.admission import MOST_A_MINUTE
@@ -101,6 +102,15 @@ async def test_without_a_key_an_address_is_counted(few: Inside) -> None:
         assert (await few.ask("GET", "/v1/models", key="")).status_code == 200
     assert (await few.ask("GET", "/v1/models", key="")).status_code == 429
     assert (await few.ask("GET", "/v1/models")).status_code == 200
+
+
+async def test_without_a_key_the_addresses_of_one_network_are_counted_together(few: Inside) -> None:
+    statuses = []
+    for number in range(4):
+        transport = httpx2.ASGITransport(app=few.worker.public, client=(f"2001:db8::{number}", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
+            statuses.append((await client.get("/v1/models")).status_code)
+    assert statuses == [200, 200, 200, 429]
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/health", "/readyz"])

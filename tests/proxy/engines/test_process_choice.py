@@ -82,3 +82,17 @@ def test_a_worker_counts_what_another_has_on_average(
 def test_a_process_that_others_use_is_busy() -> None:
     processes = [Busy(Counter("a"), "gpu1", of_another=3.0), Busy(Counter("aa"), "gpu2", of_another=1.0)]
     assert ProcessChoice().choose(processes, "a", 8, is_patient=True) is processes[1]
+
+
+def test_a_voice_stays_with_one_of_the_idle_processes_elsewhere_and_voices_are_spread() -> None:
+    choice, counts = ProcessChoice(), Counter[str]()
+    processes = [Busy(Counter(), f"gpu{number}") for number in range(4)]
+    for number in range(100):
+        one, other = (
+            choice.choose(order, "a", 8, is_patient=True, voice=lambda number=number: f"voice {number}")
+            for order in (processes, processes[::-1])
+        )
+        assert one is not None
+        assert one is other
+        counts[one.place] += 1
+    assert min(counts[each.place] for each in processes) > 10

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from proxy.config.clusters import HostSection
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
-from proxy.engines.cluster.messages import HostMessage, HostTick
+from proxy.engines.cluster.messages import (
+    GatewayHello,
+    HostHello,
+    HostLeaves,
+    HostMessage,
+    HostTick,
+    method,
+)
 from proxy.engines.host import HostPlace
 from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.processes import agent
 from proxy.processes.agent import Agent, AgentService
 from speech_engine.host.pipe_messages import HostState
 from tests.server import free_port
+from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
 
@@ -40,15 +51,48 @@ async def test_gateways_hear_of_the_progress_of_ten_processes_a_second_and_of_th
     assert [type(each) for each in told[:2]] == [HostState, HostTick]
 
 
+def test_each_start_of_a_process_gets_the_next_free_port_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "_is_free", lambda address: address.port != 7072)
+    place = agent.Ports(HostSection(listen="127.0.0.1:7070", ports=3))
+    assert [place("tone").address for _ in range(3)] == [f"127.0.0.1:{port}" for port in (7071, 7073, 7071)]
+
+
+class _Gateway:
+    """A gateway's call, which is silent after its first message."""
+
+    def __init__(self) -> None:
+        self.heard: list[HostMessage] = []
+        self._says = [GatewayHello("mch_gateway")]
+
+    async def read(self) -> GatewayHello:
+        if not self._says:
+            await asyncio.Event().wait()
+        return self._says.pop()
+
+    async def write(self, message: HostMessage) -> None:
+        self.heard.append(message)
+
+
+@simulated
+async def test_a_host_that_leaves_says_so_to_each_new_gateway_until_this_is_silent() -> None:
+    hosts = Hosts((), lambda _name: HostPlace("", ""), lambda state: service.tell_state(state), {})
+    service, call, began = AgentService(hosts, EngineSwitch(hosts)), _Gateway(), time.monotonic()
+    watch = service.service(SimpleNamespace(method=method("Watch"))).stream_stream
+    service.leave()
+    await watch(None, call)
+    assert [type(each) for each in call.heard] == [HostHello, HostLeaves]
+    assert 3.0 < time.monotonic() - began < 4.0
+
+
 async def test_an_agent_ends_with_the_error_of_its_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(_hosts: Hosts) -> None:
         raise OverflowError("no such port")
 
     monkeypatch.setattr(Hosts, "run", fail)
     section = HostSection(listen=f"127.0.0.1:{free_port()}")
-    agent = Agent(Config(server=Server(metrics=""), host=section), ())
+    serving = Agent(Config(server=Server(metrics=""), host=section), ())
     announced: list[str] = []
     async with asyncio.timeout(10.0):
         with pytest.raises(OverflowError, match="no such port"):
-            await agent.run(announced.append, ends_with_stdin=False)
+            await serving.run(announced.append, ends_with_stdin=False)
     assert announced == [section.listen]

@@ -219,6 +219,10 @@ def swap(folder: Path) -> None:
         put(folder, f"gateway{name}", host)
 
 
+def too_long(folder: Path) -> None:
+    put(folder, "host.pem", b"\n" * 1_000_000 + (folder / "host.pem").read_bytes())
+
+
 def begin_late(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(certificates, "_CLOCKS_DIFFER", -HOUR)
@@ -238,6 +242,7 @@ def authority_ends(folder: Path) -> None:
         (partial(put, name="host.pem", content=b""), "certificate: it must be a certificate in PEM"),
         (partial(put, name="host.pem", content=b"\xff" * 99), "certificate: it must be a certificate in PEM"),
         (partial(put, name="host.pem", content=NO_DER), "certificate: it must be a certificate in PEM"),
+        (too_long, "certificate: it must be a certificate in PEM"),
         (partial(put, name="host.key", content=b"x"), "key: it must be a private key in PEM"),
         (partial(put, name="gateways-authority.pem", content=b"x"), "authority: it must be a certificate"),
         (lambda folder: copyfile(folder / "host.pem", folder / "host.key"), "key: it must be a private key"),

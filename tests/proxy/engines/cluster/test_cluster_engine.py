@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from proxy.engines.hosted import HostedEngine
 from speech_engine import API_VERSION, EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.watching import FORGOTTEN_S
 from tests.proxy.engines.hosts import odd_host, spoken
 from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
@@ -132,28 +133,29 @@ async def test_an_erasure_waits_until_a_lost_host_has_surely_forgotten() -> None
 
 
 async def test_a_process_that_leaves_gets_no_new_work_and_still_forgets() -> None:
-    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
+    cache, dropped = SampleCache(), list[Collection[str]]()
+    cache.on_drop(dropped.append)
+    async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1", sample_cache=cache):
         engine.update_host(_state(folder / "1"))
         await soon(lambda: engine.state == "ready")
         engine.update_host(_state(folder / "1", "leaving"))
         assert engine.slots == 0
-        assert len(engine._leaving) == 1
         await engine.drop_samples(["a"])
+        assert [*map(list, dropped)] == [["a"]]
 
 
 async def test_a_process_with_other_models_waits_until_those_in_use_are_gone() -> None:
-    newer = replace(MODEL, sample_rate_hz=48_000)
-    async with _cluster() as (engine, folder):
-        async with host(FakeEngine(), folder / "1"), host(_other(newer), folder / "2"):
-            engine.update_host(_state(folder / "1"))
-            await soon(lambda: engine.state == "ready")
-            engine.update_host(_state(folder / "2", process=1))
-            await soon(lambda: "other models" in engine.reason)
-            assert engine.models() == (MODEL,)
-            engine.update_host(_state(folder / "1", "gone"))
-            assert engine.models() == (newer,)
-            assert engine.state == "ready"
+    newer, newest = (replace(MODEL, sample_rate_hz=rate) for rate in (48_000, 44_100))
+    async with _cluster() as (engine, folder), AsyncExitStack() as hosts:
+        for number, model in enumerate((MODEL, newer, newest)):
+            await hosts.enter_async_context(host(_other(model), folder / str(number)))
+            engine.update_host(_state(folder / str(number), process=number))
+            # Its reason tells how many wait.
+            await soon(lambda n=number: (engine.slots, engine.reason[:1]) == (2, str(n or "")))
+        for number, model in enumerate((MODEL, newer, newest)):
+            assert (engine.models(), engine.slots) == ((model,), 2), "it is the only one in use"
             assert isinstance((await spoken(engine, job()))[-1], Finished)
+            engine.update_host(_state(folder / str(number), "gone", process=number))
 
 
 @each_row(("host_api", "state"), [(HOST_API, "ready"), (HOST_API - 1, "ready"), (HOST_API + 1, "failed")])

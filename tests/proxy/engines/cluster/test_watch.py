@@ -27,6 +27,7 @@ from proxy.engines.cluster.messages import (
     HostMessage,
     HostTick,
     ProcessLoad,
+    SwitchReply,
     method,
 )
 from proxy.engines.cluster.watch import HostWatch
@@ -36,6 +37,7 @@ from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from tests.proxy.engines.cluster.certificate_files import files_of, made
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -44,13 +46,13 @@ _TINY = {"id": "a", "languages": (), "sample_rate_hz": 24_000}
 _LOAD = ProcessLoad("xtts", 0, HostLoad(1, 1, 0.0))
 
 
-def _hello(models: int = 1, host_api: int = HOST_API) -> bytes:
+def encoded_hello(models: int = 1, host_api: int = HOST_API) -> bytes:
     said = {"api_version": API_VERSION, "slots": 1, "models": [_TINY] * models, "voices": ()}
     return messages.encode({**said, "host_api": host_api})
 
 
 class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships no types
-    """Says these messages to each Watch, and then nothing until the other side ends it."""
+    """Says these messages to each Watch, and then nothing until the other side ends it. Refuses to unload."""
 
     def __init__(self, said: Sequence[HostMessage | bytes]) -> None:
         self._said = said
@@ -62,8 +64,12 @@ class SayingAgent(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio ships
             async for _ in requests:
                 pass
 
-        is_watch = details.method == method("Watch")
-        return grpc.stream_stream_rpc_method_handler(say, None, None) if is_watch else None
+        async def switch(question: bytes, _call: Any) -> bytes:
+            return messages.encode(SwitchReply("not now" if b"unload" in question else ""))
+
+        if details.method == method("Switch"):
+            return grpc.unary_unary_rpc_method_handler(switch, None, None)
+        return grpc.stream_stream_rpc_method_handler(say, None, None)
 
 
 @asynccontextmanager
@@ -210,10 +216,13 @@ async def test_a_host_that_leaves_keeps_its_work_and_one_that_ends_is_not_lost()
         ((HostHello("mch_1"), _state(hello=b"\xc1garbage")), "what it says of xtts cannot be read"),
         ((HostHello("mch_1"), _state(hello=b"x" * 1_048_577)), "it has 1048577 bytes"),
         (
-            (HostHello("mch_1"), _state(hello=_hello(2001))),
+            (HostHello("mch_1"), _state(hello=encoded_hello(2001))),
             r"length <= 2000 - at `\$.models`",
         ),
-        ((HostHello("mch_1"), _state(hello=_hello(host_api=HOST_API + 1))), "its version of the messages is"),
+        (
+            (HostHello("mch_1"), _state(hello=encoded_hello(host_api=HOST_API + 1))),
+            "its version of the messages is",
+        ),
         # The second one is how gRPC sees it if the stream ends while it reads.
         ((b"x" * 5_000_000,), "RESOURCE_EXHAUSTED|INTERNAL"),
     ],
@@ -288,13 +297,79 @@ async def test_a_host_that_is_refused_is_looked_at_again_and_taken_when_it_is_me
         assert (states[2].process, watched.trouble) == (states[0].process, "")
 
 
-async def test_a_host_without_ticks_is_lost(monkeypatch: Any) -> None:
-    monkeypatch.setattr(watch, "SILENT_S", 1.0)
-    async with _watching(HostHello("mch_1"), _state()) as (watched, states):
-        await soon(lambda: len(states) >= 2)
-        assert [each.state for each in states[:2]] == ["ready", "gone"]
-        assert states[1].lost_at is not None
-        assert watched.lost == 1
+class _Far(Channels):
+    """Channels to a host without sockets, which says the next of these messages to each Watch."""
+
+    def __init__(self, *said: Sequence[HostMessage]) -> None:
+        super().__init__(ClusterSection(ports=8))
+        self.began: list[float] = []
+        self.heard: list[tuple[float, str]] = []
+        self._said = iter(said)
+
+    @asynccontextmanager
+    async def open(self, _address: str, _options: object = ()) -> AsyncIterator[_Far]:  # type: ignore[override]
+        self.began.append(time.monotonic())
+        self._left = iter(next(self._said, ()))
+        yield self
+
+    def stream_stream(self, *_how: object) -> Callable[[], _Far]:
+        return lambda: self
+
+    async def write(self, message: object) -> None:
+        self.heard.append((time.monotonic(), type(message).__name__))
+
+    async def read(self) -> bytes:
+        if (message := next(self._left, None)) is None:
+            await asyncio.Event().wait()
+        return messages.encode(message)
+
+    def cancel(self) -> None:
+        """Nothing is under way."""
+
+
+async def _watched_for(seconds: float, far: _Far) -> tuple[HostWatch, list[HostState]]:
+    states: list[HostState] = []
+    engines, numbers = frozenset({"xtts"}), itertools.count(40)
+    watched = HostWatch("far:7070", far, "mch_gateway", engines, numbers, states.append, _ignore)
+    task = asyncio.create_task(watched.run())
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.wait([task])
+    return watched, states
+
+
+@simulated
+async def test_both_sides_give_signs_of_life_and_a_silent_host_is_lost() -> None:
+    far, began = _Far([HostHello("mch_1"), _state(port="far:7071")]), time.monotonic()
+    watched, states = await _watched_for(4.0, far)
+    ticks = [(number, "GatewayTick") for number in (1, 2, 3)]
+    assert [(round(at - began), what) for at, what in far.heard] == [(0, "GatewayHello"), *ticks]
+    assert [each.state for each in states] == ["ready", "gone"]
+    assert states[1].lost_at is not None
+    assert 3.2 <= states[1].lost_at - began < 3.4
+    assert watched.lost == 1
+
+
+@simulated
+async def test_a_host_that_ended_is_looked_for_after_a_second_and_a_refused_one_after_ten() -> None:
+    ready, began = _state(port="far:7071"), time.monotonic()
+    far = _Far(
+        [HostHello("mch_1"), ready, HostLeaves(), HostEnded()],
+        [HostHello("mch_2", HOST_API + 1)],
+        [HostHello("mch_3", HOST_API - 1), ready],
+    )
+    _, states = await _watched_for(12.0, far)
+    assert [round(each - began) for each in far.began] == [0, 1, 11]
+    assert [each.state for each in states[:4]] == ["ready", "leaving", "gone", "failed"]
+    assert [each.state for each in states[4:] if each.address] == ["ready"], "it is of the version before"
+
+
+@simulated
+async def test_a_new_description_costs_a_second_so_that_a_host_cannot_tell_it_all_the_time() -> None:
+    described = [_state(port="far:7071", hello=encoded_hello(models)) for models in (1, 1, 2, 3, 4, 5)]
+    watched, states = await _watched_for(2.5, _Far([HostHello("mch_1"), *described]))
+    assert [each.state for each in states] == ["ready"] * 5 + ["gone"]
+    assert watched.lost == 0, "the gateway has ended, and not the host"
 
 
 async def test_a_watch_that_is_cancelled_ends_whatever_it_does_at_that_moment() -> None:
