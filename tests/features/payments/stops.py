@@ -221,7 +221,7 @@ def life_on(
             clock, Vault(clock, VaultSection(), data), Limits(MemoryWindows()), "", Metrics().registry
         )
         mails.section = MailSection(url=smtp_url, sender="Voices <voices@example.org>")
-        mails.recipients = _recipients
+        mails.recipients = recipients
         return mails
 
     shop = Shop(clock, [ledgers[0], ledgers[-1]], new_mails)
@@ -231,7 +231,7 @@ def life_on(
     return Life(shop, **others)  # type: ignore[arg-type] # handed on
 
 
-async def _recipients(_account: str) -> Sequence[tuple[str, str]]:
+async def recipients(_account: str) -> Sequence[tuple[str, str]]:
     return [("ada@example.net", "en")]
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from policies.alerts import Trouble
 from policies.price import MICRO
 from policies.tasks import SECOND
+from proxy.errors import NotAllowed
+from proxy.features.payments.booking import Booking
+from proxy.features.payments.event_tasks import EventTasks
+from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import ORDERS
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Statement, Store
-from tests.features.payments.rig import DAY_S, Shop, settle, shop_on
+from tests.features.mail.rig import mail_rig
+from tests.features.payments.rig import DAY_S, Shop, TinyProvider, settle, shop_on
+from tests.features.payments.stops import recipients
 
 _ALL = (NEWEST, 100)
 
@@ -301,6 +308,57 @@ async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:
     await shop.workers[0].look()
     await shop.work()
     assert await shop.granted(ada) == 500
+
+
+async def test_a_payment_has_one_receipt_whatever_becomes_of_it(shop: Shop, tmp_path: Path) -> None:
+    ada = await shop.account("ada")
+    order = await shop.order(ada, "small")
+    id_ = shop.provider.pay(order)
+    async with mail_rig(shop.clock, tmp_path) as mail:
+        mail.mails.recipients = recipients
+        booking = Booking(shop.workers[0].ledger, mail.mails)
+        booking.sales = shop.orders.sales
+        for _ in range(2):
+            rows = await shop.orders.payments_of(order.id)
+            assert await booking.book(order, rows, [shop.provider.paid[id_]])
+            shop.provider.refund(id_, 1000)
+        assert len(await mail.rows()) == 1
+
+
+async def test_orders_that_have_expired_leave_room_for_others(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    for _ in range(5):
+        await shop.order(ada, "small")
+    with pytest.raises(NotAllowed):
+        await shop.order(ada, "small")
+    shop.clock.seconds += DAY_S
+    assert (await shop.order(ada, "small")).url
+
+
+class _Refunding(TinyProvider):
+    """While a payment is fetched, it is refunded, and a webhook says so."""
+
+    events: EventTasks
+
+    async def payment(self, object_id: str) -> FetchedPayment | None:
+        found = self.paid[object_id]
+        if not found.refunded:
+            self.refund(object_id, 1000)
+            await self.events.note(self.name, object_id)
+        return found
+
+
+async def test_a_webhook_during_a_fetch_causes_another_fetch(shop: Shop) -> None:
+    shop.use(provider := _Refunding())
+    ada = await shop.account("ada")
+    id_ = provider.pay(await shop.order(ada, "small"))
+    provider.events = EventTasks(shop.clock, shop.orders.wake, shop.workers[0].order_tasks.book)
+    provider.events.providers = {provider.name: provider}
+    await provider.events.note(provider.name, id_)
+    for _ in range(2):
+        await provider.events.look()
+        await provider.events.finish()
+    assert await shop.granted(ada) == 332.775919
 
 
 async def need_attention(shop: Shop) -> list[Trouble]:
