@@ -12,6 +12,17 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
+_ONE_LOOK_FAILS = """(() => {
+  const [ask, wait] = [fetch, setTimeout];
+  window.failed = 0;
+  window.fetch = (...asked) => failed++ ? ask(...asked) : Promise.reject(new TypeError("away"));
+  window.setTimeout = (then, ms, ...more) => wait(then, Math.min(ms, 100), ...more);
+})()"""
+_FOLLOWED = """
+import(performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/checkout.js')).name)
+  .then(({ checkoutOf }) => ['javascript:alert(1)', 'https://pay.test/1'].map((url) => checkoutOf({ url })))
+"""
+
 
 def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, people: People) -> None:
     sign_in(visitor, people.invite("cleo@example.org"))
@@ -24,8 +35,12 @@ def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, 
     visitor.tab.run("at('[value=\"pix:approved\"]').click()")
     visitor.arrive("location.hash.startsWith('#/orders/ord_') && at('#order-state')")
     assert visitor.tab.run("location.href").startswith(f"{people.server.url}/#/orders/")
+    # One failed look is not the last.
+    visitor.tab.run(_ONE_LOOK_FAILS)
     visitor.reads("Waiting")
     visitor.reads("Paid. Thank you!")
+    assert visitor.tab.run("failed") > 1
+    assert visitor.tab.run(_FOLLOWED) == ["", "https://pay.test/1"]
     visitor.reads("510 credits", ".purse")
     visitor.assert_readable(((1280, "dark"),))
     visitor.go("account")
