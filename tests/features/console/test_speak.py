@@ -249,6 +249,17 @@ def _go_away(reader: Reader, *, is_away: bool) -> None:
     )
 
 
+_WITHOUT_ITS_END = """(() => {
+  const ask = fetch;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (!String(asked[0]).endsWith("/audio/speech")) return answer;
+    const [cut] = (await answer.text()).split('data: {"type":"speech.audio.done"');
+    return new Response(cut, answer);
+  };
+})()"""
+
+
 def test_failures_are_told_where_they_can_be_mended(reader: Reader) -> None:
     reader.open()
     speak(reader, " ")
@@ -264,6 +275,12 @@ def test_failures_are_told_where_they_can_be_mended(reader: Reader) -> None:
     choose_voice(reader, "tone/fail-late")
     speak(reader)
     reader.reads("broke off", ".composer")
+    assert reader.tab.run("[Boolean(at('.dock')), Boolean(at('#speak-stop'))]") == [False, False]
+    # What ends without its last event has broken off, too.
+    choose_voice(reader, "alloy")
+    reader.tab.run(_WITHOUT_ITS_END)
+    speak(reader)
+    reader.reads("The answer broke off before its end.")
     assert reader.tab.run("[Boolean(at('.dock')), Boolean(at('#speak-stop'))]") == [False, False]
 
 
