@@ -5,7 +5,7 @@ in place of 1.8 s. Three things are forked:
 
 - `voxgate …`, from its `main` on: `start`, `command`. It is executed as ever if its environment differs in
   something that is read by an import, or has another checkout.
-- The workers of a server that was forked.
+- The workers of a server that was forked, unless its supervisor has used gRPC.
 - Programs, each the coroutine function `main` of a module: `program`, `run`.
 
 All else that these start is executed, as are hosts of engines. What an operator types is executed in
@@ -314,7 +314,7 @@ class _Forks:
 
     def __call__(self, arguments: list[bytes], *more: Any) -> int:
         words = [os.fsdecode(word) for word in arguments]
-        if words[1:4] != ["-P", "-m", _WORKER]:
+        if words[1:4] != ["-P", "-m", _WORKER] or _has_used_grpc():
             return self._execute(arguments, *more)
         _, _, keep, _, environ, stdin, _, stdout, _, _, stderr, _, told, *_ = more
         gc.collect()
@@ -331,6 +331,12 @@ class _Forks:
             atexit._clear()
             _run(lambda: _work(words[4:], environ))
         return pid
+
+
+def _has_used_grpc() -> bool:
+    """Tell whether gRPC has a thread here, as in a gateway that watches hosts. A child would wait for it for
+    ever at its first call."""
+    return any(name.read_text().startswith("grpc_") for name in Path("/proc/self/task").glob("*/comm"))
 
 
 def _work(arguments: list[str], environ: list[bytes] | None) -> None:

@@ -67,10 +67,10 @@ def test_a_kill_loses_no_charge_and_leaves_no_sound(
             complete |= {last := _ask(live, key)}
             with live.client(key) as client:
                 until(lambda: client.get(f"/v1/history/{last}").is_success)
-    # Nothing waits for its row any more, nor for its end, nor for a restore.
-    monkeypatch.setattr("proxy.file_store.vault._HOUR_S", 0.0)
+    # Nothing waits for its row any more, nor for a restore, and no file for its end.
     monkeypatch.setattr("proxy.file_store.vault._UNUSED_US", 0)
-    monkeypatch.setattr("proxy.file_store.vault.LEFT_OVER_S", -3600.0)
+    for kept_s in ("LEFT_OVER_S", "_HOUR_S"):
+        monkeypatch.setattr(f"proxy.file_store.vault.{kept_s}", -3600.0)
     found = asyncio.run(_found(store_url, tmp_path / "data"))
     print(f"{len(complete)} answers, {len(found.finished)} charged, {len(found.entries)} entries")
     assert found.is_clean

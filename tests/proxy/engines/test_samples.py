@@ -248,7 +248,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
     ):
         speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
         await soon(lambda: [each.waiting for each in voice._delivery._single_flight.values()] == [2])
-        assert source.waiting == 1
+        await soon(lambda: source.waiting == 1)
         speaking[0].cancel()
         await asyncio.wait(speaking[:1])
         assert source.waiting == 1
@@ -256,7 +256,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
         await asyncio.wait(speaking)
         assert all(each.cancelled() for each in speaking)
         await soon(lambda: source.waiting == 0)
-        assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+        await soon(lambda: repr(voice) == "<HostedEngine fake: ready, 0 running>")
         source.gate.set()
         assert await heard(voice, sampled("a")) == [b"aa"]
     assert sample_cache.came == [("acc_1", "a")]
@@ -273,7 +273,7 @@ async def test_a_recording_that_cannot_be_had_fails_its_own_jobs_alone(folder: P
         )
         assert isinstance(results[0], EngineFailed)
         assert results[1] == [b"aa"]
-        assert repr(voice) == "<HostedEngine fake: ready, 0 running>"
+        await soon(lambda: repr(voice) == "<HostedEngine fake: ready, 0 running>")
 
 
 async def test_a_host_without_room_is_busy_and_serves_those_that_it_has(folder: Path) -> None:
@@ -343,9 +343,7 @@ async def test_a_drop_ends_jobs_that_still_wait_for_a_slot(folder: Path) -> None
         first = voice.open(Speak(sampled("a", id_="first")))
         await first.next_event()
         waiting = asyncio.create_task(read(voice.open(Speak(sampled("a", id_="second", tenant="acc_1")))))
-        async with asyncio.timeout(10.0):
-            while not (await voice.health()).waiting:
-                pass
+        await soon(voice.health, lambda health: health.waiting)
         await voice.drop_samples(["a"])
         with pytest.raises(VoiceNotFound):
             await waiting
@@ -364,6 +362,7 @@ async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> N
         speaking = asyncio.create_task(heard(voice, sampled("a")))
         await soon(lambda: source.waiting == 1)
         await voice.drop_samples(["a"])
+        assert source.waiting == 0
         with pytest.raises(VoiceNotFound):
             await speaking
         source.gate.set()

@@ -9,7 +9,7 @@ from pathlib import Path
 from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.features.all import load_config
-from proxy.features.jobs.kinds.training import training_input
+from proxy.features.jobs.kinds.training import process, training_input
 from proxy.features.jobs.kinds.training.following import BlobFile, TrainingJournal
 from proxy.features.jobs.kinds.training.training_input import TrainingFields
 from proxy.features.jobs.kinds.training.trainings import Trainings
@@ -25,6 +25,7 @@ async def main(file: str) -> None:
 
     setattr(TrainingJournal, "_keep", keep_and_end)  # noqa: B010 - the process is this program's own
     setattr(TrainingFields, "order", property(training_rig.early_order))  # noqa: B010
+    setattr(process, "JOB_NICENESS", 0)  # noqa: B010
     training_input.LEAST_RECORDINGS = training_rig.RECORDINGS
     async with open_worker(load_config(Path(file), {}), registry.load()) as worker:
         (kind,) = [kind for kind in worker.task_kinds if isinstance(kind, Trainings)]
