@@ -132,6 +132,15 @@ async def test_a_stream_waits_until_the_others_have_written(site: Site) -> None:
             task.cancel()
 
 
+async def test_what_was_read_before_news_are_written_does_not_replace_them() -> None:
+    suspects = ClusterSuspects()
+    suspects.share(KEY, asyncio.Event())
+    suspects.begin("call", digest := suspects.digest(WORK))
+    suspects.note_crash(["call"], "")
+    suspects.adopt([], time.monotonic())
+    assert suspects.runs_alone(WORK, digest)
+
+
 @simulated
 async def test_it_waits_for_what_is_read_from_now_on_and_for_no_database_for_long() -> None:
     suspects, began = ClusterSuspects(), time.monotonic()

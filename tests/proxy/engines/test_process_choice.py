@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import NamedTuple
 
 from proxy.engines.process_choice import OTHERS_S, ProcessChoice, jobs_of_another
@@ -89,7 +90,7 @@ def test_a_voice_stays_with_one_of_the_idle_processes_elsewhere_and_voices_are_s
     processes = [Busy(Counter(), f"gpu{number}") for number in range(4)]
     for number in range(100):
         one, other = (
-            choice.choose(order, "a", 8, is_patient=True, voice=lambda number=number: f"voice {number}")
+            choice.choose(order, "a", 8, is_patient=True, voice=partial(str, f"voice {number}"))
             for order in (processes, processes[::-1])
         )
         assert one is not None

@@ -151,7 +151,7 @@ async def test_a_process_with_other_models_waits_until_those_in_use_are_gone() -
             await hosts.enter_async_context(host(_other(model), folder / str(number)))
             engine.update_host(_state(folder / str(number), process=number))
             # Its reason tells how many wait.
-            await soon(lambda n=number: (engine.slots, engine.reason[:1]) == (2, str(n or "")))
+            await soon(lambda: f"{engine.slots} {engine.reason[:1]}", f"2 {number or ''}".__eq__)
         for number, model in enumerate((MODEL, newer, newest)):
             assert (engine.models(), engine.slots) == ((model,), 2), "it is the only one in use"
             assert isinstance((await spoken(engine, job()))[-1], Finished)

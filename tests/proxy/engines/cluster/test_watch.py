@@ -307,7 +307,7 @@ class _Far(Channels):
         self._said = iter(said)
 
     @asynccontextmanager
-    async def open(self, _address: str, _options: object = ()) -> AsyncIterator[_Far]:  # type: ignore[override]
+    async def open(self, _address: str, _options: object = ()) -> AsyncIterator[_Far]:
         self.began.append(time.monotonic())
         self._left = iter(next(self._said, ()))
         yield self
