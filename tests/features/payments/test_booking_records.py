@@ -160,6 +160,26 @@ async def test_a_change_on_the_same_day_carries_what_is_left(shop: Shop) -> None
     assert (await shop.granted(ada), await shop.left(ada)) == (100, 0)
 
 
+async def test_what_a_request_holds_is_not_carried_on_the_same_day(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    held = await shop.take(await shop.read(ada), 300)
+    await shop.buy(ada, "mini")
+    assert held is not None
+    await settle(held)
+    assert (await shop.granted(ada), await shop.left(ada)) == (700, 100)
+
+
+async def test_an_account_that_closes_before_a_carry_gets_none(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "mini")
+    await shop.later(9 * DAY_S)
+    await shop.buy(ada, "pro")
+    await accounts.close(shop.clock, ada)
+    await shop.later(60)
+    assert await shop.granted(ada) == 0
+
+
 async def test_what_a_free_plan_spent_that_day_is_given_back(shop: Shop) -> None:
     ada = await shop.account("ada", "studio")
     assert await shop.speak(ada, 70)

@@ -248,7 +248,10 @@ async def test_ten_new_accounts_of_a_network_and_day(rig: Rig) -> None:
 async def test_without_an_invitation_only_users_get_mails(rig: Rig) -> None:
     sent = await rig.ask()
     await rig.sign_ins.confirm(sent.id, sent.token, "", HOME)
+    late = await rig.ask("late@example.org", CAFE)
     rig.sign_ins.section = UsersSection(sign_up="invite")
+    with pytest.raises(SignInFailed):
+        await rig.sign_ins.confirm(late.id, late.token, "", CAFE)
     pending = await rig.sign_ins.request("n@example.org", "en", HOME)
     assert pending.id not in await letters(rig.store, rig.mail.vault)
     known = await rig.ask()
