@@ -17,13 +17,17 @@ _OFTEN_S, _SELDOM_S = 0.001, 0.25
 T = TypeVar("T")
 
 
+class RanOut(AssertionError):
+    """What was waited for did not come. The machine may be busy: `tests.suite.second_run` looks again."""
+
+
 def until(what: Callable[[], T], within_s: float = LIMIT_S) -> T:
     """Return the first true value. More than `LIMIT_S` is for what loads a model."""
     for pause_s in _pauses():
         if last := what():
             return last
         if pause_s > within_s / 10:
-            raise AssertionError(_late(within_s, last))
+            raise RanOut(_late(within_s, last))
         time.sleep(min(_SELDOM_S, pause_s))
     raise AssertionError
 
@@ -56,7 +60,7 @@ async def soon(
                 await asyncio.sleep(min(_SELDOM_S, pause_s))
     except TimeoutError:
         if limit.expired():
-            raise AssertionError(_late(within_s, last)) from None
+            raise RanOut(_late(within_s, last)) from None
         raise
     raise AssertionError
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Generator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePath
 
@@ -33,6 +35,22 @@ NOT_UNIT = {
 }
 """What lies in the folders above and is not held to their rule, each with its reason."""
 
+RACE = (
+    *("proxy/ledger", "proxy/storage", "proxy/queue", "proxy/engines/cluster", "features/cluster"),
+    *("features/payments", "features/users", "features/jobs", "features/erasure", "features/clones"),
+    *("features/webhooks", "faults/test_idempotency.py", "faults/test_exact.py", "faults/test_free_rides.py"),
+)
+RACE_FILES = ("*races*", "*kill*", "*money*")
+"""Here all tests have the marker `race`: chance is a fault of the product. Others say so themselves."""
+
+BOTH_STORES = (
+    *("proxy/ledger", "proxy/storage", "proxy/queue", "proxy/file_store/test_vault_killed.py"),
+    *("features/jobs", "features/payments", "features/users", "features/erasure", "features/clones"),
+    *("features/webhooks", "features/history", "faults/test_idempotency.py"),
+)
+"""Here all tests that ask for a store have the marker `both_stores`. Elsewhere the first one of a file runs
+on both."""
+
 FAST = "not slow and not soak and not clock"
 SLOW = "slow and not soak and not clock"
 FAST_CLOCK = "not slow and not soak and clock"
@@ -54,6 +72,15 @@ class Folders:
         config.addinivalue_line("markers", "slow: `make slow` runs it, and CI for each commit")
         config.addinivalue_line("markers", "soak: long; to be run before a release")
         config.addinivalue_line("markers", "clock: about real time; runs alone after all others")
+        config.addinivalue_line("markers", "race: chance is a fault of the product: no second run")
+        config.addinivalue_line("markers", "both_stores: about SQL; runs on SQLite and on PostgreSQL")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pycollect_makemodule(self, module_path: Path) -> Generator[None, pytest.Module, pytest.Module]:
+        module = yield
+        for mark in marks_of(_in_tests(module_path)):
+            module.add_marker(mark)
+        return module
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -85,6 +112,12 @@ def _may_hold(path: Path, part: str) -> bool:
             return not _SLOW_FILE.search(text)
         case _:
             return f"pytest.mark.{part}".encode() in text
+
+
+def marks_of(path: PurePath) -> list[str]:
+    """The markers that a file has by the folder in which it lies, or by its name."""
+    is_race = _is_in(path, RACE) or any(fnmatch(path.name, each) for each in RACE_FILES)
+    return ["race"] * is_race + ["both_stores"] * _is_in(path, BOTH_STORES)
 
 
 @cache

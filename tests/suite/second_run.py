@@ -1,8 +1,9 @@
 """A second run for tests that failed in a whole run: each alone, after all others.
 
-A fault of the product fails again. A test that passes alone has failed by chance: the run is good, and the
-test gets a line in `by_chance.txt`, which `scripts/check` lets stand for a day. Tests of money, storage,
-erasure and kills get no second run: chance is a race there.
+A fault of the product fails again. A test that passes alone has failed by chance: the run is good, its last
+line names the test, and so does `by_chance.txt`. `scripts/check` prints that line until the message of a
+commit names the test: it is mended, or why not. Where chance is a race (the marker `race`), only a wait that
+ran out is run again.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ import pytest
 
 from tests.suite.budget import is_whole
 from tests.suite.folders import FAST_CLOCK, SLOW_CLOCK, TESTS
+from tests.waiting import RanOut
 
 FILE = Path(__file__).parent / "by_chance.txt"
 MOST = 10
 """A run with more failures has a fault."""
-RACES = ("ledger", "storage", "erasure", "kill", "exactly_once", "money", "/queue/")
-"""Parts of the paths of tests that get no second run."""
 LASTS = timedelta(days=1)
 _LIMIT_S = 900
+_CRASHED = "???"
+"""What xdist gives as the part of a test in which its process ended."""
 
 Runner = Callable[[Sequence[str]], bool]
 
@@ -33,11 +35,12 @@ class SecondRun:
     def __init__(self, passes_alone: Runner | None = None, file: Path = FILE) -> None:
         self._passes_alone = passes_alone or run_alone
         self._file = file
-        self._failed: dict[str, None] = {}
+        self._refused: dict[str, str] = {}
+        self._by_chance: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self._failed[report.nodeid] = None
+            self._refused[report.nodeid] = self._refused.get(report.nodeid) or refusal(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(
@@ -51,15 +54,20 @@ class SecondRun:
         if session.exitstatus != pytest.ExitCode.TESTS_FAILED:
             return
         terminalreporter.section("second run")
-        verdict = self.judge([*self._failed])
-        terminalreporter.write_line(verdict or "all passed alone: they failed by chance, see by_chance.txt")
-        if not verdict:
+        if verdict := self.judge():
+            terminalreporter.write_line(verdict)
+        else:
             session.exitstatus = pytest.ExitCode.OK
 
-    def judge(self, failed: Sequence[str]) -> str:
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        if self._by_chance:
+            config.get_terminal_writer().line(self.last_line())
+
+    def judge(self) -> str:
         """Return why this run has failed, or "" if all of its failures are chance."""
-        if races := [name for name in failed if is_race(name)]:
-            return f"no second run, as chance is a race here: {', '.join(races)}"
+        failed = [*self._refused]
+        if refused := [f"{name}: {why}" for name, why in self._refused.items() if why]:
+            return f"no second run. {'; '.join(refused)}"
         if len(failed) > MOST:
             return f"no second run: {len(failed)} failures are no chance"
         if not self._passes_alone(failed):
@@ -67,12 +75,21 @@ class SecondRun:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._file.open("a") as file:
             file.writelines(f"{now} {name}\n" for name in failed)
+        self._by_chance = failed
         return ""
 
+    def last_line(self) -> str:
+        return f"by chance: {', '.join(self._by_chance)}"
 
-def is_race(nodeid: str) -> bool:
-    path = nodeid.partition("::")[0]
-    return any(part in path for part in RACES)
+
+def refusal(report: pytest.TestReport) -> str:
+    """Why a failure is no chance, or ""."""
+    if report.when == _CRASHED:
+        return "its process ended"
+    if report.when == "teardown":
+        return "it left something behind"
+    has_run_out = RanOut.__name__ in getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+    return "chance is a race here" if "race" in report.keywords and not has_run_out else ""
 
 
 def run_alone(failed: Sequence[str]) -> bool:
@@ -84,22 +101,38 @@ def run_alone(failed: Sequence[str]) -> bool:
         return False
 
 
-def overdue(lines: str, commit: datetime) -> list[str]:
-    """Return the lines that are more than a day older than a commit."""
+def unanswered(lines: str, messages_since: Callable[[str], str]) -> list[str]:
+    """Return the lines whose test is in no message of a commit since then."""
     rows = [line for line in lines.splitlines() if line.strip()]
-    return [row for row in rows if datetime.fromisoformat(row.split(maxsplit=1)[0]) + LASTS < commit]
+    return [row for row in rows if _function_of(row) not in messages_since(_time_of(row))]
+
+
+def overdue(rows: Sequence[str], commit: datetime) -> bool:
+    """Whether one of these lines is more than a day older than a commit."""
+    return any(datetime.fromisoformat(_time_of(row)) + LASTS < commit for row in rows)
+
+
+def _time_of(row: str) -> str:
+    return row.partition(" ")[0]
+
+
+def _function_of(row: str) -> str:
+    return row.partition("::")[2].partition("[")[0]
 
 
 def main() -> int:
-    """Print what failed by chance more than a day before the commit that is checked out."""
-    git = ["git", "log", "-1", "--format=%cI"]
-    found = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False)
-    if found.returncode or not FILE.exists():
-        return 0
-    late = overdue(FILE.read_text(), datetime.fromisoformat(found.stdout.strip()))
-    for line in late:
-        print(f"mend or remove this test, it fails by chance: {line}", file=sys.stderr)
-    return int(bool(late))
+    """Print what failed by chance and no commit since has named. It is a failure after a day."""
+    lines = FILE.read_text() if FILE.exists() else ""
+    rows = unanswered(lines, lambda since: _git("log", f"--since={since}", "--format=%B"))
+    for row in rows:
+        print(f"by chance, and no commit names it: {row}", file=sys.stderr)
+    last = _git("log", "-1", "--format=%cI")
+    return int(bool(last) and overdue(rows, datetime.fromisoformat(last)))
+
+
+def _git(*words: str) -> str:
+    found = subprocess.run(["git", *words], cwd=TESTS.parent, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -10,34 +10,40 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
 from tests.suite import memory
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file, with_kept
 from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
 from tests.suite.folders import (
+    BOTH_STORES,
     FAST,
     FAST_CLOCK,
     NOT_UNIT,
+    RACE,
     SLOW,
     SLOW_CLOCK,
     TESTS,
     UNIT,
+    Folders,
     is_soak,
     is_unit,
+    marks_of,
     may_hold,
 )
 from tests.suite.guard import Guard
 from tests.suite.not_run import NotRun
 from tests.suite.prove_once import ENGINES, ProveOnce, digest_of, engine_of
-from tests.suite.second_run import LASTS, MOST, SecondRun, is_race, overdue
+from tests.suite.second_run import LASTS, MOST, SecondRun, overdue, refusal, unanswered
 from tests.tables import each_row
+from tests.waiting import RanOut, until
 
 
-@each_row("path", [*UNIT, *NOT_UNIT])
+@each_row("path", [*UNIT, *NOT_UNIT, *RACE, *BOTH_STORES])
 def test_the_tables_name_what_is_there(path: str) -> None:
     assert (TESTS / path).exists()
 
@@ -173,39 +179,92 @@ def test_what_a_machine_lacks_fails_by_its_name_in_ci(
     assert "no seccomp" in str(made.value.value.longrepr)
 
 
+CALM, RACE = "tests/proxy/api/test_me.py::test_a[x y]", "tests/proxy/ledger/test_hold.py::test_b"
+
+
+def _failure(name: str, when: str = "call", marks: Sequence[str] = (), why: str = "assert 1") -> Any:
+    file = name.partition("::")[0]
+    crash = ExceptionChainRepr([(ReprTracebackNative([]), ReprFileLocation(file, 1, why), None)])
+    keywords = dict.fromkeys(marks, 1)
+    return pytest.TestReport(name, (file, 1, ""), keywords, "failed", crash, when)  # type: ignore[arg-type]
+
+
+def _run(file: Path, failures: Sequence[pytest.TestReport], passes: bool, asked: list[str]) -> SecondRun:
+    def passes_alone(failed: Sequence[str]) -> bool:
+        asked.extend(failed)
+        return passes
+
+    run = SecondRun(passes_alone, file)
+    for failure in failures:
+        run.pytest_runtest_logreport(failure)
+    return run
+
+
 def test_what_passes_alone_has_failed_by_chance_and_is_written_down(tmp_path: Path) -> None:
-    asked: list[list[str]] = []
-    file = tmp_path / "by_chance.txt"
-
-    def run(passes: bool) -> SecondRun:
-        def passes_alone(failed: Sequence[str]) -> bool:
-            asked.append([*failed])
-            return passes
-
-        return SecondRun(passes_alone, file)
-
-    calm, race = "tests/proxy/api/test_me.py::test_a[x y]", "tests/proxy/ledger/test_hold.py::test_b"
-    assert run(passes=False).judge([calm]) == "it failed again"
-    assert race in run(passes=True).judge([calm, race])
-    assert "no chance" in run(passes=True).judge([calm] * (MOST + 1))
-    assert (asked, file.exists()) == ([[calm]], False)
-    assert run(passes=True).judge([calm]) == ""
-    assert file.read_text().endswith(f" {calm}\n")
+    file, asked = tmp_path / "by_chance.txt", list[str]()
+    assert _run(file, [_failure(CALM)], False, asked).judge() == "it failed again"
+    assert RACE in _run(file, [_failure(CALM), _failure(RACE, marks=["race"])], True, asked).judge()
+    many = [_failure(f"{CALM}{number}") for number in range(MOST + 1)]
+    assert "no chance" in _run(file, many, True, asked).judge()
+    assert (asked, file.exists()) == ([CALM], False)
+    run = _run(file, [_failure(CALM)], True, asked)
+    assert run.judge() == ""
+    assert file.read_text().endswith(f" {CALM}\n")
+    assert run.last_line() == f"by chance: {CALM}"
 
 
-def test_a_test_that_fails_by_chance_is_mended_within_a_day() -> None:
+def test_only_a_wait_that_ran_out_is_run_again_where_chance_is_a_race() -> None:
+    with pytest.raises(RanOut) as late:
+        until(lambda: 0, within_s=0)
+    ran_out = late.exconly()
+    assert refusal(_failure(CALM)) == ""
+    assert refusal(_failure(RACE, marks=["race"])) != ""
+    assert refusal(_failure(RACE, "setup", ["race"], ran_out)) == ""
+    for when in ("teardown", "???"):
+        assert refusal(_failure(CALM, when)) != ""
+        assert refusal(_failure(RACE, when, ["race"], ran_out)) != ""
+    left_behind = [_failure(CALM), _failure(CALM, "teardown")]
+    assert "left" in _run(Path(), left_behind, True, []).judge()
+
+
+def test_a_test_that_fails_by_chance_is_shown_until_a_commit_names_it() -> None:
     failed = datetime(2026, 1, 1, 12, tzinfo=UTC)
-    line = f"{failed.isoformat()} tests/proxy/api/test_me.py::test_a[x y]"
-    assert overdue(f"{line}\n\n", failed + LASTS) == []
-    assert overdue(f"{line}\n", failed + LASTS + timedelta(seconds=1)) == [line]
+    line = f"{failed.isoformat()} {CALM}"
+    commits = {failed.isoformat(): "api: the look at oneself waits\n\ntest_a leant on a timer."}
+    assert unanswered(f"{line}\n\n", commits.__getitem__) == []
+    assert unanswered(f"{line}\n", lambda since: "") == [line]
+    assert not overdue([line], failed + LASTS)
+    assert overdue([line], failed + LASTS + timedelta(seconds=1))
 
 
-def test_tests_of_money_storage_erasure_and_kills_get_no_second_run() -> None:
-    named = {path for path in TESTS.rglob("test_*.py") if is_race(path.relative_to(TESTS.parent).as_posix())}
-    for race in ("ledger", "storage", "erasure", "kills", "killed", "exactly_once", "money", "renewals"):
-        files = [path for path in TESTS.rglob("test_*.py") if race in path.relative_to(TESTS).as_posix()]
-        assert files, race
-        assert set(files) <= named, race
+@each_row(
+    ("path", "marks"),
+    [
+        ("proxy/queue/test_renewals.py", {"race", "both_stores"}),
+        ("features/payments/test_odd_cases.py", {"race", "both_stores"}),
+        ("features/users/test_own_keys.py", {"race", "both_stores"}),
+        ("proxy/engines/cluster/test_watch.py", {"race"}),
+        ("features/own_voices/test_races.py", {"race"}),
+        ("faults/test_supervisor_killed.py", {"race"}),
+        ("faults/test_exact.py", {"race"}),
+        ("proxy/api/test_access_matrix.py", set()),
+    ],
+)
+def test_folders_and_names_of_files_decide_what_is_a_race_and_what_runs_on_both_stores(
+    path: str, marks: set[str]
+) -> None:
+    assert (TESTS / path).exists()
+    assert {*marks_of(PurePath(path))} == marks
+
+
+def test_a_file_gives_its_marks_to_its_tests(request: pytest.FixtureRequest) -> None:
+    module = pytest.Module.from_parent(request.session, path=TESTS / "proxy/queue/test_renewals.py")
+    making = Folders().pytest_pycollect_makemodule(module.path)
+    next(making)
+    with pytest.raises(StopIteration):
+        making.send(module)
+    assert module.get_closest_marker("race")
+    assert module.get_closest_marker("both_stores")
 
 
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:

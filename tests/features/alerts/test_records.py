@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from policies.alerts import Alert, AlertChange
 from proxy.features.alerts import records
 from proxy.storage.store import Statement, Store
+
+pytestmark = pytest.mark.both_stores
 
 
 async def test_an_alert_is_saved_changed_and_deleted(store: Store) -> None:

@@ -13,6 +13,8 @@ from proxy.storage import tombstones
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 
+pytestmark = pytest.mark.both_stores
+
 FOLDER = "here"
 
 

@@ -15,6 +15,8 @@ from proxy.storage.rows import encode_json
 from proxy.storage.store import MissingReference, Params, Row, Statement, Store
 from tests.proxy.storage.notes import open_bare
 
+pytestmark = pytest.mark.both_stores
+
 
 @pytest.fixture
 async def ada(store: Store) -> Account:

@@ -27,6 +27,8 @@ from tests.features.own_voices.test_races import Gated
 from tests.proxy.file_store.owned import Owned, add_voice
 from tests.proxy.file_store.vaults import BOTH, NEW, OLD, files_of
 
+pytestmark = pytest.mark.both_stores
+
 FIRST, NEXT = "ab" * 32, "cd" * 32
 ACCOUNT = "acc_a"
 _CLONE = """

@@ -19,6 +19,8 @@ from proxy.storage.samples import SampleRecord
 from proxy.storage.store import AlreadyExists, Store
 from tests.features.own_voices.saving import add_cast
 
+pytestmark = pytest.mark.both_stores
+
 DIGEST = "ab" * 32
 DAY_US = 86_400_000_000
 

@@ -15,6 +15,8 @@ from proxy.storage.rows import NEWEST, new_id
 from proxy.storage.store import AlreadyExists, MissingReference, Store
 from tests.features.own_voices.saving import add_cast
 
+pytestmark = pytest.mark.both_stores
+
 CAST = {"Ben": "onyx", "Ana": "nova"}
 
 

@@ -6,12 +6,16 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
+
 from proxy.config.sections import VaultSection
 from proxy.features.all import open_store
 from proxy.file_store.vault import Vault
 from tests import server
 from tests.proxy.cli.test_main import Run, folder, run
 from tests.proxy.file_store.vaults import Sealed, check, fill, key_text
+
+pytestmark = pytest.mark.both_stores
 
 __all__ = ["folder", "run"]
 

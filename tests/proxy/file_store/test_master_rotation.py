@@ -17,6 +17,8 @@ from tests import forked
 from tests.proxy.file_store.vaults import BOTH, NEW, OLD, check, fill, key_text
 from tests.tables import each_row
 
+pytestmark = pytest.mark.both_stores
+
 
 async def rotate(
     store: Store, data: Path, section: VaultSection = BOTH, limit: int = 5
