@@ -221,6 +221,22 @@ async def test_money_for_a_closed_account_is_kept_and_needs_attention(shop: Shop
     assert len(await shop.orders.payments_of(order.id)) == 1
 
 
+async def test_a_dispute_won_after_the_account_was_closed_credits_nobody(shop: Shop) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "small")
+    shop.provider.dispute("1")
+    await _wake_all(shop, ada)
+    await accounts.close(shop.clock, ada)
+    shop.provider.win("1")
+    await _wake_all(shop, ada)
+    assert list((await shop.entries(ada)).values()) == [500 * MICRO, -500 * MICRO, 0]
+
+
+async def test_two_accounts_order_with_the_same_key_of_idempotency(shop: Shop) -> None:
+    orders = [await shop.order(await shop.account(name), "small", key="1") for name in ("ada", "ben")]
+    assert orders[0].id != orders[1].id
+
+
 async def test_a_closing_between_the_reading_and_the_commit_refuses_the_booking(shop: Shop) -> None:
     ada = await shop.account("ada")
     order = await shop.order(ada, "small")
