@@ -118,6 +118,14 @@ def _name(
     return names.clip_name(sought, [part.candidates[0].speaker for part in parts])
 
 
+def test_one_part_with_a_lexicon_is_enough_to_be_purged_with_it() -> None:
+    found = []
+    for parts in ((PART, PART), (PART, msgspec.structs.replace(PART, lexicon=Lexicon({}, digest="of it")))):
+        plan = SpeechPlan(PART.voice, "en", parts, 1.0, terms(UNLIMITED), frozenset(), frozenset())
+        found.append(CacheQuestion("acc_1", REQUEST, plan).owner.has_lexicon)
+    assert found == [False, True]
+
+
 def test_every_field_of_a_request_is_looked_at_here() -> None:
     assert set(OTHERWISE) == set(SpeechRequest.__struct_fields__)
     assert set(SpeechRequest.__struct_fields__) >= RESOLVED | OF_SPEAKERS | UNHEARD

@@ -38,16 +38,21 @@ async def test_a_closed_account_adds_no_job(store: Store) -> None:
 
 
 async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
-    job = await new_row(store)
-    assert await opening.add(store, job, [(0, 5)])
+    job = await new_row(store, steps=2)
+    assert await opening.add(store, job, [(0, 5), (5, 9)])
     await store.write(
         Statement("UPDATE jobs SET state = 'failed'"),
         Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
+        Statement(
+            "INSERT INTO job_clips (step, job, account, number, request, digest, bytes, samples, sample_rate_hz,"
+            " voices) SELECT id, job, account, number, '', 'd', 1, 1, 1, '' FROM job_steps WHERE number = 2"
+        ),
     )
-    assert await opening.reopen(store, job, None)
-    step = await records.STEPS.get(store, step_id(job, 1))
-    assert step is not None
-    assert (step.state, step.tries, step.error) == ("wanted", 0, "")
+    assert await opening.reopen(store, job, "key_2")
+    steps = [await records.STEPS.get(store, step_id(job, number)) for number in (1, 2)]
+    found = [(step.state, step.tries, step.error) for step in steps if step is not None]
+    assert found == [("wanted", 0, ""), ("failed", 7, "")], "what was spoken is not spoken again"
+    assert await store.read("SELECT key FROM jobs") == [{"key": "key_2"}], "who tries it again, pays"
 
 
 async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:

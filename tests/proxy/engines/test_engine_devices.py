@@ -9,7 +9,10 @@ import pytest
 
 from proxy.config.sections import EngineSection
 from proxy.engines import registry
+from proxy.engines.host import sockets_in
+from proxy.engines.hosts import Hosts
 from proxy.engines.registry import EngineConfigError
+from speech_engine.host.booking_messages import BookingQuestion
 from tests import server
 
 _LARGE = """
@@ -32,3 +35,12 @@ def test_a_device_that_the_plugin_cannot_use_is_refused_by_name() -> None:
     section = EngineSection("tone", device="cuda:1")
     with pytest.raises(EngineConfigError, match=r"engines\.mine\.device: tone can use cpu, not cuda"):
         registry.load().engine("mine", section, "")
+
+
+async def test_the_memory_of_a_worker_that_has_ended_is_free_for_the_next(tmp_path: Path) -> None:
+    hosts = Hosts((), sockets_in(tmp_path), lambda _state: None)
+    needs = BookingQuestion(1, "clone", 6.0, "cuda:0", 8.0, 8.0)
+    assert hosts.book(0, needs) is None
+    assert hosts.book(1, needs) is not None
+    hosts.release_worker(0)
+    assert hosts.book(1, needs) is None

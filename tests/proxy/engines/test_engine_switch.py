@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -54,3 +55,16 @@ async def test_an_unloaded_engine_refuses_until_it_is_loaded(tmp_path: Path) -> 
             assert states == ["unloaded"]
         assert await switch.switch("tone", "load", breaks_off=False) == ""
         await soon(lambda: states[-1:] == ["ready"])
+
+
+async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> None:
+    section = EngineSection("tone", processes=2, idle_unload_s=60.0)
+    specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": section}), registry.load())
+    hosts = Hosts(specs, sockets_in(tmp_path), lambda _state: None)
+    one, other = hosts.of("tone")
+    for each in (one, other):
+        each.supervisor.state = "ready"
+    one._last_job, other._last_job = time.monotonic() - 90.0, time.monotonic()
+    assert hosts.idle() == []
+    other._last_job -= 90.0
+    assert hosts.idle() == ["tone"]
