@@ -93,6 +93,8 @@ def test_a_file_of_an_engine_is_proved_if_all_its_tests_have_passed(
 def test_each_engine_with_torch_has_files_that_are_run_once_for_the_same_code() -> None:
     found = {engine_of(path) for path in TESTS.rglob("test_*.py")}
     assert found == {*ENGINES, ""}
+    torch = [path for path in TESTS.rglob("test_*.py") if engine_of(path)]
+    assert not any(may_hold(path, FAST) for path in torch)
 
 
 @each_row(
