@@ -2,7 +2,7 @@
 
 A whole run in which all tests of such a file passed notes the digest of what they depend on in the user's
 cache: of the engine, its tests, what hosts it and the locks, and of all of the server, unless the file needs
-the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them always.
+the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them all.
 """
 
 from __future__ import annotations
