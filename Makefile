@@ -16,7 +16,7 @@ export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voxgate/mypy
 # `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
 given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
-.PHONY: serve test slow unit soak install check lock clean FORCE
+.PHONY: serve test slow unit soak soak-slice install check lock clean FORCE
 
 # Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
@@ -47,11 +47,13 @@ slow: $(VENV)/.test-stamp
 unit: $(VENV)/.test-stamp
 	$(BIN)/pytest $(PARALLEL) -m unit
 
-# What is long: kills, lives of keys and stalls in full, and many more examples for each property.
+# What is long: kills, lives of keys and stalls in full, engines with torch, and 3,000 examples for each property.
 soak: $(VENV)/.test-stamp
-	$(BIN)/pytest $(PARALLEL) -m soak
-	$(BIN)/pytest -m "torch and not soak"
-	$(BIN)/pytest $(PARALLEL) -m unit --hypothesis-profile=soak
+	$(BIN)/python -m tests.suite.soak all
+
+# The part of it, ten minutes or less, whose last result in tests/suite/soak_results.txt is the oldest.
+soak-slice: $(VENV)/.test-stamp
+	$(BIN)/python -m tests.suite.soak
 
 check: $(VENV)/.test-stamp
 	scripts/check

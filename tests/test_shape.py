@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,12 @@ def sources(*rooms: str) -> Iterator[tuple[str, str]]:
                 yield file.relative_to(ROOT).as_posix(), file.read_text()
 
 
+@cache
+def tree_of(text: str) -> ast.Module:
+    """What Python reads in a text: each is read once for all tests of a process."""
+    return ast.parse(text)
+
+
 class Trees(dict[str, ast.Module]):
     """What Python reads in a file: only in those that somebody asks for."""
 
@@ -51,7 +58,7 @@ class Trees(dict[str, ast.Module]):
         self._texts = texts
 
     def __missing__(self, path: str) -> ast.Module:
-        self[path] = ast.parse(self._texts[path])
+        self[path] = tree_of(self._texts[path])
         return self[path]
 
 

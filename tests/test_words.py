@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.test_shape import ROOT
+from tests.test_shape import ROOT, tree_of
 
 PRODUCT = ("proxy", "policies", "speech_engine", "plugins", "fakes")
 PARTS = {
@@ -73,7 +73,7 @@ def _names() -> Iterator[tuple[str, str]]:
         for file in sorted((ROOT / folder).rglob("*.py")):
             where = str(file.relative_to(ROOT))
             yield file.stem, where
-            for node in ast.walk(ast.parse(file.read_text())):
+            for node in ast.walk(tree_of(file.read_text())):
                 if (name := _name(node)) is not None:
                     yield name, f"{where}:{node.lineno}"  # type: ignore[attr-defined]
 

@@ -23,6 +23,8 @@ _SELDOM = (700, 10, 200)
 looked through less often: that took a twentieth of a run's CPU time."""
 _TOGETHER = {
     "tests/features/console/": "tests/features/console/",
+    "tests/test_shape.py": "tests/sources",
+    "tests/test_words.py": "tests/sources",
     "tests/faults/test_several_workers.py": "tests/faults/cluster",
     "tests/faults/test_access_over_workers.py": "tests/faults/cluster",
     "tests/faults/test_kept_by_workers.py": "tests/faults/cluster",
@@ -31,7 +33,7 @@ _TOGETHER = {
     "tests/faults/test_environment_missing.py": "tests/faults/odd",
     "tests/faults/test_crash_loop.py": "tests/faults/odd",
 }
-"""The files of one group run in one process: they share a server, and a browser where they have one."""
+"""The files of one group run in one process: they share a server, a browser, or what they read."""
 
 
 class _Scheduling(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types

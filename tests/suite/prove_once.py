@@ -1,8 +1,8 @@
 """Tests of engines with torch are long, and are run once for the same code.
 
 A whole run in which all tests of such a file passed notes the digest of what they depend on in the user's
-cache: of the engine, its tests, `speech_engine` and the locks, and of the server, unless the file needs the
-engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them always.
+cache: of the engine, its tests, what hosts it and the locks, and of all of the server, unless the file needs
+the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them all.
 """
 
 from __future__ import annotations
@@ -86,9 +86,10 @@ def engine_of(path: Path) -> str:
 def digest_of(engine: str, *, with_server: bool) -> str:
     """Return a digest of all that the tests of an engine depend on."""
     patterns = [f"plugins/{engine}/**/*", f"tests/plugins/{engine}/**/*", "tests/plugins/*.py"]
-    patterns += ["speech_engine/**/*.py", "locks/*.txt"]
+    patterns += ["speech_engine/**/*.py", "locks/*.txt", "pyproject.toml", "proxy/engines/**/*.py"]
+    patterns += ["plugins/*/*.py", "fakes/**/*.py", "tests/*.py", "tests/speech_engine/**/*.py"]
     if with_server:
-        patterns += ["proxy/**/*", "policies/**/*", "tests/*.py"]
+        patterns += ["proxy/**/*", "policies/**/*", "plugins/**/*.py", "tests/features/**/*.py"]
     return _digest(sorted({file for each in patterns for file in TESTS.parent.glob(each)}))
 
 

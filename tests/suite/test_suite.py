@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
-from tests.suite import memory
+from tests.suite import memory, soak
 from tests.suite.budget import by_file, lines_of, over_budget, seconds_by_file, with_kept
 from tests.suite.ci import keep_to_ourselves
 from tests.suite.collecting import import_tests
@@ -93,6 +93,8 @@ def test_a_file_of_an_engine_is_proved_if_all_its_tests_have_passed(
 def test_each_engine_with_torch_has_files_that_are_run_once_for_the_same_code() -> None:
     found = {engine_of(path) for path in TESTS.rglob("test_*.py")}
     assert found == {*ENGINES, ""}
+    torch = [path for path in TESTS.rglob("test_*.py") if engine_of(path)]
+    assert not any(may_hold(path, FAST) for path in torch)
 
 
 @each_row(
@@ -265,6 +267,29 @@ def test_a_file_gives_its_marks_to_its_tests(request: pytest.FixtureRequest) -> 
         making.send(module)
     assert module.get_closest_marker("race")
     assert module.get_closest_marker("both_stores")
+
+
+def test_the_slices_are_all_that_is_long_each_once() -> None:
+    sliced = [(name.partition(" ")[0], file) for name, files in soak.slices().items() for file in files]
+    held = [
+        (kind, file) for kind in soak.SLICES for file in TESTS.rglob("test_*.py") if soak.is_of(kind, file)
+    ]
+    assert sorted(sliced) == sorted(held)
+    assert all((TESTS / place).exists() for places in soak.SLICES.values() for place in places)
+    makefile = (TESTS.parent / "Makefile").read_text()
+    assert "\t$(BIN)/python -m tests.suite.soak all\n" in makefile
+    assert "\t$(BIN)/python -m tests.suite.soak\n" in makefile
+
+
+def test_the_slice_with_the_oldest_result_is_the_next() -> None:
+    lines = soak.with_result("", "soak heard", "2026-01-02T00:00:00Z 9 passed 0a0a0a0a")
+    lines = soak.with_result(lines, "torch plugins/rvc", "2026-01-01T00:00:00Z 9 failed-1 0a0a0a0a")
+    names = ["soak heard", "torch plugins/rvc", "soak docs"]
+    assert soak.oldest(lines, names) == ["soak docs", "torch plugins/rvc", "soak heard"]
+    lines = soak.with_result(lines, "torch plugins/rvc", "2026-01-03T00:00:00Z 9 passed 0b0b0b0b")
+    assert len(lines.splitlines()) == 2
+    assert soak.oldest(lines, names) == ["soak docs", "soak heard", "torch plugins/rvc"]
+    assert soak.stale(lines, names, datetime(2026, 1, 9, 12, tzinfo=UTC)) == ["soak heard", "soak docs"]
 
 
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:

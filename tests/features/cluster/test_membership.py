@@ -31,8 +31,6 @@ from proxy.storage.store import Statement, StorageFailed
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
-
 
 @asynccontextmanager
 async def control(worker: Worker) -> AsyncIterator[Callable[..., Coroutine[None, None, Any]]]:

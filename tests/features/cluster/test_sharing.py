@@ -21,8 +21,6 @@ from proxy.storage.store import Statement, StorageFailed
 from proxy.telemetry.metrics import Metrics
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(autouse=True)
 def _looks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:

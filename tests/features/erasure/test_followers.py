@@ -23,8 +23,6 @@ from tests.features.erasure.test_steps import ACCOUNT, Things
 from tests.proxy.file_store.owned import Owned, add_voice
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 async def store(shared_postgres: Postgres, tmp_path: Path) -> AsyncIterator[Store]:

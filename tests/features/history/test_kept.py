@@ -21,8 +21,6 @@ from tests.sound import decoded
 from tests.tables import each_row
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Inside]:

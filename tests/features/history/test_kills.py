@@ -22,8 +22,6 @@ from tests.server import Server, running
 from tests.tables import soak
 from tests.waiting import LIMIT_S, until
 
-pytestmark = pytest.mark.slow
-
 CONFIG = """
 [server]
 default_model = "tone"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
 import structlog
 from msgspec.structs import asdict
 
@@ -16,8 +15,6 @@ from proxy.file_store.vault import Vault
 from proxy.storage import accounts
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import Params, Statement, Store
-
-pytestmark = pytest.mark.slow
 
 FILL = """
 WITH RECURSIVE numbers (number) AS (

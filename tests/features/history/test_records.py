@@ -32,8 +32,6 @@ from tests.proxy.api.owning import clone, new_key
 from tests.replies import json_of
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
-
 DAY_US = 86_400 * 1_000_000
 
 

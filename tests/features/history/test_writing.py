@@ -30,8 +30,6 @@ from tests.proxy.storage.notes import no_file_larger_than
 from tests.tables import each_row
 from tests.waiting import soon
 
-pytestmark = pytest.mark.slow
-
 
 def counted(server: Inside, stored: str) -> float:
     name = "voxgate_history_entries_total"

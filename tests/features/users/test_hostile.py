@@ -13,8 +13,6 @@ from proxy.features.all import load_config
 from proxy.features.users.users_check import check
 from tests.features.users.rig import Browser, config, json_of, mailed, served
 
-pytestmark = pytest.mark.slow
-
 
 async def test_invented_cookies_are_looked_up_together_and_stop_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

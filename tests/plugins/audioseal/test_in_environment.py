@@ -7,11 +7,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from plugins.audioseal.plugin import AudioSealSettings, missing, voxgate_register
 from plugins.audioseal.resampling import Resampler
 from tests.plugins.neural import run_cases
 from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
 
 CASES = Path(__file__).parent / "in_environment"
 TORCHLESS = (

@@ -8,6 +8,8 @@ import pytest
 
 from tests.plugins.neural import interpreter, run_cases, run_module
 
+pytestmark = pytest.mark.slow
+
 CASES = Path(__file__).parent / "in_environment"
 
 

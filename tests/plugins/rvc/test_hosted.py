@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests.plugins.rvc.kept_host import RATES_HZ, SOURCE_HZ, kept_host, recording
 from tests.sound import difference
+
+pytestmark = pytest.mark.slow
 
 CLIENTS = 6
 MOST_LSB = 2

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from plugins.rvc.model_format import MODEL_FORMAT, read_hubert_sizes
 from speech_engine.model_files import FolderContents
 from tests.features.models.test_conversion import apart
 from tests.plugins.neural import kept_model, run_cases
+
+pytestmark = pytest.mark.slow
 
 CASES = Path(__file__).parent / "in_environment"
 

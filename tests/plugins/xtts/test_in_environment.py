@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from plugins.xtts.model_format import MODEL_FORMAT
 from tests.features.models.test_conversion import apart
 from tests.plugins.neural import kept_model, run_cases
+
+pytestmark = pytest.mark.slow
 
 CASES = Path(__file__).parent / "in_environment"
 

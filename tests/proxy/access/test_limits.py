@@ -22,8 +22,6 @@ from proxy.access.windows import Limit, address_limits
 from proxy.errors import LimitsUnavailable, RateLimited
 from tests.redis_server import RedisServer, redis_server
 
-pytestmark = pytest.mark.slow
-
 
 def _terms(rpm: int | None = None, key_rpm: int | None = None) -> Terms:
     return terms(Plan(name="basic", rpm=rpm), caps=Caps(rpm=key_rpm))
@@ -335,6 +333,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 def test_several_processes_share_one_count(shared_redis: RedisServer, account: str) -> None:
     command = [sys.executable, "-c", _PROCESS, shared_redis.url, account]
     workers = [
@@ -372,6 +371,7 @@ async def test_a_redis_that_is_away_refuses_and_is_found_again() -> None:
         await limits.check()
 
 
+@pytest.mark.slow
 async def test_a_frozen_redis_is_not_waited_for_by_anybody() -> None:
     async with _own_redis() as (server, limits):
         await limits.admit("a", "k", _terms(1000))

@@ -26,8 +26,6 @@ from tests.proxy.file_store.owned import add_voice
 from tests.proxy.file_store.vaults import key_text
 from tests.tables import each_row
 
-pytestmark = pytest.mark.slow
-
 PLAIN = b"a recording that only its owner hears " * 12_000
 LARGE = bytes(range(256)) * 4096 * 9
 """Nine MiB: more than one part."""

@@ -16,8 +16,6 @@ from tests.proxy.speech.test_pipeline import BODY, PAIR
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
-pytestmark = pytest.mark.slow
-
 SECONDS = 20
 
 

@@ -20,8 +20,6 @@ from proxy.storage.holds import Take
 from proxy.storage.store import AlreadyExists, Params, Store
 from tests.databases import Postgres
 
-pytestmark = pytest.mark.slow
-
 _POOL, _NOW, _LATER = 86_400_000_000, 1_000, 2_000
 _TRIES = 150
 

@@ -18,8 +18,6 @@ from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 from tests.proxy.file_store.owned import add_consent, add_voice
 
-pytestmark = pytest.mark.slow
-
 CANARY = "the name of a person"
 
 
