@@ -43,9 +43,9 @@ def _opened(tab: Tab, url: str) -> None:
     _open(tab, url)
 
 
-def _looked(reader: Reader, *arguments: Any) -> None:
+def _looked(reader: Reader, *arguments: Any, **named: Any) -> None:
     _take(reader.tab)
-    _look(reader, *arguments)
+    _look(reader, *arguments, **named)
 
 
 def _take(tab: Tab) -> None:
