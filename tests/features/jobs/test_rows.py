@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from proxy.features.jobs.core import opening, records
+from proxy.features.jobs.core.parts import PartClaim, Superseded
 from proxy.features.jobs.core.records import Job, step_id
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.storage import accounts
@@ -44,8 +45,8 @@ async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
         Statement("UPDATE jobs SET state = 'failed'"),
         Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
         Statement(
-            "INSERT INTO job_clips (step, job, account, number, request, digest, bytes, samples, sample_rate_hz,"
-            " voices) SELECT id, job, account, number, '', 'd', 1, 1, 1, '' FROM job_steps WHERE number = 2"
+            "INSERT INTO job_clips (step, job, account, number, request, digest, bytes, samples, "
+            "sample_rate_hz, voices) SELECT id, job, account, number, '', 'd', 1, 1, 1, '' FROM job_steps WHERE number = 2"
         ),
     )
     assert await opening.reopen(store, job, "key_2")
@@ -53,6 +54,17 @@ async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
     found = [(step.state, step.tries, step.error) for step in steps if step is not None]
     assert found == [("wanted", 0, ""), ("failed", 7, "")], "what was spoken is not spoken again"
     assert await store.read("SELECT key FROM jobs") == [{"key": "key_2"}], "who tries it again, pays"
+
+
+async def test_a_claim_that_was_taken_over_writes_nothing_more(store: Store) -> None:
+    job = await new_row(store)
+    assert await opening.add(store, job, [(0, 5)])
+    first, second = PartClaim(job.id), PartClaim(job.id)
+    await store.write(first.statement(job.created, "state = 'open'", adds=True))
+    assert await second.take_over(store) == 0
+    with pytest.raises(Superseded):
+        await first.write(store, made=1)
+    assert await second.write(store) == []
 
 
 async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:
