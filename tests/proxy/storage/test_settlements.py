@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from proxy.features.all import open_store
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
 from proxy.storage import costs, entries, usage
@@ -18,9 +20,11 @@ from proxy.storage.rows import encode_json
 from proxy.storage.settlements import End
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import AlreadyExists, Statement, StorageFailed, Store, WriteOutcome
+from tests.databases import Postgres
 from tests.proxy.storage.test_usage import ROW
 
 _POOL = 86_400_000_000
+_WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype <> 'advisory'"
 FACTS = ClipFacts(
     sha256="0" * 64,
     bytes=480,
@@ -76,6 +80,27 @@ async def test_the_ends_of_many_requests_are_all_there_and_balances_are_their_su
     assert await entries.pools(store, "acc_ben") == {_POOL: -3}
     assert await entries.spent(store, "req_7") == list(ends[7].entries)
     assert await costs.total(store, "acc_ada", 0, is_account=True) == 40 * 7
+
+
+async def test_two_workers_that_settle_for_the_same_accounts_never_deadlock(
+    shared_postgres: Postgres, tmp_path: Path
+) -> None:
+    # The server would look for a deadlock far too late for this test.
+    url = shared_postgres.url(search_path=shared_postgres.new_schema(), deadlock_timeout="60s")
+    names = ("acc_ada", "acc_cy", "acc_ben")
+    async with open_store(url, tmp_path) as first, open_store(url, tmp_path) as second:
+        await settle(first, *(end(f"req_{name}", 1, account=name) for name in names))
+        async with asyncio.timeout(4.0), first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]
+            await gate.execute("BEGIN READ WRITE")
+            await gate.execute("UPDATE balances SET amount = amount WHERE account = 'acc_cy'")
+            settling = []
+            for number, (store, order) in enumerate(((first, names), (second, names[::-1])), 1):
+                ends = [end(f"req_{number}_{name}", 1, account=name) for name in order]
+                settling.append(asyncio.create_task(settle(store, *ends)))
+                while (await second.read(_WAITING))[0]["waiting"] < number:
+                    pass
+            await gate.execute("COMMIT")
+            assert await asyncio.gather(*settling) == [[[]] * 3] * 2
 
 
 def receipted(request: str, account: str = "acc_ada", facts: ClipFacts = FACTS) -> End:
