@@ -181,7 +181,7 @@ def test_what_a_machine_lacks_fails_by_its_name_in_ci(
     assert "no seccomp" in str(made.value.value.longrepr)
 
 
-CALM, RACE = "tests/proxy/api/test_me.py::test_a[x y]", "tests/proxy/ledger/test_hold.py::test_b"
+CALM, RACY = "tests/proxy/api/test_me.py::test_a[x y]", "tests/proxy/ledger/test_hold.py::test_b"
 
 
 def _failure(name: str, when: str = "call", marks: Sequence[str] = (), why: str = "assert 1") -> Any:
@@ -205,7 +205,7 @@ def _run(file: Path, failures: Sequence[pytest.TestReport], passes: bool, asked:
 def test_what_passes_alone_has_failed_by_chance_and_is_written_down(tmp_path: Path) -> None:
     file, asked = tmp_path / "by_chance.txt", list[str]()
     assert _run(file, [_failure(CALM)], False, asked).judge() == "it failed again"
-    assert RACE in _run(file, [_failure(CALM), _failure(RACE, marks=["race"])], True, asked).judge()
+    assert RACY in _run(file, [_failure(CALM), _failure(RACY, marks=["race"])], True, asked).judge()
     many = [_failure(f"{CALM}{number}") for number in range(MOST + 1)]
     assert "no chance" in _run(file, many, True, asked).judge()
     assert (asked, file.exists()) == ([CALM], False)
@@ -220,11 +220,11 @@ def test_only_a_wait_that_ran_out_is_run_again_where_chance_is_a_race() -> None:
         until(lambda: 0, within_s=0)
     ran_out = late.exconly()
     assert refusal(_failure(CALM)) == ""
-    assert refusal(_failure(RACE, marks=["race"])) != ""
-    assert refusal(_failure(RACE, "setup", ["race"], ran_out)) == ""
+    assert refusal(_failure(RACY, marks=["race"])) != ""
+    assert refusal(_failure(RACY, "setup", ["race"], ran_out)) == ""
     for when in ("teardown", "???"):
         assert refusal(_failure(CALM, when)) != ""
-        assert refusal(_failure(RACE, when, ["race"], ran_out)) != ""
+        assert refusal(_failure(RACY, when, ["race"], ran_out)) != ""
     left_behind = [_failure(CALM), _failure(CALM, "teardown")]
     assert "left" in _run(Path(), left_behind, True, []).judge()
 
