@@ -92,6 +92,18 @@ async def test_deaths_beside_others_are_never_enough_and_a_refused_text_stays_re
         assert await _exchanged(one, other) == ["refused", "refused"]
 
 
+async def test_a_text_that_another_gateway_speaks_whole_too_late_stays_refused(site: Site) -> None:
+    async with _store(site) as store:
+        one, other = Gateway(store), Gateway(store)
+        one.crash("another call")
+        other.suspects.begin("late", other.suspects.digest(WORK))
+        assert await _exchanged(one, other) == ["alone", "alone"]
+        one.crash(is_killer=True)
+        await one.exchange.exchange()
+        other.suspects.end("late", is_whole=True)
+        assert await _exchanged(other, one) == ["refused", "refused"]
+
+
 @each_row(("is_killer", "lasts_s"), [(False, SUSPECT_S), (True, QUARANTINE_S)])
 async def test_rows_end_and_are_deleted(site: Site, is_killer: bool, lasts_s: float) -> None:
     async with _store(site) as store:

@@ -10,7 +10,8 @@ from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
-from proxy.storage import tombstones
+from proxy.storage import answer_claims, tombstones
+from proxy.storage.answer_claims import Claim
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import Statement, Store
 from tests.features.erasure.test_steps import ACCOUNT, Things
@@ -116,3 +117,12 @@ async def test_what_the_version_before_completes_meanwhile_stays_complete(
     receipt = await erasure.erase_voice(voice)
     assert (receipt.completed, receipt.pending) == (12345, ())
     assert await erasure.look() == []
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+async def test_the_answer_of_a_voice_that_was_erased_meanwhile_is_not_written_down(store: Store) -> None:
+    claim = Claim(id="one", account="acc_a", request="req_1", body_digest="b", voices=("voice_a", "voice_b"))
+    assert await answer_claims.add(store, claim)
+    assert await answer_claims.keep(store, claim)
+    await store.write(as_before("voice_b", 1))
+    assert not await answer_claims.keep(store, claim)

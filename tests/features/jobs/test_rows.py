@@ -46,8 +46,8 @@ async def test_a_retried_job_has_all_its_tries(store: Store) -> None:
         Statement("UPDATE job_steps SET state = 'failed', tries = 7"),
         Statement(
             "INSERT INTO job_clips (step, job, account, number, request, digest, bytes, samples, "
-            "sample_rate_hz, voices) SELECT id, job, account, number, '', 'd', 1, 1, 1, '' FROM job_steps"
-            " WHERE number = 2"
+            "sample_rate_hz, voices) SELECT id, job, account, number, '', 'd', 1, 1, 1, '' FROM job_steps "
+            "WHERE number = 2"
         ),
     )
     assert await opening.reopen(store, job, "key_2")

@@ -303,6 +303,10 @@ async def test_a_request_is_one_question_to_redis(shared_redis: RedisServer, acc
             before = _evalsha_calls(client)
             await limits.admit(account, account, _terms(5, key_rpm=5))
             assert _evalsha_calls(client) == before + 1
+            windows: Any = client.keys(f"*{account}*")
+            lives = [client.ttl(each) for each in windows]
+            assert len(lives) == 2
+            assert set(lives) <= {59, 60}, "a count is not forgotten before its minute is over"
 
 
 def _evalsha_calls(client: redis.Redis) -> int:
