@@ -1,8 +1,8 @@
 """`make soak` in slices: each takes ten minutes or less on two cores, and its last result is written down.
 
 `python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… stale` prints
-those that were not run for a week. A file belongs to the slice whose folder or file
-is the nearest above it, at last to `.`.
+those that were not run for a week. A file belongs to the slice whose folder or file is the nearest above it,
+at last to `.`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.suite.prove_once import engine_of
 
 RESULTS = Path(__file__).parent / "soak_results.txt"
 """A line for each slice: when, seconds, outcome, commit, slice."""
-LIMIT_S = 600
+LIMIT_S, _END_S = 600, 60
 STALE = timedelta(days=7)
 SLICES = {
     SOAK: (
@@ -115,8 +116,11 @@ def run(name: str) -> bool:
             status = process.wait(LIMIT_S)
             outcome = "passed" if status in (0, _NOTHING_COLLECTED) else f"failed-{status}"
         except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
             outcome = "over-its-time"
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_END_S)
+            process.kill()
     git = ["git", "rev-parse", "--short=8", "HEAD"]
     commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
     row = f"{_time(datetime.now(UTC))} {time.monotonic() - began:.0f} {outcome} {commit or '-'}"

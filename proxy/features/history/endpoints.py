@@ -123,15 +123,13 @@ class History(Resource):
         read = partial(HISTORY.page, store.store, caller.account, listed_params=filter_)
         listed = await page(request, place_of, read)
         used_bytes = await store.used_bytes(caller.account)
-        return reply(
-            HistoryList(
-                data=[shown for shown, _ in await self._shown(request, listed.rows)],
-                has_more=listed.has_more,
-                last_id=listed.last_id,
-                days=self._stored.us_of(caller.plan) / (86_400 * SECOND),
-                account_mb=self._section.account_mb,
-                used_mb=round(used_bytes / MEGABYTE, 3),
-            )
+        shown = {each.id: each for each, _ in await self._shown(request, listed.rows)}
+        return await listed.answer(
+            HistoryList,
+            lambda row: shown[row.id],
+            days=self._stored.us_of(caller.plan) / (86_400 * SECOND),
+            account_mb=self._section.account_mb,
+            used_mb=round(used_bytes / MEGABYTE, 3),
         )
 
     @endpoint("DELETE", ROOT, DeletedHistory, queries=_FILTERS, failures=(InvalidRequest,))
