@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.core import opening
 from proxy.features.jobs.core.records import STEPS, Job
 from proxy.storage import accounts

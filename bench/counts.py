@@ -33,7 +33,7 @@ from proxy.access import dev_key
 from proxy.app import open_worker
 from proxy.config.sections import Server
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.http.server_protocol import server_protocol
 from proxy.telemetry import logs
 

@@ -25,7 +25,7 @@ import psutil
 from bench.load import BODY, CONNECTIONS, cpu_seconds, post, wrk
 from bench.shipped import shipped
 from bench.upstream import VOXGATE, nginx
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import accounts, api_key, key_records, usage
 from proxy.storage.key_records import NewKeyRecord
 from proxy.storage.store import Statement, Store

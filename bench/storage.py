@@ -22,7 +22,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import accounts, api_key, entries, key_records, usage
 from proxy.storage.api_key import ApiKey
 from proxy.storage.batch_writer import UnitWrite

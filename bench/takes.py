@@ -18,7 +18,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import holds
 from proxy.storage import postgres as postgres_store
 from proxy.storage.batch_writer import UnitWrite

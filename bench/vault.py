@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.vault import Vault
 from tests import speech_clips
 from tests.faults.test_voice_canary import CONFIG, make

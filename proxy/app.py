@@ -23,9 +23,17 @@ from proxy.catalogue.library import Library
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
-from proxy.feature import Additions, OpenFeatures, RevisionContext, open_features
-from proxy.features.all import all_features, all_tables
+from proxy.feature import (
+    Additions,
+    OpenFeatures,
+    RevisionContext,
+    closed_paths,
+    names_of_open,
+    open_features,
+)
+from proxy.feature_list import all_features, all_tables, features_of
 from proxy.http import layers
+from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
@@ -74,7 +82,8 @@ class Worker:
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
         voices = VoiceTools(catalogue, library, plans)
-        admin_tools = self._admin_tools._replace(config=config)
+        names = names_of_open(all_features(), config)
+        admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
         answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
@@ -84,8 +93,6 @@ class Worker:
         # Features have `speaking` already. It works from here on.
         self._wire_speech(server, catalogue, budgets, library, speaking, additions)
         forms, background = additions.forms, additions.background
-        assert forms is not None, "own voices bring the forms, and are a feature of every server"
-        assert background is not None, "jobs are a feature of every server"
         speech_endpoint = speech.SpeechEndpoint(speaking, answering, server, forms, background)
         dependencies = health.Dependencies(catalogue, self.engines, self.kernel.registry, budgets)
         readiness = health.HealthEndpoints(
@@ -97,7 +104,7 @@ class Worker:
             *for_admins(additions.endpoints),
         ]
         client_routes = [
-            *speech.routes(speech_endpoint, forms, background.accepted),
+            *speech.routes(speech_endpoint, forms, background),
             *Models(catalogue, plans).endpoints,
             *voice_routes.routes(voices, speech_endpoint, server.default_model),
             *for_clients(additions.endpoints),
@@ -106,12 +113,13 @@ class Worker:
             *for_clients(Usage(admin_tools).endpoints),
             *UsageStatistics(admin_tools, plans, library).endpoints,
             *readiness.endpoints,
-            *welcome.routes(admin_tools.people),
+            *welcome.routes(admin_tools),
         ]
         self.endpoints = welcome.with_openapi([*client_routes, *admin_routes], server.public_catalogue)
         own_routes = [] if self._link is None else ServerEndpoints(self._link, config).endpoints
         own_routes += additions.for_commands
-        self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics)
+        closed = ClosedPaths(closed_paths(all_features(), config))
+        self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics, closed)
         self.app = layers.public_app(
             self.endpoints,
             server,
@@ -120,6 +128,7 @@ class Worker:
             self.metrics,
             self.refusals,
             additions.sessions,
+            closed,
         )
 
     def _wire_speech(
@@ -146,10 +155,14 @@ class Worker:
 async def open_worker(
     config: Config, registry: Registry, link: ServerLink | None = None
 ) -> AsyncIterator[Worker]:
-    """Open a worker. Without a link, commands can neither reload the server nor learn its addresses."""
+    """Open a worker. Without a link, commands can neither reload the server nor learn its addresses.
+
+    Raises StorageFailed if a feature that is off is used.
+    """
+    on = features_of(config)
     async with (
         open_kernel(config, registry, all_tables()) as kernel,
         open_server_parts(kernel) as parts,
-        open_features(parts.context(link), all_features()) as open_context,
+        open_features(parts.context(link), on, all_features()) as open_context,
     ):
         yield Worker(parts, open_context, link)

@@ -1,6 +1,6 @@
 """A feature is a folder that app.py opens with the rest of the server.
 
-A feature knows the kernel and the features that open before it, in the order of `proxy/features/all.py`. If
+A feature knows the kernel and the features that open before it, in the order of `proxy/feature_list.py`. If
 the kernel, or an earlier feature, calls it, `catalogue/` has its protocol.
 """
 
@@ -31,7 +31,8 @@ from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.catalogue.catalogue import CommandFor
+from proxy.catalogue.absent import NoClones, NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
+from proxy.catalogue.catalogue import CommandFor, no_command
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
@@ -53,23 +54,24 @@ from proxy.ledger.budgets import Budgets
 from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.source import Source
+from proxy.speech.source import NoSource, Source
 from proxy.speech.speaking import OnTheWay, Speaking
-from proxy.storage.store import Store
+from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tables import Tables
 from proxy.telemetry.metrics import Metrics
 from speech_engine import Names
 
 T = TypeVar("T")
-_NOT_OPEN: Any = None
-"""In place of what a feature adds, until that feature is open."""
+_NO_SERVER: Any = None
+"""In place of what a command does not have."""
 
 
 class AppContext(NamedTuple):
     """The kernel, and the additions of earlier features, for a feature that opens.
 
     `link` leads to the server of a worker, which has `limits`. A command has neither. The kernel uses
-    `erasing` and the fields after it; `shared` is for later features alone.
+    `erasing` and the fields after it, which stand for absent features until a feature replaces them. `shared`
+    is for later features alone.
     """
 
     config_at_start: Config
@@ -87,15 +89,15 @@ class AppContext(NamedTuple):
     levels: LoudnessLevels
     front_end_revision: Callable[[str], str]
     cluster: ClusterView
-    limits: Limits = _NOT_OPEN
+    limits: Limits = _NO_SERVER
     link: ServerLink | None = None
-    erasing: Erasing = _NOT_OPEN
-    own_voices: OwnVoices = _NOT_OPEN
-    clones: Cloning = _NOT_OPEN
-    words: SavedWords = _NOT_OPEN
-    source: Source = _NOT_OPEN
-    purges: Purges = _NOT_OPEN
-    addable: CommandFor = _NOT_OPEN
+    erasing: Erasing = NothingToErase()
+    own_voices: OwnVoices = NoOwnVoices()
+    clones: Cloning = NoClones()
+    words: SavedWords = NoSavedWords()
+    source: Source = NoSource()
+    purges: Purges = NothingStored()
+    addable: CommandFor = no_command
     shared: tuple[object, ...] = ()
 
     def sharing(self, more: object) -> AppContext:
@@ -204,6 +206,10 @@ def nobody_needs_plugins(_config: Config) -> bool:
     return False
 
 
+def nothing_missing(_config: Config) -> str:
+    return ""
+
+
 class BackedUp(NamedTuple):
     """A file of the data folder that a whole backup has.
 
@@ -223,18 +229,55 @@ class Feature(NamedTuple):
     """A feature in the list. Reading it loads nothing heavy: `open` imports its parts. Its section and its
     commands are beside it in the list, since a command needs them without it.
 
-    Its tables exist even where it does not open. `checks` check its requirements, and `text_checks`, printed
+    Its tables exist even where it does not open. `paths` are the roots of its endpoints, below /v1 or /admin
+    or neither: what is not found below them may be `missing` a setting of the configuration, which it names,
+    or the feature is off. `checks` check its requirements, and `text_checks`, printed
     last, the handling of texts. A command without a server loads plugins if a feature `needs_plugins`.
     """
 
     name: str
     open: Callable[[AppContext], AbstractAsyncContextManager[FeatureInstance]]
     tables: Tables = ()
+    paths: tuple[str, ...] = ()
+    missing: Callable[[Config], str] = nothing_missing
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
     text_checks: tuple[Check, ...] = ()
     needs_plugins: Callable[[Config], bool] = nobody_needs_plugins
     doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
+
+
+def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, str]:
+    """Return the roots of features that do not answer, each with the sentence that says how to open it."""
+    return {
+        root: f"The feature {feature.name} is off on this server. To turn it on: {setting}."
+        for feature in features
+        if (setting := closed_by(feature, config))
+        for root in feature.paths
+    }
+
+
+def names_of_open(features: Sequence[Feature], config: Config) -> tuple[str, ...]:
+    return tuple(feature.name for feature in features if not closed_by(feature, config))
+
+
+def closed_by(feature: Feature, config: Config) -> str:
+    """Return what an operator does to turn a feature on, "" if it is on."""
+    if feature.name in config.features_off:
+        return f"take {feature.name!r} out of off in [features]"
+    return feature.missing(config)
+
+
+async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
+    """Raise StorageFailed if a feature that is off has rows: nobody would erase, settle or end them."""
+    for feature in off:
+        for table in feature.tables:
+            (row,) = await store.read(f"SELECT count(*) AS number FROM {table.name}")
+            if row["number"]:
+                raise StorageFailed(
+                    f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s); a "
+                    f"feature can be off only while its tables are empty: take {feature.name!r} out of off"
+                )
 
 
 class OpenFeatures(NamedTuple):
@@ -273,8 +316,14 @@ class OpenFeatures(NamedTuple):
 
 
 @asynccontextmanager
-async def open_features(context: AppContext, features: Sequence[Feature]) -> AsyncIterator[OpenFeatures]:
-    """Open features, each with the additions of earlier ones. They close in the opposite order."""
+async def open_features(
+    context: AppContext, features: Sequence[Feature], known: Sequence[Feature]
+) -> AsyncIterator[OpenFeatures]:
+    """Open features, each with the additions of earlier ones. They close in the opposite order.
+
+    Raises StorageFailed if one that is `known`, and does not open, has rows.
+    """
+    await _refuse_used(context.store, [each for each in known if each not in features])
     opened = []
     async with AsyncExitStack() as stack:
         for feature in features:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from proxy.feature import Feature
-from proxy.features.all import all_features
+from proxy.feature_list import all_features
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = Path(__file__).with_name("scatter.txt")

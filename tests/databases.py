@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage.store import Store
 from tests.tables import soak
 from tests.waiting import until

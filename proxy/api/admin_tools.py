@@ -52,6 +52,7 @@ class AdminTools(NamedTuple):
     known_names: Callable[[], Mapping[str, Names]]
     people: People = People()
     income: Income = Income()
+    features: tuple[str, ...] = ()
 
     async def account(self, id_or_name: str) -> Account:
         """Return the account with this id or name. Raises NotFound."""

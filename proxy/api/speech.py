@@ -6,7 +6,6 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 from starlette.types import Receive, Scope, Send
 
@@ -59,8 +58,8 @@ class SpeechEndpoint:
         speaking: Speaking,
         answering: Answering,
         server: Server,
-        forms: SpeechForms,
-        background: Background,
+        forms: SpeechForms | None,
+        background: Background | None,
     ) -> None:
         self._forms = forms
         self._background = background
@@ -80,13 +79,19 @@ class SpeechEndpoint:
         if kind.startswith("multipart/"):
             if not kind.startswith("multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
-            await self._speak_form(state, terms, connection, defaults)
+            if self._forms is None:
+                raise UnsupportedMediaType("This server takes no recordings. Send JSON.")
+            await self._speak_form(self._forms, state, terms, connection, defaults)
             return
         body = await connection.body(speech_request.MAX_BODY_BYTES)
         if caller.preferred_voice:
             defaults = await self._speaking.defaults_of(caller, defaults)
         request = speech_request.parse_speech(body, defaults, self._speaking.plans.client_fields)
         if request.answer == "background":
+            if self._background is None:
+                raise NotFound(
+                    "The feature jobs is off on this server.", param="background", code="feature_off"
+                )
             # Its key makes the id of a job. Its answer is not stored: a stored answer is valid by a row of
             # usage, and a 202 has none.
             key = read_key(connection.headers(b"idempotency-key"))
@@ -106,16 +111,23 @@ class SpeechEndpoint:
         await self._answering.speak(state, request, terms, connection)
 
     async def _speak_form(
-        self, state: dict[str, Any], terms: Terms, connection: Connection, defaults: Defaults
+        self,
+        forms: SpeechForms,
+        state: dict[str, Any],
+        terms: Terms,
+        connection: Connection,
+        defaults: Defaults,
     ) -> None:
         """Speak with the voice that comes with the request."""
         fields = self._speaking.plans.client_fields()
-        form = self._forms.speaking(connection, state["caller"], terms, defaults, fields)
+        form = forms.speaking(connection, state["caller"], terms, defaults, fields)
         async with form as (request, voice):
             await self._answering.speak(state, request, terms, connection, voice)
 
 
-def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.Struct]) -> list[Endpoint]:
+def routes(
+    endpoint: SpeechEndpoint, forms: SpeechForms | None, background: Background | None
+) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",
@@ -129,8 +141,8 @@ def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.
                 **json(SpokenAnswer),
             },
             body=SpeechBody,
-            form=forms.form,
-            files=forms.files,
+            form=None if forms is None else forms.form,
+            files=() if forms is None else forms.files,
             failures=(
                 *BODY_FAILURES,
                 *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
@@ -138,7 +150,7 @@ def routes(endpoint: SpeechEndpoint, forms: SpeechForms, accepted: type[msgspec.
                 *SPEECH_FAILURES,
             ),
             request_headers=(KEY_HEADER, PACE_HEADER, TAG),
-            accepted=accepted,
+            accepted=None if background is None else background.accepted,
             headers=ANSWER_HEADERS,
             some_headers=SOME_ANSWER_HEADERS,
             is_direct=True,

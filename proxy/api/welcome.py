@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import __version__
+from proxy.api.admin_tools import AdminTools
 from proxy.api.api_page import api_html
-from proxy.catalogue.people import People, SignIn
+from proxy.catalogue.people import SignIn
 from proxy.helpers.lazy_value import LazyValue
 from proxy.http.endpoint import JSON, Endpoint, json
 from proxy.http.openapi import document
@@ -45,7 +46,7 @@ def _hash(text: str) -> str:
 class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Says that a voxgate is here. `base_url` is what an OpenAI client needs. `sign_in` tells how people
     sign in: by a link that is mailed to them, by an invitation alone, or not at all. `terms` and `privacy`
-    are links to what they agree with, or empty."""
+    are links to what they agree with, or empty. `features` are those that are on."""
 
     object: Literal["server"] = "server"
     name: Literal["voxgate"] = "voxgate"
@@ -54,6 +55,7 @@ class WelcomeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     sign_in: SignIn
     terms: str
     privacy: str
+    features: tuple[str, ...]
 
 
 class Description:
@@ -85,9 +87,9 @@ class Description:
         return Compressed.of(JSON, encode_json(made)), page, _page_headers(html)
 
 
-def routes(people: People) -> list[Endpoint]:
+def routes(admin_tools: AdminTools) -> list[Endpoint]:
     async def welcome(request: Request) -> Response:
-        return reply(welcome_answer(request, people))
+        return reply(welcome_answer(request, admin_tools))
 
     return [Endpoint("GET", "/v1", welcome, "welcome_v1", "The same", json(WelcomeAnswer), access="open")]
 
@@ -97,12 +99,14 @@ def with_openapi(endpoints: Sequence[Endpoint], public_catalogue: bool) -> list[
     return Description(endpoints, public_catalogue).endpoints
 
 
-def welcome_answer(request: Request, people: People) -> WelcomeAnswer:
+def welcome_answer(request: Request, admin_tools: AdminTools) -> WelcomeAnswer:
+    people = admin_tools.people
     return WelcomeAnswer(
         base_url=f"{request.base_url}v1",
         sign_in=people.sign_in,
         terms=people.terms,
         privacy=people.privacy,
+        features=admin_tools.features,
     )
 
 

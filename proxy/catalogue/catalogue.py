@@ -31,13 +31,15 @@ CommandFor = Callable[[str | None, bool], str]
 """Returns the command for a model that speaks recordings of a language, or "". True: clients pay for that."""
 
 
+def no_command(_tag: str | None, _is_paid: bool) -> str:
+    return ""
+
+
 class Catalogue:
     """The catalogue of one revision of the configuration. Each call reads the engines again, because a
     host may start later."""
 
-    def __init__(
-        self, config: Config, engines: Engines, command_for: CommandFor = lambda _tag, _is_paid: ""
-    ) -> None:
+    def __init__(self, config: Config, engines: Engines, command_for: CommandFor = no_command) -> None:
         self.command_for = command_for
         self._config = config
         self._aliases = config.models

@@ -19,7 +19,7 @@ from proxy.commands.command import AdminRequest, Command, CommandContext, Comman
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
 from proxy.errors import CommandRefused
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
     from proxy.processes.admin_client import AdminClient

@@ -15,7 +15,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.options import Sure, asks, be_sure, needs_yes
 from proxy.commands.tables import Form, Line, print_answer
 from proxy.errors import CommandRefused
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
@@ -48,7 +48,7 @@ def restore(file: _File, is_sure: Sure = False, config_file: ConfigFile = None, 
     """Put a backup in the place of the data. The server must not run. The old database is kept."""
     import asyncio
 
-    from proxy.features.all import all_tables
+    from proxy.feature_list import all_tables
     from proxy.file_store import data_folder
     from proxy.processes import whole_backup
     from proxy.processes.admin_direct import replay_erasures

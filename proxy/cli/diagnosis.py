@@ -14,7 +14,7 @@ import typer
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.tables import Form, Grid, Line, print_answer
 from proxy.config.finding import Finding
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 _MARKS = {"ok": Line("ok", "green"), "note": Line("note", "yellow"), "wrong": Line("wrong", "red")}
 

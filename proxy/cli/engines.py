@@ -17,7 +17,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
 from proxy.commands.tables import Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 engines = typer.Typer(help="List the engines with their state and models.", invoke_without_command=True)
 

@@ -18,7 +18,7 @@ from proxy.commands import tables
 from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
 from proxy.commands.tables import Line, Part, print_answer
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -24,6 +24,7 @@ from proxy.cli.certificates import CERTIFICATES
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
+from proxy.cli.features import FEATURE_LIST
 from proxy.cli.keys import KEYS
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.migrate import MIGRATE
@@ -34,7 +35,7 @@ from proxy.cli.sound_commands import convert, say, train
 from proxy.commands.command import AdminRequest, Command, Group, merge_groups
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.all import all_commands, load_config
+from proxy.feature_list import all_commands, load_config
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
@@ -266,7 +267,8 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, host, say, convert, train, MIGRATE, reload, check, doctor, PLANS, usage, AUDIT),
+    *(serve, worker, host, say, convert, train, MIGRATE, reload, check, doctor, FEATURE_LIST),
+    *(PLANS, usage, AUDIT),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

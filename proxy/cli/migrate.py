@@ -331,7 +331,7 @@ def _bring_up_to_date(config: Config) -> int:
 
     from proxy import storage
     from proxy.config.addresses import is_postgres
-    from proxy.features.all import all_tables
+    from proxy.feature_list import all_tables
     from proxy.file_store import data_folder
     from proxy.storage import schema
 

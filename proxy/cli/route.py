@@ -13,7 +13,7 @@ from proxy.commands.command import AdminRequest
 from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 

@@ -27,7 +27,7 @@ from proxy.cli.sound import (
 )
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 _NO_FILE = "conflict"
 """The error code if a finished training has no such file."""

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from proxy.config import addresses, natural
 from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
 from proxy.config.engines import check_runners, read_engines, read_plugins
+from proxy.config.feature_switches import Needs, read_features_off
 from proxy.config.model_names import put_defaults_first, read_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
@@ -38,7 +39,7 @@ T = TypeVar("T")
 
 _SECTIONS = (
     *("server", "storage", "limits", "upstream", "vault", "plans", "engines", "models", "routes", "voices"),
-    *("consent", "host", "clusters", *(f"{kind}s" for kind in KINDS)),
+    *("consent", "host", "clusters", "features", *(f"{kind}s" for kind in KINDS)),
 )
 _OWN = (
     *("server.host", "server.port", "server.data", "server.metrics", "server.dev_key"),
@@ -46,7 +47,18 @@ _OWN = (
 )
 _DIGITS = 12
 _FROM_ENVIRONMENT = (
-    *("server", "storage", "limits", "upstream", "vault", "consent", "engines", "host", "clusters"),
+    *(
+        "server",
+        "storage",
+        "limits",
+        "upstream",
+        "vault",
+        "consent",
+        "engines",
+        "host",
+        "clusters",
+        "features",
+    ),
 )
 
 
@@ -56,11 +68,12 @@ def load(
     environ: Mapping[str, str] = os.environ,
     server: Mapping[str, Any] | None = None,
     plugins: natural.Plugins = dict,
+    needs: Needs = {},
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 
     `sections` are those of features, and `server` has the keys of [server] from the command line.
-    natural.toml may have engines of `plugins`.
+    natural.toml may have engines of `plugins`. `needs` has all features, which [features] may turn off.
     """
     file = find_file(path, environ)
     raw = {} if file is None else _parse(file)
@@ -79,10 +92,14 @@ def load(
         section.name: section.read_from(reader, raw.get(section.name, {}), environ, folder)
         for section in sections
     }
+    features_off = read_features_off(
+        reader, raw.get("features", {}), needs, is_shared=addresses.is_postgres(config.storage.url)
+    )
     reader.raise_if_wrong()
     return msgspec.structs.replace(
         config,
         features=features,
+        features_off=features_off,
         data=str((folder / config.server.data).absolute()),
         source=str(file or config.source),
         natural=counting,

@@ -17,7 +17,9 @@ NEEDS_RESTART = (
 
 _PLACE_OF_VAULT = ("folder", "store", "endpoint", "region", "access_key", "secret_key", "allow_http")
 
-_OPENED_ONCE = ("storage", "limits", "upstream", "consent", "host", "clusters", "engines", "plugins")
+_OPENED_ONCE = (
+    *("storage", "limits", "upstream", "consent", "host", "clusters", "engines", "plugins", "features_off"),
+)
 _NO_SECTIONS = (
     *("server", "features", "warnings", "secrets", "natural", "built_in_models", "data", "source", "serves"),
     "digest",
@@ -70,6 +72,8 @@ def _parts(config: Config, sections: Sections) -> Iterator[tuple[str, object]]:
         if name == "plugins":
             for kind in KINDS:
                 yield f"{kind}s", config.plugins_of(kind)
+        elif name == "features_off":
+            yield "features", config.features_off
         elif name not in _NO_SECTIONS:
             yield name, getattr(config, name)
     for section in sections:

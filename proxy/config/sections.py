@@ -345,7 +345,8 @@ class Remark(NamedTuple):
 class Config(msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
-    `features` has the sections of features, for `Section.of`. `warnings` has the keys of the file without an
+    `features` has the sections of features, for `Section.of`, and `features_off` those that do not open.
+    `warnings` has the keys of the file without an
     effect, and `natural` the effective sections of natural.toml. `built_in_models` are the keys of `models`
     that the operator did not write. `serves` is false for a `voxgate worker`, which has no clients. `digest`
     tells whether two machines have the same configuration.
@@ -365,6 +366,7 @@ class Config(msgspec.Struct, frozen=True):
     models: dict[str, tuple[str, ...]] = {}
     routes: tuple[Route, ...] = ()
     voices: dict[str, VoiceSection] = {}
+    features_off: tuple[str, ...] = ()
     features: dict[str, Any] = {}
     warnings: tuple[Remark, ...] = ()
     secrets: tuple[str, ...] = ()

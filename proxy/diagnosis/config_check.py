@@ -20,7 +20,7 @@ from proxy.diagnosis.model_check import models, retirements
 from proxy.engines.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
-from proxy.features.all import all_features
+from proxy.feature_list import features_of
 from speech_engine.licences import terms_of
 from speech_engine.names import no_names
 from speech_engine.plugin import Cautious
@@ -46,7 +46,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
         for remark in config.warnings
         if remark.key.startswith("plans.")
     ]
-    for feature in all_features():
+    for feature in features_of(config):
         for check in feature.checks:
             findings += check(config, registry, results)
     findings += models(config, registry, results, sick)
@@ -57,7 +57,7 @@ def check_config(config: Config, registry: Registry, results: ProbeResults = NO_
     if not config.host.is_used:  # a host has no clients that could leave these out
         findings += [_default_model(config), _default_voice(config, results, voices)]
     findings += text_check.voices(config, results)
-    for feature in all_features():
+    for feature in features_of(config):
         for check in feature.text_checks:
             findings += check(config, registry, results)
     return [*findings, ok("voices", ", ".join(voices) or "none of our own", name=f"{len(voices)}")]

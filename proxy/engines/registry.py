@@ -183,6 +183,14 @@ class Registry:
     def plugins(self, kind: str) -> dict[str, Plugin[Any]]:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 
+    def pullable(self) -> dict[str, str]:
+        """Return the plugins that models are pulled for, each with its setting for lists of them, or ""."""
+        return {
+            name: plugin.model_format.listed_in
+            for name, plugin in self.plugins("engine").items()
+            if plugin.gallery and plugin.model_format is not None and isinstance(plugin.create, Hosted)
+        }
+
     def plugins_of(self, entry: str) -> tuple[Plugin[Any], ...]:
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 

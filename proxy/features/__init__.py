@@ -1,1 +1,1 @@
-"""A folder for each feature; `all` lists them."""
+"""A folder for each feature. `proxy/feature_list.py` lists them."""

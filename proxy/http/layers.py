@@ -33,6 +33,7 @@ from proxy.errors import (
     SessionNeeded,
     SignInAgain,
 )
+from proxy.http.closed_paths import NONE_CLOSED, ClosedPaths
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, Paths, open_paths
 from proxy.http.hosts import KnownHosts
@@ -51,13 +52,14 @@ def public_app(
     metrics: Metrics,
     refusals: RefusalTotals | None = None,
     sessions: Sessions | None = None,
+    closed: ClosedPaths = NONE_CLOSED,
 ) -> ASGIApp:
-    """Return the app of the port."""
+    """Return the app of the port. The `closed` paths are those of features that are off."""
     counter = RequestCounter(limits)
     for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
     edge = Edge(
-        _router((_counted_route(endpoint, counter, sessions) for endpoint in endpoints), counter),
+        _router((_counted_route(endpoint, counter, sessions) for endpoint in endpoints), closed, counter),
         metrics,
         KeyCheck(
             logins, open_paths(endpoints, server.public_catalogue), known_hosts, sessions, for_suspended
@@ -75,10 +77,12 @@ def public_app(
     return cast(ASGIApp, app)
 
 
-def control_app(endpoints: Sequence[Endpoint], metrics: Metrics) -> ASGIApp:
+def control_app(
+    endpoints: Sequence[Endpoint], metrics: Metrics, closed: ClosedPaths = NONE_CLOSED
+) -> ASGIApp:
     """Return the app of control.sock. It needs no key, since only the owner of the server can open the
     socket."""
-    return Edge(_router(endpoint.route for endpoint in endpoints), metrics)
+    return Edge(_router((endpoint.route for endpoint in endpoints), closed), metrics)
 
 
 class _Counted:
@@ -138,12 +142,12 @@ class _Routes(Starlette):
         return ExceptionMiddleware(self.router, handlers=self.exception_handlers)
 
 
-def _router(routes: Iterable[Route], counter: RequestCounter | None = None) -> Starlette:
+def _router(routes: Iterable[Route], closed: ClosedPaths, counter: RequestCounter | None = None) -> Starlette:
     # A path that ends with a parameter with slashes comes last: it would match longer paths, too.
     in_order = sorted(routes, key=lambda route: route.path.endswith(":path}"))
     app = _Routes(
         routes=in_order,
-        exception_handlers={HTTPException: partial(_raise_http_exception, counter)},
+        exception_handlers={HTTPException: partial(_raise_http_exception, closed, counter)},
     )
     app.router.redirect_slashes = False
     return app
@@ -177,13 +181,15 @@ def _cors(endpoints: Sequence[Endpoint], origins: Sequence[str]) -> Callable[[AS
 
 
 async def _raise_http_exception(
-    counter: RequestCounter | None, request: Request, error: Exception
+    closed: ClosedPaths, counter: RequestCounter | None, request: Request, error: Exception
 ) -> Response:
     """Turn Starlette's own 404 and 405 into failures of this server, and count them, since no route did."""
     assert isinstance(error, HTTPException)
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
+    if (sentence := closed.find(path)) is not None:
+        raise NotFound(sentence, code="feature_off")
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.
         here = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]

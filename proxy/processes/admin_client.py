@@ -18,12 +18,6 @@ from proxy.processes import runtime
 _STARTING_S = 5.0
 _TELLING_S = 10.0
 _LISTED = ("consent", "job", "webhook")
-_OFF = {
-    "alerts": "no alert is mailed from here: see [alerts] mail",
-    "orders": "nothing is sold here: see [payments]",
-    "users": "nobody signs in here: see [users] sign_up",
-}
-"""What is not served as shipped, by the first part of its path."""
 
 
 class AdminClient:
@@ -108,7 +102,7 @@ def _query_of(query: Mapping[str, str | int | None]) -> dict[str, str | int]:
 def _refusal(path: str, error: Mapping[str, str]) -> CommandRefused:
     if error["code"] == "unknown_url":
         what = path.partition("/")[0]
-        return CommandRefused(_OFF.get(what, f"the server has no {what}: is it of another version?"))
+        return CommandRefused(f"the server has no {what}: is it of another version?")
     kind = error["code"].removesuffix("_not_found")
     return CommandRefused(error["message"] + f" See voxgate {kind}s list." * (kind in _LISTED))
 

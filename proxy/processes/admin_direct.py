@@ -15,9 +15,10 @@ from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.engines.plugin_instances import names_of_engines
 from proxy.engines.registry import Registry
-from proxy.feature import OpenFeatures, RevisionContext, open_features
-from proxy.features.all import all_features, all_tables, open_store
+from proxy.feature import OpenFeatures, RevisionContext, closed_paths, open_features
+from proxy.feature_list import all_features, all_tables, features_of, open_store
 from proxy.file_store import data_folder
+from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import for_admins
 from proxy.http.layers import control_app
 from proxy.kernel import Kernel, open_kernel
@@ -37,7 +38,8 @@ async def direct_transport(config: Config) -> AsyncIterator[httpx2.AsyncBaseTran
                 *for_admins(served.endpoints),
                 *served.for_commands,
             ]
-            yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics))
+            closed = ClosedPaths(closed_paths(all_features(), config))
+            yield httpx2.ASGITransport(app=control_app(endpoints, kernel.metrics, closed))
 
 
 async def replay_erasures(config: Config) -> int:
@@ -65,7 +67,7 @@ async def _open(config: Config) -> AsyncIterator[tuple[Kernel, OpenFeatures]]:
     plugins = registry.load() if needs_plugins else Registry({}, [])
     async with (
         open_kernel(config, plugins, all_tables()) as kernel,
-        open_features(kernel.context(), all_features()) as open_context,
+        open_features(kernel.context(), features_of(config), all_features()) as open_context,
     ):
         open_context.reach(DerivedThings(files=(kernel.answers,)))
         for kind in open_context.task_kinds:

@@ -25,7 +25,7 @@ from proxy.engines.host import sockets_in
 from proxy.engines.hosts import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
-from proxy.features.all import all_sections
+from proxy.feature_list import all_sections
 from proxy.file_store import data_folder
 from proxy.helpers.child import Child
 from proxy.processes import runtime

@@ -21,7 +21,7 @@ from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config
 from proxy.errors import DataHeld
 from proxy.feature import BackedUp
-from proxy.features.all import all_features
+from proxy.feature_list import all_features
 from proxy.file_store import data_folder, master_keys
 from proxy.file_store.master_keys import MasterKeySource
 from proxy.file_store.objects import is_recording, list_folder, recordings_folder

@@ -21,7 +21,7 @@ from proxy.config import natural
 from proxy.config.addresses import is_postgres
 from proxy.config.config_toml import Config, ConfigError
 from proxy.errors import DataHeld
-from proxy.features.all import all_features, all_tables, load_config, natural_plugins
+from proxy.feature_list import all_features, all_tables, load_config, natural_plugins
 from proxy.file_store import data_folder, key_ring, master_keys
 from proxy.file_store.objects import is_recording, recordings_folder
 from proxy.processes import plain_tar

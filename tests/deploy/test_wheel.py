@@ -15,7 +15,7 @@ import pytest
 
 from proxy.cli.main import is_tried_out, with_dev_key
 from proxy.config import natural
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.deploy.test_natural_serve import AWAY, LINE, engine_of, require_index, said
 from tests.server import Server, running
 from tests.tables import each_row

@@ -24,7 +24,7 @@ from proxy.config.sections import (
     VaultSection,
     VoiceSection,
 )
-from proxy.features.all import all_sections
+from proxy.feature_list import all_sections
 from proxy.features.payments.section import MercadoPagoSection, StripeSection, _PackWritten, _Priced
 from tests.docs import markdown
 from tests.docs.pages import ROOT

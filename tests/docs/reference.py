@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 
 from proxy.config.config_toml import load
 from proxy.engines.cluster.cluster_hosts import ClusterHosts
-from proxy.features.all import all_sections
+from proxy.feature_list import all_sections
 from proxy.features.models.entries import read_gallery
 from speech_engine.licences import terms_of
 from tests.docs import config_reference, found, http_reference, markdown, pages, plugin_reference

@@ -13,7 +13,7 @@ from proxy.config import config_toml
 from proxy.config.sections import Server
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.docs import config_reference, pages
 from tests.docs.pages import PAGES, PLUGIN_PAGES, Block
 from tests.tables import each_row

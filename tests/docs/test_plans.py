@@ -14,7 +14,7 @@ from policies.cycles import cycle_at
 from policies.limits import Caps
 from policies.plans import Plan, terms
 from policies.price import MICRO, Price, charge, estimate_charge, in_credits
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.docs import pages
 from tests.tables import each_row
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.config import reload
 from proxy.config.sections import KINDS
-from proxy.features.all import all_sections
+from proxy.feature_list import all_sections
 from tests.docs import pages
 
 

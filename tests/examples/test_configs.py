@@ -12,7 +12,7 @@ import pytest
 
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.server import Server, running
 from tests.sound import decoded
 from tests.tables import each_row

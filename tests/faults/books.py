@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger.verify import VerifyResult, verify
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow

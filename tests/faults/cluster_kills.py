@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import httpx2
 import pytest
 
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.file_store import vault as vaults
 from proxy.file_store.objects import is_recording
 from proxy.file_store.vault import Vault, object_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.server import Server

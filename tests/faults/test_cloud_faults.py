@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from plugins.tone.decode import DamagedFrame, decode
 from policies.price import MICRO
 from proxy.errors import ErrorEnvelope
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from tests.faults.books import Books, books
 from tests.faults.cloud_table import BROKEN, OTHER, REFUSED, ROWS, WHOLE, Row, View
 from tests.faults.clouds import COSTS_MICRO, ENVIRON, KINDS, Clouds, clouds

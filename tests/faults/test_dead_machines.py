@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from tests.databases import Postgres, postgres
 from tests.faults.books import books
 from tests.faults.streams import stream

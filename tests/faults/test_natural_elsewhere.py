@@ -19,7 +19,7 @@ import pytest
 from plugins.openai.lists import BUILT_IN
 from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.commands import command
 from tests.faults.cluster_hosts import CLUSTER, agent, certificates
 from tests.faults.processes import state

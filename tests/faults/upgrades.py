@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.vault import Vault
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement

@@ -7,7 +7,7 @@ from pathlib import Path
 import grimp
 
 from proxy import features
-from proxy.features.all import all_commands, all_features, all_sections
+from proxy.feature_list import all_commands, all_features, all_sections
 
 FOLDER = Path(features.__file__).parent
 

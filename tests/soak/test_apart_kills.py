@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from tests.databases import Postgres
 from tests.faults.clusters import workers
 from tests.faults.processes import kill

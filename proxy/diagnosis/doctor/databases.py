@@ -21,7 +21,7 @@ from proxy.config import addresses
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
 from proxy.errors import CommandRefused
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.file_store import data_folder
 from proxy.file_store.master_keys import FILE, MasterKeySource, VaultFailed
 from proxy.file_store.objects import Objects, check_objects, open_objects

@@ -13,7 +13,7 @@ from proxy.config.finding import Finding, note, ok, wrong
 from proxy.diagnosis.certificate_check import certificates
 from proxy.diagnosis.doctor import databases, installation, machine, server
 from proxy.diagnosis.doctor.databases import missing_plans
-from proxy.features.all import all_features, load_config
+from proxy.feature_list import all_features, load_config
 
 DEADLINE_S = 15.0
 
@@ -62,7 +62,8 @@ def examine(config_file: Path | None, deadline_s: float = DEADLINE_S) -> Iterato
         yield note("the rest", f"not checked: {names}", "mend the configuration first")
         return
     yield ok("config", loaded.source)
-    for name, look_at in _OF_THE_CONFIG:
+    off = {check for each in all_features() if each.name in loaded.features_off for check in each.doctor}
+    for name, look_at in (each for each in _OF_THE_CONFIG if each not in off):
         yield from within(deadline_s, name, partial(look_at, loaded))
 
 

@@ -1,4 +1,4 @@
-"""The entry of the feature alerts in the list of features/all.py."""
+"""The entry of the feature alerts in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -38,9 +38,20 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context, at, alone_here=alone_here)
 
 
+def _missing(config: Config) -> str:
+    return "" if SECTION.of(config).mail else "set mail in [alerts]"
+
+
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     if SECTION.of(config).mail and not MAIL.of(config).url:
         yield wrong("alerts", "alerts.mail has addresses, but there is no [mail]", "set [mail] url and from")
 
 
-FEATURE = Feature("alerts", _open, tables=(records.TABLE,), checks=(_check,))
+FEATURE = Feature(
+    "alerts",
+    _open,
+    tables=(records.TABLE,),
+    paths=("/admin/alerts",),
+    missing=_missing,
+    checks=(_check,),
+)

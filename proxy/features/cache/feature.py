@@ -1,4 +1,4 @@
-"""The entry of the feature cache in the list of features/all.py."""
+"""The entry of the feature cache in the list of feature_list.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry of the feature clones in the list of features/all.py."""
+"""The entry of the feature clones in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -78,4 +78,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
 
 
-FEATURE = Feature("clones", _open, tables=(TABLE,), checks=(clones,))
+FEATURE = Feature(
+    "clones",
+    _open,
+    tables=(TABLE,),
+    paths=("/admin/clones", "/admin/voices/{id}/clones"),
+    checks=(clones,),
+)

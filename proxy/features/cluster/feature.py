@@ -1,4 +1,4 @@
-"""The entry of the feature cluster in the list of features/all.py."""
+"""The entry of the feature cluster in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -96,5 +96,6 @@ FEATURE = Feature(
     "cluster",
     _open,
     tables=(machines.TABLE, machines.SHARED_THINGS, orders.TABLE, text_verdicts.TABLE),
+    paths=("/admin/machines", "/cluster/hosts"),
     doctor=((_WHAT, _look),),
 )

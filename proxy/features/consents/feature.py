@@ -1,4 +1,4 @@
-"""The entry of the feature consents in the list of features/all.py."""
+"""The entry of the feature consents in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -50,4 +50,11 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         )
 
 
-FEATURE = Feature("consents", _open, tables=(TABLE,), checks=(comparer,), needs_plugins=needs_plugins)
+FEATURE = Feature(
+    "consents",
+    _open,
+    tables=(TABLE,),
+    paths=("/v1/audio/voice_consents", "/admin/consents"),
+    checks=(comparer,),
+    needs_plugins=needs_plugins,
+)

@@ -7,8 +7,8 @@ import re
 from starlette.requests import Request
 from starlette.responses import Response
 
+from proxy.api.admin_tools import AdminTools
 from proxy.api.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
-from proxy.catalogue.people import People
 from proxy.errors import NotFound
 from proxy.features.console.files import console
 from proxy.http.replies import reply
@@ -33,14 +33,14 @@ _YEAR = "public, max-age=31536000, immutable"
 
 
 class ConsoleEndpoints(Resource):
-    def __init__(self, people: People) -> None:
-        self._people = people
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
 
     @endpoint("GET", "/", WelcomeAnswer, media=("text/html",), access="open")
     async def welcome(self, request: Request) -> Response:
         """Says that a voxgate is here; a browser gets the console"""
         if not _prefers_html(request.headers.get("accept", "")):
-            return reply(welcome_answer(request, self._people), headers={"vary": "accept"})
+            return reply(welcome_answer(request, self._admin_tools), headers={"vary": "accept"})
         headers = {**PAGE_HEADERS, "content-security-policy": _POLICY, "vary": "accept"}
         return Response(console().shell, headers=headers, media_type="text/html")
 

@@ -1,4 +1,4 @@
-"""The entry of the feature console in the list of features/all.py."""
+"""The entry of the feature console in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.console.endpoints import ConsoleEndpoints
 
     def at(revision: RevisionContext) -> Additions:
-        return Additions(ConsoleEndpoints(revision.admin_tools.people).endpoints)
+        return Additions(ConsoleEndpoints(revision.admin_tools).endpoints)
 
     yield FeatureInstance(context, at)
 
 
-FEATURE = Feature("console", _open)
+FEATURE = Feature(
+    "console",
+    _open,
+    paths=("/", "/console"),
+)

@@ -1,4 +1,4 @@
-"""The entry of the feature conversions in the list of features/all.py."""
+"""The entry of the feature conversions in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -24,4 +24,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context, at)
 
 
-FEATURE = Feature("conversions", _open)
+FEATURE = Feature(
+    "conversions",
+    _open,
+    paths=("/v1/audio/conversions",),
+)

@@ -1,4 +1,4 @@
-"""The entry of the feature erasure in the list of features/all.py."""
+"""The entry of the feature erasure in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -96,6 +96,7 @@ FEATURE = Feature(
     "erasure",
     _open,
     tables=(Table("followers"),),
+    paths=("/admin/erasures",),
     backed_up=(
         BackedUp(journal.FILE, journal.MOST_BYTES, journal.check, journal.merge, object_journal.lines_in),
     ),

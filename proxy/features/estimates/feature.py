@@ -1,4 +1,4 @@
-"""The entry of the feature estimates in the list of features/all.py."""
+"""The entry of the feature estimates in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -21,4 +21,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context, at)
 
 
-FEATURE = Feature("estimates", _open)
+FEATURE = Feature(
+    "estimates",
+    _open,
+    paths=("/v1/audio/speech/estimate",),
+)

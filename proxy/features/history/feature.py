@@ -1,4 +1,4 @@
-"""The entry of the feature history in the list of features/all.py."""
+"""The entry of the feature history in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -44,4 +44,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context, at, alone=(retention.run,), files=(store,))
 
 
-FEATURE = Feature("history", _open, tables=(TABLE,), text_checks=(history,))
+FEATURE = Feature(
+    "history",
+    _open,
+    tables=(TABLE,),
+    paths=("/v1/history",),
+    text_checks=(history,),
+)

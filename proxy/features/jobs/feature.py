@@ -1,4 +1,4 @@
-"""The entry of the feature jobs in the list of features/all.py."""
+"""The entry of the feature jobs in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -23,4 +23,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 # TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
 _TABLES = (TRAININGS, *TABLES, FILES_TABLE, *RUN_TABLES)
-FEATURE = Feature("jobs", _open, tables=_TABLES, checks=(trainings, ceilings))
+FEATURE = Feature(
+    "jobs",
+    _open,
+    tables=_TABLES,
+    paths=("/v1/jobs", "/admin/jobs", "/v1/files", "/v1/batches"),
+    checks=(trainings, ceilings),
+)

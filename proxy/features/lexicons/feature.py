@@ -1,4 +1,4 @@
-"""The entry of the feature lexicons in the list of features/all.py."""
+"""The entry of the feature lexicons in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -44,4 +44,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context._replace(words=AccountWords(context.store)), at)
 
 
-FEATURE = Feature("lexicons", _open, tables=(TABLE,), text_checks=(check_lexicons,))
+FEATURE = Feature(
+    "lexicons",
+    _open,
+    tables=(TABLE,),
+    paths=("/v1/lexicons", "/admin/lexicons"),
+    text_checks=(check_lexicons,),
+)

@@ -1,4 +1,4 @@
-"""The entry of the feature marks in the list of features/all.py."""
+"""The entry of the feature marks in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -97,6 +97,15 @@ FEATURE = Feature(
     "marks",
     _open,
     tables=(receipt_records.TABLE, manifest_records.TABLE, stored_rings.TABLE),
+    paths=(
+        "/v1/audio/marks",
+        "/admin/marks",
+        "/v1/content_provenance_checks",
+        "/v1/audio/manifests",
+        "/v1/audio/receipts",
+        "/admin/receipts",
+        "/admin/marking",
+    ),
     backed_up=(
         *(BackedUp(name, _SMALL, key_ring.check) for name in (MARK_KEYS, RECEIPT_KEYS)),
         BackedUp(TEST_CERTIFICATE, _SMALL),

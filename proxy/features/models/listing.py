@@ -13,7 +13,6 @@ from policies.language import means
 from proxy.config.reader import possible
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.entries import GalleryEntry, read_gallery
-from speech_engine import Hosted
 from speech_engine.licences import terms_of
 from speech_engine.model_files import ModelFormat
 
@@ -76,15 +75,6 @@ class Galleries(NamedTuple):
             key=lambda each: not terms_of(each.entry.bound_by).paid_use,
         )
         return able[0].command if able else ""
-
-
-def pullable(registry: Registry) -> dict[str, str]:
-    """Return the plugins that models are pulled for, each with its setting for lists of them, or ""."""
-    return {
-        name: plugin.model_format.listed_in
-        for name, plugin in registry.plugins("engine").items()
-        if plugin.gallery and plugin.model_format is not None and isinstance(plugin.create, Hosted)
-    }
 
 
 _OWN_PLUGINS = Path(proxy.__file__).parent.with_name("plugins")

@@ -17,7 +17,7 @@ from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices
 from proxy.features.models.changes import locked
-from proxy.features.models.listing import Listed, pullable
+from proxy.features.models.listing import Listed
 from proxy.features.models.model_use import users
 from proxy.file_store import data_folder
 
@@ -73,7 +73,7 @@ def read_layer(config: Config) -> Layer:
 
 def read(data: Path) -> Layer | None:
     """Return the sections of natural.toml that count. Raise ConfigError if it makes no sense."""
-    return natural.read(data, lambda: pullable(registry.load()), lambda _section, _why: None)
+    return natural.read(data, lambda: registry.load().pullable(), lambda _section, _why: None)
 
 
 def write_layer(config: Config, layer: Layer, remark: str = "") -> Path:

@@ -20,7 +20,7 @@ from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
-from proxy.features.models.listing import Listed, open_galleries, pullable
+from proxy.features.models.listing import Listed, open_galleries
 from proxy.features.models.model_use import next_steps, note_of_use
 from proxy.features.models.natural_file import use_model
 from proxy.features.models.natural_voices import build_environment
@@ -141,7 +141,7 @@ def taken(
         stored = current(store, listed.name)
     loaded = registry.load()
     fault = _build(here, loaded, listed.plugin) if builds else ""
-    steps = use_model(config, listed) if uses and listed.plugin in pullable(loaded) else []
+    steps = use_model(config, listed) if uses and listed.plugin in loaded.pullable() else []
     now = here.config()
     row = {**row_of(now, stored), "is_new": made.is_new, "is_used": bool(steps), "fault": fault}
     then = steps or next_steps(now, stored.manifest, made.is_new)

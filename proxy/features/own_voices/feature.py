@@ -1,4 +1,4 @@
-"""The entry of the feature own voices in the list of features/all.py."""
+"""The entry of the feature own voices in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -69,4 +69,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context._replace(own_voices=saved), at, alone=(retention.run,))
 
 
-FEATURE = Feature("own_voices", _open, tables=(TABLE,))
+FEATURE = Feature(
+    "own_voices",
+    _open,
+    tables=(TABLE,),
+    paths=(
+        "/v1/audio/voices",
+        "/v1/voices",
+        "/admin/voices",
+        "/v1/audio/voice_models",
+        "/admin/voice_models",
+        "/v1/audio/voice_prompts",
+        "/admin/voice_prompts",
+    ),
+)

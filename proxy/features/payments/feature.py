@@ -1,4 +1,4 @@
-"""The entry of the feature payments in the list of features/all.py."""
+"""The entry of the feature payments in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from proxy.config.config_toml import Config
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.payments import config_checks, records
+from proxy.features.payments.section import SECTION
 from proxy.telemetry.background import repeat
 
 _TIDY_S = 3600.0
@@ -25,7 +26,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.payments.offers import LateClient, Sales, providers_of
     from proxy.features.payments.order_store import OrderStore
     from proxy.features.payments.order_tasks import OrderTasks
-    from proxy.features.payments.section import SECTION
 
     store, mails = context.store, context.find(Mails)
     async with aclosing(LateClient(context.config_at_start.upstream)) as client:
@@ -51,7 +51,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 mails.look_soon()
 
             order_tasks.settled = settled
-            if not (sales.section.offers or sales.providers):
+            if _missing(revision.config):
                 return Additions()
             endpoints = [
                 *(Offers(sales).endpoints if sales.section.offers else ()),
@@ -71,10 +71,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context.sharing(orders), at, task_kinds=task_kinds, alone=(tidying,))
 
 
+def _missing(config: Config) -> str:
+    return "" if SECTION.of(config).is_used else "set [payments]"
+
+
 FEATURE = Feature(
     "payments",
     _open,
     tables=records.TABLES,
+    paths=("/v1/plans", "/v1/orders", "/orders", "/admin/orders", "/webhooks"),
+    missing=_missing,
     checks=(config_checks.sales,),
     doctor=(("payments", config_checks.reach),),
 )

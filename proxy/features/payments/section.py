@@ -138,6 +138,11 @@ class PaymentsSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stripe: Annotated[StripeSection, Meta(description="a table, [payments.stripe]")] = StripeSection()
 
     @property
+    def is_used(self) -> bool:
+        """Whether anything is sold, or a provider still tells of earlier orders."""
+        return bool(self.offers) or any(getattr(self, name).is_on for name in PROVIDERS)
+
+    @property
     def offers(self) -> tuple[SoldOffer, ...]:
         return (*self.plans.values(), *self.packs.values())
 

@@ -1,4 +1,4 @@
-"""The entry of the feature users in the list of features/all.py."""
+"""The entry of the feature users in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -65,6 +65,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context.sharing(directory), at, memories=(sessions,), alone=(tidying,))
 
 
+def _missing(config: Config) -> str:
+    return "set sign_up in [users]" if SECTION.of(config).sign_up == "closed" else ""
+
+
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     from proxy.features.users.users_check import check
 
@@ -75,5 +79,7 @@ FEATURE = Feature(
     "users",
     _open,
     tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
+    paths=("/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
+    missing=_missing,
     checks=(_check,),
 )

@@ -1,4 +1,4 @@
-"""The entry of the feature webhooks in the list of features/all.py."""
+"""The entry of the feature webhooks in the list of feature_list.py."""
 
 from __future__ import annotations
 
@@ -37,4 +37,15 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context.sharing(delivery_tasks), at, task_kinds=task_kinds, alone=(tidying,))
 
 
-FEATURE = Feature("webhooks", _open, tables=(records.TABLE, deliveries.TABLE))
+FEATURE = Feature(
+    "webhooks",
+    _open,
+    tables=(records.TABLE, deliveries.TABLE),
+    paths=(
+        "/v1/webhook_event_types",
+        "/v1/webhook_endpoints",
+        "/admin/webhook_endpoints",
+        "/v1/webhook_deliveries",
+        "/admin/webhook_deliveries",
+    ),
+)

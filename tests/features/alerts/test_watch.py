@@ -19,11 +19,11 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.local_samples import LocalSamples
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.engines.sample_source import NO_SOURCE
+from proxy.feature_list import open_store
 from proxy.features.alerts import records
 from proxy.features.alerts import watch as watching
 from proxy.features.alerts.section import AlertSection
 from proxy.features.alerts.watch import HasTroubles, Watch
-from proxy.features.all import open_store
 from proxy.features.mail import texts
 from proxy.features.mail.records import Letter
 from proxy.ledger.budgets import Budgets

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 
 from proxy.app import open_worker
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.cache.cache import Cache
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.key_records import NewKeyRecord

@@ -10,7 +10,7 @@ import pytest
 from fakes.minimax.account import SYSTEM_VOICES
 from policies.plans import Plan
 from proxy.config.sections import Config, EngineSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics

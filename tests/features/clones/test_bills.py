@@ -13,7 +13,7 @@ import pytest
 from policies.cycles import cycle_at
 from policies.plans import terms as terms_of
 from policies.price import MICRO
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.ledger.holds import Payer
 from proxy.ledger.verify import verify

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones.attempt import ProviderClones
 from proxy.features.clones.endpoints import CloneDifferences, clone_again, compare_clones
 from speech_engine import CloneList

@@ -9,7 +9,7 @@ import pytest
 
 from fakes.provider import Provider, RequestRecord
 from policies.price import MICRO
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneTask
 from proxy.ledger.verify import verify

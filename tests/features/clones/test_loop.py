@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones import records
 from tests.features.clones.clone_rig import ENGINES, CloneRig, clone_rig, owned_voice, voices_at
 

@@ -12,7 +12,7 @@ import pytest
 from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
 from proxy.engines.cloud_engine import CloudEngine
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones import records
 from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.recordings import CloneRecordings

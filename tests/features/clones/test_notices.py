@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import CloneRig, OwnedVoice, clone_rig, owned_voice
 from tests.features.webhooks.rig import webhook_rig

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.records import CloneRecord
 from proxy.features.clones.rules import State

@@ -14,7 +14,7 @@ from fakes.minimax.app import KEY, FakeMinimax
 from fakes.serving import served
 from proxy.app import open_worker
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.clones import records
 from proxy.storage.store import Statement
 from tests.features.clones.clone_rig import maker_of

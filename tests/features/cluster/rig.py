@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from proxy.api.server import ServerLink
 from proxy.app import Worker, open_worker
 from proxy.errors import UpstreamFailed
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import NOW, Machine
 from proxy.storage.rows import new_id

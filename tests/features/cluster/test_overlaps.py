@@ -12,11 +12,11 @@ from policies.alerts import Trouble
 from proxy.app import Worker
 from proxy.catalogue.cluster import AloneTask, ClusterView
 from proxy.engines.engine_list import Engines
+from proxy.feature_list import open_store
 from proxy.features.alerts import records
 from proxy.features.alerts import watch as watching
 from proxy.features.alerts.section import AlertSection
 from proxy.features.alerts.watch import Watch
-from proxy.features.all import open_store
 from proxy.storage import usage
 from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import Statement, Store

@@ -9,7 +9,7 @@ import pytest
 import structlog
 from msgspec.structs import replace
 
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.features.cluster import machines, sharing
 from proxy.features.cluster.membership import Membership
 from proxy.features.marks.checker import _known_keys

@@ -13,7 +13,7 @@ from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
 from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.engines.host import EngineSuspects
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.text_verdicts import VerdictExchange
 from proxy.storage.store import Statement, StorageFailed, Store

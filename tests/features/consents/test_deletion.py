@@ -12,7 +12,7 @@ from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.erasing import OwnedRecord
 from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.consent_store import ConsentStore
 from proxy.features.erasure.erasure import Erasure

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import usage
 from proxy.storage.store import Statement, Store
 from tests.features.history.test_many_records import FILL

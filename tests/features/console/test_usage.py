@@ -17,7 +17,7 @@ import httpx2
 import msgspec
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import usage
 from proxy.storage.usage import UsageRow
 from tests.features.console.console_page import Reader

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
 from proxy.storage.sqlite import SqliteStore

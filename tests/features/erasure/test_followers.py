@@ -10,7 +10,7 @@ import pytest
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store

@@ -21,7 +21,7 @@ import pytest
 import structlog
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import JournalLine
 from proxy.file_store import sealing

@@ -11,7 +11,7 @@ from stat import S_ISDIR
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import all_tables, open_store
+from proxy.feature_list import all_tables, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal
 from proxy.file_store.vault import Vault, VaultFailed

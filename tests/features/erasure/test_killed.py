@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices.records import add_clip
 from proxy.file_store.vault import Vault, VaultFailed

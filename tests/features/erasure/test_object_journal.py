@@ -14,7 +14,7 @@ import structlog
 
 from proxy.api.server import ServerLink
 from proxy.config.sections import VaultSection
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import TAKEN, ObjectJournal, lines_in, once_a_start

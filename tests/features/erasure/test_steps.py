@@ -12,7 +12,7 @@ import structlog
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneTask
 from proxy.features.erasure.erasure import Erasure, open_erasure

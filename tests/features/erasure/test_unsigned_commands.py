@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import JournalLine
 from proxy.file_store.vault import Vault

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.history.records import HISTORY, HistoryStore, SealedRequest
 from proxy.file_store.vault import Vault
 from proxy.ledger.verify import verify

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.history.records import HISTORY, HistoryStore, SealedRequest
 from proxy.file_store.master_keys import MasterKeySource, rotate_some
 from proxy.file_store.vault import Vault, VaultFailed

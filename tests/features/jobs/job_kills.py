@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from policies.price import MICRO
 from policies.tasks import SECOND
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.core import records
 from proxy.ledger.verify import verify
 from proxy.storage import usage

@@ -21,7 +21,7 @@ from policies.tasks import SECOND
 from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.core.encoding import FileSteps, _Making
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles

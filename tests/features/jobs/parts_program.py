@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.core import ends, opening, removals
 from proxy.features.jobs.core.parts import PartClaim
 from proxy.features.jobs.core.records import Job

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from proxy.app import open_worker
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.file_store.vault import VaultFailed
 from tests import commands, forked, speech_clips
 from tests.databases import Postgres

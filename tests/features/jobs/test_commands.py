@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from proxy.commands.command import CommandContext
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.commands import jobs_watch
 from proxy.file_store import data_folder
 from tests.commands import command

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.queue import tasks
 from tests.features.jobs.job_rig import jobs_inside, new_job
 from tests.features.jobs.test_exactly_once import Halting

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from tests import forked
 from tests.features.mail.receiver import HANGS, receiver
 from tests.features.mail.rig import mail_rig

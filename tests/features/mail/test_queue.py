@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from proxy.feature_list import open_store
 from proxy.features.alerts.watch import HasTroubles
-from proxy.features.all import open_store
 from proxy.features.mail import smtp
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank

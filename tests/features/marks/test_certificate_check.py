@@ -11,7 +11,7 @@ from proxy.config.finding import Finding
 from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor.examination import examine
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.marks.certificate import make_test_pem
 from proxy.features.marks.marking_check import certificate
 from proxy.features.marks.section import TEST_CERTIFICATE

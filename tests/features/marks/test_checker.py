@@ -21,7 +21,7 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.errors import MarksUnavailable, NoPlace
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.marks import checker as checking_module
 from proxy.features.marks import hosted_mark
 from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_SLOTS, ProvenanceChecker

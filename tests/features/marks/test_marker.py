@@ -9,7 +9,7 @@ import pytest
 
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.marks.marker import open_marker
 from proxy.features.marks.rules import MarkUse
 from proxy.features.marks.section import MarkingSection

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config.finding import NO_RESULTS, Finding, ProbeResults
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.marks.marking_check import marking
 from speech_engine import ModelInfo
 from tests.tables import each_row

@@ -16,7 +16,7 @@ import pytest
 from proxy.app import open_worker
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import COMMENT, OutputForm
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from speech_engine import Encoded, EngineFailed, Event, Finished, SpeechJob, Started
 from tests.features.cache.keeping import landed
 from tests.features.marks.marks import hum, hums

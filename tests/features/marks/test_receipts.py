@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.marks.jws import is_signed_by, parse_jws, read_jwk
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import new_key

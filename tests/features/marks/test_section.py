@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import ConfigError
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.marks.section import SECTION, MarkingSection
 from tests.tables import each_row
 

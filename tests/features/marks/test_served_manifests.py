@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from proxy.app import open_worker
 from proxy.config.sections import Config
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer

@@ -16,7 +16,7 @@ from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.models import natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries

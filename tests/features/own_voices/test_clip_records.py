@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import all_tables, open_store
+from proxy.feature_list import all_tables, open_store
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from proxy.catalogue.voice_records import VoiceRecord
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
 from proxy.features.own_voices import records as voices

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from proxy.catalogue.voice_records import DAY_US
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import erase_unused
 from proxy.storage import accounts, blobs, tombstones

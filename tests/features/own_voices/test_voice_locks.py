@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts
 from proxy.storage.store import Row, Statement, Store

@@ -17,7 +17,7 @@ import msgspec
 from policies.price import MICRO
 from proxy.access.limits import Limits, MemoryWindows
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.section import MailSection
 from proxy.features.payments.provider import CheckoutRequest, FetchedPayment

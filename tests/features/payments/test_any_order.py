@@ -20,7 +20,7 @@ from policies.cycles import day_at
 from policies.paid_months import Month, left
 from policies.payments import PaidAmount, target
 from proxy.errors import Conflict, NotAllowed
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.payments.plan_changes import month_of
 from proxy.features.payments.records import OrderRecord
 from proxy.ledger.verify import verify

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage.store import Store
 from tests import forked
 from tests.databases import lay_tables

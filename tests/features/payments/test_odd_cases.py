@@ -12,7 +12,7 @@ from policies.price import MICRO
 from proxy.config.sections import Upstream
 from proxy.diagnosis.doctor.databases import missing_plans
 from proxy.engines.upstream_http import open_http
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.payments import calls, mercadopago
 from proxy.features.payments.booking import FALLEN
 from proxy.features.payments.event_tasks import EventTasks

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.reader import ConfigError
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.payments.config_checks import reach
 from tests.features.payments.shop import PROVIDERS, SECRETS, SOLD
 from tests.tables import each_row

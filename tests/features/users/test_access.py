@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from proxy.app import open_worker
-from proxy.features.all import all_tables, load_config, open_store
+from proxy.feature_list import all_tables, load_config, open_store
 from proxy.processes.admin_direct import replay_erasures
 from proxy.storage import accounts
 from proxy.storage.audit import Act

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.users.users_check import check
 from tests.features.users.rig import Browser, config, json_of, mailed, served
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urljoin
 
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.features.users.people import PEOPLE
 from tests.features.users.rig import ORIGIN, config, json_of
 from tests.proxy.api.inside import TONE, inside

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from tests.features.webhooks.rig import webhook_rig
 
 

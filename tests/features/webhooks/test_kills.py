@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from policies.tasks import SECOND
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage.store import Statement
 from tests import forked
 from tests.features.webhooks.receiver import receiver, status

@@ -13,7 +13,7 @@ from policies.limits import Caps
 from policies.plans import Overrides
 from proxy.access.callers import Caller, Callers
 from proxy.errors import AccountSuspended, InvalidKey
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.api_key import ApiKey

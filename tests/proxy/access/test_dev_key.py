@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from proxy.access import dev_key
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import accounts, api_key, key_records
 
 

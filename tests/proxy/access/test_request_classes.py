@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from proxy.access.admission import MOST_A_MINUTE
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.tables import each_row
 

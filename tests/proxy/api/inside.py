@@ -21,7 +21,7 @@ from proxy.app import Worker, open_worker
 from proxy.engines import registry
 from proxy.engines.registry import Registry
 from proxy.errors import RequestFailed
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.erasure.erasure import Erasure
 from proxy.http.connection import PEER
 from proxy.http.replies import encode_json

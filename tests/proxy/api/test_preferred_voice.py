@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.catalogue.library import AccountLibrary, Library
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.storage import accounts
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside

@@ -11,7 +11,7 @@ import pytest
 from policies.lexicon import EMPTY
 from proxy.catalogue.library import NOTHING, Library
 from proxy.errors import InvalidRequest
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords

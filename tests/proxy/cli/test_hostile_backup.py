@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.storage.schema import shipped, statements_up_to
 from proxy.storage.sqlite_backup import DATABASE, restore
 from tests import server

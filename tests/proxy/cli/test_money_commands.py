@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import entries, usage
 from proxy.storage.store import Statement
 from tests.proxy.cli.test_main import Run, folder, refused, run

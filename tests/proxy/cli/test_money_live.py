@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import usage
 from tests import server
 from tests.proxy.storage.test_usage import ROW

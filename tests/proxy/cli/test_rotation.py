@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.vault import Vault
 from tests import server
 from tests.proxy.cli.test_main import Run, folder, run

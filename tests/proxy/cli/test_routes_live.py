@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.processes.admin_client import ask_once
 from tests import server
 from tests.commands import command

@@ -16,7 +16,7 @@ from stat import S_IMODE
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE as JOURNAL
 from proxy.file_store.vault import Vault, VaultFailed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config, ConfigError
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 
 def load(folder: Path, text: str, **environ: str) -> Config:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from proxy.config.config_toml import Config, ConfigError
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.tables import each_row
 
 OPENAI_VOICES = [

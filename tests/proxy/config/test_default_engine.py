@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 PIPER = "[engines.piper]\ndefault = true\n"
 

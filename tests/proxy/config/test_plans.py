@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policies.plans import UNLIMITED, Plan, Prices
 from policies.price import FREE, MICRO, Price
 from proxy.config.config_toml import ConfigError
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row
 

@@ -14,7 +14,7 @@ from proxy.config.model_names import find_misnamed
 from proxy.config.sections import PluginSection, Remark
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from speech_engine import Language, ModelInfo
 from tests.proxy.config.files import faults, load
 from tests.tables import each_row

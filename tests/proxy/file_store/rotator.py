@@ -8,7 +8,7 @@ import os
 import signal
 from pathlib import Path
 
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.file_store.master_keys import MasterKeySource, rotate_some
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement

@@ -14,7 +14,7 @@ import structlog
 from starlette.types import Message
 
 from proxy.config.sections import Server, VaultSection
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.file_store import locked_files
 from proxy.file_store.shared_answers import open_answers
 from proxy.file_store.vault import Vault

@@ -11,7 +11,7 @@ import structlog
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.cache import records as clips
 from proxy.features.cache.clip_store import ClipStore
 from proxy.features.erasure.erasure import Erasure, open_erasure

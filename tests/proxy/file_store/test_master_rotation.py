@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.master_keys import MasterKeySource, RotationStep, rotate_some
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys

@@ -12,7 +12,7 @@ import pytest
 
 from proxy.config.config_toml import ConfigError
 from proxy.config.sections import VaultSection
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.file_store import data_folder, objects
 from proxy.file_store.objects import Bucket, Objects, VaultAway, VaultRefused, check_objects, open_objects
 from proxy.file_store.vault import Vault, VaultFailed, object_of

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store import shared_answers
 from proxy.file_store.answers import AnswerRecording, StoredAnswers
 from proxy.file_store.master_keys import rotate_some

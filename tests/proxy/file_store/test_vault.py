@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.file_store import sealing
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT, is_recording
 from proxy.file_store.vault import Vault

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.vault import Vault
 from proxy.storage import blobs
 from proxy.storage.blobs import BlobRow

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message, Scope
 
 from proxy.errors import ClientLeft, RequestTooLarge
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.answers import AnswerRecording, Head
 from proxy.http.connection import LARGE_BODY_S, LEAST_BODY_BYTES_S, PEER, Connection
 from tests.proxy.api.inside import LeavingPeer

@@ -11,7 +11,7 @@ import pytest
 
 from policies.price import MICRO
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger import Hold, HoldRequest, Ledger, Payer, movements, open_ledger
 from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason

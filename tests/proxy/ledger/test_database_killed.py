@@ -13,7 +13,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger import Ledger, open_ledger
 from proxy.ledger.verify import verify
 from proxy.storage.holds import POSTGRES_TAKE, Take, take_values

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from policies.price import MICRO
 from proxy.errors import Conflict
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger import Hold, HoldRequest, Ledger, Outcome, movements, open_ledger
 from proxy.ledger.holds import HeldCredits
 from proxy.ledger.movements import Reason

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger import Ledger, memory_holds, movements, open_ledger
 from proxy.ledger.movements import Reason
 from proxy.storage.store import BatchItem, Store

@@ -15,7 +15,7 @@ from policies.limits import Caps
 from policies.plans import Plan, Prices, Terms
 from policies.plans import terms as terms_of
 from policies.price import MICRO, Price
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.ledger import Ledger
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds

@@ -13,7 +13,7 @@ import pytest
 
 from proxy.access import dev_key
 from proxy.config.sections import Config, Server, Storage
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store import data_folder
 from proxy.helpers.child import Child
 from proxy.processes import runtime

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.file_store.vault import open_vault
 from proxy.telemetry.metrics import Metrics
 from tests import speech_clips

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from proxy.features.all import all_features
+from proxy.feature_list import all_features
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
 from proxy.storage import accounts, audit

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy import storage
 from proxy.config.sections import Storage
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.storage.store import Statement
 from tests.proxy.api.inside import inside
 

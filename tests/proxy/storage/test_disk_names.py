@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.features.all import all_tables, open_store
+from proxy.feature_list import all_tables, open_store
 from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.objects import LEFT
 from proxy.storage.disk_names import OPERATOR, DiskName, UnsafeName, account_name, owner_name, safe_names

@@ -12,7 +12,7 @@ import pytest
 from policies.admission import CreditBalance, Live, Refusal, Split, admit
 from policies.limits import Caps
 from policies.plans import Plan, terms
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
 from proxy.storage.entries import GRANTED, Entry

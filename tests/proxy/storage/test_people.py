@@ -9,7 +9,7 @@ import pytest
 
 from proxy.access.callers import CACHED_S, Callers
 from proxy.errors import InvalidKey
-from proxy.features.all import all_tables, open_store
+from proxy.feature_list import all_tables, open_store
 from proxy.storage import accounts, api_key, key_records
 from proxy.storage.accounts import Account
 from proxy.storage.key_records import NewKeyRecord

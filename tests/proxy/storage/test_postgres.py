@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from proxy.features.all import all_tables
+from proxy.feature_list import all_tables
 from proxy.storage.postgres import CONNECTIONS, PostgresStore, connections_note, migrating, pool_sizes
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.features.all import all_tables, open_store
+from proxy.feature_list import all_tables, open_store
 from proxy.storage import schema
 from proxy.storage.postgres import migrating
 from proxy.storage.schema import Migration, migrate, parse, shipped

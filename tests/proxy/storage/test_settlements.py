@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, FoundReceipt, ReceiptRow
 from proxy.storage import costs, entries, usage

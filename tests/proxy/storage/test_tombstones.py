@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.consents import records as consents
 from proxy.storage import audit, tombstones
 from proxy.storage.audit import Act

@@ -13,7 +13,7 @@ from pathlib import Path
 from proxy.app import open_worker
 from proxy.engines import registry
 from proxy.engines.registry import GROUP
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.remote import records
 from tests.features.jobs import job_program

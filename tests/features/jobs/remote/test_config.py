@@ -12,7 +12,7 @@ from proxy.config.model_names import find_without_cost
 from proxy.config.reader import ConfigError
 from proxy.diagnosis.config_check import check_config
 from proxy.engines.registry import EngineConfigError, Registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.check import ceilings
 from proxy.processes.supervisor import hosted_specs
 from tests.features.jobs.remote.http_runner import PLUGIN

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from policies.price import MICRO
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.core import records as jobs
 from proxy.ledger.verify import verify
 from proxy.storage import usage

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage.store import Params, Statement
 from speech_engine import API_VERSION
 from speech_engine.host.messages import HelloReply

@@ -14,7 +14,7 @@ from typing import Any
 
 from proxy.app import open_worker
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.core import ends, removals
 from proxy.features.jobs.kinds.training import records
 from proxy.ledger.durable_ends import FixedPrice

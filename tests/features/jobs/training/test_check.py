@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.check import trainings
 
 LOCAL = '[engines.rvc]\nmodel = "standard"\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.kinds.training import training_input
 from proxy.ledger.verify import verify
 from proxy.storage import usage

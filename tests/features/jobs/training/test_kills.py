@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.kinds.training import following, process, trainings

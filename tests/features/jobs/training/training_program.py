@@ -8,7 +8,7 @@ from pathlib import Path
 
 from proxy.app import open_worker
 from proxy.engines import registry
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.features.jobs.kinds.training import process, training_input
 from proxy.features.jobs.kinds.training.following import BlobFile, TrainingJournal
 from proxy.features.jobs.kinds.training.training_input import TrainingFields

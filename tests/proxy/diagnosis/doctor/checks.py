@@ -7,7 +7,7 @@ from pathlib import Path
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 
 
 def configured(folder: Path, text: str = "[engines.tone]\n") -> Config:

@@ -14,7 +14,7 @@ import pytest
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding
 from proxy.diagnosis.doctor import databases, examination
-from proxy.features.all import open_store
+from proxy.feature_list import open_store
 from proxy.storage import postgres
 from proxy.storage.schema import shipped
 from proxy.storage.store import Statement

@@ -16,7 +16,7 @@ import pytest
 
 from proxy.diagnosis.doctor import server as doctor_server
 from proxy.diagnosis.doctor.server import metrics_port, port, server
-from proxy.features.all import load_config
+from proxy.feature_list import load_config
 from proxy.file_store import data_folder
 from proxy.processes import runtime
 from tests.proxy.cli.test_main import Run, folder, run

@@ -13,7 +13,7 @@ import pytest
 from proxy.config.config_toml import Config
 from proxy.config.sections import VaultSection
 from proxy.diagnosis.doctor.databases import vault
-from proxy.features.all import load_config, open_store
+from proxy.feature_list import load_config, open_store
 from proxy.file_store.master_keys import MasterKeySource, rotate_some
 from proxy.file_store.vault import Vault
 from proxy.storage.sqlite_backup import DATABASE

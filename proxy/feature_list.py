@@ -1,4 +1,4 @@
-"""All features: a feature is one folder, and its name here.
+"""All features in the order in which they open. A feature is a folder in `features/`, and one line here.
 
 A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, and `SECTION` in
 `section.py`.
@@ -28,31 +28,32 @@ if TYPE_CHECKING:
     from proxy.storage.tables import Tables
 
 
-_NAMES = (
-    "erasure",
-    "webhooks",
-    "mail",
-    "users",
-    "consents",
-    "models",
-    "own_voices",
-    "clones",
-    "lexicons",
-    "cache",
-    "marks",
-    "conversions",
-    "jobs",
-    "estimates",
-    "history",
-    "payments",
-    "alerts",
-    "cluster",
-    "console",
-)
+FEATURES: dict[str, tuple[str, ...]] = {
+    "erasure": (),
+    "webhooks": (),
+    "mail": ("webhooks",),
+    "users": ("mail",),
+    "consents": (),
+    "models": (),
+    "own_voices": ("consents", "models"),
+    "clones": ("webhooks", "consents", "own_voices"),
+    "lexicons": (),
+    "cache": (),
+    "marks": (),
+    "conversions": ("consents",),
+    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions"),
+    "estimates": ("jobs",),
+    "history": (),
+    "payments": ("mail",),
+    "alerts": ("mail",),
+    "cluster": ("marks",),
+    "console": (),
+}
+"""Each feature with those that it imports. They come before it."""
 
 
 def _modules(part: str) -> list[ModuleType]:
-    names = (f"proxy.features.{name}.{part}" for name in _NAMES)
+    names = (f"proxy.features.{name}.{part}" for name in FEATURES)
     return [import_module(name) for name in names if find_spec(name)]
 
 
@@ -76,26 +77,30 @@ def load_config(
     """Read the configuration with the sections of all features. See `config_toml.load`."""
     from proxy.config import config_toml
 
-    return config_toml.load(all_sections(), path, environ, server, natural_plugins)
+    return config_toml.load(all_sections(), path, environ, server, natural_plugins, FEATURES)
 
 
 def natural_plugins() -> Mapping[str, str]:
     """Return the plugins whose engines natural.toml may have, as `natural.read` takes them."""
     from proxy.engines import registry
-    from proxy.features.models.listing import pullable
 
-    return pullable(registry.load())
+    return registry.load().pullable()
 
 
 @cache
 def all_features() -> tuple[Feature, ...]:
     """Return all features, in the order in which they open: a later one may import an earlier one."""
-    return tuple(import_module(f"proxy.features.{name}.feature").FEATURE for name in _NAMES)
+    return tuple(import_module(f"proxy.features.{name}.feature").FEATURE for name in FEATURES)
+
+
+def features_of(config: Config) -> tuple[Feature, ...]:
+    """Return the features of a configuration: those that [features] does not turn off."""
+    return tuple(feature for feature in all_features() if feature.name not in config.features_off)
 
 
 @cache
 def all_tables() -> Tables:
-    """Return all tables of the features and of the kernel."""
+    """Return the tables of the kernel and of all features, also of those that are off."""
     from proxy.storage.kernel_tables import KERNEL_TABLES
 
     return (*(table for feature in all_features() for table in feature.tables), *KERNEL_TABLES)

@@ -1,0 +1,50 @@
+"""`voxgate features`: the features of this version, and what a configuration makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from proxy.commands.command import Command, CommandContext, CommandResult
+from proxy.commands.tables import Grid, Line, Part
+
+
+def features(here: CommandContext) -> CommandResult:
+    """List the features: which are on, what each needs, its tables and its endpoints."""
+    from proxy.feature import closed_by
+    from proxy.feature_list import FEATURES, all_features
+
+    config = here.config()
+    return CommandResult(
+        [
+            {
+                "name": each.name,
+                "on": not (closed := closed_by(each, config)),
+                "to_turn_on": closed,
+                "needs": FEATURES[each.name],
+                "tables": [table.name for table in each.tables],
+                "endpoints": each.paths,
+            }
+            for each in all_features()
+        ]
+    )
+
+
+def _show(answer: list[dict[str, Any]]) -> list[Part]:
+    rows: list[tuple[str | Line, ...]] = [
+        (
+            each["name"],
+            Line("on", "green") if each["on"] else Line("off", "yellow"),
+            ", ".join(each["needs"]),
+            ", ".join(each["tables"]),
+            ", ".join(each["endpoints"]),
+        )
+        for each in answer
+    ]
+    closed = [Line(f"To turn {each['name']} on: {each['to_turn_on']}.") for each in answer if not each["on"]]
+    return [
+        Grid(("feature", "state", "needs", "tables", "endpoints"), rows, ("tables", "endpoints")),
+        *closed,
+    ]
+
+
+FEATURE_LIST = Command("features", features, _show)

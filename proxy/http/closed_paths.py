@@ -1,0 +1,26 @@
+"""The paths of features that do not answer, each with the sentence that says how to turn its feature on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+
+class ClosedPaths:
+    """`sentences` are by root, such as "/v1/jobs". A root may have parameters, as in "/admin/voices/{id}/x"."""
+
+    def __init__(self, sentences: Mapping[str, str] = {}) -> None:
+        longest_first = sorted(sentences, key=len, reverse=True)
+        self._sentences = [(_below(root), sentences[root]) for root in longest_first]
+
+    def find(self, path: str) -> str | None:
+        """Return the sentence of the longest root that a path is below."""
+        return next((sentence for root, sentence in self._sentences if root.fullmatch(path)), None)
+
+
+def _below(root: str) -> re.Pattern[str]:
+    parts = ("[^/]+" if part.startswith("{") else re.escape(part) for part in root.split("/"))
+    return re.compile("/".join(parts) + "(/.*)?", re.DOTALL)
+
+
+NONE_CLOSED = ClosedPaths()
