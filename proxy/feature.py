@@ -54,7 +54,7 @@ from proxy.ledger.budgets import Budgets
 from proxy.queue.tasks import TaskKind
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.one_shot import OneShotSamples
-from proxy.speech.source import NoSource, Source
+from proxy.speech.source import NoStoredSpeech, Source
 from proxy.speech.speaking import OnTheWay, Speaking
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tables import Tables
@@ -95,7 +95,7 @@ class AppContext(NamedTuple):
     own_voices: OwnVoices = NoOwnVoices()
     clones: Cloning = NoClones()
     words: SavedWords = NoSavedWords()
-    source: Source = NoSource()
+    source: Source = NoStoredSpeech()
     purges: Purges = NothingStored()
     addable: CommandFor = no_command
     shared: tuple[object, ...] = ()
@@ -275,8 +275,8 @@ async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
             (row,) = await store.read(f"SELECT count(*) AS number FROM {table.name}")
             if row["number"]:
                 raise StorageFailed(
-                    f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s); a "
-                    f"feature can be off only while its tables are empty: take {feature.name!r} out of off"
+                    f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s), "
+                    f"and a feature can be off only while it has none: take {feature.name!r} out of off"
                 )
 
 

@@ -1,4 +1,4 @@
-"""What stands in for features that do not open: no saved words, no own voices, no clones, nothing to erase."""
+"""What stands in for features that do not open: no saved words, no own voices, no clones, no erasures."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from proxy.config import addresses, natural
 from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
 from proxy.config.engines import check_runners, read_engines, read_plugins
-from proxy.config.feature_switches import Needs, read_features_off
+from proxy.config.feature_switches import NO_FEATURES, Needs, read_features_off
 from proxy.config.model_names import put_defaults_first, read_models
 from proxy.config.plans import read_plans
 from proxy.config.reader import ConfigError as ConfigError
@@ -68,7 +68,7 @@ def load(
     environ: Mapping[str, str] = os.environ,
     server: Mapping[str, Any] | None = None,
     plugins: natural.Plugins = dict,
-    needs: Needs = {},
+    needs: Needs = NO_FEATURES,
 ) -> Config:
     """Read the file, or VOXGATE_CONFIG, or ./config.toml, or only the defaults. Raises ConfigError.
 

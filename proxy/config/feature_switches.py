@@ -18,6 +18,7 @@ _HELD_BY_POSTGRES = "cluster"
 
 Needs = Mapping[str, tuple[str, ...]]
 """All features, each with those that it imports."""
+NO_FEATURES: Needs = {}
 
 
 class FeatureSwitches(msgspec.Struct, frozen=True):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class ClosedPaths:
-    """`sentences` are by root, such as "/v1/jobs". A root may have parameters, as in "/admin/voices/{id}/x"."""
+    """`sentences` are by root, such as "/v1/jobs" or "/admin/voices/{id}/clones"."""
 
     def __init__(self, sentences: Mapping[str, str] = {}) -> None:
         longest_first = sorted(sentences, key=len, reverse=True)

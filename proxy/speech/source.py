@@ -57,7 +57,7 @@ class Source(Protocol):
         ...
 
 
-class NoSource:
+class NoStoredSpeech:
     """The source of a server without a cache."""
 
     def is_used(self, request: SpeechRequest, terms: Terms) -> bool:

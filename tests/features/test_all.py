@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import grimp
 
 from proxy import features
-from proxy.feature_list import all_commands, all_features, all_sections
+from proxy.feature_list import FEATURES, all_commands, all_features, all_sections
 
 FOLDER = Path(features.__file__).parent
 
@@ -23,7 +25,30 @@ def test_each_feature_adds_its_section_and_its_commands() -> None:
     assert {"voices", "consents", "lexicons", "jobs", "webhooks", "models", "receipt", "keys"} <= groups
 
 
-def test_a_later_feature_may_import_an_earlier_one() -> None:
-    layers = ["all", *reversed([feature.name for feature in all_features()])]
+def test_each_line_of_the_list_names_what_its_feature_imports() -> None:
     graph = grimp.build_graph("proxy")
-    assert not graph.find_illegal_dependencies_for_layers(layers=layers, containers={"proxy.features"})
+    found: dict[str, set[str]] = {name: set() for name in FEATURES}
+    for name, needs in found.items():
+        for module in {name_of(name), *graph.find_descendants(name_of(name))}:
+            needs |= {
+                each.split(".")[2] for each in graph.find_modules_directly_imported_by(module) if is_own(each)
+            }
+        needs.discard(name)
+    assert found == {name: {*needs} for name, needs in FEATURES.items()}
+    for name, needs in FEATURES.items():
+        before = [*FEATURES][: [*FEATURES].index(name)]
+        assert needs == tuple(each for each in before if each in needs), f"{name} stands before {needs}"
+
+
+def name_of(feature: str) -> str:
+    return f"proxy.features.{feature}"
+
+
+def is_own(module: str) -> bool:
+    return module.startswith(name_of(""))
+
+
+def test_to_read_the_list_imports_nothing() -> None:
+    command = "import sys; before = {*sys.modules}; import proxy.feature_list; print({*sys.modules} - before)"
+    read = subprocess.run((sys.executable, "-c", command), capture_output=True, text=True, check=True).stdout
+    assert "proxy.feature_list" in read and "proxy.features" not in read and "msgspec" not in read

@@ -48,6 +48,6 @@ async def test_what_is_under_way_ends_before_its_feature(tmp_path: Path) -> None
         ended.append("the feature")
 
     async with inside(tmp_path) as server:
-        async with open_features(server.worker.kernel.context(), [Feature("chores", open_)]):
+        async with open_features(server.worker.kernel.context(), [Feature("chores", open_)], ()):
             assert ended == []
         assert ended == ["its wishes", "the feature"]

@@ -79,7 +79,7 @@ FEATURE = Feature(
     "users",
     _open,
     tables=(records.USERS, records.SIGN_INS, records.COUNTS, records.SESSIONS),
-    paths=("/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
+    paths=("/sign-in", "/v1/sign-ins", "/v1/me", "/v1/keys", "/admin/users"),
     missing=_missing,
     checks=(_check,),
 )

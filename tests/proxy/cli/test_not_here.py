@@ -16,9 +16,15 @@ def test_where_a_server_is_the_only_one_all_says_so(plain_server: Server) -> Non
 @each_row(
     ("words", "says"),
     [
-        (("users", "list"), "nobody signs in here: see [users] sign_up"),
-        (("orders", "list"), "nothing is sold here: see [payments]"),
-        (("alerts", "test"), "no alert is mailed from here: see [alerts] mail"),
+        (
+            ("users", "list"),
+            "The feature users is off on this server. To turn it on: set sign_up in [users].",
+        ),
+        (("orders", "list"), "The feature payments is off on this server. To turn it on: set [payments]."),
+        (
+            ("alerts", "test"),
+            "The feature alerts is off on this server. To turn it on: set mail in [alerts].",
+        ),
     ],
 )
 def test_what_is_off_is_named_and_not_its_url(

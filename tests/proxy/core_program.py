@@ -1,0 +1,107 @@
+"""A process whose server has no feature: `python -m tests.proxy.core_program FOLDER STORE_URL`.
+
+No module of `proxy.features` can be imported. It speaks, falls back, limits, administers and verifies, and
+prints what a client saw, as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import httpx2
+
+CONFIG = """
+[storage]
+url = "{url}"
+[engines.espeak]
+hosted = false
+[engines.tone]
+hosted = false
+[engines.broken]
+plugin = "tone"
+hosted = false
+fail = "refuse"
+[models]
+tts-1 = ["tone/standard"]
+falls-back = ["broken/standard", "tone/standard"]
+[voices.alloy]
+tone = "tone"
+broken = "tone"
+[plans.few]
+rpm = 3
+"""
+NATURAL = '[engines.kokoro]\nmodel = "kokoro"\n[models]\n"tts-1-hd" = ["kokoro/standard", "tone/standard"]\n'
+FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+
+
+class NoFeatures:
+    """Refuses the import of each feature."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        del path, target
+        if name.startswith("proxy.features."):
+            raise ImportError(f"{name} is no part of the core")
+        return None
+
+
+async def answers(folder: Path, url: str) -> dict[str, Any]:
+    from proxy import feature_list
+    from proxy.app import open_worker
+    from proxy.engines import registry
+    from proxy.storage import accounts, api_key, key_records
+    from proxy.storage.key_records import NewKeyRecord
+
+    feature_list.FEATURES.clear()
+    file = folder / "config.toml"
+    file.write_text(CONFIG.format(url=url))
+    data = folder / "data"
+    data.mkdir(mode=0o700)
+    (data / "natural.toml").write_text(NATURAL)
+    config = feature_list.load_config(file, {})
+    async with open_worker(config, registry.load()) as worker:
+        found: dict[str, Any] = {"natural": config.natural}
+        secrets: dict[str, str] = {}
+        for name, plan in (("ada", "unlimited"), ("bob", "few"), ("root", "unlimited")):
+            account = await accounts.create(worker.store, name=name, plan=plan)
+            secret, role = api_key.mint(), "admin" if name == "root" else "speech"
+            await key_records.create(worker.store, secret, NewKeyRecord(account=account.id, role=role))
+            secrets[name] = secret.reveal()
+        transport = httpx2.ASGITransport(app=worker.public)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as client:
+
+            async def ask(method: str, path: str, body: Any = None, name: str = "ada") -> httpx2.Response:
+                key = {"authorization": f"Bearer {secrets[name]}"}
+                return await client.request(method, path, json=body, headers=key)
+
+            async def speak(name: str = "ada", **fields: object) -> httpx2.Response:
+                body = {"model": "tts-1", "voice": "alloy", "input": "Hello there.", **fields}
+                return await ask("POST", "/v1/audio/speech", body, name)
+
+            found["formats"] = {each: len((await speak(response_format=each)).content) for each in FORMATS}
+            found["fallback"] = (await speak(model="falls-back")).headers["x-voxgate-engine"]
+            found["refused"] = [(await speak("bob")).status_code for _ in range(5)]
+            found["background"] = (await speak(background=True)).json()
+            form = {"authorization": f"Bearer {secrets['ada']}"}
+            upload = await client.post("/v1/audio/speech", files={"file": b"x"}, headers=form)
+            found["form"] = upload.status_code
+            found["voices"] = len((await ask("GET", "/v1/audio/voices")).json()["data"])
+            found["features"] = (await ask("GET", "/v1")).json()["features"]
+            found["accounts"] = len((await ask("GET", "/admin/accounts", name="root")).json()["data"])
+            found["ledger"] = (await ask("GET", "/admin/ledger", name="root")).json()
+            found["closed"] = (await ask("DELETE", "/admin/accounts/bob", name="root")).status_code
+            found["after"] = (await speak("bob")).status_code
+    return found
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, NoFeatures())
+    print(json.dumps(asyncio.run(answers(Path(sys.argv[1]), sys.argv[2]))))
