@@ -53,7 +53,8 @@ def _list(file: str, name: str) -> list[str]:
 
 def _values() -> dict[str, Collection[str]]:
     """Return what may follow the beginning of a key that is put together, by the scripts or by the server."""
-    pages = " ".join(_list("core/frame.js", "LOADED")).split()
+    (loaded,) = re.findall(r"const LOADED = \{(.*?)\};", _SCRIPTS["core/frame.js"], re.DOTALL)
+    pages = re.findall(r'([\w/]+)"?:', loaded)
     return {
         "gender.": _list("core/picker.js", "GENDERS"),
         "picker.": _list("core/picker.js", "GROUPS"),

@@ -30,4 +30,4 @@ def test_where_a_server_is_the_only_one_all_says_so(plain_server: Server) -> Non
 def test_what_is_off_is_named_and_not_its_url(
     plain_server: Server, words: tuple[str, ...], says: str
 ) -> None:
-    assert plain_server.cli(*words, check=False).stderr.strip() == says
+    assert plain_server.cli(*words, check=False).stderr.strip() == f"The feature {says}"

@@ -5,19 +5,19 @@ import { showExample } from "./draft.js";
 import { html, nothing, render } from "./lit.js";
 import { icon, loaded } from "./page.js";
 import { player } from "./player.js";
-import { isAdmin, session, tried } from "./session.js";
+import { hasFeature, isAdmin, session, tried } from "./session.js";
 import { chooseLanguage, language, LANGUAGES, t } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
-// Pages of files of their own: pages/admin_jobs.js has "admin/jobs".
-const LOADED = [
-  "voices", "train", "marks", "jobs", "history", "usage", "orders",
-  "account", "account/keys", "account/settings", "account/close",
-  "admin", "admin/accounts", "admin/jobs", "admin/audit", "admin/users", "admin/orders",
-];
+// Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
+const LOADED = {
+  voices: "", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
+  account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
+  admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments",
+};
 const PAGES = {
   speak: async () => ({ default: SpeakPage }),
-  ...Object.fromEntries(LOADED.map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
+  ...Object.fromEntries(Object.keys(LOADED).map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
 };
 const LINKS = ["speak", "voices", "jobs", "history", "account", "admin"];
 // What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
@@ -28,7 +28,7 @@ const ABOVE = { train: "voices", marks: "voices", usage: "history", orders: "acc
 // The page of an address, and what else it has. "#job_…" is in mails.
 function pageOf(hash) {
   const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map((part) => tried(() => decodeURIComponent(part), part));
-  const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each));
+  const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each) && hasFeature(LOADED[each]));
   return name ? { name, path: parts.slice(1) } : { name: "speak", path: [] };
 }
 
@@ -117,7 +117,7 @@ class Frame {
     return html`<button class="skip" @click=${() => this.place.querySelector("#page h1")?.focus()}>${t("frame.skip")}</button>
       <header class="rail">
         <a class="brand" href="#/speak" aria-label="voxgate"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="currentColor"></rect><path d="M8 13v6M13 9v14M18 6v20M23 11v10" stroke-width="2.6" stroke-linecap="round"></path></svg><span>voxgate</span></a>
-        <nav aria-label=${t("frame.pages")}>${LINKS.filter((name) => name !== "admin" || isAdmin()).map((name) => this.link(name))}</nav>
+        <nav aria-label=${t("frame.pages")}>${LINKS.filter((name) => hasFeature(LOADED[name]) && (name !== "admin" || isAdmin())).map((name) => this.link(name))}</nav>
         ${session.me ? this.purse() : nothing}
         <select class="tongue" aria-label=${t("frame.language")} @change=${(event) => this.speak(event.target.value)}>
           ${Object.entries(LANGUAGES).map(([tag, name]) => html`<option value=${tag} lang=${tag} ?selected=${tag === language}>${name}</option>`)}

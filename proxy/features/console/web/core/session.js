@@ -64,6 +64,12 @@ export function isAdmin() {
   return session.me?.key.role === "admin";
 }
 
+// Until it is known what the server has, it has everything.
+export function hasFeature(feature) {
+  const { features } = session.server;
+  return !feature || !features || features.includes(feature);
+}
+
 // A person who has signed in, and not a key alone.
 export function isPerson() {
   return Boolean(session.me?.user);

@@ -9,6 +9,7 @@ import { isWorking, keyName, keyRow, revoke } from "../core/keys.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { secretCard, showSecret } from "../core/secret.js";
+import { hasFeature } from "../core/session.js";
 import { day, money, number, t } from "../core/texts.js";
 
 const ROLES = ["speech", "admin", "host"];
@@ -121,7 +122,7 @@ export class AccountPage extends Page {
       <div class="card stack">
         <div class="row apart"><p class="name small quiet num">${account.id} · ${account.plan} · ${day(account.created)}</p>${accountTag(account)}</div>
         ${account.users.map(({ address }) => html`<p class="name">${address}</p>`)}
-        <div class="row"><a href="#/admin/jobs/${account.id}">${t("frame.admin/jobs")}</a><a href="#/admin/audit/${account.id}">${t("frame.admin/audit")}</a></div>
+        <div class="row">${hasFeature("jobs") ? html`<a href="#/admin/jobs/${account.id}">${t("frame.admin/jobs")}</a>` : nothing}<a href="#/admin/audit/${account.id}">${t("frame.admin/audit")}</a></div>
       </div>
       ${this.tiles(account)}
       ${isOpen ? html`<div class="grid">${this.money()}${this.planForm(account)}${this.state(account)}</div>` : nothing}

@@ -5,13 +5,13 @@ import { agrees } from "../core/dialogs.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
-import { session } from "../core/session.js";
+import { hasFeature } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
 
 export function adminTabs(now) {
-  const own = session.server.sign_in === "closed" ? [] : ["admin/users", "admin/orders"];
-  return tabs(t("frame.admin"), ["admin", "admin/accounts", "admin/jobs", ...own, "admin/audit"], now);
+  const pages = ["admin", "admin/accounts", hasFeature("jobs") && "admin/jobs", hasFeature("users") && "admin/users", hasFeature("payments") && "admin/orders", "admin/audit"];
+  return tabs(t("frame.admin"), pages.filter(Boolean), now);
 }
 
 export function accountLink(account) {

@@ -9,7 +9,7 @@ import { chooseFirst, chooseVoice, draft, requestOf, showExample } from "../core
 import { html, live, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
-import { session } from "../core/session.js";
+import { hasFeature, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
@@ -71,7 +71,7 @@ export default class SpeakPage extends Page {
   }
 
   get isJob() {
-    return this.length > LONGEST;
+    return hasFeature("jobs") && this.length > LONGEST;
   }
 
   change(changes) {
@@ -101,7 +101,7 @@ export default class SpeakPage extends Page {
 
   async readEstimate() {
     this.asked?.abort();
-    if (!session.me || !this.spoken.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
+    if (!hasFeature("estimates") || !session.me || !this.spoken.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
     const json = this.request([...this.spoken].slice(0, LONGEST).join(""));
     try {
@@ -168,7 +168,7 @@ export default class SpeakPage extends Page {
   // Plays an answer as it comes, and notes what its headers tell.
   async hear({ body, voice, clip }) {
     const began = performance.now();
-    const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && { history: true }) };
+    const json = { ...body, response_format: "pcm", stream_format: "words", ...(draft.isKept && hasFeature("history") && { history: true }) };
     // What the page has told of this very request is known. Else it is asked once the sound has come.
     const isKnown = this.estimate && this.estimated === JSON.stringify(body);
     const spoken = { body, voice, clip, credits: isKnown ? this.estimate.credits : 0 };
@@ -185,7 +185,7 @@ export default class SpeakPage extends Page {
       noteSpoken(Object.assign(spoken, { headers: answer.headers, first: clip.first }));
       shown?.say(t("speak.speaking"));
     }
-    if (!isKnown) spoken.credits = await read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => credits, () => 0);
+    if (!isKnown && hasFeature("estimates")) spoken.credits = await read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => credits, () => 0);
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
   }
 
@@ -283,7 +283,7 @@ export default class SpeakPage extends Page {
         ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}
         ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
         ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
-        <label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>
+        ${hasFeature("history") ? html`<label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>` : nothing}
       </details>
     </form>`;
   }

@@ -10,7 +10,7 @@ import { agrees } from "../core/dialogs.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
-import { session } from "../core/session.js";
+import { hasFeature, session } from "../core/session.js";
 import { day, number, t } from "../core/texts.js";
 
 const LOOK_MS = 2000;
@@ -138,7 +138,7 @@ export default class VoicePage extends Page {
   }
 
   actions() {
-    const canTrain = this.isRecorded && catalogue.models.some(({ trains }) => trains);
+    const canTrain = hasFeature("jobs") && this.isRecorded && catalogue.models.some(({ trains }) => trains);
     return html`${canTrain ? html`<a class="button" id="voice-train" href="#/train/${encodeURIComponent(this.voice.id)}">${t("voices.train")}</a>` : nothing}
       <button id="voice-export" @click=${() => this.run("about", () => download(`${this.url}/export`, `${this.voice.id}.zip`))}>${icon("down")} ${t("voices.export")}</button>
       <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("history.delete")}</button>`;

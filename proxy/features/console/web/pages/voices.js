@@ -8,7 +8,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { finderFields, foundVoices } from "../core/picker.js";
 import { previewButton } from "../core/previews.js";
-import { session } from "../core/session.js";
+import { hasFeature, session } from "../core/session.js";
 import { t } from "../core/texts.js";
 
 const SHOWN = 50;
@@ -60,6 +60,7 @@ class VoicesPage extends Page {
   }
 
   maker() {
+    if (!hasFeature("own_voices")) return nothing;
     return isUseless()
       ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
       : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
@@ -72,7 +73,7 @@ class VoicesPage extends Page {
         ${finderFields("voices", this)}
         <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
         <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
-          <a class="button plain" href="#/marks">${t("voices.check")}</a></div>
+          ${hasFeature("marks") ? html`<a class="button plain" href="#/marks">${t("voices.check")}</a>` : nothing}</div>
         ${this.statusLine()}
       </div>
       <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
