@@ -35,9 +35,9 @@ def test_each_line_of_the_list_names_what_its_feature_imports() -> None:
             }
         needs.discard(name)
     assert found == {name: {*needs} for name, needs in FEATURES.items()}
-    for name, needs in FEATURES.items():
-        before = [*FEATURES][: [*FEATURES].index(name)]
-        assert needs == tuple(each for each in before if each in needs), f"{name} stands before {needs}"
+    for number, (name, line) in enumerate(FEATURES.items()):
+        before = [*FEATURES][:number]
+        assert line == tuple(each for each in before if each in line), f"{name} stands before one of {line}"
 
 
 def name_of(feature: str) -> str:

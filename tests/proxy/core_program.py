@@ -58,7 +58,7 @@ async def answers(folder: Path, url: str) -> dict[str, Any]:
     from proxy.app import open_worker
     from proxy.engines import registry
     from proxy.storage import accounts, api_key, key_records
-    from proxy.storage.key_records import NewKeyRecord
+    from proxy.storage.key_records import NewKeyRecord, Role
 
     feature_list.FEATURES.clear()
     file = folder / "config.toml"
@@ -72,7 +72,8 @@ async def answers(folder: Path, url: str) -> dict[str, Any]:
         secrets: dict[str, str] = {}
         for name, plan in (("ada", "unlimited"), ("bob", "few"), ("root", "unlimited")):
             account = await accounts.create(worker.store, name=name, plan=plan)
-            secret, role = api_key.mint(), "admin" if name == "root" else "speech"
+            secret = api_key.mint()
+            role: Role = "admin" if name == "root" else "speech"
             await key_records.create(worker.store, secret, NewKeyRecord(account=account.id, role=role))
             secrets[name] = secret.reveal()
         transport = httpx2.ASGITransport(app=worker.public)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 
-from policies.mail_addresses import is_mail_address
 from proxy.config.reader import Reader, Section
+from proxy.features.mail.addresses import is_mail_address
 
 _MOST = 20
 

@@ -17,7 +17,7 @@ from proxy.features.cluster.machines import LIVES_S, RENEW_S, Machine
 from proxy.features.cluster.orders import OrderRunner
 from proxy.features.cluster.sharing import Sharing
 from proxy.features.marks.ring_source import list_ids, needed_rings
-from proxy.file_store.stored_rings import StoredRings
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.vault import VaultFailed
 from proxy.storage.rows import encode_json
 from proxy.storage.schema import known_version

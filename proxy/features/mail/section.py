@@ -10,10 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from policies.mail_addresses import is_mail_address
 from proxy.config.addresses import is_local
 from proxy.config.reader import ConfigError, Reader, Section
 from proxy.config.secret import resolve
+from proxy.features.mail.addresses import is_mail_address
 
 _PORTS = {"smtps": 465, "smtp": 587}
 _PLAIN_PORT = 25

@@ -22,8 +22,8 @@ from aiosmtplib import (
     SMTPResponseException,
 )
 
-from policies.mail_addresses import is_mail_address
 from policies.tasks import SECOND
+from proxy.features.mail.addresses import is_mail_address
 from proxy.features.mail.section import SmtpServer
 
 _COMMAND_S = 15.0

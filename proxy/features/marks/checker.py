@@ -29,9 +29,9 @@ from proxy.features.marks.findings import (
 from proxy.features.marks.hosted_mark import MarkUnusable
 from proxy.features.marks.marker import KEYS_FILE, Marker, installation_bits
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing, parse_keys
 from proxy.file_store.master_keys import VaultFailed
-from proxy.file_store.stored_rings import StoredRings
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.schema import installation_id

@@ -23,7 +23,7 @@ from proxy.features.marks.findings import Examination, ManifestFinding, Manifest
 from proxy.features.marks.marker import day_of
 from proxy.features.marks.ring_source import Ring
 from proxy.features.marks.section import SECTION
-from proxy.file_store.stored_rings import StoredRings
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.http.body import body, open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.replies import reply, shown_as

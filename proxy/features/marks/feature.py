@@ -9,10 +9,10 @@ from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, BackedUp, Feature, FeatureInstance, RevisionContext
-from proxy.features.marks import manifest_records, receipt_records
+from proxy.features.marks import manifest_records, receipt_records, stored_rings
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
-from proxy.file_store import key_ring, stored_rings
-from proxy.file_store.stored_rings import StoredRings
+from proxy.features.marks.stored_rings import StoredRings
+from proxy.file_store import key_ring
 from proxy.http.endpoint import Endpoint
 from proxy.speech.speaking import OnTheWay
 

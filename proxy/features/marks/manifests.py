@@ -24,8 +24,8 @@ from proxy.features.marks.marker import mark_key_source, read_mark_keys
 from proxy.features.marks.receipt_records import ClipFacts, FoundReceipt
 from proxy.features.marks.section import SECTION
 from proxy.features.marks.signer import Signer, SignerUnavailable, open_signer
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing
-from proxy.file_store.stored_rings import StoredRings
 from proxy.helpers.limiter import FairLimiter
 from proxy.storage.store import Store
 

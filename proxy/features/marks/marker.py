@@ -23,9 +23,9 @@ from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.features.marks.section import MARK_KEYS, SECTION, MarkingSection
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import KeyRing
 from proxy.file_store.master_keys import VaultFailed
-from proxy.file_store.stored_rings import StoredRings
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from speech_engine import EngineUnavailable, Hosted

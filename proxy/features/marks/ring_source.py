@@ -11,9 +11,9 @@ import structlog
 from proxy.config.sections import Config
 from proxy.features.marks.jws import JwkSet, SigningKey
 from proxy.features.marks.section import MARK_KEYS, RECEIPT_KEYS, SECTION
+from proxy.features.marks.stored_rings import NeededRing, StoredRings
 from proxy.file_store.key_ring import KeyRing, ensure_keys, parse_keys
 from proxy.file_store.master_keys import VaultFailed
-from proxy.file_store.stored_rings import NeededRing, StoredRings
 
 Ring = Literal["keys", "receipt_keys"]  # each by the setting of [marking] that names its keys
 

@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 
 from policies.limits import COUNTED, limit_values, with_limits
-from policies.payments import OrderState
 from policies.plans import Plan
 from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
+from proxy.features.payments.rules import OrderState
 from proxy.features.payments.section import ProviderName, SoldOffer
 from proxy.http.body import Name, NeededReason
 from proxy.http.lists import Listing, iso, iso_or_none

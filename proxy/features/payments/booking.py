@@ -11,19 +11,19 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from policies import paid_months, payments
-from policies.paid_months import BoughtMonth, MonthChange
-from policies.payments import PaidAmount
 from policies.price import in_credits
 from policies.tasks import SECOND
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
-from proxy.features.payments import plan_changes, records
+from proxy.features.payments import paid_months, plan_changes, records
+from proxy.features.payments import rules as payments
 from proxy.features.payments.bodies import money
 from proxy.features.payments.offers import Sales
+from proxy.features.payments.paid_months import BoughtMonth, MonthChange
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
+from proxy.features.payments.rules import PaidAmount
 from proxy.ledger import Ledger
 from proxy.storage import audit
 from proxy.storage.audit import Act

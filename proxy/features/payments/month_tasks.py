@@ -6,13 +6,12 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from policies import paid_months
-from policies.paid_months import MailKind, Month, MonthChange, MonthState
 from policies.price import in_credits
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter
-from proxy.features.payments import plan_changes, records
+from proxy.features.payments import paid_months, plan_changes, records
 from proxy.features.payments.offers import Sales
+from proxy.features.payments.paid_months import MailKind, Month, MonthChange, MonthState
 from proxy.features.payments.plan_changes import ACTOR, PlanReading
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger

@@ -8,16 +8,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from policies import paid_months
 from policies.alerts import Trouble
-from policies.paid_months import BoughtMonth
 from policies.plans import Overrides
 from policies.price import in_credits
 from policies.tasks import SECOND
 from proxy.catalogue.people import Income
 from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
-from proxy.features.payments import plan_changes, records
+from proxy.features.payments import paid_months, plan_changes, records
 from proxy.features.payments.offers import Sales
+from proxy.features.payments.paid_months import BoughtMonth
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
 from proxy.features.payments.records import NEVER, ORDERS, OrderRecord, PaymentRecord
 from proxy.features.payments.section import SoldOffer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from policies import payments
 from proxy.errors import NotFound
 from proxy.features.payments import records
+from proxy.features.payments import rules as payments
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 from policies.cycles import cycle_at
-from policies.paid_months import Month, MonthChange, PlanState, due_at
 from proxy.features.payments.offers import Sales
+from proxy.features.payments.paid_months import Month, MonthChange, PlanState, due_at
 from proxy.features.payments.records import NEVER, MonthRecord
 from proxy.ledger import Ledger
 from proxy.storage import entries

@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from policies.paid_months import DAY, MonthState
-from policies.payments import OrderState
 from policies.tasks import QueuedTask
 from proxy.features.payments import checks
+from proxy.features.payments.paid_months import DAY, MonthState
+from proxy.features.payments.rules import OrderState
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Store
@@ -81,7 +81,7 @@ class EventRecord(QueuedTask, frozen=True, kw_only=True):
 
 
 class MonthRecord(QueuedTask, frozen=True, kw_only=True):
-    """A month of a plan, as a task. See `policies.paid_months.Month`."""
+    """A month of a plan, as a task. See `proxy.features.payments.paid_months.Month`."""
 
     id: str
     account: str

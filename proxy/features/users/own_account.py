@@ -9,14 +9,14 @@ from msgspec import UNSET, Meta, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.mail_addresses import MOST_CHARACTERS
-from policies.mail_folding import folded_address
 from proxy.access.callers import Caller, caller_of
 from proxy.access.sessions import session_of, session_or_none
 from proxy.api.admin_tools import AdminTools
 from proxy.api.me import Me, MeAnswer
 from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest, NotAllowed, SessionEnded, SessionNeeded, UpstreamFailed
+from proxy.features.mail.addresses import MOST_CHARACTERS
+from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
 from proxy.http.body import Name, body
 from proxy.http.lists import iso

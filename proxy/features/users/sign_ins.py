@@ -16,12 +16,12 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from policies.limits import Caps
-from policies.mail_folding import folded_address, mailbox_of
 from policies.networks import WIDER, networks_of
 from policies.plans import Overrides
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
 from proxy.errors import Conflict, InvalidRequest, RateLimited
+from proxy.features.mail.folding import folded_address, mailbox_of
 from proxy.features.mail.mails import Mails
 from proxy.features.mail.records import Letter, Rank
 from proxy.features.users import records

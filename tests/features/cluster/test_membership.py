@@ -26,7 +26,7 @@ from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.membership import Membership
 from proxy.features.cluster.orders import OrderOutcome
 from proxy.features.marks.ring_source import Ring
-from proxy.file_store.stored_rings import StoredRings
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.storage.store import Statement, StorageFailed
 from tests.features.cluster.rig import Link, Site, age, key, living, renewed
 from tests.waiting import soon

@@ -13,9 +13,9 @@ from proxy.feature_list import load_config, open_store
 from proxy.features.cluster import machines, sharing
 from proxy.features.cluster.membership import Membership
 from proxy.features.marks.checker import _known_keys
+from proxy.features.marks.stored_rings import StoredRings
 from proxy.file_store.key_ring import add_key, ensure_keys
 from proxy.file_store.master_keys import rotate_some
-from proxy.file_store.stored_rings import StoredRings
 from proxy.file_store.vault import open_vault
 from proxy.storage.store import Statement, StorageFailed
 from proxy.telemetry.metrics import Metrics

@@ -10,13 +10,13 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import get_args
 
-from policies.payments import OrderState
 from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
 from proxy.features import console
 from proxy.features.console.files import console as served
 from proxy.features.jobs.core.bodies import Status
 from proxy.features.jobs.core.records import Waits
+from proxy.features.payments.rules import OrderState
 from speech_engine.training import Stage
 
 WEB = Path(console.__file__).with_name("web")

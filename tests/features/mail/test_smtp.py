@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.mail_addresses import is_mail_address
 from proxy.features.mail import smtp, texts
+from proxy.features.mail.addresses import is_mail_address
 from proxy.features.mail.section import SmtpServer
 from proxy.features.mail.smtp import SendOutcome
 from tests.features.mail.receiver import CERTIFICATE, CUTS, HANGS, Receiver, receiver

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from policies.cycles import day_at
-from policies.paid_months import Month, left
-from policies.payments import PaidAmount, target
 from proxy.errors import Conflict, NotAllowed
 from proxy.feature_list import open_store
+from proxy.features.payments.paid_months import Month, left
 from proxy.features.payments.plan_changes import month_of
 from proxy.features.payments.records import OrderRecord
+from proxy.features.payments.rules import PaidAmount, target
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, entries
 from proxy.storage.accounts import Account, Change

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.mail_folding import folded_address
 from proxy.errors import InvalidRequest, RateLimited
+from proxy.features.mail.folding import folded_address
 from proxy.features.users import records
 from proxy.features.users.records import SignInFailed
 from proxy.features.users.section import UsersSection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from policies.mail_addresses import MOST_CHARACTERS, is_mail_address
+from proxy.features.mail.addresses import MOST_CHARACTERS, is_mail_address
 
 
 def folded_address(text: str) -> str | None:

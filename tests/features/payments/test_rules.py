@@ -7,7 +7,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.payments import (
+from policies.price import MICRO
+from proxy.features.payments.rules import (
     OrderState,
     PaidAmount,
     latest,
@@ -15,7 +16,6 @@ from policies.payments import (
     order_state,
     target,
 )
-from policies.price import MICRO
 from tests.tables import each_row
 
 _MINUTE, _HOUR, _DAY = 60 * MICRO, 3600 * MICRO, 86_400 * MICRO

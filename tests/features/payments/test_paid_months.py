@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policies.cycles import cycle_at, day_at
-from policies.paid_months import (
+from proxy.features.payments.paid_months import (
     SETTLED,
     BoughtMonth,
     Carry,
