@@ -14,13 +14,11 @@ from contextlib import AbstractAsyncContextManager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from proxy.commands.command import FeatureCommands
     from proxy.config.config_toml import Config
     from proxy.config.reader import Sections
     from proxy.feature import Feature
@@ -52,23 +50,16 @@ FEATURES: dict[str, tuple[str, ...]] = {
 """Each feature with those that it imports. They come before it."""
 
 
-def _modules(part: str) -> list[ModuleType]:
+def modules(part: str) -> list[ModuleType]:
+    """Return the modules with this name in the folders of features, such as `section`."""
     names = (f"proxy.features.{name}.{part}" for name in FEATURES)
     return [import_module(name) for name in names if find_spec(name)]
-
-
-def all_commands() -> FeatureCommands:
-    """Return the commands of all features, in the order of the features."""
-    from proxy.commands.command import FeatureCommands
-
-    places = zip(*(module.COMMANDS for module in _modules("commands")), strict=True)
-    return FeatureCommands(*(tuple(chain.from_iterable(place)) for place in places))
 
 
 @cache
 def all_sections() -> Sections:
     """Return the sections of all features that have one."""
-    return tuple(module.SECTION for module in _modules("section"))
+    return tuple(module.SECTION for module in modules("section"))
 
 
 def load_config(

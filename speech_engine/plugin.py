@@ -14,7 +14,7 @@ import msgspec
 
 from speech_engine.device import CPU, Device, DeviceKind
 from speech_engine.http import NO_NETWORK, HttpClient
-from speech_engine.model_files.declarations import ModelFormat
+from speech_engine.model_declarations import ModelFormat
 from speech_engine.names import Names, no_names
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.sockets import NO_SOCKETS, SocketClient

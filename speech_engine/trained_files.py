@@ -10,7 +10,7 @@ from typing import BinaryIO, Protocol
 
 import msgspec
 
-from speech_engine.model_files.declarations import ModelFile, UnusableModel
+from speech_engine.model_declarations import ModelFile, UnusableModel
 
 
 class UnusableSource(UnusableModel):

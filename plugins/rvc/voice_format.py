@@ -15,8 +15,8 @@ import numpy as np
 
 from plugins.rvc.faiss_index import read_vectors, write_flat_index
 from plugins.rvc.voice_rules import VECTORS, VoiceConfig, VoiceLayout, check_tensors, layout_of, read_layout
+from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import TensorInfo, UnusableModel
-from speech_engine.model_files.declarations import WIDTHS
 from speech_engine.model_files.safetensors import VALUES, header_of, read_all
 from speech_engine.model_files.torch_writer import write_archive
 from speech_engine.trained_files import TrainedFacts, TrainedFiles, UnusableSource

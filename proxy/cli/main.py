@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
@@ -32,10 +33,10 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import AdminRequest, Command, Group, merge_groups
+from proxy.commands.command import AdminRequest, Command, FeatureCommands, Group, merge_groups
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.feature_list import all_commands, load_config
+from proxy.feature_list import load_config, modules
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
@@ -261,6 +262,12 @@ def _reload_result(answer: dict[str, Any]) -> list[Part]:
     if waiting:
         lines.append(Line(f"These wait for a restart: {waiting}.", "yellow"))
     return [*lines]
+
+
+def all_commands() -> FeatureCommands:
+    """Return the commands of all features, in the order of the features."""
+    places = zip(*(module.COMMANDS for module in modules("commands")), strict=True)
+    return FeatureCommands(*(tuple(chain.from_iterable(place)) for place in places))
 
 
 _OF_FEATURES = all_commands()

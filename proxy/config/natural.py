@@ -24,7 +24,7 @@ import msgspec
 
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
-from speech_engine.model_files.manifest import ModelName
+from speech_engine.model_manifest import ModelName
 
 FILE = "natural.toml"
 _MOST_BYTES = 1_000_000

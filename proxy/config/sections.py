@@ -12,7 +12,7 @@ from policies.routing import Route
 from proxy.config import addresses
 from proxy.config.clusters import ClusterSection, HostSection
 from speech_engine.device import DeviceName
-from speech_engine.model_files.manifest import ModelName
+from speech_engine.model_manifest import ModelName
 from speech_engine.plugin import InstanceKind
 
 

@@ -29,9 +29,9 @@ from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
-from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
+from speech_engine.host.figure_sums import add_figures
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
 

@@ -24,7 +24,7 @@ from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.booking_messages import BookingQuestion
 from speech_engine.host.cluster_messages import HostLoad, Watched
 from speech_engine.host.pipe_messages import EngineAction, HostState
-from speech_engine.model_files import UnusableModel
+from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
 STOP_S = 2.0

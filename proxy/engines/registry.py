@@ -24,7 +24,7 @@ from proxy.config.reader import hint
 from proxy.config.sections import EngineSection, PluginSection
 from proxy.engines import stored_models
 from speech_engine import Context, Engine, Hosted, Plugin
-from speech_engine.model_files import ModelFormat, UnusableModel
+from speech_engine.model_declarations import ModelFormat, UnusableModel
 from speech_engine.plugin import Create, InstanceKind, Kind, Missing, S, worker_plugin
 
 GROUP = "voxgate"

@@ -22,7 +22,8 @@ import msgspec
 from proxy.config.sections import EngineSection, PluginSection
 from proxy.errors import CommandRefused
 from speech_engine.licences import terms_of
-from speech_engine.model_files import ModelFormat, ModelManifest, UnusableModel, read_manifest
+from speech_engine.model_declarations import ModelFormat, UnusableModel
+from speech_engine.model_manifest import ModelManifest, read_manifest
 
 FOLDER = "models"
 CURRENT = "current"

@@ -5,7 +5,7 @@ figures for the operator: the width and length of steps, and the listeners that 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Generic, get_args
 
@@ -136,25 +136,6 @@ def work_of(model: BatchModel[V, R], row: R) -> RowWork:
 
 _KEEPS = 0.98
 """The weight of the past in a mean: fifty steps, a second or two."""
-
-
-_MEANS = (
-    "step_width",
-    "step_seconds",
-    "device_memory_used_bytes",
-    "device_memory_total_bytes",
-    "device_utilisation",
-)
-"""These figures are not added up: an engine's processes have their mean, and each sees its whole card."""
-
-
-def add_figures(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return the figures of several processes together."""
-    summed: dict[str, float] = {}
-    for each in figures:
-        for name, value in each.items():
-            summed[name] = summed.get(name, 0.0) + (value / len(figures) if name in _MEANS else value)
-    return summed
 
 
 class BatchFigures:

@@ -3,8 +3,7 @@
 A plugin's front declares a `ModelFormat`. These modules need no torch and build no tensor.
 """
 
-from speech_engine.model_files.contents import FolderContents, check_model
-from speech_engine.model_files.declarations import (
+from speech_engine.model_declarations import (
     ModelContents,
     ModelFacts,
     ModelFile,
@@ -15,7 +14,8 @@ from speech_engine.model_files.declarations import (
     TensorInfo,
     UnusableModel,
 )
-from speech_engine.model_files.manifest import ModelFileEntry, ModelManifest, find_manifest, read_manifest
+from speech_engine.model_files.contents import FolderContents, check_model
+from speech_engine.model_manifest import ModelFileEntry, ModelManifest, find_manifest, read_manifest
 
 __all__ = [
     "FolderContents",

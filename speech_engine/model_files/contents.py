@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from speech_engine.model_files.declarations import (
+from speech_engine.model_declarations import (
     ModelFacts,
     ModelFile,
     ModelFormat,

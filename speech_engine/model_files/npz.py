@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Mapping
 
-from speech_engine.model_files.declarations import TensorInfo, UnusableModel
+from speech_engine.model_declarations import TensorInfo, UnusableModel
 
 MOST_ARRAYS = 1_000
 _MOST_DIMENSIONS = 8

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from speech_engine.model_declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files import onnx_parts, protobuf
-from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.onnx_rules import MOST_MADE, judge_graph
 
 __all__ = ["GRAPH", "MODEL", "MOST_MADE", "MOST_NODES", "MOST_TENSORS", "read_graph", "read_parts"]

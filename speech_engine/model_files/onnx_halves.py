@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from speech_engine.model_declarations import UnusableModel
 from speech_engine.model_files import protobuf
-from speech_engine.model_files.declarations import UnusableModel
 from speech_engine.model_files.onnx import GRAPH, MODEL, read_graph, read_parts
 from speech_engine.model_files.onnx_parts import GraphPart, NodePart
 from speech_engine.model_files.onnx_windows import find_reach

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from speech_engine.model_files.declarations import WIDTHS, OnnxValue, TensorInfo, UnusableModel
+from speech_engine.model_declarations import WIDTHS, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.protobuf import Value, bytes_of, numbers_of
 
 

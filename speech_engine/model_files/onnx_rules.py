@@ -15,7 +15,7 @@ import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping
 
-from speech_engine.model_files.declarations import TensorInfo, UnusableModel
+from speech_engine.model_declarations import TensorInfo, UnusableModel
 from speech_engine.model_files.onnx_parts import MOST_DIMENSIONS, GraphPart, NodePart, OnnxTensor
 
 MICROSOFT = "com.microsoft"

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from speech_engine.model_files.declarations import OnnxGraph, OnnxNode, TensorInfo
+from speech_engine.model_declarations import OnnxGraph, OnnxNode, TensorInfo
 from speech_engine.model_files.onnx_parts import OnnxTensor
 
 _ALONE = ("Identity", "LeakyRelu", "Relu", "Sigmoid", "Tanh")

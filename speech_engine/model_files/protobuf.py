@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-from speech_engine.model_files.declarations import UnusableModel
+from speech_engine.model_declarations import UnusableModel
 
 Kind = Literal["one", "many"]
 

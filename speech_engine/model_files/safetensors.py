@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, BinaryIO
 
-from speech_engine.model_files.declarations import WIDTHS, TensorInfo, UnusableModel
+from speech_engine.model_declarations import WIDTHS, TensorInfo, UnusableModel
 
 MOST_TENSORS = 100_000
 _MOST_HEADER_BYTES = 16 * 1024 * 1024

@@ -13,8 +13,8 @@ import math
 import struct
 from typing import Any, Final, NamedTuple
 
+from speech_engine.model_declarations import UnusableModel
 from speech_engine.model_files import protobuf
-from speech_engine.model_files.declarations import UnusableModel
 
 _MODEL: Final = protobuf.message_fields(
     one={2: "trainer", 3: "normalizer", 4: "self_test", 5: "denormalizer"}, many={1: "pieces"}

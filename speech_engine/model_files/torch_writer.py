@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final
 
-from speech_engine.model_files.declarations import TensorInfo, UnusableModel
+from speech_engine.model_declarations import TensorInfo, UnusableModel
 
 STORAGES: Final = {
     "F64": "DoubleStorage",

@@ -9,7 +9,8 @@ from pathlib import Path
 import grimp
 
 from proxy import features
-from proxy.feature_list import FEATURES, all_commands, all_features, all_sections
+from proxy.cli.main import all_commands
+from proxy.feature_list import FEATURES, all_features, all_sections
 
 FOLDER = Path(features.__file__).parent
 

@@ -37,8 +37,8 @@ from speech_engine.model_files import (
     check_model,
 )
 from speech_engine.model_files.contents import MOST_TEXT_BYTES
-from speech_engine.model_files.manifest import MANIFEST, digest_of
 from speech_engine.model_files.sentencepiece import tokenizer_json
+from speech_engine.model_manifest import MANIFEST, digest_of
 
 _SPARE_BYTES = 64 * 1024 * 1024
 _PIECE = 4 * 1024 * 1024

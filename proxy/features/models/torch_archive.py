@@ -11,8 +11,8 @@ from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
 
 from proxy.features.models.torch_pickle import MOST_PICKLE_BYTES, TensorRef, read_pickle
+from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import TensorInfo, UnusableModel
-from speech_engine.model_files.declarations import WIDTHS
 from speech_engine.model_files.safetensors import MOST_TENSORS
 
 _MAGIC = b"PK\x03\x04"

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from plugins.pocket.networks import Networks, build
 from plugins.pocket.sizes import PUBLISHED, CodecSide, PocketSizes
 from speech_engine.model_files import ModelFileEntry, ModelManifest
-from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.model_manifest import MANIFEST, digest_of
 
 _SIDE = CodecSide(64, 8, 3, 2, 2, 40, 64)
 TINY = PocketSizes("tiny", 2, 64, 2, 2, 128, "lsd", 32, 2, _SIDE, _SIDE, ends_above=0.0)

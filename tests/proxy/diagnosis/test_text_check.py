@@ -12,7 +12,7 @@ from proxy.diagnosis import probes, text_check
 from proxy.diagnosis.config_check import check_config
 from proxy.engines import registry
 from speech_engine import Language, ModelInfo
-from speech_engine.model_files.manifest import MANIFEST, ModelManifest, digest_of
+from speech_engine.model_manifest import MANIFEST, ModelManifest, digest_of
 from tests.proxy.config.files import load
 from tests.tables import each_row
 

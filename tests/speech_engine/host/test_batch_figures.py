@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from bench.timed_model import TimedModel
-from speech_engine.host.batch_steps import StepWidth, WarmUp, add_figures
+from speech_engine.host.batch_steps import StepWidth, WarmUp
 from speech_engine.host.continuity import SoundPieces
+from speech_engine.host.figure_sums import add_figures
 from speech_engine.host.step_times import StepTimes
 from tests.speech_engine.host.batches import StepGate, batch, hear, job
 from tests.speech_engine.host.fakes import FakeLog

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from speech_engine.device import CPU, Device
-from speech_engine.host.batch_steps import add_figures
 from speech_engine.host.devices import LIBRARY, DeviceFigures
+from speech_engine.host.figure_sums import add_figures
 from speech_engine.host.pipe_messages import Tick
 from speech_engine.host.pulse import Pulse
 

@@ -17,7 +17,7 @@ from plugins.f5tts.model_format import RATE_HZ
 from plugins.f5tts.text import TextReader, spell
 from plugins.f5tts.voices import F5Voice, make_voice
 from speech_engine.model_files import ModelManifest
-from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.model_manifest import MANIFEST, digest_of
 from tests.plugins.f5tts.tiny import TINY, ModelSize, write_model
 
 # isort: split

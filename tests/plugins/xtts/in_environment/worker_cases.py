@@ -16,7 +16,7 @@ from plugins.xtts.worker import model_info
 from speech_engine import Context, ModelInfo
 from speech_engine.host.log import HostLogger
 from speech_engine.model_files import ModelManifest
-from speech_engine.model_files.manifest import MANIFEST, digest_of
+from speech_engine.model_manifest import MANIFEST, digest_of
 from speech_engine.plugin import worker_plugin
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.verdicts import RuleVerdict, verdicts

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from speech_engine.licences import bound_by
-from speech_engine.model_files.declarations import UnusableModel
+from speech_engine.model_declarations import UnusableModel
 
 MANIFEST = "manifest.json"
 _MOST_BYTES = 1024 * 1024
