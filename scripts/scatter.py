@@ -4,6 +4,7 @@
     python scripts/scatter.py consents   prints the files of one feature
     python scripts/scatter.py --save     writes the table into scripts/scatter.txt
     python scripts/scatter.py --sizes    prints the size of each feature with all that serves it alone
+    python scripts/scatter.py --core     prints the files of the core, and for each who imports it
 
 What is a feature's own: its tables, its section of the configuration, its metrics and its paths. A table is
 named by SQL, a section by who reads it of a configuration or tells an operator of its keys. `proxy/config` is
@@ -41,24 +42,17 @@ _APART = {
 """What serves a feature in another process, and so is imported by none of its files."""
 
 
-class Names(NamedTuple):
-    """What is a feature's own beside its tables and metrics, which stand in its folder."""
-
-    section: str = ""
-    paths: tuple[str, ...] = ()
-
-
-NAMES = {
-    "erasure": Names(paths=("/erasures",)),
-    "consents": Names("consent", ("/consents",)),
-    "own_voices": Names(paths=("/admin/voices",)),  # /v1/voices lists all there are, and is the kernel's
-    "lexicons": Names("lexicons", ("/lexicons",)),
-    "cache": Names("cache"),
-    "marks": Names("marking", ("/marks", "/receipts", "/content_provenance_checks")),
-    "models": Names(paths=("gallery.toml",)),
-    "webhooks": Names("webhooks", ("/webhook_endpoints", "/webhook_deliveries")),
+SECTIONS = {
+    "consents": "consent",
+    "lexicons": "lexicons",
+    "cache": "cache",
+    "marks": "marking",
+    "webhooks": "webhooks",
 }
-"""Those of the other features are a path with the feature's name."""
+"""The section of a feature. That of another one is named by nobody else."""
+_SHARED_ROOTS = ("/", "/v1/audio/voices", "/v1/voices", "/v1/me")
+"""Where the core answers as well."""
+CORE = ("proxy/app.py", "proxy/processes/supervisor.py", "proxy/processes/worker.py")
 
 
 class FeatureReach(NamedTuple):
@@ -73,6 +67,9 @@ class FeatureReach(NamedTuple):
 def main(arguments: list[str]) -> None:
     if arguments == ["--save"]:
         FIGURES.write_text(table())
+    elif arguments == ["--core"]:
+        print("\n".join(f"{file}: {', '.join(sorted(by)) or '-'}" for file, by in sorted(core().items())))
+        print(f"{sum(_source(file).count(chr(10)) for file in core())} lines in {len(core())} files")
     elif arguments == ["--sizes"]:
         print("\n".join(f"{name:24}{lines:6}" for name, lines in sizes().items()))
     elif arguments:
@@ -104,6 +101,29 @@ def reaches() -> Iterator[FeatureReach]:
             tuple(file for file in outside if _imports(file) & modules),
             tuple(file for file in outside if is_named(file, feature, own)),
         )
+
+
+@cache
+def core() -> dict[str, set[str]]:
+    """Return what server, supervisor and worker import without features and plugins, by whom in the core."""
+    files = {_module(file): file for file in _files() if not file.startswith("proxy/features/")}
+    found: dict[str, set[str]] = {}
+    waiting: list[tuple[str, str]] = [(file, "") for file in CORE]
+    while waiting:
+        file, importer = waiting.pop()
+        is_new = file not in found
+        found.setdefault(file, set()).update({importer} - {""})
+        if is_new:
+            wanted = {each for module in _imports(file) for each in _with_packages(module)}
+            waiting += [(files[each], file) for each in wanted & files.keys() if files[each] != file]
+    return found
+
+
+def _with_packages(module: str) -> Iterator[str]:
+    """Yield a module and its packages, which are imported before it."""
+    yield module
+    while module := module.rpartition(".")[0]:
+        yield module
 
 
 def sizes() -> dict[str, int]:
@@ -149,11 +169,7 @@ def _importers() -> dict[str, set[str]]:
 
 def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
     """Tell whether a file names what is a feature's own. `own` are the feature's files."""
-    return _says(file, _pattern(feature, own)) or _reads(file, _names(feature).section)
-
-
-def _names(feature: Feature) -> Names:
-    return NAMES.get(feature.name) or Names(paths=(f"/{feature.name}",))
+    return _says(file, _pattern(feature, own)) or _reads(file, SECTIONS.get(feature.name, ""))
 
 
 @cache
@@ -161,8 +177,8 @@ def _pattern(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
     """Return what is in a string that names a table, a metric or a path of a feature."""
     metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
     words = [
-        rf"(?:(?<![\w.])|/v1|/admin){re.escape(each)}(?:_total)?(?![\w(])"
-        for each in (*_names(feature).paths, *metrics)
+        rf"(?<![\w.]){re.escape(each)}(?:_total)?(?![\w(])"
+        for each in (*(set(feature.paths) - {*_SHARED_ROOTS}), *metrics)
     ]
     tables = [rf"\b(?:FROM|INTO|JOIN|TABLE|UPDATE)\s+{table.name}\b" for table in feature.tables]
     return re.compile("|".join((*words, *tables)) or "(?!)")

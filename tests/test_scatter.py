@@ -19,7 +19,7 @@ def reaches() -> dict[str, Any]:
 
 
 def test_who_says_what_it_owns_is_a_feature() -> None:
-    assert reaches().keys() >= SCATTER["NAMES"].keys()
+    assert reaches().keys() >= SCATTER["SECTIONS"].keys()
     assert not [name for name, reach in reaches().items() if len(reach.own) < 3]
 
 
@@ -30,12 +30,21 @@ def test_a_feature_is_imported_by_the_list_and_by_features_alone() -> None:
 
 
 def test_what_a_feature_owns_is_named_in_few_files() -> None:
-    assert not {name: reach.naming for name, reach in reaches().items() if len(reach.naming) > 3}
+    # Refusals of routing lead to three endpoints of own voices, and clones have a path below theirs.
+    most = {"own_voices": 5}
+    naming = {name: reach.naming for name, reach in reaches().items()}
+    assert not {name: files for name, files in naming.items() if len(files) > most.get(name, 3)}
 
 
+def test_the_core_is_small() -> None:
+    assert set(SCATTER["CORE"]) <= SCATTER["core"]().keys()
+    assert sum(SCATTER["_source"](file).count("\n") for file in SCATTER["core"]()) <= MOST_CORE_LINES
+
+
+MOST_CORE_LINES = 53_000
 MOST_LINES = 3_000
 LARGE = {
-    "marks": (5_784, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),
+    "marks": (5_930, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),
     "models": (4_680, "it pulls, imports and cuts models, and reads strangers' files without libraries"),
     "own_voices": (3_907, "recordings, library voices and trained files have one owner and one end"),
     "payments": (3_500, "orders, months and their books, and the wire forms of two providers"),
