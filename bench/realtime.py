@@ -21,7 +21,7 @@ from fakes.realtime.app import Manner, RealtimeFake, served
 from plugins.openai.realtime.engine import RealtimeEngine, create
 from plugins.openai.realtime.settings import RealtimeSettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Audio, Context
 from speech_engine.testing import collect, job
 

@@ -25,7 +25,7 @@ from bench.clip import clip
 from bench.load import BODY, CONNECTIONS
 from bench.upstream import nginx
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import HttpRequest
 
 ROUNDS = 7

@@ -19,8 +19,8 @@ from proxy.catalogue.sample_store import SampleStore
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines, open_engines
+from proxy.engines.providers.sharing import KeySharing
 from proxy.engines.registry import Registry
-from proxy.engines.sharing import KeySharing
 from proxy.feature import AppContext
 from proxy.file_store.answers import StoredAnswers
 from proxy.file_store.shared_answers import open_answers

@@ -20,8 +20,8 @@ from proxy.commands.tables import Form, Grid, Line, Part, print_answer
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from proxy.engines.environment_build import BuildProgress, Say
-    from proxy.engines.environments import Environment, Recipe
+    from proxy.engines.environments.environment_build import BuildProgress, Say
+    from proxy.engines.environments.environments import Environment, Recipe
     from proxy.engines.registry import Registry
     from speech_engine import Hosted
 
@@ -53,7 +53,8 @@ def env_build(
     form: Printed = None,
 ) -> None:
     """Build a plugin's environment, unless it exists. A second try goes on where the first one ended."""
-    from proxy.engines import environment_build, environments, plugin_folder, registry
+    from proxy.engines import plugin_folder, registry
+    from proxy.engines.environments import environment_build, environments
 
     if torch and not index:
         raise CommandRefused(
@@ -70,7 +71,8 @@ def env_build(
 def env_list(form: Printed = None) -> None:
     """List the environments, once for each plugin. No plugin needs stale environments. An environment is
     "other" if another installation of voxgate uses it."""
-    from proxy.engines import environments, registry
+    from proxy.engines import registry
+    from proxy.engines.environments import environments
 
     recipes = {
         name: environments.recipe(name, hosted)
@@ -100,7 +102,8 @@ def env_remove(
     form: Printed = None,
 ) -> None:
     """Delete a plugin's environments. A host that runs in one goes on until it is restarted."""
-    from proxy.engines import environment_build, environments, registry
+    from proxy.engines import registry
+    from proxy.engines.environments import environment_build, environments
 
     if any(plugin in found.plugins for found in environments.every()):
         be_sure(is_sure, f"Delete {'stale' if stale else 'the'} environments of {plugin}?")
@@ -133,7 +136,7 @@ def env_remove(
 
 def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list[str]:
     """Return the installed plugins that would run in an environment."""
-    from proxy.engines import environments
+    from proxy.engines.environments import environments
 
     return [
         name
@@ -145,7 +148,7 @@ def _plugins_that_fit(found: Environment, recipes: Mapping[str, Recipe]) -> list
 @contextmanager
 def _progress_printer(form: Form) -> Iterator[Say]:
     """Show progress on stderr: as JSON lines, or as `progress_line` does."""
-    from proxy.engines.progress_line import progress_line, say
+    from proxy.engines.environments.progress_line import progress_line, say
 
     printed: list[BuildProgress] = []
 
@@ -174,7 +177,7 @@ def _plugins_with_packages(loaded: Registry) -> dict[str, Hosted]:
 def _find_hosted(loaded: Registry, plugin: str) -> Hosted:
     """Return how a plugin is hosted. Raise EnvironmentRefused if it needs no environment, or has failed."""
     from proxy.config.reader import possible
-    from proxy.engines.environments import EnvironmentRefused
+    from proxy.engines.environments.environments import EnvironmentRefused
 
     listing = _plugins_with_packages(loaded)
     if plugin in listing:

@@ -17,7 +17,7 @@ from proxy.config.sections import KINDS
 from proxy.diagnosis import text_check
 from proxy.diagnosis.certificate_check import certificates
 from proxy.diagnosis.model_check import models, retirements
-from proxy.engines.environments import EnvironmentRefused, interpreter
+from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.feature_list import features_of

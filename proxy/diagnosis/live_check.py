@@ -14,9 +14,9 @@ from policies.routing import Model
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ok, wrong
-from proxy.engines.cloud_engine import CloudEngine
 from proxy.engines.engine_list import open_engines
-from proxy.engines.provider_key import ProviderKey
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderKey
 from proxy.engines.registry import EngineConfigError, InProcessSpec, Registry
 from proxy.telemetry.metrics import Metrics
 from speech_engine.host.engine_stream import SlotStream

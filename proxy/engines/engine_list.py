@@ -16,13 +16,16 @@ import structlog
 
 from proxy.config.engines import API_KEY, credentials_of
 from proxy.config.sections import Config, EngineSection
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.in_process import InProcessEngine
-from proxy.engines.late_engines import LateEngines
-from proxy.engines.local_samples import LocalSamples
+from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.hosts.local_samples import LocalSamples
+from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.engines.plugin_instances import names_of_engines
-from proxy.engines.provider_key import ProviderKey, ProviderPace
-from proxy.engines.refreshing import keep_refreshed
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.late_engines import LateEngines
+from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
+from proxy.engines.providers.refreshing import keep_refreshed
+from proxy.engines.providers.sharing import KeySharing
 from proxy.engines.registry import (
     EngineConfigError,
     HostedEngineSpec,
@@ -31,9 +34,6 @@ from proxy.engines.registry import (
     RemoteSpec,
 )
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.engines.sample_source import NO_SOURCE, SampleSource
-from proxy.engines.sharing import KeySharing
-from proxy.engines.upstream_http import UpstreamClient, open_http
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, Names
 from speech_engine.host.cluster_messages import ProcessJobs
@@ -42,8 +42,8 @@ from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
 
 if TYPE_CHECKING:
-    from proxy.engines.cluster.cluster_suspects import ClusterSuspects
-    from proxy.engines.hosted import HostedEngine
+    from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
+    from proxy.engines.hosts.hosted import HostedEngine
 
 LiveEngine: TypeAlias = "HostedEngine | InProcessEngine | CloudEngine | RemoteEngine"
 _WITHOUT_HOSTS = (InProcessEngine, CloudEngine, RemoteEngine)
@@ -297,8 +297,8 @@ class _Opening:
             return RemoteEngine(name, section, samples)
         if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
             # This imports seven MiB of gRPC, which a worker without hosts does not need.
-            from proxy.engines.cluster.channels import Channels
-            from proxy.engines.hosted import FIRST_HOSTS_S, HostedEngine
+            from proxy.engines.hosts.cluster.channels import Channels
+            from proxy.engines.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 
             cluster = self._clusters.get(section.cluster)
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))

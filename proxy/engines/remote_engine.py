@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from proxy.config.sections import EngineSection
-from proxy.engines.in_process import Introduced
-from proxy.engines.local_samples import LocalSamples, find_model
+from proxy.engines.hosts.in_process import Introduced
+from proxy.engines.hosts.local_samples import LocalSamples, find_model
 from speech_engine import (
     API_VERSION,
     EngineCannot,

@@ -23,8 +23,8 @@ import structlog
 from proxy.config.clusters import HostAddress, HostSection, address_of
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.cluster.certificates import UnusableCertificates, read_pair, server_credentials
-from proxy.engines.cluster.messages import (
+from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, server_credentials
+from proxy.engines.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
     TICK_S,
@@ -40,8 +40,8 @@ from proxy.engines.cluster.messages import (
     SwitchReply,
     method,
 )
-from proxy.engines.host import HostPlace
-from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.engines.hosts.host import HostPlace
+from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.engines.registry import HostedEngineSpec
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder

@@ -21,8 +21,8 @@ import structlog
 from proxy.config.config_toml import Config, ConfigError
 from proxy.config.reload import Reload, dropped_plans, merge
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.host import sockets_in
-from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.engines.hosts.host import sockets_in
+from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry
 from proxy.errors import CannotServe
 from proxy.feature_list import all_sections
@@ -38,7 +38,7 @@ from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
 from speech_engine.host.confinement import forbid_dumps
 
 if TYPE_CHECKING:
-    from proxy.engines.cluster.cluster_hosts import ClusterHosts
+    from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 
 _SETTLING_S = 12.0
 """The time after the drain: cancelled answers settle, the store closes."""
@@ -129,7 +129,7 @@ class Supervisor:
         self._clusters: ClusterHosts | None = None
         if config.used_clusters:
             # Imported here: without a cluster, a supervisor needs no gRPC.
-            from proxy.engines.cluster.cluster_hosts import ClusterHosts
+            from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 
             self._clusters = ClusterHosts(config, lambda state: self._workers.tell(state), self._machine)
         self._workers = Workers(

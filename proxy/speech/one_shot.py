@@ -16,7 +16,7 @@ import structlog
 from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.engines.engine_list import Engines
-from proxy.engines.sample_source import ModelFileReader, SampleSource, SampleUnavailable
+from proxy.engines.hosts.sample_source import ModelFileReader, SampleSource, SampleUnavailable
 from speech_engine import EngineError, ModelInfo
 from speech_engine.host.engine_stream import run_to_end
 

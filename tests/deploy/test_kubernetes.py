@@ -20,7 +20,7 @@ from openapi_schema_validator import OAS30Validator
 
 from proxy.config.config_toml import load
 from proxy.config.sections import Config
-from proxy.engines.cluster import authorities
+from proxy.engines.hosts.cluster import authorities
 from proxy.feature_list import all_sections
 from tests.clients import environments
 from tests.commands import command

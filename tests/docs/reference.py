@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
 from proxy.config.config_toml import load
-from proxy.engines.cluster.cluster_hosts import ClusterHosts
+from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 from proxy.feature_list import all_sections
 from proxy.features.models.entries import read_gallery
 from speech_engine.licences import terms_of

@@ -30,8 +30,8 @@ from plugins.runpod.settings import RunpodSettings
 from proxy.access.limits_redis import open_redis
 from proxy.access.windows import Limit
 from proxy.config.sections import Upstream, VaultSection
-from proxy.engines.refreshing import keep_refreshed
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
+from proxy.engines.providers.refreshing import keep_refreshed
 from proxy.errors import RequestFailed
 from proxy.features.mail import smtp
 from proxy.features.mail.section import read_url

@@ -13,7 +13,7 @@ import structlog
 from policies.plans import Terms
 from proxy.catalogue.clones import CloneTarget
 from proxy.engines.engine_list import LiveEngine
-from proxy.engines.sample_source import SampleUnavailable
+from proxy.engines.hosts.sample_source import SampleUnavailable
 from proxy.errors import RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
 from proxy.features.clones.bills import CloneBills

@@ -8,7 +8,7 @@ from policies.plans import MissingLimits, Plan, Terms, terms
 from proxy.audio.formats import wav_header
 from proxy.catalogue.clones import PARAM, CloneRights, CloneTarget
 from proxy.catalogue.own_voices import OwnVoices
-from proxy.engines.sample_source import RecordingSource
+from proxy.engines.hosts.sample_source import RecordingSource
 from proxy.errors import InvalidRequest
 from proxy.features.clones.records import CloneRecord
 from proxy.features.consents.grants import Grants, receivers

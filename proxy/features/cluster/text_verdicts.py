@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
-from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
+from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
 from proxy.feature import AppContext
 from proxy.features.cluster.machines import NOW
 from proxy.storage.store import Statement, StorageFailed, Store

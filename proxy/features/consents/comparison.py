@@ -25,8 +25,8 @@ from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.voice_records import Compared
 from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, ConsentSection, PluginSection
-from proxy.engines import environments
-from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.consents.rules import judge_speakers

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
-from proxy.engines.environments import EnvironmentRefused, interpreter
+from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance
 from proxy.features.consents.records import TABLE

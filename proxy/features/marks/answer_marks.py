@@ -12,8 +12,8 @@ import structlog
 
 from proxy.audio.formats import SoundFailed
 from proxy.config.sections import PluginSection
-from proxy.engines import environments
-from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.engines.stored_models import MODEL_PATH, hold

@@ -11,7 +11,7 @@ from proxy.config import addresses
 from proxy.config.addresses import is_local
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
 from proxy.features.marks.certificate import (

@@ -12,7 +12,7 @@ from proxy.config.natural import Layer
 from proxy.config.reader import ConfigError
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.progress_line import say
+from proxy.engines.environments.progress_line import say
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused
 from proxy.features.models import natural_voices

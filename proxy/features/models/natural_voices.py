@@ -15,8 +15,8 @@ import msgspec
 
 from proxy.config.model_names import STANDARD
 from proxy.config.natural import EngineKeys, Layer
-from proxy.engines import environment_build, environments
-from proxy.engines.environment_build import BuildProgress, Say
+from proxy.engines.environments import environment_build, environments
+from proxy.engines.environments.environment_build import BuildProgress, Say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelRefused, ModelStore, Progress
 from proxy.errors import CommandRefused

@@ -15,7 +15,7 @@ from proxy.config.reader import ConfigError
 from proxy.config.secret import resolve
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.progress_line import progress_line, say
+from proxy.engines.environments.progress_line import progress_line, say
 from proxy.engines.registry import Registry
 from proxy.engines.stored_models import ModelStore
 from proxy.errors import CommandRefused

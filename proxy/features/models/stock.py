@@ -12,7 +12,7 @@ from proxy.commands.tables import Form
 from proxy.config.reader import possible
 from proxy.config.sections import Config
 from proxy.engines import registry
-from proxy.engines.progress_line import reading, say
+from proxy.engines.environments.progress_line import reading, say
 from proxy.engines.stored_models import BrokenModel, ModelStore, Progress, StoredModel, verify
 from proxy.errors import CommandRefused
 from proxy.features.models.changes import locked, remove

@@ -15,7 +15,7 @@ from policies.plans import Plan
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.errors import InvalidRequest
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import Provider

@@ -14,10 +14,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from proxy.engines.http1 import ConnectionPool, LookUp
-from proxy.engines.http1_connection import Http1Answer
-from proxy.engines.http1_request import new_request_head
-from proxy.engines.request_limiter import Places
+from proxy.engines.http.http1 import ConnectionPool, LookUp
+from proxy.engines.http.http1_connection import Http1Answer
+from proxy.engines.http.http1_request import new_request_head
+from proxy.engines.http.request_limiter import Places
 from proxy.features.webhooks import rules
 from proxy.helpers.lazy_value import LazyValue
 from speech_engine import EngineError, EngineTimeout

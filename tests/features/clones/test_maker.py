@@ -11,7 +11,7 @@ import pytest
 
 from fakes.minimax.account import UNUSED_S
 from policies.breaker import CLOSED
-from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.feature_list import open_store
 from proxy.features.clones import records
 from proxy.features.clones.clone_tasks import CloneTasks

@@ -11,8 +11,8 @@ import pytest
 
 from policies.host_health import QUARANTINE_S, SUSPECT_S
 from policies.tasks import SECOND
-from proxy.engines.cluster.cluster_suspects import ClusterSuspects, TextNews
-from proxy.engines.host import EngineSuspects
+from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects, TextNews
+from proxy.engines.hosts.host import EngineSuspects
 from proxy.feature_list import open_store
 from proxy.features.cluster.machines import NOW
 from proxy.features.cluster.text_verdicts import VerdictExchange

@@ -122,7 +122,9 @@ def test_a_mark_whose_process_cannot_start_is_wrong_and_says_what_to_do(
     lacks, *_ = findings(tmp_path, text)
     assert (lacks.verdict, lacks.name) == ("wrong", "audioseal")
     assert lacks.found == "nothing due is spoken: run: voxgate env build audioseal"
-    monkeypatch.setattr("proxy.engines.environments.interpreter", lambda _name, _hosted: "python")
+    monkeypatch.setattr(
+        "proxy.engines.environments.environments.interpreter", lambda _name, _hosted: "python"
+    )
     lacks, *_ = findings(tmp_path, text)
     assert "the section names no model: voxgate models import" in lacks.found
     lacks, *_ = findings(tmp_path, text + '[marks.audioseal]\nmodel = "seal"\n')

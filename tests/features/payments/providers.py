@@ -17,7 +17,7 @@ from fakes.serving import served
 from fakes.stripe.app import KEY, FakeStripe
 from fakes.stripe.app import SECRET as STRIPE_SECRET
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from proxy.features.payments.mercadopago import MercadoPago
 from proxy.features.payments.provider import CheckoutRequest, Provider, ProviderWebhook
 from proxy.features.payments.section import MercadoPagoSection, StripeSection

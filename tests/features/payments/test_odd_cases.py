@@ -11,7 +11,7 @@ import pytest
 from policies.price import MICRO
 from proxy.config.sections import Upstream
 from proxy.diagnosis.doctor.databases import missing_plans
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from proxy.feature_list import load_config
 from proxy.features.payments import calls, mercadopago
 from proxy.features.payments.booking import FALLEN

@@ -11,7 +11,7 @@ import pytest
 from fakes.payments import Webhook
 from fakes.serving import served
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from proxy.errors import InvalidRequest
 from proxy.features.payments import calls
 from proxy.features.payments.mercadopago import MercadoPago

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from prometheus_client import CollectorRegistry
 
 from proxy.config.sections import VaultSection
-from proxy.engines.http1 import LookUp
+from proxy.engines.http.http1 import LookUp
 from proxy.features.webhooks import deliveries, records
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks

@@ -16,7 +16,7 @@ from plugins.elevenlabs.engine import ElevenLabsEngine, create
 from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.tone.decode import decode
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob, Words
 from speech_engine.testing import job, speaking
 from tests.sound import decoded

@@ -20,7 +20,7 @@ from plugins.minimax.plugin import MinimaxSettings
 from plugins.tone.decode import decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, EngineError, Event, SpeechJob
 from speech_engine.testing import collect, job
 from tests.sound import decoded

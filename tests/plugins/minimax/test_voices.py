@@ -13,7 +13,7 @@ from fakes.minimax.account import SYSTEM_VOICES, UNUSED_S, Account
 from plugins.minimax.engine import create
 from plugins.minimax.plugin import MinimaxSettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import (
     CloneInfo,
     CloneNameUsed,

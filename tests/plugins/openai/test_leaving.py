@@ -16,7 +16,7 @@ from fakes.serving import served
 from plugins.openai.engine import create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Context, Engine, Finished
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import pair

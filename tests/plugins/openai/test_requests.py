@@ -13,7 +13,7 @@ from fakes.serving import served
 from plugins.openai.engine import OpenAIEngine
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import EngineVoice, HttpAnswer, HttpClient, HttpRequest, Mix, SpeechJob, VoiceNotFound
 from speech_engine.testing import collect, job
 from tests.plugins.openai.upstream import pair

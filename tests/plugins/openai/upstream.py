@@ -14,7 +14,7 @@ from fakes.serving import served
 from plugins.openai.engine import OpenAIEngine, create
 from plugins.openai.settings import OpenAISettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Audio, Context, Encoded, Engine, EngineError, Event, SpeechJob
 from speech_engine.samples import NO_SAMPLES, SampleReader
 from speech_engine.testing import speaking

@@ -12,7 +12,7 @@ import pytest
 from plugins.kokoro import plugin as kokoro
 from plugins.piper import plugin as piper
 from proxy.config.secret import environ_for_hosts
-from proxy.engines import environment_build, environments
+from proxy.engines.environments import environment_build, environments
 from tests.suite.ci import is_ci
 
 PLUGINS = {"piper": piper.HOSTED, "kokoro": kokoro.HOSTED}

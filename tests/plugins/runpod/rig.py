@@ -19,7 +19,7 @@ from plugins.runpod.pod_runner import PodRunner
 from plugins.runpod.serverless import ServerlessRunner
 from plugins.runpod.settings import RunpodSettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Context
 from speech_engine.runner import RemotePiece, RemoteState, RemoteWork, Runner
 from tests.plugins.runpod.asking import three

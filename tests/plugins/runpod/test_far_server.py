@@ -12,7 +12,7 @@ import structlog
 from plugins.runpod.api import Api
 from plugins.runpod.jobs import Jobs, JobStatus, pieces_of
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Context, EngineUnauthorized, SpeechJob
 from speech_engine.device import CPU
 from speech_engine.host.messages import FarIntroduction, frames_of

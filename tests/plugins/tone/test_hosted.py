@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from plugins.tone.decode import decode
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import (
     Clone,
     CloneRequest,

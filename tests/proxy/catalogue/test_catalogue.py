@@ -11,8 +11,8 @@ from policies.routing import Binding, Offer, Route, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.sections import Config, EngineSection, VoiceSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.hosted import HostedEngine
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
 from speech_engine import EngineVoice, ModelInfo, VoiceInfo
 from tests.proxy.api.scripted import Scripted

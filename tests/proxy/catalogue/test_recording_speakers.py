@@ -7,8 +7,8 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.hosted import HostedEngine
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Galleries, Listed
 from speech_engine import Language, Sample

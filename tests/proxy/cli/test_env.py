@@ -9,8 +9,8 @@ import pytest
 
 from plugins.kokoro.plugin import HOSTED as KOKORO
 from plugins.piper.plugin import HOSTED as PIPER
-from proxy.engines import environments
-from proxy.engines.environments import MANIFEST
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import MANIFEST
 from tests.proxy.cli.test_main import Run, at_a_terminal, folder, refused, run
 from tests.proxy.engines.test_environments import made
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import grpc
 
-from proxy.engines.hosted import HostedEngine
-from proxy.engines.sample_source import NO_SOURCE, SampleSource
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, Event, Speak, SpeechJob
 from speech_engine.host import messages
 from speech_engine.host.messages import HOST_API, Hello, HelloReply

@@ -9,8 +9,8 @@ from contextlib import aclosing
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.provider_key import ProviderKey, ProviderPace
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Audio, Engine, EngineVoice, Event, ModelInfo, Segment, Speak, SpeechJob, VoiceInfo
 from speech_engine.host.engine_stream import EngineStream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from proxy.engines.sample_source import SampleUnavailable
+from proxy.engines.hosts.sample_source import SampleUnavailable
 from speech_engine import ModelInfo
 
 PART_BYTES = 300_000

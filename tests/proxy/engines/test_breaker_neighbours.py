@@ -13,8 +13,8 @@ import pytest
 from plugins.openai.engine import OpenAIEngine
 from plugins.openai.settings import OpenAISettings
 from policies.breaker import CLOSED, FAULTS
-from proxy.engines import refreshing
-from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.providers import refreshing
+from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import (
     EngineError,
     EngineFailed,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import EngineStumbled, Speak, Started
 from tests.proxy.engines.hosts import hosted
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, job

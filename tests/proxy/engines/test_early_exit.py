@@ -8,9 +8,9 @@ from functools import partial
 import pytest
 
 from policies.breaker import FAULTS
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_key import ProviderPace
+from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderPace
 from speech_engine import Audio, EngineFailed, EngineStumbled, Speak
 from speech_engine.host.engine_stream import EngineStream
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job, later

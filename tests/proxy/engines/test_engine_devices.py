@@ -9,8 +9,8 @@ import pytest
 
 from proxy.config.sections import EngineSection
 from proxy.engines import registry
-from proxy.engines.host import sockets_in
-from proxy.engines.hosts import Hosts
+from proxy.engines.hosts.host import sockets_in
+from proxy.engines.hosts.host_list import Hosts
 from proxy.engines.registry import EngineConfigError
 from speech_engine.host.booking_messages import BookingQuestion
 from tests import server

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
-from proxy.engines.host import sockets_in
-from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.engines.hosts.host import sockets_in
+from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.processes import runtime
 from proxy.processes.supervisor import hosted_specs
 from speech_engine.host.pipe_messages import HostState

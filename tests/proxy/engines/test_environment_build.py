@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from proxy.engines import environment_build, environments
-from proxy.engines.environment_build import BuildProgress
-from proxy.engines.environments import Environment, EnvironmentRefused, Recipe
+from proxy.engines.environments import environment_build, environments
+from proxy.engines.environments.environment_build import BuildProgress
+from proxy.engines.environments.environments import Environment, EnvironmentRefused, Recipe
 from tests.proxy.engines.wheels import only, wheel
 from tests.tables import soak
 
@@ -25,8 +25,8 @@ RECIPE = Recipe(plugin="bell", packages=("v_bell>=1",), imports=("v_bell", "v_to
 
 _BUILD = """
 import sys, msgspec
-from proxy.engines import environment_build
-from proxy.engines.environments import Recipe
+from proxy.engines.environments import environment_build
+from proxy.engines.environments.environments import Recipe
 recipe = msgspec.json.decode(sys.argv[1], type=Recipe)
 environment_build.build(recipe, lambda said: print(said, flush=True))
 """

@@ -13,8 +13,8 @@ import pytest
 
 from plugins.kokoro.plugin import HOSTED as KOKORO
 from plugins.piper.plugin import HOSTED as PIPER
-from proxy.engines import environment_build, environments
-from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+from proxy.engines.environments import environment_build, environments
+from proxy.engines.environments.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 
 HOSTED = Hosted("plugins.tone.worker", packages=("bell>=1",), imports=("bell",))

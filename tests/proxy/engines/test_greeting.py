@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
-from proxy.engines.host_process import HostProcess
+from proxy.engines.hosts.host_process import HostProcess
 from speech_engine import API_VERSION, EngineUnavailable, Finished
 from speech_engine.host.messages import MOST_HELLO_BYTES
 from tests.proxy.engines.hosts import babbling, hosted, odd_host, spoken, state

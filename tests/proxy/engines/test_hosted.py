@@ -12,9 +12,9 @@ import pytest
 from msgspec.structs import replace
 
 from policies.device_reservations import TRY_AGAIN_S
-from proxy.engines import host_process
-from proxy.engines.host_stream import HostStream
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.hosts import host_process
+from proxy.engines.hosts.host_stream import HostStream
+from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import (
     API_VERSION,
     Audio,

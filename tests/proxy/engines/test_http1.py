@@ -9,8 +9,8 @@ import ssl
 import pytest
 
 from proxy.config.sections import Upstream
-from proxy.engines import http1_connection
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http import http1_connection
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, EngineUnavailable, HttpForm, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare, begun
 from tests.proxy.engines.test_upstream_http import CERTIFICATE

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.engines.http1_connection import _MOST_HELD_BYTES as MOST_HELD
-from proxy.engines.http1_connection import Http1Answer, Http1Connection
-from proxy.engines.http1_request import Origin
+from proxy.engines.http.http1_connection import _MOST_HELD_BYTES as MOST_HELD
+from proxy.engines.http.http1_connection import Http1Answer, Http1Connection
+from proxy.engines.http.http1_request import Origin
 from speech_engine import EngineError, EngineFailed, EngineTimeout
 from tests.proxy.engines.servers import answer, begun
 from tests.speech_engine.host.simulated_time import simulated

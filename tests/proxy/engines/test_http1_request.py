@@ -6,8 +6,8 @@ from base64 import b64encode
 
 import pytest
 
-from proxy.engines.forward_proxy import read_proxy
-from proxy.engines.http1_request import Headers, request_head
+from proxy.engines.http.forward_proxy import read_proxy
+from proxy.engines.http.http1_request import Headers, request_head
 from speech_engine import EngineUnavailable
 from tests.tables import each_row
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from proxy.config.sections import Upstream
-from proxy.engines import http1_connection
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http import http1_connection
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from speech_engine import EngineError, EngineFailed, EngineTimeout, HttpRequest
 from tests.proxy.engines.servers import Act, answer, bare
 from tests.tables import each_row

@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from policies.routing import Candidate, Model, late_last
-from proxy.engines.in_process import InProcessEngine
-from proxy.engines.late_engines import PROBE_S, LateEngines
+from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.providers.late_engines import PROBE_S, LateEngines
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Speak, VoiceInfo
 from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.engines.keys import job

@@ -14,8 +14,8 @@ import pytest
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
 from proxy.engines.engine_list import Engines, open_engines
-from proxy.engines.host import sockets_in
-from proxy.engines.hosts import Hosts
+from proxy.engines.hosts.host import sockets_in
+from proxy.engines.hosts.host_list import Hosts
 from proxy.processes import runtime
 from proxy.processes.supervisor import hosted_specs
 from proxy.telemetry.metrics import Metrics
@@ -117,7 +117,7 @@ async def test_a_new_start_counts_from_its_own_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
-    monkeypatch.setattr("proxy.engines.hosted.time", clock)
+    monkeypatch.setattr("proxy.engines.hosts.hosted.time", clock)
     async with server(tmp_path, "kokoro", "load_s = 600") as at:
         asked: dict[str, Any] = {"model": "tone", "voice": "af_heart"}
         for later_s, state, status in [

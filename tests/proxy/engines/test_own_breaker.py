@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from policies.breaker import CLOSED, FAULTS
-from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from tests.proxy.api.scripted import RATE_HZ
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import NamedTuple
 
-from proxy.engines.process_choice import OTHERS_S, ProcessChoice, jobs_of_another
+from proxy.engines.hosts.process_choice import OTHERS_S, ProcessChoice, jobs_of_another
 from tests.tables import each_row
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.engines.environment_build import BuildProgress, PackageCount
-from proxy.engines.progress_line import ProgressLine
+from proxy.engines.environments.environment_build import BuildProgress, PackageCount
+from proxy.engines.environments.progress_line import ProgressLine
 
 
 def told(monkeypatch: pytest.MonkeyPatch, *, is_alive: bool) -> list[str]:

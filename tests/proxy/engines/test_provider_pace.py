@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.engines.provider_key import ProviderPace
+from proxy.engines.providers.provider_key import ProviderPace
 from speech_engine import EngineLimited
 from tests.proxy.engines.keys import WELL, Turns, cloud_engine, count_audio, job
 from tests.speech_engine.host.simulated_time import simulated

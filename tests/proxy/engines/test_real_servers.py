@@ -18,7 +18,7 @@ import pytest
 import uvicorn
 
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import UpstreamClient, open_http
+from proxy.engines.http.upstream_http import UpstreamClient, open_http
 from speech_engine import HttpRequest
 from tests.clients import environments
 from tests.programs import present, program

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from policies.breaker import FAULTS
-from proxy.engines import refreshing
-from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.providers import refreshing
+from proxy.engines.providers.cloud_engine import CloudEngine
 from speech_engine import (
     EngineError,
     EngineExhausted,

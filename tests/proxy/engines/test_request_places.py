@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from proxy.engines.request_limiter import Places
+from proxy.engines.http.request_limiter import Places
 from tests.speech_engine.host.visitors import steps
 
 

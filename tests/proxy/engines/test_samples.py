@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from proxy.engines import host_process
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.hosts import host_process
+from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import (
     Audio,
     Convert,

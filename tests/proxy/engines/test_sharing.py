@@ -18,10 +18,10 @@ from proxy.access import provider_states
 from proxy.access.limits import open_limits
 from proxy.access.provider_states import ProviderStates
 from proxy.config.sections import VaultSection
-from proxy.engines import sharing
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.provider_key import ProviderKey
-from proxy.engines.sharing import KeySharing
+from proxy.engines.providers import sharing
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderKey
+from proxy.engines.providers.sharing import KeySharing
 from proxy.file_store.master_keys import MasterKeySource
 from speech_engine import EngineError, EngineExhausted, EngineFailed, EngineLimited, EngineUnavailable
 from tests.proxy.api.inside import inside

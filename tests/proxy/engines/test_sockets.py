@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable, HandshakeRefused, SocketRequest
 from tests.proxy.engines.servers import tunnel_proxy
 from tests.server import free_port

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from policies.breaker import Breaker
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.hosted import HostedEngine
-from proxy.engines.in_process import InProcessEngine
-from proxy.engines.provider_key import ProviderKey, ProviderPace
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.hosts.in_process import InProcessEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderKey, ProviderPace
 from speech_engine import (
     Audio,
     CloneInfo,

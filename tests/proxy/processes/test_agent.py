@@ -11,7 +11,7 @@ import pytest
 from proxy.config.clusters import HostSection
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
-from proxy.engines.cluster.messages import (
+from proxy.engines.hosts.cluster.messages import (
     GatewayHello,
     HostHello,
     HostLeaves,
@@ -19,8 +19,8 @@ from proxy.engines.cluster.messages import (
     HostTick,
     method,
 )
-from proxy.engines.host import HostPlace
-from proxy.engines.hosts import EngineSwitch, Hosts
+from proxy.engines.hosts.host import HostPlace
+from proxy.engines.hosts.host_list import EngineSwitch, Hosts
 from proxy.processes import agent
 from proxy.processes.agent import Agent, AgentService
 from speech_engine.host.pipe_messages import HostState

@@ -77,7 +77,7 @@ def test_a_server_told_to_stop_while_it_starts_stops(
 
 _HOSTS_FAIL = """
 from proxy.__main__ import main
-from proxy.engines.hosts import Hosts
+from proxy.engines.hosts.host_list import Hosts
 
 async def run(hosts):
     raise OverflowError("no such host")

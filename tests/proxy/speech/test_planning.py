@@ -14,8 +14,8 @@ from policies.routing import Route
 from proxy.catalogue.catalogue import Catalogue
 from proxy.config.sections import Config, EngineSection, VoiceSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.hosted import HostedEngine
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.hosts.hosted import HostedEngine
+from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.http.replies import encode_json
 from proxy.speech.planning import Planner

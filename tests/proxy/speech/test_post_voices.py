@@ -18,7 +18,7 @@ from proxy.catalogue.library import AccountLibrary, VoiceCache
 from proxy.catalogue.post_steps import find_step
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.engine_list import Engines, LiveEngine
-from proxy.engines.in_process import InProcessEngine
+from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import NotAllowed
 from proxy.http.replies import encode_json
 from proxy.ledger import verify

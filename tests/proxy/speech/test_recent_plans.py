@@ -10,7 +10,7 @@ from weakref import ref
 import pytest
 
 from proxy.catalogue.library import Library
-from proxy.engines.cloud_engine import CloudEngine
+from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.speech import recent_plans
 from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.recent_plans import RecentPlans

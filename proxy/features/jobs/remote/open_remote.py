@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from proxy.engines.http.upstream_http import open_http
 from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.engines.upstream_http import open_http
 from proxy.feature import AppContext
 from proxy.features.jobs.kinds.training.on_runners import TrainingsOnRunners
 from proxy.features.jobs.remote.engine_runs import RemoteEngineRuns

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from proxy.config.sections import EngineSection
-from proxy.engines.local_samples import LocalSamples
+from proxy.engines.hosts.local_samples import LocalSamples
+from proxy.engines.hosts.sample_source import NO_SOURCE
 from proxy.engines.remote_engine import RemoteEngine
-from proxy.engines.sample_source import NO_SOURCE
 from proxy.features.jobs.remote.introducing import LONGEST_S, Introducing
 from proxy.storage.store import Store
 from tests.features.jobs.remote.test_runs import rig

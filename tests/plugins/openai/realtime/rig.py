@@ -13,7 +13,7 @@ from fakes.realtime.app import RealtimeFake, served
 from plugins.openai.realtime.engine import RealtimeEngine, create
 from plugins.openai.realtime.settings import RealtimeSettings
 from proxy.config.sections import Upstream
-from proxy.engines.upstream_http import open_http
+from proxy.engines.http.upstream_http import open_http
 from speech_engine import Audio, Context, Event, SpeechJob
 from speech_engine.testing import job
 from tests.sound import decoded

@@ -8,8 +8,8 @@ from pathlib import Path
 from cryptography import x509
 
 from proxy.config.clusters import TlsFiles
-from proxy.engines.cluster import authorities
-from proxy.engines.cluster.certificates import HOST_NAME, USES, Side
+from proxy.engines.hosts.cluster import authorities
+from proxy.engines.hosts.cluster.certificates import HOST_NAME, USES, Side
 from proxy.file_store.certificates import MadeCertificate, make_certificate
 
 OTHER: dict[Side, Side] = {"host": "gateway", "gateway": "host"}

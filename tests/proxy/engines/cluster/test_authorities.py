@@ -10,8 +10,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from proxy.engines.cluster import authorities
-from proxy.engines.cluster.certificates import SIDES, check_pair, read_files
+from proxy.engines.hosts.cluster import authorities
+from proxy.engines.hosts.cluster.certificates import SIDES, check_pair, read_files
 from proxy.errors import CommandRefused
 from proxy.file_store.certificates import make_certificate
 from tests.commands import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import inspect
 
-from proxy.engines.cluster.messages import GatewayMessage, HostMessage, SwitchQuestion, SwitchReply
+from proxy.engines.hosts.cluster.messages import GatewayMessage, HostMessage, SwitchQuestion, SwitchReply
 from speech_engine import EngineFailed
 from speech_engine.host.messages import (
     DropReply,

@@ -16,8 +16,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.config.clusters import ClusterSection, TlsFiles
-from proxy.engines.cluster import certificates as cluster_certificates
-from proxy.engines.cluster.certificates import (
+from proxy.engines.hosts.cluster import certificates as cluster_certificates
+from proxy.engines.hosts.cluster.certificates import (
     CHANNEL_OPTIONS,
     USES,
     CertificatePair,
@@ -28,7 +28,7 @@ from proxy.engines.cluster.certificates import (
     read_pair,
     server_credentials,
 )
-from proxy.engines.cluster.channels import Channels
+from proxy.engines.hosts.cluster.channels import Channels
 from proxy.file_store import certificates
 from tests.proxy.engines.cluster.certificate_files import OTHER, files_of, made, write_authority, write_pair
 from tests.tables import each_row
@@ -183,7 +183,7 @@ async def test_files_are_not_read_for_a_connection_while_they_stay_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     minute, files, reads = 0, files_of("host", made(tmp_path)), 0
-    monkeypatch.setattr("proxy.engines.cluster.certificates.time.monotonic", lambda: 60.0 * minute)
+    monkeypatch.setattr("proxy.engines.hosts.cluster.certificates.time.monotonic", lambda: 60.0 * minute)
 
     def read() -> CertificatePair:
         nonlocal reads

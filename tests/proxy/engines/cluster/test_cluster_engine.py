@@ -13,9 +13,9 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.config.clusters import ClusterSection
-from proxy.engines import hosted as hosted_module
-from proxy.engines.cluster.channels import Channels
-from proxy.engines.hosted import HostedEngine
+from proxy.engines.hosts import hosted as hosted_module
+from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import API_VERSION, EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState

@@ -17,9 +17,9 @@ import pytest
 
 from proxy.config.clusters import ClusterSection
 from proxy.config.sections import Config, EngineSection, Server, Storage
-from proxy.engines.cluster import cluster_hosts, watch
-from proxy.engines.cluster.cluster_hosts import ClusterHosts
-from proxy.engines.cluster.messages import HostHello, HostMessage, HostTick, ProcessLoad
+from proxy.engines.hosts.cluster import cluster_hosts, watch
+from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
+from proxy.engines.hosts.cluster.messages import HostHello, HostMessage, HostTick, ProcessLoad
 from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 from speech_engine.host.watching import FORGOTTEN_S

@@ -17,10 +17,10 @@ import pytest
 from msgspec.structs import replace
 
 from proxy.config.clusters import ClusterSection, TlsFiles, address_of
-from proxy.engines.cluster import watch
-from proxy.engines.cluster.certificates import server_credentials
-from proxy.engines.cluster.channels import Channels
-from proxy.engines.cluster.messages import (
+from proxy.engines.hosts.cluster import watch
+from proxy.engines.hosts.cluster.certificates import server_credentials
+from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.messages import (
     HostEnded,
     HostHello,
     HostLeaves,
@@ -30,7 +30,7 @@ from proxy.engines.cluster.messages import (
     SwitchReply,
     method,
 )
-from proxy.engines.cluster.watch import HostWatch
+from proxy.engines.hosts.cluster.watch import HostWatch
 from speech_engine import API_VERSION
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs

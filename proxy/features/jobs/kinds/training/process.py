@@ -14,8 +14,8 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from policies.device_reservations import DeviceMemory
-from proxy.engines import environments
-from proxy.engines.environments import EnvironmentRefused
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import JOB_NICENESS, Child

@@ -16,10 +16,10 @@ from contextlib import ExitStack
 import structlog
 
 from policies.device_reservations import DeviceMemory, DeviceReservations, Holder, LoadRefusal
-from proxy.engines import environments
 from proxy.engines import stored_models as store
-from proxy.engines.environments import EnvironmentRefused
-from proxy.engines.host import EngineSuspects, FindPlace, Host, Python
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import EnvironmentRefused
+from proxy.engines.hosts.host import EngineSuspects, FindPlace, Host, Python
 from proxy.engines.registry import HostedEngineSpec
 from speech_engine.host.booking_messages import BookingQuestion
 from speech_engine.host.cluster_messages import HostLoad, Watched

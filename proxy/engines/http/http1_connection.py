@@ -16,7 +16,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from proxy.engines.http1_request import Origin
+from proxy.engines.http.http1_request import Origin
 from speech_engine import EngineError, EngineFailed, EngineTimeout
 from speech_engine.http import MOST_READ_BYTES
 

@@ -23,8 +23,8 @@ from typing import IO, NamedTuple
 
 import msgspec
 
-from proxy.engines import environments
-from proxy.engines.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+from proxy.engines.environments import environments
+from proxy.engines.environments.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
 
 _LAST_LINES = 12
 _LOOK_EVERY_S = 0.5

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from proxy.engines.cloud_engine import CloudEngine
-from proxy.engines.provider_key import ProviderKey
+from proxy.engines.providers.cloud_engine import CloudEngine
+from proxy.engines.providers.provider_key import ProviderKey
 from speech_engine import EngineError, EngineRefreshes, EngineTimeout
 
 REFRESH_S = 300.0

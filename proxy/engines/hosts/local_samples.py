@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 
-from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
-from proxy.engines.sample_source import SampleSource
+from proxy.engines.hosts.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.hosts.sample_source import SampleSource
 from speech_engine import EngineFailed, Event, ModelInfo, SpeechJob, VoiceNotFound, Work
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.host.messages import PutSample

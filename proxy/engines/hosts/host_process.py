@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import structlog
 
-from proxy.engines.process_choice import jobs_of_another
+from proxy.engines.hosts.process_choice import jobs_of_another
 from proxy.errors import HostLost
 from speech_engine import API_VERSION, EngineUnavailable
 from speech_engine.host import messages

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from proxy.config.clusters import ClusterSection
-from proxy.engines.cluster import certificates
+from proxy.engines.hosts.cluster import certificates
 from speech_engine.host import messages
 
 _OWN_OPTIONS = {

@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from proxy.config.sections import Upstream
-from proxy.engines.forward_proxy import ProxyOf, forward_proxies
-from proxy.engines.http1 import ConnectionPool, Http1Exchange
-from proxy.engines.http1_request import form_body, request_head
-from proxy.engines.request_limiter import Places
+from proxy.engines.http.forward_proxy import ProxyOf, forward_proxies
+from proxy.engines.http.http1 import ConnectionPool, Http1Exchange
+from proxy.engines.http.http1_request import form_body, request_head
+from proxy.engines.http.request_limiter import Places
 from speech_engine.http import HttpAnswer, HttpForm, HttpRequest
 from speech_engine.sockets import Socket, SocketRequest
 
@@ -47,8 +47,8 @@ class UpstreamClient:
         # The environment variables for proxies distinguish http and https only.
         via = None if self._proxy_of is None else self._proxy_of(f"http{request.url.removeprefix('ws')}")
         # A thread imports the code, which most workers never need, so that no stream stutters.
-        await asyncio.to_thread(importlib.import_module, "proxy.engines.websocket_client")
-        from proxy.engines.websocket_client import open_socket
+        await asyncio.to_thread(importlib.import_module, "proxy.engines.http.websocket_client")
+        from proxy.engines.http.websocket_client import open_socket
 
         async with open_socket(request, self._socket_places, self._trust, via and via.url) as socket:
             yield socket

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from policies.breaker import QUIET_S
 from proxy.access.windows import KeyState
-from proxy.engines.provider_key import ProviderKey
+from proxy.engines.providers.provider_key import ProviderKey
 from proxy.file_store.master_keys import MasterKeySource, VaultFailed
 from proxy.file_store.sealing import digest_of
 

@@ -26,9 +26,9 @@ from proxy.config.addresses import is_local, is_postgres
 from proxy.config.clusters import HostAddress, address_of
 from proxy.config.sections import Config
 from proxy.engines import introductions
-from proxy.engines.cluster.channels import Channels
-from proxy.engines.cluster.messages import SwitchQuestion
-from proxy.engines.cluster.watch import HostWatch
+from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.messages import SwitchQuestion
+from proxy.engines.hosts.cluster.watch import HostWatch
 from proxy.engines.introductions import StoredIntroduction
 from speech_engine.host.cluster_messages import ClusterNews, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState

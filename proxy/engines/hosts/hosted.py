@@ -19,14 +19,14 @@ import msgspec
 import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
-from proxy.engines.cluster.cluster_suspects import ClusterSuspects
-from proxy.engines.host_process import HelloRefused, HostProcess
-from proxy.engines.host_stream import HostStream
-from proxy.engines.in_process import Introduced
-from proxy.engines.local_samples import find_model
-from proxy.engines.process_choice import PATIENCE_S, ProcessChoice, voice_of
-from proxy.engines.sample_delivery import SampleDelivery, SampleOrder
-from proxy.engines.sample_source import NO_SOURCE, SampleSource
+from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
+from proxy.engines.hosts.host_process import HelloRefused, HostProcess
+from proxy.engines.hosts.host_stream import HostStream
+from proxy.engines.hosts.in_process import Introduced
+from proxy.engines.hosts.local_samples import find_model
+from proxy.engines.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
+from proxy.engines.hosts.sample_delivery import SampleDelivery, SampleOrder
+from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs
@@ -36,7 +36,7 @@ from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.watching import FORGOTTEN_S
 
 if TYPE_CHECKING:
-    from proxy.engines.cluster.channels import Channels
+    from proxy.engines.hosts.cluster.channels import Channels
 
 FIRST_HOSTS_S = 3.0
 """The time after a start in which the hosts of a cluster are still expected."""

@@ -12,9 +12,9 @@ import time
 from collections.abc import AsyncIterable
 from typing import Protocol
 
-from proxy.engines import host_process
-from proxy.engines.cluster.cluster_suspects import ClusterSuspects
-from proxy.engines.host_process import HostCall, HostProcess
+from proxy.engines.hosts import host_process
+from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
+from proxy.engines.hosts.host_process import HostCall, HostProcess
 from proxy.errors import HostLost
 from speech_engine import (
     EngineBusy,

@@ -15,10 +15,10 @@ from types import TracebackType
 import aiohappyeyeballs
 from aiohappyeyeballs import AddrInfoType
 
-from proxy.engines.forward_proxy import ForwardProxy, TunnelAnswer
-from proxy.engines.http1_connection import Http1Answer, Http1Connection
-from proxy.engines.http1_request import Origin, RequestHead
-from proxy.engines.request_limiter import Places
+from proxy.engines.http.forward_proxy import ForwardProxy, TunnelAnswer
+from proxy.engines.http.http1_connection import Http1Answer, Http1Connection
+from proxy.engines.http.http1_request import Origin, RequestHead
+from proxy.engines.http.request_limiter import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 
 _NEXT_ADDRESS_S = 0.25

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from proxy.commands.tables import Form
-from proxy.engines.environment_build import BuildProgress
+from proxy.engines.environments.environment_build import BuildProgress
 from proxy.engines.stored_models import Progress
 
 EVERY_S = 10.0

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, ProxyError
 
-from proxy.engines.request_limiter import Places
+from proxy.engines.http.request_limiter import Places
 from speech_engine import EngineFailed, EngineTimeout, EngineUnavailable
 from speech_engine.sockets import HandshakeRefused, SocketRequest
 

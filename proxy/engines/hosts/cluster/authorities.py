@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from proxy.engines.cluster.certificates import HOST_NAME, SIDES, USES
+from proxy.engines.hosts.cluster.certificates import HOST_NAME, SIDES, USES
 from proxy.errors import CommandRefused
 from proxy.file_store.certificates import MadeCertificate, make_certificate
 

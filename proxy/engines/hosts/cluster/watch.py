@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from proxy.config.clusters import address_of
-from proxy.engines.cluster.certificates import UnusableCertificates
-from proxy.engines.cluster.channels import Channels
-from proxy.engines.cluster.messages import (
+from proxy.engines.hosts.cluster.certificates import UnusableCertificates
+from proxy.engines.hosts.cluster.channels import Channels
+from proxy.engines.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
     TICK_S,
@@ -32,7 +32,7 @@ from proxy.engines.cluster.messages import (
     SwitchReply,
     method,
 )
-from proxy.engines.host_process import is_own_task_cancelled
+from proxy.engines.hosts.host_process import is_own_task_cancelled
 from speech_engine.bounds import cut, decoded
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import ProcessJobs

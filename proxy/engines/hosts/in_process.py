@@ -7,8 +7,8 @@ from collections.abc import AsyncIterable, Callable, Collection
 import msgspec
 import structlog
 
-from proxy.engines.local_samples import LocalSamples, find_model
-from proxy.engines.sample_source import NO_SOURCE
+from proxy.engines.hosts.local_samples import LocalSamples, find_model
+from proxy.engines.hosts.sample_source import NO_SOURCE
 from speech_engine import Engine, ModelInfo, VoiceInfo, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, SlotStream, ignore_dispatch
 from speech_engine.host.messages import HealthReport, HelloReply, introduction

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import structlog
 from cachetools import LRUCache
 
-from proxy.engines.sample_source import SampleSource, SampleUnavailable
+from proxy.engines.hosts.sample_source import SampleSource, SampleUnavailable
 from speech_engine import EngineFailed, ModelInfo, SpeechJob, Trained, VoiceNotFound
 from speech_engine.host.messages import PutSample
 from speech_engine.host.sample_cache import DROPPED

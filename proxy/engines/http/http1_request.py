@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from proxy.engines.forward_proxy import ForwardProxy, basic_of
+from proxy.engines.http.forward_proxy import ForwardProxy, basic_of
 from speech_engine import EngineUnavailable
 from speech_engine.http import HttpForm
 

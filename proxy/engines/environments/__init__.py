@@ -1,0 +1,1 @@
+"""The environments of plugins: they are found, built and described."""

@@ -1,0 +1,1 @@
+"""The client of HTTP for engines: bounded, pooled, through a proxy."""
