@@ -16,7 +16,7 @@ export MYPY_CACHE_DIR := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/voxgate/mypy
 # `make serve PORT=8001`: only what is written there wins over the configuration, not what a shell exports.
 given = $(if $(filter command line,$(origin $(1))),$(2) $($(1)))
 
-.PHONY: serve test slow unit soak soak-slice install check lock clean FORCE
+.PHONY: serve test slow unit changed soak soak-slice install check lock clean FORCE
 
 # Natural voices are fetched once. `make serve VOICES=plain` does without; so does a machine without an index.
 serve: install
@@ -42,6 +42,11 @@ test: $(VENV)/.test-stamp
 # What `make test` leaves out, as it takes two thirds of the time: servers that are killed, jobs, browsers, clients.
 slow: $(VENV)/.test-stamp
 	$(call run_tests,slow)
+
+# What differs from the last commit of main can reach these: a feature takes less than a minute.
+changed: $(VENV)/.test-stamp
+	$(BIN)/ruff check .
+	reached=$$($(BIN)/python -m scripts.changed) && $(BIN)/pytest $(PARALLEL) -m "not slow and not soak" $$reached
 
 # No process, no port, no database.
 unit: $(VENV)/.test-stamp

@@ -94,11 +94,11 @@ def reaches() -> Iterator[FeatureReach]:
         folder = f"proxy/features/{feature.name}/"
         own = tuple(file for file in _files() if file.startswith(folder))
         outside = [file for file in _files() if file not in own]
-        modules = {_module(file) for file in own}
+        modules = {module_of(file) for file in own}
         yield FeatureReach(
             feature.name,
             own,
-            tuple(file for file in outside if _imports(file) & modules),
+            tuple(file for file in outside if imports_of(file) & modules),
             tuple(file for file in outside if is_named(file, feature, own)),
         )
 
@@ -106,7 +106,7 @@ def reaches() -> Iterator[FeatureReach]:
 @cache
 def core() -> dict[str, set[str]]:
     """Return what server, supervisor and worker import without features and plugins, by whom in the core."""
-    files = {_module(file): file for file in _files() if not file.startswith("proxy/features/")}
+    files = {module_of(file): file for file in _files() if not file.startswith("proxy/features/")}
     found: dict[str, set[str]] = {}
     waiting: list[tuple[str, str]] = [(file, "") for file in CORE]
     while waiting:
@@ -114,7 +114,7 @@ def core() -> dict[str, set[str]]:
         is_new = file not in found
         found.setdefault(file, set()).update({importer} - {""})
         if is_new:
-            wanted = {each for module in _imports(file) for each in _with_packages(module)}
+            wanted = {each for module in imports_of(file) for each in _with_packages(module)}
             waiting += [(files[each], file) for each in wanted & files.keys() if files[each] != file]
     return found
 
@@ -136,7 +136,7 @@ def sizes() -> dict[str, int]:
     while is_new:
         is_new = False
         for file in [each for each, owner in owners.items() if not owner]:
-            users = {owners[each] for each in _importers()[_module(file)]}
+            users = {owners[each] for each in _importers()[module_of(file)]}
             if len(users) == 1 and (owner := users.pop()):
                 owners[file], is_new = owner, True
     found = Counter[str]()
@@ -160,20 +160,20 @@ def _folder(file: str) -> str:
 
 @cache
 def _importers() -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {_module(file): set() for file in _files()}
+    found: dict[str, set[str]] = {module_of(file): set() for file in _files()}
     for file in _files():
-        for module in _imports(file) & found.keys() - {_module(file)}:
+        for module in imports_of(file) & found.keys() - {module_of(file)}:
             found[module].add(file)
     return found
 
 
 def is_named(file: str, feature: Feature, own: tuple[str, ...]) -> bool:
     """Tell whether a file names what is a feature's own. `own` are the feature's files."""
-    return _says(file, _pattern(feature, own)) or _reads(file, SECTIONS.get(feature.name, ""))
+    return _says(file, pattern_of(feature, own)) or _reads(file, SECTIONS.get(feature.name, ""))
 
 
 @cache
-def _pattern(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
+def pattern_of(feature: Feature, own: tuple[str, ...]) -> re.Pattern[str]:
     """Return what is in a string that names a table, a metric or a path of a feature."""
     metrics = sorted({text for file in own for text in _strings(file) if _METRIC.fullmatch(text)})
     words = [
@@ -221,7 +221,7 @@ def _source(file: str) -> str:
     return (ROOT / file).read_text()
 
 
-def _module(file: str) -> str:
+def module_of(file: str) -> str:
     return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
@@ -231,7 +231,7 @@ def _nodes(file: str) -> tuple[ast.AST, ...]:
 
 
 @cache
-def _imports(file: str) -> frozenset[str]:
+def imports_of(file: str) -> frozenset[str]:
     """The modules that a file imports, also as names of their packages."""
     found: set[str] = set()
     for node in _nodes(file):

@@ -1,0 +1,155 @@
+"""The tests that a change can reach. `make changed` runs those that are fast, and names the files left out.
+
+    python -m scripts.changed            for what differs from the last commit of main
+    python -m scripts.changed FILE …     for changes of these files
+
+A file of a feature reaches the tests of the feature and of those that need it, the contract of servers with
+features left out, and other tests that import it or name its endpoints, tables or metrics. A file of the core
+reaches the tests of the core, of clients and of faults, that contract, and the tests of the features and
+plugins that import it. A plugin reaches its tests, and a file of tests those that import it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+
+from proxy.feature_list import FEATURES, all_features
+from scripts.scatter import ROOT, module_of, pattern_of
+
+_ALWAYS = ("tests/test_shape.py", "tests/test_words.py", "tests/test_scatter.py")
+_CONTRACT = ("tests/proxy/test_core.py", "tests/features/test_left_out.py", "tests/features/test_all.py")
+_OF_CORE = ("tests/proxy/", "tests/policies/", "tests/speech_engine/", "tests/clients/", "tests/faults/")
+_CORE = ("proxy/", "policies/", "speech_engine/", "pyproject.toml", "config.toml")
+_TEXTS = ("docs/", "README.md", "CONTRIBUTING.md", "llms.txt")
+_SLOW = "pytestmark = pytest.mark.slow"
+_IMPORT = re.compile(r"^\s*(?:from ([\w.]+) import (\([^)]*\)|[^\n]+)|import ([\w.]+))", re.M)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Print the fast files for pytest, and on stderr what they leave out."""
+    found = reached(arguments or changed())
+    slow = {file for file in found if _SLOW in _text(file)}
+    print("\n".join(sorted(found - slow)))
+    why = f"left out: {len(slow)} slow files (make slow): {', '.join(sorted(slow)) or 'none'}"
+    print(
+        f"{why}\nleft out: {len(all_tests()) - len(found)} files that the change does not reach",
+        file=sys.stderr,
+    )
+
+
+def changed() -> list[str]:
+    """Return what differs from the last commit of main, and the files that git does not know yet."""
+    base = _git("merge-base", "HEAD", "main")[0]
+    return [*_git("diff", "--name-only", base), *_git("ls-files", "--others", "--exclude-standard")]
+
+
+def _git(*words: str) -> list[str]:
+    ran = subprocess.run(("git", *words), cwd=ROOT, check=True, capture_output=True, text=True)
+    return ran.stdout.splitlines()
+
+
+def reached(files: Iterable[str]) -> set[str]:
+    """Return the files of tests that changes of these files can reach."""
+    return {*all_tests()} & {*_ALWAYS, *(test for file in files for test in _reached_by(file))}
+
+
+def _reached_by(file: str) -> Iterator[str]:
+    yield from (test for test in all_tests() if file == test or module_of(file) in _modules_of(test))
+    if file.startswith("proxy/features/") and file.count("/") > 2:
+        yield from _of_feature(file.split("/")[2])
+        if file.endswith("/commands.py"):
+            yield from _below("tests/proxy/cli/")
+    elif file.startswith("plugins/"):
+        yield from _below(f"tests/plugins/{file.split('/')[1]}/", "tests/plugins/test_")
+    elif file.startswith(_CORE):
+        yield from (*_below(*_OF_CORE), *_CONTRACT)
+        yield from _below(*(f"tests/{room}/" for room in _rooms_with(module_of(file))))
+    elif file.startswith(_TEXTS):
+        yield from _below("tests/docs/", "tests/examples/")
+    elif not file.startswith(("tests/", "fakes/")):
+        yield from _below("tests/suite/")
+
+
+def _rooms_with(module: str) -> set[str]:
+    """Return the features and plugins that import a module of the core, as `features/jobs`."""
+    return {room for room, imported in _imports_of_rooms().items() if module in imported}
+
+
+@cache
+def _imports_of_rooms() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for kind, folder in (("features", ROOT / "proxy" / "features"), ("plugins", ROOT / "plugins")):
+        for path in folder.rglob("*.py"):
+            room = f"{kind}/{path.relative_to(folder).parts[0]}"
+            found.setdefault(room, set()).update(_imports_of(str(path.relative_to(ROOT))))
+    return found
+
+
+@cache
+def _of_feature(name: str) -> frozenset[str]:
+    package = f"proxy/features/{name}/"
+    own = tuple(str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py"))
+    modules = {module_of(file) for file in own}
+    (feature,) = (each for each in all_features() if each.name == name)
+    names = pattern_of(feature, own)
+    naming = (test for test in all_tests() if modules & _modules_of(test) or names.search(_text(test)))
+    folders = (f"tests/features/{each}/" for each in _with_users(name))
+    return frozenset((*_CONTRACT, *naming, *_below(*folders)))
+
+
+def _with_users(name: str) -> set[str]:
+    """Return a feature, and those that need it, directly or through others."""
+    found = {name}
+    for each, needs in FEATURES.items():
+        if found & {*needs}:
+            found.add(each)
+    return found
+
+
+def _below(*folders: str) -> list[str]:
+    return [file for file in all_tests() if file.startswith(folders)]
+
+
+@cache
+def all_tests() -> tuple[str, ...]:
+    return tuple(str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py"))
+
+
+@cache
+def _text(file: str) -> str:
+    return (ROOT / file).read_text()
+
+
+@cache
+def _imports_of(file: str) -> frozenset[str]:
+    """Return the modules that a file imports, by its text: a tree of each file would take ten seconds."""
+    found = set[str]()
+    for package, names, module in _IMPORT.findall(_text(file)):
+        found.update({package, module, *(f"{package}.{name}" for name in re.findall(r"\w+", names))})
+    return frozenset(found)
+
+
+@cache
+def _modules_of(file: str) -> frozenset[str]:
+    """Return the modules that a test imports, itself or through other files of tests."""
+    found, waiting = set[str](), [file, *_conftests(file)]
+    while waiting:
+        new = _imports_of(waiting.pop()) - found
+        found |= new
+        inside = (each.replace(".", "/") + ".py" for each in new if each.startswith("tests."))
+        waiting += [each for each in inside if (ROOT / each).is_file()]
+    return frozenset(found)
+
+
+def _conftests(file: str) -> list[str]:
+    folders = [parent for parent in (ROOT / file).parents if parent.is_relative_to(ROOT / "tests")]
+    files = [folder / "conftest.py" for folder in folders if folder.name != "tests"]
+    return [str(each.relative_to(ROOT)) for each in files if each.is_file()]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
