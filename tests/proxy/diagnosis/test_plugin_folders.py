@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = (
-    *("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),
+    *("audioseal", "latin", "plain", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),
 )
 WITH_MODELS = ("f5tts", "pocket", "xtts")
 SHADOWED = ("kokoro", "piper", "rvc")
