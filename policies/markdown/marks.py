@@ -146,7 +146,7 @@ class _Marks:
                 continue
             read = range(*link.span(1))
             if not any(map(str.isalnum, link[1])):
-                read = host_of(self.text, *link.span(2))
+                read = _host_of(self.text, *link.span(2))
             if read:
                 self.leave_out(link.start(), read.start)
                 self.leave_out(read.stop, link.end())
@@ -250,7 +250,7 @@ def unread(text: str) -> Iterator[int]:
         yield from range(link.end("host"), end)
 
 
-def host_of(text: str, start: int, end: int) -> range:
+def _host_of(text: str, start: int, end: int) -> range:
     """Return the place of the host of the first link in a range: empty if there is none."""
     link = _BARE_LINK.search(text, start, end)
     return range(0) if link is None else range(*link.span("host"))

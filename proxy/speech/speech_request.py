@@ -155,6 +155,8 @@ def parse_speech(
         json_fields = {}  # only the name of an unknown field can be no text
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
+    if parsed.markdown == "on":
+        ignored = (*ignored, "markdown")
     tag = parsed.language
     voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
@@ -173,7 +175,7 @@ def parse_speech(
         cast=voice_fields.cast,
         mix=voice_fields.mix,
         by_sentence=tag.lower() == "auto",
-        markdown=parsed.markdown,
+        markdown="off" if parsed.markdown == "off" else "auto",
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
