@@ -44,7 +44,7 @@ UsableMark = HostedMark | Mark
 
 
 class AnswerMark:
-    """The mark of one answer. After `flush`, its output is as long as its input. It fails as an engine does."""
+    """The mark of one answer. After `flush`, its output is as long as its input. Raises EngineUnavailable."""
 
     def __init__(self, name: str, stream: HostedMarkStream | MarkStream) -> None:
         self._name = name
