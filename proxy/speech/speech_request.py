@@ -155,8 +155,6 @@ def parse_speech(
         json_fields = {}  # only the name of an unknown field can be no text
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
-    if parsed.markdown == "on":
-        ignored = (*ignored, "markdown")
     tag = parsed.language
     voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
@@ -179,7 +177,7 @@ def parse_speech(
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
-        ignored=ignored,
+        ignored=(*ignored, "markdown") if parsed.markdown == "on" else ignored,
         provenance=parsed.provenance,
         tag=parsed.tag or "",
         history=parsed.history is True,
