@@ -2,8 +2,10 @@
 
 The worker of `tests/proxy/http/largest_rig.py` serves a port. Its account has the most of everything, and
 its jobs do not begin. Another process is a neighbour that speaks a word again and again. For each endpoint
-the account sends the request as often as a minute has room for: in windows by turns, alone and beside. A line
-has the neighbour's p95 of both, their ratio, its longest answer, and how long the requests took. Ratios
+the account sends the request at its lawful pace: in windows by turns, alone and beside. Speech comes as
+often as the largest shipped plan allows, another request as often as its class does (`MOST_A_MINUTE`), but
+one of `/admin` at an operator's pace: the server takes ten a second from a script, and people send one. A
+line has the neighbour's p95 of both, their ratio, its longest answer, and how long the requests took. Ratios
 above 2 are measured once more, in longer windows.
 """
 
@@ -24,7 +26,9 @@ from pathlib import Path
 
 import structlog
 import uvloop
+from proxy.features.all import load_config
 
+from proxy.access.admission import MOST_A_MINUTE
 from proxy.config.sections import Server
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.worker import SWITCH_S
@@ -38,7 +42,7 @@ PAUSE_S = 0.01
 MOST_RATIO = 2.0
 MOST_REQUESTS, MOST_BYTES = 40, 22_000_000
 
-_OF_PLANS = ("create_speech", "create_conversion", "estimate_speech")
+OPERATOR_S = 1.0
 Answer = tuple[int, bytes, float]
 """A status, the first bytes, and milliseconds."""
 
@@ -83,9 +87,13 @@ def heavy(pipe: Connection, address: Address) -> None:
 class Bench:
     def __init__(self, sending: Rig, neighbour: Connection, heavy: Connection) -> None:
         self._sending, self._neighbour, self._heavy = sending, neighbour, heavy
+        served = sending.served.shop.server.worker.endpoints
+        self._classes = {each.name: each.request_class for each in served}
+        plans = load_config(Path(os.devnull), {}).plans.values()
+        self._plan_s = 60 / max(plan.rpm for plan in plans if isinstance(plan.rpm, int))
 
     async def line(self, row: Row) -> str:
-        window_s = WINDOW_S if _pace_s(row) < WINDOW_S else WRITE_WINDOW_S
+        window_s = WINDOW_S if self._pace_s(row) < WINDOW_S else WRITE_WINDOW_S
         found = await self._measure(row, window_s, ROUNDS)
         if found[0] > MOST_RATIO:
             found = await self._measure(row, LONG_WINDOW_S, LONG_ROUNDS)
@@ -98,7 +106,7 @@ class Bench:
             alone += await self._window(window_s)
             await self._sending.prepare(row)
             await asyncio.to_thread(self._heavy.send, self._requests(row))
-            self._heavy.send((window_s, _pace_s(row)))
+            self._heavy.send((window_s, self._pace_s(row)))
             beside += await self._window(window_s)
             answers += await asyncio.to_thread(self._heavy.recv)
             for status, said, _ in answers:
@@ -121,13 +129,12 @@ class Bench:
         made = [first, *(self._sending.encoded(row) for _ in more)]
         return [(each.method, each.url.raw_path.decode(), dict(each.headers), each.read()) for each in made]
 
-
-def _pace_s(row: Row) -> float:
-    """As often as a minute has room for such requests, or more often."""
-    if row.operation.access == "admin" or row.operation.id in _OF_PLANS:
-        return 0.1
-    is_list = row.operation.id.startswith("list_")
-    return 1.0 if row.operation.method != "GET" else 0.5 if is_list else 0.1
+    def _pace_s(self, row: Row) -> float:
+        """The seconds from one such request to the next."""
+        class_ = self._classes[row.operation.id]
+        if class_ == "admin":
+            return OPERATOR_S
+        return self._plan_s if class_ is None else 60 / MOST_A_MINUTE[class_]
 
 
 def _p95(took_ms: list[float]) -> float:

@@ -146,7 +146,8 @@ class _Marks:
                 continue
             read = range(*link.span(1))
             if not any(map(str.isalnum, link[1])):
-                read = host_of(self.text, *link.span(2))
+                bare = _BARE_LINK.search(self.text, *link.span(2))
+                read = range(0) if bare is None else range(*bare.span("host"))
             if read:
                 self.leave_out(link.start(), read.start)
                 self.leave_out(read.stop, link.end())
@@ -248,12 +249,6 @@ def unread(text: str) -> Iterator[int]:
             start, end = start - 1, end + 1
         yield from range(start, link.start("host"))
         yield from range(link.end("host"), end)
-
-
-def host_of(text: str, start: int, end: int) -> range:
-    """Return the place of the host of the first link in a range: empty if there is none."""
-    link = _BARE_LINK.search(text, start, end)
-    return range(0) if link is None else range(*link.span("host"))
 
 
 def _own(rest: str) -> str:

@@ -21,6 +21,7 @@ from proxy.engines.environments.environments import EnvironmentRefused, interpre
 from proxy.engines.plugin_instances import names_of_engines, who_knows
 from proxy.engines.registry import EngineConfigError, HostedEngineSpec, Registry, RemoteSpec
 from proxy.feature_list import features_of
+from proxy.speech.language_detection import SHIPPED
 from speech_engine.licences import terms_of
 from speech_engine.names import no_names
 from speech_engine.plugin import Cautious
@@ -111,7 +112,8 @@ def _settings(config: Config, registry: Registry) -> list[Finding]:
     detector = config.server.detector
     if detector and detector not in registry.plugins("detector"):
         found = f"server.detector: {detector} is not installed; only the script of a text tells its language"
-        findings.append(note("detector", found, name=detector))
+        do = f'write detector = "{SHIPPED}", and remove [detectors.{detector}] if there is one'
+        findings.append(note("detector", found, do, name=detector))
     return findings
 
 

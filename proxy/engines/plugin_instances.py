@@ -44,7 +44,8 @@ async def open_plugin(
     kind, name, section = request.kind, request.name, request.section
     plugin = registry.plugins(kind).get(section.plugin or name)
     if plugin is None or isinstance(plugin.create, Hosted):
-        reason = f"a {kind} cannot be hosted" if plugin else f"no such {kind} is installed"
+        others = ", ".join(sorted(registry.plugins(kind))) or "none"
+        reason = f"a {kind} cannot be hosted" if plugin else f"no such {kind} is installed; known: {others}"
         _log.warning("plugin.start.refused", kind=kind, plugin=name, reason=reason)
         return None
     try:

@@ -57,7 +57,6 @@ class PartRun(msgspec.Struct, eq=False):
     part: Part
     text: str
     places: Sequence[int] | None = None
-    place_ends: Mapping[int, int] | None = None
     texts: dict[tuple[str, bool], PreparedText | EngineError] = msgspec.field(default_factory=dict)
     source: SourceSound | None = None
     model: Model | None = None
@@ -111,7 +110,7 @@ class PartRun(msgspec.Struct, eq=False):
         """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
         read = reading.part(self.part.start, self.part.end)
         if is_speech(read.text):
-            self.text, self.places, self.place_ends = read
+            self.text, self.places = read
 
     def pass_over(self) -> None:
         """Leave the part out, because nothing in it can be spoken. It costs nothing."""

@@ -152,7 +152,7 @@ class FirstAudio:
                 if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
                 text = run.text_read(is_untagged=candidate.text_key[1])
-                places = WordPositions(text, job.segments, run.part.start, run.places, run.place_ends)
+                places = WordPositions(text, job.segments, run.part.start, run.places)
                 factor = call.request.speed / job.speed
                 stream = CandidateStream(
                     *(candidate, job, places, factor, form, deadline),

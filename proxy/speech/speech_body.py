@@ -151,7 +151,7 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    markdown: Annotated[Literal["auto", "off", "on"], Meta(description="auto, off or on")] = "auto"
+    markdown: Annotated[Literal["auto", "off", "on"], Meta(description="auto or off; on means auto")] = "auto"
     cache: Annotated[bool, Meta(description="true or false")] | None = None
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
@@ -38,7 +38,7 @@ class WordPositions:
 
     A rewritten word maps to its whole source. Other places are exact if characters were composed, removed or
     collapsed, and proportional if not. `text` begins at `begin` of the user's text. If marks were removed
-    from it, `places` are the positions of its characters there, and `ends` the ends of longer characters.
+    from it, `places` are the positions of its characters there.
     """
 
     def __init__(
@@ -47,13 +47,11 @@ class WordPositions:
         segments: tuple[Segment, ...],
         begin: int = 0,
         places: Sequence[int] | None = None,
-        ends: Mapping[int, int] | None = None,
     ) -> None:
         self.text = text
         self.segments = segments
         self._begin = begin
         self._places = places
-        self._ends = ends or {}
         self._known: dict[int, list[_Range]] = {}
 
     def locate(self, segment: int, word: Word, seconds: float) -> SpokenWord:
@@ -68,8 +66,7 @@ class WordPositions:
         """Return the place in the user's text of a piece of `text` that is not empty."""
         if self._places is not None:
             last = len(self._places) - 1
-            final = self._places[min(end - 1, last)]
-            return self._places[min(start, last)], self._ends.get(final, final + 1)
+            return self._places[min(start, last)], self._places[min(end - 1, last)] + 1
         return start + self._begin, end + self._begin
 
     def _ranges(self, segment: Segment) -> list[_Range]:

@@ -17,7 +17,6 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Protocol
 
 import msgspec
 
@@ -40,28 +39,8 @@ _PASSED_FAMILIES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "PYT
 """The variables that a process gets. Any other one may hold a key."""
 
 
-class TrainingLine(Protocol):
-    """The line to the server of one training. A thread uses it."""
-
-    def inputs(self) -> Iterator[bytes]:
-        """Yield the inputs of the process, as bytes of its pipe.
-
-        Raises EngineUnavailable if the server does not answer, and EngineFailed if it has given the training
-        up.
-        """
-        ...
-
-    def tell(self, message: training.RemoteMessage) -> None:
-        """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
-        ...
-
-
-OpenLine = Callable[[str], TrainingLine]
-"""Opens the line to an address."""
-
-
 class HttpLine:
-    """A line over HTTP, to servers that have one of these schemes alone."""
+    """The line to the server of one training. A thread uses it. Servers have one of these schemes alone."""
 
     def __init__(self, url: str, schemes: tuple[str, ...] = ("https",)) -> None:
         if url.partition("://")[0] not in schemes:
@@ -70,9 +49,15 @@ class HttpLine:
         self._opener = direct_opener()
 
     def inputs(self) -> Iterator[bytes]:
+        """Yield the inputs of the process, as bytes of its pipe.
+
+        Raises EngineUnavailable if the server does not answer, and EngineFailed if it has given the training
+        up.
+        """
         yield from self._reply_to(None)
 
     def tell(self, message: training.RemoteMessage) -> None:
+        """Send to the server, which has stored it when this returns. Raises as `inputs` does."""
         for _ in self._reply_to(msgspec.msgpack.encode(message)):
             pass
 
@@ -85,7 +70,11 @@ class HttpLine:
                     yield block
 
 
-async def train(begin: training.BeginTraining, line: TrainingLine, stop_s: float) -> training.TrainingEnd:
+OpenLine = Callable[[str], HttpLine]
+"""Opens the line to an address."""
+
+
+async def train(begin: training.BeginTraining, line: HttpLine, stop_s: float) -> training.TrainingEnd:
     """Train in a process of its own, and return its end. The server has all files by then.
 
     If this is cancelled, neither process nor files stay. Raises EngineFailed, and EngineCannot if another try
@@ -107,7 +96,7 @@ async def train(begin: training.BeginTraining, line: TrainingLine, stop_s: float
 class _Relay:
     """One training: `run` keeps a thread until its end."""
 
-    def __init__(self, begin: training.BeginTraining, line: TrainingLine) -> None:
+    def __init__(self, begin: training.BeginTraining, line: HttpLine) -> None:
         self._begin = begin
         self._line = line
         self._is_over = threading.Event()

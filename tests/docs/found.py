@@ -109,16 +109,6 @@ def libraries() -> list[tuple[str, str, bool]]:
     return sorted((row[1], row[2] or "", row.start() > tests) for row in rows)
 
 
-def modules() -> dict[str, list[tuple[str, str]]]:
-    """Each folder of the code with its files, and the first sentence of each."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for module in (each for room in ("proxy", "policies", "speech_engine") for each in _modules(room)):
-        if module.about:
-            folder = str(module.file.parent.relative_to(ROOT))
-            found.setdefault(folder, []).append((module.file.name, module.about))
-    return found
-
-
 def sentence(text: str) -> str:
     """The first sentence of a docstring, on one line."""
     line = " ".join(text.split("\n\n")[0].split())

@@ -64,7 +64,6 @@ def texts(server: Server) -> dict[Path, str]:
         _FOLDER / "models.md": _models(),
         _FOLDER / "metrics.md": _metrics(_metrics_page(server)),
         _FOLDER / "plugin.md": plugin_reference.text(),
-        _FOLDER / "modules.md": _modules(),
     }
     index = [*markdown.head("All pages", "Find a page."), *_listed(ROOT / "docs", made)]
     readme = sentence(_first_paragraph((ROOT / "README.md").read_text()))
@@ -212,20 +211,6 @@ def _libraries() -> str:
             *markdown.table(("library", "reason", "only for"), rows),
         ]
     )
-
-
-def _modules() -> str:
-    lines = markdown.head(
-        "Modules",
-        "Look up what a folder of the code is for, and each of its files. How they fit together: "
-        "[architecture](../architecture.md).",
-    )
-    for folder, modules in found.modules().items():
-        own = dict(modules).pop("__init__.py", "")
-        rows = [(f"`{name}`", about) for name, about in modules if name != "__init__.py"]
-        lines += [f"## {folder}", "", *([own, ""] if own else [])]
-        lines += [*markdown.table(("file", "what"), rows), ""] if rows else []
-    return markdown.page(lines)
 
 
 def _listed(folder: Path, made: Mapping[Path, str]) -> list[str]:

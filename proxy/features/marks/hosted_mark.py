@@ -126,7 +126,7 @@ class HostedMark:
 
 
 class HostedMarkStream:
-    """The mark of one answer, see `LocalMarkStream`."""
+    """The mark of one answer. A SoundFailed ends it."""
 
     def __init__(self, mark: HostedMark, life: Life, number: int) -> None:
         self.number = number

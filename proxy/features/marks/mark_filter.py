@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 from policies.plans import Terms
 from policies.routing import Model
-from proxy.audio.formats import SoundFailed
-from proxy.features.marks.answer_marks import MarkOfAnswer
 from proxy.features.marks.marker import RETRY_S, Marker
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from proxy.speech.planning import SpeechPlan, no_proof
@@ -63,31 +61,7 @@ class MarkFilter:
     async def open(self, sample_rate_hz: int, within_s: float) -> OpenFilter:
         try:
             async with asyncio.timeout(within_s):
-                return _OpenMark(await self._marker.open(self.key, sample_rate_hz))
+                return await self._marker.open(self.key, sample_rate_hz)
         except TimeoutError:
             message = f"The mark {self.key.plugin} is not ready yet."
             raise EngineUnavailable(message, retry_after_s=RETRY_S) from None
-
-
-class _OpenMark:
-    """A plugin's mark, perhaps in a process of its own. It fails as an engine does."""
-
-    def __init__(self, mark: MarkOfAnswer) -> None:
-        self._mark = mark
-        self.close = mark.close
-
-    async def feed(self, pcm: bytes) -> bytes:
-        try:
-            return await self._mark.feed(pcm)
-        except SoundFailed as failure:
-            raise _unmarked(failure) from None
-
-    async def flush(self) -> bytes:
-        try:
-            return await self._mark.flush()
-        except SoundFailed as failure:
-            raise _unmarked(failure) from None
-
-
-def _unmarked(failure: SoundFailed) -> EngineUnavailable:
-    return EngineUnavailable(f"The sound could not be marked: {failure}", retry_after_s=2.0)

@@ -18,7 +18,7 @@ from proxy.config.secret import environ_for_hosts
 from proxy.config.sections import Config, PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import receipt_records as receipts
-from proxy.features.marks.answer_marks import MarkOfAnswer, MarkRequest, UsableMark, open_mark
+from proxy.features.marks.answer_marks import AnswerMark, MarkRequest, UsableMark, begin_answer, open_mark
 from proxy.features.marks.hosted_mark import HostedMark, MarkUnusable
 from proxy.features.marks.ring_source import RingSource
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
@@ -82,7 +82,7 @@ class Marker:
         engines = {name: each.marking for name, each in config.engines.items() if each.marking is not None}
         self.rules = MarkingRules(self._marking(section), engines)
 
-    async def open(self, use: MarkUse, sample_rate_hz: int) -> MarkOfAnswer:
+    async def open(self, use: MarkUse, sample_rate_hz: int) -> AnswerMark:
         """Open the mark of an answer. Raises EngineUnavailable: such an answer is never sent without its
         mark."""
         secret = self._known_keys.get(use.key)
@@ -91,7 +91,8 @@ class Marker:
             raise EngineUnavailable(f"The mark {use.plugin} cannot be made.", retry_after_s=RETRY_S)
         payload = await self._payload()
         try:
-            return await mark.open(sample_rate_hz, MarkKey(use.key, secret), payload)
+            key = MarkKey(use.key, secret)
+            return await begin_answer(use.plugin, mark, sample_rate_hz, key, payload)
         except MarkUnusable as unusable:
             _log.warning("mark.open.failed", plugin=use.plugin, reason=str(unusable))
             raise EngineUnavailable(f"The mark {use.plugin} failed.", retry_after_s=RETRY_S) from None

@@ -104,24 +104,7 @@ class ReferenceSpeech:
         defaults: speech_request.Defaults,
         client_fields: frozenset[str],
     ) -> AsyncIterator[tuple[SpeechRequest, Voice]]:
-        reference = await self.read(connection, caller, terms, defaults, client_fields)
-        try:
-            async with self.voice(caller.account, reference) as voice:
-                yield reference.request, voice
-        except (InvalidRequest, NotAllowed) as failure:
-            blame_recording(failure)
-            raise
-
-    async def read(
-        self,
-        connection: Connection,
-        caller: Caller,
-        terms: Terms,
-        defaults: speech_request.Defaults,
-        client_fields: frozenset[str],
-    ) -> ReferenceRequest:
-        """Read the form. Raises InvalidRequest, NotAllowed if the plan allows no such requests, and
-        QuotaExceeded or RateLimited: no recording is decoded for an account that cannot speak."""
+        """Do as `SpeechForms` says. No recording is decoded for an account that cannot speak."""
         if not terms.one_shot:
             raise NotAllowed(
                 f"Your plan '{terms.plan}' does not let a request bring a recording. "
@@ -139,10 +122,16 @@ class ReferenceSpeech:
         form = await read_form(
             connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
         )
-        return _reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
+        reference = _reference(form, defaults, client_fields, needs_consent=terms.consent == "required")
+        try:
+            async with self._voice(caller.account, reference) as voice:
+                yield reference.request, voice
+        except (InvalidRequest, NotAllowed) as failure:
+            _blame_recording(failure)
+            raise
 
     @asynccontextmanager
-    async def voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
+    async def _voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
         """Yield the voice of a request. Raises InvalidRequest and NotFound."""
         consent = "" if reference.consent == _STATED else reference.consent
         grant = await self._grants.find(account, consent, CONSENT) if consent else None
@@ -157,7 +146,7 @@ class ReferenceSpeech:
                 self._levels.forget_samples([digest])
 
 
-def blame_recording(failure: InvalidRequest | NotAllowed) -> None:
+def _blame_recording(failure: InvalidRequest | NotAllowed) -> None:
     """Name the field of the form where a failure names the voice."""
     if failure.param == "voice":
         failure.param = TEXT if failure.code == "reference_text_required" else AUDIO

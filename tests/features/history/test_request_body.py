@@ -25,7 +25,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "emotion_tags": "refuse",
         "seed": 0,
         "lexicon": "names",
-        "markdown": "on",
+        "markdown": "off",
         "instructions": "Whisper.",
     },
     "a rate without a bit rate": {"response_format": "wav", "sample_rate": 8000},

@@ -16,7 +16,7 @@ from proxy.audio.formats import SoundFailed
 from proxy.config.sections import PluginSection
 from proxy.engines.registry import Registry
 from proxy.features.marks import hosted_mark
-from proxy.features.marks.answer_marks import HOST_MODULE, MarkRequest, open_mark
+from proxy.features.marks.answer_marks import HOST_MODULE, MarkRequest, begin_answer, open_mark
 from proxy.features.marks.hosted_mark import (
     MOST_QUESTIONS,
     PIECE_BYTES,
@@ -25,7 +25,7 @@ from proxy.features.marks.hosted_mark import (
     MarkUnusable,
 )
 from proxy.helpers.helper import Helper, HelperSpec
-from speech_engine import Hosted
+from speech_engine import EngineUnavailable, Hosted
 from speech_engine.host.pipe_messages import BeginPlugin
 from speech_engine.mark import Detection, MarkKey
 from tests.features.marks import odd_mark
@@ -260,19 +260,18 @@ def request_of(name: str = "odd", **settings: object) -> MarkRequest:
 
 
 async def test_it_runs_where_its_plugin_says() -> None:
-    for create, kind in ((None, "LocalMark"), (Hosted(MODULE), "HostedMark")):
+    for create, kind in ((None, odd_mark.OddMark), (Hosted(MODULE), HostedMark)):
         async with AsyncExitStack() as stack:
             mark = await open_mark(stack, registry_of(create), request_of())
-            assert type(mark).__name__ == kind
-            assert mark is not None
-            stream = await mark.open(24_000, KEY, 7)
+            assert isinstance(mark, kind)
+            stream = await begin_answer("odd", mark, 24_000, KEY, 7)
             assert await stream.feed(SOUND) + await stream.flush() == marked(SOUND)
             await stream.close()
-            stream = await mark.open(24_000, KEY, 7)
-            with pytest.raises(SoundFailed, match="the mark odd failed: ValueError"):
+            stream = await begin_answer("odd", mark, 24_000, KEY, 7)
+            with pytest.raises(EngineUnavailable, match="the mark odd failed: ValueError"):
                 await stream.feed(HARMFUL)
             with pytest.raises(MarkUnusable, match="ValueError"):
-                await mark.open(BAD_RATE_HZ, KEY, 7)
+                await begin_answer("odd", mark, BAD_RATE_HZ, KEY, 7)
             await stream.close()
     assert not processes()
 

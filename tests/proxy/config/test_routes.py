@@ -213,6 +213,7 @@ def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Pa
         assert finding.verdict == "note"
     assert "[engines.minimax]" in voice.found
     assert "only the script of a text tells its language" in detector.found
+    assert detector.do.startswith('write detector = "pycld2"')
     assert not found(load(tmp_path, '[server]\ndetector = ""'), "detector")
 
 

@@ -20,9 +20,7 @@ Check = Callable[..., list[dict[str, Any]]]
 ROOT = Path(__file__).parents[3]
 CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
-OTHERS = (
-    *("audioseal", "latin", "plain", "py3langid", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),
-)
+OTHERS = (*("audioseal", "latin", "plain", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),)
 WITH_MODELS = ("f5tts", "pocket", "xtts")
 SHADOWED = ("kokoro", "piper", "rvc")
 """With these folders on the path, those of Piper and RVC hide the libraries of the same names."""

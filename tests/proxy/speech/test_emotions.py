@@ -85,8 +85,8 @@ TAGGED: list[tuple[str, Mapping[str, object], str, tuple[str, ...]]] = [
     ("Well. [neutral] Hi.", {"emotion": "sad"}, "Well. Hi.", ("sad", "")),
     ("[HAPPY] Hi. [angry] Grr.", {}, "Hi. Grr.", ("happy",)),
     ("[happy](https://a.b/c) Hi.", {"markdown": "off"}, "[happy](https://a.b/c) Hi.", ("",)),
-    ("[happy](https://a.b/c) Hi.", {"markdown": "on"}, "happy Hi.", ("",)),
-    ("**[happy] Hi.** So *[sad] it* is.", {"markdown": "on"}, "Hi. So it is.", ("happy", "sad")),
+    ("[happy](https://a.b/c) Hi.", {}, "happy Hi.", ("",)),
+    ("**[happy] Hi.** So **[sad] it** is.", {}, "Hi. So it is.", ("happy", "sad")),
     ("[laughs] [happy] Hi.", {}, "[laughs] Hi.", ("", "happy")),
     ("Hi! [happy] ... 😀", {}, "Hi! ... 😀", ("", "happy")),
 ]

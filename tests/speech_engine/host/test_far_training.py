@@ -49,7 +49,7 @@ def begin(**settings: object) -> BeginTraining:
     return BeginTraining(name="tone", module="plugins.tone.trainer", settings=msgspec.json.encode(settings))
 
 
-class Line:
+class Line(HttpLine):
     """A line that has what a server would send, in blocks that end anywhere, and keeps what it is told."""
 
     def __init__(self, steps: int = 20, checkpoint: bytes = b"", lost: int = 0) -> None:

@@ -70,7 +70,7 @@ class Lines:
         return asyncio.run_coroutine_threadsafe(asking, self._loop).result(30)
 
 
-class _Line:
+class _Line(remote_training.HttpLine):
     def __init__(self, lines: Lines, path: str) -> None:
         self._lines = lines
         self._path = path

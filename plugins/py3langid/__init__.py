@@ -1,1 +1,0 @@
-"""The py3langid plugin. See README.md in this folder."""
