@@ -26,10 +26,10 @@ from pathlib import Path
 
 import structlog
 import uvloop
-from proxy.features.all import load_config
 
 from proxy.access.admission import MOST_A_MINUTE
 from proxy.config.sections import Server
+from proxy.feature_list import load_config
 from proxy.http.server_protocol import server_protocol
 from proxy.processes.worker import SWITCH_S
 from tests.proxy.http.largest import Row, rows_of
