@@ -43,6 +43,7 @@ from proxy.catalogue.people import Income, People
 from proxy.catalogue.saved_words import SavedWords
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.config.config_toml import Config
+from proxy.config.feature_switches import is_off, out_of_off
 from proxy.config.finding import Finding, ProbeResults
 from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
@@ -250,7 +251,7 @@ class Feature(NamedTuple):
 def closed_paths(features: Sequence[Feature], config: Config) -> Mapping[str, str]:
     """Return the roots of features that do not answer, each with the sentence that says how to open it."""
     return {
-        root: f"The feature {feature.name} is off on this server. To turn it on: {setting}."
+        root: is_off(feature.name, setting)
         for feature in features
         if (setting := closed_by(feature, config))
         for root in feature.paths
@@ -264,7 +265,7 @@ def names_of_open(features: Sequence[Feature], config: Config) -> tuple[str, ...
 def closed_by(feature: Feature, config: Config) -> str:
     """Return what an operator does to turn a feature on, "" if it is on."""
     if feature.name in config.features_off:
-        return f"take {feature.name!r} out of off in [features]"
+        return out_of_off(feature.name)
     return feature.missing(config)
 
 
@@ -276,7 +277,7 @@ async def _refuse_used(store: Store, off: Sequence[Feature]) -> None:
             if row["number"]:
                 raise StorageFailed(
                     f"features.off has {feature.name}, whose table {table.name} has {row['number']} row(s), "
-                    f"and a feature can be off only while it has none: take {feature.name!r} out of off"
+                    f"and a feature can be off only while it has none: {out_of_off(feature.name)}"
                 )
 
 

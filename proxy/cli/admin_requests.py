@@ -18,6 +18,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
 from proxy.commands.options import asks, be_sure
 from proxy.commands.tables import Form, Show, print_answer
+from proxy.config.feature_switches import is_off, out_of_off
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
@@ -152,6 +153,9 @@ def runner(command: Command) -> Callable[..., None]:
 
     def run(*, form: Form, config_file: Path | None = None, **options: Any) -> None:
         here = CommandContext(config_file, form, load_config)
+        if places:
+            # No server answers it, so none says that its feature is off.
+            _refuse_off(command, here)
         status = _run(command, here, {**options, **dict.fromkeys(places, here)})
         if status:
             sys.exit(status)
@@ -172,6 +176,13 @@ def runner(command: Command) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     return run
+
+
+def _refuse_off(command: Command, here: CommandContext) -> None:
+    _, _, name = command.function.__module__.partition("proxy.features.")
+    feature = name.partition(".")[0]
+    if feature and feature in here.config().features_off:
+        raise CommandRefused(is_off(feature, out_of_off(feature)))
 
 
 def _run(command: Command, here: CommandContext, options: dict[str, Any]) -> int:

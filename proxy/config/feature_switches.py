@@ -21,6 +21,15 @@ Needs = Mapping[str, tuple[str, ...]]
 NO_FEATURES: Needs = {}
 
 
+def is_off(feature: str, setting: str) -> str:
+    """Return the sentence for a feature that does not answer. An operator changes `setting`."""
+    return f"The feature {feature} is off on this server. To turn it on: {setting}."
+
+
+def out_of_off(feature: str) -> str:
+    return f"take {feature!r} out of off in [features]"
+
+
 class FeatureSwitches(msgspec.Struct, frozen=True):
     off: Annotated[
         tuple[str, ...], msgspec.Meta(description='a list of features, as in ["payments", "console"]')

@@ -12,6 +12,7 @@ import msgspec
 
 from proxy.config.clusters import ClusterSection, HostSection
 from proxy.config.engines import CostSection
+from proxy.config.feature_switches import FeatureSwitches
 from proxy.config.plans import PlanSection, PriceSection
 from proxy.config.routes import RouteSection
 from proxy.config.sections import (
@@ -51,6 +52,7 @@ SECTIONS: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "[payments.stripe]": ("[payments.stripe]", StripeSection),
     "[vault]": ("[vault]", VaultSection),
     "[consent]": ("[consent]", ConsentSection),
+    "[features]": ("[features]", FeatureSwitches),
     "[upstream]": ("[upstream]", Upstream),
     "[host]": ("[host]", HostSection),
     "[clusters.gpu]": ("[clusters.NAME]", ClusterSection),
