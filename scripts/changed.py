@@ -6,7 +6,8 @@
 A file of a feature reaches the tests of the feature and of those that need it, the contract of servers with
 features left out, and other tests that import it or name its endpoints, tables or metrics. A file of the core
 reaches the tests of the core, of clients and of faults, that contract, and the tests of the features and
-plugins that import it. A plugin reaches its tests, and a file of tests those that import it.
+plugins that import it. A plugin reaches its tests, and a file of tests those that import it. What the lists of
+mutants name for a file is reached as well: these tests are known to notice its changes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
@@ -54,10 +56,24 @@ def _git(*words: str) -> list[str]:
 
 def reached(files: Iterable[str]) -> set[str]:
     """Return the files of tests that changes of these files can reach."""
-    return {*all_tests()} & {*_ALWAYS, *(test for file in files for test in _reached_by(file))}
+    found = {*_ALWAYS}
+    for file in files:
+        found.update(reached_by_rules(file), _killers().get(file, ()))
+    return found & {*all_tests()}
 
 
-def _reached_by(file: str) -> Iterator[str]:
+@cache
+def _killers() -> dict[str, set[str]]:
+    """Return the files of tests that the lists of mutants name, by the file that they break."""
+    found: dict[str, set[str]] = {}
+    for topic in (ROOT / "scripts" / "mutations").glob("*.toml"):
+        for mutant in tomllib.loads(topic.read_text())["mutant"]:
+            killers = {test.partition("::")[0] for test in mutant["tests"]}
+            found.setdefault(mutant["path"], set()).update(killers)
+    return found
+
+
+def reached_by_rules(file: str) -> Iterator[str]:
     yield from (test for test in all_tests() if file == test or module_of(file) in _modules_of(test))
     if file.startswith("proxy/features/") and file.count("/") > 2:
         yield from _of_feature(file.split("/")[2])
