@@ -6,8 +6,8 @@
 A file of a feature reaches the tests of the feature and of those that need it, the contract of servers with
 features left out, and other tests that import it or name its endpoints, tables or metrics. A file of the core
 reaches the tests of the core, of clients and of faults, that contract, and the tests of the features and
-plugins that import it. A plugin reaches its tests, and a file of tests those that import it. What the lists of
-mutants name for a file is reached as well: these tests are known to notice its changes.
+plugins that import it. A plugin reaches its tests, and a file of tests those that import it. A file also
+reaches what the lists of mutants name for it: these tests are known to notice its changes.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ def _killers() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for topic in (ROOT / "scripts" / "mutations").glob("*.toml"):
         for mutant in tomllib.loads(topic.read_text())["mutant"]:
-            killers = {test.partition("::")[0] for test in mutant["tests"]}
-            found.setdefault(mutant["path"], set()).update(killers)
+            for test in mutant["tests"]:
+                file, folder = test.partition("::")[0], test.rstrip("/") + "/"
+                found.setdefault(mutant["path"], set()).update({file, *_below(folder)})
     return found
 
 
