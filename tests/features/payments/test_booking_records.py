@@ -18,11 +18,10 @@ from proxy.features.payments.provider import FetchedPayment
 from proxy.features.payments.records import ORDERS
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
-from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Statement, Store
 from tests.features.mail.rig import mail_rig
-from tests.features.payments.rig import DAY_S, Shop, TinyProvider, settle, shop_on
+from tests.features.payments.rig import DAY_S, Shop, TinyProvider, set_plan, settle, shop_on
 from tests.features.payments.stops import recipients
 
 _ALL = (NEWEST, 100)
@@ -276,7 +275,7 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     await shop.buy(ada, "pro")
     assert await shop.speak(ada, 300)
     await shop.later(2 * DAY_S)
-    await _set_plan(shop, ada, "mini")
+    await set_plan(shop, ada, "mini")
     assert (await shop.read(ada)).paid_until is None
     assert await shop.speak(ada, 0)
     await shop.later(60)
@@ -284,7 +283,7 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     await shop.buy(ada, "small")
     await shop.later(DAY_S)
     await shop.buy(ada, "pro")
-    await _set_plan(shop, ada, "pro")
+    await set_plan(shop, ada, "pro")
     await shop.later(60 * DAY_S)
     assert (await shop.read(ada)).plan == "pro", "for good"
 
@@ -388,10 +387,3 @@ async def need_attention(shop: Shop) -> list[Trouble]:
 async def _wake_all(shop: Shop, account: str) -> None:
     for order in await ORDERS.page(shop.clock, account, *_ALL):
         await shop.hook(order.id)
-
-
-async def _set_plan(shop: Shop, account: str, plan: str) -> None:
-    async def decide(read: Account) -> Change:
-        return Change(plan, read.agreed, sets_plan=True)
-
-    assert isinstance(await accounts.change(shop.clock, account, decide), Account)
