@@ -247,6 +247,16 @@ def test_a_long_list_is_shown_page_by_page(reader: Reader) -> None:
         client.post(f"/v1/jobs/{away}/cancel").raise_for_status()
     again.reads("Cancelled", "#jobs-list")
     assert again.tab.run("[mostRows, document.querySelectorAll('#jobs-list tbody tr').length]") == [52, 52]
+    # Without the last row that is shown, what follows it is found.
+    admin = reader._replace(key=reader.server.mint_key("dev", role="admin"))
+    admin.open(f"admin/jobs/{account}")
+    rows = "[...document.querySelectorAll('.rows li')]"
+    admin.wait(f"{rows}.length === 50")
+    admin.tab.run(f"{rows}.at(-1).querySelector('button').click()")
+    admin.press("Delete", "at('#question')")
+    admin.wait(f"{rows}.length === 49")
+    admin.press("Show more")
+    admin.wait(f"{rows}.length === 51 && !button('Show more')")
 
 
 def test_a_job_is_begun_with_the_keyboard_alone(reader: Reader) -> None:

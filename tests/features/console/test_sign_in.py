@@ -52,6 +52,7 @@ def test_a_mailed_code_signs_in_where_it_was_asked_for(visitor: Reader, people: 
     visitor.go("account")
     visitor.press("Sign out")
     visitor.arrive("at('#door-address') && !at('.purse')")
+    assert "ended" not in visitor.text("#door"), "they have ended it themselves"
     assert visitor.tab.run(_ME) == 401
 
 

@@ -28,18 +28,6 @@ void (window.told = [], window.Notification = class extends EventTarget {
 """A browser without a screen shows nothing."""
 
 
-_HOLD_A_RECORDING = """
-(() => {
-  const real = window.fetch;
-  window.fetch = async (url, more) => {
-    const isSent = String(url).endsWith("/samples") && more.method === "POST";
-    if (isSent) await new Promise((resolve) => { window.free = resolve; });
-    return real(url, more);
-  };
-})()
-"""
-
-
 class Recorded(NamedTuple):
     """A voice with nineteen recordings, and a key of its account."""
 
@@ -161,14 +149,14 @@ def test_a_sentence_that_is_read_again_without_a_place_left(
         reader.open(f"train/{recorded.voice}")
         reader.wait("at('#train-list li .tag')")
         reader.tab.run("(at('#train-list summary').click(), at('#train-list li button').click())")
-        reader.tab.run(_HOLD_A_RECORDING)
+        reader.hold("/samples")
         silent = tmp_path / "silent.wav"
         silent.write_bytes(wav_header(240_000, 24_000) + bytes(480_000))
         reader.file("#train-file-file", silent)
         reader.press("Send it")
         reader.press("Upload", "at('#question')")
-        reader.wait("window.free && at('#train-file-recorder').disabled")
-        reader.tab.run("free()")
+        reader.wait("window.letGo && at('#train-file-recorder').disabled")
+        reader.tab.run("letGo()")
         # The earlier one had to go first. The page says so, and shows what there is.
         reader.reads("The earlier recording of sentence 1 is gone", "#train-judged")
         reader.reads("24 of 20 recordings", "#train-count")
