@@ -9,7 +9,7 @@ import pytest
 from tests.features.console.console_page import ALL_LOOKS, Reader
 from tests.features.console.test_speak import IS_HEARD, speak
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_link_replaces_another_key_only_if_the_reader_agrees")
 
 
 def follow(reader: Reader, key: str) -> None:

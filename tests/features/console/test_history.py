@@ -17,7 +17,7 @@ from tests.features.console.test_speak import IS_HEARD, heard, speak
 from tests.sound import decoded
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_entries_are_chosen_and_deleted_with_keys")
 
 _TEXTS = "[...document.querySelectorAll('#history-list .extract')].map((each) => each.innerText)"
 

@@ -19,7 +19,7 @@ from tests.sound import decoded
 from tests.tables import soak
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_job_that_lacks_credits_says_so_before_and_while_it_waits")
 
 _HOSTILE = "<b onclick=alert(1)>&amp;</b> \u202egnp.exe " + "endless" * 22
 _LAKE = "Two and three and four. " * 4
