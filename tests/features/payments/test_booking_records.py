@@ -138,6 +138,7 @@ async def test_a_worker_that_lost_its_lease_mails_nothing_about_a_month(shop: Sh
         held = await MONTH_TASKS.take(shop.clock, month, SECOND)
         assert held is not None
         late = await tasks.work(held)
+        assert late is not None
         shop.clock.seconds += 2
         assert await tasks.look()
         await tasks.finish()

@@ -258,7 +258,7 @@ async def test_a_part_ahead_stops_while_the_one_before_it_still_ends(tmp_path: P
     assert open_then == [0]
 
 
-def _lingering(then: Callable[[], None] = int) -> Step:
+def _lingering(then: Callable[[], object] = int) -> Step:
     """A step that waits for ever, and takes its time to end."""
 
     async def linger() -> None:
