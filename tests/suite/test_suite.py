@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -62,6 +63,7 @@ def test_each_file_is_read_by_a_command() -> None:
     assert set().union(*read.values()) == {*TESTS.rglob("test_*.py")}
     assert TESTS / "faults/test_cluster_kills.py" in read[SLOW] - read[FAST]
     assert TESTS / "policies/routing/test_decision.py" in read[FAST] - read[SLOW]
+    assert TESTS / "features/console/test_frame.py" in read[SLOW] & read[FAST]
     assert TESTS / "proxy/telemetry/test_loop_watch.py" in read[FAST_CLOCK] & read[FAST]
     assert may_hold(TESTS / "faults", SLOW)
     makefile = (TESTS.parent / "Makefile").read_text()
@@ -69,6 +71,12 @@ def test_each_file_is_read_by_a_command() -> None:
         assert f"$(call run_tests,{marker}" in makefile
     for part in (SLOW, SLOW_CLOCK):
         assert f'"{part.replace("slow", "$(1)", 1)}"' in makefile
+
+
+def test_what_is_fast_in_a_slow_file_is_there() -> None:
+    for file in TESTS.rglob("test_*.py"):
+        for names in re.findall(r"pytest\.mark\.slow_but\(([^)]*)\)", text := file.read_text()):
+            assert all(f"def {name}(" in text for name in re.findall(r'"(\w+)"', names)), file
 
 
 def test_this_folder_is_unit(request: pytest.FixtureRequest) -> None:

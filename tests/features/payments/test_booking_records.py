@@ -14,14 +14,15 @@ from policies.tasks import SECOND
 from proxy.errors import NotAllowed
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.event_tasks import EventTasks
+from proxy.features.payments.month_tasks import MonthTasks
 from proxy.features.payments.provider import FetchedPayment
-from proxy.features.payments.records import ORDERS
+from proxy.features.payments.records import MONTH_TASKS, ORDERS
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Statement, Store
 from tests.features.mail.rig import mail_rig
-from tests.features.payments.rig import DAY_S, Shop, TinyProvider, set_plan, settle, shop_on
+from tests.features.payments.rig import DAY_S, START, Shop, TinyProvider, set_plan, settle, shop_on
 from tests.features.payments.stops import recipients
 
 _ALL = (NEWEST, 100)
@@ -122,6 +123,27 @@ async def test_a_month_begins_and_ends_by_the_clock_alone(shop: Shop) -> None:
     assert [month.state for month in await shop.months(ada)] == ["past", "past"]
     (row,) = await shop.clock.read("SELECT plan, paid_until FROM accounts WHERE id = :id", {"id": ada})
     assert (row["plan"], row["paid_until"]) == ("free", None)
+
+
+async def test_a_worker_that_lost_its_lease_mails_nothing_about_a_month(shop: Shop, tmp_path: Path) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    async with mail_rig(shop.clock, tmp_path) as mail:
+        mail.mails.recipients = recipients
+        (month,) = await shop.months(ada)
+        shop.clock.seconds = (month.ends - START) / 1e6 - DAY_S
+        tasks = MonthTasks(shop.workers[0].ledger, mail.mails)
+        tasks.sales = shop.orders.sales
+        held = await MONTH_TASKS.take(shop.clock, month, SECOND)
+        assert held is not None
+        late = await tasks.work(held)
+        assert late is not None
+        shop.clock.seconds += 2
+        assert await tasks.look()
+        await tasks.finish()
+        mails = await mail.rows()
+        await tasks._write(held, late)
+        assert await mail.rows() == mails != []
 
 
 async def test_a_dearer_plan_begins_now_and_what_is_left_is_carried(shop: Shop) -> None:
