@@ -1,12 +1,13 @@
 """`make soak` in slices: each takes ten minutes or less on two cores, and its last result is written down.
 
-`python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… stale` prints
-those that were not run for a week. A file belongs to the slice whose folder or file is the nearest above it,
-at last to `.`.
+`python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… NAME …` the
+slices of these names, and `… stale` prints those that were not run for a week. A file belongs to the slice
+whose folder or file is the nearest above it, at last to `.`. `JOBS=1` runs in one process.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from tests.suite.folders import SOAK, TESTS, may_hold
 from tests.suite.prove_once import engine_of
 
@@ -28,6 +31,7 @@ STALE = timedelta(days=7)
 SLICES = {
     SOAK: (
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
+        *("faults/test_lost_hosts.py", "faults/test_drain.py", "faults/test_erasure_storm.py"),
         *(
             "faults/test_speech_fuzz.py",
             "faults/test_cluster_kills.py",
@@ -63,7 +67,6 @@ _OPTIONS = {
     "torch": ("-m", "torch and not soak"),
     "properties": ("-m", "not soak", "--hypothesis-profile=soak"),
 }
-_NOTHING_COLLECTED = 5
 
 
 def is_of(kind: str, file: Path) -> bool:
@@ -109,12 +112,13 @@ def with_result(lines: str, name: str, row: str) -> str:
 def run(name: str) -> bool:
     """Run a slice and write down what came of it."""
     options = _OPTIONS[name.partition(" ")[0]]
-    program = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *options]
+    jobs = int(os.environ.get("JOBS", "2"))
+    program = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", *options]
     began = time.monotonic()
     with subprocess.Popen([*program, *map(str, slices()[name])], cwd=TESTS.parent) as process:
         try:
-            status = process.wait(LIMIT_S)
-            outcome = "passed" if status in (0, _NOTHING_COLLECTED) else f"failed-{status}"
+            status = process.wait(LIMIT_S * 2 // min(jobs, 2))
+            outcome = _outcome(status)
         except subprocess.TimeoutExpired:
             outcome = "over-its-time"
             process.send_signal(signal.SIGINT)
@@ -129,14 +133,24 @@ def run(name: str) -> bool:
     return outcome == "passed"
 
 
+def _outcome(status: int) -> str:
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        return "nothing-collected"
+    return f"failed-{status}" if status else "passed"
+
+
 def main(words: Sequence[str]) -> int:
     names = [*slices()]
     if words == ["stale"]:
         late = stale(_lines(), names, datetime.now(UTC))
         print(f"soak: {len(late)} of {len(names)} slices were not run for a week: {', '.join(late)}")
         return 0
+    if unknown := {*words} - {"all", *names}:
+        raise SystemExit(f"there is no slice {', '.join(sorted(unknown))}. There are: {', '.join(names)}")
     chosen = oldest(_lines(), names)
-    passed = [run(name) for name in (chosen if words == ["all"] else chosen[:1])]
+    if words != ["all"]:
+        chosen = [*words] or chosen[:1]
+    passed = [run(name) for name in chosen]
     return int(not all(passed))
 
 
