@@ -145,11 +145,11 @@ def main(words: Sequence[str]) -> int:
         late = stale(_lines(), names, datetime.now(UTC))
         print(f"soak: {len(late)} of {len(names)} slices were not run for a week: {', '.join(late)}")
         return 0
-    if unknown := {*words} - {"all", *names}:
-        raise SystemExit(f"there is no slice {', '.join(sorted(unknown))}. There are: {', '.join(names)}")
     chosen = oldest(_lines(), names)
     if words != ["all"]:
         chosen = [*words] or chosen[:1]
+    if unknown := {*chosen}.difference(names):
+        raise SystemExit(f"there is no slice {', '.join(sorted(unknown))}. There are: {', '.join(names)}")
     passed = [run(name) for name in chosen]
     return int(not all(passed))
 
