@@ -115,10 +115,12 @@ def run(name: str) -> bool:
     jobs = int(os.environ.get("JOBS", "2"))
     program = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", *options]
     began = time.monotonic()
-    with subprocess.Popen([*program, *map(str, slices()[name])], cwd=TESTS.parent) as process:
+    # What is skipped was not run.
+    environ = {**os.environ, "CI": "true"}
+    with subprocess.Popen([*program, *map(str, slices()[name])], cwd=TESTS.parent, env=environ) as process:
         try:
             status = process.wait(LIMIT_S * 2 // min(jobs, 2))
-            outcome = _outcome(status)
+            outcome = outcome_of(status)
         except subprocess.TimeoutExpired:
             outcome = "over-its-time"
             process.send_signal(signal.SIGINT)
@@ -133,7 +135,7 @@ def run(name: str) -> bool:
     return outcome == "passed"
 
 
-def _outcome(status: int) -> str:
+def outcome_of(status: int) -> str:
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         return "nothing-collected"
     return f"failed-{status}" if status else "passed"

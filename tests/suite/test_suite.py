@@ -292,6 +292,11 @@ def test_the_slice_with_the_oldest_result_is_the_next() -> None:
     assert soak.stale(lines, names, datetime(2026, 1, 9, 12, tzinfo=UTC)) == ["soak heard", "soak docs"]
 
 
+def test_a_slice_that_collects_nothing_has_failed() -> None:
+    outcomes = [soak.outcome_of(status) for status in (0, 1, pytest.ExitCode.NO_TESTS_COLLECTED)]
+    assert outcomes == ["passed", "failed-1", "nothing-collected"]
+
+
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:
     assert memory.choose(tmp_path, room=0) == tmp_path
     assert memory.choose(tmp_path, room=2**80) is None
