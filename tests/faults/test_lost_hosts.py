@@ -1,4 +1,4 @@
-"""Two hundred losses at random under load: of agents and engines, killed, stopped and cut off."""
+"""A hundred losses at random under load: of agents and engines, killed, stopped and cut off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-LOSSES = 200
+LOSSES = 100
+"""A loss takes four seconds. The moments are others in each run."""
 HOSTS = 3
 NOTICED_S, BACK_S = 4.0, 15.0
 _CLIENTS = 6
@@ -101,7 +102,7 @@ class _Load:
 
 @pytest.mark.soak
 @pytest.mark.clock
-def test_two_hundred_losses_at_random_moments(tmp_path: Path) -> None:
+def test_a_hundred_losses_at_random_moments(tmp_path: Path) -> None:
     made, chosen = certificates(tmp_path / "certificates"), random.Random()
     ways = ("agent killed", "agent stopped", "cut off", "engine killed", "engine stopped")
     places = [_Place(tmp_path / f"host{number}", made) for number in range(HOSTS)]
