@@ -32,6 +32,7 @@ SLICES = {
     SOAK: (
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
         *("faults/test_lost_hosts.py", "faults/test_drain.py", "faults/test_erasure_storm.py"),
+        *("features/cluster/test_existing.py", "features/console/test_reached.py"),
         *(
             "faults/test_speech_fuzz.py",
             "faults/test_cluster_kills.py",
