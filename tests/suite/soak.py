@@ -2,7 +2,7 @@
 
 `python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… NAME …` the
 slices of these names, and `… stale` prints those that were not run for a week. A file belongs to the slice
-whose folder or file is the nearest above it, at last to `.`. `JOBS=1` runs in one process.
+whose file, pattern of files or folder is the nearest, at last to `.`. `JOBS=1` runs in one process.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
@@ -31,7 +32,12 @@ STALE = timedelta(days=7)
 SLICES = {
     SOAK: (
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
-        *("faults/test_lost_hosts.py", "faults/test_drain.py", "faults/test_erasure_storm.py"),
+        *(
+            "faults/test_[a-h]*",
+            "faults/test_lost_hosts.py",
+            "faults/test_drain.py",
+            "faults/test_erasure_storm.py",
+        ),
         *("features/cluster/test_existing.py", "features/console/test_reached.py"),
         *(
             "faults/test_speech_fuzz.py",
@@ -87,9 +93,13 @@ def slices() -> dict[str, list[Path]]:
         inside = file.relative_to(TESTS)
         for kind, places in SLICES.items():
             if is_of(kind, file):
-                nearest = max((each for each in places if inside.is_relative_to(each)), key=len)
-                found[f"{kind} {nearest}"].append(file)
+                found[f"{kind} {_nearest(inside, places)}"].append(file)
     return {name: files for name, files in found.items() if files}
+
+
+def _nearest(file: PurePath, places: Iterable[str]) -> str:
+    above = [place for place in places if file.is_relative_to(place) or fnmatch(str(file), place)]
+    return max(above, key=lambda place: (place.count("/"), "*" not in place, place != "."))
 
 
 def oldest(lines: str, names: Sequence[str]) -> list[str]:

@@ -275,7 +275,8 @@ def test_the_slices_are_all_that_is_long_each_once() -> None:
         (kind, file) for kind in soak.SLICES for file in TESTS.rglob("test_*.py") if soak.is_of(kind, file)
     ]
     assert sorted(sliced) == sorted(held)
-    assert all((TESTS / place).exists() for places in soak.SLICES.values() for place in places)
+    places = {place for places in soak.SLICES.values() for place in places} - {"."}
+    assert [place for place in places if not any(TESTS.glob(place))] == []
     makefile = (TESTS.parent / "Makefile").read_text()
     assert "\t$(BIN)/python -m tests.suite.soak all\n" in makefile
     assert "\t$(BIN)/python -m tests.suite.soak\n" in makefile
