@@ -128,16 +128,19 @@ def run(name: str) -> bool:
     began = time.monotonic()
     # What is skipped was not run.
     environ = {**os.environ, "CI": "true"}
-    with subprocess.Popen([*program, *map(str, slices()[name])], cwd=TESTS.parent, env=environ) as process:
+    command = [*program, *map(str, slices()[name])]
+    with subprocess.Popen(command, cwd=TESTS.parent, env=environ, start_new_session=True) as process:
         try:
-            status = process.wait(LIMIT_S * 2 // min(jobs, 2))
-            outcome = outcome_of(status)
+            outcome = outcome_of(process.wait(LIMIT_S * 2 // min(jobs, 2)))
         except subprocess.TimeoutExpired:
             outcome = "over-its-time"
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_END_S)
-            process.kill()
+        finally:
+            # A process of tests lives on while a thread of a test does, beside the next slice.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     git = ["git", "rev-parse", "--short=8", "HEAD"]
     commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
     row = f"{_time(datetime.now(UTC))} {time.monotonic() - began:.0f} {outcome} {commit or '-'}"
