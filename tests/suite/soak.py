@@ -125,6 +125,8 @@ def run(name: str) -> bool:
     options = _OPTIONS[name.partition(" ")[0]]
     jobs = int(os.environ.get("JOBS", "2"))
     program = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", *options]
+    git = ["git", "rev-parse", "--short=8", "HEAD"]
+    commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
     began = time.monotonic()
     # What is skipped was not run.
     environ = {**os.environ, "CI": "true"}
@@ -141,8 +143,6 @@ def run(name: str) -> bool:
             # A process of tests lives on while a thread of a test does, beside the next slice.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    git = ["git", "rev-parse", "--short=8", "HEAD"]
-    commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
     row = f"{_time(datetime.now(UTC))} {time.monotonic() - began:.0f} {outcome} {commit or '-'}"
     RESULTS.write_text(with_result(_lines(), name, row))
     print(f"{name}: {row}")
