@@ -58,7 +58,7 @@ SLOW_CLOCK = "slow and not soak and clock"
 """What `make test` runs, and what `make slow` runs, each in two parts."""
 
 _SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow\b", re.M)
-_LONG_ROWS = (b"pytest.mark.soak", b"soak(")
+_LONG_ROWS = re.compile(rb"pytest\.mark\.soak|\bsoak\(")
 SOAK = "soak"
 """A folder of this name holds what is long: `make soak` alone runs it. Elsewhere,
 a test or a row of a table may have the marker."""
@@ -111,7 +111,7 @@ def _may_hold(path: Path, part: str) -> bool:
     text = path.read_bytes() if path.suffix == ".py" else b""
     match part:
         case "soak":
-            return is_soak(inside) or any(mark in text for mark in _LONG_ROWS)
+            return is_soak(inside) or bool(_LONG_ROWS.search(text))
         case "not slow":
             return not _SLOW_FILE.search(text)
         case _:
