@@ -220,6 +220,7 @@ class Tree:
                     self._passing[failed] = self._run(limit_s, failed)[0] == _PASSED
                 if self._passing[failed]:
                     return Outcome(mutant, command, failed)
+                print(f"{failed} fails without a mutant", flush=True)
                 left_out.append(f"--deselect={failed}")
         return Outcome(mutant, SURVIVED)
 
@@ -240,19 +241,11 @@ class Tree:
 
     def _run(self, limit_s: float, *options: str) -> tuple[int | None, str]:
         """Return pytest's status, None over the limit, and the first test that failed."""
-        cache_folder = self._root / ".pytest_cache"
-        shutil.rmtree(cache_folder, ignore_errors=True)
+        notes = self._root / ".pytest_cache"
+        shutil.rmtree(notes, ignore_errors=True)
+        command = [str(self._root / _PYTHON), "-m", "pytest", "-q", "-x", "-o", f"cache_dir={notes}"]
         process = subprocess.Popen(
-            [
-                str(self._root / _PYTHON),
-                "-m",
-                "pytest",
-                "-q",
-                "-x",
-                "-o",
-                f"cache_dir={cache_folder}",
-                *options,
-            ],
+            [*command, *options],
             cwd=self._root,
             env={**os.environ, "TMPDIR": str(self._root.parent), _TREE: str(self._root)},
             stdout=subprocess.DEVNULL,
@@ -265,7 +258,7 @@ class Tree:
             return None, ""
         finally:
             self._end(process)
-        failed = cache_folder / "v" / "cache" / "lastfailed"
+        failed = notes / "v" / "cache" / "lastfailed"
         return status, next(iter(json.loads(failed.read_text())), "") if failed.exists() else ""
 
     def _end(self, run: subprocess.Popen[bytes]) -> None:
@@ -283,6 +276,8 @@ def try_all(mutants: list[Mutant], jobs: int, limit_s: float) -> tuple[list[Outc
     """The outcomes in the order of the mutants, and the tests that fail without a mutant."""
     passing: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as folder:
+        # Tests have their temporary files there, and root's PostgreSQL runs as another user.
+        os.chmod(folder, 0o711)
         trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
         for number in range(jobs):
             trees.put(Tree(Path(folder) / str(number), passing))
@@ -341,8 +336,7 @@ def main() -> int:
     lived = [outcome for outcome in outcomes if not outcome.is_killed]
     for outcome in lived:
         print(f"  {outcome.verdict}: {outcome.mutant.title}: {outcome.mutant.survives or 'NO REASON GIVEN'}")
-    for test in failing:
-        print(f"  fails without a mutant: {test}")
+    print(*(f"  fails without a mutant: {test}" for test in failing), sep="\n")
     are_enough = len(outcomes) - len(lived) >= LEAST_KILLED * len(outcomes)
     return 0 if are_enough and not failing and all(outcome.mutant.survives for outcome in lived) else 1
 
