@@ -21,6 +21,7 @@ from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, Step, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import LIMIT_S
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
@@ -354,3 +355,21 @@ async def test_a_disk_that_hangs_is_not_waited_for(
         monkeypatch.undo()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
     assert (keeping.found(answer), len(answer.content)) == ("off", RATE_HZ)
+
+
+async def test_a_request_that_cannot_be_kept_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: BoundedFolder, path: Path) -> Lock | None:
+        raise OSError("x")
+
+    gate = Gate(only_first=True)
+    async with keeping.speaking(tmp_path, held_up(gate)) as server:
+        with monkeypatch.context() as broken:
+            broken.setattr(BoundedFolder, "take", fail)
+            (first,) = asking(server, 1)
+            await gate.reached.wait()
+        async with asyncio.timeout(LIMIT_S):
+            assert keeping.found(await keeping.ask(server)) == "miss"
+        gate.opens.set()
+        assert keeping.found(await first) == "off"
