@@ -3,16 +3,19 @@
     .venv/bin/python scripts/mutate.py [--jobs N] [NAME …]
 
 Each file in `scripts/mutations` lists mutants: a path, the old text, the new text, and the tests that must
-fail then. A mutant is applied in a copy of the tree, so the checkout stays as it is. A mutant that no test
-notices has survived; it is expected to survive where its list gives a reason. One that cannot be imported
-counts as a survivor, since no assertion saw it. The status is 1 when fewer than 19 of 20 are killed, when one
-survives without a reason, or when the tests fail without any mutant.
+fail then, each of which `make test` or `make slow` collects. A mutant is applied in a copy of the tree, so
+the checkout stays as it is. A test kills it if it fails with the mutant and passes without. A run over its
+time is not judged: it is run again, alone. A mutant that no test notices has survived; it is expected to
+survive where its list gives a reason. One that cannot be imported counts as a survivor, since no assertion
+saw it. The status is 1 when fewer than 19 of 20 are killed, when one lives without a reason, or when a test
+fails without any.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import itertools
+import json
 import os
 import queue
 import shutil
@@ -22,18 +25,30 @@ import sysconfig
 import tempfile
 import tomllib
 import venv
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from functools import cache, partial
+from hashlib import sha256
+from pathlib import Path, PurePath
 from typing import NamedTuple
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 LISTS = Path(__file__).parent / "mutations"
+COMMANDS = {"make test": "not slow and not soak", "make slow": "slow and not soak"}
+"""What CI runs for each commit, with the markers of the tests."""
+SURVIVED, NOT_JUDGED = "SURVIVED", "not judged"
 LEAST_KILLED = 0.95
 _PYTHON = Path(".venv/bin/python")
-_TESTS_S = 120.0
-_FAILED = 1
-"""pytest's status when tests ran and some failed; all others but 0 mean that they could not run."""
+_ALONE = 3
+"""So many times the limit has a run that is alone."""
+_PASSED, _FAILED, _NONE_RAN = 0, 1, 5
+"""What pytest ends with. All else means that the tests could not run."""
+_TREE = "VOXGATE_MUTATED_TREE"
+"""All processes of a run have it in their environment, those that tests start as well."""
 
 
 class Mutant(NamedTuple):
@@ -51,11 +66,22 @@ class Mutant(NamedTuple):
         first = self.old.strip().partition("\n")[0]
         return f"{self.topic}: {self.path}: {first[:70]}"
 
+    @property
+    def room(self) -> str:
+        folders = PurePath(self.path).parts[:-1]
+        return "/".join(folders[: 3 if folders[:2] == ("proxy", "features") else 2])
+
 
 class Outcome(NamedTuple):
+    """`verdict` is the command that kills the mutant, or `SURVIVED`, or `NOT_JUDGED`."""
+
     mutant: Mutant
-    is_killed: bool
+    verdict: str
     detail: str = ""
+
+    @property
+    def is_killed(self) -> bool:
+        return self.verdict in COMMANDS
 
 
 def read_mutants(names: list[str]) -> list[Mutant]:
@@ -83,62 +109,53 @@ def fault(mutant: Mutant) -> str:
     count = file.read_text().count(mutant.old)
     if count != 1:
         return f"the old text stands {count} times in the file"
-    missing = [test for test in mutant.tests if not is_run_for_each_commit(test)]
-    return f"CI does not run {', '.join(missing)}" if missing else ""
+    lost = [test for test in mutant.tests if not any(test in names for names in collected().values())]
+    return f"{' and '.join(COMMANDS)} do not collect {', '.join(lost)}" if lost else ""
 
 
 @cache
-def is_run_for_each_commit(test: str) -> bool:
-    """Whether a file, a folder or a test is there, and is not only for `make soak`."""
-    path, _, name = test.partition("::")
-    if not (ROOT / path).exists() or "soak" in Path(path).parts:
-        return False
-    name = name.partition("[")[0]
-    return not name or name in _names_run(ROOT / path)
+def collected() -> dict[str, set[str]]:
+    """By command, the names that stand for something that it collects. pytest says so, once for each text."""
+    shared = [*ROOT.glob("tests/**/conftest.py"), *ROOT.glob("tests/suite/*.py"), ROOT / "pyproject.toml"]
+    digest = sha256(b"".join(file.read_bytes() for file in sorted(shared)))
+    notes = {file: _note_of(file, digest.hexdigest()) for file in _listed_files()}
+    if unknown := [file for file, note in notes.items() if not note.exists()]:
+        with ThreadPoolExecutor() as pool:
+            found = dict(zip(COMMANDS, pool.map(partial(_collect, unknown), COMMANDS.values()), strict=True))
+        for file in unknown:
+            ids = {each: [id_ for id_ in found[each] if id_.startswith(f"{file}::")] for each in COMMANDS}
+            notes[file].parent.mkdir(parents=True, exist_ok=True)
+            notes[file].write_text(json.dumps(ids))
+    known = [json.loads(note.read_text()) for note in notes.values()]
+    return {each: {name for ids in known for id_ in ids[each] for name in names_of(id_)} for each in COMMANDS}
 
 
-@cache
-def _names_run(file: Path) -> frozenset[str]:
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, functions)]
-    marks = ("pytest.mark.soak", "pytest.mark.skip")
-    return frozenset(
-        node.name for node in found if not any(ast.unparse(each) in marks for each in node.decorator_list)
-    )
+def _listed_files() -> list[str]:
+    paths = {ROOT / test.partition("::")[0] for mutant in read_mutants([]) for test in mutant.tests}
+    files = {file for path in paths for file in (path.rglob("test_*.py") if path.is_dir() else [path])}
+    return sorted(str(file.relative_to(ROOT)) for file in files if file.is_file())
 
 
-def try_mutant(mutant: Mutant, tree: Path) -> Outcome:
-    """Apply the mutant in the copy of the tree, run its tests there, and take it back."""
-    file = tree / mutant.path
-    original = file.read_text()
-    file.write_text(original.replace(mutant.old, mutant.new))
-    try:
-        status = _run_tests(mutant.tests, tree)
-    finally:
-        file.write_text(original)
-    if status is None:
-        return Outcome(mutant, True, "the tests hung")
-    if status not in (0, _FAILED):
-        return Outcome(mutant, False, f"no test ran: pytest ended with status {status}")
-    return Outcome(mutant, status == _FAILED)
+def _note_of(file: str, shared: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = sha256(f"{shared} {file} ".encode() + (ROOT / file).read_bytes())
+    return Path(base) / "voxgate" / "collected" / f"{digest.hexdigest()[:32]}.json"
 
 
-def _run_tests(tests: tuple[str, ...], tree: Path) -> int | None:
-    command = [str(tree / _PYTHON), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    process = subprocess.Popen(
-        command,
-        cwd=tree,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(_TESTS_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.wait()
-        return None
+def _collect(files: list[str], marks: str) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", marks]
+    run = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, check=False)
+    if run.returncode not in (_PASSED, _NONE_RAN):
+        raise SystemExit(f"pytest cannot collect the listed tests:\n{run.stdout}{run.stderr}")
+    return [line for line in run.stdout.splitlines() if "::" in line]
+
+
+def names_of(id_: str) -> Iterator[str]:
+    """The names by which a list may mean a test: its id, its functions and classes, its file and folders."""
+    path, *names = id_.partition("[")[0].split("::")
+    yield id_
+    yield from itertools.accumulate([path, *names], "{}::{}".format)
+    yield from map(str, PurePath(path).parents)
 
 
 def copy_tree(target: Path) -> Path:
@@ -175,41 +192,134 @@ def _make_environment(tree: Path) -> None:
             copy.chmod(0o755)
 
 
-def failing_without(mutants: list[Mutant], tree: Path) -> list[str]:
-    """The tests that fail without any mutant, which therefore say nothing."""
-    groups = dict.fromkeys(mutant.tests for mutant in mutants)
-    return [" ".join(tests) for tests in groups if _run_tests(tests, tree) != 0]
+class Tree:
+    """A copy of the files, in which one mutant after another is tried."""
+
+    _times = itertools.count(1_000_000_000)
+
+    def __init__(self, root: Path, passing: dict[str, bool]) -> None:
+        self._root = copy_tree(root)
+        self._passing = passing
+        """Whether a test passes without a mutant: all trees know it of those that have failed with one."""
+
+    def judge(self, mutant: Mutant, limit_s: float) -> Outcome:
+        """Run the tests with the mutant, those of `make test` first. What fails without it is left out."""
+        left_out: list[str] = []
+        for command, marks in COMMANDS.items():
+            tests = [test for test in mutant.tests if test in collected()[command]]
+            while tests:
+                with self._mutated(mutant):
+                    status, failed = self._run(limit_s, "-m", marks, *left_out, *tests)
+                if status in (_PASSED, _NONE_RAN):
+                    break
+                if status is None:
+                    return Outcome(mutant, NOT_JUDGED, f"over {limit_s:g} s")
+                if status != _FAILED:
+                    return Outcome(mutant, SURVIVED, f"no test ran: pytest ended with status {status}")
+                if failed not in self._passing:
+                    self._passing[failed] = self._run(limit_s, failed)[0] == _PASSED
+                if self._passing[failed]:
+                    return Outcome(mutant, command, failed)
+                print(f"{failed} fails without a mutant", flush=True)
+                left_out.append(f"--deselect={failed}")
+        return Outcome(mutant, SURVIVED)
+
+    @contextmanager
+    def _mutated(self, mutant: Mutant) -> Iterator[None]:
+        file = self._root / mutant.path
+        original = file.read_text()
+        self._write(file, original.replace(mutant.old, mutant.new))
+        try:
+            yield
+        finally:
+            self._write(file, original)
+
+    def _write(self, file: Path, text: str) -> None:
+        """Each text has a time of its own: Python knows compiled code by the second and the length."""
+        file.write_text(text)
+        os.utime(file, (time := next(self._times), time))
+
+    def _run(self, limit_s: float, *options: str) -> tuple[int | None, str]:
+        """Return pytest's status, None over the limit, and the first test that failed."""
+        notes = self._root / ".pytest_cache"
+        shutil.rmtree(notes, ignore_errors=True)
+        command = [str(self._root / _PYTHON), "-m", "pytest", "-q", "-x", "-o", f"cache_dir={notes}"]
+        process = subprocess.Popen(
+            [*command, *options],
+            cwd=self._root,
+            env={**os.environ, "TMPDIR": str(self._root.parent), _TREE: str(self._root)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            return None, ""
+        finally:
+            self._end(process)
+        failed = notes / "v" / "cache" / "lastfailed"
+        return status, next(iter(json.loads(failed.read_text())), "") if failed.exists() else ""
+
+    def _end(self, run: subprocess.Popen[bytes]) -> None:
+        """End all that the run started, also in another session and without a parent."""
+        started = psutil.Process(run.pid).children(recursive=True) if run.returncode is None else []
+        run.kill()
+        run.wait()
+        for process in {*started, *psutil.process_iter()}:
+            with suppress(psutil.Error):
+                if process in started or process.environ().get(_TREE) == str(self._root):
+                    process.kill()
 
 
-def try_all(mutants: list[Mutant], jobs: int) -> list[Outcome]:
-    """The outcomes in the order of the mutants. Each job has a copy of the tree of its own."""
-    outcomes = []
+def try_all(mutants: list[Mutant], jobs: int, limit_s: float) -> tuple[list[Outcome], list[str]]:
+    """The outcomes in the order of the mutants, and the tests that fail without a mutant."""
+    passing: dict[str, bool] = {}
     with tempfile.TemporaryDirectory() as folder:
-        trees: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        # Tests have their temporary files there, and root's PostgreSQL runs as another user.
+        os.chmod(folder, 0o711)
+        trees: queue.SimpleQueue[Tree] = queue.SimpleQueue()
         for number in range(jobs):
-            trees.put(copy_tree(Path(folder) / str(number)))
-        if failing := failing_without(mutants, Path(folder) / "0"):
-            print("These tests fail without a mutant:", *failing, sep="\n  ")
-            return []
+            trees.put(Tree(Path(folder) / str(number), passing))
 
-        def try_in_a_free_tree(mutant: Mutant) -> Outcome:
+        def judge(mutant: Mutant, limit_s: float) -> Outcome:
             tree = trees.get()
             try:
-                return try_mutant(mutant, tree)
+                return tree.judge(mutant, limit_s)
             finally:
                 trees.put(tree)
 
         with ThreadPoolExecutor(jobs) as pool:
-            for outcome in pool.map(try_in_a_free_tree, mutants):
-                verdict = "killed  " if outcome.is_killed else "SURVIVED"
-                print(verdict, outcome.mutant.title, outcome.detail, flush=True)
-                outcomes.append(outcome)
-    return outcomes
+            outcomes = [_shown(each) for each in pool.map(judge, mutants, itertools.repeat(limit_s))]
+        for number, outcome in enumerate(outcomes):
+            if outcome.verdict == NOT_JUDGED:
+                outcomes[number] = _shown(judge(outcome.mutant, limit_s * _ALONE))
+    return outcomes, [test for test, passes in passing.items() if not passes]
+
+
+def _shown(outcome: Outcome) -> Outcome:
+    print(f"{outcome.verdict:10}", outcome.mutant.title, outcome.detail, flush=True)
+    return outcome
+
+
+def table(outcomes: list[Outcome]) -> Iterator[str]:
+    """By the room of the code: how many mutants there are, and what came of them."""
+    verdicts = (*COMMANDS, SURVIVED, NOT_JUDGED)
+    rooms: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for outcome in outcomes:
+        for room in (outcome.mutant.room, "all"):
+            rooms[room][outcome.verdict] += 1
+    yield f"{'':28}{'mutants':>11}" + "".join(f"{each:>11}" for each in verdicts)
+    for room, counts in sorted(rooms.items(), key=lambda row: (row[0] == "all", row[0])):
+        yield f"{room:28}{counts.total():11}" + "".join(f"{counts[each]:11}" for each in verdicts)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument(
+        "--limit", type=float, default=120, help="the seconds of a run; alone, three times that"
+    )
     parser.add_argument("--check", action="store_true", help="only see whether they fit the code")
     parser.add_argument("names", nargs="*", help="lists; all if none is named")
     options = parser.parse_args()
@@ -221,15 +331,14 @@ def main() -> int:
     if options.check:
         print(f"{len(mutants)} mutants fit the code")
         return 0
-    if not (outcomes := try_all(mutants, options.jobs)):
-        return 1
-    survivors = [outcome.mutant for outcome in outcomes if not outcome.is_killed]
-    killed = len(outcomes) - len(survivors)
-    print(f"\n{killed} of {len(outcomes)} mutants killed")
-    for mutant in survivors:
-        print(f"  survived: {mutant.title}: {mutant.survives or 'NO REASON GIVEN'}")
-    is_good = killed >= LEAST_KILLED * len(outcomes) and all(mutant.survives for mutant in survivors)
-    return 0 if is_good else 1
+    outcomes, failing = try_all(mutants, options.jobs, options.limit)
+    print("", *table(outcomes), sep="\n")
+    lived = [outcome for outcome in outcomes if not outcome.is_killed]
+    for outcome in lived:
+        print(f"  {outcome.verdict}: {outcome.mutant.title}: {outcome.mutant.survives or 'NO REASON GIVEN'}")
+    print(*(f"  fails without a mutant: {test}" for test in failing), sep="\n")
+    are_enough = len(outcomes) - len(lived) >= LEAST_KILLED * len(outcomes)
+    return 0 if are_enough and not failing and all(outcome.mutant.survives for outcome in lived) else 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests import forked
-from tests.databases import new_store_url, shared_postgres, store, store_url
+from tests.databases import ada, new_store_url, shared_postgres, store, store_url
 from tests.leaks import leaks, leaves_holds, loop_leaks
 from tests.redis_server import shared_redis
 from tests.server import plain_server
@@ -26,6 +26,7 @@ from tests.suite.second_run import SecondRun
 from tests.suite.twins import Twins
 
 __all__ = [
+    "ada",
     "leaks",
     "leaves_holds",
     "loop_leaks",

@@ -26,6 +26,8 @@ import psutil
 import pytest
 
 from proxy.feature_list import open_store
+from proxy.storage import accounts
+from proxy.storage.accounts import Account
 from proxy.storage.store import Store
 from tests.tables import soak
 from tests.waiting import until
@@ -284,6 +286,11 @@ async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     lay_tables(tmp_path)
     async with open_store(store_url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+async def ada(store: Store) -> Account:
+    return await accounts.create(store, name="ada", plan="free")
 
 
 def lay_tables(folder: Path) -> None:

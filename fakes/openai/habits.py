@@ -19,7 +19,7 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
 
     `lists` maps a path to the list behind it. `label`, if set, is the Content-Type of all speech. With
     `recordings`, a request may bring the voice that it wants; with `needs_recording`, it must.
-    Sound comes at `rate_hz`, 24000 or 48000. `languages` are the names that a request may give.
+    Sound comes at `rate_hz`, 24000 or more. `languages` are the names that a request may give.
     With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1. `unknown_model` is the
     status for one. With `states_rate`, the label of pcm says its rate. `voice_field` names the voice in a
     request, which may have `more_fields`. A `stream` that is true asks a server that `streams_by_field` for

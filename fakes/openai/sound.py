@@ -64,10 +64,13 @@ def faster(pcm: bytes, speed: float) -> bytes:
 
 
 def at_rate(pcm: bytes, rate_hz: int) -> bytes:
-    """Return 24 kHz samples at a multiple of that rate. Each sample is repeated."""
-    times = rate_hz // RATE_HZ
+    """Return 24 kHz samples at a higher rate. Samples are repeated."""
+    samples = array("h", pcm)
+    places = range(len(samples) * rate_hz // RATE_HZ)
     return (
-        pcm if times == 1 else array("h", (each for each in array("h", pcm) for _ in range(times))).tobytes()
+        pcm
+        if rate_hz == RATE_HZ
+        else array("h", [samples[at * RATE_HZ // rate_hz] for at in places]).tobytes()
     )
 
 

@@ -6,10 +6,10 @@ import os
 import subprocess
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from tests.docs import pages
+from tests.features.cluster.gateways import answers
 from tests.server import ALONE, VOXGATE, free_port, running
 from tests.waiting import until
 
@@ -46,7 +46,7 @@ def test_a_reader_has_speech_from_another_machine(tmp_path: Path) -> None:
         [VOXGATE, "host"], cwd=there, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
         try:
-            until(lambda: _is_ready(metrics))
+            until(lambda: answers(f"http://127.0.0.1:{metrics}"))
             with running(here, (here / "config.toml").read_text()) as server:
                 until(lambda: "ready" in server.cli("engines").stdout)
                 server.cli("check")
@@ -58,10 +58,3 @@ def test_a_reader_has_speech_from_another_machine(tmp_path: Path) -> None:
 def _run(command: str, folder: Path) -> None:
     done = subprocess.run([VOXGATE, *command.split()[1:]], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _is_ready(port: int) -> bool:
-    try:
-        return httpx2.get(f"http://127.0.0.1:{port}/readyz").is_success
-    except httpx2.TransportError:
-        return False

@@ -26,6 +26,18 @@ def children(server: Server) -> list[psutil.Process]:
     return found
 
 
+def own_children(module: str) -> list[psutil.Process]:
+    """The children of the test's own process that run this module."""
+    return [each for each in psutil.Process().children() if _runs(each, module)]
+
+
+def _runs(process: psutil.Process, module: str) -> bool:
+    try:
+        return not is_over(process) and module in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
 def worker(server: Server) -> psutil.Process:
     return _child(server, lambda process: "proxy.processes.worker" in process.cmdline())
 

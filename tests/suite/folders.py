@@ -57,8 +57,8 @@ FAST_CLOCK = "not slow and not soak and clock"
 SLOW_CLOCK = "slow and not soak and clock"
 """What `make test` runs, and what `make slow` runs, each in two parts."""
 
-_SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow", re.M)
-_LONG_ROWS = (b"pytest.mark.soak", b"soak(")
+_SLOW_FILE = re.compile(rb"^pytestmark = .*pytest\.mark\.slow\b", re.M)
+_LONG_ROWS = re.compile(rb"pytest\.mark\.soak|\bsoak\(")
 SOAK = "soak"
 """A folder of this name holds what is long: `make soak` alone runs it. Elsewhere,
 a test or a row of a table may have the marker."""
@@ -70,6 +70,7 @@ class Folders:
     def pytest_configure(self, config: pytest.Config) -> None:
         config.addinivalue_line("markers", "unit: opens no process, no port and no database")
         config.addinivalue_line("markers", "slow: `make slow` runs it, and CI for each commit")
+        config.addinivalue_line("markers", "slow_but(names): the tests of a file are slow, except these")
         config.addinivalue_line("markers", "soak: long; to be run before a release")
         config.addinivalue_line("markers", "clock: about real time; runs alone after all others")
         config.addinivalue_line("markers", "race: chance is a fault of the product: no second run")
@@ -88,6 +89,9 @@ class Folders:
             mark = _mark_of(item.path)
             if mark and not item.get_closest_marker(SOAK):
                 item.add_marker(mark)
+            fast = item.get_closest_marker("slow_but")
+            if fast and item.name.partition("[")[0] not in fast.args:
+                item.add_marker(pytest.mark.slow)
 
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
         return None if may_hold(collection_path, config.getoption("markexpr")) else True
@@ -107,7 +111,7 @@ def _may_hold(path: Path, part: str) -> bool:
     text = path.read_bytes() if path.suffix == ".py" else b""
     match part:
         case "soak":
-            return is_soak(inside) or any(mark in text for mark in _LONG_ROWS)
+            return is_soak(inside) or bool(_LONG_ROWS.search(text))
         case "not slow":
             return not _SLOW_FILE.search(text)
         case _:

@@ -1,22 +1,26 @@
 """`make soak` in slices: each takes ten minutes or less on two cores, and its last result is written down.
 
-`python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… stale` prints
-those that were not run for a week. A file belongs to the slice whose folder or file is the nearest above it,
-at last to `.`.
+`python -m tests.suite.soak` runs the slice whose result is the oldest, `… all` each of them, `… NAME …` the
+slices of these names, and `… stale` prints those that were not run for a week. A file belongs to the slice
+whose file, pattern of files or folder is the nearest, at last to `.`. `JOBS=1` runs in one process.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
+
+import pytest
 
 from tests.suite.folders import SOAK, TESTS, may_hold
 from tests.suite.prove_once import engine_of
@@ -28,6 +32,13 @@ STALE = timedelta(days=7)
 SLICES = {
     SOAK: (
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
+        *(
+            "faults/test_[a-h]*",
+            "faults/test_lost_hosts.py",
+            "faults/test_drain.py",
+            "faults/test_erasure_storm.py",
+        ),
+        *("features/cluster/test_existing.py", "features/console/test_reached.py"),
         *(
             "faults/test_speech_fuzz.py",
             "faults/test_cluster_kills.py",
@@ -63,7 +74,6 @@ _OPTIONS = {
     "torch": ("-m", "torch and not soak"),
     "properties": ("-m", "not soak", "--hypothesis-profile=soak"),
 }
-_NOTHING_COLLECTED = 5
 
 
 def is_of(kind: str, file: Path) -> bool:
@@ -83,9 +93,13 @@ def slices() -> dict[str, list[Path]]:
         inside = file.relative_to(TESTS)
         for kind, places in SLICES.items():
             if is_of(kind, file):
-                nearest = max((each for each in places if inside.is_relative_to(each)), key=len)
-                found[f"{kind} {nearest}"].append(file)
+                found[f"{kind} {_nearest(inside, places)}"].append(file)
     return {name: files for name, files in found.items() if files}
+
+
+def _nearest(file: PurePath, places: Iterable[str]) -> str:
+    above = [place for place in places if file.is_relative_to(place) or fnmatch(str(file), place)]
+    return max(above, key=lambda place: (place.count("/"), "*" not in place, place != "."))
 
 
 def oldest(lines: str, names: Sequence[str]) -> list[str]:
@@ -109,24 +123,36 @@ def with_result(lines: str, name: str, row: str) -> str:
 def run(name: str) -> bool:
     """Run a slice and write down what came of it."""
     options = _OPTIONS[name.partition(" ")[0]]
-    program = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "loadfile", *options]
+    jobs = int(os.environ.get("JOBS", "2"))
+    program = [sys.executable, "-m", "pytest", "-n", str(jobs), "--dist", "loadfile", *options]
+    git = ["git", "rev-parse", "--short=8", "HEAD"]
+    commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
     began = time.monotonic()
-    with subprocess.Popen([*program, *map(str, slices()[name])], cwd=TESTS.parent) as process:
+    # What is skipped was not run.
+    environ = {**os.environ, "CI": "true"}
+    command = [*program, *map(str, slices()[name])]
+    with subprocess.Popen(command, cwd=TESTS.parent, env=environ, start_new_session=True) as process:
         try:
-            status = process.wait(LIMIT_S)
-            outcome = "passed" if status in (0, _NOTHING_COLLECTED) else f"failed-{status}"
+            outcome = outcome_of(process.wait(LIMIT_S * 2 // min(jobs, 2)))
         except subprocess.TimeoutExpired:
             outcome = "over-its-time"
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_END_S)
-            process.kill()
-    git = ["git", "rev-parse", "--short=8", "HEAD"]
-    commit = subprocess.run(git, cwd=TESTS.parent, capture_output=True, text=True, check=False).stdout.strip()
+        finally:
+            # A process of tests lives on while a thread of a test does, beside the next slice.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
     row = f"{_time(datetime.now(UTC))} {time.monotonic() - began:.0f} {outcome} {commit or '-'}"
     RESULTS.write_text(with_result(_lines(), name, row))
     print(f"{name}: {row}")
     return outcome == "passed"
+
+
+def outcome_of(status: int) -> str:
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        return "nothing-collected"
+    return f"failed-{status}" if status else "passed"
 
 
 def main(words: Sequence[str]) -> int:
@@ -136,7 +162,11 @@ def main(words: Sequence[str]) -> int:
         print(f"soak: {len(late)} of {len(names)} slices were not run for a week: {', '.join(late)}")
         return 0
     chosen = oldest(_lines(), names)
-    passed = [run(name) for name in (chosen if words == ["all"] else chosen[:1])]
+    if words != ["all"]:
+        chosen = [*words] or chosen[:1]
+    if unknown := {*chosen}.difference(names):
+        raise SystemExit(f"there is no slice {', '.join(sorted(unknown))}. There are: {', '.join(names)}")
+    passed = [run(name) for name in chosen]
     return int(not all(passed))
 
 

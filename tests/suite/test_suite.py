@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sqlite3
 import subprocess
@@ -62,6 +63,7 @@ def test_each_file_is_read_by_a_command() -> None:
     assert set().union(*read.values()) == {*TESTS.rglob("test_*.py")}
     assert TESTS / "faults/test_cluster_kills.py" in read[SLOW] - read[FAST]
     assert TESTS / "policies/routing/test_decision.py" in read[FAST] - read[SLOW]
+    assert TESTS / "features/console/test_frame.py" in read[SLOW] & read[FAST]
     assert TESTS / "proxy/telemetry/test_loop_watch.py" in read[FAST_CLOCK] & read[FAST]
     assert may_hold(TESTS / "faults", SLOW)
     makefile = (TESTS.parent / "Makefile").read_text()
@@ -69,6 +71,12 @@ def test_each_file_is_read_by_a_command() -> None:
         assert f"$(call run_tests,{marker}" in makefile
     for part in (SLOW, SLOW_CLOCK):
         assert f'"{part.replace("slow", "$(1)", 1)}"' in makefile
+
+
+def test_what_is_fast_in_a_slow_file_is_there() -> None:
+    for file in TESTS.rglob("test_*.py"):
+        for names in re.findall(r"pytest\.mark\.slow_but\(([^)]*)\)", text := file.read_text()):
+            assert all(f"def {name}(" in text for name in re.findall(r'"(\w+)"', names)), file
 
 
 def test_this_folder_is_unit(request: pytest.FixtureRequest) -> None:
@@ -275,7 +283,8 @@ def test_the_slices_are_all_that_is_long_each_once() -> None:
         (kind, file) for kind in soak.SLICES for file in TESTS.rglob("test_*.py") if soak.is_of(kind, file)
     ]
     assert sorted(sliced) == sorted(held)
-    assert all((TESTS / place).exists() for places in soak.SLICES.values() for place in places)
+    places = {place for places in soak.SLICES.values() for place in places} - {"."}
+    assert [place for place in places if not any(TESTS.glob(place))] == []
     makefile = (TESTS.parent / "Makefile").read_text()
     assert "\t$(BIN)/python -m tests.suite.soak all\n" in makefile
     assert "\t$(BIN)/python -m tests.suite.soak\n" in makefile
@@ -290,6 +299,11 @@ def test_the_slice_with_the_oldest_result_is_the_next() -> None:
     assert len(lines.splitlines()) == 2
     assert soak.oldest(lines, names) == ["soak docs", "soak heard", "torch plugins/rvc"]
     assert soak.stale(lines, names, datetime(2026, 1, 9, 12, tzinfo=UTC)) == ["soak heard", "soak docs"]
+
+
+def test_a_slice_that_collects_nothing_has_failed() -> None:
+    outcomes = [soak.outcome_of(status) for status in (0, 1, pytest.ExitCode.NO_TESTS_COLLECTED)]
+    assert outcomes == ["passed", "failed-1", "nothing-collected"]
 
 
 def test_no_folder_in_memory_is_chosen_without_room(tmp_path: Path) -> None:

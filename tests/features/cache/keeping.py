@@ -93,6 +93,14 @@ async def landed(folder: Path) -> None:
     await asyncio.to_thread(until, lambda: not [path for path in stored(folder) if path.suffix])
 
 
+async def kept(server: Inside, folder: Path) -> Path:
+    """Ask once, and return the file of the answer."""
+    await ask(server)
+    await landed(folder)
+    (path,) = stored(folder)
+    return path
+
+
 async def all_landed(server: Inside) -> None:
     """Return when no clip is left to store: until then an equal request waits for it, and hits."""
     while tasks := set(cache_of(server)._landing_tasks):

@@ -8,7 +8,6 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import structlog
@@ -19,6 +18,7 @@ from tests.features.cache.keeping import (
     ask,
     cache_of,
     found,
+    kept,
     landed,
     reopened,
     revise,
@@ -28,9 +28,6 @@ from tests.features.cache.keeping import (
 from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
 from tests.tables import each_row
 from tests.waiting import until
-
-if TYPE_CHECKING:
-    pass
 
 MOST = 1_000_000
 DAY_S = 24 * 60 * 60.0
@@ -44,9 +41,7 @@ def age(path: Path, *, used_s: float = 0.0, written_s: float = 0.0) -> None:
 async def test_a_clip_that_is_too_old_is_spoken_again_and_swept(tmp_path: Path) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
-        await ask(server)
-        await landed(tmp_path)
-        (path,) = stored(tmp_path)
+        path = await kept(server, tmp_path)
         age(path, written_s=30 * DAY_S - 60)
         assert found(await ask(server)) == "hit"
         age(path, written_s=30 * DAY_S + 60)
@@ -66,9 +61,7 @@ async def test_a_clip_that_is_too_old_is_not_given_out_before_it_is_swept(
     text = f"{CONFIG}days = 0.5\n"
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine, text=text) as server:
-        await ask(server)
-        await landed(tmp_path)
-        (path,) = stored(tmp_path)
+        path = await kept(server, tmp_path)
         age(path, written_s=0.4 * DAY_S)
         assert found(await ask(server)) == "hit"
         if is_in_memory:
@@ -99,9 +92,7 @@ async def test_a_use_is_written_down_but_not_each_one_of_a_minute(
 ) -> None:
     engine = Scripted(*spoken(0.5))
     async with speaking(tmp_path, engine) as server:
-        await ask(server)
-        await landed(tmp_path)
-        (path,) = stored(tmp_path)
+        path = await kept(server, tmp_path)
         long_ago, written = time.time_ns() - 10**12, path.stat().st_mtime_ns
         os.utime(path, ns=(long_ago, written))
         assert found(await ask(server)) == "hit"
@@ -131,9 +122,7 @@ async def test_a_clip_that_takes_more_than_a_quarter_is_not_kept(tmp_path: Path)
 
 async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) -> None:
     async with speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        await ask(server)
-        await landed(tmp_path)
-        (whole,) = stored(tmp_path)
+        whole = await kept(server, tmp_path)
     other = whole.with_name("f" * 64)
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
@@ -156,9 +145,7 @@ async def test_a_disk_that_does_not_do_it_never_fails_an_answer(tmp_path: Path, 
     engine = Scripted(*spoken(0.5))
     with structlog.testing.capture_logs() as logs:
         async with speaking(tmp_path, engine) as server:
-            await ask(server)
-            await landed(tmp_path)
-            (path,) = stored(tmp_path)
+            path = await kept(server, tmp_path)
             path.unlink()
             for _ in range(2):
                 _break(way, path)

@@ -18,9 +18,10 @@ from speech_engine import Finished, errors
 from tests.features.cache import keeping
 from tests.features.cache.conftest import AS_SHIPPED
 from tests.proxy.api.inside import Inside
-from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound, spoken
+from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, Step, sound, spoken
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import LIMIT_S
 
 # Long enough for a busy machine: half of it is the patience with one another, and with the disk.
 FIRST_AUDIO_S = 2.0
@@ -30,22 +31,7 @@ CACHED = {**keeping.BODY, "cache": True}
 pytestmark = [AS_SHIPPED, pytest.mark.slow]
 
 
-class Gate:
-    """Holds an engine up in the middle of its speech: each time, or only the first time."""
-
-    def __init__(self, only_first: bool = False) -> None:
-        self.reached = asyncio.Event()
-        self.opens = asyncio.Event()
-        self._only_first = only_first
-
-    async def __call__(self) -> None:
-        if self._only_first and self.reached.is_set():
-            return
-        self.reached.set()
-        await self.opens.wait()
-
-
-def held_up(gate: Gate, *then: Step) -> Scripted:
+def held_up(gate: Halt, *then: Step) -> Scripted:
     return Scripted(*spoken(0.5)[:-1], gate, *(then or spoken(0.5)[-1:]))
 
 
@@ -87,7 +73,7 @@ async def test_a_hundred_at_once_are_spoken_once(tmp_path: Path) -> None:
 
 
 async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -> None:
-    gate = Gate(only_first=True)
+    gate = Halt(1)
 
     async def fail_once() -> None:
         if len(engine.jobs) == 1:
@@ -96,11 +82,11 @@ async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -
     engine = held_up(gate, fail_once, *spoken(0.5)[-1:])
     async with keeping.speaking(tmp_path, engine) as server:
         broken = asyncio.create_task(server.raw_speech(CACHED))
-        await gate.reached.wait()
+        await gate.is_there.wait()
         others = asking(server, 5)
         await keeping.turns()
         assert len(engine.jobs) == 1
-        gate.opens.set()
+        gate.goes_on.set()
         answers = await asyncio.gather(*others)
         sent = await broken
     assert sent[-1]["more_body"]
@@ -110,11 +96,11 @@ async def test_a_request_that_fails_gives_its_turn_to_the_next(tmp_path: Path) -
 
 
 async def test_a_request_whose_client_leaves_gives_its_turn_to_the_next(tmp_path: Path) -> None:
-    gate, leaves = Gate(only_first=True), asyncio.Event()
+    gate, leaves = Halt(1), asyncio.Event()
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine) as server:
         left = asyncio.create_task(server.raw_speech(CACHED, leaves))
-        await gate.reached.wait()
+        await gate.is_there.wait()
         others = asking(server, 3)
         await keeping.turns()
         leaves.set()
@@ -128,16 +114,16 @@ async def test_a_request_whose_client_leaves_gives_its_turn_to_the_next(tmp_path
 
 
 async def test_a_client_who_leaves_while_waiting_leaves_no_trace(tmp_path: Path) -> None:
-    gate, leaves = Gate(), asyncio.Event()
+    gate, leaves = Halt(), asyncio.Event()
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine) as server:
         (first,) = asking(server, 1)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         waiting = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await keeping.turns()
         leaves.set()
         assert await waiting == []
-        gate.opens.set()
+        gate.goes_on.set()
         assert keeping.found(await first) == "miss"
         assert keeping.found(await keeping.ask(server)) == "hit"
         assert len(await server.usage()) == 2
@@ -167,13 +153,13 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
 
 @simulated
 async def test_an_engine_that_takes_longer_than_anybody_is_patient_still_speaks_once(tmp_path: Path) -> None:
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine, text=IMPATIENT) as server:
         waiting = asking(server, 30)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         await asyncio.sleep(FIRST_AUDIO_S + 0.1)  # both the patience and the time to first audio are over
-        gate.opens.set()
+        gate.goes_on.set()
         answers = await asyncio.gather(*waiting)
     assert sorted(keeping.found(answer) for answer in answers) == ["hit"] * 29 + ["miss"]
     assert len(engine.jobs) == 1
@@ -229,11 +215,11 @@ async def test_a_client_who_hears_live_is_not_waited_for(tmp_path: Path) -> None
 
 @simulated
 async def test_a_client_who_leaves_late_leaves_one_to_speak_for_the_others(tmp_path: Path) -> None:
-    gate, leaves = Gate(only_first=True), asyncio.Event()
+    gate, leaves = Halt(1), asyncio.Event()
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine, text=IMPATIENT) as server:
         first = asyncio.create_task(server.raw_speech(CACHED, leaves))
-        await gate.reached.wait()
+        await gate.is_there.wait()
         waiting = asking(server, 10)
         await asyncio.sleep(FIRST_AUDIO_S + 0.1)
         leaves.set()
@@ -264,19 +250,19 @@ async def test_requests_that_fail_slowly_do_not_fail_one_after_the_other(tmp_pat
 
 
 async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> None:
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     engine = Scripted(*spoken(6.0)[:-1], gate, *sound(0.5), Finished())
     async with keeping.speaking(
         tmp_path, engine, text="[server]\nfirst_audio_s = 3600\n" + keeping.CONFIG
     ) as server:
         asked = asking(server, 2)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         async with asyncio.timeout(60):
             await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
             # Nor by those who come later, while it is spoken still.
             asked += asking(server, 2)
             await asyncio.wait(asked[2:])
-        gate.opens.set()
+        gate.goes_on.set()
         answers = await asyncio.gather(*asked)
     assert sorted(map(keeping.found, answers[:2])) == ["miss", "off"]
     assert [keeping.found(answer) for answer in answers[2:]] == ["off", "off"]
@@ -286,12 +272,12 @@ async def test_a_clip_that_cannot_be_kept_is_not_waited_for(tmp_path: Path) -> N
 
 
 async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp_path: Path) -> None:
-    gate = Gate()
+    gate = Halt()
     one, two = Scripted(errors.EngineFailed("x")), held_up(gate)
     async with keeping.speaking(tmp_path, one, two) as server:
         asked = asking(server, 2)
-        await gate.reached.wait()
-        gate.opens.set()
+        await gate.is_there.wait()
+        gate.goes_on.set()
         answers = await asyncio.gather(*asked)
     assert sorted(keeping.found(answer) for answer in answers) == ["hit", "miss"]
     assert [answer.headers["x-voxgate-engine"] for answer in answers] == ["two/m"] * 2
@@ -299,14 +285,14 @@ async def test_a_client_who_waits_for_a_request_that_fell_back_gets_its_clip(tmp
 
 
 async def test_workers_wait_for_one_another(tmp_path: Path) -> None:
-    gate = Gate()
+    gate = Halt()
     here, there = held_up(gate), Scripted(*spoken(0.5))
     async with keeping.speaking(tmp_path, here) as server, keeping.reopened(tmp_path, server, there) as other:
         (first,) = asking(server, 1)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         (second,) = asking(other, 1)
         await keeping.turns()
-        gate.opens.set()
+        gate.goes_on.set()
         answers = [await first, await second]
     assert [keeping.found(answer) for answer in answers] == ["miss", "hit"]
     assert answers[0].content == answers[1].content
@@ -334,16 +320,16 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
 
 @simulated
 async def test_a_worker_that_speaks_too_long_is_not_waited_for(tmp_path: Path) -> None:
-    gate = Gate()
+    gate = Halt()
     here, there = held_up(gate), Scripted(*spoken(0.5))
     async with (
         keeping.speaking(tmp_path, here, text=IMPATIENT) as server,
         keeping.reopened(tmp_path, server, there) as other,
     ):
         (first,) = asking(server, 1)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         answers = await asyncio.gather(*asking(other, 10))
-        gate.opens.set()
+        gate.goes_on.set()
         assert keeping.found(await first) == "miss"
         assert keeping.found(await keeping.ask(other)) == "hit"
     # Nor does each of them speak: one does, for all of its worker.
@@ -369,3 +355,21 @@ async def test_a_disk_that_hangs_is_not_waited_for(
         monkeypatch.undo()
         assert [keeping.found(await keeping.ask(server)) for _ in range(2)] == ["miss", "hit"]
     assert (keeping.found(answer), len(answer.content)) == ("off", RATE_HZ)
+
+
+async def test_a_request_that_cannot_be_kept_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: BoundedFolder, path: Path) -> Lock | None:
+        raise OSError("x")
+
+    gate = Halt(1)
+    async with keeping.speaking(tmp_path, held_up(gate)) as server:
+        with monkeypatch.context() as broken:
+            broken.setattr(BoundedFolder, "take", fail)
+            (first,) = asking(server, 1)
+            await gate.reached.wait()
+        async with asyncio.timeout(LIMIT_S):
+            assert keeping.found(await keeping.ask(server)) == "miss"
+        gate.opens.set()
+        assert keeping.found(await first) == "off"

@@ -17,9 +17,9 @@ from proxy.storage.disk_names import DiskName
 from proxy.storage.store import Statement
 from tests.features.cache import keeping
 from tests.features.cache.conftest import AS_SHIPPED
-from tests.features.cache.test_flights import IMPATIENT, Gate, asking, held_up
+from tests.features.cache.test_flights import IMPATIENT, asking, held_up
 from tests.proxy.api.inside import Inside
-from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, spoken
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import until
@@ -86,13 +86,13 @@ async def test_the_sound_is_gone_from_the_disk(tmp_path: Path) -> None:
 
 
 async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path: Path) -> None:
-    gate = Gate()
+    gate = Halt()
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine) as server:
         (first,) = asking(server, 1)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         await purge(server, "voice")
-        gate.opens.set()
+        gate.goes_on.set()
         assert len((await first).content) == RATE_HZ
         await keeping.landed(tmp_path)
         assert not keeping.stored(tmp_path)
@@ -103,19 +103,19 @@ async def test_a_clip_that_began_before_a_purge_does_not_land_after_it(tmp_path:
 async def test_a_clip_that_began_before_a_purge_does_not_spoil_one_that_began_after_it(
     tmp_path: Path,
 ) -> None:
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     engine = held_up(gate)
     async with (
         keeping.speaking(tmp_path, engine, text=IMPATIENT) as server,
         keeping.reopened(tmp_path, server, engine) as other,
     ):
         (first,) = asking(server, 1)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         await purge(server, "voice")
         assert keeping.found(await keeping.ask(other)) == "miss"
         await asyncio.to_thread(until, lambda: not keeping.cache_of(other)._landing_tasks)
         written = [path.read_bytes() for path in keeping.stored(tmp_path) if not path.suffix]
-        gate.opens.set()
+        gate.goes_on.set()
         await first
         await keeping.landed(tmp_path)
         assert [path.read_bytes() for path in keeping.stored(tmp_path)] == written
@@ -136,13 +136,13 @@ async def test_a_purge_by_one_worker_is_soon_one_for_all(tmp_path: Path) -> None
 
 
 async def test_those_who_wait_are_not_given_what_was_purged(tmp_path: Path) -> None:
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     engine = held_up(gate)
     async with keeping.speaking(tmp_path, engine) as server:
         waiting = asking(server, 2)
-        await gate.reached.wait()
+        await gate.is_there.wait()
         await purge(server, "voice")
-        gate.opens.set()
+        gate.goes_on.set()
         answers = await asyncio.gather(*waiting)
     assert [keeping.found(answer) for answer in answers] == ["miss", "miss"]
     assert len(engine.jobs) == 2
@@ -341,10 +341,10 @@ async def test_a_clip_that_was_swept_away_and_spoken_again_has_the_rows_of_its_l
 
 async def test_a_clip_that_is_not_kept_leaves_no_rows(tmp_path: Path) -> None:
     leaves = asyncio.Event()
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     async with keeping.speaking(tmp_path, held_up(gate)) as server:
         left = asyncio.create_task(server.raw_speech({**keeping.BODY, "cache": True}, leaves))
-        await gate.reached.wait()
+        await gate.is_there.wait()
         leaves.set()
         await left
         await asyncio.to_thread(until, lambda: not keeping.cache_of(server)._landing_tasks)

@@ -26,7 +26,7 @@ TESTS = (
     "tests/features/marks/test_manifests_served.py",
     "tests/features/marks/test_receipt_commands.py",
     "tests/features/own_voices/test_commands.py",
-    "tests/proxy/api/test_own_voices_page.py",
+    "tests/features/console/test_voices.py",
 )
 
 

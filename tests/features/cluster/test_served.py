@@ -14,7 +14,7 @@ from tests.features.cluster.rig import key
 from tests.redis_server import RedisServer
 from tests.server import running, stop
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_server_that_ends_is_gone_at_once_and_the_other_one_leads")
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from speech_engine import Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
 from speech_engine.host.confinement import has_call_filter
 from speech_engine.host.pipe_messages import BeginPlugin
+from tests.faults.processes import own_children
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
 from tests.sound import tone
@@ -55,16 +56,7 @@ async def comparer() -> AsyncIterator[HostedComparer]:
 
 
 def processes() -> list[psutil.Process]:
-    """The comparers alone: other tests of this run may keep databases, and decoders for a while."""
-    return [each for each in psutil.Process().children() if is_comparer(each)]
-
-
-def is_comparer(process: psutil.Process) -> bool:
-    try:
-        is_alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        return is_alive and "speech_engine.host.comparing" in process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
+    return own_children(HOST_MODULE)
 
 
 async def test_speakers_are_compared_and_the_scale_comes_along(comparer: HostedComparer) -> None:

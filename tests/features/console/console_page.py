@@ -53,6 +53,16 @@ const button = (text, within = document) => [...within.querySelectorAll('button,
 """
 """Notes what the policy forbids, what the loudspeaker gets, and what is taken of the microphone. It draws as
 often as a test looks: without a screen, sixty frames a second are work for nobody."""
+_HOLD = """((end, status) => {
+  const ask = window.fetch;
+  window.fetch = async (url, sent) => {
+    const answer = await ask(url, sent);
+    if (window.fetch === ask || !new URL(url, location).pathname.endsWith(end)) return answer;
+    window.fetch = ask;
+    await new Promise((resolve) => { window.letGo = resolve; });
+    return status ? new Response("{}", { status }) : answer;
+  };
+})"""
 
 _NUMBERS = itertools.count(1)
 LOOKS = ((375, "light"), (1280, "dark"))
@@ -138,6 +148,10 @@ class Reader(NamedTuple):
     def reads(self, text: str, selector: str = "#page") -> None:
         """Wait until a text is to be read there."""
         self.wait(f"at({json.dumps(selector)})?.innerText.includes({json.dumps(text)})")
+
+    def hold(self, end: str, status: int = 0) -> None:
+        """Hold the next answer of a path that ends so until `letGo()`, and give it another status."""
+        self.tab.run(f"{_HOLD}({json.dumps(end)}, {status})")
 
     def file(self, selector: str, file: Path) -> None:
         """Choose a file in the browser's own dialog."""

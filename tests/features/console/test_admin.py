@@ -16,7 +16,7 @@ from tests.features.console.people import People, sign_in
 from tests.replies import json_of
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_keys_plan_and_state_of_an_account_are_changed")
 
 _HOSTILE = "<img src=x onerror=alert(1)> \u202e" + "endless" * 9
 _ME = "/v1/me"

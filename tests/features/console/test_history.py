@@ -17,7 +17,7 @@ from tests.features.console.test_speak import IS_HEARD, heard, speak
 from tests.sound import decoded
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_entries_are_chosen_and_deleted_with_keys")
 
 _TEXTS = "[...document.querySelectorAll('#history-list .extract')].map((each) => each.innerText)"
 
@@ -178,6 +178,13 @@ def test_entries_are_chosen_and_deleted_with_keys(reader: Reader) -> None:
         reader.go("history")
         _lists(reader, "Four.", "Three.", "Two.")
     reader.wait("at('#history-voice [value=alloy]')")
+    # What was asked for first comes last, and is not played.
+    reader.hold("/content")
+    reader.press("Play: Four.")
+    reader.wait("window.letGo")
+    reader.press("Play: Three.")
+    reader.reads("Three.", ".dock .title")
+    reader.tab.run("letGo()")
     reader.tab.run("button('Delete: Four.').focus()")
     reader.tab.press("Enter")
     reader.wait("at('#question').open && document.activeElement.id === 'question-no'")
@@ -191,6 +198,7 @@ def test_entries_are_chosen_and_deleted_with_keys(reader: Reader) -> None:
     _lists(reader, "Three.", "Two.")
     reader.reads("1 entry is deleted.")
     assert reader.tab.run("document.activeElement.ariaLabel") == "Delete: Three."
+    assert "Three." in reader.text(".dock .title")
     _kept(reader, input="Five.", voice="tone/slow")
     reader.choose("#history-period", "7")
     reader.choose("#history-voice", "alloy")

@@ -19,7 +19,7 @@ from tests.sound import decoded
 from tests.tables import soak
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_job_that_lacks_credits_says_so_before_and_while_it_waits")
 
 _HOSTILE = "<b onclick=alert(1)>&amp;</b> \u202egnp.exe " + "endless" * 22
 _LAKE = "Two and three and four. " * 4
@@ -247,6 +247,16 @@ def test_a_long_list_is_shown_page_by_page(reader: Reader) -> None:
         client.post(f"/v1/jobs/{away}/cancel").raise_for_status()
     again.reads("Cancelled", "#jobs-list")
     assert again.tab.run("[mostRows, document.querySelectorAll('#jobs-list tbody tr').length]") == [52, 52]
+    # Without the last row that is shown, what follows it is found.
+    admin = reader._replace(key=reader.server.mint_key("dev", role="admin"))
+    admin.open(f"admin/jobs/{account}")
+    rows = "[...document.querySelectorAll('.rows li')]"
+    admin.wait(f"{rows}.length === 50")
+    admin.tab.run(f"{rows}.at(-1).querySelector('button').click()")
+    admin.press("Delete", "at('#question')")
+    admin.wait(f"{rows}.length === 49")
+    admin.press("Show more")
+    admin.wait(f"{rows}.length === 51 && !button('Show more')")
 
 
 def test_a_job_is_begun_with_the_keyboard_alone(reader: Reader) -> None:

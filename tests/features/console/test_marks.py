@@ -14,7 +14,7 @@ from tests.server import Server
 from tests.sound import tone
 from tests.tables import soak
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_the_verdict_claims_no_more_than_its_signs")
 
 _PLAIN = wav(tone(440, 0.6))
 _TEXT = "A machine speaks this sentence, and its mark is found again by the machine that made it."

@@ -18,7 +18,7 @@ from tests.features.console.test_speak import IS_HEARD, speak
 from tests.tables import soak
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_what_is_left_keeps_nothing")
 
 _RATE_HZ = 24_000
 _SAMPLE, _READING = "#new-audio_sample", "#new-recording"

@@ -10,7 +10,7 @@ from tests.features.console.people import People, sign_in
 from tests.replies import json_of
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_pack_is_bought_at_the_provider_and_its_credits_come")
 
 _ONE_LOOK_FAILS = """(() => {
   const [ask, wait] = [fetch, setTimeout];

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 
 import httpx2
+import pytest
 
 from tests.features.console.console_page import PLAIN, Reader
 from tests.features.console.people import TERMS, People, sign_in
+
+pytestmark = pytest.mark.slow_but(
+    "test_a_mailed_code_signs_in_where_it_was_asked_for",
+    "test_a_link_signs_in_by_its_button_alone",
+    "test_a_person_takes_the_place_of_a_key_and_comes_back_to_what_was_typed",
+)
 
 _ODD = "!#$%&'*+/=?^_`{|}~" + "long-" * 9 + "@" + "x" * 60 + ".example.org"
 _ME = "fetch('v1/me').then((answer) => answer.status)"
@@ -52,6 +59,7 @@ def test_a_mailed_code_signs_in_where_it_was_asked_for(visitor: Reader, people: 
     visitor.go("account")
     visitor.press("Sign out")
     visitor.arrive("at('#door-address') && !at('.purse')")
+    assert "ended" not in visitor.text("#door"), "they have ended it themselves"
     assert visitor.tab.run(_ME) == 401
 
 
@@ -104,6 +112,10 @@ def test_a_person_takes_the_place_of_a_key_and_comes_back_to_what_was_typed(
     visitor.tab.press("Enter")
     visitor.reads("You are signed in as", "#door")
     assert visitor.tab.run("at('#key-name').value") == "studio"
+    # Its end takes the cookie along.
+    visitor.tab.call("Network.clearBrowserCookies")
+    visitor.press("Make a key")
+    visitor.reads("Your session has ended.", "#door")
 
 
 def test_a_suspended_person_is_told_and_can_go(visitor: Reader, people: People) -> None:

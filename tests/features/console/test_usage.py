@@ -26,7 +26,7 @@ from tests.proxy.storage.test_usage import ROW
 from tests.server import Server
 from tests.tables import soak
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_the_total_is_the_sum_of_the_requests_and_of_the_ledger")
 
 _HOUR = 3_600_000_000
 _NUMBERS = itertools.count(1)

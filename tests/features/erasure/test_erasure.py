@@ -27,7 +27,7 @@ from tests.features.erasure.erasing import (
     speaking,
 )
 from tests.proxy.api.inside import Inside, envelope
-from tests.proxy.api.scripted import Scripted, sound, spoken
+from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
 from tests.proxy.file_store import owned
 from tests.proxy.speech.relay.test_loudness_levels import candidate
 
@@ -98,22 +98,17 @@ async def test_its_clips_and_kept_answers_are_gone_and_others_stay(tmp_path: Pat
 
 
 async def test_a_recording_under_way_is_not_kept(tmp_path: Path) -> None:
-    begun, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        begun.set()
-        await may_go_on.wait()
-
-    engine = Scripted(Started(24_000), *sound(0.3), wait, Finished())
+    halt = Halt()
+    engine = Scripted(Started(24_000), *sound(0.3), halt, Finished())
     async with speaking(tmp_path, engine) as server:
         record = await add_voice(server)
         headers = {"idempotency-key": "order-1"}
         stream = asyncio.create_task(server.raw_speech(body(record.id), headers=headers))
-        await begun.wait()
+        await halt.is_there.wait()
         told = Told(server)
         erasing_ = asyncio.create_task(erase(server, record))
         await told.was_told.wait()
-        may_go_on.set()
+        halt.goes_on.set()
         await erasing_
         assert all(message.get("more_body", True) for message in await stream)
     # The worker has ended, and with it whatever is done behind an answer.
@@ -168,21 +163,16 @@ async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
 
 async def test_what_another_server_has_erased_is_not_kept_before_this_one_knows(tmp_path: Path) -> None:
     """Its tombstone is in the database, and nothing of it in this server's memory."""
-    begun, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        begun.set()
-        await may_go_on.wait()
-
-    engine = Scripted(Started(24_000), *sound(0.3), wait, Finished())
+    halt = Halt()
+    engine = Scripted(Started(24_000), *sound(0.3), halt, Finished())
     async with speaking(tmp_path, engine) as server:
         record = await add_voice(server)
         headers = {"idempotency-key": "order-1"}
         stream = asyncio.create_task(server.raw_speech(body(record.id), headers=headers))
-        await begun.wait()
+        await halt.is_there.wait()
         tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
         assert await tombstones.erase(server.worker.store, tombstone)
-        may_go_on.set()
+        halt.goes_on.set()
         sent = await stream
         assert not sent[-1]["more_body"]
         # Both rows of a kept answer would say that it is whole.

@@ -27,6 +27,7 @@ from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine import EngineUnavailable
 from tests.proxy.file_store.owned import Owned, add_consent, add_voice, needs
+from tests.proxy.storage.notes import migrated
 from tests.speech_engine.host.simulated_time import simulated
 
 ACCOUNT = "acc_a"
@@ -89,13 +90,7 @@ class Things:
         return "providers" not in self.failing
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SharedStore]:
-    opened = await SharedStore.open(tmp_path / "voxgate.db", all_tables())
-    assert isinstance(opened, SharedStore)
-    await migrate(opened)
-    yield opened
-    await opened.close()
+store = migrated(SharedStore)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.access.admission import MOST_A_MINUTE
 from tests.proxy.api.inside import Inside, envelope, inside
-from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.api.scripted import Halt, Scripted, spoken
 from tests.replies import json_of
 from tests.tables import each_row
 
@@ -72,7 +72,8 @@ TEXTS = (
     "Ünïcödé ©® ½ — “quoted” … and 100 km²",
     "今日は 12 時です。",
     "Olá, são 15h30 e custa R$ 10,50.",
-    "😀 Hello 😀 12",
+    # Where a front-end writes the number out, more of what the lexicon adds is charged.
+    "😀 k8s                12345",
     "a" * 4096,
     "It is 9:41. " * 300,
     "(1) one; (2) two; (3) 3.",
@@ -94,7 +95,7 @@ class Held:
         self.amounts: set[float] = set()
         self.engines = {
             "one": Scripted(self._note, *spoken(0.1), emotions=("happy",), reads_numbers=False),
-            "two": Scripted(self._note, *spoken(0.1), reads_numbers=False),
+            "two": Scripted(self._note, *spoken(0.1)),
         }
 
     async def _note(self) -> None:
@@ -178,19 +179,14 @@ async def test_a_text_that_cannot_be_paid_is_refused_as_speech_refuses_it(tmp_pa
 
 
 async def test_streams_under_way_refuse_speech_alone(tmp_path: Path) -> None:
-    goes_on, begun = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        begun.set()
-        await goes_on.wait()
-
+    halt = Halt()
     text = CONFIG.replace("[plans.minute]", "[plans.minute]\nstreams = 1")
-    engines = {"one": Scripted(wait, *spoken(0.1)), "two": Scripted(*spoken(0.1))}
+    engines = {"one": Scripted(halt, *spoken(0.1)), "two": Scripted(*spoken(0.1))}
     async with inside(tmp_path, text, engines, "minute") as server, asyncio.timeout(20):
         speaking = asyncio.create_task(server.ask("POST", SPEECH, body=REQUESTS[0]))
-        await begun.wait()
+        await halt.is_there.wait()
         available = (await estimate(server, REQUESTS[0]))["available"]
         assert (await server.ask("POST", SPEECH, body=REQUESTS[0])).status_code == 429
-        goes_on.set()
+        halt.goes_on.set()
         assert (await speaking).status_code == 200
     assert available < 100000

@@ -11,8 +11,9 @@ import httpx2
 import numpy as np
 
 from proxy.features.jobs.core.steps import Steps
+from speech_engine import Finished, Started
 from tests.proxy.api.inside import Inside, inside
-from tests.proxy.api.scripted import Scripted
+from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.replies import json_of
 from tests.tones import words
 from tests.waiting import soon
@@ -56,6 +57,15 @@ tone = "tone"
 MODELS = 'one = ["one/m"]\nboth = ["tone/standard", "one/m"]'
 RATE_HZ = 24_000
 ENDS = frozenset({"done", "failed", "canceled", "expired"})
+
+
+class Halting(Scripted):
+    """Its job of this number stops in its middle, until it may go on."""
+
+    def __init__(self, at: int = 1, **model: object) -> None:
+        halt = Halt(at)
+        super().__init__(Started(RATE_HZ), *sound(0.1), halt, *sound(0.1), Finished(), **model)
+        self.is_there, self.goes_on = halt.is_there, halt.goes_on
 
 
 def text_of(steps: int) -> str:

@@ -39,7 +39,7 @@ from tests.features.jobs.job_rig import said, text_of, words_of
 from tests.server import ALONE, Server, stop
 from tests.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_worker_speaks_what_its_server_leaves_to_it")
 
 STEPS = 6
 BELL = """

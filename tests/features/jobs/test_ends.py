@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +18,17 @@ from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import CONFIG, content, job, job_with, jobs_inside, kind_of, new_job, text_of
+from tests.features.jobs.job_rig import (
+    CONFIG,
+    Halting,
+    content,
+    job,
+    job_with,
+    jobs_inside,
+    kind_of,
+    new_job,
+    text_of,
+)
 from tests.features.webhooks.receiver import receiver
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.owning import clone
@@ -29,20 +38,6 @@ from tests.waiting import soon
 pytestmark = pytest.mark.slow
 
 HOOKED = CONFIG.format(url="sqlite", one="").replace("on = true", 'on = true\nallow = ["127.0.0.1"]')
-
-
-class SecondWaits(Scripted):
-    """Its second job stops in its middle, until it may go on."""
-
-    def __init__(self, **model: object) -> None:
-        super().__init__(Started(RATE_HZ), *sound(0.1), self._wait, *sound(0.1), Finished(), **model)
-        self.goes_on = asyncio.Event()
-        self.is_there = asyncio.Event()
-
-    async def _wait(self) -> None:
-        if len(self.jobs) == 2:
-            self.is_there.set()
-            await self.goes_on.wait()
 
 
 async def revoke(server: Inside, key: str) -> None:
@@ -81,7 +76,7 @@ async def test_a_job_says_why_it_has_failed(
     code: str,
     reason: str,
 ) -> None:
-    engine = SecondWaits()
+    engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         kind_of(server).at_once = 1
         store = server.worker.store
@@ -170,7 +165,7 @@ async def test_a_job_that_is_tried_again_has_no_error_any_more(tmp_path: Path) -
 
 
 async def test_the_key_that_replaces_another_goes_on_with_its_jobs(tmp_path: Path, store_url: str) -> None:
-    engine = SecondWaits()
+    engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         kind_of(server).at_once = 1
         store = server.worker.store
@@ -217,7 +212,7 @@ async def test_of_a_voice_that_is_erased_in_mid_job_nothing_is_left(
 ) -> None:
     # The step that waits is speaking when the voice is erased.
     monkeypatch.setattr("proxy.features.erasure.erasure._SILENT_S", 0.1)
-    engine = SecondWaits(speaks_samples=True, is_speech=False)
+    engine = Halting(2, speaks_samples=True, is_speech=False)
     async with jobs_inside(tmp_path, store_url, one=engine) as server:
         kind_of(server).at_once = 1
         store = server.worker.store

@@ -23,7 +23,16 @@ from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
 from speech_engine import Finished, Started
 from tests.features.erasure.erasing import erasure_of
-from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kind_of, new_job, text_of
+from tests.features.jobs.job_rig import (
+    Halting,
+    content,
+    job,
+    job_with,
+    jobs_inside,
+    kind_of,
+    new_job,
+    text_of,
+)
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
@@ -32,20 +41,6 @@ from tests.waiting import soon
 
 ON_POSTGRES = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 _IS_BLOCKED = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid)))"
-
-
-class Halting(Scripted):
-    """It stops in the middle of its first job until it may go on."""
-
-    def __init__(self) -> None:
-        super().__init__(Started(RATE_HZ), *sound(0.1), self._wait, *sound(0.1), Finished())
-        self.goes_on = asyncio.Event()
-        self.is_there = asyncio.Event()
-
-    async def _wait(self) -> None:
-        if len(self.jobs) == 1:
-            self.is_there.set()
-            await self.goes_on.wait()
 
 
 def another(server: Inside) -> Steps:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from pathlib import Path
 from typing import get_args
 
@@ -12,11 +10,10 @@ import msgspec
 import pytest
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, list_encoded, list_file
-from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import following, training_input, trainings
+from proxy.features.jobs.kinds.training import training_input
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import ALWAYS, Statement
-from speech_engine.training import FarPiece, FilePiece, FileRole
+from speech_engine.training import FarPiece, FileRole
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters
 from tests.features.jobs.training import training_rig
 from tests.features.jobs.training.training_rig import early_checkpoints
@@ -102,17 +99,7 @@ async def test_the_files_of_a_job_are_there_after_the_upgrade(tmp_path: Path, ne
 async def test_a_training_goes_on_from_its_checkpoint_after_the_upgrade(
     tmp_path: Path, new_store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resumed = list[int]()
-
-    async def pieces_of(
-        files: JobFiles, rows: list[EncodedBlob], role: FileRole
-    ) -> AsyncGenerator[FilePiece, None]:
-        resumed.append(sum(row.bytes for row in rows))
-        async with aclosing(following.pieces_of(files, rows, role)) as pieces:
-            async for piece in pieces:
-                yield piece
-
-    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    resumed = training_rig.resumed_bytes(monkeypatch)
     text = training_rig.CONFIG.format(url=new_store_url, tone="delay_s = 0.02", jobs="")
     async with inside(tmp_path, text, {}, "metered") as server:
         id_ = await training_rig.new_training(server, await training_rig.voice_to_train(server), steps=90)

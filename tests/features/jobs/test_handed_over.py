@@ -8,8 +8,7 @@ import pytest
 
 from proxy.feature_list import open_store
 from proxy.queue import tasks
-from tests.features.jobs.job_rig import jobs_inside, new_job
-from tests.features.jobs.test_exactly_once import Halting
+from tests.features.jobs.job_rig import Halting, jobs_inside, new_job
 
 
 async def test_a_step_that_a_stop_breaks_off_is_free_at_once(

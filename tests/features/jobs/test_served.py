@@ -38,7 +38,7 @@ from tests.features.jobs.job_rig import (
 )
 from tests.proxy.api.inside import LeavingPeer, envelope, inside
 from tests.proxy.api.owning import new_key
-from tests.proxy.api.scripted import Scripted, sound, spoken
+from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
 from tests.waiting import soon
 
 pytestmark = pytest.mark.slow
@@ -247,16 +247,11 @@ async def test_a_cancel_ends_a_step_under_way_and_what_was_spoken_stays(
 
 @pytest.mark.parametrize("is_local", [False, True], ids=["provider", "ours"])
 async def test_a_cancel_costs_what_a_provider_has_made(tmp_path: Path, is_local: bool) -> None:
-    is_there, goes_on = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        is_there.set()
-        await goes_on.wait()
-
-    engine = Scripted(Started(RATE_HZ), *sound(1.0), wait, Finished(), is_local=is_local)
+    halt = Halt()
+    engine = Scripted(Started(RATE_HZ), *sound(1.0), halt, Finished(), is_local=is_local)
     async with jobs_inside(tmp_path, one=engine) as server:
         made = await new_job(server, "Hello.", model="one", voice="one")
-        await is_there.wait()
+        await halt.is_there.wait()
         canceled = await server.ask("POST", f"/v1/jobs/{made['id']}/cancel")
         assert (canceled.json()["status"], canceled.json()["credits"]) == ("canceled", 0)
         (row,) = await server.usage()

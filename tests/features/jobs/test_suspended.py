@@ -14,8 +14,7 @@ from proxy.features.jobs.kinds.batch.kind import WINDOW_US
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from tests.features.jobs.batches.rig import ended, line, new_batch
-from tests.features.jobs.job_rig import job_with, jobs_inside, kind_of, new_job, text_of
-from tests.features.jobs.test_ends import SecondWaits
+from tests.features.jobs.job_rig import Halting, job_with, jobs_inside, kind_of, new_job, text_of
 from tests.features.jobs.test_retention import batches
 from tests.proxy.api.inside import Inside
 from tests.replies import json_of
@@ -66,7 +65,7 @@ async def test_a_suspended_account_is_refused_and_its_job_waits_until_it_is_resu
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(steps, "WAITS_S", 0.1)
-    engine = SecondWaits()
+    engine = Halting(2)
     async with jobs_inside(tmp_path, store_url, one=engine) as opened:
         server = await with_operator(opened)
         kind_of(server).at_once = 1
@@ -124,7 +123,7 @@ async def test_a_batch_does_not_expire_while_its_account_is_suspended(
 
 
 async def test_answers_under_way_finish(tmp_path: Path) -> None:
-    engine = SecondWaits()
+    engine = Halting(2)
     async with jobs_inside(tmp_path, one=engine) as opened:
         server = await with_operator(opened)
         body = {"model": "one", "voice": "one", "input": "Hello.", "response_format": "pcm"}

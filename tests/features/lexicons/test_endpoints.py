@@ -8,9 +8,9 @@ import httpx2
 import pytest
 
 from plugins.tone.decode import decode
-from proxy.storage import accounts, api_key, key_records
-from proxy.storage.key_records import NewKeyRecord
+from proxy.storage import accounts
 from tests.proxy.api.inside import TONE, Inside, envelope, inside_fixture
+from tests.proxy.api.owning import new_key
 from tests.replies import json_of
 from tests.sound import decoded
 
@@ -37,13 +37,6 @@ async def heard(server: Inside, text: str = TEXT, **more: object) -> str:
 
 async def put(server: Inside, name: str, words: object, key: str | None = None) -> httpx2.Response:
     return await server.ask("PUT", f"/v1/lexicons/{name}", key=key, body={"words": words})
-
-
-async def other_key(server: Inside) -> str:
-    bob = await accounts.create(server.worker.store, name="bob", plan="unlimited")
-    secret = api_key.mint()
-    await key_records.create(server.worker.store, secret, NewKeyRecord(account=bob.id))
-    return secret.reveal()
 
 
 @pytest.mark.parametrize(
@@ -77,7 +70,7 @@ async def test_an_accounts_own_words_are_said_at_once_and_by_nobody_else(server:
     stranger = await server.ask(
         "POST",
         "/v1/audio/speech",
-        key=await other_key(server),
+        key=await new_key(server, "bob"),
         body={"model": "tts-1", "voice": "alloy", "input": TEXT, "language": "pt", "response_format": "wav"},
     )
     assert decode(*decoded(stranger.content, "wav")) == ("Ana sam pie o, nginx.",)

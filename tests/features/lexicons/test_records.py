@@ -18,11 +18,6 @@ from tests.proxy.storage.notes import open_bare
 pytestmark = pytest.mark.both_stores
 
 
-@pytest.fixture
-async def ada(store: Store) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
-
-
 def act(account: Account, action: str, number: int) -> Act:
     return Act(id=f"aud_{number}", at=number, actor="x", action=action, subject="pt", account=account.id)
 

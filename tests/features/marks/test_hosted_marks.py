@@ -28,6 +28,7 @@ from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
 from speech_engine.host.pipe_messages import BeginPlugin
 from speech_engine.mark import Detection, MarkKey
+from tests.faults.processes import own_children
 from tests.features.marks import odd_mark
 from tests.features.marks.odd_mark import BAD_RATE_HZ, DEADLY, ENDLESS, HARMFUL, OddSettings, marked
 from tests.tables import each_row
@@ -65,15 +66,7 @@ async def mark() -> AsyncIterator[HostedMark]:
 
 
 def processes() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children() if is_mark(each)]
-
-
-def is_mark(process: psutil.Process) -> bool:
-    try:
-        is_alive = process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-        return is_alive and HOST_MODULE in process.cmdline()
-    except psutil.NoSuchProcess:
-        return False
+    return own_children(HOST_MODULE)
 
 
 async def opened(mark: HostedMark) -> HostedMarkStream:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -23,9 +22,9 @@ from proxy.features.marks.signing import Signed
 from proxy.file_store.key_ring import add_key
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.rows import encode_json
-from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Statement
+from tests.proxy.storage.notes import migrated
 
 _USAGE = """
 INSERT INTO usage (id, account, key, started, engine, model, voice, language, characters, samples,
@@ -57,12 +56,7 @@ class ScriptedSigner(Signer):
         return Signed(f"manifest {self.signed}".encode(), is_stamped=self.stamps_next)
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(tmp_path / "voxgate.db")
-    await migrate(opened)
-    yield opened
-    await opened.close()
+store = migrated(SqliteStore)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Row, Statement
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.databases import Postgres
-from tests.features.own_voices.test_races import Gated
+from tests.features.own_voices.test_races import CLOSE, OPEN, WAITING, Gated
 from tests.proxy.file_store.owned import Owned, add_voice
 from tests.proxy.file_store.vaults import BOTH, NEW, OLD, files_of
 
@@ -35,9 +35,6 @@ _CLONE = """
 INSERT INTO bindings (id, voice, account, revision, engine, credential, state)
 VALUES ('bind_1', :voice, :account, 1, 'one', '', 'ready')
 """
-_CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
-_OPEN = "SELECT pg_advisory_unlock(1) AS is_open"
-_WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = :kind"
 
 
 def clip(voice: str, id_: str = "clip_1", digest: str = NEXT, **more: object) -> SampleRecord:
@@ -193,14 +190,14 @@ async def test_one_of_two_waits_for_the_other(shared_postgres: Postgres, tmp_pat
         }
         (second,) = works.keys() - {first}
         async with asyncio.timeout(60), one._pools.readers.acquire() as gate:  # type: ignore[attr-defined]
-            await gate.execute(_CLOSE)
+            await gate.execute(CLOSE)
             begun = asyncio.create_task(works[first](Gated(one)))
-            while not (await other.read(_WAITING, {"kind": "advisory"}))[0]["waiting"]:
+            while not (await other.read(WAITING, {"kind": "advisory"}))[0]["waiting"]:
                 pass
             waits = asyncio.create_task(works[second](other))
-            while not (await one.read(_WAITING, {"kind": "transactionid"}))[0]["waiting"]:
+            while not (await one.read(WAITING, {"kind": "transactionid"}))[0]["waiting"]:
                 pass
-            await gate.execute(_OPEN)
+            await gate.execute(OPEN)
             assert (await begun, await waits) == (True, False)
         stored = len(await samples.of_voice(other, voice))
         assert stored == (2 if first == "add" else 0)

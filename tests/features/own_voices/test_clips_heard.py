@@ -18,7 +18,7 @@ from tests.features.erasure.erasing import Told, answers, indexed
 from tests.features.own_voices.test_clips import added
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.owning import clone
-from tests.proxy.api.scripted import Scripted, sound, spoken
+from tests.proxy.api.scripted import Halt, Scripted, sound, spoken
 
 pytestmark = pytest.mark.slow
 
@@ -114,24 +114,19 @@ async def test_what_was_kept_of_the_clip_is_gone(tmp_path: Path) -> None:
 
 
 async def test_speech_under_way_is_not_kept(tmp_path: Path) -> None:
-    begun, may_go_on = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        begun.set()
-        await may_go_on.wait()
-
-    async with speaking(tmp_path, *engines(Started(24_000), *sound(0.3), wait, Finished())) as (
+    halt = Halt()
+    async with speaking(tmp_path, *engines(Started(24_000), *sound(0.3), halt, Finished())) as (
         server,
         voice,
         clip,
     ):
         headers = {"idempotency-key": "order-1"}
         stream = asyncio.create_task(server.raw_speech(body("all", voice), headers=headers))
-        await begun.wait()
+        await halt.is_there.wait()
         told = Told(server)
         gone = asyncio.create_task(server.ask("DELETE", f"/v1/audio/voices/{voice}/samples/{clip}"))
         await told.was_told.wait()
-        may_go_on.set()
+        halt.goes_on.set()
         assert (await gone).status_code == 200
         assert all(message.get("more_body", True) for message in await stream)
     assert (answers(tmp_path), erasing.sound(tmp_path)) == ([], [])

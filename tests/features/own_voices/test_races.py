@@ -29,10 +29,10 @@ pytestmark = pytest.mark.slow
 
 DIGEST = "ab" * 32
 CONSENT = "cons_1"
-_GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"
-_CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
-_OPEN = "SELECT pg_advisory_unlock(1) AS is_open"
-_WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = :kind"
+GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"
+CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
+OPEN = "SELECT pg_advisory_unlock(1) AS is_open"
+WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = :kind"
 
 
 class Gated:
@@ -45,7 +45,7 @@ class Gated:
         return getattr(self._store, name)
 
     async def write(self, *statements: Statement) -> list[list[Row]]:
-        return (await self._store.write(*statements, Statement(_GATE)))[:-1]
+        return (await self._store.write(*statements, Statement(GATE)))[:-1]
 
 
 class Race:
@@ -60,16 +60,16 @@ class Race:
     async def run(self, first: str, second: str) -> tuple[object, object]:
         """Begin the second work while the first one is not committed, and let both end."""
         async with self._first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]  # a session
-            await gate.execute(_CLOSE)
+            await gate.execute(CLOSE)
             one = asyncio.create_task(self._work(self._gated, first))
             await self._is_waiting(one, "advisory")
             other = asyncio.create_task(self._work(self.store, second))
             await self._is_waiting(other, "transactionid")
-            await gate.execute(_OPEN)
+            await gate.execute(OPEN)
             return await one, await other
 
     async def _is_waiting(self, task: asyncio.Task[Any], kind: str) -> None:
-        while not task.done() and not (await self.store.read(_WAITING, {"kind": kind}))[0]["waiting"]:
+        while not task.done() and not (await self.store.read(WAITING, {"kind": kind}))[0]["waiting"]:
             pass
 
     def _work(self, store: Any, name: str) -> Coroutine[Any, Any, object]:

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.both_stores
 CAST = {"Ben": "onyx", "Ana": "nova"}
 
 
-@pytest.fixture
-async def ada(store: Store) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
-
-
 async def add(store: Store, account: Account | None, name: str) -> VoiceRecord:
     made = await add_cast(store, None if account is None else account.id, name, CAST)
     assert made is not None

@@ -14,29 +14,19 @@ from proxy.storage import accounts
 from proxy.storage.store import Row, Statement, Store
 from tests.databases import Postgres
 from tests.features.own_voices.saving import add_cast
-
-_GATE = "SELECT CAST(pg_advisory_xact_lock(1) AS TEXT) AS gate"
-_CLOSE = "SELECT CAST(pg_advisory_lock(1) AS TEXT) AS gate"
-_OPEN = "SELECT pg_advisory_unlock(1) AS is_open"
-_WAITING = "SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted AND locktype = :kind"
+from tests.features.own_voices.test_races import CLOSE, GATE, OPEN, WAITING, Gated
 
 
-class Gated:
+class GatedBeforeTheLast(Gated):
     """A store whose units have done all but the last statement, and wait for the gate."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
     async def write(self, *statements: Statement) -> list[list[Row]]:
-        answers = await self._store.write(*statements[:-1], Statement(_GATE), statements[-1])
+        answers = await self._store.write(*statements[:-1], Statement(GATE), statements[-1])
         return [*answers[:-2], answers[-1]]
 
 
 async def someone_waits(store: Store, kind: str) -> None:
-    while not (await store.read(_WAITING, {"kind": kind}))[0]["waiting"]:
+    while not (await store.read(WAITING, {"kind": kind}))[0]["waiting"]:
         pass
 
 
@@ -47,15 +37,15 @@ async def test_a_voice_is_deleted_while_it_is_changed(shared_postgres: Postgres,
         account = await accounts.create(first, name="ada", plan="free")
         voice = await add_cast(first, account.id, "talk")
         assert voice is not None
-        gated: Any = Gated(first)
+        gated: Any = GatedBeforeTheLast(first)
         async with asyncio.timeout(4.0), first._pools.readers.acquire() as gate:  # type: ignore[attr-defined]
-            await gate.execute(_CLOSE)
+            await gate.execute(CLOSE)
             deleting = asyncio.create_task(voices.delete(gated, voice.id))
             await someone_waits(second, "advisory")
             changed = msgspec.structs.replace(voice, description="new")
             changing = asyncio.create_task(voices.update(second, voice, changed))
             await someone_waits(second, "transactionid")
-            await gate.execute(_OPEN)
+            await gate.execute(OPEN)
             assert await deleting
             assert await changing is None
         assert await voices.get(second, None, voice.id) is None

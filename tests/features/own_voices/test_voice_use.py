@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
@@ -12,10 +10,10 @@ from policies.routing import Voice
 from proxy.catalogue.voice_records import DAY_US
 from proxy.features.own_voices import records as voices
 from proxy.features.own_voices.retention import VoiceUse
-from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed
 from tests.proxy.file_store.owned import add_voice
+from tests.proxy.storage.notes import migrated
 
 
 class CountedStore(SqliteStore):
@@ -37,13 +35,7 @@ class CountedStore(SqliteStore):
         return await super().write(*statements)
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[CountedStore]:
-    opened = await CountedStore.open(tmp_path / "voxgate.db")
-    assert isinstance(opened, CountedStore)
-    await migrate(opened)
-    yield opened
-    await opened.close()
+store = migrated(CountedStore)
 
 
 async def used(store: CountedStore, id_: str) -> int | None:

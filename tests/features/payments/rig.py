@@ -24,7 +24,7 @@ from proxy.features.payments.records import MonthRecord, OrderRecord
 from proxy.features.payments.section import PaymentsSection, SoldOffer
 from proxy.ledger import HoldRequest, Ledger, open_ledger
 from proxy.storage import accounts, entries
-from proxy.storage.accounts import Account
+from proxy.storage.accounts import Account, Change
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.ledger.asking import Held, heard
@@ -298,6 +298,13 @@ async def settle(held: Held) -> None:
     """End a request that spoke as long as it was expected to."""
     heard(held, held.hold_request.estimated_s)
     await held.settle("finished")
+
+
+async def set_plan(shop: Shop, account: str, plan: str) -> None:
+    async def decide(read: Account) -> Change:
+        return Change(plan, read.agreed, sets_plan=True)
+
+    assert isinstance(await accounts.change(shop.clock, account, decide), Account)
 
 
 @asynccontextmanager

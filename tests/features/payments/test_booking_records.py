@@ -14,15 +14,15 @@ from policies.tasks import SECOND
 from proxy.errors import NotAllowed
 from proxy.features.payments.booking import Booking
 from proxy.features.payments.event_tasks import EventTasks
+from proxy.features.payments.month_tasks import MonthTasks
 from proxy.features.payments.provider import FetchedPayment
-from proxy.features.payments.records import ORDERS
+from proxy.features.payments.records import MONTH_TASKS, ORDERS
 from proxy.ledger.verify import verify
 from proxy.storage import accounts
-from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Statement, Store
 from tests.features.mail.rig import mail_rig
-from tests.features.payments.rig import DAY_S, Shop, TinyProvider, settle, shop_on
+from tests.features.payments.rig import DAY_S, START, Shop, TinyProvider, set_plan, settle, shop_on
 from tests.features.payments.stops import recipients
 
 _ALL = (NEWEST, 100)
@@ -123,6 +123,27 @@ async def test_a_month_begins_and_ends_by_the_clock_alone(shop: Shop) -> None:
     assert [month.state for month in await shop.months(ada)] == ["past", "past"]
     (row,) = await shop.clock.read("SELECT plan, paid_until FROM accounts WHERE id = :id", {"id": ada})
     assert (row["plan"], row["paid_until"]) == ("free", None)
+
+
+async def test_a_worker_that_lost_its_lease_mails_nothing_about_a_month(shop: Shop, tmp_path: Path) -> None:
+    ada = await shop.account("ada")
+    await shop.buy(ada, "pro")
+    async with mail_rig(shop.clock, tmp_path) as mail:
+        mail.mails.recipients = recipients
+        (month,) = await shop.months(ada)
+        shop.clock.seconds = (month.ends - START) / 1e6 - DAY_S
+        tasks = MonthTasks(shop.workers[0].ledger, mail.mails)
+        tasks.sales = shop.orders.sales
+        held = await MONTH_TASKS.take(shop.clock, month, SECOND)
+        assert held is not None
+        late = await tasks.work(held)
+        assert late is not None
+        shop.clock.seconds += 2
+        assert await tasks.look()
+        await tasks.finish()
+        mails = await mail.rows()
+        await tasks._write(held, late)
+        assert await mail.rows() == mails != []
 
 
 async def test_a_dearer_plan_begins_now_and_what_is_left_is_carried(shop: Shop) -> None:
@@ -276,7 +297,7 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     await shop.buy(ada, "pro")
     assert await shop.speak(ada, 300)
     await shop.later(2 * DAY_S)
-    await _set_plan(shop, ada, "mini")
+    await set_plan(shop, ada, "mini")
     assert (await shop.read(ada)).paid_until is None
     assert await shop.speak(ada, 0)
     await shop.later(60)
@@ -284,7 +305,7 @@ async def test_an_operators_plan_ends_paid_months_and_what_is_left_is_carried(sh
     await shop.buy(ada, "small")
     await shop.later(DAY_S)
     await shop.buy(ada, "pro")
-    await _set_plan(shop, ada, "pro")
+    await set_plan(shop, ada, "pro")
     await shop.later(60 * DAY_S)
     assert (await shop.read(ada)).plan == "pro", "for good"
 
@@ -388,10 +409,3 @@ async def need_attention(shop: Shop) -> list[Trouble]:
 async def _wake_all(shop: Shop, account: str) -> None:
     for order in await ORDERS.page(shop.clock, account, *_ALL):
         await shop.hook(order.id)
-
-
-async def _set_plan(shop: Shop, account: str, plan: str) -> None:
-    async def decide(read: Account) -> Change:
-        return Change(plan, read.agreed, sets_plan=True)
-
-    assert isinstance(await accounts.change(shop.clock, account, decide), Account)

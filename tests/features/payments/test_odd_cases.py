@@ -22,10 +22,9 @@ from proxy.features.payments.records import NEVER, ORDERS
 from proxy.features.payments.section import MercadoPagoSection
 from proxy.ledger.verify import verify
 from proxy.storage import accounts, audit
-from proxy.storage.accounts import Account, Change
 from proxy.storage.rows import NEWEST
 from proxy.storage.store import AlreadyExists, Row, Statement, Store
-from tests.features.payments.rig import DAY_S, PLANS, Shop, TinyProvider, shop_on
+from tests.features.payments.rig import DAY_S, PLANS, Shop, TinyProvider, set_plan, shop_on
 from tests.features.payments.shop import PROVIDERS, SOLD
 from tests.features.payments.shop import shop as served_shop
 from tests.replies import json_of
@@ -119,7 +118,7 @@ async def test_what_was_given_back_meanwhile_is_not_given_back_by_a_carry_again(
     ada = await shop.account("ada")
     await shop.buy(ada, "pro")
     assert await shop.speak(ada, 300)
-    await _set_plan(shop, ada, "mini")
+    await set_plan(shop, ada, "mini")
     order = await shop.order(ada, "pro")
     shop.provider.pay(order)
     await shop.workers[0].booking.book(order, [], [shop.provider.paid["2"]])
@@ -247,13 +246,6 @@ async def _agree(shop: Shop, account: str) -> None:
     )
 
 
-async def _set_plan(shop: Shop, account: str, plan: str) -> None:
-    async def decide(read: Account) -> Change:
-        return Change(plan, read.agreed, sets_plan=True)
-
-    assert isinstance(await accounts.change(shop.clock, account, decide), Account)
-
-
 @pytest.mark.clock
 async def test_a_provider_that_answers_byte_by_byte_does_not_hold_us_for_ever(
     monkeypatch: pytest.MonkeyPatch,
@@ -316,7 +308,7 @@ async def test_a_plan_that_is_set_beside_a_booking_is_decided_again(
         return await write(*statements)
 
     monkeypatch.setattr(shop.clock, "write", refused_once)
-    await _set_plan(shop, ada, "pro")
+    await set_plan(shop, ada, "pro")
     assert (await shop.read(ada)).plan == "pro"
 
 
@@ -364,7 +356,7 @@ async def test_a_refund_right_after_an_operators_plan_leaves_that_plan_no_debt(s
     ada = await shop.account("ada")
     await shop.buy(ada, "pro")
     assert await shop.speak(ada, 300)
-    await _set_plan(shop, ada, "mini")
+    await set_plan(shop, ada, "mini")
     (order,) = await ORDERS.page(shop.clock, ada, *_ALL)
     rows = await shop.orders.payments_of(order.id)
     shop.provider.refund("1", 4990)

@@ -49,6 +49,18 @@ class WebhookRig(NamedTuple):
     ) -> ReadableWebhook:
         return await self.webhooks.add(account, "mine", url, events)
 
+    async def listening(self, url: str) -> tuple[str, ReadableWebhook]:
+        """Return a new account, and its webhook."""
+        account = await self.account()
+        return account, await self.webhook(account, url)
+
+    async def told(self, url: str) -> tuple[str, ReadableWebhook]:
+        """Return them after a first event, which was sent."""
+        account, webhook = await self.listening(url)
+        await self.tell(account)
+        await self.step()
+        return account, webhook
+
     async def tell(self, account: str, event: Event = READY, data: Mapping[str, str] | None = None) -> None:
         now = await self.store.now()
         await self.store.write(*self.delivery_tasks.statements(account, event, data or {"id": "bind_1"}, now))

@@ -50,8 +50,7 @@ def signed_by(told: Told, secret: str) -> bool:
 
 async def test_an_event_arrives_signed_as_the_sdk_reads_it(rig: WebhookRig) -> None:
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         await rig.tell(ada, data={"id": "bind_7", "voice": "voice_1"})
         await rig.step()
         (told,), (row,) = at.told, await rig.deliveries(webhook)
@@ -129,8 +128,7 @@ async def test_only_those_who_want_it_are_told(rig: WebhookRig) -> None:
 
 async def test_where_webhooks_are_off_nothing_is_noted_or_sent(rig: WebhookRig) -> None:
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         await rig.tell(ada)
         rig.delivery_tasks.section = WebhookSection(on=False, allow=ON.allow)
         await rig.tell(ada)
@@ -140,10 +138,7 @@ async def test_where_webhooks_are_off_nothing_is_noted_or_sent(rig: WebhookRig) 
 
 async def test_a_failed_try_is_made_again_with_the_same_id_and_body(rig: WebhookRig) -> None:
     async with receiver(status(503), status(302), status(200)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
-        await rig.tell(ada)
-        await rig.step()
+        _ada, webhook = await rig.told(at.url)
         (row,) = await rig.deliveries(webhook)
         assert (row.state, row.status, row.tries, row.error) == (
             "waiting",
@@ -166,10 +161,7 @@ async def test_a_failed_try_is_made_again_with_the_same_id_and_body(rig: Webhook
 
 async def test_after_a_day_a_delivery_has_failed_and_is_sent_again_by_hand(rig: WebhookRig) -> None:
     async with receiver(*[status(500)] * 3, status(200)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
-        await rig.tell(ada)
-        await rig.step()
+        ada, webhook = await rig.told(at.url)
         await rig.later(0.9)
         assert [row.state for row in await rig.deliveries(webhook)] == ["waiting"]
         await rig.later(0.2)
@@ -186,10 +178,7 @@ async def test_after_a_day_a_delivery_has_failed_and_is_sent_again_by_hand(rig: 
 
 async def test_deliveries_that_ended_are_kept_a_week(rig: WebhookRig) -> None:
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
-        await rig.tell(ada)
-        await rig.step()
+        ada, webhook = await rig.told(at.url)
         await rig.shift(6.9)
         await rig.delivery_tasks.tidy()
         assert len(await rig.deliveries(webhook)) == 1
@@ -201,8 +190,7 @@ async def test_deliveries_that_ended_are_kept_a_week(rig: WebhookRig) -> None:
 
 async def test_a_webhook_at_which_nothing_arrives_for_days_is_turned_off(rig: WebhookRig) -> None:
     async with receiver(status(500)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         for _ in range(2):
             await rig.tell(ada)
             await rig.step()
@@ -220,8 +208,7 @@ async def test_a_webhook_at_which_nothing_arrives_for_days_is_turned_off(rig: We
 
 async def test_a_receiver_that_is_gone_is_told_nothing_more(rig: WebhookRig) -> None:
     async with receiver(status(410)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         for _ in range(3):
             await rig.tell(ada)
         await rig.step()
@@ -235,8 +222,7 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more(rig: WebhookRig) -> 
 
 async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig: WebhookRig) -> None:
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         first = webhook.seal.secret
         second = (
             await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True, keeps_older=True))
@@ -324,8 +310,7 @@ async def test_a_deleted_webhook_and_a_closed_account_are_told_nothing(rig: Webh
 
 async def test_what_is_deleted_while_it_is_sent_leaves_nothing(rig: WebhookRig) -> None:
     async with receiver(None) as hangs:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, hangs.url)
+        ada, webhook = await rig.listening(hangs.url)
         await rig.tell(ada)
         await rig.delivery_tasks.look()
         await soon(lambda: len(hangs.told) >= 1)
@@ -337,8 +322,7 @@ async def test_what_is_deleted_while_it_is_sent_leaves_nothing(rig: WebhookRig) 
 
 async def test_secrets_and_urls_are_sealed_and_the_master_key_knows_them(rig: WebhookRig) -> None:
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         (row,) = await rig.store.read("SELECT * FROM webhooks")
         assert "hush" not in repr(dict(row))
         assert webhook.seal.secret not in repr(dict(row))
@@ -375,10 +359,7 @@ async def test_what_an_operator_allows_no_more_is_reached_no_more(rig: WebhookRi
 async def test_what_waits_goes_to_the_new_url(rig: WebhookRig) -> None:
     async with receiver(status(500)) as old, receiver() as new:
         rig.delivery_tasks.section = WebhookSection(on=True, allow=("127.0.0.1", "localhost"))
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, old.url)
-        await rig.tell(ada)
-        await rig.step()
+        ada, webhook = await rig.told(old.url)
         url = new.url.replace("127.0.0.1", "localhost")
         await rig.webhooks.change(ada, webhook.id, WebhookChange(url=url))
         assert (await rig.row(webhook)).host == "localhost"
@@ -388,8 +369,7 @@ async def test_what_waits_goes_to_the_new_url(rig: WebhookRig) -> None:
 
 
 async def test_changes_at_once_do_not_undo_one_another(rig: WebhookRig) -> None:
-    ada = await rig.account()
-    webhook = await rig.webhook(ada, "https://hooks.example.org/")
+    ada, webhook = await rig.listening("https://hooks.example.org/")
     changes = (WebhookChange(name="new"), WebhookChange(events=("webhook.test",)), WebhookChange(is_on=False))
     await asyncio.gather(*(rig.webhooks.change(ada, webhook.id, change) for change in changes))
     found = await rig.webhooks.find(ada, webhook.id)

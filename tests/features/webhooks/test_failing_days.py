@@ -25,10 +25,7 @@ async def rig(store: Store, tmp_path: Path) -> AsyncIterator[WebhookRig]:
 
 async def test_a_delivery_that_is_sent_again_by_hand_is_tried_for_a_day(rig: WebhookRig) -> None:
     async with receiver(status(500)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
-        await rig.tell(ada)
-        await rig.step()
+        _ada, webhook = await rig.told(at.url)
         await rig.later(1.5)
         (row,) = await rig.deliveries(webhook)
         assert row.state == "failed"
@@ -44,8 +41,7 @@ async def test_a_delivery_that_is_sent_again_by_hand_is_tried_for_a_day(rig: Web
 
 async def test_a_delivery_whose_try_is_under_way_is_not_sent_again(rig: WebhookRig) -> None:
     async with receiver(None) as hangs:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, hangs.url)
+        _ada, webhook = await rig.listening(hangs.url)
         testing = asyncio.create_task(rig.webhooks.test(webhook.record, READY))
         await soon(lambda: len(hangs.told) >= 1)
         (row,) = await rig.deliveries(webhook)
@@ -60,8 +56,7 @@ async def test_a_delivery_whose_try_is_under_way_is_not_sent_again(rig: WebhookR
 
 async def test_tests_count_no_failing_days_and_turn_nothing_off(rig: WebhookRig) -> None:
     async with receiver(status(500)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         assert (await rig.webhooks.test(webhook.record, READY)).state == "failed"
         assert (await rig.row(webhook)).failing_since is None
         await rig.tell(ada)
@@ -76,10 +71,7 @@ async def test_tests_count_no_failing_days_and_turn_nothing_off(rig: WebhookRig)
 )
 async def test_a_webhook_that_is_mended_has_three_days_anew(rig: WebhookRig, change: WebhookChange) -> None:
     async with receiver(status(500)) as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
-        await rig.tell(ada)
-        await rig.step()
+        ada, webhook = await rig.told(at.url)
         if change.is_on:
             await rig.webhooks.change(ada, webhook.id, WebhookChange(is_on=False))
         url = change.url.format(port=at.port) if change.url else None
@@ -93,8 +85,7 @@ async def test_a_webhook_that_is_mended_has_three_days_anew(rig: WebhookRig, cha
 
 
 async def test_each_change_has_a_moment_of_its_own(rig: WebhookRig) -> None:
-    ada = await rig.account()
-    webhook = await rig.webhook(ada, "https://hooks.example.org/")
+    ada, webhook = await rig.listening("https://hooks.example.org/")
     later = 2**60
     await rig.store.write(Statement("UPDATE webhooks SET changed = :later", {"later": later}))
     moments = [
@@ -108,8 +99,7 @@ async def test_however_many_old_deliveries_there_are_all_go(
 ) -> None:
     monkeypatch.setattr(couriers, "_BATCH", 2)
     async with receiver() as at:
-        ada = await rig.account()
-        webhook = await rig.webhook(ada, at.url)
+        ada, webhook = await rig.listening(at.url)
         for _ in range(5):
             await rig.tell(ada)
             await rig.step()

@@ -20,10 +20,7 @@ DELAY = "UPDATE webhook_deliveries SET due = :due WHERE id = :id"
 async def test_a_killed_worker_loses_no_event_and_no_delay(tmp_path: Path) -> None:
     async with receiver(status(500), None, status(200)) as at:
         async with open_store("sqlite", tmp_path) as store, webhook_rig(store, tmp_path) as rig:
-            ada = await rig.account()
-            webhook = await rig.webhook(ada, at.url)
-            await rig.tell(ada)
-            await rig.step()
+            ada, webhook = await rig.told(at.url)
             await rig.tell(ada)
             (waits,) = (row for row in await rig.deliveries(webhook) if row.tries)
             # However long the worker takes to start, the delay is not over.

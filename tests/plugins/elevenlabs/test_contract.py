@@ -19,14 +19,11 @@ async def _engine(*, word_times: bool) -> AsyncIterator[Engine]:
 class TestElevenLabs(EngineContract):
     voice = VOICE
     tries_clones = True
+    word_times = False
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return _engine(word_times=False)
+        return _engine(word_times=self.word_times)
 
 
-class TestElevenLabsWithWordTimes(EngineContract):
-    voice = VOICE
-    tries_clones = True
-
-    def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return _engine(word_times=True)
+class TestElevenLabsWithWordTimes(TestElevenLabs):
+    word_times = True

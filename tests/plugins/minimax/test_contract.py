@@ -26,17 +26,14 @@ async def _engine(*, stream: bool) -> AsyncIterator[Engine]:
 class TestMinimax(EngineContract):
     voice = VOICE
     tries_clones = True
+    stream = True
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return _engine(stream=True)
+        return _engine(stream=self.stream)
 
 
-class TestMinimaxInWholeAnswers(EngineContract):
-    voice = VOICE
-    tries_clones = True
-
-    def engine(self) -> AbstractAsyncContextManager[Engine]:
-        return _engine(stream=False)
+class TestMinimaxInWholeAnswers(TestMinimax):
+    stream = False
 
 
 async def test_minimax_has_all_that_an_engine_of_the_cloud_may_have() -> None:

@@ -15,6 +15,8 @@ import pytest
 from msgspec.structs import replace
 
 from fakes.openai.app import provider
+from fakes.openai.habits import HABITS
+from fakes.openai.sound import at_rate
 from fakes.serving import served
 from plugins.openai.answer_reader import AnswerReader
 from plugins.openai.presets import PRESETS, PresetName
@@ -199,6 +201,11 @@ ROWS = {
     ),
 }
 _FAKES = {"vllm-omni": "voxcpm2"}
+
+
+@each_row("rate_hz", sorted({habits.rate_hz for habits in HABITS.values()}))
+def test_a_fake_speaks_at_the_rate_of_its_host(rate_hz: int) -> None:
+    assert decode(np.frombuffer(at_rate(tones("One."), rate_hz), "<i2"), rate_hz) == ("One.",)
 
 
 def test_every_preset_has_a_row() -> None:

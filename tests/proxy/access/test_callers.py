@@ -38,11 +38,6 @@ def callers(store: WatchedStore) -> Callers:
 
 
 @pytest.fixture
-async def ada(store: WatchedStore) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
-
-
-@pytest.fixture
 def key() -> ApiKey:
     return api_key.mint()
 

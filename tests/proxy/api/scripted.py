@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from msgspec.structs import replace
@@ -21,6 +22,22 @@ from tests.sound import tone
 
 RATE_HZ = 24_000
 Step = Event | Exception | Callable[[], Awaitable[object]]
+
+
+class Halt:
+    """A step that stands still until the test lets it go on: each time, or only the time `at`."""
+
+    def __init__(self, at: int = 0) -> None:
+        self.is_there = asyncio.Event()
+        self.goes_on = asyncio.Event()
+        self._at = at
+        self._times = 0
+
+    async def __call__(self) -> None:
+        self._times += 1
+        if self._at in (0, self._times):
+            self.is_there.set()
+            await self.goes_on.wait()
 
 
 class Scripted:

@@ -114,3 +114,12 @@ async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spok
         assert await bills(server) == [("failed", "client_too_slow", 4.0, 4.0)]
         await quicker.close()
         assert repr(server.worker.parts.spill_quota).startswith("<SpillQuota 0 of")
+
+
+async def test_a_short_whole_answer_leaves_the_room_that_it_does_not_fill(tmp_path: Path) -> None:
+    client = Client()
+    async with inside(tmp_path, COSTLY, {"one": Scripted(*spoken(1.0), is_local=False)}) as server:
+        server.worker.parts.spill_quota.bound(16)
+        async with client.asking(server, {**BODY, **JSON}):
+            answer = await server.ask("POST", "/v1/audio/speech", body={**BODY, **JSON})
+    assert (client.status, answer.status_code) == (200, 200)

@@ -16,7 +16,6 @@ from proxy.features.clones.orders import CloneOrders
 from proxy.features.lexicons import records as lexicons
 from proxy.features.lexicons.records import AccountWords
 from proxy.features.own_voices import records as voices
-from proxy.storage import accounts
 from proxy.storage.accounts import Account
 from proxy.storage.store import Statement
 from tests.features.consents.granted import granted
@@ -32,11 +31,6 @@ A_LOOK = 1
 async def store(tmp_path: Path) -> AsyncIterator[WatchedStore]:
     async with open_store("sqlite", tmp_path) as opened:
         yield WatchedStore(opened, 0)
-
-
-@pytest.fixture
-async def ada(store: WatchedStore) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests import server
 from tests.commands import command
 from tests.proxy.cli.test_main import Run, folder, refused, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow_but("test_a_live_server_is_backed_up_again_and_again_and_its_backup_serves")
 
 __all__ = ["folder", "run"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -46,16 +46,24 @@ def folder() -> Iterator[Path]:
         yield made
 
 
+@asynccontextmanager
+async def served(engine: Mimic, folder: Path, source: Recordings) -> AsyncIterator[HostedEngine]:
+    """A host of the engine, with its cache, and the engine as a worker has it."""
+    address = folder / "1"
+    async with (
+        host(engine, address, sample_cache=engine._sample_cache),
+        hosted(address, source=source) as voice,
+    ):
+        yield voice
+
+
 async def heard(engine: HostedEngine, job: SpeechJob) -> list[bytes]:
     return [event.pcm for event in await spoken(engine, job) if isinstance(event, Audio)]
 
 
 async def test_a_host_gets_the_recordings_that_it_lacks_and_keeps_them(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         assert await heard(voice, sampled("a")) == [b"aa"]
         assert await heard(voice, sampled("a", "b")) == [b"aa", b"bb"]
         assert await heard(voice, sampled("b", "a")) == [b"bb", b"aa"]
@@ -75,10 +83,7 @@ async def test_a_host_gets_no_other_recording_of_the_account_than_the_works_own(
 async def test_a_host_gets_a_large_model_in_pieces_and_keeps_it(folder: Path) -> None:
     file = bytes(range(256)) * 300_000  # more than a message may have
     source, sample_cache = Recordings(acc_1={"m": file}), SampleCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         found = await asyncio.gather(*(heard(voice, trained("m", f"job_{number}")) for number in range(2)))
         assert found == [[sha256(file).digest()]] * 2
         assert await heard(voice, trained("m")) == found[0]
@@ -92,10 +97,7 @@ async def test_a_host_gets_a_large_model_in_pieces_and_keeps_it(folder: Path) ->
 async def test_a_model_of_the_operator_comes_once_for_all_accounts(folder: Path) -> None:
     source, sample_cache = Recordings(**{"": {"m": b"file"}}), SampleCache()
     voice = Trained("m", is_operators=True)
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as engine,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as engine:
         for tenant in ("acc_1", "acc_2"):
             job = replace(trained("m", tenant=tenant), voice=voice)
             assert await heard(engine, job) == [sha256(b"file").digest()]
@@ -110,10 +112,7 @@ async def test_a_model_that_is_not_whole_is_not_spoken_with(folder: Path) -> Non
             return FileInParts(b"some", 5)
 
     sample_cache = SampleCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=Broken()) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, Broken()) as voice:
         with pytest.raises(EngineFailed, match="cannot be had"):
             await heard(voice, trained("m"))
 
@@ -137,10 +136,7 @@ async def converted(engine: HostedEngine, job: SpeechJob) -> bytes:
 
 async def test_a_conversion_gets_the_recordings_that_its_host_lacks(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingCache()
-    async with (
-        host(Repeater(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Repeater(sample_cache), folder, source) as voice:
         assert await converted(voice, sampled("a")) == b"aarepeat me "
         assert await converted(voice, sampled("a", "b")) == b"aabbrepeat me "
         assert await heard(voice, sampled("b")) == [b"bb"]
@@ -149,10 +145,7 @@ async def test_a_conversion_gets_the_recordings_that_its_host_lacks(folder: Path
 
 async def test_a_conversion_whose_recording_had_to_go_is_served_the_next_time(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"a" * 8, "b": b"b" * 8}), CountingCache(limit_bytes=10)
-    async with (
-        host(Repeater(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Repeater(sample_cache), folder, source) as voice:
         assert await converted(voice, sampled("a")) == b"a" * 8 + b"repeat me "
         assert await heard(voice, sampled("b")) == [b"b" * 8]
         with pytest.raises(EngineBusy, match="no room"):
@@ -162,10 +155,7 @@ async def test_a_conversion_whose_recording_had_to_go_is_served_the_next_time(fo
 
 async def test_sixteen_first_jobs_at_once_bring_a_recording_once(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa"}), CountingCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         jobs = [sampled("a", id_=f"job_{number}") for number in range(16)]
         assert await asyncio.gather(*(heard(voice, each) for each in jobs)) == [[b"aa"]] * 16
     assert sample_cache.came == [("acc_1", "a")]
@@ -187,10 +177,7 @@ async def test_each_process_gets_its_own_copy(folder: Path) -> None:
 
 async def test_the_same_digest_of_two_accounts_is_two_recordings(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"mine"}, acc_2={"a": b"theirs"}), CountingCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         mine, theirs = sampled("a"), sampled("a", tenant="acc_2")
         assert await asyncio.gather(*(heard(voice, each) for each in (mine, theirs, mine))) == [
             [b"mine"],
@@ -242,10 +229,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
 ) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa"}), CountingCache()
     source.gate.clear()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         speaking = [asyncio.create_task(heard(voice, sampled("a", id_=f"job_{n}"))) for n in range(2)]
         await soon(lambda: [each.waiting for each in voice._delivery._single_flight.values()] == [2])
         await soon(lambda: source.waiting == 1)
@@ -264,10 +248,7 @@ async def test_the_last_job_that_is_cancelled_ends_the_delivery_and_the_next_beg
 
 async def test_a_recording_that_cannot_be_had_fails_its_own_jobs_alone(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa"}), CountingCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         results = await asyncio.gather(
             heard(voice, sampled("gone")), heard(voice, sampled("a")), return_exceptions=True
         )
@@ -278,10 +259,7 @@ async def test_a_recording_that_cannot_be_had_fails_its_own_jobs_alone(folder: P
 
 async def test_a_host_without_room_is_busy_and_serves_those_that_it_has(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa", "b": bytes(20)}), CountingCache(limit_bytes=10)
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         with pytest.raises(EngineBusy):
             await heard(voice, sampled("b"))
         assert await heard(voice, sampled("a")) == [b"aa"]
@@ -290,10 +268,7 @@ async def test_a_host_without_room_is_busy_and_serves_those_that_it_has(folder: 
 async def test_a_drop_ends_the_jobs_that_use_the_recording_and_no_others(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa", "b": b"bb"}), CountingCache()
     engine = Mimic(sample_cache, holds=True)
-    async with (
-        host(engine, folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(engine, folder, source) as voice:
         ended, kept = (voice.open(Speak(sampled(digest, id_=digest))) for digest in "ab")
         for stream in (ended, kept):
             assert await stream.next_event() == Started(RATE_HZ)
@@ -317,10 +292,7 @@ async def test_a_mix_brings_what_all_its_members_lack_and_ends_with_any_of_them(
     engine = Mimic(sample_cache, holds=True)
     members = Samples((Sample("a"), Sample("c"))), Samples((Sample("b"),))
     mix = replace(sampled(), voice=Mix(((members[0], 0.5), (members[1], 0.5))))
-    async with (
-        host(engine, folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(engine, folder, source) as voice:
         stream = voice.open(Speak(mix))
         assert await stream.next_event() == Started(RATE_HZ)
         assert engine.jobs == ["job_1"]
@@ -336,10 +308,7 @@ async def test_a_mix_brings_what_all_its_members_lack_and_ends_with_any_of_them(
 async def test_a_drop_ends_jobs_that_still_wait_for_a_slot(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa"}), CountingCache()
     engine = Mimic(sample_cache, slots=1, holds=True)
-    async with (
-        host(engine, folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(engine, folder, source) as voice:
         first = voice.open(Speak(sampled("a", id_="first")))
         await first.next_event()
         waiting = asyncio.create_task(read(voice.open(Speak(sampled("a", id_="second", tenant="acc_1")))))
@@ -355,10 +324,7 @@ async def test_a_drop_ends_jobs_that_still_wait_for_a_slot(folder: Path) -> None
 async def test_what_is_on_its_way_during_a_drop_never_arrives(folder: Path) -> None:
     source, sample_cache = Recordings(acc_1={"a": b"aa"}), CountingCache()
     source.gate.clear()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         speaking = asyncio.create_task(heard(voice, sampled("a")))
         await soon(lambda: source.waiting == 1)
         await voice.drop_samples(["a"])
@@ -390,9 +356,6 @@ async def test_a_dead_process_has_forgotten_and_a_silent_one_has_not(
 
 async def test_a_voice_of_the_engine_asks_nobody_for_recordings(folder: Path) -> None:
     source, sample_cache = Recordings(), CountingCache()
-    async with (
-        host(Mimic(sample_cache), folder / "1", sample_cache=sample_cache),
-        hosted(folder / "1", source=source) as voice,
-    ):
+    async with served(Mimic(sample_cache), folder, source) as voice:
         assert isinstance((await spoken(voice, sampled()))[-1], Finished)
     assert source.asked == []

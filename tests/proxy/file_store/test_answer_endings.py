@@ -21,7 +21,7 @@ from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.api.inside import Inside
-from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, spoken
 from tests.proxy.file_store.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 from tests.tables import each_row
 from tests.waiting import until
@@ -74,17 +74,11 @@ async def test_a_client_who_leaves_finds_the_whole_answer_when_back(
 
 
 async def test_a_worker_that_stops_charges_nothing_and_frees_the_key(tmp_path: Path) -> None:
-    speaks = asyncio.Event()
-
-    async def hang_once() -> None:
-        if len(engine.jobs) == 1:
-            speaks.set()
-            await asyncio.Event().wait()
-
-    engine = Scripted(*spoken(1.0)[:-1], hang_once, spoken(1.0)[-1])
+    halt = Halt(1)
+    engine = Scripted(*spoken(1.0)[:-1], halt, spoken(1.0)[-1])
     async with speaking(tmp_path, engine) as server:
         drained = asyncio.create_task(server.raw_speech(BODY, headers={"idempotency-key": KEY}))
-        await speaks.wait()
+        await halt.is_there.wait()
         drained.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drained

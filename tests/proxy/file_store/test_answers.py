@@ -11,7 +11,7 @@ import pytest
 from proxy.storage.store import Statement
 from speech_engine import errors
 from tests.proxy.api.inside import envelope, inside
-from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, spoken
 from tests.proxy.file_store.idempotent import BODY, CONFIG, KEY, ask, is_replay, kept, speaking
 from tests.tables import each_row
 
@@ -92,18 +92,13 @@ async def test_another_body_under_the_same_key_is_a_422(tmp_path: Path) -> None:
 
 
 async def test_while_the_first_is_under_way_the_second_is_told_to_come_again(tmp_path: Path) -> None:
-    speaks, may_end = asyncio.Event(), asyncio.Event()
-
-    async def pause() -> None:
-        speaks.set()
-        await may_end.wait()
-
-    engine = Scripted(*spoken(0.5)[:-1], pause, spoken(0.5)[-1])
+    halt = Halt()
+    engine = Scripted(*spoken(0.5)[:-1], halt, spoken(0.5)[-1])
     async with speaking(tmp_path, engine) as server:
         first = asyncio.create_task(ask(server))
-        await speaks.wait()
+        await halt.is_there.wait()
         second = await ask(server)
-        may_end.set()
+        halt.goes_on.set()
         third, again = await first, await ask(server)
     assert (second.status_code, envelope(second)["code"]) == (409, "request_under_way")
     assert (second.headers["x-should-retry"], second.headers["retry-after"]) == ("true", "1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,10 +15,10 @@ from proxy.file_store.folder import BoundedFolder
 from proxy.file_store.locked_files import Lock
 from proxy.file_store.once import Once
 from proxy.storage import tombstones
-from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
+from tests.proxy.storage.notes import migrated
 
 _USAGE = """
 INSERT INTO usage (id, account, key, started, engine, model, voice, language, characters, samples,
@@ -40,13 +39,7 @@ class AwayStore(SqliteStore):
         return await super().read(sql, params)
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[AwayStore]:
-    opened = await AwayStore.open(tmp_path / "voxgate.db")
-    assert isinstance(opened, AwayStore)
-    await migrate(opened)
-    yield opened
-    await opened.close()
+store = migrated(AwayStore)
 
 
 @pytest.fixture

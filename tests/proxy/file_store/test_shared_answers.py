@@ -30,7 +30,7 @@ from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, St
 from speech_engine import errors
 from tests.databases import Postgres, postgres
 from tests.proxy.api.inside import Inside, envelope, inside
-from tests.proxy.api.scripted import RATE_HZ, Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Halt, Scripted, spoken
 from tests.proxy.file_store import buckets
 from tests.proxy.file_store.buckets import Fault, faulty_store
 from tests.proxy.file_store.idempotent import BODY, CONFIG, KEY, is_replay
@@ -150,7 +150,7 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
     tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No renewal succeeds for as long as the stall. The answer goes on, since its lease lasts longer."""
-    speaks, may_end, is_away = asyncio.Event(), asyncio.Event(), True
+    halt, is_away = Halt(), True
     renew = answer_claims.renew
 
     async def stalled(store: Store, claim: Claim) -> bool:
@@ -158,20 +158,16 @@ async def test_a_stall_of_the_database_charges_nothing_twice(
             raise StorageUnreachable("away")
         return await renew(store, claim)
 
-    async def pause() -> None:
-        speaks.set()
-        await may_end.wait()
-
     monkeypatch.setattr(shared_answers, "RENEW_S", 0.01)
     monkeypatch.setattr(answer_claims, "renew", stalled)
-    engine = Scripted(*spoken(1.0)[:-1], pause, spoken(1.0)[-1])
+    engine = Scripted(*spoken(1.0)[:-1], halt, spoken(1.0)[-1])
     async with site(tmp_path, url, engine) as servers:
         first = asyncio.create_task(servers.ask())
-        await asyncio.wait_for(speaks.wait(), 5)
+        await asyncio.wait_for(halt.is_there.wait(), 5)
         others = await asyncio.gather(*(servers.ask(number % 2) for number in range(16)))
         assert {answer.status_code for answer in others} == {409}
         is_away = False
-        may_end.set()
+        halt.goes_on.set()
         assert (await first).status_code == 200
         assert is_replay(await servers.ask(1))
         assert await servers.outcomes() == ["finished"]
@@ -216,14 +212,8 @@ async def test_an_owner_whose_lease_is_lost_ends_its_answer_and_pays_nothing(
     monkeypatch: pytest.MonkeyPatch,
     way: str,
 ) -> None:
-    speaks, may_end = asyncio.Event(), asyncio.Event()
-
-    async def pause() -> None:
-        if len(engine.jobs) == 1:
-            speaks.set()
-            await may_end.wait()
-
-    engine = Scripted(*spoken(1.0)[:-1], pause, spoken(1.0)[-1])
+    halt = Halt(1)
+    engine = Scripted(*spoken(1.0)[:-1], halt, spoken(1.0)[-1])
     with shared_postgres.lent_schema() as schema, monkeypatch.context() as patched:
         place, address = tmp_path_factory.mktemp("lost"), shared_postgres.url(search_path=schema)
         async with site(place, address, engine) as servers:
@@ -231,7 +221,7 @@ async def test_an_owner_whose_lease_is_lost_ends_its_answer_and_pays_nothing(
             first = asyncio.create_task(
                 servers.machines[0].raw_speech(BODY, headers={"idempotency-key": KEY})
             )
-            await asyncio.wait_for(speaks.wait(), 5)
+            await asyncio.wait_for(halt.is_there.wait(), 5)
             if way == "by its own clock":
                 patched.setattr(Lease, "_end_of", staticmethod(lambda _began: 1.0))
                 for _ in range(10):
@@ -239,7 +229,7 @@ async def test_an_owner_whose_lease_is_lost_ends_its_answer_and_pays_nothing(
             else:
                 await servers.store.write(Statement("UPDATE answer_claims SET fence = fence + 1"))
             patched.undo()
-            may_end.set()
+            halt.goes_on.set()
             broken = await first
             assert broken[-1].get("more_body", False) or broken[0]["status"] == 503
             assert (await servers.outcomes(), servers.objects()) == (["failed"], [])

@@ -12,21 +12,19 @@ from typing import Any
 import pytest
 
 from proxy.config.sections import VaultSection
-from proxy.feature_list import all_tables
 from proxy.file_store import sealing
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed, open_vault
 from proxy.storage import blobs, tombstones
 from proxy.storage.blobs import BlobRow
-from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.proxy.file_store.owned import add_consent, add_voice
 from tests.proxy.file_store.vaults import Said, files_of, key_text
-from tests.proxy.storage.notes import no_file_larger_than
+from tests.proxy.storage.notes import migrated, no_file_larger_than
 
 PLAIN = b"a recording that only its owner hears " * 4000
 
@@ -150,13 +148,7 @@ class GatedStore(SqliteStore):
         return await super().write(*statements)
 
 
-@pytest.fixture
-async def gated(tmp_path: Path) -> AsyncIterator[GatedStore]:
-    opened = await GatedStore.open(tmp_path / "gated.db", all_tables())
-    assert isinstance(opened, GatedStore)
-    await migrate(opened)
-    yield opened
-    await opened.close()
+gated = migrated(GatedStore)
 
 
 async def test_a_caller_that_leaves_before_the_row_is_written_does_not_undo_it(

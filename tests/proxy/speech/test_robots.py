@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from speech_engine import EngineFailed, EngineUnavailable, Language, VoiceInfo
 from tests.proxy.api.inside import Inside, envelope, inside
-from tests.proxy.api.scripted import Scripted, Step, spoken
+from tests.proxy.api.scripted import Halt, Scripted, Step, spoken
 from tests.proxy.engines.keys import SILENT
 from tests.speech_engine.host.simulated_time import simulated
 
@@ -171,20 +171,15 @@ async def test_after_the_headers_no_robot_begins(tmp_path: Path) -> None:
 
 
 async def test_a_robot_that_was_asked_before_the_headers_does_not_begin_after_them(tmp_path: Path) -> None:
-    goes_on, is_wanted = asyncio.Event(), asyncio.Event()
-
-    async def wait() -> None:
-        is_wanted.set()
-        await goes_on.wait()
-
+    halt = Halt()
     one = Scripted(*spoken(0.5), languages=ENGLISH)
-    robot = Robot(wait, *spoken(0.5))
+    robot = Robot(halt, *spoken(0.5))
     asked = {**engines(robot=robot), "one": one}
 
     async def look(message: Message) -> None:
         if message.get("body"):
-            await is_wanted.wait()
-            goes_on.set()
+            await halt.is_there.wait()
+            halt.goes_on.set()
 
     async with inside(tmp_path, CONFIG, asked) as server:
         both = {"cast": {"Ana": "ben", "Bea": "bea"}}

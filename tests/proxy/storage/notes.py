@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from proxy.config.addresses import is_postgres
+from proxy.feature_list import all_tables
 from proxy.storage.postgres import PostgresStore
+from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Statement, Store
 
@@ -19,6 +24,19 @@ NOTES = Statement("CREATE TABLE notes (id TEXT PRIMARY KEY, text TEXT NOT NULL)"
 async def open_bare(url: str, folder: Path) -> Store:
     """The driver alone: no migrations, nothing in it."""
     return await (PostgresStore.open(url) if is_postgres(url) else SqliteStore.open(folder / "voxgate.db"))
+
+
+def migrated(kind: type[SqliteStore]) -> Any:
+    """A fixture: a store of this kind, with the tables of all features."""
+
+    @pytest.fixture
+    async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+        opened = await kind.open(tmp_path / "voxgate.db", all_tables())
+        await migrate(opened)
+        yield opened
+        await opened.close()
+
+    return store
 
 
 def note(id_: str, text: str = "") -> Statement:

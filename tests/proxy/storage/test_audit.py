@@ -15,11 +15,6 @@ from proxy.storage.rows import Place, new_id
 from proxy.storage.store import AlreadyExists, Store
 
 
-@pytest.fixture
-async def ada(store: Store) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
-
-
 async def act(store: Store, action: str, subject: str, account: str) -> Act:
     now = await store.now()
     return Act(id=new_id("aud"), at=now, actor="control", action=action, subject=subject, account=account)

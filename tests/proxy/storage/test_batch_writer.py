@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from proxy.storage.batch_writer import BatchWriter, UnitWrite
-from proxy.storage.store import Content, Statement, StorageFailed
+from proxy.storage.store import Content, Statement, StorageFailed, WriteOutcome
 
 ENOUGH = 16
 TURNS = 20
@@ -84,3 +86,19 @@ async def test_a_batch_that_is_gathered_is_drained() -> None:
     assert not draining.done()
     batches.written()
     await asyncio.wait_for(draining, timeout=5)
+
+
+class _Breaks(UnitWrite):
+    def answer(self, content: Content, outcome: WriteOutcome) -> None:
+        raise ZeroDivisionError
+
+
+async def test_an_item_that_breaks_leaves_the_others_their_answers() -> None:
+    batches = _Batches()
+    batches.writer.add(_Breaks((Statement("SELECT 1", {}),)))
+    (unit,) = batches.add(1)
+    await _turns(TURNS)
+    with pytest.raises(ZeroDivisionError):
+        batches.written()
+    await _turns(1)
+    assert unit.answered.done()

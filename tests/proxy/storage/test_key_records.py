@@ -16,11 +16,6 @@ from proxy.storage.store import AlreadyExists, MissingReference, Statement, Stor
 from tests.proxy.storage.changes import to_plan
 
 
-@pytest.fixture
-async def ada(store: Store) -> Account:
-    return await accounts.create(store, name="ada", plan="free")
-
-
 async def listed(store: Store, account: str | None = None) -> list[KeyRecord]:
     return await key_records.page(store, account, NEWEST, 1000)
 

@@ -35,7 +35,7 @@ from tests.features.jobs.job_rig import content, job, job_with, jobs_inside, kin
 from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import clone
-from tests.proxy.api.scripted import Scripted, sound
+from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.speech_engine.host.simulated_time import simulated
 from tests.waiting import soon
 
@@ -262,16 +262,10 @@ async def test_a_line_under_way_hears_of_a_cancel_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.queue.tasks.LOOK_S", 3600.0)
-    is_there = asyncio.Event()
-    never = asyncio.Event()
-
-    async def wait() -> None:
-        is_there.set()
-        await never.wait()
-
-    async with jobs_inside(tmp_path, one=Scripted(Started(24_000), wait)) as server:
+    halt = Halt()
+    async with jobs_inside(tmp_path, one=Scripted(Started(24_000), halt)) as server:
         made = await new_batch(server, line("a", "Wait.", **ONE))
-        await is_there.wait()
+        await halt.is_there.wait()
         # Before the cancel: the attempt may end before its answer has come, and then has another event.
         ended = kind_of(server).ended
         await server.ask("POST", f"/v1/batches/{made['id']}/cancel")

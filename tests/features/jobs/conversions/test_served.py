@@ -26,7 +26,10 @@ from tests.sound import decoded
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
 __all__ = ["short_stretches"]
-pytestmark = [pytest.mark.usefixtures("short_stretches"), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.usefixtures("short_stretches"),
+    pytest.mark.slow_but("test_a_long_recording_is_heard_in_order_and_charged_by_its_length"),
+]
 
 
 async def test_a_long_recording_is_heard_in_order_and_charged_by_its_length(

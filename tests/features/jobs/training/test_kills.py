@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
 
 from proxy.feature_list import open_store
-from proxy.features.jobs.core.encoded_records import EncodedBlob
-from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import following, process, trainings
+from proxy.features.jobs.kinds.training import process
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
-from speech_engine.training import FilePiece, FileRole
 from tests import forked
 from tests.features.jobs.job_rig import content, job_with
 from tests.features.jobs.training import training_rig
@@ -26,15 +22,7 @@ STEPS = 90
 async def test_the_next_worker_goes_on_and_it_is_paid_once(
     tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resumed: list[int] = []
-
-    def pieces_of(
-        files: JobFiles, rows: list[EncodedBlob], role: FileRole
-    ) -> AsyncGenerator[FilePiece, None]:
-        resumed.append(sum(row.bytes for row in rows))
-        return following.pieces_of(files, rows, role)
-
-    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    resumed = training_rig.resumed_bytes(monkeypatch)
     # A nice process gets no time at all on a machine whose cores are all busy.
     monkeypatch.setattr(process, "JOB_NICENESS", 0)
     config = training_rig.CONFIG.format(url=store_url, tone="", jobs="")

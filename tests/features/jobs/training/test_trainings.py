@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ import pytest
 from plugins.tone.voice_format import read_voice
 from proxy.catalogue.library import Library
 from proxy.features.jobs.core import opening
-from proxy.features.jobs.core.encoded_records import EncodedBlob, list_file
-from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.kinds.training import following, records, trainings
+from proxy.features.jobs.core.encoded_records import list_file
+from proxy.features.jobs.kinds.training import records, trainings
 from proxy.ledger.verify import verify
 from proxy.storage import trained_models
 from proxy.storage.blobs import find as find_blob
 from proxy.storage.store import Statement
-from speech_engine.training import FilePiece, FileRole
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import job, job_with
 from tests.features.jobs.training import training_rig
@@ -242,15 +239,7 @@ async def test_a_deleted_job_gives_its_hold_back(tmp_path: Path) -> None:
 async def test_a_killed_process_goes_on_from_its_checkpoint(
     tmp_path: Path, store_url: str, early_checkpoints: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resumed: list[int] = []
-
-    def pieces_of(
-        files: JobFiles, rows: list[EncodedBlob], role: FileRole
-    ) -> AsyncGenerator[FilePiece, None]:
-        resumed.append(sum(row.bytes for row in rows))
-        return following.pieces_of(files, rows, role)
-
-    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    resumed = training_rig.resumed_bytes(monkeypatch)
     async with training_rig.trainings_inside(tmp_path, store_url, tone="delay_s = 0.01") as server:
         voice = await training_rig.voice_to_train(server)
         id_ = await training_rig.new_training(server, voice, steps=90)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,9 @@ import pytest
 from plugins.tone.plugin import ToneSettings
 from plugins.tone.trainer import ToneTrainer
 from proxy.audio.formats import wav_header
+from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.kinds.training import following, trainings
 from proxy.features.jobs.kinds.training.bills import TrainingBills
 from proxy.features.jobs.kinds.training.process import TrainingFollower, TrainingProcess, TrainingResult
 from proxy.features.jobs.kinds.training.training_input import TrainingFields
@@ -119,6 +121,20 @@ def early_order(fields: TrainingFields) -> training.TrainingOrder:
 def early_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint is due every fifty steps, and not every 500."""
     monkeypatch.setattr(TrainingFields, "order", property(early_order))
+
+
+def resumed_bytes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the sizes of the checkpoints that trainings go on from, as they are read."""
+    resumed: list[int] = []
+
+    def pieces_of(
+        files: JobFiles, rows: list[EncodedBlob], role: training.FileRole
+    ) -> AsyncGenerator[training.FilePiece, None]:
+        resumed.append(sum(row.bytes for row in rows))
+        return following.pieces_of(files, rows, role)
+
+    monkeypatch.setattr(trainings, "pieces_of", pieces_of)
+    return resumed
 
 
 def kind_of(server: Inside) -> Trainings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,24 @@ async def test_a_client_who_leaves_stops_all_that_is_under_way(tmp_path: Path, i
 
 async def test_an_answer_has_ended_when_the_engine_of_the_next_part_has(tmp_path: Path) -> None:
     leaves = asyncio.Event()
+    two = Scripted(*speech(2.0, telling(leaves), _lingering()))
+    async with stage(tmp_path, Scripted(*speech(1.0, asyncio.Event().wait)), two) as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves)
+        assert (len(two.jobs), two.open) == (1, 0)
+
+
+async def test_a_part_ahead_stops_while_the_one_before_it_still_ends(tmp_path: Path) -> None:
+    leaves = asyncio.Event()
+    two = Scripted(*speech(2.0, telling(leaves), asyncio.Event().wait))
+    open_then: list[int] = []
+    one = Scripted(*speech(1.0, _lingering(lambda: open_then.append(two.open))))
+    async with stage(tmp_path, one, two) as server:
+        await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves)
+    assert open_then == [0]
+
+
+def _lingering(then: Callable[[], object] = int) -> Step:
+    """A step that waits for ever, and takes its time to end."""
 
     async def linger() -> None:
         try:
@@ -248,12 +267,9 @@ async def test_an_answer_has_ended_when_the_engine_of_the_next_part_has(tmp_path
         finally:
             for _ in range(200):
                 await asyncio.sleep(0)
+            then()
 
-    one = Scripted(*speech(1.0, asyncio.Event().wait))
-    two = Scripted(*speech(2.0, telling(leaves), linger))
-    async with stage(tmp_path, one, two) as server:
-        await server.raw_speech(body("[Ana] Olá. [Ben] Hi."), leaves)
-        assert (len(two.jobs), two.open) == (1, 0)
+    return linger
 
 
 async def test_a_client_who_leaves_between_two_parts_pays_for_what_was_written(tmp_path: Path) -> None:

@@ -52,11 +52,12 @@ export default class VoicePage extends Page {
     this.show(await read(this.url));
   }
 
-  // A clone that is being made is looked at until it is made, or not.
+  // A clone that is being made is looked at until it is made, or not. Another gateway learns of it later.
   show(voice) {
-    this.set({ voice });
+    const isKnown = !this.ordered || voice.clones?.some(({ engine }) => engine === this.ordered);
+    this.set({ voice: isKnown ? voice : { ...voice, clones: this.voice.clones } });
     clearTimeout(this.timer);
-    const isAwaited = !this.erasure && !this.isLeft && voice.clones?.some(isInWork);
+    const isAwaited = !this.erasure && !this.isLeft && (!isKnown || voice.clones?.some(isInWork));
     if (isAwaited) this.timer = setTimeout(() => this.run("clones", () => this.readVoice()), LOOK_MS);
   }
 
@@ -91,8 +92,9 @@ export default class VoicePage extends Page {
     const text = t("voices.clone_for", { engine, credits: clonePrice() });
     if (!(await agrees({ title, text, no: t("voices.cancel"), yes: title }))) return;
     await this.run("clones", async () => {
-      await read(this.url, { json: { engines: [engine] } });
-      await this.readVoice();
+      const voice = await read(this.url, { json: { engines: [engine] } });
+      this.ordered = engine;
+      this.show(voice);
       forgetCatalogue();
       refreshAccount();
       this.draw();
