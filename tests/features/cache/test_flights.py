@@ -368,8 +368,8 @@ async def test_a_request_that_cannot_be_kept_is_not_waited_for(
         with monkeypatch.context() as broken:
             broken.setattr(BoundedFolder, "take", fail)
             (first,) = asking(server, 1)
-            await gate.reached.wait()
+            await gate.is_there.wait()
         async with asyncio.timeout(LIMIT_S):
             assert keeping.found(await keeping.ask(server)) == "miss"
-        gate.opens.set()
+        gate.goes_on.set()
         assert keeping.found(await first) == "off"
