@@ -363,13 +363,13 @@ async def test_a_request_that_cannot_be_kept_is_not_waited_for(
     async def fail(self: BoundedFolder, path: Path) -> Lock | None:
         raise OSError("x")
 
-    gate = Gate(only_first=True)
+    gate = Halt(1)
     async with keeping.speaking(tmp_path, held_up(gate)) as server:
         with monkeypatch.context() as broken:
             broken.setattr(BoundedFolder, "take", fail)
             (first,) = asking(server, 1)
-            await gate.reached.wait()
+            await gate.is_there.wait()
         async with asyncio.timeout(LIMIT_S):
             assert keeping.found(await keeping.ask(server)) == "miss"
-        gate.opens.set()
+        gate.goes_on.set()
         assert keeping.found(await first) == "off"
