@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from policies.admission import CreditBalance, Live, Refusal, Split, admit
 from policies.limits import Caps
-from policies.plans import Plan, terms
+from policies.plans import Plan, Terms, terms
 from proxy.feature_list import open_store
 from proxy.storage import entries, holds
 from proxy.storage.batch_writer import UnitWrite
@@ -21,7 +22,7 @@ from proxy.storage.store import AlreadyExists, Params, Store
 from tests.databases import Postgres
 
 _POOL, _NOW, _LATER = 86_400_000_000, 1_000, 2_000
-_TRIES = 150
+_ACCOUNTS = 500
 
 
 @pytest.fixture
@@ -34,33 +35,44 @@ def _place(account: str, allowance: int | None, key: str = "key_a") -> Params:
     return {"account": account, "key": key, "allowance": allowance, "pool": _POOL, "now": _NOW}
 
 
-async def _give(store: Store, account: str, pool: int, amount: int) -> None:
-    entry = Entry(
-        id=f"{account}:{pool}", account=account, pool=pool, amount=amount, kind="correction", at=_NOW
+def _drawn_terms(drawn: random.Random) -> Terms:
+    limits = Plan(
+        name="p", streams=drawn.choice([None, None, 1, 3]), allowance=drawn.choice([None, 0, 20, 100])
     )
-    await store.write(*entries.insert_statements(entry))
+    return terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
+
+
+def _gift(account: str, pool: int, amount: int) -> Entry:
+    id_ = f"{account}:{pool}"
+    return Entry(id=id_, account=account, pool=pool, amount=amount, kind="correction", at=_NOW)
+
+
+async def _give(store: Store, account: str, pool: int, amount: int) -> None:
+    await store.write(*entries.insert_statements(_gift(account, pool, amount)))
 
 
 async def test_the_database_decides_as_the_policy_does(postgres: Store) -> None:
+    """Each of 500 accounts takes four holds, one after the other, all accounts at once: 2,000 cases."""
     drawn = random.Random(7)
-    answers: set[str] = set()
-    for number in range(_TRIES):
-        account = f"acc_{number}"
-        allowance = drawn.choice([None, 0, 20, 100])
-        limits = Plan(name="p", streams=drawn.choice([None, None, 1, 3]))
-        allowed = terms(limits, caps=Caps(streams=drawn.choice([None, 1, 2])))
-        await _give(postgres, account, _POOL, drawn.randint(-60, 0))
-        await _give(postgres, account, GRANTED, drawn.randint(-40, 60))
-        for request in range(4):
-            place = _place(account, allowance, drawn.choice(["key_a", "key_b"]))
+    answers: Counter[str] = Counter()
+    accounts = {f"acc_{number}": _drawn_terms(drawn) for number in range(_ACCOUNTS)}
+    for pool, least, most in ((_POOL, -60, 0), (GRANTED, -40, 60)):
+        given = [_gift(account, pool, drawn.randint(least, most)) for account in accounts]
+        await postgres.write(*entries.statements(given))
+    for request in range(4):
+        takes, expected = [], []
+        for account, allowed in accounts.items():
+            place = _place(account, allowed.allowance, drawn.choice(["key_a", "key_b"]))
             amount = drawn.choice([0, 0, 1, 10, 30, 60])
             found = await holds.find(postgres, place)
-            expected = admit(amount, allowed, found.live, found.credits)
-            taking = _taking(place, f"{account}:{request}", amount, allowed.streams, allowed.key.streams)
-            (taken,) = await _take(postgres, taking)
-            assert taken == (expected if isinstance(expected, Split) else found), amount
-            answers.add(expected.reason if isinstance(expected, Refusal) else "held")
-    assert answers == {"held", "streams", "key_streams", "credits"}
+            answer = admit(amount, allowed, found.live, found.credits)
+            expected.append(answer if isinstance(answer, Split) else found)
+            answers[answer.reason if isinstance(answer, Refusal) else "held"] += 1
+            limits = (allowed.streams, allowed.key.streams)
+            takes.append(_taking(place, f"{account}:{request}", amount, *limits))
+        assert await _take(postgres, *takes) == expected
+    assert answers.total() == 2000
+    assert min(answers[each] for each in ("held", "streams", "key_streams", "credits")) > 50
 
 
 async def test_a_request_that_costs_nothing_is_held_below_zero_too(postgres: Store) -> None:
