@@ -14,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.access.callers import caller_of
+from proxy.errors import IdempotencyKeyReused, RequestUnderWay
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Access, Endpoint, Failure, Header, Pace, Query, Struct, is_admin_path, json
+from proxy.http.idempotency import KEY_HEADER
 
 _DECLARED = "declared"
 
@@ -50,13 +52,20 @@ def endpoint(
     media: tuple[str, ...] = (),
     name: str = "",
     summary: str = "",
+    once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare the path of a method, which answers with one of the structs as JSON, or with one of the media
     types.
 
-    `name` and `summary` are for a second path of the same method. The failures of a body need no mention.
+    `name` and `summary` are for a second path of the same method. An Idempotency-Key makes the thing that
+    `once` names only once. The failures of a body and of such a key need no mention.
     """
+    if once:
+        details["request_headers"] = (KEY_HEADER, *details.get("request_headers", ()))
+        replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {once} before."}
+        details["some_headers"] = {**details.get("some_headers", {}), **replayed}
+        details["failures"] = (*details.get("failures", ()), RequestUnderWay, IdempotencyKeyReused)
     if details.keys() & {"body", "form", "files"}:
         details["failures"] = (*BODY_FAILURES, *details.get("failures", ()))
     media_types = {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import errors
-from proxy.api.admin_tools import ACCOUNT_QUERY
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
 from proxy.features.own_voices.clips import (
     AUDIO,
@@ -25,20 +24,10 @@ from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of
 from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
-from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint
+from proxy.http.resource import Resource
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
-
-_OF_ADDING = (
-    errors.UnsupportedMediaType,
-    errors.NotAllowed,
-    errors.NotFound,
-    errors.Conflict,
-    errors.NoPlace,
-    errors.DecodingFailed,
-)
 
 
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,24 +73,19 @@ class VoiceSamples(Resource):
         "POST",
         "/{id:path}/samples",
         VoiceSample,
+        admin=("add_saved_voice_sample", "Add a recording to an account's voice, with its emotion"),
         status=201,
         form=ClipForm,
         files=(AUDIO,),
-        request_headers=(KEY_HEADER,),
-        some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key added it before."},
-        failures=(*_OF_ADDING, errors.RequestUnderWay, errors.IdempotencyKeyReused),
-    )
-    @endpoint(
-        "POST",
-        "/admin/voices/{id}/samples",
-        VoiceSample,
-        name="add_saved_voice_sample",
-        summary="Add a recording to an account's voice, with its emotion",
-        status=201,
-        form=ClipForm,
-        files=(AUDIO,),
-        queries=(ACCOUNT_QUERY,),
-        failures=_OF_ADDING,
+        once="recording",
+        failures=(
+            errors.UnsupportedMediaType,
+            errors.NotAllowed,
+            errors.NotFound,
+            errors.Conflict,
+            errors.NoPlace,
+            errors.DecodingFailed,
+        ),
     )
     async def add_voice_sample(self, request: Request) -> Response:
         """Add a recording to a voice, with its emotion"""

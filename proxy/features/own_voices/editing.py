@@ -30,7 +30,6 @@ from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
-from proxy.http.idempotency import KEY_HEADER
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint
@@ -82,14 +81,12 @@ class VoiceEditing(Resource):
         body=bodies.NewVoice,
         form=bodies.VoiceForm,
         files=(_AUDIO,),
-        request_headers=(KEY_HEADER, TAG),
-        some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
+        request_headers=(TAG,),
+        once="voice",
         failures=(
             errors.NotAllowed,
             errors.NotFound,
             errors.Conflict,
-            errors.RequestUnderWay,
-            errors.IdempotencyKeyReused,
             errors.NoPlace,
             errors.DecodingFailed,
         ),

@@ -34,11 +34,13 @@ def voice_endpoint(
     *structs: Struct,
     media: tuple[str, ...] = (),
     admin: tuple[str, str] | None = None,
+    once: str = "",
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare that a method answers this end of a path under each root. See `answers`.
 
-    `admin` is the name and the summary under /admin/voices, for the saved voice of any account.
+    `admin` is the name and the summary under /admin/voices, for the saved voice of any account. `once` is for
+    callers alone: an operator's requests have no keys.
     """
 
     def declare(method: Method) -> Method:
@@ -50,7 +52,7 @@ def voice_endpoint(
             endpoint(verb, path, *structs, media=media, name=name, summary=summary, **of_any)(method)
         for root, suffix in reversed(ROOTS):
             name = f"{method.__name__}{suffix}"
-            endpoint(verb, f"{root}{tail}", *structs, media=media, name=name, **details)(method)
+            endpoint(verb, f"{root}{tail}", *structs, media=media, name=name, once=once, **details)(method)
         return method
 
     return declare

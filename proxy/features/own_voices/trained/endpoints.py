@@ -24,7 +24,6 @@ from proxy.features.own_voices.trained.prompts import Prompts
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.endpoint import Endpoint
-from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage.rows import new_id
@@ -56,9 +55,8 @@ class VoiceModels(Resource):
         VoiceEntry,
         form=VoiceModelForm,
         files=(FILE, INDEX),
-        request_headers=(KEY_HEADER,),
-        some_headers={"x-voxgate-replayed": "`true` if the same Idempotency-Key made the voice before."},
-        failures=(*_OF_BRINGING, errors.RequestUnderWay, errors.IdempotencyKeyReused),
+        once="voice",
+        failures=_OF_BRINGING,
     )
     async def bring_voice_model(self, request: Request) -> Response:
         """Make a voice of a model that was trained elsewhere, or give a voice its model"""
