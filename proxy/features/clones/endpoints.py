@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import ACCOUNT_QUERY, AdminTools
+from proxy.catalogue.clones import PARAM
 from proxy.catalogue.library import Library
-from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, UpstreamFailed
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound, RequestFailed, UpstreamFailed
 from proxy.features.clones import records, rules
 from proxy.features.clones.clone_tasks import LOST, CloneTasks
 from proxy.features.clones.orders import CloneOrders
@@ -199,7 +200,12 @@ class Clones(Resource):
         record = await find_voice(self._admin_tools, self._library, request)
         owner = None if record.account is None else await self._admin_tools.account(record.account)
         terms = None if owner is None else terms_of(self._admin_tools, owner)
-        places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
+        try:
+            places = await self._orders.check_saved(record, [new.engine], terms, credential=new.credential)
+        except RequestFailed as refusal:
+            if refusal.param == PARAM:
+                refusal.param = "engine"
+            raise
         act = await self._admin_tools.audit_row(
             request,
             "voice.cloned",

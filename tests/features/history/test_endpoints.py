@@ -56,7 +56,6 @@ async def test_an_entry_ends_after_the_days_of_its_plan(tmp_path: Path) -> None:
         ("?after=req_gone", "after"),
         ("?since=yesterday", "since"),
         ("?until=2026-02-30", "until"),
-        ("?voice=a%00b", "voice"),
     ],
 )
 async def test_a_wrong_query_is_named(server: Inside, query: str, field: str) -> None:
@@ -70,7 +69,7 @@ async def test_a_wrong_query_is_named(server: Inside, query: str, field: str) ->
 async def test_another_accounts_entry_is_unknown(server: Inside) -> None:
     kept = (await spoken(server))["id"]
     other = await new_key(server, "bob", "metered")
-    for id_ in (kept, "req_gone", "a%00b"):
+    for id_ in (kept, "req_gone"):
         for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
             answer = await server.ask(method, f"/v1/history/{id_}{path}", key=other)
             assert (answer.status_code, envelope(answer)["code"]) == (404, "history_entry_not_found")

@@ -117,7 +117,7 @@ async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_sp
         assert [each["status"] for each in listed] == ["done", "done", "queued"]
         assert said(await step_sound(server, made["id"], 2)) == ["Word two."]
         assert (listed[2]["receipt"], listed[2]["seconds"], listed[2]["request"]) == (None, 0.0, None)
-        for number in ("3", "4", "0", "x", "1" * 40, "%00"):
+        for number in ("3", "4", "0", "x", "1" * 40):
             answer = await server.ask("GET", f"/v1/jobs/{made['id']}/steps/{number}/content")
             assert (answer.status_code, envelope(answer)["param"]) == (404, "number"), number
 

@@ -85,7 +85,7 @@ async def test_an_accounts_own_words_are_said_at_once_and_by_nobody_else(server:
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-@pytest.mark.parametrize("name", ["nobody", "none", "a%20b", "%00", "x" * 200])
+@pytest.mark.parametrize("name", ["nobody", "none", "a%20b", "x" * 200])
 async def test_a_lexicon_that_is_not_there_is_a_404(server: Inside, method: str, name: str) -> None:
     answer = await server.ask(method, f"/v1/lexicons/{name}")
     error = envelope(answer)

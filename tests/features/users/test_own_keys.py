@@ -82,7 +82,7 @@ async def test_nothing_of_a_user_or_an_operator_is_a_key_of_the_account(server: 
     wanted = NewKeyRecord(account=ana.account.id, role="admin")
     admin = await key_records.create(store, api_key.mint(), wanted)
     people = [row["key"] for row in await store.read("SELECT key FROM users")]
-    for id_ in (*people, admin.id, "key_0", "%00"):
+    for id_ in (*people, admin.id, "key_0"):
         for method, path in (("DELETE", f"/v1/keys/{id_}"), ("POST", f"/v1/keys/{id_}/rotate")):
             assert (await ben.ask(method, path)).status_code == 404, (method, id_)
     listed = json_of(await ben.ask("GET", "/v1/keys"))["data"]
