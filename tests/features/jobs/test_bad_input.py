@@ -67,7 +67,7 @@ async def test_a_wrong_body_is_refused_by_its_field(
 async def test_a_nul_in_the_text_is_not_heard_and_one_in_a_name_is_refused(
     tmp_path: Path, store_url: str
 ) -> None:
-    async with jobs_inside(tmp_path, store_url) as server, server.client() as client:
+    async with jobs_inside(tmp_path, store_url) as server:
         made = await new_job(server, "Hel\0lo.")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["characters"]) == ("done", 7)
