@@ -58,7 +58,11 @@ def _values() -> dict[str, Collection[str]]:
     return {
         "gender.": _list("core/picker.js", "GENDERS"),
         "picker.": _list("core/picker.js", "GROUPS"),
-        "frame.": {"speak", *pages} - {"train", "marks", "orders", "account/close"},
+        # The frame names those to which it leads, and tabs name others.
+        "frame.": {
+            *_list("core/frame.js", "LINKS"),
+            *(each for each in pages if f"frame.{each}" in _TEXTS["en"]),
+        },
         "limit.": [*_list("pages/account.js", "LIMITS"), *_list("pages/account.js", "OF_PLANS")],
         "price.": _list("pages/account.js", "PRICES"),
         "price.per.": get_args(Per),

@@ -26,7 +26,7 @@ from speech_engine import (
 from speech_engine.testing import job
 from speech_engine.testing.recordings import PcmRecording, input_of
 from tests.plugins.tone.ears import pcm_of, tone
-from tests.proxy.engines.hosts import hosted
+from tests.proxy.engines.host_rig import hosted
 from tests.speech_engine.host.fakes import host, read, short_folder
 
 RATE_HZ = 24_000

@@ -18,12 +18,12 @@ def test_where_a_server_is_the_only_one_all_says_so(plain_server: Server) -> Non
     [
         (
             ("users", "list"),
-            "The feature users is off on this server. To turn it on: set sign_up in [users].",
+            "users is off on this server. To turn it on: set sign_up in [users].",
         ),
-        (("orders", "list"), "The feature payments is off on this server. To turn it on: set [payments]."),
+        (("orders", "list"), "payments is off on this server. To turn it on: set [payments]."),
         (
             ("alerts", "test"),
-            "The feature alerts is off on this server. To turn it on: set mail in [alerts].",
+            "alerts is off on this server. To turn it on: set mail in [alerts].",
         ),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from proxy.engines.hosts.host_process import HostProcess
 from speech_engine import API_VERSION, EngineUnavailable, Finished
 from speech_engine.host.messages import MOST_HELLO_BYTES
-from tests.proxy.engines.hosts import babbling, hosted, odd_host, spoken, state
+from tests.proxy.engines.host_rig import babbling, hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row

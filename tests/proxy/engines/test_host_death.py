@@ -29,7 +29,7 @@ from speech_engine.host.pipe_messages import (
     Tick,
 )
 from speech_engine.pcm import PcmInMemory
-from tests.proxy.engines.hosts import hosted, spoken, state
+from tests.proxy.engines.host_rig import hosted, spoken, state
 from tests.proxy.engines.test_dispatch import shows
 from tests.speech_engine.host.fakes import RATE_HZ, FakeEngine, host, job, read, short_folder, speak_for_ever
 from tests.waiting import soon

@@ -28,7 +28,7 @@ from speech_engine import (
 )
 from speech_engine.host import messages
 from speech_engine.host.pipe_messages import HostState
-from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
+from tests.proxy.engines.host_rig import hosted, odd_host, spoken, state
 from tests.speech_engine.host.fakes import (
     MODEL,
     RATE_HZ,

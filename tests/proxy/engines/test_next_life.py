@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from speech_engine import EngineUnavailable, Finished, Speak
 from speech_engine.host.pipe_messages import HostState
-from tests.proxy.engines.hosts import hosted, spoken, state
+from tests.proxy.engines.host_rig import hosted, spoken, state
 from tests.speech_engine.host.fakes import FakeEngine, host, job, short_folder
 from tests.tables import each_row
 

@@ -33,7 +33,7 @@ from speech_engine.host.messages import MissingSamples, encode
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.values import Trained, find_samples
-from tests.proxy.engines.hosts import hosted, odd_host, spoken, state
+from tests.proxy.engines.host_rig import hosted, odd_host, spoken, state
 from tests.proxy.engines.sources import FileInParts, Recordings
 from tests.speech_engine.host.fakes import RATE_HZ, host, read, short_folder
 from tests.speech_engine.host.mimics import CountingCache, Mimic, sampled, trained

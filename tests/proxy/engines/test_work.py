@@ -37,7 +37,7 @@ from speech_engine import (
 )
 from speech_engine.host.slots import Slots
 from speech_engine.testing.recordings import PcmRecording
-from tests.proxy.engines.hosts import hosted
+from tests.proxy.engines.host_rig import hosted
 from tests.proxy.engines.keys import RecordedMetrics
 from tests.speech_engine.host import fakes
 from tests.speech_engine.host.fakes import clone, delete, job

@@ -90,14 +90,8 @@ BODIES: dict[str, Any] = {
 _LINE = {"custom_id": "a", "method": "POST", "url": "/v1/audio/speech", "body": {**_SAY, "model": "tone"}}
 LINES = ("lines.jsonl", json.dumps(_LINE).encode())
 _REFERENCE = {"model": "tone/standard", "voice": "alloy", "consent": "true"}
-QUERIES = {
-    **dict.fromkeys(
-        ("create_webhook_endpoint_of", "get_lexicon_of", "put_lexicon_of", "delete_lexicon_of"),
-        "account=owner",
-    ),
-    "compare_payments": "since=2026-01-01",
-}
-"""What follows the path of an operation that needs it."""
+QUERIES = {"compare_payments": "since=2026-01-01"}
+"""What follows the path of an operation that needs it. One that ends with `_of` is about an account."""
 LAST = ("close_me", "sign_out_user", "remove_user", "close_account")
 """Each takes away what the others need."""
 FORMS: dict[str, tuple[dict[str, str], str]] = {
@@ -145,8 +139,8 @@ class Operation(NamedTuple):
             objects["key"] = objects["other key"]
         path = re.sub(r"([^/{}]+)/{\w+}", lambda found: _named(found, objects), self.path)
         path = path.replace("{path}", "main.js")
-        if self.id in QUERIES:
-            path = f"{path}?{QUERIES[self.id]}"
+        if query := QUERIES.get(self.id, "account=owner" if self.id.endswith("_of") else ""):
+            path = f"{path}?{query}"
         if self.id in FORMS:
             fields, name = FORMS[self.id]
             files = {name: _file(self.id)}

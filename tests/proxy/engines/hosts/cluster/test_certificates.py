@@ -30,7 +30,13 @@ from proxy.engines.hosts.cluster.certificates import (
 )
 from proxy.engines.hosts.cluster.channels import Channels
 from proxy.file_store import certificates
-from tests.proxy.engines.cluster.certificate_files import OTHER, files_of, made, write_authority, write_pair
+from tests.proxy.engines.hosts.cluster.certificate_files import (
+    OTHER,
+    files_of,
+    made,
+    write_authority,
+    write_pair,
+)
 from tests.tables import each_row
 
 HOUR = timedelta(hours=1)

@@ -15,7 +15,7 @@ from proxy.engines.hosts.cluster.certificates import SIDES, check_pair, read_fil
 from proxy.errors import CommandRefused
 from proxy.file_store.certificates import make_certificate
 from tests.commands import run
-from tests.proxy.engines.cluster.certificate_files import files_of, made, write, write_authority
+from tests.proxy.engines.hosts.cluster.certificate_files import files_of, made, write, write_authority
 from tests.tables import each_row
 
 PAIRS = {"host.pem", "host.key", "gateway.pem", "gateway.key"}

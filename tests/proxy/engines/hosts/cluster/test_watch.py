@@ -36,7 +36,7 @@ from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
-from tests.proxy.engines.cluster.certificate_files import files_of, made
+from tests.proxy.engines.hosts.cluster.certificate_files import files_of, made
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon

@@ -21,7 +21,7 @@ from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.watching import FORGOTTEN_S
-from tests.proxy.engines.hosts import odd_host, spoken
+from tests.proxy.engines.host_rig import odd_host, spoken
 from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
 from tests.tables import each_row
 from tests.waiting import soon

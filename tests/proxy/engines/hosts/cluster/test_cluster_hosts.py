@@ -23,7 +23,7 @@ from proxy.engines.hosts.cluster.messages import HostHello, HostMessage, HostTic
 from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
 from speech_engine.host.watching import FORGOTTEN_S
-from tests.proxy.engines.cluster.test_watch import SayingAgent, encoded_hello
+from tests.proxy.engines.hosts.cluster.test_watch import SayingAgent, encoded_hello
 from tests.tables import each_row
 from tests.waiting import soon
 
