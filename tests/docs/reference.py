@@ -47,7 +47,7 @@ _GROUPS = {
         "security",
         "performance",
     ),
-    "Change it": ("writing-a-plugin", "architecture"),
+    "Change it": ("writing-a-plugin", "first-change", "architecture"),
 }
 
 

@@ -46,12 +46,10 @@ def write_feature(folder: Path) -> list[str]:
     for block in (*pages.blocks(PAGE, "python"), *pages.blocks(PAGE, "sql")):
         before = text.partition(block.text)[0].rpartition("```")[0].rpartition("```")[2]
         named = _FILE.findall(before)
-        if block.text != _LINE:
-            (name,) = (each for each in named if "feature_list" not in each)
-            name = name.replace("NNNN", f"{schema.known_version() + 1:04}")
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(block.text)
-            written.append(name)
+        name = named[-1].replace("NNNN", f"{schema.known_version() + 1:04}")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(block.text)
+        written.append(name)
     (folder / "tests/features/tag/__init__.py").touch()
     return written
 

@@ -11,7 +11,7 @@ from scripts.changed import all_tests, reached, reached_by_rules
 from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
-MOST_MISSED = 10
+MOST_MISSED = 11
 """Mutants that a test notices which no rule reaches: the lists alone name it."""
 
 
