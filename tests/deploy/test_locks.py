@@ -135,6 +135,7 @@ def test_packages_have_the_licences_that_are_listed() -> None:
     assert not changed, "locks/licences.toml lists another; what each says of itself"
 
 
+@pytest.mark.slow
 def test_a_second_install_does_nothing_until_a_lock_changes(tmp_path: Path) -> None:
     for each in ("pyproject.toml", "scripts", "locks"):
         copy = shutil.copytree if (ROOT / each).is_dir() else shutil.copy

@@ -25,6 +25,7 @@ createLinter().then((lint) => {
 """
 
 
+@pytest.mark.slow
 def test_the_linter_has_nothing_to_say() -> None:
     text = WORKFLOW.read_text()
     wrong = text.replace("steps.names.outputs.tags", "steps.nobody.outputs.tags")
