@@ -158,44 +158,39 @@ class FirstAudio:
                     *(candidate, job, places, factor, form, deadline),
                     keeps_original=call.request.provenance is not None,
                 )
-                await self._begin(call, run, stream, moment)
+                await stream.begin(*self._open(call, run, stream, moment))
                 return stream
-        finally:
-            if stream is None or not stream.has_begun:
-                deadline.close()
-
-    async def _begin(self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float) -> None:
-        attempt, source = self._attempt_of(call, run, stream), run.source
-        job = stream.job_with_deadline(moment - time.monotonic())
-        try:
-            engine = self._engines[attempt.model.engine]
-            events: EngineStream
-            given_sound: RepeatedSound | None = source
-            if (post := stream.candidate.post) is not None:
-                self._expect_post(job, stream.candidate, post)
-                first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-                events = PostStream(
-                    first,
-                    partial(self._open_post, call, attempt, stream, post, moment),
-                    hears_all_first=post.model.info.hears_all_first,
-                )
-                attempt.output = given_sound = events.spoken
-            elif source is None:
-                events = engine.open(Speak(job), attempt.note_dispatch)
-            else:
-                events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events, given_sound)
         except EngineError as error:
-            # An engine that refused a text has not begun the job, and no provider bills for it, unless there
-            # is some output or a count of units.
-            if not isinstance(error, (EngineFailed, EngineTimeout)):
-                for each in call.totals.attempts:
-                    if each is attempt or each.output is stream:
-                        each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
+            if stream is not None:
+                _note_refusal(call, stream, error)
             raise
         finally:
-            if not stream.has_begun:
+            if stream is None:
+                deadline.close()
+            elif not stream.has_begun:
                 await stream.close()
+
+    def _open(
+        self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float
+    ) -> tuple[EngineStream, RepeatedSound | None]:
+        """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
+        attempt, source = self._attempt_of(call, run, stream), run.source
+        job = stream.job_with_deadline(moment - time.monotonic())
+        engine = self._engines[attempt.model.engine]
+        if (post := stream.candidate.post) is not None:
+            self._expect_post(job, stream.candidate, post)
+            first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
+            events = PostStream(
+                first,
+                partial(self._open_post, call, attempt, stream, post, moment),
+                hears_all_first=post.model.info.hears_all_first,
+            )
+            attempt.output = events.spoken
+            return events, events.spoken
+        if source is None:
+            return engine.open(Speak(job), attempt.note_dispatch), None
+        pcm = PcmInMemory(source.pcm, SOURCE_HZ)
+        return engine.open(Convert(job), attempt.note_dispatch, pcm), source
 
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
         """Raise RepeaterAway if the repeating engine is known to be away, before speech is paid for."""
@@ -239,6 +234,16 @@ class FirstAudio:
         )
         call.totals.attempts.append(attempt)
         return attempt
+
+
+def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
+    """Note that an engine that refused a text has not begun the job: no provider bills for it, unless there
+    is some output or a count of units."""
+    if isinstance(error, (EngineFailed, EngineTimeout)):
+        return
+    for each in call.totals.attempts:
+        if each.output is stream or each.output is stream.given_sound:
+            each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
 
 
 class CandidateRace:
