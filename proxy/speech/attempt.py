@@ -76,7 +76,7 @@ class Attempt(msgspec.Struct, kw_only=True):
     @property
     def was_submitted(self) -> bool:
         """Whether the engine has the text, and bills on submission."""
-        return self.may_have_begun and self.model.info.billed_on_submit
+        return self.model.info.billed_on_submit and self.may_have_begun
 
     def spent(self) -> SpentAttempt:
         sound_s = self.given_sound.seconds if self.given_sound is not None and self.was_submitted else 0.0

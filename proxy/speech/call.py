@@ -277,7 +277,7 @@ class Totals:
             format=self._request.form.format,
             characters=characters,
             samples=self.samples,
-            most_charged=most,
+            charged_samples=self.samples if most is None else min(self.samples, most),
             sample_rate_hz=self.sample_rate_hz,
             first_byte_ms=self.first_byte_ms,
             error=self.error,
