@@ -80,19 +80,20 @@ class AnswerReader:
 
     def _decide_kind(self) -> bytes:
         """Decide what kind of answer this is, and return the bytes that decided it."""
-        self._kind = self._kind_of(self._head)
-        return self._head if self._kind != "text" else b""
-
-    def _kind_of(self, head: bytes) -> str:
+        head = self._head
         if kinds.is_text(head):
-            return "text"
+            self._kind = "text"
+            return b""
         if kinds.is_wav(head):
-            return "wav"
-        if self._format in kinds.CODED and kinds.CODED[self._format](head):
-            return self._format
-        if self._format == "pcm" and kinds.may_be_pcm(head):
-            return "pcm"
-        raise EngineFailed(f"The provider was asked for {self._format}, and answered with something else.")
+            self._kind = "wav"
+        elif self._format in kinds.CODED and kinds.CODED[self._format](head):
+            self._kind = self._format
+        elif self._format == "pcm" and kinds.may_be_pcm(head):
+            self._kind = "pcm"
+        else:
+            wanted = self._format
+            raise EngineFailed(f"The provider was asked for {wanted}, and answered with something else.")
+        return head
 
     def _events(self, data: bytes) -> list[Event]:
         if self._kind in PASSED_ON:

@@ -102,10 +102,6 @@ class PartRun(msgspec.Struct, eq=False):
     def estimated_s(self) -> float:
         return self.measured.estimated_s
 
-    @property
-    def kind(self) -> Operation:
-        return "speech" if self.source is None else "conversion"
-
     def leave_out_marks(self, reading: Reading) -> None:
         """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
         read = reading.part(self.part.start, self.part.end)
@@ -137,10 +133,11 @@ class PartRun(msgspec.Struct, eq=False):
         The pause after the part is sound of the answer, so it is charged with the part.
         """
         price_, longest_s = 0, 0.0
+        kind: Operation = "speech" if self.source is None else "conversion"
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
             if isinstance(text, PreparedText):
-                of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
+                of_model = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
                 charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
                 if (post := candidate.post) is not None:

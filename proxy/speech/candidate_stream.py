@@ -195,7 +195,8 @@ class CandidateStream:
             self._finished = True
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
-            await self._events.close()
+            events, self._events = self._events, None
+            await events.close()
             given = self.given_sound
             if given is not None and self.seconds < estimate.repeated_s(given.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")

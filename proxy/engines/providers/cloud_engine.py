@@ -233,6 +233,7 @@ class CloudStream:
     ) -> None:
         self._engine = engine
         self._work = work
+        self._credential = work.credential
         self._on_dispatch = on_dispatch
         # A recording is complete. Other sound is still being made, and can be read only once.
         self._sound = None if pcm is None or isinstance(pcm, PcmInMemory) else AwaitedSound(pcm)
@@ -322,7 +323,7 @@ class CloudStream:
                 self._refused_by += (key,)
         # A stream that was left after its first sound has used the clone, too.
         has_spoken = result == "finished" or (turn is not None and turn.has_audio)
-        if has_spoken and self._work.credential:
+        if has_spoken and self._credential:
             self._engine.note_use(self._work)
-        if isinstance(result, VoiceNotFound) and self._work.credential:
+        if isinstance(result, VoiceNotFound) and self._credential:
             self._engine.note_loss(self._work)
