@@ -115,9 +115,12 @@ class AnswerReader:
 
     def _pcm(self, pcm: bytes, rate_hz: int) -> list[Event]:
         events = self._start(rate_hz)
-        if self._pieces is not None:
-            events += [Audio(self._segment, piece) for piece in self._pieces.feed(pcm)]
-            self.is_full = self._pieces.is_full
+        if self._pieces is None:
+            # The limit counts samples at the stated rate. A WAV may have another rate.
+            most = self._most_samples
+            self._pieces = PcmPieces(rate_hz, None if most is None else most * rate_hz // self._stated_hz)
+        events += [Audio(self._segment, piece) for piece in self._pieces.feed(pcm)]
+        self.is_full = self._pieces.is_full
         return events
 
     def _start(self, rate_hz: int) -> list[Event]:
@@ -126,9 +129,5 @@ class AnswerReader:
             return []
         if self._started_hz:
             raise EngineFailed(f"The provider's audio changes from {self._started_hz} to {rate_hz} Hz.")
-        # The limit counts samples at the stated rate. A WAV may have another rate.
-        most = self._most_samples
-        limit = None if most is None else most * rate_hz // self._stated_hz
-        self._started_hz, self._pieces = rate_hz, PcmPieces(rate_hz, limit)
-        self.is_full = limit == 0
+        self._started_hz = rate_hz
         return [Started(rate_hz)]

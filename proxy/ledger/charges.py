@@ -33,7 +33,8 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local.
 
-    `units` are the provider's own count, None if it gives none.
+    `units` are the provider's own count, None if it gives none. `was_submitted` is true if the engine has the
+    text and bills from that moment on.
     """
 
     engine: str
@@ -42,6 +43,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     units: float | None = None
     rate: Rate | None = None
+    was_submitted: bool = False
 
     @property
     def micro_usd(self) -> int:

@@ -258,8 +258,9 @@ def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError)
     is some output or a count of units."""
     if isinstance(error, (EngineFailed, EngineTimeout)):
         return
+    own: tuple[object, ...] = (stream, stream.given_sound)
     for each in call.totals.attempts:
-        if each.output is stream or each.output is stream.given_sound:
+        if each.output in own:
             each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
 
 
