@@ -64,7 +64,6 @@ class FirstAudio:
         self._engines = engines
         self._budgets = budgets
         self._within_s = within_s
-        self._loop = asyncio.get_running_loop()
 
     def begin(
         self,
@@ -141,7 +140,7 @@ class FirstAudio:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
         Raises EngineError."""
         run.give_to(candidate)
-        deadline, ends_at = Deadline(self._loop), time.monotonic() + left_s
+        deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
             with deadline.at(ends_at):
@@ -191,9 +190,19 @@ class FirstAudio:
         self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float
     ) -> tuple[EngineStream, RepeatedSound | None]:
         """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
-        attempt, source = self._attempt_of(call, run, stream), run.source
+        model, source = stream.candidate.model, run.source
+        attempt = Attempt(
+            part=run.number,
+            model=model,
+            # A provider bills instructions as text. The account does not pay for them.
+            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
+            output=stream,
+            rate=self._catalogue.rate(model),
+            given_sound=source,
+        )
+        call.totals.attempts.append(attempt)
         job = stream.job_with_deadline(moment - time.monotonic())
-        engine = self._engines[attempt.model.engine]
+        engine = self._engines[model.engine]
         if (post := stream.candidate.post) is not None:
             self._expect_post(job, stream.candidate, post)
             first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
@@ -237,20 +246,6 @@ class FirstAudio:
         call.totals.attempts.append(attempt)
         job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
-
-    def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
-        model = stream.candidate.model
-        attempt = Attempt(
-            part=run.number,
-            model=model,
-            # A provider bills instructions as text. The account does not pay for them.
-            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
-            output=stream,
-            rate=self._catalogue.rate(model),
-            given_sound=run.source,
-        )
-        call.totals.attempts.append(attempt)
-        return attempt
 
 
 def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
