@@ -50,8 +50,17 @@ METERED = Plan(
 )
 """Every limit is looked at and none is reached."""
 _OFF = terms(UNLIMITED)
-_PART = SpentPart(engine="clip", model="clip", characters=43, estimated_s=3.0, samples=6 * 24_000)
-_SPENT = Spent(engine="clip", model="clip", format="mp3", characters=43, samples=6 * 24_000, parts=(_PART,))
+_SAMPLES = 6 * 24_000
+_PART = SpentPart(engine="clip", model="clip", characters=43, estimated_s=3.0, samples=_SAMPLES)
+_SPENT = Spent(
+    engine="clip",
+    model="clip",
+    format="mp3",
+    characters=43,
+    samples=_SAMPLES,
+    charged_samples=_SAMPLES,
+    parts=(_PART,),
+)
 
 
 class Rung:

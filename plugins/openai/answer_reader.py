@@ -80,19 +80,20 @@ class AnswerReader:
 
     def _decide_kind(self) -> bytes:
         """Decide what kind of answer this is, and return the bytes that decided it."""
-        self._kind = self._kind_of(self._head)
-        return self._head if self._kind != "text" else b""
-
-    def _kind_of(self, head: bytes) -> str:
+        head = self._head
         if kinds.is_text(head):
-            return "text"
+            self._kind = "text"
+            return b""
         if kinds.is_wav(head):
-            return "wav"
-        if self._format in kinds.CODED and kinds.CODED[self._format](head):
-            return self._format
-        if self._format == "pcm" and kinds.may_be_pcm(head):
-            return "pcm"
-        raise EngineFailed(f"The provider was asked for {self._format}, and answered with something else.")
+            self._kind = "wav"
+        elif self._format in kinds.CODED and kinds.CODED[self._format](head):
+            self._kind = self._format
+        elif self._format == "pcm" and kinds.may_be_pcm(head):
+            self._kind = "pcm"
+        else:
+            wanted = self._format
+            raise EngineFailed(f"The provider was asked for {wanted}, and answered with something else.")
+        return head
 
     def _events(self, data: bytes) -> list[Event]:
         if self._kind in PASSED_ON:
@@ -114,9 +115,12 @@ class AnswerReader:
 
     def _pcm(self, pcm: bytes, rate_hz: int) -> list[Event]:
         events = self._start(rate_hz)
-        if self._pieces is not None:
-            events += [Audio(self._segment, piece) for piece in self._pieces.feed(pcm)]
-            self.is_full = self._pieces.is_full
+        if self._pieces is None:
+            # The limit counts samples at the stated rate. A WAV may have another rate.
+            most = self._most_samples
+            self._pieces = PcmPieces(rate_hz, None if most is None else most * rate_hz // self._stated_hz)
+        events += [Audio(self._segment, piece) for piece in self._pieces.feed(pcm)]
+        self.is_full = self._pieces.is_full
         return events
 
     def _start(self, rate_hz: int) -> list[Event]:
@@ -125,9 +129,5 @@ class AnswerReader:
             return []
         if self._started_hz:
             raise EngineFailed(f"The provider's audio changes from {self._started_hz} to {rate_hz} Hz.")
-        # The limit counts samples at the stated rate. A WAV may have another rate.
-        most = self._most_samples
-        limit = None if most is None else most * rate_hz // self._stated_hz
-        self._started_hz, self._pieces = rate_hz, PcmPieces(rate_hz, limit)
-        self.is_full = limit == 0
+        self._started_hz = rate_hz
         return [Started(rate_hz)]

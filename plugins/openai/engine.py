@@ -59,6 +59,7 @@ class OpenAIEngine:
         self._headers = settings.http_headers
         self._json_headers = {**self._headers, "content-type": "application/json"}
         self._models = settings.models
+        self._voice_field = settings.voice_field
         self._shutdown_dates: dict[str, str] = {}
         self._lists = Lists(settings, http)
         self._voices = tuple(self._with_known(lists.named(id_)) for id_ in settings.first_voices)
@@ -122,7 +123,7 @@ class OpenAIEngine:
             "response_format": format_,
         }
         if isinstance(job.voice, EngineVoice):
-            body[self._settings.voice_field] = job.voice.id
+            body[self._voice_field] = job.voice.id
         elif not isinstance(job.voice, Samples):
             raise VoiceNotFound(_OTHER_VOICES)
         if job.instructions:

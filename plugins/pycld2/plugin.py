@@ -91,8 +91,10 @@ class Cld2Detector:
         score = ranked[0][3]
         if not is_reliable or (is_short and score < _LEAST_SCORE):
             return ()
-        tags = [_TAGS.get(code, code) for _, code, _, _ in ranked]
-        return _guesses_at_short(tags[0]) if is_short else _guesses_at_long(tags)
+        if is_short:
+            code = ranked[0][1]
+            return _guesses_at_short(_TAGS.get(code, code))
+        return _guesses_at_long([_TAGS.get(code, code) for _, code, _, _ in ranked])
 
 
 def _hint(usual: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ from proxy.errors import InvalidRequest, from_engine
 from proxy.file_store.once import Once
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Header
-from proxy.http.idempotency import Idempotency
+from proxy.http.idempotency import KEY_FIELD, Idempotency
 from proxy.ledger import Payer
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
@@ -69,7 +69,7 @@ class Answering:
     ) -> Awaitable[None]:
         """Call `respond`, or send the stored answer to this Idempotency-Key. `digest` returns the digest of
         the request's content."""
-        key = self._idempotency.key(connection)
+        key = self._idempotency.key(connection) if KEY_FIELD in connection.fields else None
         if key is None:
             return respond(connection)
         return self._once(key, connection, state, terms, digest, respond)

@@ -39,7 +39,7 @@ from proxy.errors import (
 from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint, json
-from proxy.http.idempotency import KEY_HEADER, read_key
+from proxy.http.idempotency import KEY_FIELD, KEY_HEADER, read_key
 from proxy.speech import speech_request
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
@@ -72,12 +72,13 @@ class SpeechEndpoint:
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._speaking.admission.admit(caller)
-        kind, defaults, deployment = connection.header(b"content-type").lower(), self._defaults, b""
+        kind = connection.fields.get(b"content-type", b"").lower()
+        defaults, deployment = self._defaults, b""
         if "deployment" in state:
             defaults = replace(defaults, model=state["deployment"])
             deployment = state["deployment"].encode()
-        if kind.startswith("multipart/"):
-            if not kind.startswith("multipart/form-data"):
+        if kind.startswith(b"multipart/"):
+            if not kind.startswith(b"multipart/form-data"):
                 raise UnsupportedMediaType("Send JSON, with content-type: application/json, or a form.")
             if self._forms is None:
                 raise UnsupportedMediaType("This server takes no recordings. Send JSON.")
@@ -94,7 +95,7 @@ class SpeechEndpoint:
                 )
             # Its key makes the id of a job. Its answer is not stored: a stored answer is valid by a row of
             # usage, and a 202 has none.
-            key = read_key(connection.headers(b"idempotency-key"))
+            key = read_key(connection.headers(KEY_FIELD))
             tags = connection.headers(TAG_HEADER.encode())
             later = BackgroundRequest(
                 state["request_id"], self._speaking.admission, caller, terms, body, defaults, key, tags

@@ -189,15 +189,6 @@ class Mp3Frames:
         end = run.end() if run else at
         return end, sum(1 for _ in self._frame.finditer(self._held, at, end))
 
-    def _note(self, begin: bytes, header: FrameHeader) -> None:
-        if begin in self._seen or len(self._seen) == _KINDS:
-            return
-        self._shortest = min(self._shortest, header.frame_bytes) if self._seen else header.frame_bytes
-        self._seen[begin] = header
-        # All frames of one sample rate have as many samples.
-        self._frame_samples = header.samples
-        self._frame = self._run = None
-
     def _next_header(self) -> FrameHeader | None:
         """Read the header at the front and skip tags before it. None means that more bytes are needed."""
         while len(self._held) >= self._at + _HEADER_BYTES:
@@ -220,7 +211,12 @@ class Mp3Frames:
                 f"the engine's MP3 stream changes from {self._sample_rate_hz} to {header.sample_rate_hz} Hz"
             )
         self._sample_rate_hz = header.sample_rate_hz
-        self._note(begin, header)
+        if begin not in self._seen and len(self._seen) < _KINDS:
+            self._shortest = min(self._shortest, header.frame_bytes) if self._seen else header.frame_bytes
+            self._seen[begin] = header
+            # All frames of one sample rate have as many samples.
+            self._frame_samples = header.samples
+            self._frame = self._run = None
         return header
 
 

@@ -50,7 +50,6 @@ class Peer(Protocol):
     last one has ended, so a request removes only its own `on_gone`.
     """
 
-    loop: asyncio.AbstractEventLoop | None
     is_gone: bool
     is_ending: bool
     """Whether the server is about to end, and finishes its running requests."""
@@ -78,7 +77,6 @@ class Peer(Protocol):
 class _SteadyPeer:
     """The peer of a server that tells nothing of its connections. It never leaves and is never slow."""
 
-    loop: asyncio.AbstractEventLoop | None = None
     is_gone = False
     is_ending = False
     is_behind = False
@@ -253,7 +251,7 @@ class Connection:
         if self._has_client_left and self._has_no_reader:
             raise ClientLeft
         self._peer.on_gone = self._note_client_left
-        block = self._block = _Block(self._peer.loop)
+        block = self._block = _Block()
         block.connection = self
         return block
 

@@ -16,6 +16,7 @@ from proxy.telemetry.metrics import Metrics
 
 _KEY = re.compile(r"[ -~]{1,255}")
 
+KEY_FIELD = b"idempotency-key"
 KEY_HEADER = Header(
     PARAM,
     "A request that comes again with the same key is answered with the same bytes, and charged once.",
@@ -34,7 +35,7 @@ class Idempotency:
     def key(self, connection: Connection) -> str | None:
         """Return the key of a request. None if it has none, or if no answers are stored. Raises
         InvalidRequest."""
-        header = connection.headers(b"idempotency-key")
+        header = connection.headers(KEY_FIELD)
         return read_key(header) if header and self._answers.are_stored else None
 
     async def answer(self, connection: Connection, once: Once, payer: Payer, respond: Respond) -> None:

@@ -39,8 +39,7 @@ class WatchedReader(Protocol):
 class ReaderWatch(MovingTimer):
     """The watch over one client. It runs from `begin` to `end`, again and again."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, reader: WatchedReader) -> None:
-        super().__init__(loop)
+    def __init__(self, reader: WatchedReader) -> None:
         self._reader = reader
         self.is_on = False
         self._counted_until = 0.0
@@ -51,7 +50,7 @@ class ReaderWatch(MovingTimer):
 
     def begin(self) -> None:
         """Start the watch: bytes wait for the client."""
-        self.is_on, self._counted_until = True, self._loop.time()
+        self.is_on, self._counted_until = True, asyncio.get_running_loop().time()
         self._taken = self._reader.count_taken()
         self.at(self._counted_until + self._reader.stall_s)
 
@@ -82,7 +81,7 @@ class ReaderWatch(MovingTimer):
     def _count_time(self) -> None:
         """Count the time since the last count. At the end of a window, cut off a client that was too slow in
         it."""
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         self._waited_s += now - self._counted_until
         self._counted_until = now
         if self._waited_s < _WINDOW_PAUSES * self._reader.stall_s:

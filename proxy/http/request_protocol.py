@@ -54,7 +54,7 @@ class RequestProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.body_failure: RequestFailed | None = None
-        self._clock = _Clock(self.loop, self._be_late)
+        self._clock = _Clock(self._be_late)
         self._body_within_s = self.body_s
         self._phase = _IDLE
         # The phase that the clock counts. None: a message has begun since it was set.
@@ -286,8 +286,7 @@ class RequestProtocol(HttpToolsProtocol):
 
 
 class _Clock(MovingTimer):
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_end: Callable[[], None]) -> None:
-        super().__init__(loop)
+    def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
 
     def expire(self) -> None:

@@ -48,7 +48,7 @@ class ServerProtocol(RequestProtocol):
         self._is_close = False
         self._answer: AnswerCycle | None = None
         self._written_before = 0
-        self._watch = ReaderWatch(self.loop, self)
+        self._watch = ReaderWatch(self)
 
     @property
     def is_behind(self) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from policies import price
+from policies.admission import Split, split_charge
 from policies.plans import Prices
 from policies.price import FREE, Operation, Price, PricedPart, Rate
 from proxy.errors import REQUEST_FAULT_CODES
-from proxy.storage.usage import Outcome
+from proxy.storage import entries
+from proxy.storage.entries import GRANTED, Entry
+from proxy.storage.usage import Outcome, UsageRow
 
 
 class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +33,8 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """One try of one engine. Without a rate it costs nothing, since it was refused or the engine is local.
 
-    `units` are the provider's own count, None if it gives none.
+    `units` are the provider's own count, None if it gives none. `was_submitted` is true if the engine has the
+    text and bills from that moment on.
     """
 
     engine: str
@@ -39,6 +43,7 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     units: float | None = None
     rate: Rate | None = None
+    was_submitted: bool = False
 
     @property
     def micro_usd(self) -> int:
@@ -50,9 +55,9 @@ class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """The sound, characters and attempts of a request.
 
-    The names of several engines or models are joined with a plus. `parts` are already limited to
-    `most_charged` samples. Usage shows at most so many, too. `rows` of features are written in the commit of
-    the settlement.
+    The names of several engines or models are joined with a plus. `samples` were written; usage shows the
+    `charged_samples`, and `parts` have no more. `rows` of features are written in the commit of the
+    settlement.
     """
 
     engine: str = ""
@@ -62,7 +67,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     format: str = ""
     characters: int = 0
     samples: int = 0
-    most_charged: int | None = None
+    charged_samples: int = 0
     sample_rate_hz: int = 24_000
     first_byte_ms: int | None = None
     error: str | None = None
@@ -72,10 +77,6 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[SpentAttempt, ...] = ()
     kind: Operation = "speech"
     rows: tuple[msgspec.Struct, ...] = ()
-
-    @property
-    def charged_samples(self) -> int:
-        return self.samples if self.most_charged is None else min(self.samples, self.most_charged)
 
 
 class Charge(msgspec.Struct, frozen=True):
@@ -111,3 +112,13 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
         charged = Price(amount, "job")
     is_free = outcome == "failed" and spent.error not in REQUEST_FAULT_CODES
     return Charge(0 if is_free else amount, charged)
+
+
+def entries_of(row: UsageRow, cycle: int, held: Split) -> list[Entry]:
+    """Return the entries that pay for a request, from the pools of its hold in their order."""
+    found: list[Entry] = []
+    split = split_charge(row.credits, held)
+    for pool, amount in ((cycle, split.allowance), (GRANTED, split.granted)):
+        if amount:
+            found.append(entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key))
+    return found

@@ -10,18 +10,17 @@ from functools import partial
 
 import msgspec
 
-from policies.admission import split_charge
 from policies.plans import UNLIMITED
 from policies.plans import terms as terms_of
 from policies.price import Operation
+from proxy.ledger.charges import entries_of
 from proxy.ledger.hold import Hold
 from proxy.ledger.holds import HoldRequest, Payer
 from proxy.ledger.ledger import Ledger
 from proxy.ledger.settlement import End, Settlement
-from proxy.storage import durable_holds, entries, usage
+from proxy.storage import durable_holds, usage
 from proxy.storage.costs import Cost
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
-from proxy.storage.entries import GRANTED
 from proxy.storage.store import until_written
 from proxy.storage.usage import UsageRow
 
@@ -136,13 +135,7 @@ class FixedPrice:
 
 
 def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
-    split = split_charge(row.credits, hold.split)
-    pools = ((hold.pool, split.allowance), (GRANTED, split.granted))
-    spent = [
-        entries.spend(row.id, row.account, pool, amount, at=row.started, actor=row.key)
-        for pool, amount in pools
-        if amount
-    ]
+    paid = entries_of(row, hold.pool, hold.split)
     cost = Cost(
         request=row.id,
         attempt=1,
@@ -155,4 +148,4 @@ def _end(row: UsageRow, hold: DurableHold, *, has_cost: bool) -> End:
         units=None,
         micro_usd=row.micro_usd,
     )
-    return End("finished", row, spent, [cost] if has_cost else [])
+    return End("finished", row, paid, [cost] if has_cost else [])

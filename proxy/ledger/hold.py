@@ -5,62 +5,50 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from contextlib import suppress
 
-from policies import admission
-from proxy.ledger.charges import Spent, SpentAttempt, compute_charge
+from proxy.ledger.charges import Spent, SpentAttempt, compute_charge, entries_of
 from proxy.ledger.holds import HeldCredits, HoldRequest, Holds
 from proxy.ledger.settlement import End, Settlement
-from proxy.storage import entries
 from proxy.storage.costs import Cost
-from proxy.storage.entries import GRANTED, Entry
 from proxy.storage.store import StorageFailed
 from proxy.storage.usage import Outcome, UsageRow
 
 
-class Hold:
+class Hold(Settlement):
     """The credits that are reserved for one request. `settle` counts once, and later calls do nothing."""
 
+    _late_outcome: Outcome = "failed"
+
     def __init__(self, holds: Holds, hold_request: HoldRequest, held: HeldCredits) -> None:
-        self.hold_request = hold_request
-        self._holds = holds
-        self._held = held
-        self._settlement = Settlement(holds, hold_request)
-        self._late_outcome: Outcome = "failed"
+        super().__init__(holds, hold_request)
+        self.held = held
 
     def __repr__(self) -> str:
-        return f"<Hold {self.hold_request.request_id} {'settled' if self.is_settled else 'open'}>"
+        return f"<Hold {self.hold_request.request_id} {'settled' if self.is_written else 'open'}>"
 
     def settle(self, outcome: Outcome, spent: Spent) -> Awaitable[None]:
         """Write the end of the request, and wait for the commit: only then may the last chunk go out."""
-        if self._settlement.is_written:
+        if self.is_written:
             return _nothing()
         # A client that did not get the last chunk has no whole answer, and does not pay for a whole one.
         self._late_outcome = "left" if outcome == "left" else "failed"
-        return self._settlement.write(self._end(outcome, spent))
+        return self.write(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
         """Settle as failed, unless `settle` was called. Afterwards nothing is held in any case.
 
         If the database does not take the settlement now, it is written later.
         """
-        if self._settlement.is_written:
+        if self.is_written:
             return
         try:
             # A caller that has waited for the database once has waited long enough.
-            if not self._settlement.was_unreachable:
+            if not self.was_unreachable:
                 with suppress(StorageFailed):
                     await self.settle("failed", spent)
         finally:
-            if not self._settlement.is_written:
+            if not self.is_written:
                 self._holds.drop(self.hold_request.request_id, self.hold_request.account)
-                self._settlement.write_later(self._end(self._late_outcome, spent))
-
-    @property
-    def held(self) -> HeldCredits:
-        return self._held
-
-    @property
-    def is_settled(self) -> bool:
-        return self._settlement.is_written
+                self.write_later(self._end(self._late_outcome, spent))
 
     def _end(self, outcome: Outcome, spent: Spent) -> End:
         charge = compute_charge(spent, self.hold_request.terms.prices, outcome)
@@ -76,7 +64,7 @@ class Hold:
             id=request.request_id,
             account=request.account,
             key=request.key,
-            started=self._held.at,
+            started=self.held.at,
             engine=spent.engine,
             model=spent.model,
             voice=spent.voice,
@@ -99,24 +87,15 @@ class Hold:
             job=request.job,
             tag=request.tag,
         )
-        new_entries = self._entries(charge.amount) if charge.amount else []
-        return End(outcome, row, new_entries, costs, spent.rows)
-
-    def _entries(self, charge: int) -> list[Entry]:
-        request, held, found = self.hold_request, self._held, []
-        split = admission.split_charge(charge, held.split)
-        for pool, amount in ((held.cycle.start, split.allowance), (GRANTED, split.granted)):
-            if amount:
-                id_, account, actor = request.request_id, request.account, request.key
-                found.append(entries.spend(id_, account, pool, amount, at=held.at, actor=actor))
-        return found
+        paid = entries_of(row, self.held.cycle.start, self.held.split) if charge.amount else []
+        return End(outcome, row, paid, costs, spent.rows)
 
     def _cost(self, number: int, attempt: SpentAttempt) -> Cost:
         return Cost(
             request=self.hold_request.request_id,
             attempt=number,
             account=self.hold_request.account,
-            at=self._held.at,
+            at=self.held.at,
             engine=attempt.engine,
             model=attempt.model,
             characters=attempt.characters,

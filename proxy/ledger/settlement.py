@@ -62,7 +62,7 @@ class Settlement:
         self.content: Content = ()
         """The present end, empty before the first one. The store reads it once, when the database gets it."""
         self._holds = holds
-        self._hold_request = hold_request
+        self.hold_request = hold_request
         self._written: End | None = None
         self._waiter: asyncio.Future[WriteOutcome] | None = None
         """The future that `write` waits for."""
@@ -102,11 +102,11 @@ class Settlement:
 
     def write_later(self, end: End) -> None:
         """Return at once. The end is written as soon as the database can be reached."""
-        request = self._hold_request.request_id
+        request = self.hold_request.request_id
         self._set_end(end)
         is_stored = self._holds.pending.add(f"settlement of {request}", lambda: self._write_late(end))
         if not is_stored and not self._is_submitted:
-            self._holds.end_settlement(self._hold_request, None)
+            self._holds.end_settlement(self.hold_request, None)
         _log.error(
             "settlement.write.failed",
             request=request,
@@ -122,9 +122,9 @@ class Settlement:
         except StorageUnreachable:
             raise
         except StorageFailed:
-            if not await usage.is_there(self._holds.store, self._hold_request.request_id):
+            if not await usage.is_there(self._holds.store, self.hold_request.request_id):
                 raise
-            self._holds.end_settlement(self._hold_request, None)
+            self._holds.end_settlement(self.hold_request, None)
 
     def answer(self, content: Content, outcome: WriteOutcome) -> None:
         """Apply a commit, or try again. The store calls this once for each try."""
@@ -150,7 +150,7 @@ class Settlement:
 
     def _set_end(self, end: End) -> None:
         if not self.content:
-            self._holds.begin_settlement(self._hold_request)
+            self._holds.begin_settlement(self.hold_request)
         self.content = end
 
     def _submit(self) -> None:
@@ -168,7 +168,7 @@ class Settlement:
 
     def _accept(self, end: End | None) -> None:
         self._is_committed, self._written = True, end
-        self._holds.end_settlement(self._hold_request, end)
+        self._holds.end_settlement(self.hold_request, end)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result([])
 
@@ -178,18 +178,18 @@ class Settlement:
 
     async def _write_late(self, end: End) -> None:
         await self.write_once(end)
-        _log.info("settlement.write.complete", request=self._hold_request.request_id, outcome=end.outcome)
+        _log.info("settlement.write.complete", request=self.hold_request.request_id, outcome=end.outcome)
 
     async def _refund(self, end: End) -> None:
         """Refund the difference if the committed end charged more than this end.
 
         The charge is read from the database, because any of several tries may be the committed one."""
-        spent = await entries.spent(self._holds.store, self._hold_request.request_id)
+        spent = await entries.spent(self._holds.store, self.hold_request.request_id)
         too_much = sum(entry.amount for entry in end.entries) - sum(entry.amount for entry in spent)
         if too_much <= 0:
             return
         try:
-            await give_back(self._holds, spent, too_much, self._hold_request.anchor, _BROKEN_OFF)
+            await give_back(self._holds, spent, too_much, self.hold_request.anchor, _BROKEN_OFF)
         except AlreadyExists:
             pass  # it was refunded before
 

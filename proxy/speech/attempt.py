@@ -73,15 +73,12 @@ class Attempt(msgspec.Struct, kw_only=True):
             return False
         return self.was_dispatched
 
-    @property
-    def was_submitted(self) -> bool:
-        """Whether the engine has the text, and bills on submission."""
-        return self.may_have_begun and self.model.info.billed_on_submit
-
     def spent(self) -> SpentAttempt:
-        sound_s = self.given_sound.seconds if self.given_sound is not None and self.was_submitted else 0.0
+        has_begun = self.may_have_begun
+        was_submitted = has_begun and self.model.info.billed_on_submit
+        sound_s = self.given_sound.seconds if self.given_sound is not None and was_submitted else 0.0
         seconds, units = max(self.output.seconds, sound_s), self.output.units
-        if units is None and self.given_sound is not None and self.may_have_begun:
+        if units is None and self.given_sound is not None and has_begun:
             # It was cut off before the provider's count, and a recording has no characters to count.
             a_minute = self.model.info.units_a_minute
             units = None if a_minute is None else a_minute * seconds / 60
@@ -91,5 +88,6 @@ class Attempt(msgspec.Struct, kw_only=True):
             characters=self.characters,
             seconds=seconds,
             units=units,
-            rate=self.rate if self.may_have_begun else None,
+            rate=self.rate if has_begun else None,
+            was_submitted=was_submitted,
         )

@@ -13,7 +13,7 @@ from policies.price import Operation
 from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
-from proxy.ledger import Spent, SpentPart
+from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
 from proxy.speech.observer import Observer
 from proxy.speech.planning import Part, SpeechPlan
@@ -102,10 +102,6 @@ class PartRun(msgspec.Struct, eq=False):
     def estimated_s(self) -> float:
         return self.measured.estimated_s
 
-    @property
-    def kind(self) -> Operation:
-        return "speech" if self.source is None else "conversion"
-
     def leave_out_marks(self, reading: Reading) -> None:
         """Take the part's text from the reading of the whole text, unless nothing would be left to say."""
         read = reading.part(self.part.start, self.part.end)
@@ -137,10 +133,11 @@ class PartRun(msgspec.Struct, eq=False):
         The pause after the part is sound of the answer, so it is charged with the part.
         """
         price_, longest_s = 0, 0.0
+        kind: Operation = "speech" if self.source is None else "conversion"
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
             if isinstance(text, PreparedText):
-                of_model = terms.prices.of_work(self.kind, candidate.model.engine, candidate.model.info.id)
+                of_model = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
                 charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
                 if (post := candidate.post) is not None:
@@ -238,36 +235,41 @@ class Totals:
 
     def spent(self) -> Spent:
         """Return the state for the settlement by the ledger."""
+        attempts: list[SpentAttempt] = []
+        submitted: set[tuple[int, str, str]] = set()
+        for attempt in self.attempts:
+            attempts.append(tried := attempt.spent())
+            if tried.was_submitted:
+                submitted.add((attempt.part, tried.engine, tried.model))
+        kind: Operation | None
         parts: list[SpentPart] = []
         engines: dict[str, None] = {}
         models: dict[str, None] = {}
-        characters, source = 0, self._request.source
+        total, source = 0, self._request.source
         # The hold covers the length of the recording. Sound that an engine adds is free.
-        most = None if source is None else max(1, int(source.seconds * self.sample_rate_hz))
+        most = self.samples if source is None else max(1, int(source.seconds * self.sample_rate_hz))
         for run, samples in self.written_parts():
             if run.is_passed_over:
                 continue
-            measured, model, was_submitted = run.measured, run.model, False
-            for attempt in self.attempts:
-                if attempt.part == run.number and attempt.model == model and attempt.was_submitted:
-                    was_submitted = True
-            engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
-            part = SpentPart(
-                engine=engine,
-                model=model_id,
-                characters=measured.characters,
-                estimated_s=measured.estimated_s,
-                samples=samples if most is None else min(samples, most),
-                was_submitted=was_submitted,
-            )
-            parts.append(part)
-            characters += measured.characters
-            if model is not None:
-                engines[engine] = models[model_id] = None
-            if run.post is not None:
-                repeater = run.post.model
-                parts.append(self._spent_post(run, part, repeater))
-                engines[repeater.engine] = models[repeater.info.id] = None
+            measured = run.measured
+            characters, kind = measured.characters, None
+            total += characters
+            for model in run.models or (None,):
+                engine, model_id = ("", "") if model is None else (model.engine, model.info.id)
+                part = SpentPart(
+                    engine=engine,
+                    model=model_id,
+                    characters=characters,
+                    estimated_s=measured.estimated_s,
+                    samples=min(samples, most),
+                    was_submitted=(run.number, engine, model_id) in submitted,
+                    kind=kind,
+                )
+                parts.append(part)
+                # The repetition of a speech is as long, and has no characters.
+                characters, kind = 0, "conversion"
+                if model is not None:
+                    engines[engine] = models[model_id] = None
         names = self.names or ("+".join(engines), "+".join(models))
         return Spent(
             engine=names[0],
@@ -275,30 +277,18 @@ class Totals:
             voice=self._plan.voice.id,
             language=self._plan.language,
             format=self._request.form.format,
-            characters=characters,
+            characters=total,
             samples=self.samples,
-            most_charged=most,
+            charged_samples=min(self.samples, most),
             sample_rate_hz=self.sample_rate_hz,
             first_byte_ms=self.first_byte_ms,
             error=self.error,
             cache=self.cache,
             substitute=self.substitute,
             parts=tuple(parts),
-            attempts=tuple(map(Attempt.spent, self.attempts)),
+            attempts=tuple(attempts),
             kind="speech" if source is None else "conversion",
             rows=tuple(self.rows),
-        )
-
-    def _spent_post(self, run: PartRun, part: SpentPart, model: Model) -> SpentPart:
-        """Return the spending on the repetition of a part. It is as long, and has no characters."""
-        tries = [each for each in self.attempts if each.part == run.number and each.model == model]
-        return msgspec.structs.replace(
-            part,
-            engine=model.engine,
-            model=model.info.id,
-            characters=0,
-            was_submitted=any(each.was_submitted for each in tries),
-            kind="conversion",
         )
 
 

@@ -64,7 +64,6 @@ class FirstAudio:
         self._engines = engines
         self._budgets = budgets
         self._within_s = within_s
-        self._loop = asyncio.get_running_loop()
 
     def begin(
         self,
@@ -78,7 +77,10 @@ class FirstAudio:
         `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
         left_s = self.budget_s(call, run) - waited_s
-        return CandidateRace(self, call, run, left_s, wait_until_free).first()
+        candidates = self.in_order(run.part.candidates)
+        if len(candidates) == 1 and wait_until_free is None:
+            return self.attempt(call, run, candidates[0], left_s)
+        return CandidateRace(self, call, run, candidates, left_s, wait_until_free).first()
 
     def budget_s(self, call: SpeechCall, run: PartRun) -> float:
         """Return the time to first audio of a part, for all its candidates together, computed once."""
@@ -123,7 +125,7 @@ class FirstAudio:
             raise failure
         return next((each for each in able if self._engines.is_usable(each.model.engine)), able[0])
 
-    def note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
+    def _note_miss(self, call: SpeechCall, run: PartRun, candidate: Candidate, within_s: float) -> None:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
         if is_local and not call.job and within_s >= _LEAST_SHARE * self.budget_s(call, run):
@@ -135,67 +137,86 @@ class FirstAudio:
     async def attempt(
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
     ) -> CandidateStream:
-        """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running."""
-        deadline = Deadline(self._loop)
-        moment = time.monotonic() + left_s
+        """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
+        Raises EngineError."""
+        run.give_to(candidate)
+        deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
-            with deadline.at(moment):
-                form = call.part_form(candidate)
-                job = job_of(call, run, candidate, form)
-                # If a rented machine has begun the step, perhaps before a kill, its money is held already.
-                if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
-                    await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
-                if candidate.post is not None:
-                    engine = candidate.post.model.engine
-                    await self._budgets.check(engine, call.caller.account, call.plan.terms)
-                if not job.formats or candidate.post is not None:
-                    await libraries.ensure_loaded()
-                text = run.text_read(is_untagged=candidate.text_key[1])
-                places = WordPositions(text, job.segments, run.part.start, run.places)
-                factor = call.request.speed / job.speed
-                stream = CandidateStream(
-                    *(candidate, job, places, factor, form, deadline),
-                    keeps_original=call.request.provenance is not None,
-                )
-                await self._begin(call, run, stream, moment)
+            with deadline.at(ends_at):
+                stream = await self._prepare(call, run, candidate, deadline)
+                await stream.begin(*self._open(call, run, stream, ends_at))
+                run.winner = candidate
                 return stream
-        finally:
-            if stream is None or not stream.has_begun:
-                deadline.close()
-
-    async def _begin(self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float) -> None:
-        attempt, source = self._attempt_of(call, run, stream), run.source
-        job = stream.job_with_deadline(moment - time.monotonic())
-        try:
-            engine = self._engines[attempt.model.engine]
-            events: EngineStream
-            given_sound: RepeatedSound | None = source
-            if (post := stream.candidate.post) is not None:
-                self._expect_post(job, stream.candidate, post)
-                first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
-                events = PostStream(
-                    first,
-                    partial(self._open_post, call, attempt, stream, post, moment),
-                    hears_all_first=post.model.info.hears_all_first,
-                )
-                attempt.output = given_sound = events.spoken
-            elif source is None:
-                events = engine.open(Speak(job), attempt.note_dispatch)
-            else:
-                events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events, given_sound)
+        except TimeoutError:
+            failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
         except EngineError as error:
-            # An engine that refused a text has not begun the job, and no provider bills for it, unless there
-            # is some output or a count of units.
-            if not isinstance(error, (EngineFailed, EngineTimeout)):
-                for each in call.totals.attempts:
-                    if each is attempt or each.output is stream:
-                        each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
-            raise
+            failure = error
+            if stream is not None:
+                _note_refusal(call, stream, error)
         finally:
-            if not stream.has_begun:
+            if stream is None:
+                deadline.close()
+            elif not stream.has_begun:
                 await stream.close()
+        if time.monotonic() >= ends_at - _NEARLY_S:
+            self._note_miss(call, run, candidate, left_s)
+        _log.warning("engine.speak.refused", **error_details(call.id, candidate.speaker, failure))
+        raise failure
+
+    async def _prepare(
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, deadline: Deadline
+    ) -> CandidateStream:
+        """Return the stream of a candidate that has the money for its engine. Raises EngineError."""
+        form = call.part_form(candidate)
+        job = job_of(call, run, candidate, form)
+        # If a rented machine has begun the step, perhaps before a kill, its money is held already.
+        if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
+            await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
+        if candidate.post is not None:
+            engine = candidate.post.model.engine
+            await self._budgets.check(engine, call.caller.account, call.plan.terms)
+        if not job.formats or candidate.post is not None:
+            await libraries.ensure_loaded()
+        text = run.text_read(is_untagged=candidate.text_key[1])
+        places = WordPositions(text, job.segments, run.part.start, run.places)
+        factor = call.request.speed / job.speed
+        return CandidateStream(
+            *(candidate, job, places, factor, form, deadline),
+            keeps_original=call.request.provenance is not None,
+        )
+
+    def _open(
+        self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float
+    ) -> tuple[EngineStream, RepeatedSound | None]:
+        """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
+        model, source = stream.candidate.model, run.source
+        attempt = Attempt(
+            part=run.number,
+            model=model,
+            # A provider bills instructions as text. The account does not pay for them.
+            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
+            output=stream,
+            rate=self._catalogue.rate(model),
+            given_sound=source,
+        )
+        call.totals.attempts.append(attempt)
+        job = stream.job_with_deadline(moment - time.monotonic())
+        engine = self._engines[model.engine]
+        if (post := stream.candidate.post) is not None:
+            self._expect_post(job, stream.candidate, post)
+            first = engine.open(Speak(replace(job, formats=())), attempt.note_dispatch)
+            events = PostStream(
+                first,
+                partial(self._open_post, call, attempt, stream, post, moment),
+                hears_all_first=post.model.info.hears_all_first,
+            )
+            attempt.output = events.spoken
+            return events, events.spoken
+        if source is None:
+            return engine.open(Speak(job), attempt.note_dispatch), None
+        pcm = PcmInMemory(source.pcm, SOURCE_HZ)
+        return engine.open(Convert(job), attempt.note_dispatch, pcm), source
 
     def _expect_post(self, job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> None:
         """Raise RepeaterAway if the repeating engine is known to be away, before speech is paid for."""
@@ -226,19 +247,16 @@ class FirstAudio:
         job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
 
-    def _attempt_of(self, call: SpeechCall, run: PartRun, stream: CandidateStream) -> Attempt:
-        model = stream.candidate.model
-        attempt = Attempt(
-            part=run.number,
-            model=model,
-            # A provider bills instructions as text. The account does not pay for them.
-            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
-            output=stream,
-            rate=self._catalogue.rate(model),
-            given_sound=run.source,
-        )
-        call.totals.attempts.append(attempt)
-        return attempt
+
+def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
+    """Note that an engine that refused a text has not begun the job: no provider bills for it, unless there
+    is some output or a count of units."""
+    if isinstance(error, (EngineFailed, EngineTimeout)):
+        return
+    own: tuple[object, ...] = (stream, stream.given_sound)
+    for each in call.totals.attempts:
+        if each.output in own:
+            each.was_dispatched &= each.output.units is not None or each.output.seconds > 0
 
 
 class CandidateRace:
@@ -247,6 +265,7 @@ class CandidateRace:
         first_audio: FirstAudio,
         call: SpeechCall,
         run: PartRun,
+        candidates: Sequence[Candidate],
         within_s: float,
         wait_until_free: WaitUntilFree | None,
     ) -> None:
@@ -255,7 +274,7 @@ class CandidateRace:
         self._run = run
         self._wait_until_free = wait_until_free
         self._deadline = time.monotonic() + within_s
-        self._left = deque(first_audio.in_order(run.part.candidates))
+        self._left = deque(candidates)
         self._failure: EngineError | None = None
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
@@ -272,6 +291,7 @@ class CandidateRace:
                 continue
             if self._call.totals.robot_note is False and stream.candidate.is_robot:
                 # The headers were sent meanwhile, without this substitute.
+                self._run.winner = None
                 await run_to_end(stream.close())
                 continue
             self._run.winner = stream.candidate
@@ -285,25 +305,14 @@ class CandidateRace:
             for model in candidate.models:
                 await self._wait_until_free(model.engine)
             self._deadline += time.monotonic() - since
-        self._run.give_to(candidate)
-        since = time.monotonic()
-        left_s = provider_waits.first_audio_share_s(self._deadline - since, len(self._left))
+        left_s = provider_waits.first_audio_share_s(self._deadline - time.monotonic(), len(self._left))
         try:
             return await self._first_audio.attempt(self._call, self._run, candidate, left_s)
-        except TimeoutError:
-            failure: EngineError = EngineTimeout("No audio in time.", retry_after_s=2.0)
-        except EngineError as error:
-            failure = error
-        if time.monotonic() >= since + left_s - _NEARLY_S:
-            self._first_audio.note_miss(self._call, self._run, candidate, left_s)
-        _log.warning(
-            "engine.speak.refused",
-            **error_details(self._call.id, candidate.speaker, failure),
-        )
-        self._failure = failure
-        if isinstance(failure, RepeaterAway):
-            self._left.clear()
-        return None
+        except EngineError as failure:
+            self._failure = failure
+            if isinstance(failure, RepeaterAway):
+                self._left.clear()
+            return None
 
     async def _try_with_hedge(self, candidate: Candidate) -> CandidateStream | None:
         winner: CandidateStream | None = None

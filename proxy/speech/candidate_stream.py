@@ -26,7 +26,6 @@ from speech_engine import (
     Encoded,
     EngineFailed,
     EngineTimeout,
-    Event,
     Finished,
     ProviderCount,
     SpeechJob,
@@ -101,7 +100,7 @@ class CandidateStream:
         self._first = Chunk()
         self._finished = False
         self._events: EngineStream | None = None
-        self._given_sound: RepeatedSound | None = None
+        self.given_sound: RepeatedSound | None = None
         self._deadline = deadline
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
@@ -142,7 +141,7 @@ class CandidateStream:
         If the events repeat a `given_sound`, they last about as long as that.
         """
         self._events = events
-        self._given_sound = given_sound
+        self.given_sound = given_sound
         while not self._finished and not (self._first.data and self.seconds):
             chunk = await self._read()
             first = self._first
@@ -196,8 +195,9 @@ class CandidateStream:
             self._finished = True
             self._moments.append((len(self.job.segments), self.seconds / self._factor))
             self.units = self.units if event.units is None else event.units
-            await self._events.close()
-            given = self._given_sound
+            events, self._events = self._events, None
+            await events.close()
+            given = self.given_sound
             if given is not None and self.seconds < estimate.repeated_s(given.seconds)[0]:
                 raise EngineFailed("The engine has made far less sound than it heard.")
             return Chunk()
@@ -205,9 +205,6 @@ class CandidateStream:
             # The engine may have all of its sound ready, and encoding takes time: other requests get a turn.
             self._turn_ends_s = self.seconds + self._turn_s
             await asyncio.sleep(0)
-        return self._convert(event)
-
-    def _convert(self, event: Event) -> Chunk:
         match event:
             case Started(sample_rate_hz=rate_hz):
                 self._rate_hz = rate_hz
@@ -250,11 +247,11 @@ class CandidateStream:
         # The unit is seconds, because an engine's own encoding may have another rate than stated.
         self.seconds += samples / rate_hz
         noted_s = self.seconds
-        if self._given_sound is not None:
-            if self.seconds > estimate.repeated_s(self._given_sound.seconds)[1]:
+        if self.given_sound is not None:
+            if self.seconds > estimate.repeated_s(self.given_sound.seconds)[1]:
                 raise EngineFailed("The engine has made far more sound than it heard.")
             # Only the length of the original speech counts for the cap.
-            noted_s = min(noted_s, self._given_sound.seconds)
+            noted_s = min(noted_s, self.given_sound.seconds)
         if noted_s > self._cap_s:
             raise CapReached(self._cap_s)
 

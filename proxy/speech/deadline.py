@@ -19,9 +19,6 @@ class MovingTimer:
     _timer: asyncio.TimerHandle | None = None
     _timer_at = math.inf
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._loop = loop or asyncio.get_running_loop()
-
     def at(self, moment: float) -> Self:
         self._moment = moment
         if self._timer is not None and self._timer_at > moment:
@@ -49,13 +46,13 @@ class MovingTimer:
 
     def _set_timer(self) -> None:
         self._timer_at = self._moment
-        self._timer = self._loop.call_at(self._moment, self._fire)
+        self._timer = asyncio.get_running_loop().call_at(self._moment, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         if self._moment == math.inf:
             return
-        if self._loop.time() < self._moment:
+        if asyncio.get_running_loop().time() < self._moment:
             self._set_timer()
             return
         self.expire()
@@ -82,8 +79,7 @@ class Deadline(MovingTimer):
             self._task.cancel()
 
     def __enter__(self) -> None:
-        # The loop is passed, because a look-up costs time.
-        task = asyncio.current_task(self._loop)
+        task = asyncio.current_task()
         assert task is not None
         self._task, self._cancels = task, task.cancelling()
 

@@ -102,7 +102,7 @@ class Pipeline:
             finally:
                 if whole_quota is not None:
                     whole_quota.leave()
-                if not hold.is_settled:
+                if not hold.is_written:
                     await hold.abandon(call.totals.spent())
         except BaseException as error:
             end_all(opened, error)
@@ -189,14 +189,16 @@ class Pipeline:
         if answer is not None:
             for note in self._ended:
                 note(call)
-        if any(part.winner is not None and part.winner.is_robot for part in totals.parts):
-            self._metrics.robots.inc()
+        is_robot = False
         for part, samples in totals.written_parts():
+            is_robot = is_robot or (part.winner is not None and part.winner.is_robot)
             if (model := part.model) is not None:
                 engine, id_ = model.engine, model.info.id
                 if part.post is not None:
                     engine, id_ = part.engine, f"{id_}+{part.post.model.info.id}"
                 self._metrics.seconds.counts[engine, id_] += samples / totals.sample_rate_hz
+        if is_robot:
+            self._metrics.robots.inc()
 
 
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:

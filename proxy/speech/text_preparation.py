@@ -150,6 +150,9 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
     if len(spoken) > room or (written_characters := estimate.written_length(spoken)) > room:
         raise _too_long()
     sounded = sounding_length(lexicon, spoken) if lexicon.sounds else len(spoken)
+    # Most texts are spoken as they were planned.
+    is_as_planned = spoken == run.text and run.places is None
+    estimated_s = run.part.estimated_s if is_as_planned else estimate.seconds(spoken, speed)
     growth = max(0, sounded - len(run.text))
     added = count_added(lexicon.own, run.text) if lexicon.own else 0
     return PreparedText(
@@ -159,7 +162,7 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         # What the account's own lexicon adds is charged, up to the growth in sound. Characters that a
         # front-end adds are not charged, and removed ones are not refunded.
         characters=run.part.characters + min(growth, added),
-        estimated_s=estimate.seconds(spoken, speed) * sounded / max(1, len(spoken)),
+        estimated_s=estimated_s * sounded / max(1, len(spoken)),
         pronunciations={
             alphabets: find_pronunciations(lexicon, alphabets, segments)
             for alphabets in {candidate.model.info.phonemes for candidate in run.candidates}

@@ -74,56 +74,66 @@ class EngineAnswer:
             return None
         try:
             if self._events is None:
-                self._events = _events_of(self._engine, self._work, self._pcm)
+                self._events = events_of(self._engine, self._work, self._pcm)
             event = await anext(self._events)
-        except StopAsyncIteration:
+        except BaseException as raised:
             self._is_over = True
-            raise EngineFailed("The engine ended without finishing.") from None
-        except EngineError:
-            self._is_over = True
-            raise
-        except asyncio.CancelledError:
-            self._is_over = True
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            error = failure_of(raised, self._work, self._log)
+            if error is None:
                 raise
-            # Something inside the engine was cancelled, not the work.
-            raise EngineFailed("The engine broke off its own work.") from None
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, and sent as a failure
-            self._is_over = True
-            self._log_fault(error)
-            raise EngineFailed("The engine broke while speaking.") from None
+            raise error from None
         if isinstance(event, Finished):
             self._is_over = True
-            await self._end(self._events)
+            await end_events(self._events, self._work, self._log)
         return event
 
     async def close(self) -> None:
         events, is_over, self._is_over = self._events, self._is_over, True
         if events is not None and not is_over:
-            await run_to_end(self._end(events))
-
-    async def _end(self, events: AsyncGenerator[Event, None]) -> None:
-        """Close the engine's generator. An exception here does not change the answer."""
-        try:
-            await events.aclose()
-        except EngineError:
-            return
-        except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, since the answer is over
-            self._log_fault(error)
-
-    def _log_fault(self, error: Exception) -> None:
-        name = type(error).__name__
-        self._log.warning("engine.speak.failed", job=self._work.id, error=name, where=places_of(error))
+            await run_to_end(end_events(events, self._work, self._log))
 
 
-def _events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> AsyncGenerator[Event, None]:
+def events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> AsyncGenerator[Event, None]:
+    """Return the engine's own generator for this work. `failure_of` is the seam around it."""
     match work:
         case Speak(job=job):
             return engine.speak(job)
         case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
             return engine.convert(job, aiter(pcm))
     return _voice_work(engine, work)
+
+
+def failure_of(raised: BaseException, work: Work, log: Logger) -> EngineError | None:
+    """Return the failure that an exception of an engine's generator means, and log a fault of the plugin.
+    Return None if the work itself was cancelled."""
+    match raised:
+        case EngineError():
+            return raised
+        case StopAsyncIteration():
+            return EngineFailed("The engine ended without finishing.")
+        case asyncio.CancelledError():
+            task = asyncio.current_task()
+            is_cancelled = task is None or task.cancelling()
+            # Otherwise something inside the engine was cancelled.
+            return None if is_cancelled else EngineFailed("The engine broke off its own work.")
+        case Exception():
+            _log_fault(raised, work, log)
+            return EngineFailed("The engine broke while speaking.")
+    return None
+
+
+async def end_events(events: AsyncGenerator[Event, None], work: Work, log: Logger) -> None:
+    """Close an engine's generator. An exception here does not change the answer."""
+    try:
+        await events.aclose()
+    except EngineError:
+        return
+    except Exception as error:  # noqa: BLE001 - the seam around a plugin: logged, since the answer is over
+        _log_fault(error, work, log)
+
+
+def _log_fault(error: Exception, work: Work, log: Logger) -> None:
+    log.warning("engine.speak.failed", job=work.id, error=type(error).__name__, where=places_of(error))
 
 
 async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]:
@@ -161,7 +171,7 @@ def places_of(error: BaseException) -> list[str]:
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
 
 
-class SlotStream:
+class SlotStream(EngineAnswer):
     """The stream of an engine that works in this process: it waits for a slot, and counts what comes out.
 
     `on_dispatch` is called when it has its slot. The slot is free again when Finished or an error comes out,
@@ -177,24 +187,19 @@ class SlotStream:
         on_dispatch: OnDispatch = ignore_dispatch,
         pcm: AsyncIterable[bytes] | None = None,
     ) -> None:
-        self._engine = engine
+        super().__init__(engine, work, log, pcm)
         self._slots = slots
-        self._work = work
-        self._log = log
         self._on_dispatch = on_dispatch
-        self._pcm = pcm
         self.runs_alone = False
         self._turn: SlotTurn | None = None
-        self._answer: EngineAnswer | None = None
-        self._is_over = False
 
     async def next_event(self) -> Event | None:
         if self._is_over:
             return None
         try:
-            if self._turn is None or self._answer is None:
-                self._turn, self._answer = await self._begin()
-            event = await self._answer.next_event()
+            if self._turn is None:
+                self._turn = await self._enter()
+            event = await super().next_event()
         except BaseException:
             self._leave()
             raise
@@ -205,16 +210,12 @@ class SlotStream:
         return event
 
     async def close(self) -> None:
-        if self._is_over:
-            return
-        self._is_over = True
         try:
-            if self._answer is not None:
-                await self._answer.close()
+            await super().close()
         finally:
             self._leave()
 
-    async def _begin(self) -> tuple[SlotTurn, EngineAnswer]:
+    async def _enter(self) -> SlotTurn:
         work = self._work
         turn = await self._slots.enter(
             work.tenant,
@@ -226,10 +227,11 @@ class SlotStream:
         )
         self._on_dispatch(True)
         # The time of waiting is gone.
-        left = with_deadline(work, turn.left_s)
-        return turn, EngineAnswer(self._engine, left, self._log, self._pcm)
+        self._work = with_deadline(work, turn.left_s)
+        return turn
 
     def _leave(self) -> None:
         self._is_over = True
-        if self._turn is not None:
-            self._slots.leave(self._turn)
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._slots.leave(turn)

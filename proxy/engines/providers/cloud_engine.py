@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Sequence
 
 import structlog
 
@@ -32,7 +32,15 @@ from speech_engine import (
     VoiceNotFound,
     Work,
 )
-from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch, ignore_dispatch
+from speech_engine.host.engine_stream import (
+    EngineStream,
+    OnDispatch,
+    end_events,
+    events_of,
+    failure_of,
+    ignore_dispatch,
+    run_to_end,
+)
 from speech_engine.host.messages import HealthReport
 from speech_engine.pcm import PcmInMemory
 from speech_engine.work import job_with_samples, with_deadline
@@ -225,6 +233,7 @@ class CloudStream:
     ) -> None:
         self._engine = engine
         self._work = work
+        self._credential = work.credential
         self._on_dispatch = on_dispatch
         # A recording is complete. Other sound is still being made, and can be read only once.
         self._sound = None if pcm is None or isinstance(pcm, PcmInMemory) else AwaitedSound(pcm)
@@ -234,7 +243,7 @@ class CloudStream:
         self._refused_by: tuple[ProviderKey, ...] = ()
         self._key: ProviderKey | None = None
         self._turn: KeyTurn | None = None
-        self._answer: EngineAnswer | None = None
+        self._events: AsyncGenerator[Event, None] | None = None
         self._is_over = False
 
     async def next_event(self) -> Event | None:
@@ -242,24 +251,27 @@ class CloudStream:
             return None
         while True:
             try:
-                if self._key is None or self._turn is None or self._answer is None:
-                    self._key, self._turn, self._answer = await self._try()
-                event = await self._answer.next_event()
-            except EngineError as error:
+                if self._key is None or self._turn is None or self._events is None:
+                    self._key, self._turn, self._events = await self._try()
+                event = await anext(self._events)
+                if isinstance(event, Finished):
+                    await end_events(self._events, self._work, _log)
+            except BaseException as raised:
+                error = raised if self._turn is None else failure_of(raised, self._work, _log)
+                if not isinstance(error, EngineError):
+                    self._leave("left")
+                    raise
                 has_audio = self._turn is not None and self._turn.has_audio
                 # The key must see the error first: a key that refused this work is not chosen again.
                 self._leave(error)
                 delay_s = None if has_audio else self._delay_s(error)
                 if delay_s is None:
-                    raise
+                    raise error from None
                 # The work waits again, and nothing is billed.
                 self._on_dispatch(False)
                 self._engine.note_retry(self._work, error)
-            except BaseException:
-                self._leave("left")
-                raise
             else:
-                if event is None or isinstance(event, Finished):
+                if isinstance(event, Finished):
                     self._leave("finished")
                 else:
                     self._key.note(self._turn, event)
@@ -273,12 +285,12 @@ class CloudStream:
             return
         self._is_over = True
         try:
-            if self._answer is not None:
-                await self._answer.close()
+            if self._events is not None:
+                await run_to_end(end_events(self._events, self._work, _log))
         finally:
             self._leave("left")
 
-    async def _try(self) -> tuple[ProviderKey, KeyTurn, EngineAnswer]:
+    async def _try(self) -> tuple[ProviderKey, KeyTurn, AsyncGenerator[Event, None]]:
         passed = self._refused_by
         key = self._engine.choose(self._work, passed)
         self._tries += 1
@@ -286,9 +298,10 @@ class CloudStream:
             # Another gateway probes this key.
             passed += (key,)
             key = self._engine.choose(self._work, passed)
+        # A plugin may fail at once, and gives its slot back then.
+        self._key, self._turn = key, turn
         # The wait for the slot has used a part of the deadline.
-        work = with_deadline(self._work, turn.left_s)
-        return key, turn, EngineAnswer(key.engine, work, _log, self._pcm)
+        return key, turn, events_of(key.engine, with_deadline(self._work, turn.left_s), self._pcm)
 
     def _delay_s(self, error: EngineError) -> float | None:
         # A second clone could leave an unknown voice behind, and sound that is still being made can be read
@@ -302,7 +315,7 @@ class CloudStream:
     def _leave(self, result: Result) -> None:
         self._is_over = True
         key, turn = self._key, self._turn
-        self._key = self._turn = self._answer = None
+        self._key = self._turn = self._events = None
         if key is not None and turn is not None:
             turn.lacks_sound = self._sound is not None and self._sound.is_awaited
             key.leave(turn, result)
@@ -310,7 +323,7 @@ class CloudStream:
                 self._refused_by += (key,)
         # A stream that was left after its first sound has used the clone, too.
         has_spoken = result == "finished" or (turn is not None and turn.has_audio)
-        if has_spoken and self._work.credential:
+        if has_spoken and self._credential:
             self._engine.note_use(self._work)
-        if isinstance(result, VoiceNotFound) and self._work.credential:
+        if isinstance(result, VoiceNotFound) and self._credential:
             self._engine.note_loss(self._work)

@@ -14,7 +14,6 @@ from io import BytesIO
 from typing import BinaryIO
 
 import msgspec
-import numpy as np
 
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
@@ -91,6 +90,9 @@ def _work(files: TrainedFiles, order: VoiceOrder, sources: Mapping[str, BinaryIO
 def _warm_up(files: TrainedFiles, order: VoiceOrder) -> None:
     """Load all modules of the work. Python loads some at the first use and at the first error, and cannot
     once the process is confined."""
+    # Imported here: the server imports this module for the types of its messages.
+    import numpy as np
+
     np.frombuffer(bytes(8), "<f4").astype("<f2").tobytes()
     "".encode("cp437")  # what names in a zip are written in
     _done(files, order, {role: BytesIO(b"neither") for role in order.roles}, BytesIO())

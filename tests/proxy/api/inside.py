@@ -85,7 +85,6 @@ class LeavingPeer:
     """A client that leaves at an event, and may be slow until then. It got `sent_share` of what was sent."""
 
     def __init__(self) -> None:
-        self.loop: asyncio.AbstractEventLoop | None = None
         self.is_gone = False
         self.is_ending = False
         self.is_behind = False

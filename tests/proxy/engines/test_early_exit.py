@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from functools import partial
 
 import pytest
@@ -11,7 +12,7 @@ from policies.breaker import FAULTS
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.engines.providers.cloud_engine import CloudEngine
 from proxy.engines.providers.provider_key import ProviderPace
-from speech_engine import Audio, EngineFailed, EngineStumbled, Speak
+from speech_engine import Audio, EngineFailed, EngineStumbled, Event, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineStream
 from tests.proxy.engines.keys import SILENT, WELL, Turns, cloud_engine, count_audio, job, later
 from tests.speech_engine.host.fakes import read
@@ -66,6 +67,19 @@ async def test_a_job_that_is_cancelled_while_its_engine_is_silent_frees_its_slot
     assert await is_free(engine)
     assert await speech.next_event() is None
     assert await read(engine.open(Speak(job())))
+
+
+class Broken(Turns):
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        raise ValueError(job.id)
+
+
+@pytest.mark.parametrize("kind", ["in process", "cloud"])
+async def test_a_plugin_that_fails_before_its_first_event_frees_its_slot(kind: str) -> None:
+    engine = InProcessEngine(Broken(WELL), 4) if kind == "in process" else cloud_engine(Broken(WELL))
+    with pytest.raises(EngineFailed, match="broke while speaking"):
+        await read(engine.open(Speak(job())))
+    assert await is_free(engine)
 
 
 async def test_a_job_that_is_cancelled_in_the_line_leaves_it_and_was_never_asked() -> None:

@@ -92,7 +92,7 @@ class Held:
         await self.hold.settle(outcome, self.spent)
 
     async def abandon(self) -> None:
-        if not self.hold.is_settled:
+        if not self.hold.is_written:
             await self.hold.abandon(self.spent)
 
 
@@ -133,6 +133,7 @@ def heard_in_parts(held: Held, *parts: Said, samples: int) -> None:
         model="standard",
         characters=sum(said.characters for said in parts),
         samples=samples,
+        charged_samples=samples,
         sample_rate_hz=RATE_HZ,
         parts=tuple(
             SpentPart(

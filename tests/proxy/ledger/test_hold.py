@@ -114,7 +114,7 @@ async def test_only_the_first_settlement_counts(store: Store, ledger: Ledger) ->
     async with asking.holding(ledger, asking.wanted()) as hold:
         asking.heard(hold, 1)
         await hold.settle("finished")
-        hold.change(samples=999)
+        hold.change(samples=999, charged_samples=999)
         await hold.settle("failed")
     (row,) = await usage.list_(store)
     assert (row.outcome, row.samples, row.credits) == ("finished", asking.RATE_HZ, MICRO)

@@ -45,6 +45,22 @@ assert not {_LARGE} & sys.modules.keys(), {_LARGE} & sys.modules.keys()
 """)
 
 
+def test_a_worker_with_all_features_is_open_without_a_library_of_sound(tmp_path: Path) -> None:
+    _run(f"""
+import asyncio, sys
+from proxy.app import open_worker
+from proxy.engines import registry
+from proxy.feature_list import load_config
+
+async def main():
+    config = load_config(None, {{"VOXGATE_SERVER__DATA": {str(tmp_path)!r}}})
+    async with open_worker(config, registry.load()):
+        assert not {{"av", "numpy", "soxr"}} & sys.modules.keys()
+
+asyncio.run(main())
+""")
+
+
 def test_what_is_loaded_in_a_thread_serves_every_kind_of_sound() -> None:
     _run("""
 import asyncio, sys

@@ -192,7 +192,7 @@ def test_who_hears_all_of_a_sound_first_has_submitted_nothing_before_its_end() -
         )
         for was_read_to_the_end in (False, True)
     ]
-    assert [each.was_submitted for each in attempts] == [False, True]
+    assert [each.spent().was_submitted for each in attempts] == [False, True]
     assert [(each.spent().seconds, each.spent().units) for each in attempts] == [(0.0, None), (90.0, 1500.0)]
     assert [each.spent().rate for each in attempts] == [None, A_CHARACTER]
 

@@ -33,7 +33,6 @@ class ModelSlots(MovingTimer):
     """
 
     def __init__(self, room: ModelLimiter, account: str) -> None:
-        super().__init__()
         self._room = room
         self._account = account
         self._held = ExitStack()
