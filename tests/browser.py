@@ -1,7 +1,5 @@
 """A real browser: Chromium without a window, driven over its own protocol."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

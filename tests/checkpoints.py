@@ -1,7 +1,5 @@
 """Tiny checkpoints: safetensors, archives as `torch.save` writes them, and a plugin that takes such files."""
 
-from __future__ import annotations
-
 import json
 import struct
 import zipfile

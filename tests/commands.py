@@ -4,8 +4,6 @@ A command that needs a process of its own is run by `forked.command`, and `tests
 the file that is installed.
 """
 
-from __future__ import annotations
-
 import io
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The databases that any test may ask for by name, and what holds for every run of the suite."""
 
-from __future__ import annotations
-
 import os
 import sys
 

@@ -3,8 +3,6 @@
 A test of a query asks for `store` and runs on each of them; a new database arrives by adding a row.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib.util
 import itertools

@@ -16,8 +16,6 @@ this forks a watcher, and the watcher the process. As that is no child of ours, 
 at its end its status, through a pipe.
 """
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import ctypes
@@ -129,7 +127,7 @@ def environ_of_run() -> Mapping[str, str]:
 class _Parent:
     """The process that forks. It ends with this one."""
 
-    newest: _Parent | None = None
+    newest: "_Parent | None" = None
     _starting = threading.Lock()
 
     def __init__(self) -> None:
@@ -148,7 +146,7 @@ class _Parent:
         atexit.register(self._end)
 
     @classmethod
-    def running(cls) -> _Parent:
+    def running(cls) -> "_Parent":
         with cls._starting:
             if cls.newest is None or cls.newest._process.poll() is not None:
                 cls.newest = cls()
@@ -274,7 +272,7 @@ def _import_all() -> None:
                 importlib.import_module(name)
 
 
-def _watch(order: _Order, title: _Title, stdout: int, stderr: int, status: int) -> NoReturn:
+def _watch(order: _Order, title: "_Title", stdout: int, stderr: int, status: int) -> NoReturn:
     """Fork it, and tell its pid, and at its end its status."""
     if not (pid := os.fork()):
         _place({1: stdout, 2: stderr}, keep=())
@@ -287,7 +285,7 @@ def _watch(order: _Order, title: _Title, stdout: int, stderr: int, status: int) 
     os._exit(0)
 
 
-def _begin(order: _Order, title: _Title) -> None:
+def _begin(order: _Order, title: "_Title") -> None:
     os.chdir(order.cwd)
     _use_environ(order.environ)
     if order.module:
@@ -308,7 +306,7 @@ def _begin(order: _Order, title: _Title) -> None:
 class _Forks:
     """Stands for what starts a child: a worker is forked, and all else is executed."""
 
-    def __init__(self, execute: Callable[..., int], title: _Title) -> None:
+    def __init__(self, execute: Callable[..., int], title: "_Title") -> None:
         self._execute = execute
         self._title = title
 

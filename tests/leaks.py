@@ -3,8 +3,6 @@
 The fixture `leaks` runs after every other fixture is torn down, and fails the test with the names.
 """
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import inspect

@@ -1,7 +1,5 @@
 """ONNX files written byte by byte: small networks for tests, and files that no library would write."""
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Real programs for tests: the machine's own, or from Debian's packages in the user's cache, without root."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

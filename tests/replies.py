@@ -1,7 +1,5 @@
 """What an answer of the API says, if its status is the one that is expected."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx2

@@ -1,7 +1,5 @@
 """A real `voxgate serve` for tests: its own port, data folder and config, stopped by pid."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

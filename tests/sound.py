@@ -1,7 +1,5 @@
 """Ears for the tests: tones to speak with, and any answer decoded to float mono, as a player would."""
 
-from __future__ import annotations
-
 import io
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Recordings of speech for tests that upload some: spoken by espeak-ng, once a run."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from concurrent.futures import ThreadPoolExecutor

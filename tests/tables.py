@@ -1,7 +1,5 @@
 """A table of examples is one test: each row of it is a subtest, so a failure names its row."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The harness itself: an absent database is skipped by name; a used one leaves nothing."""
 
-from __future__ import annotations
-
 import importlib.util
 import subprocess
 from pathlib import Path

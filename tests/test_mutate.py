@@ -1,7 +1,5 @@
 """`scripts/mutate.py` on a small tree of its own: what counts as killed, and by which command."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How far a feature reaches outside of its folder, as `scripts/scatter.py` counts it."""
 
-from __future__ import annotations
-
 import runpy
 from functools import cache
 from pathlib import Path

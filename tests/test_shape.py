@@ -1,7 +1,5 @@
 """The shape of the code itself: sizes, seams and bans that no linter knows."""
 
-from __future__ import annotations
-
 import ast
 import gc
 import re

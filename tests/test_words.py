@@ -1,7 +1,5 @@
 """Names are words that a server engineer knows. The words below were private ones: no name has them again."""
 
-from __future__ import annotations
-
 import ast
 import re
 from collections.abc import Iterator

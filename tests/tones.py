@@ -1,7 +1,5 @@
 """The tone engine's speech as a function, for fakes of providers: one hears what they were asked to say."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """The one way in which tests wait for what sends no event: they look until it is there."""
 
-from __future__ import annotations
-
 import asyncio
 import inspect
 import time

@@ -1,7 +1,5 @@
 """The table: forty rows of what clients need, by who proves each, or why nobody does."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

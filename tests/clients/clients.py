@@ -1,7 +1,5 @@
 """Every client of the table: how its column is headed, and why it leaves the rows empty that it does."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

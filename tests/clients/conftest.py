@@ -1,7 +1,5 @@
 """The same servers for all client tests: they ask for nothing that would be in each other's way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx2

@@ -1,7 +1,5 @@
 """Where the clients live that cannot share .venv: pinned, built on first use, kept in the user's cache."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """What must be true of what a client is told when something goes wrong, or when it leaves."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """What must be true of what a client is told at its plan's limits, and of what it is charged."""
 
-from __future__ import annotations
-
 import re
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """What must be true of the sound that a client got, whichever client it is."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """What must be true of the voices and consents that a client made, whichever client it is."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from plugins.tone.decode import decode_timbres

@@ -1,7 +1,5 @@
 """A server with plans, its counts of the last minute in a real Redis, and what is on its books."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 import time

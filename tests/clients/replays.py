@@ -1,7 +1,5 @@
 """Apps that are no library: the requests they send, as they write them, and what each makes of the answer."""
 
-from __future__ import annotations
-
 import io
 import json
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Rows of the checklist about lists, about who may read them, and about the habits of apps and browsers."""
 
-from __future__ import annotations
-
 import httpx2
 
 from tests.clients.rows_requests import assert_envelope

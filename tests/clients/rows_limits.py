@@ -1,7 +1,5 @@
 """The row of the checklist about every state that the last minute of an account can be in."""
 
-from __future__ import annotations
-
 import re
 import time
 

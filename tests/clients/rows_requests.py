@@ -1,7 +1,5 @@
 """Rows of the checklist about what a request may say, and how it is told that it is wrong."""
 
-from __future__ import annotations
-
 import http.client
 import json
 from contextlib import closing

@@ -1,7 +1,5 @@
 """Rows of the checklist about the bytes of an answer that are the same for whoever asks."""
 
-from __future__ import annotations
-
 import io
 import wave
 

@@ -1,7 +1,5 @@
 """The row of the checklist about what stands behind us: servers that do as they please."""
 
-from __future__ import annotations
-
 import openai
 import pytest
 

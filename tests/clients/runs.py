@@ -1,7 +1,5 @@
 """The clients' programs as the tests run them: each started once, asked row by row, and answering in JSON."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

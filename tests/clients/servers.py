@@ -1,7 +1,5 @@
 """The servers that the client tests share, and what a client has in hand to talk to one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property

@@ -1,7 +1,5 @@
 """OpenAI's Python SDK as a client of Azure, on a real server: by a deployment, and by Azure's /openai/v1."""
 
-from __future__ import annotations
-
 import openai
 import pytest
 from openai import AzureOpenAI, OpenAI

@@ -1,7 +1,5 @@
 """A new user's first minute: `make serve` as shipped, and its printed lines pasted as they stand."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The checklist, cell by cell: real clients on a real port, against what `make serve` starts."""
 
-from __future__ import annotations
-
 import httpx2
 import pytest
 

@@ -1,7 +1,5 @@
 """The examples in docs/clients.md for Node, run as they are printed there."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

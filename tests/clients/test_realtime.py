@@ -1,7 +1,5 @@
 """Rows of the checklist once more, where a realtime model reads aloud what `tts-1` is asked to say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx2

@@ -1,7 +1,5 @@
 """Every word arrives once and in its order, in every format and by every way that an answer is sent."""
 
-from __future__ import annotations
-
 import base64
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A server whose engines are other people's servers, each with its habits: fakes, speaking in tones."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """One cell of the table being proven: a client's program at a row, and a look into the server meanwhile."""
 
-from __future__ import annotations
-
 import base64
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """An answer as it is recorded: of HTTP by its content type, of a command, of a provider's fake."""
 
-from __future__ import annotations
-
 import base64
 import csv
 import io

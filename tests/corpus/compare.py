@@ -1,7 +1,5 @@
 """Two recordings of a topic compared: each difference on a line, with the step and the place in its value."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from itertools import zip_longest

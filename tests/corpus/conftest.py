@@ -1,7 +1,5 @@
 """The worlds of a file of tests, each started when its first topic is played."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 

@@ -1,7 +1,5 @@
 """What may differ between two runs, each with its reason: everything else in an answer is compared."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any

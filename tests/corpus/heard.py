@@ -1,7 +1,5 @@
 """What a listener gets of an answer: its words where it is in tones, how much there is, how loud."""
 
-from __future__ import annotations
-
 import io
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Plays the steps of a topic against a world, and says of each what was answered, as it is recorded."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack

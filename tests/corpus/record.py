@@ -1,7 +1,5 @@
 """`python -m tests.corpus.record [TOPIC …]`: plays all topics, or some, and writes their recordings."""
 
-from __future__ import annotations
-
 import sys
 import tempfile
 import time

@@ -1,7 +1,5 @@
 """The recorded files, one a topic: a JSON list of steps, sorted so that a change reads well in a diff."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

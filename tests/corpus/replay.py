@@ -1,7 +1,5 @@
 """A topic played once more, and compared with its recording."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.corpus import compare, recordings

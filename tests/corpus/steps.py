@@ -3,8 +3,6 @@
 A text such as `{acc}` in a path, a header or a body stands for a value that an earlier step saved.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """The recordings themselves: one for each topic, of enough requests, and a comparison that sees changes."""
 
-from __future__ import annotations
-
 from tests.corpus import recordings
 from tests.corpus.steps import Topic
 from tests.corpus.topics import TOPICS

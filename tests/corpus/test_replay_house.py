@@ -1,7 +1,5 @@
 """Everything but speech at the largest of the servers: as recorded."""
 
-from __future__ import annotations
-
 from tests.corpus import replay
 from tests.corpus.conftest import WorldOf
 from tests.corpus.steps import Topic

@@ -1,7 +1,5 @@
 """Keys at the door, commands, and the engines of the cloud: as recorded."""
 
-from __future__ import annotations
-
 from tests.corpus import replay
 from tests.corpus.conftest import WorldOf
 from tests.corpus.steps import Topic

@@ -1,7 +1,5 @@
 """Speech, what is refused of it, and what is kept of it: as recorded."""
 
-from __future__ import annotations
-
 from tests.corpus import replay
 from tests.corpus.conftest import WorldOf
 from tests.corpus.steps import Topic

@@ -1,8 +1,6 @@
 """The servers that topics run against: a configuration for each, with the fakes of the providers where it has
 engines of the cloud."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

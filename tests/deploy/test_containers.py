@@ -4,8 +4,6 @@ The image is not built here, since few machines can. What the files say is held 
 copied, what is set, and what the health check tells of a real server.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

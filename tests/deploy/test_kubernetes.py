@@ -2,8 +2,6 @@
 understands the configurations. `crds/README.md` says where the schemas of custom resources come from.
 """
 
-from __future__ import annotations
-
 import copy
 import json
 import re

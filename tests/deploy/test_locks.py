@@ -1,7 +1,5 @@
 """locks/: whole, by hash alone, the same for CI and for users, and of licences that somebody has allowed."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import re
 import shutil

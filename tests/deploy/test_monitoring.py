@@ -1,7 +1,5 @@
 """deploy/grafana and deploy/prometheus: each metric and label in them is on the page of a real server."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """`make serve` as a new user types it: natural voices from the package index, or espeak and one line."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

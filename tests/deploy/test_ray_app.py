@@ -1,7 +1,5 @@
 """deploy/ray without Ray: how many hosts there should be, and hosts that are owned. Ray is in tests/soak."""
 
-from __future__ import annotations
-
 import os
 import socket
 from importlib import import_module

@@ -1,7 +1,5 @@
 """.github/workflows/release.yml: a linter understands it, and a release is whole."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

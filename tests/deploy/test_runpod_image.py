@@ -1,7 +1,5 @@
 """deploy/runpod: what the image copies and installs, and the handler as it runs there."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

@@ -1,7 +1,5 @@
 """The unit files in deploy/: systemd understands them, and calls what is left open to them little."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The wheel: built from what a release takes, it starts in an environment without the source beside it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The generated page of config.toml: keys, defaults and forms of the code, meanings of the sample file."""
 
-from __future__ import annotations
-
 import json
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """One real server, with the configuration as it is shipped, for all examples of the documentation."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -1,7 +1,5 @@
 """What the code has that the reference lists: commands, error codes, log events and labels of metrics."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import re

@@ -1,7 +1,5 @@
 """The generated page of endpoints, made from the document at /openapi.json."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

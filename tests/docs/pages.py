@@ -1,7 +1,5 @@
 """The written pages as the tests read them: headings, tables, fenced blocks and links."""
 
-from __future__ import annotations
-
 import re
 from itertools import zip_longest
 from pathlib import Path
@@ -31,7 +29,7 @@ class Block(NamedTuple):
     line: int
     language: str
     text: str
-    answer: Block | None = None
+    answer: "Block | None" = None
 
     @property
     def where(self) -> str:

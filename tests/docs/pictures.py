@@ -3,8 +3,6 @@
 The link is of a server that runs, such as `make serve` prints, with natural voices.
 """
 
-from __future__ import annotations
-
 import base64
 import sys
 import tempfile

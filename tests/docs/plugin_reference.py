@@ -1,7 +1,5 @@
 """The generated page of what a plugin implements and gets: the docstrings of speech_engine."""
 
-from __future__ import annotations
-
 import ast
 import inspect
 import textwrap

@@ -3,8 +3,6 @@
 `python -m tests.docs.reference` writes them anew, beside a server of its own.
 """
 
-from __future__ import annotations
-
 import re
 import tempfile
 from collections.abc import Iterable, Mapping

@@ -3,8 +3,6 @@
 `python -m tests.docs.session` records it anew, beside a server of its own.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

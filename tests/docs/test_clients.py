@@ -1,7 +1,5 @@
 """docs/clients.md: a section for every client, and the versions that were run."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """docs/cluster.md, from one server to three behind nginx, and its change of a key."""
 
-from __future__ import annotations
-
 import re
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """The sample file has every key there is, with its true default; all examples are valid configurations."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from base64 import b64encode

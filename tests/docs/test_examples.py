@@ -3,8 +3,6 @@
 `voxgate …` and Python run in this process, which has imported everything; `curl …` and the rest in a shell.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import os

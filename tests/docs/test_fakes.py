@@ -1,7 +1,5 @@
 """Every fault that a fake knows is in the table, with every field that it may have."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import get_args

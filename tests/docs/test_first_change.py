@@ -1,7 +1,5 @@
 """docs/first-change.md, followed in a copy: its files make a feature, with one line outside of them."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

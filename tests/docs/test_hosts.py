@@ -1,7 +1,5 @@
 """docs/hosts.md from the certificates to speech, with addresses of this machine and the stand-in engine."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """docs/http.md: the fields, the formats and the headers that there are, and no others."""
 
-from __future__ import annotations
-
 import base64
 import io
 import wave

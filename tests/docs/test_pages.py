@@ -1,7 +1,5 @@
 """The pages hold together: links lead somewhere, versions and libraries are those of the project."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import tomllib

@@ -1,7 +1,5 @@
 """docs/payments.md, from an empty server to the first Pix: its configuration and its order, at the fakes."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

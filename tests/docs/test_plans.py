@@ -1,7 +1,5 @@
 """docs/plans.md: every number there is what the policies come to."""
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime
 from decimal import Decimal

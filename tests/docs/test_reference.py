@@ -1,7 +1,5 @@
 """The generated pages are what the code and the pages say now."""
 
-from __future__ import annotations
-
 from tests.docs import found, pages, reference
 from tests.docs.pages import ROOT
 from tests.server import Server

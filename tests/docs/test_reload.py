@@ -1,7 +1,5 @@
 """docs/operations.md, "Reload the configuration": its list is what waits for a restart, and no more."""
 
-from __future__ import annotations
-
 from proxy.config import reload
 from proxy.config.sections import KINDS
 from proxy.feature_list import all_sections

@@ -1,7 +1,5 @@
 """docs/reference/session.txt is what the commands print on a terminal of 80 columns."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """docs/writing-a-plugin.md shows the code there is and all kinds; its command says what the page says."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import textwrap

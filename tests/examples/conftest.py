@@ -1,7 +1,5 @@
 """beep installed as a stranger's plugin would be: by pip, into a folder beside the server's environment."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

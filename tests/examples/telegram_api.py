@@ -1,7 +1,5 @@
 """Telegram's Bot API as a bot meets it: updates are fetched by long polls, and answers are calls."""
 
-from __future__ import annotations
-
 import json
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """examples/audiobook, from a file to a zip: the same programs, and a shorter book."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import zipfile

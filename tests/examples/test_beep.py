@@ -1,7 +1,5 @@
 """examples/beep, the whole way of a third party's plugin: installed, listed, built, served, heard."""
 
-from __future__ import annotations
-
 import importlib.util
 import json
 import os

@@ -1,7 +1,5 @@
 """The example configurations: without a fault, and serving what they say, without any account."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator

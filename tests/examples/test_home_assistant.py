@@ -3,8 +3,6 @@
 By config_flow.py and openaitts_engine.py of that version; `rest_command` is a part of Home Assistant itself.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

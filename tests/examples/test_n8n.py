@@ -5,8 +5,6 @@ OpenAiApi.credentials.js of n8n-nodes-langchain 2.41.1 and n8n-nodes-base: both 
 `WRITTEN` is what n8n 2.35.0 itself wrote when it executed these files, on Node 24.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, NamedTuple

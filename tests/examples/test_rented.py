@@ -1,7 +1,5 @@
 """The rehearsal of rented machines, as the example and docs/engines.md tell it: a fake that speaks."""
 
-from __future__ import annotations
-
 import json
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """The Telegram bot, with python-telegram-bot itself, between a fake Bot API and a real server."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The ladder of voices by plan: one word, one name, and each plan hears what it pays for."""
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Iterator
 

@@ -1,7 +1,5 @@
 """A plugin of the toy model in a host, whose loading and steps a test holds up with files in a folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.faults import plugin_folders

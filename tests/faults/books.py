@@ -1,7 +1,5 @@
 """What is on record once a server has stopped: its usage rows, its entries, and whether they agree."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import NamedTuple

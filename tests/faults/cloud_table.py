@@ -1,8 +1,6 @@
 """What must come of every fault of a provider: a row each, for a request with nobody else to ask, and for one
 with a second candidate."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 from fakes.faults import Broken, FaultOrder, ScriptedFault

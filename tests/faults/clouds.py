@@ -1,7 +1,5 @@
 """Fakes of all providers in a process of their own, and the lines of a configuration that point at them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence

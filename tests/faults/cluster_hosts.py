@@ -1,7 +1,5 @@
 """Real agents with their engines, a gateway that uses them, and a relay between that can be cut off."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

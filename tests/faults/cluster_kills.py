@@ -1,7 +1,5 @@
 """Gateways on one PostgreSQL, one Redis and one bucket, killed under load, come back on their ports."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import threading

@@ -1,7 +1,5 @@
 """Several workers of one server, seen from outside: their processes, who answered, their summed metrics."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

@@ -1,7 +1,5 @@
 """The server of the modules that do not end it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Hostile recordings and forms, sent to each door of a real server that takes recordings."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections import Counter

@@ -1,7 +1,5 @@
 """Kills at named points, under load, on each kind of database: what a server's books must outlive."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import Counter

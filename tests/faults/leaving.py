@@ -1,7 +1,5 @@
 """Clients of a cloud's voices that vanish, and the server that they leave."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time
@@ -57,7 +55,7 @@ class Client:
         self._writer = writer
 
     @classmethod
-    async def asking(cls, scene: Scene, plugin: Plugin, text: str = TEXT) -> Client:
+    async def asking(cls, scene: Scene, plugin: Plugin, text: str = TEXT) -> "Client":
         host, _, port = scene.server.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         asked = {"model": f"{plugin}/{KINDS[plugin].model}", "voice": "ada", "input": text}

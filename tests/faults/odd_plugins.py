@@ -1,7 +1,5 @@
 """Plugins that break, or cannot start, and a server that has them all beside two that speak."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from collections.abc import Iterator

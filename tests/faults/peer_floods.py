@@ -1,7 +1,5 @@
 """Peers that misbehave: faults in the frames of any protocol, served over sockets until the client leaves."""
 
-from __future__ import annotations
-
 import gzip
 import socket
 import threading

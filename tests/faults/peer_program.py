@@ -1,8 +1,6 @@
 """A process that calls peers as the server does, each with the product's own client. It tells how each call
 ended, how long it took, and how much memory it needed."""
 
-from __future__ import annotations
-
 import asyncio
 import ctypes
 import gc

@@ -1,7 +1,5 @@
 """The protocols of the peers that our server calls: what their answers are made of, for floods."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import re

@@ -1,7 +1,5 @@
 """Third-party plugins as pip would leave them: a module and a dist-info folder, found over PYTHONPATH."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

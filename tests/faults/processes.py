@@ -1,7 +1,5 @@
 """The processes of a running server, found from outside by their parent, and waited for by what they do."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

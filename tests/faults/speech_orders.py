@@ -3,8 +3,6 @@
 Most are good, some are good and hard, and some are wrong in one field.
 """
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence

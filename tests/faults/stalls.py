@@ -1,7 +1,5 @@
 """Clients that stop reading: what a server does with them, for any limit of its patience."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

@@ -1,7 +1,5 @@
 """Long answers under way, as a streaming client holds them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """The things of an account are its own over two workers too, each with what it remembers."""
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import AsyncIterator

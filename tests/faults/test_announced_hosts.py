@@ -1,7 +1,5 @@
 """Two gateways on one PostgreSQL with a host that announces itself, and erasures while one is cut off."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Bad requests of every kind, sent to a real server: each is refused, and the server goes on."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """A batched model in a host: its loading as an operator sees it, its figures, and its death under load."""
 
-from __future__ import annotations
-
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """Clients of a batched model that stop reading: others go on, memory is bounded, and nothing is lost."""
 
-from __future__ import annotations
-
 import http.client
 import os
 from collections.abc import Iterator

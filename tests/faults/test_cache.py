@@ -3,8 +3,6 @@
 Over several workers: test_kept_by_workers.py.
 """
 
-from __future__ import annotations
-
 import httpx2
 import pytest
 

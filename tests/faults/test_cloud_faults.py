@@ -1,8 +1,6 @@
 """Every fault of a provider, through a real server: what the client gets and pays, what the provider takes,
 how often it is asked, and what the operator is told."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections import Counter

@@ -1,7 +1,5 @@
 """A client that is gone takes its provider's work along: at once, at every stage, and nothing stays."""
 
-from __future__ import annotations
-
 import pytest
 
 from fakes.faults import ScriptedFault

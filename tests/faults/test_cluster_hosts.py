@@ -1,7 +1,5 @@
 """Engines on other machines: over mutual TLS, killed, stopped, cut off, drained and found again."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import re

@@ -1,7 +1,5 @@
 """Real kills of gateways, workers, PostgreSQL and Redis under load: all accounts and jobs go on."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections import Counter

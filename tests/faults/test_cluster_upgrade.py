@@ -1,7 +1,5 @@
 """Hosts of this version of the messages and of the ones before and after, beside one gateway."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import threading

@@ -1,7 +1,5 @@
 """What the processes of a running server are: closed to debuggers, and hosts without a way out."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """A real server that is full: its health is answered, and a reload makes room."""
 
-from __future__ import annotations
-
 import json
 import signal
 import socket

@@ -1,7 +1,5 @@
 """A host that can never start is given up at once, with its reason. The others serve."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

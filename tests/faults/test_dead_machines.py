@@ -1,7 +1,5 @@
 """In real time: a killed gateway, and a PostgreSQL that stalls for ten seconds and for half a minute."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

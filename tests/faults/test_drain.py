@@ -1,7 +1,5 @@
 """SIGTERM and Ctrl-C: what is under way finishes or is broken off in time, on record either way."""
 
-from __future__ import annotations
-
 import signal
 import socket
 from pathlib import Path

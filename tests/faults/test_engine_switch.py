@@ -1,7 +1,5 @@
 """`voxgate engines load|unload|restart` on a live server, and what an operator is told who may not."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A plugin lists packages and nobody has built its environment: it alone is down, and says what to run."""
 
-from __future__ import annotations
-
 import httpx2
 import pytest
 

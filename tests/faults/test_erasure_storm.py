@@ -4,8 +4,6 @@ Each voice is being cloned at two providers, speaks in streams of every worker, 
 again into the cache and into kept answers. Then it is erased, and looked for wherever something could be.
 """
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import threading

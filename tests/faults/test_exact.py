@@ -1,7 +1,5 @@
 """Two workers, PostgreSQL and Redis, 64 clients at once: every limit is exact, to the credit."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

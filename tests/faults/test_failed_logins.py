@@ -1,7 +1,5 @@
 """Wrong keys over a real port: slowed by the address they really come from, whatever a header says."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx2

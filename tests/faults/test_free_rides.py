@@ -6,8 +6,6 @@ What is charged is at least what was received. When an answer was cut, it is at 
 hold: 128 KiB and a chunk, in seconds of the format.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import itertools

@@ -1,7 +1,5 @@
 """A host that is stopped in the middle of its work: one kill, a new life, nobody else touched."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

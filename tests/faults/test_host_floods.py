@@ -3,8 +3,6 @@
 An agent floods its Watch, and a process its greeting or its answers.
 """
 
-from __future__ import annotations
-
 import itertools
 import socket
 import threading

@@ -1,7 +1,5 @@
 """kill -9 of a host: its streams break off, its queue goes to the next life, and nobody else notices."""
 
-from __future__ import annotations
-
 import httpx2
 import pytest
 

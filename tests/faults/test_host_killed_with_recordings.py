@@ -1,7 +1,5 @@
 """kill -9 of a host that has recordings: its streams break, and its next life gets them again."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2

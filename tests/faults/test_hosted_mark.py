@@ -1,7 +1,5 @@
 """A mark in a process of its own: answers are marked, and its end is the server's fault and nobody's bill."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Each file costs a process, so most of them are left to `make soak`.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

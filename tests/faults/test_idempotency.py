@@ -3,8 +3,6 @@
 Over several workers: test_kept_by_workers.py.
 """
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager

@@ -1,7 +1,5 @@
 """What is kept to be asked for again, over two workers: each has it, and a purge by one is a purge by all."""
 
-from __future__ import annotations
-
 import json
 from concurrent.futures import ThreadPoolExecutor
 

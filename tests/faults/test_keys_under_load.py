@@ -1,7 +1,5 @@
 """The CLI beside a saturated server: no command fails, no request fails, and a revoked key is soon dead."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,8 +1,6 @@
 """A kill at each named point: the books agree, nobody is charged twice, and no answer that arrived whole is
 missing from them. `make soak` kills whom it likes at every point, on each database, again and again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A server with `drain_lag_s` that is told to stop: a load balancer sees it before the port closes."""
 
-from __future__ import annotations
-
 import signal
 import threading
 from collections.abc import Iterator

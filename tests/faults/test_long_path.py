@@ -1,7 +1,5 @@
 """A checkout and a data folder deeper than a socket's 107 characters: sockets live elsewhere."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A hundred losses at random under load: of agents and engines, killed, stopped and cut off."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

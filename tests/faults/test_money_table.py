@@ -5,8 +5,6 @@ credit a character and 300 a clone: so an account pays what was billed. One work
 which keeps its holds to itself, is in `make soak`, with all rows on all plans.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -143,7 +141,7 @@ class Account:
     def requests_at(self, engine: str) -> int:
         return len(self._clouds.spoken(engine, "openai"))
 
-    def neighbour(self) -> Account:
+    def neighbour(self) -> "Account":
         return Account(self._table, f"{self.name}-neighbour", self.plan)
 
     def _client(self) -> httpx2.Client:

@@ -1,7 +1,5 @@
 """OpenAI's names on the embedded voice of another machine."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from plugins.espeak.voices import NAMES

@@ -1,7 +1,5 @@
 """espeak, Piper and Kokoro at home, on a host and on rented machines: all names, languages and styles."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

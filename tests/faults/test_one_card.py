@@ -1,7 +1,5 @@
 """Two engines that do not fit into one card together: the second waits, says for whom, and takes its turn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Voices of recordings on a real port: killed uploads, forms that break off, a deletion in mid-stream."""
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

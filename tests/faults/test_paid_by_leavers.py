@@ -1,7 +1,5 @@
 """A client that leaves pays for the bytes that left this machine, and not for what lay in buffers."""
 
-from __future__ import annotations
-
 import json
 import socket
 import struct

@@ -1,7 +1,5 @@
 """Every peer that the server calls floods it: each call ends soon, in a named error, and costs little."""
 
-from __future__ import annotations
-
 import os
 import re
 import select

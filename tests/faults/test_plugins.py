@@ -1,7 +1,5 @@
 """Plugins that break disable themselves alone, and every place an operator looks at says why."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

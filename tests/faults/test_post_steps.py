@@ -1,7 +1,5 @@
 """Post-steps on a real port: hosts that die, clients that leave, and what is left of either."""
 
-from __future__ import annotations
-
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor

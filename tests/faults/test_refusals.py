@@ -1,7 +1,5 @@
 """A server that cannot begin says so in one line that names what to change, and exits with 1."""
 
-from __future__ import annotations
-
 import os
 import socket
 import subprocess

@@ -1,7 +1,5 @@
 """SIGHUP: a new configuration for new requests, nothing cut, and a bad file that changes nothing."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Iterator

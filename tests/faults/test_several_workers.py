@@ -1,7 +1,5 @@
 """Workers on PostgreSQL and Redis: one count, one page of metrics, and each may die or be cut off."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Three real servers with one key of a provider's fake: its limit and its breaker are those of all."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

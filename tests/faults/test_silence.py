@@ -1,7 +1,5 @@
 """What users say stays out of logs and metrics, and what went wrong inside stays out of answers."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

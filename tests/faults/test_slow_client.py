@@ -1,7 +1,5 @@
 """A client that stops reading: the slot is free all the same, memory is bounded, and it is cut off."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A server that starts again: while an engine with a model loads, its voices are known, and requests wait."""
 
-from __future__ import annotations
-
 import threading
 from pathlib import Path
 

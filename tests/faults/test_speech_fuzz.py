@@ -1,7 +1,5 @@
 """Mixed requests for speech, sent to a real server: each is spoken or refused with a reason."""
 
-from __future__ import annotations
-
 import base64
 import json
 import random

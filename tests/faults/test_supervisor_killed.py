@@ -1,7 +1,5 @@
 """kill -9 of the supervisor: its children see the end of their pipes and leave nothing behind."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A text that kills its host costs its neighbours nothing but time, and its sender no free sound."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A server that is killed in the middle of a training: the next one goes on with it, and it is paid once."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

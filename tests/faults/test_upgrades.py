@@ -1,7 +1,5 @@
 """Two versions of voxgate on one database: `scripts/upgrade_check`."""
 
-from __future__ import annotations
-
 import subprocess
 
 import pytest

@@ -1,7 +1,5 @@
 """A voice of a recording on a real server: nothing of it lies in plain, and nothing at all once erased."""
 
-from __future__ import annotations
-
 import json
 import socket
 from pathlib import Path

@@ -1,7 +1,5 @@
 """kill -9 of the worker: the supervisor starts another, which finds the hosts as they were."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import httpx2

@@ -1,7 +1,5 @@
 """How several workers end: one given up while the others serve, all of them, and a drain under streams."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Prints their addresses as one line of JSON, and serves until it is ended.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import sys

@@ -4,8 +4,6 @@ With a REF of git, that version is the older one, and the newer one is this tree
 older one, and the newer one is a copy with two more migrations.
 """
 
-from __future__ import annotations
-
 import asyncio
 import io
 import shutil

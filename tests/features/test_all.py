@@ -1,7 +1,5 @@
 """The list of all features."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

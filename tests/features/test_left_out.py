@@ -1,7 +1,5 @@
 """Features that are off: the others go on, and what is off says how to turn it on."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache

@@ -4,8 +4,6 @@ It is no open recognition, which makes too many errors with any synthetic voice:
 sentences or none. A sentence that comes near to one of the ten does not fit its sounds well, and is none.
 """
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import NamedTuple

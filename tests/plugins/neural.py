@@ -3,8 +3,6 @@
 CI builds one for all, which saves it a gigabyte and two minutes a plugin. An operator builds one for each.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """What holds for every cloud engine: a listener who leaves is known to the provider at once."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable

@@ -1,7 +1,5 @@
 """The limits that refuse a request while others are under way, and their order."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

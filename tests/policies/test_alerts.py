@@ -1,7 +1,5 @@
 """When an operator is told: what is trouble, one mail after a minute of it, and one after its end."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from hypothesis import given

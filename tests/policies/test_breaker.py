@@ -1,7 +1,5 @@
 """A breaker: when it opens and for how long, whom it believes, who may try, and what closes it."""
 
-from __future__ import annotations
-
 from math import inf
 
 import pytest

@@ -1,7 +1,5 @@
 """The names of a cast: which may be."""
 
-from __future__ import annotations
-
 from policies import text_tags
 from policies.text_tags import MOST_CHARACTERS, MOST_NAMES
 from tests.tables import each_row

@@ -1,7 +1,5 @@
 """What a provider takes, in millionths of a US dollar."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

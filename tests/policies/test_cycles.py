@@ -1,7 +1,5 @@
 """Cycles are months from an account's anchor day: they tile time, and the 31st comes back."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from hypothesis import given

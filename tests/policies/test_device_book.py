@@ -1,7 +1,5 @@
 """Who may load on a device, who waits for whom, and who is told when there is room."""
 
-from __future__ import annotations
-
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule

@@ -1,7 +1,5 @@
 """How long a text will sound: longer texts longer, faster speech shorter, scripts at their own pace."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """When a host counts as frozen, when a crashed one comes back, and when it is left down."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

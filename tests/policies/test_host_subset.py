@@ -1,7 +1,5 @@
 """Which hosts a gateway uses: all of few, and of many a part that leaves no host without a gateway."""
 
-from __future__ import annotations
-
 from random import Random
 
 from hypothesis import given

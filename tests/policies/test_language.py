@@ -1,7 +1,5 @@
 """The language of a text: what is read, in which order, and what counts."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Each sentence of a text in its language: from its script, a detector, or the sentence before."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

@@ -1,7 +1,5 @@
 """Which lexicons count for a text, whose word is the last, and what an entry may be."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pytest

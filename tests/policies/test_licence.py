@@ -1,7 +1,5 @@
 """What a licence keeps from whom, and what an operator has to write for it to be otherwise."""
 
-from __future__ import annotations
-
 from policies.licence import AcceptedLicence, Licences, Obstacle
 from speech_engine import ModelInfo
 from tests.tables import each_row

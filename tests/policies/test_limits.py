@@ -1,7 +1,5 @@
 """The table of limits: each row comes out in the structs that are made from it."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 from msgspec import UNSET

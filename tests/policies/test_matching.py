@@ -1,7 +1,5 @@
 """Voices found by a description, in four languages: the best first, and why."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """Who speaks a name: a voice of its gender, and another one for each name as long as there are enough."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 from hypothesis import given

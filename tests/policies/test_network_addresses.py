@@ -1,7 +1,5 @@
 """Where a host may be that announces itself. What is public: tests/features/webhooks/test_rules.py."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The two networks of a client."""
 
-from __future__ import annotations
-
 from policies.networks import networks_of
 from tests.tables import each_row
 

@@ -1,7 +1,5 @@
 """What holds for a request: the plan's word, the account's in its place, and a key that can only do less."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import msgspec

@@ -1,7 +1,5 @@
 """A charge is for what was written, rounded once and upwards; its estimate is on hold before."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 
 from hypothesis import given

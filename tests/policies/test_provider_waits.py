@@ -1,7 +1,5 @@
 """How long a provider is waited for: its pace, a retry, and the first audio."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import pytest

@@ -1,7 +1,5 @@
 """Two pools, spent in their order: holds never oversell, and no credit is lost on the way to a charge."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """The headers of requests a minute."""
 
-from __future__ import annotations
-
 import re
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """When models end: what is soon, and when a list has nothing left."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 from hypothesis import given

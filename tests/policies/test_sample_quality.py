@@ -1,7 +1,5 @@
 """The rating of a recording, measure by measure."""
 
-from __future__ import annotations
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Cutting to an engine's limit: every piece fits, nothing is lost, and the places still add up."""
 
-from __future__ import annotations
-
 import unicodedata
 from itertools import pairwise
 

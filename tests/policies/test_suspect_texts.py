@@ -1,7 +1,5 @@
 """Which text is known to have killed a host, and for how long."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

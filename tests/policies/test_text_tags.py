@@ -1,7 +1,5 @@
 """Who says what, and how: names of the cast and emotions are tags, everything else is text."""
 
-from __future__ import annotations
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
 

@@ -1,7 +1,5 @@
 """How long a wish waits after tries that failed."""
 
-from __future__ import annotations
-
 from policies.tasks import delay_s
 
 

@@ -1,7 +1,5 @@
 """One worker for a test: opening it takes milliseconds, so none is shared."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -4,8 +4,6 @@ No module of `proxy.features` can be imported. It speaks, falls back, limits, ad
 prints what a client saw, as JSON.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import sys

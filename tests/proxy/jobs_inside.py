@@ -4,8 +4,6 @@ What the processes themselves do, and how they end, is in the tests of the decod
 real server.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The core stands alone: a server of which no feature can be imported speaks, limits and keeps its books."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Every failure a client can see: one closed mapping to HTTP, and what a retry is told."""
 
-from __future__ import annotations
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """What a worker and a command have before any feature is there."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """kill -9 of a real server's worker, of a `voxgate worker` and of its process, while both speak one job."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

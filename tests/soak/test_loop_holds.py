@@ -1,7 +1,5 @@
 """Usual requests hold no loop for long. A busy machine may fail one try, and never three."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.server import loop_holds, running

@@ -1,7 +1,5 @@
 """The long cases that need torch: with every size, seed and text, many rows at once, and many joins."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """deploy/ray on two nodes of Ray: hosts by load, and a replica, a host or GCS that is killed."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Clients that send a byte now and then, with the limits as they are shipped."""
 
-from __future__ import annotations
-
 import socket
 import time
 

@@ -1,7 +1,5 @@
 """A good engine of forty lines, and bad ones whose events break one rule each, by name."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import ClassVar

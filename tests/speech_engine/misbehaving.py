@@ -1,7 +1,5 @@
 """Bad engines that do or declare one thing wrong each, by name; `beepers` has those with wrong events."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -118,7 +116,7 @@ class _Uncloseable:
     def __init__(self, events: AsyncGenerator[Event]) -> None:
         self._events = events
 
-    def __aiter__(self) -> _Uncloseable:
+    def __aiter__(self) -> "_Uncloseable":
         return self
 
     async def __anext__(self) -> Event:

@@ -1,7 +1,5 @@
 """What cloud engines are made of: calls joined from segments, events out of bytes, PCM in pieces, forms."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

@@ -1,7 +1,5 @@
 """The contract suite lets a good engine pass and refuses each bad one, by the rule that it breaks."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator

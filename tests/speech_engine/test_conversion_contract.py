@@ -1,7 +1,5 @@
 """The contract of engines that only convert: one that keeps it, and those that break a rule each."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """What plugins may import stays where it was, also when it has moved."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 from tests.tables import each_row

@@ -1,7 +1,5 @@
 """What a server knows of licences: a careful answer where it knows none."""
 
-from __future__ import annotations
-
 from speech_engine import Language, ModelInfo
 from speech_engine.licences import terms_of, with_licence
 from tests.tables import each_row

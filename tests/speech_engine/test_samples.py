@@ -1,7 +1,5 @@
 """The recordings of a voice, as an engine without voices of its own asks for them."""
 
-from __future__ import annotations
-
 import math
 from random import Random
 

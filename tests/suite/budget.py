@@ -1,7 +1,5 @@
 """The budget of a run: which files and tests are over it. A report, never a failure."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath

@@ -4,8 +4,6 @@ CI says so in a variable that pytest reads too: it then compares two long sounds
 which takes it minutes, and prints thousands of lines. So a run keeps the word under a name of its own.
 """
 
-from __future__ import annotations
-
 import os
 
 _KEPT = "VOXGATE_RUN_OF_CI"

@@ -4,8 +4,6 @@ To read the tests of a fresh clone takes 17 s of CPU time, ten of them to rewrit
 of a run needs all tests: so each begins at another file, and finds the others rewritten.
 """
 
-from __future__ import annotations
-
 import gc
 import importlib
 from collections.abc import Generator

@@ -1,7 +1,5 @@
 """Markers by folder: which tests are `unit`, and which are `soak`. Which files a run has to read."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from fnmatch import fnmatch

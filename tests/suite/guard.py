@@ -1,7 +1,5 @@
 """The rule of unit tests, enforced: no process, no port, no database."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Generator
 

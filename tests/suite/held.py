@@ -3,8 +3,6 @@
 A busy machine makes such steps, too. `tests/soak/test_loop_holds.py` judges the product.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

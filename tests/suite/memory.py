@@ -1,7 +1,5 @@
 """Where temporary files go: into memory where the machine has a folder for that, with room."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """What a run leaves out: each test that is skipped is told, and where the project is judged none may be."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 import pytest

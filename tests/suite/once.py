@@ -1,7 +1,5 @@
 """What stays the same in a run, and is read once: each test would read it again."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from array import array

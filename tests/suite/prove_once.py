@@ -5,8 +5,6 @@ cache: of the engine, its tests, what hosts it and the locks, and of all of the 
 the engine alone. The next whole run leaves the file out until the digest is new. `make soak` runs them all.
 """
 
-from __future__ import annotations
-
 import platform
 import sys
 from collections import defaultdict

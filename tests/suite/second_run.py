@@ -6,8 +6,6 @@ commit names the test: it is mended, or why not. Where chance is a race (the mar
 ran out is run again.
 """
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Sequence

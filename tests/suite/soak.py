@@ -5,8 +5,6 @@ slices of these names, and `… stale` prints those that were not run for a week
 whose file, pattern of files or folder is the nearest, at last to `.`. `JOBS=1` runs in one process.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import signal

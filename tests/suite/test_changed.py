@@ -1,7 +1,5 @@
 """`make changed`: a change selects the tests that notice it."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

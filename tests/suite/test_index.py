@@ -1,7 +1,5 @@
 """tests/README.md, "Helpers": every helper has its row, and every row its helper."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

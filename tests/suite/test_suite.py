@@ -1,7 +1,5 @@
 """The rules of the suite itself: which test is what, what a unit test may not do, and what a run reports."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

@@ -3,8 +3,6 @@
 The text of a statement is the same for both: elsewhere one test shows that the feature works on PostgreSQL.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -4,8 +4,6 @@ Its input is a JSON list of webhooks, each with a provider, its query, its heade
 prints what the clients got, and which webhooks their validators accept.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

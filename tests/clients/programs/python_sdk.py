@@ -4,8 +4,6 @@ Without a row it takes one from each line of its input, which may name another U
 the server's root, without /v1.
 """
 
-from __future__ import annotations
-
 import base64
 import importlib
 import json

@@ -1,7 +1,5 @@
 """All topics, each a table of requests in its order."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Topic
 from tests.corpus.topics import (
     accounts,

@@ -1,7 +1,5 @@
 """Accounts and keys, as an administrator makes, changes and ends them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, delete, get, post, speak

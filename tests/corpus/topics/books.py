@@ -1,7 +1,5 @@
 """Credits by hand: grants, corrections, refunds, entries, and whether the books agree."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, delete, get, post, speak

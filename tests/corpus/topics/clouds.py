@@ -1,7 +1,5 @@
 """Engines of the cloud, through the fakes of their providers: what these are asked, and what goes wrong."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, get, speak

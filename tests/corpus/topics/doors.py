@@ -1,7 +1,5 @@
 """The doors themselves: what needs no key, keys of every kind, methods, paths, other origins."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Step, Topic, account, delete, get, post, speak
 
 _ORIGIN = {"origin": "https://app.example.com"}

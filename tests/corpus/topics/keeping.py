@@ -1,7 +1,5 @@
 """Answers that are kept: the cache, and requests that are sent again with their Idempotency-Key."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, get, put, speak

@@ -1,7 +1,5 @@
 """Lexicons, an account's own, and both libraries as an administrator sees them."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Step, Topic, account, delete, get, post, put, speak
 
 _WORDS = {"nginx": "engine x", "SQL": "es queue el"}

@@ -1,7 +1,5 @@
 """What plans and keys allow: requests a minute, streams, characters, engines, credits and budgets."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, get, post, speak

@@ -1,7 +1,5 @@
 """What an operator looks at: plans, engines, the audit, routes explained, the metrics, and commands."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tests.corpus.steps import Step, Topic, account, cli, get, post

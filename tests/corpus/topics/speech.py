@@ -1,7 +1,5 @@
 """Speech that is heard: every format in every kind of answer, and what each field does."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Step, Topic, account, get, speak
 
 _FORMATS = ("mp3", "opus", "aac", "flac", "wav", "pcm", "g711_ulaw", "g711_alaw")

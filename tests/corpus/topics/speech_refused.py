@@ -1,7 +1,5 @@
 """Speech that is refused, or that goes wrong before or after the first audio."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Usage as an account and as an administrator see it: requests, sums, CSV and pages."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Topic, account, get, speak
 
 _BY = ("day", "month", "engine", "model", "voice", "language", "key", "account", "outcome", "cache")

@@ -1,7 +1,5 @@
 """The lists of models and voices, and the voices that an account saves."""
 
-from __future__ import annotations
-
 from tests.corpus.steps import Step, Topic, account, delete, get, post, speak
 
 _models = (

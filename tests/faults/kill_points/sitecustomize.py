@@ -4,8 +4,6 @@ Nothing in the server knows of it. A file named like the point arms it; whoever 
 to strike, so that each file is one kill.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import signal

@@ -3,8 +3,6 @@
 The command first tries whether a server answers there, then connects again to ask: it stops at the second.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import socket

@@ -1,7 +1,5 @@
 """Alerts as rows, on both databases."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

@@ -1,7 +1,5 @@
 """/admin/alerts and `voxgate alerts …`: there with a section alone, and for operators alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -1,7 +1,5 @@
 """The life of alerts by the simulated clock, over a restart, with real engines and a real store."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

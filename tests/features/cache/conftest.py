@@ -1,7 +1,5 @@
 """Tests change the folder without the worker, and most of them want the worker to notice at once."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.features.cache import clip_store

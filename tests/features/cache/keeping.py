@@ -1,7 +1,5 @@
 """Helpers: requests to a worker inside the test's process, and the files that its cache keeps."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

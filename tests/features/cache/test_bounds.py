@@ -1,7 +1,5 @@
 """Age, room, and a disk that fails."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import re

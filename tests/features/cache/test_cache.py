@@ -1,7 +1,5 @@
 """The same request twice: the same bytes, no engine speaks, and it costs what the plan says."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """`voxgate check`: what it says of the cache."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.proxy.config.files import load

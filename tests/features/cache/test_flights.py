@@ -1,7 +1,5 @@
 """Equal requests at the same time: one is spoken, and nobody waits for too long."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The memory in front of the folder: it is bounded, and soon knows what the folder knows."""
 
-from __future__ import annotations
-
 import os
 import time
 import tracemalloc

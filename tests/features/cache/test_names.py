@@ -1,7 +1,5 @@
 """All that can be heard is in the name of a clip, and nothing else."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What is purged by voice, lexicon or account is not given out again, by any worker."""
 
-from __future__ import annotations
-
 import asyncio
 import errno
 import shutil

@@ -1,7 +1,5 @@
 """The index of the audio cache: what a purge takes away, and what becomes of a recording under way."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pytest

@@ -1,7 +1,5 @@
 """What may be kept, and what equal sound is called."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 A test kills it in the middle of a step.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.feature_list import open_store

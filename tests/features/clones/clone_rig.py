@@ -3,8 +3,6 @@
 The imports inside functions are not for the program that is killed, which would begin with them.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,10 +69,10 @@ class CloneRig(NamedTuple):
     store: Store
     engines: Engines
     clone_tasks: CloneTasks
-    minimax: FakeMinimax
-    studio: MinimaxAccount
-    elevenlabs: ElevenLabsAccount
-    providers: Mapping[str, Provider]
+    minimax: "FakeMinimax"
+    studio: "MinimaxAccount"
+    elevenlabs: "ElevenLabsAccount"
+    providers: "Mapping[str, Provider]"
 
     async def want(
         self,
@@ -152,10 +150,10 @@ def config(urls: Mapping[str, str]) -> Config:
 class Clouds(NamedTuple):
     """The fakes of both providers, and where they are."""
 
-    minimax: FakeMinimax
-    studio: MinimaxAccount
-    elevenlabs: ElevenLabsAccount
-    providers: Mapping[str, Provider]
+    minimax: "FakeMinimax"
+    studio: "MinimaxAccount"
+    elevenlabs: "ElevenLabsAccount"
+    providers: "Mapping[str, Provider]"
     urls: Mapping[str, str]
 
 

@@ -1,7 +1,5 @@
 """Clones beside speech and other clones: what one account orders takes nothing from the others."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Who pays for a clone: in every row, what the provider billed and what the account was charged."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress

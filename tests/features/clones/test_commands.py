@@ -1,7 +1,5 @@
 """`voxgate voices clone` and `reconcile`, beside a live server whose provider is a fake; and without one."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import subprocess

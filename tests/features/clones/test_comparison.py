@@ -1,7 +1,5 @@
 """The comparison with providers: a clone that is there is never called lost, and never paid again."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

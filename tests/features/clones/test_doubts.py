@@ -1,7 +1,5 @@
 """Requests without an answer: what the provider makes of them all the same is found, and ends."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Clones of erased voices: whatever was under way, the provider keeps nothing in the end."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

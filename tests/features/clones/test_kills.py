@@ -1,7 +1,5 @@
 """Kill -9 at every step of a clone: in the end the provider has one voice, and it is the one that we know."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

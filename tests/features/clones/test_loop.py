@@ -1,7 +1,5 @@
 """Many erasures while clones are made: in the end no provider has a copy, and no row is left."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 from pathlib import Path

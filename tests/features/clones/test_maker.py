@@ -1,7 +1,5 @@
 """Clones at providers: made once and never twice, paid once, and within the room of an account."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How a clone ended is told to its account, in the commit of that end."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path

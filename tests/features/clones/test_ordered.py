@@ -1,7 +1,5 @@
 """Clones that an account orders and pays for, through a whole worker: refused before, and on record after."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path

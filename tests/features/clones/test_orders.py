@@ -1,7 +1,5 @@
 """Orders of clones: they come with their voice, and no owner can spend a fee twice."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

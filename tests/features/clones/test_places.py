@@ -1,7 +1,5 @@
 """How many clones are under way at once, and for whom."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

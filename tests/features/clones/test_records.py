@@ -1,7 +1,5 @@
 """Clones at providers as rows: one for a place, one holder at a time, and none for an erased voice."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Clones at providers: the next step in each state, patience, expiry, and whose slot is given away."""
 
-from __future__ import annotations
-
 from typing import Any, get_args
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Clones of a whole worker: ordered with a voice, spoken with, shown, stranded, restored, and erased."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

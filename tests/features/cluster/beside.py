@@ -4,8 +4,6 @@
 server gets one. `VOXGATE_TEST_VAULT` says where recordings lie: in a folder or in a bucket.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager

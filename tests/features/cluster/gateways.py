@@ -1,7 +1,5 @@
 """Real servers on one PostgreSQL, one Redis and one vault, and a balancer in front of them."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import subprocess

@@ -1,7 +1,5 @@
 """Machines on one PostgreSQL, each a worker 0 inside the test's process with a data folder of its own."""
 
-from __future__ import annotations
-
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping

@@ -1,7 +1,5 @@
 """Hosts that announce themselves: who may, what is refused, and which rows clusters read."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Buckets that no server can use: a start and `voxgate doctor` name what is wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Texts that kill hosts: three real gateways on one PostgreSQL share their verdicts, and three hosts."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

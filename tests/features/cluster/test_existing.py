@@ -1,7 +1,5 @@
 """Tests that were written for one server, with two of them behind nginx: their clients do not notice."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Machines among others: who leads, who is dead, what they show, and the orders to them."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import time

@@ -1,7 +1,5 @@
 """For seconds, two servers may run the tasks that one of them runs alone: each task does no harm twice."""
 
-from __future__ import annotations
-
 import asyncio
 from functools import partial
 from pathlib import Path

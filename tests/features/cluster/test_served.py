@@ -1,7 +1,5 @@
 """Two real servers on one PostgreSQL and one Redis, and the commands that reach both."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

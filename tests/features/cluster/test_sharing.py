@@ -1,7 +1,5 @@
 """What machines must share, checked at each start: on one schema, with separate data folders."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import nullcontext
 

@@ -1,7 +1,5 @@
 """A server that is stopped while another one erases: it does not speak the voice afterwards."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

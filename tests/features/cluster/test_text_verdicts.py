@@ -1,7 +1,5 @@
 """Verdicts on texts as rows: what one gateway has learnt, another one knows after an exchange."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Two real servers behind a balancer that alternates: what one of them makes, the other one has."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The consents of a store as the makers of voices ask for them, where nobody compares."""
 
-from __future__ import annotations
-
 from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.features.consents.grants import Grants
 from proxy.features.consents.records import ConsentRecord

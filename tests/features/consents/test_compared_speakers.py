@@ -1,7 +1,5 @@
 """The speaker of a sample is compared with the speaker of its consent, where a comparer is configured."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

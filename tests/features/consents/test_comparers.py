@@ -1,7 +1,5 @@
 """Comparers in processes of their own: started when asked, ended when idle, and never in anybody's way."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping

@@ -1,7 +1,5 @@
 """What a comparison of speakers comes to: an answer for the record, and a refusal where one is wanted."""
 
-from __future__ import annotations
-
 import msgspec
 
 from policies.sample_quality import Rating, SampleQuality

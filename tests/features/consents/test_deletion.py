@@ -1,7 +1,5 @@
 """The deletion of a consent that a voice needs, or begins to need at that moment."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

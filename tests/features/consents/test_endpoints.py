@@ -1,7 +1,5 @@
 """/v1/audio/voice_consents: kept, listed by pages, renamed, deleted while nobody needs them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Consents as the makers of voices find them: each account its own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

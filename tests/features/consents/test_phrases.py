@@ -1,7 +1,5 @@
 """The sentences of consent: each names the operator, and each is in its language."""
 
-from __future__ import annotations
-
 from proxy.features.consents.rules import LANGUAGES, phrase
 from tests.tables import each_row
 

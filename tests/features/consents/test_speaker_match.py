@@ -1,7 +1,5 @@
 """The answer to a score: same, other, or nobody knows."""
 
-from __future__ import annotations
-
 from policies.sample_quality import Rating
 from proxy.features.consents.rules import judge_speakers
 from speech_engine import SpeakerScale

@@ -1,7 +1,5 @@
 """One browser for all tests of the console, a server with people, one without, an account for each test."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The console in Chromium: what a reader opens, fills in, presses and is told."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Iterator
@@ -76,7 +74,7 @@ class Reader(NamedTuple):
     server: Server
     key: MintedKey
 
-    def of_plan(self, plan: str) -> Reader:
+    def of_plan(self, plan: str) -> "Reader":
         """The same person with an account of another plan."""
         return self._replace(key=self.server.mint_key(f"{plan}-{next(_NUMBERS)}", plan=plan))
 

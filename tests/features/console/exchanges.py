@@ -1,7 +1,5 @@
 """What the files of the console are asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 from proxy.features.console.files import console
 from tests.proxy.http.described import Exchange
 

@@ -1,7 +1,5 @@
 """An account with ten thousand entries of history and a thousand voices in its usage, written at once."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

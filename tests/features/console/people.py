@@ -1,7 +1,5 @@
 """A server at which people sign in by mail and buy: its SMTP server and its provider run beside the test."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import sqlite3

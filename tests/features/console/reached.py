@@ -6,8 +6,6 @@ The variable `VOXGATE_TEST_REACHED` names the file for the result: the places of
 and whether they ran. A function inside one that never ran is unknown to the browser, and has no row.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """Admin in the console: by an admin key, and by an operator who has signed in."""
 
-from __future__ import annotations
-
 import json
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """The files of the console: its texts in each language, and what lies in it unchanged from elsewhere."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """The frame of the console: keys from links and fields, what is kept, languages, and a new version."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

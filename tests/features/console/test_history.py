@@ -1,7 +1,5 @@
 """History: what was spoken is found again, heard, saved, said again with the same settings, and deleted."""
 
-from __future__ import annotations
-
 import json
 from contextlib import suppress
 from pathlib import Path

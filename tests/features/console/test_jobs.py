@@ -1,7 +1,5 @@
 """Jobs: a long text in chapters and a conversion are asked for, watched, cut short, tried again and heard."""
 
-from __future__ import annotations
-
 import zipfile
 from io import BytesIO
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The console of a server with few features: it draws no page, link or field of one that is off."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.browser import Tab

@@ -1,7 +1,5 @@
 """Was it made here? A recording is chosen or dropped, and judged."""
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path

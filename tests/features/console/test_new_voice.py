@@ -1,7 +1,5 @@
 """A new voice: recorded or chosen, judged, agreed to, made, heard and erased."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """People at the console: they make keys, buy, set what is theirs, and go."""
 
-from __future__ import annotations
-
 import httpx2
 import pytest
 

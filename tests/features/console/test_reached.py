@@ -1,7 +1,5 @@
 """The tests of the console run nearly all of its functions, as the browser counts them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

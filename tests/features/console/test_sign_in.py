@@ -1,7 +1,5 @@
 """Sign-in at the console: by a code, by a link, in place of a key, and where it cannot be."""
 
-from __future__ import annotations
-
 import json
 
 import httpx2

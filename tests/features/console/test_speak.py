@@ -1,7 +1,5 @@
 """Speak: a text is typed, its cost is told, it is heard, and it can be kept."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import os

@@ -1,7 +1,5 @@
 """Train: sentences are read and judged, a model is learned of them, and it is taken home and spoken with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

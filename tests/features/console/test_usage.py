@@ -1,7 +1,5 @@
 """Usage: what a period cost, by day as bars, by each side as a table, and as CSV. All of them agree."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io

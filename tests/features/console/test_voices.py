@@ -1,7 +1,5 @@
 """Voices as cards, and one voice: found, heard, used, changed, given recordings and clones, and erased."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

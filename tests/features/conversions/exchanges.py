@@ -1,7 +1,5 @@
 """What the endpoint of conversions is asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 from tests.proxy.audio.recordings.clips import wav
 from tests.proxy.http.described import Exchange
 from tests.sound import tone

@@ -1,7 +1,5 @@
 """POST /v1/audio/conversions: what was said is said again, charged by its length, and nothing of it stays."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable

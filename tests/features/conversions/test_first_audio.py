@@ -1,7 +1,5 @@
 """The time to the first audio of a conversion, which is longer where an engine hears it all first."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What conversions cost, on each kind of database: what is shown is charged, and the books agree."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path

@@ -4,8 +4,6 @@ STEP is `fsync-1`, `fsync-2` … before that flush; `write-1-before`, `write-1-a
 name of a step of the erasure, before it.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from collections.abc import Collection

@@ -1,7 +1,5 @@
 """Helpers: a worker with a voice that may be erased, and all that it has of that voice."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """An erasure that another worker or another server has begun: this one forgets too, and says when."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An erased voice: its streams end, and nothing that is derived of it is given again, or kept."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A receipt waits for the other servers and workers on one database that live."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -3,8 +3,6 @@ invented and deleted, each time by another seed. Nobody is erased, no erasure is
 there, and no sealed object opens as another one.
 """
 
-from __future__ import annotations
-
 import random
 import re
 import shutil
@@ -66,7 +64,7 @@ class World(NamedTuple):
     recordings: dict[tuple[str, str], bytes]
     answers: tuple[Answer, ...]
 
-    def copy(self, name: str) -> World:
+    def copy(self, name: str) -> "World":
         folder = self.folder.with_name(name)
         shutil.copytree(self.folder, folder)
         return self._replace(folder=folder)

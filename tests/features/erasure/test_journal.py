@@ -1,7 +1,5 @@
 """The journal of erasures: what it has, a restored database loses again."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from contextlib import AsyncExitStack

@@ -1,7 +1,5 @@
 """kill -9 in the middle of an erasure: the next start completes it, whatever the step was."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """An erasure has one worker at a time: who began it, and after a kill another, also of another version."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

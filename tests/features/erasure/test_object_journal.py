@@ -1,7 +1,5 @@
 """The journal of erasures as objects of a vault that several machines share, in a folder and in a bucket."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

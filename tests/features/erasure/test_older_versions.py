@@ -1,7 +1,5 @@
 """What an older version erases and closes on a newer database, and what it leaves alone there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

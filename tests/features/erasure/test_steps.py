@@ -1,7 +1,5 @@
 """The steps of an erasure, without a server: what each waits for, and when the receipt is complete."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An answer that speaks with a voice that may be erased: what goes out of it, until then and from then on."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

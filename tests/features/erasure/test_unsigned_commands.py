@@ -1,7 +1,5 @@
 """What an operator meets once a stranger has written into the vault: doctor, restore, new keys."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What the endpoint of estimates is asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 from tests.proxy.http.described import Exchange
 
 _BODY = {"model": "tts-1", "voice": "alloy", "input": "[happy] Hello.", "instructions": "Slowly."}

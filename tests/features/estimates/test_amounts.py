@@ -1,7 +1,5 @@
 """What an estimate says is what speech then holds, and an estimate holds, writes and counts nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What an estimate says of a request, which is what the headers of its answer would say; and its refusals."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What the endpoints of the history are asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 from tests.proxy.http.described import Exchange
 
 EXCHANGES = (

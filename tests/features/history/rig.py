@@ -1,7 +1,5 @@
 """Workers that keep what is asked for, and what is kept of it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

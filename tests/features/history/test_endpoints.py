@@ -1,7 +1,5 @@
 """Pages, ranges and refusals of /v1/history."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What is kept of a request that asks for it, and that nothing is kept of others."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """kill -9 during requests that are kept, on each kind of database: an entry may be lost, never a charge."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path

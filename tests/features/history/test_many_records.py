@@ -1,7 +1,5 @@
 """Ten thousand entries of an account: a page and the sum of their bytes are read from an index."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

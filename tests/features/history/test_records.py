@@ -1,7 +1,5 @@
 """The end of entries: by their owner, days, megabytes, an erased voice and a closed account."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The body that is kept asks for the same once more, whatever was asked for."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """Entries live on in a backup, and under a new master key."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

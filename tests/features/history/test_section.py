@@ -1,7 +1,5 @@
 """[history] and `history_days`: as shipped, taken on by a reload, what is wrong, and what a check says."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.config.reload import merge

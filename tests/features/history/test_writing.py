@@ -1,7 +1,5 @@
 """What cannot be kept: sound that is too long, no room for it, a full disk. Answer and charge stay."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """A real `voxgate worker` beside a real server on one PostgreSQL, with one folder of recordings."""
 
-from __future__ import annotations
-
 import os
 import selectors
 import time

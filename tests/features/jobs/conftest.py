@@ -1,7 +1,5 @@
 """A queue whose pauses are short: what a test waits for comes when it is due, and not at the next look."""
 
-from __future__ import annotations
-
 import pytest
 
 

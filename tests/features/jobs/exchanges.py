@@ -1,7 +1,5 @@
 """What the endpoints of jobs are asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 import json
 
 from tests.proxy.audio.recordings.clips import wav

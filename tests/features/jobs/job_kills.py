@@ -1,7 +1,5 @@
 """Kills at points of one job's steps, one after the other, and what must hold in the end."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,8 +5,6 @@ open. Its role is that of the `server`, or of a `voxgate worker` with a data fol
 say that it is so many days later.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

@@ -1,7 +1,5 @@
 """A worker whose engine says in tones what it was asked to say, and jobs of it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

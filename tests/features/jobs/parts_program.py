@@ -3,8 +3,6 @@
 It makes, cancels, retries or removes the job, and kills itself after this number of parts.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

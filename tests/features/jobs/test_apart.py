@@ -3,8 +3,6 @@
 All tests share one server, and all but the first and the last a worker.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Speech in the background: a request for speech that is answered at once, with a job."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

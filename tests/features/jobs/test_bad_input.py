@@ -1,7 +1,5 @@
 """What no client should send: each is an answer that names the field, and none makes a job."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Jobs of chapters: one file of all, one of each, and a zip file of them."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from pathlib import Path

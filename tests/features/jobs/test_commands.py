@@ -1,7 +1,5 @@
 """`voxgate jobs …` beside a live server."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Generator
 from pathlib import Path

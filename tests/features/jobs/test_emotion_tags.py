@@ -1,7 +1,5 @@
 """Tags of emotions in a long text: what its job says of those that its voices cannot express."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

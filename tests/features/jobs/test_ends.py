@@ -1,7 +1,5 @@
 """Why jobs end before they are done: what their owner reads, and what is left."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The events of jobs: how many streams an account may have, and that each is given back."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Whoever speaks a step, and however often: it has one sound and one charge, in one commit."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A database in which the chapter of a file said what it is, as before its role did."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import get_args

@@ -1,7 +1,5 @@
 """A worker that is stopped leaves its steps to others at once, and not at the end of their leases."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

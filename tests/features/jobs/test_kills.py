@@ -1,7 +1,5 @@
 """Kill -9 at a boundary of a step and inside of it, on each kind of database; `make soak` has all points."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
 from random import Random

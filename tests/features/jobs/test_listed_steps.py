@@ -1,7 +1,5 @@
 """The steps of a job as its account sees them: each with its receipt, its mark and its sound."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Very many steps of one account: no look for work reads them all."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

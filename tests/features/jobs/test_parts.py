@@ -1,7 +1,5 @@
 """Large jobs are written part by part: what others see meanwhile, and what is left after a kill."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import Callable

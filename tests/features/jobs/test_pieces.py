@@ -1,7 +1,5 @@
 """Where long texts are cut."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pytest

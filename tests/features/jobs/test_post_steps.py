@@ -1,7 +1,5 @@
 """Jobs whose route has a post-step: each step is repeated, and charged for both engines."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 

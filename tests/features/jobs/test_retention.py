@@ -1,7 +1,5 @@
 """The end of old jobs, and what a kill has left of erased voices."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

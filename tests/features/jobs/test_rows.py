@@ -1,7 +1,5 @@
 """What the rows of jobs bound: who may add some, what a retried job has, and a settlement in doubt."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Jobs of a whole worker: asked for, spoken in steps, charged, heard, cut short, and deleted."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Sequence

@@ -1,7 +1,5 @@
 """Accounts that an operator suspends: their keys are refused, their jobs wait, and nothing is lost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The tag of a job: its steps, its batch's lines, its retries and its training carry it into usage."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The title of a job, its model and its voice: sealed with its request, and shown wherever the job is."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """What is told of a step beside its sound, and of whose job its usage is."""
 
-from __future__ import annotations
-
 import zlib
 from pathlib import Path
 

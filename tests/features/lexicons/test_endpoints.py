@@ -1,7 +1,5 @@
 """/v1/lexicons, and what is heard of them: an account's words before the operator's, a request's first."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import httpx2

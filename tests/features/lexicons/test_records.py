@@ -1,7 +1,5 @@
 """Lexicons as rows: replaced whole, counted, and each account's own."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """[lexicons.NAME]: names, words, and the faults of both, with their keys."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.config.reload import merge

@@ -3,8 +3,6 @@
 A test kills it while a receiver has a mail and keeps silent.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.feature_list import open_store

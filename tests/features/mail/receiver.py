@@ -1,7 +1,5 @@
 """A real SMTP server for tests, by aiosmtpd. It answers as it is told, and keeps what it has got."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence

@@ -1,7 +1,5 @@
 """Kill -9 while mails are on their way: each is sent again, by the same Message-ID, after a new start."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from pathlib import Path

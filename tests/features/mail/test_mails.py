@@ -1,7 +1,5 @@
 """Mails on both databases: written in the commit of their cause, tried again, and gone when they are done."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 

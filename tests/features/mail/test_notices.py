@@ -1,7 +1,5 @@
 """What users hear of their jobs: in the commit of the event, decided when it is sent, with ids alone."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator, Sequence
 from functools import partial

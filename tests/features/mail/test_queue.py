@@ -1,7 +1,5 @@
 """The order of mails, the ceiling of those to sign in, and the connections that carry many."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """[mail]: what a URL means, what is wrong in it, and no password anywhere."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

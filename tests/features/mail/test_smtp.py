@@ -1,7 +1,5 @@
 """One mail by a real server: TLS first, bounded, and each answer is an outcome without the server's words."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from email.message import EmailMessage

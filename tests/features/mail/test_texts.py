@@ -1,7 +1,5 @@
 """The texts of mails: every language says the same, each is used, and each placeholder is filled."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from string import Formatter
 

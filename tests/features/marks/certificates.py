@@ -1,7 +1,5 @@
 """Certificates as an authority would give them, and as none should."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What signs inside a worker."""
 
-from __future__ import annotations
-
 from proxy.app import Worker
 from proxy.features.marks.manifests import Manifests
 from proxy.features.marks.receipt_endpoints import ManifestEndpoint

@@ -1,7 +1,5 @@
 """Manifests as others see them: the C2PA project's own reader."""
 
-from __future__ import annotations
-
 import io
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A mark that can be heard: it hums at 3 kHz, and holds 20 ms back as a real one does."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 

@@ -1,7 +1,5 @@
 """A mark for tests: it makes odd samples of even ones, and holds one back. Sounds may also harm it."""
 
-from __future__ import annotations
-
 import os
 import time
 import weakref

@@ -1,7 +1,5 @@
 """Answers of each kind that have receipts, and the audio of an answer as its client saves it."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Files in memory that a signer signs, for tests that have small ones."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 

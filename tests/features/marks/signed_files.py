@@ -1,7 +1,5 @@
 """Files with C2PA manifests, as other people's tools sign them, and certificates of our own making."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from io import BytesIO

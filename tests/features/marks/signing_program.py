@@ -1,7 +1,5 @@
 """A worker that has signed once, prints the number of its signing process, and waits to be killed."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 

@@ -1,7 +1,5 @@
 """The certificate of manifests: what can sign is taken, and what cannot is named before anybody needs it."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """`voxgate check` on the certificate of manifests: a wrong, ending or missing one is named."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

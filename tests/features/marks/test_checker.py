@@ -1,7 +1,5 @@
 """The checker: its turns, its time, and the processes that end when nobody waits for them."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from collections.abc import AsyncIterator

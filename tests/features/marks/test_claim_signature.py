@@ -1,7 +1,5 @@
 """Whose key signed a claim: ours alone counts, and a store of two minds counts for nobody."""
 
-from __future__ import annotations
-
 import json
 import random
 from io import BytesIO

@@ -1,7 +1,5 @@
 """The facts of a clip: they are of the audio that the client got, and name whoever spoke and agreed."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What was converted is marked and signed as speech is, and says of what it was made."""
 
-from __future__ import annotations
-
 from hashlib import sha256
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Detection inside a worker: what it spoke is found in every format, and nothing else is."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path

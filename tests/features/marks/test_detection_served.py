@@ -1,7 +1,5 @@
 """Detection on a real server, with a process for each file: by HTTP, OpenAI's client and the command."""
 
-from __future__ import annotations
-
 import http.client
 from collections.abc import Iterator
 from contextlib import suppress

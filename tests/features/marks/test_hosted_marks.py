@@ -1,7 +1,5 @@
 """Marks in a process of their own: many streams at once, and every early end frees what it took."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping

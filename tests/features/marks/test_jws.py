@@ -1,7 +1,5 @@
 """Signatures are those of RFC 8037, and whatever is not exactly that is refused."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """What is read of good, strange and hostile manifests, in the test's process and in a confined one."""
 
-from __future__ import annotations
-
 import random
 
 import msgspec

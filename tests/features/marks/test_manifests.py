@@ -1,7 +1,5 @@
 """Which manifest is given, signed or refused, with a scripted signer and the rows of one clip."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

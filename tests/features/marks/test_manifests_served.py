@@ -1,7 +1,5 @@
 """Manifests of a real server: what its clients save is what the C2PA project's reader finds valid."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import httpx2

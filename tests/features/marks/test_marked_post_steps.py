@@ -1,7 +1,5 @@
 """A mark comes after the post-step of a route: in the sound that is heard, and once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.features.marks.marks import hum, hums

@@ -1,7 +1,5 @@
 """The keys of marks over revisions: an answer ends with the key with which it began."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from pathlib import Path
 

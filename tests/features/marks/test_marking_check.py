@@ -1,7 +1,5 @@
 """`voxgate check` on marks: whose speech is marked, whose is left to its provider, and keys that are none."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 The mark of this test hums, so an answer in any format tells how often it was marked.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import cycle, product

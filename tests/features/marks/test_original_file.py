@@ -1,7 +1,5 @@
 """A provider's own file, which is made again from the answer's."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 

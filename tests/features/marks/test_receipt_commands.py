@@ -1,7 +1,5 @@
 """`voxgate receipt verify`: clips of a real server, verified in a folder where there is no server at all."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

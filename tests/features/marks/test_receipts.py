@@ -1,7 +1,5 @@
 """/v1/audio/receipts: the owner alone reads a receipt, and it says what usage says."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

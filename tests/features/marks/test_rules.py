@@ -1,7 +1,5 @@
 """Which answers are due for a mark: one model that must be marked is enough, and a plan decides for all."""
 
-from __future__ import annotations
-
 from policies.routing import Model
 from proxy.features.marks.rules import Marking, MarkingRules, MarkUse
 from speech_engine import ModelInfo

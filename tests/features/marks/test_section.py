@@ -1,7 +1,5 @@
 """[marking]: keys and certificates are named and never written, and what holds no keys is refused at once."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Signed manifests of answers: beside a stream, inside a whole file, and what becomes of both."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

@@ -1,7 +1,5 @@
 """The process that signs: what it signs is found valid by others, and its end is nobody's trouble."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import os

@@ -1,7 +1,5 @@
 """Places and turns at the signer, with scripted processes: who is let in, who waits, what is dropped."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path

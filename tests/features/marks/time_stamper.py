@@ -1,7 +1,5 @@
 """A time-stamper (RFC 3161) over a real socket: it signs the digest that it is sent, with the time."""
 
-from __future__ import annotations
-
 import hashlib
 import threading
 from collections.abc import Iterator

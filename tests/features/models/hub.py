@@ -1,7 +1,5 @@
 """A hub of models on 127.0.0.1, a real server over sockets, with every fault that a real one has shown."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import threading

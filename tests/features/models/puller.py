@@ -3,8 +3,6 @@
 Nothing in the server knows of it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import os

@@ -1,7 +1,5 @@
 """Pulls of the toy model in the test's process, and what must be true after each."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

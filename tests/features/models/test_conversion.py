@@ -1,7 +1,5 @@
 """Archives of torch become safetensors in a process that executes nothing of them and sees nothing else."""
 
-from __future__ import annotations
-
 import struct
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The file gallery.toml: read as a whole or refused with its key, and our own ones are as they should be."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A file from a hub: whole and right, or not there; and it goes on where it was cut."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Whoever kills a pull, or fills its disk, leaves nothing half there; and the second run ends well."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What `voxgate models import` says of the step that comes next."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.features.models.test_stock import IMPORT, plugins, source

@@ -1,7 +1,5 @@
 """What a pull leaves behind: a server that speaks with the model from its next start, or what to write."""
 
-from __future__ import annotations
-
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Each form in which commands ever wrote natural.toml, word by word: it counts as it did, and speaks."""
 
-from __future__ import annotations
-
 import re
 from functools import partial
 from pathlib import Path

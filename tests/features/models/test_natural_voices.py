@@ -1,7 +1,5 @@
 """Which engines natural.toml gets for the models of a gallery, and under which names they speak."""
 
-from __future__ import annotations
-
 import socket
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Files out of packages of npm's index: by npm and by digest, and nothing of them is run."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

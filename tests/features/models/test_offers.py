@@ -1,7 +1,5 @@
 """`voxgate models search` and `pull`: nothing is fetched before its licence was read, and nothing unasked."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

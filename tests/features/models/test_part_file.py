@@ -1,7 +1,5 @@
 """What has come of a file, and what is written behind it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.features.models.part_file import FileInfo, PartFile

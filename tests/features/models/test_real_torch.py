@@ -1,7 +1,5 @@
 """A checkpoint that the real torch wrote: its tensors are read as torch itself reads them."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """An engine with several imported models: which ones it gets, and whose licence counts."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`voxgate models …`: what is imported is whole, checked and found again, with and without a server."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -1,7 +1,5 @@
 """Imported models beside a running server: its own are kept, others come and go."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

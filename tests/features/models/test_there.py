@@ -1,7 +1,5 @@
 """What counts as pulled: the gallery's files under the gallery's licences, and nothing that was put there."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

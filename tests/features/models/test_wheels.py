@@ -1,7 +1,5 @@
 """Files out of wheels: by pip and by digest, and never more than the gallery names."""
 
-from __future__ import annotations
-
 import stat
 import sys
 import time

@@ -1,7 +1,5 @@
 """A toy model that a gallery lists: one file at a hub, and one in a wheel."""
 
-from __future__ import annotations
-
 import hashlib
 import zipfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the endpoints of recordings are asked by the test of /openapi.json, in this order."""
 
-from __future__ import annotations
-
 from tests import speech_clips
 from tests.features.own_voices.trained_files import tone_voice
 from tests.proxy.http.described import Exchange

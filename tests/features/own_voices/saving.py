@@ -1,7 +1,5 @@
 """The saved voices of a store as the kernel asks for them, sealed ones closed; and casts, saved at once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A name that the operator gives to an engine's voice: tried against its list, heard by everybody."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any

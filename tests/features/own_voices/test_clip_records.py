@@ -1,7 +1,5 @@
 """Clips as rows, on both databases: numbered, bounded, and erased with a tombstone of their own."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The recordings of a voice: added with their emotions, listed, exported, and deleted one by one."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

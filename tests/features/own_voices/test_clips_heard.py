@@ -1,7 +1,5 @@
 """What was spoken with a clip goes with it: streams, the cache and kept answers. The voice goes on."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """`voxgate voices|consents`: voices of recordings, on the store itself and beside a live server."""
 
-from __future__ import annotations
-
 import stat
 import zipfile
 from pathlib import Path

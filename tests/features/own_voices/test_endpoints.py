@@ -1,7 +1,5 @@
 """Voices made of recordings: created, shown, changed, listed by pages, exported, deleted; and saved mixes."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

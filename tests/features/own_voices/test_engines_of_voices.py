@@ -1,7 +1,5 @@
 """Voices that people own, as engines speak them: by whom it is heard, and what an engine keeps of whom."""
 
-from __future__ import annotations
-
 from functools import cache
 from pathlib import Path
 from typing import Any

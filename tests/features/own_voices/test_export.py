@@ -1,7 +1,5 @@
 """Exports of voices: they are made while they are sent, and half of one never looks whole."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import zipfile

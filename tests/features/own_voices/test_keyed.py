@@ -1,7 +1,5 @@
 """An Idempotency-Key makes one thing, whoever had the same request, and at whatever moment."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

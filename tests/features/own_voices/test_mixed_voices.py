@@ -1,7 +1,5 @@
 """Mixes that are refused, in a request and to be saved alike: the rules are the same in both."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Models of voices in memory: a slow client loses its place to others, and all together have one bound."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import threading

@@ -1,7 +1,5 @@
 """Sentences to read for a training: enough of them in each language, and each one of a good length."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from policies import estimate

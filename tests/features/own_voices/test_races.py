@@ -3,8 +3,6 @@
 On PostgreSQL each unit has a connection of its own. The first one has not committed when the other comes.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Voices of recordings and mixes as rows, with their samples and consents."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

@@ -1,7 +1,5 @@
 """Saved voices as rows: an account's own, the operator's for everybody, no more than a plan has room for."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Requests that bring the recording of their voice: heard in it, refused by name, and nothing is kept."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Voices that nobody uses: the day of their last speech, and their end where a plan says so."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

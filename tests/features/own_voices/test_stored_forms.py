@@ -1,7 +1,5 @@
 """What rows of older servers have: digests of requests, and the texts in seals."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

@@ -1,7 +1,5 @@
 """Models of voices: they come as files, speak and convert, leave as files, and go with their voice."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from io import BytesIO

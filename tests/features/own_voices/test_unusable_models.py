@@ -1,7 +1,5 @@
 """Models of voices that are no good, and requests that nobody may make: each says which field it is."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Turns of uploads: an account keeps its turn until its recording is sealed, and keeps no other out."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress

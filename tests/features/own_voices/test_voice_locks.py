@@ -1,7 +1,5 @@
 """Units that change one voice lock their rows in one order: none waits until PostgreSQL finds a deadlock."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

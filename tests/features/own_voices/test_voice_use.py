@@ -1,7 +1,5 @@
 """The note of voices that spoke, on a store without a server: each once a day, and what failed once more."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import pytest

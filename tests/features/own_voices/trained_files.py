@@ -1,7 +1,5 @@
 """Files of trained voices for tests: tone's in JSON, and RVC's as its programs save them, without torch."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from io import BytesIO

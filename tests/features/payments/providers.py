@@ -1,7 +1,5 @@
 """The adapters of both providers against their fakes, over sockets."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A shop on a store with a clock of its own: a provider in memory, and workers that book what it says."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """A worker that sells at both providers' fakes, and people who have signed in to it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -4,8 +4,6 @@
 itself at a point.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal

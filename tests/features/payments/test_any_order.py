@@ -1,7 +1,5 @@
 """Any order of payments, refunds, disputes, webhooks, speech and plans: at rest each credit has its place."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import tempfile

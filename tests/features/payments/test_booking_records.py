@@ -1,7 +1,5 @@
 """Payments that are booked on both databases: credits, months, refunds, disputes, and two workers at once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A stop at each commit and around each call of the provider: nothing is lost or doubled."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections import Counter

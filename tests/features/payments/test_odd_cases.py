@@ -1,7 +1,5 @@
 """What goes wrong between an order and its payment: late indexes, plans that are gone, closed accounts."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path

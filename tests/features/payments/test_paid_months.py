@@ -1,7 +1,5 @@
 """Paid months: how they join, begin, end and are given back, whatever the day."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from itertools import pairwise
 

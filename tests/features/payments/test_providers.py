@@ -1,7 +1,5 @@
 """What the adapters make of their providers: states of payments, refusals, hangs, and forged events."""
 
-from __future__ import annotations
-
 import hmac
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What a payment is worth, its order's state, and when its provider is asked."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """The real SDKs drive the fakes, and their validators accept what the fakes sign."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import time

@@ -1,7 +1,5 @@
 """[payments]: prices in minor units, secrets by name, and what `check` finds in the offers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

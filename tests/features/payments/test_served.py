@@ -1,7 +1,5 @@
 """Orders over HTTP: bought at both providers' fakes, settled by webhooks or without, forged, and refused."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal

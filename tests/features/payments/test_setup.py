@@ -1,7 +1,5 @@
 """What is wrong in [payments] is named, and doctor names what keeps providers away."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

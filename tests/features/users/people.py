@@ -1,7 +1,5 @@
 """Accounts with users who have signed in, on a worker inside the test's process."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Any, NamedTuple
 

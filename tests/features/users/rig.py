@@ -1,7 +1,5 @@
 """Sign-ins of a worker inside the test's process: browsers with cookies, and mails as they wait."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

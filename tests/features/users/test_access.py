@@ -1,7 +1,5 @@
 """Each endpoint of users × each caller, and what a restored backup brings back."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

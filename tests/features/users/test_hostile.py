@@ -1,7 +1,5 @@
 """What strangers and operators meet: invented cookies, changes at once, and a plan that fits."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 from pathlib import Path

@@ -3,8 +3,6 @@
 `main(URL, DATA, POINT, SIGN_IN, TOKEN, CODE)` confirms in a process that kills itself at a point.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 import signal
@@ -46,7 +44,7 @@ class Life(NamedTuple):
     vault: Vault
 
     @classmethod
-    def on(cls, store: Store, folder: Path, points: Points) -> Life:
+    def on(cls, store: Store, folder: Path, points: Points) -> "Life":
         stopping = StoppingStore(store, points)
         vault = Vault(stopping, VaultSection(), folder)
         mails = Mails(stopping, vault, Limits(MemoryWindows()), "", Metrics().registry)

@@ -1,7 +1,5 @@
 """POST /v1/me: a preferred voice, by session or key, and what a person sets for itself."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, get_args

@@ -1,7 +1,5 @@
 """The API keys that users make: within their plan's limit, good at once, and never an operator's."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Who reaches what users do for themselves: each endpoint with no key, a key, and sessions of each state."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple

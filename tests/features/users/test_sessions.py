@@ -1,7 +1,5 @@
 """Sessions as callers: which requests of a browser count, and how a session begins and ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextvars import ContextVar

@@ -1,7 +1,5 @@
 """Sign-ins on both databases: what is mailed, what one confirmation commits, and how often one may ask."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

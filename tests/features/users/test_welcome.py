@@ -1,7 +1,5 @@
 """GET /v1 and / tell, without a key, whether people sign in, and how."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from urllib.parse import urljoin
 

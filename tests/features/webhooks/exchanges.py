@@ -1,7 +1,5 @@
 """What the endpoints of webhooks are asked by the test of /openapi.json."""
 
-from __future__ import annotations
-
 from tests.proxy.http.described import Exchange
 
 _V1 = "/v1/webhook_endpoints"

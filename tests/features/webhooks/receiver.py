@@ -1,7 +1,5 @@
 """Receivers of webhooks on loopback, over real connections: they answer, fail, redirect, chatter or hang."""
 
-from __future__ import annotations
-
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable

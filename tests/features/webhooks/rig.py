@@ -1,7 +1,5 @@
 """A courier with its keeper on a store, whose time is shifted by hand."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`voxgate webhooks …` on the store itself: without a server, nothing that waits is sent."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Deliveries on both databases: told in the commit of what happened, tried for a day, fair, never lost."""
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import json

@@ -1,7 +1,5 @@
 """Days on which nothing arrives at a webhook: what counts towards turning it off, and what begins anew."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Kill -9 while an event is on its way: it is sent again by the same id, once the server is back."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A webhook with very many deliveries is changed and deleted by commits of a few hundred rows."""
 
-from __future__ import annotations
-
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 

@@ -1,7 +1,5 @@
 """Which addresses a webhook may lead to, and what follows from an answer."""
 
-from __future__ import annotations
-
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest

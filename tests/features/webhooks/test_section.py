@@ -1,7 +1,5 @@
 """[webhooks]: on as shipped, taken on by a reload, and what is wrong in it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.config.reload import merge

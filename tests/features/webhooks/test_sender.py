@@ -1,7 +1,5 @@
 """One try, over real connections: its address is looked up once and judged, and its answer bounded."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

@@ -1,7 +1,5 @@
 """/v1/webhook_endpoints by the SDK and by hand, for accounts and operators, and as OpenAPI describes them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Joe in every format at every speed in each of his voices, ten clips each, and Kokoro in every format."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.heard.judge import OTHERS, which_sentence

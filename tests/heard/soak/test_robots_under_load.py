@@ -1,7 +1,5 @@
 """The shipped configuration on a machine that is busy: each answer of espeak says so, and no other does."""
 
-from __future__ import annotations
-
 import itertools
 import subprocess
 import sys

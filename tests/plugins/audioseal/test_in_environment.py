@@ -1,7 +1,5 @@
 """Runs the cases that need torch, in the environment that has it; and what needs none."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """AudioSeal in a whole server: its pickles imported, answers marked, and its process shared by listeners."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -4,8 +4,6 @@ The tiny one has every part of the real one, in 600 KB. It marks, but nothing is
 makers publish theirs: older names, norms apart from the weights, and settings of omegaconf beside them.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

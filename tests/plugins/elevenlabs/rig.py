@@ -1,7 +1,5 @@
 """The ElevenLabs engine as the server runs it: its client, over a socket, to a fake that speaks tones."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple

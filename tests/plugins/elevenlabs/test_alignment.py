@@ -1,7 +1,5 @@
 """Words from characters, however the alignment comes: ahead of its audio, with gaps, or counting anew."""
 
-from __future__ import annotations
-
 from plugins.elevenlabs.alignment import Alignment, WordTimes
 from speech_engine import Segment, Words
 from speech_engine.cloud import joined

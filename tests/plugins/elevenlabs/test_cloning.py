@@ -1,7 +1,5 @@
 """Voices made of recordings, and taken away again."""
 
-from __future__ import annotations
-
 import pytest
 
 from speech_engine import (

@@ -1,7 +1,5 @@
 """The contract every engine keeps, kept by this one in each of its ways to ask."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 

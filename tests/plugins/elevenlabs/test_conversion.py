@@ -1,7 +1,5 @@
 """The voice changer: a recording goes in, the same words come out, at whichever path there is."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import msgspec

@@ -1,7 +1,5 @@
 """ElevenLabs' own Python library against the fake: what it sends and takes is what the fake must know."""
 
-from __future__ import annotations
-
 import base64
 import io
 from collections.abc import AsyncIterator

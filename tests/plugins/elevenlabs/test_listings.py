@@ -1,7 +1,5 @@
 """What an account has, as the server gets to know it."""
 
-from __future__ import annotations
-
 import pytest
 
 from fakes.elevenlabs.account import MODELS

@@ -1,7 +1,5 @@
 """The plugin in a server: its section of the config, a speech through everything, and a fake of its own."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

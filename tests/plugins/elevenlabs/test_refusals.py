@@ -1,7 +1,5 @@
 """What each of ElevenLabs' ways to say no is to the server, and that nothing it writes gets out with it."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 import structlog

@@ -1,7 +1,5 @@
 """What is asked of ElevenLabs to the letter, and what comes of its answers."""
 
-from __future__ import annotations
-
 import pytest
 
 from fakes.elevenlabs.account import SMALL_LIMIT

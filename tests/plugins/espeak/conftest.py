@@ -1,7 +1,5 @@
 """The engine that most tests of the embedded voice speak with; a process has room for one at a time."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,7 +1,5 @@
 """What a new process of the library says first: the library never forgets quite what it has said."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import subprocess

@@ -1,7 +1,5 @@
 """What a listener would note of an answer: its audio, its words, its length and its pitch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 

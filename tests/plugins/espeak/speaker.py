@@ -3,8 +3,6 @@
 The library may end it. That is why it is a process.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Sequence

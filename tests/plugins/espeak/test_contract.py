@@ -1,7 +1,5 @@
 """The contract every engine keeps, on the embedded voice."""
 
-from __future__ import annotations
-
 from contextlib import AbstractAsyncContextManager
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Finding the library and its data: long paths, missing files, and what is said then."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """How an answer ends: at its cap, with its reader, with its engine."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

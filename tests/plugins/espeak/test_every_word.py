@@ -1,7 +1,5 @@
 """Each word of two hundred sentences has a time in a real answer, in the order of the text."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from itertools import groupby, pairwise, product

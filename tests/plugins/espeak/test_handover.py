@@ -1,7 +1,5 @@
 """The way between the threads: order, the bound, and both ends leaving."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Every language that is advertised is spoken, every other is refused by name."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

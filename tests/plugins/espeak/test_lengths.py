@@ -1,7 +1,5 @@
 """What the library writes out itself, as numbers and signs, is spoken no longer than is expected."""
 
-from __future__ import annotations
-
 import pytest
 
 from policies import estimate

@@ -1,7 +1,5 @@
 """The loudness of the voices, as a listener who changes from one to another hears it."""
 
-from __future__ import annotations
-
 from array import array
 
 import numpy as np

@@ -1,7 +1,5 @@
 """No text ends the library's process: it does not check what it takes, so the texts are made safe."""
 
-from __future__ import annotations
-
 import json
 import random
 import select

@@ -1,7 +1,5 @@
 """The front: what the server learns without loading anything."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """The embedded voice by ear: length, speed, pitch, pauses, and what one utterance leaves to the next."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The embedded voice at each speed, as the server makes it: native as far as it goes, then stretched."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

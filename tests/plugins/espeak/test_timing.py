@@ -1,7 +1,5 @@
 """From marks to words, whatever the library marks."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """What reaches the library is in range and safe, whatever the job says."""
 
-from __future__ import annotations
-
 import re
 
 from hypothesis import given

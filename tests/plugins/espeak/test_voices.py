@@ -1,7 +1,5 @@
 """The voices: each is there, no other name passes, and the thirteen of the README sound different."""
 
-from __future__ import annotations
-
 import functools
 import itertools
 import re

@@ -1,7 +1,5 @@
 """Word times against the written text, and texts that are hardly any."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

@@ -1,7 +1,5 @@
 """Where segments are cut, so that each piece fits behind the recording of a voice."""
 
-from __future__ import annotations
-
 import unicodedata
 from itertools import pairwise
 

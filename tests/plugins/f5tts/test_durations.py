@@ -1,7 +1,5 @@
 """How long texts take: by characters and script, at the pace of a recording in the same script or another."""
 
-from __future__ import annotations
-
 import pytest
 
 from plugins.f5tts.durations import FASTEST, LEAST_S, SLOWEST, pace_of, spoken_s, usual_s

@@ -1,7 +1,5 @@
 """What is refused of a model's files by their sizes alone. The files have no numbers, and torch is away."""
 
-from __future__ import annotations
-
 import math
 import struct
 from pathlib import Path

@@ -1,7 +1,5 @@
 """F5-TTS in a whole server: cloned voices for many clients at once, and what is refused of them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import Any, NamedTuple

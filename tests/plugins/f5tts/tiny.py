@@ -3,8 +3,6 @@
 The tiny one has every part of a real one, in 2 MB. What it says is noise. Benches make one of full size.
 """
 
-from __future__ import annotations
-
 import string
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 Each says why the reader refuses it. Of the few that it cannot know, the runtime has the last word.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from tests import onnx_bytes as onnx

@@ -1,7 +1,5 @@
 """A process that loads networks as a host does, one after the other, and runs each once at a speed."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

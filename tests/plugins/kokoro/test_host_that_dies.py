@@ -1,7 +1,5 @@
 """A network that ends its host: the text is refused, the host comes back, and the server answers again."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import httpx2

@@ -1,7 +1,5 @@
 """The operators beside ONNX's own: what the reader refuses of them, and what the runtime says to the rest."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path

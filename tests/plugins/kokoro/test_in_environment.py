@@ -1,7 +1,5 @@
 """Runs what needs onnxruntime and piper-tts, in the environment that has both."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

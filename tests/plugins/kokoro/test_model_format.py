@@ -1,7 +1,5 @@
 """What is taken for a model of Kokoro, and what is refused before any runtime sees it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

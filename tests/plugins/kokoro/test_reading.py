@@ -1,7 +1,5 @@
 """espeak-ng's sounds in the model's own alphabet, in pieces that it can take."""
 
-from __future__ import annotations
-
 import pytest
 
 from plugins.kokoro.model_format import READINGS

@@ -1,7 +1,5 @@
 """Kokoro in a whole server: imported by command, spoken at a port, with the names that clients know."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

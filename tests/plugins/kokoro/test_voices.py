@@ -1,7 +1,5 @@
 """Which voice of the model is meant."""
 
-from __future__ import annotations
-
 import pytest
 
 from plugins.kokoro.model_format import READINGS, StyleVoice

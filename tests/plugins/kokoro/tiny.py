@@ -4,8 +4,6 @@ The first number of a style raises all tones, so that a voice is known by its pi
 what was made passes a Loop.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Callable, Mapping

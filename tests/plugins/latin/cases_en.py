@@ -1,7 +1,5 @@
 """What an American reader says, rule by rule; `|` stands between sentences. `REGIONS` has what others say."""
 
-from __future__ import annotations
-
 CASES: dict[str, tuple[tuple[str, str], ...]] = {
     "cardinals": (
         ("I have 16 books.", "I have sixteen books."),

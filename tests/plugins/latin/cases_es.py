@@ -1,7 +1,5 @@
 """What a Spanish speaker says, rule by rule; `|` is between sentences. `REGIONS`: where countries differ."""
 
-from __future__ import annotations
-
 CASES: dict[str, tuple[tuple[str, str], ...]] = {
     "cardinals": (
         ("Tengo 16 libros.", "Tengo dieciséis libros."),

@@ -1,7 +1,5 @@
 """What a Brazilian says, rule by rule; `|` stands between sentences. `REGIONS`: what differs elsewhere."""
 
-from __future__ import annotations
-
 CASES: dict[str, tuple[tuple[str, str], ...]] = {
     "cardinals": (
         ("Tenho 16 livros.", "Tenho dezesseis livros."),

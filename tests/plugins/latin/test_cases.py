@@ -1,7 +1,5 @@
 """The front-end `latin`, case by case: what a reader of each language says."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

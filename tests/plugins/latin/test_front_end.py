@@ -1,7 +1,5 @@
 """The front-end `latin` as the server meets it: any text, offsets, lexicons, sentences, threads."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest

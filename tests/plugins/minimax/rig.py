@@ -1,7 +1,5 @@
 """The MiniMax engine as the server runs it: its client, over a real socket, to a fake that speaks tones."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import MappingProxyType

@@ -1,7 +1,5 @@
 """The contract every engine keeps, on MiniMax: streamed, and in whole answers."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 

@@ -1,7 +1,5 @@
 """The example's way from an empty server to a Nigerian voice, on the fake."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

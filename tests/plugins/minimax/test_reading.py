@@ -1,7 +1,5 @@
 """An answer's bytes, split anywhere: the same audio, once. No network."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any

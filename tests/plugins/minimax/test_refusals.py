@@ -1,7 +1,5 @@
 """Every way in which MiniMax says no, or says nothing of sense, and the class that decides what follows."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, Literal

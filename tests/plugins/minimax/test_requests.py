@@ -1,7 +1,5 @@
 """The exact JSON that leaves us: MiniMax passes over a field whose name is wrong: nothing else shows one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

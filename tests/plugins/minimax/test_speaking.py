@@ -1,7 +1,5 @@
 """What is heard of it: the right words, once, in order; what it counts; and that nobody speaks to nobody."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """What needs no network: the settings, the languages, and how a text is counted."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

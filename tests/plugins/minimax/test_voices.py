@@ -1,7 +1,5 @@
 """The account's voices: listed without those that belong to tenants, made of recordings, and taken away."""
 
-from __future__ import annotations
-
 import io
 import wave
 

@@ -1,7 +1,5 @@
 """Bytes to events, however they are cut: samples stay whole, headers stay out, and no tag is played."""
 
-from __future__ import annotations
-
 import io
 import struct
 import wave

@@ -1,7 +1,5 @@
 """Speech as events, in every habit that servers have, cut anywhere: the bytes of the audio, and its end."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The common faults, as this plugin tells of them: the class, and that no audio came that was none."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Instructions and fields of clients through a real server to a real provider's fake, and into no log."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Nobody listens any more: the server is told at once, and nothing of the connection stays."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """What a server has: the shapes that lists come in, and what becomes of an engine whose server has none."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Presets: with a key or an address alone, each host is asked as its own pages say."""
 
-from __future__ import annotations
-
 import base64
 import io
 import wave

@@ -1,7 +1,5 @@
 """Recordings on their way to servers that clone on the fly: what arrives is the voice, whole and alone."""
 
-from __future__ import annotations
-
 import base64
 import io
 import wave

@@ -1,7 +1,5 @@
 """Every shape of "no" and the class it becomes, which decides who mends it and who is asked next."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

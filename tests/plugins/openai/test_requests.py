@@ -1,7 +1,5 @@
 """What the server is sent, key by key: other keys than OpenAI's are refused by many."""
 
-from __future__ import annotations
-
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The settings: their table in README.md, what is refused, and what they make of a model."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

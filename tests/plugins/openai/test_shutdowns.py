@@ -1,7 +1,5 @@
 """The last days of models: of the known hosts, and as a host's own list has them."""
 
-from __future__ import annotations
-
 from plugins.openai import lists
 from plugins.openai.server import shutdown_day
 from plugins.openai.settings import OpenAISettings

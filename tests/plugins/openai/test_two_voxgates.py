@@ -1,7 +1,5 @@
 """OpenAI's SDK → a voxgate → its openai plugin → a second voxgate, whose engine speaks in tones."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path

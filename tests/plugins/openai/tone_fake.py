@@ -1,7 +1,5 @@
 """`python -m tests.plugins.openai.tone_fake`: the fake as a program, speaking in tones."""
 
-from __future__ import annotations
-
 from fakes.openai.app import provider
 from fakes.serving import run
 from tests.tones import tones

@@ -1,7 +1,5 @@
 """The plugin against its fake: a real client, a real socket, and speech that can be understood."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple

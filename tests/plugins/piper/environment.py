@@ -1,7 +1,5 @@
 """The environments of Piper and Kokoro. Both are small, and CI builds them apart from that with torch."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from functools import cache

@@ -1,7 +1,5 @@
 """Where a voice is cut at its import, which voices are left whole, and that evil ones are refused as ever."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Texts as numbers for a network: nothing that harms espeak-ng, and no piece that is too long."""
 
-from __future__ import annotations
-
 import pytest
 
 from plugins.piper.reading import MOST_SOUNDS, read_text

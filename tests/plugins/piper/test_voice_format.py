@@ -1,7 +1,5 @@
 """What is taken for a voice of Piper, and what is refused before any runtime sees it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

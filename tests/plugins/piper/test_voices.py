@@ -1,7 +1,5 @@
 """Which speaker a voice means: files, their speakers, and those that are made of others."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -4,8 +4,6 @@ A tone's pitch says which symbol it is, and each voice and speaker has pitches o
 from a server's answer who spoke what, and how fast.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 What it says is noise that depends on the text.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from pathlib import Path

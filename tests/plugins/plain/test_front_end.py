@@ -1,7 +1,5 @@
 """The front-end `plain`: what it cuts, what it leaves out, and what holds for every text there is."""
 
-from __future__ import annotations
-
 import unicodedata
 from itertools import pairwise
 

@@ -3,8 +3,6 @@
 It fails if its memory has grown.
 """
 
-from __future__ import annotations
-
 import asyncio
 import resource
 import sys

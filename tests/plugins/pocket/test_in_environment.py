@@ -1,7 +1,5 @@
 """Runs the cases that need torch, in the environment that has it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Pocket TTS in a whole server: a model that was imported, voices of accounts, and many clients at once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple

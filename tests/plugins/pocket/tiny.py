@@ -3,8 +3,6 @@
 A size is the name of a published one, 2m by default. What it says is noise.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import string

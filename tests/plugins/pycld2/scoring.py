@@ -1,7 +1,5 @@
 """How many samples are spoken in the language that they are written in."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

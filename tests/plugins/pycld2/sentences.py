@@ -3,8 +3,6 @@
 Written before the rules were tried on them; what fails here stays, and is never a reason to change a rule.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 

@@ -1,7 +1,5 @@
 """The detector `pycld2`: how often it is right, when it says nothing, and that no text breaks it."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 
 import pycld2

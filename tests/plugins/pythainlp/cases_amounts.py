@@ -1,7 +1,5 @@
 """What a Thai reader says for money, for percentages and for measures. Written by hand, by rule."""
 
-from __future__ import annotations
-
 MONEY = [
     ("ราคา 100 บาท", "ราคาหนึ่งร้อยบาท"),
     ("1,234.50 บาท", "หนึ่งพันสองร้อยสามสิบสี่บาทห้าสิบสตางค์"),

@@ -1,7 +1,5 @@
 """What a Thai reader says for dates and for times of day. Written by hand, by rule."""
 
-from __future__ import annotations
-
 DATES = [
     ("12/11/2569", "สิบสองพฤศจิกายนสองพันห้าร้อยหกสิบเก้า"),
     ("วันที่ 12/11/2569", "วันที่สิบสองพฤศจิกายนสองพันห้าร้อยหกสิบเก้า"),

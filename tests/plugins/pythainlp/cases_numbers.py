@@ -1,7 +1,5 @@
 """What a Thai reader says for numbers: whole, broken, ordered, compared, dialled. By hand, by rule."""
 
-from __future__ import annotations
-
 WHOLE = [
     ("0", "ศูนย์"),
     ("มีแมว 1 ตัว", "มีแมวหนึ่งตัว"),

@@ -1,7 +1,5 @@
 """Where a Thai reader breaks: each text with its segments, as they are said. Written by hand, by rule."""
 
-from __future__ import annotations
-
 CASES = [
     ("สวัสดีครับ\nยินดีต้อนรับ", ["สวัสดีครับ", "ยินดีต้อนรับ"]),
     ("สวัสดีครับ ยินดีต้อนรับ", ["สวัสดีครับ ยินดีต้อนรับ"]),

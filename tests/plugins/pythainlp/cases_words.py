@@ -1,7 +1,5 @@
 """What a Thai reader says for abbreviations, for ๆ and ฯ, and for English words. Written by hand, by rule."""
 
-from __future__ import annotations
-
 ABBREVIATIONS = [
     ("ส้ม กล้วย ฯลฯ", "ส้ม กล้วย และอื่นอื่น"),
     ("กรุงเทพฯ", "กรุงเทพมหานคร"),

@@ -1,7 +1,5 @@
 """The tables of what a Thai reader says, case by case."""
 
-from __future__ import annotations
-
 from plugins.pythainlp.plugin import ThaiFrontEnd
 from tests.plugins.pythainlp import cases_amounts, cases_dates, cases_numbers, cases_sentences, cases_words
 from tests.tables import each_row

@@ -1,7 +1,5 @@
 """The front-end `pythainlp`: what holds for every text, where each word points, and how it loads."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import unicodedata

@@ -1,7 +1,5 @@
 """Numbers: what is said is the number that was written, by the library's own way back from words."""
 
-from __future__ import annotations
-
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pythainlp.util import thaiword_to_num

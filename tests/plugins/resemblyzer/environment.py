@@ -1,7 +1,5 @@
 """The comparer's environment: its own, or the one that CI builds for all plugins with torch."""
 
-from __future__ import annotations
-
 from tests.plugins import neural
 
 NAME = "resemblyzer"

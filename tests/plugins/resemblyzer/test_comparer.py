@@ -1,7 +1,5 @@
 """The comparer in its own environment and process: who is told from whom, and by how much."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import socket

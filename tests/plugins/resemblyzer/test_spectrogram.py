@@ -1,7 +1,5 @@
 """What the network hears: the bands that librosa gives, and speech without its long silences."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray

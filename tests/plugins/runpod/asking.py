@@ -1,7 +1,5 @@
 """The fake of Runpod while a test runs, and an HTTP client for each of its servers."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple

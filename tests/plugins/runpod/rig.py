@@ -1,7 +1,5 @@
 """The runner as the server opens it, over real sockets, beside a fake whose clock its pauses move."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

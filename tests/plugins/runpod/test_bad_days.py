@@ -2,8 +2,6 @@
 the cap, and nothing that bills in the end. What the fake says was spent is no more than what was charged.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

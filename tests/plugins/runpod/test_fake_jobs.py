@@ -1,7 +1,5 @@
 """The fake's jobs API is as strict as its reference: states, limits, retention, streams, rates, webhooks."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

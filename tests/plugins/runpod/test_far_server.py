@@ -1,7 +1,5 @@
 """The client of pods beside the server that runs in them, with an engine that speaks tones."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

@@ -1,7 +1,5 @@
 """Work in pods: made within the caps, never twice, shared, and ended; with what the fake says was spent."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any, Literal
 

@@ -1,7 +1,5 @@
 """Which pods go: never another's, never one with work before its deadline, and every idle one in time."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from hypothesis import given

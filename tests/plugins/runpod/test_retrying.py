@@ -1,7 +1,5 @@
 """When a request goes out again. What may have begun something never does."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,8 +3,6 @@
 One engine is at an endpoint, another one has pods of the server's own.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Work at an endpoint: begun once, whatever happens to its answers, and paid for as Runpod says."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext

@@ -1,7 +1,5 @@
 """The settings of config.toml: one of two ways, with what each needs; and no secret in sight."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

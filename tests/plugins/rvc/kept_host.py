@@ -1,7 +1,5 @@
 """A host of RVC in its environment, kept as the supervisor keeps it, and conversions through it."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from array import array

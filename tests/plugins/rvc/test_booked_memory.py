@@ -1,7 +1,5 @@
 """What is booked for an engine of RVC beside its weights: all that its host keeps, as it is usually set."""
 
-from __future__ import annotations
-
 from plugins.rvc.model_format import EXTRA_GB
 from plugins.rvc.plugin import RvcSettings
 from speech_engine.host.sample_cache import MODEL_BYTES

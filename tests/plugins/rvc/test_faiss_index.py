@@ -1,7 +1,5 @@
 """Indexes of strangers: those that RVC-WebUI makes are read to the last number, and all others refused."""
 
-from __future__ import annotations
-
 import math
 import os
 import struct

@@ -1,7 +1,5 @@
 """RVC in a host of its own, as a server runs it: many clients, some of whom leave, and hosts that die."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """HuBERT in the forms that people have it in: what is taken of each, and what is refused. torch is away."""
 
-from __future__ import annotations
-
 import json
 import math
 import struct

@@ -1,7 +1,5 @@
 """RVC in a whole server: voices that were trained elsewhere come in, and recordings go out in them."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The process that trains a voice of RVC: what it tells, how it is stopped or killed, and goes on."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Voices as they come, are kept and leave, and what is refused of them before anything is built."""
 
-from __future__ import annotations
-
 import json
 from io import BytesIO
 from pathlib import Path

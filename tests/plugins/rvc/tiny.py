@@ -7,8 +7,6 @@ The tiny ones have every part of real ones: HuBERT in 22 MB, and a voice in 250 
 Benches make some of full size.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import sys

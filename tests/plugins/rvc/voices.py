@@ -1,7 +1,5 @@
 """Files of voices without torch: small ones that are right until a test spoils one."""
 
-from __future__ import annotations
-
 import json
 import struct
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Speech to mark, and what may happen to it on its way: formats, telephones, noise, cuts."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """The mark `spread` keeps the promises of every mark, and its plugin is light."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from contextlib import AbstractAsyncContextManager

@@ -1,7 +1,5 @@
 """The mark `spread` after what happens to sound on its way; `python -m bench.marks` has more clips."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import soxr  # type: ignore[import-untyped]

@@ -1,7 +1,5 @@
 """What a listener gets of a marked clip: nearly the same sound, at the same loudness."""
 
-from __future__ import annotations
-
 import msgspec
 import numpy as np
 import pytest

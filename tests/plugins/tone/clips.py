@@ -1,7 +1,5 @@
 """Recordings of known pitch, brightness and length, as engines get them."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

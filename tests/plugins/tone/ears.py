@@ -1,7 +1,5 @@
 """How the tests hear the tone engine: jobs to PCM, PCM through real encoders, and back."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager

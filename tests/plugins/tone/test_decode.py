@@ -1,7 +1,5 @@
 """The tone engine's sound says its text, whatever codec, rate or offset lies between; or it is an error."""
 
-from __future__ import annotations
-
 import asyncio
 
 import numpy as np

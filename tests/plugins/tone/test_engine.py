@@ -1,7 +1,5 @@
 """The tone engine as a server sees it: the contract, its settings, its word times and its limits."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Clones and conversions of the tone engine over a host, as a server asks for them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

@@ -1,7 +1,5 @@
 """The timbre that tone measures of a recording, and how it is heard in the speech of a voice made of it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

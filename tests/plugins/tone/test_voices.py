@@ -1,7 +1,5 @@
 """What each special voice of the tone engine does: it fails, hangs, freezes, crashes, or takes its time."""
 
-from __future__ import annotations
-
 import asyncio
 import select
 import subprocess

@@ -1,7 +1,5 @@
 """XTTS in a whole server: cloned voices for many clients at once, and Thai with a Thai model."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from typing import NamedTuple

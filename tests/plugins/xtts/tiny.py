@@ -5,8 +5,6 @@ A KIND is `thai`, `pickled`, or `speakers`: with voices of its own, as coqui-tts
 The tiny one has every part of a real one, in 3 MB. What it says is noise. Benches make one of full size.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

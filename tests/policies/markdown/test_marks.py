@@ -1,7 +1,5 @@
 """What `auto` leaves out: only what nobody writes for anything else."""
 
-from __future__ import annotations
-
 import re
 import string
 import time

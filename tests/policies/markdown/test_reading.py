@@ -1,7 +1,5 @@
 """What is read of any text is a part of it, in its order, each character with its place."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 from hypothesis import given

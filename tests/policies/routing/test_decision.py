@@ -1,7 +1,5 @@
 """Who could speak: never anyone whom a filter forbids, always in order, with a reason for the rest."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 from hypothesis import given

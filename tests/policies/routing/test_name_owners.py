@@ -1,7 +1,5 @@
 """An alias is true: whatever a name is told to be an alias of really speaks with the same voice."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 from hypothesis import given

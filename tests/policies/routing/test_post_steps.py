@@ -1,7 +1,5 @@
 """Post-steps: which of a route's is for a request, who repeats, and which candidates are left out for it."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """Rule-based models: their place in a list, and when they speak in place of a natural one."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

@@ -1,7 +1,5 @@
 """Voices of recordings and mixes: which models speak them, with what, and what a refusal says."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace

@@ -1,7 +1,5 @@
 """Voices with models that were trained of them: which models have them, by which file; what is refused."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

@@ -1,7 +1,5 @@
 """The routes for a language."""
 
-from __future__ import annotations
-
 from policies.routing import Route, Routes
 from tests.tables import each_row
 

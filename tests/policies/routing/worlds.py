@@ -1,7 +1,5 @@
 """Models, voices and wishes as hypothesis makes them up, and by hand."""
 
-from __future__ import annotations
-
 from hypothesis import strategies as st
 from msgspec.structs import replace
 

@@ -1,7 +1,5 @@
 """The caller of a key: read once, kept briefly, and forgotten when the key changes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

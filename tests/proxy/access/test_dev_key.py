@@ -1,7 +1,5 @@
 """The key of `make serve` is the same at every start, and never a dead one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.access import dev_key

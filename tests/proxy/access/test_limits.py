@@ -1,7 +1,5 @@
 """Requests a minute: one body over memory and a real Redis, and what a Redis that is away does."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import subprocess

@@ -1,7 +1,5 @@
 """Failed authentication is slowed, by address and by the beginning of the key; who is known passes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator

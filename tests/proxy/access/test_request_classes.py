@@ -1,7 +1,5 @@
 """Requests a minute of each class: of an account with all its keys, or of an address without a key."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

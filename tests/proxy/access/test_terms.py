@@ -1,7 +1,5 @@
 """The terms of callers: made once for each agreement, and not for each key."""
 
-from __future__ import annotations
-
 from policies.limits import Caps
 from policies.plans import Overrides, Plan, Prices
 from policies.price import Price

@@ -1,7 +1,5 @@
 """Questions about usage, often or at once: an account waits for its own sums, and for no others."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 

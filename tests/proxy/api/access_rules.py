@@ -1,7 +1,5 @@
 """What holds for the things of an account, in one worker and over several: they are the owner's alone."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.proxy.api import access_world

@@ -3,8 +3,6 @@
 All of it goes over HTTP, so that the same rows hold inside the test's process and over several workers.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterator

@@ -1,7 +1,5 @@
 """A real worker inside the test's process, without a port: its app, its store, and clients with keys."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import time

@@ -1,7 +1,5 @@
 """Voices and consents of accounts inside a worker, as clients send them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx2

@@ -1,7 +1,5 @@
 """An engine that plays what a test wrote down: events, errors to raise, and things to wait for."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 

@@ -4,8 +4,6 @@ The endpoints are the server's own, so a new one is in the matrix from its first
 reads, writes, or learns that there is something: neither by what is said, nor by what the database is asked.
 """
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar

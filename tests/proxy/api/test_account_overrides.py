@@ -1,7 +1,5 @@
 """Plans over /admin: which there are, what was agreed beside them, and a key's own caps."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Accounts, keys and engines over /admin, and what each change means for a key in use."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from urllib.parse import quote

@@ -1,7 +1,5 @@
 """No body of any kind makes a 5xx, and no error repeats what was to be spoken."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

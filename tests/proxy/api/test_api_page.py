@@ -1,7 +1,5 @@
 """/docs: the API as a page that a person reads, made of openapi.json, and of nothing from elsewhere."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from html.parser import HTMLParser

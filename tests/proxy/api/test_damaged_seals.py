@@ -1,7 +1,5 @@
 """What cannot be opened any more: it is listed without its texts, it can be deleted, and it hides nothing."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.storage.store import Statement

@@ -1,7 +1,5 @@
 """What `route explain` says of the post-steps of a route: who repeats, for how much, or why nobody does."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

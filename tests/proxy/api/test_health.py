@@ -1,7 +1,5 @@
 """Liveness, and readiness with its reasons."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """OpenAI's names on engines that share their voices: whose voice a name has, and what is told of it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Models and voices as clients list them, and who may."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """GET /v1/me: a key learns what it and its account may do, and nothing of anybody else."""
 
-from __future__ import annotations
-
 import asyncio
 
 from proxy.storage import accounts

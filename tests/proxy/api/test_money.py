@@ -1,7 +1,5 @@
 """Grants, corrections, refunds and entries over /admin, each with its place in the audit."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The voice that an account prefers speaks where a request names none."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Requests that were refused: in the log by their code, and in usage as sums; never what failed later."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Routes as clients and operators meet them: who speaks, who is listed, and what is told of it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any

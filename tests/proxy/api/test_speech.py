@@ -1,7 +1,5 @@
 """POST /v1/audio/speech from outside: what was said comes back, in the shape that was asked for."""
 
-from __future__ import annotations
-
 import base64
 import io
 import json

@@ -1,7 +1,5 @@
 """The header that names a voice which stands for another one."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from speech_engine import EngineFailed

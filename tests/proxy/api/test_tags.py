@@ -1,7 +1,5 @@
 """Tags of requests: in rows, sums and CSV of usage, and in nothing else."""
 
-from __future__ import annotations
-
 import csv
 import io
 from pathlib import Path

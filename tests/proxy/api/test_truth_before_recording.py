@@ -1,7 +1,5 @@
 """A voice of a recording that nothing here can speak: told when voices are listed, made, and spoken with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from speech_engine import Language

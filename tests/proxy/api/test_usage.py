@@ -1,7 +1,5 @@
 """Usage as its account sees it and as operators do: rows, sums, pages, CSV; and never another account's."""
 
-from __future__ import annotations
-
 import csv
 import io
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Casts that are saved as voices: for one account or for everybody; and voices found by a description."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """/ is a page for a browser and JSON for a program; only the files of its version run in the page."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import Sequence

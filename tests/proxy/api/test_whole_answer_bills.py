@@ -1,7 +1,5 @@
 """Who pays for a whole answer that its client does not take: what a provider bills is charged."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Answers that go out whole, JSON and files: in pieces, of bounded size, and streams until their end."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import errno

@@ -1,7 +1,5 @@
 """Cutting bytes into the ragged pieces that engines and sockets give."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 

@@ -1,7 +1,5 @@
 """Encoders: any pieces make one file, early, counted honestly, and cleanly closed."""
 
-from __future__ import annotations
-
 import gc
 import io
 import sys

@@ -1,7 +1,5 @@
 """The end of a sound: led to zero, and nothing before it touched."""
 
-from __future__ import annotations
-
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The six formats, their labels, chunks of them, and the header of a WAV."""
 
-from __future__ import annotations
-
 import io
 import struct
 import wave

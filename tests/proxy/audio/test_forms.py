@@ -1,7 +1,5 @@
 """Rates, bit rates and G.711: what each form of an answer sounds like, and which forms there are."""
 
-from __future__ import annotations
-
 import io
 import math
 

@@ -1,7 +1,5 @@
 """What an engine encoded itself: tags go, frames are counted, broken streams are told."""
 
-from __future__ import annotations
-
 import io
 
 import av

@@ -1,7 +1,5 @@
 """An engine's MP3, whatever it is: the reader gives what a reader frame after frame gives."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

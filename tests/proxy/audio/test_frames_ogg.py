@@ -1,7 +1,5 @@
 """Where an Ogg stream says that it ends."""
 
-from __future__ import annotations
-
 from proxy.audio.frames import last_granule
 
 

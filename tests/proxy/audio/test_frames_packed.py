@@ -1,7 +1,5 @@
 """AAC and Opus that an engine encoded itself: passed on byte for byte, however they are cut, and counted."""
 
-from __future__ import annotations
-
 import math
 from array import array
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Loudness by the standard's own yardsticks, and a gain that reaches its level and never clips."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Resampling: exact lengths, whatever the pieces, and no damage to silence or loudness."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """The whole way of a sound, from an engine's PCM to a file of the right length and pitch."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,7 +1,5 @@
 """Speed after the engine: the duration changes, the pitch stays, nothing is lost."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,7 +1,5 @@
 """What the names in a cast stand for: never another cast, and what the operator says for everybody."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import unquote

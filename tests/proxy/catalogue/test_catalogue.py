@@ -1,7 +1,5 @@
 """Which models and voices a name means; never another one in its place."""
 
-from __future__ import annotations
-
 import pytest
 from msgspec.structs import replace
 

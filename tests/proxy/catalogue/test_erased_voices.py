@@ -1,7 +1,5 @@
 """Which streams speak with a voice, and who waits until none does."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """The library of an account: read once in five seconds, and at once after a change in this worker."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

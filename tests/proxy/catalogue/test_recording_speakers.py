@@ -1,7 +1,5 @@
 """What helps where nobody can speak a recording: told before anything is recorded."""
 
-from __future__ import annotations
-
 from policies.routing import RoutingQuery, Rules, Voice, decide
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.recording_speakers import RecordingSpeakers, advice_for

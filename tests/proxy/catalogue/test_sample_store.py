@@ -1,7 +1,5 @@
 """What is derived of a recording stays in memory for a moment, and is forgotten with its voice."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager

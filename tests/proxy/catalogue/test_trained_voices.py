@@ -1,7 +1,5 @@
 """Trained models of voices, on both databases: written only for a voice that is there, and gone with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

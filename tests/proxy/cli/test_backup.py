@@ -1,7 +1,5 @@
 """`voxgate backup` beside a server that writes, and `voxgate restore` where none runs."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import sqlite3

@@ -1,7 +1,5 @@
 """`voxgate check` beside a running server, which tells what its engines can do."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

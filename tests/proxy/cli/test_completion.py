@@ -1,7 +1,5 @@
 """What holds for every command of the app: --json, a line of help; and completion in real shells."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

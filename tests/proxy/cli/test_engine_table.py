@@ -1,7 +1,5 @@
 """The table of `voxgate engines`: what loads, and what a batched model does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """`voxgate env list` and `env remove`, where plugins share an environment."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

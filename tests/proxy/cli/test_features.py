@@ -1,7 +1,5 @@
 """`voxgate features`, and the commands of features that are off."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

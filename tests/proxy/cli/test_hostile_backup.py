@@ -1,7 +1,5 @@
 """A backup that somebody else has made: it is refused whole, with the row named, before anything changes."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 from pathlib import Path

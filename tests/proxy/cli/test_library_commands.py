@@ -1,7 +1,5 @@
 """`voxgate lexicons|voices`: on the store itself and beside a live server, and what they refuse."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

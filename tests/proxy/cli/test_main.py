@@ -1,7 +1,5 @@
 """`voxgate …` without a server: on the store itself, with --json, exit codes, and errors of one line."""
 
-from __future__ import annotations
-
 import io
 import json
 import os

@@ -1,7 +1,5 @@
 """`voxgate migrate`: the lines of sample projects, which then call voxgate and are called right."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """`voxgate accounts|ledger|plans|usage|audit`: plans and money without a server, and what they refuse."""
 
-from __future__ import annotations
-
 import asyncio
 import csv
 import io

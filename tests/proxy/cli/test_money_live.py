@@ -1,7 +1,5 @@
 """Plans and money on a running server: what the CLI changes counts at once, and old usage goes by itself."""
 
-from __future__ import annotations
-
 import json
 import time
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Commands for what a server as shipped has not: they say so, in words for an operator."""
 
-from __future__ import annotations
-
 from tests.server import Server
 from tests.tables import each_row
 

@@ -1,7 +1,5 @@
 """`voxgate reload`: the running server reads its file again, and the command says what came of it."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

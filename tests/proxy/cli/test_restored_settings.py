@@ -1,7 +1,5 @@
 """The settings in a stranger's archive: refused, or shown and asked for, before anything is changed."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`voxgate keys rotate-master`, beside a server and without one."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Routes of a running server: they speak, they are explained, they change at SIGHUP."""
 
-from __future__ import annotations
-
 import json
 import signal
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """`voxgate say` beside a real server: what it plays, saves and refuses."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Commands beside an installed service: they find its configuration and its data folder by its unit."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from pathlib import Path

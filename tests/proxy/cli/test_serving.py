@@ -1,7 +1,5 @@
 """What `voxgate serve` prints for a person: its commands do as they stand what they promise."""
 
-from __future__ import annotations
-
 import os
 import re
 import shlex

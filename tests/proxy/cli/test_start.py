@@ -1,7 +1,5 @@
 """What a command imports before it does anything: no engine, no server, no driver."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

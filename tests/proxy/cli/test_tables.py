@@ -1,7 +1,5 @@
 """What a person reads: help and tables on 80 columns, names before ids, and all columns with --wide."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

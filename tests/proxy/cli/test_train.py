@@ -1,7 +1,5 @@
 """`voxgate train` beside a real server: twenty recordings become a model, in memory that is booked."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import sqlite3

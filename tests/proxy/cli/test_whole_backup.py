@@ -1,7 +1,5 @@
 """`voxgate backup --all`: one file and one command bring an installation back, and a hostile file nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

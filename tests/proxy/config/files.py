@@ -1,7 +1,5 @@
 """Reads a text as the configuration file of a folder: what it comes to, or its faults."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

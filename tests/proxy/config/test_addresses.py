@@ -1,7 +1,5 @@
 """Which addresses name a database or a place to count in; none is shown with its password."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.config.addresses import check_limits, check_storage, show_limits, show_storage

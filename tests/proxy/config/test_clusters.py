@@ -1,7 +1,5 @@
 """[host] and [clusters.NAME]: addresses, files and keys, and engines that have a cluster."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """config.toml: what it may say, what wins, and errors that name the file, the key and what is right."""
 
-from __future__ import annotations
-
 import string
 from pathlib import Path
 from typing import Any

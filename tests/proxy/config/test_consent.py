@@ -1,7 +1,5 @@
 """[consent]: the operator's name, and what must be there for a refusal."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Credits at the edge: exact both ways, and never rounded in silence."""
 
-from __future__ import annotations
-
 import json
 
 import pytest

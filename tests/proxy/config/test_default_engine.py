@@ -1,7 +1,5 @@
 """`default = true` of an engine: whom the names that clients know speak with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.feature_list import load_config

@@ -1,7 +1,5 @@
 """[engines.NAME] costs: what the provider takes for each model."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from policies.price import Rate

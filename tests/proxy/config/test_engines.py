@@ -1,7 +1,5 @@
 """[engines.NAME]: the server's keys beside the plugin's, and settings that name their secrets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

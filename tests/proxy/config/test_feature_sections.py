@@ -1,7 +1,5 @@
 """A feature's own section: one declaration says all of it, and config.toml's rules are the same for all."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, assert_type

@@ -1,7 +1,5 @@
 """Raw mappings read field by field: each fault with its field, and what would be right there."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import msgspec

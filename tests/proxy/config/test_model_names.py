@@ -1,7 +1,5 @@
 """A fault about a misspelt model names the model that is most like it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.diagnosis.config_check import check_config

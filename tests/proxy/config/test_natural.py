@@ -1,7 +1,5 @@
 """natural.toml: what of it counts beside a file of the operator's, and that no fault of it stops a start."""
 
-from __future__ import annotations
-
 import os
 import string
 import time

@@ -1,7 +1,5 @@
 """[plans.NAME]: exact micro-credits out of what people write, and a fault for whatever cannot be exact."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from decimal import Decimal

@@ -1,7 +1,5 @@
 """[front_ends] and [detectors]: settings reach the plugin; wrong ones leave out that one alone."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path

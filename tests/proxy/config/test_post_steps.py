@@ -1,7 +1,5 @@
 """`post` of [[routes]]: what it may say, and what `voxgate check` finds that cannot be done."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from msgspec.structs import replace

@@ -1,7 +1,5 @@
 """What follows an unknown name: all names if they are few, else the nearest ones and where the list is."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.config.reader import possible

@@ -1,7 +1,5 @@
 """What a reload takes on, and what it leaves for a restart."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import msgspec

@@ -1,7 +1,5 @@
 """[[routes]], [front_ends] and [detectors]: what they may say, and engines that are not there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`env:NAME` and `file:PATH`: what they name, and a plain sentence where it is not there."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

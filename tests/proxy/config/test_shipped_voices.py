@@ -1,7 +1,5 @@
 """The thirteen built-in voices are found by how they sound, in the words of espeak's README."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

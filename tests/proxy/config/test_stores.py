@@ -1,7 +1,5 @@
 """[server], [storage] and [limits]: what is trusted, where it is counted, and what several workers share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """[upstream]: a proxy and certificates that are there, named without telling a password."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """[vault]: keys that are named outside the file, and told apart from what is no key without being shown."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """[voices.NAME]: what is known of a voice, and casts, whose members must be there."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from collections.abc import Mapping

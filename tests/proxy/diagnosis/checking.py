@@ -1,7 +1,5 @@
 """`voxgate check --plugin` inside the test's process, which has none of the folder's modules afterwards."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Iterator

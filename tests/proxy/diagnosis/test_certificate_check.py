@@ -1,7 +1,5 @@
 """`voxgate check` and `voxgate doctor` about certificates: usable ones, and those that end soon."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from pathlib import Path
 

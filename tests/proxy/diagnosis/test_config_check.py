@@ -1,7 +1,5 @@
 """`voxgate check` and `doctor`: they call `ok` only what they know, and say what they did not look at."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """`voxgate check --live`: what each cloud engine said when it was asked to speak."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

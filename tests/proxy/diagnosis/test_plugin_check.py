@@ -1,7 +1,5 @@
 """`voxgate check --plugin DIR`: how a folder is taken for a plugin, and what is said of its engines."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

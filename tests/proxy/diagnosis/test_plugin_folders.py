@@ -1,7 +1,5 @@
 """`voxgate check --plugin` on every plugin of this repository: what it creates is what the server creates."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Aliases and routes that end with a provider's models, as `check` and `doctor` see them."""
 
-from __future__ import annotations
-
 from datetime import date
 from pathlib import Path
 

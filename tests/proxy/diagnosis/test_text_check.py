@@ -1,7 +1,5 @@
 """`voxgate check`: what it says of routes and voices, whoever could be asked."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

@@ -1,7 +1,5 @@
 """Hosts as a worker meets them: states told by hand, and processes that answer wrongly or not at all."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Cloud engines of scripts: a script for each job that a key is given, and metrics that write down."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """A comparer for tests: two sounds are of one speaker if they have one pitch. Sounds may also harm it."""
 
-from __future__ import annotations
-
 import os
 import socket
 import time

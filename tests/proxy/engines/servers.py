@@ -1,7 +1,5 @@
 """A provider's server, down to its bytes: every connection is given what a test wrote down."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import ssl

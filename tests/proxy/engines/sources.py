@@ -1,7 +1,5 @@
 """A source of recordings for tests: it has them by account, and does as told."""
 
-from __future__ import annotations
-
 import asyncio
 
 from proxy.engines.hosts.sample_source import SampleUnavailable

@@ -1,7 +1,5 @@
 """One account's texts that a provider fails at, and the neighbours who use the same key meanwhile."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

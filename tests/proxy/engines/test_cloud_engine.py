@@ -1,7 +1,5 @@
 """A cloud engine's keys: who is asked again, who rests and for how long, and what tells nothing at all."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 

@@ -1,7 +1,5 @@
 """The choice among many hosts that die: how many calls wait, and what becomes of those of a dead host."""
 
-from __future__ import annotations
-
 import pytest
 
 from bench import cluster

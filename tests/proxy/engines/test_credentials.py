@@ -1,7 +1,5 @@
 """Keys of several provider accounts: a voice is only tried on the keys of the account that has it."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.config.sections import Config, EngineSection

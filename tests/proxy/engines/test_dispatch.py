@@ -1,7 +1,5 @@
 """When an engine counts as asked: not in our own lines, and not for what its provider did not do."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A job that ends early gives back its engine, its slot, its place in the line and its probe."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from functools import partial

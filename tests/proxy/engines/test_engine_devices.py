@@ -1,7 +1,5 @@
 """An engine's device and memory, from its section to `voxgate engines`."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

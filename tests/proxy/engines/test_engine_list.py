@@ -1,7 +1,5 @@
 """The engines of a worker, whichever way they live: each by itself, with its state and its reason."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """What workers learn of the processes of an engine that an operator switches. Each takes requests by it."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Environments really built, from small wheels: tried before they count, alone, and never half used."""
 
-from __future__ import annotations
-
 import fcntl
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """What an environment is known by: its recipe, whole or not at all, and which one a host would take."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Before a host may serve it is greeted: by the wrong version, by noise, or by nobody, and what then."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import Iterator

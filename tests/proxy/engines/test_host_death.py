@@ -1,7 +1,5 @@
 """A host that dies under its jobs: which of them go to its next life, and which are lost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing

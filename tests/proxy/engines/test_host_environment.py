@@ -1,7 +1,5 @@
 """What a host finds in its environment: what a process needs, and none of the server's secrets."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import psutil

@@ -1,7 +1,5 @@
 """A hosted engine over real Unix sockets: greeted, spoken with, lost, and found again."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -1,7 +1,5 @@
 """The lean client: connections that are used again, bounds, and what a request gives back however it ends."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import ssl

@@ -1,7 +1,5 @@
 """An answer is the same wherever its bytes are split, and no bytes at all do more than fail."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Iterator

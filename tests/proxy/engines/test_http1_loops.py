@@ -1,7 +1,5 @@
 """The lean client on both event loops: workers run uvloop, tests and commands asyncio's own."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """The first bytes of a request, and what cannot be sent."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 
 import pytest

@@ -1,7 +1,5 @@
 """What a provider may do wrong on its wire, and what comes of it: one table."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """What is kept of an engine's introduction, and what makes it worthless."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from structlog.testing import capture_logs

@@ -1,7 +1,5 @@
 """Engines that are late with their first audio rest until an idle probe finds them quick."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any

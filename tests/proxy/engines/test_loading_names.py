@@ -1,7 +1,5 @@
 """The names of an engine while it loads: known from its last start, else not known to be wrong."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Recordings for engines in the server itself: there before the work begins, and gone when dropped."""
 
-from __future__ import annotations
-
 import asyncio
 from hashlib import sha256
 

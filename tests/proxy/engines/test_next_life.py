@@ -1,7 +1,5 @@
 """A job whose host has died waits for the next life if that comes in time, and else is free for others."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import nullcontext
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The breaker of one account: a provider that fails for it alone rests for it alone."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

@@ -1,7 +1,5 @@
 """Which process a job goes to: the least busy one, and one is kept for the others while several speak."""
 
-from __future__ import annotations
-
 from collections import Counter
 from functools import partial
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """What a first start says while it builds and fetches: on a terminal all the while, in a log now and then."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

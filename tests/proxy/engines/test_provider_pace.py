@@ -1,7 +1,5 @@
 """An engine's pace: so many a minute, pauses that its provider asks for, and nobody who waits in vain."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

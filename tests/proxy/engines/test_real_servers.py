@@ -4,8 +4,6 @@
 answer POST as they answer GET. Each closes a connection that is idle for a second.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """Asking a provider what it has: what is learnt, what it says of a key, and what it cannot say."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AbstractAsyncContextManager
 

@@ -1,7 +1,5 @@
 """Plugins found in the entry points: each judged alone, and what an engine's section comes to."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

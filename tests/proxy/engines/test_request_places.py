@@ -1,7 +1,5 @@
 """The places for requests to providers: in their order, and none is lost."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Recordings on their way to hosts over real sockets: once, to the right tenant, and gone when dropped."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager

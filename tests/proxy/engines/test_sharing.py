@@ -1,7 +1,5 @@
 """Several gateways that share the keys of a provider in a real Redis. Each has engines and a connection."""
 
-from __future__ import annotations
-
 import asyncio
 import secrets
 import time

@@ -1,7 +1,5 @@
 """The one WebSocket client: messages, refused handshakes, ends of every kind, and places that come back."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

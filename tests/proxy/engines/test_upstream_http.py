@@ -1,7 +1,5 @@
 """The one HTTP client: what each fault becomes, connections that come back, and no secret told."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import ssl

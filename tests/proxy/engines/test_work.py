@@ -1,7 +1,5 @@
 """Clones, deletions and conversions reach every engine, wherever it runs, the way that speech does."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 

@@ -1,7 +1,5 @@
 """Small wheels in a folder that pip takes for all the packages there are: builds without a network."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path

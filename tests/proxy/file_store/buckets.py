@@ -1,7 +1,5 @@
 """Helpers: a bucket of moto, one server for each test process, and a faulty server before it."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import socket

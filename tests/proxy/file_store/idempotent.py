@@ -1,7 +1,5 @@
 """Helpers: requests with an Idempotency-Key to a worker inside the test's process, and what it keeps."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

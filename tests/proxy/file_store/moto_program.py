@@ -4,8 +4,6 @@ With a file for a recording, it has its objects again after it was killed: befor
 what the file says. Multipart uploads are not in it.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

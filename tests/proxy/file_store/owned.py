@@ -1,7 +1,5 @@
 """Helpers: rows of what an account owns, for tests that are about seals and erasure, not about voices."""
 
-from __future__ import annotations
-
 import secrets
 from typing import NamedTuple
 

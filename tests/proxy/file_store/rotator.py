@@ -2,8 +2,6 @@
 `main(DATA, NUMBER, MOMENT)`.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

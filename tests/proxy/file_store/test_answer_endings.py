@@ -1,7 +1,5 @@
 """Requests with a key whose client leaves, whose server stops, or whose disk fails."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

@@ -1,7 +1,5 @@
 """An Idempotency-Key: the same bytes for the same request, spoken and charged once."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Kept answers on a store and a folder, without a server: what is given again, to whom, and for how long."""
 
-from __future__ import annotations
-
 import os
 from hashlib import sha256
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The relay before a bucket goes on after its process had no more files."""
 
-from __future__ import annotations
-
 import os
 import resource
 import socket

@@ -1,7 +1,5 @@
 """Who holds a data folder, and whose it is."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import stat

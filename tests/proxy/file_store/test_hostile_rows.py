@@ -1,7 +1,5 @@
 """A database or a journal that somebody else has written: nothing outside of its folders is touched."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import NamedTuple

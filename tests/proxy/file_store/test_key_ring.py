@@ -1,7 +1,5 @@
 """Rings of keys: read, made on the first day, and given a new first key."""
 
-from __future__ import annotations
-
 import os
 import stat
 import threading

@@ -1,7 +1,5 @@
 """An Idempotency-Key whose client hangs up before the first sound, on a real server with real sockets."""
 
-from __future__ import annotations
-
 import json
 import socket
 from urllib.parse import urlsplit

@@ -1,7 +1,5 @@
 """Locked files: each is whole or not there, is made by one at a time, and goes where its folder goes."""
 
-from __future__ import annotations
-
 import os
 import threading
 from pathlib import Path

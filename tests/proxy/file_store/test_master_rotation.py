@@ -1,7 +1,5 @@
 """The change of the master key: everything hangs on the new one afterwards, and nothing is ever lost."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

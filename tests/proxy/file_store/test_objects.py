@@ -1,7 +1,5 @@
 """The objects of a vault, in a folder and in a bucket: whole or not there, and what a faulty store does."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A recording: its bytes reach the disk whole or not at all, and the disk never fails an answer."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import threading
@@ -127,7 +125,7 @@ async def test_the_adder_never_waits_and_who_keeps_up_does(
     hangs, may_go_on = asyncio.Event(), threading.Event()
 
     class Slow(FileIO):
-        def write(self, data: Buffer) -> int:
+        def write(self, data: "Buffer") -> int:
             loop.call_soon_threadsafe(hangs.set)
             may_go_on.wait(20)
             return super().write(data)

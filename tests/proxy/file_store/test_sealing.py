@@ -1,7 +1,5 @@
 """The format of sealed bytes: fixed by vectors, and closed to every change of blob, owner and subject."""
 
-from __future__ import annotations
-
 import hashlib
 from base64 import b64decode, b64encode
 

@@ -1,7 +1,5 @@
 """The secret for the names of kept files: made once, and read by nobody else."""
 
-from __future__ import annotations
-
 import stat
 import threading
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Kept answers of two machines with one database and one vault: a request is answered and charged once."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -1,7 +1,5 @@
 """The vault: what people own lies sealed, opens for its owner alone, and is dropped when nothing names it."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import stat

@@ -1,7 +1,5 @@
 """kill -9 in the middle of an upload: nothing lies on the disk in plain, and nothing half stays there."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

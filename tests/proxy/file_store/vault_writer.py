@@ -5,8 +5,6 @@ STEP is the number of the flush to the disk before which it dies, `row` for the 
 written, or `none`.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

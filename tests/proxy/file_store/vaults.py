@@ -1,7 +1,5 @@
 """Helpers: master keys, and a vault with something of every kind that is sealed."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 from pathlib import Path
 from typing import NamedTuple

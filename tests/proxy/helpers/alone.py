@@ -1,7 +1,5 @@
 """What one process of ours answers, for tests that have no event loop."""
 
-from __future__ import annotations
-
 import asyncio
 
 from proxy.helpers.helper import Helper, HelperSpec

@@ -1,7 +1,5 @@
 """A helper that does what its questions say, and begins as its first message says."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

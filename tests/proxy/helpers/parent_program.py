@@ -4,8 +4,6 @@
 never answers.
 """
 
-from __future__ import annotations
-
 import asyncio
 import os
 from pathlib import Path

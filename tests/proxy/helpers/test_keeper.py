@@ -1,7 +1,5 @@
 """A child is started, heard, restarted, given up and stopped, whatever it does; real processes throughout."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import time

@@ -1,7 +1,5 @@
 """A worker that is killed leaves no process behind, whatever that one does."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A value that is made at its first use: once, whoever waits and whoever leaves."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 

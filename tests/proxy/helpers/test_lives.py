@@ -1,7 +1,5 @@
 """The lives of a helper: whatever it does, and whoever leaves, the next one who asks gets an answer."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable

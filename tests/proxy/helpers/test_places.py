@@ -1,7 +1,5 @@
 """Places are counted: half of a pool is for accounts that hold none, and every exit gives its place back."""
 
-from __future__ import annotations
-
 import asyncio
 from collections import Counter
 

@@ -1,7 +1,5 @@
 """Processes of the server run at their priority from their first instruction, and restarts lower nothing."""
 
-from __future__ import annotations
-
 import os
 from contextlib import aclosing
 from pathlib import Path

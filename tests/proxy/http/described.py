@@ -1,7 +1,5 @@
 """An OpenAPI document held against real answers and requests."""
 
-from __future__ import annotations
-
 import json
 import re
 from functools import cache

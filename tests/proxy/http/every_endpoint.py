@@ -4,8 +4,6 @@ The list is that of the OpenAPI document. A request has the smallest body that i
 `FORMS` have what a schema cannot say, and `OBJECTS` what the names in a path stand for.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping

@@ -1,7 +1,5 @@
 """Forms that are hostile, broken or odd, made from a good one by a seeded generator."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """JSON that is deep, wide, long or full of numbers, as large as an endpoint takes it, and what it costs."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping

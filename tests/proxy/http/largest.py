@@ -4,8 +4,6 @@ It has each text, list, map and number as large as the OpenAPI document allows. 
 cannot say.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache

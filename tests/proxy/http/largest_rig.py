@@ -3,8 +3,6 @@
 `fill` gives the account as many rows as it may have, or a lot where nothing bounds them.
 """
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import json
@@ -79,7 +77,7 @@ class Felt(NamedTuple):
 class Rig:
     """Sends largest requests to a worker, beside a neighbour."""
 
-    def __init__(self, served: Everything, neighbour: str, second_user: str, amount: Amount) -> None:
+    def __init__(self, served: Everything, neighbour: str, second_user: str, amount: "Amount") -> None:
         self.served = served
         self._second_user = second_user
         self._neighbour = neighbour

@@ -1,7 +1,5 @@
 """A port for an app, behind the server's own protocol, and clients that write what bytes they like."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import socket

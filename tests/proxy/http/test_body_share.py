@@ -1,7 +1,5 @@
 """A key has a share of the memory for bodies that are on their way, and gives back what it took."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

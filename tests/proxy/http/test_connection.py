@@ -1,7 +1,5 @@
 """A connection tells its request that the client has left, once, and only while it matters."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What surrounds every endpoint: keys first, then paths and methods, and one shape for every error."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,7 +1,5 @@
 """Each operation of the OpenAPI document has a lawful request, which is answered as one that may be sent."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

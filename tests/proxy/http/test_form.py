@@ -1,7 +1,5 @@
 """Forms as clients write them, as nobody should write them, and as far as memory and time allow."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import re

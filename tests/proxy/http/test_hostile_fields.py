@@ -4,8 +4,6 @@ The fields are those of the OpenAPI document: of paths, queries, headers, forms 
 others. `make test` tries each field with NUL and a value that the commit chooses, and `make soak` with all.
 """
 
-from __future__ import annotations
-
 import json
 import random
 import re

@@ -1,7 +1,5 @@
 """No JSON of a client holds the loop, or grows a worker by three times its bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import cycle, product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Under which names the API answers, if its operator has listed them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import msgspec

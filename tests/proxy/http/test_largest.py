@@ -1,7 +1,5 @@
 """The largest lawful request of each operation holds neither the loop nor the database for long."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """How many may connect: one client no more than its share, and all no more than the worker takes."""
 
-from __future__ import annotations
-
 import asyncio
 import subprocess
 import sys

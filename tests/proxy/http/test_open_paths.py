@@ -1,7 +1,5 @@
 """What needs no key: a method on a path, and nothing else that lies there."""
 
-from __future__ import annotations
-
 from proxy.http.endpoint import Access, Endpoint, open_paths
 from tests.tables import each_row
 

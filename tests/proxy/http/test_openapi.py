@@ -1,7 +1,5 @@
 """/openapi.json: valid by an independent validator, complete, and true of what a running server answers."""
 
-from __future__ import annotations
-
 import json
 import re
 from importlib import import_module

@@ -1,7 +1,5 @@
 """The watch over a slow client, in simulated time."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """What comes in over a connection has limits. A client that breaks one gets an error in OpenAI's shape."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path

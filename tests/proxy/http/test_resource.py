@@ -1,7 +1,5 @@
 """Endpoints as their methods declare them."""
 
-from __future__ import annotations
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,7 +1,5 @@
 """What a connection knows of its bytes: how many have left this machine, and who is at the other end."""
 
-from __future__ import annotations
-
 import asyncio
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """A client that takes no bytes, or too few, is cut off, also when the application has written its last."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator

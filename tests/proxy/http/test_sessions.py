@@ -1,7 +1,5 @@
 """A person who has signed in as a caller: what endpoints make of a session, of none, and of a key."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import httpx2

@@ -5,8 +5,6 @@ honest client of each kind: a key and a session that the worker does not know ye
 address that has a user.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hmac
 import json

@@ -1,7 +1,5 @@
 """Forms that are read piece by piece: however they are cut, they mean what they mean as a whole."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from io import BytesIO

@@ -1,7 +1,5 @@
 """Requests as the ledger's tests make them: in whole credits, under a plan made to measure."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -3,8 +3,6 @@
 Nothing here is taken from `policies` but the months of a cycle, so that both would have to be wrong alike.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field

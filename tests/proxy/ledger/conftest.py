@@ -1,7 +1,5 @@
 """A ledger over each database; with a store whose time and answers the test has in its hand."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

@@ -1,7 +1,5 @@
 """A real store on a bad line: what is asked of it may never arrive, and what it answers may get lost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial

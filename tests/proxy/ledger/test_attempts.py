@@ -1,7 +1,5 @@
 """Costs: what providers took for every attempt of a request, whoever answered in the end."""
 
-from __future__ import annotations
-
 from typing import Any, get_args
 
 import pytest

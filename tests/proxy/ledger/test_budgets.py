@@ -1,7 +1,5 @@
 """What providers may cost: whose money is spent is not asked, and the operator hears of it once."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Many requests at once, in one worker or in two: never more credits than there are, never a stream more."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

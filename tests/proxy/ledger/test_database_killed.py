@@ -1,7 +1,5 @@
 """PostgreSQL itself is killed: what a take left to its log may be lost, and no settlement is."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator

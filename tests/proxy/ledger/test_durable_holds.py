@@ -1,7 +1,5 @@
 """Holds that outlive their worker: a clone's credits are kept back over a restart, and are no stream."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

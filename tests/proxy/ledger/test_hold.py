@@ -1,7 +1,5 @@
 """hold → settle: what a request is charged for what was heard of it, and from where."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import get_args
 

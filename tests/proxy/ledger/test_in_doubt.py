@@ -3,8 +3,6 @@
 Only a database on a line loses answers; on both of them a caller may leave before the answer.
 """
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Holds in memory: an account that is idle is forgotten, one with something under way never is."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Grants, corrections, refunds: each once, each with its reason, and the books agree after every one."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

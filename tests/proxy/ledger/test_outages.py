@@ -1,7 +1,5 @@
 """Holds of running requests while the database stalls or is away, by a simulated clock."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import cast
 

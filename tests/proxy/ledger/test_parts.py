@@ -1,7 +1,5 @@
 """Several parts of one request: each by its own price, what was written of it, and the sum rounded once."""
 
-from __future__ import annotations
-
 import pytest
 
 from policies.plans import Terms

@@ -1,7 +1,5 @@
 """What a caller is told where the limits of its account do not allow one more request."""
 
-from __future__ import annotations
-
 from contextlib import AsyncExitStack
 
 import pytest

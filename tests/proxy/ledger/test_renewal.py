@@ -1,7 +1,5 @@
 """Holds as rows: renewed while their requests live, and gone when nobody needs them, whatever was lost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

@@ -1,7 +1,5 @@
 """Any order of requests, money and accidents: the ledger does what its `books` say, on both databases."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """`ledger verify`: it says nothing of books that agree, and finds every row that somebody changed by hand."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

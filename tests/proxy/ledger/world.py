@@ -1,7 +1,5 @@
 """What the stateful test goes on in: a database of its own, workers, accounts, and their books."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine

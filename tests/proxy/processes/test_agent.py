@@ -1,7 +1,5 @@
 """A `voxgate host` whose hosts cannot go on."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """What the metrics page has of batched models and cards: only what a host told."""
 
-from __future__ import annotations
-
 from prometheus_client import CollectorRegistry, generate_latest
 
 from proxy.processes.metrics_page import Figures, batch_metrics

@@ -1,7 +1,5 @@
 """Every scrape of the metrics page gets the workers' answers, also when two come at once."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The port and the runtime folder of a server."""
 
-from __future__ import annotations
-
 import os
 import socket
 import stat

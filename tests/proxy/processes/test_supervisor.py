@@ -1,7 +1,5 @@
 """What the supervisor decides before it starts anybody, and that it can be stopped while it starts."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

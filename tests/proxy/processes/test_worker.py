@@ -1,7 +1,5 @@
 """A worker's process and its pipe: it never outlives its supervisor, and is never deaf to it."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 from collections.abc import AsyncIterator

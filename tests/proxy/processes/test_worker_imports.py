@@ -1,7 +1,5 @@
 """The large libraries: a worker that passes on what engines encoded has none of them."""
 
-from __future__ import annotations
-
 import inspect
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Several workers kept, asked and ended as one, over real processes that only speak the pipe."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """A kind of wishes for tests: chores, each at a place, whose attempts end as a test says."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 

@@ -1,7 +1,5 @@
 """A table of chores on each database."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

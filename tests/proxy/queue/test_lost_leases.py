@@ -1,7 +1,5 @@
 """An attempt whose row is not its own any more is cancelled, and writes nothing."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Leases while the database stalls or is away, and after their worker was killed, by a simulated clock."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager

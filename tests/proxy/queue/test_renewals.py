@@ -1,7 +1,5 @@
 """The lease of an attempt that takes long: renewed until its end, and not after it."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

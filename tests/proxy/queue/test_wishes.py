@@ -1,7 +1,5 @@
 """Wishes on both databases: taken once, written by their holder alone, put off, given up, and never lost."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any, Literal
 

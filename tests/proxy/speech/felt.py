@@ -1,7 +1,5 @@
 """Voices with recordings of several emotions, and which of them one hears in the tone engine's speech."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from typing import NamedTuple
 

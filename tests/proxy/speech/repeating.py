@@ -1,7 +1,5 @@
 """An engine that repeats what it hears, window by window, and then plays what a test wrote down."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from proxy.audio.formats import OUTPUT_RATE_HZ

@@ -1,7 +1,5 @@
 """The tally: who spoke which part, what was written of each, and what the ledger is told of it."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from hypothesis import given

@@ -1,7 +1,5 @@
 """Who is asked beside whom, who speaks in the end, and what those cost who did not."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Bytes that an engine encoded itself: passed on as they are, less their tags, counted by their frames."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import re

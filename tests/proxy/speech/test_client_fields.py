@@ -1,7 +1,5 @@
 """Instructions, and the fields of some engines alone: who gets them, what is told, and what is refused."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple

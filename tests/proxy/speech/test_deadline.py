@@ -1,7 +1,5 @@
 """A deadline ends a block of its task, and nothing else: no other block, and no cancelling by others."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

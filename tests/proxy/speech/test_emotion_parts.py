@@ -1,7 +1,5 @@
 """The parts of a text with emotions: their places, languages, pauses and bounds, as they are planned."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Tags of emotions that a voice cannot express: they are left out and reported, refused, or read."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """Emotions of a voice's recordings and of models, by the request and by tags in its text: what is heard."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Emotions on a real port, where the engine is a process that is sent the recordings of a job."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A mark over a whole answer: samples are counted once, failures cost nothing, and nothing is left over."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -228,7 +226,7 @@ class TornFilter(NoFilter):
     key = "torn"
     headers = ()
 
-    async def open(self, _sample_rate_hz: int, _within_s: float) -> TornFilter:
+    async def open(self, _sample_rate_hz: int, _within_s: float) -> "TornFilter":
         return self
 
     async def close(self) -> None:
@@ -253,7 +251,7 @@ class WholeFilter(NoFilter):
     key = "whole"
     headers = ()
 
-    async def open(self, _sample_rate_hz: int, _within_s: float) -> WholeFilter:
+    async def open(self, _sample_rate_hz: int, _within_s: float) -> "WholeFilter":
         return self
 
 

@@ -1,7 +1,5 @@
 """Front-ends: every installed one opened, a broken one left out alone, and texts prepared off the loop."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

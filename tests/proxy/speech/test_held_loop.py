@@ -1,7 +1,5 @@
 """No text, lexicon, sound or report of one account holds the loop for the others."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

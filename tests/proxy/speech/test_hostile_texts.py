@@ -3,8 +3,6 @@
 A pattern that begins again at each character of a run takes the square of its length.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """Words that no engine timed: each has a moment in its sentence, in order, and a place in the text."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The size of JSON is counted without decoding it, wherever its slices are cut."""
 
-from __future__ import annotations
-
 import json
 import re
 

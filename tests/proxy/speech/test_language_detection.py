@@ -1,7 +1,5 @@
 """The server's detector: opened by name, alone, and never in the way of a speech."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """A client that leaves at the last moment pays for what it was sent, and takes nothing of others along."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import sys

@@ -1,7 +1,5 @@
 """What an engine is told of those who wait for a job."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Speech at the pace at which it is heard: a few seconds ahead, and never when nobody should wait."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Marks are left out of what is spoken; what is charged, limited and pointed at is the text that was sent."""
 
-from __future__ import annotations
-
 import base64
 import json
 from pathlib import Path

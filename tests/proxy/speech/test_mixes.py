@@ -1,7 +1,5 @@
 """Mixes of voices: what a request may ask for, who can speak it, and that it is heard."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Rates, bit rates and G.711 from a real server: the words, the headers, the books, the cache."""
 
-from __future__ import annotations
-
 import secrets
 from typing import Any
 

@@ -1,7 +1,5 @@
 """A request that ends by its own fault is charged for what was heard. If we are to blame, it is free."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.ledger.verify import verify

@@ -1,7 +1,5 @@
 """The one path: who is tried and when no longer, one budget for all, speeds fitted, records kept."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

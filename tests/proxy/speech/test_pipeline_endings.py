@@ -1,7 +1,5 @@
 """How an answer ends when client, engine and server do not end it together."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """A plan: what it would cost at most, what an operator is told of it, and errors that are worth a retry."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """What a route's post-step does to speech: another engine repeats it, while the first one still speaks."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence

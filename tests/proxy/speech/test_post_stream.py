@@ -1,7 +1,5 @@
 """Two engines in one stream: what the first one speaks, the second one repeats while it is spoken."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Whose voices post-steps may have, and what an erasure of either voice ends."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A request with another text is not planned again, and never gets what it may not have any more."""
 
-from __future__ import annotations
-
 import gc
 from pathlib import Path
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """The language of a voice of recordings: what the text shows, and its speaker's as a last resort."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from msgspec.structs import replace

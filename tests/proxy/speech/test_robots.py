@@ -1,7 +1,5 @@
 """A rule-based voice never speaks in place of a natural one without being told."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Mapping

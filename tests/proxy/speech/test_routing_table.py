@@ -4,8 +4,6 @@ The expectations are written out by hand. The names a request gives are resolved
 engines that say what a test lets them say.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

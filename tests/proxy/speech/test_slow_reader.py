@@ -1,7 +1,5 @@
 """A client that takes its answer slowly holds up nobody but itself, and loses nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sound that a client takes slowly: in order, bounded, on the disk without a name, and gone at the end."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A speech request, parsed once: every limit, every lenient form, and no input that breaks the parser."""
 
-from __future__ import annotations
-
 import json
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """The room on the disk: promised to whole answers, and never taken from who keeps up."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from pathlib import Path

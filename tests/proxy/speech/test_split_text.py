@@ -1,7 +1,5 @@
 """A text's parts: who says what in which language, what each is charged for, and what cannot be spoken."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

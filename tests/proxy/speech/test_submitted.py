@@ -1,7 +1,5 @@
 """Who leaves an engine that bills as soon as it has a text: what it pays, by what the engine was given."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What taps hear of an answer, in which order, and that each is ended however the answer ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress

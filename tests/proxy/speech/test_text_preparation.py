@@ -1,7 +1,5 @@
 """What will be spoken is known before the hold: prices, estimates and limits follow it."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The words between those that an engine told: each has a time, in order, and says that it was computed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path

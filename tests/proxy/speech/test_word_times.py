@@ -1,7 +1,5 @@
 """Word places: exact through composing and collapsing, near where a front-end spelled something out."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

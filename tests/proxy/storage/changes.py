@@ -1,7 +1,5 @@
 """A change of an account's plan, as tests make it who look at what follows."""
 
-from __future__ import annotations
-
 from collections.abc import Awaitable, Callable
 
 from proxy.storage.accounts import Account, Change

@@ -1,7 +1,5 @@
 """Bare stores with one table of notes, for what is promised below the queries."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

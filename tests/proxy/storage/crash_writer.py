@@ -1,7 +1,5 @@
 """A process that writes as fast as it can and prints what was acknowledged, until somebody kills it."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import os

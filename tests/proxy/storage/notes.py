@@ -1,7 +1,5 @@
 """What the driver's tests write and how they look at it: through a connection of their own."""
 
-from __future__ import annotations
-
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Iterator

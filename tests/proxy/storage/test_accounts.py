@@ -1,7 +1,5 @@
 """Accounts as rows: found, listed, changed, closed, each name taken once."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

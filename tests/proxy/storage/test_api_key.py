@@ -1,7 +1,5 @@
 """The shape of a key: what a typing error does to it, and that it never shows itself."""
 
-from __future__ import annotations
-
 import string
 from functools import partial
 

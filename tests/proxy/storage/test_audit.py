@@ -1,7 +1,5 @@
 """Acts: written with what they tell of or not at all, once for each change, and paged."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

@@ -1,7 +1,5 @@
 """What is written together: enough of it, or what comes in a few turns of the loop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """The time of each commit, as the metrics have it: on both databases, without reads and without waiting."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A commit that holds the database is named by its statement, and by no value."""
 
-from __future__ import annotations
-
 import pytest
 import structlog
 

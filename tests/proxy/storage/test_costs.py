@@ -1,7 +1,5 @@
 """Costs: what is summed for whom, from which moment on."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.storage import costs

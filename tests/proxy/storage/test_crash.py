@@ -1,7 +1,5 @@
 """kill -9 in the middle of writing: whatever was acknowledged is there when the store opens again."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 import sys

@@ -1,7 +1,5 @@
 """A full disk: it is said clearly, nothing half-written stays, and all is well once there is room again."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Names of files that come from rows: what is let through never leads out of a folder."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

@@ -1,7 +1,5 @@
 """What is flushed outlives a power cut: the file or the folder itself, and nothing stays open."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

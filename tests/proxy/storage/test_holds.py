@@ -1,7 +1,5 @@
 """The statement that takes a hold on PostgreSQL decides, for every position, as `policies.admission` does."""
 
-from __future__ import annotations
-
 import random
 from collections import Counter
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Each index of a table that every request writes has a query that needs it; there is no other such index."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.storage import costs, entries, ledger_slices, usage, usage_sums

@@ -1,7 +1,5 @@
 """What engines on other machines said of themselves, also before it stood in one table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from proxy.storage import introductions

@@ -1,7 +1,5 @@
 """Keys as rows: kept without their secret, listed, revoked for good."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

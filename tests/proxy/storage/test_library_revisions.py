@@ -1,7 +1,5 @@
 """The revision of a library: whatever changes a voice or a lexicon raises it, in its own commit."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Tables whose rows are listed: whose they are, which of them take room, and where a page begins."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path

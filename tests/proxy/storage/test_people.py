@@ -1,7 +1,5 @@
 """What accounts and keys have for people: plans that end to the second, and keys that no secret finds."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What only the PostgreSQL store promises: units that survive a quarrel, and callers who never hang."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 

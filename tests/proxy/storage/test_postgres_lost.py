@@ -1,7 +1,5 @@
 """A PostgreSQL that is killed, frozen or away: said at once, nothing acknowledged is lost, and it passes."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator

@@ -1,7 +1,5 @@
 """`:name` becomes `$1` wherever it is a parameter, and nowhere else."""
 
-from __future__ import annotations
-
 from proxy.storage.postgres_calls import number_parameters
 from tests.tables import each_row
 

@@ -1,7 +1,5 @@
 """A value that is read elsewhere: cached for a while, read once for all, and never after a change."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 

@@ -1,7 +1,5 @@
 """Old usage goes, in batches; the books stay, and agree."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager

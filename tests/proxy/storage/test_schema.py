@@ -1,7 +1,5 @@
 """Migrations: applied once, each whole or not at all, never backwards."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 from pathlib import Path

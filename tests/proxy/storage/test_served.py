@@ -1,7 +1,5 @@
 """`voxgate serve` over PostgreSQL, from outside: speech, keys, an outage, and back."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Settlements are written together, on each database: each row once, and each balance by its entries' sum."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Work that is done once for all who ask: never with a run that began too early, and again if it must be."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """What only the SQLite store promises: group commit, answers after the commit, a private file."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 import stat

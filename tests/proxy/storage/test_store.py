@@ -1,7 +1,5 @@
 """What every store promises, whichever database is behind it."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Tombstones: put in one commit with the deletion; and what a database's files keep of what was deleted."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 from contextlib import closing

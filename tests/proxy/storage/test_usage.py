@@ -1,7 +1,5 @@
 """Usage rows: written once, listed by account and period."""
 
-from __future__ import annotations
-
 import asyncio
 
 import msgspec

@@ -1,7 +1,5 @@
 """Usage summed up on both databases, against the same sums made by hand."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """A store a test can look into: a real one, with the test's clock and a hand on its answers."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """A real worker whose loop is held: its log names the step. Servers of other tests fail at such a line."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from tests.faults import plugin_folders

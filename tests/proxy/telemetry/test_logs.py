@@ -1,7 +1,5 @@
 """The log: its lines whole, in order, and written before the process ends."""
 
-from __future__ import annotations
-
 import json
 import signal
 import subprocess

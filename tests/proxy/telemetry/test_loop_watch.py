@@ -1,7 +1,5 @@
 """The watch on the loop: what holds it is measured by its thread's work, named, counted and logged."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import threading

@@ -1,7 +1,5 @@
 """How tasks go on after failures, and what the log has of a database that is away: all of them, by name."""
 
-from __future__ import annotations
-
 import ast
 import asyncio
 import importlib

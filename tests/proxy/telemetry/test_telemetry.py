@@ -1,7 +1,5 @@
 """The server's own tasks: one turn that breaks is told of, and the next one comes."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

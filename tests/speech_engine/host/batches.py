@@ -1,7 +1,5 @@
 """A batch loop with the toy model, and those who listen to it."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager

@@ -1,7 +1,5 @@
 """Visitors of a queue are sent home when their test is over."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import pytest

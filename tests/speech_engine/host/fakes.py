@@ -1,7 +1,5 @@
 """A host in this process: an engine that does as told, behind the real server on a real Unix socket."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator

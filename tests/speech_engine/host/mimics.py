@@ -1,7 +1,5 @@
 """An engine that gives back the recordings it is to speak with, and a shelf that counts what comes to it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from hashlib import sha256

@@ -4,8 +4,6 @@ It jumps only when nothing else can happen. While a thread works for the loop, t
 with an open socket fails, as the loop cannot tell what is on its way there.
 """
 
-from __future__ import annotations
-
 import asyncio
 import functools
 import selectors

@@ -1,7 +1,5 @@
 """What a batch leaves behind when a row, a step or a reader ends otherwise than it should: nothing."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import weakref

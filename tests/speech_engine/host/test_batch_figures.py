@@ -1,7 +1,5 @@
 """What an operator sees of a batch, alone and over several processes."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

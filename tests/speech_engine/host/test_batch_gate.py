@@ -1,7 +1,5 @@
 """Who fits beside a batch: further parts of an answer pass, and what follows an answer is counted once."""
 
-from __future__ import annotations
-
 import msgspec
 
 from speech_engine import SpeechJob

@@ -1,7 +1,5 @@
 """Many jobs in one model: each is heard as it would be alone, and no fault is another's."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """The rows of a batch, turn by turn on a clock of the test: who joins, who steps, who hears how much."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

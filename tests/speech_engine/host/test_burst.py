@@ -3,8 +3,6 @@
 The loop, the slots and the gate are the real ones, with the settings as shipped; a step takes a chosen time.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress

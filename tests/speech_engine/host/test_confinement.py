@@ -1,7 +1,5 @@
 """What a confined process can no longer do, and what it still can. Each case is a process of its own."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

@@ -1,7 +1,5 @@
 """Who hears what when: the order of steps, the admission without gaps, and both in simulated time."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

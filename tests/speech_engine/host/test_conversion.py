@@ -1,7 +1,5 @@
 """Recordings that go through a batch in windows: their order, their faults, and what a leaver leaves."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from array import array

@@ -1,7 +1,5 @@
 """What a host tells of its card. torch and the driver's library are ours, with a card of 8 GB."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Which device a host gets, and why it gets none. torch is a module of ours with a card that has 8 GB."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

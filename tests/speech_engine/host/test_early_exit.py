@@ -1,7 +1,5 @@
 """A slot and an engine that are given back, however a job ends."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from typing import Any

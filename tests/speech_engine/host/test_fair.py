@@ -1,7 +1,5 @@
 """FairOrder: seconds of audio over shares, played through in simulated time and counted afterwards."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

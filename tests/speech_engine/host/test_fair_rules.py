@@ -1,7 +1,5 @@
 """FairOrder and the forecast over it: what always holds, whoever comes, makes more or less, or gives up."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import pytest

@@ -1,7 +1,5 @@
 """The far end of remote work: what comes back of a work, once for each key, and who may ask."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

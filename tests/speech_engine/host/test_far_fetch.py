@@ -1,7 +1,5 @@
 """How the far end fetches a recording: only what was announced, from where it was announced."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager

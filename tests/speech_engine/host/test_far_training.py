@@ -1,7 +1,5 @@
 """A training at the far end: what its process is fed, what goes out, and what is left when it ends."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Callable, Iterator

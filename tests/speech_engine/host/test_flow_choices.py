@@ -6,8 +6,6 @@ wide steps are and what the gate says. A change of any rule changes them;
 `python -m tests.speech_engine.host.test_flow_choices` prints the new ones.
 """
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Work for which nobody waits: behind the listeners of all tenants, and never starved for good."""
 
-from __future__ import annotations
-
 import asyncio
 
 from speech_engine import SpeechJob, Urgency

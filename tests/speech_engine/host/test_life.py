@@ -1,7 +1,5 @@
 """A host's process from its first message to its end, whatever threads a plugin leaves behind."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

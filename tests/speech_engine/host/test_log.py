@@ -1,7 +1,5 @@
 """A host's log has the form of the server's, on a terminal and elsewhere."""
 
-from __future__ import annotations
-
 import json
 import os
 import pty

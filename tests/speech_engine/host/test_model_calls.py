@@ -1,7 +1,5 @@
 """Work between two steps: one at a time, and only when nobody runs dry, but soon in any case."""
 
-from __future__ import annotations
-
 import asyncio
 from concurrent.futures import Future
 

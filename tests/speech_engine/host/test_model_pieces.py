@@ -1,7 +1,5 @@
 """The files of trained voices on a shelf: in pieces, within a room of their own, and gone when dropped."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

@@ -1,7 +1,5 @@
 """The loaded models: by need, never more than there is memory for, and the longest unused goes first."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections.abc import Iterator

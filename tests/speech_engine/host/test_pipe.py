@@ -1,7 +1,5 @@
 """The pipe between supervisor and child: whole messages, and an end that is heeded."""
 
-from __future__ import annotations
-
 import socket
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The pulse tells every change at once, and work that goes on at most once a second."""
 
-from __future__ import annotations
-
 import asyncio
 
 from speech_engine.host.cluster_messages import HostLoad

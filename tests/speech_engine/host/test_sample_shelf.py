@@ -1,7 +1,5 @@
 """The shelf of recordings: whose they are, how many there is room for, and what a drop leaves behind."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import partial
 

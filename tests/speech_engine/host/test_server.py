@@ -1,7 +1,5 @@
 """A host over its real Unix socket, as the server talks to it."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager

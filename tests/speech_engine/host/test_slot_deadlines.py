@@ -1,7 +1,5 @@
 """Slots: whoever would wait in vain is told at once, in seconds worked out by hand."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps

@@ -1,7 +1,5 @@
 """Slots with a gate: who goes in, who waits, and who is told when there is room."""
 
-from __future__ import annotations
-
 import asyncio
 
 import pytest

@@ -1,7 +1,5 @@
 """Slots: what always holds, in whatever order they come, leave and give up, even within one step."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """A job in its turn counts what it made, so that the next turn goes to whoever had least."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 

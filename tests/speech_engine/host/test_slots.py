@@ -1,7 +1,5 @@
 """Slots: who gets a slot, who waits, who is sent away, in cases worked out by hand."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.speech_engine.host.visitors import Crowd, steps

@@ -1,7 +1,5 @@
 """Spool: everything comes out in order, no more is kept than allowed, and neither side waits for ever."""
 
-from __future__ import annotations
-
 import asyncio
 
 from hypothesis import given, settings

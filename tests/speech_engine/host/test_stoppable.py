@@ -1,7 +1,5 @@
 """Work in a thread: its result, its error, and its end when nobody waits for it any more."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Iterator

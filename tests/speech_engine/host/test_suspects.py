@@ -1,7 +1,5 @@
 """In a host: a suspect runs alone, a killer does not run, and a digest tells nothing."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from typing import Any

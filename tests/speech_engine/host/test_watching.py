@@ -1,7 +1,5 @@
 """A host without a gateway forgets everything: after a silence, at a first Watch, and after a stop."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """Rows that are heard as a whole after all of their steps, and that weigh more or less."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple

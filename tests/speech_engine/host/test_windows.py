@@ -1,7 +1,5 @@
 """Recordings cut into windows: what each one has, and that together they are the whole."""
 
-from __future__ import annotations
-
 from array import array
 
 import pytest
@@ -13,7 +11,7 @@ from speech_engine.host.windows import SoundWindow, WindowCutter, WindowSizes
 SIZES = WindowSizes(first=(30, 60), usual=150, context=20, grid=10, last=(90,))
 
 
-def recording(samples: int) -> array[int]:
+def recording(samples: int) -> "array[int]":
     return array("h", ((each * 7_919) % 30_011 for each in range(samples)))
 
 
@@ -27,7 +25,7 @@ def cut(pcm: bytes, pieces: list[int], sizes: WindowSizes = SIZES) -> list[Sound
     return found + cutter.feed(pcm[at:]) + cutter.finish()
 
 
-def mirrored(samples: array[int], at: int) -> int:
+def mirrored(samples: "array[int]", at: int) -> int:
     """Return a sample; outside of the recording, that of its image in its ends."""
     last = len(samples) - 1
     while last and not 0 <= at <= last:

@@ -4,8 +4,6 @@ A row remembers a vector. A step mixes the vectors of all rows with one product,
 generator, and gives a code. Eight codes make the first sound, every four more the next.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Callable, Sequence
 

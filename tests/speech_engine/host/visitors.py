@@ -3,8 +3,6 @@
 Who leaves has made as much audio as was estimated.
 """
 
-from __future__ import annotations
-
 import asyncio
 from typing import ClassVar
 
@@ -81,7 +79,7 @@ class Visitor:
 class Crowd:
     """All who came, in the order in which they came; `together` has every crowd of the running test."""
 
-    together: ClassVar[list[Crowd]] = []
+    together: ClassVar["list[Crowd]"] = []
 
     def __init__(self, slots: int, limit: int) -> None:
         self.slots = Slots(slots, limit)

@@ -1,7 +1,5 @@
 """What an .npz file says of its arrays, and the files that would harm whoever unpacks them."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from typing import Any

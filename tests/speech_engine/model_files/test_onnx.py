@@ -1,7 +1,5 @@
 """What an ONNX file says of itself, and the files that would harm whoever runs them."""
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """The header of a safetensors file: what makes no sense is refused with a sentence."""
 
-from __future__ import annotations
-
 import io
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """A sentencepiece model becomes JSON of the same tokens; what is none, or does more, is refused."""
 
-from __future__ import annotations
-
 import json
 import random
 import struct

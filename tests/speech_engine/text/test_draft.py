@@ -1,7 +1,5 @@
 """A draft: cleaned, decided bit by bit, cut; whatever the text is, each part knows where it came from."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Where a long sentence is cut, and what a text may not have that espeak-ng reads."""
 
-from __future__ import annotations
-
 from hypothesis import given
 from hypothesis import strategies as st
 

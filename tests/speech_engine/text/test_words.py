@@ -1,7 +1,5 @@
 """Where the words of a lexicon stand in a text."""
 
-from __future__ import annotations
-
 import re
 import time
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Files of lines for batches, and what is made of them."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """Batches of a whole worker: what each line costs, how a batch ends, and what is left of it."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from pathlib import Path

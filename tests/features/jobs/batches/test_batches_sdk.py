@@ -1,7 +1,5 @@
 """Files and batches as OpenAI's own client asks for them, of a real server on a port."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 

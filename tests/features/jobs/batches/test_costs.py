@@ -1,7 +1,5 @@
 """What batches of many lines cost a worker: none holds its loop, and no account reads their files at will."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import tracemalloc

@@ -1,7 +1,5 @@
 """A large batch through its endpoints: what it counts as, and a repeat that goes on with it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The lines of a batch's file: which are good, what is wrong with others, and the names of their sounds."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from itertools import cycle

@@ -1,7 +1,5 @@
 """Recordings that are long for a test, and jobs of them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What no client should send as a long recording: each answer names the field, and none makes a job."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

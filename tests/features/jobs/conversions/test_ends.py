@@ -1,7 +1,5 @@
 """Why jobs of recordings end or wait, and what is left of them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Kill -9 in mid-stretch, on each kind of database: each stretch of a recording is charged once."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

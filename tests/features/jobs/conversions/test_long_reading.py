@@ -1,7 +1,5 @@
 """Long recordings as their process reads them: how long, how loud where, and any stretch of them."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import suppress
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Jobs of a whole worker that convert a long recording: cut, converted, charged, heard, and gone."""
 
-from __future__ import annotations
-
 import asyncio
 from hashlib import sha256
 from itertools import pairwise

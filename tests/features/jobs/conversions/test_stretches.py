@@ -1,7 +1,5 @@
 """Where long recordings are cut: nothing is lost, no stretch is too long, and cuts are quiet."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

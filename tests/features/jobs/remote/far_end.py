@@ -3,8 +3,6 @@
 It prints its port, and ends with its standard input.
 """
 
-from __future__ import annotations
-
 import asyncio
 import sys
 

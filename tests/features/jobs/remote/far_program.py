@@ -4,8 +4,6 @@ It kills itself when it comes to a point for the time with this number. Without 
 open.
 """
 
-from __future__ import annotations
-
 import asyncio
 from importlib.metadata import EntryPoint
 from pathlib import Path

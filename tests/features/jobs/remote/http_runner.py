@@ -1,7 +1,5 @@
 """A runner over HTTP: its provider is a `RemoteServer` in the process of the test, so it outlives workers."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """A worker that has an engine `far` at a runner, and `here` for the same voice."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A runner over a far end in the test's own process, which knows what was begun, and what it has cost."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

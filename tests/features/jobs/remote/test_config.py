@@ -1,7 +1,5 @@
 """Engines elsewhere in the configuration: what is refused, and what `voxgate check` says."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a training on a rented machine costs its account that ends it: the share of its steps that ran."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

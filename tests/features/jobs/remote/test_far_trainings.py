@@ -1,7 +1,5 @@
 """Trainings on rented machines: begun once, gone on with run by run, paid once, and gone with their voice."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import threading

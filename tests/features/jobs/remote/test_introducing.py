@@ -1,7 +1,5 @@
 """How an engine elsewhere is asked what it has."""
 
-from __future__ import annotations
-
 from proxy.config.sections import EngineSection
 from proxy.engines.hosts.local_samples import LocalSamples
 from proxy.engines.hosts.sample_source import NO_SOURCE

@@ -1,7 +1,5 @@
 """Kill -9 in states of a run elsewhere, on each kind of database; `make soak` has all points."""
 
-from __future__ import annotations
-
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Sequence

@@ -1,7 +1,5 @@
 """The runs of an engine elsewhere: none begins twice, and each is charged once. On each kind of database."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress

@@ -1,8 +1,6 @@
 """Recordings that do not fit into a runner's request: whoever has the link of an open run gets one, and
 nobody else."""
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator

@@ -1,7 +1,5 @@
 """Jobs that are spoken elsewhere, as accounts and operators see them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The end of runs that nobody waits for, on each kind of database."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 
 import pytest

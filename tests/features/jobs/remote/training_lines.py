@@ -1,7 +1,5 @@
 """The lines of trainings elsewhere to a worker in the test's own process."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
@@ -50,7 +48,7 @@ class Lines:
         self.is_away = False
         self._loop = asyncio.get_running_loop()
 
-    def open(self, url: str) -> _Line:
+    def open(self, url: str) -> "_Line":
         assert url.startswith(f"{URL}{TRAININGS_PATH}")
         self.urls.append(url)
         return _Line(self, url.removeprefix(URL))

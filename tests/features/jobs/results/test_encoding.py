@@ -1,7 +1,5 @@
 """The last step of a job that is encoded: killed, canceled, erased in its middle, and what it leaves."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A job in each format that speech has: one file, decoded as a player does."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

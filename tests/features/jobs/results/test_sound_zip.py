@@ -1,7 +1,5 @@
 """A zip file of sounds: readers open it, and its size is known before it is made."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from typing import cast

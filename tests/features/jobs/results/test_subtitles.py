@@ -1,7 +1,5 @@
 """Subtitles: cues that one can read, in the user's own words, at the time at which they are heard."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from itertools import pairwise

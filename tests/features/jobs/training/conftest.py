@@ -1,7 +1,5 @@
 """A training in these tests needs fewer recordings than one of the shipped server."""
 
-from __future__ import annotations
-
 import pytest
 
 from proxy.features.jobs.kinds.training import training_input

@@ -4,8 +4,6 @@
 It asks itself, charges what is owed, and kills itself when it comes to the point. Without one it ends.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 from functools import wraps

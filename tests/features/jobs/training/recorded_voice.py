@@ -1,7 +1,5 @@
 """A voice of a whole server, with as many recordings as a training needs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS

@@ -1,7 +1,5 @@
 """A key whose training is over and deleted makes another training, which is another bill."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """What `voxgate check` says of trainings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Kill -9 while an account ends a training on a rented machine; `make soak` has all ways and points."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Sequence
 from pathlib import Path

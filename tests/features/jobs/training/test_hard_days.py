@@ -1,7 +1,5 @@
 """Trainings on days when the database is away, another server is faster, or a form cannot be made."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Collection
 from pathlib import Path

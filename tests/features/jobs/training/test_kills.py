@@ -1,7 +1,5 @@
 """Kill -9 in the middle of a training: the next worker goes on from its checkpoint, and it is paid once."""
 
-from __future__ import annotations
-
 import signal
 from pathlib import Path
 

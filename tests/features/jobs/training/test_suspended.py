@@ -1,7 +1,5 @@
 """A training whose account is suspended."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Trainings of a whole worker: asked for, paid once, heard, broken off, gone on with, and erased."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

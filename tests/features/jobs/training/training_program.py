@@ -1,7 +1,5 @@
 """A worker that trains and ends itself once a checkpoint is stored, for `tests/forked.py`: `main(CONFIG)`."""
 
-from __future__ import annotations
-
 import os
 import signal
 from pathlib import Path

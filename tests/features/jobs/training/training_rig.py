@@ -1,7 +1,5 @@
 """A worker whose engine trains voices that are timbres, and trainings of it in processes of their own."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """The mark with its networks: streams as the whole sound gives, exact lengths, and silence that stays."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 

@@ -1,7 +1,5 @@
 """The tiny model in a folder, and opened as the host opens it."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 from contextlib import AsyncExitStack

@@ -1,7 +1,5 @@
 """The model in the host's batch loop: what many hear at once, and in how many steps."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import aclosing
 

@@ -1,7 +1,5 @@
 """The loop of steps: what the project's own makes alone, and the same in any company."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

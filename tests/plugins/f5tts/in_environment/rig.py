@@ -1,7 +1,5 @@
 """The tiny model in memory, what it speaks with, and the project's own class over the same weights."""
 
-from __future__ import annotations
-
 import atexit
 import shutil
 import tempfile

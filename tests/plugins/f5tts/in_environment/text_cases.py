@@ -1,7 +1,5 @@
 """Texts as the model reads them, and what of them is refused."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st

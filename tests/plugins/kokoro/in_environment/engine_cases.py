@@ -1,7 +1,5 @@
 """What is heard of a tiny model: the right sounds, voices, styles and times; and how a piece is cancelled."""
 
-from __future__ import annotations
-
 import asyncio
 import tempfile
 import threading

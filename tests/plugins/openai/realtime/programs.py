@@ -1,7 +1,5 @@
 """The fake as a program beside a real server, and what a test tells it to do."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The three ways to check a transcript: what is heard when, and what happens to other words."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from contextlib import aclosing

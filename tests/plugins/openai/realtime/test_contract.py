@@ -1,7 +1,5 @@
 """The contract every engine keeps, over a real socket, for each way to check a transcript."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any

@@ -1,7 +1,5 @@
 """Each misdeed of a provider: what becomes of the sentence, and that nothing of it stays behind."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

@@ -1,7 +1,5 @@
 """One sentence and its responses, without a provider: what is heard, asked for again, and paid for."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import time

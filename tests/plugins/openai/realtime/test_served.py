@@ -1,7 +1,5 @@
 """A real server in front of the fake: nothing wrong is heard at its port."""
 
-from __future__ import annotations
-
 import asyncio
 import random
 from collections import Counter

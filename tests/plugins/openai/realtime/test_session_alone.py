@@ -1,7 +1,5 @@
 """A session and a pool over a scripted connection: what is sent, which answer is whose, and when it ends."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import json

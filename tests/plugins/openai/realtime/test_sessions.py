@@ -1,7 +1,5 @@
 """The sessions: which are shared, when they end, and that a listener who leaves leaves nothing behind."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import aclosing
 from typing import Any

@@ -1,7 +1,5 @@
 """The settings: their table, what is refused, and the addresses and messages that they make."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

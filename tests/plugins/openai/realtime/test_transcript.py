@@ -1,7 +1,5 @@
 """What counts as the same words: any text is itself, and a word less or a vowel sign less is another text."""
 
-from __future__ import annotations
-
 from hypothesis import assume, given
 from hypothesis import strategies as st
 

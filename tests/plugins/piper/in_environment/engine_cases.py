@@ -1,7 +1,5 @@
 """What is heard of tiny voices: the right sounds, speakers and times; and how a long piece is cancelled."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

@@ -1,7 +1,5 @@
 """An engine over tiny voices, with the real reader and the real runtime."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager

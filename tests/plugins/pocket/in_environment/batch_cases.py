@@ -1,7 +1,5 @@
 """The engine as its host creates it, and its model in the host's batch loop."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 import time

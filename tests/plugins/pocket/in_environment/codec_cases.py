@@ -1,7 +1,5 @@
 """Sound in pieces is the whole's, with a short past as with all of it; and what is heard of a recording."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from pocket_tts.modules.stateful_module import increment_steps, init_states

@@ -1,7 +1,5 @@
 """Rows in a batch say what each says alone, and alone it is what the package says, bit for bit."""
 
-from __future__ import annotations
-
 import random
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Engines over tiny models, as their host creates them."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path

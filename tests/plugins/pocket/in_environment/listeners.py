@@ -1,7 +1,5 @@
 """Listeners of a tiny model in the host's batch loop: what each of them asks for, and hears."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing

@@ -1,7 +1,5 @@
 """Tiny models in memory, what they speak with, and the package's own class over the same networks."""
 
-from __future__ import annotations
-
 import atexit
 import shutil
 import tempfile

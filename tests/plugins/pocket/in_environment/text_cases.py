@@ -1,7 +1,5 @@
 """Texts as the model reads them: the package's chunks, and by name what it cannot read."""
 
-from __future__ import annotations
-
 import io
 import json
 import random

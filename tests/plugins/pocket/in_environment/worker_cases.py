@@ -1,7 +1,5 @@
 """The engine as its host creates it: the contract of engines. Short runs hold XTTS alone to it."""
 
-from __future__ import annotations
-
 import asyncio
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path

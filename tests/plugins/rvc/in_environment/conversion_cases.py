@@ -1,7 +1,5 @@
 """Conversions by the whole engine: their length, their sound in company, and when it comes."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing

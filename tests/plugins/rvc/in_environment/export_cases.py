@@ -1,7 +1,5 @@
 """Voices as they leave, read by torch as RVC-WebUI reads them, and brought again."""
 
-from __future__ import annotations
-
 from io import BytesIO
 
 import pytest

@@ -1,7 +1,5 @@
 """The networks against the library's own way through them, and HuBERT against what its files say."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The tiny model in memory, recordings for it, and an engine with voices on its shelf."""
 
-from __future__ import annotations
-
 import atexit
 import hashlib
 import shutil

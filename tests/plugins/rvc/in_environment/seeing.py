@@ -1,7 +1,5 @@
 """What the networks are given, as a test sees it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -2,8 +2,6 @@
 gets, and the noise in it.
 """
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

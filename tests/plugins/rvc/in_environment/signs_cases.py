@@ -1,7 +1,5 @@
 """The signs of life of a host at work: they come from within a step, which may take a processor long."""
 
-from __future__ import annotations
-
 import asyncio
 from typing import Any
 

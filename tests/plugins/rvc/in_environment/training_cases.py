@@ -1,7 +1,5 @@
 """Training: a voice comes nearer to its recordings, goes on after a kill, and leaves in two forms."""
 
-from __future__ import annotations
-
 import asyncio
 import atexit
 import json

@@ -1,7 +1,5 @@
 """Loaded voices: each loaded once, within so many bytes, kept while in use, and forgotten with its file."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import threading

@@ -1,7 +1,5 @@
 """The engine as its host creates it: what it says of itself, and what it needs."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,7 +1,5 @@
 """RVC's trainer in a whole server: it begins with the operator's network, and the voice can be taken home."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The model in the host's batch loop: many listeners in as many steps as the longest needs."""
 
-from __future__ import annotations
-
 import asyncio
 import threading
 from collections.abc import Sequence

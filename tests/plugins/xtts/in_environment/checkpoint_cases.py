@@ -1,7 +1,5 @@
 """A model's files: each way in which they may be wrong is refused with a sentence."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Callable

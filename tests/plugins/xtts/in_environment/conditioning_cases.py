@@ -1,7 +1,5 @@
 """A voice from recordings: upstream's, and refused when there is nothing to hear."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The batched decoding: upstream's codes, and for each row those that it gets alone."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """Mixes of recorded voices: the mean is exact, and a text sounds the same in any company and any order."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Sequence

@@ -1,7 +1,5 @@
 """The tiny model in memory, what it speaks with, and upstream's own class over the same networks."""
 
-from __future__ import annotations
-
 import atexit
 import shutil
 import tempfile

@@ -1,7 +1,5 @@
 """Texts as the model reads them: upstream's tokens, and by name what it cannot read."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Sound in pieces equals the whole, and the whole is upstream's."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

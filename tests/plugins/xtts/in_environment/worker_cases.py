@@ -1,7 +1,5 @@
 """The engine as its host creates it: what it says of its model, and the contract of engines."""
 
-from __future__ import annotations
-
 import asyncio
 import shutil
 from contextlib import AbstractAsyncContextManager, nullcontext

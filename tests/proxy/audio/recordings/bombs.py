@@ -1,7 +1,5 @@
 """Files made to harm who decodes them: hours in a few kilobytes, lies about sizes, boxes in boxes, names."""
 
-from __future__ import annotations
-
 import io
 import struct
 import zlib

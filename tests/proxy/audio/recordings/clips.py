@@ -1,7 +1,5 @@
 """Recordings in every format that people send, made of samples by libav."""
 
-from __future__ import annotations
-
 import io
 import struct
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Hundreds of files that are hostile, broken or merely odd, and what a decoder makes of them."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator

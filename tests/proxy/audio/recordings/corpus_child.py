@@ -1,7 +1,5 @@
 """A confined process that decodes one file after the other, and says what became of each."""
 
-from __future__ import annotations
-
 import sys
 import time
 from pathlib import Path

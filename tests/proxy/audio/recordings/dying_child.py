@@ -1,7 +1,5 @@
 """A process that dies as its question says: of a signal by its name, or with a status. It notes each life."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

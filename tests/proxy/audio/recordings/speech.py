@@ -1,7 +1,5 @@
 """What people send, as far as a machine can make it: the embedded voice, clean and spoilt."""
 
-from __future__ import annotations
-
 import numpy as np
 import soxr  # type: ignore[import-untyped]
 

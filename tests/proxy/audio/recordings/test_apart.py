@@ -1,7 +1,5 @@
 """Whose fault it is that a process of ours made nothing of a recording: the file's, or the machine's."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Hostile and broken files: none ends the decoder, none takes much, and what is no recording is refused."""
 
-from __future__ import annotations
-
 import resource
 import time
 from collections import Counter

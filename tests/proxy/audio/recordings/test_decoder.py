@@ -1,7 +1,5 @@
 """The processes that decode: one for each file, confined, bounded, and nobody else's trouble."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 import subprocess

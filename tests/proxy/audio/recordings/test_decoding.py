@@ -1,7 +1,5 @@
 """What a file becomes: every format that people send, what is kept of it, and what is refused."""
 
-from __future__ import annotations
-
 import io
 import wave
 

@@ -1,7 +1,5 @@
 """What an engine gets of a recording: the right stretch of it, at the right level, rate and length."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """What a sender learns of a recording that was taken."""
 
-from __future__ import annotations
-
 import msgspec
 import pytest
 

@@ -1,7 +1,5 @@
 """How recordings are rated: clean ones, spoilt ones, and what is no speech at all."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

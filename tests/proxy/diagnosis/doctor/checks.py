@@ -1,7 +1,5 @@
 """A configuration in a folder of the test's own, and the one finding of a check."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The databases: missing, damaged, of a newer version, away or closed; and a Redis that does not count."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import sqlite3

@@ -1,7 +1,5 @@
 """The command as a whole: its statuses, its two ways to print, and that nothing holds it up."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import threading

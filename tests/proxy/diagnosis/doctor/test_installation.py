@@ -1,7 +1,5 @@
 """Installed packages that are missing or old, plugins that fail, sections that are wrong."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The machine: its limits, set for a real process, and a data folder that is full, remote or closed."""
 
-from __future__ import annotations
-
 import json
 import os
 import resource

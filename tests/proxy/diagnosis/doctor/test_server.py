@@ -1,7 +1,5 @@
 """A server that runs, one that does not answer, one that was killed; and who has the ports."""
 
-from __future__ import annotations
-
 import json
 import signal
 import socket

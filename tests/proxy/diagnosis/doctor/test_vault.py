@@ -1,7 +1,5 @@
 """The vault: keys that open what is there, old ones that may go, and recordings whose files are missing."""
 
-from __future__ import annotations
-
 import asyncio
 import sqlite3
 from base64 import b64encode

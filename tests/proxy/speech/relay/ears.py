@@ -1,7 +1,5 @@
 """A server of tone engines, some louder than others, and ears that know whose each sentence was."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Any
 

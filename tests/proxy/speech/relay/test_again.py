@@ -1,7 +1,5 @@
 """A part that was asked ahead and refused, while the one before it was heard, has a second chance."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path

@@ -1,7 +1,5 @@
 """One loudness for all voices of an answer, from the first that is ever heard of them."""
 
-from __future__ import annotations
-
 import pytest
 
 from plugins.tone.frames import SYMBOL_S, frame_symbols

@@ -1,8 +1,6 @@
 """What a listener hears of several voices in one answer of a real server: all words, once, in order, by the
 right voice."""
 
-from __future__ import annotations
-
 import base64
 
 import httpx2

@@ -1,7 +1,5 @@
 """What is learned of a voice's loudness: from its first seconds, once, and within bounds."""
 
-from __future__ import annotations
-
 import pytest
 
 from policies.routing import Candidate, Model

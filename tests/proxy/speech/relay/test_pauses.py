@@ -1,7 +1,5 @@
 """The pauses between the parts of an answer: how long they are, how they sound, and what they cost."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A part read ahead: bounded, in order, and with its failure kept until its turn."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager

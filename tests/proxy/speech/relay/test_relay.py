@@ -1,7 +1,5 @@
 """Many parts, one stream: who is asked when, who takes over, and how it ends for each that is under way."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from collections.abc import Callable

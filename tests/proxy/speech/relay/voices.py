@@ -1,7 +1,5 @@
 """Three engines that a test scripts, a voice on each, and dialogues for them."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The files of a cluster's sides, good and bad, in a folder."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """`voxgate certificates make`: new pairs each time, of authorities that stay."""
 
-from __future__ import annotations
-
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Each text, list and map in a message of another machine has a bound, and each field of bytes a decoder."""
 
-from __future__ import annotations
-
 import msgspec
 from msgspec import inspect
 

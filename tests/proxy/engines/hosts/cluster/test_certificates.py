@@ -1,7 +1,5 @@
 """Mutual TLS between gateways and hosts: who gets in, and why files cannot be used."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

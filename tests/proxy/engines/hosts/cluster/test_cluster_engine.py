@@ -1,7 +1,5 @@
 """An engine of a cluster as a worker has it: hosts that are lost, leave, differ, or are not there."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection

@@ -1,7 +1,5 @@
 """The hosts of a gateway's clusters: announced ones, its part of many, and the end of all Watches."""
 
-from __future__ import annotations
-
 import asyncio
 import socket
 import time

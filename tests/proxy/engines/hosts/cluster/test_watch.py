@@ -1,7 +1,5 @@
 """A gateway's Watch beside hosts that say too much, nothing, or what no host says."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import re
@@ -307,12 +305,12 @@ class _Far(Channels):
         self._said = iter(said)
 
     @asynccontextmanager
-    async def open(self, _address: str, _options: object = ()) -> AsyncIterator[_Far]:
+    async def open(self, _address: str, _options: object = ()) -> "AsyncIterator[_Far]":
         self.began.append(time.monotonic())
         self._left = iter(next(self._said, ()))
         yield self
 
-    def stream_stream(self, *_how: object) -> Callable[[], _Far]:
+    def stream_stream(self, *_how: object) -> "Callable[[], _Far]":
         return lambda: self
 
     async def write(self, message: object) -> None:
