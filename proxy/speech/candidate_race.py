@@ -66,7 +66,7 @@ class FirstAudio:
         self._within_s = within_s
         self._loop = asyncio.get_running_loop()
 
-    def begin(
+    def start_stream(
         self,
         call: SpeechCall,
         run: PartRun,
@@ -145,10 +145,12 @@ class FirstAudio:
                 job = job_of(call, run, candidate, form)
                 # If a rented machine has begun the step, perhaps before a kill, its money is held already.
                 if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
-                    await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
+                    await self._budgets.check_budgets(
+                        candidate.model.engine, call.caller.account, call.plan.terms
+                    )
                 if candidate.post is not None:
                     engine = candidate.post.model.engine
-                    await self._budgets.check(engine, call.caller.account, call.plan.terms)
+                    await self._budgets.check_budgets(engine, call.caller.account, call.plan.terms)
                 if not job.formats or candidate.post is not None:
                     await libraries.ensure_loaded()
                 text = run.text_read(is_untagged=candidate.text_key[1])
@@ -184,7 +186,7 @@ class FirstAudio:
                 events = engine.open(Speak(job), attempt.note_dispatch)
             else:
                 events = engine.open(Convert(job), attempt.note_dispatch, PcmInMemory(source.pcm, SOURCE_HZ))
-            await stream.begin(events, given_sound)
+            await stream.read_first_audio(events, given_sound)
         except EngineError as error:
             # An engine that refused a text has not begun the job, and no provider bills for it, unless there
             # is some output or a count of units.

@@ -73,7 +73,7 @@ class Watched:
         self.time = ToldTime()
         self.reader = Reader()
         self.watch = ReaderWatch(cast(asyncio.AbstractEventLoop, self.time), self.reader)
-        self.watch.begin()
+        self.watch.start_watch()
 
     @property
     def is_on(self) -> bool:
@@ -117,7 +117,7 @@ def test_time_in_which_nothing_waits_does_not_count(watched: Watched) -> None:
     watched.read(5, 1)
     watched.watch.end()
     watched.time.pass_(1_000.0)
-    watched.watch.begin()
+    watched.watch.start_watch()
     assert not watched.read(8, 1)
 
 
@@ -125,7 +125,7 @@ def test_the_time_of_several_waits_is_added_up(watched: Watched) -> None:
     for _ in range(4):
         watched.read(4, 1)
         watched.watch.end()
-        watched.watch.begin()
+        watched.watch.start_watch()
         assert not watched.reader.is_cut_off
     watched.read(5, 1)
     watched.watch.end()
@@ -143,7 +143,7 @@ def test_a_client_that_has_taken_all_is_watched_no_longer(watched: Watched) -> N
 def test_after_a_forgotten_wait_the_next_begins_anew(watched: Watched) -> None:
     watched.read(5, 1)
     watched.watch.forget()
-    watched.watch.begin()
+    watched.watch.start_watch()
     watched.time.pass_(STALL_S - 0.1)
     assert not watched.reader.is_cut_off
     watched.time.pass_(0.2)
