@@ -72,7 +72,7 @@ async def _claims(store: Store) -> tuple[list[float], list[float], list[str]]:
         claimed_ms.append(time.perf_counter() - began)
         assert held is not None
         ended += [each.account for each in listed[:2]]
-        await STEPS.write(store, held, {"state": "done"}, gives_back=True)
+        await STEPS.write_held(store, held, {"state": "done"}, gives_back=True)
     return listed_ms, claimed_ms, ended
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from tests.test_shape import ROOT, tree_of
@@ -52,6 +53,11 @@ STORED = {
     "kept_s": "a limit of runners, which plugins set",
 }
 """Names that are stored, sent or public."""
+TOO_GENERAL = {"check", "begin", "find", "take", "write", "note", "answer", "ask", "turn", "call"}
+"""A method with such a name can hardly be jumped to. Its object's business is a better one: `find_order`."""
+MOST_GENERAL = 8
+METHODS = ROOT / "tests/suite/method_names.txt"
+"""How many classes of proxy/ may define each public method. Any other name has two, as of a protocol."""
 PUBLIC = "speech_engine/testing/"
 """Plugins inherit these tests by their names."""
 
@@ -64,6 +70,22 @@ def test_no_name_is_a_private_word() -> None:
         if name not in STORED and not is_public and (words & PARTS.keys() or {name} & WHOLE):
             found.setdefault(name, where)
     assert not found, [f"{where}: {name}" for name, where in found.items()]
+
+
+def test_a_method_has_a_name_that_one_can_jump_to() -> None:
+    allowed = {
+        name: int(most) for most, *names in map(str.split, METHODS.read_text().splitlines()) for name in names
+    } | dict.fromkeys(TOO_GENERAL, MOST_GENERAL)
+    found = Counter(
+        method.name
+        for file in sorted((ROOT / "proxy").rglob("*.py"))
+        for node in ast.walk(tree_of(file.read_text()))
+        if isinstance(node, ast.ClassDef)
+        for method in node.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef) and not method.name.startswith("_")
+    )
+    more = {name: count for name, count in found.items() if count > allowed.get(name, 2)}
+    assert not more, f"defined in more classes than before, so name the object's business instead: {more}"
 
 
 def _names() -> Iterator[tuple[str, str]]:

@@ -133,7 +133,7 @@ class RequestCounter:
             limits = address_limits(f"{class_}-address", address, most)
         else:
             limits = (Limit(class_, caller.account, most),)
-        if (full := await self._limits.take(*limits)) is None:
+        if (full := await self._limits.count_request(*limits)) is None:
             return
         whose = "your address" if caller is None else "your account"
         raise full.refusal(

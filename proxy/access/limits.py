@@ -51,7 +51,7 @@ class Limits:
             windows.append(Window(limit.most, remaining, rate.WINDOW_S))
         return windows[0] if len(windows) == 1 else rate.tightest(windows)
 
-    async def take(self, *limits: Limit) -> FullWindow | None:
+    async def count_request(self, *limits: Limit) -> FullWindow | None:
         """Count one request. If a limit is reached, return its window; then nothing is counted."""
         left = await self._windows.count(limits)
         return left if isinstance(left, FullWindow) else None
@@ -62,7 +62,7 @@ class Limits:
 
     async def check(self) -> None:
         """Raise LimitsUnavailable if requests cannot be counted."""
-        await self._windows.check()
+        await self._windows.check_writable()
 
 
 @asynccontextmanager
@@ -134,7 +134,7 @@ class MemoryWindows:
         now = self._clock()
         return next((full for limit in limits if (full := self._full(limit, now))), None)
 
-    async def check(self) -> None:
+    async def check_writable(self) -> None:
         """Do nothing: memory can always count."""
 
     def _full(self, limit: Limit, now: float) -> FullWindow | None:

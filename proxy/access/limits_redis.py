@@ -132,7 +132,7 @@ class RedisWindows:
         """Return a script of this Redis, to call with its keys and arguments."""
         return self._bridge.get_connection().register_script(text)
 
-    async def check(self) -> None:
+    async def check_writable(self) -> None:
         """Try a write: a full Redis or a read-only copy still answers reads."""
         await ask(self._storage.incr("check", WINDOW_S))
 

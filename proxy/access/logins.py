@@ -38,7 +38,7 @@ class Logins:
             return await self._callers.identify(secret)
         except InvalidKey:
             # Concurrent requests all passed the check, so those over the limit are found only now.
-            if (full := await self._limits.take(*limits)) is not None:
+            if (full := await self._limits.count_request(*limits)) is not None:
                 raise _refusal(full) from None
             raise
 

@@ -119,7 +119,7 @@ class ProviderStates:
         self._seen[name] = record
         return KeyState(news if is_new else b"", age_us / 1_000_000, pause_ms / 1000, quiet_ms / 1000)
 
-    async def take(self, name: str, most: int) -> float | None:
+    async def count_key_request(self, name: str, most: int) -> float | None:
         """Count a request and return 0, or return the time until one may pass. None: Redis is away."""
         left = await self._ask(self._windows.count((Limit(KIND, name, most),)))
         return left.wait_s if isinstance(left, FullWindow) else None if left is None else 0.0

@@ -30,13 +30,13 @@ class RefusalTotals:
         self._store = store
         self._counts: Counter[RefusalKind] = Counter()
 
-    def note(self, caller: Caller, route: str, failure: RequestFailed) -> None:
+    def count_refusal(self, caller: Caller, route: str, failure: RequestFailed) -> None:
         """Count a refusal. A request with a charge, or with a row in usage, was not refused."""
         kind = RefusalKind(caller.account, caller.key, route, failure.status, failure.code)
         if kind in self._counts or len(self._counts) < MOST:
             self._counts[kind] += 1
 
-    async def write(self) -> None:
+    async def write_totals(self) -> None:
         """Write the counts. If the database is away, they are written later."""
         if not self._counts:
             return
@@ -55,10 +55,10 @@ class RefusalTotals:
 async def open_refusals(store: Store, metrics: Metrics) -> AsyncIterator[RefusalTotals]:
     """Write the counts every few seconds until the end of the block."""
     totals = RefusalTotals(store)
-    writing = RepeatingTask("refusals", totals.write, EVERY_S, metrics)
+    writing = RepeatingTask("refusals", totals.write_totals, EVERY_S, metrics)
     try:
         yield totals
     finally:
         await writing.close()
         with suppress(StorageFailed):
-            await totals.write()
+            await totals.write_totals()

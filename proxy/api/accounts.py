@@ -109,7 +109,7 @@ class Accounts(Resource):
             partial(accounts.ROWS.place_of, store, None),
             partial(accounts.page, store),
         )
-        return await listed.answer(AccountList, shown)
+        return await listed.list_response(AccountList, shown)
 
     @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
@@ -121,12 +121,12 @@ class Accounts(Resource):
                 "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
             )
         plan = new.plan or default_plan(self._config)
-        terms = self._agree(Overrides(), new.agreed, plan)
-        details = {"name": new.name, **_plan_details(plan, terms)}
+        agreed = self._agree(Overrides(), new.agreed, plan)
+        details = {"name": new.name, **_plan_details(plan, agreed)}
         id_ = new_id("acc")
         act = await self._admin_tools.audit_row(request, "account.created", id_, id_, **details)
         try:
-            created = await accounts.create(self._store, name=new.name, plan=plan, agreed=terms, act=act)
+            created = await accounts.create(self._store, name=new.name, plan=plan, agreed=agreed, act=act)
         except AlreadyExists:
             raise Conflict(f"There is an account with the name '{new.name}' already.", param="name") from None
         return reply(shown(created), 201)
@@ -170,11 +170,11 @@ class Accounts(Resource):
         async def decide(read: Account) -> Change:
             check_open(read)
             plan = read.plan if change.plan is UNSET else change.plan
-            terms = self._agree(read.agreed, change.agreed, plan)
+            agreed = self._agree(read.agreed, change.agreed, plan)
             before = _plan_details(read.plan, read.agreed)
-            details = {"name": read.name, **_plan_details(plan, terms), "before": before}
+            details = {"name": read.name, **_plan_details(plan, agreed), "before": before}
             act = await self._admin_tools.audit_row(request, "account.changed", read.id, read.id, **details)
-            return Change(plan, terms, act, sets_plan=change.plan is not UNSET)
+            return Change(plan, agreed, act, sets_plan=change.plan is not UNSET)
 
         changed = await accounts.change(self._store, account.id, decide)
         if changed == "overtaken":
@@ -238,9 +238,9 @@ class Accounts(Resource):
         return reply(shown(changed or account))
 
     def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
-        terms = before if change is UNSET else account_overrides.changed(before, change, self._config)
-        account_overrides.check(plan, terms, self._config)
-        return terms
+        agreed = before if change is UNSET else account_overrides.changed(before, change, self._config)
+        account_overrides.check(plan, agreed, self._config)
+        return agreed
 
 
 def shown(account: Account) -> AccountEntry:
@@ -250,8 +250,8 @@ def shown(account: Account) -> AccountEntry:
     return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
 
 
-def _plan_details(plan: str, terms: Overrides) -> dict[str, object]:
-    return {"plan": plan, "agreed": account_overrides.shown(terms)}
+def _plan_details(plan: str, agreed: Overrides) -> dict[str, object]:
+    return {"plan": plan, "agreed": account_overrides.shown(agreed)}
 
 
 def default_plan(config: Config) -> str:

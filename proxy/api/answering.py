@@ -103,7 +103,7 @@ class Answering:
         tag = request.tag
         if _TAG_FIELD in connection.fields:
             tag = read_tag(connection.headers(_TAG_FIELD), tag)
-        call = await self._speaking.call(state["request_id"], caller, request, terms, own_voice)
+        call = await self._speaking.prepare_call(state["request_id"], caller, request, terms, own_voice)
         if caller.role == "admin":
             state["route"] = call.plan.description
         if connection.recording is not None:

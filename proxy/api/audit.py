@@ -57,7 +57,7 @@ class Audit(Resource):
             partial(audit.ROWS.place_of, store, None),
             lambda place, limit: audit.list_(store, account=account, since=since, place=place, limit=limit),
         )
-        return await listed.answer(ActList, _shown)
+        return await listed.list_response(ActList, _shown)
 
 
 def _shown(act: Act) -> ShownAct:

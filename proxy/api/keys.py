@@ -97,7 +97,7 @@ class Keys(Resource):
             partial(key_records.place_of, self._store, account),
             partial(key_records.page, self._store, account),
         )
-        return await listed.answer(KeyList, shown)
+        return await listed.list_response(KeyList, shown)
 
     @endpoint("POST", "/admin/keys", MintedKey, status=201, body=NewKey, failures=(NotFound,))
     async def create_key(self, request: Request) -> Response:

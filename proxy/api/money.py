@@ -185,7 +185,7 @@ class Money(Resource):
             lambda id_: entries.place_of(store, id_, account),
             lambda place, limit: entries.of_account(store, account, at=place.at, id_=place.id, limit=limit),
         )
-        return await listed.answer(EntryList, _shown)
+        return await listed.list_response(EntryList, _shown)
 
     @endpoint(
         "POST",

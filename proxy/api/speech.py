@@ -100,7 +100,7 @@ class SpeechEndpoint:
             later = BackgroundRequest(
                 state["request_id"], self._speaking.admission, caller, terms, body, defaults, key, tags
             )
-            await (await self._background.begin(later))(scope, receive, send)
+            await (await self._background.make_job(later))(scope, receive, send)
             return
         speak = partial(self._answering.speak, state, request, terms)
         await self._answering.once(connection, state, terms, sha256(deployment + body).digest, speak)

@@ -65,6 +65,6 @@ class Background(Protocol):
 
     accepted: type[msgspec.Struct]
 
-    async def begin(self, request: BackgroundRequest) -> Response:
+    async def make_job(self, request: BackgroundRequest) -> Response:
         """Answer at once, and speak the request later. Raises the errors of a request for speech."""
         ...

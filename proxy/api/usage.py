@@ -174,7 +174,7 @@ class Reports:
             lambda id_: usage.place_of(self._store, id_, period.account),
             lambda place, limit: usage.page(self._store, period, place, limit),
         )
-        return await listed.answer(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
+        return await listed.list_response(UsageList, lambda row: _shown(self._entry_type, _entry(row)))
 
     async def _sums(self, period: Period, by: By, most: int) -> list[Any]:
         groups = await usage_sums.sums(

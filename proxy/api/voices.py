@@ -71,13 +71,13 @@ class VoiceTools(NamedTuple):
     async def entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = self._entries(request, await self.library.get(_account(request)))
         try:
-            return entries.entry(entries.known.find(id_))
+            return entries.entry(entries.known.voice_named(id_))
         except NotFound:
             # Another worker may have saved it a moment ago.
             if (newer := await self.library.read_again(_account(request))) is None:
                 raise
             entries = self._entries(request, newer)
-            return entries.entry(entries.known.find(id_))
+            return entries.entry(entries.known.voice_named(id_))
 
     async def usable(self, caller: Caller, name: str) -> Voice:
         """Return a voice that the caller may speak with, by its id or name. Raises InvalidRequest."""

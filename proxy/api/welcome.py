@@ -74,11 +74,11 @@ class Description:
 
     async def show(self, request: Request) -> Response:
         shown, _, _ = await self._made.get()
-        return shown.answer(request, {})
+        return shown.compressed_response(request, {})
 
     async def show_page(self, request: Request) -> Response:
         _, page, headers = await self._made.get()
-        return page.answer(request, headers)
+        return page.compressed_response(request, headers)
 
     def _make(self) -> tuple[Compressed, Compressed, dict[str, str]]:
         made = document(self.endpoints, self._public_catalogue)

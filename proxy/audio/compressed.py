@@ -33,7 +33,7 @@ class Sink:
         self._held += data
         return len(data)
 
-    def take(self) -> bytes:
+    def muxed_bytes(self) -> bytes:
         data = bytes(self._held)
         self._held.clear()
         return data
@@ -76,7 +76,7 @@ class CompressedEncoder:
         if pcm:
             self._encode(audio_frame(pcm, self._rate_hz, self._fed))
             self._fed += len(pcm) // SAMPLE_BYTES
-        data = self._sink.take()
+        data = self._sink.muxed_bytes()
         return Chunk(data, self._advance(self._end_of(data)), self._rate_hz)
 
     def flush(self) -> Chunk:
@@ -87,7 +87,7 @@ class CompressedEncoder:
         self._closed = True
         with self._own_errors():
             self._container.close()
-        return Chunk(self._sink.take(), self._advance(self._fed), self._rate_hz)
+        return Chunk(self._sink.muxed_bytes(), self._advance(self._fed), self._rate_hz)
 
     def close(self) -> None:
         if self._closed:

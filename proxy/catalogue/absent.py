@@ -45,7 +45,7 @@ class NoOwnVoices:
         del id_
         return None
 
-    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    async def find_record(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         del account, id_or_name
         return None
 
@@ -70,7 +70,9 @@ class NoClones:
             raise InvalidRequest("This server makes no clones at providers.", param=PARAM, code="feature_off")
         return []
 
-    def check(self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights) -> None:
+    def check_targets(
+        self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
+    ) -> None:
         del places, seconds, rights
 
     async def check_bill(
@@ -90,7 +92,7 @@ class NoClones:
         del record, places, payer, tag
         return ()
 
-    def begin(self, record: VoiceRecord) -> None:
+    def begin_clones(self, record: VoiceRecord) -> None:
         del record
 
     async def order(

@@ -47,7 +47,7 @@ class CloneRights(NamedTuple):
     def under(cls, terms: Terms, providers: tuple[str, ...] | None) -> CloneRights:
         return cls(providers, terms.engines, terms.local_only)
 
-    def check(self, place: CloneTarget) -> None:
+    def check_rights_at(self, place: CloneTarget) -> None:
         """Raise NotAllowed if the voice may not be cloned there. A recording stays with a local engine."""
         if self.engines is not None and place.engine not in self.engines:
             raise NotAllowed(
@@ -82,7 +82,9 @@ class Cloning(Protocol):
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
         ...
 
-    def check(self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights) -> None:
+    def check_targets(
+        self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
+    ) -> None:
         """Refuse places that may not have the recordings, or could not use them.
 
         Raises NotAllowed and InvalidRequest.
@@ -110,7 +112,7 @@ class Cloning(Protocol):
         """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
         ...
 
-    def begin(self, record: VoiceRecord) -> None:
+    def begin_clones(self, record: VoiceRecord) -> None:
         """Begin the clones of a voice whose tasks were committed with it."""
         ...
 

@@ -27,7 +27,7 @@ class ErasedVoices:
     def __repr__(self) -> str:
         return f"<ErasedVoices {len(self._erased)} erased, {self._streams.total()} heard>"
 
-    def note(self, voice: str) -> bool:
+    def note_erased(self, voice: str) -> bool:
         """Note that a voice is erased. Return False if that is known."""
         if voice in self._erased:
             return False
@@ -46,7 +46,7 @@ class ErasedVoices:
         """Return the error of a request if one of these voices is erased."""
         return VoiceErased("The voice was deleted.") if self.are_any_erased(voices) else None
 
-    def check(self, voices: Collection[str]) -> None:
+    def refuse_erased(self, voices: Collection[str]) -> None:
         if (erased := self.erasure_of(voices)) is not None:
             raise erased
 

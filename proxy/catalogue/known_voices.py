@@ -35,7 +35,7 @@ class KnownVoices:
             self._models[model.engine].append(model.info)
         self._spoken: dict[tuple[str, str], bool] = {}
 
-    def find(self, name: str) -> Voice:
+    def voice_named(self, name: str) -> Voice:
         """Return a voice by id or name, as a speech request would find it. Raises NotFound, and
         UpstreamFailed for one that an engine may still bring."""
         voice = self._own.voices.get(name) or self._by_id.get(name) or self._by_name.get(name)

@@ -268,14 +268,14 @@ class Library:
         self.forget(account)
         return await self.get(account)
 
-    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    async def find_record(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return the row of a saved voice of this account (None: the operator) by its id or its name.
 
         Another account's voice changes neither the answer nor what is read.
         """
         if not id_or_name.isprintable():
             return None
-        row = await self._own_voices.find(account, id_or_name)
+        row = await self._own_voices.find_record(account, id_or_name)
         if row is not None or account is None:
             return row
         # The name of a sealed voice is in no column. Another worker may have saved it a moment ago.
@@ -289,7 +289,7 @@ class Library:
         Texts that cannot be opened are left out.
         """
         row = await self._own_voices.get(id_or_name) if id_or_name.isprintable() else None
-        row = row or await self.find(account, id_or_name)
+        row = row or await self.find_record(account, id_or_name)
         return None if row is None else self._own_voices.open(row)
 
     def forget(self, account: str | None) -> None:

@@ -71,7 +71,7 @@ class OwnVoices(Protocol):
 
     async def get(self, id_: str) -> VoiceRecord | None: ...
 
-    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    async def find_record(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a row of the account, or of the operator without one, by its id or its readable name."""
         ...
 

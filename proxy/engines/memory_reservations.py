@@ -14,7 +14,7 @@ class MemoryReservations(Protocol):
     """Books device memory at the supervisor. `holder` describes the process to others that wait for
     memory."""
 
-    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+    async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         """Book memory until `release`, and return None; otherwise return why not."""
         ...
 
@@ -30,7 +30,7 @@ class MemoryReservations(Protocol):
 class NoReservations:
     """For a worker without a supervisor: its devices have no other user."""
 
-    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+    async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         del holder
         if needs_gb > found.total_gb:
             return LoadRefusal(f"{found.device} has {found.total_gb:.1f} GB, not {needs_gb:g}", lasting=True)

@@ -63,7 +63,7 @@ class ModelStore:
     def __init__(self, data: str | Path) -> None:
         self.folder = Path(data).absolute() / FOLDER
 
-    def find(self, name: str) -> StoredModel | None:
+    def stored_model(self, name: str) -> StoredModel | None:
         """Return the version of a model that is in use, or None. Raise UnusableModel if it is damaged."""
         digest = self._current(name)
         if digest is None:
@@ -164,7 +164,7 @@ def strictest_licence(models: Iterable[StoredModel]) -> str:
 
 
 def _find_for(plugin: str, name: str, data: str) -> StoredModel:
-    model = ModelStore(data).find(name)
+    model = ModelStore(data).stored_model(name)
     if model is None:
         command = f"voxgate models import PATH --engine {plugin} --name {name}"
         raise UnusableModel(f"no model called {name} has been imported; run: {command} --licence …")

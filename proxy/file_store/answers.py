@@ -76,7 +76,7 @@ class AnswerRecording(FileRecording):
         self._head = head
         self._store = store
 
-    def begin(self, headers: Iterable[tuple[str, str]]) -> None:
+    def start_recording(self, headers: Iterable[tuple[str, str]]) -> None:
         head = msgspec.structs.replace(self._head, headers=tuple(headers), voices=self.voices)
         self.add(head.encoded())
 
@@ -163,14 +163,14 @@ class StoredAnswers:
                 return None
             if await tombstones.list_erased(self._store, stored.head.voices):
                 return None
-            once.check(stored.head.digest)
+            once.check_digest(stored.head.digest)
             unless_stored.pop_all()
             return stored
 
     async def _record(self, path: Path, once: Once) -> AnswerRecording:
         failure: OSError | None = None
         try:
-            lock = await self._folder.take(path)
+            lock = await self._folder.lock_file(path)
         except OSError as error:
             lock, failure = None, error
         if lock is None and failure is None:

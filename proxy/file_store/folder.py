@@ -49,7 +49,7 @@ class BoundedFolder:
         """Files written before this moment are not given out again."""
         return time.time() - self.stored_s
 
-    async def take(self, path: Path) -> Lock | None:
+    async def lock_file(self, path: Path) -> Lock | None:
         """Take the lock of a file. Return None while this worker or another one makes the file."""
         return await self.run_or_undo(partial(locked_files.take, path), Lock.release)
 

@@ -39,7 +39,7 @@ class Once(msgspec.Struct, frozen=True):
         """Return the id of the thing that this key of the account makes, where an id is the proof."""
         return f"{prefix}_{sha256(f'{prefix}{self.account}{self.key}'.encode()).hexdigest()[:24]}"
 
-    def check(self, digest: bytes) -> None:
+    def check_digest(self, digest: bytes) -> None:
         """Raise IdempotencyKeyReused unless the earlier request has the same digest."""
         if not hmac.compare_digest(self.digest, digest):
             raise IdempotencyKeyReused(
@@ -65,7 +65,7 @@ class Once(msgspec.Struct, frozen=True):
                 failure = error
             else:
                 return False
-        self.check(bytes.fromhex(digest))
+        self.check_digest(bytes.fromhex(digest))
         return True
 
     def under_way(self) -> RequestUnderWay:

@@ -69,7 +69,7 @@ class Lease:
         self._until = self._end_of(began)
         self._renewing = asyncio.create_task(self._repeat())
 
-    def check(self) -> None:
+    def check_lease(self) -> None:
         """Raise StorageUnreachable if another machine may answer the request, or soon may."""
         if asyncio.get_running_loop().time() >= self._until:
             raise StorageUnreachable("the claim of a request with an Idempotency-Key may have lapsed")
@@ -113,7 +113,7 @@ class SharedRecording(AnswerRecording):
 
     def add(self, data: bytes) -> None:
         if self._lease is not None:
-            self._lease.check()
+            self._lease.check_lease()
         super().add(data)
 
     async def complete(self, tail: bytes = b"", name: str | None = None) -> None:
@@ -121,7 +121,7 @@ class SharedRecording(AnswerRecording):
         lapsed: then the answer must not be settled."""
         lease = self._lease
         assert lease is not None
-        lease.check()
+        lease.check_lease()
         content = self.content
         if content is None:
             await super().complete(tail, name)
@@ -135,7 +135,7 @@ class SharedRecording(AnswerRecording):
                 self.give_up(OSError(errno.EIO, str(error)))
         if not self.is_given_up:
             await self._note(lease)
-        lease.check()
+        lease.check_lease()
 
     async def _upload(self, content: bytes | None) -> None:
         """Upload these bytes, or those of the local file. Raises OSError and StorageFailed."""
@@ -285,7 +285,7 @@ class SharedAnswers(StoredAnswers):
             return None
         if claim.voices and await tombstones.list_erased(self._store, claim.voices):
             return None
-        once.check(bytes.fromhex(claim.body_digest))
+        once.check_digest(bytes.fromhex(claim.body_digest))
         try:
             return await SharedAnswer.open(claim, self._vault)
         except VaultAway:
@@ -299,7 +299,7 @@ class SharedAnswers(StoredAnswers):
         path = self._folder.root / lease.claim.request
         failure: OSError | None = None
         try:
-            lock = await self._folder.take(path)
+            lock = await self._folder.lock_file(path)
         except OSError as error:
             lock, failure = None, error
         most_bytes = min(self._folder.largest_bytes, _MOST_BYTES)

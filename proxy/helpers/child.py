@@ -109,9 +109,9 @@ class Child:
         return status[status.rfind(b")") + 2 :].startswith(b"T")
 
     def send(self, message: Message) -> None:
-        self.write(pipe.encode(message))
+        self.send_frame(pipe.encode(message))
 
-    def write(self, frame: bytes) -> None:
+    def send_frame(self, frame: bytes) -> None:
         if not self._writer.is_closing():
             self._writer.write(pipe.head(frame))
             self._writer.write(frame)

@@ -131,7 +131,7 @@ class Life:
 
     async def send(self, frame: bytes) -> None:
         """Send a part of a question. Raises HelperFailed."""
-        self.child.write(frame)
+        self.child.send_frame(frame)
         try:
             await self.child.drain()
         except ConnectionError:
@@ -187,7 +187,7 @@ class Helper:
         """The result of the last start; None while it runs and before the first one."""
         return self._current.result() if self._current is not None and self._current.done() else None
 
-    def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+    def start_work(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         """Begin work that goes on if its caller leaves. The caller waits for it with `asyncio.shield`."""
         task = asyncio.create_task(work)
         self.under_way.add(task)
@@ -221,7 +221,7 @@ class Helper:
     @asynccontextmanager
     async def use(self) -> AsyncIterator[Life]:
         """Use a process for a block. If the block fails, the process ends. Raises HelperFailed."""
-        life = await self.take()
+        life = await self.take_process()
         is_whole = False
         try:
             yield life
@@ -231,7 +231,7 @@ class Helper:
                 self.end(life)  # its later messages would look like answers to other questions
             self.leave(life)
 
-    async def take(self) -> Life:
+    async def take_process(self) -> Life:
         """Return a process, started if there is none. The caller must `leave` it. Raises HelperFailed."""
         starting = self._ensured()
         if self.spec.is_for_one:

@@ -13,7 +13,7 @@ class ClosedPaths:
         longest_first = sorted(sentences, key=len, reverse=True)
         self._sentences = [(_below(root), sentences[root]) for root in longest_first]
 
-    def find(self, path: str) -> str | None:
+    def reason_closed(self, path: str) -> str | None:
         """Return the sentence of the longest root that a path is below."""
         return next((sentence for root, sentence in self._sentences if root.fullmatch(path)), None)
 

@@ -101,7 +101,7 @@ class BodyQuota:
         self._most_bytes = most_bytes
         self._bytes: dict[str, int] = {}
 
-    def take(self, key: str, size: int) -> None:
+    def count_body(self, key: str, size: int) -> None:
         """Count bytes. Raises RateLimited, and counts nothing, if they are too many for the key."""
         total = self._bytes.get(key, 0) + size
         if total > self._most_bytes:
@@ -210,7 +210,7 @@ class Connection:
     def counted(self, size: int) -> Iterator[None]:
         """Count `size` bytes with the key's other bodies while the block runs. Raises RateLimited."""
         quota, key = self._quota_and_key()
-        quota.take(key, size)
+        quota.count_body(key, size)
         try:
             yield
         finally:
@@ -223,13 +223,13 @@ class Connection:
     async def _whole_body(self, part: bytes, limit: int) -> bytes:
         quota, key = self._quota_and_key()
         parts, size, is_last = [part], len(part), False
-        quota.take(key, size)
+        quota.count_body(key, size)
         try:
             while not is_last:
                 part, is_last = await self._body_part()
                 if size + len(part) > limit:
                     raise _too_large(limit)
-                quota.take(key, len(part))
+                quota.count_body(key, len(part))
                 size += len(part)
                 parts.append(part)
         finally:
@@ -266,7 +266,9 @@ class Connection:
         """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
         self._head = {"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: True}
         if self.recording is not None:
-            self.recording.begin((name.decode(), value.decode("latin-1")) for name, value in headers)
+            self.recording.start_recording(
+                (name.decode(), value.decode("latin-1")) for name, value in headers
+            )
 
     async def send(self, data: bytes, on_behind: Callable[[], None] = nothing_to_do) -> None:
         """Send bytes, and wait until the kernel has them. If the client is slow, call `on_behind` before."""

@@ -139,11 +139,11 @@ class KeyCheck:
         self._for_suspended = for_suspended or Paths(())
         self._bodies = BodyQuota()
 
-    async def check(self, scope: Scope) -> None:
+    async def check_key(self, scope: Scope) -> None:
         """Note the caller in the scope. Raises UnknownHost, InvalidKey, NotAllowed, AccountSuspended,
         SessionEnded, SignInAgain, and what `Logins.identify` raises."""
         if self._hosts is not None:
-            self._hosts.check(scope)
+            self._hosts.check_host(scope)
         secret = presented_key(scope)
         if not secret and await self._is_known_without_key(scope):
             return
@@ -250,7 +250,7 @@ class Edge:
         exchange: Exchange = scope["state"]["exchange"]
         try:
             if self._keys is not None:
-                await self._keys.check(scope)
+                await self._keys.check_key(scope)
             route = self.direct.get((scope["method"], scope["path"]))
             if route is None:
                 await self.routes(scope, receive, send)
@@ -284,7 +284,7 @@ class Edge:
         state = scope["state"]
         caller = state.get("caller")
         if caller is not None and self._refusals is not None and not state.get("is_recorded"):
-            self._refusals.note(caller, route_of(scope), failure)
+            self._refusals.count_refusal(caller, route_of(scope), failure)
 
 
 def route_of(scope: Scope) -> str:

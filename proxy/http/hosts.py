@@ -25,7 +25,7 @@ class KnownHosts:
         self._names = frozenset(lower)
         self._ends = tuple(name.removeprefix("*") for name in lower if name.startswith("*."))
 
-    def check(self, scope: Scope) -> None:
+    def check_host(self, scope: Scope) -> None:
         """Raise UnknownHost if a request came under another name. The paths of probes allow any name."""
         if scope["path"] in _ALWAYS:
             return

@@ -188,7 +188,7 @@ async def _raise_http_exception(
     if counter is not None:
         await counter.count("unmatched", request.scope)
     path, method = request.scope["path"][:200], request.method
-    if (sentence := closed.find(path)) is not None:
+    if (sentence := closed.reason_closed(path)) is not None:
         raise NotFound(sentence, code="feature_off")
     if error.status_code == 405:
         # Starlette itself names the methods of the first route only.

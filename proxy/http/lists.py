@@ -71,7 +71,7 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
     def last_id(self) -> str | None:
         return self.rows[-1].id if self.rows else None
 
-    async def answer(
+    async def list_response(
         self, listing: type[Listing], shown: Callable[[Row], msgspec.Struct], **more: Any
     ) -> Response:
         """Answer with the rows as `shown`, and with `more` fields of the listing."""

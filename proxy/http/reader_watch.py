@@ -48,7 +48,7 @@ class ReaderWatch(MovingTimer):
         self._taken_before_window = 0
         self._waited_s = 0.0
 
-    def begin(self) -> None:
+    def start_watch(self) -> None:
         """Start the watch: bytes wait for the client."""
         self.is_on, self._counted_until = True, asyncio.get_running_loop().time()
         self._taken = self._reader.count_taken()

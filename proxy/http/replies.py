@@ -66,7 +66,7 @@ class Compressed(NamedTuple):
     def of(cls, media: str, content: bytes) -> Compressed:
         return cls(media, content, gzip.compress(content, mtime=0))
 
-    def answer(self, request: Request, headers: Mapping[str, str]) -> Response:
+    def compressed_response(self, request: Request, headers: Mapping[str, str]) -> Response:
         """Answer with the content as the client takes it."""
         shown = {"content-type": self.media, "vary": "accept-encoding", **headers}
         if not _TAKES_GZIP.search(request.headers.get("accept-encoding", "")):

@@ -72,7 +72,7 @@ class ServerProtocol(RequestProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         if not self._watch.is_on:
-            self._watch.begin()
+            self._watch.start_watch()
 
     def resume_writing(self) -> None:
         self._watch.end()
@@ -145,7 +145,7 @@ class ServerProtocol(RequestProtocol):
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.
         if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
-            self._watch.begin()
+            self._watch.start_watch()
 
 
 def share_sent(info: bytes, before: int, written: int) -> float:

@@ -67,7 +67,7 @@ class Budgets:
         )
         self._logged: dict[_Budget, tuple[int, str]] = {}
 
-    async def check(self, engine: str, account: str, terms: Terms) -> None:
+    async def check_budgets(self, engine: str, account: str, terms: Terms) -> None:
         """Raise EngineUnavailable if a budget of the engine is used up, or one of the account for an engine
         that costs money."""
         for budget in self._of_engine.get(engine, ()):

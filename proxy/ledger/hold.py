@@ -31,7 +31,7 @@ class Hold(Settlement):
             return _nothing()
         # A client that did not get the last chunk has no whole answer, and does not pay for a whole one.
         self._late_outcome = "left" if outcome == "left" else "failed"
-        return self.write(self._end(outcome, spent))
+        return self.write_end(self._end(outcome, spent))
 
     async def abandon(self, spent: Spent) -> None:
         """Settle as failed, unless `settle` was called. Afterwards nothing is held in any case.

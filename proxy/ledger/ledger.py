@@ -54,7 +54,7 @@ class Ledger:
         finally:
             await self.holds.release(request, payer.account)
 
-    async def check(self, payer: Payer, amount: int | None = None) -> Position:
+    async def check_affordable(self, payer: Payer, amount: int | None = None) -> Position:
         """Raise what `hold` would certainly raise for this amount, before work that could not be paid.
 
         Without an amount, use the least price of speech. Returns the balance.
@@ -72,7 +72,7 @@ class Ledger:
         """Raise what `hold` would certainly raise for even the shortest conversion. The price is known only
         after decoding, and an account that cannot pay must not cause that work."""
         price = payer.terms.prices.conversion
-        await self.check(payer, None if price is None else min(1, price.micro))
+        await self.check_affordable(payer, None if price is None else min(1, price.micro))
 
 
 @asynccontextmanager

@@ -72,7 +72,7 @@ class Settlement:
         """Whether a try ended without an answer, so that its end may be committed."""
         self._is_committed = False
 
-    async def write(self, end: End) -> None:
+    async def write_end(self, end: End) -> None:
         """Write the end, and return after the commit. Raises StorageFailed, at the deadline at the latest.
 
         After StorageUnreachable or a cancellation, the end may be committed already, or later.
@@ -118,7 +118,7 @@ class Settlement:
     async def write_once(self, end: End) -> None:
         """Write an end that other processes may write, too: then theirs stands. Raises StorageFailed."""
         try:
-            await self.write(end)
+            await self.write_end(end)
         except StorageUnreachable:
             raise
         except StorageFailed:

@@ -219,7 +219,7 @@ class Supervisor:
                 self._answer_soon(self._switch.load_wanted(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
-                self._workers.answer(number, Booked(message.question, *(refusal or ())[:2]))
+                self._workers.answer_worker(number, Booked(message.question, *(refusal or ())[:2]))
             case ClusterNews() if self._clusters is not None:
                 self._clusters.take_news(message)
             case TombstonesRead() if self._clusters is not None:
@@ -240,14 +240,14 @@ class Supervisor:
             refusal = await self._clusters.switch(message)
         if refusal is None:
             refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
-        self._workers.answer(number, pipe_messages.EngineSwitched(message.question, refusal))
+        self._workers.answer_worker(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
             lambda question: pipe_messages.ForgetQuestion(question, message.subject, message.digests),
             _FORGET_S,
         )
-        self._workers.answer(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
+        self._workers.answer_worker(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
 
     def _answer_soon(self, work: Coroutine[None, None, object]) -> None:
         task: asyncio.Task[object] = asyncio.create_task(work)
@@ -257,7 +257,7 @@ class Supervisor:
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()
         # After the revision, on the same pipe: a worker with the answer serves the new configuration.
-        self._workers.answer(number, msgspec.structs.replace(result, question=question))
+        self._workers.answer_worker(number, msgspec.structs.replace(result, question=question))
 
     async def _reload(self) -> pipe_messages.ReloadResult:
         """Read the file again, after reloads under way. A faulty file changes nothing."""

@@ -77,7 +77,7 @@ class SupervisorLine:
         """Say that a request waits for an engine that loads on demand."""
         self._pipe.send(pipe_messages.EngineWanted(engine))
 
-    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+    async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         """Book memory on a device, as a `MemoryReservations` does."""
         try:
             booked = await self._ask(

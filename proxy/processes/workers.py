@@ -80,9 +80,9 @@ class Workers:
 
     def tell(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
-            self.answer(number, message)
+            self.answer_worker(number, message)
 
-    def answer(self, number: int, message: pipe_messages.Message) -> None:
+    def answer_worker(self, number: int, message: pipe_messages.Message) -> None:
         child = self._children[number].child
         if child is not None:
             child.send(message)

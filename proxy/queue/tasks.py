@@ -312,13 +312,13 @@ class TaskKind(ABC, Generic[W]):
         except UnknownRow:
             _log.warning("task.row.unknown", task=self.name, row=key)
             self._unknown.add(key)
-            await self.table.write(self._store, held, {"lease": 0})
+            await self.table.write_held(self._store, held, {"lease": 0})
         except asyncio.CancelledError:
             # If the worker ends as well, a second cancellation is left, and is raised.
             is_lost = key in self._lost and not attempt.uncancel()
             if is_lost or self.hands_over:
                 with suppress(StorageFailed):
-                    await self.table.write(self._store, held, {"lease": 0})
+                    await self.table.write_held(self._store, held, {"lease": 0})
             if not is_lost:
                 raise
         except StorageFailed:
@@ -343,7 +343,9 @@ class TaskKind(ABC, Generic[W]):
                 if now() >= renewal:
                     async with asyncio.timeout(_TRY_S):
                         until = await self._store.now() + self._lease_us(held)
-                        await self.table.write(self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK)
+                        await self.table.write_held(
+                            self._store, held, {"lease": until}, only_if=_NOT_GIVEN_BACK
+                        )
                     renewal = now() + _RENEWED_AFTER * self.lease_s(held)
                 is_ours = await self.table.holds(self._store, held)
                 await self.watch(held)
@@ -373,7 +375,7 @@ class TaskKind(ABC, Generic[W]):
                 values |= {"due": LAST_MOMENT, "tries": held.tries, "error": result.error}
                 values |= await self.poisoned(held)
                 also = await self.poisoned_also(held)
-        return await self.table.write(
+        return await self.table.write_held(
             self._store,
             held,
             values,

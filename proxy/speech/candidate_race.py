@@ -65,7 +65,7 @@ class FirstAudio:
         self._budgets = budgets
         self._within_s = within_s
 
-    def begin(
+    def start_stream(
         self,
         call: SpeechCall,
         run: PartRun,
@@ -145,7 +145,7 @@ class FirstAudio:
         try:
             with deadline.at(ends_at):
                 stream = await self._prepare(call, run, candidate, deadline)
-                await stream.begin(*self._open(call, run, stream, ends_at))
+                await stream.read_first_audio(*self._open(call, run, stream, ends_at))
                 run.winner = candidate
                 return stream
         except TimeoutError:
@@ -172,10 +172,10 @@ class FirstAudio:
         job = job_of(call, run, candidate, form)
         # If a rented machine has begun the step, perhaps before a kill, its money is held already.
         if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
-            await self._budgets.check(candidate.model.engine, call.caller.account, call.plan.terms)
+            await self._budgets.check_budgets(candidate.model.engine, call.caller.account, call.plan.terms)
         if candidate.post is not None:
             engine = candidate.post.model.engine
-            await self._budgets.check(engine, call.caller.account, call.plan.terms)
+            await self._budgets.check_budgets(engine, call.caller.account, call.plan.terms)
         if not job.formats or candidate.post is not None:
             await libraries.ensure_loaded()
         text = run.text_read(is_untagged=candidate.text_key[1])

@@ -135,7 +135,7 @@ class CandidateStream:
         room = round(_PAST_CAP_S * self.candidate.model.info.sample_rate_hz)
         return msgspec.structs.replace(job, max_samples=job.max_samples + room)
 
-    async def begin(self, events: EngineStream, given_sound: RepeatedSound | None = None) -> None:
+    async def read_first_audio(self, events: EngineStream, given_sound: RepeatedSound | None = None) -> None:
         """Read events until there are bytes of audio to send. The caller limits the time.
 
         If the events repeat a `given_sound`, they last about as long as that.

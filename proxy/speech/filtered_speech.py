@@ -33,7 +33,7 @@ async def begin_filtered(
         filtered = FilteredSpeech(speech, opened, call.form)
         undo.pop_all()
         undo.push_async_callback(filtered.close)
-        await filtered.begin()
+        await filtered.read_first_bytes()
         undo.pop_all()
         return filtered
 
@@ -71,7 +71,7 @@ class FilteredSpeech:
     def sample_rate_hz(self) -> int:
         return self._speech.sample_rate_hz
 
-    async def begin(self) -> None:
+    async def read_first_bytes(self) -> None:
         """Read until there are bytes to send."""
         self._first = await self._next() or self._first
 

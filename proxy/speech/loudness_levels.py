@@ -75,7 +75,7 @@ class LoudnessLevels:
         self._erased = erased or ErasedVoices()
         self._known: OrderedDict[_Key, LoudnessLevel] = OrderedDict()
 
-    def find(
+    def loudness_level(
         self, candidate: Candidate, voices: Collection[str] = (), emotion: str | None = None
     ) -> LoudnessLevel:
         """Return the level of a candidate's voice in an emotion: a whisper is softer than a shout.

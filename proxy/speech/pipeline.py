@@ -94,7 +94,7 @@ class Pipeline:
             call.totals.is_held = True
             try:
                 if whole_quota is not None:
-                    whole_quota.take()
+                    whole_quota.take_memory()
                 for take_place in observers.take_place:
                     await take_place()
                 ready = _Ready(lookup, hold, observers, whole_quota)

@@ -53,7 +53,7 @@ class SoundQueue:
 
     async def push(self, chunk: Chunk) -> None:
         """Add a chunk. Raises ReaderTooSlow if there is no room for this queue."""
-        self.check()
+        self.check_reader()
         if not self._filed and not self._newest and self._first_bytes < MEMORY_BYTES:
             self._first.append(chunk)
             self._first_bytes += len(chunk.data)
@@ -69,17 +69,17 @@ class SoundQueue:
         if not self._first:
             async with self._filing:
                 await self._read()
-        self.check()
+        self.check_reader()
         chunk = self._first.popleft()
         self._first_bytes -= len(chunk.data)
-        self.pace.take(chunk)
+        self.pace.note_chunk(chunk)
         return chunk
 
     async def close(self) -> None:
         self._forget()
         await self._file.close()
 
-    def check(self) -> None:
+    def check_reader(self) -> None:
         """Raise ReaderTooSlow if the queue was broken off."""
         self._file.check()
 
@@ -94,7 +94,7 @@ class SoundQueue:
         self._filed.extend(filed)
 
     async def _read(self) -> None:
-        self.check()
+        self.check_reader()
         if not self._filed:
             self._first.extend(self._newest)
             self._first_bytes, self._newest_bytes = self._newest_bytes, 0
@@ -171,7 +171,7 @@ class Prefetch(Generic[S]):
             self._has_more.clear()
             with self._queue.pace.resting():
                 await self._has_more.wait()
-        self._queue.check()
+        self._queue.check_reader()
         return bool(self._queue)
 
     def stop(self) -> None:

@@ -112,7 +112,7 @@ class RecentPlans:
             if any(voice in pattern.plan.voices for pattern in recent.patterns.values()):
                 del self._recent[key]
 
-    async def call(
+    async def planned_call(
         self,
         id_: str,
         caller: Caller,

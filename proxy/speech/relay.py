@@ -34,7 +34,7 @@ def begin_speech(
     """
     parts = call.totals.parts
     if len(parts) == 1:
-        return first_audio.begin(call, parts[0], waited_s)
+        return first_audio.start_stream(call, parts[0], waited_s)
     return _begun(Relay(first_audio, levels, room, call, waited_s))
 
 
@@ -173,7 +173,7 @@ class Relay:
         sound = ChunkReader(prefetch)
         if self._levels is None:
             return sound
-        level = self._levels.find(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
+        level = self._levels.loudness_level(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
         return LevelSound(sound, level, self.sample_rate_hz)
 
     async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
@@ -198,7 +198,9 @@ class Relay:
 
     def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[CandidateStream]:
         wait_until_free = partial(self._wait_until_free, number) if number else None
-        begin = partial(self._first_audio.begin, self._call, self._runs[number], waited_s, wait_until_free)
+        begin = partial(
+            self._first_audio.start_stream, self._call, self._runs[number], waited_s, wait_until_free
+        )
         self._prefetches.append(Prefetch(begin, self._room, self._pace))
         return self._prefetches[number]
 

@@ -75,13 +75,13 @@ class Speaking:
     def wire(self, plans: RecentPlans, pipeline: Pipeline) -> None:
         self.plans, self.pipeline = plans, pipeline
 
-    async def call(
+    async def prepare_call(
         self, id_: str, caller: Caller, request: SpeechRequest, terms: Terms, own_voice: Voice | None = None
     ) -> SpeechCall:
         """Plan a request with the account's current voices and lexicons. Raises as `Planner.plan`."""
         own = await self._library.get(caller.account)
         try:
-            return await self.plans.call(id_, caller, request, terms, own, own_voice)
+            return await self.plans.planned_call(id_, caller, request, terms, own, own_voice)
         except InvalidRequest as failure:
             # Another worker may have saved the voice or lexicon a moment ago.
             newer = None
@@ -89,7 +89,7 @@ class Speaking:
                 newer = await self._library.read_again(caller.account)
             if newer is None:
                 raise
-            return await self.plans.call(id_, caller, request, terms, newer, own_voice)
+            return await self.plans.planned_call(id_, caller, request, terms, newer, own_voice)
 
     async def defaults_of(self, caller: Caller, defaults: Defaults) -> Defaults:
         """Return the defaults of a caller that prefers a voice. If that voice is gone, others decide."""

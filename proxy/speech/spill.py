@@ -60,7 +60,7 @@ class ReaderPace:
         now = self._clock() if self._rests_since is None else self._rests_since
         return (self._taken_s + _CREDIT_S) / (now - self._began - self._rested_s + 1.0)
 
-    def take(self, chunk: Chunk) -> None:
+    def note_chunk(self, chunk: Chunk) -> None:
         self._taken_s += chunk.samples / chunk.sample_rate_hz
 
     @contextmanager
@@ -157,7 +157,7 @@ class SpillQuota:
         if is_over:
             self._reservations.pop(reservation, None)
 
-    def take(self, file: SpillFile, count: int) -> None:
+    def take_disk(self, file: SpillFile, count: int) -> None:
         """Take room for `count` bytes. Answers of slow clients break off for it, perhaps this one.
 
         If all clients keep up, a whole answer breaks off itself. For a stream, a stream of the account with
@@ -216,7 +216,7 @@ class SpillFile:
         try:
             if self._file is None:
                 self._file = self._room.open()
-            self._room.take(self, len(data))
+            self._room.take_disk(self, len(data))
             self.check()
             file, at = self._file, self.size
             self.size += len(data)

@@ -115,7 +115,7 @@ class FileStream:
         self._at += len(data)
         share = self._samples * self._at // size - self._samples * before // size
         chunk = Chunk(data, share, self._rate_hz)
-        self._pace.take(chunk)
+        self._pace.note_chunk(chunk)
         if self._at < size:
             return chunk
         self._last = chunk

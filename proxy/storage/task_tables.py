@@ -118,7 +118,7 @@ class TaskTable(Generic[W]):
     async def holds(self, store: Store, held: W) -> bool:
         return bool(await store.read(self._holds, self._ours(held)))
 
-    async def write(
+    async def write_held(
         self,
         store: Store,
         held: W,

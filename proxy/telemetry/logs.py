@@ -81,7 +81,7 @@ class LogFile:
         except RuntimeError:
             self.flush()
 
-    def write(self, line: bytes) -> None:
+    def write_line(self, line: bytes) -> None:
         with self._lock:
             self._write(line + b"\n")
 
@@ -90,7 +90,7 @@ class LogFile:
             if self._waiting:
                 self._write(b"")
 
-    debug = info = warning = error = critical = write
+    debug = info = warning = error = critical = write_line
 
     def _write(self, more: bytes) -> None:
         lines, self._waiting = self._waiting, []

@@ -93,7 +93,7 @@ async def test_the_others_go_on_without_it(off: tuple[str, ...], tmp_path: Path)
         await is_whole(server, off)
         roots = ClosedPaths({root: "" for each in all_features() if each.name in off for root in each.paths})
         gone = paths_of_all() - paths(server)
-        assert not {path for path in gone if roots.find(path) is None}
+        assert not {path for path in gone if roots.reason_closed(path) is None}
 
 
 @each_row(

@@ -89,7 +89,7 @@ def _accepting(model: str) -> str:
 
 @cache
 def _listed(model: str) -> Listed:
-    return open_galleries(load()).find(model)
+    return open_galleries(load()).listed_model(model)
 
 
 def _packages(listed: Listed) -> Path:

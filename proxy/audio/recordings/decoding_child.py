@@ -53,7 +53,7 @@ def warm_up() -> bytes:
     for packet in (*stream.encode(audio_frame(pcm, 24_000)), *stream.encode(None)):
         container.mux(packet)
     container.close()
-    whole = sink.take()
+    whole = sink.muxed_bytes()
     decode(whole)
     decode(whole[:100])
     decode(b"no recording at all")

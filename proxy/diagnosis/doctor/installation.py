@@ -135,7 +135,7 @@ def models(config: Config) -> Iterator[Finding]:
     names.update(dict.fromkeys(name for name in named if isinstance(name, str)))
     for name in names:
         try:
-            model = store.find(name)
+            model = store.stored_model(name)
         except UnusableModel:
             continue  # the check of the engines reports it
         if model is not None:

@@ -144,7 +144,7 @@ class HostStream:
         before, self._name = self._name, self._hosts.next_call()
         if self._suspects is not None:
             self._suspects.end(before)
-            self._suspects.begin(self._name, self._digest)
+            self._suspects.note_dispatch(self._name, self._digest)
         left = with_deadline(self._work, max(0.0, self._deadline - _now()))
         return process.call(Begin(self._name, left, alone=self._is_alone), self._pcm)
 

@@ -164,7 +164,7 @@ class ProviderKey:
             if not self.slots.take_now(turn):
                 await self.slots.take(turn)
             turn.has_slot = True
-            await self.pace.turn(deadline - _now())
+            await self.pace.wait_for_key(deadline - _now())
         except BaseException:
             self.leave(turn, "left")
             raise
@@ -179,7 +179,7 @@ class ProviderKey:
         speak. The features that send such work limit it.
         """
         turn = KeyTurn(work.tenant, deadline, work.estimated_s, work.share, False)
-        await self.pace.turn(turn.left_s)
+        await self.pace.wait_for_key(turn.left_s)
         on_dispatch(True)
         return turn
 
@@ -347,7 +347,7 @@ class ProviderPace:
         if self.states is not None:
             self.states.has_news.set()
 
-    async def turn(self, within_s: float) -> None:
+    async def wait_for_key(self, within_s: float) -> None:
         """Wait until the key may be used. Raise EngineLimited if that is later than `within_s`."""
         now = time.monotonic()
         if self._most is None and now >= self.paused_until:
@@ -366,7 +366,7 @@ class ProviderPace:
         if self._most is None:
             return paused_s
         if self.states is not None and not self.states.is_away:
-            wait_s = paused_s or await self.states.take(self.name, self._most)
+            wait_s = paused_s or await self.states.count_key_request(self.name, self._most)
             if wait_s is not None:
                 return wait_s
         return max(paused_s, provider_waits.pace_wait_s(self._request_times, self._part, now))

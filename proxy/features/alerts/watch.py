@@ -62,9 +62,9 @@ class Watch:
         self._cluster = cluster
 
     async def run(self, metrics: Metrics) -> None:
-        await repeat("alerts", self.turn, EVERY_S, metrics)
+        await repeat("alerts", self.look_once, EVERY_S, metrics)
 
-    async def turn(self) -> None:
+    async def look_once(self) -> None:
         """Look once. What changes, and its mails, are one commit."""
         if not self.section.mail:
             return

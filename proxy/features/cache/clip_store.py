@@ -92,7 +92,7 @@ class ClipStore:
             self.folder.run(partial(clips.touch, path)).add_done_callback(_ignore_failure)
         return clip
 
-    async def find(self, path: Path) -> Clip | None:
+    async def find_clip(self, path: Path) -> Clip | None:
         if (clip := self.find_in_memory(str(path))) is not None:
             return clip
         clip = await self.folder.run_or_undo(partial(clips.load, path, self.folder.oldest), Clip.close)

@@ -120,7 +120,7 @@ class CacheSearch:
             if landing is not None:
                 self.clip = await self._find(self.path if landing == "again" else landing)
             elif self._single_flight.of(self.path) is other:
-                self.leader = self._single_flight.begin(self.path)
+                self.leader = self._single_flight.start_flight(self.path)
                 await self._take_lock(is_held=other is not None)
                 return
 
@@ -134,7 +134,7 @@ class CacheSearch:
             if is_held or time.monotonic() > ends:
                 path = self.path.with_name(f"{self.path.name}-{secrets.token_hex(4)}")
             async with asyncio.timeout(self._patience_s):
-                self.lock = await self._clips.folder.take(path)
+                self.lock = await self._clips.folder.lock_file(path)
             # The last owner of the lock may have kept an answer since our last search.
             self.clip = await self._find(self.path)
             if self.lock is None and self.clip is None:
@@ -142,4 +142,4 @@ class CacheSearch:
 
     async def _find(self, path: Path) -> Clip | None:
         async with asyncio.timeout(self._patience_s):
-            return await self._clips.find(path)
+            return await self._clips.find_clip(path)

@@ -74,7 +74,7 @@ class SingleFlight:
     def of(self, path: Path) -> Leader | None:
         return self._under_way.get(path)
 
-    def begin(self, path: Path) -> Leader:
+    def start_flight(self, path: Path) -> Leader:
         """Begin a flight in the place of any other one, which goes on for its own client."""
         leader = self._under_way[path] = Leader(self, path)
         return leader

@@ -67,7 +67,7 @@ class ProviderClones:
             raise EngineFailed("The engine made a voice without saying which one.")
         return found
 
-    async def find(self, name: str) -> str | None:
+    async def find_clone_id(self, name: str) -> str | None:
         """Return the id of the voice of this name, or None if there surely is none."""
         return _voice_in(await self._events(FindClone, name=name))
 
@@ -198,7 +198,7 @@ class CloneAttempt:
 
     async def _settle(self, clones: ProviderClones, held: CloneRecord) -> str | None:
         try:
-            return await clones.find(held.name)
+            return await clones.find_clone_id(held.name)
         except EngineCannot:
             raise EngineCannot(_UNKNOWN) from None
 
@@ -255,7 +255,7 @@ class CloneAttempt:
             deleted.add(voice)
             voice = None
             with suppress(EngineCannot):
-                voice = await clones.find(held.name)
+                voice = await clones.find_clone_id(held.name)
             if voice in deleted:
                 raise EngineFailed(_STILL_THERE)
         await self._bills.release(held)

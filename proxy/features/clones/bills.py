@@ -40,7 +40,7 @@ class CloneBills:
         self._ledger = ledger
         self._price = FixedPrice(ledger, "clone")
 
-    async def check(self, account: str, terms: Terms, number: int) -> None:
+    async def check_clone_count(self, account: str, terms: Terms, number: int) -> None:
         """Refuse so many more clones before anything is made. Open tasks count too.
 
         Raises NotAllowed if the plan has none, and QuotaExceeded. `reserve` decides.
@@ -54,7 +54,7 @@ class CloneBills:
         if terms.clones is not None and used + waiting + number > terms.clones:
             raise _no_clone_left(terms, cycle)
         payer = Payer(account=account, key=JOB_KEY, anchor=owner.anchor, terms=terms).of_job()
-        await self._ledger.check(payer, (waiting + number) * terms.prices.clone.micro)
+        await self._ledger.check_affordable(payer, (waiting + number) * terms.prices.clone.micro)
 
     async def reserve(self, held: CloneRecord, terms: Terms | None) -> None:
         """Reserve the price of a clone once. Raises NotAllowed and QuotaExceeded."""

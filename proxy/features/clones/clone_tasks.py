@@ -94,10 +94,10 @@ class CloneTasks(TaskKind[CloneRecord]):
         record = await records.want(self._store, task, act, replaces_expired=pays_again or is_free)
         if record is None:
             raise NotFound(f"The voice '{task.voice}' does not exist.", param="voice", code="voice_not_found")
-        self.begin(task.account)
+        self.begin_account_clones(task.account)
         return record
 
-    def begin(self, account: str) -> None:
+    def begin_account_clones(self, account: str) -> None:
         self.on_change(account)
         self.look_soon()
 
@@ -248,7 +248,7 @@ class CloneTargets:
         infos = self._engines[engine].models() if engine in self._engines else ()
         return next((info for info in infos if is_cloned_for(info)), None)
 
-    def find(self, engine: str, credential: str = "") -> CloneTarget:
+    def clone_target(self, engine: str, credential: str = "") -> CloneTarget:
         """Return a place. Without a credential, it is `default`, or the engine's first one.
 
         Raises InvalidRequest if there is no such place, and UpstreamFailed if its engine is not up yet.

@@ -59,7 +59,10 @@ async def clone_again(store: Store, clone_tasks: CloneTasks, lost: CloneRecord) 
     The list may have been late, so ask for this clone first. Without an answer nothing is spent.
     """
     try:
-        if await clone_tasks.clones_at(lost.engine, lost.credential).find(lost.name) == lost.engine_voice:
+        if (
+            await clone_tasks.clones_at(lost.engine, lost.credential).find_clone_id(lost.name)
+            == lost.engine_voice
+        ):
             return False
     except EngineError:
         return False

@@ -44,15 +44,17 @@ class CloneOrders:
 
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
-        return [self.clone_tasks.places.find(engine, credential) for engine in dict.fromkeys(engines)]
+        return [self.clone_tasks.places.clone_target(engine, credential) for engine in dict.fromkeys(engines)]
 
-    def check(self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights) -> None:
+    def check_targets(
+        self, places: Iterable[CloneTarget], seconds: Sequence[float], rights: CloneRights
+    ) -> None:
         """Refuse places that may not have the recordings, or could not use them.
 
         Raises NotAllowed and InvalidRequest.
         """
         for place in places:
-            rights.check(place)
+            rights.check_rights_at(place)
             check_seconds(place, seconds)
 
     async def check_bill(
@@ -67,7 +69,7 @@ class CloneOrders:
             rows = (await records.list_of_voices(self._store, [voice])).get(voice, [])
             billed -= {(row.engine, row.credential) for row in rows if row.state not in ("failed", "expired")}
         if billed:
-            await self.clone_tasks.bills.check(account, terms, len(billed))
+            await self.clone_tasks.bills.check_clone_count(account, terms, len(billed))
 
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
@@ -82,7 +84,7 @@ class CloneOrders:
                 raise InvalidRequest("Only a voice of a recording can be cloned.", param=PARAM)
             grant = await self._grants.get(record.account or "", record.consent)
             rights = CloneRights.under(terms, receivers(record.consent, grant))
-            self.check(places, [each.seconds for each in recordings], rights)
+            self.check_targets(places, [each.seconds for each in recordings], rights)
         return places
 
     async def order(
@@ -115,8 +117,8 @@ class CloneOrders:
     async def is_clone(self, engine: str, voice: str) -> bool:
         return await records.is_clone(self._store, engine, voice)
 
-    def begin(self, record: VoiceRecord) -> None:
-        self.clone_tasks.begin(record.account or "")
+    def begin_clones(self, record: VoiceRecord) -> None:
+        self.clone_tasks.begin_account_clones(record.account or "")
 
 
 def _saved(clone: CloneRecord) -> SavedClone:

@@ -60,7 +60,7 @@ class CloneRecordings:
         grant = await self._grants.get(voice.account or "", voice.consent)
         providers = receivers(voice.consent, grant)
         rights = CloneRights(providers) if in_force is None else CloneRights.under(in_force, providers)
-        rights.check(place)
+        rights.check_rights_at(place)
         recordings = await samples.made_of(self._store, record.voice)
         check_seconds(place, [each.seconds for each in recordings])
         # One provider takes exactly one recording. More of a voice is better for it, so it gets the longest.

@@ -133,7 +133,7 @@ async def begin(store: Store, record: CloneRecord, name: str) -> CloneRecord | N
     """Write the name that the provider gets next. None: the voice is erased, or the lease lost."""
     only_if = Condition(f"state IN ('wanted', 'making') AND {NOT_ERASED}", {"voice": record.voice})
     values: Params = {"state": "making", "name": name}
-    is_begun = await TASKS.write(store, record, values, only_if=only_if)
+    is_begun = await TASKS.write_held(store, record, values, only_if=only_if)
     return msgspec.structs.replace(record, **values) if is_begun else None
 
 
@@ -154,10 +154,10 @@ async def keep(
     values: Params = {"engine_voice": engine_voice, "due": 0, "tries": 0, "error": ""}
     ready: Params = {**values, **times, "state": "ready"}
     notice_rows = () if notices is None else notice(notices, record, "voice.clone.ready", now)
-    if await TASKS.write(store, record, ready, only_if=only_if, also=notice_rows):
+    if await TASKS.write_held(store, record, ready, only_if=only_if, also=notice_rows):
         return "kept"
     # The voice was erased while its clone was made: now its id is known, so it can be deleted.
-    return "doomed" if await TASKS.write(store, record, {**values, "state": "doomed"}) else "lost"
+    return "doomed" if await TASKS.write_held(store, record, {**values, "state": "doomed"}) else "lost"
 
 
 def notice(notices: DeliveryTasks, record: CloneRecord, event: Event, now: int) -> Sequence[Statement]:
@@ -171,7 +171,7 @@ async def move(
 ) -> None:
     """Change a row's state, or delay it until it is due, and release its lease."""
     values: Params = {"state": state, "due": due, "tries": tries, "error": error}
-    await TASKS.write(store, record, values, only_if=may_move(record), gives_back=True)
+    await TASKS.write_held(store, record, values, only_if=may_move(record), gives_back=True)
 
 
 def may_move(record: CloneRecord) -> Condition:
@@ -181,7 +181,7 @@ def may_move(record: CloneRecord) -> Condition:
 
 async def doom(store: Store, record: CloneRecord) -> None:
     """Mark a leased row for deletion. The lease stays."""
-    await TASKS.write(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
+    await TASKS.write_held(store, record, {"state": "doomed", "due": 0, "tries": 0, "error": ""})
 
 
 async def remove(store: Store, record: CloneRecord) -> None:

@@ -114,7 +114,7 @@ class Membership:
         await self._rings.refresh()
         await machines.renew(self._store, self._describe(self._living))
         if self._orders is not None:
-            await self._orders.take(self._id)
+            await self._orders.begin_orders(self._id)
         await self._tell_clusters()
         self._report()
         if is_first:

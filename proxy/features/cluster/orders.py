@@ -63,7 +63,7 @@ class OrderRunner:
         self._lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def take(self, machine: str) -> None:
+    async def begin_orders(self, machine: str) -> None:
         """Begin the open orders. Raises StorageFailed."""
         for row in await self._store.read(_OPEN, {"machine": machine}):
             if row["id"] not in self._begun:

@@ -47,7 +47,7 @@ async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
         yield
         return
     exchange = VerdictExchange(context.store, suspects, masters.newest.texts)
-    task = RepeatingTask("verdicts on texts", exchange.turn, 0.0, context.metrics)
+    task = RepeatingTask("verdicts on texts", exchange.exchange_verdicts, 0.0, context.metrics)
     try:
         yield
     finally:
@@ -64,7 +64,7 @@ class VerdictExchange:
         for each in suspects.values():
             each.share(key, self._wanted)
 
-    async def turn(self) -> None:
+    async def exchange_verdicts(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._wanted.wait()

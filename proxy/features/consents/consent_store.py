@@ -140,7 +140,7 @@ class ConsentStore:
             raise _too_many()
         return ReadableConsent(record, texts)
 
-    async def find(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:
+    async def find_consent(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:
         """Return a consent of this account, or of any account (None). Raises NotFound."""
         return self.open(await self.record(account, id_, param))
 

@@ -162,7 +162,7 @@ class Consents(Resource):
         listed = await page(
             request, partial(consents.place_of, store, account), partial(consents.page, store, account)
         )
-        return await listed.answer(
+        return await listed.list_response(
             bodies.AccountConsentList, lambda row: bodies.account_consent(self._consents.open(row))
         )
 
@@ -172,4 +172,4 @@ class Consents(Resource):
         return reply(shown(consent), status)
 
     async def _found(self, request: Request) -> ReadableConsent:
-        return await self._consents.find(account_of(request), request.path_params["id"])
+        return await self._consents.find_consent(account_of(request), request.path_params["id"])

@@ -27,7 +27,7 @@ class Grant(NamedTuple):
     digest: str
     uses: tuple[Use, ...] = USUAL_USES
 
-    def check(self, use: Use, param: str) -> None:
+    def check_use(self, use: Use, param: str) -> None:
         """Raise NotAllowed, which names the parameter, if the speaker has not agreed to this use."""
         if use not in self.uses:
             raise NotAllowed(
@@ -42,7 +42,7 @@ class Grants:
         self._store = store
         self._compare = compare
 
-    async def find(self, account: str, id_: str, param: str) -> Grant:
+    async def find_grant(self, account: str, id_: str, param: str) -> Grant:
         """Return a grant of this account. Raises NotFound, which names the parameter."""
         return _grant(await find_record(self._store, account, id_, param))
 

@@ -58,7 +58,7 @@ class ConsoleEndpoints(Resource):
         file = known.files.get(request.path_params["path"])
         if file is None or request.path_params["build"] != known.build:
             raise NotFound("There is no such file in this version of the console.")
-        return file.answer(request, {"cache-control": _YEAR})
+        return file.compressed_response(request, {"cache-control": _YEAR})
 
 
 def _prefers_html(accept: str) -> bool:

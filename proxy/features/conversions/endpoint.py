@@ -135,7 +135,7 @@ class Conversions:
         grant = await find_grant(self._grants, caller.account, upload.form)
         # These checks need no recording, so they run before the decoding.
         planned = upload.request(source_sound(b"", 0.0, "", grant))
-        await self._speaking.call(state["request_id"], caller, planned, terms)
+        await self._speaking.prepare_call(state["request_id"], caller, planned, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer)
         async with self._sources.taken(caller.account, upload, grant) as source:

@@ -113,11 +113,11 @@ async def find_grant(grants: Grants, account: str, form: ConversionForm) -> Gran
     if consent in (STATED, ""):
         return None
     try:
-        grant = await grants.find(account, consent, CONSENT)
+        grant = await grants.find_grant(account, consent, CONSENT)
     except NotFound as failure:
         message = f"{failure.message} It must be the id of a consent, or true if who speaks agrees."
         raise NotFound(message, param=CONSENT, code=failure.code) from None
-    grant.check("conversion", CONSENT)
+    grant.check_use("conversion", CONSENT)
     return grant
 
 

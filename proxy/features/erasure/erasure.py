@@ -136,7 +136,7 @@ class Erasure(TaskKind[Tombstone]):
 
         Return whether this worker has stopped using it and sends its recordings to no host.
         """
-        self.erased.note(tombstone.subject)
+        self.erased.note_erased(tombstone.subject)
         for memory in self.things.memories:
             memory.forget_voice(tombstone.subject, tombstone.digests)
         is_dropped, is_silent = await asyncio.gather(

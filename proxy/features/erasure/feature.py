@@ -48,10 +48,10 @@ class _ErasureObserver(Observer):
         self._streams.enter_context(erased.speaking(voices))
 
     def chunk(self, data: bytes) -> None:
-        self._erased.check(self._voices)
+        self._erased.refuse_erased(self._voices)
 
     def piece(self, data: bytes) -> None:
-        self._erased.check(self._voices)
+        self._erased.refuse_erased(self._voices)
 
     def fail(self, error: EngineError) -> EngineError:
         """An engine that has lost the recording of an erased voice has not failed."""

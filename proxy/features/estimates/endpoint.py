@@ -96,11 +96,13 @@ class Estimates(Resource):
         if speech.answer == "background":
             check_length(terms, len(speech.text), "input")
             terms = of_step(terms)
-        call = await self._speaking.call(request.scope["state"]["request_id"], caller, speech, terms)
+        call = await self._speaking.prepare_call(request.scope["state"]["request_id"], caller, speech, terms)
         hold = await self._speaking.pipeline.estimate(call)
         payer = Payer(account=hold.account, key=hold.key, anchor=hold.anchor, terms=hold.terms)
         # The streams that are under way now do not count. An answer from the cache may cost nothing.
-        position = await self._ledger.check(payer.of_job(), hold.amount if call.clip is None else 0)
+        position = await self._ledger.check_affordable(
+            payer.of_job(), hold.amount if call.clip is None else 0
+        )
         available = position.credits.available
         own = await self._voices.library.get(caller.account)
         parts = [run.part for run in call.totals.parts]

@@ -124,7 +124,7 @@ class History(Resource):
         listed = await page(request, place_of, read)
         used_bytes = await store.used_bytes(caller.account)
         shown = {each.id: each for each, _ in await self._shown(request, listed.rows)}
-        return await listed.answer(
+        return await listed.list_response(
             HistoryList,
             lambda row: shown[row.id],
             days=self._stored.us_of(caller.plan) / (86_400 * SECOND),

@@ -75,4 +75,4 @@ class _HistoryObserver(Observer):
             tag=call.tag,
             voices=voices_column(call.plan.own_voices),
         )
-        self._writer.write(NewEntry(entry, body_of(call.request), self._sound, form))
+        self._writer.write_entry(NewEntry(entry, body_of(call.request), self._sound, form))

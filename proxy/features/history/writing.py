@@ -85,7 +85,7 @@ class HistoryWriter:
             "voxgate_history_entries", "Requests that were to be kept.", ["stored"], registry=registry
         )
 
-    def write(self, new: NewEntry) -> None:
+    def write_entry(self, new: NewEntry) -> None:
         task = asyncio.create_task(self._write(new))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -92,7 +92,7 @@ class Jobs(JobResource):
         account = await self._tools.owner(request)
         listed = await table_page(request, JOBS, self._store, account)
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
-        return await listed.answer(JobList, lambda job: shown[job.id])
+        return await listed.list_response(JobList, lambda job: shown[job.id])
 
     @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(errors.NotFound,))
     @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(errors.NotFound,), name="get_job_of")
@@ -215,7 +215,7 @@ class ClientJobs(JobResource):
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
         return await self._begin(kind, background._replace(body=raw), request)
 
-    async def begin(self, request: BackgroundRequest) -> Response:
+    async def make_job(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""
         return await self._begin(self._kinds.usual, request)
 

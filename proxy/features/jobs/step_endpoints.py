@@ -92,7 +92,7 @@ class JobSteps(JobResource):
         receipts = await receipt_records.of_requests(store, job.account, requests)
         kind = self._kinds.of(job)
         chapters = kind.chapters(job)
-        return await listed.answer(
+        return await listed.list_response(
             StepList,
             lambda row: _shown(kind, row, chapters, receipts.get(row.request or "")),
         )

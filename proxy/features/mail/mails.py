@@ -193,9 +193,9 @@ class Mails(TaskKind[MailRow]):
         if (ceiling := self.ceilings.get(rank)) is None:
             return 0.0
         try:
-            full = await (self._limits.take(ceiling) if counts else self._limits.full(ceiling))
+            full = await (self._limits.count_request(ceiling) if counts else self._limits.full(ceiling))
             if full is not None:
-                await self._limits.take(_NOTED)
+                await self._limits.count_request(_NOTED)
         except LimitsUnavailable:
             return _UNCOUNTED_S
         return 0.0 if full is None else full.wait_s

@@ -67,7 +67,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                     *receipts.endpoints,
                     *rotation(revision),
                 ],
-                on_the_way=OnTheWay((factory.opener,), marks.treat, marks.check_provenance, (lost.note,)),
+                on_the_way=OnTheWay(
+                    (factory.opener,), marks.treat, marks.check_provenance, (lost.count_lost,)
+                ),
             )
 
         def take_keys() -> None:

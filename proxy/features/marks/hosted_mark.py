@@ -73,7 +73,7 @@ class HostedMark:
         if len(self.helper.under_way) >= MOST_QUESTIONS:
             raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
         question = pipe_messages.MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
-        asking = self.helper.begin(self._answer(question))
+        asking = self.helper.start_work(self._answer(question))
         try:
             answer = await asyncio.shield(asking)
         except asyncio.CancelledError:
@@ -113,7 +113,7 @@ class HostedMark:
     async def _take_life(self) -> Life:
         """Take a life of the process. Raise MarkUnusable."""
         try:
-            return await self.helper.take()
+            return await self.helper.take_process()
         except HelperFailed as refused:
             if refused is not self._refusal:
                 self._refusal = refused

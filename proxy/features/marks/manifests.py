@@ -83,7 +83,7 @@ class Manifests:
         """
         return "" if self._keys is None else f"{request}-{_proof(self._keys.newest.secret, request)}"
 
-    async def find(self, id_: str) -> bytes | None:
+    async def find_manifest(self, id_: str) -> bytes | None:
         """Return the manifest, None if there is none under this id. Raises SignerUnavailable."""
         if self._known is None and self._is_on:
             raise SignerUnavailable  # without keys, no address can be checked

@@ -299,7 +299,7 @@ class LostManifests:
     def keep(self, call: SpeechCall) -> None:
         self._stored.add(call.id)
 
-    def note(self, call: SpeechCall) -> None:
+    def count_lost(self, call: SpeechCall) -> None:
         if call.id in self._stored:
             self._stored.remove(call.id)
             return

@@ -162,7 +162,7 @@ class ManifestEndpoint(Resource):
         """The signed manifest (C2PA) of an answer, from the address in its header Link"""
         id_ = request.path_params["id"]
         try:
-            manifest = await self._manifests.find(id_)
+            manifest = await self._manifests.find_manifest(id_)
         except SignerUnavailable:
             raise UpstreamFailed(
                 "The manifest cannot be signed right now.",

@@ -118,7 +118,7 @@ class Signer:
         The caller has a place: see `Manifests`.
         """
         request, queue = SignRequest(definition=definition(facts), digest=digest), self._queue(True)
-        return await asyncio.shield(queue.begin(self._sign_in_turn(queue, request)))
+        return await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request)))
 
     async def take_place(self, account: str) -> FairSlot:
         """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
@@ -156,7 +156,7 @@ class Signer:
         was_promised = place is not None
         place = place or self._take_place(account)
         queue = self._queue(was_promised)
-        signing = queue.begin(
+        signing = queue.start_work(
             self._embed(queue, facts, (file, parent), sink, place, was_promised=was_promised)
         )
         place.leave_after(signing)

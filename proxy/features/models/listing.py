@@ -45,7 +45,7 @@ class Galleries(NamedTuple):
     listed: tuple[Listed, ...]
     faults: tuple[GalleryFault, ...]
 
-    def find(self, name: str) -> Listed:
+    def listed_model(self, name: str) -> Listed:
         """Return an entry. Raise ModelRefused with similar names."""
         for each in self.listed:
             if each.name == name:

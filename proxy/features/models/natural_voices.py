@@ -40,12 +40,12 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 
 def chosen(galleries: Galleries) -> list[Listed]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
-    return [galleries.find(name) for name in _FIRST]
+    return [galleries.listed_model(name) for name in _FIRST]
 
 
 def instead(galleries: Galleries) -> dict[str, Listed]:
     """Return the model that comes in place of each first one. Raise ModelRefused if a gallery lacks one."""
-    return {name: galleries.find(other) for name, other in _INSTEAD.items()}
+    return {name: galleries.listed_model(other) for name, other in _INSTEAD.items()}
 
 
 def newer_than(name: str) -> str:
@@ -174,7 +174,7 @@ def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> li
     for name, section in engines.items():
         for each in _named(section):
             try:
-                listed = galleries.find(each)
+                listed = galleries.listed_model(each)
             except ModelRefused:
                 continue  # it was imported, or the gallery is gone
             if listed.plugin == section.get("plugin", name) and _accepts(listed).items() <= section.items():

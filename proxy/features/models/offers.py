@@ -62,7 +62,7 @@ def _row(store: ModelStore, listed: Listed) -> dict[str, Any]:
 
 def announced(config: Config, name: str) -> Listed:
     """Return a model of a gallery, and print its notes before the fetch. Raise ModelRefused."""
-    listed = open_galleries(registry.load()).find(name)
+    listed = open_galleries(registry.load()).listed_model(name)
     before = note_of_use(config, listed.plugin, name, listed.entry.bound_by)
     say(*terms(listed), *(each.text for each in before))
     return listed

@@ -115,7 +115,7 @@ def is_pulled(store: ModelStore, listed: Listed) -> bool:
 def _find_pulled(store: ModelStore, listed: Listed) -> StoredModel | None:
     """Return the stored model if it has the gallery's files and licences."""
     try:
-        found = store.find(listed.name)
+        found = store.stored_model(listed.name)
     except UnusableModel:
         return None  # it is damaged, so it is fetched again
     if found is None or not (_has_licences(found.manifest, listed) and _has_files(found.manifest, listed)):

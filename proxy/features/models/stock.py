@@ -116,7 +116,7 @@ def changing(config: Config, form: Form) -> Iterator[tuple[ModelStore, Progress]
 
 
 def current(store: ModelStore, name: str) -> StoredModel:
-    stored = store.find(name)
+    stored = store.stored_model(name)
     assert stored is not None
     return stored
 

@@ -90,7 +90,7 @@ class VoiceSamples(Resource):
     async def add_voice_sample(self, request: Request) -> Response:
         """Add a recording to a voice, with its emotion"""
         form, audio = await _read(request)
-        voice = await self._voices.find(request)
+        voice = await self._voices.requested_voice(request)
         account = owner_of(voice)
         terms = await self._voices.terms(request, account)
         if (key := key_of(request)) is None:
@@ -119,7 +119,7 @@ class VoiceSamples(Resource):
     )
     async def list_voice_samples(self, request: Request) -> Response:
         """The recordings of a voice of the account's own"""
-        found = await self._recordings.list_(await self._voices.find(request))
+        found = await self._recordings.list_(await self._voices.requested_voice(request))
         return reply(VoiceSampleList(data=[_entry(each) for each in found]))
 
     @voice_endpoint(
@@ -131,7 +131,7 @@ class VoiceSamples(Resource):
     )
     async def delete_voice_sample(self, request: Request) -> Response:
         """Delete a recording that was added to a voice"""
-        voice, id_ = await self._voices.find(request), request.path_params["sample"]
+        voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
         act = await self._voices.admin_tools.act(request, "sample.deleted", id_, voice.account)
         await self._recordings.delete(voice, id_, act)
         return reply(DeletedVoiceSample(id=id_))

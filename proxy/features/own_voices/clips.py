@@ -134,21 +134,21 @@ class VoiceRecordings:
                 "The voice was made of this recording, so it is deleted only with the voice.",
                 param="sample",
             )
-        row = await self.find(account, id_)
+        row = await self.find_recording(account, id_)
         if row is None or row.voice != voice.id or await self._erasing.erase(row, act) is None:
             raise no_clip(id_)
         await self._library_writer.forget(account, voice.id)
 
-    async def find(self, account: str, id_: str) -> SampleRecord | None:
+    async def find_recording(self, account: str, id_: str) -> SampleRecord | None:
         return await samples.clip(self._store, account, id_) if id_.isprintable() else None
 
     async def request_of(self, account: str, id_: str) -> str | None:
-        row = await self.find(account, id_)
+        row = await self.find_recording(account, id_)
         return None if row is None else open_clip(self._vault, row).request
 
     async def opened(self, account: str, id_: str) -> ReadableRecording:
         """Return a clip of an account with its texts. Raises NotFound."""
-        row = await self.find(account, id_)
+        row = await self.find_recording(account, id_)
         if row is None:
             raise no_clip(id_)
         return ReadableRecording(row, open_clip(self._vault, row))
@@ -170,7 +170,7 @@ class VoiceRecordings:
                 raise no_voice(voice.id)
             await self._check_room(voice.id)
             if voice.consent is not None:
-                await self._grants.find(row.account, voice.consent, "consent")
+                await self._grants.find_grant(row.account, voice.consent, "consent")
 
         return await keep_recording(self._vault, row.account, accepted.master, add, explain)
 
@@ -184,7 +184,7 @@ class VoiceRecordings:
 
     async def _grant(self, account: str, voice: VoiceRecord, terms: Terms) -> Grant | None:
         if voice.consent is not None:
-            return await self._grants.find(account, voice.consent, "consent")
+            return await self._grants.find_grant(account, voice.consent, "consent")
         if terms.consent == "required":
             raise InvalidRequest(
                 "The voice was made without a consent of its speaker, which your plan requires by now; make "

@@ -164,7 +164,7 @@ class VoiceEditing(Resource):
             request, partial(records.place_of, store, None), partial(records.page, store, account)
         )
         formats = await trained_models.formats_of(store, [row.id for row in listed.rows])
-        return await listed.answer(
+        return await listed.list_response(
             bodies.SavedVoiceList,
             lambda row: bodies.shown(self._library_writer.open(row), formats.get(row.id, ())),
             configured=self._configured(),
@@ -180,10 +180,10 @@ class VoiceEditing(Resource):
     )
     async def export_voice(self, request: Request) -> Response:
         """A voice of the account's own: its recordings, and what is known of them, as a zip file"""
-        record = await self._voices.find(request)
+        record = await self._voices.requested_voice(request)
         if account_of(request) is None:
             # Under /admin, `find` opens the record.
-            await self._voices.note(request, "voice.exported", record)
+            await self._voices.record_act(request, "voice.exported", record)
             facts = encode_json(await bodies.saved_voice(self._library_writer.store, record))
         else:
             record = self._library_writer.opened(record)
@@ -214,7 +214,7 @@ class VoiceEditing(Resource):
         if request.path_params["id"] == "combine":
             raise HTTPException(404)  # an endpoint of other servers, and not the name of a voice
         change = await body(request, bodies.ChangedVoice)
-        record = self._library_writer.opened(await self._voices.find(request))
+        record = self._library_writer.opened(await self._voices.requested_voice(request))
         caller, tools = caller_of(request.scope), self._voices.tools
         terms, tag = tools.plans.terms(caller), read_tag(request.headers.getlist(TAG_HEADER))
         updated = await self._voice_creation.change(record, change, terms, caller.key, tag)
@@ -224,7 +224,7 @@ class VoiceEditing(Resource):
     async def delete_voice(self, request: Request) -> Response:
         """Delete a voice of the account's own"""
         # The row need not be opened: a voice whose texts cannot be opened can still be erased.
-        record = await self._voices.find(request)
+        record = await self._voices.requested_voice(request)
         named = {} if record.is_sealed else {"name": record.name}
         act = await self._admin_tools.act(request, "voice.deleted", record.id, record.account, **named)
         await self._voice_creation.delete(record, act)

@@ -124,7 +124,7 @@ class ZipStream:
                 self._file.close()
                 self._file = None
                 del self._left[0]
-        return self._made.take() or None
+        return self._made.zipped_bytes() or None
 
 
 class MadeBytes:
@@ -148,7 +148,7 @@ class MadeBytes:
     def close(self) -> None:
         """Nothing is open."""
 
-    def take(self) -> bytes:
+    def zipped_bytes(self) -> bytes:
         made = b"".join(self._parts)
         self._parts.clear()
         return made

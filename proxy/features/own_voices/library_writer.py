@@ -77,7 +77,7 @@ class LibraryWriter:
 
     async def find_voice(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         """Return a voice of this account (None: the operator) by its id or its name, opened."""
-        row = await self.library.find(account, id_or_name)
+        row = await self.library.find_record(account, id_or_name)
         return None if row is None else self.opened(row)
 
     def opened(self, record: VoiceRecord) -> VoiceRecord:

@@ -118,7 +118,7 @@ class ReferenceSpeech:
                 param="Idempotency-Key",
             )
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check(payer)
+        await self._ledger.check_affordable(payer)
         form = await read_form(
             connection, files={AUDIO: MOST_FILE_BYTES}, fields=_TEXT_FIELDS | FOREIGN_FIELDS | client_fields
         )
@@ -134,7 +134,7 @@ class ReferenceSpeech:
     async def _voice(self, account: str, reference: ReferenceRequest) -> AsyncIterator[Voice]:
         """Yield the voice of a request. Raises InvalidRequest and NotFound."""
         consent = "" if reference.consent == _STATED else reference.consent
-        grant = await self._grants.find(account, consent, CONSENT) if consent else None
+        grant = await self._grants.find_grant(account, consent, CONSENT) if consent else None
         async with self._intake.accepted(account, reference.audio, AUDIO) as accepted:
             recording, seconds = RequestRecording(accepted.master, accepted.quality), accepted.seconds
         start_s, end_s = stretch_s(recording.quality, seconds)

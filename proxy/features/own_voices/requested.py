@@ -70,7 +70,7 @@ class RequestedVoices(NamedTuple):
         assert self.lists is not None, "only a server answers under /v1"
         return self.lists
 
-    async def find(self, request: Request) -> VoiceRecord:
+    async def requested_voice(self, request: Request) -> VoiceRecord:
         """Return the row of the voice in the path. Raises NotFound.
 
         Under /admin, the row has its texts, unless they cannot be opened.
@@ -81,10 +81,10 @@ class RequestedVoices(NamedTuple):
 
     async def own(self, request: Request, name: str) -> VoiceRecord:
         """Return the row of a voice of the caller's account. Raises NotFound."""
-        record = await self.library_writer.library.find(caller_of(request.scope).account, name)
+        record = await self.library_writer.library.find_record(caller_of(request.scope).account, name)
         if record is None:
             # It is a voice of others, or there is no such voice at all.
-            (await self.tools.entries(request)).known.find(name)
+            (await self.tools.entries(request)).known.voice_named(name)
             raise not_own(name)
         return record
 
@@ -99,7 +99,7 @@ class RequestedVoices(NamedTuple):
             return terms_of(self.admin_tools, await self.open_account(account))
         return self.tools.plans.terms(caller_of(request.scope))
 
-    async def note(self, request: Request, action: str, record: VoiceRecord) -> None:
+    async def record_act(self, request: Request, action: str, record: VoiceRecord) -> None:
         """Record an operator's act on a voice, before it is done."""
         if (act := await self.admin_tools.act(request, action, record.id, record.account)) is not None:
             await self.library_writer.store.write(*audit.insert_statements(act))

@@ -44,12 +44,12 @@ class VoiceUse:
         self._ids: set[str] = set()
         self._noted: set[tuple[str, int]] = set()
 
-    def note(self, voice: Voice) -> None:
+    def note_voice(self, voice: Voice) -> None:
         """Note a voice that just spoke, unless it is never erased: it was not recorded, trained or mixed."""
         if voice.samples or voice.trained or voice.mix:
             self._ids.update((voice.id, *(id_ for id_, _ in voice.mix)))
 
-    async def write(self) -> None:
+    async def write_uses(self) -> None:
         if not self._ids:
             return
         ids: set[str] = set()
@@ -69,13 +69,13 @@ class VoiceUse:
 @asynccontextmanager
 async def open_voice_use(store: Store, metrics: Metrics) -> AsyncIterator[VoiceUse]:
     use = VoiceUse(store)
-    noting = RepeatingTask("note of voices that spoke", use.write, _NOTE_EVERY_S, metrics)
+    noting = RepeatingTask("note of voices that spoke", use.write_uses, _NOTE_EVERY_S, metrics)
     try:
         yield use
     finally:
         await noting.close()
         with suppress(StorageFailed):
-            await use.write()
+            await use.write_uses()
 
 
 class Retention:
@@ -148,6 +148,6 @@ class _VoiceUseObserver(Observer):
         """Note the use even if the client left: the answer is charged."""
         if self._call.totals.samples:
             for part in self._call.plan.parts:
-                self._use.note(part.voice)
+                self._use.note_voice(part.voice)
                 if part.post is not None:
-                    self._use.note(part.post.whose)
+                    self._use.note_voice(part.post.whose)

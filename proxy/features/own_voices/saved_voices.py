@@ -56,7 +56,7 @@ class SavedVoices:
     async def get(self, id_: str) -> VoiceRecord | None:
         return await records.get(self._store, None, id_)
 
-    async def find(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
+    async def find_record(self, account: str | None, id_or_name: str) -> VoiceRecord | None:
         return await records.find(self._store, account, id_or_name)
 
     def open(self, record: VoiceRecord) -> VoiceRecord:

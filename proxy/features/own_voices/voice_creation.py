@@ -93,7 +93,7 @@ class VoiceCreation:
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         self._library_writer.check_words(new.ref_text, rights.providers, is_local_only=terms.local_only)
         async with self._intake.accepted(account, audio, "audio_sample") as accepted:
-            self._clones.check(places, [accepted.seconds], rights)
+            self._clones.check_targets(places, [accepted.seconds], rights)
             record = await self._record(
                 account,
                 "sample",
@@ -107,7 +107,7 @@ class VoiceCreation:
             statements = self._clones.statements(record, places, beginning.payer, beginning.tag)
             made = await self._keep(record, accepted, terms.voices, beginning.act, statements)
         if places:
-            self._clones.begin(made)
+            self._clones.begin_clones(made)
         return made
 
     async def _keep(
@@ -135,7 +135,7 @@ class VoiceCreation:
         async def explain() -> None:
             await self._check(account, record.name, most)
             if record.consent is not None:
-                await self.grants.find(account, record.consent, "consent")
+                await self.grants.find_grant(account, record.consent, "consent")
 
         return await keep_recording(self._vault, account, accepted.master, add, explain)
 
@@ -177,7 +177,7 @@ class VoiceCreation:
                 return made
             await self._check(account, record.name, most)
             if account is not None and consent is not None:
-                await self.grants.find(account, consent, "consent")
+                await self.grants.find_grant(account, consent, "consent")
         raise Conflict("The account is being changed by others; send it again.")
 
     async def compose(
@@ -335,12 +335,12 @@ class VoiceCreation:
         self._library_writer.check_name(name)
         if account is not None and most is not None and await records.count(self._store, account) >= most:
             raise no_room(most)
-        if await self._library_writer.library.find(account, name) is not None:
+        if await self._library_writer.library.find_record(account, name) is not None:
             raise name_taken(name)
 
     async def _grant(self, account: str, id_: str | None, terms: Terms) -> Grant | None:
         if id_ is not None:
-            return await self.grants.find(account, id_, "consent")
+            return await self.grants.find_grant(account, id_, "consent")
         if terms.consent == "required":
             raise InvalidRequest(
                 "Missing required parameter: 'consent'. The speaker has to agree that a voice is made of "

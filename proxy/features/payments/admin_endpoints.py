@@ -43,7 +43,7 @@ class AdminOrders(Resource):
         account, store = await self._admin_tools.query_account(request), self._admin_tools.store
         now, table = await store.now(), _TABLES[query_choice(request, _ATTENTION)]
         listed = await table_page(request, table, store, account)
-        return await listed.answer(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
+        return await listed.list_response(bodies.AdminOrderList, lambda row: bodies.admin_order(row, now))
 
     @endpoint(
         "GET", "/admin/orders/differences", bodies.Differences, queries=(SINCE,), failures=(InvalidRequest,)
@@ -96,7 +96,7 @@ class AdminOrders(Resource):
         return await self._answer(await self._found(request))
 
     async def _found(self, request: Request) -> OrderRecord:
-        return await self._orders.find(None, request.path_params["id"])
+        return await self._orders.find_order(None, request.path_params["id"])
 
     async def _answer(self, order: OrderRecord) -> Response:
         payments = await self._orders.payments_of(order.id)
@@ -104,7 +104,7 @@ class AdminOrders(Resource):
 
     async def _is_known(self, provider: Provider, reference: str) -> bool:
         try:
-            order = await self._orders.find(None, reference)
+            order = await self._orders.find_order(None, reference)
         except NotFound:
             return False
         return order.provider == provider.name

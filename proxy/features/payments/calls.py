@@ -48,7 +48,7 @@ class ProviderCalls:
     def __repr__(self) -> str:
         return f"<ProviderCalls {self._provider}>"
 
-    async def find(self, type_: type[T], path: str, query: Query | None = None) -> T | None:
+    async def find_object(self, type_: type[T], path: str, query: Query | None = None) -> T | None:
         """Read an object, or return None if the provider has none there. Raises ProviderFailed."""
         asked = f"?{urlencode(query)}" if query else ""
         answer = await self._answer(
@@ -57,7 +57,7 @@ class ProviderCalls:
         return None if answer is None else self._decoded(type_, answer)
 
     async def get(self, type_: type[T], path: str, query: Query | None = None) -> T:
-        found = await self.find(type_, path, query)
+        found = await self.find_object(type_, path, query)
         if found is None:
             raise ProviderFailed("It answered with HTTP 404.", is_final=True)
         return found

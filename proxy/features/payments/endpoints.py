@@ -100,7 +100,7 @@ class Orders(Resource):
         check_open(account)
         warnings = await self._warnings(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
-        order = await self._orders.begin(account, NewOrder(offer, new.provider, key), act)
+        order = await self._orders.commit_order(account, NewOrder(offer, new.provider, key), act)
         try:
             order = await self._orders.with_checkout(order)
         except ProviderFailed as error:
@@ -127,7 +127,7 @@ class Orders(Resource):
         store = self._admin_tools.store
         now = await store.now()
         listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
-        return await listed.answer(bodies.OrderList, lambda row: bodies.shown_order(row, now))
+        return await listed.list_response(bodies.OrderList, lambda row: bodies.shown_order(row, now))
 
     @endpoint(
         "GET",
@@ -140,7 +140,7 @@ class Orders(Resource):
     async def get_order(self, request: Request) -> Response:
         """One order with its payments. A look has its provider asked, every ten seconds at most"""
         caller, now = caller_of(request.scope), await self._admin_tools.store.now()
-        order = await self._orders.find(caller.account, request.path_params["id"])
+        order = await self._orders.find_order(caller.account, request.path_params["id"])
         await self._orders.look(order)
         payments = await self._orders.payments_of(order.id)
         # Warnings compare the account's voices with the models of a plan, and a page asks again and again.
@@ -157,7 +157,7 @@ class Orders(Resource):
         if (new.plan is None) == (new.pack is None):
             raise InvalidRequest("Send either 'plan' or 'pack'.", param="plan", code="invalid_value")
         kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
-        return self._sales.find(kind, name or "", new.provider)
+        return self._sales.find_offer(kind, name or "", new.provider)
 
     async def _warnings(self, caller: Caller, kind: str, name: str) -> list[str]:
         """Say what paying for an offer changes besides, before anything is paid."""

@@ -132,7 +132,7 @@ class MercadoPago:
     async def payment(self, object_id: str) -> FetchedPayment | None:
         if not _is_number(object_id):
             return None
-        found = await self._calls.find(_Payment, f"/v1/payments/{object_id}")
+        found = await self._calls.find_object(_Payment, f"/v1/payments/{object_id}")
         return None if found is None else _fetched(found)
 
     async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:

@@ -45,7 +45,7 @@ class Sales(NamedTuple):
         lapsed = section.lapsed_plan or (default_plan(config) if config.plans else "")
         return cls(section, config.plans, providers, lapsed, config.server.public_url)
 
-    def find(self, kind: str, name: str, provider: str) -> SoldOffer:
+    def find_offer(self, kind: str, name: str, provider: str) -> SoldOffer:
         """Return what is sold under this name at this provider. Raises InvalidRequest."""
         offers = self.section.plans if kind == "plan" else self.section.packs
         offer = offers.get(name)

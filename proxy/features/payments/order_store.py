@@ -85,7 +85,7 @@ class OrderStore(Income):
         self._ledger = ledger
         self._store = ledger.store
 
-    async def begin(self, account: Account, new: NewOrder, act: Act | None = None) -> OrderRecord:
+    async def commit_order(self, account: Account, new: NewOrder, act: Act | None = None) -> OrderRecord:
         """Commit an order, or return the one that was made with this key. The act gets the order as its
         subject. Raises IdempotencyKeyReused, Conflict for a second month ahead, and NotAllowed."""
         now = await self._store.now() if act is None else act.at
@@ -126,9 +126,9 @@ class OrderStore(Income):
         await self._store.write(
             Statement(_GIVE_URL, {"checkout": checkout.id, "url": checkout.url, "id": order.id})
         )
-        return await self.find(None, order.id)
+        return await self.find_order(None, order.id)
 
-    async def find(self, account: str | None, id_: str) -> OrderRecord:
+    async def find_order(self, account: str | None, id_: str) -> OrderRecord:
         """Return an order of this account; without one, of any. Raises NotFound."""
         found = await ORDERS.get(self._store, account, id_) if id_.isprintable() else None
         if found is None:

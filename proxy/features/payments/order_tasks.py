@@ -63,14 +63,14 @@ class OrderTasks(TaskKind[OrderRecord]):
     async def book(self, provider: str, rows: Sequence[PaymentRecord], fetched: FetchedPayment) -> None:
         """Book a payment that a webhook named: a search for those of its order may not list it yet."""
         try:
-            order = await self._orders.find(None, fetched.reference)
+            order = await self._orders.find_order(None, fetched.reference)
         except NotFound:
             return
         if order.provider == provider and await self._booking.book(order, rows, [fetched]):
             self.settled(order.account)
 
     async def _later(self, held: OrderRecord, error: str = "", rows: Sequence[PaymentRecord] = ()) -> Again:
-        order = await self._orders.find(None, held.id)
+        order = await self._orders.find_order(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
         if due is None and error:

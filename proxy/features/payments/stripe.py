@@ -137,11 +137,11 @@ class Stripe:
         if not _OBJECT.fullmatch(object_id):
             return None
         if object_id.startswith("cs_"):
-            session = await self._calls.find(_Session, f"/v1/checkout/sessions/{object_id}")
+            session = await self._calls.find_object(_Session, f"/v1/checkout/sessions/{object_id}")
             intent_id = None if session is None else session.payment_intent
             return await self.payment(intent_id) if intent_id and intent_id.startswith("pi_") else None
         expanded = {"expand[]": "latest_charge"}
-        intent = await self._calls.find(_Intent, f"/v1/payment_intents/{object_id}", expanded)
+        intent = await self._calls.find_object(_Intent, f"/v1/payment_intents/{object_id}", expanded)
         return None if intent is None else await self._fetched(intent)
 
     async def since(self, moment: int) -> AsyncIterator[FetchedPayment]:

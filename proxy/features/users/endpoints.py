@@ -141,7 +141,7 @@ class AdminUsers(Resource):
         """The users of one account or of all, the newest first"""
         account = await self._admin_tools.query_account(request)
         listed = await table_page(request, records.ROWS, self._store, account)
-        return await listed.answer(bodies.UserList, bodies.shown)
+        return await listed.list_response(bodies.UserList, bodies.shown)
 
     @endpoint(
         "POST",

@@ -40,7 +40,7 @@ class OwnKeys(Resource):
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account
         listed = await table_page(request, key_records.OWN, self._store, account)
-        return await listed.answer(KeyList, keys.shown)
+        return await listed.list_response(KeyList, keys.shown)
 
     @endpoint(
         "POST",

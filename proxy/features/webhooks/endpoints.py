@@ -71,7 +71,7 @@ class Webhooks(Resource):
         listed = await page(
             request, partial(records.place_of, store, account), partial(records.page, store, account)
         )
-        return await listed.answer(
+        return await listed.list_response(
             bodies.WebhookList, lambda row: bodies.webhook_entry(self._webhooks.open_listed(row))
         )
 
@@ -167,7 +167,7 @@ class Webhooks(Resource):
             partial(deliveries.place_of, store, webhook.account),
             partial(deliveries.page, store, webhook.id),
         )
-        return await listed.answer(bodies.DeliveryList, bodies.delivery_entry)
+        return await listed.list_response(bodies.DeliveryList, bodies.delivery_entry)
 
     @account_endpoint(
         "POST",
@@ -184,7 +184,9 @@ class Webhooks(Resource):
         return reply(bodies.delivery_entry(await self._webhooks.resend(found, act)))
 
     async def _found(self, request: Request) -> ReadableWebhook:
-        return await self._webhooks.find(await self._admin_tools.owner(request), request.path_params["id"])
+        return await self._webhooks.find_webhook(
+            await self._admin_tools.owner(request), request.path_params["id"]
+        )
 
     async def _changed(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
         found = (await self._found(request)).record

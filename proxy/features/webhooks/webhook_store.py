@@ -86,7 +86,7 @@ class WebhookStore:
             )
         return ReadableWebhook(record, seal)
 
-    async def find(self, account: str | None, id_: str) -> ReadableWebhook:
+    async def find_webhook(self, account: str | None, id_: str) -> ReadableWebhook:
         """Return a webhook of this account; without one, of any. Raises NotFound."""
         record = await records.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
@@ -111,7 +111,7 @@ class WebhookStore:
     ) -> ReadableWebhook:
         """Change a webhook. Raises NotFound, InvalidRequest, and Conflict with another change."""
         for _ in range(_TRIES):
-            was = await self.find(account, id_)
+            was = await self.find_webhook(account, id_)
             new = await self._changed(was, change)
             if await records.replace(self.store, was.record, new.record, act):
                 return new

@@ -162,5 +162,5 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
 async def test_without_a_section_nothing_is_stored(tmp_path: Path) -> None:
     async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path) as rig:
         watch = Watch(store, rig.mails, Engines({}, {}), tmp_path / "gone", [], ClusterView())
-        await watch.turn()
+        await watch.look_once()
         assert await records.list_all(store) == []

@@ -39,8 +39,8 @@ def asking(server: Inside, number: int) -> list[asyncio.Task[httpx2.Response]]:
 
 async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_path: Path) -> None:
     single_flight, path = SingleFlight(), tmp_path / "clip"
-    first = single_flight.begin(path)
-    second = single_flight.begin(path)
+    first = single_flight.start_flight(path)
+    second = single_flight.start_flight(path)
     first.land("again")
     assert single_flight.of(path) is second
     second.land("again")
@@ -48,7 +48,7 @@ async def test_a_flight_that_ends_late_leaves_the_one_in_its_place_alone(tmp_pat
 
 
 async def test_the_times_in_which_a_client_takes_nothing_are_summed_up(tmp_path: Path) -> None:
-    leader = SingleFlight().begin(tmp_path / "clip")
+    leader = SingleFlight().start_flight(tmp_path / "clip")
     leader.hold_up()
     await asyncio.sleep(0.01)
     leader.resume()
@@ -139,7 +139,7 @@ async def test_a_client_who_leaves_while_the_disk_is_asked_leaves_the_turn_to_ot
         raise AssertionError
 
     async with keeping.speaking(tmp_path, Scripted(*spoken(0.5))) as server:
-        monkeypatch.setattr(BoundedFolder, "take", never)
+        monkeypatch.setattr(BoundedFolder, "lock_file", never)
         left = asyncio.create_task(server.raw_speech(CACHED, leaves))
         await asks.wait()
         monkeypatch.undo()
@@ -303,14 +303,14 @@ async def test_a_clip_that_another_worker_kept_meanwhile_frees_the_lock_for_a_ne
     here, there = Scripted(*spoken(0.5)), Scripted()
     async with keeping.speaking(tmp_path, here) as server, keeping.reopened(tmp_path, server, there) as other:
         folder = keeping.cache_of(other)._clips.folder
-        take = folder.take
+        take = folder.lock_file
 
         async def take_late(path: Path) -> Lock | None:
             assert keeping.found(await keeping.ask(server)) == "miss"
             await keeping.landed(tmp_path)
             return await take(path)
 
-        monkeypatch.setattr(folder, "take", take_late)
+        monkeypatch.setattr(folder, "lock_file", take_late)
         assert keeping.found(await keeping.ask(other)) == "hit"
         await keeping.landed(tmp_path)
     assert not there.jobs

@@ -123,7 +123,7 @@ async def test_an_alert_of_the_whole_is_mailed_once_by_two_that_lead(
         async def turns(*looking: Watch) -> list[str]:
             """Look, a minute later look again, and return what is mailed."""
             for _ in range(2):
-                await asyncio.gather(*(each.turn() for each in looking))
+                await asyncio.gather(*(each.look_once() for each in looking))
                 await store.write(
                     Statement("UPDATE alerts SET since = since - 60000001, gone = gone - 60000001")
                 )

@@ -33,7 +33,7 @@ class Gateway:
 
     def crash(self, *others: str, is_killer: bool = False) -> None:
         """Let a process die that had begun our text, and calls of others."""
-        self.suspects.begin(call := next(self._calls), self.suspects.digest(WORK))
+        self.suspects.note_dispatch(call := next(self._calls), self.suspects.digest(WORK))
         self.suspects.note_crash([call, *others], call * is_killer)
 
     def verdict(self) -> str:
@@ -61,7 +61,7 @@ async def test_a_suspect_of_one_gateway_is_one_of_all_until_it_is_spoken_whole(s
         one, other, stranger = Gateway(store), Gateway(store), Gateway(store, b"x" * 32)
         one.crash("another call")
         assert await _exchanged(one, other, stranger) == ["alone", "alone", ""]
-        other.suspects.begin("whole", other.suspects.digest(WORK))
+        other.suspects.note_dispatch("whole", other.suspects.digest(WORK))
         other.suspects.end("whole", is_whole=True)
         assert await _exchanged(one, other) == ["", ""]
 
@@ -94,7 +94,7 @@ async def test_a_text_that_another_gateway_speaks_whole_too_late_stays_refused(s
     async with _store(site) as store:
         one, other = Gateway(store), Gateway(store)
         one.crash("another call")
-        other.suspects.begin("late", other.suspects.digest(WORK))
+        other.suspects.note_dispatch("late", other.suspects.digest(WORK))
         assert await _exchanged(one, other) == ["alone", "alone"]
         one.crash(is_killer=True)
         await one.exchange.exchange()
@@ -145,7 +145,7 @@ async def test_a_stream_waits_until_the_others_have_written(site: Site) -> None:
 async def test_what_was_read_before_news_are_written_does_not_replace_them() -> None:
     suspects = ClusterSuspects()
     suspects.share(KEY, asyncio.Event())
-    suspects.begin("call", digest := suspects.digest(WORK))
+    suspects.note_dispatch("call", digest := suspects.digest(WORK))
     suspects.note_crash(["call"], "")
     suspects.adopt([], time.monotonic())
     assert suspects.runs_alone(WORK, digest)
@@ -187,4 +187,4 @@ def test_an_agent_that_knows_nothing_blames_a_call_that_ran_alone() -> None:
 
 async def _run(gateway: Gateway) -> None:
     while True:
-        await gateway.exchange.turn()
+        await gateway.exchange.exchange_verdicts()

@@ -41,7 +41,7 @@ async def test_a_consent_that_a_voice_needs_is_not_deleted(store: Store, consent
     id_ = await add_consent(store, ACCOUNT, "d1")
     voice = await add_voice(store, ACCOUNT)
     await store.write(needs(voice, id_))
-    consent = await consents.find(ACCOUNT, id_)
+    consent = await consents.find_consent(ACCOUNT, id_)
     with pytest.raises(Conflict, match=voice):
         await consents.delete(consent)
     await store.write(needs(voice, ""))
@@ -59,4 +59,4 @@ async def test_a_voice_that_begins_to_need_it_is_named(store: Store, consents: C
 
     consents._erase = refused
     with pytest.raises(Conflict, match=voice):
-        await consents.delete(await consents.find(ACCOUNT, id_))
+        await consents.delete(await consents.find_consent(ACCOUNT, id_))

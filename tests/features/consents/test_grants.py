@@ -20,4 +20,4 @@ async def test_a_consent_of_another_account_is_none(tmp_path: Path) -> None:
         assert (found.id, list(await grants.of_account(own))) == (id_, [id_])
         assert (await grants.get(other, id_), await grants.of_account(other)) == (None, {})
         with pytest.raises(NotFound):
-            await grants.find(other, id_, "consent")
+            await grants.find_grant(other, id_, "consent")

@@ -17,7 +17,7 @@ def test_nothing_goes_out_of_an_answer_whose_voice_is_erased() -> None:
     observer = opener(asked)
     for go_out in (observer.chunk, observer.piece):
         go_out(b"sound")
-    erased.note("voice_1")
+    erased.note_erased("voice_1")
     for go_out in (observer.chunk, observer.piece):
         with pytest.raises(VoiceErased):
             go_out(b"sound")

@@ -131,7 +131,7 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
         for voices in (" voice_gone ", " clip_a voice_gone "):
             entry = row_of(server, voices=voices)
             sound = sound_of(writer, b"OggS" * 1000)
-            writer.write(NewEntry(entry, {"input": "Hi."}, sound, USUAL_FORMS["opus"]))
+            writer.write_entry(NewEntry(entry, {"input": "Hi."}, sound, USUAL_FORMS["opus"]))
         await writer.aclose()
         assert await ids(server) == [kept["id"]]
         assert (await blobs(server), objects(tmp_path), writer.room.used_bytes) == (1, 1, 0)
@@ -144,7 +144,9 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
             assert [await retention.delete_old(), await retention.delete_old()] == [1, 0]
         await server.administer("DELETE", "accounts/ada")
         entry = row_of(server)
-        writer.write(NewEntry(entry, {"input": "Hi."}, sound_of(writer, b"OggS" * 1000), USUAL_FORMS["opus"]))
+        writer.write_entry(
+            NewEntry(entry, {"input": "Hi."}, sound_of(writer, b"OggS" * 1000), USUAL_FORMS["opus"])
+        )
         await writer.aclose()
         assert await store.read("SELECT id FROM history") == []
         assert (await blobs(server), objects(tmp_path)) == (0, 0)

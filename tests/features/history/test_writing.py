@@ -107,7 +107,7 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
         writer = HistoryWriter(store_of(server), Metrics().registry)
         async with writer._encoding:
             sound = sound_of(writer, bytes(1000))
-            writer.write(NewEntry(row_of(server), {"input": "Hi."}, sound, USUAL_FORMS["pcm"]))
+            writer.write_entry(NewEntry(row_of(server), {"input": "Hi."}, sound, USUAL_FORMS["pcm"]))
             await soon(lambda: writer._encoding._waiters)
             await writer.aclose(0)
         assert (await ids(server), writer.room.used_bytes) == ([], 0)

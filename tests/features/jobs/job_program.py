@@ -42,16 +42,16 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after file": (JobFiles, "put", "after"),
     "before settlement": (Hold, "settle", "before"),
     "after settlement": (Hold, "settle", "after"),
-    "before end": (STEPS, "write", "before"),
-    "after end": (STEPS, "write", "after"),
+    "before end": (STEPS, "write_held", "before"),
+    "after end": (STEPS, "write_held", "after"),
 }
 """Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
     "in encoding": (_Making, "_keep", "before"),
     "before encoded": (FileWriter, "put", "before"),
     "after encoded": (FileWriter, "put", "after"),
-    "before file rows": (FILES, "write", "before"),
-    "after file rows": (FILES, "write", "after"),
+    "before file rows": (FILES, "write_held", "before"),
+    "after file rows": (FILES, "write_held", "after"),
 }
 """Those of the file of a job that is encoded as a whole, in their order."""
 

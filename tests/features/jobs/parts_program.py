@@ -44,7 +44,7 @@ async def carry_out(store: Store, job: Job, what: str) -> None:
 
 
 def arm(left: int) -> None:
-    write = PartClaim.write
+    write = PartClaim.write_part
 
     async def passing(self: PartClaim, *arguments: Any, **named: Any) -> Any:
         nonlocal left
@@ -53,7 +53,7 @@ def arm(left: int) -> None:
         left -= 1
         return await write(self, *arguments, **named)
 
-    PartClaim.write = passing  # type: ignore[method-assign]
+    PartClaim.write_part = passing  # type: ignore[method-assign]
 
 
 async def main(url: str, folder: str, job: str, what: str, number: str) -> None:

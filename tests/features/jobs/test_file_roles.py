@@ -142,4 +142,4 @@ async def _bring(server: Inside, job: str, data: bytes, number: int, *, is_last:
     digest = hashlib.sha256(data).hexdigest()
     for role in get_args(FileRole):
         piece = FarPiece(role=role, number=number, data=data, digest=digest, is_last=is_last)
-        await training_rig.kind_of(server).on_runners.take(job, step["id"], piece, ALWAYS)
+        await training_rig.kind_of(server).on_runners.store_message(job, step["id"], piece, ALWAYS)

@@ -212,7 +212,7 @@ async def test_a_step_that_ends_a_large_job_leaves_most_steps_to_the_server_that
     assert held is not None
     why = ErrorDetail("Its voice is gone.", "invalid_request_error", None, "voice_not_found")
     also = ends.after_failure(held, ends.JOB_EVENTS, await store.now(), why, NO_NOTICES)
-    assert await STEPS.write(store, held, {"state": "failed"}, also=also, gives_back=True)
+    assert await STEPS.write_held(store, held, {"state": "failed"}, also=also, gives_back=True)
     assert await states(store) == {"failed": 1, "canceled": PART, "wanted": LARGE - PART - 1}
     await JobRetention(JobFiles(store, NO_NOTICES), NO_NOTICES).end_left()
     assert await states(store) == {"failed": 1, "canceled": LARGE - 1}

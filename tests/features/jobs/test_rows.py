@@ -62,8 +62,8 @@ async def test_a_claim_that_was_taken_over_writes_nothing_more(store: Store) -> 
     await store.write(first.statement(job.created, "state = 'open'", adds=True))
     assert await second.take_over(store) == 0
     with pytest.raises(Superseded):
-        await first.write(store, made=1)
-    assert await second.write(store) == []
+        await first.write_part(store, made=1)
+    assert await second.write_part(store) == []
 
 
 async def test_a_retried_job_counts_among_the_steps_that_wait(store: Store) -> None:

@@ -97,8 +97,8 @@ async def test_a_manifest_is_signed_once_for_all_who_ask_at_the_same_time(
 ) -> None:
     await clip(store, "req_1")
     id_ = served.id_of("req_1")
-    assert await asyncio.gather(*(served.find(id_) for _ in range(3))) == [b"manifest 1"] * 3
-    assert await served.find(id_) == b"manifest 1"
+    assert await asyncio.gather(*(served.find_manifest(id_) for _ in range(3))) == [b"manifest 1"] * 3
+    assert await served.find_manifest(id_) == b"manifest 1"
     assert signer.signed == 1
 
 
@@ -107,13 +107,13 @@ async def test_only_a_clip_with_a_manifest_beside_it_has_one(
 ) -> None:
     for request, place in (("req_1", "embedded"), ("req_2", "")):
         await clip(store, request, place)
-        assert await served.find(served.id_of(request)) is None
-    assert await served.find(served.id_of("req_3")) is None
+        assert await served.find_manifest(served.id_of(request)) is None
+    assert await served.find_manifest(served.id_of("req_3")) is None
     await clip(store, "req_4")
     other = served.id_of("req_4")
     moved = other.replace("req_4", "req_1")
     for wrong in (other[:-1], f"{other[:-1]}x", f"{other[:-1]}é", moved, "req_4", ""):
-        assert await served.find(wrong) is None
+        assert await served.find_manifest(wrong) is None
     assert signer.signed == 0
 
 
@@ -128,16 +128,16 @@ async def test_one_without_a_stamp_is_signed_again_after_a_while_and_while_there
         await manifests.save(store, "req_1", StoredManifest(b"kept", now - ago, is_stamped))
 
     await keep(AGAIN_AFTER // 2)
-    assert await served.find(id_) == b"kept"
+    assert await served.find_manifest(id_) == b"kept"
     await keep(2 * AGAIN_AFTER, is_stamped=True)
-    assert await served.find(id_) == b"kept"
+    assert await served.find_manifest(id_) == b"kept"
     await keep(2 * AGAIN_AFTER)
     signer.has_stamps = False
-    assert await served.find(id_) == b"kept"
+    assert await served.find_manifest(id_) == b"kept"
     signer.has_stamps, signer.is_away = True, True
-    assert await served.find(id_) == b"kept"
+    assert await served.find_manifest(id_) == b"kept"
     signer.is_away = False
-    assert await served.find(id_) == b"manifest 1"
+    assert await served.find_manifest(id_) == b"manifest 1"
 
 
 async def test_a_signer_that_is_away_is_told_where_nothing_is_kept(
@@ -146,7 +146,7 @@ async def test_a_signer_that_is_away_is_told_where_nothing_is_kept(
     await clip(store, "req_1")
     signer.is_away = True
     with pytest.raises(SignerUnavailable):
-        await served.find(served.id_of("req_1"))
+        await served.find_manifest(served.id_of("req_1"))
 
 
 async def test_without_keys_an_address_is_unknown_only_where_none_was_ever_given(
@@ -155,11 +155,11 @@ async def test_without_keys_an_address_is_unknown_only_where_none_was_ever_given
     made = Manifests(store, signer)
     revise(made, tmp_path, is_on=False)
     assert not (tmp_path / KEYS_FILE).exists()
-    assert (made.id_of("req_1"), await made.find(f"req_1-{'0' * 32}")) == ("", None)
+    assert (made.id_of("req_1"), await made.find_manifest(f"req_1-{'0' * 32}")) == ("", None)
     (tmp_path / KEYS_FILE).write_text("spoilt")
     revise(made, tmp_path)
     with pytest.raises(SignerUnavailable):
-        await made.find(f"req_1-{'0' * 32}")
+        await made.find_manifest(f"req_1-{'0' * 32}")
 
 
 async def test_lost_and_older_keys_still_find_what_they_have_made(
@@ -170,11 +170,11 @@ async def test_lost_and_older_keys_still_find_what_they_have_made(
     add_key(tmp_path / KEYS_FILE)
     revise(served, tmp_path)
     assert served.id_of("req_1") != old
-    assert await served.find(old) == b"manifest 1"
+    assert await served.find_manifest(old) == b"manifest 1"
     (tmp_path / KEYS_FILE).unlink()
     revise(served, tmp_path)
     assert served.id_of("req_1") == ""
-    assert await served.find(old) == b"manifest 1"
+    assert await served.find_manifest(old) == b"manifest 1"
 
 
 def test_a_file_of_keys_is_made_where_one_may_be_and_never_anew(tmp_path: Path) -> None:

@@ -111,8 +111,8 @@ def test_a_third_partys_model_hides_none_of_ours(tmp_path: Path) -> None:
     theirs = _with(engines["kokoro"], "aaa", path)
     first = {("engine", "aaa"): theirs, ("engine", "piper"): engines["piper"]}
     galleries = open_galleries(registry.Registry(first, ()))
-    assert galleries.find("joe").plugin == "piper"
-    assert galleries.find("toy").plugin == "aaa"
+    assert galleries.listed_model("joe").plugin == "piper"
+    assert galleries.listed_model("toy").plugin == "aaa"
     assert [fault.plugin for fault in galleries.faults] == ["aaa"]
 
 
@@ -149,7 +149,7 @@ def test_pocket_speaks_anybodys_voice_in_seven_languages() -> None:
 
 
 def test_joe_is_no_model_to_sell_with(ours: Galleries) -> None:
-    joe = ours.find("joe")
+    joe = ours.listed_model("joe")
     assert (joe.entry.licence, joe.entry.bound_by) == ("CC0-1.0", "Blizzard-2013")
     assert joe.entry.to_accept == ("Blizzard-2013",)
     assert joe.command == "voxgate models pull joe --accept Blizzard-2013"
@@ -203,7 +203,7 @@ def test_kokoro_promises_no_language_that_it_does_not_speak(ours: Galleries) -> 
 
 def test_an_unknown_name_is_told_with_those_like_it(ours: Galleries) -> None:
     with pytest.raises(ModelRefused, match="Did you mean joe"):
-        ours.find("jo")
+        ours.listed_model("jo")
 
 
 def test_the_stricter_of_two_licences_counts() -> None:

@@ -121,7 +121,7 @@ def test_a_removed_model_is_taken_out_without_force(run: Run, folder: Path) -> N
 
 def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
     config = _loaded(folder)
-    bird = open_galleries(registry.load()).find("bird")
+    bird = open_galleries(registry.load()).listed_model("bird")
     names = [f"bird-{number}" for number in range(8)]
     at_once = threading.Barrier(len(names))
 
@@ -137,7 +137,7 @@ def test_changes_at_the_same_time_are_all_kept(run: Run, folder: Path) -> None:
 
 
 def test_a_change_waits_for_who_changes_models(run: Run, folder: Path) -> None:
-    bird = open_galleries(registry.load()).find("bird")
+    bird = open_galleries(registry.load()).listed_model("bird")
     with ThreadPoolExecutor(1) as pool:
         with locked(ModelStore(folder / "data"), lambda: None):
             changing = pool.submit(use_model, _loaded(folder), bird)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
 GALLERIES = open_galleries(registry.load())
-JOE, KOKORO, VOICES = (GALLERIES.find(name) for name in ("joe", "kokoro-int8", "kokoro-voices"))
+JOE, KOKORO, VOICES = (GALLERIES.listed_model(name) for name in ("joe", "kokoro-int8", "kokoro-voices"))
 
 
 def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
@@ -159,7 +159,7 @@ def test_what_speaks_with_peoples_own_voices_comes_last_under_its_own_name() -> 
 
 
 def test_a_model_that_speaks_nothing_gets_an_engine_and_no_alias() -> None:
-    layer, model = natural_voices.with_speech(Layer(), GALLERIES.find("content-vec"), BUILT_IN)
+    layer, model = natural_voices.with_speech(Layer(), GALLERIES.listed_model("content-vec"), BUILT_IN)
     assert (model, layer.engines) == ("rvc/standard", {"rvc": {"model": "content-vec"}})
     assert layer.models == {}
 

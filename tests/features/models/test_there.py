@@ -57,7 +57,7 @@ def test_another_model_of_its_name_is_not_the_gallerys(tmp_path: Path, hub: Hub)
     _import_by_hand(tmp_path, WEIGHTS[::-1], "Apache-2.0")
     assert not is_pulled(ModelStore(tmp_path), toy)
     assert pulled(tmp_path, toy).is_new
-    found = ModelStore(tmp_path).find("toy")
+    found = ModelStore(tmp_path).stored_model("toy")
     assert found is not None
     assert (found.folder / "weights.bin").read_bytes() == WEIGHTS
 

@@ -128,7 +128,7 @@ def place(room_: ModelLimiter, account: str, lost: Lost) -> ModelSlots:
         lost.append(account)
         made.close()
 
-    made.begin(lose)
+    made.begin_transfer(lose)
     return made
 
 
@@ -194,8 +194,8 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
     stream = ModelStream("voice.pth", ModelSlots(room_, "slow"))
     stream.file.write(bytes(MIB))
     stream.file.seek(0)
-    await stream.place.grow(MIB)
-    stream.place.begin(stream.close)
+    await stream.slots.grow(MIB)
+    stream.slots.begin_transfer(stream.close)
     assert await stream.next_chunk()
     other = ModelSlots(room_, "other")
     await other.grow(MIB)

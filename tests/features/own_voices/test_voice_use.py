@@ -47,10 +47,10 @@ async def test_both_voices_of_a_mix_have_spoken_and_a_name_of_the_operator_has_n
 ) -> None:
     one, two = await add_voice(store, "acc_a"), await add_voice(store, "acc_a")
     use = VoiceUse(store)
-    use.note(Voice(id="alloy", name="alloy"))
+    use.note_voice(Voice(id="alloy", name="alloy"))
     assert not use._ids
-    use.note(Voice(id="mix", name="mix", mix=((one, 1.0), (two, 2.0))))
-    await use.write()
+    use.note_voice(Voice(id="mix", name="mix", mix=((one, 1.0), (two, 2.0))))
+    await use.write_uses()
     now = await store.now()
     assert [await used(store, id_) for id_ in (one, two)] == [now - now % DAY_US] * 2
 
@@ -58,20 +58,20 @@ async def test_both_voices_of_a_mix_have_spoken_and_a_name_of_the_operator_has_n
 async def test_a_voice_is_written_once_a_day_and_what_failed_with_the_next_note(store: CountedStore) -> None:
     one, two = await add_voice(store, "acc_a"), await add_voice(store, "acc_a")
     use = VoiceUse(store)
-    use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    use.note_voice(Voice(id="mix", name="mix", mix=((one, 1.0),)))
     store.is_away = True
     with pytest.raises(StorageFailed):
-        await use.write()
+        await use.write_uses()
     assert await used(store, one) is None
     store.is_away, store.writes = False, 0
-    await use.write()
+    await use.write_uses()
     assert (await used(store, one) is not None, store.writes) == (True, 1)
     for _ in range(3):
-        await use.write()
-        use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+        await use.write_uses()
+        use.note_voice(Voice(id="mix", name="mix", mix=((one, 1.0),)))
     assert (await used(store, one) is not None, store.writes) == (True, 1)
-    use.note(Voice(id="mix", name="mix", mix=((two, 1.0),)))
-    await use.write()
+    use.note_voice(Voice(id="mix", name="mix", mix=((two, 1.0),)))
+    await use.write_uses()
     assert (await used(store, two) is not None, store.writes) == (True, 2)
 
 
@@ -81,12 +81,12 @@ async def test_a_voice_that_spoke_is_noted_after_the_database_did_not_tell_the_t
     """It would be erased as unused."""
     one = await add_voice(store, "acc_a")
     use = VoiceUse(store)
-    use.note(Voice(id="mix", name="mix", mix=((one, 1.0),)))
+    use.note_voice(Voice(id="mix", name="mix", mix=((one, 1.0),)))
     store.has_clock = False
     with suppress(StorageFailed):
-        await use.write()
+        await use.write_uses()
     store.has_clock = True
-    await use.write()
+    await use.write_uses()
     assert await used(store, one) is not None
 
 

@@ -210,7 +210,7 @@ class Shop:
 
     async def order(self, account: str, offer: str, key: str | None = None) -> OrderRecord:
         new = NewOrder(OFFERS[offer], "mercadopago", key)
-        begun = await self.orders.begin(await self.read(account), new)
+        begun = await self.orders.commit_order(await self.read(account), new)
         return await self.orders.with_checkout(begun)
 
     async def buy(self, account: str, offer: str) -> str:

@@ -45,7 +45,7 @@ async def test_a_refund_takes_its_part_of_the_credits(shop: Shop) -> None:
     for _ in range(3):
         await shop.hook(order.id)
     assert len(await shop.entries(ada)) == 2, "without a difference nothing is written"
-    assert (await shop.orders.find(ada, order.id)).state == "partly_refunded"
+    assert (await shop.orders.find_order(ada, order.id)).state == "partly_refunded"
     assert (await shop.read(ada)).has_paid
 
 
@@ -91,7 +91,7 @@ async def test_a_payment_that_contradicts_its_order_needs_attention(shop: Shop) 
         order = await shop.order(ada, "small")
         shop.provider.pay(order, **others)
         await shop.hook(order.id)
-        found = await shop.orders.find(ada, order.id)
+        found = await shop.orders.find_order(ada, order.id)
         assert (found.state, found.attention.split()[-1]) == ("open", *others)
         await shop.clock.write(Statement("UPDATE orders SET expires = 0"))
     other = await shop.order(ada, "mini")
@@ -215,7 +215,7 @@ async def test_a_dispute_ends_a_month_and_a_won_one_gives_back_what_was_left(sho
     shop.provider.dispute("1")
     await shop.hook(order.id)
     assert ((await shop.read(ada)).plan, await shop.left(ada)) == ("free", 0)
-    assert (await shop.orders.find(ada, order.id)).state == "disputed"
+    assert (await shop.orders.find_order(ada, order.id)).state == "disputed"
     assert Trouble("dispute", order.id) in await shop.orders.troubles()
     await shop.buy(ada, "mini")
     shop.provider.win("1")
@@ -330,7 +330,7 @@ async def test_orders_settle_without_any_webhook(shop: Shop) -> None:
     shop.provider.refund("1", 2990)
     await shop.later(DAY_S)
     assert await shop.granted(ada) == 0
-    assert (await shop.orders.find(ada, order.id)).due > await shop.clock.now() + SECOND
+    assert (await shop.orders.find_order(ada, order.id)).due > await shop.clock.now() + SECOND
 
 
 async def test_a_wake_during_an_attempt_causes_another(shop: Shop) -> None:

@@ -59,7 +59,7 @@ async def test_a_payment_that_a_webhook_named_is_booked_although_no_search_lists
     shop.provider.refund(id_, 2990)
     await _event(shop, id_)
     assert await shop.granted(ada) == 0
-    assert (await shop.orders.find(ada, order.id)).state == "refunded"
+    assert (await shop.orders.find_order(ada, order.id)).state == "refunded"
 
 
 async def _event(shop: Shop, id_: str) -> None:
@@ -143,7 +143,7 @@ async def test_a_last_look_that_was_refused_is_not_the_last(shop: Shop) -> None:
     shop.provider.at = refuse
     await shop.later(200 * DAY_S)
     await shop.later(DAY_S)
-    assert (await shop.orders.find(ada, other.id)).due > await shop.clock.now() + 999 * DAY_S * MICRO
+    assert (await shop.orders.find_order(ada, other.id)).due > await shop.clock.now() + 999 * DAY_S * MICRO
 
 
 @each_row("seconds, needs_it", [(30, False), (60, True), (7 * DAY_S, True)])
@@ -164,13 +164,13 @@ async def test_a_refund_that_has_failed_since_needs_attention_at_the_second_look
     await shop.work()
     assert (order.id in await need_attention(shop)) is needs_it
     if needs_it:
-        found = await shop.orders.find(ada, order.id)
+        found = await shop.orders.find_order(ada, order.id)
         assert found.attention == f"payment mercadopago:{paid}: 10.00 were refunded, now 0.00; {FALLEN}"
         assert found.due > await shop.clock.now() + 3600 * MICRO, "a person sees to it from here on"
         await shop.orders.resolve(found, ACT)
         await shop.later(30 * DAY_S)
         assert order.id not in await need_attention(shop), "a reason that was looked at does not come back"
-    assert (await shop.granted(ada), (await shop.orders.find(ada, order.id)).state) == (
+    assert (await shop.granted(ada), (await shop.orders.find_order(ada, order.id)).state) == (
         credits,
         "partly_refunded",
     )
@@ -210,7 +210,7 @@ async def test_an_answer_that_raises_stops_its_own_order_alone(shop: Shop) -> No
         provider.pay(order)
         await shop.orders.wake("mercadopago", order.id)
     await shop.work()
-    found = [await shop.orders.find(ada, order.id) for order in orders]
+    found = [await shop.orders.find_order(ada, order.id) for order in orders]
     assert [order.state for order in found] == ["open", "paid", "paid"]
     assert (found[0].tries, found[0].error) == (1, "The attempt failed: ArithmeticError.")
     assert found[0].due < await shop.clock.now() + 10 * MICRO

@@ -233,7 +233,7 @@ async def test_a_rotated_secret_signs_alone_or_beside_the_old_one_for_a_day(rig:
             OpenAI(api_key="none").webhooks.verify_signature(
                 at.told[-1].body, at.told[-1].headers, secret=secret
             )
-        seal = (await rig.webhooks.find(ada, webhook.id)).seal
+        seal = (await rig.webhooks.find_webhook(ada, webhook.id)).seal
         assert seal.secrets(seal.older_until) == (second,)
         third = (await rig.webhooks.change(ada, webhook.id, WebhookChange(rotated=True))).seal.secret
         await rig.tell(ada)
@@ -328,7 +328,7 @@ async def test_secrets_and_urls_are_sealed_and_the_master_key_knows_them(rig: We
         assert "hush" not in f"{webhook!r} {webhook.seal!r} {webhook.record!r}"
         await rig.store.write(Statement("UPDATE webhooks SET sealed = 'AAAA'"))
         with pytest.raises(VaultFailed):
-            await rig.webhooks.find(ada, webhook.id)
+            await rig.webhooks.find_webhook(ada, webhook.id)
         assert rig.webhooks.open_listed(await rig.row(webhook)).seal.url == ""
         await rig.tell(ada)
         await rig.step()
@@ -370,7 +370,7 @@ async def test_changes_at_once_do_not_undo_one_another(rig: WebhookRig) -> None:
     ada, webhook = await rig.listening("https://hooks.example.org/")
     changes = (WebhookChange(name="new"), WebhookChange(events=("webhook.test",)), WebhookChange(is_on=False))
     await asyncio.gather(*(rig.webhooks.change(ada, webhook.id, change) for change in changes))
-    found = await rig.webhooks.find(ada, webhook.id)
+    found = await rig.webhooks.find_webhook(ada, webhook.id)
     assert (found.seal.name, found.record.events) == ("new", ("webhook.test",))
     assert found.record.off_reason == records.TURNED_OFF_BY_OWNER
     assert found.seal.secret == webhook.seal.secret

@@ -87,7 +87,7 @@ def test_other_voices_are_not_found(wanted: Voice) -> None:
 
 
 def test_in_english_each_of_openais_names_is_another_shipped_voice() -> None:
-    shipped = open_galleries(registry.load()).find("kokoro-voices").entry.genders
+    shipped = open_galleries(registry.load()).listed_model("kokoro-voices").entry.genders
     shares = namesakes.share(known_names(), VoiceList([voice(name) for name in shipped], "digest").infos())
 
     def speakers(tag: str) -> list[str]:

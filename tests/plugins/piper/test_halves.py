@@ -46,7 +46,7 @@ def test_a_voice_with_the_place_is_stored_whole_and_in_halves(
     # Half of a kernel of seven; of one of sixteen by eight; of one of seven, three apart; of seven again.
     assert decoder_reach(stored) == (6, vits.HOP)
     assert 3 + 11 / 8 + 9 / 8 + 3 / 8 <= 6
-    model = ModelStore(tmp_path / "data").find("amy")
+    model = ModelStore(tmp_path / "data").stored_model("amy")
     assert model is not None
     assert [file.name for file in model.manifest.files] == [
         "voice.onnx",
@@ -191,7 +191,7 @@ def test_a_stored_half_is_judged_again_when_it_is_loaded(
     tmp_path: Path, role: str, network: bytes, reason: str
 ) -> None:
     imported(tmp_path, vits.voice(tmp_path / "mine"))
-    model = ModelStore(tmp_path / "data").find("amy")
+    model = ModelStore(tmp_path / "data").stored_model("amy")
     assert model is not None
     (model.folder / f"{role}.onnx").write_bytes(network)
     with pytest.raises(UnusableModel, match=reason):

@@ -139,7 +139,7 @@ async def test_a_request_that_counts_as_several_takes_a_whole_minute_at_most(
 
 async def _left(limits: Limits, limit: Limit) -> int:
     left = 0
-    while await limits.take(limit) is None:
+    while await limits.count_request(limit) is None:
         left += 1
     return left
 
@@ -163,7 +163,7 @@ async def test_a_limit_of_nothing_refuses_everything(limits: Limits, account: st
 async def test_a_limit_says_beforehand_what_may_be_taken(limits: Limits, account: str) -> None:
     limit = Limit("address", account, 2)
     assert await limits.full(limit) is None
-    assert [await limits.take(limit) is None for _ in range(3)] == [True, True, False]
+    assert [await limits.count_request(limit) is None for _ in range(3)] == [True, True, False]
     full = await limits.full(limit)
     assert full is not None
     assert 59 < full.wait_s <= 60
@@ -175,7 +175,7 @@ async def test_a_wider_network_may_do_three_times_as_much(limits: Limits, networ
     kind, taken = secrets.token_hex(4), 0
     for number in range(5):
         own = address_limits(kind, network.format(number, kind=7), 12)
-        while await limits.take(*own) is None:
+        while await limits.count_request(*own) is None:
             taken += 1
     assert taken == 36, "three of five got their twelve"
     full = await limits.full(*address_limits(kind, network.format(77, kind=7), 12))
@@ -186,8 +186,8 @@ async def test_a_wider_network_may_do_three_times_as_much(limits: Limits, networ
 
 async def test_one_window_may_have_a_part_that_others_leave(limits: Limits, account: str) -> None:
     some, all_ = Limit("mails", account, 3), Limit("mails", account, 4)
-    assert [await limits.take(some) is None for _ in range(5)] == [True] * 3 + [False] * 2
-    assert [await limits.take(all_) is None for _ in range(3)] == [True, False, False]
+    assert [await limits.count_request(some) is None for _ in range(5)] == [True] * 3 + [False] * 2
+    assert [await limits.count_request(all_) is None for _ in range(3)] == [True, False, False]
 
 
 async def test_a_store_of_counts_that_answers_is_healthy(limits: Limits) -> None:
@@ -233,13 +233,13 @@ async def test_keys_of_the_last_minute_alone_are_kept_in_memory() -> None:
     windows = MemoryWindows(clock)
     limits = Limits(windows)
     for number in range(1000):
-        await limits.take(Limit("address", str(number), 5))
+        await limits.count_request(Limit("address", str(number), 5))
     assert len(windows._windows) == 1000
     clock.now += 61
     for number in range(1000):
-        await limits.take(Limit("address", f"late {number}", 5))
+        await limits.count_request(Limit("address", f"late {number}", 5))
     assert len(windows._windows) == 1000
-    assert await limits.take(Limit("address", "late 0", 1)) is not None
+    assert await limits.count_request(Limit("address", "late 0", 1)) is not None
 
 
 async def test_a_busy_window_stays_when_others_come() -> None:
@@ -248,11 +248,11 @@ async def test_a_busy_window_stays_when_others_come() -> None:
     busy = Limit("key", "busy", 3)
     for passed_s in (0, 50, 0):
         clock.now += passed_s
-        assert await limits.take(busy) is None
+        assert await limits.count_request(busy) is None
     clock.now += 11
     for number in range(5):
-        assert await limits.take(Limit("key", str(number), 3)) is None
-    assert [await limits.take(busy) is None for _ in range(2)] == [True, False]
+        assert await limits.count_request(Limit("key", str(number), 3)) is None
+    assert [await limits.count_request(busy) is None for _ in range(2)] == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ poor = inside_fixture(TONE + POOR, plan="poor")
 
 
 async def sums(server: Inside, by: str) -> dict[str, int]:
-    await server.worker.refusals.write()
+    await server.worker.refusals.write_totals()
     rows = (await server.administer("GET", f"usage?by={by}")).json()["data"]
     return {row["name"]: row["requests"] for row in rows}
 
@@ -90,8 +90,8 @@ async def test_a_flood_is_one_commit_and_one_row(store: Store) -> None:
     caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
     for _ in range(3):
         for _ in range(10_000):
-            totals.note(caller, "/v1/audio/speech", FAILURE)
-        await totals.write()
+            totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
+        await totals.write_totals()
     (row,) = await store.read("SELECT account, key, route, status, code, count FROM refusals")
     assert dict(row) == {
         "account": "acc_ada",
@@ -109,7 +109,7 @@ async def test_no_more_kinds_are_kept_than_fit(store: Store) -> None:
     totals = RefusalTotals(store)
     for number in range(MOST + 10):
         caller = Caller(account="acc_ada", key=f"key_{number}", plan="free", role="speech")
-        totals.note(caller, "/v1/audio/speech", FAILURE)
+        totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
     assert len(totals._counts) == MOST
 
 
@@ -117,12 +117,12 @@ async def test_while_the_database_is_away_refusals_wait(store: Store) -> None:
     lossy = LossyStore(store)
     totals = RefusalTotals(lossy)
     caller = Caller(account="acc_ada", key="key_ada", plan="free", role="speech")
-    totals.note(caller, "/v1/audio/speech", FAILURE)
+    totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
     lossy.fates.append("refused")
     with pytest.raises(StorageFailed):
-        await totals.write()
-    totals.note(caller, "/v1/audio/speech", FAILURE)
-    await totals.write()
+        await totals.write_totals()
+    totals.count_refusal(caller, "/v1/audio/speech", FAILURE)
+    await totals.write_totals()
     assert await refusals.total(store, Period()) == 2
 
 
@@ -132,19 +132,21 @@ async def test_a_cancel_loses_no_refusal_and_counts_none_twice(
     """A worker that ends cancels its writing, at whatever it waits for, and writes once more."""
     lossy = LossyStore(store)
     totals = RefusalTotals(lossy)
-    totals.note(Caller(account="acc_ada", key="key_ada", plan="free", role="speech"), "/v1/me", FAILURE)
+    totals.count_refusal(
+        Caller(account="acc_ada", key="key_ada", plan="free", role="speech"), "/v1/me", FAILURE
+    )
     with monkeypatch.context() as patched:
         patched.setattr(lossy, "now", asyncio.Event().wait)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0):
-                await totals.write()
+                await totals.write_totals()
     assert len(totals._counts) == 1
     lossy.fates.append("held back")
-    writing = asyncio.create_task(totals.write())
+    writing = asyncio.create_task(totals.write_totals())
     await lossy.was_asked.wait()
     writing.cancel()
     await asyncio.wait([writing])
-    await totals.write()
+    await totals.write_totals()
     lossy.may_write.set()
     lossy.may_answer.set()
     await lossy.was_written.wait()

@@ -103,7 +103,7 @@ async def test_a_whole_answer_whose_room_others_need_ends_and_is_charged_as_spok
         await client.begun.wait()
         monkeypatch.setattr(spill, "_KEEPS_UP", 1000.0)
         quicker = spill.SpillFile(server.worker.parts.spill_quota, lambda: None)
-        quicker.pace.take(Chunk(b"", 100 * RATE_HZ, RATE_HZ))
+        quicker.pace.note_chunk(Chunk(b"", 100 * RATE_HZ, RATE_HZ))
         server.worker.parts.spill_quota.bound(1)
         await quicker.append(bytes(1000))
         # Its client takes nothing, and never will.

@@ -36,15 +36,19 @@ async def test_a_stream_that_fails_is_silent_too() -> None:
 
 def test_a_voice_is_noted_once_and_any_erased_one_ends_a_request() -> None:
     erased = ErasedVoices()
-    assert [erased.note("voice_a"), erased.note("voice_a"), erased.note("voice_b")] == [True, False, True]
-    erased.check(("voice_c",))
+    assert [erased.note_erased("voice_a"), erased.note_erased("voice_a"), erased.note_erased("voice_b")] == [
+        True,
+        False,
+        True,
+    ]
+    erased.refuse_erased(("voice_c",))
     with pytest.raises(VoiceErased):
-        erased.check(("voice_c", "voice_b"))
+        erased.refuse_erased(("voice_c", "voice_b"))
 
 
 def test_the_oldest_of_very_many_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.catalogue.erased_voices._MOST_KNOWN", 2)
     erased = ErasedVoices()
     for voice in ("voice_a", "voice_b", "voice_a", "voice_c"):
-        erased.note(voice)
+        erased.note_erased(voice)
     assert [erased.is_erased(f"voice_{each}") for each in "abc"] == [False, True, True]

@@ -12,7 +12,7 @@ from tests.speech_engine.host.simulated_time import simulated
 
 async def taken(pace: ProviderPace, within_s: float = 0.0) -> bool:
     try:
-        await pace.turn(within_s)
+        await pace.wait_for_key(within_s)
     except EngineLimited:
         return False
     return True
@@ -23,7 +23,7 @@ async def test_requests_within_the_pace_go_at_once_and_the_next_is_told_when() -
     pace = ProviderPace(3)
     assert [await taken(pace) for _ in range(4)] == [True, True, True, False]
     with pytest.raises(EngineLimited) as raised:
-        await pace.turn(5.0)
+        await pace.wait_for_key(5.0)
     assert raised.value.retry_after_s == 60.0
 
 
@@ -33,7 +33,7 @@ async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.
     pace, loop, moments = ProviderPace(2), asyncio.get_running_loop(), []
 
     async def go() -> None:
-        await pace.turn(60.0)
+        await pace.wait_for_key(60.0)
         moments.append(loop.time())
 
     await asyncio.gather(*(go() for _ in range(6)))
@@ -46,19 +46,19 @@ async def test_those_that_wait_go_when_the_window_lets_them(monkeypatch: pytest.
 async def test_a_job_that_leaves_while_waiting_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("policies.provider_waits.WINDOW_S", 0.2)
     pace = ProviderPace(1)
-    await pace.turn(0.0)
-    waiting = asyncio.create_task(pace.turn(60.0))
+    await pace.wait_for_key(0.0)
+    waiting = asyncio.create_task(pace.wait_for_key(60.0))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait([waiting])
-    await pace.turn(60.0)  # its turn is the next one's
+    await pace.wait_for_key(60.0)  # its turn is the next one's
     assert not await taken(pace)
 
 
 async def test_without_a_limit_nothing_is_waited_for_or_remembered() -> None:
     pace = ProviderPace(None)
     for _ in range(1000):
-        await pace.turn(0.0)
+        await pace.wait_for_key(0.0)
     assert not pace._request_times
 
 
@@ -73,7 +73,7 @@ async def test_a_provider_that_says_so_is_left_alone(
     with pytest.raises(EngineLimited):
         await count_audio(engine, job(deadline_s=0.5))
     with pytest.raises(EngineLimited) as raised:
-        await pace.turn(0.5)
+        await pace.wait_for_key(0.5)
     # A second try may come in between.
     assert pause_s - 0.5 <= (raised.value.retry_after_s or 0.0) <= pause_s
 
@@ -84,7 +84,7 @@ async def test_a_pause_is_never_made_shorter_by_another() -> None:
     pace.pause(30.0)
     pace.pause(2.0)
     with pytest.raises(EngineLimited) as raised:
-        await pace.turn(1.0)
+        await pace.wait_for_key(1.0)
     assert raised.value.retry_after_s == 30.0
 
 

@@ -65,7 +65,7 @@ async def keep(
     async with answers.claim(asked) as recording:
         assert isinstance(recording, AnswerRecording)
         recording.voices = voices
-        recording.begin(HEADERS)
+        recording.start_recording(HEADERS)
         recording.add(sound)
         await recording.complete()
         started = await store.now() - int(ago_s * 1_000_000)
@@ -142,7 +142,7 @@ async def test_an_answer_of_which_nobody_knows_whether_its_voice_is_erased_is_no
     async with answers.claim(request()) as recording:
         assert isinstance(recording, AnswerRecording)
         recording.voices = ("voice_a",)
-        recording.begin(HEADERS)
+        recording.start_recording(HEADERS)
         await recording.complete()
         store.is_away = True
         await recording.close(keep=True)

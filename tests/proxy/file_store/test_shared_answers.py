@@ -331,7 +331,7 @@ async def test_an_erased_voice_is_in_no_kept_answer_wherever_it_was_kept(alone: 
     async with answers.claim(request(5)) as recording:
         assert isinstance(recording, AnswerRecording)
         recording.voices = ("voice_e",)
-        recording.begin(HEADERS)
+        recording.start_recording(HEADERS)
         await erase(store, "voice_e")
         await recording.complete()
         await recording.close(keep=True)

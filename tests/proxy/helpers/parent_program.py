@@ -43,8 +43,8 @@ async def main() -> None:
         for module, begin in PLUGINS.items()
     ]
     for helper in helpers:
-        await helper.take()
-    busy = await Helper(HelperSpec(module=odd_helper.__name__)).take()
+        await helper.take_process()
+    busy = await Helper(HelperSpec(module=odd_helper.__name__)).take_process()
     await busy.send(b"hang")
     print(*(child.pid for child in psutil.Process().children()), flush=True)
     await asyncio.Event().wait()

@@ -192,7 +192,7 @@ async def test_a_question_that_is_left_ends_its_life_and_frees_the_turn(make: Ma
 
 async def test_whoever_leaves_while_it_starts_takes_nothing_from_the_others(make: Make) -> None:
     helper = make(**beginning())
-    leaver, other = (asyncio.create_task(helper.take()) for _ in range(2))
+    leaver, other = (asyncio.create_task(helper.take_process()) for _ in range(2))
     await soon(lambda: bool(processes()))
     await left(leaver)
     life = await other
@@ -322,7 +322,7 @@ async def test_one_that_nobody_uses_after_all_ends_too(make: Make, monkeypatch: 
 
 async def test_a_life_that_retires_serves_its_users_and_a_new_one_the_next(make: Make) -> None:
     helper = make()
-    life, same = await helper.take(), await helper.take()
+    life, same = await helper.take_process(), await helper.take_process()
     helper.retire(life)
     helper.leave(same)
     async with helper.use() as other:

@@ -73,15 +73,15 @@ async def test_what_a_client_took_is_free_when_it_leaves(served: Served) -> None
 
 def test_bytes_are_given_back_and_a_refusal_takes_none() -> None:
     share = BodyQuota(10)
-    share.take("key_1", 0)
-    share.take("key_1", 8)
+    share.count_body("key_1", 0)
+    share.count_body("key_1", 8)
     with pytest.raises(RateLimited):
-        share.take("key_1", 3)
-    share.take("key_2", 10)
+        share.count_body("key_1", 3)
+    share.count_body("key_2", 10)
     share.give_back("key_1", 0)
     share.give_back("key_1", 8)
     share.give_back("key_1", 0)
-    share.take("key_1", 10)
+    share.count_body("key_1", 10)
     share.give_back("key_1", 10)
     share.give_back("key_2", 10)
     assert not share._bytes

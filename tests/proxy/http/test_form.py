@@ -222,8 +222,8 @@ class WatchedShare(BodyQuota):
         super().__init__()
         self.is_nearly_whole = asyncio.Event()
 
-    def take(self, key: str, size: int) -> None:
-        super().take(key, size)
+    def count_body(self, key: str, size: int) -> None:
+        super().count_body(key, size)
         if self._bytes[key] > MOST_FILE_BYTES:
             self.is_nearly_whole.set()
 

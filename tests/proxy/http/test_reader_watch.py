@@ -35,7 +35,7 @@ class Watched:
     def __init__(self) -> None:
         self.reader = Reader()
         self.watch = ReaderWatch(self.reader)
-        self.watch.begin()
+        self.watch.start_watch()
 
     @property
     def is_on(self) -> bool:
@@ -80,7 +80,7 @@ async def test_time_in_which_nothing_waits_does_not_count() -> None:
     await watched.read(5, 1)
     watched.watch.end()
     await asyncio.sleep(1_000.0)
-    watched.watch.begin()
+    watched.watch.start_watch()
     assert not await watched.read(8, 1)
 
 
@@ -90,7 +90,7 @@ async def test_the_time_of_several_waits_is_added_up() -> None:
     for _ in range(4):
         await watched.read(4, 1)
         watched.watch.end()
-        watched.watch.begin()
+        watched.watch.start_watch()
         assert not watched.reader.is_cut_off
     await watched.read(5, 1)
     watched.watch.end()
@@ -112,7 +112,7 @@ async def test_after_a_forgotten_wait_the_next_begins_anew() -> None:
     watched = Watched()
     await watched.read(5, 1)
     watched.watch.forget()
-    watched.watch.begin()
+    watched.watch.start_watch()
     await asyncio.sleep(STALL_S - 0.1)
     assert not watched.reader.is_cut_off
     await asyncio.sleep(0.2)

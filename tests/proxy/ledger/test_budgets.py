@@ -167,7 +167,7 @@ async def test_of_two_budgets_that_are_used_up_the_longer_one_says_until_when(tm
 async def told(budgets: Budgets) -> list[str]:
     with capture_logs() as logs:
         try:
-            await budgets.check("one", "acc_ada", wanted().terms)
+            await budgets.check_budgets("one", "acc_ada", wanted().terms)
         except EngineUnavailable:
             pass  # that it is used up is what is being told
     return [

@@ -61,9 +61,9 @@ async def test_a_lease_that_has_run_out_is_taken_by_another_and_its_holder_write
     assert old is not None
     new = await CHORES.take(store, await row(store), HOUR_US)
     assert new is not None
-    assert not await CHORES.write(store, old, {"state": "late"}, also=(EFFECT,), gives_back=True)
+    assert not await CHORES.write_held(store, old, {"state": "late"}, also=(EFFECT,), gives_back=True)
     assert await row(store) == new
-    assert await CHORES.write(store, new, {"state": "done"}, also=(EFFECT,), gives_back=True)
+    assert await CHORES.write_held(store, new, {"state": "done"}, also=(EFFECT,), gives_back=True)
     assert ((await row(store)).state, (await row(store)).lease, await effects(store)) == ("done", 0, ["one"])
 
 

@@ -201,7 +201,7 @@ async def begun(events: Borrowing, deadline: Deadline | None = None) -> Candidat
     model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
     places, form = WordPositions("", ()), USUAL_FORMS["mp3"]
     stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or Deadline())
-    await stream.begin(events)
+    await stream.read_first_audio(events)
     return stream
 
 

@@ -37,13 +37,13 @@ async def pay(server: Inside) -> int:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The outcomes by which requests were to be settled, in their order."""
-    outcomes, write = list[str](), Settlement.write
+    outcomes, write = list[str](), Settlement.write_end
 
     async def note(self: Settlement, end: End) -> None:
         outcomes.append(end.outcome)
         await write(self, end)
 
-    monkeypatch.setattr(Settlement, "write", note)
+    monkeypatch.setattr(Settlement, "write_end", note)
     return outcomes
 
 
@@ -51,7 +51,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def late_leaver(settled: list[str], monkeypatch: pytest.MonkeyPatch) -> LeavingPeer:
     """A client that leaves while its whole request is being settled, which ends when that is known."""
     peer, has_left, loop = LeavingPeer(), threading.Event(), asyncio.get_running_loop()
-    commit, write = SqliteBatches.commit, Settlement.write
+    commit, write = SqliteBatches.commit, Settlement.write_end
 
     def commit_late(self: SqliteBatches, contents: Any) -> Any:
         if any(isinstance(content, End) and content.outcome == "finished" for content in contents):
@@ -65,7 +65,7 @@ async def late_leaver(settled: list[str], monkeypatch: pytest.MonkeyPatch) -> Le
         await write(self, end)
 
     monkeypatch.setattr(SqliteBatches, "commit", commit_late)
-    monkeypatch.setattr(Settlement, "write", tell)
+    monkeypatch.setattr(Settlement, "write_end", tell)
     return peer
 
 

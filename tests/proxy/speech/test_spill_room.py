@@ -38,7 +38,7 @@ class Room(SpillQuota):
 def reader(room: SpillQuota, seconds: float, account: str = "") -> SpillFile:
     """The file of a stream whose client took so many seconds in the first one."""
     pace = ReaderPace(lambda: 0.0, account=account)
-    pace.take(Chunk(b"", round((seconds - 2.0) * 24_000), 24_000))
+    pace.note_chunk(Chunk(b"", round((seconds - 2.0) * 24_000), 24_000))
     return SpillFile(room, ignore, pace)
 
 

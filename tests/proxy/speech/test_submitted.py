@@ -62,7 +62,7 @@ async def test_a_delay_that_keeps_the_first_from_being_asked_leaves_time_for_the
 ) -> None:
     """The one budget to first audio is for all that is done until then."""
     calls = 0
-    real = Budgets.check
+    real = Budgets.check_budgets
 
     async def slow(budgets: Budgets, engine: str, account: str, terms: Terms) -> None:
         nonlocal calls
@@ -71,7 +71,7 @@ async def test_a_delay_that_keeps_the_first_from_being_asked_leaves_time_for_the
             await asyncio.Event().wait()
         await real(budgets, engine, account, terms)
 
-    monkeypatch.setattr(Budgets, "check", slow)
+    monkeypatch.setattr(Budgets, "check_budgets", slow)
     one, two = Scripted(*spoken(0.5)), Scripted(*spoken(0.5))
     async with inside(tmp_path, BUDGET, {"one": one, "two": two}) as server:
         async with asyncio.timeout(5):
@@ -85,7 +85,7 @@ async def test_a_database_that_hangs_while_budgets_are_looked_at_ends_in_time(
     async def hang(_budgets: Budgets, _engine: str, _account: str, _terms: Terms) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(Budgets, "check", hang)
+    monkeypatch.setattr(Budgets, "check_budgets", hang)
     async with inside(tmp_path, BUDGET, {"one": Scripted(), "two": Scripted()}) as server:
         async with asyncio.timeout(5):
             answer = await server.ask("POST", "/v1/audio/speech", body=BODY)

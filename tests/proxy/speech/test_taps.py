@@ -174,7 +174,7 @@ async def test_an_engine_that_lost_an_erased_voice_has_not_failed(tmp_path: Path
     erased = ErasedVoices()
 
     async def erase() -> None:
-        erased.note("voice_1")
+        erased.note_erased("voice_1")
 
     def open_observer(call: SpeechCall) -> Observer:
         opener = ErasureObservers(erased).opener(call.request, call.plan)

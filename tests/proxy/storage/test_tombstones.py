@@ -57,7 +57,7 @@ async def test_a_second_erasure_changes_nothing(store: Store) -> None:
     voice = await add_voice(store, "acc_a", "d1")
     answers = await asyncio.gather(*(tombstones.erase(store, tombstone(voice, began)) for began in (5, 6, 7)))
     assert sorted(answers) == [False, False, True]
-    assert await tombstones.TASKS.write(store, tombstone(voice), {"pending": "[]", "completed": 8})
+    assert await tombstones.TASKS.write_held(store, tombstone(voice), {"pending": "[]", "completed": 8})
     assert not await tombstones.erase(store, tombstone(voice, 9))
     found = await tombstones.get(store, "acc_a", voice)
     assert found is not None
@@ -103,8 +103,8 @@ async def test_erasures_are_open_until_they_are_complete(store: Store) -> None:
     voices = [await add_voice(store, "acc_a") for _ in range(3)]
     for began, voice in enumerate(voices):
         await tombstones.erase(store, tombstone(voice, began))
-    await tombstones.TASKS.write(store, tombstone(voices[0]), {"completed": 8})
-    await tombstones.TASKS.write(store, tombstone(voices[1]), {"pending": '["workers"]', "due": 1})
+    await tombstones.TASKS.write_held(store, tombstone(voices[0]), {"completed": 8})
+    await tombstones.TASKS.write_held(store, tombstone(voices[1]), {"pending": '["workers"]', "due": 1})
     pending = await tombstones.TASKS.list_open(store, 10, 10)
     assert [(each.subject, each.pending) for each in pending] == [
         (voices[2], ("hosts",)),

@@ -60,7 +60,7 @@ class ClusterSuspects:
             raise killer_error(work)
         return digest in alone
 
-    def begin(self, call: str, digest: bytes) -> None:
+    def note_dispatch(self, call: str, digest: bytes) -> None:
         """Note that a host gets a call."""
         self._calls[call] = digest
         if len(self._calls) > _MOST_CALLS:

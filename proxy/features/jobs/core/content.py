@@ -53,10 +53,10 @@ class SoundZip:
                     async with aclosing(sound.parts(range(sound.size))) as parts:
                         async for data in parts:
                             file.write(data)
-                            yield made.take()
+                            yield made.zipped_bytes()
             # In a thread: there may be very many entries.
             await asyncio.to_thread(archive.close)
-            yield made.take()
+            yield made.zipped_bytes()
         finally:
             archive.fp = None  # an archive that was broken off would write its directory when it is deleted
 

@@ -201,5 +201,5 @@ async def cancel_steps(store: Store, job: str, steps: int) -> None:
     await store.write(ended, claim.statement(now + LEASE_US, _HAS_ENDED, adds=False))
     with suppress(Superseded):
         for part in ranges(steps):
-            await claim.write(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
-        await claim.write(store, claim.release())
+            await claim.write_part(store, Statement(_CANCEL_PART, {**claim.ours, **part}))
+        await claim.write_part(store, claim.release())

@@ -85,9 +85,9 @@ async def add(
             return False
     while part := [*islice(steps, PART)]:
         made += len(part)
-        await claim.write(store, *_insertions(job, part, claim, until), made=made)
+        await claim.write_part(store, *_insertions(job, part, claim, until), made=made)
     opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
-    await claim.write(store, *opening, *beside, claim.release())
+    await claim.write_part(store, *opening, *beside, claim.release())
     return True
 
 
@@ -147,6 +147,6 @@ async def reopen(store: Store, job: Job, key: str | None) -> bool:
     if not (await store.write(*beginning))[-1]:
         return False
     for number, again in enumerate(parts, 1):
-        await claim.write(store, again, made=min(number * PART, job.steps))
-    await claim.write(store, hold(job.id), *ending)
+        await claim.write_part(store, again, made=min(number * PART, job.steps))
+    await claim.write_part(store, hold(job.id), *ending)
     return True

@@ -64,7 +64,7 @@ class PartClaim:
             raise Superseded("the job is complete")
         return int(rows[0]["made"])
 
-    async def write(self, store: Store, *statements: Statement, made: int = 0) -> list[list[Row]]:
+    async def write_part(self, store: Store, *statements: Statement, made: int = 0) -> list[list[Row]]:
         """Write a part, up to the step `made`, or raise Superseded. The statements must check IS_OURS."""
         until = await store.now() + LEASE_US
         kept = Statement(_GO_ON, {**self.ours, "until": until, "made": made})

@@ -43,7 +43,7 @@ async def remove(store: Store, job: str, before: Sequence[Statement] = ()) -> li
             return []
         before = ()
         for part in ranges(found[0]["steps"], _PART):
-            deleted += await claim.write(store, *_removal(_IN_PART, {**claim.ours, **part}))
+            deleted += await claim.write_part(store, *_removal(_IN_PART, {**claim.ours, **part}))
     deleted += await write_deletion(
         store,
         hold(job),

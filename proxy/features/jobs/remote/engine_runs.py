@@ -55,7 +55,7 @@ class RemoteEngineRuns:
 
     async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
         piece = await training_piece(self._engine.name, order, self._vault)
-        run, frames = await self._runs.answer(piece)
+        run, frames = await self._runs.answer_with_run(piece)
         end = [*self._events_of(frames)][-1:]
         match end:
             case [TrainingDone() | TrainingStopped() | TrainingFailed() as training_end]:

@@ -44,7 +44,7 @@ class Introducing:
             self._news = hello
             self._introduce(hello)
 
-    async def turn(self) -> float:
+    async def introduce_engine(self) -> float:
         """Bring the engine up to date. Return the seconds until the next turn."""
         if self._known is None:
             await self._recall()

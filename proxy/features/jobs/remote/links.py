@@ -263,7 +263,7 @@ class TrainingEndpoint(Resource):
                 message = decoded(_decode, body)
             except ValueError:
                 raise nothing_here() from None
-            await self._trainings.take(run.job, run.step, message, records.is_open(run))
+            await self._trainings.store_message(run.job, run.step, message, records.is_open(run))
         return Response(media_type=LinkReply.media_type)
 
     @asynccontextmanager

@@ -82,7 +82,7 @@ async def _connect(
     engine.runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note)
 
     async def turn() -> None:
-        await asyncio.sleep(await introducing.turn())
+        await asyncio.sleep(await introducing.introduce_engine())
 
     task = RepeatingTask("introductions of engines elsewhere", turn, 1.0, context.metrics)
     stack.push_async_callback(task.close)

@@ -118,10 +118,10 @@ class Runs:
 
     async def frames(self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch) -> list[RemoteFrame]:
         """Run a piece of work once, and return its frames. Raises EngineError."""
-        _, frames = await self.answer(piece, on_dispatch)
+        _, frames = await self.answer_with_run(piece, on_dispatch)
         return frames
 
-    async def answer(
+    async def answer_with_run(
         self, piece: WorkPiece, on_dispatch: OnDispatch = ignore_dispatch
     ) -> tuple[str, list[RemoteFrame]]:
         """Like `frames`, with the name of the run before them."""

@@ -101,7 +101,7 @@ class VoiceModels(Resource):
                 record = await voices.library_writer.library.find_any(account, form.voice)
                 if record is None or account not in (None, record.account):
                     raise no_voice(form.voice)
-                await voices.note(request, "voice.changed", record)
+                await voices.record_act(request, "voice.changed", record)
                 await self._intake.give(record, file, format_)
             else:
                 terms = None if owner is None else terms_of(voices.admin_tools, owner)
@@ -127,16 +127,16 @@ class VoiceModels(Resource):
     )
     async def export_voice_model(self, request: Request) -> Response:
         """The trained model of a voice of the account's own, as a file that other programs read"""
-        record = await self._voices.find(request)
-        await self._voices.note(request, "voice.exported", record)
+        record = await self._voices.requested_voice(request)
+        await self._voices.record_act(request, "voice.exported", record)
         stream = await self._export.stream(record, request)
         return StreamReply(stream.name, stream, MEDIA)
 
 
 def trained_endpoints(
-    context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, room: ModelLimiter
+    context: AppContext, voices: RequestedVoices, voice_creation: VoiceCreation, limiter: ModelLimiter
 ) -> list[Endpoint]:
     """Return the endpoints, which come before the other paths of a voice."""
-    intake = TrainedIntake(context.trained, context.registry, voice_creation, voices.library_writer, room)
-    export = ModelExport(context.vault, context.trained, intake, room)
+    intake = TrainedIntake(context.trained, context.registry, voice_creation, voices.library_writer, limiter)
+    export = ModelExport(context.vault, context.trained, intake, limiter)
     return VoiceModels(voices, intake, export).endpoints + Prompts().endpoints

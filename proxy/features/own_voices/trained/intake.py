@@ -41,7 +41,7 @@ F = TypeVar("F", bound=VoiceModelForm)
 
 class ModelUpload(NamedTuple):
     files: Mapping[str, UploadedModel]
-    place: ModelSlots
+    slots: ModelSlots
 
     def __repr__(self) -> str:
         return f"<ModelUpload {list(self.files)}>"
@@ -58,13 +58,13 @@ class TrainedIntake:
         registry: Registry,
         voice_creation: VoiceCreation,
         library_writer: LibraryWriter,
-        room: ModelLimiter,
+        limiter: ModelLimiter,
     ) -> None:
         self._trained = trained
         self._registry = registry
         self._voice_creation = voice_creation
         self._library_writer = library_writer
-        self._room = room
+        self._limiter = limiter
 
     @property
     def formats(self) -> dict[str, TrainedFormat]:
@@ -76,13 +76,13 @@ class TrainedIntake:
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
         """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
-        with closing(ModelSlots(self._room, account)) as place, open_body(request).counted(FREE_BYTES):
+        with closing(ModelSlots(self._limiter, account)) as slots, open_body(request).counted(FREE_BYTES):
             async with AsyncExitStack() as files:
                 sinks = {
                     name: UploadedModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
                     for name, most_bytes in MOST_BYTES.items()
                 }
-                form = await _streamed(request, sinks, type_, place)
+                form = await _streamed(request, sinks, type_, slots)
                 read = speech_request.read(type_, form_values(form, lists=("tags",)))
                 read.check()
                 if FILE not in form.files:
@@ -91,8 +91,8 @@ class TrainedIntake:
                         param=FILE,
                         code="missing_required_parameter",
                     )
-                await place.grow(0)
-                yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, place)
+                await slots.grow(0)
+                yield read, ModelUpload({name: sinks[name] for name in sinks if name in form.files}, slots)
 
     def format_of(self, form: VoiceModelForm, tools: VoiceTools | None) -> TrainedFormat:
         """Return the format of a model. Raises InvalidRequest if no engine here takes it."""
@@ -166,7 +166,7 @@ class TrainedIntake:
         self, account: str, voice: str, upload: ModelUpload, format_: TrainedFormat
     ) -> TrainedModel:
         sources = _sources(upload, format_)
-        async with upload.place.turn():
+        async with upload.slots.turn():
             async with open_memory_file("kept") as stored:
                 try:
                     await voice_reading.bring(format_, sources, stored)
@@ -181,7 +181,7 @@ class TrainedIntake:
 
 
 async def _streamed(
-    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], place: ModelSlots
+    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], slots: ModelSlots
 ) -> RequestForm:
     """Read the form into its files. It has its place from the first MiB on, and loses it if it is slow."""
     size = 0
@@ -189,20 +189,20 @@ async def _streamed(
     async def grow(count: int) -> None:
         nonlocal size
         size += count
-        place.moved += count
+        slots.moved += count
         if size > FREE_BYTES:
-            await place.grow(size)
+            await slots.grow(size)
 
     try:
         async with asyncio.timeout(None) as limit:
-            place.begin(partial(limit.reschedule, 0.0))
+            slots.begin_transfer(partial(limit.reschedule, 0.0))
             return await stream_form(request, sinks, type_.__struct_fields__, UPLOAD_S, grow)
     except TimeoutError:
         raise RequestTimeout(f"The form came with {TOO_SLOW}.") from None
     finally:
         # The time that follows is not the client's.
-        place.begin(place.rest)
-        place.rest()
+        slots.begin_transfer(slots.rest)
+        slots.rest()
 
 
 def _sources(upload: ModelUpload, format_: TrainedFormat) -> dict[str, BinaryIO]:

@@ -29,24 +29,24 @@ class ModelStream:
     """A file in parts. It holds its places until it is closed, or its reader is too slow for other
     callers."""
 
-    def __init__(self, name: str, place: ModelSlots) -> None:
+    def __init__(self, name: str, slots: ModelSlots) -> None:
         self.name = name
         self.file = memory_file("made")
-        self.place = place
+        self.slots = slots
         self._is_closed = False
 
     async def next_chunk(self) -> bytes | None:
         if self._is_closed:
             raise RequestTimeout(f"The model was read with {TOO_SLOW}.")
         part = self.file.read(_PART_BYTES)
-        self.place.moved += len(part)
+        self.slots.moved += len(part)
         return part or None
 
     def close(self) -> None:
         self._is_closed = True
         # In a thread: to free hundreds of MiB takes long.
         freed = asyncio.get_running_loop().run_in_executor(None, self.file.close)
-        freed.add_done_callback(lambda _: self.place.close())
+        freed.add_done_callback(lambda _: self.slots.close())
 
 
 class ModelExport:
@@ -55,12 +55,12 @@ class ModelExport:
         vault: Vault,
         trained: TrainedVoiceStore,
         intake: TrainedIntake,
-        room: ModelLimiter,
+        limiter: ModelLimiter,
     ) -> None:
         self._vault = vault
         self._trained = trained
         self._intake = intake
-        self._room = room
+        self._limiter = limiter
 
     async def stream(self, record: VoiceRecord, request: Request) -> ModelStream:
         """Return a voice's model in the form that the request names.
@@ -76,10 +76,10 @@ class ModelExport:
         if form not in format_.exports:
             known = ", ".join(format_.exports)
             raise InvalidRequest(f"Invalid value for 'form': it must be one of {known}.", param="form")
-        stream = ModelStream(f"{record.id}.{form}", ModelSlots(self._room, record.account or ""))
+        stream = ModelStream(f"{record.id}.{form}", ModelSlots(self._limiter, record.account or ""))
         try:
-            await stream.place.grow(model.bytes)
-            async with stream.place.turn(), open_memory_file("kept") as stored:
+            await stream.slots.grow(model.bytes)
+            async with stream.slots.turn(), open_memory_file("kept") as stored:
                 reader = await self._vault.reader(model.account, model.digest)
                 while part := await reader.next_part():
                     stored.write(part)
@@ -91,7 +91,7 @@ class ModelExport:
             stream.close()
             raise
         stream.file.seek(0)
-        stream.place.begin(stream.close)
+        stream.slots.begin_transfer(stream.close)
         return stream
 
     async def _model(self, record: VoiceRecord, format_: str | None) -> TrainedModel:

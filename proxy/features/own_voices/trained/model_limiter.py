@@ -32,8 +32,8 @@ class ModelSlots(MovingTimer):
     places, `on_slow` is called.
     """
 
-    def __init__(self, room: ModelLimiter, account: str) -> None:
-        self._room = room
+    def __init__(self, limiter: ModelLimiter, account: str) -> None:
+        self._limiter = limiter
         self._account = account
         self._held = ExitStack()
         self._places: dict[FairLimiter, FairSlot] = {}
@@ -42,13 +42,13 @@ class ModelSlots(MovingTimer):
 
     async def grow(self, size: int) -> None:
         """Take the places for so many bytes, as soon as they are free. Raises NoPlace."""
-        for pool in (self._room.small, self._room.large)[: 1 + (size > SMALL_BYTES)]:
+        for pool in (self._limiter.small, self._limiter.large)[: 1 + (size > SMALL_BYTES)]:
             if pool not in self._places:
                 self.rest()
                 self._places[pool] = self._held.enter_context(await pool.wait(self._account))
-                self.begin(self._on_slow)
+                self.begin_transfer(self._on_slow)
 
-    def begin(self, on_slow: Callable[[], object]) -> None:
+    def begin_transfer(self, on_slow: Callable[[], object]) -> None:
         self._on_slow = on_slow
         self.moved = 0
         self.within(PACE_S)
@@ -57,11 +57,11 @@ class ModelSlots(MovingTimer):
         if self.moved < PACE_S * LEAST_BYTES_S and any(pool.is_awaited for pool in self._places):
             self._on_slow()
         else:
-            self.begin(self._on_slow)
+            self.begin_transfer(self._on_slow)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for the turn to read or write a model, and hold it for the block. Raises NoPlace."""
-        return self._places[self._room.small].turn(WAIT_S)
+        return self._places[self._limiter.small].turn(WAIT_S)
 
     def close(self) -> None:
         """Leave the places. A second call does nothing."""

@@ -67,7 +67,7 @@ async def test_the_largest_batch_is_possible_on_a_small_plan(tmp_path: Path) -> 
 async def test_a_repeat_goes_on_with_what_was_begun(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, left = PartClaim.write, 1
+    write, left = PartClaim.write_part, 1
 
     async def breaks(self: PartClaim, *arguments: Any, **named: Any) -> Any:
         nonlocal left
@@ -78,7 +78,7 @@ async def test_a_repeat_goes_on_with_what_was_begun(
 
     async with large(tmp_path, store_url) as server:
         store, file = server.worker.store, await file_of(server)
-        monkeypatch.setattr(PartClaim, "write", breaks)
+        monkeypatch.setattr(PartClaim, "write_part", breaks)
         assert (await ask_batch_of(server, file, KEY)).status_code == 503
         assert (await server.ask("GET", "/v1/batches")).json()["data"] == []
         (row,) = await store.read("SELECT id, state FROM jobs")

@@ -431,7 +431,7 @@ async def test_a_database_that_is_away_is_no_end_for_a_machine(tmp_path: Path) -
                 raise why
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(training_input.TrainingInput, "ask", ask)
+                patch.setattr(training_input.TrainingInput, "training_inputs", ask)
                 assert (await rig.lines.get(rig.path)).status_code == 503
         # A run that is open goes on to its end, whatever its account may do now.
         await rig.server.worker.store.write(Statement("UPDATE accounts SET suspended = 1"))

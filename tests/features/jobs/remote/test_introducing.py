@@ -14,8 +14,8 @@ async def test_an_image_that_stays_broken_is_asked_less_and_less(store: Store) -
         at.machines.submits = ["refused"] * 9
         engine = RemoteEngine("far", EngineSection(plugin="tone", runner="rented"), LocalSamples(NO_SOURCE))
         introducing = Introducing(store, engine, at.runs)
-        pauses = [await introducing.turn() for _ in range(9)]
+        pauses = [await introducing.introduce_engine() for _ in range(9)]
         assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, LONGEST_S, LONGEST_S, LONGEST_S]
         assert engine.state == "starting"
-        await introducing.turn()
+        await introducing.introduce_engine()
         assert engine.state == "ready"

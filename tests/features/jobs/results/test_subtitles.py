@@ -133,7 +133,7 @@ def test_cues_have_all_words_in_order_and_never_overlap(
     letters = "".join(each for cue in made for line in cue.lines for each in line if each.isalnum())
     assert letters == "".join(each for each in text if each.isalnum())
     assert all(1 <= len(cue.lines) <= 2 for cue in made)
-    written = b"".join(writer.write(text, found, 7.0, 8.0 + at_s) for writer in [Writer()]).decode()
+    written = b"".join(writer.write_cues(text, found, 7.0, 8.0 + at_s) for writer in [Writer()]).decode()
     times = [time for each in parsed(written) for time in (each.start_s, each.end_s)]
     assert len(times) == 2 * len(made)
     assert all(before <= after for before, after in pairwise(times))
@@ -142,10 +142,10 @@ def test_cues_have_all_words_in_order_and_never_overlap(
 
 def test_what_begins_a_tag_in_vtt_is_escaped() -> None:
     text = "a<b>c & d --> e"
-    vtt = writers["vtt"]().write(text, said(text), 0.0, 4.0).decode()
+    vtt = writers["vtt"]().write_cues(text, said(text), 0.0, 4.0).decode()
     assert "a&lt;b&gt;c &amp; d --&gt; e" in vtt
     assert vtt.startswith("00:00:00.000 --> ")
-    srt = writers["srt"]().write(text, said(text), 3661.5, 3665.0).decode()
+    srt = writers["srt"]().write_cues(text, said(text), 3661.5, 3665.0).decode()
     assert srt.startswith("1\n01:01:01,500 --> ")
     assert text in srt
 

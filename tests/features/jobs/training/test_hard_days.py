@@ -121,7 +121,7 @@ async def test_a_lease_is_renewed_again_after_a_failure(
 ) -> None:
     monkeypatch.setattr("proxy.queue.tasks.LEASE_S", 1.2)
     async with trainings_inside(tmp_path, tone="delay_s = 0.02") as server:
-        written = type(kind_of(server).table).write
+        written = type(kind_of(server).table).write_held
         renewals: list[object] = []
 
         async def write(table: Any, store: Store, held: Any, values: dict[str, Any], **more: Any) -> bool:
@@ -131,7 +131,7 @@ async def test_a_lease_is_renewed_again_after_a_failure(
                     raise StorageFailed("away for a moment")
             return bool(await written(table, store, held, values, **more))
 
-        monkeypatch.setattr(type(kind_of(server).table), "write", write)
+        monkeypatch.setattr(type(kind_of(server).table), "write_held", write)
         id_ = await new_training(server, await voice_to_train(server), steps=150)
         shown = await job_with(server, id_, "done", "failed")
         assert shown["status"] == "done"
@@ -200,7 +200,7 @@ class Scarce:
         self.held: set[str] = set()
         self.asked: list[float] = []
 
-    async def ask(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
+    async def reserve_memory(self, holder: str, needs_gb: float, found: DeviceMemory) -> LoadRefusal | None:
         assert found.total_gb > 0
         self.asked.append(needs_gb)
         if not self.is_free:

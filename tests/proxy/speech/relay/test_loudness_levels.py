@@ -73,21 +73,21 @@ def test_silence_teaches_nothing_and_noise_is_not_made_speech() -> None:
 def test_each_voice_of_each_model_has_its_own_and_keeps_it() -> None:
     levels = LoudnessLevels()
     voices = [candidate("one", "v"), candidate("one", "w"), candidate("two", "v")]
-    assert len({id(levels.find(voice)) for voice in voices}) == 3
-    heard(levels.find(voices[0]), 3.1, -10)
-    assert levels.find(voices[0]).is_known
-    assert not levels.find(voices[1]).is_known
+    assert len({id(levels.loudness_level(voice)) for voice in voices}) == 3
+    heard(levels.loudness_level(voices[0]), 3.1, -10)
+    assert levels.loudness_level(voices[0]).is_known
+    assert not levels.loudness_level(voices[1]).is_known
     # Who shouts is not as loud as before.
-    emotions = [levels.find(voices[0], emotion=emotion) for emotion in ("shout", "whisper", "shout")]
+    emotions = [levels.loudness_level(voices[0], emotion=each) for each in ("shout", "whisper", "shout")]
     assert [level.is_known for level in emotions] == [False] * 3
     assert emotions[0] is emotions[2] is not emotions[1]
 
 
 def test_voices_nobody_uses_any_more_are_forgotten() -> None:
     levels = LoudnessLevels()
-    first = levels.find(candidate("one", "first"))
+    first = levels.loudness_level(candidate("one", "first"))
     for number in range(5000):
-        levels.find(candidate("one", "first"))
-        levels.find(candidate("one", str(number)))
-    assert levels.find(candidate("one", "first")) is first
+        levels.loudness_level(candidate("one", "first"))
+        levels.loudness_level(candidate("one", str(number)))
+    assert levels.loudness_level(candidate("one", "first")) is first
     assert len(levels._known) == 4096

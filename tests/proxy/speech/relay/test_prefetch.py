@@ -54,7 +54,7 @@ class Endless:
     async def begin(self) -> CandidateStream:
         speaking = CandidateStream(CANDIDATE, JOB, WordPositions("", ()), 1.0, USUAL_FORMS["pcm"], Deadline())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
-        await speaking.begin(events)
+        await speaking.read_first_audio(events)
         return speaking
 
     async def _events(self, _job: SpeechJob) -> AsyncGenerator[Event, None]:

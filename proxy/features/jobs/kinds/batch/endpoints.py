@@ -292,7 +292,7 @@ class Batches(Resource):
         )
         ids = [job.id for job in listed.rows]
         made, failed = await records.made(self._store, ids), await failed_lines(self._store, ids)
-        return await listed.answer(
+        return await listed.list_response(
             BatchList,
             lambda job: shown_batch(self._vault, job, made.get(job.id, Made()), failed.get(job.id, 0)),
         )

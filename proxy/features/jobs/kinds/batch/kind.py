@@ -113,7 +113,7 @@ class BatchKind(SpokenKind):
     ) -> PlannedStep:
         line = await self.files.piece(job.account, job.digest, held.first, held.last)
         request = parse_speech(request_body(line), Defaults(), speaking.plans.client_fields)
-        return PlannedStep(await speaking.call(held.request, caller, request, terms))
+        return PlannedStep(await speaking.prepare_call(held.request, caller, request, terms))
 
     def stored_error(self, status: int, why: ErrorDetail) -> str:
         return msgspec.json.encode(LineFailure(status, why)).decode()

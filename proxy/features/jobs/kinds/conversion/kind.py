@@ -138,7 +138,7 @@ class ConversionKind(SpokenKind):
         form = step_form(upload)
         # The request of a step is checked first, before anything is decoded.
         speech_request = upload_of(form).request(source_sound(b"", 0.0, source, grant))
-        call = await speaking.call(id_, caller, speech_request, of_step(terms))
+        call = await speaking.prepare_call(id_, caller, speech_request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
         survey = await self._survey(account, upload.audio)
@@ -185,7 +185,9 @@ class ConversionKind(SpokenKind):
         upload, seconds = upload_of(fields.form), (held.last - held.first) / 1000
         speech_request = upload.request(source_sound(b"", seconds, fields.source, grant))
         # Without credits or an engine, nothing is decoded.
-        await self._check_credits(await speaking.call(held.request, caller, speech_request, terms), seconds)
+        await self._check_credits(
+            await speaking.prepare_call(held.request, caller, speech_request, terms), seconds
+        )
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchOf(file, held.first, held.last, fields.takes_first)
         try:
@@ -194,7 +196,7 @@ class ConversionKind(SpokenKind):
             raise invalid_audio(str(error), FILE) from None
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
         speech_request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
-        call = await speaking.call(held.request, caller, speech_request, terms)
+        call = await speaking.prepare_call(held.request, caller, speech_request, terms)
         return PlannedStep(call, consent=None if grant is None else grant.id)
 
     async def _check_credits(self, call: SpeechCall, seconds: float) -> None:
@@ -210,4 +212,4 @@ class ConversionKind(SpokenKind):
         )
         caller = call.caller
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=call.terms)
-        await self._ledger.check(payer.of_job(), amount)
+        await self._ledger.check_affordable(payer.of_job(), amount)

@@ -105,7 +105,7 @@ class SpeechKind(SpokenKind):
             )
             body = step_body(fields, piece)
             request = parse_speech(body, Defaults(), speaking.plans.client_fields)
-            call = await speaking.call(held.request, caller, request, terms)
+            call = await speaking.prepare_call(held.request, caller, request, terms)
             # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
             # part begins before the end of the tags, and the step is planned again without the emotion.
             if call.plan.parts[0].start >= tags - 1:
@@ -152,7 +152,7 @@ class SpeechKind(SpokenKind):
             told, (first, last) = await self._words(clip), places[clip.number]
             seconds, piece = clip.samples / clip.sample_rate_hz, text[first:last]
             words = await asyncio.to_thread(with_times, piece, cast, told, seconds)
-            yield await asyncio.to_thread(writer.write, piece, words, begins_s, begins_s + seconds)
+            yield await asyncio.to_thread(writer.write_cues, piece, words, begins_s, begins_s + seconds)
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
 
@@ -167,7 +167,7 @@ async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields
     )
     if request.emotion_tags == "refuse":
         request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
-    return await speaking.call(id_, caller, request, terms)
+    return await speaking.prepare_call(id_, caller, request, terms)
 
 
 async def _dropped_tags(

@@ -233,7 +233,7 @@ class Writer:
         self._number = 0
         self._until_ms = 0
 
-    def write(self, piece: str, words: Sequence[TimedWord], begins_s: float, ends_s: float) -> bytes:
+    def write_cues(self, piece: str, words: Sequence[TimedWord], begins_s: float, ends_s: float) -> bytes:
         """Return the cues of a piece whose sound is there from `begins_s` to `ends_s`."""
         return "".join(self._written(cues(piece, words, ends_s - begins_s), begins_s)).encode()
 

@@ -68,7 +68,7 @@ class TrainingEnds:
             *self._failure(held, VOICE_ERASED, now),
             *ends.notice_rows(self._notices, held, ends.JOB_EVENTS, "done", now, TRAININGS.finished),
         )
-        is_written = await TRAININGS.write(
+        is_written = await TRAININGS.write_held(
             self._store,
             held,
             {"state": "done", "due": LAST_MOMENT, "error": ""},

@@ -176,14 +176,14 @@ class TrainingKind(JobKind):
             raise no_jobs(terms)
         account, parts = caller.account, self._parts
         model = self._model(at, body.model, terms)
-        voice = await at.library.find(account, body.voice)
+        voice = await at.library.find_record(account, body.voice)
         if voice is None:
             raise NotFound(
                 f"You have no voice '{body.voice[:80]}'. A training needs an own voice.",
                 param="voice",
                 code="voice_not_found",
             )
-        await parts.learning.check(terms, voice, model.info.runner)
+        await parts.learning.allowed_recordings(terms, voice, model.info.runner)
         await parts.bills.make_room(id_)
         created = await self.store.now()
         hold = await parts.bills.hold(id_, created, caller, terms)

@@ -107,7 +107,7 @@ class TrainingsOnRunners:
                     yield piece
         yield Train(msgspec.structs.replace(inputs.order, checkpoint_every=CHECKPOINT_EVERY))
 
-    async def take(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
+    async def store_message(self, job: str, step: str, message: RemoteMessage, only_if: Condition) -> None:
         """Store a message of a step's training, if the condition is true in the commit. A repeated message is
         stored again. Raises NotFound if the training has ended, or an earlier piece is missing."""
         training = await records.get(self._store, job)
@@ -149,7 +149,7 @@ class TrainingsOnRunners:
             raise UpstreamFailed("The engine is not known yet.", retry_after_s=5.0)
         try:
             # An open run goes on to its end, also while the account is suspended: the next one waits.
-            inputs = await self._learning.ask(job, training, info, may_be_suspended=True)
+            inputs = await self._learning.training_inputs(job, training, info, may_be_suspended=True)
         except RequestFailed as failure:
             if failure.status >= 500 or failure.status == 429:
                 raise

@@ -161,7 +161,7 @@ class TrainingProcess:
     async def _book_memory(self, found: DeviceMemory) -> None:
         if self._memory_gb is None:
             return
-        refusal = await self._book.ask(self._holder, self._memory_gb, found)
+        refusal = await self._book.reserve_memory(self._holder, self._memory_gb, found)
         if refusal is not None and refusal.lasting:
             raise TrainingBroken(refusal.reason, lasting=True)
         if refusal is not None:

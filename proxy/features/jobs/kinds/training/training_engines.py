@@ -51,7 +51,7 @@ class TrainingEngines:
         """Return an engine that trains on rented machines. None: it trains here, or not at all."""
         return next((each for each in self._engines.remote() if each.name == engine), None)
 
-    def find(self, engine: str) -> TrainingProcess | None:
+    def find_trainer(self, engine: str) -> TrainingProcess | None:
         """Return the trainer of an engine as it is configured now. None: it has none here. Raises
         TrainingBroken."""
         section = self._config.engines.get(engine)
@@ -80,7 +80,7 @@ class TrainingEngines:
                 raise TrainingBroken("the engine's model has just been removed") from None
             yield
 
-    async def check(self, engine: str, file: bytes) -> None:
+    async def check_trained_file(self, engine: str, file: bytes) -> None:
         """Check the file of a trained voice as one that is imported. Raises TrainingBroken."""
         plugin = self._registry.plugins("engine")[self._config.engines[engine].plugin]
         if plugin.trained_format is not None:

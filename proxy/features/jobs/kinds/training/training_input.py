@@ -71,7 +71,9 @@ class TrainingInput:
     def revise(self, speaking: Speaking, callers: Callers, licences: Licences) -> None:
         self._newest = speaking, callers, licences
 
-    async def check(self, terms: Terms, voice: VoiceRecord, runner: str = "") -> list[SampleRecord]:
+    async def allowed_recordings(
+        self, terms: Terms, voice: VoiceRecord, runner: str = ""
+    ) -> list[SampleRecord]:
         """Return the recordings of a voice of the caller, which this runner may get if there is one. Raises
         InvalidRequest and NotAllowed."""
         if voice.kind in ("cast", "mix"):
@@ -82,7 +84,7 @@ class TrainingInput:
             )
         grant = await self._grants.get(voice.account or "", voice.consent)
         if grant is not None:
-            grant.check("training", "voice")
+            grant.check_use("training", "voice")
             if runner and grant.providers is not None and runner not in grant.providers:
                 raise NotAllowed(
                     f"This model trains at '{runner}', which the consent '{grant.id}' does not name.",
@@ -105,7 +107,7 @@ class TrainingInput:
             )
         return recordings
 
-    async def ask(
+    async def training_inputs(
         self, job: Job, training: Training, info: ModelInfo, *, may_be_suspended: bool = False
     ) -> TrainingInputs | None:
         """Return the input of a training, local or at a runner. None: its voice was deleted. Raises
@@ -124,7 +126,7 @@ class TrainingInput:
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
             return None
-        recordings = await self.check(terms, voice, info.runner)
+        recordings = await self.allowed_recordings(terms, voice, info.runner)
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
         read = self._read(job.account, recordings, info)
         return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)

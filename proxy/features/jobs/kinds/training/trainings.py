@@ -168,11 +168,11 @@ class Trainings(TaskKind[JobStep]):
     async def _train(self, job: Job, held: JobStep, training: Training) -> Result:
         trainers = self.trainers
         engine, info = trainers.remote(training.engine), trainers.info(training.engine)
-        process = trainers.find(training.engine)
+        process = trainers.find_trainer(training.engine)
         if info is None or (process is None and engine is None):
             # Another process may have it.
             return await self._waits(held, "engine", "its engine is not here", WAITS_S)
-        inputs = await self._learning.ask(job, training, info)
+        inputs = await self._learning.training_inputs(job, training, info)
         if inputs is None:
             return await self._ends.failed(held, VOICE_ERASED)
         if job.waits:
@@ -192,7 +192,7 @@ class Trainings(TaskKind[JobStep]):
                 learned = await self._run_training(training.id, process, inputs, journal)
             if learned is None:
                 return _LEFT
-            await self.trainers.check(training.engine, learned.file)
+            await self.trainers.check_trained_file(training.engine, learned.file)
             rows = [row for form in journal.forms for row in form.rows]
             await self._end(held, training, learned, encoded_records.insertions(rows, IS_DUE))
             return None
@@ -243,7 +243,7 @@ class Trainings(TaskKind[JobStep]):
             case TrainingDone() as done:
                 on_runners = self.on_runners
                 learned = TrainingResult(await on_runners.voice(training.id), done)
-                await self.trainers.check(training.engine, learned.file)
+                await self.trainers.check_trained_file(training.engine, learned.file)
                 await self._end(held, training, learned, (on_runners.take_statement(training.id, IS_DUE),))
         return True
 

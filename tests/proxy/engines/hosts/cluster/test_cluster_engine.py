@@ -97,7 +97,7 @@ async def test_only_a_crash_makes_what_had_begun_a_suspect(
     async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
         suspects, work = engine.suspects, Speak(job())
         assert suspects is not None
-        suspects.begin("own", digest := suspects.digest(work))
+        suspects.note_dispatch("own", digest := suspects.digest(work))
         engine.update_host(_state(folder / "1", "restarting", begun=begun, **more))
         if verdict == "refused":
             with pytest.raises(UnsupportedText):  # before there is a host to choose
@@ -110,7 +110,7 @@ async def test_a_text_that_is_spoken_to_its_end_is_no_suspect_any_more() -> None
     async with _cluster() as (engine, folder), host(FakeEngine(), folder / "1"):
         suspects, work = engine.suspects, Speak(job())
         assert suspects is not None
-        suspects.begin("before", digest := suspects.digest(work))
+        suspects.note_dispatch("before", digest := suspects.digest(work))
         suspects.note_crash(["before"], "")
         engine.update_host(_state(folder / "1"))
         assert suspects.runs_alone(work, digest)
@@ -177,7 +177,7 @@ async def test_two_gateways_with_equal_pids_take_only_their_own_calls_for_suspec
         for engine, call, account in zip((one, other), begun, ("one", "other"), strict=True):
             assert engine.suspects is not None
             digests.append(engine.suspects.digest(Speak(job(tenant=account))))
-            engine.suspects.begin(call, digests[-1])
+            engine.suspects.note_dispatch(call, digests[-1])
         alone = []
         for engine in (one, other):
             engine.update_host(_state(folder / "1", "restarting", begun=begun, has_crashed=True))
