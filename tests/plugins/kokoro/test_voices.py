@@ -10,7 +10,7 @@ from policies import namesakes
 from proxy.config.config_toml import known_names
 from proxy.engines import registry
 from proxy.features.models.listing import open_galleries
-from speech_engine import EngineVoice, UnsupportedLanguage, VoiceNotFound
+from speech_engine import EngineVoice, Mix, UnsupportedLanguage, VoiceNotFound
 from speech_engine.values import Samples, Voice
 from tests.tables import each_row
 
@@ -24,7 +24,12 @@ VOICES = VoiceList([voice(name) for name in NAMED], "digest")
 
 
 def found(id_: str, language: str = "en-US") -> str:
-    return VOICES.find(EngineVoice(id_), language).name
+    ((voice, _),) = VOICES.find(EngineVoice(id_), language).parts
+    return voice.name
+
+
+def mix(weight: float = 1.0, **weights: float) -> Mix:
+    return Mix(tuple((EngineVoice(name), weight * share) for name, share in weights.items()))
 
 
 def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> None:
@@ -46,7 +51,7 @@ def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it
         ("jf_alpha", "en-US", "A Japanese voice. It reads American English."),
         ("jm_kumo", "en-US", "A Japanese voice. It reads American English."),
     ]
-    assert both.find(EngineVoice("jm_kumo"), "en-US").name == "jm_kumo"
+    assert both.find(EngineVoice("jm_kumo"), "en-US").reading == READINGS["j"]
     with pytest.raises(UnsupportedLanguage, match="'ja'"):
         both.find(EngineVoice("jm_kumo"), "ja")
 
@@ -85,6 +90,32 @@ def test_a_voice_of_a_language_without_a_reader_is_refused_by_name() -> None:
 @each_row("wanted", [EngineVoice("af_nobody"), EngineVoice("nova"), Samples(())])
 def test_other_voices_are_not_found(wanted: Voice) -> None:
     with pytest.raises(VoiceNotFound):
+        VOICES.find(wanted, "en")
+
+
+@each_row("weight", [1.0, 100.0])
+def test_a_mix_reads_as_its_heaviest_voice(weight: float) -> None:
+    wanted = mix(weight, bm_daniel=0.75, af_nova=0.25)
+    reading, parts = VOICES.find(wanted, "en")
+    assert reading.tag == "en-GB"
+    assert [(part.name, share) for part, share in parts] == [("af_nova", 0.25), ("bm_daniel", 0.75)]
+    assert VOICES.model().mixes
+    with pytest.raises(UnsupportedLanguage, match="'fr'"):
+        VOICES.find(wanted, "fr")
+
+
+@each_row(
+    ("wanted", "said"),
+    [
+        (mix(af_nova=1, pf_dora=3), "one language, and these speak en-US, pt-BR"),
+        (mix(af_nova=1, zf_xiaobei=1), "does not know this voice"),
+        (mix(af_nova=1, am_liam=0), "weight above 0"),
+        (mix(af_nova=1, am_liam=-1), "weight above 0"),
+        (Mix(((EngineVoice("af_nova"), 1.0),) * 9), "at most 8 voices"),
+    ],
+)
+def test_a_wrong_mix_is_no_voice(wanted: Mix, said: str) -> None:
+    with pytest.raises(VoiceNotFound, match=said):
         VOICES.find(wanted, "en")
 
 
