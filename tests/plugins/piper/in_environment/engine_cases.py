@@ -312,6 +312,31 @@ def test_the_run_whose_sound_is_needed_first_gets_the_next_core() -> None:
     asyncio.run(run())
 
 
+def test_a_run_is_needed_when_the_sound_before_it_ends() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}) as engine:
+            lend, make = engine._cores.lend, engine.sounds
+            needed_s: list[float] = []
+            ahead_s: list[float] = []
+
+            def watched(wanted: int, needed_at: float) -> Any:
+                needed_s.append(needed_at - time.monotonic())
+                return lend(wanted, needed_at)
+
+            def counted(*given: Any) -> Any:
+                ahead_s.append(given[-1].ahead_s)
+                yield from make(*given)
+
+            engine._cores.lend, engine.sounds = watched, counted  # type: ignore[method-assign, assignment]
+            sounds = await spoken(engine, job(*[TEXT] * 12))
+            whole_s = sum(map(len, sounds)) / 2 / tiny.RATE_HZ
+            assert needed_s[0] <= 0 >= ahead_s[0]
+            # What is needed later waits no longer than what is needed in three seconds.
+            assert 2.9 < max(needed_s) <= 3.0 < ahead_s[-1] < whole_s
+
+    asyncio.run(run())
+
+
 def test_a_core_that_was_lent_to_a_text_that_ended_goes_to_the_next() -> None:
     async def run() -> None:
         cores = onnx_engine._Cores(1)
