@@ -17,11 +17,13 @@ RATE_HZ = 24_000
 MOST_MIXED = 8
 
 _FIRST = (
-    *("af_aoede", "af_river", "bf_emma", "af_bella"),
-    *("am_michael", "bm_lewis", "am_eric", "am_adam"),
+    *("af_heart", "af_river", "bf_emma", "bf_isabella"),
+    *("am_michael", "bm_lewis", "am_liam", "am_adam"),
 )
 """The voices that come first: names are shared in this order. The comparer takes none of them for another, or
 for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
+_SANTA = "_santa"
+"""The end of the names of voices that play a part. They share no name, and come last."""
 
 
 class Speaker(NamedTuple):
@@ -56,6 +58,7 @@ class VoiceList:
                 description=f"A {voice.reading.native} voice. It reads {voice.reading.name}."
                 if voice.reading.native
                 else "",
+                shares_names=not voice.name.endswith(_SANTA),
             )
             for voice in self.voices
         )
@@ -88,6 +91,11 @@ class VoiceList:
         return find_voice("Kokoro", self._by_name, lambda each: (each.reading.tag,), voice, language)
 
 
-def _place(voice: StyleVoice) -> tuple[bool, int]:
-    """Voices that learned another language come last."""
-    return bool(voice.reading.native), _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST)
+def _place(voice: StyleVoice) -> tuple[bool, bool, int]:
+    """Voices that learned another language come last, and those that play a part."""
+    plays = voice.name.endswith(_SANTA)
+    return (
+        plays,
+        bool(voice.reading.native),
+        _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST),
+    )

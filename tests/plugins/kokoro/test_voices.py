@@ -35,8 +35,8 @@ def mix(weight: float = 1.0, **weights: float) -> Mix:
 def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> None:
     assert [(info.id, info.language, info.gender) for info in VOICES.infos()] == [
         ("af_heart", "en-US", "female"),
-        ("af_nova", "en-US", "female"),
         ("am_liam", "en-US", "male"),
+        ("af_nova", "en-US", "female"),
         ("am_onyx", "en-US", "male"),
         ("bm_daniel", "en-GB", "male"),
         ("pf_dora", "pt-BR", "female"),
@@ -57,12 +57,15 @@ def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it
 
 
 def test_voices_say_their_accent_and_the_order_of_names_begins_with_an_american_one() -> None:
-    listed = VoiceList([voice(name) for name in ("bm_lewis", "af_alloy", "ef_dora", "af_aoede")], "digest")
+    listed = VoiceList(
+        [voice(name) for name in ("em_santa", "bm_lewis", "af_alloy", "ef_dora", "af_heart")], "digest"
+    )
     assert [(info.id, info.tags) for info in listed.infos()] == [
-        ("af_aoede", ("American",)),
+        ("af_heart", ("American",)),
         ("bm_lewis", ("British",)),
         ("af_alloy", ("American",)),
         ("ef_dora", ()),
+        ("em_santa", ()),
     ]
 
 
@@ -128,14 +131,16 @@ def test_in_english_each_of_openais_names_is_another_shipped_voice() -> None:
         return [each.voice for each in found if each is not None and each.is_of_gender]
 
     assert speakers("en") == speakers("en-US")
-    assert len(set(speakers("en"))) == len(known_names()) == 13
-    assert {"af_alloy", "am_echo", "bm_fable", "af_nova", "am_onyx"} <= set(speakers("en"))
+    assert speakers("en") == [
+        *("af_alloy", "am_michael", "bm_lewis", "am_liam", "af_heart", "am_echo", "bm_fable"),
+        *("af_river", "af_nova", "am_onyx", "bf_emma", "bf_isabella", "am_adam"),
+    ]
     for tag, letter, count in (
         ("en-GB", "b", 8),
-        ("es", "e", 3),
+        ("es", "e", 2),
         ("hi", "h", 4),
         ("it", "i", 2),
-        ("pt", "p", 3),
+        ("pt", "p", 2),
     ):
         assert {id_[0] for id_ in speakers(tag)} == {letter}
         assert len(set(speakers(tag))) == count
