@@ -225,6 +225,7 @@ async def test_the_revision_of_a_mix_follows_its_members(tmp_path: Path) -> None
     ("members", "text", "language"),
     [
         (("mine", "other"), "Hm.", "pt-BR"),
+        (("mine", "lisbon"), "Hm.", "pt"),
         (("mine", "anna"), "Hm.", "en"),
         # Recordings speak the language of the text.
         (("mine", "other"), "Hello there, how are you today?", "en"),
@@ -234,7 +235,8 @@ async def test_a_mix_of_one_language_is_in_that_language_where_the_text_tells_no
     tmp_path: Path, members: tuple[str, str], text: str, language: str
 ) -> None:
     other = replace(MINE, id="voice_2", name="other", language="pt-BR")
-    own = library(replace(MINE, language="pt-BR"), other)
+    lisbon = replace(MINE, id="voice_3", name="lisbon", language="pt-PT")
+    own = library(replace(MINE, language="pt-BR"), other, lisbon)
     mix = {"mix": [{"id": member} for member in members]}
     async with inside(tmp_path, CONFIG) as server:
         assert planned(server.worker.planner, mix, own, text=text).language == language
