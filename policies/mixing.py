@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from policies.language import base
 from policies.routing import Voice
 
 MOST_MIXED = 8
 """The most voices in one mix. Some models take fewer."""
 MOST_WEIGHT = 1000.0
 _DIGITS = 6
+_WRITTEN = re.compile(r"\s*([^\s()][^()]*?)\s*(?:\(([^()]*)\)\s*)?")
 
 Weighted = tuple[str, float]
 """The id or name of a voice, and its weight."""
+
+
+def read(name: str) -> tuple[Weighted, ...]:
+    """Return the members of a mix that is written as one name: `anna(2)+ben`. Return () if it is none.
+
+    A weight that is no number is NaN, which `fault` refuses.
+    """
+    written = name.split("+")
+    parts = [part for part in map(_WRITTEN.fullmatch, written) if part is not None]
+    if len(written) < 2 or len(parts) < len(written):
+        return ()
+    return tuple((part[1], _number(part[2])) for part in parts)
+
+
+def _number(weight: str | None) -> float:
+    try:
+        return 1.0 if weight is None else float(weight)
+    except ValueError:
+        return math.nan
 
 
 def fault(members: Sequence[Weighted]) -> str | None:
@@ -49,15 +71,17 @@ def shares(members: Sequence[Weighted]) -> tuple[Weighted, ...]:
 def mixed(voice: Voice, members: Sequence[Voice]) -> Voice:
     """Return a voice with a mix in the form for routing: with its members, in the order of the mix.
 
-    Its revision contains their revisions. It has their language and their gender, if these are equal.
+    Its revision contains their revisions. It has their language and their gender, if these are equal. The
+    language of members from several regions is without a region.
     """
+    languages = [member.language for member in members]
     revisions = ",".join(f"{member.id}={member.revision}" for member in members)
     return replace(
         voice,
         members=tuple(members),
         mix=tuple((member.id, weight) for member, (_, weight) in zip(members, voice.mix, strict=True)),
         revision=f"{voice.revision}({revisions})",
-        language=voice.language or _common([member.language for member in members]),
+        language=voice.language or _common(languages) or _common([each and base(each) for each in languages]),
         gender=voice.gender or _common([member.gender for member in members]),
     )
 

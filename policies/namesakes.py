@@ -41,6 +41,7 @@ def share(names: Names, voices: Sequence[VoiceInfo]) -> dict[str, tuple[Share, .
     language. Earlier names and earlier voices come first. The region of a language's first voice has no share
     of its own: a name keeps its speaker in `en` and in `en-US`.
     """
+    voices = [voice for voice in voices if voice.shares_names]
     shares: dict[str, list[Share]] = {name: [] for name in names}
     spoken = [(voice.language or ANY_LANGUAGE).lower() for voice in voices]
     first_regions = {language.base(tag): tag for tag in reversed(spoken)}.values()

@@ -134,7 +134,8 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A voice of an engine. `language` is None if the voice speaks all languages of the model.
 
     `age` is a word such as `young`, `tags` are words for the sound, `description` is a sentence or two.
-    A search for voices looks at all three.
+    A search for voices looks at all three. If the server shares the engine's voices among OpenAI's names, it
+    takes those that have `shares_names`.
     """
 
     id: Line
@@ -144,3 +145,4 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     age: Line | None = None
     tags: _Lines = ()
     description: Text = ""
+    shares_names: bool = True

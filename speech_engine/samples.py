@@ -82,8 +82,8 @@ def weighted_voices(
     parts = voice.parts if isinstance(voice, Mix) else ((voice, 1.0),)
     found = [(part, weight) for part, weight in parts if _is_known(part, own)]
     if not found or len(found) < len(parts):
-        has = f"{engine} does not know this voice" if own else f"{engine} has no voices of its own"
-        raise VoiceNotFound(f"{has}; it speaks with recordings.")
+        none = "has no voices of its own; it speaks with recordings."
+        raise VoiceNotFound(f"{engine} {'does not know this voice.' if own else none}")
     if len(found) > most_mixed:
         able = f"mixes at most {most_mixed} voices" if most_mixed > 1 else "cannot mix voices"
         raise VoiceNotFound(f"{engine} {able}.")

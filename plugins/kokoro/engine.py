@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import SHARED_OFFSET, read_text
-from plugins.kokoro.voices import RATE_HZ, VoiceList
+from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
@@ -24,7 +24,7 @@ _BREATH_MS = 40
 """The silence before a piece that continues a sentence."""
 
 
-class KokoroEngine(OnnxEngine[StyleVoice, OnnxNetwork]):
+class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     title = "Kokoro"
 
     def __init__(
@@ -43,28 +43,29 @@ class KokoroEngine(OnnxEngine[StyleVoice, OnnxNetwork]):
         self._network = network
         self._styles = Path(settings.model_path) / "voices.npz"
 
-    def read(self, text: str, voice: StyleVoice, sounds: int) -> list[Piece]:
+    def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         said = sounds + (SHARED_OFFSET if self.is_shared else 0)
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
 
-    def lend(self, voice: StyleVoice, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
+    def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)
 
     def sounds(
-        self, network: OnnxNetwork, piece: Piece, voice: StyleVoice, speed: float, stop: StopSwitch
+        self, network: OnnxNetwork, piece: Piece, voice: Speaker, speed: float, stop: StopSwitch
     ) -> Iterator[NDArray[np.float32]]:
-        # A voice has a style for each number of sounds, the pads not counted, from one on.
-        row = min(piece.sounds, voice.styles) - 1
-        style = np.fromfile(
-            self._styles, "<f4", STYLE_SIZE, offset=voice.begin + row * STYLE_SIZE * np.dtype("<f4").itemsize
-        )
+        style = np.sum([weight * self._style(part, piece.sounds) for part, weight in voice.parts], axis=0)
         values = {
             self._model.tokens_input: np.array([piece.numbers], np.int64),
             STYLE: style[np.newaxis],
             SPEED: np.array([speed], np.float32),
         }
         yield joinable(network.sound(self._model.output, values, RATE_HZ, stop), piece, speed)
+
+    def _style(self, voice: StyleVoice, sounds: int) -> NDArray[np.float32]:
+        """Return a voice's style for a number of sounds, the pads not counted. It has one for each."""
+        at = voice.begin + (min(sounds, voice.styles) - 1) * STYLE_SIZE * np.dtype("<f4").itemsize
+        return np.fromfile(self._styles, "<f4", STYLE_SIZE, offset=at)
 
 
 def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:

@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from plugins.kokoro.model_format import StyleVoice
-from speech_engine import EngineVoice, ModelInfo, UnsupportedLanguage, VoiceInfo
+from msgspec.structs import replace
+
+from plugins.kokoro.model_format import Reading, StyleVoice
+from speech_engine import EngineVoice, Mix, ModelInfo, UnsupportedLanguage, VoiceInfo, VoiceNotFound
 from speech_engine.imported_voices import find_voice, one_model
+from speech_engine.samples import weighted_voices
 from speech_engine.values import Voice
 
 RATE_HZ = 24_000
+MOST_MIXED = 8
 
 _FIRST = (
-    *("af_aoede", "af_river", "bf_emma", "af_bella"),
-    *("am_michael", "bm_lewis", "am_eric", "am_adam"),
+    *("af_heart", "af_river", "bf_emma", "bf_isabella"),
+    *("am_michael", "bm_lewis", "am_liam", "am_adam"),
 )
 """The voices that come first: names are shared in this order. The comparer takes none of them for another, or
 for a voice that has a name of OpenAI's (`bench.shipped_voices`). The first one is American."""
+_SANTA = "_santa"
+"""The end of the names of voices that play a part. They share no name, and come last."""
+
+
+class Speaker(NamedTuple):
+    """The voices that speak together, with weights that add up to 1: one, or those of a mix."""
+
+    reading: Reading
+    parts: tuple[tuple[StyleVoice, float], ...]
 
 
 class VoiceList:
@@ -44,15 +58,32 @@ class VoiceList:
                 description=f"A {voice.reading.native} voice. It reads {voice.reading.name}."
                 if voice.reading.native
                 else "",
+                shares_names=not voice.name.endswith(_SANTA),
             )
             for voice in self.voices
         )
 
     def model(self) -> ModelInfo:
-        return one_model((voice.reading.tag for voice in self.voices), RATE_HZ, self._digest)
+        model = one_model((voice.reading.tag for voice in self.voices), RATE_HZ, self._digest)
+        return replace(model, mixes=True, most_mixed=MOST_MIXED)
 
-    def find(self, voice: Voice, language: str) -> StyleVoice:
-        """Return the voice that is meant. Raise VoiceNotFound or UnsupportedLanguage."""
+    def find(self, voice: Voice, language: str) -> Speaker:
+        """Return the voice that is meant, or those of a mix, which reads as the one with the most weight.
+
+        Raise VoiceNotFound or UnsupportedLanguage.
+        """
+        if not isinstance(voice, Mix):
+            found = self._find(voice, language)
+            return Speaker(found.reading, ((found, 1.0),))
+        weighted = weighted_voices(voice, "Kokoro", MOST_MIXED, self._by_name)
+        tags = {self._by_name[each.id].reading.tag for each, _ in weighted if isinstance(each, EngineVoice)}
+        if len({tag.partition("-")[0] for tag in tags}) > 1:
+            spoken = ", ".join(sorted(tags))
+            raise VoiceNotFound(f"Kokoro mixes voices of one language, and these speak {spoken}.")
+        parts = tuple((self._find(each, language), weight) for each, weight in weighted)
+        return Speaker(max(parts, key=lambda part: part[1])[0].reading, parts)
+
+    def _find(self, voice: Voice, language: str) -> StyleVoice:
         id_ = voice.id if isinstance(voice, EngineVoice) else ""
         if id_ in self._unread:
             name = self._unread[id_].reading.name
@@ -60,6 +91,11 @@ class VoiceList:
         return find_voice("Kokoro", self._by_name, lambda each: (each.reading.tag,), voice, language)
 
 
-def _place(voice: StyleVoice) -> tuple[bool, int]:
-    """Voices that learned another language come last."""
-    return bool(voice.reading.native), _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST)
+def _place(voice: StyleVoice) -> tuple[bool, bool, int]:
+    """Voices that learned another language come last, and those that play a part."""
+    plays = voice.name.endswith(_SANTA)
+    return (
+        plays,
+        bool(voice.reading.native),
+        _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST),
+    )

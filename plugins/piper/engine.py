@@ -22,8 +22,9 @@ from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece
 
 _FIRST_FRAMES, _FURTHER, _MOST_FRAMES = 24, 2, 384
-"""The frames of a sentence's first window, a quarter of a second; the factor by which each further one may
-be longer, as it is made while the one before it is heard; and the most. Each costs the frames around it."""
+"""The frames of a sentence's first window without sound ahead, a quarter of a second; the factor by which a
+window may be longer than the one before it, and than the sound ahead, which are heard while it is made; and
+the most. Each window costs the frames around it."""
 
 
 class VoiceNetworks(NamedTuple):
@@ -108,11 +109,13 @@ def decoded(
         raise EngineFailed("The voice's encoder made more than a sentence has.")
     at, size = 0, _FIRST_FRAMES
     while at < count:
+        ahead = int(stop.ahead_s * rate_hz / reach.hop)
+        size = min(max(size, _FURTHER * ahead), _MOST_FRAMES)
         begin, end = max(0, at - reach.frames), min(at + size, count)
         window = {**passing, frames: passing[frames][..., begin : end + reach.frames]}
         sound = decoder.sound(OUTPUT, window, rate_hz, stop)
         yield sound[(at - begin) * reach.hop : (end - begin) * reach.hop]
-        at, size = end, min(size * _FURTHER, _MOST_FRAMES)
+        at, size = end, size * _FURTHER
 
 
 def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:

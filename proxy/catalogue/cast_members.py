@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
+
 from policies import mixing
 from policies.routing import Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
-from proxy.errors import InvalidRequest
+from proxy.errors import InvalidRequest, UpstreamFailed
 
 
 def resolve_members(
@@ -39,6 +41,32 @@ def resolve_members(
             )
         members[name] = resolve_mix(catalogue, voice, own, param)
     return members
+
+
+def resolve_named(catalogue: Catalogue, name: str, own: AccountLibrary) -> Voice:
+    """Return the voice of a request by its id or name. If there is none, the name may be a written mix.
+
+    Raises InvalidRequest, which names the field, and UpstreamFailed.
+    """
+    try:
+        voice = catalogue.resolve_voice(name, own.voices)
+    except (InvalidRequest, UpstreamFailed):
+        if not (members := mixing.read(name)):
+            raise
+        if (wrong := mixing.fault(members)) is not None:
+            raise InvalidRequest(f"Invalid value for 'voice': {wrong}.", param="voice") from None
+        return resolve_unsaved_mix(catalogue, mixing.shares(members), own, "voice")
+    return resolve_mix(catalogue, voice, own, "voice")
+
+
+def resolve_unsaved_mix(
+    catalogue: Catalogue, members: Sequence[mixing.Weighted], own: AccountLibrary, field: str
+) -> Voice:
+    """Return a mix that a request has. Raises InvalidRequest, which names the field."""
+    resolved = resolve_mix(catalogue, Voice(id="", name="", mix=tuple(members)), own, field, is_saved=False)
+    # Usage stores this id, so it has the ids of voices: a name may be personal data.
+    id_ = mixing.mixed_id(resolved.mix)
+    return replace(resolved, id=id_, name=id_)
 
 
 def resolve_mix(

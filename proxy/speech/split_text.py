@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from policies import language, mixing, text_tags
+from policies import language, text_tags
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
 from policies.routing import Candidate, Decision, Voice
 from policies.text_tags import NEUTRAL, Tag, Turn
-from proxy.catalogue.cast_members import resolve_members, resolve_mix
+from proxy.catalogue.cast_members import resolve_members, resolve_named, resolve_unsaved_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import InvalidRequest
@@ -105,11 +105,9 @@ class TextSplitter:
         """Return the voice of the whole text, and its turns, split where the emotion changes."""
         if not request.cast:
             if request.mix:
-                voice = self._mixed_voice(request, own)
+                voice = resolve_unsaved_mix(self._catalogue, request.mix, own, "voice.mix")
             else:
-                voice = self._catalogue.resolve_voice(request.voice, own.voices)
-                if voice.mix:
-                    voice = resolve_mix(self._catalogue, voice, own, "voice")
+                voice = resolve_named(self._catalogue, request.voice, own)
             if not voice.cast:
                 text, emotion = request.text, request.emotion
                 if request.emotion_tags != "text" and text_tags.first_emotion(text) is not None:
@@ -165,14 +163,6 @@ class TextSplitter:
     def _usual(self, voice: Voice) -> str:
         """Return the language of texts that show none: that of the recording's speaker, or the default."""
         return voice.language if voice.language and voice.is_recorded else self._default
-
-    def _mixed_voice(self, request: SpeechRequest, own: AccountLibrary) -> Voice:
-        id_ = mixing.mixed_id(request.mix)
-        mix = Voice(id=id_, name=id_, mix=request.mix)
-        resolved = resolve_mix(self._catalogue, mix, own, "voice.mix", is_saved=False)
-        # Usage stores this id, so it has the ids of voices: a name may be personal data.
-        id_ = mixing.mixed_id(resolved.mix)
-        return replace(resolved, id=id_, name=id_)
 
     def _fill_languages(self, spans: list[Span], text: str, decide: Decide) -> list[Span]:
         """Set the language of the whole dialogue in turns that are too short to detect theirs.

@@ -1,13 +1,15 @@
 """A network in onnxruntime, the switch that ends its runs, and an engine that speaks with such networks.
 
-Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores: a run has
-one thread, as that costs the processor least. A text that is spoken alone has more, until its listener has
-some sound ahead. Workers that have onnxruntime import this.
+Texts become pieces, and each piece's sound goes out as soon as it is made. Runs share the cores, and the one
+whose sound is needed first comes first. A run has one thread, as that costs the processor least. A text that
+is spoken alone has more, until its listener has some sound ahead. Workers that have onnxruntime import this.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import os
 import time
 from abc import ABC, abstractmethod
@@ -15,7 +17,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, M
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import (
     AbstractAsyncContextManager,
-    AsyncExitStack,
     aclosing,
     asynccontextmanager,
     suppress,
@@ -53,7 +54,8 @@ _MOST_THREADS = 4
 _MOST_CORES = 8
 """Of an engine whose settings name no slots: each text at once takes memory that the arena keeps."""
 _ENOUGH_AHEAD_S = 3.0
-"""The sound ahead of its listener with which a lone text goes on with one thread."""
+"""The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
+longer for a core than with this."""
 
 _PEAK = 32767.0
 _FAULTS = tuple(
@@ -93,15 +95,16 @@ def usable_cores() -> int:
 class StopSwitch:
     """Ends a run of a network, from another thread. The network stops after the operator that it computes.
 
-    `threads` are those that the run may have.
+    `threads` are those that the run may have. `ahead_s` is the sound that its listener has ahead.
     """
 
     def __init__(self) -> None:
         self.renew(1)
 
-    def renew(self, threads: int) -> None:
+    def renew(self, threads: int, ahead_s: float = 0.0) -> None:
         """Prepare for another run: a switch ends one run only."""
         self.threads = threads
+        self.ahead_s = ahead_s
         self.options = onnxruntime.RunOptions()
 
     def stop(self) -> None:
@@ -245,9 +248,11 @@ class OnnxEngine(ABC, Generic[V, N]):
         self, parts: Iterator[NDArray[np.float32]], switch: StopSwitch, plays_until: float
     ) -> bytes | None:
         """Make the next part of a piece. Return None after the last one."""
-        is_late = plays_until < time.monotonic() + _ENOUGH_AHEAD_S
-        async with self._cores.lend(self._most_threads if is_late and not self.is_shared else 1) as threads:
-            switch.renew(threads)
+        now = time.monotonic()
+        enough = now + _ENOUGH_AHEAD_S
+        wanted = self._most_threads if plays_until < enough and not self.is_shared else 1
+        async with self._cores.lend(wanted, min(max(plays_until, now), enough)) as threads:
+            switch.renew(threads, plays_until - time.monotonic())
             return await self._stoppable(lambda: _as_pcm(next(parts, None)), switch)
 
     def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
@@ -292,21 +297,38 @@ class _Cores:
     """The cores that the runs of an engine share. Several go only to a run that takes them from no other."""
 
     def __init__(self, count: int) -> None:
-        self._free = asyncio.Semaphore(count)
-        self._in_use = 0
+        self._count = self._free = count
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
 
     @asynccontextmanager
-    async def lend(self, wanted: int) -> AsyncIterator[int]:
-        """Lend a core, or as many as wanted, and tell how many."""
-        count = 1 if self._in_use else wanted
-        self._in_use += count
+    async def lend(self, wanted: int, needed_at: float) -> AsyncIterator[int]:
+        """Lend a core, or as many as wanted, and tell how many. The run that is `needed_at` the earliest time
+        gets the next one."""
+        count = wanted if self._free == self._count else 1
+        if self._free:
+            self._free -= count
+        else:
+            turn = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (needed_at, next(self._numbers), turn))
+            try:
+                await turn
+            except asyncio.CancelledError:
+                if not turn.cancelled():
+                    self._take_back(1)  # it was lent in the same moment
+                raise
         try:
-            async with AsyncExitStack() as cores:
-                for _ in range(count):
-                    await cores.enter_async_context(self._free)
-                yield count
+            yield count
         finally:
-            self._in_use -= count
+            self._take_back(count)
+
+    def _take_back(self, count: int) -> None:
+        self._free += count
+        while self._free and self._waiting:
+            *_, turn = heapq.heappop(self._waiting)
+            if not turn.done():
+                self._free -= 1
+                turn.set_result(None)
 
 
 def _as_pcm(sound: NDArray[np.float32] | None) -> bytes | None:

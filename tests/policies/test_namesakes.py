@@ -51,6 +51,15 @@ def test_women_and_men_keep_to_themselves() -> None:
     assert [found[name].voice for name in ("alloy", *WOMEN)] == women
 
 
+def test_a_voice_that_shares_no_name_is_behind_none() -> None:
+    santa = VoiceInfo(id="nova_santa", name="nova", gender="female", language="en", shares_names=False)
+    assert {each.voice for each in shared(santa, voice("amy", "female"), voice("bob", "male")).values()} == {
+        "amy",
+        "bob",
+    }
+    assert not shared(santa)
+
+
 @each_row("id_", ["nova", "af_nova", "crew:Nova"])
 def test_a_namesake_comes_first(id_: str) -> None:
     found = shared(voice("af_heart", "female"), voice(id_, "female"))

@@ -76,6 +76,19 @@ def test_voices_are_listed_and_spoken_with_in_their_language(live: Server) -> No
     assert tiny.heard(sound, base_hz=BASE_HZ + tiny.VOICES["pf_dora"]).startswith("b")
 
 
+@pytest.mark.parametrize("voice", ["af_heart+am_echo(3)", "kokoro/am_echo(0.3)+kokoro/af_heart(0.1)"])
+def test_voices_are_mixed_by_a_name_as_kokoro_fastapi_reads_it(live: Server, voice: str) -> None:
+    sound = said(live, TEXT, voice=voice)
+    assert tiny.pitch(sound) == pytest.approx(3 / 4 * tiny.VOICES["am_echo"], abs=2)
+
+
+def test_a_mix_of_two_languages_is_a_wrong_voice(live: Server) -> None:
+    refused = live.speech(TEXT, voice="af_heart+pf_dora", language="en")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["param"]) == (400, "voice")
+    assert "these speak en-US, pt-BR" in error["message"]
+
+
 def test_a_language_without_a_reader_goes_to_the_next_model_or_is_refused(live: Server) -> None:
     answer = live.speech("Guten Tag.", language="de", response_format="pcm")
     assert answer.headers["x-voxgate-engine"] == "espeak/standard"

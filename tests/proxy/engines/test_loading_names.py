@@ -71,6 +71,7 @@ async def refused(at: Inside, **asked: str) -> tuple[int, str, bool]:
 ASKED = [
     {"model": "kokoro", "voice": "af_heart"},
     {"model": "tts-1", "voice": "pm_alex"},
+    {"model": "tts-1", "voice": "pm_alex(2)+kokoro/pm_santa"},
     {"model": "tone", "voice": "af_heart"},
     {"model": "af_heart", "voice": "tone"},
 ]

@@ -99,6 +99,54 @@ async def test_a_wrong_mix_names_its_field(tmp_path: Path, mix: object, said: st
 
 
 @each_row(
+    ("voice", "id_"),
+    [("anna(3)+ben", "anna*0.75+ben*0.25"), (" tone/anna +ben ( 0.25 )", "tone/anna*0.8+ben*0.2")],
+)
+async def test_a_mix_may_be_written_as_one_name(tmp_path: Path, voice: str, id_: str) -> None:
+    members = [
+        {"id": name, "weight": float(weight)} for name, weight in (p.split("*") for p in id_.split("+"))
+    ]
+    async with inside(tmp_path, CONFIG) as server:
+        written, listed = (planned(server.worker.planner, each) for each in (voice, {"mix": members}))
+    assert written.voice.id == id_
+    assert (written.voice, written.parts[0].candidates) == (listed.voice, listed.parts[0].candidates)
+
+
+async def test_a_voice_whose_name_has_a_plus_is_no_mix(tmp_path: Path) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        plan = planned(server.worker.planner, "anna+ben", library(replace(MINE, name="anna+ben")))
+    assert plan.voice.id == MINE.id
+
+
+@each_row(
+    ("voice", "said"),
+    [
+        ("anna(0)+ben", "weight of 'anna' must be a number above 0"),
+        ("anna+ben(-1)", "weight of 'ben' must be a number above 0"),
+        ("anna(1001)+ben", "up to 1000"),
+        (f"anna({'9' * 200})+ben", "up to 1000"),
+        ("anna(much)+ben", "weight of 'anna' must be a number"),
+        ("anna(1e-9)+ben", "too small"),
+        ("anna+ben+anna", "twice"),
+        ("tone/ben+Ben", "twice"),
+        ("+".join(f"v{number}" for number in range(9)), "it has 9"),
+        ("anna+nobody", "'nobody' does not exist"),
+        ("anna+pair", "is a cast itself"),
+        ("anna+", "'anna+' does not exist"),
+        ("anna(1)(2)+ben", "'anna(1)(2)+ben' does not exist"),
+        ("anna(2)", "'anna(2)' does not exist"),
+    ],
+)
+async def test_a_wrong_mix_that_is_written_as_a_name_is_a_wrong_voice(
+    tmp_path: Path, voice: str, said: str
+) -> None:
+    async with inside(tmp_path, CONFIG) as server:
+        answer = await server.speech(voice=voice)
+    assert (answer.status_code, envelope(answer)["param"]) == (400, "voice")
+    assert said in envelope(answer)["message"]
+
+
+@each_row(
     "voice",
     [
         {"mix": "anna"},
@@ -175,6 +223,7 @@ async def test_the_revision_of_a_mix_follows_its_members(tmp_path: Path) -> None
     ("members", "text", "language"),
     [
         (("mine", "other"), "Hm.", "pt-BR"),
+        (("mine", "lisbon"), "Hm.", "pt"),
         (("mine", "anna"), "Hm.", "en"),
         # Recordings speak the language of the text.
         (("mine", "other"), "Hello there, how are you today?", "en"),
@@ -184,7 +233,8 @@ async def test_a_mix_of_one_language_is_in_that_language_where_the_text_tells_no
     tmp_path: Path, members: tuple[str, str], text: str, language: str
 ) -> None:
     other = replace(MINE, id="voice_2", name="other", language="pt-BR")
-    own = library(replace(MINE, language="pt-BR"), other)
+    lisbon = replace(MINE, id="voice_3", name="lisbon", language="pt-PT")
+    own = library(replace(MINE, language="pt-BR"), other, lisbon)
     mix = {"mix": [{"id": member} for member in members]}
     async with inside(tmp_path, CONFIG) as server:
         assert planned(server.worker.planner, mix, own, text=text).language == language

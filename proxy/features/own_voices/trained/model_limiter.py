@@ -28,7 +28,7 @@ class ModelLimiter:
 class ModelSlots(MovingTimer):
     """The places of one model that is sent or received. Close it.
 
-    From `begin` to `rest`, its client has to move bytes: if it is too slow while others wait for one of the
+    From `begin_transfer` to `rest`, its client has to move bytes: if it is too slow while others wait for one of the
     places, `on_slow` is called.
     """
 

@@ -24,9 +24,10 @@ from plugins.kokoro.reading import (
     own_alphabet,
 )
 from plugins.kokoro.worker import reader, voxgate_register
-from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob, UnsupportedLanguage
+from speech_engine import Audio, Context, EngineVoice, Mix, Segment, SpeechJob, UnsupportedLanguage
 from speech_engine.host.log import HostLogger
 from speech_engine.text.sounds import Piece
+from speech_engine.values import Voice
 from tests.plugins.kokoro import tiny
 from tests.plugins.piper.tiny import BASE_HZ
 
@@ -49,12 +50,12 @@ async def opened(settings: dict[str, Any] | None = None, **model: Any) -> AsyncI
             yield engine
 
 
-def job(*texts: str, voice: str = "af_heart", language: str = "en", speed: float = 1.0) -> SpeechJob:
+def job(*texts: str, voice: str | Voice = "af_heart", language: str = "en", speed: float = 1.0) -> SpeechJob:
     return SpeechJob(
         id="job",
         tenant="acc_1",
         model="standard",
-        voice=EngineVoice(voice),
+        voice=EngineVoice(voice) if isinstance(voice, str) else voice,
         segments=tuple(Segment(text, 0, len(text)) for text in texts),
         language=language,
         speed=speed,
@@ -117,6 +118,17 @@ def test_each_voice_reads_in_its_language_with_its_style(
         async with opened(tokens="input_ids") as engine:
             (sound,) = await spoken(engine, job(text, voice=voice, language=language))
             assert tiny.heard(sound, base_hz=BASE_HZ + tiny.VOICES[voice]) == sounds_of(text, letter)
+
+    asyncio.run(run())
+
+
+def test_a_mix_has_the_weighted_mean_of_its_voices_styles_and_reads_as_the_heaviest() -> None:
+    mix = Mix(((EngineVoice("af_heart"), 3.0), (EngineVoice("bf_emma"), 5.0)))
+
+    async def run() -> None:
+        async with opened() as engine:
+            (sound,) = await spoken(engine, job(TEXT, voice=mix))
+            assert tiny.heard(sound, base_hz=BASE_HZ + 5 / 8 * tiny.VOICES["bf_emma"]) == sounds_of(TEXT, "b")
 
     asyncio.run(run())
 

@@ -211,17 +211,27 @@ def test_a_network_that_fails_or_makes_an_absurd_sound_fails_alone() -> None:
 SENTENCE = "The boat is on the lake this morning, and nobody knows who left it there, or why."
 
 
-@pytest.mark.parametrize("speaker", [None, "ana", "ben"])
-def test_windows_have_the_samples_of_the_whole(speaker: str | None) -> None:
+@pytest.mark.parametrize(
+    ("speaker", "ahead_s", "sizes"),
+    [
+        (None, 0.0, [24, 48, 96]),
+        ("ana", -1.0, [24, 48, 96]),
+        ("ben", 0.015, [82, 93]),
+        (None, 9.0, [175]),
+    ],
+)
+def test_windows_have_the_samples_of_the_whole(speaker: str | None, ahead_s: float, sizes: list[int]) -> None:
     async def run() -> None:
         async with opened({"amy": {"cut": ("ana", "ben") if speaker else ()}}) as engine:
             voice = engine._voices.find(EngineVoice(f"amy:{speaker}" if speaker else "amy"), "en")
             (piece,) = engine.read(SENTENCE, voice, 0)
             async with engine.lend(voice, 9.0) as networks:
-                parts = list(engine.sounds(networks, piece, voice, 1.0, StopSwitch()))
+                switch = StopSwitch()
+                switch.renew(1, ahead_s)
+                parts = list(engine.sounds(networks, piece, voice, 1.0, switch))
                 whole = VoiceNetworks(OnnxNetwork(voice.voice.folder / "voice.onnx"))
                 (sound,) = engine.sounds(whole, piece, voice, 1.0, StopSwitch())
-            assert [len(part) // vits.HOP for part in parts[:3]] == [24, 48, 96]
+            assert [len(part) // vits.HOP for part in parts[: len(sizes)]] == sizes
             assert np.abs(sound).max() > 0.1
             assert np.abs(np.concatenate(parts) - sound).max() < 1e-4
 
@@ -276,6 +286,71 @@ def test_threads_and_slots_follow_the_cores(
 ) -> None:
     monkeypatch.setattr(onnx_engine, "usable_cores", lambda: cores)
     assert core_share(msgspec.convert(settings, PiperSettings)) == share
+
+
+def test_the_run_whose_sound_is_needed_first_gets_the_next_core() -> None:
+    async def run() -> None:
+        cores, order = onnx_engine._Cores(2), []
+
+        async def use(name: str, needed_at: float) -> None:
+            async with cores.lend(2, needed_at) as count:
+                order.append((name, count))
+
+        async with asyncio.TaskGroup() as group, cores.lend(2, 0.0) as both:
+            assert both == 2
+            asked = [group.create_task(use(name, at)) for name, at in (("b", 2.0), ("c", 2.0), ("gone", 0.0))]
+            asked.append(group.create_task(use("a", 1.0)))
+            await asyncio.sleep(0)
+            asked[2].cancel()
+            await asyncio.sleep(0)
+        assert order == [("a", 1), ("b", 1), ("c", 1)]
+        async with cores.lend(2, 0.0) as again:
+            assert again == 2
+
+    asyncio.run(run())
+
+
+def test_a_run_is_needed_when_the_sound_before_it_ends() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}}) as engine:
+            lend, make = engine._cores.lend, engine.sounds
+            needed_s: list[float] = []
+            ahead_s: list[float] = []
+
+            def watched(wanted: int, needed_at: float) -> Any:
+                needed_s.append(needed_at - time.monotonic())
+                return lend(wanted, needed_at)
+
+            def counted(*given: Any) -> Any:
+                ahead_s.append(given[-1].ahead_s)
+                yield from make(*given)
+
+            engine._cores.lend, engine.sounds = watched, counted  # type: ignore[method-assign, assignment]
+            sounds = await spoken(engine, job(*[TEXT] * 12))
+            whole_s = sum(map(len, sounds)) / 2 / tiny.RATE_HZ
+            assert needed_s[0] <= 0 >= ahead_s[0]
+            # What is needed later waits no longer than what is needed in three seconds.
+            assert 2.9 < max(needed_s) <= 3.0 < ahead_s[-1] < whole_s
+
+    asyncio.run(run())
+
+
+def test_a_core_that_was_lent_to_a_text_that_ended_goes_to_the_next() -> None:
+    async def run() -> None:
+        cores = onnx_engine._Cores(1)
+
+        async def use() -> None:
+            async with cores.lend(1, 0.0):
+                pass
+
+        async with cores.lend(1, 0.0):
+            first, second = asyncio.create_task(use()), asyncio.create_task(use())
+            await asyncio.sleep(0)
+        first.cancel()  # it has the core, and has not run since
+        await asyncio.wait((first, second))
+        assert (first.cancelled(), second.cancelled()) == (True, False)
+
+    asyncio.run(run())
 
 
 def test_a_lone_text_has_all_threads_and_others_have_one_each(monkeypatch: pytest.MonkeyPatch) -> None:
