@@ -28,8 +28,8 @@ class ModelLimiter:
 class ModelSlots(MovingTimer):
     """The places of one model that is sent or received. Close it.
 
-    From `begin_transfer` to `rest`, its client has to move bytes: if it is too slow while others wait for one of the
-    places, `on_slow` is called.
+    From `begin_transfer` to `rest`, its client has to move bytes: if it is too slow while others wait for one
+    of the places, `on_slow` is called.
     """
 
     def __init__(self, limiter: ModelLimiter, account: str) -> None:
