@@ -68,7 +68,7 @@ class StoredAnswer:
 
 
 class AnswerRecording(FileRecording):
-    """An answer that goes to its client and to the disk. Call `start_recording` first, with `voices` set before."""
+    """An answer that goes to its client and to the disk. Set `voices`, then call `start_recording`."""
 
     def __init__(self, lock: Lock | None, head: Head, most_bytes: int, store: Store) -> None:
         super().__init__(lock, most_bytes)
