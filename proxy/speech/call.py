@@ -238,9 +238,9 @@ class Totals:
         attempts: list[SpentAttempt] = []
         submitted: set[tuple[int, str, str]] = set()
         for attempt in self.attempts:
-            attempts.append(tried := attempt.spent())
-            if tried.was_submitted:
-                submitted.add((attempt.part, tried.engine, tried.model))
+            attempts.append(written := attempt.spent())
+            if written.was_submitted:
+                submitted.add((attempt.part, written.engine, written.model))
         kind: Operation | None
         parts: list[SpentPart] = []
         engines: dict[str, None] = {}
