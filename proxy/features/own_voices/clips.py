@@ -14,7 +14,6 @@ from msgspec import Meta
 from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
-from proxy.catalogue.clones import CloneRights
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import Compared, VoiceRecord
@@ -106,8 +105,7 @@ class VoiceRecordings:
         account = owner_of(voice)
         await self._check_room(voice.id)
         grant = await self._grant(account, voice, terms)
-        rights = CloneRights.under(terms, None if grant is None else grant.providers)
-        self._library_writer.check_words(form.ref_text, rights.providers, is_local_only=terms.local_only)
+        self._library_writer.rights_of(form.ref_text, terms, grant)
         async with self._intake.accepted(account, audio, AUDIO) as accepted:
             compared = await self._compare(account, accepted, grant)
             texts = ClipTexts(words=form.ref_text, request=beginning.request, compared=compared)

@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 
 from policies import text_tags
+from policies.plans import Terms
 from policies.routing import Voice
 from proxy.catalogue.cast_members import check_single, resolve_members
 from proxy.catalogue.catalogue import Catalogue
-from proxy.catalogue.clones import Cloning
+from proxy.catalogue.clones import CloneRights, Cloning
 from proxy.catalogue.erasing import Purges
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.library import NOTHING, Library
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.features.consents.grants import Grant
 from proxy.features.own_voices import records
 from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.file_store.vault import Vault
@@ -121,17 +123,18 @@ class LibraryWriter:
                 )
         return [*filter(None, unsure)]
 
-    def check_words(self, words: str, providers: Container[str] | None, *, is_local_only: bool) -> None:
-        """Raise InvalidRequest if no model could speak with a recording of these words."""
-        if words or self._catalogue is None:
-            return
-        if self._catalogue.needs_text(providers, is_local_only=is_local_only):
+    def rights_of(self, words: str, terms: Terms, grant: Grant | None) -> CloneRights:
+        """Return where a recording of these words may go. Raises InvalidRequest if no model speaks it."""
+        rights = CloneRights.under(terms, None if grant is None else grant.providers)
+        is_local_only, catalogue = rights.is_local_only, self._catalogue
+        if not words and catalogue and catalogue.needs_text(rights.providers, is_local_only=is_local_only):
             raise InvalidRequest(
                 "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
                 "know the words of its recording.",
                 param="ref_text",
                 code="reference_text_required",
             )
+        return rights
 
     async def delete_voice(self, record: VoiceRecord, act: Act | None = None) -> None:
         """Delete a voice. Raises NotFound if another request has deleted it."""

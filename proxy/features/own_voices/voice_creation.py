@@ -15,7 +15,7 @@ from msgspec import UNSET
 
 from policies.plans import Terms
 from proxy.audio.recordings.intake import AcceptedRecording, RecordingIntake
-from proxy.catalogue.clones import CloneRights, Cloning
+from proxy.catalogue.clones import Cloning
 from proxy.catalogue.erasing import Erasing
 from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
@@ -90,8 +90,7 @@ class VoiceCreation:
         if beginning.payer:
             await self._clones.check_bill(account, terms, places)
         grant = await self._grant(account, new.consent, terms)
-        rights = CloneRights.under(terms, None if grant is None else grant.providers)
-        self._library_writer.check_words(new.ref_text, rights.providers, is_local_only=terms.local_only)
+        rights = self._library_writer.rights_of(new.ref_text, terms, grant)
         async with self._intake.accepted(account, audio, "audio_sample") as accepted:
             self._clones.check_targets(places, [accepted.seconds], rights)
             record = await self._record(
