@@ -9,7 +9,7 @@ from functools import cache
 from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
 from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Form, Language, Patterns, Roman, Tables, Time, in_order
-from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before
+from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as digits_after
 from speech_engine.text import english_numbers as numbers
@@ -32,7 +32,7 @@ _YEAR = r"(?:,? (?P<year>[0-9]{4}))?(?![\w/:]|[.,-][0-9])"
 _YEAR_CUE = (
     r"(?:\b(?:in|since|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
     rf"spring|summer|autumn|fall|winter|the|class|born|died|founded|established|published|{'|'.join(MONTHS)})"
-    r"|\b(?:from|between) [0-9]{4} (?:to|and)|©) $"
+    r"|\b(?:from|between) [0-9]{4} (?:to|and)|\bQ[1-4]|©) $"
 )
 
 _DECADE = re.compile(
@@ -43,7 +43,17 @@ _HYPHENATED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,
 # If one of these words follows, a sentence begins. Otherwise `St.` could precede the name of a saint.
 _BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
 _STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
-_BEFORE_STREET = re.compile(r"\b[A-Z][\w'’]+ $")
+_BEFORE_STREET = re.compile(r"\b(?:[A-Z][\w'’]+|[0-9]+(?:st|nd|rd|th)) $")
+
+# A number before one of these verbs begins a sentence as a year: `2024 was good`.
+_FIRST_YEAR = re.compile(
+    r"(?:\A|(?<=[.!?] )|(?<=\n))(?:1[0-9]|20)[0-9]{2}"
+    r"(?= (?:was|is|will|has|had|saw|changed|brought|began|started|ended|marked|became)\b)"
+)
+
+
+def _rewrite_first_years(draft: Draft) -> None:
+    draft.rewrite(_FIRST_YEAR, lambda match: year(int(match[0]), american(int(match[0]))))
 
 
 def _rewrite_decades(draft: Draft) -> None:
@@ -79,6 +89,21 @@ _NUMBERED_PART = after(
     "Chapter", "Volume", "Part", "Act", "Book", "Section", "Article", "vol.", "ch.", but_not=_NO_PRONOUN
 )
 
+# In `Henry I think so`, the I is a pronoun.
+_NO_SPEAKER = r"(?!(?<= I) (?!(?:of|was|died|ruled|reigned|and)\b)[a-z])"
+_RULERS = rulers(
+    "Henry Elizabeth Louis Charles George Edward Richard James William Philip Paul Peter Catherine Napoleon "
+    "Nicholas Alexander Frederick "
+    "Benedict Pius Gregory Leo Innocent Clement Urban Francis Ferdinand Isabella "
+    "Mary Alfonso Ramesses Ptolemy Ivan Wilhelm Leopold Gustav Harald Margrethe Xerxes Darius Felipe",
+    _NO_SPEAKER,
+)
+
+
+def _of_a_ruler(language: Language, number: int) -> str:
+    return f"the {as_ordinal(language, number)}"
+
+
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES | {"sept": 9},
     dates=(
@@ -94,6 +119,8 @@ PATTERNS = Patterns(
         Roman(before(r"[Cc]entur(?:y|ies)\b"), as_ordinal),
         Roman(after("World War"), lambda language, number: as_cardinal(language, number).capitalize()),
         Roman(_NUMBERED_PART, as_cardinal),
+        Roman(after("Type", "Rocky", "Appendix", "Scene", "Super Bowl"), as_cardinal),
+        Roman(_RULERS, _of_a_ruler),
     ),
     spelled=(
         ABROAD,
@@ -111,7 +138,7 @@ PATTERNS = Patterns(
         re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),
         digits_after("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
     ),
-    own=(_rewrite_decades, _rewrite_hyphenated, _rewrite_streets),
+    own=(_rewrite_first_years, _rewrite_decades, _rewrite_hyphenated, _rewrite_streets),
 )
 
 

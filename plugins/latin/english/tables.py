@@ -86,6 +86,7 @@ TABLES = Tables(
         "9/11": "nine eleven",
         "50/50": "fifty-fifty",
         "&": "and",
+        ".NET": "dot NET",
         "w/": "with",
         "w/o": "without",
     },

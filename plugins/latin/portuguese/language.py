@@ -12,7 +12,8 @@ from plugins.latin.language import Form, Language, Patterns, Roman, Time, Unit, 
 from plugins.latin.portuguese import numbers
 from plugins.latin.portuguese.numbers import ordinal
 from plugins.latin.portuguese.tables import NOUNS, TABLES
-from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
+from plugins.latin.rules.abbreviations import before_names
+from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
 from speech_engine.text.draft import Draft
@@ -48,6 +49,11 @@ def _typed_ordinals(draft: Draft) -> None:
     draft.rewrite(_TYPED, spoken)
 
 
+_KINGS = rulers(
+    "Pedro João Luís Henrique Carlos Afonso Sebastião Manuel "
+    "Filipe Paulo Bento Pio Leão Gregório Francisco Jorge Guilherme"
+)
+
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES,
     dates=(_DATE,),
@@ -55,6 +61,8 @@ PATTERNS = Patterns(
     ordinals={"º": "alone", "ª": "feminine"},
     romans=(
         Roman(before("Guerra Mundial"), as_feminine_ordinal),
+        Roman(rulers("Isabel Maria Catarina"), as_feminine_ordinal),
+        Roman(_KINGS, as_century),
         Roman(after("século", "séc."), as_century),
         Roman(
             after("capítulo", "cap.", "volume", "vol.", "tomo", "ato", "parte", "artigo", "art."), as_cardinal
@@ -80,7 +88,24 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])[0-9]{5}-[0-9]{3}(?![\w-])"),
         behind("tel", "telefone", "fone", "celular", "cel", "ligue", "whatsapp", "zap", "fax"),
     ),
-    own=(lambda draft: draft.rewrite(_STREET, lambda match: "rua"), _typed_ordinals),
+    own=(
+        lambda draft: draft.rewrite(_STREET, lambda match: "rua"),
+        _typed_ordinals,
+        before_names(
+            "D",
+            {
+                "dom": "Pedro João Luís Henrique Carlos Afonso Sebastião Manuel Miguel Dinis Duarte Fernando",
+                "dona": "Maria Leopoldina Isabel Catarina Ana Amélia Teresa Francisca Carlota Inês",
+            },
+        ),
+        before_names(
+            "S",
+            {
+                "São": "Paulo Pedro João José Francisco Luís Miguel Sebastião Bernardo Jorge Bento Vicente",
+                "Santo": "Antônio António André Amaro",
+            },
+        ),
+    ),
 )
 
 

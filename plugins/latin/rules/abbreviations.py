@@ -31,6 +31,13 @@ def rule(language: Language) -> Rule:
     return decide
 
 
+def before_names(short: str, spoken: Mapping[str, str]) -> Rule:
+    """Return the rule that reads an initial as a title, but only before one of the names: D. Pedro."""
+    titles = {name: title for title, names in spoken.items() for name in names.split()}
+    pattern = re.compile(rf"(?<![\w.])(?<!\b[Vv]itamina ){short}\.(?= (?P<name>{'|'.join(titles)})\b)")
+    return lambda draft: draft.rewrite(pattern, lambda match: titles[match["name"]])
+
+
 def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:
     written = sorted(table, key=len, reverse=True)
     one_of = "|".join(

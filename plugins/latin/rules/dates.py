@@ -106,7 +106,11 @@ def _spoken(date: _Date, match: re.Match[str], language: Language) -> str | None
     spoken = language.date(date.day, date.month, _year(date.year, language), date.day_first)
     # A word that the text already has is not said twice: on *the* 4 July.
     before = _WORD_BEFORE.search(match.string, max(0, match.start() - _CUE_REACHES), match.start())
-    return spoken.removeprefix(f"{before[1]} ") if before else spoken
+    return (
+        spoken[before.end() - before.start() :]
+        if before and spoken.startswith(f"{before[1].lower()} ")
+        else spoken
+    )
 
 
 def _year(written: str, language: Language) -> str:

@@ -75,6 +75,11 @@ def after(*cues: str, but_not: str = "") -> re.Pattern[str]:
     return re.compile(rf"(?=[IVXLC])(?:{behind}){_ROMAN}{but_not}")
 
 
+def rulers(names: str, but_not: str = "") -> re.Pattern[str]:
+    """Return the pattern of a numeral behind the name of a ruler or a pope. Only I, V and X count."""
+    return re.compile(rf"\b(?:{'|'.join(names.split())}) (?=[IVX]+\b){_ROMAN}{but_not}")
+
+
 def before(what: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.]){_ROMAN}(?=(?:,? (?:e|y|and) [IVXLC]+)? {what})")
 

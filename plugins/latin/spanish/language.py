@@ -8,7 +8,8 @@ from functools import cache
 
 from plugins.latin.amounts import INNER_STOP, LEFT
 from plugins.latin.language import Form, Language, Patterns, Roman, Time, agreement, in_order
-from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before
+from plugins.latin.rules.abbreviations import before_names
+from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
 from plugins.latin.spanish.numbers import cardinal, ordinal
@@ -24,6 +25,11 @@ _DATE = re.compile(
 )
 
 
+_KINGS = rulers(
+    "Felipe Carlos Alfonso Fernando Pablo Pedro Enrique Luis Juan "
+    "Benedicto Pío León Gregorio Francisco Jorge Guillermo Jaime Sancho"
+)
+
 PATTERNS = Patterns(
     month_names=_MONTH_NAMES,
     dates=(_DATE,),
@@ -36,6 +42,8 @@ PATTERNS = Patterns(
     },
     romans=(
         Roman(before("Guerra Mundial"), as_feminine_ordinal),
+        Roman(rulers("Isabel Catalina María"), as_feminine_ordinal),
+        Roman(_KINGS, as_century),
         Roman(after("siglo", "s."), as_century),
         Roman(
             after("capítulo", "cap.", "volumen", "tomo", "acto", "parte", "artículo", "vol.", "art."),
@@ -48,6 +56,23 @@ PATTERNS = Patterns(
         re.compile(r"(?<![\w.,-])\([0-9]{2,4}\) ?[0-9]{3,4}[ -][0-9]{4}(?![\w-])"),
         re.compile(r"(?<![\w.,-])[6-9][0-9]{2} [0-9]{3} [0-9]{3}(?![\w-])"),
         behind("tel", "teléfono", "tfno", "fono", "celular", "cel", "móvil", "llame al", "whatsapp", "fax"),
+    ),
+    own=(
+        before_names(
+            "D",
+            {
+                "don": "Quijote Luis Juan Pedro Carlos José Manuel Antonio Francisco Miguel Felipe Fernando "
+                "Alfonso Jaime Rafael Pablo",
+                "doña": "Ana María Isabel Carmen Juana Leonor Teresa Catalina",
+            },
+        ),
+        before_names(
+            "S",
+            {
+                "San": "Juan Pedro Pablo José Francisco Miguel Sebastián Luis Antonio Jorge Andrés Vicente",
+                "Santo": "Domingo Tomás Toribio",
+            },
+        ),
     ),
 )
 

@@ -74,6 +74,7 @@ TABLES = Tables(
         "24/7": "veinticuatro siete",
         "EEUU": "Estados Unidos",
         "&": "y",
+        ".NET": "punto NET",
         "C/": "calle",
         "c/": "calle",
     },

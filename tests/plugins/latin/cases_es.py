@@ -53,10 +53,17 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Roma, siglo V a. C.", "Roma, siglo quinto antes de Cristo."),
         ("La II Guerra Mundial acabó.", "La segunda Guerra Mundial acabó."),
         ("Lea el capítulo IV.", "Lea el capítulo cuatro."),
-        ("La reina Isabel II y el CD.", "La reina Isabel II y el CD."),
+        ("La reina Isabel II y el CD.", "La reina Isabel segunda y el CD."),
         ("Los siglos XIX y XX.", "Los siglos diecinueve y veinte."),
         ("El vol. II y el art. IV.", "El volumen dos y el artículo cuatro."),
         ("El siglo V a. C.", "El siglo quinto antes de Cristo."),
+    ),
+    "rulers": (
+        ("Felipe VI y Carlos V.", "Felipe sexto y Carlos quinto."),
+        ("Juan Pablo II, Alfonso XIII.", "Juan Pablo segundo, Alfonso trece."),
+        ("D. Quijote y D. Luis.", "don Quijote y don Luis."),
+        ("S. Juan, la vitamina D. El otro.", "San Juan, la vitamina D. | El otro."),
+        ("Usa .NET hoy.", "Usa punto NET hoy."),
     ),
     "dates": (
         ("Nací el 12/11/2026.", "Nací el doce de noviembre de dos mil veintiséis."),
@@ -136,7 +143,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("¿Cómo está Ud., Sra. Gil?", "¿Cómo está usted, señora Gil?"),
     ),
     "names": (
-        ("El Sr. D. Juan vino. Fin.", "El señor D. Juan vino. | Fin."),
+        ("El Sr. D. Juan vino. Fin.", "El señor don Juan vino. | Fin."),
         ("El s. XX y el cap. IV.", "El siglo veinte y el capítulo cuatro."),
         ("Hubo 12 345 personas.", "Hubo doce mil trescientas cuarenta y cinco personas."),
         ("Llama al 612 345 678.", "Llama al seis uno dos, tres cuatro cinco, seis siete ocho."),

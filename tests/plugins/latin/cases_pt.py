@@ -63,6 +63,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Os séculos XIX, XX e XXI.", "Os séculos dezenove, vinte e vinte e um."),
         ("Capítulos I e II, século V a.C.", "Capítulos um e dois, século quinto antes de Cristo."),
     ),
+    "rulers": (
+        ("D. Maria I foi rainha.", "dona Maria primeira foi rainha."),
+        ("S. Paulo, a vitamina D. A próxima.", "São Paulo, a vitamina D. | A próxima."),
+    ),
     "dates": (
         ("Nasci em 12/11/2026.", "Nasci em doze de novembro de dois mil e vinte e seis."),
         ("Em 2026-11-20 abre.", "Em vinte de novembro de dois mil e vinte e seis abre."),
@@ -163,7 +167,7 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("O Sr. e a Sra. Lima.", "O senhor e a senhora Lima."),
     ),
     "addresses and names": (
-        ("D. Pedro II e J. Silva vieram. Fim.", "D. Pedro II e J. Silva vieram. | Fim."),
+        ("D. Pedro II e J. Silva vieram. Fim.", "dom Pedro segundo e J. Silva vieram. | Fim."),
         ("Ele mora na R. Augusta.", "Ele mora na rua Augusta."),
         ("O século XIX e o séc. II d.C.", "O século dezenove e o século segundo depois de Cristo."),
         ("Comprei na Silva Cia. Maria foi.", "Comprei na Silva companhia. | Maria foi."),
