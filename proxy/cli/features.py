@@ -9,7 +9,7 @@ from proxy.commands.tables import Grid, Line, Part
 
 
 def features(here: CommandContext) -> CommandResult:
-    """List the features: which are on, what each needs, its tables and its endpoints."""
+    """List the features, and which are on."""
     from proxy.feature import closed_by
     from proxy.feature_list import FEATURES, all_features
 
