@@ -11,6 +11,7 @@ from proxy.catalogue.erasing import OwnedRecord
 from proxy.catalogue.own_voices import NONE, Known, LibraryVoice
 from proxy.catalogue.saved_words import WordRevisions
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.config.feature_switches import is_off, out_of_off
 from proxy.config.sections import Config
 from proxy.errors import InvalidRequest, NotFound
 from proxy.storage.audit import Act
@@ -67,7 +68,8 @@ class NoClones:
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         del credential
         if tuple(engines):
-            raise InvalidRequest("This server makes no clones at providers.", param=PARAM, code="feature_off")
+            message = is_off("clones", out_of_off("clones"))
+            raise InvalidRequest(message, param=PARAM, code="feature_off")
         return []
 
     def check_targets(

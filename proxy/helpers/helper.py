@@ -159,7 +159,7 @@ class Helper:
         self.turn = asyncio.Lock()
         """The turn of the callers of `ask`, unless `is_for_one`."""
         self.under_way: set[asyncio.Task[Any]] = set()
-        """The work that goes on if its caller leaves: see `begin`."""
+        """The work that goes on if its caller leaves: see `start_work`."""
         self.on_end: Callable[[Life], None] = lambda _: None
         """It is called when a numbered life has ended by itself or by `end`."""
         self._current: asyncio.Task[Life | HelperFailed] | None = None

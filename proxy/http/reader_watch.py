@@ -37,7 +37,7 @@ class WatchedReader(Protocol):
 
 
 class ReaderWatch(MovingTimer):
-    """The watch over one client. It runs from `begin` to `end`, again and again."""
+    """The watch over one client. It runs from `start_watch` to `end`, again and again."""
 
     def __init__(self, reader: WatchedReader) -> None:
         self._reader = reader

@@ -51,21 +51,21 @@ _BROKEN_OFF = Reason("voxgate", "the answer was broken off while its settlement 
 class Settlement:
     """The settlement of one request. The database refuses a second one, because its key is the request's id.
 
-    After a failure or a cancelled `write`, call `write` again or `write_later`.
+    After a failure or a cancelled `write_end`, call `write_end` again or `write_later`.
     """
 
     def __init__(self, holds: Holds, hold_request: HoldRequest) -> None:
         self.is_written = False
-        """Whether a call of `write` has returned without an error."""
+        """Whether a call of `write_end` has returned without an error."""
         self.was_unreachable = False
-        """Whether a call of `write` has raised StorageUnreachable."""
+        """Whether a call of `write_end` has raised StorageUnreachable."""
         self.content: Content = ()
         """The present end, empty before the first one. The store reads it once, when the database gets it."""
         self._holds = holds
         self.hold_request = hold_request
         self._written: End | None = None
         self._waiter: asyncio.Future[WriteOutcome] | None = None
-        """The future that `write` waits for."""
+        """The future that `write_end` waits for."""
         self._tries_left = 0
         self._is_submitted = False
         self._is_in_doubt = False

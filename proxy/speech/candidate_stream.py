@@ -155,7 +155,7 @@ class CandidateStream:
         self.has_begun = True
 
     async def next_chunk(self) -> Chunk | None:
-        """Return the chunk from `begin`, and then the next ones, up to the `last_chunk`."""
+        """Return the chunk from `read_first_audio`, and then the next ones, up to the `last_chunk`."""
         if self._first.data:
             chunk, self._first = self._first, Chunk()
             return chunk

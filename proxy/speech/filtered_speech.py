@@ -19,7 +19,8 @@ async def begin_filtered(
 ) -> Speech:
     """Begin a speech through a filter, which is opened first: if that fails, nothing is spoken.
 
-    `begin` gets the time that the call has waited. If the speaker is spared, the filter is closed unused.
+    `read_first_bytes` gets the time that the call has waited. If the speaker is spared, the filter is closed
+    unused.
     """
     opened = await filter_.open(call.sound_form.sample_rate_hz, within_s)
     async with AsyncExitStack() as undo:
@@ -41,7 +42,7 @@ async def begin_filtered(
 class FilteredSpeech:
     """A `Speech` that filters the PCM of another one, after its levels, pauses and speed, and encodes it.
 
-    A filter may hold sound back, so `begin` reads until there are bytes to send.
+    A filter may hold sound back, so `read_first_bytes` reads until there are bytes to send.
     """
 
     stored = None

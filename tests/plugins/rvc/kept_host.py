@@ -88,10 +88,10 @@ async def kept_host(*more: bytes, **settings: Any) -> AsyncIterator[KeptHost]:
     files += more
     source = Recordings(**{TENANT: {hashlib.sha256(file).hexdigest(): file for file in files}})
     section = EngineSection("rvc", device="cpu", settings={"model_path": str(model), **settings})
-    spec = HostedEngineSpec("rvc", HOSTED, section)
     python = Python(neural.interpreter("rvc"), neural.environ(neural.ROOT))
     with short_folder() as folder:
         engine = HostedEngine("rvc", source)
+        spec = HostedEngineSpec("rvc", HOSTED, section, data=str(folder))
         host = Host(
             spec,
             0,

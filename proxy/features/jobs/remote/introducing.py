@@ -39,7 +39,7 @@ class Introducing:
         self._pause_s = AGAIN_S
 
     def note(self, hello: HelloReply) -> None:
-        """Take the facts beside a result. The next `turn` stores them."""
+        """Take the facts beside a result. The next `introduce_engine` stores them."""
         if hello != self._known and hello.api_version == API_VERSION:
             self._news = hello
             self._introduce(hello)
