@@ -12,7 +12,6 @@ reaches what the lists of mutants name for it: these tests are known to notice i
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -20,7 +19,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from proxy.feature_list import FEATURES, all_features
-from scripts.scatter import ROOT, module_of, pattern_of
+from scripts.scatter import ROOT, imports_of, module_of, pattern_of, source_of
 
 _ALWAYS = ("tests/test_shape.py", "tests/test_words.py", "tests/test_scatter.py")
 _CONTRACT = ("tests/proxy/test_core.py", "tests/features/test_left_out.py", "tests/features/test_all.py")
@@ -28,13 +27,12 @@ _OF_CORE = ("tests/proxy/", "tests/policies/", "tests/speech_engine/", "tests/cl
 _CORE = ("proxy/", "policies/", "speech_engine/", "pyproject.toml", "config.toml")
 _TEXTS = ("docs/", "README.md", "CONTRIBUTING.md", "llms.txt")
 _SLOW = "pytestmark = pytest.mark.slow"
-_IMPORT = re.compile(r"^\s*(?:from ([\w.]+) import (\([^)]*\)|[^\n]+)|import ([\w.]+))", re.M)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Print the fast files for pytest, and on stderr what they leave out."""
     found = reached(arguments or changed())
-    slow = {file for file in found if _SLOW in _text(file)}
+    slow = {file for file in found if _SLOW in source_of(file)}
     print("\n".join(sorted(found - slow)))
     why = f"left out: {len(slow)} slow files (make slow): {', '.join(sorted(slow)) or 'none'}"
     print(
@@ -67,7 +65,7 @@ def _killers() -> dict[str, set[str]]:
     """Return the files of tests that the lists of mutants name, by the file that they break."""
     found: dict[str, set[str]] = {}
     for topic in (ROOT / "scripts" / "mutations").glob("*.toml"):
-        for mutant in tomllib.loads(topic.read_text())["mutant"]:
+        for mutant in tomllib.loads(topic.readsource_of())["mutant"]:
             for test in mutant["tests"]:
                 file, folder = test.partition("::")[0], test.rstrip("/") + "/"
                 found.setdefault(mutant["path"], set()).update({file, *_below(folder)})
@@ -102,7 +100,7 @@ def _imports_of_rooms() -> dict[str, set[str]]:
     for kind, folder in (("features", ROOT / "proxy" / "features"), ("plugins", ROOT / "plugins")):
         for path in folder.rglob("*.py"):
             room = f"{kind}/{path.relative_to(folder).parts[0]}"
-            found.setdefault(room, set()).update(_imports_of(str(path.relative_to(ROOT))))
+            found.setdefault(room, set()).update(imports_of(str(path.relative_to(ROOT))))
     return found
 
 
@@ -113,7 +111,7 @@ def _of_feature(name: str) -> frozenset[str]:
     modules = {module_of(file) for file in own}
     (feature,) = (each for each in all_features() if each.name == name)
     names = pattern_of(feature, own)
-    naming = (test for test in all_tests() if modules & _modules_of(test) or names.search(_text(test)))
+    naming = (test for test in all_tests() if modules & _modules_of(test) or names.search(source_of(test)))
     folders = (f"tests/features/{each}/" for each in _with_users(name))
     return frozenset((*_CONTRACT, *naming, *_below(*folders)))
 
@@ -137,25 +135,11 @@ def all_tests() -> tuple[str, ...]:
 
 
 @cache
-def _text(file: str) -> str:
-    return (ROOT / file).read_text()
-
-
-@cache
-def _imports_of(file: str) -> frozenset[str]:
-    """Return the modules that a file imports, by its text: a tree of each file would take ten seconds."""
-    found = set[str]()
-    for package, names, module in _IMPORT.findall(_text(file)):
-        found.update({package, module, *(f"{package}.{name}" for name in re.findall(r"\w+", names))})
-    return frozenset(found)
-
-
-@cache
 def _modules_of(file: str) -> frozenset[str]:
     """Return the modules that a test imports, itself or through other files of tests."""
     found, waiting = set[str](), [file, *_conftests(file)]
     while waiting:
-        new = _imports_of(waiting.pop()) - found
+        new = imports_of(waiting.pop()) - found
         found |= new
         inside = (each.replace(".", "/") + ".py" for each in new if each.startswith("tests."))
         waiting += [each for each in inside if (ROOT / each).is_file()]
