@@ -65,7 +65,7 @@ def _killers() -> dict[str, set[str]]:
     """Return the files of tests that the lists of mutants name, by the file that they break."""
     found: dict[str, set[str]] = {}
     for topic in (ROOT / "scripts" / "mutations").glob("*.toml"):
-        for mutant in tomllib.loads(topic.readsource_of())["mutant"]:
+        for mutant in tomllib.loads(topic.read_text())["mutant"]:
             for test in mutant["tests"]:
                 file, folder = test.partition("::")[0], test.rstrip("/") + "/"
                 found.setdefault(mutant["path"], set()).update({file, *_below(folder)})
