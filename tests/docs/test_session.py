@@ -32,6 +32,8 @@ def test_the_recorded_session_is_what_the_commands_print(
     def run(command: list[str]) -> str:
         # In this process, which has imported everything.
         monkeypatch.setattr(sys, "argv", command)
+        # So that `python -m pytest` is not the name of the program.
+        monkeypatch.setattr(sys.modules["__main__"], "__package__", None)
         with pytest.raises(SystemExit):
             main.main()
         printed = capsys.readouterr()

@@ -364,7 +364,7 @@ async def test_a_request_that_cannot_be_kept_is_not_waited_for(
     gate = Halt(1)
     async with keeping.speaking(tmp_path, held_up(gate)) as server:
         with monkeypatch.context() as broken:
-            broken.setattr(BoundedFolder, "take", fail)
+            broken.setattr(BoundedFolder, "lock_file", fail)
             (first,) = asking(server, 1)
             await gate.is_there.wait()
         async with asyncio.timeout(LIMIT_S):

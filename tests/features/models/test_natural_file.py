@@ -209,13 +209,12 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
 @pytest.mark.parametrize(
     ("prepare", "lines"),
     [
-        (lambda folder: (folder / "config.toml").write_text("[[["), 0),
         (lambda folder: natural.write(folder / "data", natural.Layer(models={"x": ["espeak/standard"]})), 0),
         (lambda folder: (folder / "data" / natural.FILE).write_text("[[["), 0),
         (lambda folder: natural.write(folder / "data", natural.Layer()), 1),
         (lambda folder: (folder / "data" / natural.FILE).touch(), 0),
     ],
-    ids=["a wrong configuration", "voices", "a broken layer", "a failure before", "for good"],
+    ids=["voices", "a broken layer", "a failure before", "for good"],
 )
 def test_before_a_start_nothing_is_asked_for_twice(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, prepare: Any, lines: int
