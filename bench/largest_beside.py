@@ -43,6 +43,8 @@ MOST_RATIO = 2.0
 MOST_REQUESTS, MOST_BYTES = 40, 22_000_000
 
 OPERATOR_S = 1.0
+LAWFUL_A_MINUTE = dict(MOST_A_MINUTE)
+"""As shipped: the rig takes the limits away, so that no request is refused."""
 Answer = tuple[int, bytes, float]
 """A status, the first bytes, and milliseconds."""
 
@@ -134,7 +136,7 @@ class Bench:
         class_ = self._classes[row.operation.id]
         if class_ == "admin":
             return OPERATOR_S
-        return self._plan_s if class_ is None else 60 / MOST_A_MINUTE[class_]
+        return self._plan_s if class_ is None else 60 / LAWFUL_A_MINUTE[class_]
 
 
 def _p95(took_ms: list[float]) -> float:

@@ -19,7 +19,7 @@ from proxy.errors import Conflict, NotFound
 from proxy.file_store.vault import Vault
 from proxy.http.body import can_be_named
 from proxy.http.endpoint import Query, Struct
-from proxy.http.resource import Details, Method, account_of, endpoint
+from proxy.http.resource import Details, Method, account_of, endpoint, second
 from proxy.ledger import Ledger
 from proxy.storage import accounts, audit
 from proxy.storage.accounts import Account
@@ -128,10 +128,8 @@ def account_endpoint(
 
     def declare(method: Method) -> Method:
         name = f"{method.__name__}_of"
-        inner = endpoint(
-            verb, f"/admin{path}", *structs, name=name, summary=summary, **of_any_account(details)
-        )
-        return endpoint(verb, f"/v1{path}", *structs, **details)(inner(method))
+        also = second(f"/admin{path}", name, summary=summary, **of_any_account(details))
+        return endpoint(verb, f"/v1{path}", *structs, also=also, **details)(method)
 
     return declare
 

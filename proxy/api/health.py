@@ -20,7 +20,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.errors import LimitsUnavailable, RequestFailed
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint
+from proxy.http.resource import Resource, endpoint, second
 from proxy.ledger.budgets import Budgets
 from proxy.storage.store import StorageFailed, Store
 
@@ -122,15 +122,13 @@ class HealthEndpoints(Resource):
         self._server_state = server_state
         self._look: asyncio.Task[Readiness] | None = None
 
-    @endpoint("GET", "/healthz", Liveness, access="open", pace="own")
     @endpoint(
         "GET",
-        "/health",
+        "/healthz",
         Liveness,
-        name="is_live_by_other_path",
-        summary="as /healthz",
         access="open",
         pace="own",
+        also=second("/health", "is_live_by_other_path", summary="as /healthz"),
     )
     async def is_live(self, _request: Request) -> Response:
         """200 while the process answers"""

@@ -21,7 +21,7 @@ from proxy.errors import InvalidRequest
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.rows import NEWEST, Place
+from proxy.storage.rows import NEWEST, Place, in_turns
 from proxy.storage.store import Store
 
 PAGE = (
@@ -33,8 +33,6 @@ UNTIL = Query("until", "Before this day or time.")
 
 MOST = 1000
 _USUAL = 100
-_A_TURN = 50
-"""So many rows are shown in one turn of the loop: about a millisecond."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -48,8 +46,6 @@ class PlacedRow(Protocol):
 
 
 Row = TypeVar("Row", bound=PlacedRow)
-Item = TypeVar("Item")
-Shown = TypeVar("Shown")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,16 +75,6 @@ class Page(msgspec.Struct, Generic[Row], frozen=True):
         whole = listing(data=data, has_more=self.has_more, last_id=self.last_id, **more)
         # Encoding in one go would delay other requests.
         return reply(whole) if len(data) <= _USUAL else await asyncio.to_thread(reply, whole)
-
-
-async def in_turns(of: Callable[[Item], Shown], items: Sequence[Item]) -> list[Shown]:
-    """Return `of` each item. The loop has a turn for others after every few of them."""
-    made = list[Shown]()
-    for at in range(0, len(items), _A_TURN):
-        if at:
-            await asyncio.sleep(0)
-        made += [of(item) for item in items[at : at + _A_TURN]]
-    return made
 
 
 async def page(

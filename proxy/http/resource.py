@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Literal, TypedDict, TypeVar, Unpack
+from typing import Literal, NamedTuple, TypedDict, TypeVar, Unpack
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -45,47 +45,79 @@ class Details(TypedDict, total=False):
     is_for_suspended: bool
 
 
+class SecondPath(NamedTuple):
+    """Another path of a method, and what is otherwise there. An Idempotency-Key has no effect there."""
+
+    path: str
+    name: str
+    summary: str
+    structs: tuple[Struct, ...]
+    details: Details
+
+
+def second(
+    path: str, name: str, *structs: Struct, summary: str = "", **details: Unpack[Details]
+) -> SecondPath:
+    """Return a second path of a method, most often the one under /admin. What is not said is as at the
+    first one."""
+    return SecondPath(path, name, summary, structs, details)
+
+
 def endpoint(
     verb: Verb,
     path: str,
     *structs: Struct,
     media: tuple[str, ...] = (),
     name: str = "",
-    summary: str = "",
     once: str = "",
+    also: SecondPath | None = None,
     **details: Unpack[Details],
 ) -> Callable[[Method], Method]:
     """Declare the path of a method, which answers with one of the structs as JSON, or with one of the media
     types.
 
-    `name` and `summary` are for a second path of the same method. An Idempotency-Key makes the thing that
-    `once` names only once. The failures of a body and of such a key need no mention.
+    An Idempotency-Key makes the thing that `once` names only once. The failures of a body and of such a key
+    need no mention.
     """
-    if once:
-        details["request_headers"] = (KEY_HEADER, *details.get("request_headers", ()))
-        replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {once} before."}
-        details["some_headers"] = {**details.get("some_headers", {}), **replayed}
-        details["failures"] = (*details.get("failures", ()), RequestUnderWay, IdempotencyKeyReused)
-    if details.keys() & {"body", "form", "files"}:
-        details["failures"] = (*BODY_FAILURES, *details.get("failures", ()))
-    media_types = {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
 
     def declare(method: Method) -> Method:
         paragraph = (inspect.getdoc(method) or "").partition("\n\n")[0]
-        declared = Endpoint(
-            verb,
-            path,
-            method,
-            name or method.__name__,
-            summary or " ".join(paragraph.split()),
-            media_types,
-            **details,
-        )
-        # Decorators run from the lowest up, so each new path goes to the front.
-        vars(method).setdefault(_DECLARED, []).insert(0, declared)
+        summary = " ".join(paragraph.split())
+        first = _whole(_once(details, once) if once else details)
+        declared = [
+            Endpoint(verb, path, method, name or method.__name__, summary, _types(structs, media), **first)
+        ]
+        if also is not None:
+            types = _types(also.structs or structs, media)
+            there = _whole({**details, **also.details})
+            declared.append(
+                Endpoint(verb, also.path, method, also.name, also.summary or summary, types, **there)
+            )
+        # Decorators run from the lowest up, so new paths go to the front.
+        vars(method).setdefault(_DECLARED, [])[:0] = declared
         return method
 
     return declare
+
+
+def _types(structs: tuple[Struct, ...], media: tuple[str, ...]) -> dict[str, tuple[Struct, ...]]:
+    return {**(json(*structs) if structs else {}), **dict.fromkeys(media, ())}
+
+
+def _whole(details: Details) -> Details:
+    if details.keys() & {"body", "form", "files"}:
+        return {**details, "failures": (*BODY_FAILURES, *details.get("failures", ()))}
+    return details
+
+
+def _once(details: Details, made: str) -> Details:
+    replayed = {"x-voxgate-replayed": f"`true` if the same Idempotency-Key made the {made} before."}
+    return {
+        **details,
+        "request_headers": (KEY_HEADER, *details.get("request_headers", ())),
+        "some_headers": {**details.get("some_headers", {}), **replayed},
+        "failures": (*details.get("failures", ()), RequestUnderWay, IdempotencyKeyReused),
+    }
 
 
 class Resource:

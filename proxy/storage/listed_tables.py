@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
 import msgspec
 
-from proxy.storage.rows import Place, read_known
+from proxy.storage.rows import Place, read_known, turns_of
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -80,7 +80,7 @@ class ListedTable(Generic[R]):
 
     async def of_account(self, store: Store, account: str) -> list[R]:
         """List all rows of an account, the newest first."""
-        return read_known(await store.read(self._of_account, {"account": account}), self.read)
+        return await self._known(await store.read(self._of_account, {"account": account}))
 
     async def count(self, store: Store, account: str) -> int:
         (row,) = await store.read(self._count, {"account": account})
@@ -95,7 +95,10 @@ class ListedTable(Generic[R]):
         """
         sql = self._page if account is None else f"account = :account AND {self._page}"
         params = {**listed_params, "account": account, "at": place.at, "id": place.id, "limit": limit}
-        return read_known(await store.read(f"{self.select} {sql}", params), self.read)
+        return await self._known(await store.read(f"{self.select} {sql}", params))
+
+    async def _known(self, rows: Sequence[Row]) -> list[R]:
+        return [each async for few in turns_of(rows) for each in read_known(few, self.read)]
 
     async def place_of(self, store: Store, account: str | None, id_: str) -> Place | None:
         """Return the place of a row, or None. If `account` is not None, the row must belong to it."""

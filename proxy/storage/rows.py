@@ -3,8 +3,9 @@ ended."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,6 +19,11 @@ LAST_MOMENT = 2**63 - 1
 UnknownRow = msgspec.ValidationError
 """A row has a kind or a state that only a newer version knows."""
 _T = TypeVar("_T")
+_Item = TypeVar("_Item")
+_Shown = TypeVar("_Shown")
+
+_A_TURN = 50
+"""So many rows are read or shown in one turn of the loop: about a millisecond."""
 
 
 class Place(NamedTuple):
@@ -72,6 +78,19 @@ def read_known(rows: Iterable[Row], read: Callable[[Row], _T] | type[_T]) -> lis
         with suppress(UnknownRow):
             found.append(msgspec.convert(row, read) if isinstance(read, type) else read(row))
     return found
+
+
+async def in_turns(of: Callable[[_Item], _Shown], items: Sequence[_Item]) -> list[_Shown]:
+    """Return `of` each item. The loop has a turn for others after every few of them."""
+    return [of(item) async for few in turns_of(items) for item in few]
+
+
+async def turns_of(items: Sequence[_Item]) -> AsyncIterator[Sequence[_Item]]:
+    """Yield a few items at a time, with a turn of the loop for others between them."""
+    for at in range(0, len(items), _A_TURN):
+        if at:
+            await asyncio.sleep(0)
+        yield items[at : at + _A_TURN]
 
 
 def encode_json(value: Any) -> str:

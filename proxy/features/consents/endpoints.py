@@ -20,7 +20,7 @@ from proxy.http.body import body
 from proxy.http.endpoint import Query
 from proxy.http.lists import PAGE, page
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, account_of, endpoint
+from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.storage.rows import new_id
 
 _ROOT, _ADMIN = "/v1/audio/voice_consents", "/admin/consents"
@@ -50,18 +50,16 @@ class Consents(Resource):
         form=bodies.ConsentBody,
         files=("recording",),
         failures=(NotAllowed, NoPlace, DecodingFailed),
-    )
-    @endpoint(
-        "POST",
-        _ADMIN,
-        bodies.AccountConsent,
-        status=201,
-        name="create_consent",
-        summary="Keep a consent for an account: a recording of the phrase, or a statement",
-        body=bodies.AccountConsentBody,
-        form=bodies.AccountConsentBody,
-        files=("recording",),
-        failures=(NotFound, Conflict, NoPlace),
+        also=second(
+            _ADMIN,
+            "create_consent",
+            bodies.AccountConsent,
+            status=201,
+            summary="Keep a consent for an account: a recording of the phrase, or a statement",
+            body=bodies.AccountConsentBody,
+            form=bodies.AccountConsentBody,
+            failures=(NotFound, Conflict, NoPlace),
+        ),
     )
     async def create_voice_consent(self, request: Request) -> Response:
         """Keep a speaker's consent: a recording of the phrase, or a statement"""
@@ -118,8 +116,13 @@ class Consents(Resource):
             )
         return reply(bodies.ConsentPhrase(language=tag, phrase=phrase))
 
-    @endpoint("GET", f"{_ROOT}/{{id}}", bodies.ConsentEntry, failures=(NotFound,))
-    @endpoint("GET", f"{_ADMIN}/{{id}}", bodies.AccountConsent, name="get_consent", failures=(NotFound,))
+    @endpoint(
+        "GET",
+        f"{_ROOT}/{{id}}",
+        bodies.ConsentEntry,
+        failures=(NotFound,),
+        also=second(f"{_ADMIN}/{{id}}", "get_consent", bodies.AccountConsent),
+    )
     async def get_voice_consent(self, request: Request) -> Response:
         """One consent"""
         return self._reply(request, await self._found(request))
@@ -134,13 +137,12 @@ class Consents(Resource):
             bodies.consent_entry(await self._consents.rename(account, request.path_params["id"], new.name))
         )
 
-    @endpoint("DELETE", f"{_ROOT}/{{id}}", bodies.DeletedConsent, failures=(NotFound, Conflict))
     @endpoint(
         "DELETE",
-        f"{_ADMIN}/{{id}}",
+        f"{_ROOT}/{{id}}",
         bodies.DeletedConsent,
-        name="delete_consent",
         failures=(NotFound, Conflict),
+        also=second(f"{_ADMIN}/{{id}}", "delete_consent"),
     )
     async def delete_voice_consent(self, request: Request) -> Response:
         """Delete a consent that no voice needs"""

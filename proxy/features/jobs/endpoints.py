@@ -43,7 +43,7 @@ from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, table_page
 from proxy.http.ranges import RANGE
 from proxy.http.replies import encode_json, reply
-from proxy.http.resource import Resource, account_of, endpoint
+from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import TAG_HEADER
 
@@ -86,6 +86,7 @@ class Jobs(JobResource):
         queries=PAGE,
         failures=(errors.InvalidRequest,),
         summary="The jobs of all accounts",
+        pace="list",
     )
     async def list_jobs(self, request: Request) -> Response:
         """The account's jobs, the newest first"""
@@ -94,14 +95,24 @@ class Jobs(JobResource):
         shown = {job.id: job for job in await self._kinds.shown(listed.rows)}
         return await listed.list_response(JobList, lambda job: shown[job.id])
 
-    @endpoint("GET", "/v1/jobs/{id}", ShownJob, failures=(errors.NotFound,))
-    @endpoint("GET", "/admin/jobs/{id}", ShownJob, failures=(errors.NotFound,), name="get_job_of")
+    @endpoint(
+        "GET",
+        "/v1/jobs/{id}",
+        ShownJob,
+        failures=(errors.NotFound,),
+        also=second("/admin/jobs/{id}", "get_job_of"),
+    )
     async def get_job(self, request: Request) -> Response:
         """One job"""
         return await self.show(await self.found(request))
 
-    @endpoint("POST", "/v1/jobs/{id}/cancel", ShownJob, failures=(errors.NotFound,))
-    @endpoint("POST", "/admin/jobs/{id}/cancel", ShownJob, failures=(errors.NotFound,), name="cancel_job_of")
+    @endpoint(
+        "POST",
+        "/v1/jobs/{id}/cancel",
+        ShownJob,
+        failures=(errors.NotFound,),
+        also=second("/admin/jobs/{id}/cancel", "cancel_job_of"),
+    )
     async def cancel_job(self, request: Request) -> Response:
         """End a job. What was spoken stays"""
         job = await self.found(request)
@@ -126,13 +137,7 @@ class Jobs(JobResource):
         "/v1/jobs/{id}/retry",
         ShownJob,
         failures=(errors.NotFound, errors.Conflict, errors.RateLimited),
-    )
-    @endpoint(
-        "POST",
-        "/admin/jobs/{id}/retry",
-        ShownJob,
-        failures=(errors.NotFound, errors.Conflict, errors.RateLimited),
-        name="retry_job_of",
+        also=second("/admin/jobs/{id}/retry", "retry_job_of"),
     )
     async def retry_job(self, request: Request) -> Response:
         """Speak what a job lacks that has failed or was canceled"""
@@ -153,8 +158,13 @@ class Jobs(JobResource):
             self._steps.look_soon()
         return await self.show(await self.found(request))
 
-    @endpoint("DELETE", "/v1/jobs/{id}", DeletedJob, failures=(errors.NotFound,))
-    @endpoint("DELETE", "/admin/jobs/{id}", DeletedJob, failures=(errors.NotFound,), name="delete_job_of")
+    @endpoint(
+        "DELETE",
+        "/v1/jobs/{id}",
+        DeletedJob,
+        failures=(errors.NotFound,),
+        also=second("/admin/jobs/{id}", "delete_job_of"),
+    )
     async def delete_job(self, request: Request) -> Response:
         """Delete a job with its text and its sound"""
         job = await self.found(request)

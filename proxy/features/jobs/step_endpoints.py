@@ -21,7 +21,7 @@ from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipFacts
 from proxy.http.lists import PAGE, Listing, page
 from proxy.http.ranges import RANGE
-from proxy.http.resource import endpoint
+from proxy.http.resource import endpoint, second
 from proxy.storage.rows import LAST_MOMENT, Place
 from proxy.storage.store import Params, Store
 
@@ -74,14 +74,14 @@ class StepList(Listing, frozen=True, kw_only=True):
 class JobSteps(JobResource):
     """The endpoints of the steps of jobs, and of their sound."""
 
-    @endpoint("GET", "/v1/jobs/{id}/steps", StepList, queries=PAGE, failures=(NotFound, InvalidRequest))
     @endpoint(
         "GET",
-        "/admin/jobs/{id}/steps",
+        "/v1/jobs/{id}/steps",
         StepList,
         queries=PAGE,
         failures=(NotFound, InvalidRequest),
-        name="list_job_steps_of",
+        pace="list",
+        also=second("/admin/jobs/{id}/steps", "list_job_steps_of"),
     )
     async def list_job_steps(self, request: Request) -> Response:
         """The steps of a job in their order, with receipts and marks"""

@@ -23,7 +23,7 @@ from proxy.features.lexicons.records import LexiconSummary
 from proxy.http.body import AccountName, body
 from proxy.http.lists import iso
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint
+from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.speech import speech_request
 from proxy.speech.speech_body import WORD, SpokenForm
 from proxy.storage.audit import Act
@@ -169,15 +169,19 @@ class LexiconEndpoints(Resource):
         account, name = await self._admin_tools.owner(request), request.path_params["name"]
         return reply(await self._read(account, name))
 
-    @endpoint("PUT", "/v1/lexicons/{name}", LexiconEntry, body=LexiconBody, failures=(NotAllowed,))
     @endpoint(
         "PUT",
-        "/admin/lexicons/{name}",
+        "/v1/lexicons/{name}",
         LexiconEntry,
-        name="put_lexicon_of",
-        summary="Replace the words of an account's lexicon, or make a new one",
-        body=NewLexicon,
-        failures=(NotAllowed, NotFound, Conflict),
+        body=LexiconBody,
+        failures=(NotAllowed,),
+        also=second(
+            "/admin/lexicons/{name}",
+            "put_lexicon_of",
+            summary="Replace the words of an account's lexicon, or make a new one",
+            body=NewLexicon,
+            failures=(NotAllowed, NotFound, Conflict),
+        ),
     )
     async def put_lexicon(self, request: Request) -> Response:
         """Replace the words of the account's lexicon, or make a new one"""
@@ -193,15 +197,18 @@ class LexiconEndpoints(Resource):
         act = await self._admin_tools.act(request, "lexicon.set", name[:64], account, words=len(words))
         return reply(_entry(await self._lexicons.put(account, name, words, act)))
 
-    @endpoint("DELETE", "/v1/lexicons/{name}", DeletedLexicon, failures=(NotFound,))
     @endpoint(
         "DELETE",
-        "/admin/lexicons/{name}",
+        "/v1/lexicons/{name}",
         DeletedLexicon,
-        name="delete_lexicon_of",
-        summary="Delete an account's lexicon",
-        queries=(ACCOUNT_QUERY,),
-        failures=(InvalidRequest, NotFound),
+        failures=(NotFound,),
+        also=second(
+            "/admin/lexicons/{name}",
+            "delete_lexicon_of",
+            summary="Delete an account's lexicon",
+            queries=(ACCOUNT_QUERY,),
+            failures=(InvalidRequest, NotFound),
+        ),
     )
     async def delete_lexicon(self, request: Request) -> Response:
         """Delete a lexicon of the account's own"""

@@ -27,7 +27,7 @@ from proxy.features.marks.stored_rings import StoredRings
 from proxy.http.body import body, open_body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.replies import reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint
+from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.storage import audit
 from speech_engine.mark import PAYLOAD_BITS
 
@@ -132,14 +132,13 @@ class MarkDetection(Resource):
     def __init__(self, checker: ProvenanceChecker) -> None:
         self._checker = checker
 
-    @endpoint("POST", "/v1/audio/marks/detect", DetectedMarks, files=tuple(_FILES), failures=_FAILURES)
     @endpoint(
         "POST",
-        "/admin/marks/detect",
+        "/v1/audio/marks/detect",
         DetectedMarks,
-        name="admin_detect_marks",
         files=tuple(_FILES),
         failures=_FAILURES,
+        also=second("/admin/marks/detect", "admin_detect_marks"),
     )
     async def detect_marks(self, request: Request) -> Response:
         """Tell whether a recording has this server's inaudible mark or C2PA manifest

@@ -23,7 +23,7 @@ from proxy.features.marks.ring_source import ReceiptKeys, ReceiptRing
 from proxy.features.marks.signer import SignerUnavailable
 from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
-from proxy.http.resource import Resource, account_of, endpoint
+from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.storage.store import Store
 
 
@@ -93,14 +93,14 @@ class Receipts(Resource):
         """The public keys of receipts, the newest first, as a JWK set"""
         return reply(self._usable_keys().jwks)
 
-    @endpoint("GET", f"{ROOT}/{{id}}", Receipt, failures=(NotFound, ReceiptsUnavailable))
     @endpoint(
         "GET",
-        "/admin/receipts/{id}",
+        f"{ROOT}/{{id}}",
         Receipt,
-        name="get_any_receipt",
-        summary="The signed receipt of a clip of any account",
         failures=(NotFound, ReceiptsUnavailable),
+        also=second(
+            "/admin/receipts/{id}", "get_any_receipt", summary="The signed receipt of a clip of any account"
+        ),
     )
     async def get_receipt(self, request: Request) -> Response:
         """The signed receipt of a clip, by the id of its request"""

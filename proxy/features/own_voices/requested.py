@@ -23,7 +23,7 @@ from proxy.features.own_voices.library_writer import LibraryWriter, not_own
 from proxy.file_store.once import Once
 from proxy.http.endpoint import Struct
 from proxy.http.idempotency import read_key
-from proxy.http.resource import Details, Method, Verb, account_of, endpoint
+from proxy.http.resource import Details, Method, Verb, account_of, endpoint, second
 from proxy.storage import audit
 from proxy.storage.accounts import Account
 
@@ -43,16 +43,26 @@ def voice_endpoint(
     callers alone: an operator's requests have no keys.
     """
 
+    also = None
+    if admin is not None:
+        name, summary = admin
+        path = f"/admin/voices{tail.replace(':path', '')}"
+        of_any = of_any_account(details)
+        of_any["pace"] = "usual"
+        also = second(path, name, summary=summary, **of_any)
+
     def declare(method: Method) -> Method:
-        if admin is not None:
-            name, summary = admin
-            path = f"/admin/voices{tail.replace(':path', '')}"
-            of_any = of_any_account(details)
-            of_any.pop("pace", None)
-            endpoint(verb, path, *structs, media=media, name=name, summary=summary, **of_any)(method)
         for root, suffix in reversed(ROOTS):
-            name = f"{method.__name__}{suffix}"
-            endpoint(verb, f"{root}{tail}", *structs, media=media, name=name, once=once, **details)(method)
+            endpoint(
+                verb,
+                f"{root}{tail}",
+                *structs,
+                media=media,
+                name=f"{method.__name__}{suffix}",
+                once=once,
+                also=also if (root, suffix) == ROOTS[-1] else None,
+                **details,
+            )(method)
         return method
 
     return declare

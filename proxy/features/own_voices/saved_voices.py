@@ -22,6 +22,7 @@ from proxy.features.own_voices.seals import open_if_possible, texts_of_recording
 from proxy.file_store.vault import Vault
 from proxy.storage import samples, trained_models
 from proxy.storage.library_revisions import OPERATOR
+from proxy.storage.rows import in_turns
 from proxy.storage.samples import NOT_MEASURED, SampleRecord
 from proxy.storage.store import Store
 from speech_engine import EngineVoice, Sample
@@ -40,7 +41,9 @@ class SavedVoices:
         parts: Mapping[str, VoiceParts] = {}
         if any(row.kind == "sample" for row in rows):
             parts = await self._parts(account, clones, rows)
-        return [self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)) for row in rows]
+        return await in_turns(
+            lambda row: self._opened(row, parts.get(row.id, NO_PARTS), before.get(row.id)), rows
+        )
 
     async def of_operator(self, before: Known = NONE) -> Sequence[LibraryVoice]:
         """They have nothing in other tables but models, and no seal."""

@@ -35,7 +35,7 @@ class OwnKeys(Resource):
         self._store = admin_tools.store
         self._plans = plans
 
-    @endpoint("GET", _ROOT, KeyList, access="session", queries=PAGE, failures=(InvalidRequest,))
+    @endpoint("GET", _ROOT, KeyList, access="session", queries=PAGE, failures=(InvalidRequest,), pace="list")
     async def list_own_keys(self, request: Request) -> Response:
         """The account's API keys, without their secrets, the newest first"""
         account = caller_of(request.scope).account

@@ -8,7 +8,7 @@ from proxy.errors import NotFound
 from proxy.http.body import BODY_FAILURES
 from proxy.http.endpoint import Query, for_admins, for_clients
 from proxy.http.replies import shown_as
-from proxy.http.resource import Resource, endpoint
+from proxy.http.resource import Resource, endpoint, second
 
 
 class Cup(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +26,13 @@ class Cups(Resource):
         """
         return Response(status_code=204)
 
-    @endpoint("GET", "/v1/cups", Cup, media=("text/csv",))
-    @endpoint("GET", "/admin/cups", Cup, name="list_all_cups", summary="All cups", queries=(Query("of", ""),))
+    @endpoint(
+        "GET",
+        "/v1/cups",
+        Cup,
+        media=("text/csv",),
+        also=second("/admin/cups", "list_all_cups", summary="All cups", queries=(Query("of", ""),)),
+    )
     async def list_cups(self, _request: Request) -> Response:
         """The account's
         cups"""

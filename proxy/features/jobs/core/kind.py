@@ -25,9 +25,9 @@ from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
-from proxy.http.lists import in_turns
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
+from proxy.storage.rows import in_turns
 from proxy.storage.store import Statement
 
 

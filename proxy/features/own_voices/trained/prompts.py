@@ -13,7 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.own_voices.trained.prompt_texts import PROMPTS
 from proxy.http.endpoint import Query
 from proxy.http.replies import reply
-from proxy.http.resource import Resource, endpoint
+from proxy.http.resource import Resource, endpoint, second
 
 NEEDED = 20
 """A training needs so many recordings, and `features/jobs/kinds/training` says so, too."""
@@ -41,15 +41,12 @@ class Prompts(Resource):
     """What accounts and the operator's commands read from."""
 
     @endpoint(
-        "GET", "/v1/audio/voice_prompts", VoicePromptList, queries=(_LANGUAGE,), failures=(InvalidRequest,)
-    )
-    @endpoint(
         "GET",
-        "/admin/voice_prompts",
+        "/v1/audio/voice_prompts",
         VoicePromptList,
         queries=(_LANGUAGE,),
         failures=(InvalidRequest,),
-        name="list_voice_prompts_for_all",
+        also=second("/admin/voice_prompts", "list_voice_prompts_for_all"),
     )
     async def list_voice_prompts(self, request: Request) -> Response:
         """Sentences to read for a training"""

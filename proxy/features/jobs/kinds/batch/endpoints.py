@@ -134,7 +134,7 @@ class Files(Resource):
             )
         return reply(self._file_object(file))
 
-    @endpoint("GET", "/v1/files", FileList, queries=_FILE_QUERIES, failures=(InvalidRequest,))
+    @endpoint("GET", "/v1/files", FileList, queries=_FILE_QUERIES, failures=(InvalidRequest,), pace="list")
     async def list_files(self, request: Request) -> Response:
         """The files that were uploaded, the newest first"""
         query = request.query_params
@@ -278,7 +278,9 @@ class Batches(Resource):
         self._kind.notices.look_soon()
         return await self._reply_with(job, headers)
 
-    @endpoint("GET", "/v1/batches", BatchList, queries=_BATCH_QUERIES, failures=(InvalidRequest,))
+    @endpoint(
+        "GET", "/v1/batches", BatchList, queries=_BATCH_QUERIES, failures=(InvalidRequest,), pace="list"
+    )
     async def list_batches(self, request: Request) -> Response:
         """The account's batches, the newest first"""
         account = caller_of(request.scope).account
