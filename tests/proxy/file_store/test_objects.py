@@ -174,12 +174,11 @@ async def faulty(store: Store, folder: Path) -> AsyncIterator[tuple[Vault, list[
 async def test_a_faulty_store_is_asked_three_times_and_nothing_is_lost(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "_TRY_S", 0.3)
-    monkeypatch.setattr(objects, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(objects, "_TRY_S", 1.0)
     async with faulty(store, tmp_path) as (vault, requests):
         digest = await vault.put("acc_a", PLAIN)
         await add_voice(store, "acc_a", digest)
-        for fault in (Fault("GET", status=500), Fault("GET", wait_s=2.0), Fault("GET", cuts=True)):
+        for fault in (Fault("GET", status=500), Fault("GET", wait_s=5.0), Fault("GET", cuts=True)):
             vault.fault(fault)  # type: ignore[attr-defined]
             requests.clear()
             with pytest.raises(VaultAway, match=r"vault\.store"):
