@@ -22,6 +22,7 @@ addopts = "-m 'not soak'"
     "tests/test_sums.py": """
 import os, subprocess, sys, time
 import pytest
+from pytest import mark
 from proxy.features.shop import sums
 
 def test_one(): assert sums.ONE == 1
@@ -38,10 +39,10 @@ def test_three():
 def test_broken(): assert os.environ.get("NEVER")
 
 class TestLong:
-    pytestmark = pytest.mark.soak
+    pytestmark = mark.soak
     def test_four(self): assert sums.FOUR == 4
 
-@pytest.mark.parametrize("sum_", [5, pytest.param(6, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("sum_", [5, pytest.param(6, marks=mark.soak)])
 def test_five(sum_): assert sums.FIVE == sum_
 """,
 }
