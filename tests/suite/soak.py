@@ -32,6 +32,7 @@ SLICES = {
         *(".", "clients", "corpus", "deploy", "docs", "examples", "faults", "faults/test_kill_points.py"),
         *(
             "faults/test_[a-h]*",
+            "faults/test_hostile_uploads.py",
             "faults/test_lost_hosts.py",
             "faults/test_drain.py",
             "faults/test_erasure_storm.py",
