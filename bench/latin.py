@@ -23,6 +23,19 @@ ROUNDS = 30
 TEXTS = {
     ("en", "words"): "The boats came home late, and nobody on the pier had waited for them that night. ",
     ("en", "figures"): "On 3 May 2024 Dr. Hill paid $1,250.50 for 12 km of rope, 20% off, at 9:30 a.m. ",
+    (
+        "fr",
+        "words",
+    ): "Les bateaux rentraient tard, et personne sur le quai ne les avait attendus cette nuit-là. ",
+    (
+        "fr",
+        "figures",
+    ): "Le 03/05/2024 le Dr Roy a payé 1 250,50 € pour 12 km de corde, 20 % de moins, à 9h30. ",
+    ("it", "words"): "Le barche tornavano tardi, e nessuno sul molo le aveva aspettate quella notte. ",
+    (
+        "it",
+        "figures",
+    ): "Il 03/05/2024 il dott. Neri pagò 1.250,50 € per 12 km di corda, il 20% in meno, alle 9.30. ",
     ("pt", "words"): "Os barcos voltaram tarde, e ninguém no cais tinha esperado por eles naquela noite. ",
     (
         "pt",

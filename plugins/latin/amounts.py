@@ -109,7 +109,13 @@ def _decimals(digits: str, language: Language) -> str:
 
 def spelled(text: str, language: Language) -> str:
     """Return the digits one by one. Anything that stands between them becomes a short rest."""
-    groups = (
-        " ".join(language.cardinal(int(digit), "alone") for digit in group) for group in _DIGITS.findall(text)
-    )
-    return ", ".join(groups)
+    return ", ".join(_group(group, language) for group in _DIGITS.findall(text))
+
+
+def _group(digits: str, language: Language) -> str:
+    if language.has_pairs and len(digits) in (2, 10):
+        pairs = [digits[at : at + 2] for at in range(0, len(digits), 2)]
+        numbers = [number for pair in pairs for number in ([pair] if pair[0] != "0" else pair)]
+    else:
+        numbers = list(digits)
+    return " ".join(language.cardinal(int(number), "alone") for number in numbers)

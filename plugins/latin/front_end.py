@@ -1,5 +1,5 @@
-"""The front-end for Portuguese, Spanish and English. It puts numbers, dates, money and
-abbreviations in words."""
+"""The front-end for English, Spanish, French, Italian and Portuguese. It puts numbers, dates, money,
+addresses and abbreviations in words."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from contextlib import asynccontextmanager
 from functools import cache
 
 from plugins.latin.english.language import english
+from plugins.latin.french.language import french
+from plugins.latin.italian.language import italian
 from plugins.latin.language import Language, Rule
 from plugins.latin.portuguese.language import portuguese
 from plugins.latin.rules import (
     abbreviations,
+    addresses,
     counts,
     dates,
     fractions,
     measures,
     money,
     ordinals,
+    signs,
     spelled,
     times,
 )
@@ -28,7 +32,7 @@ from speech_engine.text.draft import MASK, Draft, keep_addresses
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.values import Segment
 
-_LANGUAGES = {"en": english, "es": spanish, "pt": portuguese}
+_LANGUAGES = {"en": english, "es": spanish, "fr": french, "it": italian, "pt": portuguese}
 
 # The surest rules come first, because no rule changes a decision of an earlier rule. Plain numbers
 # come last, after the abbreviations that stand before them in a text.
@@ -40,7 +44,12 @@ _DECIDED = re.compile(f"{MASK}+")
 _INITIAL = re.compile(r"\b([A-ZÀ-ÖØ-Þ])\.(?= [A-ZÀ-ÖØ-Þ])")
 _BEFORE_A_NAME = re.compile(
     r"(?:^|[^\w\s]\s+|\b[A-ZÀ-ÖØ-Þ][\w'’]*\s|\bq+\s"
-    r"|\b(?:a|al|and|by|com|con|da|de|del|do|e|el|la|o|of|the|with|y)\s)\Z"
+    r"|\b(?:a|al|and|avec|by|com|con|da|de|del|di|do|du|e|el|et|il|la|le|o|of|par|the|with|y)\s)\Z"
+)
+# Behind such a word, a letter is no initial, so that its full stop ends a sentence.
+_LETTERED = re.compile(
+    r"(?i:\b(?:vitamin[ae]?|size|taille|taglia|talla|tamanho|plan|plano|piano|letter|lettre|lettera|letra))"
+    r" (?=[A-Z]\.)"
 )
 _NAME_REACHES = 24
 _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
@@ -48,7 +57,7 @@ _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
 
 class LatinFrontEnd:
     languages = tuple(_LANGUAGES)
-    revision = "3"
+    revision = "4"
 
     def warm(self) -> None:
         """Compile the rules of each language for a tag without a region."""
@@ -57,9 +66,10 @@ class LatinFrontEnd:
 
     def prepare(self, text: str, language: str, lexicon: Mapping[str, str]) -> tuple[Segment, ...]:
         draft = Draft(text)
-        keep_addresses(draft)
+        spoken = _language(language)
+        (addresses.rule(spoken) if spoken else keep_addresses)(draft)
         draft.apply(lexicon)
-        if spoken := _language(language):
+        if spoken:
             for rule in _rules(spoken):
                 rule(draft)
         return draft.segments(sentence_ends(_sentences_of(draft), language))
@@ -90,6 +100,7 @@ def _rules(language: Language) -> tuple[Rule, ...]:
     return (
         lambda draft: draft.apply(language.tables.words),
         *language.patterns.own,
+        signs.rule(language),
         figures,
         *in_letters,
         counted,
@@ -110,7 +121,8 @@ def _sentences_of(draft: Draft) -> str:
         before = initial.string[max(0, initial.start() - _NAME_REACHES) : initial.start()]
         return f"{initial[1]}q" if _BEFORE_A_NAME.search(before) else initial[0]
 
-    return _INITIAL.sub(unstopped, _DECIDED.sub(as_word, draft.open))
+    words = _DECIDED.sub(as_word, draft.open)
+    return _INITIAL.sub(unstopped, _LETTERED.sub(lambda cue: f"{cue[0][:-1]}q", words))
 
 
 @asynccontextmanager

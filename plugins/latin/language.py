@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
@@ -34,6 +34,15 @@ def in_order(words: str) -> tuple[str, ...]:
     """Return a table of words by number, or by month. A `-` fills the place of a
     number without a word."""
     return tuple(words.split())
+
+
+def day_month_year(
+    first: str, cardinal: Callable[[int], str], months: Sequence[str], of: str = " "
+) -> Callable[[int, int, str, bool], str]:
+    """Return the function `date` of a language with the day before the month: `of` joins them."""
+    return lambda day, month, year, _: of.join(
+        filter(None, (first if day == 1 else cardinal(day), months[month - 1], year))
+    )
 
 
 def feminine(word: str) -> str:
@@ -71,9 +80,51 @@ class Large(NamedTuple):
     is_noun: bool = True
 
 
-def by_sign(words: Mapping[str, T]) -> dict[str, T]:
-    """Return a table of signs from one that has all signs of a thing in one key, with blanks between."""
-    return {sign: spoken for signs, spoken in words.items() for sign in signs.split()}
+_FORMS: dict[str, Form] = {"f ": "feminine", "n ": "alone"}
+_ONE_OR_MANY = re.compile(r"\((.*?)\|(.*?)\)")
+
+
+def table(text: str) -> dict[str, str]:
+    """Return a table of short forms: `Dr dr = doctor; p._ex. = por exemplo`. A `_` is a blank."""
+    entries = (entry.split(" = ") for entry in text.split(";"))
+    return {sign.replace("_", " "): spoken.strip() for signs, spoken in entries for sign in signs.split()}
+
+
+def _counted(text: str) -> tuple[str, str, Form]:
+    form: Form = "masculine"
+    if text[:2] in _FORMS:
+        form, text = _FORMS[text[:2]], text[2:]
+    return _ONE_OR_MANY.sub(r"\1", text), _ONE_OR_MANY.sub(r"\2", text), form
+
+
+def units(text: str) -> dict[str, Unit]:
+    """Return a table of units: `h = f hor(a|as)`. The mark of a form stands before it: f, or n for alone."""
+    return {sign: Unit(*_counted(spoken)) for sign, spoken in table(text).items()}
+
+
+def larges(text: str) -> dict[str, Large]:
+    """Return a table of magnitudes, written like that of `units`. With the mark n, one is no noun."""
+    counted = {sign: _counted(spoken) for sign, spoken in table(text).items()}
+    return {sign: Large(one, many, form != "alone") for sign, (one, many, form) in counted.items()}
+
+
+def currencies(text: str) -> dict[str, Currency]:
+    """Return a table of currencies: `€ EUR = euro(|s), cent(|s)`. Some have no cents."""
+    made = {}
+    for sign, spoken in table(text).items():
+        money, _, cent = spoken.partition(", ")
+        one, many, form = _counted(money)
+        made[sign] = Currency(one, many, *_counted(cent)[:2], form)
+    return made
+
+
+_SIGNS = (*"~≈x×=><÷", "over", *"²³@./-_:?&#%+")
+
+
+def signs(spoken: str) -> dict[str, str]:
+    """Return a table of signs from their words in the order of `_SIGNS`. `x` stands for `by`, and
+    `over` for the stroke of a mark: 4.5/5."""
+    return dict(zip(_SIGNS, spoken.split("|"), strict=True))
 
 
 class Time(NamedTuple):
@@ -113,6 +164,8 @@ class Tables:
     them."""
     labels: Mapping[str, str]
     """Abbreviations that count only before a number. If they have a full stop, it is in the key."""
+    signs: Mapping[str, str]
+    """What `signs` returns."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -144,9 +197,9 @@ class Language:
     """A way to read a language aloud: its words, and a few pure functions that put them
     together."""
 
-    point: str
+    point: str = ","
     """The decimal mark."""
-    thousands: str
+    thousands: str = r". \u00a0\u202f"
     """The characters that may stand between groups of three digits, as a set of a regular
     expression."""
     marks: Mapping[str, str]
@@ -155,11 +208,21 @@ class Language:
     to: str
     of: str
     """The word between a million and its noun. Empty if the language says none."""
+    of_year: str = ""
+    """The word between a month and its year. Empty if the language says none."""
     of_a: str
     """The words between a fraction and its unit."""
     cents: str
     """The word between the money and its cents."""
-    spells_decimals: bool
+    names_cents: bool = True
+    """False if ten cents or more have no name behind the money: cinq euros cinquante."""
+    metres: str | None = None
+    """The word between the metres and centimetres of `1,80 m`. None if it is read as a decimal."""
+    has_pairs: bool = False
+    """True if two digits of a telephone number are read as one number."""
+    elided: Callable[[str], str] = str
+    """Takes the words of an amount, and returns them with the elisions of the language."""
+    spells_decimals: bool = False
     """True if the decimals are read digit by digit."""
 
     cardinal: Callable[[int, Form], str]
@@ -174,12 +237,14 @@ class Language:
     fraction: Callable[[int, int, Form], str | None]
     mixed: Callable[[str, str, str], str]
     """Takes a number, a fraction, and the noun behind them (or an empty text)."""
-    is_one: Callable[[int, bool], bool]
+    is_one: Callable[[int, bool], bool] = lambda whole, has_decimals: whole == 1 and not has_decimals
     """Takes a whole number and whether decimals follow. True if its noun is singular."""
     form: Callable[[int, str, str], Form]
     """Takes a number, the word before it and the word behind it."""
 
-    day_first: bool
+    day_first: bool = True
+    domains: str = ""
+    """Further endings of addresses, each after a `|`."""
     tables: Tables
     patterns: Patterns
 
@@ -231,6 +296,11 @@ def agreement(nouns: Nouns) -> Callable[[int, str, str], Form]:
 
 def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
+
+
+def regular(singulars: str) -> frozenset[str]:
+    """Return the nouns with their plurals in s."""
+    return frozenset(noun + plural for noun in singulars.split() for plural in ("", "s"))
 
 
 def with_plurals(singulars: str, plurals: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Register the front-end `latin`, for Portuguese, Spanish and English."""
+"""Register the front-end `latin`, for English, Spanish, French, Italian and Portuguese."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cache
 
 from speech_engine.text import cleaning
 from speech_engine.text.words import FoundWord, words_of
@@ -211,19 +212,30 @@ _LABEL = r"[^\W_](?:[\w-]{0,62})"
 # A full stop or a bracket behind an address belongs to the sentence.
 _REST = r"""[^\s<>"]*[^\s<>".,;:!?)\]}'’”»]"""
 
-_ADDRESS = re.compile(
-    # Not `\b`: in a script without blanks, a letter may stand before the address.
-    rf"(?<![A-Za-z0-9])(?:https?|ftp)://{_REST}"
-    rf"|(?<![A-Za-z0-9])www\.{_REST}"
-    rf"|(?<![\w.+%-])[\w.+%-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,24}}(?!\w)"
-    rf"|(?<![\w.@-])(?:{_LABEL}\.){{1,8}}(?:{_DOMAINS})(?![\w-])(?:/{_REST})?"
-    r"|(?<![\w@])@[A-Za-z_]\w{1,63}"
-)
+
+@cache
+def _address(domains: str) -> re.Pattern[str]:
+    return re.compile(
+        # Not `\b`: in a script without blanks, a letter may stand before the address.
+        rf"(?<![A-Za-z0-9])(?:https?|ftp)://{_REST}"
+        rf"|(?<![A-Za-z0-9])www\.{_REST}"
+        rf"|(?<![\w.+%-])[\w.+%-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,24}}(?!\w)"
+        rf"|(?<![\w.@-])(?:{_LABEL}\.){{1,8}}(?:{domains})(?![\w-])(?:/{_REST})?"
+        r"|(?<![\w@])@[A-Za-z_]\w{1,63}"
+    )
+
+
 # Few texts have one of these, and the search for an address takes ten times as long.
 _HINT = re.compile(r"[@/]|\.(?=\w)")
 
 
-def keep_addresses(draft: Draft) -> None:
-    """Find pages with or without a scheme, mailboxes and network names, in linear time."""
+def keep_addresses(
+    draft: Draft, spoken: Callable[[re.Match[str]], str] = re.Match.group, domains: str = ""
+) -> None:
+    """Find pages with or without a scheme, mailboxes and network names, in linear time.
+
+    Decide each as `spoken` says. `domains` are further endings, in which no word of the text's
+    language is found: `|it`.
+    """
     if _HINT.search(draft.text):
-        draft.keep(_ADDRESS)
+        draft.rewrite(_address(_DOMAINS + domains), spoken)

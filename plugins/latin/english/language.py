@@ -9,7 +9,8 @@ from functools import cache
 from plugins.latin.amounts import INNER_STOP, LEFT, SPACE, one_of
 from plugins.latin.english.tables import TABLES
 from plugins.latin.language import Form, Language, Patterns, Roman, Tables, Time, in_order
-from plugins.latin.rules.ordinals import after, as_cardinal, as_ordinal, before, rulers
+from plugins.latin.rules.dates import weekdays
+from plugins.latin.rules.ordinals import ROMAN, after, as_cardinal, as_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as digits_after
 from speech_engine.text import english_numbers as numbers
@@ -19,6 +20,19 @@ from speech_engine.text.english_numbers import american, plural, year
 MONTHS = in_order("January February March April May June July August September October November December")
 _SHORT = in_order("Jan Feb Mar Apr - Jun Jul Aug Sep Oct Nov Dec")
 _MONTH_NAMES = {name.lower(): number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
+_WEEKDAYS = {
+    short: f"{name}day"
+    for shorts, name in {
+        "Mon": "Mon",
+        "Tue Tues": "Tues",
+        "Wed": "Wednes",
+        "Thu Thur Thurs": "Thurs",
+        "Fri": "Fri",
+        "Sat": "Satur",
+        "Sun": "Sun",
+    }.items()
+    for short in shorts.split()
+}
 _MONTH = rf"(?P<month>{'|'.join(MONTHS)}|(?:Sept|{'|'.join(_SHORT)})\b)(?:{INNER_STOP})?"
 # A number before one of these words is a quantity and no day: `in March 5 miles away`.
 _COUNTED_WORDS = one_of(
@@ -30,9 +44,9 @@ _COUNTED_WORDS = one_of(
 _DAY = rf"(?P<day>[0-9]{{1,2}})(?:st|nd|rd|th|(?!{SPACE}(?:{_COUNTED_WORDS})(?!\w)))"
 _YEAR = r"(?:,? (?P<year>[0-9]{4}))?(?![\w/:]|[.,-][0-9])"
 _YEAR_CUE = (
-    r"(?:\b(?:in|since|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
+    r"(?:\b(?:in|since|between|by|until|till|from|of|before|after|during|circa|around|early|late|mid|year|years|"
     rf"spring|summer|autumn|fall|winter|the|class|born|died|founded|established|published|{'|'.join(MONTHS)})"
-    r"|\b(?:from|between) [0-9]{4} (?:to|and)|\bQ[1-4]|©) $"
+    r"|\b(?:from|between) [0-9]{4} (?:to|and)|©) $"
 )
 
 _DECADE = re.compile(
@@ -45,15 +59,73 @@ _BEGINNING = r"(?:The|He|She|It|They|We|I|You|Then|But|And|This|That)\b"
 _STREET = re.compile(rf"(?<=\w )(?P<kind>St|Dr)(?:(?=\.(?:\s*\Z|\s+{_BEGINNING}))|\.(?=[,;)]|\s+[a-z]))")
 _BEFORE_STREET = re.compile(r"\b(?:[A-Z][\w'’]+|[0-9]+(?:st|nd|rd|th)) $")
 
+_WIDE = "(?:wide|tall|long|high|deep|thick|by|x|and|or|of|is|was|in|on|at|to|for)"
 # A number before one of these verbs begins a sentence as a year: `2024 was good`.
 _FIRST_YEAR = re.compile(
     r"(?:\A|(?<=[.!?] )|(?<=\n))(?:1[0-9]|20)[0-9]{2}"
     r"(?= (?:was|is|will|has|had|saw|changed|brought|began|started|ended|marked|became)\b)"
 )
+_ESTABLISHED = re.compile(r"\b[Ee]st\.? (?P<year>[12][0-9]{3})(?!\w)")
+_QUARTER = re.compile(r"\bQ(?P<quarter>[1-4])(?P<year> (?:1[0-9]|20)[0-9]{2})?(?!\w)")
+_KIND = "Ave|St|Rd|Blvd|Dr|Ln|Ct|Pl|Avenue|Street|Road|Boulevard|Drive|Lane|Court|Place|Way|Square|Parkway"
+_STREET_NUMBER = re.compile(
+    rf"{LEFT}[1-9][0-9]{{3}}(?= (?:[NSEW]\.? )?(?:[A-Z0-9][\w'’]+ ){{1,3}}(?:{_KIND})\b)"
+)
+_JET = re.compile(r"(?<=\bBoeing )7[0-9]7(?=s?(?!\w))")
+_SCREEN = re.compile(rf"{LEFT}([0-9]{{3,4}}) ?[x×] ?([0-9]{{3,4}})(?!\w|[.,][0-9]| ?=)")
+_HEIGHT = re.compile(rf"{LEFT}(?P<feet>[1-9])['’′] ?(?P<inches>[0-9]{{1,2}})(?:[\"”″]|’’|'')")
+_INCHES = re.compile(
+    rf"{LEFT}(?P<number>[0-9]{{1,3}}(?:\.[0-9]+)?)[\"″](?=(?P<noun> (?!{_WIDE}\b)[A-Za-z]+)?)"
+)
+_CODE = re.compile(r"(?<![\w-])(?P<letters>[A-Z]{2,3})-(?P<digits>[0-9]{4,})(?![\w-])")
 
 
-def _rewrite_first_years(draft: Draft) -> None:
-    draft.rewrite(_FIRST_YEAR, lambda match: year(int(match[0]), american(int(match[0]))))
+def _in_halves(number: int) -> str:
+    """Return the words of a house, a plane or a screen: sixteen hundred, seven forty-seven."""
+    first, rest = divmod(number, 100)
+    if first % 10 == 0 and rest < 10:
+        return american(number)
+    last = f"{'oh ' if rest < 10 else ''}{american(rest)}" if rest else "hundred"
+    return f"{american(first)} {last}"
+
+
+def _year_of(text: str) -> str:
+    return year(int(text), american(int(text)))
+
+
+def _rewrite_names(draft: Draft) -> None:
+    """Read years, houses, planes and screens, whose numbers are names in two halves."""
+    draft.rewrite(_FIRST_YEAR, lambda match: _year_of(match[0]))
+    draft.rewrite(_ESTABLISHED, lambda match: f"established {_year_of(match['year'])}")
+    draft.rewrite(
+        _QUARTER,
+        lambda match: (
+            f"Q {american(int(match['quarter']))} {_year_of(match['year']) if match['year'] else ''}"
+        ),
+    )
+    for pattern in (_STREET_NUMBER, _JET):
+        draft.rewrite(pattern, lambda match: _in_halves(int(match[0])))
+    draft.rewrite(_SCREEN, lambda match: f"{_in_halves(int(match[1]))} by {_in_halves(int(match[2]))}")
+    draft.rewrite(
+        _CODE,
+        lambda match: (
+            f"{' '.join(match['letters'])}, {' '.join(american(int(one)) for one in match['digits'])}"
+        ),
+    )
+
+
+def _rewrite_inches(draft: Draft) -> None:
+    def inches(match: re.Match[str]) -> str | None:
+        if match.string.count('"', match.string.rfind("\n", 0, match.start()) + 1, match.start()) % 2:
+            return None  # it ends what is quoted
+        whole, _, decimals = match["number"].partition(".")
+        point = f" point {' '.join(american(int(one)) for one in decimals)}" if decimals else ""
+        return f"{american(int(whole))}{point} {'inch' if match['noun'] else 'inches'}"
+
+    draft.rewrite(
+        _HEIGHT, lambda match: f"{american(int(match['feet']))} foot {american(int(match['inches']))}"
+    )
+    draft.rewrite(_INCHES, inches)
 
 
 def _rewrite_decades(draft: Draft) -> None:
@@ -81,6 +153,12 @@ def _rewrite_streets(draft: Draft) -> None:
         return {"St": "Street", "Dr": "Drive"}[match["kind"]] if is_named else None
 
     draft.rewrite(_STREET, replacement)
+
+
+def _rewrite_figures(draft: Draft) -> None:
+    if any(map(str.isdecimal, draft.open)):
+        for rewrite in (_rewrite_names, _rewrite_inches, _rewrite_decades, _rewrite_hyphenated):
+            rewrite(draft)
 
 
 # In `the Part I like`, the I is a pronoun and no numeral.
@@ -120,6 +198,7 @@ PATTERNS = Patterns(
         Roman(after("World War"), lambda language, number: as_cardinal(language, number).capitalize()),
         Roman(_NUMBERED_PART, as_cardinal),
         Roman(after("Type", "Rocky", "Appendix", "Scene", "Super Bowl"), as_cardinal),
+        Roman(re.compile(rf"(?<=\b[Ss]cene )(?=[iv]{{2}})(?i:{ROMAN})"), as_cardinal),
         Roman(_RULERS, _of_a_ruler),
     ),
     spelled=(
@@ -138,7 +217,7 @@ PATTERNS = Patterns(
         re.compile(r"(?<=\b[A-Z]{2} )[0-9]{5}(?:-[0-9]{4})?(?![\w-])"),
         digits_after("call", "tel", "phone", "telephone", "fax", "mobile", "whatsapp"),
     ),
-    own=(_rewrite_first_years, _rewrite_decades, _rewrite_hyphenated, _rewrite_streets),
+    own=(weekdays(_WEEKDAYS, "to", _MONTH_NAMES, "to"), _rewrite_figures, _rewrite_streets),
 )
 
 
@@ -193,7 +272,6 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
         until=lambda _: "to",
         fraction=fraction,
         mixed=_mixed,
-        is_one=lambda whole, has_decimals: whole == 1 and not has_decimals,
         form=lambda number, before, after: "alone",
         day_first=not is_american,
         tables=_nigerian() if is_nigerian else TABLES,

@@ -2,147 +2,60 @@
 
 from __future__ import annotations
 
-from plugins.latin.language import Currency, Large, Tables, Unit, by_sign
+from plugins.latin.language import Tables, currencies, larges, signs, table, units
 
 TABLES = Tables(
-    currencies=by_sign(
-        {
-            "$": Currency("dollar", "dollars", "cent", "cents"),
-            "US$ USD": Currency("US dollar", "US dollars", "cent", "cents"),
-            "€ EUR": Currency("euro", "euros", "cent", "cents"),
-            "£ GBP": Currency("pound", "pounds", "penny", "pence"),
-            "₦ NGN": Currency("naira", "naira", "kobo", "kobo"),
-            "¥ JPY": Currency("yen", "yen", "sen", "sen"),
-            "R$ BRL": Currency("real", "reais", "centavo", "centavos"),
-            "A$ AU$ AUD": Currency("Australian dollar", "Australian dollars", "cent", "cents"),
-            "C$ CA$ CAD": Currency("Canadian dollar", "Canadian dollars", "cent", "cents"),
-            "HK$ HKD": Currency("Hong Kong dollar", "Hong Kong dollars", "cent", "cents"),
-            "NZ$ NZD": Currency("New Zealand dollar", "New Zealand dollars", "cent", "cents"),
-            "S$ SGD": Currency("Singapore dollar", "Singapore dollars", "cent", "cents"),
-            "NT$ TWD": Currency("Taiwan dollar", "Taiwan dollars", "cent", "cents"),
-            "CHF": Currency("Swiss franc", "Swiss francs", "centime", "centimes"),
-            "CNY": Currency("yuan", "yuan", "fen", "fen"),
-            "MXN": Currency("Mexican peso", "Mexican pesos", "centavo", "centavos"),
-            "₹ INR": Currency("rupee", "rupees", "paisa", "paise"),
-            "฿ THB": Currency("baht", "baht", "satang", "satang"),
-        }
+    currencies=currencies(
+        "$ = dollar(|s), cent(|s); US$ USD = US dollar(|s), cent(|s); € EUR = euro(|s), cent(|s); "
+        "£ GBP = pound(|s), pen(ny|ce); ₦ NGN = naira, kobo; ¥ JPY = yen, sen; "
+        "R$ BRL = rea(l|is), centavo(|s); A$ AU$ AUD = Australian dollar(|s), cent(|s); "
+        "C$ CA$ CAD = Canadian dollar(|s), cent(|s); HK$ HKD = Hong Kong dollar(|s), cent(|s); "
+        "NZ$ NZD = New Zealand dollar(|s), cent(|s); S$ SGD = Singapore dollar(|s), cent(|s); "
+        "NT$ TWD = Taiwan dollar(|s), cent(|s); CHF = Swiss franc(|s), centime(|s); CNY = yuan, fen; "
+        "MXN = Mexican peso(|s), centavo(|s); ₹ INR = rupee(|s), pais(a|e); ₿ BTC = bitcoin; "
+        "฿ THB = baht, satang"
     ),
-    larges=by_sign(
-        {
-            "thousand k K": Large("thousand", "thousand"),
-            "million mn m M": Large("million", "million"),
-            "billion bn b B": Large("billion", "billion"),
-            "trillion tn": Large("trillion", "trillion"),
-        }
+    larges=larges(
+        "thousand k K = thousand; million mn m M = million; billion bn b B = billion; trillion tn = trillion"
     ),
-    units=by_sign(
-        {
-            "%": Unit("percent", "percent"),
-            "km": Unit("kilometer", "kilometers"),
-            "m": Unit("meter", "meters"),
-            "cm": Unit("centimeter", "centimeters"),
-            "mm": Unit("millimeter", "millimeters"),
-            "mi": Unit("mile", "miles"),
-            "ft": Unit("foot", "feet"),
-            "yd": Unit("yard", "yards"),
-            "km/h kph": Unit("kilometer per hour", "kilometers per hour"),
-            "mph": Unit("mile per hour", "miles per hour"),
-            "m/s": Unit("meter per second", "meters per second"),
-            "m²": Unit("square meter", "square meters"),
-            "km²": Unit("square kilometer", "square kilometers"),
-            "m³": Unit("cubic meter", "cubic meters"),
-            "ha": Unit("hectare", "hectares"),
-            "kg": Unit("kilogram", "kilograms"),
-            "g": Unit("gram", "grams"),
-            "mg": Unit("milligram", "milligrams"),
-            "lb lbs": Unit("pound", "pounds"),
-            "oz": Unit("ounce", "ounces"),
-            "L l": Unit("liter", "liters"),
-            "ml mL": Unit("milliliter", "milliliters"),
-            "°C": Unit("degree Celsius", "degrees Celsius"),
-            "°F": Unit("degree Fahrenheit", "degrees Fahrenheit"),
-            "°": Unit("degree", "degrees"),
-            "kB KB": Unit("kilobyte", "kilobytes"),
-            "MB": Unit("megabyte", "megabytes"),
-            "GB": Unit("gigabyte", "gigabytes"),
-            "TB": Unit("terabyte", "terabytes"),
-            "Hz": Unit("hertz", "hertz"),
-            "kHz": Unit("kilohertz", "kilohertz"),
-            "MHz": Unit("megahertz", "megahertz"),
-            "GHz": Unit("gigahertz", "gigahertz"),
-            "W": Unit("watt", "watts"),
-            "kW": Unit("kilowatt", "kilowatts"),
-            "kWh": Unit("kilowatt hour", "kilowatt hours"),
-            "V": Unit("volt", "volts"),
-            "dB": Unit("decibel", "decibels"),
-            "h hr hrs": Unit("hour", "hours"),
-            "min": Unit("minute", "minutes"),
-            "s sec": Unit("second", "seconds"),
-            "ms": Unit("millisecond", "milliseconds"),
-        }
+    units=units(
+        "% = percent; km = kilometer(|s); m = meter(|s); cm = centimeter(|s); mm = millimeter(|s); "
+        "mi = mile(|s); ft = f(oot|eet); yd = yard(|s); km/h kph = kilometer(|s) per hour; "
+        "mph = mile(|s) per hour; m/s = meter(|s) per second; m² = square meter(|s); "
+        "km² = square kilometer(|s); m³ = cubic meter(|s); ha = hectare(|s); kg = kilogram(|s); "
+        "g = gram(|s); mg = milligram(|s); lb lbs = pound(|s); oz = ounce(|s); L l = liter(|s); "
+        "dl dL = deciliter(|s); cl cL = centiliter(|s); tbsp Tbsp tbs = tablespoon(|s); "
+        "tsp Tsp = teaspoon(|s); ml mL = milliliter(|s); °C = degree(|s) Celsius; "
+        "°F = degree(|s) Fahrenheit; ° = degree(|s); kB KB = kilobyte(|s); MB = megabyte(|s); "
+        "GB = gigabyte(|s); TB = terabyte(|s); kbps = kilobit(|s) per second; "
+        "Mbps = megabit(|s) per second; Gbps = gigabit(|s) per second; Hz = hertz; kHz = kilohertz; "
+        "MHz = megahertz; GHz = gigahertz; W = watt(|s); kW = kilowatt(|s); kWh = kilowatt hour(|s); "
+        "mAh = milliampere hour(|s); V = volt(|s); dB = decibel(|s); h hr hrs = hour(|s); "
+        "min = minute(|s); s sec = second(|s); ms = millisecond(|s)"
     ),
-    words={
-        "24/7": "twenty-four seven",
-        "9/11": "nine eleven",
-        "50/50": "fifty-fifty",
-        "&": "and",
-        ".NET": "dot NET",
-        "w/": "with",
-        "w/o": "without",
-    },
-    titles={
-        "Mr": "Mister",
-        "Mrs": "Missus",
-        "Ms": "Ms",
-        "Dr": "Doctor",
-        "Prof": "Professor",
-        "St": "Saint",
-        "Mt": "Mount",
-        "Ft": "Fort",
-        "Gen": "General",
-        "Capt": "Captain",
-        "Sgt": "Sergeant",
-        "Lt": "Lieutenant",
-        "Col": "Colonel",
-        "Gov": "Governor",
-        "Sen": "Senator",
-        "Sr": "Senior",
-        "Rep": "Representative",
-        "Rev": "Reverend",
-        "Hon": "Honorable",
-        "e.g": "for example",
-        "i.e": "that is",
-        "E.g": "for example",
-        "I.e": "that is",
-        "vs": "versus",
-        "approx": "approximately",
-    },
-    closings={
-        "etc": "et cetera",
-        "Inc": "Incorporated",
-        "Ltd": "Limited",
-        "Co": "Company",
-        "Corp": "Corporation",
-        "Jr": "Junior",
-        "Ave": "Avenue",
-        "Rd": "Road",
-        "Blvd": "Boulevard",
-        "Dept": "Department",
-        "Bros": "Brothers",
-    },
-    labels=by_sign(
-        {
-            "No. no. Nº № #": "number",
-            "Nos.": "numbers",
-            "p.": "page",
-            "pp.": "pages",
-            "Fig. fig.": "figure",
-            "Vol. vol.": "volume",
-            "Ch. ch.": "chapter",
-            "Apt.": "apartment",
-            "Rm.": "room",
-            "Ext. ext.": "extension",
-            "Tel. tel.": "telephone",
-        }
+    words=table(
+        "24/7 = twenty-four seven; 9/11 = nine eleven; 50/50 = fifty-fifty; & = and; .NET = dot NET; "
+        "C# = C sharp; NaCl = N A C L; IPv4 = I P v four; IPv6 = I P v six; w/ = with; w/o = without"
+    ),
+    titles=table(
+        "Mr = Mister; Mrs = Missus; Ms = Ms; Dr = Doctor; Prof = Professor; St = Saint; Mt = Mount; "
+        "Ft = Fort; Gen = General; Capt = Captain; Sgt = Sergeant; Lt = Lieutenant; Col = Colonel; "
+        "Gov = Governor; Sen = Senator; Sr = Senior; Rep = Representative; Rev = Reverend; "
+        "Hon = Honorable; e.g E.g = for example; i.e I.e = that is; vs = versus; "
+        "approx Approx = approximately"
+    ),
+    closings=table(
+        "etc = et cetera; Ph.D = P H D; M.D = M D; Inc = Incorporated; Ltd = Limited; Co = Company; "
+        "Corp = Corporation; Jr = Junior; Ave = Avenue; Rd = Road; Blvd = Boulevard; Dept = Department; "
+        "Bros = Brothers"
+    ),
+    labels=table(
+        "No. no. Nº № # = number; Nos. = numbers; p. = page; pp. = pages; Fig. fig. = figure; "
+        "Vol. vol. = volume; Sec. § = section; Ch. ch. = chapter; Apt. = apartment; Rm. = room; "
+        "Ext. ext. = extension; Tel. tel. = telephone"
+    ),
+    signs=signs(
+        "about|approximately|by|times|equals|greater than|less than|divided by|out of|squared|cubed|at|dot|"
+        "slash|dash|underscore|colon|question mark|and|hash|percent|plus"
     ),
 )

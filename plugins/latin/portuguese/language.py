@@ -8,11 +8,22 @@ from dataclasses import replace
 from functools import cache
 
 from plugins.latin.amounts import INNER_STOP, LEFT
-from plugins.latin.language import Form, Language, Patterns, Roman, Time, Unit, agreement, in_order
+from plugins.latin.language import (
+    Form,
+    Language,
+    Patterns,
+    Roman,
+    Time,
+    Unit,
+    agreement,
+    day_month_year,
+    in_order,
+)
 from plugins.latin.portuguese import numbers
 from plugins.latin.portuguese.numbers import ordinal
 from plugins.latin.portuguese.tables import NOUNS, TABLES
 from plugins.latin.rules.abbreviations import before_names
+from plugins.latin.rules.dates import weekdays
 from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
@@ -39,6 +50,22 @@ _TYPED = re.compile(
     rf"{LEFT}(?P<number>[1-9][0-9]?)(?P<gender>[ao])(?P<plural>s?)"
     rf"(?= (?:(?:e|ou|a|à) [1-9][0-9]?(?P=gender)s? )?(?!(?:{_NO_NOUN}|e)\b)[a-zà-ÿ]{{2}})"
 )
+
+
+_WEEKDAYS = {day[:3]: day for day in in_order("segunda terça quarta quinta sexta sábado domingo")}
+# In Brazil, the goals of two teams have an x between them: 2 x 1. A format of paper is no game.
+_GOALS = re.compile(
+    rf"(?<!foto )(?<!fotos )(?<!papel ){LEFT}(?P<first>[0-9])(?P<x> ?[xX×] ?)(?P<last>[0-9])"
+    r"(?![\w]|[.,][0-9]| ?=| ?(?:[cm]?m|km)\b)"
+)
+_FIRST = re.compile(rf"{LEFT}1º/(?P<month>0?[1-9]|1[0-2])(?![\w/]|[.,][0-9])")
+
+
+def _goals(draft: Draft) -> None:
+    draft.rewrite(
+        _GOALS,
+        lambda match: f"{numbers.brazilian(int(match['first']))} a {numbers.brazilian(int(match['last']))}",
+    )
 
 
 def _typed_ordinals(draft: Draft) -> None:
@@ -90,6 +117,9 @@ PATTERNS = Patterns(
     ),
     own=(
         lambda draft: draft.rewrite(_STREET, lambda match: "rua"),
+        _goals,
+        lambda draft: draft.rewrite(_FIRST, lambda match: f"primeiro de {MONTHS[int(match['month']) - 1]}"),
+        weekdays(_WEEKDAYS, "a", _MONTH_NAMES, "[aà]"),
         _typed_ordinals,
         before_names(
             "D",
@@ -118,11 +148,6 @@ def _portuguese(is_brazilian: bool) -> Language:
     cardinal = numbers.brazilian if is_brazilian else numbers.portuguese
     first = "primeiro" if is_brazilian else "um"
 
-    def date(day: int, month: int, year: str, day_first: bool) -> str:
-        del day_first
-        day_and_month = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
-        return f"{day_and_month} de {year}" if year else day_and_month
-
     def fraction(over: int, under: int, form: Form) -> str | None:
         if (over, under) == (1, 2):
             return {"feminine": "meia", "masculine": "meio", "alone": "um meio"}[form]
@@ -139,20 +164,19 @@ def _portuguese(is_brazilian: bool) -> Language:
         )
 
     return Language(
-        point=",",
-        thousands=r". \u00a0\u202f",
         marks={",": "vírgula", ".": "ponto"},
         minus="menos",
         plus="mais",
         to="a",
         of="de",
+        of_year="de",
+        metres="e",
         of_a="de",
         cents="e",
-        spells_decimals=False,
         cardinal=cardinal,
         ordinal=ordinal,
         year=cardinal,
-        date=date,
+        date=day_month_year(first, cardinal, MONTHS, " de "),
         clock=clock,
         until=lambda time: "à" if time.hour == 1 else "às",
         fraction=fraction,
@@ -160,7 +184,6 @@ def _portuguese(is_brazilian: bool) -> Language:
         # Brazil's office of measures puts amounts below two in the singular: 1,5 litro.
         is_one=lambda whole, has_decimals: whole < 2,
         form=agreement(NOUNS),
-        day_first=True,
         tables=TABLES if is_brazilian else replace(TABLES, units=_in_portugal(TABLES.units)),
         patterns=PATTERNS,
     )

@@ -2,142 +2,63 @@
 
 from __future__ import annotations
 
-from plugins.latin.language import Currency, Large, Nouns, Tables, Unit, by_sign, with_plurals, words
+from plugins.latin.language import Nouns, Tables, currencies, larges, signs, table, units, with_plurals, words
 
 TABLES = Tables(
-    currencies=by_sign(
-        {
-            "R$ BRL": Currency("real", "reais", "centavo", "centavos"),
-            "$ US$ U$ USD": Currency("dólar", "dólares", "centavo", "centavos"),
-            "€ EUR": Currency("euro", "euros", "cêntimo", "cêntimos"),
-            "£ GBP": Currency("libra", "libras", "pêni", "pence", "feminine"),
-            "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
-            "¥ JPY": Currency("iene", "ienes", "sen", "sens"),
-            "CAD": Currency("dólar canadense", "dólares canadenses", "centavo", "centavos"),
-            "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-            "CHF": Currency("franco suíço", "francos suíços", "cêntimo", "cêntimos"),
-            "CNY": Currency("yuan", "yuans", "fen", "fens"),
-            "MXN": Currency("peso mexicano", "pesos mexicanos", "centavo", "centavos"),
-            "ARS": Currency("peso argentino", "pesos argentinos", "centavo", "centavos"),
-        }
+    currencies=currencies(
+        "R$ BRL = rea(l|is), centavo(|s); $ US$ U$ USD = dólar(|es), centavo(|s); "
+        "€ EUR = euro(|s), cêntimo(|s); £ GBP = f libra(|s), p(êni|ence); ₦ NGN = f naira(|s), kobo(|s); "
+        "¥ JPY = iene(|s), sen(|s); CAD = dólar(|es) canadense(|s), centavo(|s); "
+        "AUD = dólar(|es) australiano(|s), centavo(|s); CHF = franco(|s) suíço(|s), cêntimo(|s); "
+        "CNY = yuan(|s), fen(|s); MXN = peso(|s) mexicano(|s), centavo(|s); "
+        "ARS = peso(|s) argentino(|s), centavo(|s)"
     ),
-    larges=by_sign(
-        {
-            "mil k": Large("mil", "mil", is_noun=False),
-            "milhão milhões mi": Large("milhão", "milhões"),
-            "bilhão bilhões bi": Large("bilhão", "bilhões"),
-            "trilhão trilhões": Large("trilhão", "trilhões"),
-        }
-    )
-    | {"mil milhões": Large("mil milhões", "mil milhões")},
-    units=by_sign(
-        {
-            "%": Unit("por cento", "por cento"),
-            "km": Unit("quilômetro", "quilômetros"),
-            "m": Unit("metro", "metros"),
-            "cm": Unit("centímetro", "centímetros"),
-            "mm": Unit("milímetro", "milímetros"),
-            "km/h": Unit("quilômetro por hora", "quilômetros por hora"),
-            "m/s": Unit("metro por segundo", "metros por segundo"),
-            "m²": Unit("metro quadrado", "metros quadrados"),
-            "km²": Unit("quilômetro quadrado", "quilômetros quadrados"),
-            "m³": Unit("metro cúbico", "metros cúbicos"),
-            "ha": Unit("hectare", "hectares"),
-            "t": Unit("tonelada", "toneladas", "feminine"),
-            "kg Kg": Unit("quilo", "quilos"),
-            "g": Unit("grama", "gramas"),
-            "mg": Unit("miligrama", "miligramas"),
-            "L l": Unit("litro", "litros"),
-            "ml mL": Unit("mililitro", "mililitros"),
-            "°C ºC": Unit("grau Celsius", "graus Celsius"),
-            "°F": Unit("grau Fahrenheit", "graus Fahrenheit"),
-            "°": Unit("grau", "graus"),
-            "kB KB": Unit("quilobyte", "quilobytes"),
-            "MB": Unit("megabyte", "megabytes"),
-            "GB": Unit("gigabyte", "gigabytes"),
-            "TB": Unit("terabyte", "terabytes"),
-            "Hz": Unit("hertz", "hertz"),
-            "kHz": Unit("quilohertz", "quilohertz"),
-            "MHz": Unit("megahertz", "megahertz"),
-            "GHz": Unit("gigahertz", "gigahertz"),
-            "W": Unit("watt", "watts"),
-            "kW": Unit("quilowatt", "quilowatts"),
-            "kWh": Unit("quilowatt-hora", "quilowatts-hora"),
-            "V": Unit("volt", "volts"),
-            "dB": Unit("decibel", "decibéis"),
-            "min": Unit("minuto", "minutos"),
-            "s seg": Unit("segundo", "segundos"),
-            "ms": Unit("milissegundo", "milissegundos"),
-        }
+    larges=larges(
+        "mil k = n mil; milhão milhões mi = milh(ão|ões); bilhão bilhões bi = bilh(ão|ões); "
+        "trilhão trilhões = trilh(ão|ões); mil_milhões = mil milhões"
     ),
-    words={
-        "24/7": "vinte e quatro por sete",
-        "EUA": "Estados Unidos",
-        "&": "e",
-        "c/": "com",
-        "p/": "para",
-        "s/": "sem",
-    }
-    | {
-        f"{day}{ending}{blank}feira": f"{name}-feira"
-        for day, name in enumerate(("segunda", "terça", "quarta", "quinta", "sexta"), 2)
-        for ending in "ªa"
-        for blank in "- "
-    },
-    titles=by_sign(
-        {
-            "Dr": "doutor",
-            "Drs": "doutores",
-            "Dra": "doutora",
-            "Sr": "senhor",
-            "Srs": "senhores",
-            "Sra": "senhora",
-            "Sras": "senhoras",
-            "Srta": "senhorita",
-            "Prof": "professor",
-            "Profa Profª": "professora",
-            "Eng": "engenheiro",
-            "Exmo": "excelentíssimo",
-            "Exma": "excelentíssima",
-            "Pe": "padre",
-            "Sto": "santo",
-            "Sta": "santa",
-            "Av": "avenida",
-            "Al": "alameda",
-            "Pça": "praça",
-            "Rod": "rodovia",
-            "p.ex P.ex": "por exemplo",
-            "vs": "versus",
-            "aprox": "aproximadamente",
-            "obs Obs": "observação",
-            "cap Cap": "capítulo",
-            "séc Séc": "século",
-        }
-    )
-    | {"por ex": "por exemplo"},
-    closings={
-        "etc": "etcétera",
-        "Ltda": "limitada",
-        "Cia": "companhia",
-        "Jr": "júnior",
-        "a.C": "antes de Cristo",
-        "d.C": "depois de Cristo",
-        "depto": "departamento",
-        "tel": "telefone",
-        "Tel": "telefone",
-    },
-    labels=by_sign(
-        {
-            "n. N. nº Nº n.º N.º n° N° no. núm.": "número",
-            "p. pág. Pág.": "página",
-            "págs.": "páginas",
-            "cap.": "capítulo",
-            "vol.": "volume",
-            "art. Art.": "artigo",
-            "arts.": "artigos",
-            "Fig. fig.": "figura",
-            "apto. ap.": "apartamento",
-        }
+    units=units(
+        "% = por cento; km = quilômetro(|s); m = metro(|s); cm = centímetro(|s); mm = milímetro(|s); "
+        "km/h = quilômetro(|s) por hora; m/s = metro(|s) por segundo; m² = metro(|s) quadrado(|s); "
+        "km² = quilômetro(|s) quadrado(|s); m³ = metro(|s) cúbico(|s); ha = hectare(|s); "
+        "t = f tonelada(|s); kg Kg = quilo(|s); g = grama(|s); mg = miligrama(|s); L l = litro(|s); "
+        "col = f colher(|es); ml mL = mililitro(|s); °C ºC = grau(|s) Celsius; °F = grau(|s) Fahrenheit; "
+        "° = grau(|s); kB KB = quilobyte(|s); MB = megabyte(|s); GB = gigabyte(|s); TB = terabyte(|s); "
+        "Hz = hertz; kHz = quilohertz; MHz = megahertz; GHz = gigahertz; W = watt(|s); kW = quilowatt(|s); "
+        "kWh = quilowatt(-hora|s-hora); V = volt(|s); dB = decib(el|éis); min = minuto(|s); "
+        "s seg = segundo(|s); ms = milissegundo(|s); c._de_chá = f colher(|es) de chá; "
+        "c._de_sopa = f colher(|es) de sopa; c._de_sobremesa = f colher(|es) de sobremesa; "
+        "c._de_café = f colher(|es) de café"
+    ),
+    words=table(
+        "24/7 = vinte e quatro por sete; EUA = Estados Unidos; & = e; CO2 = C O dois; .NET = ponto NET; "
+        "C# = C sharp; IPv6 = I P V seis; c/ = com; p/ = para; s/ = sem; "
+        "2ª-feira 2ª_feira 2a-feira 2a_feira = segunda-feira; "
+        "3ª-feira 3ª_feira 3a-feira 3a_feira = terça-feira; "
+        "4ª-feira 4ª_feira 4a-feira 4a_feira = quarta-feira; "
+        "5ª-feira 5ª_feira 5a-feira 5a_feira = quinta-feira; "
+        "6ª-feira 6ª_feira 6a-feira 6a_feira = sexta-feira"
+    ),
+    titles=table(
+        "Dr = doutor; Drs = doutores; Dra = doutora; Sr = senhor; Srs = senhores; Sra = senhora; "
+        "Sras = senhoras; Srta = senhorita; Prof = professor; Profa Profª = professora; Eng = engenheiro; "
+        "Exmo = excelentíssimo; Exma = excelentíssima; Pe = padre; Sto = santo; Sta = santa; Av = avenida; "
+        "Al = alameda; Pça = praça; Rod = rodovia; p.ex P.ex por_ex = por exemplo; i.e I.e = isto é; "
+        "Ed = edifício; bl Bl = bloco; vs = versus; aprox = aproximadamente; obs Obs = observação; "
+        "cap Cap = capítulo; séc Séc = século"
+    ),
+    closings=table(
+        "etc = etcétera; Ltda = limitada; Cia = companhia; Jr = júnior; a.C = antes de Cristo; "
+        "d.C = depois de Cristo; depto = departamento; tel Tel = telefone"
+    ),
+    labels=table(
+        "n. N. nº Nº n.º N.º n° N° no. núm. = número; p. pág. Pág. = página; págs. = páginas; "
+        "cap. = capítulo; vol. = volume; art. Art. = artigo; arts. = artigos; Fig. fig. = figura; "
+        "apto. Apto. ap. Ap. = apartamento"
+    ),
+    signs=signs(
+        "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|ao quadrado|"
+        "ao cubo|arroba|ponto|barra|hífen|sublinhado|dois-pontos|interrogação|e|cerquilha|por cento|mais"
     ),
 )
 

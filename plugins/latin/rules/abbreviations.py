@@ -25,8 +25,8 @@ def rule(language: Language) -> Rule:
         # The blank separates the label from a number that follows at once: nº5.
         draft.rewrite(labels, lambda match: f"{tables.labels[_blankless(match[0])]} ")
         if "." in draft.open:
-            draft.rewrite(titles, lambda match: words[_key(match)])
             draft.rewrite(closings, lambda match: words[_key(match)])
+            draft.rewrite(titles, lambda match: words[_key(match)])
 
     return decide
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from plugins.latin.amounts import LEFT, RIGHT, SPACE, one_of
+from plugins.latin.amounts import INNER_STOP, LEFT, RIGHT, SPACE, one_of
 from plugins.latin.language import Language, Rule
 from speech_engine.text.draft import Draft
 
@@ -68,6 +68,31 @@ def rule(language: Language) -> Rule:
     return decide
 
 
+def weekdays(days: Mapping[str, str], to: str, months_of: Mapping[str, int], joins: str) -> Rule:
+    """Return the rule for short weekdays: from one to another, or before a date. `joins` is the
+    pattern of the words between two days; `to` stands for a dash."""
+    short = {**{written.capitalize(): day for written, day in days.items()}, **days}
+    day = one_of(short)
+    words = rf"|\.? (?P<join>{joins}) " if joins else "(?P<join>)"
+    several = re.compile(
+        rf"(?<!\w)(?P<first>{day})(?:\.?{SPACE}?[-–]{SPACE}?{words})(?P<last>{day})(?:{INNER_STOP}|(?!\w))"
+    )
+    months = one_of({case for name in months_of for case in (name, name.capitalize())})
+    single = re.compile(
+        # Without a full stop, a word in lower case may be another: mar, seg.
+        rf"(?<!\w)(?<![Tt]he )(?P<day>{day})(?:\.|(?<=[A-Z][a-z]{{2}}))"
+        rf"(?=,?{SPACE}(?:(?:{months})\.?{SPACE})?[0-9])(?!{SPACE}[0-9]{{3}})"
+    )
+
+    def decide(draft: Draft) -> None:
+        draft.rewrite(
+            several, lambda match: f"{short[match['first']]} {match['join'] or to} {short[match['last']]}"
+        )
+        draft.rewrite(single, lambda match: short[match["day"]])
+
+    return decide
+
+
 def _short_months(language: Language) -> re.Pattern[str]:
     names = language.patterns.month_names
     short = rf"(?i:{one_of(name for name in names if name != _full(names, names[name]) and len(name) < 5)})"
@@ -84,7 +109,7 @@ def _full(names: Mapping[str, int], month: int) -> str:
 def _month(match: re.Match[str], language: Language) -> str:
     written = match["month"]
     name = _full(language.patterns.month_names, language.patterns.month_names[written.lower()])
-    of = f"{language.of} " if language.of else ""
+    of = f"{language.of_year} " if language.of_year else ""
     return f"{name.capitalize() if written[0].isupper() else name} {of}{_year(match['year'], language)}"
 
 

@@ -56,7 +56,7 @@ def _spoken(match: re.Match[str], over: int, under: int, language: Language) -> 
             if fraction == language.fraction(1, 2, form) and form != "alone" and language.of
             else f"{language.of_a} "
         )
-        return f"{fraction} {of}{unit.one}"
+        return language.elided(f"{fraction} {of}{unit.one}")
     whole = int(match["whole"])
     number = language.cardinal(whole, form)
     if unit:

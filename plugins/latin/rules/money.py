@@ -36,7 +36,7 @@ def rule(language: Language) -> Rule:
     def replacement(match: re.Match[str]) -> str:
         groups = match.groupdict()
         minus = f"{language.minus} " if groups["minus"] or groups.get("inner") else ""
-        return minus + _spoken_money(groups, is_attribute(match, language), language)
+        return language.elided(minus + _spoken_money(groups, is_attribute(match, language), language))
 
     def rewrite_money(draft: Draft) -> None:
         draft.rewrite(sign_first, replacement)
@@ -58,7 +58,7 @@ def _spoken_money(groups: Mapping[str, str | None], is_attribute: bool, language
         large_name = large.one if language.is_one(last.whole, bool(last.decimals)) else large.many
         of_word = f"{language.of} " if large.is_noun and language.of else ""
         return f"{words} {large_name} {of_word}{currency.one if is_attribute else currency.many}".lstrip()
-    if len(numbers) > 1 or last.is_spelled or len(last.decimals) > 2:
+    if len(numbers) > 1 or last.is_spelled or len(last.decimals) > 2 or (last.decimals and not currency.cent):
         words = f" {language.to} ".join(write_out(one, currency.form, language) for one in numbers)
         return f"{words} {currency.many}"
     return _with_cents(last, currency, is_attribute, language)
@@ -73,7 +73,9 @@ def _with_cents(number: Amount, currency: Currency, is_attribute: bool, language
         name = currency.one if number.whole == 1 or (is_attribute and not cents) else currency.many
         words.append(f"{language.cardinal(number.whole, currency.form)} {of_word}{name}")
     if cents:
+        name = currency.cent if cents == 1 else currency.cents
+        is_named = language.names_cents or not words or cents < 10
         words.append(
-            f"{language.cardinal(cents, 'masculine')} {currency.cent if cents == 1 else currency.cents}"
+            f"{language.cardinal(cents, 'masculine' if is_named else 'alone')} {name if is_named else ''}"
         )
-    return f" {language.cents} ".join(words)
+    return f" {language.cents} ".join(words).rstrip()

@@ -9,12 +9,12 @@ from plugins.latin.language import Language, Roman, Rule
 from plugins.latin.rules.counts import form_at
 from speech_engine.text.draft import MASK, Draft
 
-_ROMAN = r"(?P<roman>(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w)"
+ROMAN = r"(?P<roman>(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3}))(?!\w)"
 # The numerals behind the first, with or without a word between them: séculos XIX, XX e XXI. A
 # single letter may be no numeral: Part II and I.
 _NEXT = re.compile(
-    r"(?:(?:, ?|,? (?:e|y|and|a|al|to|o|ou|or) | ?[-–] ?)(?=[IVXLC]{2})"
-    rf"|(?: (?:e|y|and) | ?[-–] ?)(?=[VX]\b)){_ROMAN}"
+    r"(?:(?:, ?|,? (?:e|y|and|et|ed|a|à|al|to|o|ou|or) | ?[-–] ?)(?=[IVXLC]{2})"
+    rf"|(?: (?:e|y|and|et|ed) | ?[-–] ?)(?=[VX]\b)){ROMAN}"
 )
 _NO_DIGIT = re.compile("[^0-9]")
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100}
@@ -44,7 +44,7 @@ def _read(draft: Draft, roman: Roman, language: Language) -> None:
     for first in roman.pattern.finditer(draft.open):
         match: re.Match[str] | None = first
         while match and MASK not in draft.open[match.start("roman") : match.end("roman")]:
-            draft.decide(*match.span("roman"), roman.spoken(language, _value(match["roman"])))
+            draft.decide(*match.span("roman"), roman.spoken(language, value(match["roman"])))
             match = _NEXT.match(draft.open, match.end("roman"))
 
 
@@ -72,20 +72,20 @@ def after(*cues: str, but_not: str = "") -> re.Pattern[str]:
     many = (f"{cue}s" for cue in cues if cue[-1].isalpha())
     both = sorted({case for cue in (*cues, *many) for case in (cue, cue[0].upper() + cue[1:])})
     behind = "|".join(rf"(?<=\b{re.escape(cue)} )" for cue in both)
-    return re.compile(rf"(?=[IVXLC])(?:{behind}){_ROMAN}{but_not}")
+    return re.compile(rf"(?=[IVXLC])(?:{behind}){ROMAN}{but_not}")
 
 
 def rulers(names: str, but_not: str = "") -> re.Pattern[str]:
     """Return the pattern of a numeral behind the name of a ruler or a pope. Only I, V and X count."""
-    return re.compile(rf"\b(?:{'|'.join(names.split())}) (?=[IVX]+\b){_ROMAN}{but_not}")
+    return re.compile(rf"\b(?:{'|'.join(names.split())}) (?=[IVX]+\b){ROMAN}{but_not}")
 
 
 def before(what: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w.]){_ROMAN}(?=(?:,? (?:e|y|and) [IVXLC]+)? {what})")
+    return re.compile(rf"(?<![\w.]){ROMAN}(?=(?:,? (?:e|y|and|et) [IVXLC]+)? {what})")
 
 
-def _value(roman: str) -> int:
-    values = [_VALUES[letter] for letter in roman]
+def value(roman: str) -> int:
+    values = [_VALUES[letter] for letter in roman.upper()]
     return sum(
         -one if one < following else one for one, following in zip(values, [*values[1:], 0], strict=True)
     )

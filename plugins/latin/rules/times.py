@@ -32,7 +32,9 @@ def _moment(name: str, hour_mark: str) -> str:
         rf"(?:{half(1)}|(?P<{name}hours>{SPACE}?h(?:rs?|s)?(?!\w)))?"
     )
     marked = (
-        rf"|(?P<{name}mark>{SPACE}?{hour_mark})(?P<{name}past>[0-5][0-9])?(?:min)?(?!\w)" if hour_mark else ""
+        rf"|(?P<{name}mark>{SPACE}?{hour_mark})(?P<{name}past>[0-5][0-9])?(?:{SPACE}?min)?(?!\w)"
+        if hour_mark
+        else ""
     )
     return rf"(?P<{name}hour>[0-9]{{1,2}})(?:{clock}|{half(2)}{marked})"
 

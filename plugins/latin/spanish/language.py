@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import cache
 
 from plugins.latin.amounts import INNER_STOP, LEFT
-from plugins.latin.language import Form, Language, Patterns, Roman, Time, agreement, in_order
+from plugins.latin.language import Form, Language, Patterns, Roman, Time, agreement, day_month_year, in_order
 from plugins.latin.rules.abbreviations import before_names
+from plugins.latin.rules.dates import weekdays
 from plugins.latin.rules.ordinals import after, as_cardinal, as_century, as_feminine_ordinal, before, rulers
 from plugins.latin.rules.spelled import ABROAD, CARD
 from plugins.latin.rules.spelled import after as behind
@@ -23,8 +24,7 @@ _DATE = re.compile(
     rf"{LEFT}(?P<day>[0-9]{{1,2}})(?:\.?[º°])? (?:de )?{_MONTH}(?!\w)(?:{INNER_STOP})?"
     r"(?:,? (?:del? )?(?P<year>[0-9]{4})(?![\w/:]|[.,-][0-9]))?"
 )
-
-
+_WEEKDAYS = {day[:3]: day for day in in_order("lunes martes miércoles jueves viernes sábado domingo")}
 _KINGS = rulers(
     "Felipe Carlos Alfonso Fernando Pablo Pedro Enrique Luis Juan "
     "Benedicto Pío León Gregorio Francisco Jorge Guillermo Jaime Sancho"
@@ -58,6 +58,7 @@ PATTERNS = Patterns(
         behind("tel", "teléfono", "tfno", "fono", "celular", "cel", "móvil", "llame al", "whatsapp", "fax"),
     ),
     own=(
+        weekdays(_WEEKDAYS, "a", _MONTH_NAMES, "a"),
         before_names(
             "D",
             {
@@ -86,11 +87,6 @@ _UNDER = in_order("- - medio tercio cuarto quinto sexto séptimo octavo noveno d
 def _spanish(has_point: bool, has_pesos: bool, is_european: bool) -> Language:
     first = "uno" if is_european else "primero"
 
-    def date(day: int, month: int, year: str, day_first: bool) -> str:
-        del day_first
-        spoken = f"{first if day == 1 else cardinal(day)} de {MONTHS[month - 1]}"
-        return f"{spoken} de {year}" if year else spoken
-
     return Language(
         point="." if has_point else ",",
         thousands=r", \u00a0\u202f" if has_point else r". \u00a0\u202f",
@@ -99,20 +95,19 @@ def _spanish(has_point: bool, has_pesos: bool, is_european: bool) -> Language:
         plus="más",
         to="a",
         of="de",
+        of_year="de",
+        metres="",
         of_a="de",
         cents="con",
-        spells_decimals=False,
         cardinal=cardinal,
         ordinal=ordinal,
         year=cardinal,
-        date=date,
+        date=day_month_year(first, cardinal, MONTHS, " de "),
         clock=_clock,
         until=lambda time: "a",
         fraction=_fraction,
         mixed=_mixed,
-        is_one=lambda whole, has_decimals: whole == 1 and not has_decimals,
         form=agreement(NOUNS),
-        day_first=True,
         tables=replace(TABLES, currencies={**TABLES.currencies, "$": PESO}) if has_pesos else TABLES,
         patterns=PATTERNS,
     )

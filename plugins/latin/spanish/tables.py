@@ -2,136 +2,69 @@
 
 from __future__ import annotations
 
-from plugins.latin.language import Currency, Large, Nouns, Tables, Unit, by_sign, with_plurals, words
+from plugins.latin.language import (
+    Currency,
+    Nouns,
+    Tables,
+    currencies,
+    larges,
+    signs,
+    table,
+    units,
+    with_plurals,
+    words,
+)
 
 PESO = Currency("peso", "pesos", "centavo", "centavos")
 
 TABLES = Tables(
-    currencies=by_sign(
-        {
-            "$ US$ U$S USD": Currency("dólar", "dólares", "centavo", "centavos"),
-            "€ EUR": Currency("euro", "euros", "céntimo", "céntimos"),
-            "£ GBP": Currency("libra", "libras", "penique", "peniques", "feminine"),
-            "₦ NGN": Currency("naira", "nairas", "kobo", "kobos", "feminine"),
-            "¥ JPY": Currency("yen", "yenes", "sen", "senes"),
-            "R$ BRL": Currency("real", "reales", "centavo", "centavos"),
-            "MXN ARS COP CLP": PESO,
-            "CAD": Currency("dólar canadiense", "dólares canadienses", "centavo", "centavos"),
-            "AUD": Currency("dólar australiano", "dólares australianos", "centavo", "centavos"),
-            "CHF": Currency("franco suizo", "francos suizos", "céntimo", "céntimos"),
-            "CNY": Currency("yuan", "yuanes", "fen", "fens"),
-        }
+    currencies=currencies(
+        "$ US$ U$S USD = dólar(|es), centavo(|s); € EUR = euro(|s), céntimo(|s); "
+        "£ GBP = f libra(|s), penique(|s); ₦ NGN = f naira(|s), kobo(|s); ¥ JPY = yen(|es), sen(|es); "
+        "R$ BRL = real(|es), centavo(|s); MXN ARS COP CLP = peso(|s), centavo(|s); "
+        "CAD = dólar(|es) canadiense(|s), centavo(|s); AUD = dólar(|es) australiano(|s), centavo(|s); "
+        "CHF = franco(|s) suizo(|s), céntimo(|s); CNY = yuan(|es), fen(|s)"
     ),
-    larges=by_sign(
-        {
-            "mil k": Large("mil", "mil", is_noun=False),
-            "millón millones M": Large("millón", "millones"),
-            "billón billones": Large("billón", "billones"),
-        }
-    )
-    | {"mil millones": Large("mil millones", "mil millones")},
-    units=by_sign(
-        {
-            "%": Unit("por ciento", "por ciento", "alone"),
-            "km": Unit("kilómetro", "kilómetros"),
-            "m": Unit("metro", "metros"),
-            "cm": Unit("centímetro", "centímetros"),
-            "mm": Unit("milímetro", "milímetros"),
-            "km/h": Unit("kilómetro por hora", "kilómetros por hora"),
-            "m/s": Unit("metro por segundo", "metros por segundo"),
-            "m²": Unit("metro cuadrado", "metros cuadrados"),
-            "km²": Unit("kilómetro cuadrado", "kilómetros cuadrados"),
-            "m³": Unit("metro cúbico", "metros cúbicos"),
-            "ha": Unit("hectárea", "hectáreas", "feminine"),
-            "t": Unit("tonelada", "toneladas", "feminine"),
-            "kg Kg": Unit("kilo", "kilos"),
-            "g": Unit("gramo", "gramos"),
-            "mg": Unit("miligramo", "miligramos"),
-            "L l": Unit("litro", "litros"),
-            "ml mL": Unit("mililitro", "mililitros"),
-            "°C ºC": Unit("grado Celsius", "grados Celsius"),
-            "°F": Unit("grado Fahrenheit", "grados Fahrenheit"),
-            "°": Unit("grado", "grados"),
-            "kB KB": Unit("kilobyte", "kilobytes"),
-            "MB": Unit("megabyte", "megabytes"),
-            "GB": Unit("gigabyte", "gigabytes"),
-            "TB": Unit("terabyte", "terabytes"),
-            "Hz": Unit("hercio", "hercios"),
-            "kHz": Unit("kilohercio", "kilohercios"),
-            "MHz": Unit("megahercio", "megahercios"),
-            "GHz": Unit("gigahercio", "gigahercios"),
-            "W": Unit("vatio", "vatios"),
-            "kW": Unit("kilovatio", "kilovatios"),
-            "kWh": Unit("kilovatio hora", "kilovatios hora"),
-            "V": Unit("voltio", "voltios"),
-            "dB": Unit("decibelio", "decibelios"),
-            "min": Unit("minuto", "minutos"),
-            "s seg": Unit("segundo", "segundos"),
-            "ms": Unit("milisegundo", "milisegundos"),
-        }
+    larges=larges(
+        "mil k = n mil; millón millones M = mill(ón|ones); billón billones = bill(ón|ones); "
+        "mil_millones = mil millones"
     ),
-    words={
-        "24/7": "veinticuatro siete",
-        "EEUU": "Estados Unidos",
-        "&": "y",
-        ".NET": "punto NET",
-        "C/": "calle",
-        "c/": "calle",
-    },
-    titles={
-        "Dr": "doctor",
-        "Dres": "doctores",
-        "Dra": "doctora",
-        "Sr": "señor",
-        "Sres": "señores",
-        "Sra": "señora",
-        "Sras": "señoras",
-        "Srta": "señorita",
-        "Prof": "profesor",
-        "Profa": "profesora",
-        "Ing": "ingeniero",
-        "Lic": "licenciado",
-        "Arq": "arquitecto",
-        "Gral": "general",
-        "Dña": "doña",
-        "Sto": "santo",
-        "Sta": "santa",
-        "Av": "avenida",
-        "Avda": "avenida",
-        "Pza": "plaza",
-        "Ctra": "carretera",
-        "p.ej": "por ejemplo",
-        "P.ej": "por ejemplo",
-        "vs": "versus",
-        "aprox": "aproximadamente",
-        "s": "siglo",
-        "cap": "capítulo",
-        "Cap": "capítulo",
-    },
-    closings=by_sign(
-        {
-            "etc": "etcétera",
-            "EE.UU": "Estados Unidos",
-            "Ud Vd": "usted",
-            "Uds Vds": "ustedes",
-            "Ltda": "limitada",
-            "Cía": "compañía",
-            "a.C": "antes de Cristo",
-            "d.C": "después de Cristo",
-            "dpto": "departamento",
-            "tel Tel tfno": "teléfono",
-        }
+    units=units(
+        "% = n por ciento; km = kilómetro(|s); m = metro(|s); cm = centímetro(|s); mm = milímetro(|s); "
+        "km/h = kilómetro(|s) por hora; m/s = metro(|s) por segundo; m² = metro(|s) cuadrado(|s); "
+        "km² = kilómetro(|s) cuadrado(|s); m³ = metro(|s) cúbico(|s); ha = f hectárea(|s); "
+        "t = f tonelada(|s); kg Kg = kilo(|s); g = gramo(|s); mg = miligramo(|s); L l = litro(|s); "
+        "cda cdas = f cucharada(|s); cdta cdtas = f cucharadita(|s); ml mL = mililitro(|s); "
+        "°C ºC = grado(|s) Celsius; °F = grado(|s) Fahrenheit; ° = grado(|s); kB KB = kilobyte(|s); "
+        "MB = megabyte(|s); GB = gigabyte(|s); TB = terabyte(|s); Hz = hercio(|s); kHz = kilohercio(|s); "
+        "MHz = megahercio(|s); GHz = gigahercio(|s); W = vatio(|s); kW = kilovatio(|s); "
+        "kWh = kilovatio(|s) hora; V = voltio(|s); dB = decibelio(|s); min = minuto(|s); "
+        "s seg = segundo(|s); ms = milisegundo(|s)"
     ),
-    labels=by_sign(
-        {
-            "n.º N.º nº Nº n° N° núm. Núm. no. No.": "número",
-            "p. pág. Pág.": "página",
-            "págs.": "páginas",
-            "cap.": "capítulo",
-            "vol. Vol.": "volumen",
-            "art. Art.": "artículo",
-            "Fig. fig.": "figura",
-        }
+    words=table(
+        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; .NET = punto NET; CO2 = C O dos; "
+        "C# = C sharp; IPv6 = I P V seis; s/n = sin número; L-V = lunes a viernes; L-J = lunes a jueves; "
+        "L-S = lunes a sábado; L-D = lunes a domingo; S-D = sábado y domingo; C/ c/ = calle"
+    ),
+    titles=table(
+        "Dr = doctor; Dres = doctores; Dra = doctora; Sr = señor; Sres = señores; Sra = señora; "
+        "Sras = señoras; Srta = señorita; Prof = profesor; Profa = profesora; Ing = ingeniero; "
+        "Lic = licenciado; Arq = arquitecto; Gral = general; Dña = doña; Sto = santo; Sta = santa; "
+        "Av Avda = avenida; Pza = plaza; Ctra = carretera; p.ej P.ej = por ejemplo; Hno = hermano; "
+        "Hnos = hermanos; vs = versus; aprox = aproximadamente; s = siglo; cap Cap = capítulo"
+    ),
+    closings=table(
+        "etc = etcétera; EE.UU = Estados Unidos; Ud Vd = usted; Uds Vds = ustedes; Ltda = limitada; "
+        "Cía = compañía; a.C = antes de Cristo; d.C = después de Cristo; dpto = departamento; "
+        "tel Tel tfno = teléfono"
+    ),
+    labels=table(
+        "n.º N.º nº Nº n° N° núm. Núm. no. No. = número; p. pág. Pág. = página; págs. = páginas; "
+        "cap. = capítulo; vol. Vol. = volumen; art. Art. = artículo; Fig. fig. = figura"
+    ),
+    signs=signs(
+        "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|al cuadrado|al cubo|arroba|"
+        "punto|barra|guion|guion bajo|dos puntos|interrogación|y|almohadilla|por ciento|más"
     ),
 )
 

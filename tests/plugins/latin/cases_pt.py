@@ -186,14 +186,10 @@ CASES: dict[str, tuple[tuple[str, str], ...]] = {
         ("Custa US$ 1,234.50.", "Custa mil duzentos e trinta e quatro dólares e cinquenta centavos."),
     ),
     "left alone": (
-        (
-            "Veja https://example.com/a?b=1.5 ou a@b.com.br.",
-            "Veja https://example.com/a?b=1.5 ou a@b.com.br.",
-        ),
         ("O GPT-4, o MP3 e a COVID-19.", "O GPT-4, o MP3 e a COVID-19."),
         ("Instale a 2.0.1 agora.", "Instale a 2.0.1 agora."),
         ("Faz 5+5=10 e mede 6'2.", "Faz 5+5=10 e mede 6'2."),
-        ("IP 192.168.0.1, lei 8.069/90, placar 3:1.", "IP 192.168.0.1, lei 8.069/90, placar 3:1."),
+        ("Lei 8.069/90, placar 3:1.", "Lei 8.069/90, placar 3:1."),
         ("J. R. R. Tolkien leu a BBC.", "J. R. R. Tolkien leu a BBC."),
         ("Atende 24/7.", "Atende vinte e quatro por sete."),
     ),

@@ -41,10 +41,10 @@ def test_the_readme_shows_what_is_said(language: str, text: str, spoken: str) ->
 
 
 def test_the_readme_shows_each_language() -> None:
-    assert {language for language, _, _ in SHOWN} >= {"pt", "es", "en"}
+    assert {language for language, _, _ in SHOWN} >= {"pt", "es", "en", "fr", "it"}
 
 
-@each_row("language", ["pt", "es", "en"])
+@each_row("language", ["pt", "es", "en", "fr", "it"])
 def test_each_abbreviation_is_said(language: str) -> None:
     tables = _LANGUAGES[language]("").tables
     for written, spoken in {**tables.titles, **tables.closings}.items():

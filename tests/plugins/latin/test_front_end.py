@@ -24,6 +24,9 @@ TAGS = (
     "EN_us",
     "en-GB",
     "en-NG",
+    "fr",
+    "fr-CH",
+    "it",
     "th",
     "*",
     "",
@@ -60,7 +63,10 @@ def test_any_text_is_cut_and_said(text: str, language: str, lexicon: dict[str, s
 
 
 @settings(deadline=None)
-@given(number=st.integers(0, 10**15 - 1), language=st.sampled_from(("pt", "pt-PT", "es", "en", "en-GB")))
+@given(
+    number=st.integers(0, 10**15 - 1),
+    language=st.sampled_from(("pt", "pt-PT", "es", "en", "en-GB", "fr", "fr-BE", "it")),
+)
 def test_every_number_has_words(number: int, language: str) -> None:
     (spoken,) = said(f"x {number} y", language)
     assert spoken.startswith("x ")
@@ -69,7 +75,7 @@ def test_every_number_has_words(number: int, language: str) -> None:
 
 @settings(deadline=None)
 @given(numbers=st.sets(st.integers(0, 10**15 - 1), min_size=2, max_size=2))
-@pytest.mark.parametrize("language", ["pt", "pt-PT", "es", "en", "en-GB"])
+@pytest.mark.parametrize("language", ["pt", "pt-PT", "es", "en", "en-GB", "fr", "fr-BE", "it"])
 def test_no_two_numbers_sound_alike(language: str, numbers: set[int]) -> None:
     assert len({said(f"x {number} y", language)[0] for number in numbers}) == 2
 
@@ -126,10 +132,10 @@ def test_a_word_of_the_lexicon_is_no_number_any_more() -> None:
 
 
 def test_no_word_is_looked_up_within_an_address() -> None:
-    assert said("Go to a.com, a!", a="ay") == ["Go to a.com, ay!"]
+    assert said("Go to a.com, a!", a="ay") == ["Go to a dot com, ay!"]
 
 
-@each_row("language", ["th", "ja", "fr", ""])
+@each_row("language", ["th", "ja", "de", ""])
 def test_another_language_is_only_cut(language: str) -> None:
     assert said("R$ 5 em 12/11/2026.", language) == ["R$ 5 em 12/11/2026."]
 
@@ -162,5 +168,5 @@ async def test_the_plugin_registers_as_the_front_end_latin() -> None:
     assert callable(plugin.create)
     async with plugin.create("latin", plugin.settings(), Context(structlog.get_logger())) as front_end:
         (segment,) = front_end.prepare("São 2 horas.", "pt", {})
-        assert front_end.languages == ("en", "es", "pt")
+        assert front_end.languages == ("en", "es", "fr", "it", "pt")
     assert segment.spoken == "São duas horas."

@@ -1,0 +1,54 @@
+"""Signs between and beside numbers, units without a number, and addresses of machines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from plugins.latin.amounts import one_of, spelled
+from plugins.latin.language import Language, Rule
+from speech_engine.text.draft import Draft
+
+_PLACES = {
+    "×": r"(?<=[0-9]) ?[x×*] ?(?=[0-9][0-9.,]* ?=)",
+    "x": r"(?<=[0-9])(?<!\b0) ?[x×] ?(?=[0-9])",
+    "÷": r"(?<=[0-9]) [/÷] (?=[0-9][0-9.,]* =)",
+    ">": r"(?<=[0-9]) > (?=[0-9])",
+    "<": r"(?<=[0-9]) < (?=[0-9])",
+    "=": r"(?<=\w) = (?=\w)",
+    "~": r"(?<!\w)~(?= ?[0-9])",
+    "≈": "≈(?= ?[0-9])",
+    "over": r"(?:(?<=[0-9][.,][0-9])/(?=(?:5|10|20|100)(?![0-9/]|[.,][0-9]))"
+    r"|(?<=[0-9])/(?=(?:5|10) (?:stars|estrel|étoiles|stelle)))",
+    # A unit such as m² is no square of a letter.
+    "²": r"(?<=\b[A-Za-ln-z])²(?!\w)",
+    "³": r"(?<=\b[A-Za-ln-z])³(?!\w)",
+}
+"""Where a sign means what its name in the table says. The surest come first."""
+_SIGN = re.compile("[*/÷><=~≈²³]|[0-9] ?[x×]|mph")
+_MACHINE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
+_THOUSANDS = re.compile(r"[0-9]+(?:\.[0-9]{3})+")
+
+
+def rule(language: Language) -> Rule:
+    def said(sign: str) -> Callable[[re.Match[str]], str]:
+        return lambda _: f" {language.tables.signs[sign]} "
+
+    places = [(re.compile(place), said(sign)) for sign, place in _PLACES.items()]
+    units = [sign for sign in language.tables.units if "/" in sign or sign == "mph"]
+    lone = re.compile(rf"(?<![\w/])(?<![0-9][ \u00a0\u202f])(?:{one_of(units)})(?![\w/])")
+    point = f" {language.tables.signs['.']} "
+
+    def of_machine(match: re.Match[str]) -> str | None:
+        if language.point == "," and _THOUSANDS.fullmatch(match[0]):
+            return None
+        return point.join(spelled(part, language) for part in match[0].split("."))
+
+    def decide(draft: Draft) -> None:
+        draft.rewrite(_MACHINE, of_machine)
+        if _SIGN.search(draft.open):
+            draft.rewrite(lone, lambda match: language.tables.units[match[0]].many)
+            for pattern, spoken in places:
+                draft.rewrite(pattern, spoken)
+
+    return decide
