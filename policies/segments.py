@@ -44,9 +44,25 @@ def _cut(segment: Segment, limit: int) -> list[Segment]:
             )
             start = source_end
         begin = end
-    if pieces and pieces[-1].source_end != segment.source_end:
-        pieces[-1] = msgspec.structs.replace(pieces[-1], source_end=segment.source_end)
+    if pieces:
+        pieces[-1] = msgspec.structs.replace(
+            pieces[-1], source_end=segment.source_end, ends_paragraph=segment.ends_paragraph
+        )
     return pieces
+
+
+def moved(segment: Segment, by: int, *, ends_paragraph: bool) -> Segment:
+    """Return a segment of a paragraph as one of the text, in which its paragraph begins at `by`."""
+    return msgspec.structs.replace(
+        segment,
+        source_start=segment.source_start + by,
+        source_end=segment.source_end + by,
+        rewritten=tuple(
+            msgspec.structs.replace(one, source_start=one.source_start + by, source_end=one.source_end + by)
+            for one in segment.rewritten
+        ),
+        ends_paragraph=ends_paragraph,
+    )
 
 
 def _source_of(segment: Segment, at: int) -> int:

@@ -30,7 +30,7 @@ class OnnxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     `slots` texts are spoken at once. A text that is spoken alone begins with `threads` of the processor, and
     goes on with one. If they are 0, the host's cores decide. All runs together never have more threads than
-    cores. `pause_ms` is the pause after a sentence.
+    cores. `pause_ms` is the pause after a sentence, at the usual speed.
     """
 
     texts_a_core: ClassVar[int] = 1
@@ -38,7 +38,7 @@ class OnnxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     slots: _Few = 0
     threads: _Few = 0
-    pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 100
+    pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 450
 
 
 def onnx_host(module: str) -> Hosted:

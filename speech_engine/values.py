@@ -29,13 +29,15 @@ class Rewritten(msgspec.Struct, frozen=True, array_like=True):
 class Segment(msgspec.Struct, frozen=True):
     """A sentence: the words to speak, and their place in the user's text.
 
-    `rewritten` lists the changed parts in order. The rest equals the source, character by character.
+    `rewritten` lists the changed parts in order. The rest equals the source, character by character. The
+    server tells which segment `ends_paragraph`: after it comes a blank line, a heading, or an item of a list.
     """
 
     spoken: str
     source_start: int
     source_end: int
     rewritten: tuple[Rewritten, ...] = ()
+    ends_paragraph: bool = False
 
     def __repr__(self) -> str:
         return f"<Segment {len(self.spoken)} characters, source {self.source_start}..{self.source_end}>"

@@ -18,11 +18,6 @@ from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
 from speech_engine.text.sounds import Phonemize, Piece
 
-_SILENT = 0.01
-"""The share of a piece's peak below which it is silent. Kokoro's silence is a thousand times quieter."""
-_BREATH_MS = 40
-"""The silence before a piece that continues a sentence."""
-
 
 class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     title = "Kokoro"
@@ -60,25 +55,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
             STYLE: style[np.newaxis],
             SPEED: np.array([speed], np.float32),
         }
-        yield joinable(network.sound(self._model.output, values, RATE_HZ, stop), piece, speed)
+        yield network.sound(self._model.output, values, RATE_HZ, stop)
 
     def _style(self, voice: StyleVoice, sounds: int) -> NDArray[np.float32]:
         """Return a voice's style for a number of sounds, the pads not counted. It has one for each."""
         at = voice.begin + (min(sounds, voice.styles) - 1) * STYLE_SIZE * np.dtype("<f4").itemsize
         return np.fromfile(self._styles, "<f4", STYLE_SIZE, offset=at)
-
-
-def joinable(sound: NDArray[np.float32], piece: Piece, speed: float) -> NDArray[np.float32]:
-    """Return a sound without the silence that does not fit where its sentence was cut.
-
-    The network begins and ends each piece with the silence of a sentence, together about a second.
-    """
-    loud = np.flatnonzero(np.abs(sound) > _SILENT * np.max(np.abs(sound), initial=0.0))
-    if not len(loud):
-        return sound
-    begin, end = 0, len(sound)
-    if piece.follows:
-        begin = max(0, loud[0] - _BREATH_MS * RATE_HZ // 1000)
-    if piece.rest_ms is not None:
-        end = min(end, loud[-1] + 1 + round(piece.rest_ms * RATE_HZ / 1000 / speed))
-    return sound[begin:end]

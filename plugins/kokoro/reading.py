@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from plugins.kokoro.model_format import Reading
 from speech_engine import UnsupportedText
-from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, ends_clause, safe_text
+from speech_engine.text.sounds import Phonemize, Piece, after_cut, cut_place, end_of_part, safe_text
 
 MOST_SOUNDS = 120
 """The longest piece, some seven seconds. A listener waits for all of it. The model would take 510 sounds."""
@@ -16,9 +16,6 @@ FIRST_SOUNDS = 22
 so that it is ready in time."""
 SHARED_OFFSET = 60
 """A text beside others begins as if so many sounds had been said."""
-
-CLAUSE_REST_MS, WORD_REST_MS = 380, 40
-"""The silence after a piece whose sentence continues, as inside a sentence of the model."""
 
 _PAD = 0
 
@@ -59,14 +56,12 @@ def own_alphabet(sounds: str, reading: Reading) -> str:
 
 
 def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterator[Piece]:
-    follows = False
     while any(map(str.isalpha, sounds)):
         goal = min(FIRST_SOUNDS + said // 4, MOST_SOUNDS)
         # A short word alone would sound odd, and the network adds the same silence to each piece.
         end = cut_place(sounds, goal, MOST_SOUNDS, goal // 2) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
-        rest_ms = (CLAUSE_REST_MS if ends_clause(part) else WORD_REST_MS) if sounds else None
         if any(map(str.isalpha, part)):
             numbers = (_PAD, *(symbols[sound] for sound in part), _PAD)
-            yield Piece(numbers, len(part), follows, rest_ms)
-        said, follows = said + len(part), True
+            yield Piece(numbers, len(part), end_of_part(part) if sounds else "sentence")
+        said += len(part)

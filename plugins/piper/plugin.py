@@ -33,7 +33,6 @@ class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_on
     voices_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1024
     noise: _Scale = None
     rhythm: _Scale = None
-    pause_ms: Annotated[int, msgspec.Meta(ge=0, le=2000)] = 200
     shift: Annotated[
         bool | dict[str, _Shifts],
         msgspec.Meta(

@@ -7,7 +7,7 @@ import unicodedata
 
 from plugins.piper.voice_format import BEGIN, END, PAD, VoiceConfig
 from speech_engine import UnsupportedLanguage, UnsupportedText
-from speech_engine.text.sounds import Phonemize, Piece, cut_sounds, safe_text
+from speech_engine.text.sounds import Phonemize, Piece, cut_sounds, end_of_part, safe_text
 
 MOST_SOUNDS = 150
 """The longest piece, about ten seconds. A listener waits for all of it, and it cannot be stopped at once."""
@@ -24,13 +24,11 @@ def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piec
         sentences = [list(unicodedata.normalize("NFD", safe))]
     else:
         sentences = phonemize(safe, config.espeak_voice, config.clusters)
-    pieces = [
-        _piece(part, config)
-        for sentence in sentences
-        if _has_sound(sentence, config)
-        for part in cut_sounds(sentence, MOST_SOUNDS)
-        if _has_sound(part, config)
-    ]
+    pieces: list[Piece] = []
+    for sentence in sentences:
+        parts = [part for part in cut_sounds(sentence, MOST_SOUNDS) if _has_sound(part, config)]
+        pieces += [_piece(part, config)._replace(ends=end_of_part(part)) for part in parts[:-1]]
+        pieces += [_piece(part, config) for part in parts[-1:]]
     if not pieces:
         raise UnsupportedText("The text has nothing that this voice can speak.")
     return pieces

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -107,6 +108,13 @@ class PartRun(msgspec.Struct, eq=False):
         read = reading.part(self.part.start, self.part.end)
         if is_speech(read.text):
             self.text, self.places = read
+
+    def paragraph_starts(self, starts: Sequence[int]) -> list[int]:
+        """Return the places in `text` of those places of the user's text that are within the part."""
+        within = [start for start in starts if self.part.start < start < self.part.end]
+        if self.places is None:
+            return [start - self.part.start for start in within]
+        return sorted({bisect_left(self.places, start) for start in within} - {0, len(self.text)})
 
     def pass_over(self) -> None:
         """Leave the part out, because nothing in it can be spoken. It costs nothing."""

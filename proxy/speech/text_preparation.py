@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from policies import estimate
+from policies import segments as cutting
 from policies.lexicon import count_added, find_pronunciations, sounding_length
 from policies.markdown.reading import MAY_HAVE_MARKS
+from policies.paragraphs import paragraph_starts, paragraphs
 from proxy.errors import InvalidRequest, from_engine
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
@@ -51,8 +53,9 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs = call.totals.parts
         is_short = _is_short(runs)
+        starts = tuple(paragraph_starts(call.request.text))
         for (name, is_untagged), its_runs in _by_text_key(runs).items():
-            work = partial(_prepare_parts, its_runs, is_untagged, call.request.speed)
+            work = partial(_prepare_parts, its_runs, starts, is_untagged, call.request.speed)
             left_s = until - time.monotonic()
             try:
                 texts = await self._front_ends.use(name, work, is_short=is_short, within_s=left_s / 2)
@@ -123,7 +126,7 @@ def _too_long() -> InvalidRequest:
 
 
 def _prepare_parts(
-    runs: Sequence[PartRun], is_untagged: bool, speed: float, prepare: Prepare
+    runs: Sequence[PartRun], starts: Sequence[int], is_untagged: bool, speed: float, prepare: Prepare
 ) -> list[PreparedText | EngineError]:
     """Prepare these parts, in their front-end's thread. Raises InvalidRequest if they become too long."""
     texts: list[PreparedText | EngineError] = []
@@ -131,7 +134,7 @@ def _prepare_parts(
     for run in runs:
         try:
             text = run.text_read(is_untagged=is_untagged)
-            segments = prepare(text, run.part.language, run.part.lexicon.words)
+            segments = _prepare_paragraphs(text, run, starts, prepare)
         except EngineError as error:
             texts.append(error)
             continue
@@ -142,6 +145,20 @@ def _prepare_parts(
         room -= prepared.written_characters
         texts.append(prepared)
     return texts
+
+
+def _prepare_paragraphs(
+    text: str, run: PartRun, starts: Sequence[int], prepare: Prepare
+) -> tuple[Segment, ...]:
+    """Prepare each paragraph by itself, so that none is joined to the next one."""
+    made: list[Segment] = []
+    for begin, end in paragraphs(text, run.paragraph_starts(starts)):
+        found = prepare(text[begin:end], run.part.language, run.part.lexicon.words)
+        last = len(found) - 1
+        made += (
+            cutting.moved(each, begin, ends_paragraph=number == last) for number, each in enumerate(found)
+        )
+    return tuple(made)
 
 
 def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: int) -> PreparedText:

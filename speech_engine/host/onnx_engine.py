@@ -31,13 +31,14 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.host.silence import rest_after, trimmed
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.imported_voices import MODEL, OnnxSettings
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
-from speech_engine.text.sounds import Phonemize, Piece
-from speech_engine.values import SpeechJob, Voice
+from speech_engine.text.sounds import Ends, Phonemize, Piece, end_of_part
+from speech_engine.values import Segment, SpeechJob, Voice
 
 V = TypeVar("V")
 """A voice, as the engine finds it."""
@@ -237,12 +238,16 @@ class OnnxEngine(ABC, Generic[V, N]):
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
             switch = StopSwitch()
-            parts = self.sounds(network, piece, voice, speed, switch)
+            is_last = number + 1 == len(read)
+            rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
+            parts = trimmed(
+                map(_finite, self.sounds(network, piece, voice, speed, switch)), rate_hz, rest.tail_ms
+            )
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 plays_until = max(plays_until, time.monotonic()) + len(pcm) / 2 / rate_hz
                 yield segment, pcm
-            if number + 1 < len(read) and piece.rest_ms is None:
-                yield segment, bytes(rate_hz * self._pause_ms // 1000 * 2)
+            plays_until += rest.more_ms / 1000
+            yield segment, bytes(round(rate_hz * rest.more_ms / 1000) * 2)
 
     async def _next(
         self, parts: Iterator[NDArray[np.float32]], switch: StopSwitch, plays_until: float
@@ -259,7 +264,8 @@ class OnnxEngine(ABC, Generic[V, N]):
         pieces: list[tuple[int, Piece]] = []
         for number, segment in enumerate(job.segments):
             sounds_before = sum(piece.sounds for _, piece in pieces)
-            pieces += ((number, piece) for piece in self.read(segment.spoken, voice, sounds_before))
+            *others, last = self.read(segment.spoken, voice, sounds_before)
+            pieces += ((number, piece) for piece in (*others, last._replace(ends=_end_of(segment))))
         return pieces
 
     async def run(self, work: Callable[[StopSwitch], T]) -> T:
@@ -331,7 +337,17 @@ class _Cores:
                 turn.set_result(None)
 
 
+def _end_of(segment: Segment) -> Ends:
+    """Return what ends with a segment. One that ends in a word or a comma is a part of a long sentence."""
+    if segment.ends_paragraph:
+        return "paragraph"
+    sign = segment.spoken[-1:]
+    return end_of_part(sign) if sign.isalnum() or sign in ",;" else "sentence"
+
+
+def _finite(sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.nan_to_num(np.clip(sound, -1.0, 1.0))
+
+
 def _as_pcm(sound: NDArray[np.float32] | None) -> bytes | None:
-    if sound is None:
-        return None
-    return (np.nan_to_num(np.clip(sound, -1.0, 1.0)) * _PEAK).astype("<i2").tobytes()
+    return None if sound is None else (sound * _PEAK).astype("<i2").tobytes()

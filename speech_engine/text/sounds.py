@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from speech_engine.errors import EngineFailed
 
@@ -25,16 +25,16 @@ _LONG = re.compile(r"(\S{60})\S")
 _DOTTED = re.compile(r"(?:[^\s.]{1,6}\.\s{0,2}){9,}")
 
 
-class Piece(NamedTuple):
-    """Numbers for a network: one sentence of so many sounds, or a part of a long one.
+Ends = Literal["phrase", "clause", "sentence", "paragraph"]
 
-    If it `follows`, it is not its sentence's first part; if it has a rest, it is not the last one.
-    """
+
+class Piece(NamedTuple):
+    """Numbers for a network: one sentence of so many sounds, or a part of a long one. With its end it `ends`
+    more than itself, so a pause follows."""
 
     numbers: tuple[int, ...]
     sounds: int
-    follows: bool = False
-    rest_ms: int | None = None
+    ends: Ends = "sentence"
 
     def __repr__(self) -> str:
         return f"<Piece of {len(self.numbers)} numbers>"
@@ -110,13 +110,14 @@ def after_cut(sounds: list[str], end: int) -> list[str]:
     return sounds[end + (sounds[end : end + 1] == [" "]) :]
 
 
-def ends_clause(sounds: list[str]) -> bool:
-    return bool(sounds) and sounds[-1] in _CLAUSE_ENDS
+def end_of_part(part: Sequence[str]) -> Ends:
+    """Return what ends with a part of a sentence that is not its last one."""
+    return "clause" if part[-1:] and part[-1] in _CLAUSE_ENDS else "phrase"
 
 
 def _pause(sounds: list[str], at: int) -> int:
     """Tell how well a pause fits between two words: best after a comma, then as before "in" or "of"."""
-    if ends_clause(sounds[at - 1 : at]):
+    if end_of_part(sounds[at - 1 : at]) == "clause":
         return 3
     before = "".join(sounds[max(0, at - _LONGEST_WORD) : at]).rpartition(" ")[2]
     after = "".join(sounds[at + 1 : at + 1 + _LONGEST_WORD]).partition(" ")[0]

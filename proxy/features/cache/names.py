@@ -36,6 +36,8 @@ _SPOKEN = tuple(
 )
 
 _TAG_DIGITS = 24
+_SOUND_REVISION = 2
+"""It grows when all engines of a kind sound different, and the version of the server is the same."""
 
 
 class CacheQuestion(NamedTuple):
@@ -90,7 +92,7 @@ class ClipNames:
         request, parts = question.request, question.plan.parts
         voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit, mark or encode in another way.
-        sound = [proxy.__version__, *(getattr(request, field) for field in _SPOKEN)]
+        sound = [proxy.__version__, _SOUND_REVISION, *(getattr(request, field) for field in _SPOKEN)]
         if (treatment := question.plan.treatment_of(speakers[0])) is not None:
             sound.append(treatment.filter and treatment.filter.key)
         return caching.name_without_text(question.account, sound, voiced)

@@ -7,7 +7,6 @@ from plugins.kokoro.reading import (
     FIRST_SOUNDS,
     MOST_SOUNDS,
     SHARED_OFFSET,
-    WORD_REST_MS,
     own_alphabet,
     read_text,
 )
@@ -60,8 +59,7 @@ def test_the_first_piece_is_short_and_later_ones_are_longer() -> None:
     assert max(sizes) > MOST_SOUNDS - 5
     for number, size in enumerate(sizes):
         assert size <= FIRST_SOUNDS + sum(sizes[:number]) // 4
-    assert [piece.follows for piece in pieces] == [False, *[True] * (len(pieces) - 1)]
-    assert [piece.rest_ms for piece in pieces] == [*[WORD_REST_MS] * (len(pieces) - 1), None]
+    assert [piece.ends for piece in pieces] == [*["phrase"] * (len(pieces) - 1), "sentence"]
 
 
 def test_what_was_said_before_lets_a_piece_be_longer() -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from plugins.plain.plugin import PlainFrontEnd
 from policies.lexicon import Lexicon, merge
 from policies.markdown.reading import Markdown
 from policies.plans import Plan, Prices, terms
@@ -127,6 +128,27 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
             (run,) = made.totals.parts
             price, seconds = run.dearest(made.terms)
             assert (price, round(seconds, 1)) == (dearest, 12.0)
+
+
+async def test_each_paragraph_is_prepared_by_itself_and_its_last_segment_ends_it() -> None:
+    text = "# Bye\nHello **Ann**. I know.\n\n- one\n- two"
+    with preparation(plain=PlainFrontEnd()) as texts:
+        made = call(text, "plain", lexicon=merge([{"Ann": "anna", "two": "both"}]))
+        await texts.prepare(made, 5.0)
+    (run,) = made.totals.parts
+    found = run.text_for(run.candidates[0]).segments
+    assert [(each.spoken, each.ends_paragraph) for each in found] == [
+        ("Bye", True),
+        ("Hello anna.", False),
+        ("I know.", True),
+        ("one", True),
+        ("both", True),
+    ]
+    assert [run.text[each.source_start : each.source_end].strip() for each in found] == [
+        *("Bye", "Hello Ann.", "I know.", "one", "two")
+    ]
+    sources = [run.text[one.source_start : one.source_end] for each in found for one in each.rewritten]
+    assert sources == ["Ann", "two"]
 
 
 async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> None:

@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 
 from bench.sentences import LANGUAGES, sentences
-from plugins.kokoro.engine import KokoroEngine, joinable
+from plugins.kokoro.engine import KokoroEngine
 from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import (
-    CLAUSE_REST_MS,
     FIRST_SOUNDS,
     MOST_SOUNDS,
-    WORD_REST_MS,
     own_alphabet,
 )
 from plugins.kokoro.worker import reader, voxgate_register
@@ -170,38 +168,23 @@ def test_texts_of_languages_without_a_reader_are_refused(voice: str, language: s
     asyncio.run(run())
 
 
-def test_where_a_sentence_was_cut_little_silence_stays() -> None:
-    def piece(follows: bool, rest_ms: int | None) -> Piece:
-        return Piece((0, 1, 0), 1, follows, rest_ms)
-
-    quiet, loud = np.full(12_000, 1e-5, np.float32), np.full(2_400, 0.5, np.float32)
-    sound = np.concatenate((quiet, loud, quiet))
-    assert len(joinable(sound, piece(False, None), 1.0)) == len(sound)
-    assert len(joinable(sound, piece(True, None), 1.0)) == 960 + 2_400 + 12_000
-    assert len(joinable(sound, piece(False, 100), 1.0)) == 12_000 + 2_400 + 2_400
-    assert len(joinable(sound, piece(True, 100), 2.0)) == 960 + 2_400 + 1_200
-    assert len(joinable(sound, piece(False, 5_000), 1.0)) == len(sound)
-    assert len(joinable(np.zeros(100, np.float32), piece(True, 0), 1.0)) == 100
-
-
 def test_a_long_text_is_heard_whole_and_begins_with_a_short_piece() -> None:
     async def run() -> None:
         async with opened({"pause_ms": 0}) as engine:
-            given: list[tuple[int, bool, int | None]] = []
+            given: list[tuple[int, str]] = []
             make = engine.sounds
 
             def watched(network: Any, piece: Piece, *more: Any) -> Any:
-                given.append((piece.sounds, piece.follows, piece.rest_ms))
+                given.append((piece.sounds, piece.ends))
                 return make(network, piece, *more)
 
             engine.sounds = watched  # type: ignore[method-assign, assignment]
             await spoken(engine, job(LONG, "And again."))
-        sizes = [sounds for sounds, *_ in given]
+        sizes = [sounds for sounds, _ in given]
         assert sizes[0] <= FIRST_SOUNDS < max(sizes) <= MOST_SOUNDS
         assert min(sizes[:-2]) >= FIRST_SOUNDS // 2
-        assert [follows for _, follows, _ in given] == [False, *[True] * (len(given) - 2), False]
-        assert {CLAUSE_REST_MS, WORD_REST_MS} >= {rest_ms for *_, rest_ms in given[:-2]}
-        assert [rest_ms for *_, rest_ms in given[-2:]] == [None, None]
+        assert {"phrase", "clause"} >= {ends for _, ends in given[:-2]}
+        assert [ends for _, ends in given[-2:]] == ["sentence", "sentence"]
 
     asyncio.run(run())
 

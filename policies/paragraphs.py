@@ -1,0 +1,35 @@
+"""The paragraphs of a text: a blank line, a heading, or an item of a list begins the next one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+_HEADING = re.compile(r"[ \t]*#{1,6}[ \t]+\S")
+_ITEM = re.compile(r"[ \t]*(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+\S")
+
+
+def paragraph_starts(text: str) -> Iterator[int]:
+    """Yield the places where lines of a sent text, with its marks, begin a paragraph."""
+    at, before = 0, ""
+    for line in text.splitlines(keepends=True):
+        is_after = not before.strip() or _HEADING.match(before)
+        if at and (is_after or _HEADING.match(line) or _ITEM.match(line)):
+            yield at
+        at, before = at + len(line), line
+
+
+def paragraphs(text: str, starts: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the ranges of a text that begin at these places. One without a letter or digit belongs to the
+    one before it, or at the beginning to the next one."""
+    ranges: list[tuple[int, int]] = []
+    has_words = False
+    for begin, end in pairwise((0, *starts, len(text))):
+        is_read = any(map(str.isalnum, text[begin:end]))
+        if ranges and not (is_read and has_words):
+            ranges[-1] = ranges[-1][0], end
+        else:
+            ranges.append((begin, end))
+        has_words = has_words or is_read
+    return ranges

@@ -1,0 +1,112 @@
+"""The silence in speech: little of it around each piece, and pauses between pieces as a reader makes them.
+
+Networks give each piece a silence of its own at both ends, which differs by voice. So it is cut off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech_engine.text.sounds import Ends
+
+HEAD_MS, TAIL_MS = 40, 100
+"""What stays of a piece before its first loud sample and after its last one: soft parts of words."""
+_FADE_IN_MS, _FADE_OUT_MS = 10, 40
+END_MS = 150
+"""The silence at the end of an answer."""
+_PAUSES_MS: dict[Ends, int] = {"phrase": 40, "clause": 250, "paragraph": 850}
+"""The pauses beside that of a sentence, which is a setting."""
+
+_SILENT = 0.01
+"""The share of a piece's peak below which it is silent."""
+_SPEECH = 0.1
+"""The peak of a piece's first parts that shows more than a breath."""
+
+Sound = NDArray[np.float32]
+
+
+class Rest(NamedTuple):
+    """The silence after a piece: what stays of its own, and what is added."""
+
+    tail_ms: float
+    more_ms: float
+
+
+def rest_after(ends: Ends | None, sentence_ms: int, speed: float) -> Rest:
+    """Return the silence after a piece, before the next piece begins. For the last piece `ends` is None.
+
+    The pause after a sentence is never shorter than that after a clause, or longer than that after a
+    paragraph.
+    """
+    if ends is None:
+        silence_ms = END_MS / speed
+    else:
+        pause_ms = _PAUSES_MS.get(ends, sentence_ms)
+        bound = max if ends == "paragraph" else min
+        silence_ms = bound(pause_ms, sentence_ms) / speed - HEAD_MS
+    tail_ms = min(max(silence_ms, _FADE_OUT_MS), TAIL_MS)
+    return Rest(tail_ms, max(0.0, silence_ms - tail_ms))
+
+
+def trimmed(parts: Iterable[Sound], rate_hz: int, tail_ms: float) -> Iterator[Sound]:
+    """Yield a piece without the silence at its ends. A part is empty while it may be such silence."""
+    edges = _Edges(rate_hz, tail_ms)
+    for part in parts:
+        yield edges.feed(part)
+    yield edges.close()
+
+
+class _Edges:
+    """Holds back what may be the silence at an end of a piece."""
+
+    def __init__(self, rate_hz: int, tail_ms: float) -> None:
+        self._head, self._tail, self._fade_in, self._fade_out = (
+            round(rate_hz * each / 1000) for each in (HEAD_MS, tail_ms, _FADE_IN_MS, _FADE_OUT_MS)
+        )
+        self._held: Sound = np.zeros(0, np.float32)
+        self._peak = 0.0
+        self._has_begun = False
+        # The place in the held sound behind its last loud sample. Of a silent piece, the head stays.
+        self._end = self._head
+
+    def feed(self, part: Sound) -> Sound:
+        self._held = np.concatenate((self._held, part))
+        self._peak = max(self._peak, float(np.max(np.abs(part), initial=0.0)))
+        if not self._has_begun and self._peak < _SPEECH:
+            return self._held[:0]
+        self._find()
+        sure = max(0, min(self._end + self._tail, len(self._held)) - self._fade_out)
+        taken, self._held = self._held[:sure], self._held[sure:]
+        self._end -= sure
+        return taken
+
+    def close(self) -> Sound:
+        """Return the end of the piece, faded out, and the silence that it lacks."""
+        self._find()
+        end = max(0, self._end + self._tail)
+        rest = self._held[:end]
+        sure = rest[: max(0, len(rest) - self._fade_out)]
+        fading = rest[len(sure) :]
+        lacking = np.zeros(end - len(rest) if self._peak else 0, np.float32)
+        return np.concatenate((sure, fading * _rising(len(fading))[::-1], lacking))
+
+    def _find(self) -> None:
+        """Find the end, and at first the beginning."""
+        loud = np.flatnonzero(np.abs(self._held) > _SILENT * self._peak)
+        if not len(loud):
+            return
+        begin = 0
+        if not self._has_begun:
+            self._has_begun = True
+            begin = max(0, int(loud[0]) - self._head)
+            self._held = self._held[begin:]
+            self._held[: self._fade_in] *= _rising(len(self._held[: self._fade_in]))
+        self._end = int(loud[-1]) + 1 - begin
+
+
+def _rising(count: int) -> Sound:
+    return np.asarray((1 - np.cos(np.pi * np.arange(1, count + 1) / (count + 1))) / 2, np.float32)
