@@ -36,9 +36,9 @@ class ModelFileEntry(msgspec.Struct, frozen=True, kw_only=True):
 class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     """The description of an imported model. `engine` is the name of the plugin that speaks with it.
 
-    `digest` covers the files alone: the same files have the same digest, whenever they were imported.
-    `memory_gb` is an estimate: the weights, and what the format adds for speaking. `basis` is the licence of
-    the model that it was finetuned from, or the terms of its recordings; `attribution` names the authors.
+    `digest` covers the engine and the files: the same files have the same digest, whenever they were
+    imported. `memory_gb` is an estimate: the weights, and what the format adds for speaking. `basis` is the
+    licence of the model that it was finetuned from, or the terms of its recordings; `attribution` names the authors.
     `genders` is by voice or speaker, "" for the only one: "male" or "female".
     """
 

@@ -1,4 +1,5 @@
-"""The refusals of ElevenLabs: the four shapes of their body, and the class of error for each refusal.
+"""The refusals of ElevenLabs: bodies with a `code`, a `status` or a list of fields, and the class of
+error for each refusal.
 
 The HTTP status alone says little. The same 400 or 401 can mean a wrong key, a used-up plan or a
 deleted voice. So `code` decides, else the older `status`, else the HTTP status.
@@ -101,7 +102,8 @@ def of_detail(detail: Any) -> Refusal:
 def error(refusal: Refusal, http_status: int, headers: Mapping[str, str]) -> errors.EngineError:
     """Return the error to raise.
 
-    Its detail has the names that an operator can look up. The provider's prose is in neither.
+    Its detail has the names that an operator can look up. The provider's prose is not in the message, and
+    not in the detail.
     """
     about = f"HTTP {http_status}" + (f", {refusal.name}" if refusal.name else "")
     return cloud.refusal(_kind(refusal, http_status), _SENTENCES, http_status, headers, about)

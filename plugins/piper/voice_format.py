@@ -86,10 +86,10 @@ def check_piper(model: ModelContents) -> ModelFacts:
     speaker = ("I64", 1) if len(config.speakers) > 1 else ("", 0)
     needed = {INPUT: ("I64", 2), LENGTHS: ("I64", 1), SCALES: ("F32", 1), SPEAKER: speaker}
     judge_graph("voice.onnx", graph, needed, OUTPUT, "no voice of Piper has")
-    _judge_embeddings(graph, config)
+    _judge_embeddings("voice.onnx", graph, config)
     if model.has("decoder"):
         _judge_halves(model, needed)
-        _judge_embeddings(model.graph("encoder"), config)
+        _judge_embeddings("encoder.onnx", model.graph("encoder"), config)
     return ModelFacts(languages=(config.language,), extra_gb=0.2)
 
 
@@ -112,13 +112,13 @@ def _judge_halves(model: ModelContents, needed: Mapping[str, tuple[str, int]]) -
     decoder_reach(model)
 
 
-def _judge_embeddings(graph: OnnxGraph, config: VoiceConfig) -> None:
+def _judge_embeddings(file: str, graph: OnnxGraph, config: VoiceConfig) -> None:
     """Refuse a table with fewer rows than the configuration has symbols or speakers."""
     most = max(number for numbers in config.symbols.values() for number in numbers)
     for tensor, rows in (("enc_p.emb.weight", most + 1), ("emb_g.weight", len(config.speakers))):
         info = graph.tensors.get(tensor)
         if info is not None and info.shape and info.shape[0] < rows:
-            raise UnusableModel(f"voice.onnx: its table {tensor} has {info.shape[0]} rows; {rows} are needed")
+            raise UnusableModel(f"{file}: its table {tensor} has {info.shape[0]} rows; {rows} are needed")
 
 
 def _symbols(model: ModelContents) -> dict[str, tuple[int, ...]]:

@@ -17,7 +17,7 @@ _ENOUGH = 60
 """Characters after which the next blank is good enough for a cut."""
 
 _MOST = 120
-"""Characters after which the end of any word is good enough for a cut."""
+"""The most characters of a piece, if a word ends there."""
 
 MOST_SPOKEN = 250
 """Characters of a piece as it is spoken, because expansion can make many characters of few.
@@ -29,7 +29,7 @@ _TOO_LITTLE = 15
 """Characters that are too few for a piece. They stay with the text before them if there is room."""
 
 # A point ends a sentence only behind a word. The points of abbreviations are masked by now. A run of signs is
-# tried once, from its first one, and never in parts: else a long run without an end takes its square.
+# tried once, from its first one, and never in parts: else a long run without an end takes quadratic time.
 _CLOSING = r"[\"'”’)\]]*+"
 _WORD_BEFORE = rf"(?<=[A-Za-z]{{3}}|[ะ-ฺเ-์][ก-ฮ]{{2}}|[ก-ฮ][ะ-ฺเ-์][ก-ฮ]|[{THAI}]{{2}}[ะ-ฺเ-์])"
 _END = re.compile(

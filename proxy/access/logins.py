@@ -1,7 +1,8 @@
 """Slow down failed logins: a client that guesses keys must wait, before the database is read.
 
 Failures are counted by address, and by the first characters of the key: guesses at one key may come from many
-addresses. A key that was good before is not checked, so that other clients' failures do not stop it.
+addresses. A key that was good before is not held to these limits, so that other clients' failures do not stop
+it.
 """
 
 from __future__ import annotations

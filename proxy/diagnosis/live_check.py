@@ -64,7 +64,7 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
         async with asyncio.timeout(LONGEST_S):
             found = await _speak(catalogue, engine.name, key)
     except TimeoutError:
-        return wrong("live", f"It was silent for {LONGEST_S:g} s.", name=name)
+        return wrong("live", f"It did not finish within {LONGEST_S:g} s.", name=name)
     except speech_engine.EngineError as error:
         return wrong("live", error.reason or type(error).__name__, name=name)
     return ok("live", found, name=name)

@@ -158,7 +158,7 @@ class Pipeline:
                 if answer is not None:
                     await answer.close()
             finally:
-                # Features need each end, even if the client leaves meanwhile.
+                # Features need each end of an answer that began, even if the client leaves meanwhile.
                 if totals.attempts:
                     self._note_end(call, answer)
 

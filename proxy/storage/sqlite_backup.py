@@ -177,7 +177,7 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
 
 
 def remove(part: Path) -> None:
-    with suppress(OSError):  # an earlier failure explains a missing file
+    with suppress(OSError):  # it has its final name, or was never made
         part.unlink()
 
 

@@ -92,8 +92,8 @@ class HostedEngine(Introduced):
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting`, `restarting` or `waiting` if one is; else `failed` or
-        `unloaded`."""
+        """`ready` if a process is; else `starting`, `restarting` or `waiting` if one is; else `unloaded`,
+        `failed` or `leaving`. Without any process, it is `starting` until hosts are due, then `failed`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
@@ -102,22 +102,22 @@ class HostedEngine(Introduced):
                 return name
         if any(state.loads_on_demand for state in self.states.values()):
             return "unloaded"
-        if not states and self._is_without_hosts:
+        if not states and self._hosts_are_due:
             return "failed"
         # A process that is ready to the supervisor but not yet greeted here is still starting.
         return "starting" if "ready" in states or not states else min(states)
 
     @property
     def reason(self) -> str:
-        if not self.states and self._is_without_hosts:
+        if not self.states and self._hosts_are_due:
             return "no host of its cluster is there, or none has it"
         if self._others:
             return f"{len(self._others)} process(es) with other models wait until those in use have ended"
         return next((_whose(state) for state in self.states.values() if state.reason), "")
 
     @property
-    def _is_without_hosts(self) -> bool:
-        """Whether hosts of a cluster would be here by now."""
+    def _hosts_are_due(self) -> bool:
+        """Whether the hosts of a cluster would be here by now."""
         return self._channels is not None and time.monotonic() - self._opened_at >= FIRST_HOSTS_S
 
     @property
@@ -273,7 +273,7 @@ class HostedEngine(Introduced):
         if self._processes:
             return
         if self._channels is not None and not self.states:
-            if self._is_without_hosts:
+            if self._hosts_are_due:
                 raise EngineUnavailable(f"{self.name} has no host: none of its cluster is there.")
             return
         if self.state == "failed":

@@ -39,7 +39,7 @@ class Introduced:
         return self._welcome.tries_unknown_voices
 
     def check_available(self, work: Work) -> None:
-        """Raise EngineUnavailable if it is known that this work would not begin in time."""
+        """Do nothing: such an engine is always available."""
 
     def _know(self, welcome: HelloReply, licence: str) -> None:
         self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))

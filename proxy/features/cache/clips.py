@@ -1,6 +1,6 @@
 """A clip: a whole answer on the disk. The bytes as they were sent come first, then their metadata.
 
-Everything that reads waits for the disk and raises OSError.
+`load`, `touch` and `Clip.read` wait for the disk and raise OSError.
 """
 
 from __future__ import annotations

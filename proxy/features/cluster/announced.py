@@ -54,7 +54,7 @@ class HostAnnouncement(msgspec.Struct, frozen=True, kw_only=True):
 
     address: Annotated[str, Meta(max_length=300, description='a "NAME:PORT" that gateways can reach')]
     machine: Annotated[
-        str, Meta(pattern=r"^mch_[0-9a-f]{24}\Z", description="the id of a machine, mch_ and 24 digits")
+        str, Meta(pattern=r"^mch_[0-9a-f]{24}\Z", description="the id of a machine, mch_ and 24 hex digits")
     ]
     engines: Annotated[
         tuple[Name, ...], Meta(min_length=1, max_length=100, description="a list of 1 to 100 engines")

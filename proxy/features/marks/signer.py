@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 
 
 class SignerUnavailable(Exception):
-    """Nothing was signed. The reason is in the log."""
+    """Nothing was signed. The reason of a failure is in the log."""
 
 
 class SoundFile(NamedTuple):

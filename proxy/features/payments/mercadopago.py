@@ -1,7 +1,7 @@
 """Mercado Pago: Checkout Pro, its payments, and its webhooks.
 
 Its numbers are decimal amounts; ours are whole minor units. A payment in the search index may be late, so the
-object itself is read again before anything depends on it.
+object itself is read again before anything but the next search depends on it.
 """
 
 from __future__ import annotations

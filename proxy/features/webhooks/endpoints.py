@@ -94,7 +94,7 @@ class Webhooks(Resource):
         """Change a webhook: what is left out stays"""
         new = await body(request, bodies.WebhookUpdate)
         change = WebhookChange(new.name, new.url, new.event_types, new.is_on)
-        return reply(bodies.webhook_entry(await self._changed(request, "webhook.changed", change)))
+        return reply(bodies.webhook_entry(await self._change(request, "webhook.changed", change)))
 
     @account_endpoint(
         "DELETE", _ONE, bodies.DeletedWebhook, summary="Delete a webhook of any account", failures=(NotFound,)
@@ -122,7 +122,7 @@ class Webhooks(Resource):
         """Give a webhook another secret, and show it, once"""
         keeps = (await optional_body(request, bodies.SecretRotation)).keep_old_secret_active_for_24_hours
         change = WebhookChange(rotated=True, keeps_older=keeps)
-        return reply(bodies.with_secret(await self._changed(request, "webhook.rotated", change)))
+        return reply(bodies.with_secret(await self._change(request, "webhook.rotated", change)))
 
     @account_endpoint(
         "POST",
@@ -188,7 +188,7 @@ class Webhooks(Resource):
             await self._admin_tools.owner(request), request.path_params["id"]
         )
 
-    async def _changed(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
+    async def _change(self, request: Request, action: str, change: WebhookChange) -> ReadableWebhook:
         found = (await self._found(request)).record
         act = await self._admin_tools.act(request, action, found.id, found.account)
         return await self._webhooks.change(found.account, found.id, change, act)
