@@ -51,6 +51,10 @@ _LETTERED = re.compile(
     r"(?i:\b(?:vitamin[ae]?|size|taille|taglia|talla|tamanho|plan|plano|piano|letter|lettre|lettera|letra))"
     r" (?=[A-Z]\.)"
 )
+# The full stops of letters end no sentence, but the last may, before a capital letter: U.S., O.N.U.
+_ACRONYM = re.compile(
+    r"(?<![\w.])(?:(?:[A-ZÀ-Þ]\.){2,}(?=[,;:)]| [a-z0-9à-ÿ])|(?:[A-ZÀ-Þ]\.){2,}(?=[A-ZÀ-Þ]\.))"
+)
 _NAME_REACHES = 24
 _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
 
@@ -122,6 +126,7 @@ def _sentences_of(draft: Draft) -> str:
         return f"{initial[1]}q" if _BEFORE_A_NAME.search(before) else initial[0]
 
     words = _DECIDED.sub(as_word, draft.open)
+    words = _ACRONYM.sub(lambda letters: letters[0].replace(".", "q"), words)
     return _INITIAL.sub(unstopped, _LETTERED.sub(lambda cue: f"{cue[0][:-1]}q", words))
 
 

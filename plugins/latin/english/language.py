@@ -109,7 +109,7 @@ def _rewrite_names(draft: Draft) -> None:
     draft.rewrite(
         _CODE,
         lambda match: (
-            f"{' '.join(match['letters'])}, {' '.join(american(int(one)) for one in match['digits'])}"
+            f"{'.'.join(match['letters'])}, {' '.join(american(int(one)) for one in match['digits'])}"
         ),
     )
 
@@ -264,6 +264,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
         of_a="of a",
         cents="and",
         spells_decimals=True,
+        letter_mark=".",
         cardinal=cardinal,
         ordinal=ordinal,
         year=lambda year: numbers.year(year, cardinal(year)),

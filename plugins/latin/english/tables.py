@@ -34,8 +34,9 @@ TABLES = Tables(
         "min = minute(|s); s sec = second(|s); ms = millisecond(|s)"
     ),
     words=table(
-        "24/7 = twenty-four seven; 9/11 = nine eleven; 50/50 = fifty-fifty; & = and; .NET = dot NET; "
-        "C# = C sharp; NaCl = N A C L; IPv4 = I P v four; IPv6 = I P v six; w/ = with; w/o = without"
+        "24/7 = twenty-four seven; 9/11 = nine eleven; 50/50 = fifty-fifty; & = and; ± = plus or minus; "
+        ".NET = dot NET; C# = C sharp; NaCl = N.A.C.L; IPv4 = I P v four; IPv6 = I P v six; w/ = with; "
+        "w/o = without"
     ),
     titles=table(
         "Mr = Mister; Mrs = Missus; Ms = Ms; Dr = Doctor; Prof = Professor; St = Saint; Mt = Mount; "
@@ -45,7 +46,7 @@ TABLES = Tables(
         "approx Approx = approximately"
     ),
     closings=table(
-        "etc = et cetera; Ph.D = P H D; M.D = M D; Inc = Incorporated; Ltd = Limited; Co = Company; "
+        "etc = et cetera; Ph.D = P.H.D; M.D = M.D; Inc = Incorporated; Ltd = Limited; Co = Company; "
         "Corp = Corporation; Jr = Junior; Ave = Avenue; Rd = Road; Blvd = Boulevard; Dept = Department; "
         "Bros = Brothers"
     ),
@@ -55,7 +56,7 @@ TABLES = Tables(
         "Ext. ext. = extension; Tel. tel. = telephone"
     ),
     signs=signs(
-        "about|approximately|by|times|equals|greater than|less than|divided by|out of|squared|cubed|at|dot|"
-        "slash|dash|underscore|colon|question mark|and|hash|percent|plus"
+        "about|approximately|by|times|equals|greater than|less than|divided by|out of|times|squared|"
+        "cubed|at|dot|slash|dash|underscore|colon|question mark|and|hash|percent|plus"
     ),
 )
