@@ -19,6 +19,7 @@ from speech_engine.text.draft import Draft
 MONTHS = in_order("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
 _SHORT = in_order("janv févr mars avr mai juin juil août sept oct nov déc")
 _MONTH_NAMES = {name: number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
+_MONTH_NAMES |= {"mar": 3, "fév": 2}
 _DATE = re.compile(
     rf"{LEFT}(?P<day>[0-9]{{1,2}})(?:er)? (?P<month>(?i:{one_of(_MONTH_NAMES)}))(?!\w)(?:{INNER_STOP})?"
     r"(?:,? (?P<year>[0-9]{4})(?![\w/:]|[.,-][0-9]))?"
