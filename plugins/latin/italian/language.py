@@ -182,13 +182,12 @@ def _clock(time: Time) -> str:
     hour = "una" if time.hour == 1 else cardinal(time.hour)
     evening = " di sera" if 6 <= time.hour < 12 else " del pomeriggio"
     part = {"a": " del mattino", "p": evening}.get(time.half, "")
+    hours = "un'ora" if time.hour == 1 else f"{hour} ore"
     if time.second is not None:
-        return f"{hour}, {cardinal(time.minute)} minuti e {cardinal(time.second)} secondi{part}"
+        return f"{hours}, {cardinal(time.minute)} minuti e {cardinal(time.second)} secondi{part}"
     if time.minute:
         return f"{hour} e {cardinal(time.minute)}{part}"
-    if time.has_hours:
-        return "un'ora" if time.hour == 1 else f"{hour} ore"
-    return f"{hour}{part}"
+    return hours if time.has_hours else f"{hour}{part}"
 
 
 def _fraction(over: int, under: int, form: Form) -> str | None:
