@@ -13,7 +13,7 @@ SPACE = r"[ \u00a0\u202f]"
 # An expression with arithmetic signs, or `6'2`, is no single number, so it is left as it is
 # written. A figure behind a money sign that no table has is also left.
 LEFT = r"(?<![\w.,/:+=*^$€£₦¥−-])(?<![0-9]['’])"
-SIGNED = rf"(?:(?<![\w.,/:)%°$€£+=*^−-])(?P<minus>[−-])|{LEFT})"
+SIGNED = rf"(?:(?<![\w\0.,/:)%°$€£+=*^−-])(?P<minus>[−-])|{LEFT})"
 RIGHT = r"(?![\w²³]|[.,:/'’+=*^−–-][0-9])"
 DASH = r"(?:[-–]|[ ]?–[ ]?)"
 # A full stop that ends no sentence. A full stop that ends a sentence stays where it is.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from msgspec.structs import replace
 
+from proxy.audio import libraries
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.audio.sound import FadeOut
@@ -32,10 +33,24 @@ def begin_speech(
     The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
     measurement of a new voice may take another second.
     """
-    parts = call.totals.parts
-    if len(parts) == 1:
-        return first_audio.start_stream(call, parts[0], waited_s)
-    return _begun(Relay(first_audio, levels, room, call, waited_s))
+    relay = partial(Relay, first_audio, levels, room, call, waited_s)
+    if len(call.totals.parts) == 1:
+        return _begun_alone(first_audio, call, waited_s, relay)
+    return _begun(relay())
+
+
+async def _begun_alone(
+    first_audio: FirstAudio, call: SpeechCall, waited_s: float, relay: Callable[[], Relay]
+) -> Speech:
+    part = call.totals.parts[0]
+    try:
+        return await first_audio.start_stream(call, part, waited_s)
+    except UnsupportedText as error:
+        if not _is_mute(part, error):
+            raise
+    part.pass_over()
+    await libraries.ensure_loaded()
+    return await _begun(relay())
 
 
 async def _begun(relay: Relay) -> Relay:
@@ -86,7 +101,7 @@ class Relay:
 
     @property
     def engine(self) -> str:
-        runs = [run for run in self._runs if not run.is_passed_over]
+        runs = [run for run in self._runs if not run.is_passed_over] or self._runs
         models = [model for run in runs for model in run.models or run.candidates[0].models]
         return ", ".join(dict.fromkeys(model.name for model in models))
 
@@ -131,6 +146,9 @@ class Relay:
 
     async def _next(self) -> Chunk | None:
         while self._number < len(self._runs):
+            if self._runs[self._number].is_passed_over:
+                self._number += 1
+                continue
             if self._part is None:
                 self._runs[self._number].begins = self._fed
                 try:
@@ -145,13 +163,17 @@ class Relay:
             chunk = self._tail.push(self._encoder.feed(pcm))
             if chunk.data:
                 return chunk
-        return None
+        if self._fed:
+            return None
+        # The text has signs alone. A short silence is a valid file; an empty answer is not.
+        self._fed = self.sample_rate_hz // 10
+        return self._tail.push(self._encoder.feed(silence(self._fed)))
 
     def _passes_over(self, error: EngineError) -> bool:
-        """Skip a part of signs alone, such as emojis, if no engine reads them and another part can be spoken.
-        Return whether it was skipped."""
+        """Skip a part of signs alone, such as emojis, if no engine reads them. Return whether it was
+        skipped."""
         run, behind = self._runs[self._number], self._number + 1
-        if _is_mute(run, error) and (self._fed or behind < len(self._runs)):
+        if _is_mute(run, error):
             run.pass_over()
             self._number = behind
             if behind < len(self._runs):
@@ -219,5 +241,7 @@ def _has_several_voices(plan: SpeechPlan) -> bool:
 
 def _is_mute(run: PartRun, error: EngineError) -> bool:
     """Return whether the part has only signs, which no engine reads."""
+    if run.source is not None:
+        return False
     has_words = any(map(str.isalnum, run.text_read(is_untagged=run.candidates[0].text_key[1])))
     return isinstance(error, UnsupportedText) and not isinstance(error, CapReached) and not has_words

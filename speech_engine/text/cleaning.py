@@ -15,6 +15,8 @@ _NUMBER_SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u08e2\U000110b
 _ALLOWED_FORMATS = frozenset(JOINERS + _NUMBER_SIGNS)
 _REMOVED_CATEGORIES = frozenset(("Cc", "Cf", "Cs"))
 _MUTE_CATEGORIES = frozenset("CMPZ")
+_FIRST_PICTURE = "\u2190"
+"""From here on, characters that are neither letters nor digits are arrows, signs and emojis."""
 
 
 def cleaned(text: str) -> tuple[str, list[int] | None]:
@@ -43,6 +45,11 @@ def is_speech(text: str) -> bool:
     if any(map(str.isalnum, text)):
         return True  # nearly every text, and quicker by far
     return any(unicodedata.category(character)[0] not in _MUTE_CATEGORIES for character in text)
+
+
+def is_silent(text: str) -> bool:
+    """Return whether the text has nothing but blanks, marks, punctuation and pictures: "…", or an emoji."""
+    return not is_speech("".join([each for each in text if each < _FIRST_PICTURE or each.isalnum()]))
 
 
 def continues(character: str) -> bool:

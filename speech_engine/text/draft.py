@@ -220,7 +220,8 @@ def _address(domains: str) -> re.Pattern[str]:
         rf"(?<![A-Za-z0-9])(?:https?|ftp)://{_REST}"
         rf"|(?<![A-Za-z0-9])www\.{_REST}"
         rf"|(?<![\w.+%-])[\w.+%-]{{1,64}}@(?:{_LABEL}\.){{1,8}}[^\W\d_]{{2,24}}(?!\w)"
-        rf"|(?<![\w.@-])(?:{_LABEL}\.){{1,8}}(?:{domains})(?![\w-])(?:/{_REST})?"
+        # Of one letter and two, as in p.es., most are abbreviations.
+        rf"|(?<![\w.@-])(?!\w\.[a-z]{{2}}(?![\w/]))(?:{_LABEL}\.){{1,8}}(?:{domains})(?![\w-])(?:/{_REST})?"
         r"|(?<![\w@])@[A-Za-z_]\w{1,63}"
     )
 

@@ -50,7 +50,7 @@ _YEAR_CUE = (
 )
 
 _DECADE = re.compile(
-    rf"{LEFT}['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
+    rf"(?:{LEFT}|(?<=\bmid-)|(?<=\blate-))['’]?(?:(?P<hundreds>1[0-9]|20)00|(?P<century>[0-9]{{2}})?(?P<decade>[2-9]0))['’]?s(?!\w)"
 )
 # For example `3-to-5` and `2-for-1`.
 _HYPHENATED = re.compile(rf"{LEFT}([0-9]{{1,3}})-(to|in|for|by|of|on)-([0-9]{{1,3}})(?![\w-]|[.,][0-9])")
@@ -62,8 +62,8 @@ _BEFORE_STREET = re.compile(r"\b(?:[A-Z][\w'’]+|[0-9]+(?:st|nd|rd|th)) $")
 _WIDE = "(?:wide|tall|long|high|deep|thick|by|x|and|or|of|is|was|in|on|at|to|for)"
 # A number before one of these verbs begins a sentence as a year: `2024 was good`.
 _FIRST_YEAR = re.compile(
-    r"(?:\A|(?<=[.!?] )|(?<=\n))(?:1[0-9]|20)[0-9]{2}"
-    r"(?= (?:was|is|will|has|had|saw|changed|brought|began|started|ended|marked|became)\b)"
+    r"(?:\A|(?<=[.!?] )|(?<=\n)|(?<=[\"“]))(?:1[0-9]|20)[0-9]{2}"
+    r"(?=: | (?:was|is|will|has|had|saw|changed|brought|began|started|ended|marked|became)\b)"
 )
 _ESTABLISHED = re.compile(r"\b[Ee]st\.? (?P<year>[12][0-9]{3})(?!\w)")
 _QUARTER = re.compile(r"\bQ(?P<quarter>[1-4])(?P<year> (?:1[0-9]|20)[0-9]{2})?(?!\w)")
@@ -71,7 +71,7 @@ _KIND = "Ave|St|Rd|Blvd|Dr|Ln|Ct|Pl|Avenue|Street|Road|Boulevard|Drive|Lane|Cour
 _STREET_NUMBER = re.compile(
     rf"{LEFT}[1-9][0-9]{{3}}(?= (?:[NSEW]\.? )?(?:[A-Z0-9][\w'’]+ ){{1,3}}(?:{_KIND})\b)"
 )
-_JET = re.compile(r"(?<=\bBoeing )7[0-9]7(?=s?(?!\w))")
+_JET = re.compile(r"(?<=\bBoeing )(?P<jet>7[0-9]7)(?:-(?P<series>[0-9]{3}))?(?=s?(?!\w))")
 _SCREEN = re.compile(rf"{LEFT}([0-9]{{3,4}}) ?[x×] ?([0-9]{{3,4}})(?!\w|[.,][0-9]| ?=)")
 _HEIGHT = re.compile(rf"{LEFT}(?P<feet>[1-9])['’′] ?(?P<inches>[0-9]{{1,2}})(?:[\"”″]|’’|'')")
 _INCHES = re.compile(
@@ -103,13 +103,13 @@ def _rewrite_names(draft: Draft) -> None:
             f"Q {american(int(match['quarter']))} {_year_of(match['year']) if match['year'] else ''}"
         ),
     )
-    for pattern in (_STREET_NUMBER, _JET):
-        draft.rewrite(pattern, lambda match: _in_halves(int(match[0])))
+    draft.rewrite(_STREET_NUMBER, lambda match: _in_halves(int(match[0])))
+    draft.rewrite(_JET, lambda match: " ".join(_in_halves(int(part)) for part in match.groups() if part))
     draft.rewrite(_SCREEN, lambda match: f"{_in_halves(int(match[1]))} by {_in_halves(int(match[2]))}")
     draft.rewrite(
         _CODE,
         lambda match: (
-            f"{' '.join(match['letters'])}, {' '.join(american(int(one)) for one in match['digits'])}"
+            f"{'.'.join(match['letters'])}, {' '.join(american(int(one)) for one in match['digits'])}"
         ),
     )
 
@@ -264,6 +264,7 @@ def _english(is_american: bool, is_nigerian: bool) -> Language:
         of_a="of a",
         cents="and",
         spells_decimals=True,
+        letter_mark=".",
         cardinal=cardinal,
         ordinal=ordinal,
         year=lambda year: numbers.year(year, cardinal(year)),

@@ -12,7 +12,7 @@ TABLES = Tables(
         "C$ CA$ CAD = Canadian dollar(|s), cent(|s); HK$ HKD = Hong Kong dollar(|s), cent(|s); "
         "NZ$ NZD = New Zealand dollar(|s), cent(|s); S$ SGD = Singapore dollar(|s), cent(|s); "
         "NT$ TWD = Taiwan dollar(|s), cent(|s); CHF = Swiss franc(|s), centime(|s); CNY = yuan, fen; "
-        "MXN = Mexican peso(|s), centavo(|s); ₹ INR = rupee(|s), pais(a|e); ₿ BTC = bitcoin; "
+        "MXN = Mexican peso(|s), centavo(|s); ₹ INR = rupee(|s), pais(a|e); ¢ = cent(|s); ₿ BTC = bitcoin; "
         "฿ THB = baht, satang"
     ),
     larges=larges(
@@ -20,7 +20,8 @@ TABLES = Tables(
     ),
     units=units(
         "% = percent; km = kilometer(|s); m = meter(|s); cm = centimeter(|s); mm = millimeter(|s); "
-        "mi = mile(|s); ft = f(oot|eet); yd = yard(|s); km/h kph = kilometer(|s) per hour; "
+        "mi = mile(|s); ft = f(oot|eet); sq_ft sq._ft. = square f(oot|eet); in. = inch(|es); "
+        "mpg = mile(|s) per gallon; yd = yard(|s); km/h kph = kilometer(|s) per hour; "
         "mph = mile(|s) per hour; m/s = meter(|s) per second; m² = square meter(|s); "
         "km² = square kilometer(|s); m³ = cubic meter(|s); ha = hectare(|s); kg = kilogram(|s); "
         "g = gram(|s); mg = milligram(|s); lb lbs = pound(|s); oz = ounce(|s); L l = liter(|s); "
@@ -34,8 +35,9 @@ TABLES = Tables(
         "min = minute(|s); s sec = second(|s); ms = millisecond(|s)"
     ),
     words=table(
-        "24/7 = twenty-four seven; 9/11 = nine eleven; 50/50 = fifty-fifty; & = and; .NET = dot NET; "
-        "C# = C sharp; NaCl = N A C L; IPv4 = I P v four; IPv6 = I P v six; w/ = with; w/o = without"
+        "24/7 = twenty-four seven; 9/11 = nine eleven; 50/50 = fifty-fifty; & = and; ± = plus or minus; "
+        ".NET = dot NET; C# = C sharp; F# = F sharp; NaCl = N.A.C.L; IPv4 = I P v four; IPv6 = I P v six; "
+        "w/ = with; w/o = without"
     ),
     titles=table(
         "Mr = Mister; Mrs = Missus; Ms = Ms; Dr = Doctor; Prof = Professor; St = Saint; Mt = Mount; "
@@ -45,7 +47,7 @@ TABLES = Tables(
         "approx Approx = approximately"
     ),
     closings=table(
-        "etc = et cetera; Ph.D = P H D; M.D = M D; Inc = Incorporated; Ltd = Limited; Co = Company; "
+        "etc = et cetera; Ph.D = P.H.D; M.D = M.D; Inc = Incorporated; Ltd = Limited; Co = Company; "
         "Corp = Corporation; Jr = Junior; Ave = Avenue; Rd = Road; Blvd = Boulevard; Dept = Department; "
         "Bros = Brothers"
     ),
@@ -55,7 +57,7 @@ TABLES = Tables(
         "Ext. ext. = extension; Tel. tel. = telephone"
     ),
     signs=signs(
-        "about|approximately|by|times|equals|greater than|less than|divided by|out of|squared|cubed|at|dot|"
-        "slash|dash|underscore|colon|question mark|and|hash|percent|plus"
+        "about|approximately|by|times|equals|greater than|less than|divided by|out of|times|squared|"
+        "cubed|at|dot|slash|dash|underscore|colon|question mark|and|hash|percent|plus"
     ),
 )

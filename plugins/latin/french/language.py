@@ -19,6 +19,7 @@ from speech_engine.text.draft import Draft
 MONTHS = in_order("janvier février mars avril mai juin juillet août septembre octobre novembre décembre")
 _SHORT = in_order("janv févr mars avr mai juin juil août sept oct nov déc")
 _MONTH_NAMES = {name: number for names in (MONTHS, _SHORT) for number, name in enumerate(names, 1)}
+_MONTH_NAMES |= {"mar": 3, "fév": 2}
 _DATE = re.compile(
     rf"{LEFT}(?P<day>[0-9]{{1,2}})(?:er)? (?P<month>(?i:{one_of(_MONTH_NAMES)}))(?!\w)(?:{INNER_STOP})?"
     r"(?:,? (?P<year>[0-9]{4})(?![\w/:]|[.,-][0-9]))?"
@@ -26,6 +27,7 @@ _DATE = re.compile(
 _WEEKDAYS = {day[:3]: day for day in in_order("lundi mardi mercredi jeudi vendredi samedi dimanche")}
 
 # Centuries, storeys of history: XXIe, Ier, IIe.
+_CENTURY = re.compile(rf"(?<=[IVX]e )s(?:{INNER_STOP}|(?=\.))")
 _ROMAN_ORDINAL = re.compile(
     r"(?<![\w.])(?P<roman>(?=[IVX])X{0,3}(?:IX|IV|V?I{0,3}))(?P<ending>er|re|ère|e|ème|ᵉ)s?(?!\w)"
 )
@@ -35,7 +37,8 @@ _MISTER = re.compile(
     r"(?!(?:Il|Ils|Elle|On|Et|Mais|Puis|Ensuite|Je|Tu|Nous|Vous|Ce|Cela|Les)\b)[A-ZÀ-Þ]))"
 )
 _TITLE = re.compile(
-    rf"(?<![\w.])(?P<title>{one_of(BEFORE_NAMES)})(?!\w)\.?(?=[ \u00a0-](?!Il\b|J\.)[A-ZÀ-Þ])"
+    rf"(?<![\w.])(?P<title>{one_of(BEFORE_NAMES)})(?!\w)\.?"
+    r"(?=[ \u00a0-](?!Il\b|J\.)[A-ZÀ-Þ]|(?:(?<=M\.)|(?<=me)|(?<=es)|(?<=le))(?: et| les?| la) )"
 )
 
 
@@ -46,6 +49,7 @@ def _roman_ordinals(draft: Draft) -> None:
             return None
         return ordinal_of(french_cardinal(number), "masculine" if match["ending"] == "er" else "feminine")
 
+    draft.rewrite(_CENTURY, lambda match: "siècle")
     draft.rewrite(_ROMAN_ORDINAL, spoken)
 
 
@@ -63,7 +67,7 @@ PATTERNS = Patterns(
     dates=(_DATE,),
     date_cue=re.compile(r"\b(?:le|du|au|dès le|avant le) $", re.IGNORECASE),
     # In 8 h 05, a blank stands before the minutes.
-    hour_mark=r"h(?: (?=[0-5][0-9](?!\w|[.,:][0-9])))?",
+    hour_mark=r"[hH](?: (?=[0-5][0-9](?!\w|[.,:][0-9])))?",
     ordinals={
         **dict.fromkeys(("er", "ers", "ᵉʳ"), "masculine"),
         **dict.fromkeys(("re", "ère", "res", "ères"), "feminine"),
@@ -84,19 +88,10 @@ PATTERNS = Patterns(
         ),
         Roman(
             after(
-                *(
-                    "chapitre",
-                    "chap.",
-                    "tome",
-                    "acte",
-                    "scène",
-                    "partie",
-                    "article",
-                    "art.",
-                    "volume",
-                    "vol.",
-                ),
-                *("livre", "annexe", "titre", "type", "phase", "Rocky", "Super Bowl"),
+                *in_order("chapitre chap. tome t. acte scène partie article art. volume vol. livre annexe"),
+                *("titre", "type", "phase", "Rocky", "Super Bowl"),
+                # In `article L. 121`, the letter is no numeral.
+                but_not=r"(?!\. ?[0-9])",
             ),
             as_cardinal,
         ),

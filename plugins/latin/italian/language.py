@@ -32,11 +32,11 @@ _form = agreement(NOUNS)
 _HOUR = r"(?:[01]?[0-9]|2[0-4])"
 _UNTIL = rf" ?[-–] ?(?P<to_hour>{_HOUR})\.(?P<to_minute>[0-5][0-9])"
 _TIME = re.compile(
-    rf"(?<=[eE] ){LEFT}(?P<hour>{_HOUR})\.(?P<minute>[0-5][0-9])(?:{_UNTIL})?"
+    rf"{LEFT}(?P<hour>{_HOUR})\.(?P<minute>[0-5][0-9])(?:{_UNTIL})?"
     r"(?![\w%€]|[.,:-][0-9]| ?(?:€|%|euro|milion|miliard|punt))"
 )
 _TIME_CUE = re.compile(
-    r"\b(?:alle|dalle|ore|delle|sulle|verso le|entro le|dopo le|prima delle|fino alle) $", re.I
+    r"\b(?:alle|dalle|ore|delle|sulle|verso le|entro le|dopo le|prima delle|fino alle|h) $", re.I
 )
 _ONE_O_CLOCK = re.compile(r"(?<=[aA]ll[’'])1(?!\w|[.,:/][0-9]| ?%| per cento)")
 
@@ -57,7 +57,8 @@ _ORDINAL = re.compile(
 
 def _times(draft: Draft) -> None:
     def spoken(match: re.Match[str]) -> str | None:
-        if not _TIME_CUE.search(match.string, max(0, match.start() - 16), match.start()):
+        is_timetable = match["to_hour"] and {match["minute"], match["to_minute"]} <= {"00", "15", "30", "45"}
+        if not (is_timetable or _TIME_CUE.search(match.string, max(0, match.start() - 16), match.start())):
             return None
         first = _clock(Time(int(match["hour"]), int(match["minute"])))
         if match["to_hour"] is None:
@@ -93,7 +94,7 @@ PATTERNS = Patterns(
     ordinals={"º": "alone", "ª": "feminine", "°": "alone"},
     romans=(
         Roman(before("[Gg]uerra [Mm]ondiale"), as_feminine_ordinal),
-        Roman(before("[Ss]ecolo"), as_ordinal),
+        Roman(before(r"(?:[Ss]ecolo|sec\.)"), as_ordinal),
         Roman(after("secolo", "sec."), as_ordinal),
         Roman(rulers("Elisabetta Caterina Maria Isabella Giovanna Cristina Margherita"), as_feminine_ordinal),
         Roman(
@@ -133,6 +134,7 @@ PATTERNS = Patterns(
                 "Sant'": "Antonio Ambrogio Agata Angelo Anna Agostino Elena Andrea",
             },
         ),
+        before_names("SS", {"Santi": "Pietro Giovanni Cosma Filippo"}),
         weekdays(_WEEKDAYS, "a", _MONTH_NAMES, "al?"),
         _times,
         _ordinals,
@@ -180,13 +182,12 @@ def _clock(time: Time) -> str:
     hour = "una" if time.hour == 1 else cardinal(time.hour)
     evening = " di sera" if 6 <= time.hour < 12 else " del pomeriggio"
     part = {"a": " del mattino", "p": evening}.get(time.half, "")
+    hours = "un'ora" if time.hour == 1 else f"{hour} ore"
     if time.second is not None:
-        return f"{hour}, {cardinal(time.minute)} minuti e {cardinal(time.second)} secondi{part}"
+        return f"{hours}, {cardinal(time.minute)} minuti e {cardinal(time.second)} secondi{part}"
     if time.minute:
         return f"{hour} e {cardinal(time.minute)}{part}"
-    if time.has_hours:
-        return "un'ora" if time.hour == 1 else f"{hour} ore"
-    return f"{hour}{part}"
+    return hours if time.has_hours else f"{hour}{part}"
 
 
 def _fraction(over: int, under: int, form: Form) -> str | None:

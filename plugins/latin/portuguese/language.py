@@ -78,7 +78,7 @@ def _typed_ordinals(draft: Draft) -> None:
 
 _KINGS = rulers(
     "Pedro João Luís Henrique Carlos Afonso Sebastião Manuel "
-    "Filipe Paulo Bento Pio Leão Gregório Francisco Jorge Guilherme"
+    "Filipe Paulo Bento Pio Leão Gregório Francisco Jorge Guilherme Napoleão"
 )
 
 PATTERNS = Patterns(

@@ -22,6 +22,7 @@ TABLES = Tables(
         "km/h = quilômetro(|s) por hora; m/s = metro(|s) por segundo; m² = metro(|s) quadrado(|s); "
         "km² = quilômetro(|s) quadrado(|s); m³ = metro(|s) cúbico(|s); ha = hectare(|s); "
         "t = f tonelada(|s); kg Kg = quilo(|s); g = grama(|s); mg = miligrama(|s); L l = litro(|s); "
+        "h = f hora(|s); km/l km/L = quilômetro(|s) por litro; Mbps = megabit(|s) por segundo; "
         "col = f colher(|es); ml mL = mililitro(|s); °C ºC = grau(|s) Celsius; °F = grau(|s) Fahrenheit; "
         "° = grau(|s); kB KB = quilobyte(|s); MB = megabyte(|s); GB = gigabyte(|s); TB = terabyte(|s); "
         "Hz = hertz; kHz = quilohertz; MHz = megahertz; GHz = gigahertz; W = watt(|s); kW = quilowatt(|s); "
@@ -31,13 +32,11 @@ TABLES = Tables(
         "c._de_café = f colher(|es) de café"
     ),
     words=table(
-        "24/7 = vinte e quatro por sete; EUA = Estados Unidos; & = e; CO2 = C O dois; .NET = ponto NET; "
-        "C# = C sharp; IPv6 = I P V seis; c/ = com; p/ = para; s/ = sem; "
-        "2ª-feira 2ª_feira 2a-feira 2a_feira = segunda-feira; "
-        "3ª-feira 3ª_feira 3a-feira 3a_feira = terça-feira; "
-        "4ª-feira 4ª_feira 4a-feira 4a_feira = quarta-feira; "
-        "5ª-feira 5ª_feira 5a-feira 5a_feira = quinta-feira; "
-        "6ª-feira 6ª_feira 6a-feira 6a_feira = sexta-feira"
+        "24/7 = vinte e quatro por sete; EUA = Estados Unidos; & = e; ± = mais ou menos; CO2 = C O dois; "
+        ".NET = ponto NET; C# = C sharp; IPv6 = I P V seis; c/ = com; p/ = para; s/ = sem; 2ª-feira "
+        "2ª_feira 2a-feira 2a_feira = segunda-feira; 3ª-feira 3ª_feira 3a-feira 3a_feira = terça-feira; "
+        "4ª-feira 4ª_feira 4a-feira 4a_feira = quarta-feira; 5ª-feira 5ª_feira 5a-feira 5a_feira = "
+        "quinta-feira; 6ª-feira 6ª_feira 6a-feira 6a_feira = sexta-feira"
     ),
     titles=table(
         "Dr = doutor; Drs = doutores; Dra = doutora; Sr = senhor; Srs = senhores; Sra = senhora; "
@@ -52,13 +51,14 @@ TABLES = Tables(
         "d.C = depois de Cristo; depto = departamento; tel Tel = telefone"
     ),
     labels=table(
-        "n. N. nº Nº n.º N.º n° N° no. núm. = número; p. pág. Pág. = página; págs. = páginas; "
-        "cap. = capítulo; vol. = volume; art. Art. = artigo; arts. = artigos; Fig. fig. = figura; "
-        "apto. Apto. ap. Ap. = apartamento"
+        "n. N. nº Nº n.º N.º n° N° no. núm. = número; p. pág. Pág. = página; § = parágrafo; "
+        "págs. = páginas; cap. = capítulo; vol. = volume; art. Art. = artigo; arts. = artigos; "
+        "Fig. fig. = figura; apto. Apto. ap. Ap. = apartamento"
     ),
     signs=signs(
-        "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|ao quadrado|"
-        "ao cubo|arroba|ponto|barra|hífen|sublinhado|dois-pontos|interrogação|e|cerquilha|por cento|mais"
+        "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|vezes|"
+        "ao quadrado|ao cubo|arroba|ponto|barra|hífen|sublinhado|dois-pontos|interrogação|e|cerquilha|"
+        "por cento|mais"
     ),
 )
 
@@ -68,9 +68,9 @@ NOUNS = Nouns(
         "vez mulher mãe noite tarde morte fonte parte rede chave flor cor dor luz voz cruz ponte semente "
         "gente classe frase base fase torre árvore nuvem ordem lei mão carne fome sede febre torre tese "
         "série espécie foto moto tribo libido gema algema ema goma soma poma",
-        "vezes mulheres mães noites tardes mortes fontes partes redes chaves flores cores dores luzes vozes "
-        "cruzes pontes sementes gentes classes frases bases fases torres árvores nuvens ordens leis mãos "
-        "carnes teses séries espécies fotos motos tribos libidos gemas algemas emas gomas somas",
+        "vezes mulheres mães noites tardes mortes fontes partes redes chaves flores cores dores luzes "
+        "vozes cruzes pontes sementes gentes classes frases bases fases torres árvores nuvens ordens leis "
+        "mãos carnes teses séries espécies fotos motos tribos libidos gemas algemas emas gomas somas",
     ),
     masculine=with_plurals(
         "dia mapa planeta cometa drama diploma clima fantasma poeta atleta colega pijama personagem real "
@@ -84,8 +84,8 @@ NOUNS = Nouns(
     masculine_articles=words("os aos dos nos"),
     others=words(
         "a e o ou de do da dos das em no na nos nas para por com mas que é são foi às as os até sem entre "
-        "contra à ao mais menos apenas se cada ainda agora era está fica atrás depois antes além já só pela "
-        "pelas nunca fora ela elas como quando não"
+        "contra à ao mais menos apenas se cada ainda agora era está fica atrás depois antes além já só "
+        "pela pelas nunca fora ela elas como quando não"
     ),
     labels=words(
         "página capítulo número artigo grupo nível linha tipo fase etapa sala quarto versão parte item "

@@ -9,6 +9,12 @@ from plugins.latin.amounts import INNER_STOP
 from plugins.latin.language import Language, Rule
 from speech_engine.text.draft import Draft
 
+# Behind such a word, a letter is no initial and no title, so its full stop ends a sentence.
+LETTERED = re.compile(
+    r"(?i:\b(?:vitamin[ae]?|size|taille|taglia|talla|tamanho|plan|plano|piano|letter|lettre|lettera|letra))"
+    r" (?=[A-Z]\.)"
+)
+_LETTERED_REACHES = 10
 _TITLE_STOP = r"(?:\.(?!\s*\Z)|(?=\.))"
 _CLOSING_STOP = rf"(?:{INNER_STOP}|(?=\.))"
 _LABELLED = r"(?=[ \u00a0]?[0-9\0])"
@@ -34,8 +40,14 @@ def rule(language: Language) -> Rule:
 def before_names(short: str, spoken: Mapping[str, str]) -> Rule:
     """Return the rule that reads an initial as a title, but only before one of the names: D. Pedro."""
     titles = {name: title for title, names in spoken.items() for name in names.split()}
-    pattern = re.compile(rf"(?<![\w.])(?<!\b[Vv]itamina ){short}\.(?= (?P<name>{'|'.join(titles)})\b)")
-    return lambda draft: draft.rewrite(pattern, lambda match: titles[match["name"]])
+    pattern = re.compile(rf"(?<![\w.]){short}\.(?= (?P<name>{'|'.join(titles)})\b)")
+
+    def title(match: re.Match[str]) -> str | None:
+        start = match.start()
+        before = LETTERED.search(match.string, max(0, start - _LETTERED_REACHES), match.end())
+        return None if before else titles[match["name"]]
+
+    return lambda draft: draft.rewrite(pattern, title)
 
 
 def _pattern(table: Mapping[str, str], stop: str) -> re.Pattern[str]:

@@ -9,7 +9,7 @@ from plugins.latin.language import Form, Language, Rule
 
 _BEFORE = re.compile(r"([^\W\d_]+) $")
 _AFTER = re.compile(r"[ \u00a0-]([^\W\d_]+)(?:[ \u00a0]([^\W\d_]+))?")
-_PLURAL = re.compile(r" (?!is|was|has|as|this)[a-z]+s\b")
+_PLURAL = re.compile(r" (?!is|was|has|as|this|vs)[a-z]+s\b")
 _CUE_REACHES = 32
 """The number of characters that may hold a cue: enough for `between 1939 and `."""
 

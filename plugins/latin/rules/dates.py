@@ -80,8 +80,9 @@ def weekdays(days: Mapping[str, str], to: str, months_of: Mapping[str, int], joi
     months = one_of({case for name in months_of for case in (name, name.capitalize())})
     single = re.compile(
         # Without a full stop, a word in lower case may be another: mar, seg.
-        rf"(?<!\w)(?<![Tt]he )(?P<day>{day})(?:\.|(?<=[A-Z][a-z]{{2}}))"
-        rf"(?=,?{SPACE}(?:(?:{months})\.?{SPACE})?[0-9])(?!{SPACE}[0-9]{{3}})"
+        # Behind a day, mar. is a month.
+        rf"(?<!\w)(?<![Tt]he )(?<![0-9] )(?P<day>{day})"
+        rf"(?:{INNER_STOP}|(?<=[A-Z][a-z]{{2}})(?=\.|,?{SPACE}(?:(?:{months})\.?{SPACE})?[0-9]))(?!{SPACE}[0-9]{{3}})"
     )
 
     def decide(draft: Draft) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from plugins.latin.amounts import one_of, spelled
+from plugins.latin.amounts import LEFT, one_of, spelled
 from plugins.latin.language import Language, Rule
 from speech_engine.text.draft import Draft
 
 _PLACES = {
-    "×": r"(?<=[0-9]) ?[x×*] ?(?=[0-9][0-9.,]* ?=)",
+    "×": r"(?<=[0-9]) ?[x×*] ?(?=[0-9][0-9.,]* ?[=€$£]|R?[$€£])",
     "x": r"(?<=[0-9])(?<!\b0) ?[x×] ?(?=[0-9])",
     "÷": r"(?<=[0-9]) [/÷] (?=[0-9][0-9.,]* =)",
     ">": r"(?<=[0-9]) > (?=[0-9])",
@@ -26,6 +26,7 @@ _PLACES = {
 }
 """Where a sign means what its name in the table says. The surest come first."""
 _SIGN = re.compile("[*/÷><=~≈²³]|[0-9] ?[x×]|mph")
+_OFTEN = re.compile(rf"{LEFT}(?P<count>[0-9]{{1,4}})x(?= [a-zà-ÿ])")
 _MACHINE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
 _THOUSANDS = re.compile(r"[0-9]+(?:\.[0-9]{3})+")
 
@@ -44,8 +45,13 @@ def rule(language: Language) -> Rule:
             return None
         return point.join(spelled(part, language) for part in match[0].split("."))
 
+    def often(match: re.Match[str]) -> str:
+        count = language.cardinal(int(match["count"]), "feminine")
+        return f"{count} {language.tables.signs['often']}"
+
     def decide(draft: Draft) -> None:
         draft.rewrite(_MACHINE, of_machine)
+        draft.rewrite(_OFTEN, often)
         if _SIGN.search(draft.open):
             draft.rewrite(lone, lambda match: language.tables.units[match[0]].many)
             for pattern, spoken in places:

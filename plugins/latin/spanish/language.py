@@ -27,7 +27,7 @@ _DATE = re.compile(
 _WEEKDAYS = {day[:3]: day for day in in_order("lunes martes miércoles jueves viernes sábado domingo")}
 _KINGS = rulers(
     "Felipe Carlos Alfonso Fernando Pablo Pedro Enrique Luis Juan "
-    "Benedicto Pío León Gregorio Francisco Jorge Guillermo Jaime Sancho"
+    "Benedicto Pío León Gregorio Francisco Jorge Guillermo Jaime Sancho Napoleón"
 )
 
 PATTERNS = Patterns(

@@ -34,17 +34,19 @@ TABLES = Tables(
         "km/h = kilómetro(|s) por hora; m/s = metro(|s) por segundo; m² = metro(|s) cuadrado(|s); "
         "km² = kilómetro(|s) cuadrado(|s); m³ = metro(|s) cúbico(|s); ha = f hectárea(|s); "
         "t = f tonelada(|s); kg Kg = kilo(|s); g = gramo(|s); mg = miligramo(|s); L l = litro(|s); "
-        "cda cdas = f cucharada(|s); cdta cdtas = f cucharadita(|s); ml mL = mililitro(|s); "
-        "°C ºC = grado(|s) Celsius; °F = grado(|s) Fahrenheit; ° = grado(|s); kB KB = kilobyte(|s); "
-        "MB = megabyte(|s); GB = gigabyte(|s); TB = terabyte(|s); Hz = hercio(|s); kHz = kilohercio(|s); "
+        "h = f hora(|s); l/100_km = litro(|s) a los cien kilómetros; cda cdas = f cucharada(|s); "
+        "cdta cdtas = f cucharadita(|s); ml mL = mililitro(|s); °C ºC = grado(|s) Celsius; "
+        "°F = grado(|s) Fahrenheit; ° = grado(|s); kB KB = kilobyte(|s); MB = megabyte(|s); "
+        "GB = gigabyte(|s); TB = terabyte(|s); Hz = hercio(|s); kHz = kilohercio(|s); "
         "MHz = megahercio(|s); GHz = gigahercio(|s); W = vatio(|s); kW = kilovatio(|s); "
         "kWh = kilovatio(|s) hora; V = voltio(|s); dB = decibelio(|s); min = minuto(|s); "
         "s seg = segundo(|s); ms = milisegundo(|s)"
     ),
     words=table(
-        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; .NET = punto NET; CO2 = C O dos; "
-        "C# = C sharp; IPv6 = I P V seis; s/n = sin número; L-V = lunes a viernes; L-J = lunes a jueves; "
-        "L-S = lunes a sábado; L-D = lunes a domingo; S-D = sábado y domingo; C/ c/ = calle"
+        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; ± = más o menos; Dª = doña; .NET = "
+        "punto NET; CO2 = C O dos; C# = C sharp; IPv6 = I P V seis; s/n = sin número; L-V = lunes a "
+        "viernes; L-J = lunes a jueves; L-S = lunes a sábado; L-D = lunes a domingo; S-D = sábado y "
+        "domingo; C/ c/ = calle"
     ),
     titles=table(
         "Dr = doctor; Dres = doctores; Dra = doctora; Sr = señor; Sres = señores; Sra = señora; "
@@ -63,8 +65,8 @@ TABLES = Tables(
         "cap. = capítulo; vol. Vol. = volumen; art. Art. = artículo; Fig. fig. = figura"
     ),
     signs=signs(
-        "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|al cuadrado|al cubo|arroba|"
-        "punto|barra|guion|guion bajo|dos puntos|interrogación|y|almohadilla|por ciento|más"
+        "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|veces|al cuadrado|al cubo|"
+        "arroba|punto|barra|guion|guion bajo|dos puntos|interrogación|y|almohadilla|por ciento|más"
     ),
 )
 
@@ -82,8 +84,8 @@ NOUNS = Nouns(
     ),
     masculine=with_plurals(
         "día mapa poeta planeta cometa clima fantasma atleta colega pijama drama diploma agua águila área "
-        "aula alma arma dálmata acróbata pirata patriota idiota belga croata persa azteca inca maya jesuita "
-        "policía guardia guía espía",
+        "aula alma arma dálmata acróbata pirata patriota idiota belga croata persa azteca inca maya "
+        "jesuita policía guardia guía espía",
         "días mapas poetas planetas cometas climas fantasmas atletas colegas pijamas dramas diplomas "
         "dálmatas acróbatas piratas patriotas idiotas belgas croatas persas aztecas incas mayas jesuitas "
         "policías guardias guías espías",

@@ -64,7 +64,8 @@ class CacheObserver(Observer):
 
     def settle(self, spent: Spent) -> Spent:
         speech = self._speech
-        if self.recording is not None and speech is not None:
+        # An answer of signs alone is free, so it is not kept: a hit has a price.
+        if self.recording is not None and speech is not None and spent.parts:
             words = speech.words
             # A part that was passed over has the name that the search will give it.
             parts = self._call.totals.parts

@@ -142,7 +142,6 @@ def test_thai_is_spoken_by_the_shipped_route_and_each_quality_is_a_model(rig: Ri
     [
         ("long", "Hello.", "sample_too_long", "takes recordings of up to 12 s with all their words"),
         ("usual", "Нет", "unsupported_text", "CYRILLIC CAPITAL LETTER EN"),
-        ("usual", "☺", "unsupported_text", "nothing"),
     ],
 )
 def test_a_recording_or_a_text_that_the_model_cannot_take_is_refused(

@@ -86,7 +86,7 @@ TAGGED: list[tuple[str, Mapping[str, object], str, tuple[str, ...]]] = [
     ("[happy](https://a.b/c) Hi.", {}, "happy Hi.", ("",)),
     ("**[happy] Hi.** So **[sad] it** is.", {}, "Hi. So it is.", ("happy", "sad")),
     ("[laughs] [happy] Hi.", {}, "[laughs] Hi.", ("", "happy")),
-    ("Hi! [happy] ... 😀", {}, "Hi! ... 😀", ("", "happy")),
+    ("Hi! [happy] ... =", {}, "Hi! ... =", ("", "happy")),
 ]
 """A text, what is asked besides, the words that are spoken, and the tags of their recordings."""
 
