@@ -38,7 +38,7 @@ def fetched(here: CommandContext) -> dict[str, Any]:
     if not listed:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
-    ready, faults = _have(config, loaded, listed, here.form, _instead(loaded))
+    ready, faults = _have(config, loaded, listed, here.form)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
     layer = _keep(config, ready, faults)
@@ -81,7 +81,7 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
-        ready, faults = _have(config, loaded, listed, None, _instead(loaded))
+        ready, faults = _have(config, loaded, listed, None)
         why = "; ".join(faults.values())
         if ready:
             _keep(config, ready, faults)
@@ -109,7 +109,7 @@ def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
         command = next((each.command for each in lacking if each not in first), command)
         say(f"A model, or what it runs in, is gone and comes again: {names}")
         natural_voices.require_index(first)
-        _, faults = _have(config, loaded, lacking, None, {})
+        _, faults = _have(config, loaded, lacking, None)
         if faults:
             _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
@@ -142,17 +142,13 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
-def _instead(loaded: Registry) -> dict[str, Listed]:
-    return natural_voices.instead(open_galleries(loaded))
-
-
 def _have(
-    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form, otherwise: Mapping[str, Listed]
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
 ) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
-            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch, otherwise)
+            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
 
 
 def _keep(config: Config, ready: Sequence[Listed], faults: Mapping[str, str]) -> Layer:
