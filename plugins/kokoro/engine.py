@@ -41,6 +41,8 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
         self._network = network
+        # With this, a new text waits while others cannot be spoken as fast as they are heard.
+        self.batch = self._listeners
         self._styles = Path(settings.model_path) / "voices.npz"
 
     def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:

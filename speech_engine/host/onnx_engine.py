@@ -31,6 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.host.listeners import Listeners
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.imported_voices import MODEL, OnnxSettings
 from speech_engine.models import ModelInfo, VoiceInfo
@@ -191,6 +192,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         self._most_threads = share.threads
         self._cores = _Cores(share.cores)
         self._texts = 0
+        self._listeners = Listeners()
         self._pause_ms = settings.pause_ms
         self._phonemize = phonemize
         self._tick = context.tick
@@ -214,6 +216,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
         self._texts += 1
+        text = self._listeners.begin(job)
         try:
             # All texts first: a text that cannot be spoken is refused before a part is heard.
             read = await self.run(lambda _stop: self._pieces(job, voice))
@@ -222,6 +225,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 async with aclosing(self._pcm(network, read, voice, job.speed)) as made:
                     async for segment, pcm in made:
+                        text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
                             yield Audio(segment, chunk)
                         if sounds.is_full:
@@ -229,6 +233,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             yield Finished()
         finally:
             self._texts -= 1
+            self._listeners.end(text)
 
     async def _pcm(
         self, network: N, read: Sequence[tuple[int, Piece]], voice: V, speed: float

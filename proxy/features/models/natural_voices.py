@@ -29,6 +29,8 @@ from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
 _FIRST = ("kokoro-voices",)
+STAND_IN = "hibari"
+"""The plugin that speaks first, and then where the first models are late. Its package has its model."""
 FORMER = "kokoro-int8"
 """The first model of earlier servers. Its Japanese voices speak no more."""
 
@@ -168,9 +170,11 @@ def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> li
     return found
 
 
-def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]]) -> Layer:
-    """Return a layer in which these models come first under the built-in names."""
-    if not ready:
+def natural_layer(
+    layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]], *, stands_in: bool = False
+) -> Layer:
+    """Return a layer in which these models come first under the built-in names, and then the stand-in."""
+    if not ready and not stands_in:
         return layer
     former = [name for name, section in layer.engines.items() if section.get("model") == FORMER]
     layer = msgspec.structs.replace(
@@ -180,6 +184,9 @@ def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, 
     for each in ready:
         layer, engine = with_model(layer, each)
         first.append(f"{engine}/{STANDARD}")
+    if stands_in:
+        layer = _replaced(layer, STAND_IN, layer.engines.get(STAND_IN, {}))
+        first.append(f"{STAND_IN}/{STANDARD}")
     models = {}
     for alias in built_in:
         models[alias] = list(dict.fromkeys((*first, *layer.models.get(alias, ()))))
