@@ -279,7 +279,7 @@ class EngineSection(msgspec.Struct, frozen=True):
     ] = 10.0
     hedge_s: Annotated[
         Annotated[float, msgspec.Meta(ge=0, le=60)] | None,
-        msgspec.Meta(description="a number of seconds, 0 (never) to 60; without it, 3 before hibari"),
+        msgspec.Meta(description="a number of seconds, 0 (never) to 60"),
     ] = None
     accept_licence: Annotated[
         str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')

@@ -20,8 +20,9 @@ from tests.tables import each_row
 CONFIG = """
 [engines.slow]
 [engines.quick]
+[engines.robot]
 [models]
-tts-1 = ["slow/m", "quick/m"]
+tts-1 = ["slow/m", "quick/m", "robot/m"]
 """
 
 
@@ -59,6 +60,7 @@ async def both(folder: Path, *scripts: tuple[Step, ...], text: str = CONFIG) -> 
     more: Any = {
         ("engine", "slow"): plugin("slow", slow, lambda _settings: as_they_are(("alloy", "onyx", "coral"))),
         ("engine", "quick"): plugin("quick", quick, names),
+        ("engine", "robot"): plugin("robot", Scripted(is_trained=False), names),
     }
     async with inside(_made(folder), text, more=more) as server:
         yield server
