@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_OFFSET, read_text
+from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
@@ -49,6 +49,9 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         said = sounds + (SHARED_OFFSET if self.is_shared else 0)
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
+
+    def cut(self, piece: Piece, most: int) -> list[Piece]:
+        return cut_piece(piece, self._model.symbols, most)
 
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)

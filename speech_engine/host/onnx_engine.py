@@ -58,6 +58,9 @@ _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
 longer for a core than with this."""
 
+_DRY_SOUNDS = 40
+"""The longest piece, in sounds, for a listener who has nothing ahead."""
+
 _PEAK = 32767.0
 _FAULTS = tuple(
     each for each in vars(faults).values() if isinstance(each, type) and issubclass(each, Exception)
@@ -236,11 +239,14 @@ class OnnxEngine(ABC, Generic[V, N]):
             self._listeners.end(text)
 
     async def _pcm(
-        self, network: N, read: Sequence[tuple[int, Piece]], voice: V, speed: float
+        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
+            if 0.0 < plays_until < time.monotonic():
+                piece, *rest = self.cut(piece, _DRY_SOUNDS)
+                read[number + 1 : number + 1] = [(segment, each) for each in rest]
             switch = StopSwitch()
             parts = self.sounds(network, piece, voice, speed, switch)
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
@@ -281,6 +287,10 @@ class OnnxEngine(ABC, Generic[V, N]):
 
         Raise UnsupportedLanguage or UnsupportedText.
         """
+
+    def cut(self, piece: Piece, most: int) -> list[Piece]:
+        """Return the parts of a piece that has more sounds than a late listener should wait for."""
+        return [piece]
 
     @abstractmethod
     def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[N]:
