@@ -73,6 +73,16 @@ def test_the_new_voices_take_the_place_of_the_former_ones_and_joe_comes_after_th
     assert set(map(tuple, after.models.values())) == {("kokoro/standard", "piper/standard")}
 
 
+def test_the_voice_that_stands_in_comes_after_kokoro_and_needs_no_model() -> None:
+    alone = natural_voices.natural_layer(Layer(), [], BUILT_IN, stands_in=True)
+    assert alone == Layer({"hibari": {}}, {key: ["hibari/standard"] for key in BUILT_IN})
+    both = natural_voices.natural_layer(alone, [KOKORO], BUILT_IN, stands_in=True)
+    assert both.engines == {"hibari": {}, "kokoro": {"model": "kokoro-voices"}}
+    assert set(map(tuple, both.models.values())) == {("kokoro/standard", "hibari/standard")}
+    assert natural_voices.stored(both.engines, GALLERIES) == [KOKORO]
+    assert natural_voices.without_model(both, "kokoro-voices", BUILT_IN) == alone
+
+
 def test_what_did_not_come_is_no_candidate() -> None:
     layer = natural_voices.natural_layer(Layer(), [JOE], BUILT_IN)
     assert list(layer.engines) == ["piper"]
