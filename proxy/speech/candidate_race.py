@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -109,7 +109,7 @@ class FirstAudio:
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates with those last that are late, away, or busy while their own speaker stands
         in. Only natural ones are passed over for natural ones."""
-        late: Container[str] = self._engines.late.names
+        late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
             names = {each.model.engine for each in candidates if not each.stands_in}

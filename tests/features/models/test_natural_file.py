@@ -204,6 +204,9 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
         said = " ".join(run("check").out.split())
         wanted = "the voices of kokoro-int8 speak no more → run voxgate voices natural"
         assert (wanted in said) is is_former
+        assert (
+            "hibari would speak English where it is late → run voxgate voices natural" in said
+        ) is not is_former
 
 
 @pytest.mark.parametrize(
