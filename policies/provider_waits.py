@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from speech_engine.names import StandsIn
+
 WINDOW_S = 60.0
 TRIES = 3
 """The most tries of one request on one engine, the first one included."""
@@ -13,6 +15,7 @@ _LONGEST_S = 4.0
 _FIRST_SHARE = 0.6
 _HEARING_SHARE = 0.25
 _LONGEST_HEARING_S = 90.0
+_STANDS_IN_S = {"same_speaker": 3.0, "same_gender": 3.0, "other_gender": 6.0}
 
 
 def pace_wait_s(times: Sequence[float], most: int, now: float) -> float:
@@ -46,6 +49,11 @@ def first_audio_share_s(left_s: float, others: int) -> float:
     The last candidate may take all the time. Each candidate before leaves two fifths for the next ones.
     """
     return left_s if others <= 0 else left_s * _FIRST_SHARE
+
+
+def stand_in_s(stands_in: StandsIn) -> float:
+    """Return how long a natural voice may give no sound before another engine's begins, too."""
+    return _STANDS_IN_S.get(stands_in, 0.0)
 
 
 def is_late(misses: Sequence[float], now: float) -> bool:

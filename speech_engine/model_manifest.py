@@ -38,7 +38,8 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
 
     `digest` covers the engine and the files: the same files have the same digest, whenever they were
     imported. `memory_gb` is an estimate: the weights, and what the format adds for speaking. `basis` is the
-    licence of the model that it was finetuned from, or the terms of its recordings; `attribution` names the authors.
+    licence of the model that it was finetuned from, or the terms of its recordings; `attribution` names the
+    authors.
     `genders` is by voice or speaker, "" for the only one: "male" or "female".
     """
 

@@ -7,12 +7,19 @@ from typing import Any, Literal
 
 import msgspec
 
+StandsIn = Literal["", "same_speaker", "same_gender", "other_gender"]
+
 
 class KnownName(msgspec.Struct, frozen=True):
-    """The voice that an engine has for a name. `tags` are words for how it sounds, as in `VoiceInfo`."""
+    """The voice that an engine has for a name. `tags` are words for how it sounds, as in `VoiceInfo`.
+
+    If it `stands_in`, it speaks where the engines before it are away or late. `same_speaker` is the speaker
+    that they have for this name. An answer announces the others.
+    """
 
     voice: str
     tags: tuple[str, ...] = ()
+    stands_in: StandsIn = ""
 
 
 Names = Mapping[str, KnownName] | Literal["shared"]

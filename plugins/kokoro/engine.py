@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from plugins.kokoro.model_format import SPEED, STYLE, STYLE_SIZE, KokoroModel, StyleVoice
 from plugins.kokoro.plugin import KokoroSettings
-from plugins.kokoro.reading import SHARED_OFFSET, read_text
+from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
@@ -36,12 +36,17 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         super().__init__(settings, share, context, voices, phonemize, threads)
         self._model = model
         self._network = network
+        # With this, a new text waits while others cannot be spoken as fast as they are heard.
+        self.batch = self._listeners
         self._styles = Path(settings.model_path) / "voices.npz"
 
     def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         said = sounds + (SHARED_OFFSET if self.is_shared else 0)
         return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
+
+    def cut(self, piece: Piece, most: int) -> list[Piece]:
+        return cut_piece(piece, self._model.symbols, most)
 
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)

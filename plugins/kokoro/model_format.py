@@ -34,14 +34,12 @@ _VOICE = re.compile(r"([a-z])([fm])(_[a-z0-9]{1,40})?")
 class Reading(NamedTuple):
     """A language of Kokoro's voices, and espeak-ng's name of it; without that, it has no reader here.
 
-    `native` is the language that the voices learned, if they read another one here. `accent` tells them from
-    other voices of the language.
+    `accent` tells its voices from other voices of the language.
     """
 
     tag: str
     name: str
     espeak: str = ""
-    native: str = ""
     accent: str = ""
 
 
@@ -53,7 +51,7 @@ READINGS: Mapping[str, Reading] = {
     "h": Reading("hi", "Hindi", "hi"),
     "i": Reading("it", "Italian", "it"),
     "p": Reading("pt-BR", "Brazilian Portuguese", "pt-br", accent="Brazilian"),
-    "j": Reading("en-US", "American English", "en-us", native="Japanese"),
+    "j": Reading("ja", "Japanese"),
     "z": Reading("zh", "Mandarin"),
 }
 """By the first letter of a voice's name. The second one is its gender."""

@@ -47,6 +47,21 @@ def read_text(
     return pieces
 
 
+def cut_piece(piece: Piece, symbols: Mapping[str, int], most: int) -> list[Piece]:
+    """Return the parts of a piece, each of `most` sounds or fewer, and none of them very short."""
+    letters = {number: symbol for symbol, number in symbols.items()}
+    rest, parts = [letters[number] for number in piece.numbers[1:-1]], list[Piece]()
+    while len(rest) > most:
+        end = cut_place(rest, most, most, most // 2)
+        part, rest = rest[:end], after_cut(rest, end)
+        parts.append(Piece(_numbers(part, symbols), len(part), end_of_part(part)))
+    return [*parts, piece._replace(numbers=_numbers(rest, symbols), sounds=len(rest))]
+
+
+def _numbers(sounds: list[str], symbols: Mapping[str, int]) -> tuple[int, ...]:
+    return (_PAD, *(symbols[sound] for sound in sounds), _PAD)
+
+
 def own_alphabet(sounds: str, reading: Reading) -> str:
     written = unicodedata.normalize("NFD", sounds)
     for table in _ALPHABETS.get(reading.tag, _REMOTE):
@@ -62,6 +77,5 @@ def _pieces(sounds: list[str], symbols: Mapping[str, int], said: int) -> Iterato
         end = cut_place(sounds, goal, MOST_SOUNDS, goal // 2) if len(sounds) > goal else len(sounds)
         part, sounds = sounds[:end], after_cut(sounds, end)
         if any(map(str.isalpha, part)):
-            numbers = (_PAD, *(symbols[sound] for sound in part), _PAD)
-            yield Piece(numbers, len(part), end_of_part(part) if sounds else "sentence")
+            yield Piece(_numbers(part, symbols), len(part), end_of_part(part) if sounds else "sentence")
         said += len(part)

@@ -55,9 +55,6 @@ class VoiceList:
                 language=voice.reading.tag,
                 gender=voice.gender,
                 tags=(voice.reading.accent,) if voice.reading.accent else (),
-                description=f"A {voice.reading.native} voice. It reads {voice.reading.name}."
-                if voice.reading.native
-                else "",
                 shares_names=not voice.name.endswith(_SANTA),
             )
             for voice in self.voices
@@ -86,16 +83,14 @@ class VoiceList:
     def _find(self, voice: Voice, language: str) -> StyleVoice:
         id_ = voice.id if isinstance(voice, EngineVoice) else ""
         if id_ in self._unread:
-            name = self._unread[id_].reading.name
-            raise UnsupportedLanguage(f"{id_} is a voice for {name}, which this engine cannot read.")
+            name, other = self._unread[id_].reading.name, self.voices[0].name
+            raise UnsupportedLanguage(
+                f"{id_} is a voice for {name}, which this engine cannot read; {other} is one that it can."
+            )
         return find_voice("Kokoro", self._by_name, lambda each: (each.reading.tag,), voice, language)
 
 
-def _place(voice: StyleVoice) -> tuple[bool, bool, int]:
-    """Voices that learned another language come last, and those that play a part."""
+def _place(voice: StyleVoice) -> tuple[bool, int]:
+    """Voices that play a part come last."""
     plays = voice.name.endswith(_SANTA)
-    return (
-        plays,
-        bool(voice.reading.native),
-        _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST),
-    )
+    return plays, _FIRST.index(voice.name) if voice.name in _FIRST else len(_FIRST)

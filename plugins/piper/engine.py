@@ -79,22 +79,19 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
         values: dict[str, Any] = {
             INPUT: np.array([piece.numbers], np.int64),
             LENGTHS: np.array([len(piece.numbers)], np.int64),
-            # The sound of a shifted speaker is made slower and played faster.
-            SCALES: np.array((noise, config.length * voice.faster / speed, rhythm), np.float32),
+            SCALES: np.array((noise, config.length / speed, rhythm), np.float32),
         }
         if SPEAKER in network.first.inputs:
             values[SPEAKER] = np.array([voice.number], np.int64)
-        rate_hz = config.rate_hz * voice.faster
-        windows = decoded(network, values, rate_hz, stop)
-        if rate_hz == self._info.sample_rate_hz:
+        windows = decoded(network, values, config.rate_hz, stop)
+        if config.rate_hz == self._info.sample_rate_hz:
             yield from windows
-        else:
-            if made := [*windows]:
-                yield resample(np.concatenate(made), rate_hz, self._info.sample_rate_hz)
+        elif made := [*windows]:
+            yield resample(np.concatenate(made), config.rate_hz, self._info.sample_rate_hz)
 
 
 def decoded(
-    network: VoiceNetworks, values: Mapping[str, Any], rate_hz: float, stop: StopSwitch
+    network: VoiceNetworks, values: Mapping[str, Any], rate_hz: int, stop: StopSwitch
 ) -> Iterator[NDArray[np.float32]]:
     """Yield the sound of a piece, in windows if its voice was cut. Each has the decoder's reach on both
     sides, so the samples are those of the whole."""
@@ -118,10 +115,8 @@ def decoded(
         at, size = end, size * _FURTHER
 
 
-def resample(sound: NDArray[np.float32], rate_hz: float, wanted_hz: int) -> NDArray[np.float32]:
+def resample(sound: NDArray[np.float32], rate_hz: int, wanted_hz: int) -> NDArray[np.float32]:
     """Resample a whole piece by its spectrum. That needs quiet ends."""
-    if rate_hz == wanted_hz:
-        return sound
     spectrum = np.fft.rfft(sound)
     length = round(len(sound) * wanted_hz / rate_hz)
     fitted = np.zeros(length // 2 + 1, spectrum.dtype)

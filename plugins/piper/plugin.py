@@ -12,7 +12,6 @@ from speech_engine.imported_voices import OnnxSettings, onnx_host
 from speech_engine.names import share_voices
 from speech_engine.plugin import Plugin, missing_model
 
-_Shifts = Annotated[tuple[Annotated[float, msgspec.Meta(gt=0.0, le=6.0)], ...], msgspec.Meta(max_length=2)]
 _Scale = Annotated[float, msgspec.Meta(ge=0.0, le=2.0)] | None
 
 
@@ -22,7 +21,6 @@ class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_on
     The server sets `model_paths` to their folders. Voices are loaded on demand, into `voices_mb` megabytes.
     Each text has one thread, as several take more of the processor. `noise` and `rhythm` replace the voices'
     own randomness. If both are 0, a text always sounds the same.
-    `shift` maps voices to semitones, each of which makes another speaker. See `VoiceList`.
     """
 
     texts_a_core: ClassVar[int] = 4
@@ -33,12 +31,6 @@ class PiperSettings(OnnxSettings, frozen=True, forbid_unknown_fields=True, kw_on
     voices_mb: Annotated[int, msgspec.Meta(ge=1, le=65_536)] = 1024
     noise: _Scale = None
     rhythm: _Scale = None
-    shift: Annotated[
-        bool | dict[str, _Shifts],
-        msgspec.Meta(
-            description="true, false, or a table of voices, each with up to two shifts: { joe = [2.6, 5.3] }"
-        ),
-    ] = True
 
 
 HOSTED = onnx_host("plugins.piper.worker")

@@ -1,9 +1,8 @@
-"""The voices of the engine: the speakers of each imported file, and speakers made by a shift of pitch."""
+"""The voices of the engine: the speakers of each imported file."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,9 +14,6 @@ from speech_engine.imported_voices import find_voice, one_model
 from speech_engine.model_files import FolderContents, check_model, find_manifest
 from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.values import Voice
-
-SHIFTS = (2.6, 5.3)
-"""The shifts in semitones that make two more speakers of one. Downward shifts would harm the words."""
 
 _MOST_LISTED = 32
 """The most listed speakers of a file. Some files have a thousand. Clients may name the others, too."""
@@ -43,16 +39,8 @@ class ImportedVoice(NamedTuple):
 
 
 class Speaker(NamedTuple):
-    """A speaker of a file, with pitch and formants raised by `semitones`."""
-
     voice: ImportedVoice
     number: int
-    semitones: float = 0.0
-
-    @property
-    def faster(self) -> float:
-        """The factor of the playback speed. The speech is made slower by the same factor."""
-        return float(2.0 ** (self.semitones / 12.0))
 
     @property
     def gender(self) -> str | None:
@@ -61,61 +49,21 @@ class Speaker(NamedTuple):
 
 
 class VoiceList:
-    """All voices, the default one first. `shift` has the shifts of speakers by their ids.
+    """All voices, the default one first. A file's plain name is its first speaker."""
 
-    Without an entry, a speaker has two shifts; if `shift` is False, none. Lists show the shifts of `shift`,
-    and those of the only speaker of a gender in its language. The other shifts can be used, too, so that a
-    voice in use stays when another one is imported.
-    """
-
-    def __init__(
-        self, voices: Sequence[ImportedVoice], shift: bool | Mapping[str, tuple[float, ...]] = True
-    ) -> None:
+    def __init__(self, voices: Sequence[ImportedVoice]) -> None:
         self.voices = tuple(voices)
         self._by_id = {
             _id(voice, number): Speaker(voice, number)
             for voice in voices
             for number in range(len(voice.config.speakers))
         }
-        shifts = {} if isinstance(shift, bool) else shift
-        shifted = {} if shift is False else self._shifted(shifts)
-        kinds = Counter(map(_kind, self._by_id.values()))
-        made = {
-            id_: speaker
-            for id_, speaker in shifted.items()
-            if kinds[_kind(speaker)] == 1 or _id(speaker.voice, speaker.number) in shifts
-        }
-        # A file's plain name is its first speaker.
+        self._shown = {id_: each for id_, each in self._by_id.items() if each.number < _MOST_LISTED}
         self._by_id |= {voice.name: Speaker(voice, 0) for voice in voices}
-        self._shown = {
-            id_: speaker
-            for id_, speaker in self._by_id.items()
-            if speaker.number < _MOST_LISTED and id_ == _id(speaker.voice, speaker.number)
-        }
-        # Shifted speakers come last, so that shared names go to real speakers first.
-        self._shown |= made
-        self._by_id = {**shifted, **self._by_id}
-
-    def _shifted(self, shifts: Mapping[str, tuple[float, ...]]) -> dict[str, Speaker]:
-        for id_ in shifts.keys() - self._by_id.keys():
-            known = ", ".join(self._by_id)[:400]
-            raise EngineFailed(f"shift: there is no voice {id_[:80]!r}; known: {known}")
-        shifted = {
-            f"{id_}:up{semitones:g}": speaker._replace(semitones=semitones)
-            for id_, speaker in self._by_id.items()
-            for semitones in shifts.get(id_, SHIFTS if speaker.number < _MOST_LISTED else ())
-        }
-        return {id_: speaker for id_, speaker in shifted.items() if id_ not in self._by_id}
 
     def infos(self) -> tuple[VoiceInfo, ...]:
         return tuple(
-            VoiceInfo(
-                id=id_,
-                name=id_,
-                language=speaker.voice.languages[0],
-                gender=speaker.gender,
-                description=_description(speaker),
-            )
+            VoiceInfo(id=id_, name=id_, language=speaker.voice.languages[0], gender=speaker.gender)
             for id_, speaker in self._shown.items()
         )
 
@@ -135,17 +83,6 @@ class VoiceList:
 def _id(voice: ImportedVoice, number: int) -> str:
     speakers = voice.config.speakers
     return voice.name if len(speakers) == 1 else f"{voice.name}:{speakers[number]}"
-
-
-def _kind(speaker: Speaker) -> tuple[str, str | None]:
-    return speaker.voice.languages[0], speaker.gender
-
-
-def _description(speaker: Speaker) -> str:
-    if not speaker.semitones:
-        return ""
-    made_of = _id(speaker.voice, speaker.number)
-    return f"Made of {made_of}: its pitch and formants are {speaker.semitones:g} semitones higher."
 
 
 def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:

@@ -37,9 +37,7 @@ async def _create(name: str, settings: PiperSettings, context: Context) -> Async
     share = core_share(settings)
     # One more thread than texts, to load a voice.
     with ThreadPoolExecutor(share.slots + 1, thread_name_prefix=name) as threads:
-        engine = PiperEngine(
-            settings, share, context, VoiceList(voices, settings.shift), reader.read, threads
-        )
+        engine = PiperEngine(settings, share, context, VoiceList(voices), reader.read, threads)
         context.progress(0.5, "loading the default voice")
         try:
             # So the first listener does not wait for it.

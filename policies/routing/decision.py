@@ -30,7 +30,7 @@ from policies.routing.values import (
 )
 from speech_engine import ModelInfo
 
-_NO_ROBOT = "The natural voice is not available right now, and no rule-based one speaks in its place."
+_NO_SUBSTITUTE = "The natural voice is not available right now, and no other speaks in its place."
 
 
 class FrontEndNames(msgspec.Struct, frozen=True):
@@ -160,9 +160,13 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     # An engine that has never been up may have the voice, and may be natural.
     may_come = any(voice.samples or voice.on(engine) is not None for engine in offer.unknown)
     has_natural = may_come or any(model.info.is_trained for model, _ in able)
-    if has_natural and able and not rules.robot_fallback:
+    is_for_job = terms is not None and terms.is_for_job
+    if has_natural and able and (is_for_job or not rules.robot_fallback):
         able = [each for each in able if each[0].info.is_trained]
-        error = None if able else NoCandidate("model", "engine_unavailable", _NO_ROBOT, retry_after_s=2.0)
+    if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
+        able = [each for each in able if not each[1].stands_in]  # a job waits for the voice itself
+    if not able and error is None:
+        error = NoCandidate("model", "engine_unavailable", _NO_SUBSTITUTE, retry_after_s=2.0)
     return Decision(
         voice=voice,
         query=query,
@@ -183,6 +187,7 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
                     speaker.share,
                     post=repeater,
                     is_robot=has_natural and not model.info.is_trained,
+                    stands_in=speaker.stands_in,
                 )
                 for model, speaker in able
             ]

@@ -12,6 +12,7 @@ from policies import namesakes
 from policies.namesakes import Share
 from policies.routing.values import Binding, Model, RoutingQuery, Voice
 from speech_engine import EngineVoice, Mix, ModelInfo, Sample, Samples, Trained
+from speech_engine.names import StandsIn
 
 MOST_SAMPLES = 4
 """The most recordings of a voice that a model gets. While a model listens to a recording of half a minute,
@@ -27,7 +28,7 @@ class Speaker(NamedTuple):
 
     With an `obstacle` or a `lack`, the model cannot speak with it. If it is not `is_able`, the voice does not
     speak the language of the text. `share` is the engine's voice behind one of OpenAI's names. A mix is not
-    `is_distinct` if its shares give two members the same voice.
+    `is_distinct` if its shares give two members the same voice. `stands_in` is that of `KnownName`.
     """
 
     voice: speech_engine.Voice
@@ -37,10 +38,11 @@ class Speaker(NamedTuple):
     is_able: bool = True
     share: Share | None = None
     is_distinct: bool = True
+    stands_in: StandsIn = ""
 
     @property
     def is_of_gender(self) -> bool:
-        return self.share is None or self.share.is_of_gender
+        return self.stands_in != "other_gender" and (self.share is None or self.share.is_of_gender)
 
 
 def find_speaker(voice: Voice, model: Model, query: RoutingQuery) -> Speaker | None:
@@ -61,7 +63,7 @@ def _find_untrained(voice: Voice, model: Model, query: RoutingQuery) -> Speaker 
     if binding is None:
         return None
     if not binding.shares:
-        return Speaker(binding.voice, binding.credential, binding.obstacle)
+        return Speaker(binding.voice, binding.credential, binding.obstacle, stands_in=binding.stands_in)
     if (share := namesakes.find(binding.shares, query.language)) is None:
         return Speaker(binding.voice, is_able=False)
     return Speaker(EngineVoice(share.voice), share=share)

@@ -10,6 +10,7 @@ import speech_engine
 from policies.language import Source, base
 from policies.namesakes import Share
 from speech_engine import EngineVoice, ModelInfo, Sample, Samples, Trained
+from speech_engine.names import StandsIn
 
 PLAIN = "plain"
 """The front-end that is always there and serves every language."""
@@ -20,7 +21,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     `credential` is the provider account that has the voice; "" means any account. `obstacle` says why the
     engine cannot speak with it now. With `shares`, the language of the text selects one of several voices of
-    the engine, and `voice` is the first of them.
+    the engine, and `voice` is the first of them. `stands_in` is that of `KnownName`.
     """
 
     engine: str
@@ -28,6 +29,7 @@ class Binding(msgspec.Struct, frozen=True):
     credential: str = ""
     obstacle: str = ""
     shares: tuple[Share, ...] = ()
+    stands_in: StandsIn = ""
 
 
 class Voice(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,8 +225,8 @@ class Candidate(msgspec.Struct, frozen=True):
     other name. `post` repeats the speech. `models` are the speaking and the repeating model, and `speaker`
     names them as in an answer. `ignores` are the names of the parameters that it does not follow: if
     `emotion` is among them, its text is prepared without tags. `text_key` is its front-end, and whether tags
-    are removed. A rule-based model `is_robot` if a natural model could speak, too. `substitute` is the
-    engine's voice, if the answer must state it.
+    are removed. A rule-based model `is_robot` if a natural model could speak, too. `stands_in` is that of
+    `KnownName`. `substitute` is the engine's voice, if the answer must state it.
     """
 
     model: Model
@@ -235,6 +237,7 @@ class Candidate(msgspec.Struct, frozen=True):
     alias_of: str = ""
     post: PostSpeaker | None = None
     is_robot: bool = False
+    stands_in: StandsIn = ""
     models: tuple[Model, ...] = ()
     speaker: str = ""
     ignores: tuple[str, ...] = ()
@@ -247,6 +250,8 @@ class Candidate(msgspec.Struct, frozen=True):
         if self.post is not None:
             models, speaker = (self.model, self.post.model), f"{speaker}, {self.post.model.name}"
         substitute = voice_text(self.voice) if self.is_robot else ""
+        if self.is_other_speaker:
+            substitute = f"{self.model.engine}/{voice_text(self.voice)}"
         if isinstance(self.voice, EngineVoice):
             own = substitute or (self.voice.id if self.alias_of else "")
             substitute = dict(self.model.info.substitutes).get(self.voice.id, own)
@@ -254,6 +259,16 @@ class Candidate(msgspec.Struct, frozen=True):
         msgspec.structs.force_setattr(self, "speaker", speaker)
         msgspec.structs.force_setattr(self, "text_key", (self.front_end, "emotion" in self.ignores))
         msgspec.structs.force_setattr(self, "substitute", substitute)
+
+    @property
+    def is_other_speaker(self) -> bool:
+        """Whether another natural speaker stands in for the one that was asked for."""
+        return self.stands_in in ("same_gender", "other_gender")
+
+    @property
+    def needs_note(self) -> bool:
+        """Whether it may speak only in an answer whose headers say so."""
+        return self.is_robot or self.is_other_speaker
 
     @property
     def sound(self) -> tuple[str, speech_engine.Voice, speech_engine.Voice | None, float]:

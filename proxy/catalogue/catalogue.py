@@ -248,9 +248,9 @@ class Catalogue:
         if self._unknown([full]) or ("/" not in full and self._engines.may_bring_names()):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
-    def hedge_s(self, engine: str) -> float:
+    def hedge_s(self, engine: str) -> float | None:
         """Return the wait for its audio before the next candidate starts too, in seconds; 0 for never."""
-        return self._hedges.get(engine, 0.0)
+        return self._hedges.get(engine)
 
     def rate(self, model: routing.Model) -> Rate | None:
         """Return the provider's price for this model, if it is configured."""

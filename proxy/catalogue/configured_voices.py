@@ -110,7 +110,8 @@ class ConfiguredVoices:
             if known == "shared":
                 bindings += _shared(Binding(engine, EngineVoice(voice.name)), shares[engine])
             elif voice.name in known:
-                bindings.append(Binding(engine, EngineVoice(known[voice.name].voice)))
+                own = known[voice.name]
+                bindings.append(Binding(engine, EngineVoice(own.voice), stands_in=own.stands_in))
         return replace(voice, bindings=tuple(bindings))
 
     def _keep(self, voice: Voice, is_stored: Callable[[Binding], bool]) -> Voice:

@@ -33,7 +33,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
-from proxy.commands.command import AdminRequest, Command, FeatureCommands, Group, merge_groups
+from proxy.commands.command import MORE_COMES, AdminRequest, Command, FeatureCommands, Group, merge_groups
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config, modules
@@ -122,9 +122,15 @@ def serve(
 
     options = {"host": host, "port": port, "workers": workers}
     server = {key: value for key, value in options.items() if value is not None}
+    rest = None
     if voices == "natural" or (voices is None and is_trial):
-        _fetch_voices(config_file, load())
-    _run(load, announce)
+        rest = _fetch_voices(config_file, load())
+    try:
+        _run(load, announce)
+    finally:
+        if rest is not None:
+            rest.terminate()
+            rest.wait()
 
 
 def is_tried_out(config_file: Path | None) -> bool:
@@ -151,18 +157,20 @@ def with_dev_key(config: Config) -> Config:
     return replace(config, server=replace(config.server, dev_key=True))
 
 
-def _fetch_voices(config_file: Path | None, config: Config) -> None:
-    """Fetch natural voices in a process of its own: the server starts whatever happens there. Raises
-    CannotServe if the server could not start afterwards, since its port is taken."""
+def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[bytes] | None:
+    """Fetch natural voices in a process of its own: the server starts whatever happens there. If one can
+    speak, return a process that fetches the others. Raises CannotServe if the server could not start
+    afterwards, since its port is taken."""
     from proxy.processes import runtime, supervisor
 
     if supervisor.is_running(config):
-        return  # the start is refused, with that as the reason
+        return None  # the start is refused, with that as the reason
     runtime.try_ports(config.server)
     named = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
-    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", "--at-start", *named)
-    subprocess.run(command, check=False)
+    command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *named)
+    is_more = subprocess.run((*command, "--at-start"), check=False).returncode == MORE_COMES
+    return subprocess.Popen((*command, "--beside")) if is_more else None
 
 
 def worker(config_file: ConfigFile = None) -> None:

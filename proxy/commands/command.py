@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from proxy.config.sections import Config
 
 
+MORE_COMES = 75
+"""The status of `voices natural --at-start` if something is left for `voices natural --beside`."""
+
+
 class AdminRequest(NamedTuple):
     """A request to the handlers under /admin.
 

@@ -142,8 +142,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000
     connections: _Number = 2000
     connections_per_client: _Number = 500
-    first_audio_s: _Seconds = 9.0
-    robot_fallback: Switch = True
+    first_audio_s: _Seconds = 30.0
+    robot_fallback: Switch = False
     commercial: Switch = True
     public_catalogue: Switch = False
     default_model: _Text = "tts-1"
@@ -278,8 +278,9 @@ class EngineSection(msgspec.Struct, frozen=True):
         float, msgspec.Meta(gt=0, le=1e6, description="US dollars, above 0, up to 1000000")
     ] = 10.0
     hedge_s: Annotated[
-        float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (never) to 60")
-    ] = 0.0
+        Annotated[float, msgspec.Meta(ge=0, le=60)] | None,
+        msgspec.Meta(description="a number of seconds, 0 (never) to 60"),
+    ] = None
     accept_licence: Annotated[
         str, msgspec.Meta(description='the name of the licence that you accept, or "" for none')
     ] = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
@@ -18,6 +19,9 @@ from proxy.config.sections import Remark, VoiceSection
 from proxy.diagnosis.model_check import imported_infos, known_models
 from proxy.engines.registry import Registry
 from speech_engine import ModelInfo
+
+_SUCCESSORS = {r"^jf_\w+$": "af_heart", r"^jm_\w+$": "am_michael", r":up[\d.]+$": ""}
+"""The voices of earlier versions, by patterns, and those that a server has in their place."""
 
 
 def routes(
@@ -188,7 +192,10 @@ def is_missing(engine: str, voice: str, results: ProbeResults) -> bool:
 
 
 def voice_hint(voice: str, results: ProbeResults, engine: str) -> str:
-    """Return a similar name of a voice, or the command that lists the voices."""
+    """Return the successor of a voice, or a similar name, or the command that lists the voices."""
+    for former, successor in _SUCCESSORS.items():
+        if (by := re.sub(former, successor, voice)) != voice and by in results.voices[engine]:
+            return f"it speaks no more, and {by} does"
     near = hint(voice, sorted(results.voices[engine]))
     return near if near.startswith("did") else "voxgate engines --json lists its voices"
 

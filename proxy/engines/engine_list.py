@@ -165,6 +165,11 @@ class Engines:
         engine = self._live[name]
         return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.loads_on_demand)
 
+    def is_busy(self, name: str) -> bool:
+        """Tell whether hosts of this engine speak for this worker now."""
+        engine = self._live[name]
+        return not isinstance(engine, _WITHOUT_HOSTS) and engine.is_busy
+
     def credentials(self, name: str) -> tuple[str, ...]:
         return credentials_of(self._sections[name]) if isinstance(self._live.get(name), CloudEngine) else ()
 
@@ -288,7 +293,7 @@ class _Opening:
 
     async def open(self, name: str, section: EngineSection) -> LiveEngine:
         try:
-            spec = self._registry.engine(name, section, self._data)
+            spec = self._registry.engine(name, section, self._data, may_wait=True)
         except EngineConfigError as error:
             return self._failed(name, str(error))
         if isinstance(spec, RemoteSpec) and not section.cluster:

@@ -75,7 +75,7 @@ def who_knows(name: str, names: Mapping[str, Names]) -> list[str]:
 
 def _names(registry: Registry, name: str, section: EngineSection, data: str) -> Names:
     try:
-        settings = registry.first_settings(name, section, data)
+        settings = registry.first_settings(name, section, data, may_wait=True)
     except EngineConfigError:
         return {}  # `voxgate check` says why
     plugin = registry.plugins("engine")[section.plugin]

@@ -184,29 +184,33 @@ class Registry:
         return {name: plugin for (found, name), plugin in self._plugins.items() if found == kind}
 
     def pullable(self) -> dict[str, str]:
-        """Return the plugins that models are pulled for, each with its setting for lists of them, or ""."""
+        """Return the plugins that models are pulled for, each with its setting for lists of them, or "".
+        Plugins whose environment has their model are among them."""
         return {
-            name: plugin.model_format.listed_in
+            name: format_.listed_in if (format_ := plugin.model_format) else ""
             for name, plugin in self.plugins("engine").items()
-            if plugin.gallery and plugin.model_format is not None and isinstance(plugin.create, Hosted)
+            if isinstance(plugin.create, Hosted)
+            and (plugin.gallery if plugin.model_format else plugin.create.has_environment)
         }
 
     def plugins_of(self, entry: str) -> tuple[Plugin[Any], ...]:
         return tuple(plugin for key, plugin in self._plugins.items() if self._entries.get(key) == entry)
 
     def engine(
-        self, name: str, section: EngineSection, data: str
+        self, name: str, section: EngineSection, data: str, *, may_wait: bool = False
     ) -> HostedEngineSpec | InProcessSpec[msgspec.Struct] | RemoteSpec:
         """Return the specification of a configured engine. `data` is the folder with the imported models.
 
-        Raise EngineConfigError, which says how to mend the section.
+        With `may_wait`, a model that its host needs may be absent: it may come while the server runs. Raise
+        EngineConfigError, which says how to mend the section.
         """
         plugin = self._plugin_of(name, section)
         if section.fault:
             raise EngineConfigError(section.fault)
         if section.runner or section.cluster:
             return self._remote(name, section, plugin)
-        section, models = _with_models(name, section, plugin, data)
+        may_wait = may_wait and isinstance(plugin.create, Hosted) and section.hosted
+        section, models = _with_models(name, section, plugin, data, may_wait=may_wait)
         if not isinstance(plugin.create, Hosted):
             keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
@@ -243,13 +247,17 @@ class Registry:
             raise EngineConfigError(f"engines.{name}.{key}: it works at {spec.place}; set it there")
         return spec
 
-    def first_settings(self, name: str, section: EngineSection, data: str) -> msgspec.Struct:
+    def first_settings(
+        self, name: str, section: EngineSection, data: str, *, may_wait: bool = False
+    ) -> msgspec.Struct:
         """Return the settings with the first key. Those of an engine on other machines are there: here it
-        counts as one with an empty section. Raise EngineConfigError."""
+        counts as one with an empty section. With `may_wait`, its model may be absent. Raise
+        EngineConfigError."""
         plugin = self._plugin_of(name, section)
         if section.runner or section.cluster:
             return _settings(f"engines.{name}", plugin.settings, {})
-        first = settings_by_key(plugin.settings, _with_models(name, section, plugin, data)[0])[0]
+        section, _ = _with_models(name, section, plugin, data, may_wait=may_wait)
+        first = settings_by_key(plugin.settings, section)[0]
         return _settings(f"engines.{name}{first.where}", plugin.settings, first.raw)
 
     def missing(self, name: str, section: EngineSection, data: str) -> tuple[Missing, ...]:
@@ -350,11 +358,13 @@ def _register(
 
 
 def _with_models(
-    name: str, section: EngineSection, plugin: Plugin[Any], data: str
+    name: str, section: EngineSection, plugin: Plugin[Any], data: str, *, may_wait: bool = False
 ) -> tuple[EngineSection, tuple[stored_models.StoredModel, ...]]:
     try:
         return stored_models.with_models(section, plugin.model_format, data)
     except UnusableModel as fault:
+        if may_wait and isinstance(fault, stored_models.ModelAbsent):
+            return section, ()
         raise EngineConfigError(f"engines.{name}.model: {fault}") from None
 
 

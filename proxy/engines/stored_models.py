@@ -43,6 +43,10 @@ class ModelRefused(CommandRefused):
     """A command on a model that cannot be done; the message says why."""
 
 
+class ModelAbsent(UnusableModel):
+    """No model of this name has been imported."""
+
+
 class StoredModel(NamedTuple):
     """One version of an imported model. `is_current`: an engine that names it gets this one."""
 
@@ -167,7 +171,7 @@ def _find_for(plugin: str, name: str, data: str) -> StoredModel:
     model = ModelStore(data).stored_model(name)
     if model is None:
         command = f"voxgate models import PATH --engine {plugin} --name {name}"
-        raise UnusableModel(f"no model called {name} has been imported; run: {command} --licence …")
+        raise ModelAbsent(f"no model called {name} has been imported; run: {command} --licence …")
     if model.manifest.engine != plugin:
         raise UnusableModel(f"{name} was imported for {model.manifest.engine}, not for {plugin}")
     return model

@@ -92,7 +92,7 @@ def hosted_specs(config: Config, registry: Registry) -> tuple[HostedEngineSpec, 
     specs = []
     for name, section in config.engines.items():
         try:
-            spec = registry.engine(name, section, config.data)
+            spec = registry.engine(name, section, config.data, may_wait=True)
         except EngineConfigError:
             continue
         if isinstance(spec, HostedEngineSpec):

@@ -161,8 +161,8 @@ class Totals:
     The client waits for the first audio since `began`, a moment of `time.monotonic`. `cache` is the state of
     the audio cache for this request. A cached clip sets `names`, its engine and model; otherwise they follow
     from the parts, joined by a plus. Once it `is_held`, the request gets a row in usage, and the `rows` of
-    features are committed with it. `robot_note` is None before the headers; then it tells whether they
-    announce a rule-based voice in place of a natural one.
+    features are committed with it. `substitute_note` is None before the headers; then it tells whether they
+    announce a rule-based voice in place of a natural one, or another speaker.
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
@@ -181,7 +181,7 @@ class Totals:
         self.cache = "off"
         self.names: tuple[str, str] | None = None
         self.is_held = False
-        self.robot_note: bool | None = None
+        self.substitute_note: bool | None = None
         self.rows: list[msgspec.Struct] = []
         self._request = request
         self._plan = plan
@@ -211,6 +211,16 @@ class Totals:
                 found[run.winner.substitute] = None
         return ", ".join(found)
 
+    def keep_voice(self, run: PartRun, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates of a part. Whoever spoke earlier parts of its voice goes on, and no other
+        speaker comes in between."""
+        for before in reversed(self.parts[: run.number]):
+            if before.winner is not None and before.part.voice.id == run.part.voice.id:
+                name = before.winner.model.name
+                able = [each for each in candidates if each.model.name == name or not each.is_other_speaker]
+                return sorted(able, key=lambda each: each.model.name != name) if able else candidates
+        return candidates
+
     def replay(self, names: tuple[str, str], speakers: Sequence[str]) -> None:
         """Note the engine and the model of a cached answer, and the speaker of each part."""
         self.names = names
@@ -223,11 +233,11 @@ class Totals:
     def tell(self, speaking: Sequence[Candidate]) -> str:
         """Return the substituted voices among the speaking ones for the headers, which are sent now."""
         found: dict[str, None] = {}
-        self.robot_note = False
+        self.substitute_note = False
         for each in speaking:
             if each.substitute:
                 found[each.substitute] = None
-                self.robot_note = self.robot_note or each.is_robot
+                self.substitute_note = self.substitute_note or each.needs_note
         return ", ".join(found)
 
     def written_parts(self) -> list[tuple[PartRun, int]]:

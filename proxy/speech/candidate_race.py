@@ -80,6 +80,8 @@ class FirstAudio:
         """
         left_s = self.budget_s(call, run) - waited_s
         candidates = self.in_order(run.part.candidates)
+        if any(each.is_other_speaker for each in candidates):
+            candidates = call.totals.keep_voice(run, candidates)
         if len(candidates) == 1 and wait_until_free is None:
             return self.attempt(call, run, candidates[0], left_s)
         return CandidateRace(self, call, run, candidates, left_s, wait_until_free).first()
@@ -107,7 +109,15 @@ class FirstAudio:
         return self._engines[engine].slots == 1
 
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates with those last that are late, away, or busy while their own speaker stands
+        in. Only natural ones are passed over for natural ones."""
         late = self._engines.late.names
+        stands_in = {each.stands_in for each in candidates}
+        if stands_in != {""}:
+            names = {each.model.engine for each in candidates if not each.stands_in}
+            late = {name for name in names if name in late or not self._engines.is_usable(name)}
+            if "same_speaker" in stands_in:
+                late |= {name for name in names if self._engines.is_busy(name)}
         return late_last(candidates, late) if late else candidates
 
     def likely(self, call: SpeechCall, run: PartRun) -> Candidate:
@@ -131,10 +141,18 @@ class FirstAudio:
         """Note that a candidate used all its time to first audio, if this shows that its engine is late."""
         is_local = candidate.model.info.is_local and candidate.post is None and run.source is None
         if is_local and not call.job and within_s >= _LEAST_SHARE * self.budget_s(call, run):
-            self._engines.late.note_miss(candidate, run.part.language, within_s)
+            self.note_miss(run, candidate, within_s)
 
-    def hedge_s(self, candidate: Candidate) -> float:
-        return self._catalogue.hedge_s(candidate.model.engine)
+    def note_miss(self, run: PartRun, candidate: Candidate, within_s: float) -> None:
+        self._engines.late.note_miss(candidate, run.part.language, within_s)
+
+    def hedge_s(self, call: SpeechCall, candidate: Candidate, follower: Candidate) -> float:
+        """Return the wait for a candidate's audio before its follower starts too, in seconds; 0 for never."""
+        own = self._catalogue.hedge_s(candidate.model.engine)
+        if own is None:
+            stands_in = "other_gender" if follower.is_robot else follower.stands_in
+            return 0.0 if call.job or candidate.stands_in else provider_waits.stand_in_s(stands_in)
+        return own
 
     async def attempt(
         self, call: SpeechCall, run: PartRun, candidate: Candidate, left_s: float
@@ -284,17 +302,17 @@ class CandidateRace:
         self._running: dict[asyncio.Task[CandidateStream | None], Candidate] = {}
 
     async def first(self) -> CandidateStream:
-        if self._call.totals.robot_note is False:
-            self._left = deque([each for each in self._left if not each.is_robot])
+        if self._call.totals.substitute_note is False:
+            self._left = deque([each for each in self._left if not each.needs_note])
         while self._left and time.monotonic() < self._deadline:
             if self._failure is not None and not self._failure.may_fall_back:
                 break
             candidate = self._left.popleft()
-            hedge_s = self._first_audio.hedge_s(candidate) if self._left else 0.0
+            hedge_s = self._hedge_s(candidate)
             stream = await (self._try_with_hedge(candidate) if hedge_s else self._try_candidate(candidate))
             if stream is None:
                 continue
-            if self._call.totals.robot_note is False and stream.candidate.is_robot:
+            if self._call.totals.substitute_note is False and stream.candidate.needs_note:
                 # The headers were sent meanwhile, without this substitute.
                 self._run.winner = None
                 await run_to_end(stream.close())
@@ -302,6 +320,9 @@ class CandidateRace:
             self._run.winner = stream.candidate
             return stream
         raise self._failure or EngineTimeout("No engine was tried.")
+
+    def _hedge_s(self, candidate: Candidate) -> float:
+        return self._first_audio.hedge_s(self._call, candidate, self._left[0]) if self._left else 0.0
 
     async def _try_candidate(self, candidate: Candidate) -> CandidateStream | None:
         if self._wait_until_free is not None:
@@ -341,17 +362,24 @@ class CandidateRace:
         self._start(candidate)
         while self._running:
             newest = next(reversed(self._running.values()))
-            hedge_s = (self._first_audio.hedge_s(newest) or None) if self._left else None
+            hedge_s = self._hedge_s(newest) or None
             done, _ = await asyncio.wait(self._running, timeout=hedge_s, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 self._start(self._left.popleft())
             for task in done:
                 del self._running[task]
                 if (stream := task.result()) is not None:
+                    self._note_losers(stream.candidate)
                     return stream
                 if self._failure is not None and not self._failure.may_fall_back:
                     return None
         return None
+
+    def _note_losers(self, winner: Candidate) -> None:
+        """Note that others gave no sound before a voice that stands in."""
+        for loser in self._running.values() if winner.stands_in else ():
+            if hedge_s := self._first_audio.hedge_s(self._call, loser, winner):
+                self._first_audio.note_miss(self._run, loser, hedge_s)
 
     def _start(self, candidate: Candidate) -> None:
         self._running[asyncio.create_task(self._try_candidate(candidate))] = candidate

@@ -36,8 +36,8 @@ from speech_engine import (
 from speech_engine.host.engine_stream import EngineStream
 from speech_engine.text.cleaning import is_speech
 
-STALL_S = 20.0
-"""The longest pause between two chunks. A longer pause means that the host is frozen."""
+STALL_S, HOST_STALL_S = 20.0, 90.0
+"""The longest pause between two chunks: of a provider; of a local engine, whose host shows signs of work."""
 _TURN_S = 2.0
 """The most sound that is encoded before other requests get a turn, at the usual speed."""
 _PAST_CAP_S = 1.0
@@ -102,6 +102,8 @@ class CandidateStream:
         self._events: EngineStream | None = None
         self.given_sound: RepeatedSound | None = None
         self._deadline = deadline
+        is_local = all(model.info.is_local for model in candidate.models)
+        self._stall_s = HOST_STALL_S if is_local else STALL_S
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
 
@@ -161,7 +163,7 @@ class CandidateStream:
             return chunk
         while not self._finished:
             try:
-                with self._deadline.at(time.monotonic() + STALL_S):
+                with self._deadline.at(time.monotonic() + self._stall_s):
                     chunk = await self._read()
             except TimeoutError:
                 raise EngineTimeout("The engine fell silent in the middle.") from None

@@ -201,7 +201,9 @@ class Planner:
             return self._decide_in(_NO_LANGUAGE, request, terms, span, own)
         chosen = self.splitter.choose(span.voice, span.language, span.source, text)
         decision = self._decide_in(chosen, request, terms, span, own)
-        is_final = decision.error is None or decision.lacks_post
+        error = decision.error
+        # An engine that is away may speak this language.
+        is_final = error is None or error.retry_after_s is not None or decision.lacks_post
         if is_final or self._catalogue.is_coming(request.model, chosen.tag):
             return decision
         for other in self.splitter.alternatives(chosen, span, request.text):

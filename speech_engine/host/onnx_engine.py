@@ -31,6 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
+from speech_engine.host.listeners import Listeners
 from speech_engine.host.silence import rest_after, trimmed
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -57,6 +58,9 @@ _MOST_CORES = 8
 _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
 longer for a core than with this."""
+
+_DRY_SOUNDS = 40
+"""The longest piece, in sounds, for a listener who has nothing ahead."""
 
 _PEAK = 32767.0
 _FAULTS = tuple(
@@ -192,6 +196,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         self._most_threads = share.threads
         self._cores = _Cores(share.cores)
         self._texts = 0
+        self._listeners = Listeners()
         self._pause_ms = settings.pause_ms
         self._phonemize = phonemize
         self._tick = context.tick
@@ -215,6 +220,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self._voices.find(job.voice, job.language)
         self._texts += 1
+        text = self._listeners.begin(job)
         try:
             # All texts first: a text that cannot be spoken is refused before a part is heard.
             read = await self.run(lambda _stop: self._pieces(job, voice))
@@ -223,6 +229,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 async with aclosing(self._pcm(network, read, voice, job.speed)) as made:
                     async for segment, pcm in made:
+                        text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
                             yield Audio(segment, chunk)
                         if sounds.is_full:
@@ -230,13 +237,17 @@ class OnnxEngine(ABC, Generic[V, N]):
             yield Finished()
         finally:
             self._texts -= 1
+            self._listeners.end(text)
 
     async def _pcm(
-        self, network: N, read: Sequence[tuple[int, Piece]], voice: V, speed: float
+        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
+            if 0.0 < plays_until < time.monotonic():
+                piece, *others = self.cut(piece, _DRY_SOUNDS)
+                read[number + 1 : number + 1] = [(segment, each) for each in others]
             switch = StopSwitch()
             is_last = number + 1 == len(read)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
@@ -282,6 +293,10 @@ class OnnxEngine(ABC, Generic[V, N]):
 
         Raise UnsupportedLanguage or UnsupportedText.
         """
+
+    def cut(self, piece: Piece, most: int) -> list[Piece]:
+        """Return the parts of a piece that has more sounds than a late listener should wait for."""
+        return [piece]
 
     @abstractmethod
     def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[N]:

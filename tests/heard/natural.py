@@ -32,7 +32,7 @@ class Speaker(NamedTuple):
     settings: str = ""
 
 
-JOE = Speaker("piper", "joe", ("piper/joe", "piper/joe:up2.6", "piper/joe:up5.3"), "threads = 1")
+JOE = Speaker("piper", "joe", ("piper/joe",), "threads = 1")
 KOKORO = Speaker(
     "kokoro",
     "kokoro-voices",

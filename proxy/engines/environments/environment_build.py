@@ -250,14 +250,19 @@ class _Building:
         return site
 
     def _pip(self, index: str | None, packages: tuple[str, ...], *options: str) -> tuple[str, ...]:
-        constraints = self._folder / "constraints.txt"
+        constraints, asked = self._folder / "constraints.txt", ("--", *packages)
         constraints.write_text(self._recipe.constraints)
+        if any("--hash=" in package for package in packages):
+            # pip takes hashes from a file alone, and then needs one of each package.
+            requirements = self._folder / "requirements.txt"
+            requirements.write_text("\n".join(packages))
+            asked = ("--require-hashes", f"--requirement={requirements}")
         return (
             *(sys.executable, "-I", "-m", "pip", "--disable-pip-version-check", f"--python={self._python}"),
             *("install", "--no-input", "--progress-bar=off", f"--constraint={constraints}"),
             *((f"--extra-index-url={index}",) if index else ()),
             *options,
-            *("--", *packages),  # no option comes after it
+            *asked,  # no option comes after `--`
         )
 
     def _refuse_copies(self) -> None:

@@ -1,12 +1,14 @@
 """The supervisor's hosts: for every hosted engine its processes, their states, their sockets.
 
 An operator loads, unloads and restarts engines while the server runs. A new start uses the current version of
-its model. A restart after a crash keeps its version.
+its model. A restart after a crash keeps its version. An engine whose model or environment is missing starts
+once it is there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import secrets
 import time
@@ -27,10 +29,18 @@ from speech_engine.host.pipe_messages import EngineAction, HostState
 from speech_engine.model_declarations import UnusableModel
 
 _LOOK_EVERY_S = 0.5
+_LOOKS = 6
+"""Every so many looks, the engines are tried whose model or environment was missing."""
 STOP_S = 2.0
 """The time in which a host may finish its work. After that, the work is broken off."""
 
 _log = structlog.get_logger()
+
+
+def _with_current_model(spec: HostedEngineSpec) -> HostedEngineSpec:
+    """Raise UnusableModel."""
+    section, models = store.with_models(spec.section, spec.model_format, spec.data)
+    return spec._replace(section=section, models=models)
 
 
 def _gone(spec: HostedEngineSpec) -> str:
@@ -61,7 +71,9 @@ class Hosts:
         self._book = DeviceReservations()
         # The bookings of each worker, also those that wait.
         self._of_workers: dict[int, set[Holder]] = {}
-        self._hosts = [host for spec in specs for host in self._of(spec, find_place)]
+        self._find_place = find_place
+        self._missing: dict[str, HostedEngineSpec] = {}
+        self._hosts = [host for spec in specs for host in self._of(spec)]
 
     def figures(self) -> dict[tuple[str, str], dict[str, float]]:
         return {host.labels: host.figures for host in list(self._hosts) if host.figures}
@@ -104,9 +116,7 @@ class Hosts:
         """
         hosts = self.of(engine)
         try:
-            spec = hosts[0].spec
-            section, models = store.with_models(spec.section, spec.model_format, spec.data)
-            spec = spec._replace(section=section, models=models)
+            spec = _with_current_model(hosts[0].spec)
             self._hold_model(spec)
         except UnusableModel as fault:
             return f"engines.{engine}.model: {fault}"
@@ -143,20 +153,22 @@ class Hosts:
         self._stopping.set()
         await asyncio.gather(*(host.supervisor.stop(within_s) for host in self._hosts))
 
-    def _of(self, spec: HostedEngineSpec, find_place: FindPlace) -> list[Host]:
+    def _of(self, spec: HostedEngineSpec) -> list[Host]:
         try:
+            spec = _with_current_model(spec)
             python = Python(environments.interpreter(spec.section.plugin, spec.hosted), self._environ)
             self._hold_model(spec)
         except EnvironmentRefused as refused:
-            _log.warning("host.environment.missing", engine=spec.name, reason=str(refused))
             return self._without_hosts(spec, str(refused))
+        except UnusableModel as fault:
+            return self._without_hosts(spec, f"engines.{spec.name}.model: {fault}")
         except OSError:
-            _log.warning("host.model.missing", engine=spec.name)
             return self._without_hosts(spec, _gone(spec))
+        self._missing.pop(spec.name, None)
         suspects = EngineSuspects(spec.name, self._digest_key)
         self._suspects.append(suspects)
         hosts = [
-            Host(spec, process, python, find_place, self._changed, suspects, self._book)
+            Host(spec, process, python, self._find_place, self._changed, suspects, self._book)
             for process in range(spec.processes)
         ]
         suspects.hosts = hosts
@@ -173,13 +185,24 @@ class Hosts:
         self._models[spec.name] = held
 
     def _without_hosts(self, spec: HostedEngineSpec, reason: str) -> list[Host]:
+        if spec.name not in self._missing:
+            _log.warning("host.start.postponed", engine=spec.name, reason=reason)
+        self._missing[spec.name] = spec
         for process in range(spec.processes):
             self.states[spec.name, process] = HostState(spec.name, process, 0, "failed", reason)
         return []
 
+    def _start_missing(self) -> None:
+        for spec in list(self._missing.values()):
+            self._hosts += (hosts := self._of(spec))
+            for host in hosts:
+                self.keep(host)
+
     async def _watch(self) -> None:
-        while True:
+        for look in itertools.count(1):
             await asyncio.sleep(_LOOK_EVERY_S)
+            if look % _LOOKS == 0:
+                self._start_missing()
             for host in self._hosts:
                 host.kill_if_frozen(time.monotonic())
             for suspects in self._suspects:

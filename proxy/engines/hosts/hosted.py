@@ -1,7 +1,4 @@
-"""An engine in host processes, as a worker uses it.
-
-It keeps no queue: slots and queue are the host's.
-"""
+"""An engine in host processes, as a worker uses it. Slots and queue are the host's."""
 
 from __future__ import annotations
 
@@ -40,7 +37,6 @@ if TYPE_CHECKING:
 
 FIRST_HOSTS_S = 3.0
 """The time after a start in which the hosts of a cluster are still expected."""
-
 HEALTH_S = 1.0
 """A list of engines must not wait for a frozen one."""
 
@@ -85,6 +81,10 @@ class HostedEngine(Introduced):
     def __repr__(self) -> str:
         running = sum(process.running for process in self._processes.values())
         return f"<HostedEngine {self.name}: {self.state}, {running} running>"
+
+    @property
+    def is_busy(self) -> bool:
+        return any(process.running for process in self._processes.values())
 
     @property
     def slots(self) -> int:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proxy.commands.command import CommandContext, CommandResult, FeatureCommands, Group
+from proxy.commands.command import MORE_COMES, CommandContext, CommandResult, FeatureCommands, Group
 from proxy.commands.options import Sure
 from proxy.commands.tables import Grid, Line, Part
 
@@ -236,12 +236,17 @@ def _natural(answer: dict[str, Any]) -> list[Part]:
 def voices_natural(
     here: CommandContext,
     at_start: Annotated[bool, typer.Option("--at-start", hidden=True)] = False,
+    beside: Annotated[bool, typer.Option("--beside", hidden=True)] = False,
 ) -> CommandResult | None:
     """Fetch natural voices, and speak with them."""
     from proxy.features.models import first_voices
 
+    if beside:
+        first_voices.fetch_rest(here)
+        return None
     if at_start:
-        first_voices.begin(here)
+        if first_voices.begin(here):
+            raise typer.Exit(MORE_COMES)
         return None
     return CommandResult(first_voices.fetched(here))
 

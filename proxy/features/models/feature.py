@@ -22,13 +22,19 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _older_voices(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
-    """Yield a note for each model of natural.toml that a new server would not get."""
-    from proxy.features.models.natural_voices import newer_than
+    """Yield a note for each engine whose model had only voices that speak no more, or for which no other
+    natural voice stands in."""
+    from proxy.features.models.natural_voices import FORMER, STAND_IN
 
+    has_stand_in = any(section.plugin == STAND_IN for section in config.engines.values())
     for name, section in config.engines.items():
-        if f"engines.{name}" in config.natural and (newer := newer_than(section.model)):
-            found = f"it speaks with {section.model}; {newer} has more voices"
-            yield note("engine", found, "to change to it, run voxgate voices natural", name=name)
+        is_ours = f"engines.{name}" in config.natural
+        if is_ours and section.plugin == "kokoro" and section.model != FORMER and not has_stand_in:
+            found = f"{STAND_IN} would speak English where it is late"
+            yield note("engine", found, "run voxgate voices natural", name=name)
+        if section.model == FORMER:
+            do = "voices natural" if is_ours else "models pull kokoro-voices, and name that as its model"
+            yield note("engine", f"the voices of {FORMER} speak no more", f"run voxgate {do}", name=name)
 
 
 FEATURE = Feature("models", _open, checks=(_older_voices,))

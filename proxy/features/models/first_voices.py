@@ -38,10 +38,12 @@ def fetched(here: CommandContext) -> dict[str, Any]:
     if not listed:
         raise CommandRefused("your own configuration decides for all their plugins, so nothing was fetched")
     say(*(line for each in listed for line in terms(each)))
-    ready, faults = _have(config, loaded, listed, here.form, _instead(loaded))
+    unbuilt = _build_stand_in(config, loaded, here.form)
+    ready, faults = _have(config, loaded, listed, here.form)
     if not ready:
         raise CommandRefused("\n".join(f"{name}: {why}" for name, why in faults.items()))
-    layer = _keep(config, ready, faults)
+    faults |= unbuilt or {}
+    layer = _keep(config, ready, faults, stands_in=unbuilt == {})
     now = here.config()
     return {
         "ready": [each.name for each in ready],
@@ -52,36 +54,51 @@ def fetched(here: CommandContext) -> dict[str, Any]:
     }
 
 
-def begin(here: CommandContext) -> None:
+def begin(here: CommandContext) -> bool:
     """Fetch natural voices before a start. Any failure is one line, and the server starts. A failed first
-    fetch is not repeated; lost models are fetched again."""
+    fetch is not repeated; lost models are fetched again.
+
+    Once the voice that stands in can speak, return True: `fetch_rest` fetches the others beside the server.
+    """
     try:
         config = here.config()
         stored = natural_file.read(Path(config.data))
     except ConfigError:
-        return  # the server that starts next says what is wrong
+        return False  # the server that starts next says what is wrong
     if data_folder.is_held(Path(config.data)):
-        return
+        return False
     if stored is None:
-        _fetch_first(config, here)
-    elif stored.sections:
-        _mend(config, stored, here)
-    elif (Path(config.data) / natural.FILE).stat().st_size:
+        return _fetch_first(config, here)
+    if stored.sections:
+        return _mend(config, stored, here)
+    if (Path(config.data) / natural.FILE).stat().st_size:
         say(f"No natural voices, so espeak speaks. To fetch them, run: {_natural_command(here)}")
+    return False
 
 
-def _fetch_first(config: Config, here: CommandContext) -> None:
+def fetch_rest(here: CommandContext) -> None:
+    """Fetch what natural.toml names and the disk lacks, while the server runs."""
+    config = here.config()
+    if (stored := natural_file.read(Path(config.data))) is not None:
+        _mend(config, stored, here, is_beside=True)
+
+
+def _fetch_first(config: Config, here: CommandContext) -> bool:
     command = _natural_command(here)
     try:
         loaded = registry.load()
         listed = _chosen(config, loaded, lambda _line: None)
         if not listed:
-            return
+            return False
         say("Natural voices come first; without them: voxgate serve --voices plain (make serve VOICES=plain)")
         if natural_voices.lacking(ModelStore(config.data), loaded, listed):
             natural_voices.require_index(listed)
         say(*(line for each in listed for line in terms(each)))
-        ready, faults = _have(config, loaded, listed, None, _instead(loaded))
+        if (unbuilt := _build_stand_in(config, loaded, None)) == {}:
+            _keep(config, listed, {}, stands_in=True)
+            return True
+        ready, faults = _have(config, loaded, listed, None)
+        faults |= unbuilt or {}
         why = "; ".join(faults.values())
         if ready:
             _keep(config, ready, faults)
@@ -92,28 +109,36 @@ def _fetch_first(config: Config, here: CommandContext) -> None:
     except (CommandRefused, OSError) as fault:
         _remember(config, str(fault))
         _say_lacking(str(fault), _NONE, command)
+    return False
 
 
-def _mend(config: Config, stored: Layer, here: CommandContext) -> None:
-    """Have again what the sections of natural.toml need and lost: an upgrade needs new environments."""
+def _mend(config: Config, stored: Layer, here: CommandContext, *, is_beside: bool = False) -> bool:
+    """Have again what the sections of natural.toml need and lost: an upgrade needs new environments. Return
+    True, and leave that to `fetch_rest`, if a voice stands in meanwhile."""
     loaded = registry.load()
     galleries = open_galleries(loaded)
     counting = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
     names, command = "natural voices", _natural_command(here)
     try:
         named = natural_voices.stored(counting, galleries)
+        stands_in = natural_voices.STAND_IN in counting
+        unbuilt = _build_stand_in(config, loaded, None) if stands_in and not is_beside else None
+        for name, why in (unbuilt or {}).items():
+            _say_lacking(why, f"{name} cannot speak", command)
         lacking = natural_voices.lacking(ModelStore(config.data), loaded, named)
-        if not lacking:
-            return
+        if unbuilt == {} or not lacking:
+            return bool(lacking)
         names, first = ", ".join(each.name for each in lacking), natural_voices.chosen(galleries)
         command = next((each.command for each in lacking if each not in first), command)
-        say(f"A model, or what it runs in, is gone and comes again: {names}")
-        natural_voices.require_index(first)
-        _, faults = _have(config, loaded, lacking, None, {})
+        if not is_beside:
+            say(f"A model, or what it runs in, is gone and comes again: {names}")
+            natural_voices.require_index(first)
+        _, faults = _have(config, loaded, lacking, None)
         if faults:
             _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
     except (CommandRefused, OSError) as fault:
         _say_lacking(str(fault), f"{names} cannot speak", command)
+    return False
 
 
 def _natural_command(here: CommandContext) -> str:
@@ -142,24 +167,36 @@ def _chosen(config: Config, loaded: Registry, tell: Callable[[str], None]) -> li
     return chosen
 
 
-def _instead(loaded: Registry) -> dict[str, Listed]:
-    return natural_voices.instead(open_galleries(loaded))
-
-
 def _have(
-    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form, otherwise: Mapping[str, Listed]
+    config: Config, loaded: Registry, listed: Sequence[Listed], form: Form
 ) -> tuple[list[Listed], dict[str, str]]:
     store = ModelStore(config.data)
     with progress_line(form) as shown, owned(config):
         with locked(store, lambda: shown.fetch("another command changes models; waiting for it", 0, 0)):
-            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch, otherwise)
+            return natural_voices.have(store, loaded, listed, shown.build, shown.fetch)
 
 
-def _keep(config: Config, ready: Sequence[Listed], faults: Mapping[str, str]) -> Layer:
+def _build_stand_in(config: Config, loaded: Registry, form: Form) -> dict[str, str] | None:
+    """Build the environment of the voice that stands in, unless it is there. Return its fault, if it has one,
+    or None if the operator configures its plugin."""
+    if own_sections(config, natural_voices.STAND_IN):
+        return None
+    try:
+        with progress_line(form) as shown:
+            natural_voices.build_environment(loaded, natural_voices.STAND_IN, shown.build)
+    except CommandRefused as fault:
+        return {natural_voices.STAND_IN: str(fault)}
+    return {}
+
+
+def _keep(
+    config: Config, ready: Sequence[Listed], faults: Mapping[str, str], *, stands_in: bool = False
+) -> Layer:
     """Write natural.toml with the ready models. Its other models stay."""
     remark = "; ".join(f"{name}: {why}" for name, why in faults.items())
     with changing_layer(config):
-        layer = natural_voices.natural_layer(read_layer(config), ready, config_toml.built_in_models())
+        built_in = config_toml.built_in_models()
+        layer = natural_voices.natural_layer(read_layer(config), ready, built_in, stands_in=stands_in)
         write_layer(config, layer, remark)
     return layer
 

@@ -29,8 +29,10 @@ from speech_engine import Hosted
 from speech_engine.licences import terms_of
 
 _FIRST = ("kokoro-voices",)
-_INSTEAD = {"kokoro-voices": "kokoro-int8"}
-"""The former first model of a server. It comes if the other cannot, and the other takes its place."""
+STAND_IN = "hibari"
+"""The plugin that speaks first, and then where the first models are late. Its package has its model."""
+FORMER = "kokoro-int8"
+"""The first model of earlier servers. Its Japanese voices speak no more."""
 
 _PROBE_S = 4.0
 """The voices are an extra, so a server without an index must not wait for them."""
@@ -41,16 +43,6 @@ _AT_ONCE = IndexPatience(retries=0, answer_s=_PROBE_S, silence_s=20.0)
 def chosen(galleries: Galleries) -> list[Listed]:
     """Return the first models of a new server. Raise ModelRefused if a gallery lacks one."""
     return [galleries.listed_model(name) for name in _FIRST]
-
-
-def instead(galleries: Galleries) -> dict[str, Listed]:
-    """Return the model that comes in place of each first one. Raise ModelRefused if a gallery lacks one."""
-    return {name: galleries.listed_model(other) for name, other in _INSTEAD.items()}
-
-
-def newer_than(name: str) -> str:
-    """Return the first model of a server that takes the place of this one, or ""."""
-    return next((newer for newer, older in _INSTEAD.items() if older == name), "")
 
 
 def require_index(listed: Sequence[Listed]) -> None:
@@ -94,11 +86,9 @@ def have(
     listed: Sequence[Listed],
     say: Say,
     progress: Progress,
-    otherwise: Mapping[str, Listed],
 ) -> tuple[list[Listed], dict[str, str]]:
-    """Fetch the models, and build their environments at the same time. In place of a model that cannot be
-    fetched comes that of `otherwise`. Return the ready ones, and the faults of the others by name. The caller
-    holds the store's lock, and the licences have been accepted."""
+    """Fetch the models, and build their environments at the same time. Return the ready ones, and the faults
+    of the others by name. The caller holds the store's lock, and the licences have been accepted."""
     faults: dict[str, str] = {}
     there: list[Listed] = []
     plugins = dict.fromkeys(each.plugin for each in listed)
@@ -113,14 +103,12 @@ def have(
         building = beside.submit(_build_all, registry, plugins, say_or_stop)
         try:
             for each in listed:
-                for one in filter(None, (each, otherwise.get(each.name))):
-                    try:
-                        pull(store, one, PullOrder(accepted=one.entry.to_accept), progress)
-                    except CommandRefused as fault:
-                        faults[one.name] = str(fault)
-                    else:
-                        there.append(one)
-                        break
+                try:
+                    pull(store, each, PullOrder(accepted=each.entry.to_accept), progress)
+                except CommandRefused as fault:
+                    faults[each.name] = str(fault)
+                else:
+                    there.append(each)
             unbuilt = building.result()
         except BaseException:
             is_stopped.set()  # Ctrl-C reaches this thread alone, and must not wait for a build
@@ -182,17 +170,23 @@ def stored(engines: Mapping[str, Mapping[str, Any]], galleries: Galleries) -> li
     return found
 
 
-def natural_layer(layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]]) -> Layer:
-    """Return a layer in which these models come first under the built-in names."""
-    if not ready:
+def natural_layer(
+    layer: Layer, ready: Sequence[Listed], built_in: Mapping[str, Sequence[str]], *, stands_in: bool = False
+) -> Layer:
+    """Return a layer in which these models come first under the built-in names, and then the stand-in."""
+    if not ready and not stands_in:
         return layer
+    former = [name for name, section in layer.engines.items() if section.get("model") == FORMER]
+    layer = msgspec.structs.replace(
+        layer, engines={k: v for k, v in layer.engines.items() if k not in former}
+    )
     first: list[str] = []
     for each in ready:
-        for name, section in layer.engines.items():
-            if section.get("model") == _INSTEAD.get(each.name, ""):
-                layer = _replaced(layer, name, {**section, "model": each.name})
         layer, engine = with_model(layer, each)
         first.append(f"{engine}/{STANDARD}")
+    if stands_in:
+        layer = _replaced(layer, STAND_IN, layer.engines.get(STAND_IN, {}))
+        first.append(f"{STAND_IN}/{STANDARD}")
     models = {}
     for alias in built_in:
         models[alias] = list(dict.fromkeys((*first, *layer.models.get(alias, ()))))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from proxy.commands.command import MORE_COMES
 from proxy.config import natural
 from proxy.config.config_toml import Config
 from proxy.diagnosis.doctor import installation
@@ -201,9 +202,11 @@ def test_a_check_says_how_an_installed_server_gets_the_voices_of_a_new_one(run: 
     for model, is_former in (("kokoro-int8", True), ("kokoro-voices", False)):
         natural.write(folder / "data", natural.Layer({"kokoro": {"model": model}}))
         said = " ".join(run("check").out.split())
+        wanted = "the voices of kokoro-int8 speak no more → run voxgate voices natural"
+        assert (wanted in said) is is_former
         assert (
-            "kokoro-voices has more voices → to change to it, run voxgate voices natural" in said
-        ) is is_former
+            "hibari would speak English where it is late → run voxgate voices natural" in said
+        ) is not is_former
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,33 @@ def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder
     )
     assert failed.startswith("No natural voices, so espeak speaks: the package index cannot be reached")
     assert natural_file.read(folder / "data") == natural.Layer()
+
+
+def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    fetched: list[str] = []
+
+    def have(_store: Any, _loaded: Any, listed: Any, *_more: Any) -> Any:
+        fetched.extend(each.name for each in listed)
+        return listed, {}
+
+    monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
+    monkeypatch.setattr(
+        natural_voices, "build_environment", lambda _loaded, plugin, _say: built.append(plugin)
+    )
+    monkeypatch.setattr(natural_voices, "have", have)
+    for _ in range(2):
+        ran = run("voices", "natural", "--at-start")
+        assert (ran.status, built, fetched) == (MORE_COMES, ["hibari"], [])
+        built.clear()
+        layer = natural_file.read(folder / "data")
+        assert layer is not None
+        assert layer.engines == {"kokoro": {"model": "kokoro-voices"}, "hibari": {}}
+        assert layer.models["tts-1"] == ["kokoro/standard", "hibari/standard"]
+    run("voices", "natural", "--beside")
+    assert (built, fetched) == ([], ["kokoro-voices"])
 
 
 @pytest.mark.usefixtures("away")

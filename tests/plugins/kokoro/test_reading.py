@@ -7,6 +7,7 @@ from plugins.kokoro.reading import (
     FIRST_SOUNDS,
     MOST_SOUNDS,
     SHARED_OFFSET,
+    cut_piece,
     own_alphabet,
     read_text,
 )
@@ -50,6 +51,18 @@ def test_a_long_sentence_is_cut_between_words() -> None:
     assert len(pieces) > 1
     assert all(len(piece) <= MOST_SOUNDS + 2 for piece in pieces)
     assert sum(piece.count(4) for piece in pieces) == 800
+
+
+def test_a_piece_is_cut_again_for_a_listener_who_waits_and_nothing_is_lost() -> None:
+    *_, long, _, last = read_text(" ".join(["\u02c8aaaa"] * 200), READINGS["a"], SYMBOLS, letters)
+    for piece in (long, last):
+        parts = cut_piece(piece, SYMBOLS, 40)
+        assert len(parts) > 1
+        assert max(part.sounds for part in parts) <= 40
+        assert sum(part.numbers.count(4) for part in parts) == piece.numbers.count(4)
+        assert parts[-1].ends == piece.ends
+        assert all(part.ends == "phrase" for part in parts[:-1])
+    assert cut_piece(long, SYMBOLS, long.sounds) == [long]
 
 
 def test_the_first_piece_is_short_and_later_ones_are_longer() -> None:

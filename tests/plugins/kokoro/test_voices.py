@@ -42,18 +42,6 @@ def test_voices_are_listed_with_language_and_gender_if_they_can_be_read() -> Non
     assert [each.tag for each in VOICES.model().languages] == ["en-US", "en-GB", "pt-BR", "en", "pt"]
 
 
-def test_japanese_voices_read_english_and_take_no_name_from_those_who_learned_it() -> None:
-    both = VoiceList([voice(name) for name in ("jf_alpha", "jm_kumo", "af_heart")], "digest")
-    assert [(info.id, info.language, info.description) for info in both.infos()] == [
-        ("af_heart", "en-US", ""),
-        ("jf_alpha", "en-US", "A Japanese voice. It reads American English."),
-        ("jm_kumo", "en-US", "A Japanese voice. It reads American English."),
-    ]
-    assert both.find(EngineVoice("jm_kumo"), "en-US").reading == READINGS["j"]
-    with pytest.raises(UnsupportedLanguage, match="'ja'"):
-        both.find(EngineVoice("jm_kumo"), "ja")
-
-
 def test_voices_say_their_accent_and_the_order_of_names_begins_with_an_american_one() -> None:
     listed = VoiceList(
         [voice(name) for name in ("em_santa", "bm_lewis", "af_alloy", "ef_dora", "af_heart")], "digest"

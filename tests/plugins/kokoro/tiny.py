@@ -22,7 +22,7 @@ SYMBOLS = (
     "\u0283\u028a\u028c\u0292\u02c8\u02cc\u02d0\u03b8\u02a4\u02a7\u0303"
 )
 """The first one is the pad, which no text has."""
-VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0, "jf_alpha": 400.0}
+VOICES = {"af_heart": 0.0, "am_echo": 100.0, "bf_emma": 200.0, "pf_dora": 300.0}
 """How much higher each voice is."""
 FOR_EVER = 1 << 40
 

@@ -1,17 +1,14 @@
-"""Which speaker a voice means: files, their speakers, and those that are made of others."""
+"""Which speaker a voice means: files, and their speakers."""
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
-from plugins.piper.plugin import PiperSettings
-from plugins.piper.voices import ImportedVoice, VoiceList, read_voices
+from plugins.piper.voices import VoiceList, read_voices
 from speech_engine import EngineFailed, EngineVoice, UnsupportedLanguage, VoiceNotFound
 from speech_engine.model_files import UnusableModel
 from speech_engine.values import Samples
 from tests.plugins.piper import tiny
-from tests.tables import each_row
 
 MUCH = 2**30
 
@@ -31,7 +28,7 @@ def voices(tmp_path: Path) -> VoiceList:
         folder(tmp_path, "bia", "pt_BR", rate_hz=16_000),
         folder(tmp_path, "crew", "en_GB", "ana", "ben", "cem"),
     ]
-    return VoiceList(read_voices(folders, MUCH), shift=False)
+    return VoiceList(read_voices(folders, MUCH))
 
 
 def found(voices: VoiceList, id_: str, language: str) -> tuple[str, int]:
@@ -79,70 +76,6 @@ def test_a_language_that_a_voice_does_not_speak_is_refused_by_name(
 ) -> None:
     with pytest.raises(UnsupportedLanguage, match=language):
         voices.find(EngineVoice(id_), language)
-
-
-def gendered(folders: list[str], *genders: dict[str, str]) -> list[ImportedVoice]:
-    """The voices as if their manifests told genders."""
-    read = read_voices(folders, MUCH)
-    return [voice._replace(genders=told) for voice, told in zip(read, genders, strict=True)]
-
-
-def shown(voices: VoiceList) -> list[tuple[str, str | None, str | None]]:
-    return [(info.id, info.language, info.gender) for info in voices.infos()]
-
-
-def test_one_that_is_alone_of_its_gender_in_its_language_makes_three(tmp_path: Path) -> None:
-    folders = [
-        folder(tmp_path, "joe", "en_US"),
-        folder(tmp_path, "crew", "en_US", "ana", "bea"),
-        folder(tmp_path, "bia", "pt_BR"),
-    ]
-    women = {"ana": "female", "bea": "female"}
-    voices = VoiceList(gendered(folders, {"": "male"}, women, {"bia": "female"}))
-    assert shown(voices) == [
-        ("joe", "en-US", "male"),
-        ("crew:ana", "en-US", "female"),
-        ("crew:bea", "en-US", "female"),
-        ("bia", "pt-BR", None),
-        ("joe:up2.6", "en-US", "male"),
-        ("joe:up5.3", "en-US", "male"),
-        ("bia:up2.6", "pt-BR", None),
-        ("bia:up5.3", "pt-BR", None),
-    ]
-    made = voices.find(EngineVoice("joe:up5.3"), "en")
-    assert (made.voice.name, made.semitones, round(made.faster, 2)) == ("joe", 5.3, 1.36)
-    assert voices.infos()[4].description == "Made of joe: its pitch and formants are 2.6 semitones higher."
-
-
-def test_a_second_voice_of_a_gender_takes_no_made_speaker_away(tmp_path: Path) -> None:
-    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "bob", "en_US")]
-    voices = VoiceList(gendered(folders, {"": "male"}, {"": "male"}))
-    assert [id_ for id_, _, _ in shown(voices)] == ["joe", "bob"]
-    assert voices.unlisted() == ("joe:up2.6", "joe:up5.3", "bob:up2.6", "bob:up5.3")
-    assert voices.find(EngineVoice("joe:up2.6"), "en").semitones == 2.6
-    with pytest.raises(VoiceNotFound):
-        VoiceList(voices.voices, {"joe": ()}).find(EngineVoice("joe:up2.6"), "en")
-
-
-def test_an_operator_says_who_makes_how_many(tmp_path: Path) -> None:
-    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "crew", "en_US", "ana", "ben")]
-    read = gendered(folders, {"": "male"}, {"ana": "female", "ben": "male"})
-    made = [id_ for id_, _, _ in shown(VoiceList(read, {"crew:ben": (3.0,), "crew:ana": ()}))]
-    assert made == ["joe", "crew:ana", "crew:ben", "crew:ben:up3"]
-    assert len(shown(VoiceList(read, shift=False))) == 3
-
-
-@each_row("name", ["nobody", "crew", "joe:up2.6"])
-def test_a_shift_of_a_voice_that_is_not_there_is_named(tmp_path: Path, name: str) -> None:
-    folders = [folder(tmp_path, "joe", "en_US"), folder(tmp_path, "crew", "en_US", "ana", "ben")]
-    with pytest.raises(EngineFailed, match=f"shift: there is no voice '{name}'; known: joe, crew:ana"):
-        VoiceList(read_voices(folders, MUCH), {name: (2.6,)})
-
-
-@each_row("shift", [{"joe": [-2.6]}, {"joe": [0.0]}, {"joe": [1, 2, 3]}, {"joe": 2.6}, "up"])
-def test_a_shift_goes_up_and_makes_two_at_most(shift: object) -> None:
-    with pytest.raises(msgspec.ValidationError):
-        msgspec.convert({"shift": shift}, PiperSettings)
 
 
 def test_a_file_with_a_thousand_speakers_is_no_list_of_a_thousand(tmp_path: Path) -> None:

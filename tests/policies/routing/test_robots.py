@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from policies.namesakes import Share
+from policies.plans import Terms
 from policies.routing import Binding, Decision, Model, Offer, RoutingQuery, Rules, Voice, decide
 from speech_engine import EngineVoice
 from tests.policies.routing.worlds import ANYONE, NO_RULES, info
@@ -94,3 +95,18 @@ def test_without_a_fallback_a_robot_speaks_only_what_is_its_own(names: str) -> N
     assert order(decided(*names.split(), rules=STRICT)) == "both"
     assert order(decided(*names.split(), rules=STRICT, tag="de")) == "robot"
     assert order(decided("robot", rules=STRICT)) == "robot"
+
+
+def test_in_jobs_nothing_stands_in_for_a_voice_that_is_there_or_may_come() -> None:
+    other = Binding("men", EngineVoice("x"), stands_in="other_gender")
+    voice = replace(coral("both", "robot"), bindings=(other, *coral("both", "robot").bindings))
+    job = replace(ANYONE, is_for_job=True)
+
+    def engines(*names: str, unknown: tuple[str, ...] = (), terms: Terms = job) -> str:
+        offer = Offer(models=tuple(MODELS[name] for name in names), is_built_in=True, unknown=unknown)
+        return order(decide(offer, voice, RoutingQuery(language="en"), terms, NO_RULES))
+
+    assert engines("men", "both", "robot", terms=ANYONE) == "both men robot"
+    assert engines("men", "both", "robot") == "both"
+    assert engines("men", "robot") == "men"
+    assert engines("men", "robot", unknown=("both",)) == ""

@@ -36,7 +36,7 @@ _OTHER: dict[str, Any] = {
     "connections": 1,
     "connections_per_client": 1,
     "first_audio_s": 1.0,
-    "robot_fallback": False,
+    "robot_fallback": True,
     "commercial": False,
     "public_catalogue": True,
     "public_url": "https://speech.example",

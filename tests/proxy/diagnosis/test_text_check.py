@@ -113,6 +113,16 @@ def test_a_voice_that_its_engine_does_not_have_is_noted(tmp_path: Path) -> None:
     assert "voices.ben.espeak" not in found
 
 
+@each_row(
+    ("voice", "successor"),
+    [("jf_alpha", "af_heart"), ("jm_kumo", "am_michael"), ("joe:up2.6", "joe"), ("bob:up3", "")],
+)
+def test_a_voice_of_an_earlier_version_has_a_successor_where_it_is_there(voice: str, successor: str) -> None:
+    results = ProbeResults(voices={"one": frozenset({"af_heart", "am_michael", "hf_alpha", "joe"})})
+    found = text_check.voice_hint(voice, results, "one")
+    assert found.startswith(f"it speaks no more, and {successor} does") is bool(successor)
+
+
 def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
     config = load(tmp_path, '[[routes]]\nlanguage = "es"\nfront_end = "latin"')
     asked = probes.ask(config, registry.load())

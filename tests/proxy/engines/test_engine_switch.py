@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from proxy.config.sections import Config, EngineSection
 from proxy.engines import registry
+from proxy.engines.environments import environments
+from proxy.engines.hosts import host_list
 from proxy.engines.hosts.host import sockets_in
 from proxy.engines.hosts.host_list import EngineSwitch, Hosts
+from proxy.engines.plugin_instances import names_of_engines
 from proxy.processes import runtime
 from proxy.processes.supervisor import hosted_specs
 from speech_engine.host.pipe_messages import HostState
@@ -66,3 +71,38 @@ async def test_an_engine_with_one_busy_process_is_not_idle(tmp_path: Path) -> No
     assert hosts.idle() == []
     other._last_job -= 90.0
     assert hosts.idle() == ["tone"]
+
+
+async def test_an_engine_starts_once_what_was_missing_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object) -> str:
+        raise environments.EnvironmentRefused("run: voxgate env build tone")
+
+    states: list[str] = []
+    specs = hosted_specs(Config(data=str(tmp_path), engines={"tone": EngineSection("tone")}), registry.load())
+    monkeypatch.setattr(host_list, "_LOOKS", 1)
+    with runtime.runtime_folder(tmp_path) as short, runtime.control_socket(short):
+        with monkeypatch.context() as patch:
+            patch.setattr(environments, "interpreter", refuse)
+            hosts = Hosts(specs, sockets_in(short), lambda state: states.append(state.state))
+            assert [(each.state, each.reason) for each in hosts.states.values()] == [
+                ("failed", "run: voxgate env build tone")
+            ]
+            assert hosts.of("tone") == []
+        async with asyncio.timeout(60.0), asyncio.TaskGroup() as running:
+            running.create_task(hosts.run())
+            await soon(lambda: states[-1:] == ["ready"])
+            assert len(hosts.of("tone")) == 1
+            await hosts.stop(10.0)
+
+
+def test_a_model_may_come_later_only_for_a_host(tmp_path: Path) -> None:
+    section = EngineSection("kokoro", model="none")
+    spec = registry.load().engine("kokoro", section, str(tmp_path), may_wait=True)
+    assert isinstance(spec, registry.HostedEngineSpec)
+    assert spec.models == ()
+    names = names_of_engines(registry.load(), Config(data=str(tmp_path), engines={"kokoro": section}))
+    assert names == {"kokoro": "shared"}
+    with pytest.raises(registry.EngineConfigError, match="no model called none"):
+        registry.load().engine("kokoro", section, str(tmp_path))

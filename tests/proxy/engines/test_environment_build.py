@@ -1,6 +1,7 @@
 """Environments really built, from small wheels: tried before they count, alone, and never half used."""
 
 import fcntl
+import hashlib
 import signal
 import subprocess
 import sys
@@ -154,6 +155,20 @@ def test_a_bare_package_comes_without_what_it_asks_for(built: Environment, recip
         environment_build.build(asked_for, _nobody_hears)
     assert environments.find_built(asked_for) is None
     assert _unfinished() == []
+
+
+def test_a_bare_package_with_a_hash_is_no_other(built: Environment, recipe: Recipe, place: Path) -> None:
+    (file,) = (place / "wheels").glob("v_spire-*")
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    for given, is_right in (("0" * 64, False), (sha256, True)):
+        package = f"v_spire==1.0 --hash=sha256:{given}"
+        bare = msgspec.structs.replace(recipe, plugin="spire", bare=(package,))
+        if is_right:
+            assert environment_build.build(bare, _nobody_hears)[1]
+        else:
+            with pytest.raises(EnvironmentRefused, match="THESE PACKAGES DO NOT MATCH THE HASHES"):
+                environment_build.build(bare, _nobody_hears)
+            assert environments.find_built(bare) is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ OURS = {
         "elevenlabs",
         "espeak",
         "f5tts",
+        "hibari",
         "kokoro",
         "minimax",
         "openai",

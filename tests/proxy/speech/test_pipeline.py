@@ -1,6 +1,7 @@
 """The one path: who is tried and when no longer, one budget for all, speeds fitted, records kept."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from proxy.config.sections import Server
 from speech_engine import Audio, Encoded, Event, Finished, Started, Word, Words, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
+from tests.proxy.engines.keys import SILENT
 from tests.sound import decoded
 from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
@@ -277,3 +279,18 @@ async def test_an_engine_is_told_what_was_asked(tmp_path: Path) -> None:
     assert (job.emotion, job.seed, job.formats) == ("happy", 7, ())
     assert [segment.spoken for segment in job.segments] == ["One two", "three.", "Four."]
     assert job.max_samples == 11 * RATE_HZ, "a second more than its answer may have"
+
+
+@each_row(("is_local", "after_s"), [(False, 20.0), (True, 90.0)])
+@simulated
+async def test_an_engine_that_falls_silent_ends_its_answer_broken_later_if_its_host_is_watched(
+    tmp_path: Path, is_local: bool, after_s: float
+) -> None:
+    engine = Scripted(Started(RATE_HZ), *sound(0.5), *SILENT, is_local=is_local)
+    async with inside(tmp_path, PAIR, {"one": engine, "two": Scripted()}) as server:
+        began = time.monotonic()
+        sent = await server.raw_speech({**BODY, "model": "one/m"})
+        assert time.monotonic() - began == pytest.approx(after_s, abs=1.0)
+        (row,) = await server.usage()
+    assert sent[-1].get("more_body"), "it was broken off"
+    assert (row.outcome, row.credits) == ("failed", 0)

@@ -540,7 +540,7 @@ async def test_a_budget_of_the_post_engine_is_looked_at_before_anybody_speaks(tm
 
 
 async def test_the_first_audio_may_take_as_much_longer_as_who_repeats_needs(tmp_path: Path) -> None:
-    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(first_audio_s=7.0)}
+    engines = {"one": Scripted(*spoken(0.5)), "two": Scripted(), "rvc": Repeating(first_audio_s=30.0)}
     async with inside(tmp_path, scripted(), engines) as server:
         budgets = []
         for model in ("tts-1", "one/m"):

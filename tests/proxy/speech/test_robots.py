@@ -16,6 +16,8 @@ from tests.proxy.engines.keys import SILENT
 from tests.speech_engine.host.simulated_time import simulated
 
 CONFIG = """
+[server]
+robot_fallback = true
 [engines.one]
 [engines.two]
 [engines.robot]
@@ -128,11 +130,11 @@ async def test_a_robots_clip_is_told_and_never_given_as_the_natural_voice(tmp_pa
         assert sorted(row.substitute for row in hits) == ["", "r", "r", "r"]
 
 
-async def test_without_a_robot_fallback_the_answer_is_a_503_before_any_byte(
+async def test_as_shipped_the_answer_is_a_503_before_any_byte(
     tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     asked = engines(*DOWN)
-    config = f"[server]\nrobot_fallback = false\n{CONFIG}"
+    config = CONFIG.replace("robot_fallback = true", "")
     async with inside(tmp_path, config, asked) as server:
         for model in ("all", "robot-first"):
             with subtests.test(model):
@@ -216,7 +218,7 @@ class FailsLater(Scripted):
 @simulated
 async def test_an_engine_that_is_late_twice_lets_another_natural_one_speak(tmp_path: Path) -> None:
     asked = engines(*SILENT, two=tuple(spoken(0.5)))
-    config = f"[server]\nfirst_audio_s = 0.5\n{CONFIG}"
+    config = CONFIG.replace("[server]", "[server]\nfirst_audio_s = 0.5")
     async with inside(tmp_path, config, asked) as server:
         heard = [told(await ask(server)) for _ in range(4)]
         late = server.worker.engines.late

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from plugins.piper.engine import VoiceNetworks, resample
+from plugins.piper.engine import VoiceNetworks
 from plugins.piper.plugin import PiperSettings
 from plugins.piper.worker import reader
 from speech_engine import Audio, EngineError, EngineVoice, Segment
@@ -70,39 +70,6 @@ def test_speed_changes_the_times_and_not_the_pitch() -> None:
                 (sound,) = await spoken(engine, job(TEXT, speed=speed))
                 assert abs(len(sound) * speed / len(usual) - 1) < 0.01
                 assert tiny.heard(sound, speed=speed) == sounds_of(TEXT, "en-us")
-
-    asyncio.run(run())
-
-
-def test_a_made_speaker_is_higher_and_takes_as_long() -> None:
-    async def run() -> None:
-        for rate_hz in (tiny.RATE_HZ, 16_000):
-            async with opened({"amy": {"rate_hz": rate_hz}}, shift={"amy": [2.6, 5.3]}) as engine:
-                for speed in (1.0, 0.5, 2.0):
-                    (usual,) = await spoken(engine, job(TEXT, speed=speed))
-                    for id_, higher in (("amy:up2.6", 2.6), ("amy:up5.3", 5.3)):
-                        (sound,) = await spoken(engine, job(TEXT, voice=id_, speed=speed))
-                        assert abs(len(sound) / len(usual) - 1) < 0.01
-                        lower = lowered(sound, higher)
-                        assert tiny.heard(lower, rate_hz, speed * len(usual) / len(lower)) == sounds_of(
-                            TEXT, "en-us"
-                        )
-
-    asyncio.run(run())
-
-
-def lowered(pcm: bytes, semitones: float) -> bytes:
-    """The same waves as slow as those of the voice that the speaker was made of, and so longer."""
-    sound = np.asarray(np.frombuffer(pcm, "<i2") / 32768, np.float32)
-    lower = resample(sound, 24_000, round(24_000 * 2 ** (semitones / 12)))
-    return (lower * 32767).astype("<i2").tobytes()
-
-
-def test_a_made_speaker_ends_where_it_is_to_end() -> None:
-    async def run() -> None:
-        async with opened({"amy": {}}, pause_ms=0) as engine:
-            asked = msgspec.structs.replace(job(TEXT, TEXT, voice="amy:up5.3"), max_samples=12_345)
-            assert sum(map(len, await spoken(engine, asked))) == 2 * 12_345
 
     asyncio.run(run())
 
@@ -292,10 +259,10 @@ def test_the_first_window_is_heard_before_the_next_one_is_made() -> None:
     asyncio.run(run())
 
 
-def test_a_made_speaker_of_a_cut_voice_is_resampled_whole() -> None:
+def test_a_cut_voice_of_another_rate_is_resampled_whole() -> None:
     async def run() -> None:
-        async with opened({"amy": {"cut": ()}}) as engine:
-            voice = engine._voices.find(EngineVoice("amy:up5.3"), "en")
+        async with opened({"amy": {"rate_hz": 48_000}, "ben": {"cut": ()}}) as engine:
+            voice = engine._voices.find(EngineVoice("ben"), "en")
             (piece,) = engine.read(SENTENCE, voice, 0)
             async with engine.lend(voice, 9.0) as networks:
                 assert len(list(engine.sounds(networks, piece, voice, 1.0, StopSwitch()))) == 1

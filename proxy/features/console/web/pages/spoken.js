@@ -2,7 +2,7 @@
 
 import { download, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { voiceName } from "../core/catalogue.js";
+import { isByRules, isOfRules, voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, loaded } from "../core/page.js";
@@ -63,6 +63,18 @@ async function copy(page, name) {
   }
 }
 
+// That another voice spoke than the one that was asked for, or a robot, and how to try once more.
+function insteadLine(page, { engine, substitute, language }) {
+  const { voice } = last;
+  const by = (engine ?? "").split("/")[0];
+  const isOther = voice && substitute?.includes("/");
+  if (!isOther && !(voice && isByRules(by) && !isOfRules(voice))) return nothing;
+  const own = voice.engines.find((name) => name !== by && !isByRules(name));
+  const facts = { model: own, voice: voiceName(substitute ?? ""), name: voice.name, language };
+  const text = own && substitute ? t("speak.stood_in", facts) : t("speak.robot_read", facts);
+  return html`<p class="note warn" id="speak-instead">${icon("info")}<span>${text}</span><button class="plain" id="speak-once-more" @click=${(event) => page.submit(event)}>${t("speak.once_more")}</button></p>`;
+}
+
 export function spokenCard(page) {
   if (!last) return nothing;
   const { headers, voice, first, credits } = last;
@@ -72,6 +84,7 @@ export function spokenCard(page) {
   return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
     <div class="row apart"><h2 id="result-title">${voice?.name ?? t("voice.cast")}</h2>
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
+    ${insteadLine(page, { engine, substitute, language: facts.language })}
     <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
     ${page.alert("result")}
     <div class="row"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>

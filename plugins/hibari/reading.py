@@ -1,0 +1,49 @@
+"""Texts as hibari's own reader can take them, and the numbers of its sounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from speech_engine import UnsupportedText
+from speech_engine.text.sounds import Piece, after_cut, cut_place, safe_text
+
+MOST_SOUNDS = 400
+"""The longest piece, some 25 seconds: a quarter of a second of the processor."""
+
+_PAD = 0
+_ENDS = "com|org|net|edu|gov|io|co|uk|de|fr|info|biz|us|ca|au|tv|me|ly|ai|dev|app"
+_ADDRESS = re.compile(
+    rf"(?:https?://|www\.)+([^\s<>\"]+[^\s<>\".,;:!?)])|([\w.+-]+@)?\b[\w-]+(?:\.[\w-]+)*\.(?:{_ENDS})\b(?:/[\w/-]+)?"
+)
+_SPOKEN = {".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore "}
+# A number of more digits has no name, and the reader breaks.
+_DIGITS = re.compile(r"\d{12}(?=\d)")
+_GROUPS = re.compile(r"(?:\d+[.,]){5}(?=\d)")
+# The reader would spell the names of these letters.
+_FOREIGN = re.compile(r"[^\W\d_A-Za-z\u00aa\u00b5\u00ba\u00c0-\u024f\u1e00-\u1eff]+")
+
+
+def readable(text: str) -> str:
+    """Return a text without what the reader cannot read or would read badly."""
+    text = _FOREIGN.sub(" ", safe_text(_ADDRESS.sub(_spell, text)))
+    return _GROUPS.sub(r"\g<0> ", _DIGITS.sub(r"\g<0> ", text))
+
+
+def _spell(found: re.Match[str]) -> str:
+    address = found[1] or found[0]
+    return "".join(_SPOKEN.get(letter, letter) for letter in address)
+
+
+def pieces_of(sentences: Iterable[Sequence[str]], symbols: Mapping[str, int]) -> list[Piece]:
+    """Return the pieces of sentences, each with a pad at either end. Raise UnsupportedText."""
+    pieces = []
+    for sentence in sentences:
+        sounds = [sound for sound in sentence if sound in symbols]
+        while any(map(str.isalpha, sounds)):
+            end = cut_place(sounds, MOST_SOUNDS, MOST_SOUNDS) if len(sounds) > MOST_SOUNDS else len(sounds)
+            part, sounds = sounds[:end], after_cut(sounds, end)
+            pieces.append(Piece((_PAD, *(symbols[sound] for sound in part), _PAD), len(part)))
+    if not pieces:
+        raise UnsupportedText("The text has nothing that this voice can speak.")
+    return pieces
