@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plugins.espeak import levels
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.voices import voices
+from speech_engine.levels import TARGET_LUFS
 from tests.plugins.espeak.heard import espeak, hear, loudness_lufs, said
 from tests.plugins.espeak.test_voices import shipped
 from tests.plugins.pycld2.sentences import samples
@@ -48,7 +49,7 @@ async def main() -> None:
     weights = np.array(list(WEIGHTS.values()))
     middle = plain[:, at].mean(axis=1)
     offsets = plain - middle[:, None]
-    gains = levels.LEVEL_LUFS - weights @ middle - weights @ offsets
+    gains = TARGET_LUFS - weights @ middle - weights @ offsets
     print({name: round(float(gain), 1) for name, gain in zip(names, gains, strict=True)})
     left = weights @ offsets - offsets
     for tag, row in zip(WEIGHTS, left, strict=True):

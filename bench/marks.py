@@ -22,7 +22,7 @@ from bench.mark_masking import margins_db
 from plugins.spread.detection import Match, find
 from plugins.spread.stream import SpreadMark
 from proxy.audio.fitting import Speed
-from proxy.audio.loudness import Meter, lufs
+from speech_engine.loudness import Meter, lufs
 from tests.plugins.spread.clips import (
     CHANGES,
     FORMATS,

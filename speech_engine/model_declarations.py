@@ -114,9 +114,11 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of a check. `extra_gb` is the memory that speaking takes beside the weights."""
+    """The result of a check. `extra_gb` is the memory that speaking takes beside the weights. `voices` are
+    those of the files, "" for the only one."""
 
     languages: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
     extra_gb: float = 0.0
 
 

@@ -40,7 +40,8 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     imported. `memory_gb` is an estimate: the weights, and what the format adds for speaking. `basis` is the
     licence of the model that it was finetuned from, or the terms of its recordings; `attribution` names the
     authors.
-    `genders` is by voice or speaker, "" for the only one: "male" or "female".
+    `genders` is by voice or speaker, "" for the only one: "male" or "female". `lufs` is their loudness, by
+    the same names.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ModelManifest(msgspec.Struct, frozen=True, kw_only=True):
     basis: str = ""
     attribution: str = ""
     genders: dict[str, str] = {}
+    lufs: dict[str, float] = {}
     languages: tuple[str, ...] = ()
     imported_at: str = ""
     parameters: int = 0

@@ -7,10 +7,14 @@ from typing import Annotated, Literal
 import msgspec
 
 from speech_engine.bounds import Line, Text
+from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.values import Alphabet
 
 ANY_LANGUAGE = "*"
 """The tag for every language, for an engine that speaks any."""
+
+Lufs = Annotated[float, msgspec.Meta(ge=QUIETEST_LUFS, le=0.0)]
+"""A loudness that a voice may have."""
 
 Quality = Literal["good", "fair", "poor"]
 
@@ -136,6 +140,9 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     `age` is a word such as `young`, `tags` are words for the sound, `description` is a sentence or two.
     A search for voices looks at all three. If the server shares the engine's voices among OpenAI's names, it
     takes those that have `shares_names`.
+
+    `lufs` is the loudness of its sound by ITU-R BS.1770, or pairs of a language and the loudness in it, if
+    the engine knows that: the server brings it to the loudness of all. Else it measures the voices of casts.
     """
 
     id: Line
@@ -146,3 +153,11 @@ class VoiceInfo(msgspec.Struct, frozen=True, kw_only=True):
     tags: _Lines = ()
     description: Text = ""
     shares_names: bool = True
+    lufs: Lufs | Annotated[tuple[tuple[Line, Lufs], ...], msgspec.Meta(max_length=1_000)] | None = None
+
+    def lufs_in(self, language: str) -> float | None:
+        if not isinstance(self.lufs, tuple):
+            return self.lufs
+        base = language.partition("-")[0]
+        near = (lufs for tag, lufs in self.lufs if tag.partition("-")[0] == base)
+        return dict(self.lufs).get(language) or next(near, None)

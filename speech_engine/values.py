@@ -166,6 +166,11 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     instructions: str = ""
     extra: Mapping[str, Any] = {}
 
+    @property
+    def is_taken_whole(self) -> bool:
+        """Whether no listener hears its beginning before its end is made."""
+        return self.urgency in ("whole", "idle")
+
     def __repr__(self) -> str:
         return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"
 

@@ -9,10 +9,8 @@ import math
 import re
 from array import array
 
-LEVEL_LUFS = -20.0
-"""The loudness of every voice, by ITU-R BS.1770. `python -m bench.espeak_levels` makes the tables for it."""
-
-# The gains in decibels. They fit English best, and four more languages well.
+# The gains in decibels to TARGET_LUFS, by `python -m bench.espeak_levels`. They fit English best, and four
+# more languages well.
 # fmt: off
 _GAINS_DB = {
     "f1": -0.4, "f2": -0.7, "f3": 0.2, "f4": -0.6, "f5": 0.8, "Alicia": -0.8, "Andrea": -3.9, "Annie": 0.2,

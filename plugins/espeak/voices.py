@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from speech_engine import EngineVoice, KnownName, VoiceInfo, VoiceNotFound
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.values import Voice
 
 _FEMALE = (
@@ -33,7 +34,7 @@ _GENDERS: dict[str, str | None] = {
 def voices() -> tuple[VoiceInfo, ...]:
     """Return every voice that a job may name. `gender` is the variant's own statement, or None."""
     return tuple(
-        VoiceInfo(id=variant, name=variant.capitalize(), gender=gender)
+        VoiceInfo(id=variant, name=variant.capitalize(), gender=gender, lufs=TARGET_LUFS)
         for variant, gender in _GENDERS.items()
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ from plugins.hibari.plugin import VOICE, HibariSettings
 from plugins.hibari.reading import pieces_of, readable
 from speech_engine import Context, ModelInfo, VoiceInfo
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.imported_voices import find_voice, one_model
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.text.sounds import Phonemize, Piece
 from speech_engine.values import Voice
 
@@ -23,13 +26,20 @@ LANGUAGE = "en-US"
 NETWORK = "5f70741d4e900f4e85d0037498736cc1b3e1b9a63a13546a5da1e63abf4fccd8"
 """The SHA-256 of the network."""
 
+LUFS = -26.2
+"""The loudness of its voice, of eight sentences."""
+
 Synthesize = Callable[[Sequence[NDArray[np.float32]]], NDArray[np.float32]]
 """Makes the sound of the network's outputs."""
 
 
 class OneVoice:
     def infos(self) -> tuple[VoiceInfo, ...]:
-        return (VoiceInfo(id=VOICE, name=VOICE, language=LANGUAGE, gender="female", tags=("American",)),)
+        return (
+            VoiceInfo(
+                id=VOICE, name=VOICE, language=LANGUAGE, gender="female", tags=("American",), lufs=TARGET_LUFS
+            ),
+        )
 
     def model(self) -> ModelInfo:
         return one_model((LANGUAGE,), RATE_HZ, NETWORK[:32])
@@ -64,6 +74,9 @@ class HibariEngine(OnnxEngine[str, OnnxNetwork]):
 
     def read(self, text: str, voice: str, sounds_before: int) -> list[Piece]:
         return pieces_of(self._phonemize(readable(text), LANGUAGE, ()), self._package.symbols)
+
+    def level(self, voice: str) -> VoiceLevel:
+        return VoiceLevel(Path(), voice, LUFS)
 
     def lend(self, voice: str, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)

@@ -16,6 +16,7 @@ from plugins.kokoro.reading import SHARED_OFFSET, cut_piece, read_text
 from plugins.kokoro.voices import RATE_HZ, Speaker, VoiceList
 from speech_engine import Context
 from speech_engine.host.onnx_engine import CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.text.sounds import Phonemize, Piece
 
 
@@ -48,6 +49,10 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         return cut_piece(piece, self._model.symbols, most)
 
+    def level(self, voice: Speaker) -> VoiceLevel:
+        named = (part.name if weight == 1 else f"{part.name}({weight:.2f})" for part, weight in voice.parts)
+        return VoiceLevel(self._styles.parent, "+".join(named), voice.lufs)
+
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[OnnxNetwork]:
         return nullcontext(self._network)
 
@@ -58,7 +63,7 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
         values = {
             self._model.tokens_input: np.array([piece.numbers], np.int64),
             STYLE: style[np.newaxis],
-            SPEED: np.array([speed], np.float32),
+            SPEED: np.array([speed * piece.pace], np.float32),
         }
         yield network.sound(self._model.output, values, RATE_HZ, stop)
 

@@ -89,7 +89,7 @@ def read_model(model: ModelContents) -> KokoroModel:
 def check_kokoro(model: ModelContents) -> ModelFacts:
     made = read_model(model)
     tags = dict.fromkeys(voice.reading.tag for voice in made.voices if voice.reading.espeak)
-    return ModelFacts(languages=tuple(tags), extra_gb=0.5)
+    return ModelFacts(languages=tuple(tags), voices=tuple(voice.name for voice in made.voices), extra_gb=0.5)
 
 
 def _symbols(model: ModelContents) -> dict[str, int]:

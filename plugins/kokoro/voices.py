@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from plugins.kokoro.model_format import Reading, StyleVoice
 from speech_engine import EngineVoice, Mix, ModelInfo, UnsupportedLanguage, VoiceInfo, VoiceNotFound
 from speech_engine.imported_voices import find_voice, one_model
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.samples import weighted_voices
 from speech_engine.values import Voice
 
@@ -27,19 +29,28 @@ _SANTA = "_santa"
 
 
 class Speaker(NamedTuple):
-    """The voices that speak together, with weights that add up to 1: one, or those of a mix."""
+    """The voices that speak together, with weights that add up to 1: one, or those of a mix. `lufs` is
+    their loudness by the model's table, if that has it."""
 
     reading: Reading
     parts: tuple[tuple[StyleVoice, float], ...]
+    lufs: float | None = None
 
 
 class VoiceList:
     """The voices that can be spoken with, and the reasons why others cannot.
 
-    `languages` are the operator's choice at the import.
+    `languages` are the operator's choice at the import, and `lufs` is the model's table.
     """
 
-    def __init__(self, voices: Sequence[StyleVoice], digest: str, languages: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        voices: Sequence[StyleVoice],
+        digest: str,
+        languages: Sequence[str] = (),
+        lufs: Mapping[str, float] = MappingProxyType({}),
+    ) -> None:
+        self._lufs = lufs
         chosen = [voice for voice in voices if not languages or voice.reading.tag in languages]
         able = (voice for voice in chosen if voice.reading.espeak)
         self.voices = tuple(sorted(able, key=_place))
@@ -56,6 +67,7 @@ class VoiceList:
                 gender=voice.gender,
                 tags=(voice.reading.accent,) if voice.reading.accent else (),
                 shares_names=not voice.name.endswith(_SANTA),
+                lufs=TARGET_LUFS,
             )
             for voice in self.voices
         )
@@ -71,14 +83,16 @@ class VoiceList:
         """
         if not isinstance(voice, Mix):
             found = self._find(voice, language)
-            return Speaker(found.reading, ((found, 1.0),))
+            return Speaker(found.reading, ((found, 1.0),), self._lufs.get(found.name))
         weighted = weighted_voices(voice, "Kokoro", MOST_MIXED, self._by_name)
         tags = {self._by_name[each.id].reading.tag for each, _ in weighted if isinstance(each, EngineVoice)}
         if len({tag.partition("-")[0] for tag in tags}) > 1:
             spoken = ", ".join(sorted(tags))
             raise VoiceNotFound(f"Kokoro mixes voices of one language, and these speak {spoken}.")
         parts = tuple((self._find(each, language), weight) for each, weight in weighted)
-        return Speaker(max(parts, key=lambda part: part[1])[0].reading, parts)
+        known = [self._lufs[part.name] * weight for part, weight in parts if part.name in self._lufs]
+        lufs = sum(known) if len(known) == len(parts) else None
+        return Speaker(max(parts, key=lambda part: part[1])[0].reading, parts, lufs)
 
     def _find(self, voice: Voice, language: str) -> StyleVoice:
         id_ = voice.id if isinstance(voice, EngineVoice) else ""

@@ -27,8 +27,10 @@ def _read(folder: Path) -> tuple[KokoroModel, VoiceList]:
     check_model(MODEL_FORMAT, folder)
     manifest = find_manifest(folder)
     model = read_model(FolderContents(MODEL_FORMAT.files, folder))
-    digest, languages = (manifest.digest, manifest.languages) if manifest else (folder.name, ())
-    voices = VoiceList(model.voices, digest, languages)
+    if manifest is None:
+        voices = VoiceList(model.voices, folder.name)
+    else:
+        voices = VoiceList(model.voices, manifest.digest, manifest.languages, manifest.lufs)
     # An unreadable language fails at the start, and not at the first request.
     for language in {voice.reading.espeak for voice in voices.voices}:
         reader.read("a", language)

@@ -18,6 +18,7 @@ from speech_engine import Context
 from speech_engine.errors import EngineFailed
 from speech_engine.host.model_cache import ModelCache
 from speech_engine.host.onnx_engine import MOST_S, CoreShare, OnnxEngine, OnnxNetwork, StopSwitch
+from speech_engine.host.voice_levels import VoiceLevel
 from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.text.sounds import Phonemize, Piece
 
@@ -56,6 +57,11 @@ class PiperEngine(OnnxEngine[Speaker, VoiceNetworks]):
 
     def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         return read_text(text, voice.voice.config, self._phonemize)
+
+    def level(self, voice: Speaker) -> VoiceLevel:
+        file, name = voice.voice, voice.voice.config.speakers[voice.number]
+        name = name if len(file.config.speakers) > 1 else ""
+        return VoiceLevel(file.folder, name, file.lufs.get(name))
 
     def lend(self, voice: Speaker, within_s: float) -> AbstractAsyncContextManager[VoiceNetworks]:
         return self.loaded_models.lend(voice.voice, within_s)

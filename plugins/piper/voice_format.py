@@ -90,7 +90,8 @@ def check_piper(model: ModelContents) -> ModelFacts:
     if model.has("decoder"):
         _judge_halves(model, needed)
         _judge_embeddings("encoder.onnx", model.graph("encoder"), config)
-    return ModelFacts(languages=(config.language,), extra_gb=0.2)
+    voices = config.speakers if len(config.speakers) > 1 else ("",)
+    return ModelFacts(languages=(config.language,), voices=voices, extra_gb=0.2)
 
 
 def decoder_reach(model: ModelContents) -> Reach | None:

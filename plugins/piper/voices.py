@@ -11,6 +11,7 @@ from typing import NamedTuple
 from plugins.piper.voice_format import MODEL_FORMAT, VoiceConfig, decoder_reach, read_config
 from speech_engine import EngineFailed, ModelInfo, VoiceInfo
 from speech_engine.imported_voices import find_voice, one_model
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.model_files import FolderContents, check_model, find_manifest
 from speech_engine.model_files.onnx_windows import Reach
 from speech_engine.values import Voice
@@ -20,7 +21,8 @@ _MOST_LISTED = 32
 
 
 class ImportedVoice(NamedTuple):
-    """One imported file. `bytes` estimates its memory. `genders` is by speaker, or "" for the only one.
+    """One imported file. `bytes` estimates its memory. `genders` and `lufs` are by speaker, "" for the only
+    one.
 
     `reach` is that of its decoder, if the voice was cut at its import.
     """
@@ -32,6 +34,7 @@ class ImportedVoice(NamedTuple):
     config: VoiceConfig
     bytes: int
     genders: Mapping[str, str] = MappingProxyType({})
+    lufs: Mapping[str, float] = MappingProxyType({})
     reach: Reach | None = None
 
     def __repr__(self) -> str:
@@ -63,7 +66,13 @@ class VoiceList:
 
     def infos(self) -> tuple[VoiceInfo, ...]:
         return tuple(
-            VoiceInfo(id=id_, name=id_, language=speaker.voice.languages[0], gender=speaker.gender)
+            VoiceInfo(
+                id=id_,
+                name=id_,
+                language=speaker.voice.languages[0],
+                gender=speaker.gender,
+                lufs=TARGET_LUFS,
+            )
             for id_, speaker in self._shown.items()
         )
 
@@ -102,6 +111,7 @@ def read_voices(folders: Sequence[str], most_bytes: int) -> list[ImportedVoice]:
             config=config,
             bytes=size * 2,
             genders=manifest.genders if manifest else {},
+            lufs=manifest.lufs if manifest else {},
             reach=decoder_reach(contents),
         )
         if voice.bytes > most_bytes:

@@ -293,18 +293,5 @@ def wav_samples(wav: bytes | bytearray) -> memoryview:
     return memoryview(wav)[at + 8 : at + 8 + size]
 
 
-STEP_S = 0.1
-"""The loudness of sound is measured in steps of this length."""
-OFFSET_DB = -0.691
-"""The constant in the loudness formula of ITU-R BS.1770."""
-SILENCE_POWER = 10 ** ((-70.0 - OFFSET_DB) / 10)
-"""The power of sound at -70 LUFS. The standard ignores steps below it."""
-
-
-def is_sound(power: float) -> bool:
-    """Tell whether a step with this power is louder than silence."""
-    return power > SILENCE_POWER
-
-
 class SoundFailed(Exception):
     """A sound filter or an encoder failed. The fault is the server's, so the request costs nothing."""

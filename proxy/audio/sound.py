@@ -29,7 +29,7 @@ class Sound:
     """The sound of one answer. `feed` takes an engine's sound, `flush` is called at its end, `close` always.
 
     The samples of the chunks add up to the audible length, after the change of speed. `factor` is the part of
-    the speed that the engine did not apply itself.
+    the speed that the engine did not apply itself, and `decibels` is a gain.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Sound:
         form: OutputForm,
         *,
         factor: float = 1.0,
+        decibels: float = 0.0,
     ) -> None:
         if not _LOWEST_RATE_HZ <= source_rate_hz <= _HIGHEST_RATE_HZ:
             # At 1 Hz a small answer would become hours.
@@ -48,7 +49,7 @@ class Sound:
         self._source_rate_hz = source_rate_hz
         self._factor = factor
         self._steps = (
-            *_fitting(source_rate_hz, form.sample_rate_hz, factor),
+            *_fitting(source_rate_hz, form.sample_rate_hz, factor, decibels),
             FadeOut(form.sample_rate_hz),
         )
         self._half = b""
@@ -76,7 +77,7 @@ class Sound:
         self._encoder.close()
 
 
-def _fitting(source_rate_hz: int, rate_hz: int, factor: float) -> list[Step]:
+def _fitting(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) -> list[Step]:
     # The imports stand here for the reason that proxy/audio/libraries.py gives.
     steps: list[Step] = []
     if source_rate_hz != rate_hz:
@@ -88,6 +89,10 @@ def _fitting(source_rate_hz: int, rate_hz: int, factor: float) -> list[Step]:
         from proxy.audio.fitting import Speed
 
         steps.append(Speed(factor, rate_hz))
+    if decibels:
+        from proxy.audio.loudness import Gain
+
+        steps.append(Gain(decibels, rate_hz))
     return steps
 
 

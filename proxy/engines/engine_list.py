@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 import structlog
 
+from policies.routing import Candidate
 from proxy.config.engines import API_KEY, credentials_of
 from proxy.config.sections import Config, EngineSection
 from proxy.engines.hosts.in_process import InProcessEngine
@@ -35,7 +36,7 @@ from proxy.engines.registry import (
 )
 from proxy.engines.remote_engine import RemoteEngine
 from proxy.telemetry.metrics import EngineMetrics
-from speech_engine import Context, Engine, Names
+from speech_engine import Context, Engine, EngineVoice, Mix, Names
 from speech_engine.host.cluster_messages import ProcessJobs
 from speech_engine.host.messages import introduction
 from speech_engine.host.pipe_messages import HostState
@@ -97,6 +98,19 @@ class Engines:
 
     def __contains__(self, name: str) -> bool:
         return name in self._live
+
+    def stated_lufs(self, candidate: Candidate, language: str) -> float | None:
+        """Return the loudness that an engine of ours states for a candidate's voice, or the mean of a mix."""
+        voice, model = candidate.voice, candidate.model
+        if candidate.post is not None or not model.info.is_ours:
+            return None
+        parts = voice.parts if isinstance(voice, Mix) else ((voice, 1.0),)
+        ids = [part.id if isinstance(part, EngineVoice) else "" for part, _ in parts]
+        stated = {
+            info.id: info.lufs_in(language) for info in self._live[model.engine].voices() if info.id in ids
+        }
+        found = [lufs for id_ in ids if (lufs := stated.get(id_)) is not None]
+        return sum(found) / len(ids) if len(found) == len(ids) else None
 
     def remote(self) -> list[RemoteEngine]:
         return [engine for engine in self._live.values() if isinstance(engine, RemoteEngine)]

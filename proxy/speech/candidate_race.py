@@ -207,6 +207,7 @@ class FirstAudio:
         return CandidateStream(
             *(candidate, job, places, factor, form, deadline),
             keeps_original=call.request.provenance is not None,
+            lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
 
     def _open(

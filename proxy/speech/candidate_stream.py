@@ -34,6 +34,7 @@ from speech_engine import (
     Words,
 )
 from speech_engine.host.engine_stream import EngineStream
+from speech_engine.levels import gain_db
 from speech_engine.text.cleaning import is_speech
 
 STALL_S, HOST_STALL_S = 20.0, 90.0
@@ -57,8 +58,9 @@ class CapReached(UnsupportedText):
 class CandidateStream:
     """A candidate that speaks, as a `SpeechStream`.
 
-    `seconds` counts its sound so far, and `units` is the provider's own count. The engine's stream is closed
-    when it has finished, so that its slot does not wait for the client.
+    `seconds` counts its sound so far, and `units` is the provider's own count. If the engine states the
+    `lufs` of the voice, its PCM is brought to the loudness of all. The engine's stream is closed when it has
+    finished, so that its slot does not wait for the client.
     """
 
     holds_engine = True
@@ -74,7 +76,9 @@ class CandidateStream:
         deadline: Deadline,
         *,
         keeps_original: bool = False,
+        lufs: float | None = None,
     ) -> None:
+        self.lufs = lufs
         self._keeps_original = keeps_original
         self.candidate = candidate
         self.engine = candidate.speaker
@@ -228,7 +232,7 @@ class CandidateStream:
             self._moments.append((segment, self.seconds / self._factor))
         self._count(len(pcm) // SAMPLE_BYTES, self._rate_hz)
         if self._out is None:
-            self._out = Sound(self._rate_hz, self._form, factor=self._factor)
+            self._out = Sound(self._rate_hz, self._form, factor=self._factor, decibels=gain_db(self.lufs))
         elif not isinstance(self._out, Sound):
             raise EngineFailed("The engine mixed PCM with encoded audio.")
         return self._tail.push(self._out.feed(pcm))

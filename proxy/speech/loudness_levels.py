@@ -8,20 +8,16 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from policies.routing import Candidate
-from proxy.audio.formats import SAMPLE_BYTES, STEP_S, is_sound
+from proxy.audio.formats import SAMPLE_BYTES
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.speech.speech_stream import ChunkReader
 from speech_engine import Voice
+from speech_engine.levels import STEP_S, gain_db, is_sound
 from speech_engine.values import find_digests
 
 if TYPE_CHECKING:
-    from proxy.audio.loudness import Gain, Meter
-
-TARGET_LUFS = -19.0
-"""The usual loudness of speech in one channel. The voices of most engines are near it."""
-
-_MOST_DB, _LEAST_DB = 15.0, -20.0
-"""The limits of the gain. A voice that is much quieter is mostly noise, and would be loud noise."""
+    from proxy.audio.loudness import Gain
+    from speech_engine.loudness import Meter
 
 _ENOUGH_S = 3.0
 _MOST_S = 30.0
@@ -54,22 +50,20 @@ class LoudnessLevel:
         A voice is measured once for all rates: high frequencies add hardly any loudness.
         """
         # proxy/audio/libraries.py explains this late import.
-        from proxy.audio.loudness import Meter
+        from speech_engine.loudness import Meter
 
         return Meter(rate_hz, self._powers)
 
-    def gain(self) -> Gain:
-        """Return the gain that follows from the measurements so far."""
-        from proxy.audio.loudness import Gain, lufs
+    def gain(self, rate_hz: int) -> Gain:
+        """Return the gain that follows from the measurements so far, for a stream at this rate."""
+        from proxy.audio.loudness import Gain
+        from speech_engine.loudness import lufs
 
-        measured_lufs = lufs(self._powers)
-        return Gain(
-            0.0 if measured_lufs is None else min(max(TARGET_LUFS - measured_lufs, _LEAST_DB), _MOST_DB)
-        )
+        return Gain(gain_db(lufs(self._powers)), rate_hz)
 
 
 class LoudnessLevels:
-    """The levels of all voices in this worker. The least recently used voice is forgotten first."""
+    """The levels of the voices that state none. The least recently used voice is forgotten first."""
 
     def __init__(self, erased: ErasedVoices | None = None) -> None:
         self._erased = erased or ErasedVoices()
@@ -112,6 +106,7 @@ class LevelSound:
     def __init__(self, sound: ChunkReader, level: LoudnessLevel, rate_hz: int) -> None:
         self._sound = sound
         self._level = level
+        self._rate_hz = rate_hz
         self._meter = level.meter(rate_hz)
         self._most_bytes = round(_MOST_MEASURED_S * rate_hz) * SAMPLE_BYTES
         self._gain: Gain | None = None
@@ -121,12 +116,12 @@ class LevelSound:
         """Return the next samples. A new voice is measured first: for a second at most, within its part."""
         if self._gain is None:
             await self._measure()
-            self._gain = self._level.gain()
+            self._gain = self._level.gain(self._rate_hz)
         if self._first:
             return self._gain.feed(self._first.popleft())
         pcm = await self._sound.next_pcm()
         if pcm is None:
-            return None
+            return self._gain.flush() or None
         if not self._level.is_known:
             self._meter.feed(pcm)
         return self._gain.feed(pcm)

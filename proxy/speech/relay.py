@@ -188,12 +188,13 @@ class Relay:
         return self._fade.flush() + silence(round(pause_s * self.sample_rate_hz))
 
     async def _begin_turn(self, number: int) -> ChunkReader | LevelSound:
-        """Begin the turn of a part, and prefetch the next one. Return its sound at the common level."""
+        """Begin the turn of a part, and prefetch the next one. Return its sound at the common level, which a
+        voice that states its loudness has already."""
         prefetch, stream = await self._begin_part(number)
         if number + 1 < len(self._runs):
             self._prefetch_part(number + 1)
         sound = ChunkReader(prefetch)
-        if self._levels is None:
+        if self._levels is None or stream.lufs is not None:
             return sound
         level = self._levels.loudness_level(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
         return LevelSound(sound, level, self.sample_rate_hz)

@@ -29,12 +29,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
-from speech_engine.errors import EngineFailed
+from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.listeners import Listeners
-from speech_engine.host.silence import rest_after, trimmed
+from speech_engine.host.silence import TAIL_MS, Sound, finished, rest_after
 from speech_engine.host.stoppable import run_stoppable
+from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
+from speech_engine.levels import factor_of, gain_db
+from speech_engine.loudness import loudness_of
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
@@ -61,6 +64,11 @@ longer for a core than with this."""
 
 _DRY_SOUNDS = 40
 """The longest piece, in sounds, for a listener who has nothing ahead."""
+_ENOUGH_SOUNDS = 1000
+"""The sounds said before with which no piece is cut for a listener's sake."""
+
+_MEASURED = "12, 34, 56, 78, 90. 21, 43, 65, 87, 10."
+"""What a voice says whose loudness is measured: two sentences in any language."""
 
 _PEAK = 32767.0
 _FAULTS = tuple(
@@ -203,12 +211,16 @@ class OnnxEngine(ABC, Generic[V, N]):
         self._voices = voices
         self._threads = threads
         self._info = voices.model()
+        self._levels = VoiceLevels()
 
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._info,)
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices.infos()
+
+    def find(self, voice: Voice, language: str) -> V:
+        return self._voices.find(voice, language)
 
     @property
     def is_shared(self) -> bool:
@@ -218,7 +230,7 @@ class OnnxEngine(ABC, Generic[V, N]):
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
-        voice = self._voices.find(job.voice, job.language)
+        voice = self.find(job.voice, job.language)
         self._texts += 1
         text = self._listeners.begin(job)
         try:
@@ -227,7 +239,8 @@ class OnnxEngine(ABC, Generic[V, N]):
             async with self.lend(voice, job.deadline_s) as network:
                 yield Started(self._info.sample_rate_hz)
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
-                async with aclosing(self._pcm(network, read, voice, job.speed)) as made:
+                factor = await self._factor(network, voice)
+                async with aclosing(self._pcm(network, read, voice, job.speed, factor)) as made:
                     async for segment, pcm in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
@@ -240,7 +253,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             self._listeners.end(text)
 
     async def _pcm(
-        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float
+        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float, factor: float
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
         plays_until = 0.0
@@ -251,18 +264,15 @@ class OnnxEngine(ABC, Generic[V, N]):
             switch = StopSwitch()
             is_last = number + 1 == len(read)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
-            parts = trimmed(
-                map(_finite, self.sounds(network, piece, voice, speed, switch)), rate_hz, rest.tail_ms
-            )
+            sound = self.sounds(network, piece, voice, speed, switch)
+            parts = finished(sound, rate_hz, rest.tail_ms, factor)
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
                 plays_until = max(plays_until, time.monotonic()) + len(pcm) / 2 / rate_hz
                 yield segment, pcm
             plays_until += rest.more_ms / 1000
             yield segment, bytes(round(rate_hz * rest.more_ms / 1000) * 2)
 
-    async def _next(
-        self, parts: Iterator[NDArray[np.float32]], switch: StopSwitch, plays_until: float
-    ) -> bytes | None:
+    async def _next(self, parts: Iterator[Sound], switch: StopSwitch, plays_until: float) -> bytes | None:
         """Make the next part of a piece. Return None after the last one."""
         now = time.monotonic()
         enough = now + _ENOUGH_AHEAD_S
@@ -271,10 +281,29 @@ class OnnxEngine(ABC, Generic[V, N]):
             switch.renew(threads, plays_until - time.monotonic())
             return await self._stoppable(lambda: _as_pcm(next(parts, None)), switch)
 
+    async def _factor(self, network: N, voice: V) -> float:
+        """Return the factor that brings a voice to the loudness of all."""
+        level = self.level(voice)
+
+        def measured(stop: StopSwitch) -> float | None:
+            try:
+                pieces = self.read(_MEASURED, voice, _ENOUGH_SOUNDS)
+            except EngineError:
+                return None
+            sounds = [self.sounds(network, piece, voice, 1.0, stop) for piece in pieces]
+            rate_hz = self._info.sample_rate_hz
+            parts = [part for sound in sounds for part in finished(sound, rate_hz, TAIL_MS)]
+            return loudness_of(np.concatenate(parts), rate_hz)
+
+        lufs = level.lufs
+        if lufs is None:
+            lufs = await self.run(lambda stop: self._levels.find(level, lambda: measured(stop)))
+        return factor_of(gain_db(lufs))
+
     def _pieces(self, job: SpeechJob, voice: V) -> list[tuple[int, Piece]]:
         pieces: list[tuple[int, Piece]] = []
         for number, segment in enumerate(job.segments):
-            sounds_before = sum(piece.sounds for _, piece in pieces)
+            sounds_before = sum(piece.sounds for _, piece in pieces) + job.is_taken_whole * _ENOUGH_SOUNDS
             *others, last = self.read(segment.spoken, voice, sounds_before)
             pieces += ((number, piece) for piece in (*others, last._replace(ends=_end_of(segment))))
         return pieces
@@ -297,6 +326,10 @@ class OnnxEngine(ABC, Generic[V, N]):
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         """Return the parts of a piece that has more sounds than a late listener should wait for."""
         return [piece]
+
+    @abstractmethod
+    def level(self, voice: V) -> VoiceLevel:
+        """Return the name of a voice, and what its model's table tells."""
 
     @abstractmethod
     def lend(self, voice: V, within_s: float) -> AbstractAsyncContextManager[N]:
@@ -360,9 +393,5 @@ def _end_of(segment: Segment) -> Ends:
     return end_of_part(sign) if sign.isalnum() or sign in ",;" else "sentence"
 
 
-def _finite(sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.nan_to_num(np.clip(sound, -1.0, 1.0))
-
-
-def _as_pcm(sound: NDArray[np.float32] | None) -> bytes | None:
+def _as_pcm(sound: Sound | None) -> bytes | None:
     return None if sound is None else (sound * _PEAK).astype("<i2").tobytes()

@@ -1,4 +1,4 @@
-"""The silence in speech: little of it around each piece, and pauses between pieces as a reader makes them.
+"""What becomes of a network's sound: one loudness, little silence around a piece, and a reader's pauses.
 
 Networks give each piece a silence of its own at both ends, which differs by voice. So it is cut off.
 """
@@ -6,11 +6,12 @@ Networks give each piece a silence of its own at both ends, which differs by voi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from speech_engine.loudness import Limiter
 from speech_engine.text.sounds import Ends
 
 HEAD_MS, TAIL_MS = 40, 100
@@ -26,7 +27,10 @@ _SILENT = 0.01
 _SPEECH = 0.1
 """The peak of a piece's first parts that shows more than a breath."""
 
-Sound = NDArray[np.float32]
+_MOST_SAMPLE = 8.0
+"""Networks go a little over full scale. What is far over it is broken."""
+
+Sound = NDArray[np.floating[Any]]
 
 
 class Rest(NamedTuple):
@@ -52,12 +56,14 @@ def rest_after(ends: Ends | None, sentence_ms: int, speed: float) -> Rest:
     return Rest(tail_ms, max(0.0, silence_ms - tail_ms))
 
 
-def trimmed(parts: Iterable[Sound], rate_hz: int, tail_ms: float) -> Iterator[Sound]:
-    """Yield a piece without the silence at its ends. A part is empty while it may be such silence."""
-    edges = _Edges(rate_hz, tail_ms)
+def finished(parts: Iterable[Sound], rate_hz: int, tail_ms: float, factor: float = 1.0) -> Iterator[Sound]:
+    """Yield a piece as loud as it is to be, without the silence at its ends. A part is empty while it may be
+    such silence."""
+    limiter, edges = Limiter(rate_hz), _Edges(rate_hz, tail_ms)
     for part in parts:
-        yield edges.feed(part)
-    yield edges.close()
+        sane = np.clip(np.where(np.isfinite(part), part, 0.0), -_MOST_SAMPLE, _MOST_SAMPLE)
+        yield edges.feed(limiter.feed(sane * factor))
+    yield np.concatenate((edges.feed(limiter.flush()), edges.close()))
 
 
 class _Edges:

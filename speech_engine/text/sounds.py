@@ -30,11 +30,12 @@ Ends = Literal["phrase", "clause", "sentence", "paragraph"]
 
 class Piece(NamedTuple):
     """Numbers for a network: one sentence of so many sounds, or a part of a long one. With its end it `ends`
-    more than itself, so a pause follows."""
+    more than itself, so a pause follows. It is spoken faster by its `pace`."""
 
     numbers: tuple[int, ...]
     sounds: int
     ends: Ends = "sentence"
+    pace: float = 1.0
 
     def __repr__(self) -> str:
         return f"<Piece of {len(self.numbers)} numbers>"

@@ -11,10 +11,11 @@ import soxr  # type: ignore[import-untyped]
 
 from policies.sample_quality import SampleQuality, stretch_s
 from proxy.audio.fitting import Resample
-from proxy.audio.loudness import Gain, Meter, lufs
+from proxy.audio.loudness import Gain
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.audio.sound import FadeOut
+from speech_engine.loudness import Meter, lufs
 
 LEVEL_LUFS = -20.0
 """As loud as the recordings that models are trained on. Peaks keep some room."""
@@ -86,7 +87,8 @@ def _levelled(pcm: bytes, rate_hz: int) -> bytes:
     level = lufs(meter.powers)
     if level is None:
         return pcm
-    return Gain(min(LEVEL_LUFS - level, _MOST_GAIN_DB)).feed(pcm)
+    gain = Gain(min(LEVEL_LUFS - level, _MOST_GAIN_DB), rate_hz)
+    return gain.feed(pcm) + gain.flush()
 
 
 def pcm_of(samples: Floats) -> bytes:

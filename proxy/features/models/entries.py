@@ -97,7 +97,7 @@ class GalleryFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A model of a gallery. `genders` is by voice, "" for the only one.
+    """A model of a gallery. `genders` and `lufs` are by voice, "" for the only one.
 
     `licence` is the model's own, and `basis` that of its base model, or the terms of its recordings: the
     stricter one counts. If sizes of files are unknown, it has about so many `megabytes`. A `gated` model
@@ -113,6 +113,7 @@ class GalleryEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     attribution: _Line = ""
     description: _Line = ""
     genders: dict[str, Literal["male", "female"]] = {}
+    lufs: dict[str, float] = {}
     speaks_samples: bool = False
     megabytes: Annotated[int, Meta(ge=0, le=65_536)] = 0
     gated: bool = False

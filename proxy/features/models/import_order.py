@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from policies.language import means
 from proxy.engines.stored_models import BrokenModel, ModelRefused, ModelStore
+from speech_engine.levels import QUIETEST_LUFS
 from speech_engine.licences import bound_by
 
 LICENCE = r"[^\W_][\w .,()+/-]{0,99}"
@@ -34,6 +35,7 @@ class ImportOrder(NamedTuple):
     attribution: str = ""
     genders: Mapping[str, str] = MappingProxyType({})
     stated_languages: tuple[str, ...] = ()
+    lufs: Mapping[str, float] = MappingProxyType({})
 
     @property
     def bound_by(self) -> str:
@@ -52,6 +54,15 @@ def judge_names(order: ImportOrder) -> None:
     for language in order.languages:
         if not _LANGUAGE.fullmatch(language):
             raise ModelRefused(f"--language: {language[:40]!r} is no language tag, such as th or pt-BR")
+
+
+def judge_levels(order: ImportOrder, voices: Collection[str]) -> None:
+    """Raise ModelRefused with a voice of the table of loudness that no file has, or whose value is absurd."""
+    for voice, lufs in order.lufs.items():
+        if voice not in voices:
+            raise ModelRefused(f"lufs: the model has no voice {voice[:80]!r}")
+        if not QUIETEST_LUFS <= lufs <= 0:
+            raise ModelRefused(f"lufs: {voice[:80]!r} must have {QUIETEST_LUFS:g} to 0")
 
 
 def read_genders(options: Iterable[str]) -> dict[str, str]:

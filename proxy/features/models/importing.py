@@ -23,7 +23,13 @@ import msgspec
 from proxy.engines.stored_models import CURRENT, ModelRefused, ModelStore, Progress, hash_file
 from proxy.features.models.changes import HIDDEN
 from proxy.features.models.conversion import convert_apart, cut_apart
-from proxy.features.models.import_order import ImportOrder, chosen_languages, judge_licence, judge_names
+from proxy.features.models.import_order import (
+    ImportOrder,
+    chosen_languages,
+    judge_levels,
+    judge_licence,
+    judge_names,
+)
 from proxy.features.models.part_file import opened_anew
 from proxy.storage.disk_names import flush
 from speech_engine.model_files import (
@@ -70,6 +76,7 @@ def import_model(store: ModelStore, format_: ModelFormat, order: ImportOrder, pr
         try:
             lacks = tuple(dict.fromkeys((*lacks, *_cut_all(format_, making))))
             facts = check_model(format_, making)
+            judge_levels(order, facts.voices)
         except UnusableModel as fault:
             raise ModelRefused(f"{order.source}: {fault}") from None
         manifest = _manifest(order, format_, facts, making, progress)
@@ -236,6 +243,7 @@ def _manifest(
         basis=order.basis,
         attribution=order.attribution,
         genders=dict(order.genders),
+        lufs=dict(order.lufs),
         languages=chosen_languages(order, facts.languages),
         imported_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         parameters=sum(numbers.values()),

@@ -130,7 +130,8 @@ def _has_licences(manifest: ModelManifest, listed: Listed) -> bool:
 
 def _has_labels(manifest: ModelManifest, listed: Listed) -> bool:
     entry = listed.entry
-    return (manifest.attribution, manifest.genders) == (entry.attribution, entry.genders)
+    stored = (manifest.attribution, manifest.genders, manifest.lufs)
+    return stored == (entry.attribution, entry.genders, entry.lufs)
 
 
 def _has_files(manifest: ModelManifest, listed: Listed) -> bool:
@@ -162,6 +163,7 @@ def _import_order(store: ModelStore, listed: Listed, order: PullOrder) -> Import
         basis=entry.basis,
         attribution=entry.attribution,
         genders=entry.genders,
+        lufs=entry.lufs,
         stated_languages=entry.languages,
     )
 

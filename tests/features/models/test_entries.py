@@ -12,6 +12,7 @@ from proxy.engines import registry
 from proxy.engines.stored_models import ModelRefused
 from proxy.features.models.addresses import FetchFailed, parse_address
 from proxy.features.models.entries import read_gallery
+from proxy.features.models.import_order import ImportOrder, judge_levels
 from proxy.features.models.importing import choose_file
 from proxy.features.models.listing import Galleries, Listed, open_galleries
 from speech_engine import Plugin
@@ -268,3 +269,19 @@ def test_a_redirect_leads_to_the_internet_and_on_at_the_operators_own_number() -
     assert parse_address("https://10.0.0.1/y", came_from=mirror).host == "10.0.0.1"
     with pytest.raises(FetchFailed, match="not in the internet"):
         parse_address("https://10.0.0.2/y", came_from=mirror)
+
+
+@each_row(
+    ("lufs", "fault"),
+    [
+        ({"ana": -23.0, "eve": -20.0}, "the model has no voice 'eve'"),
+        ({"ana": float("nan")}, "'ana' must have -60 to 0"),
+        ({"ana": -60.5}, "'ana' must have -60 to 0"),
+        ({"ana": 0.5}, "'ana' must have -60 to 0"),
+    ],
+)
+def test_a_table_of_loudness_fits_the_models_voices(lufs: dict[str, float], fault: str) -> None:
+    order = ImportOrder(Path("toy"), "toy", "toy", "MIT", lufs=lufs)
+    with pytest.raises(ModelRefused, match=fault):
+        judge_levels(order, ("ana", "ben"))
+    judge_levels(order._replace(lufs={"ana": -23.0}), ("ana", "ben"))

@@ -11,8 +11,8 @@ import structlog
 
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.worker import voxgate_register
-from proxy.audio.loudness import Meter, lufs
 from speech_engine import Audio, Context, Engine, Event, Hosted, SpeechJob, Word, Words
+from speech_engine.loudness import Meter, lufs
 from speech_engine.testing import collect, job
 
 SAMPLE_RATE_HZ = 22050

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plugins.espeak.levels import LEVEL_LUFS, bend_peaks
+from plugins.espeak.levels import bend_peaks
 from plugins.espeak.voices import voices
+from speech_engine.levels import TARGET_LUFS
 from tests.plugins.espeak.heard import espeak, hear, loudness_lufs, said, true_peak_db
 from tests.plugins.espeak.test_voices import SENTENCE, shipped
 from tests.plugins.pycld2.sentences import samples
@@ -27,7 +28,7 @@ async def test_openai_s_names_are_equally_loud_and_none_is_cut_off(language: str
         ]
     loudness = [loudness_lufs(each) for each in heard]
     assert max(loudness) - min(loudness) < 1.0
-    assert np.mean(loudness) == pytest.approx(LEVEL_LUFS, abs=1.5)
+    assert np.mean(loudness) == pytest.approx(TARGET_LUFS, abs=1.5)
     assert max(map(true_peak_db, heard)) < -1.0
 
 

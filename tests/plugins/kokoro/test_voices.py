@@ -85,7 +85,7 @@ def test_other_voices_are_not_found(wanted: Voice) -> None:
 @each_row("weight", [1.0, 100.0])
 def test_a_mix_reads_as_its_heaviest_voice(weight: float) -> None:
     wanted = mix(weight, bm_daniel=0.75, af_nova=0.25)
-    reading, parts = VOICES.find(wanted, "en")
+    reading, parts, _ = VOICES.find(wanted, "en")
     assert reading.tag == "en-GB"
     assert [(part.name, share) for part, share in parts] == [("af_nova", 0.25), ("bm_daniel", 0.75)]
     assert VOICES.model().mixes

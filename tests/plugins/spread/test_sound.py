@@ -7,7 +7,7 @@ import pytest
 from plugins.spread.coding import CODED_BITS, decode, encode, pattern_of
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.stream import SpreadMark, SpreadStream
-from proxy.audio.loudness import Meter, lufs
+from speech_engine.loudness import Meter, lufs
 from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
 
 

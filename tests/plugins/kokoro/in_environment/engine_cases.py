@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import tempfile
 import threading
 from collections.abc import AsyncIterator
@@ -20,6 +21,7 @@ from plugins.kokoro.model_format import READINGS
 from plugins.kokoro.plugin import KokoroSettings
 from plugins.kokoro.reading import (
     FIRST_SOUNDS,
+    LEAST_SOUNDS,
     MOST_SOUNDS,
     own_alphabet,
 )
@@ -27,10 +29,12 @@ from plugins.kokoro.worker import reader, voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Mix, Segment, SpeechJob, UnsupportedLanguage
 from speech_engine.host import onnx_engine
 from speech_engine.host.log import HostLogger
+from speech_engine.host.voice_levels import STORED_LEVELS
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.text.sounds import Piece
 from speech_engine.values import Voice
 from tests.plugins.kokoro import tiny
-from tests.plugins.piper.tiny import BASE_HZ
+from tests.plugins.piper.tiny import BASE_HZ, RATE_HZ, TONE_SAMPLES
 
 TEXT = "The boat is on the lake."
 LONG = (
@@ -44,6 +48,8 @@ WRITTEN = "\u00f0\u0259 b\u02c8Ot \u026az \u0254n\u00f0\u0259 l\u02c8Ak."
 async def opened(settings: dict[str, Any] | None = None, **model: Any) -> AsyncIterator[KokoroEngine]:
     with tempfile.TemporaryDirectory(prefix="kokoro-") as folder:
         path = str(tiny.stored(Path(folder) / "tiny", **model))
+        # They need no gain.
+        (Path(path) / STORED_LEVELS).write_text(json.dumps(dict.fromkeys(tiny.VOICES, TARGET_LUFS)))
         made = msgspec.convert({"model_path": path, **(settings or {})}, KokoroSettings)
         (plugin,) = voxgate_register()
         assert callable(plugin.create)
@@ -173,23 +179,34 @@ def test_texts_of_languages_without_a_reader_are_refused(voice: str, language: s
     asyncio.run(run())
 
 
-def test_a_long_text_is_heard_whole_and_begins_with_a_short_piece() -> None:
+def test_a_listener_hears_a_short_piece_first_and_a_job_gets_the_whole() -> None:
     async def run() -> None:
-        async with opened({"pause_ms": 0}) as engine:
-            given: list[tuple[int, str]] = []
+        async with opened() as engine:
+            given: list[Piece] = []
             make = engine.sounds
 
             def watched(network: Any, piece: Piece, *more: Any) -> Any:
-                given.append((piece.sounds, piece.ends))
+                given.append(piece)
                 return make(network, piece, *more)
 
             engine.sounds = watched  # type: ignore[method-assign, assignment]
-            await spoken(engine, job(LONG, "And again."))
-        sizes = [sounds for sounds, _ in given]
-        assert sizes[0] <= FIRST_SOUNDS < max(sizes) <= MOST_SOUNDS
-        assert min(sizes[:-2]) >= FIRST_SOUNDS // 2
-        assert {"phrase", "clause"} >= {ends for _, ends in given[:-2]}
-        assert [ends for _, ends in given[-2:]] == ["sentence", "sentence"]
+            (live, _) = await spoken(engine, job(LONG, "And again."))
+            sizes = [piece.sounds for piece in given]
+            assert sizes[0] <= FIRST_SOUNDS < max(sizes) <= MOST_SOUNDS
+            assert min(sizes[:-1]) >= LEAST_SOUNDS
+            assert {"phrase", "clause"} >= {piece.ends for piece in given[:-2]}
+            assert [piece.ends for piece in given[-2:]] == ["sentence", "sentence"]
+            rests_s = {"phrase": 0.04, "clause": 0.21, "sentence": 0.41}
+            lengths_s = [
+                (piece.sounds + 2) * TONE_SAMPLES / RATE_HZ / piece.pace + rests_s[piece.ends]
+                for piece in given[:-1]
+            ]
+            assert len(live) / 48_000 == pytest.approx(sum(lengths_s), abs=0.01)
+            for urgency in ("idle", "whole"):
+                given.clear()
+                await spoken(engine, msgspec.structs.replace(job(LONG), urgency=urgency))
+                assert [piece.pace for piece in given] == [1.0] * len(given)
+                assert min(piece.sounds for piece in given) > FIRST_SOUNDS
 
     asyncio.run(run())
 

@@ -1,6 +1,7 @@
 """What is heard of tiny voices: the right sounds, speakers and times; and how a long piece is cancelled."""
 
 import asyncio
+import json
 import threading
 import time
 from contextlib import aclosing
@@ -16,6 +17,9 @@ from plugins.piper.worker import reader
 from speech_engine import Audio, EngineError, EngineVoice, Segment
 from speech_engine.host import onnx_engine
 from speech_engine.host.onnx_engine import OnnxNetwork, StopSwitch, core_share
+from speech_engine.host.voice_levels import STORED_LEVELS
+from speech_engine.levels import TARGET_LUFS
+from speech_engine.loudness import loudness_of
 from tests.plugins.piper import tiny, vits
 from tests.plugins.piper.in_environment.rig import job, opened, spoken
 
@@ -90,6 +94,19 @@ def test_pauses_follow_what_ends_and_the_speed() -> None:
                 marks = [tiny.TONE_SAMPLES * 2000 / speed / tiny.RATE_HZ * count for count in (1, 0, 2, 1)]
                 found = [rest - mark for rest, mark in zip(rests, marks, strict=False)]
                 assert found == pytest.approx(added, abs=1)
+
+    asyncio.run(run())
+
+
+def test_a_voice_without_a_table_is_measured_once_and_is_as_loud_as_all() -> None:
+    async def run() -> None:
+        async with opened({"amy": {}, "crew": {"speakers": ("ana", "ben")}}, are_measured=True) as engine:
+            for name in ("amy", "crew:ben", "amy", "crew:ana"):
+                (sound,) = await spoken(engine, job(TEXT, voice=name))
+                samples = np.frombuffer(sound, "<i2") / 32768
+                assert loudness_of(samples, tiny.RATE_HZ) == pytest.approx(TARGET_LUFS, abs=0.6)
+            kept = engine._voices.find(EngineVoice("crew:ana"), "en").voice.folder / STORED_LEVELS
+            assert json.loads(kept.read_text()).keys() == {"ana", "ben"}
 
     asyncio.run(run())
 

@@ -1,5 +1,6 @@
 """An engine over tiny voices, with the real reader and the real runtime."""
 
+import json
 import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -13,14 +14,18 @@ from plugins.piper.plugin import PiperSettings
 from plugins.piper.worker import voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Segment, SpeechJob
 from speech_engine.host.log import HostLogger
+from speech_engine.host.voice_levels import STORED_LEVELS
+from speech_engine.levels import TARGET_LUFS
 from speech_engine.model_files.onnx_halves import cut_graph
 from tests.plugins.piper import tiny, vits
 
 
 @asynccontextmanager
-async def opened(voices: Mapping[str, Mapping[str, Any]], **settings: Any) -> AsyncIterator[PiperEngine]:
+async def opened(
+    voices: Mapping[str, Mapping[str, Any]], *, are_measured: bool = False, **settings: Any
+) -> AsyncIterator[PiperEngine]:
     """Open an engine with these voices, by name; each has what `tiny.voice` takes, or is `cut`, with
-    its speakers."""
+    its speakers. They need no gain, unless they are to be measured."""
     with tempfile.TemporaryDirectory(prefix="piper-") as folder:
         paths = [
             cut(Path(folder) / name, *voice["cut"])
@@ -28,6 +33,10 @@ async def opened(voices: Mapping[str, Mapping[str, Any]], **settings: Any) -> As
             else stored(Path(folder) / name, **voice)
             for name, voice in voices.items()
         ]
+        for path, voice in zip(paths, voices.values(), strict=True):
+            names = ("", *voice.get("speakers", ()), *voice.get("cut", ()))
+            if not are_measured:
+                (Path(path) / STORED_LEVELS).write_text(json.dumps(dict.fromkeys(names, TARGET_LUFS)))
         made = msgspec.convert({"model_paths": paths, **settings}, PiperSettings)
         (plugin,) = voxgate_register()
         assert callable(plugin.create)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from policies.sample_quality import SampleQuality
-from proxy.audio.loudness import Meter, lufs
 from proxy.audio.recordings.derivation import LEVEL_LUFS, SampleSpec, derive
 from proxy.audio.recordings.master import make_master
 from proxy.audio.recordings.recording import UnusableRecording
+from speech_engine.loudness import Meter, lufs
 from tests.proxy.audio.recordings.clips import Samples, sine
 from tests.proxy.audio.recordings.speech import RATE_HZ, master_of, quality_of, speech
 from tests.sound import Heard

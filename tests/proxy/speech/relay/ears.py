@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from plugins.tone.decode import decode
 from plugins.tone.frames import SYMBOL_S, frame_symbols
-from proxy.audio.loudness import Meter, lufs
+from speech_engine.loudness import Meter, lufs
 from tests.proxy.speech.relay.voices import PAUSE_S
 from tests.server import Server
 from tests.sound import decoded

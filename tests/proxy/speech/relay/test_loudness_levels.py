@@ -3,8 +3,9 @@
 import pytest
 
 from policies.routing import Candidate, Model
-from proxy.speech.loudness_levels import TARGET_LUFS, LoudnessLevel, LoudnessLevels
+from proxy.speech.loudness_levels import LoudnessLevel, LoudnessLevels
 from speech_engine import EngineVoice, ModelInfo
+from speech_engine.levels import TARGET_LUFS
 from tests.proxy.audio.test_loudness import measured, pcm, sine
 from tests.tables import each_row
 
@@ -21,7 +22,7 @@ def heard(level: LoudnessLevel, seconds: float, decibels: float) -> None:
 
 def moved(level: LoudnessLevel, decibels: float) -> float | None:
     """How loud a sound of this level becomes."""
-    return measured(level.gain().feed(pcm(sine(3, decibels=decibels))))
+    return measured(level.gain(24_000).feed(pcm(sine(3, decibels=decibels))))
 
 
 @each_row("decibels", [-30, -16, -6, 0])
