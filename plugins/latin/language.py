@@ -118,12 +118,15 @@ def currencies(text: str) -> dict[str, Currency]:
     return made
 
 
-_SIGNS = (*"~≈x×=><÷", "over", "often", *"²³@./-_:?&#%+")
+_SIGNS = (*"~≈x×=><÷", "over", "often", "per", *"²³@./-_:?&#%+")
 
 
 def signs(spoken: str) -> dict[str, str]:
-    """Return a table of signs from their words in the order of `_SIGNS`. `x` stands for `by`, and
-    `over` for the stroke of a mark (4.5/5), and `often` for the x of 2x faster."""
+    """Return a table of signs from their words in the order of `_SIGNS`.
+
+    `x` stands for `by`, `over` for the stroke of a mark (4.5/5), `often` for the x of 2x faster, and `per`
+    for the stroke of 5 €/kg.
+    """
     return dict(zip(_SIGNS, spoken.split("|"), strict=True))
 
 

@@ -20,7 +20,7 @@ from proxy.speech.observer import Observer
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
-from speech_engine.text.cleaning import is_speech
+from speech_engine.text.cleaning import is_silent, is_speech
 
 Pronunciations = Mapping[tuple[Alphabet, ...], tuple[Pronunciation, ...]]
 
@@ -42,6 +42,11 @@ class PreparedText(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"<PreparedText of {self.spoken_characters} characters>"
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has signs alone. No engine is asked for these, and they cost nothing."""
+        return bool(self.segments) and all(is_silent(each.spoken) for each in self.segments)
 
 
 class PartRun(msgspec.Struct, eq=False):
@@ -144,7 +149,7 @@ class PartRun(msgspec.Struct, eq=False):
         kind: Operation = "speech" if self.source is None else "conversion"
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
-            if isinstance(text, PreparedText):
+            if isinstance(text, PreparedText) and not text.is_silent:
                 of_model = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
                 estimated_s = text.estimated_s + self.part.pause_s
                 charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)

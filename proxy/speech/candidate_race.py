@@ -38,7 +38,6 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.pcm import PcmInMemory
-from speech_engine.text.cleaning import is_silent
 
 _log = structlog.get_logger()
 
@@ -160,8 +159,7 @@ class FirstAudio:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
         Raises EngineError."""
         run.give_to(candidate)
-        segments = run.text_for(candidate).segments
-        if segments and all(is_silent(each.spoken) for each in segments):
+        if run.text_for(candidate).is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None

@@ -57,7 +57,7 @@ TABLES = Tables(
         "Ext. ext. = extension; Tel. tel. = telephone"
     ),
     signs=signs(
-        "about|approximately|by|times|equals|greater than|less than|divided by|out of|times|squared|"
+        "about|approximately|by|times|equals|greater than|less than|divided by|out of|times|per|squared|"
         "cubed|at|dot|slash|dash|underscore|colon|question mark|and|hash|percent|plus"
     ),
 )

@@ -38,6 +38,7 @@ _TIME = re.compile(
 _TIME_CUE = re.compile(
     r"\b(?:alle|dalle|ore|delle|sulle|verso le|entro le|dopo le|prima delle|fino alle|h) $", re.I
 )
+_FIRST = re.compile(rf"(?<=[lL][’'])1(?= (?:{one_of(MONTHS)})\b)")
 _ONE_O_CLOCK = re.compile(r"(?<=[aA]ll[’'])1(?!\w|[.,:/][0-9]| ?%| per cento)")
 
 # The article of a single thing depends on its gender and on its first sounds: un'ora, uno studente.
@@ -67,6 +68,7 @@ def _times(draft: Draft) -> None:
 
     draft.rewrite(_TIME, spoken)
     draft.rewrite(_ONE_O_CLOCK, lambda match: "una")
+    draft.rewrite(_FIRST, lambda match: "uno")
 
 
 def _ones(draft: Draft) -> None:

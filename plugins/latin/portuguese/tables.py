@@ -6,12 +6,12 @@ from plugins.latin.language import Nouns, Tables, currencies, larges, signs, tab
 
 TABLES = Tables(
     currencies=currencies(
-        "R$ BRL = rea(l|is), centavo(|s); $ US$ U$ USD = dólar(|es), centavo(|s); "
-        "€ EUR = euro(|s), cêntimo(|s); £ GBP = f libra(|s), p(êni|ence); ₦ NGN = f naira(|s), kobo(|s); "
-        "¥ JPY = iene(|s), sen(|s); CAD = dólar(|es) canadense(|s), centavo(|s); "
-        "AUD = dólar(|es) australiano(|s), centavo(|s); CHF = franco(|s) suíço(|s), cêntimo(|s); "
-        "CNY = yuan(|s), fen(|s); MXN = peso(|s) mexicano(|s), centavo(|s); "
-        "ARS = peso(|s) argentino(|s), centavo(|s)"
+        "R$ BRL real reais = rea(l|is), centavo(|s); $ US$ U$ USD = dólar(|es), centavo(|s); "
+        "€ EUR euro euros = euro(|s), cêntimo(|s); £ GBP = f libra(|s), p(êni|ence); "
+        "₦ NGN = f naira(|s), kobo(|s); ¥ JPY = iene(|s), sen(|s); "
+        "CAD = dólar(|es) canadense(|s), centavo(|s); AUD = dólar(|es) australiano(|s), centavo(|s); "
+        "CHF = franco(|s) suíço(|s), cêntimo(|s); CNY = yuan(|s), fen(|s); "
+        "MXN = peso(|s) mexicano(|s), centavo(|s); ARS = peso(|s) argentino(|s), centavo(|s)"
     ),
     larges=larges(
         "mil k = n mil; milhão milhões mi = milh(ão|ões); bilhão bilhões bi = bilh(ão|ões); "
@@ -33,10 +33,12 @@ TABLES = Tables(
     ),
     words=table(
         "24/7 = vinte e quatro por sete; EUA = Estados Unidos; & = e; ± = mais ou menos; CO2 = C O dois; "
-        ".NET = ponto NET; C# = C sharp; IPv6 = I P V seis; c/ = com; p/ = para; s/ = sem; 2ª-feira "
-        "2ª_feira 2a-feira 2a_feira = segunda-feira; 3ª-feira 3ª_feira 3a-feira 3a_feira = terça-feira; "
-        "4ª-feira 4ª_feira 4a-feira 4a_feira = quarta-feira; 5ª-feira 5ª_feira 5a-feira 5a_feira = "
-        "quinta-feira; 6ª-feira 6ª_feira 6a-feira 6a_feira = sexta-feira"
+        ".NET = ponto NET; C# = C sharp; IPv6 = I P V seis; c/ = com; p/ = para; s/ = sem; "
+        "2ª-feira 2ª_feira 2a-feira 2a_feira = segunda-feira; "
+        "3ª-feira 3ª_feira 3a-feira 3a_feira = terça-feira; "
+        "4ª-feira 4ª_feira 4a-feira 4a_feira = quarta-feira; "
+        "5ª-feira 5ª_feira 5a-feira 5a_feira = quinta-feira; "
+        "6ª-feira 6ª_feira 6a-feira 6a_feira = sexta-feira"
     ),
     titles=table(
         "Dr = doutor; Drs = doutores; Dra = doutora; Sr = senhor; Srs = senhores; Sra = senhora; "
@@ -56,7 +58,7 @@ TABLES = Tables(
         "Fig. fig. = figura; apto. Apto. ap. Ap. = apartamento"
     ),
     signs=signs(
-        "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|vezes|"
+        "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|vezes|por|"
         "ao quadrado|ao cubo|arroba|ponto|barra|hífen|sublinhado|dois-pontos|interrogação|e|cerquilha|"
         "por cento|mais"
     ),

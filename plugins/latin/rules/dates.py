@@ -20,6 +20,7 @@ _FIGURES = re.compile(
 )
 # No month takes an article, so this `mar` is the sea: Fui ao mar. 2020 foi assim.
 _NOT_AT_SEA = r"(?<!\bo )(?<!\bO )(?<!\b(?:[Aa]l|[Aa]o|do|no|[Ee]l) )(?<!\bdel )"
+_IS_SHARED = re.compile(r" (?:du|des?|del|dei|della|do|da)\b")
 _CUE_REACHES = 12
 _WORD_BEFORE = re.compile(r"(\w+) $")
 
@@ -119,6 +120,8 @@ def _is_date(match: re.Match[str], first: int, second: int, language: Language) 
 
     They are a date behind a cue, with a zero in front, or if the fraction would be above one.
     """
+    if first < second < 5 and _IS_SHARED.match(match.string, match.end()):
+        return False
     if match["first"].startswith("0") or match["second_"].startswith("0"):
         return True
     if language.patterns.date_cue.search(match.string, max(0, match.start() - _CUE_REACHES), match.start()):

@@ -22,11 +22,13 @@ def rule(language: Language) -> Rule:
     signs = [sign for sign in language.tables.currencies if len(sign) > 1 or not sign.isalpha()]
     # A single letter is a sign only if a digit follows it immediately: N500.
     letters = "".join(f"|{sign}(?=[0-9])" for sign in language.tables.currencies if sign not in signs)
+    # A name such as euro stands only behind its number.
+    before = [sign for sign in signs if not sign.islower()]
     codes = one_of(filter(_CODE.fullmatch, signs))
     first = rf"(?P<first>{number})(?:{DASH}"
     last = rf"(?P<last>{number}))?{large}"
     sign_first = re.compile(
-        rf"(?<!{_WORD_OR_SIGN})(?P<minus>[−-])?(?P<sign>{one_of(signs)}{letters}){SPACE}?(?P<inner>[−-])?"
+        rf"(?<!{_WORD_OR_SIGN})(?P<minus>[−-])?(?P<sign>{one_of(before)}{letters}){SPACE}?(?P<inner>[−-])?"
         rf"{first}(?P=sign)?{last}"
         # Many currencies have the sign $. A code after the number tells which one is meant: $20 USD.
         rf"(?:{SPACE}?(?P<code>{codes})(?!{SPACE}?[0-9]))?{RIGHT}"

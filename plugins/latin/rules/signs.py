@@ -25,6 +25,10 @@ _PLACES = {
     "³": r"(?<=\b[A-Za-ln-z])³(?!\w)",
 }
 """Where a sign means what its name in the table says. The surest come first."""
+_PER = re.compile(
+    r"(?<=[\w€$£])/(?:(?=(?:month|day|week|year|hour|night|person|mês|dia|semana|ano|hora|noite|pessoa|mes|día|año"
+    r"|noche|persona|mois|jour|semaine|an|heure|nuit|personne|mese|giorno)\b)|(?<=[0-9€$£]/)(?P<unit>kg|km|[lLh]|m²)(?!\w))"
+)
 _SIGN = re.compile("[*/÷><=~≈²³]|[0-9] ?[x×]|mph")
 _OFTEN = re.compile(rf"{LEFT}(?P<count>[0-9]{{1,4}})x(?= [a-zà-ÿ])")
 _MACHINE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
@@ -49,10 +53,15 @@ def rule(language: Language) -> Rule:
         count = language.cardinal(int(match["count"]), "feminine")
         return f"{count} {language.tables.signs['often']}"
 
+    def per(match: re.Match[str]) -> str:
+        unit = language.tables.units.get(match["unit"] or "")
+        return f" {language.tables.signs['per']} {unit.one if unit else ''}"
+
     def decide(draft: Draft) -> None:
         draft.rewrite(_MACHINE, of_machine)
         draft.rewrite(_OFTEN, often)
         if _SIGN.search(draft.open):
+            draft.rewrite(_PER, per)
             draft.rewrite(lone, lambda match: language.tables.units[match[0]].many)
             for pattern, spoken in places:
                 draft.rewrite(pattern, spoken)

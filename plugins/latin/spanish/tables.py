@@ -19,7 +19,7 @@ PESO = Currency("peso", "pesos", "centavo", "centavos")
 
 TABLES = Tables(
     currencies=currencies(
-        "$ US$ U$S USD = dólar(|es), centavo(|s); € EUR = euro(|s), céntimo(|s); "
+        "$ US$ U$S USD = dólar(|es), centavo(|s); € EUR euro euros = euro(|s), céntimo(|s); "
         "£ GBP = f libra(|s), penique(|s); ₦ NGN = f naira(|s), kobo(|s); ¥ JPY = yen(|es), sen(|es); "
         "R$ BRL = real(|es), centavo(|s); MXN ARS COP CLP = peso(|s), centavo(|s); "
         "CAD = dólar(|es) canadiense(|s), centavo(|s); AUD = dólar(|es) australiano(|s), centavo(|s); "
@@ -43,10 +43,10 @@ TABLES = Tables(
         "s seg = segundo(|s); ms = milisegundo(|s)"
     ),
     words=table(
-        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; ± = más o menos; Dª = doña; .NET = "
-        "punto NET; CO2 = C O dos; C# = C sharp; IPv6 = I P V seis; s/n = sin número; L-V = lunes a "
-        "viernes; L-J = lunes a jueves; L-S = lunes a sábado; L-D = lunes a domingo; S-D = sábado y "
-        "domingo; C/ c/ = calle"
+        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; ± = más o menos; Dª = doña; "
+        ".NET = punto NET; CO2 = C O dos; C# = C sharp; IPv6 = I P V seis; s/n = sin número; "
+        "L-V = lunes a viernes; L-J = lunes a jueves; L-S = lunes a sábado; L-D = lunes a domingo; "
+        "S-D = sábado y domingo; C/ c/ = calle"
     ),
     titles=table(
         "Dr = doctor; Dres = doctores; Dra = doctora; Sr = señor; Sres = señores; Sra = señora; "
@@ -65,8 +65,9 @@ TABLES = Tables(
         "cap. = capítulo; vol. Vol. = volumen; art. Art. = artículo; Fig. fig. = figura"
     ),
     signs=signs(
-        "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|veces|al cuadrado|al cubo|"
-        "arroba|punto|barra|guion|guion bajo|dos puntos|interrogación|y|almohadilla|por ciento|más"
+        "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|veces|por|al cuadrado|"
+        "al cubo|arroba|punto|barra|guion|guion bajo|dos puntos|interrogación|y|almohadilla|por ciento|"
+        "más"
     ),
 )
 

@@ -201,6 +201,7 @@ async def test_signs_alone_are_a_short_silence_that_costs_nothing(
     async with stage(tmp_path, one, config=config, plan="paid") as server:
         question = body(text, response_format=audio_format, cache=True, **more)
         answers = [await server.ask("POST", "/v1/audio/speech", body=question) for _ in range(2)]
+        held = (await server.ask("POST", "/v1/audio/speech/estimate", body=question)).json()["credits"]
         rows = await server.usage()
         found = await verify(server.worker.store)
     for answer in answers:
@@ -208,6 +209,7 @@ async def test_signs_alone_are_a_short_silence_that_costs_nothing(
         assert 0 < len(answer.content) <= SECOND // 10
         assert audio_format != "pcm" or not any(answer.content)
     assert len(one.jobs) == 2 * asked
+    assert (float(held) == 0) == (asked == 0)
     assert {(row.outcome, row.credits, row.characters) for row in rows} == {("finished", 0, 0)}
     assert found.is_clean
 
