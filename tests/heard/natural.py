@@ -12,7 +12,7 @@ from proxy.engines.stored_models import ModelStore
 from proxy.features.models.addresses import FetchFailed
 from proxy.features.models.index_process import IndexPatience
 from proxy.features.models.listing import Listed, open_galleries
-from proxy.features.models.natural_voices import natural_layer
+from proxy.features.models.natural_voices import STAND_IN, natural_layer
 from proxy.features.models.packages import fetch_package
 from proxy.features.models.pulling import PullOrder, pull
 from tests import server
@@ -65,8 +65,10 @@ def shipped(folder: Path, environ: Mapping[str, str] | None = None) -> Iterator[
     engines may still be loading. Skips where the models cannot be had, but never in CI."""
     data = folder / "data"
     interpreter(KOKORO.engine)
+    interpreter(STAND_IN)
     put(KOKORO.model, data)
-    layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], config_toml.built_in_models())
+    built_in = config_toml.built_in_models()
+    layer = natural_layer(natural.Layer(), [_listed(KOKORO.model)], built_in, stands_in=True)
     natural.write(data, layer)
     with server.running(folder, (ROOT / "config.toml").read_text(), environ=environ) as live:
         yield live

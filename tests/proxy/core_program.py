@@ -16,6 +16,8 @@ from typing import Any
 import httpx2
 
 CONFIG = """
+[server]
+robot_fallback = true
 [storage]
 url = "{url}"
 [engines.espeak]

@@ -19,6 +19,7 @@ CONFIG = """
 default_model = "both"
 fill_missing = true
 default_voice = "ana"
+robot_fallback = true
 [engines.good]
 [engines.robot]
 [engines.other]

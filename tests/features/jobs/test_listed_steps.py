@@ -1,6 +1,6 @@
 """The steps of a job as its account sees them: each with its receipt, its mark and its sound."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from proxy.features.marks.receipt_check import check_receipt
-from speech_engine import Audio, EngineUnavailable, Event, Finished, Started
+from speech_engine import Audio, EngineUnavailable, Event, Finished, SpeechJob, Started
 from tests import speech_clips
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_job, said, text_of, words_of
 from tests.features.jobs.test_retention import retention
 from tests.proxy.api.inside import Inside, envelope
 from tests.proxy.api.owning import new_key
-from tests.proxy.api.scripted import Scripted
+from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.audio.recordings.clips import wav
 from tests.replies import json_of
 from tests.sound import decoded
@@ -93,13 +93,21 @@ async def test_the_steps_are_the_text_and_the_sound_of_the_job(tmp_path: Path, s
         assert admins.json() == first
 
 
-async def test_a_step_and_its_job_tell_of_a_robot(tmp_path: Path, store_url: str) -> None:
-    async with jobs_inside(tmp_path, store_url, one=Scripted(EngineUnavailable("down"))) as server:
-        for model, substitute in (("both", "tone"), ("tone", "")):
-            made = await new_job(server, text_of(2), model=model, voice="both")
-            assert (await job_with(server, made["id"], "done"))["substitute"] == substitute
-            listed = (await steps(server, made["id"]))["data"]
-            assert [each["substitute"] for each in listed] == [substitute] * 2
+class DownOnce(Scripted):
+    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        if not self.jobs:
+            self.jobs.append(job)
+            raise EngineUnavailable("down")
+        async for event in super().speak(job):
+            yield event
+
+
+async def test_a_job_waits_for_its_natural_voice_and_no_robot_stands_in(tmp_path: Path) -> None:
+    one = DownOnce(*spoken(0.5))
+    async with jobs_inside(tmp_path, one=one) as server:
+        made = await new_job(server, text_of(2), model="both", voice="both")
+        assert (await job_with(server, made["id"], "done"))["substitute"] == ""
+        assert len(one.jobs) == 3
 
 
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(
