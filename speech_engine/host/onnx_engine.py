@@ -31,7 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
-from speech_engine.host.listeners import Listeners
+from speech_engine.host.listeners import Listeners, SpokenText
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.imported_voices import MODEL, OnnxSettings
 from speech_engine.models import ModelInfo, VoiceInfo
@@ -226,7 +226,7 @@ class OnnxEngine(ABC, Generic[V, N]):
             async with self.lend(voice, job.deadline_s) as network:
                 yield Started(self._info.sample_rate_hz)
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
-                async with aclosing(self._pcm(network, read, voice, job.speed)) as made:
+                async with aclosing(self._pcm(network, read, voice, job.speed, text)) as made:
                     async for segment, pcm in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
@@ -239,14 +239,14 @@ class OnnxEngine(ABC, Generic[V, N]):
             self._listeners.end(text)
 
     async def _pcm(
-        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float
+        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float, text: SpokenText
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
-            if 0.0 < plays_until < time.monotonic():
-                piece, *rest = self.cut(piece, _DRY_SOUNDS)
-                read[number + 1 : number + 1] = [(segment, each) for each in rest]
+            if text.is_behind(time.monotonic()):
+                piece, *more = self.cut(piece, _DRY_SOUNDS)
+                read[number + 1 : number + 1] = [(segment, each) for each in more]
             switch = StopSwitch()
             parts = self.sounds(network, piece, voice, speed, switch)
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
