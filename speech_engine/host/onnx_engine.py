@@ -31,7 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
-from speech_engine.host.listeners import Listeners
+from speech_engine.host.listeners import Listeners, SpokenText
 from speech_engine.host.silence import TAIL_MS, Sound, finished, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
@@ -240,7 +240,7 @@ class OnnxEngine(ABC, Generic[V, N]):
                 yield Started(self._info.sample_rate_hz)
                 sounds = PcmPieces(self._info.sample_rate_hz, job.max_samples)
                 factor = await self._factor(network, voice)
-                async with aclosing(self._pcm(network, read, voice, job.speed, factor)) as made:
+                async with aclosing(self._pcm(network, read, voice, job.speed, factor, text)) as made:
                     async for segment, pcm in made:
                         text.add(len(pcm) / 2 / self._info.sample_rate_hz)
                         for chunk in sounds.feed(pcm):
@@ -253,14 +253,20 @@ class OnnxEngine(ABC, Generic[V, N]):
             self._listeners.end(text)
 
     async def _pcm(
-        self, network: N, read: list[tuple[int, Piece]], voice: V, speed: float, factor: float
+        self,
+        network: N,
+        read: list[tuple[int, Piece]],
+        voice: V,
+        speed: float,
+        factor: float,
+        text: SpokenText,
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
-            if 0.0 < plays_until < time.monotonic():
-                piece, *others = self.cut(piece, _DRY_SOUNDS)
-                read[number + 1 : number + 1] = [(segment, each) for each in others]
+            if text.is_behind(time.monotonic()):
+                piece, *more = self.cut(piece, _DRY_SOUNDS)
+                read[number + 1 : number + 1] = [(segment, each) for each in more]
             switch = StopSwitch()
             is_last = number + 1 == len(read)
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)

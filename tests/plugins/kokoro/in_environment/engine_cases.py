@@ -27,7 +27,7 @@ from plugins.kokoro.reading import (
 )
 from plugins.kokoro.worker import reader, voxgate_register
 from speech_engine import Audio, Context, EngineVoice, Mix, Segment, SpeechJob, UnsupportedLanguage
-from speech_engine.host import onnx_engine
+from speech_engine.host import listeners, onnx_engine
 from speech_engine.host.log import HostLogger
 from speech_engine.host.voice_levels import STORED_LEVELS
 from speech_engine.levels import TARGET_LUFS
@@ -228,6 +228,7 @@ def test_pieces_are_short_once_the_listener_has_nothing_ahead(monkeypatch: pytes
     assert max(asyncio.run(sizes())[1:]) > 40
     moments = itertools.count(0.0, 100.0)
     monkeypatch.setattr(onnx_engine, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    monkeypatch.setattr(listeners, "time", onnx_engine.time)
     assert max(asyncio.run(sizes())[1:]) <= 40
 
 

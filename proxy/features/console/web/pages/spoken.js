@@ -68,8 +68,8 @@ function insteadLine(page, { engine, substitute, language }) {
   const { voice } = last;
   const by = (engine ?? "").split("/")[0];
   const isOther = voice && substitute?.includes("/");
-  if (!isOther && !(voice && isByRules(by) && !isOfRules(voice))) return nothing;
-  const own = voice.engines.find((name) => name !== by && !isByRules(name));
+  const own = voice?.engines.find((name) => name !== by && !isByRules(name));
+  if (isOther ? !own : !voice || !isByRules(by) || isOfRules(voice)) return nothing;
   const facts = { model: own, voice: voiceName(substitute ?? ""), name: voice.name, language };
   const text = own && substitute ? t("speak.stood_in", facts) : t("speak.robot_read", facts);
   return html`<p class="note warn" id="speak-instead">${icon("info")}<span>${text}</span><button class="plain" id="speak-once-more" @click=${(event) => page.submit(event)}>${t("speak.once_more")}</button></p>`;
