@@ -14,6 +14,8 @@ _CHARACTERS_OF_SHORT = 8
 """The length of such a character in words. In espeak's 54 languages, a digit takes 0.55 seconds on average,
 and 1.0 seconds in Lithuanian."""
 _MARGIN = 1.2
+PARAGRAPH_S = 0.3
+"""The share of a pause between two paragraphs that an estimate has: caps are several times as long."""
 _SHORTEST_CAP_S = 10.0
 CAP_FACTOR = 4.0
 

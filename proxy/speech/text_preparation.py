@@ -170,6 +170,9 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
     # Most texts are spoken as they were planned.
     is_as_planned = spoken == run.text and run.places is None
     estimated_s = run.part.estimated_s if is_as_planned else estimate.seconds(spoken, speed)
+    if len(segments) > 1:
+        pauses = sum([each.ends_paragraph for each in segments[:-1]])
+        estimated_s += pauses * estimate.PARAGRAPH_S / speed
     growth = max(0, sounded - len(run.text))
     added = count_added(lexicon.own, run.text) if lexicon.own else 0
     return PreparedText(

@@ -285,3 +285,10 @@ def test_a_table_of_loudness_fits_the_models_voices(lufs: dict[str, float], faul
     with pytest.raises(ModelRefused, match=fault):
         judge_levels(order, ("ana", "ben"))
     judge_levels(order._replace(lufs={"ana": -23.0}), ("ana", "ben"))
+
+
+def test_our_tables_of_loudness_have_all_voices() -> None:
+    for plugin, model in (("kokoro", "kokoro-voices"), ("piper", "joe")):
+        entry = read_gallery(Path(plugins.__file__).parent / plugin / "gallery.toml")[model]
+        assert entry.lufs.keys() == entry.genders.keys()
+        assert all(-35 < lufs < -10 for lufs in entry.lufs.values())

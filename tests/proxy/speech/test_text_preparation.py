@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from plugins.plain.plugin import PlainFrontEnd
+from policies.estimate import cap_seconds
 from policies.lexicon import Lexicon, merge
 from policies.markdown.reading import Markdown
 from policies.plans import Plan, Prices, terms
@@ -149,6 +150,14 @@ async def test_each_paragraph_is_prepared_by_itself_and_its_last_segment_ends_it
     ]
     sources = [run.text[one.source_start : one.source_end] for each in found for one in each.rewritten]
     assert sources == ["Ann", "two"]
+
+
+async def test_a_list_of_short_items_has_room_for_its_pauses() -> None:
+    with preparation(plain=PlainFrontEnd()) as texts:
+        made = call("- a\n" * 100, "plain")
+        await texts.prepare(made, 5.0)
+    (run,) = made.totals.parts
+    assert cap_seconds(run.text_for(run.candidates[0]).estimated_s) > 100 * (0.3 + 0.85)
 
 
 async def test_what_a_front_end_writes_out_is_estimated_and_not_charged() -> None:
