@@ -92,7 +92,20 @@ PATTERNS = Patterns(
         Roman(_KINGS, as_century),
         Roman(after("século", "séc."), as_century),
         Roman(
-            after("capítulo", "cap.", "volume", "vol.", "tomo", "ato", "parte", "artigo", "art."), as_cardinal
+            after(
+                "capítulo",
+                "cap.",
+                "volume",
+                "vol.",
+                "tomo",
+                "ato",
+                "parte",
+                "artigo",
+                "art.",
+                "inciso",
+                "inc.",
+            ),
+            as_cardinal,
         ),
     ),
     spelled=(

@@ -50,12 +50,13 @@ TABLES = Tables(
     ),
     closings=table(
         "etc = etcétera; Ltda = limitada; Cia = companhia; Jr = júnior; a.C = antes de Cristo; "
-        "d.C = depois de Cristo; depto = departamento; tel Tel = telefone"
+        "a.a = ao ano; a.m = ao mês; d.C = depois de Cristo; depto = departamento; tel Tel = telefone"
     ),
     labels=table(
         "n. N. nº Nº n.º N.º n° N° no. núm. = número; p. pág. Pág. = página; § = parágrafo; "
         "págs. = páginas; cap. = capítulo; vol. = volume; art. Art. = artigo; arts. = artigos; "
-        "Fig. fig. = figura; apto. Apto. ap. Ap. = apartamento"
+        "Fig. fig. = figura; apto. Apto. ap. Ap. Apto = apartamento; sl. = sala; inc. = inciso; "
+        "ref. Ref. = referência; cód. Cód. = código"
     ),
     signs=signs(
         "cerca de|aproximadamente|por|vezes|é igual a|é maior que|é menor que|dividido por|de|vezes|por|"

@@ -30,7 +30,7 @@ _PER = re.compile(
     r"|noche|persona|mois|jour|semaine|an|heure|nuit|personne|mese|giorno)\b)|(?<=[0-9€$£]/)(?P<unit>kg|km|[lLh]|m²)(?!\w))"
 )
 _SIGN = re.compile("[*/÷><=~≈²³]|[0-9] ?[x×]|mph")
-_OFTEN = re.compile(rf"{LEFT}(?P<count>[0-9]{{1,4}})x(?= [a-zà-ÿ])")
+_OFTEN = re.compile(rf"{LEFT}(?P<count>[0-9]{{1,4}})x(?= [a-zà-ÿ]|[.,;!?]|\Z)")
 _MACHINE = re.compile(r"(?<![\w.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9])")
 _THOUSANDS = re.compile(r"[0-9]+(?:\.[0-9]{3})+")
 

@@ -44,7 +44,7 @@ PATTERNS = Patterns(
         Roman(before("Guerra Mundial"), as_feminine_ordinal),
         Roman(rulers("Isabel Catalina María"), as_feminine_ordinal),
         Roman(_KINGS, as_century),
-        Roman(after("siglo", "s."), as_century),
+        Roman(after("siglo", "s.", "ss."), as_century),
         Roman(
             after("capítulo", "cap.", "volumen", "tomo", "acto", "parte", "artículo", "vol.", "art."),
             as_cardinal,

@@ -43,7 +43,7 @@ TABLES = Tables(
         "s seg = segundo(|s); ms = milisegundo(|s)"
     ),
     words=table(
-        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; ± = más o menos; Dª = doña; "
+        "24/7 = veinticuatro siete; EEUU = Estados Unidos; & = y; ± = más o menos; Dª D.ª = doña; "
         ".NET = punto NET; CO2 = C O dos; C# = C sharp; IPv6 = I P V seis; s/n = sin número; "
         "L-V = lunes a viernes; L-J = lunes a jueves; L-S = lunes a sábado; L-D = lunes a domingo; "
         "S-D = sábado y domingo; C/ c/ = calle"
@@ -57,12 +57,13 @@ TABLES = Tables(
     ),
     closings=table(
         "etc = etcétera; EE.UU = Estados Unidos; Ud Vd = usted; Uds Vds = ustedes; Ltda = limitada; "
-        "Cía = compañía; a.C = antes de Cristo; d.C = después de Cristo; dpto = departamento; "
-        "tel Tel tfno = teléfono"
+        "Cía = compañía; a.C = antes de Cristo; izq = izquierda; dcha = derecha; p.e = por ejemplo; "
+        "d.C = después de Cristo; dpto = departamento; tel Tel tfno = teléfono"
     ),
     labels=table(
         "n.º N.º nº Nº n° N° núm. Núm. no. No. = número; p. pág. Pág. = página; págs. = páginas; "
-        "cap. = capítulo; vol. Vol. = volumen; art. Art. = artículo; Fig. fig. = figura"
+        "ss. = siglos; inc. = inciso; esc. = escalera; cap. = capítulo; vol. Vol. = volumen; "
+        "art. Art. = artículo; Fig. fig. = figura"
     ),
     signs=signs(
         "cerca de|aproximadamente|por|por|igual a|mayor que|menor que|entre|de|veces|por|al cuadrado|"
