@@ -6,6 +6,8 @@ import time
 
 from speech_engine.values import SpeechJob
 
+DRY_SOUNDS = 40
+"""The longest piece, in sounds, for a listener who has nothing ahead."""
 _FIRST_SOUND_S = 2.0
 """A text that has had no sound for so long does not keep up."""
 _LOOK_S = 0.25
@@ -41,19 +43,19 @@ class Listeners:
     """The listeners of an engine, as a `Batch` that has room while it keeps up with them."""
 
     def __init__(self) -> None:
-        self._texts: set[SpokenText] = set()
+        self.texts: set[SpokenText] = set()
 
     def begin(self, job: SpeechJob) -> SpokenText:
         text = SpokenText(job)
-        self._texts.add(text)
+        self.texts.add(text)
         return text
 
     def end(self, text: SpokenText) -> None:
-        self._texts.discard(text)
+        self.texts.discard(text)
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         now = time.monotonic()
-        behind = [text for text in self._texts if text.is_behind(now)]
+        behind = [text for text in self.texts if text.is_behind(now)]
         if not behind:
             return 0.0
         rate = max(text.rate(now) for text in behind)

@@ -31,7 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
-from speech_engine.host.listeners import Listeners, SpokenText
+from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
 from speech_engine.host.silence import TAIL_MS, Sound, finished, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
@@ -62,8 +62,6 @@ _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
 longer for a core than with this."""
 
-_DRY_SOUNDS = 40
-"""The longest piece, in sounds, for a listener who has nothing ahead."""
 _ENOUGH_SOUNDS = 1000
 """The sounds said before with which no piece is cut for a listener's sake."""
 
@@ -203,7 +201,6 @@ class OnnxEngine(ABC, Generic[V, N]):
         self.slots = share.slots
         self._most_threads = share.threads
         self._cores = _Cores(share.cores)
-        self._texts = 0
         self._listeners = Listeners()
         self._pause_ms = settings.pause_ms
         self._phonemize = phonemize
@@ -225,13 +222,12 @@ class OnnxEngine(ABC, Generic[V, N]):
     @property
     def is_shared(self) -> bool:
         """Whether other texts are being spoken, too."""
-        return self._texts > 1
+        return len(self._listeners.texts) > 1
 
     async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
         if job.model != MODEL:
             raise EngineFailed(f"{self.title} has one model, {MODEL!r}, and was asked for {job.model!r}")
         voice = self.find(job.voice, job.language)
-        self._texts += 1
         text = self._listeners.begin(job)
         try:
             # All texts first: a text that cannot be spoken is refused before a part is heard.
@@ -249,7 +245,6 @@ class OnnxEngine(ABC, Generic[V, N]):
                             break
             yield Finished()
         finally:
-            self._texts -= 1
             self._listeners.end(text)
 
     async def _pcm(
@@ -265,7 +260,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         plays_until = 0.0
         for number, (segment, piece) in enumerate(read):
             if text.is_behind(time.monotonic()):
-                piece, *more = self.cut(piece, _DRY_SOUNDS)
+                piece, *more = self.cut(piece, DRY_SOUNDS)
                 read[number + 1 : number + 1] = [(segment, each) for each in more]
             switch = StopSwitch()
             is_last = number + 1 == len(read)

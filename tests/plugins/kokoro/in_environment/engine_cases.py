@@ -227,8 +227,9 @@ def test_pieces_are_short_once_the_listener_has_nothing_ahead(monkeypatch: pytes
 
     assert max(asyncio.run(sizes())[1:]) > 40
     moments = itertools.count(0.0, 100.0)
-    monkeypatch.setattr(onnx_engine, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    monkeypatch.setattr(listeners, "time", onnx_engine.time)
+    clock = SimpleNamespace(monotonic=lambda: next(moments))
+    monkeypatch.setattr(onnx_engine, "time", clock)
+    monkeypatch.setattr(listeners, "time", clock)
     assert max(asyncio.run(sizes())[1:]) <= 40
 
 
