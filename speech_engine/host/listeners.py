@@ -18,7 +18,7 @@ class SpokenText:
 
     def __init__(self, job: SpeechJob) -> None:
         self._estimated_s = job.estimated_s
-        self._has_listener = job.urgency in ("live", "ahead")
+        self._has_listener = job.urgency in ("live", "ahead") and not job.is_taken_whole
         self._began_at = time.monotonic()
         self._made_s = 0.0
         self._plays_until = self._began_at + _FIRST_SOUND_S
