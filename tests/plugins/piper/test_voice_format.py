@@ -122,7 +122,7 @@ def _graph(*, speakers: int = 0, **without: object) -> bytes:
         (_graph(speakers=2, more=onnx.value("style", onnx.FLOAT, 256)), "an input 'style'"),
         (_graph(speakers=2, output=onnx.value("output", onnx.INT64, 1)), "its output 'output' is missing"),
         (_graph(speakers=2, output=onnx.value("mel", onnx.FLOAT, 1)), "its output 'output' is missing"),
-        (_graph(speakers=2, small=None), "its table enc_p.emb.weight has 4 rows"),
+        (_graph(speakers=2, small=None), "voice.onnx: its table enc_p.emb.weight has 4 rows"),
     ],
 )
 def test_a_network_of_another_shape_is_refused(tmp_path: Path, network: bytes, reason: str) -> None:
