@@ -23,8 +23,8 @@ SHARED_OFFSET = 60
 """A text beside others begins as if so many sounds had been said."""
 
 _HASTE = {"en": -0.15, "es": 0.2, "fr": -0.05, "it": 0.2, "pt": 0.25}
-"""How much faster a short part of a sentence is spoken, by language, so that it takes as long as in the whole
-(`bench.pace`)."""
+"""How much faster a short part of a sentence is spoken, by language, so that it takes as long as in the
+whole. It was fitted to twelve long sentences of each."""
 _SHARES = ((24, 1.0), (40, 0.5), (60, 0.25))
 """The share of it for a part of up to so many sounds. A longer one has its pace."""
 
