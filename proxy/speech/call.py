@@ -20,7 +20,7 @@ from proxy.speech.observer import Observer
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
-from speech_engine.text.cleaning import is_silent, is_speech
+from speech_engine.text.cleaning import is_speech
 
 Pronunciations = Mapping[tuple[Alphabet, ...], tuple[Pronunciation, ...]]
 
@@ -30,7 +30,8 @@ class PreparedText(msgspec.Struct, frozen=True):
 
     `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
     `written_characters` count numbers as if they were written out. `pronunciations` has the sounds of the
-    lexicon's words, by the alphabets of a candidate's model.
+    lexicon's words, by the alphabets of a candidate's model. No engine is asked for one that `is_silent`,
+    which has signs alone, and it costs nothing.
     """
 
     segments: tuple[Segment, ...]
@@ -39,14 +40,10 @@ class PreparedText(msgspec.Struct, frozen=True):
     characters: int
     estimated_s: float
     pronunciations: Pronunciations = {}
+    is_silent: bool = False
 
     def __repr__(self) -> str:
         return f"<PreparedText of {self.spoken_characters} characters>"
-
-    @property
-    def is_silent(self) -> bool:
-        """Whether it has signs alone. No engine is asked for these, and they cost nothing."""
-        return bool(self.segments) and all(is_silent(each.spoken) for each in self.segments)
 
 
 class PartRun(msgspec.Struct, eq=False):

@@ -79,7 +79,7 @@ class FirstAudio:
         """
         left_s = self.budget_s(call, run) - waited_s
         candidates = self.in_order(run.part.candidates)
-        if any(each.is_other_speaker for each in candidates):
+        if run.number and any(each.is_other_speaker for each in candidates):
             candidates = call.totals.keep_voice(run, candidates)
         if len(candidates) == 1 and wait_until_free is None:
             return self.attempt(call, run, candidates[0], left_s)
@@ -110,6 +110,8 @@ class FirstAudio:
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates with those last that are late, away, or busy while their own speaker stands
         in. Only natural ones are passed over for natural ones."""
+        if len(candidates) == 1:
+            return candidates
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:

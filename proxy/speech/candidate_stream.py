@@ -106,7 +106,8 @@ class CandidateStream:
         self._events: EngineStream | None = None
         self.given_sound: RepeatedSound | None = None
         self._deadline = deadline
-        is_local = all(model.info.is_local for model in candidate.models)
+        model, post = candidate.model, candidate.post
+        is_local = model.info.is_local and (post is None or post.model.info.is_local)
         self._stall_s = HOST_STALL_S if is_local else STALL_S
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz

@@ -8,6 +8,8 @@ import time
 from types import TracebackType
 from typing import Self
 
+_FAR_S = 15.0
+
 
 class MovingTimer:
     """A timer whose moment often moves later. It calls `expire` after the last moment.
@@ -45,8 +47,9 @@ class MovingTimer:
             self._timer = None
 
     def _set_timer(self) -> None:
-        self._timer_at = self._moment
-        self._timer = asyncio.get_running_loop().call_at(self._moment, self._fire)
+        # Not far away: a later moment that is nearer than this one changes no handle either.
+        self._timer_at = min(self._moment, time.monotonic() + _FAR_S)
+        self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._fire)
 
     def _fire(self) -> None:
         self._timer = None

@@ -18,6 +18,7 @@ from proxy.errors import InvalidRequest, from_engine
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.front_ends import FrontEnds, Prepare
 from speech_engine import EngineError, EngineTimeout, Segment, UnsupportedText
+from speech_engine.text.cleaning import is_silent
 
 MOST_SPOKEN_CHARACTERS = 40_000
 """The limit of all parts together: about ten times the longest text."""
@@ -53,7 +54,8 @@ class TextPreparation:
             await self._leave_out_marks(call, within_s / 2)
         runs = call.totals.parts
         is_short = _is_short(runs)
-        starts = tuple(paragraph_starts(call.request.text))
+        sent = call.request.text
+        starts = tuple(paragraph_starts(sent)) if len(sent.splitlines()) > 1 else ()
         for (name, is_untagged), its_runs in _by_text_key(runs).items():
             work = partial(_prepare_parts, its_runs, starts, is_untagged, call.request.speed)
             left_s = until - time.monotonic()
@@ -151,6 +153,8 @@ def _prepare_paragraphs(
     text: str, run: PartRun, starts: Sequence[int], prepare: Prepare
 ) -> tuple[Segment, ...]:
     """Prepare each paragraph by itself, so that none is joined to the next one."""
+    if not starts:
+        return tuple(prepare(text, run.part.language, run.part.lexicon.words))
     made: list[Segment] = []
     for begin, end in paragraphs(text, run.paragraph_starts(starts)):
         found = prepare(text[begin:end], run.part.language, run.part.lexicon.words)
@@ -175,8 +179,10 @@ def _measure(segments: tuple[Segment, ...], run: PartRun, speed: float, room: in
         estimated_s += pauses * estimate.PARAGRAPH_S / speed
     growth = max(0, sounded - len(run.text))
     added = count_added(lexicon.own, run.text) if lexicon.own else 0
+    has_words = any(map(str.isalnum, spoken))
     return PreparedText(
         segments=segments,
+        is_silent=not has_words and bool(segments) and all(is_silent(each.spoken) for each in segments),
         spoken_characters=len(spoken),
         written_characters=written_characters,
         # What the account's own lexicon adds is charged, up to the growth in sound. Characters that a
