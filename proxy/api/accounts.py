@@ -80,7 +80,7 @@ class AccountList(Listing, frozen=True, kw_only=True):
 
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
     """`cycle` and `balance` are null if the account's plan is not in force: it is no longer configured,
-    or it leaves a limit to the account that was never agreed. `streams` counts running requests. `keys` has
+    or it needs an agreed limit, and none was agreed. `streams` counts running requests. `keys` has
     the newest thousand. `paid` is what it paid and did not get back, by currency, and `cost_usd` what
     providers took for it in this cycle."""
 

@@ -69,7 +69,7 @@ class SpeechStream(Protocol):
 
 
 class Speech(SpeechStream, Protocol):
-    """A whole speech, with the facts for its answer."""
+    """A stream of a request's speech, with the facts for its answer."""
 
     @property
     def engine(self) -> str:

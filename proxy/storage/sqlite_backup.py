@@ -162,7 +162,7 @@ def _open(file: Path, mode: Literal["ro", "rw"]) -> sqlite3.Connection:
 
 
 def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
-    """Raise StorageFailed for a target that is no backup, which begins with `magic`. Raises OSError."""
+    """Raise StorageFailed unless the target is absent, empty, or begins with `magic`. Raises OSError."""
     names = {"lock", *(f"{name}{end}" for name in (database.name, REPLACED) for end in _ENDS)}
     if target.name in names and target.parent.samefile(database.parent):
         raise StorageFailed(f"{target} belongs to the data folder; give the backup another name")

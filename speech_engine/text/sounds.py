@@ -95,8 +95,8 @@ def cut_sounds(sounds: list[str], most: int) -> Iterator[list[str]]:
 def cut_place(sounds: list[str], usual: int, most: int, least: int = 0) -> int:
     """Return how many of a sentence's sounds make a first part: `usual` ones or fewer, if a word ends there.
 
-    It has `least` at the least, or a third of them. If the words are longer than that, it is cut after the
-    first one, or at `most`.
+    It never has fewer than `least`, or a third of `usual`. If the first word is longer than `usual`, the cut
+    is after it, or at `most`.
     """
     gaps = [at for at in range(max(least, usual // 3), min(usual + 1, len(sounds))) if sounds[at] == " "]
     if not gaps:

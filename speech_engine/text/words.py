@@ -85,7 +85,7 @@ class WordFinder:
     def _lengths_in(self, text: str, start: int) -> Sequence[int]:
         """Returns the lengths of the words that stand here, the shortest first.
 
-        All of them begin the last word that is not behind this text in the order of words.
+        Each is a beginning of the last word that is not behind this text in the order of words.
         """
         last = bisect_right(self._words, text[start : start + self._longest]) - 1
         if last < 0:

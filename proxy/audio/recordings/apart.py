@@ -45,7 +45,7 @@ async def read_apart(
     except msgspec.MsgspecError:
         made = Undecoded("lost")
     except TimeoutError:
-        # The process bounds a file's own time, which is much less.
+        # A bad file meets its limit of processor time long before, so this is the machine's fault.
         raise _failed("late") from None
     except HelperFailed as failed:
         if failed.what == "refused":

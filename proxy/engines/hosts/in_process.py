@@ -1,4 +1,5 @@
-"""A local engine that runs in the server itself, for measurements: its slots, and no guard."""
+"""A local engine that runs in the server itself, for measurements. It has a host's slots, but nothing
+protects the server from its crash."""
 
 from __future__ import annotations
 

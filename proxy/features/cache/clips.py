@@ -133,7 +133,7 @@ def _read(file: FileIO, stat: os.stat_result) -> Clip | None:
 
 
 def _about(file: FileIO, size: int) -> About | None:
-    """Return None for a foreign or damaged file. The next recording of its name replaces it."""
+    """Return None for a foreign or damaged file. The next clip with this file name replaces it."""
     end = size - _LENGTH_BYTES
     length = int.from_bytes(os.pread(file.fileno(), _LENGTH_BYTES, max(0, end)))
     if not 0 < length <= min(end, _MOST_ABOUT_BYTES):

@@ -27,7 +27,7 @@ _LASTS_S = {"alone": SUSPECT_S, "refused": QUARANTINE_S}
 _LIST = f"SELECT *, ends - {NOW} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
 _FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW}"
 _WHOLE = "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
-# As in `SuspectTexts`, the second death of a text beside which nothing ran is its own.
+# As in `SuspectTexts`: if a text ran alone at its second death, the text is to blame.
 _IS_REFUSED = f"known.ends > {NOW} AND (known.kind = 'refused' OR :only = 1)"
 _PUT = f"""
 INSERT INTO text_verdicts AS known (engine, text_digest, kind, ends)

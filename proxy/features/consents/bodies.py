@@ -1,4 +1,4 @@
-"""The bodies of a consent: what keeps one, as JSON or as a form with a recording, and what is shown."""
+"""The requests that store a consent, as JSON or as a form with a recording, and the answers."""
 
 from __future__ import annotations
 

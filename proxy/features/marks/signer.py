@@ -141,9 +141,9 @@ class Signer:
     ) -> Signed | None:
         """Write the file with a manifest in it, when it is the account's turn. Return None if it is too long.
 
-        The new manifest contains that of `parent`, the provider's own file. Without a `place`, the request
-        names no manifest, and may not wait for a time stamp. Raises SignerUnavailable, and the errors of the
-        sink.
+        The new manifest contains that of `parent`, the provider's own file. Without a `place`, nobody
+        asked for a manifest, and it may not wait for a time stamp. Raises SignerUnavailable, and the errors
+        of the sink.
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")

@@ -65,7 +65,7 @@ class _Payment(msgspec.Struct):
     refunds: tuple[_Refund, ...] | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for an amount that is none: arithmetic with NaN raises."""
+        """Raise ValueError for an amount that is not finite or out of range: arithmetic with NaN raises."""
         amounts = (self.transaction_amount, self.transaction_amount_refunded or Decimal())
         for amount in (*amounts, *(each.amount for each in self.refunds or ())):
             if not (amount.is_finite() and 0 <= amount <= MOST_AMOUNT // 100):

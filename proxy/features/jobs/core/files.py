@@ -14,7 +14,7 @@ class JobFiles(SealedBlobs):
     """The files of jobs in the vault. An erasure reaches them. Every method raises StorageFailed."""
 
     async def drop_encoded(self) -> None:
-        """Drop the sound of steps that is in the encoded files of their jobs as well."""
+        """Drop each step's own sound once the encoded file of its job has it."""
         for job in await removals.list_encoded(self.store):
             await self.drop_all(await removals.drop_sound(self.store, job))
 
@@ -30,7 +30,7 @@ class JobFiles(SealedBlobs):
         await self.vault.drop(account, digests)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove the sound of a voice."""
+        """Remove the sound of a voice. A late removal is like any other."""
         del is_late
         await self.drop_all(await removals.remove_voice(self.store, voice))
 

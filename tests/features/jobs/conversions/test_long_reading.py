@@ -15,7 +15,7 @@ from proxy.errors import DecodingFailed
 from proxy.features.jobs.kinds.conversion import long_decoder
 from proxy.features.jobs.kinds.conversion.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
 from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S, stretch, survey
-from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchOf, SurveyOf
+from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchRequest, SurveyRequest
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import WAIT_S
 from tests.features.jobs.conversions.rig import flac, recording, said
@@ -37,7 +37,7 @@ def test_the_stretches_of_any_file_are_its_whole(name: str) -> None:
     assert isinstance(whole, Decoded)
     assert isinstance(surveyed, LongSurvey)
     at = [0, 700, 1_333, 2_999, surveyed.whole_ms]
-    parts = [stretch(StretchOf(file, *ends, takes_first=False)) for ends in pairwise(at)]
+    parts = [stretch(StretchRequest(file, *ends, takes_first=False)) for ends in pairwise(at)]
     assert b"".join(each.pcm for each in parts if isinstance(each, Decoded)) == whole.pcm
     assert surveyed.rate_hz == whole.rate_hz
     assert len(surveyed.levels) == -(-surveyed.whole_ms // 20)
@@ -47,7 +47,7 @@ def test_the_stretches_of_any_file_are_its_whole(name: str) -> None:
 def test_a_stretch_is_as_long_at_any_rate(rate_hz: int) -> None:
     file = encoded(Kind("wav", "pcm_s16le", "s16", rate_hz), samples(rate_hz))
     at = [0, 700, 1_333, 3_217]
-    parts = [stretch(StretchOf(file, *ends, takes_first=False)) for ends in pairwise(at)]
+    parts = [stretch(StretchRequest(file, *ends, takes_first=False)) for ends in pairwise(at)]
     for part, (start, end) in zip(parts, pairwise(at), strict=True):
         assert isinstance(part, Decoded)
         assert part.rate_hz == 48_000
@@ -75,7 +75,7 @@ def test_of_channels_that_put_one_another_out_the_first_is_heard() -> None:
     surveyed = survey(file)
     assert isinstance(surveyed, LongSurvey)
     assert surveyed.takes_first
-    made = stretch(StretchOf(file, 0, 1000, takes_first=True))
+    made = stretch(StretchRequest(file, 0, 1000, takes_first=True))
     assert isinstance(made, Decoded)
     assert np.abs(np.frombuffer(made.pcm, "<i2")).max() > 1000
 
@@ -83,12 +83,12 @@ def test_of_channels_that_put_one_another_out_the_first_is_heard() -> None:
 @pytest.mark.parametrize(("file", "fault"), [(b"", "empty"), (b"x" * 1000, "unreadable")])
 def test_what_cannot_be_read_says_why(file: bytes, fault: str) -> None:
     assert survey(file) == Undecoded(fault)  # type: ignore[arg-type]
-    assert stretch(StretchOf(file, 0, 1000, takes_first=False)) == Undecoded(fault)  # type: ignore[arg-type]
+    assert stretch(StretchRequest(file, 0, 1000, takes_first=False)) == Undecoded(fault)  # type: ignore[arg-type]
 
 
 def test_a_stretch_behind_the_end_has_no_sound() -> None:
     file = recording(["Short."])
-    assert stretch(StretchOf(file, 60_000, 61_000, takes_first=False)) == Undecoded("empty")
+    assert stretch(StretchRequest(file, 60_000, 61_000, takes_first=False)) == Undecoded("empty")
 
 
 async def test_a_process_of_its_own_reads_each() -> None:
@@ -100,7 +100,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
         assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
         half = surveyed.whole_ms // 2
         heard = [
-            await decoder.stretch("acc_1", StretchOf(file, start, end, takes_first=False))
+            await decoder.stretch("acc_1", StretchRequest(file, start, end, takes_first=False))
             for start, end in ((0, half), (half, surveyed.whole_ms))
         ]
         assert b"".join(heard) == pcm
@@ -142,7 +142,7 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
         with pytest.raises(DecodingFailed):
             await decoder.survey("acc_1", b"x")
         with pytest.raises(DecodingFailed):
-            await decoder.stretch("acc_1", StretchOf(b"x", 0, 1000, takes_first=False))
+            await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False))
     finally:
         await decoder.close()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
@@ -168,7 +168,7 @@ class SlowProcess(Helper):
         self.goes_on = asyncio.Event()
 
     async def ask(self, question: bytes, *, within_s: float) -> bytes:
-        asked = msgspec.msgpack.decode(question, type=SurveyOf | StretchOf)
+        asked = msgspec.msgpack.decode(question, type=SurveyRequest | StretchRequest)
         self.order.append(asked.file.decode())
         if b"slow" in asked.file:
             await self.goes_on.wait()
@@ -185,7 +185,7 @@ async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
             if what == "surveys":
                 await decoder.survey(account, file)
             else:
-                await decoder.stretch(account, StretchOf(file, 0, 1000, takes_first=False))
+                await decoder.stretch(account, StretchRequest(file, 0, 1000, takes_first=False))
 
     try:
         many = [asyncio.create_task(read("acc_1", name)) for name in (b"slow 1", b"slow 2")]

@@ -189,7 +189,7 @@ class ConversionKind(SpokenKind):
             await speaking.prepare_call(held.request, caller, speech_request, terms), seconds
         )
         file = await self.files.whole(job.account, job.digest)
-        stretch = long_recordings.StretchOf(file, held.first, held.last, fields.takes_first)
+        stretch = long_recordings.StretchRequest(file, held.first, held.last, fields.takes_first)
         try:
             pcm = await self._decoder.stretch(job.account, stretch)
         except UnusableRecording as error:

@@ -15,8 +15,8 @@ from proxy.features.jobs.kinds.conversion.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,
-    StretchOf,
-    SurveyOf,
+    StretchRequest,
+    SurveyRequest,
 )
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
@@ -68,9 +68,9 @@ class LongDecoder:
         """Measure the length of a recording, and its quiet places. Raises UnusableRecording, DecodingFailed
         and NoPlace."""
         async with self._places.turn(account):
-            return await self._read(SurveyOf(file), _checked_survey)
+            return await self._read(SurveyRequest(file), _checked_survey)
 
-    async def stretch(self, account: str, request: StretchOf) -> bytes:
+    async def stretch(self, account: str, request: StretchRequest) -> bytes:
         """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
         async with self._stretches.turn(account, waits=True):
             made = await self._read(request, checked_sound)
@@ -79,7 +79,9 @@ class LongDecoder:
     async def close(self) -> None:
         await self._helper.close()
 
-    async def _read(self, question: SurveyOf | StretchOf, checked: Callable[[bytes], _T | Undecoded]) -> _T:
+    async def _read(
+        self, question: SurveyRequest | StretchRequest, checked: Callable[[bytes], _T | Undecoded]
+    ) -> _T:
         return await read_apart(self._helper, msgspec.msgpack.encode(question), self._within_s, checked)
 
 

@@ -19,8 +19,8 @@ from proxy.features.jobs.kinds.conversion.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,
-    StretchOf,
-    SurveyOf,
+    StretchRequest,
+    SurveyRequest,
 )
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
@@ -34,7 +34,7 @@ def survey(file: bytes, longest_s: int = LONGEST_S) -> LongSurvey | Undecoded:
     return read_upload(file, lambda frames: _surveyed(frames, longest_s))
 
 
-def stretch(request: StretchOf) -> Decoded | Undecoded:
+def stretch(request: StretchRequest) -> Decoded | Undecoded:
     """Read the sound of a stretch. Raises MemoryError."""
     return read_frames(
         request.file, Downmix(takes_first=request.takes_first), lambda frames: _stretch(frames, request)
@@ -75,7 +75,7 @@ def _levels(second: NDArray[np.float64]) -> bytes:
     return bytes(np.rint(-40 * np.log10(np.clip(loudest, _SILENCE, 1.0))).astype(np.uint8).data)
 
 
-def _stretch(frames: MonoFrames, request: StretchOf) -> Decoded:
+def _stretch(frames: MonoFrames, request: StretchRequest) -> Decoded:
     pcm, at, stored_rate = bytearray(), 0, None
     for frame, count in frames:
         # The stretch has the planned length in any case, so the sound alone decides its length and price.
@@ -98,14 +98,14 @@ MOST_CPU_S = 25
 """Two hours of Opus take ten seconds. Even after a first try, this is less than others wait for their turn,
 so a file that uses all of it makes no other request fail."""
 _MEMORY_MB = 256
-_decode_question = msgspec.msgpack.Decoder(SurveyOf | StretchOf).decode
+_decode_question = msgspec.msgpack.Decoder(SurveyRequest | StretchRequest).decode
 
 
 def main() -> None:
     pipe = pipe_of_one_thread()
     whole = warm_up()
     survey(whole)
-    stretch(StretchOf(whole, 50, 100, takes_first=False))
+    stretch(StretchRequest(whole, 50, 100, takes_first=False))
     confine_job(MOST_CPU_S, _MEMORY_MB)
     question = pipe.read() or b""
     # The reply for a file that ends this process by an unexpected error.
@@ -120,7 +120,7 @@ def answer(question: bytes) -> bytes:
     request = _decode_question(question)
     made: LongSurvey | Decoded | Undecoded
     try:
-        made = survey(request.file) if isinstance(request, SurveyOf) else stretch(request)
+        made = survey(request.file) if isinstance(request, SurveyRequest) else stretch(request)
     except MemoryError:
         made = Undecoded("memory")
     return msgspec.msgpack.encode(made)

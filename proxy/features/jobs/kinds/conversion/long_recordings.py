@@ -13,16 +13,16 @@ LONGEST_S = 2 * 3600
 """A small file may claim any length."""
 
 
-class SurveyOf(msgspec.Struct, frozen=True, tag="survey"):
+class SurveyRequest(msgspec.Struct, frozen=True, tag="survey"):
     """Requests the length of a file, and its levels."""
 
     file: bytes
 
     def __repr__(self) -> str:
-        return f"<SurveyOf {len(self.file)} bytes>"
+        return f"<SurveyRequest of {len(self.file)} bytes>"
 
 
-class StretchOf(msgspec.Struct, frozen=True, tag="stretch"):
+class StretchRequest(msgspec.Struct, frozen=True, tag="stretch"):
     """Requests the sound of a file from `start_ms` up to `end_ms`, mixed as its survey says."""
 
     file: bytes
@@ -31,12 +31,13 @@ class StretchOf(msgspec.Struct, frozen=True, tag="stretch"):
     takes_first: bool
 
     def __repr__(self) -> str:
-        return f"<StretchOf {len(self.file)} bytes, {self.start_ms} to {self.end_ms} ms>"
+        return f"<StretchRequest of {len(self.file)} bytes, {self.start_ms} to {self.end_ms} ms>"
 
 
 class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
-    """A file of `rate_hz` plays for `whole_ms`. `levels` are as in `stretches`. `takes_first`: the channels
-    cancel each other, so only the first is used. `is_cut`: the file is longer than `LONGEST_S`."""
+    """A file of `rate_hz` plays for `whole_ms`. `levels` has a byte for each `LEVEL_MS`: half decibels below
+    the loudest sample. `takes_first`: the channels cancel each other, so only the first is used. `is_cut`:
+    the file is longer than `LONGEST_S`."""
 
     levels: bytes
     whole_ms: int
@@ -49,8 +50,7 @@ class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
 
 
 LEVEL_MS = 20
-"""The length of a recording that has one level: the distance of its loudest sample to the loudest of all, in
-half decibels, 0 to 255."""
+"""The length of a recording that has one level."""
 SILENT_LEVEL = 110
 """55 dB below: a place that is never louder is silent."""
 MOST_MS = 180_000

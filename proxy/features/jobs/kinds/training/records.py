@@ -25,9 +25,10 @@ from speech_engine.training import Stage, TrainingDone, TrainingProgress
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
     """A training, by the id of its job. `payer` is the key that requested it. `hold` names the hold, and then
-    the charge: the same request may arrive twice at once, and only one of its two holds is stored. `mel` and
-    `best` are 0 and `stage` is "" before it begins. `asked` is the number of requested steps. So many steps
-    `ran` on rented machines, and so many are `kept` in a whole checkpoint."""
+    the charge: the same request may arrive twice at once, and only one of its two holds is stored. `mel` is
+    the present loss and `best` the least; they are 0 and `stage` is "" before it begins. `asked` is the
+    number of requested steps. So many steps `ran` on rented machines, and so many are `kept` in a whole
+    checkpoint."""
 
     id: str
     account: str
