@@ -48,7 +48,7 @@ SENTENCE = "Word after word after word, and so it goes on. "
 SHORT, LONG = SENTENCE * 2, SENTENCE * 30
 TURNS = "[Ana] Good morning to you all. [Ben] And good morning to you. [Ana] Shall we begin?"
 LANGUAGES = "Good morning to you, my friends. Bom dia para todos vocês, meus amigos. Let us begin the day."
-QUOTES = "» " * 60
+QUOTES = "A " + "» " * 60
 """The Polish voice names each quotation mark that stands alone, for longer than one character lets expect."""
 
 CONFIG = """

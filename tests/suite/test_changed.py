@@ -9,7 +9,7 @@ from scripts.changed import all_tests, reached, reached_by_rules
 from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
-MOST_MISSED = 11
+MOST_MISSED = 12
 """Mutants that a test notices which no rule reaches: the lists alone name it."""
 
 

@@ -20,8 +20,8 @@ CLOUDS: tuple[Plugin, ...] = ("elevenlabs", "minimax", "openai")
 ENGINES = ("espeak", "tone")
 OTHERS = (*("audioseal", "latin", "plain", "pycld2", "pythainlp", "resemblyzer", "runpod", "spread"),)
 WITH_MODELS = ("f5tts", "pocket", "xtts")
-SHADOWED = ("kokoro", "piper", "rvc")
-"""With these folders on the path, those of Piper and RVC hide the libraries of the same names."""
+SHADOWED = ("hibari", "kokoro", "piper", "rvc")
+"""With these folders on the path, those of hibari, Piper and RVC hide the libraries of the same names."""
 
 
 @pytest.fixture(scope="module")
