@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import Self
 
 _FAR_S = 15.0
+"""No handle is set further ahead: after the 30 s to the first audio come shorter limits, and a nearer moment
+would need a new handle in each answer."""
 
 
 class MovingTimer:
@@ -47,7 +49,6 @@ class MovingTimer:
             self._timer = None
 
     def _set_timer(self) -> None:
-        # Not far away: a later moment that is nearer than this one changes no handle either.
         self._timer_at = min(self._moment, time.monotonic() + _FAR_S)
         self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._fire)
 
