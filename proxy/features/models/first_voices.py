@@ -4,8 +4,10 @@ server."""
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
 _NONE = "No natural voices, so espeak speaks"
+_PAUSES_S = (*(60.0 * 2**n for n in range(4)), *repeat(900.0, 96))
+"""Between fetches that fail: a minute, then longer, for a day."""
 
 
 def fetched(here: CommandContext) -> dict[str, Any]:
@@ -77,10 +81,14 @@ def begin(here: CommandContext) -> bool:
 
 
 def fetch_rest(here: CommandContext) -> None:
-    """Fetch what natural.toml names and the disk lacks, while the server runs."""
+    """Fetch what natural.toml names and the disk lacks, while the server runs. A fetch that failed is begun
+    again later, since some languages wait for its voices."""
     config = here.config()
-    if (stored := natural_file.read(Path(config.data))) is not None:
-        _mend(config, stored, here, is_beside=True)
+    for pause_s in _PAUSES_S:
+        stored = natural_file.read(Path(config.data))
+        if stored is None or not _mend(config, stored, here, is_beside=True):
+            return
+        time.sleep(pause_s)
 
 
 def _fetch_first(config: Config, here: CommandContext) -> bool:
@@ -114,7 +122,7 @@ def _fetch_first(config: Config, here: CommandContext) -> bool:
 
 def _mend(config: Config, stored: Layer, here: CommandContext, *, is_beside: bool = False) -> bool:
     """Have again what the sections of natural.toml need and lost: an upgrade needs new environments. Return
-    True, and leave that to `fetch_rest`, if a voice stands in meanwhile."""
+    True if something is left for `fetch_rest`: a voice stands in meanwhile, or its fetch failed."""
     loaded = registry.load()
     galleries = open_galleries(loaded)
     counting = {name: each for name, each in stored.engines.items() if f"engines.{name}" in config.natural}
@@ -136,9 +144,10 @@ def _mend(config: Config, stored: Layer, here: CommandContext, *, is_beside: boo
         _, faults = _have(config, loaded, lacking, None)
         if faults:
             _say_lacking("; ".join(faults.values()), f"{', '.join(faults)} cannot speak", command)
+        return is_beside and bool(faults)
     except (CommandRefused, OSError) as fault:
         _say_lacking(str(fault), f"{names} cannot speak", command)
-    return False
+        return is_beside
 
 
 def _natural_command(here: CommandContext) -> str:

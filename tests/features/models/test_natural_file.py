@@ -16,7 +16,7 @@ from proxy.engines import registry
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import ModelStore
 from proxy.feature_list import load_config
-from proxy.features.models import natural_file, natural_voices
+from proxy.features.models import first_voices, natural_file, natural_voices
 from proxy.features.models.changes import locked
 from proxy.features.models.listing import open_galleries
 from proxy.features.models.natural_file import use_model
@@ -257,10 +257,11 @@ def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
 ) -> None:
     built: list[str] = []
     fetched: list[str] = []
+    faults = [{"kokoro-voices": "the disk is full"}, {}]
 
     def have(_store: Any, _loaded: Any, listed: Any, *_more: Any) -> Any:
         fetched.extend(each.name for each in listed)
-        return listed, {}
+        return listed, faults.pop(0)
 
     monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
     monkeypatch.setattr(
@@ -275,8 +276,10 @@ def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
         assert layer is not None
         assert layer.engines == {"kokoro": {"model": "kokoro-voices"}, "hibari": {}}
         assert layer.models["tts-1"] == ["kokoro/standard", "hibari/standard"]
-    run("voices", "natural", "--beside")
-    assert (built, fetched) == ([], ["kokoro-voices"])
+    monkeypatch.setattr(first_voices, "_PAUSES_S", (0.0, 0.0))
+    ran = run("voices", "natural", "--beside")
+    assert ran.err.startswith("kokoro-voices cannot speak: the disk is full. To fetch them, run:")
+    assert (built, fetched, faults) == ([], ["kokoro-voices"] * 2, []), "what failed is fetched again"
 
 
 @pytest.mark.usefixtures("away")
