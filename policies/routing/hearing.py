@@ -13,8 +13,7 @@ from speech_engine.hearing import Task
 
 
 class HearQuery(NamedTuple):
-    """The needs of a request. Without a `language`, the model finds it. A `format` that has times needs a model
-    that gives them."""
+    """The needs of a request. Without a `language`, the model finds it. Some formats need times."""
 
     language: str = ""
     task: Task = "transcribe"

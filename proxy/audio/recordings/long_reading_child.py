@@ -1,4 +1,4 @@
-"""The process `python -m proxy.audio.recordings.long_reading_child`, which reads one long recording with libav.
+"""The process that reads one long recording with libav: `python -m …recordings.long_reading_child`.
 
 It reads a request with the file from its pipe, answers it, and ends. At most one stretch is in memory,
 however long the file plays. It is confined like the process that decodes a short recording, and has more

@@ -69,7 +69,7 @@ _FAILURES = (
 
 
 class Transcriptions:
-    """Both endpoints, as ASGI apps: they must see a client leave and break off an answer."""
+    """Both endpoints: they differ in their task."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Transcriptions:
         return Endpoint(
             "POST",
             path,
-            partial(self._answer, task),
+            _TaskEndpoint(self, task),
             name,
             summary,
             answers,
@@ -123,7 +123,7 @@ class Transcriptions:
             pace="own",
         )
 
-    async def _answer(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
@@ -244,6 +244,17 @@ class Transcriptions:
         usage = formats.DurationUsage(round(call.recording.seconds, 3))
         done = TextDone(text=made.text, languages=made.languages, usage=usage)
         await connection.end(_event(done), settle)
+
+
+class _TaskEndpoint:
+    """An ASGI app, because it must see a client leave and break off an answer."""
+
+    def __init__(self, transcriptions: Transcriptions, task: Task) -> None:
+        self._transcriptions = transcriptions
+        self._task: Task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._transcriptions.answer(self._task, scope, receive, send)
 
 
 def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
