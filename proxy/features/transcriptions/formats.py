@@ -182,3 +182,17 @@ def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TranscribedWord]
         for segment in segments
         for word in segment.words
     ]
+
+
+def _clock(seconds: float, mark: str) -> str:
+    ms = round(seconds * 1000)
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{mark}{ms % 1000:03}"
+
+
+def _cue(text: str) -> str:
+    """Return a text without line breaks, which would end a cue, and without its arrow."""
+    return " ".join(text.split()).replace("-->", "→")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
