@@ -13,6 +13,7 @@ from speech_engine.engine import (
     EngineConverts,
     EngineDeletesVoices,
     EngineFindsClones,
+    EngineHears,
     EngineRefreshes,
     EngineVoices,
 )
@@ -52,6 +53,7 @@ from speech_engine.events import (
     Words,
 )
 from speech_engine.front_end import FrontEnd
+from speech_engine.hearing import HEARING_HZ, HearJob, Transcript, TranscriptSegment, TranscriptWord
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Detection, Mark, MarkKey, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
@@ -73,7 +75,7 @@ from speech_engine.values import (
     Urgency,
     Voice,
 )
-from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
+from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, Hear, ListClones, Speak, Work
 
 API_VERSION = 4
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
@@ -81,6 +83,7 @@ API_VERSION = 4
 __all__ = [
     "ANY_LANGUAGE",
     "API_VERSION",
+    "HEARING_HZ",
     "Alphabet",
     "Audio",
     "Clone",
@@ -109,6 +112,7 @@ __all__ = [
     "EngineFailed",
     "EngineFindsClones",
     "EngineForbidden",
+    "EngineHears",
     "EngineLimited",
     "EngineRefreshes",
     "EngineStumbled",
@@ -122,6 +126,8 @@ __all__ = [
     "Finished",
     "FrontEnd",
     "HandshakeRefused",
+    "Hear",
+    "HearJob",
     "Hosted",
     "HttpAnswer",
     "HttpClient",
@@ -155,6 +161,9 @@ __all__ = [
     "SpeechJob",
     "Started",
     "Trained",
+    "Transcript",
+    "TranscriptSegment",
+    "TranscriptWord",
     "UnsupportedInstructions",
     "UnsupportedLanguage",
     "UnsupportedOption",

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from speech_engine.cloning import CloneList, CloneRequest
 from speech_engine.events import Event
+from speech_engine.hearing import HearJob
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
 
@@ -110,5 +111,16 @@ class EngineConverts(Protocol):
 
     def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         """Speaks, as `speak` does, the words in `pcm` (16-bit mono at 24 kHz); the job has no segments.
+        Raises UnusableSample for a recording that the user must replace."""
+        ...
+
+
+@runtime_checkable
+class EngineHears(Protocol):
+    """An engine that writes down what is said in a recording."""
+
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        """Hears `pcm` (16-bit mono at `HEARING_HZ`): Transcript, as often as there is something new, then
+        Finished. A recording without speech has no segments. `speak` describes errors, ends and steps.
         Raises UnusableSample for a recording that the user must replace."""
         ...

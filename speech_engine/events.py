@@ -8,6 +8,7 @@ import msgspec
 
 from speech_engine.bounds import Line
 from speech_engine.cloning import CloneList
+from speech_engine.hearing import Transcript
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -76,4 +77,4 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | ProviderCount | VoiceMade | ClonesListed | Finished
+Event = Started | Audio | Encoded | Words | Transcript | ProviderCount | VoiceMade | ClonesListed | Finished

@@ -11,7 +11,14 @@ import traceback
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from typing import Any, Protocol
 
-from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
+from speech_engine.engine import (
+    Engine,
+    EngineClones,
+    EngineConverts,
+    EngineDeletesVoices,
+    EngineFindsClones,
+    EngineHears,
+)
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed
 from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
 from speech_engine.host.slots import Slots, SlotTurn
@@ -21,6 +28,7 @@ from speech_engine.work import (
     Convert,
     DeleteVoice,
     FindClone,
+    Hear,
     ListClones,
     Speak,
     Work,
@@ -100,6 +108,8 @@ def events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> A
             return engine.speak(job)
         case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
             return engine.convert(job, aiter(pcm))
+        case Hear(job=hear_job) if isinstance(engine, EngineHears) and pcm is not None:
+            return engine.transcribe(hear_job, aiter(pcm))
     return _voice_work(engine, work)
 
 
@@ -224,6 +234,7 @@ class SlotStream(EngineAnswer):
             work.share,
             runs_alone=self.runs_alone,
             job=job_of(work),
+            urgency=work.urgency,
         )
         self._on_dispatch(True)
         # The time of waiting is gone.
