@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from speech_engine.text.english_numbers import american, british, ordinal_of, year
+from speech_engine.text.english_numbers import american, british, ordinal_of, plural, year
 
 _DIGITS = [american(digit) for digit in range(10)]
 _ENDINGS = ("st", "nd", "rd", "th")
@@ -26,10 +26,11 @@ _MONEY = {"$": ("dollar", "dollars"), "\u20ac": ("euro", "euros"), "\u00a3": ("p
 NUMBER_WORDS = frozenset(
     word
     for number in (*range(100), 100, 1000, 10**6, 10**9)
-    for word in re.split("[ -]", f"{american(number)} {ordinal_of(american(number))}")
+    for words in (american(number), ordinal_of(american(number)), plural(american(number)))
+    for word in re.split("[ -]", words)
 )
 
-# A British ending, what stands before it, and the American one. No rule makes two words of one sound out of two others.
+# British endings and the American ones.
 _ENDINGS_ABROAD = (
     (re.compile(r"(?<=..)our(?=(?:s|ed|ing|ful|ite|able|ably|hood|less)?$)"), "or"),
     (re.compile(r"(?<=..)([iy])s(?=(?:e|es|ed|er|ers|ing|ation|ations)$)"), r"\1z"),
@@ -41,7 +42,11 @@ _ENDINGS_ABROAD = (
     (re.compile(r"^(program)me(?=s?$)"), r"\1"),
     (re.compile(r"^(judge?)e(?=ment)"), r"\1"),
 )
-_TIME = re.compile(r"\b(1[0-2]|0?[1-9])[.:]?([0-5][0-9])\s?([ap])\.?\s?m\b\.?", re.IGNORECASE)
+_TIME = re.compile(
+    r"\b(1[0-2]|0?[1-9])(?:[.:]?([0-5][0-9])(\s?[ap]\.?\s?m\b)"
+    r"|\.([0-5][0-9])(?= (?:in the (?:morn|after|even)|at night|to [0-9.:]+ ?[ap]\.?m\b)))",
+    re.IGNORECASE,
+)
 
 _WHOLE = {"can't": ("cannot",), "won't": ("willnot",), "shan't": ("shallnot",)}
 _PARTS = (
@@ -66,12 +71,12 @@ def american_spelling(word: str) -> str:
     return word
 
 
-def times_written(heard: str) -> str:
+def times_written(transcript: str) -> str:
     """Return a recogniser's text with its times as people write them: of "4.05 am" and "405am", "4:05 am".
 
     A front-end then reads them as times.
     """
-    return _TIME.sub(lambda time: f"{time[1]}:{time[2]} {time[3]}m", heard)
+    return _TIME.sub(lambda time: f"{time[1]}:{time[2] or time[4]}{time[3] or ''}", transcript)
 
 
 def readings(tokens: Sequence[str], *, contractions: bool) -> list[tuple[str, ...]]:

@@ -24,13 +24,13 @@ _TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTE
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
-class SaidWords(NamedTuple):
+class SpokenWords(NamedTuple):
     """The words of a text, without case, accents apart from their letters, and silent signs."""
 
     tokens: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<SaidWords {len(self.tokens)}>"
+        return f"<SpokenWords {len(self.tokens)}>"
 
     @property
     def joined(self) -> str:
@@ -42,7 +42,7 @@ class SaidWords(NamedTuple):
         return text
 
 
-class SaidJudge:
+class TranscriptJudge:
     """A judge of transcripts in one language. With `contractions`, "I'm" and "I am" are the same."""
 
     def __init__(self, language: str, *, contractions: bool = False) -> None:
@@ -53,7 +53,7 @@ class SaidJudge:
         """Return whether the transcript has the words of the text, all of them, and no others."""
         return self.is_same(words_of(text), words_of(transcript))
 
-    def is_same(self, written: SaidWords, transcribed: SaidWords) -> bool:
+    def is_same(self, written: SpokenWords, transcribed: SpokenWords) -> bool:
         if written.tokens == transcribed.tokens or written.joined == transcribed.joined:
             return True
         return self._reads(written, transcribed) or self._reads(transcribed, written)
@@ -65,14 +65,14 @@ class SaidJudge:
             return True
         # A number may still grow, so it is not judged before the next word.
         tokens = transcribed.tokens[:-1] if transcribed.tokens[-1][0].isdigit() else transcribed.tokens
-        return self._reads(written, transcribed, is_whole=False) or self._begins(SaidWords(tokens), written)
+        return self._reads(written, transcribed, is_whole=False) or self._begins(SpokenWords(tokens), written)
 
-    def _readings(self, written: SaidWords) -> Sequence[Sequence[str]]:
+    def _readings(self, written: SpokenWords) -> Sequence[Sequence[str]]:
         if not self._is_english:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)
 
-    def _reads(self, written: SaidWords, transcribed: SaidWords, *, is_whole: bool = True) -> bool:
+    def _reads(self, written: SpokenWords, transcribed: SpokenWords, *, is_whole: bool = True) -> bool:
         """Return whether a reading of `written` is `transcribed`, or begins with it if that is not whole."""
         spoken = transcribed.joined
         places = {0}
@@ -85,7 +85,7 @@ class SaidJudge:
             places = after
         return len(spoken) in places
 
-    def _begins(self, transcribed: SaidWords, written: SaidWords) -> bool:
+    def _begins(self, transcribed: SpokenWords, written: SpokenWords) -> bool:
         """Return whether a reading of `transcribed`, all of it, begins `written`."""
         text, places = written.joined, {0}
         for options in self._readings(transcribed)[:-1]:
@@ -94,13 +94,13 @@ class SaidJudge:
         return not last or any(text.startswith(option, place) for place in places for option in last[0])
 
 
-def words_of(text: str) -> SaidWords:
+def words_of(text: str) -> SpokenWords:
     # "5\u00b2" is no 52, and "1\u00bd" no 11.
     apart = "".join(f" {each} " if unicodedata.category(each) == "No" else each for each in text)
     signed = _MINUS.sub("\u2212", apart.translate(_UNSAID).translate(_APOSTROPHES))
     # Apart from their letters, accents that have not come yet do not change a letter that has.
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", signed).casefold())
-    return SaidWords(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
+    return SpokenWords(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
 
 
 @lru_cache(maxsize=4096)

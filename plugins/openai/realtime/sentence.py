@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.session import Session, SessionEnded
 from speech_engine import EngineError, EngineFailed, EngineTimeout, UnsupportedText
-from speech_engine.text.said import SaidJudge
+from speech_engine.text.said import TranscriptJudge
 
 Check = Literal["strict", "fast", "off"]
 
@@ -28,7 +28,7 @@ class Terms(NamedTuple):
     `session` returns a session within some seconds. `flag` logs that other words were accepted.
     """
 
-    reader: SaidJudge
+    reader: TranscriptJudge
     check: Check
     instructions: str
     session: Callable[[float], Awaitable[Session]]
