@@ -39,6 +39,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "cache": (),
     "marks": (),
     "conversions": ("consents",),
+    "transcriptions": (),
     "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions"),
     "estimates": ("jobs",),
     "history": (),

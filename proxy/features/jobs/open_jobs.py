@@ -19,7 +19,6 @@ from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, J
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind
-from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
 from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
@@ -34,46 +33,42 @@ from proxy.telemetry.background import RepeatingTask
 
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    decoder = LongDecoder()
-    try:
-        jobs = OpenJobs(context, decoder)
-        if jobs.working is None:
-            yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
-            return
-        steps, encoding, trainings = jobs.working
-        remote = open_remote(context, trainings.on_runners)
-        async with _introduced(context), remote as (links, endpoints, alone_here):
+    jobs = OpenJobs(context)
+    if jobs.working is None:
+        yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+        return
+    steps, encoding, trainings = jobs.working
+    remote = open_remote(context, trainings.on_runners)
+    async with _introduced(context), remote as (links, endpoints, alone_here):
 
-            def at(revision: RevisionContext) -> Additions:
-                links.root = revision.config.server.public_url
-                served = jobs.at(revision)
-                return served._replace(endpoints=[*served.endpoints, *endpoints])
+        def at(revision: RevisionContext) -> Additions:
+            links.root = revision.config.server.public_url
+            served = jobs.at(revision)
+            return served._replace(endpoints=[*served.endpoints, *endpoints])
 
-            yield FeatureInstance(
-                context,
-                at,
-                task_kinds=(steps, encoding, trainings.task_kinds),
-                alone=(jobs.retention.run, trainings.bills.run),
-                alone_here=alone_here,
-                memories=(trainings.task_kinds,),
-                files=(jobs.files, trainings.ends),
-            )
-    finally:
-        await decoder.close()
+        yield FeatureInstance(
+            context,
+            at,
+            task_kinds=(steps, encoding, trainings.task_kinds),
+            alone=(jobs.retention.run, trainings.bills.run),
+            alone_here=alone_here,
+            memories=(trainings.task_kinds,),
+            files=(jobs.files, trainings.ends),
+        )
 
 
 class OpenJobs:
     """The objects for the jobs of one worker, or of a command. A command runs no steps: there, `working` is
     None."""
 
-    def __init__(self, context: AppContext, decoder: LongDecoder) -> None:
+    def __init__(self, context: AppContext) -> None:
         self.files = files = JobFiles(context.store, context.vault)
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(description, context.store)
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
-        conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)
+        conversions = ConversionKind(files, context.long_decoder, context.find(Grants), context.ledger)
         spoken: tuple[SpokenKind, ...] = (SpeechKind(files), self._batches, conversions)
         trainings = None
         if context.engines is not None:

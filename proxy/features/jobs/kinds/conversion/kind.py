@@ -16,7 +16,9 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import SAMPLE_BYTES
+from proxy.audio.recordings import long_recordings
 from proxy.audio.recordings.intake import invalid_audio
+from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
@@ -37,8 +39,6 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobStep
-from proxy.features.jobs.kinds.conversion import long_recordings
-from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import Title
 from proxy.ledger import Ledger, Payer
@@ -191,7 +191,7 @@ class ConversionKind(SpokenKind):
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchRequest(file, held.first, held.last, fields.takes_first)
         try:
-            pcm = await self._decoder.stretch(job.account, stretch)
+            pcm = await self._decoder.stretch(job.account, stretch, SOURCE_HZ)
         except UnusableRecording as error:
             raise invalid_audio(str(error), FILE) from None
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
