@@ -1,4 +1,4 @@
-"""An ElevenLabs account as an engine: its models, its voices, and its speech."""
+"""An ElevenLabs account as an engine: its models, its voices, its speech and its ears."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from plugins.elevenlabs.cloning import Cloner
 from plugins.elevenlabs.conversion import Converter
 from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.elevenlabs.speech import Speech
+from plugins.elevenlabs.transcription import Transcription
 from speech_engine.cloud import joined
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
+from speech_engine.hearing import HearJob
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.plugin import Context
 from speech_engine.values import SpeechJob
@@ -73,6 +75,12 @@ class ElevenLabsEngine(Cloner):
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         events = self._converter.events(job, voice_id(job.voice), pcm)
+        async with aclosing(self._noted(events)) as noted:
+            async for event in noted:
+                yield event
+
+    async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        events = Transcription(self._api, self._settings, job).events(pcm)
         async with aclosing(self._noted(events)) as noted:
             async for event in noted:
                 yield event

@@ -11,7 +11,7 @@ from msgspec import Meta
 from plugins.openai.lists import BUILT_IN
 from plugins.openai.presets import PRESETS, Preset, PresetName, PresetVoice, preset_model
 from plugins.openai.server import ServerSettings
-from speech_engine import ANY_LANGUAGE, Language, ModelInfo, Names, as_they_are
+from speech_engine import ANY_LANGUAGE, HEARING_HZ, Language, ModelInfo, Names, as_they_are
 from speech_engine.licences import with_licence
 from speech_engine.models import NEVER_PASSED
 
@@ -96,6 +96,11 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
     ] = (3.0, 30.0)
     needs_sample_text: Annotated[bool, Meta(description="true or false")] = False
     licence: Annotated[str, Meta(description="the name of the models' licence")] = ""
+    transcribes: Annotated[_Names, Meta(description='a list of model names, such as ["gpt-transcribe"]')] = ()
+    times: Annotated[_Names, Meta(description='a list of patterns such as ["*whisper*"]')] = ("*whisper*",)
+    translates: Annotated[_Names, Meta(description='a list of patterns such as ["whisper-1"]')] = (
+        "whisper-1",
+    )
 
     def __repr__(self) -> str:
         return f"<OpenAISettings {len(self.models)} models, {len(self.voices)} voices>"
@@ -108,6 +113,8 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         for name, value in self._preset.settings.items():
             if getattr(self, name) == (defaults[name] if name != "extra" else {}):
                 msgspec.structs.force_setattr(self, name, value)
+        if both := {*self.models} & {*self.transcribes}:
+            raise ValueError(f"transcribes: without {min(both)}, which is in models")
 
     @property
     def _preset(self) -> Preset:
@@ -126,6 +133,14 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return self._preset.voice_field
 
     @property
+    def speaks(self) -> bool:
+        return self._preset.speaks
+
+    @property
+    def takes_prompts(self) -> bool:
+        return self._preset.takes_prompts
+
+    @property
     def first_voices(self) -> tuple[str, ...]:
         """Return the voices to offer until the server has listed its own."""
         return self.voices or self._preset.unlisted
@@ -141,7 +156,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return known.by_language.format(language.partition("-")[0])
 
     def follows_instructions(self, id_: str) -> bool:
-        return any(fnmatchcase(id_, pattern) for pattern in self.instructions)
+        return _is_one_of(id_, self.instructions)
 
     def rate_hz(self, id_: str) -> int:
         known = preset_model(self.preset, id_)
@@ -186,3 +201,25 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         )
         # A licence of the operator's own words stays as it is.
         return made if known is None or self.licence else with_licence([made], known.licence)[0]
+
+    def hearing_model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
+        return ModelInfo(
+            id=id_,
+            shutdown_date=shutdown_date or self.shutdown_date(id_),
+            languages=(Language("en" if id_.endswith(".en") else ANY_LANGUAGE),),
+            sample_rate_hz=HEARING_HZ,
+            speaks=False,
+            hears=True,
+            hears_all_first=True,
+            times_words=_is_one_of(id_, self.times),
+            translates=_is_one_of(id_, self.translates),
+            units_a_minute=60.0,
+            billed_on_submit=self.billed_on_submit,
+            is_local=self.is_local,
+            first_audio_s=self.first_audio_s,
+            licence=self.licence,
+        )
+
+
+def _is_one_of(id_: str, patterns: _Names) -> bool:
+    return any(fnmatchcase(id_, pattern) for pattern in patterns)
