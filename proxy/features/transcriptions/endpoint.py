@@ -87,8 +87,7 @@ class Transcriptions:
         self._uploads = uploads
         self._ledger = ledger
 
-    @property
-    def endpoints(self) -> list[Endpoint]:
+    def both_endpoints(self) -> list[Endpoint]:
         text = "A recording written down: JSON, a text, subtitles, or server-sent events"
         return [
             self._endpoint(TRANSCRIPTIONS, "transcribe", "create_transcription", text, TranscriptionForm),
@@ -123,13 +122,13 @@ class Transcriptions:
             pace="own",
         )
 
-    async def answer(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
+    async def respond(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._admission.admit(caller)
         with self._uploads.take(caller.account) as place:
-            form, file = await self._uploads.read(connection, place)
+            form, file = await self._uploads.read_upload(connection, place)
             request = read_request(form, task)
             hear = partial(self._hear, state, terms, request, file)
             digest = partial(digest_of_fields, (task, request.form), file)
@@ -140,7 +139,7 @@ class Transcriptions:
     ) -> None:
         caller: Caller = state["caller"]
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
-        models = self.models(request, terms)
+        models = self.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_affordable(payer, dearest(models, terms, _LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
@@ -169,9 +168,9 @@ class Transcriptions:
                 await self._settled(call, totals, hold, connection)
         finally:
             if not hold.is_written:
-                await hold.abandon(totals.spent())
+                await hold.abandon(totals.settlement())
 
-    def models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
+    def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
         """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
         and UpstreamFailed."""
         query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
@@ -190,13 +189,13 @@ class Transcriptions:
         except EngineError as error:
             failure = errors.from_engine(error)
             totals.error = failure.code
-            await hold.settle("failed", totals.spent())
+            await hold.settle("failed", totals.settlement())
             raise failure from None
         except asyncio.CancelledError:
             share = connection.sent_share
             if share == 0.0:
                 totals.given_s = 0.0
-            await hold.settle("failed" if share is None else "left", totals.spent())
+            await hold.settle("failed" if share is None else "left", totals.settlement())
             raise
 
     async def _write_whole(
@@ -205,7 +204,7 @@ class Transcriptions:
         made, began = TranscriptBuilder(), time.monotonic()
         async with aclosing(self._hearing.transcripts(call, totals, goes_whole=True)) as found:
             async for transcript in found:
-                made.add(transcript.segments)
+                made.add_segments(transcript.segments)
         totals.language, totals.given_s = made.language, call.recording.seconds
         totals.first_ms = round((time.monotonic() - began) * 1000)
         body = await asyncio.to_thread(_body, call, made)
@@ -225,7 +224,7 @@ class Transcriptions:
         try:
             async with aclosing(self._hearing.transcripts(call, totals, goes_whole=False)) as found:
                 async for transcript in found:
-                    delta = made.add(transcript.segments)
+                    delta = made.add_segments(transcript.segments)
                     if not delta:
                         continue
                     if totals.first_ms is None:
@@ -242,7 +241,7 @@ class Transcriptions:
             connection.set_head(200, _headers(call, totals, _EVENTS))
         totals.given_s = call.recording.seconds
         usage = formats.DurationUsage(round(call.recording.seconds, 3))
-        done = TextDone(text=made.text, languages=made.languages, usage=usage)
+        done = TextDone(text=made.whole_text, languages=made.languages, usage=usage)
         await connection.end(_event(done), settle)
 
 
@@ -254,7 +253,7 @@ class _TaskEndpoint:
         self._task: Task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._transcriptions.answer(self._task, scope, receive, send)
+        await self._transcriptions.respond(self._task, scope, receive, send)
 
 
 def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
@@ -264,7 +263,7 @@ def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
 
 
 async def _settle(hold: Hold, totals: HearTotals) -> None:
-    await hold.settle("finished", totals.spent())
+    await hold.settle("finished", totals.settlement())
 
 
 def _body(call: HearCall, made: TranscriptBuilder) -> bytes:
@@ -279,7 +278,7 @@ def _body(call: HearCall, made: TranscriptBuilder) -> bytes:
         case "vtt":
             return formats.vtt_body(made.segments)
         case _:
-            return f"{made.text}\n".encode()
+            return f"{made.whole_text}\n".encode()
 
 
 def _headers(call: HearCall, totals: HearTotals, media_type: str) -> list[RawHeader]:

@@ -26,7 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         transcriptions = Transcriptions(
             speaking, answering, voices.catalogue, hearing, uploads, context.ledger
         )
-        return Additions(transcriptions.endpoints)
+        return Additions(transcriptions.both_endpoints())
 
     yield FeatureInstance(context, at)
 

@@ -114,16 +114,16 @@ def read_request(form: RequestForm, task: Task) -> HearRequest:
         known = TranslationForm.__struct_fields__
         read = speech_request.read(TranslationForm, {key: values[key] for key in values if key in known})
         return _checked(HearRequest(read, task, ignored=(*ignored, *sorted(values.keys() - {*known}))))
-    heard = speech_request.read(TranscriptionForm, values)
+    filled = speech_request.read(TranscriptionForm, values)
     return _checked(
         HearRequest(
-            heard,
+            filled,
             task,
-            usual(heard.language),
-            tuple(map(usual, heard.languages)),
-            heard.keywords,
-            heard.timestamp_granularities,
-            heard.stream,
+            usual(filled.language),
+            tuple(map(usual, filled.languages)),
+            filled.keywords,
+            filled.timestamp_granularities,
+            filled.stream,
             ignored,
         )
     )

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from proxy.http.replies import encode_json
-from speech_engine.hearing import Task, TranscriptSegment, TranscriptWord
+from speech_engine.hearing import Task, TranscriptSegment
 from speech_engine.language_names import english_name
 
 
@@ -35,13 +35,13 @@ class TranscriptText(msgspec.Struct, frozen=True, kw_only=True):
         return f"<TranscriptText {len(self.text)} characters>"
 
 
-class TimedWord(msgspec.Struct, frozen=True):
+class TranscribedWord(msgspec.Struct, frozen=True):
     word: str
     start: float
     end: float
 
 
-class TimedSegment(msgspec.Struct, frozen=True, kw_only=True):
+class TranscribedSegment(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     seek: int = 0
     start: float
@@ -62,8 +62,8 @@ class VerboseTranscript(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     duration: float
     text: str
-    segments: list[TimedSegment] | UnsetType = UNSET
-    words: list[TimedWord] | UnsetType = UNSET
+    segments: list[TranscribedSegment] | UnsetType = UNSET
+    words: list[TranscribedWord] | UnsetType = UNSET
     usage: DurationUsage
 
     def __repr__(self) -> str:
@@ -100,7 +100,7 @@ class TranscriptBuilder:
         self.language = ""
         self._texts: list[str] = []
 
-    def add(self, segments: Iterable[TranscriptSegment]) -> str:
+    def add_segments(self, segments: Iterable[TranscriptSegment]) -> str:
         """Take the next segments. Return what the text grows by."""
         grown: list[str] = []
         for segment in segments:
@@ -113,7 +113,7 @@ class TranscriptBuilder:
         return "".join(grown)
 
     @property
-    def text(self) -> str:
+    def whole_text(self) -> str:
         return "".join(self._texts)
 
     @property
@@ -123,7 +123,7 @@ class TranscriptBuilder:
 
 def json_body(made: TranscriptBuilder, seconds: float) -> bytes:
     usage = DurationUsage(round(seconds, 3))
-    return encode_json(TranscriptText(text=made.text, languages=made.languages, usage=usage))
+    return encode_json(TranscriptText(text=made.whole_text, languages=made.languages, usage=usage))
 
 
 def verbose_body(made: TranscriptBuilder, seconds: float, task: Task, granularities: Sequence[str]) -> bytes:
@@ -131,7 +131,7 @@ def verbose_body(made: TranscriptBuilder, seconds: float, task: Task, granularit
         task=task,
         language="english" if task == "translate" else english_name(made.language),
         duration=round(seconds, 3),
-        text=made.text,
+        text=made.whole_text,
         segments=UNSET if tuple(granularities) == ("word",) else _timed_segments(made.segments),
         words=_timed_words(made.segments) if "word" in granularities else UNSET,
         usage=DurationUsage(round(seconds, 3)),
@@ -142,7 +142,7 @@ def verbose_body(made: TranscriptBuilder, seconds: float, task: Task, granularit
 def srt_body(segments: Sequence[TranscriptSegment]) -> bytes:
     cues = [
         f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(segment.end_s, ',')}\n{_cue(segment.text)}\n"
-        for number, segment in enumerate(_heard(segments), 1)
+        for number, segment in enumerate(_with_text(segments), 1)
     ]
     return ("\n".join(cues) or "\n").encode()
 
@@ -150,18 +150,18 @@ def srt_body(segments: Sequence[TranscriptSegment]) -> bytes:
 def vtt_body(segments: Sequence[TranscriptSegment]) -> bytes:
     cues = [
         f"\n{_clock(segment.start_s, '.')} --> {_clock(segment.end_s, '.')}\n{_escaped(_cue(segment.text))}\n"
-        for segment in _heard(segments)
+        for segment in _with_text(segments)
     ]
     return f"WEBVTT\n{''.join(cues)}".encode()
 
 
-def _heard(segments: Iterable[TranscriptSegment]) -> list[TranscriptSegment]:
+def _with_text(segments: Iterable[TranscriptSegment]) -> list[TranscriptSegment]:
     return [segment for segment in segments if segment.text.strip()]
 
 
-def _timed_segments(segments: Iterable[TranscriptSegment]) -> list[TimedSegment]:
+def _timed_segments(segments: Iterable[TranscriptSegment]) -> list[TranscribedSegment]:
     return [
-        TimedSegment(
+        TranscribedSegment(
             id=number,
             start=round(segment.start_s, 3),
             end=round(segment.end_s, 3),
@@ -176,9 +176,12 @@ def _timed_segments(segments: Iterable[TranscriptSegment]) -> list[TimedSegment]
     ]
 
 
-def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TimedWord]:
-    words: list[TranscriptWord] = [word for segment in segments for word in segment.words]
-    return [TimedWord(word.text.strip(), round(word.start_s, 3), round(word.end_s, 3)) for word in words]
+def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TranscribedWord]:
+    return [
+        TranscribedWord(word.text.strip(), round(word.start_s, 3), round(word.end_s, 3))
+        for segment in segments
+        for word in segment.words
+    ]
 
 
 def _clock(seconds: float, mark: str) -> str:

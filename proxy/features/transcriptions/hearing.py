@@ -22,7 +22,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.errors import HostLost, UpstreamFailed
 from proxy.features.transcriptions.form import HearRequest
-from proxy.features.transcriptions.uploads import Recording
+from proxy.features.transcriptions.uploads import DecodedUpload
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
 from proxy.speech.candidate_stream import HOST_STALL_S
@@ -46,7 +46,7 @@ MOST_WAIT_S = 480.0
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
 _FIRST_RATE = 0.1
-_KEPT = 0.8
+_SMOOTHING = 0.8
 
 _log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class HearCall(msgspec.Struct, frozen=True, kw_only=True):
     terms: Terms
     request: HearRequest
     models: tuple[Model, ...]
-    recording: Recording
+    recording: DecodedUpload
     urgency: Urgency = "live"
 
     def __repr__(self) -> str:
@@ -73,10 +73,10 @@ class _Attempt:
         self.was_dispatched = False
         self._rate = rate
 
-    def note_dispatch(self, is_dispatched: bool) -> None:
+    def set_dispatched(self, is_dispatched: bool) -> None:
         self.was_dispatched = is_dispatched
 
-    def spent(self, seconds: float) -> SpentAttempt:
+    def of_ledger(self, seconds: float) -> SpentAttempt:
         units, a_minute = self.units, self.model.info.units_a_minute
         if units is None and a_minute is not None and self.was_dispatched:
             units = a_minute * seconds / 60
@@ -103,7 +103,7 @@ class HearTotals:
         self.error: str | None = None
         self._call = call
 
-    def spent(self) -> Spent:
+    def settlement(self) -> Spent:
         call, model = self._call, self.model
         samples = round(min(self.given_s, call.recording.seconds) * HEARING_HZ)
         engine, id_ = ("", "") if model is None else (model.engine, model.info.id)
@@ -121,7 +121,7 @@ class HearTotals:
             first_byte_ms=self.first_ms,
             error=self.error,
             parts=(part,),
-            attempts=tuple(attempt.spent(call.recording.seconds) for attempt in self.attempts),
+            attempts=tuple(attempt.of_ledger(call.recording.seconds) for attempt in self.attempts),
             kind="transcription",
         )
 
@@ -147,26 +147,26 @@ class HearingRates:
         self._rates: dict[str, float] = {}
         self._under_way: dict[str, float] = {}
 
-    def begin(self, model: str, seconds: float) -> None:
+    def begin_hearing(self, model: str, seconds: float) -> None:
         """Count a recording. Raises UpstreamFailed if it would take too long beside those under way."""
         all_s = self._under_way.get(model, 0.0) + seconds
         late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
         if late_s > 0:
             raise UpstreamFailed(
-                f"This recording would take more than {MOST_WAIT_S / 60:g} minutes now. Send it as a job: "
-                "the same form to /v1/jobs with kind=transcription.",
+                f"This recording would take more than {MOST_WAIT_S / 60:g} minutes now. Send it as a job "
+                "of kind transcription.",
                 code="engine_unavailable",
                 retry_after_s=late_s,
             )
         self._under_way[model] = all_s
 
-    def end(self, model: str, seconds: float, took_s: float | None) -> None:
+    def end_hearing(self, model: str, seconds: float, took_s: float | None) -> None:
         """Note the end of a recording. `took_s` is None if it was not heard to its end."""
         left = self._under_way[model] - seconds
         if took_s is not None:
             # What ran beside it had a part of the machine.
             rate = took_s / (seconds + max(0.0, left))
-            self._rates[model] = _KEPT * self._rates.get(model, rate) + (1 - _KEPT) * rate
+            self._rates[model] = _SMOOTHING * self._rates.get(model, rate) + (1 - _SMOOTHING) * rate
         if left > 0.001:
             self._under_way[model] = left
         else:
@@ -194,7 +194,7 @@ class Hearing:
         """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
         answer that `goes_whole`, until one has heard all of it. Raises EngineError and UpstreamFailed."""
         first, seconds, began = call.models[0].name, call.recording.seconds, time.monotonic()
-        self._rates.begin(first, seconds)
+        self._rates.begin_hearing(first, seconds)
         took_s: float | None = None
         try:
             async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
@@ -202,7 +202,7 @@ class Hearing:
                     yield transcript
             took_s = time.monotonic() - began
         finally:
-            self._rates.end(first, seconds, took_s)
+            self._rates.end_hearing(first, seconds, took_s)
 
     async def _of_candidates(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
@@ -211,7 +211,7 @@ class Hearing:
         while True:
             totals.model = model = left.popleft()
             try:
-                async with aclosing(self._heard_by(model, call, totals)) as found:
+                async with aclosing(self._by_model(model, call, totals)) as found:
                     if goes_whole:
                         whole = [transcript async for transcript in found]
                         has_given = True
@@ -232,14 +232,14 @@ class Hearing:
                 elif has_given or not left or not error.may_fall_back:
                     raise
 
-    async def _heard_by(
+    async def _by_model(
         self, model: Model, call: HearCall, totals: HearTotals
     ) -> AsyncGenerator[Transcript, None]:
         await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
         attempt, began = _Attempt(model, self._catalogue.rate(model)), time.monotonic()
         totals.attempts.append(attempt)
         work = Hear(_job(call, model))
-        stream = self._engines[model.engine].open(work, attempt.note_dispatch, call.recording.pcm)
+        stream = self._engines[model.engine].open(work, attempt.set_dispatched, call.recording.pcm)
         try:
             is_first = True
             async for transcript in _events(stream, attempt, call, model):

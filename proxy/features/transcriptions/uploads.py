@@ -31,7 +31,7 @@ _SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
 _SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 
 
-class Recording(NamedTuple):
+class DecodedUpload(NamedTuple):
     """A decoded upload. `digest` is the same for the same file."""
 
     pcm: RepeatablePcm
@@ -39,7 +39,7 @@ class Recording(NamedTuple):
     digest: str
 
     def __repr__(self) -> str:
-        return f"<Recording of {self.seconds:.1f} s>"
+        return f"<DecodedUpload of {self.seconds:.1f} s>"
 
 
 class Uploads:
@@ -54,7 +54,7 @@ class Uploads:
         """Take a place for the largest upload. Raises NoPlace."""
         return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
 
-    async def read(self, connection: Connection, place: FairSlot) -> tuple[RequestForm, bytes]:
+    async def read_upload(self, connection: Connection, place: FairSlot) -> tuple[RequestForm, bytes]:
         """Read a form with its file. Raises InvalidRequest, RequestTooLarge and what `stream_form` raises."""
         file = _FileSink()
         try:
@@ -74,7 +74,7 @@ class Uploads:
         place.lighten(len(file.data) + _SOUND_BYTES)
         return form, bytes(file.data)
 
-    async def decoded(self, account: str, file: bytes) -> Recording:
+    async def decoded(self, account: str, file: bytes) -> DecodedUpload:
         """Decode a file. Raises InvalidRequest, DecodingFailed and NoPlace."""
         digest = (await asyncio.to_thread(sha256, file)).hexdigest()
         try:
@@ -92,13 +92,12 @@ class Uploads:
         seconds = survey.whole_ms / 1000
         if survey.is_cut or seconds > MOST_S:
             raise InvalidRequest(
-                f"Invalid '{FILE}': it is longer than {MOST_S / 60:g} minutes. A job takes up to "
-                f"{long_recordings.LONGEST_S // 3600} hours: send the same form to /v1/jobs with "
-                "kind=transcription.",
+                f"Invalid '{FILE}': it is longer than {MOST_S / 60:g} minutes. A job of kind "
+                f"transcription takes up to {long_recordings.LONGEST_S // 3600} hours.",
                 param=FILE,
                 code="recording_too_long",
             )
-        return Recording(_Stretches(self._long_decoder, account, file, survey), seconds, digest)
+        return DecodedUpload(_Stretches(self._long_decoder, account, file, survey), seconds, digest)
 
 
 class _FileSink:
@@ -106,16 +105,14 @@ class _FileSink:
 
     def __init__(self) -> None:
         self.data = bytearray()
-
-    def write(self, piece: bytes) -> None:
-        self.data += piece
+        self.write = self.data.extend
 
 
 async def _grow(_size: int) -> None:
     """Do nothing: the place is for the largest upload."""
 
 
-async def _whole(short: SpeechRecording, digest: str) -> Recording:
+async def _whole(short: SpeechRecording, digest: str) -> DecodedUpload:
     from proxy.audio.recordings.derivation import whole_sound
 
     if short.seconds < _LEAST_S:
@@ -125,7 +122,7 @@ async def _whole(short: SpeechRecording, digest: str) -> Recording:
             code="audio_too_short",
         )
     pcm = await asyncio.to_thread(whole_sound, short.master, HEARING_HZ)
-    return Recording(PcmInMemory(pcm, HEARING_HZ), short.seconds, digest)
+    return DecodedUpload(PcmInMemory(pcm, HEARING_HZ), short.seconds, digest)
 
 
 class _Stretches(RepeatablePcm):
