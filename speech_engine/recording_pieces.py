@@ -5,18 +5,23 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, NamedTuple
 
 from speech_engine.bounds import cut
 from speech_engine.errors import EngineFailed
-from speech_engine.hearing import HEARING_HZ, TranscriptSegment, TranscriptWord
+from speech_engine.events import Event, Finished, ProviderCount
+from speech_engine.hearing import HEARING_HZ, Transcript, TranscriptSegment, TranscriptWord
+from speech_engine.http import HttpAnswer, HttpFile, HttpForm
 from speech_engine.language_names import UNSPACED, base_tag
 from speech_engine.pcm import wav_file
 
 MOST_PIECE_S = 300.0
 """A request is in memory several times, so no piece has more than 10 MB. Some providers take up to 25."""
 
+_LATER_S = 120.0
+"""The longest wait for the answer to a later piece. A job's deadline is only for the first one."""
 _SECOND_BYTES = 2 * HEARING_HZ
 _SEARCH_S = 30.0
 _BLOCK = HEARING_HZ // 50
@@ -41,9 +46,29 @@ class WavPiece(NamedTuple):
     def end_s(self) -> float:
         return self.start_s + self.seconds
 
-    @property
-    def wav(self) -> bytes:
-        return wav_file(self.pcm, HEARING_HZ)
+    def form(self, fields: Iterable[tuple[str, str]]) -> HttpForm:
+        file = HttpFile("file", "recording.wav", wav_file(self.pcm, HEARING_HZ), "audio/wav")
+        return HttpForm(tuple(fields), (file,))
+
+
+async def transcript_events(
+    pcm: AsyncIterator[bytes],
+    deadline_s: float,
+    ask: Callable[[WavPiece, float], AbstractAsyncContextManager[HttpAnswer]],
+    segments: Callable[[WavPiece, bytes], Iterable[TranscriptSegment | None]],
+) -> AsyncGenerator[Event, None]:
+    """Hear one piece after the other. `ask` gives an answer that is no refusal, within some seconds, and
+    `segments` reads its body."""
+    up_to_s = 0.0
+    async with aclosing(recording_pieces(pcm)) as pieces:
+        async for piece in pieces:
+            async with ask(piece, _LATER_S if piece.start_s else deadline_s) as answer:
+                up_to_s = piece.end_s
+                # It is billed now, whatever the answer is.
+                yield ProviderCount(up_to_s)
+                body = await answer.read()
+            yield Transcript(tuple(filter(None, segments(piece, body))), up_to_s)
+    yield Finished(up_to_s)
 
 
 async def recording_pieces(pcm: AsyncIterator[bytes]) -> AsyncGenerator[WavPiece, None]:

@@ -79,11 +79,8 @@ class ElevenLabsEngine(Cloner):
             async for event in noted:
                 yield event
 
-    async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        events = Transcription(self._api, self._settings, job).events(pcm)
-        async with aclosing(self._noted(events)) as noted:
-            async for event in noted:
-                yield event
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return self._noted(Transcription(self._api, self._settings, job).events(pcm))
 
     async def _noted(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         """Give events, and note if the account has used up its credit."""

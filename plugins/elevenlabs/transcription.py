@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from statistics import fmean
 from typing import Annotated
 
@@ -14,21 +14,19 @@ from plugins.elevenlabs.api import Api, decoded
 from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.elevenlabs.refusals import NOT_TAKEN
 from speech_engine.errors import UnsupportedRequest, UnsupportedText
-from speech_engine.events import Event, Finished, ProviderCount
-from speech_engine.hearing import MOST_SEGMENTS, HearJob, Transcript, TranscriptSegment
-from speech_engine.http import HttpFile, HttpForm
+from speech_engine.events import Event
+from speech_engine.hearing import MOST_SEGMENTS, HearJob, TranscriptSegment
+from speech_engine.http import HttpAnswer
 from speech_engine.language_names import base_tag, language_tag
-from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, recording_pieces
+from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, transcript_events
 
-_LATER_S = 120.0
-"""The longest wait for the answer to a later piece. The job's deadline is only for the first one."""
 _PAUSE_S = 0.8
 _MOST_SEGMENT_S = 30.0
 _ENDS = (".", "?", "!", "…", "。", "？", "！", "।")
 _CLOSING = "\"')]»”’"
-# Scribe refuses other terms.
-_MOST_TERMS, _MOST_TERM_WORDS = 1000, 5
-_TERM = re.compile(r"[^<>{}\[\]\\]{1,50}")
+_MOST_TERMS = 1000
+_TERM = re.compile(r"(?=.{1,50}\Z)[^\s<>{}\[\]\\]+(?: [^\s<>{}\[\]\\]+){0,4}")
+"""What Scribe takes as a term: up to 50 characters and five words."""
 
 
 class _Word(msgspec.Struct, frozen=True):
@@ -53,33 +51,22 @@ class Transcription:
         self._query = {} if settings.enable_logging else {"enable_logging": "false"}
         self._job = job
         self._joiner = SegmentJoiner()
-
-    async def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        if self._job.task == "translate":
+        if job.task == "translate":
             raise UnsupportedRequest("ElevenLabs does not translate recordings.")
-        up_to_s = 0.0
-        async with aclosing(recording_pieces(pcm)) as pieces:
-            async for piece in pieces:
-                async with aclosing(self._piece_events(piece)) as events:
-                    async for event in events:
-                        yield event
-                up_to_s = piece.end_s
-        yield Finished(up_to_s)
 
-    async def _piece_events(self, piece: WavPiece) -> AsyncGenerator[Event, None]:
-        file = HttpFile("file", "recording.wav", piece.wav, "audio/wav")
-        form = HttpForm(tuple(self._fields()), (file,))
-        within_s = _LATER_S if piece.start_s else self._job.deadline_s
+    def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return transcript_events(pcm, self._job.deadline_s, self._ask, self._segments)
+
+    @asynccontextmanager
+    async def _ask(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
+        form = piece.form(self._fields())
         asking = self._api.ask("POST", "/v1/speech-to-text", query=self._query, body=form, within_s=within_s)
         try:
             async with asking as answer:
-                # It is billed now, whatever the answer is.
-                yield ProviderCount(piece.end_s)
-                found = decoded(_Answer, await answer.read())
+                yield answer
         except UnsupportedText as error:
             # A recording has no text, so the refusal is about the rest of the request.
             raise UnsupportedRequest(NOT_TAKEN, detail=error.detail) from None
-        yield Transcript(tuple(self._segments(piece, found)), piece.end_s)
 
     def _fields(self) -> Iterator[tuple[str, str]]:
         job = self._job
@@ -91,23 +78,21 @@ class Transcription:
         if job.temperature is not None:
             yield "temperature", str(job.temperature)
         terms = [term for term in job.keywords if _TERM.fullmatch(term)]
-        terms = [term for term in terms if len(term.split()) <= _MOST_TERM_WORDS]
         yield from (("keyterms", term) for term in terms[:_MOST_TERMS])
 
-    def _segments(self, piece: WavPiece, found: _Answer) -> Iterator[TranscriptSegment]:
+    def _segments(self, piece: WavPiece, body: bytes) -> Iterator[TranscriptSegment | None]:
+        found = decoded(_Answer, body)
         language = language_tag(found.language_code or "") or self._job.language
         for lead, words in _cut(found.words):
-            text = "".join(word.text for word in words)
+            text = lead + "".join(word.text for word in words).strip()
             timed = [word._replace(text=word.text.strip()) for word in words]
-            segment = self._joiner.join(
+            yield self._joiner.join(
                 piece,
-                TimedText(lead + text.strip(), words[0].start_s, words[-1].end_s),
+                TimedText(text, words[0].start_s, words[-1].end_s),
                 timed if self._job.times == "words" else (),
                 language,
                 avg_logprob=fmean(word.logprob for word in words),
             )
-            if segment is not None:
-                yield segment
 
 
 def _cut(found: tuple[_Word, ...]) -> Iterator[tuple[str, list[TimedText]]]:

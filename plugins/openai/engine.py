@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -88,7 +88,7 @@ class OpenAIEngine:
             listed = await self._lists.first("/models")
             ids = lists.for_speech(lists.model_ids(listed))
         self._shutdown_dates = lists.shutdown_dates(listed)
-        if not self._settings.models and self._settings.speaks:
+        if not self._settings.models and self._settings.kind.speaks:
             ids = tuple(id_ for id_ in ids if id_ not in self._settings.transcribes)
             self._models = ids or self._models
         if not self._settings.voices:
@@ -121,10 +121,8 @@ class OpenAIEngine:
                 break
         yield Finished(sum(units) if units else None)
 
-    async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        async with aclosing(Transcription(job, self._settings, self._http).events(pcm)) as events:
-            async for event in events:
-                yield event
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return Transcription(job, self._settings, self._http).events(pcm)
 
     def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {

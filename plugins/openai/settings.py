@@ -107,47 +107,39 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
 
     def __post_init__(self) -> None:
         defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
-        for name, expected in self._preset.required.items():
+        for name, expected in self.kind.required.items():
             if getattr(self, name) == defaults[name]:
                 raise ValueError(f"{name}: {expected}")
-        for name, value in self._preset.settings.items():
+        for name, value in self.kind.settings.items():
             if getattr(self, name) == (defaults[name] if name != "extra" else {}):
                 msgspec.structs.force_setattr(self, name, value)
         if both := {*self.models} & {*self.transcribes}:
             raise ValueError(f"transcribes: without {min(both)}, which is in models")
 
     @property
-    def _preset(self) -> Preset:
+    def kind(self) -> Preset:
         return PRESETS[self.preset] if self.preset else _NO_PRESET
 
     def known_voice(self, id_: str) -> PresetVoice | None:
-        return self._preset.voice(id_)
+        return self.kind.voice(id_)
 
     @property
     def model_list(self) -> str:
         """Return the path of the server's own list of models for speech, or an empty text."""
-        return self._preset.model_list
+        return self.kind.model_list
 
     @property
     def voice_field(self) -> str:
-        return self._preset.voice_field
-
-    @property
-    def speaks(self) -> bool:
-        return self._preset.speaks
-
-    @property
-    def takes_prompts(self) -> bool:
-        return self._preset.takes_prompts
+        return self.kind.voice_field
 
     @property
     def first_voices(self) -> tuple[str, ...]:
         """Return the voices to offer until the server has listed its own."""
-        return self.voices or self._preset.unlisted
+        return self.voices or self.kind.unlisted
 
     def names(self) -> Names:
         """Return the answer for OpenAI's names. A server may know them all without listing them."""
-        return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
+        return as_they_are((*BUILT_IN, *self.voices) if self.kind.knows_names else ())
 
     def request_model(self, id_: str, language: str) -> str:
         known = preset_model(self.preset, id_)

@@ -1,10 +1,10 @@
-"""Recordings at a server with OpenAI's API: a request for each piece, and its answer as segments."""
+"""Recordings at a server with OpenAI's API: the request for a piece, and its answer as segments."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import Annotated
 
@@ -15,30 +15,17 @@ from plugins.openai.settings import OpenAISettings
 from speech_engine import (
     EngineFailed,
     Event,
-    Finished,
     HearJob,
+    HttpAnswer,
     HttpClient,
-    HttpFile,
-    HttpForm,
-    HttpRequest,
-    ProviderCount,
-    Transcript,
     TranscriptSegment,
     UnsupportedRequest,
 )
 from speech_engine.cloud import decoded, request
 from speech_engine.hearing import MOST_SEGMENTS
 from speech_engine.language_names import base_tag, language_tag
-from speech_engine.recording_pieces import (
-    SegmentJoiner,
-    TimedText,
-    WavPiece,
-    recording_pieces,
-    words_of,
-)
+from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, transcript_events, words_of
 
-_LATER_S = 120.0
-"""The longest wait for the answer to a later piece. The job's deadline is only for the first one."""
 _LISTS_NAMES = "*gpt-transcribe*"
 """The models that take lists of languages and keywords."""
 _MANY = msgspec.Meta(max_length=MOST_SEGMENTS)
@@ -72,10 +59,6 @@ class _Answer(msgspec.Struct, frozen=True):
     segments: Annotated[tuple[_Segment, ...], _MANY] | None = None
     words: Annotated[tuple[_Word, ...], _MANY] | None = None
 
-    def language_in(self, job: HearJob) -> str:
-        named = self.language or (self.languages[0].code if self.languages else "")
-        return language_tag(named) or ("en" if job.task == "translate" else job.language)
-
 
 class Transcription:
     """The transcript of one job, used once."""
@@ -86,33 +69,24 @@ class Transcription:
         self._http = http
         self._joiner = SegmentJoiner()
         model = settings.hearing_model(job.model)
+        self._translates = job.task == "translate"
         self._has_times = model.times_words and bool(job.times)
-        self._has_words = model.times_words and job.times == "words" and job.task == "transcribe"
-        if job.task == "translate" and not model.translates:
+        self._has_words = model.times_words and job.times == "words" and not self._translates
+        if self._translates and not model.translates:
             raise UnsupportedRequest("The provider's model does not translate.")
 
-    async def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
-        up_to_s = 0.0
-        async with aclosing(recording_pieces(pcm)) as pieces:
-            async for piece in pieces:
-                async with self._http.send(self._request(piece)) as answer:
-                    if answer.status != 200:
-                        raise await refused(answer)
-                    up_to_s = piece.end_s
-                    # It is billed now, whatever the answer is.
-                    yield ProviderCount(up_to_s)
-                    body = await answer.read()
-                found = decoded(_Answer, body, "The provider's transcript is none.")
-                yield Transcript(tuple(self._segments(piece, found)), up_to_s)
-        yield Finished(up_to_s)
+    def events(self, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return transcript_events(pcm, self._job.deadline_s, self._ask, self._segments)
 
-    def _request(self, piece: WavPiece) -> HttpRequest:
-        job, settings = self._job, self._settings
-        path = "/audio/translations" if job.task == "translate" else "/audio/transcriptions"
-        file = HttpFile("file", "recording.wav", piece.wav, "audio/wav")
-        form = HttpForm(tuple(self._fields()), (file,))
-        within_s = _LATER_S if piece.start_s else job.deadline_s
-        return request("POST", settings.url(path), settings.http_headers, within_s, body=form)
+    @asynccontextmanager
+    async def _ask(self, piece: WavPiece, within_s: float) -> AsyncIterator[HttpAnswer]:
+        url = self._settings.url(f"/audio/{'translations' if self._translates else 'transcriptions'}")
+        form = piece.form(self._fields())
+        question = request("POST", url, self._settings.http_headers, within_s, body=form)
+        async with self._http.send(question) as answer:
+            if answer.status != 200:
+                raise await refused(answer)
+            yield answer
 
     def _fields(self) -> Iterator[tuple[str, str]]:
         """Yield the fields of a request. Without a format, the answer of every server is JSON."""
@@ -124,9 +98,9 @@ class Transcription:
             yield from (("languages[]", tag) for tag in languages)
             yield from (("keywords[]", keyword) for keyword in job.keywords)
             prompts.pop()
-        elif len(languages) == 1 and job.task == "transcribe":
+        elif len(languages) == 1 and not self._translates:
             yield "language", languages[0]
-        if (prompt := " ".join(filter(None, prompts))) and self._settings.takes_prompts:
+        if (prompt := " ".join(filter(None, prompts))) and self._settings.kind.takes_prompts:
             yield "prompt", prompt
         if job.temperature is not None:
             yield "temperature", str(job.temperature)
@@ -136,18 +110,19 @@ class Transcription:
         if self._has_words:
             yield "timestamp_granularities[]", "word"
 
-    def _segments(self, piece: WavPiece, found: _Answer) -> Iterator[TranscriptSegment]:
-        language = found.language_in(self._job)
+    def _segments(self, piece: WavPiece, body: bytes) -> Iterator[TranscriptSegment | None]:
+        found = decoded(_Answer, body, "The provider's transcript is none.")
+        named = found.language or (found.languages[0].code if found.languages else "")
+        language = "en" if self._translates else language_tag(named) or self._job.language
         if not self._has_times:
-            if whole := self._joiner.join(piece, TimedText(found.text), language=language):
-                yield whole
+            yield self._joiner.join(piece, TimedText(found.text), language=language)
             return
         if not found.segments and found.text.strip():
             raise EngineFailed("The provider's transcript has no times.")
         words = deque(TimedText(each.word, each.start, each.end) for each in found.words or ())
         for each in found.segments or ():
             timed = TimedText(each.text, each.start, each.end)
-            segment = self._joiner.join(
+            yield self._joiner.join(
                 piece,
                 timed,
                 words_of(timed, words) if self._has_words else (),
@@ -158,5 +133,3 @@ class Transcription:
                 temperature=each.temperature or 0.0,
                 tokens=each.tokens or (),
             )
-            if segment is not None:
-                yield segment
