@@ -189,12 +189,7 @@ class FirstAudio:
         raise failure
 
     async def _prepare(
-        self,
-        call: SpeechCall,
-        run: PartRun,
-        candidate: Candidate,
-        text: PreparedText,
-        deadline: Deadline,
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, text: PreparedText, deadline: Deadline
     ) -> CandidateStream:
         """Return the stream of a candidate that has the money for its engine. Raises EngineError."""
         form = call.part_form(candidate)
@@ -209,9 +204,8 @@ class FirstAudio:
             await libraries.ensure_loaded()
         read = run.text_read(is_untagged=candidate.text_key[1])
         places = WordPositions(read, job.segments, run.part.start, run.places)
-        factor = call.request.speed / job.speed
         return CandidateStream(
-            *(candidate, job, places, factor, form, deadline),
+            *(candidate, job, places, call.request.speed / job.speed, form, deadline),
             keeps_original=call.request.provenance is not None,
             lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
