@@ -111,14 +111,12 @@ class Catalogue:
         def may_speak(full: str) -> bool:
             return full in names or full.partition("/")[0] in waiting
 
-        # A route may speak for any alias.
+        # A route may speak for any alias, but for one that only hears.
         is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
-        aliases = [
-            alias
-            for alias, fulls in self._aliases.items()
-            if any(map(may_speak, fulls)) or (is_routed and not only_hear(self.alias_models(alias)))
-        ]
-        return aliases, models
+        routed = {name for name in self._aliases if is_routed and not only_hear(self.alias_models(name))}
+        return [
+            name for name, of in self._aliases.items() if name in routed or any(map(may_speak, of))
+        ], models
 
     def offer(
         self, name: str, tag: str, operators: Mapping[str, routing.Voice] | None = None
@@ -194,9 +192,7 @@ class Catalogue:
 
         The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
         """
-        fulls = self._aliases.get(name)
-        if fulls is None:
-            fulls = (name,)
+        fulls = self._aliases.get(name, (name,))
         models = self._all_named(fulls) or [model for model in self.models() if model.info.id == name]
         if models:
             return models
@@ -391,10 +387,7 @@ class Catalogue:
         return self._all_named(self._aliases[alias])
 
     def _all_named(self, fulls: Iterable[str]) -> list[routing.Model]:
-        models: list[routing.Model] = []
-        for full in fulls:
-            models += self._named(full)
-        return models
+        return [model for full in fulls for model in self._named(full)]
 
     def _named(self, full: str) -> list[routing.Model]:
         engine, slash, id_ = full.partition("/")

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
 
 import typer
 
-from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import JOBS, Serving, SoundRequest, save, steps_of, write_answer
-from proxy.commands.tables import Line, Part, print_answer
+from proxy.commands.command import Command, CommandContext, CommandResult, FeatureCommands
+from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
-from proxy.feature_list import load_config
 
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
 _ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
@@ -30,6 +28,7 @@ class _Target(NamedTuple):
 
 
 def transcribe(
+    here: CommandContext,
     recordings: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings, or videos.")],
     format_: Annotated[
         TranscriptFormat | None,
@@ -46,9 +45,7 @@ def transcribe(
     out: Annotated[
         str | None, typer.Option(metavar="PATH", help="Save it there: a file, or a folder. Else stdout.")
     ] = None,
-    config_file: ConfigFile = None,
-    form: Printed = None,
-) -> None:
+) -> CommandResult:
     """Write down what recordings say, with the running server.
 
     A recording of more than half an hour becomes a job. The command sends the key in VOXGATE_KEY. Without it,
@@ -60,26 +57,20 @@ def transcribe(
     # A translation has no language: it is found.
     fields |= {"language": language} if language and not translate else {}
     path = f"/v1/audio/{'translations' if translate else 'transcriptions'}"
-    config, rows, faults = load_config(config_file), list[dict[str, Any]](), 0
+    rows, is_faulty = list[dict[str, Any]](), False
     for target in _targets(recordings, out, found_format):
         try:
-            data = _read(target.recording)
-            body = {"data": fields, "files": {"file": (target.recording.name, data)}}
+            body = {"data": fields, "files": {"file": (target.recording.name, _read(target.recording))}}
             made = io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
-            facts = write_answer(config, request, made, _write, silence_s=_SILENCE_S)
-            rows.append(
-                {"recording": str(target.recording), **_put_out(target, made.getvalue(), form), **facts}
-            )
+            facts = write_answer(here.config(), request, made, _write, silence_s=_SILENCE_S)
+            rows.append({"recording": str(target.recording), **_result(target, made.getvalue()), **facts})
         except CommandRefused as refused:
             if len(recordings) == 1:
                 raise
             typer.echo(f"{target.recording}: {refused}", err=True)
-            faults += 1
-    if form is True or out is not None:
-        print_answer({"data": rows}, form, _shown)
-    if faults:
-        raise typer.Exit(1)
+            is_faulty = True
+    return CommandResult({"data": rows}, status=int(is_faulty))
 
 
 def _targets(recordings: list[Path], out: str | None, format_: TranscriptFormat) -> list[_Target]:
@@ -98,16 +89,11 @@ def _targets(recordings: list[Path], out: str | None, format_: TranscriptFormat)
     return [_Target(each, to) for to, each in found.items()]
 
 
-def _put_out(target: _Target, transcript: bytes, form: bool | None) -> dict[str, Any]:
-    """Save a transcript, or print it. Raise CommandRefused."""
-    if target.out is not None:
-        save(transcript, "", str(target.out))
-        return {"file": str(target.out)}
-    text = transcript.decode()
-    if form is True:
-        return {"file": None, "transcript": text}
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
-    return {"file": None}
+def _result(target: _Target, transcript: bytes) -> dict[str, str | None]:
+    """Save a transcript, unless it is for stdout. Raise CommandRefused."""
+    if target.out is None:
+        return {"file": None, "transcript": transcript.decode()}
+    return {"file": str(save(transcript, "", str(target.out)))}
 
 
 def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
@@ -144,4 +130,14 @@ def _read(recording: Path) -> bytes:
 
 
 def _shown(answer: dict[str, Any]) -> list[Part]:
-    return [Line(f"{row['recording']}: saved as {row['file']}, by {row['engine']}") for row in answer["data"]]
+    return [
+        Line(
+            f"{row['recording']}: saved as {row['file']}, by {row['engine']}"
+            if row["file"]
+            else row["transcript"].rstrip("\n")
+        )
+        for row in answer["data"]
+    ]
+
+
+COMMANDS = FeatureCommands(commands=(Command("transcribe", transcribe, _shown),))
