@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from proxy.features.transcriptions.languages import english_name
 from proxy.http.replies import encode_json
 from speech_engine.hearing import Task, TranscriptSegment
+from speech_engine.language_names import english_name
 
 
 class DurationUsage(msgspec.Struct, frozen=True):
@@ -177,9 +177,10 @@ def _timed_segments(segments: Iterable[TranscriptSegment]) -> list[TranscribedSe
 
 
 def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TranscribedWord]:
-    words: list[TranscriptWord] = [word for segment in segments for word in segment.words]
     return [
-        TranscribedWord(word.text.strip(), round(word.start_s, 3), round(word.end_s, 3)) for word in words
+        TranscribedWord(word.text.strip(), round(word.start_s, 3), round(word.end_s, 3))
+        for segment in segments
+        for word in segment.words
     ]
 
 
