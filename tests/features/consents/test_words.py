@@ -6,7 +6,16 @@ from speech_engine.text.comparing import Sounds, texts_to_sound
 from tests.tables import each_row
 
 OPERATOR = "Kestrel Labs"
-SAID = {"kestrel": "kˈɛstɹəl", "castle": "kˈæsəl", "sony": "sˈoʊni", "not castle": "n kˈɛstɹəl"}
+SAID = {
+    "kestrel": "kˈɛstɹəl",
+    "kestrel labs": "kˈɛstɹəl lˈæbz",
+    "castle": "kˈæsəl",
+    "sony": "sˈoʊni",
+    "not castle": "n kˈɛstɹəl",
+    "consent to kestrel": "kənsˈɛnt tə kˈɛstɹəl",
+    "can sent two castle": "kən sˈɛnt tə kˈæsəl",
+    "can sent two sony": "kən sˈɛnt tə sˈoʊni",
+}
 
 
 def spoken(language: str) -> str:
@@ -42,6 +51,8 @@ ENGLISH = spoken("en")
         (ENGLISH.replace("Kestrel", "not Castle"), "unsure"),
         (ENGLISH.replace("Kestrel Labs", "Sony"), "unsure"),
         (ENGLISH.replace("Kestrel", "Sony"), "unsure"),
+        (ENGLISH.replace("consent to Kestrel", "can sent two Castle"), "match"),
+        (ENGLISH.replace("consent to Kestrel", "can sent two Sony"), "unsure"),
         (" ".join(ENGLISH.split()[:12]), "unsure"),
         (" ".join(ENGLISH.split()[:8]), "differs"),
         ("The train to the coast leaves at noon.", "differs"),
