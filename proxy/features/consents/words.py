@@ -12,8 +12,7 @@ from speech_engine.text.comparing import (
     WordRun,
     compare,
     distance,
-    plain_sounds,
-    spelled,
+    sounds_of,
     too_many,
 )
 from speech_engine.text.said import words_of
@@ -88,14 +87,10 @@ def _is_near(run: WordRun, name: Sequence[str], sounds: Sounds | None) -> bool:
     """Return whether a run with the name, or a part of it, was heard about so."""
     if sounds is None or not run.transcribed:
         return False
-    wanted, other, whole = (sounds(spelled(words)) for words in (run.wanted, run.transcribed, name))
+    wanted, other, whole = (sounds_of(words, sounds) for words in (run.wanted, run.transcribed, name))
     part = distance(wanted, other)
     # Other words of the run may not hide that the name is another one.
-    return part <= NEAR and part * _length(wanted) <= _NEAR_NAME * _length(whole)
-
-
-def _length(sounds: str) -> int:
-    return len(plain_sounds(sounds))
+    return part <= NEAR and part * len(wanted) <= _NEAR_NAME * len(whole)
 
 
 def _denies(words: Sequence[str], negations: frozenset[str]) -> bool:

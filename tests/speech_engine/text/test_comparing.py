@@ -11,6 +11,7 @@ from speech_engine.text.comparing import (
     WordRun,
     compare,
     distance,
+    sounds_of,
     texts_to_sound,
     too_many,
 )
@@ -175,7 +176,8 @@ def test_times_of_a_recogniser_are_written_as_people_do(heard: str, written: str
 
 
 def test_a_distance_is_a_part_of_the_wanted_sounds() -> None:
-    assert distance("pˈiːɾɚ", "piːɾɚ") == 0
+    assert sounds_of(("a", "peter"), lambda text: f"{text}: pˈiː ɾɚ") == "apeter:piːɾɚ"
+    assert sounds_of(("a" * 201,), sounds) == sounds_of((), sounds) == ""
     assert distance("abcd", "abxd") == 0.25
     assert distance("abcd", "") == distance("", "abcd") == 1
 
