@@ -97,7 +97,7 @@ class HearTotals:
     def __init__(self, call: HearCall) -> None:
         self.attempts: list[_Attempt] = []
         self.given_s = 0.0
-        self.language = ""
+        self.text = self.language = ""
         self.model: Model | None = None
         self.first_ms: int | None = None
         self.error: str | None = None

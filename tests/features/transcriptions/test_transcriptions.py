@@ -20,7 +20,9 @@ from tests.features.transcriptions.ears import (
     whole,
 )
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
+from tests.sound import decoded
 from tests.tables import each_row
+from tests.waiting import soon
 
 TEXT = "Hello there. This is a test. It goes on."
 CONFIG = """
@@ -288,3 +290,22 @@ async def test_a_retry_with_its_key_gets_the_same_answer_and_pays_once(tmp_path:
         other = await heard(server, of_seconds(1.1), key=key)
         assert envelope(other)["code"] == "idempotency_key_reused"
         assert (await heard(server, of_seconds(1.0), key=key, path=TRANSLATIONS)).status_code >= 400
+
+
+async def test_its_text_and_its_sound_are_kept_where_the_request_says_so(tmp_path: Path) -> None:
+    ears = Ears(*whole(said("To be kept.")))
+    async with inside(tmp_path, SCRIPTED, {"one": ears, "two": Ears()}) as server:
+        await heard(server, of_seconds(1.0))
+        await heard(server, of_seconds(2.0), history="true", tag="ep:1")
+
+        async def listed() -> list[dict[str, Any]]:
+            data: list[dict[str, Any]] = (await server.ask("GET", "/v1/history")).json()["data"]
+            return data
+
+        (entry,) = await soon(listed)
+        assert (entry["operation"], entry["text"], entry["tag"]) == ("transcription", "To be kept.", "ep:1")
+        assert (entry["seconds"], entry["model"], entry["language"]) == (2.0, "one/m", "en")
+        path = f"/v1/history/{entry['id']}"
+        assert (await server.ask("GET", path)).json()["request"]["text"] == "To be kept."
+        samples, rate_hz = decoded((await server.ask("GET", f"{path}/content")).content, "flac")
+        assert (len(samples) / rate_hz, rate_hz) == (2.0, HEARING_HZ)
