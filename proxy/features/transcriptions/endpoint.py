@@ -149,6 +149,7 @@ class Transcriptions:
         counted = payer if request.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
+        self._hearing.rates.check_wait(models[0].name, recording.seconds)
         call = HearCall(
             id=state["request_id"],
             caller=caller,
