@@ -10,10 +10,12 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import Hearing, HearingMetrics, HearingRates
     from proxy.features.transcriptions.uploads import Uploads
 
+    entries = context.find_or(HistoryEntries())
     uploads = Uploads(context.decoder, context.long_decoder)
     rates, metrics = HearingRates(), HearingMetrics(context.metrics.registry)
 
@@ -24,7 +26,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         hearing = Hearing(voices.catalogue, engines, budgets, rates, metrics)
         transcriptions = Transcriptions(
-            speaking, answering, voices.catalogue, hearing, uploads, context.ledger
+            speaking, answering, voices.catalogue, hearing, uploads, context.ledger, entries
         )
         return Additions(transcriptions.both_endpoints())
 

@@ -222,7 +222,7 @@ def test_what_a_model_can_do_is_known_by_its_name() -> None:
     known = {
         id_: (model.times_words, model.translates, model.languages[0].tag, model.shutdown_date)
         for id_ in ("gpt-transcribe", "whisper-1", "Systran/faster-whisper-tiny.en")
-        if (model := settings.hearing_model(id_))
+        for model in [settings.hearing_model(id_)]
     }
     assert known == {
         "gpt-transcribe": (False, False, "*", ""),
