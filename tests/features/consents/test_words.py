@@ -9,6 +9,7 @@ OPERATOR = "Kestrel Labs"
 SAID = {
     "kestrel": "kˈɛstɹəl",
     "kestrel labs": "kˈɛstɹəl lˈæbz",
+    "labs": "lˈæbz",
     "castle": "kˈæsəl",
     "sony": "sˈoʊni",
     "not castle": "n kˈɛstɹəl",
@@ -51,6 +52,7 @@ ENGLISH = spoken("en")
         (ENGLISH.replace("Kestrel", "not Castle"), "unsure"),
         (ENGLISH.replace("Kestrel Labs", "Sony"), "unsure"),
         (ENGLISH.replace("Kestrel", "Sony"), "unsure"),
+        (ENGLISH.replace("Labs", "Sony"), "unsure"),
         (ENGLISH.replace("consent to Kestrel", "can sent two Castle"), "match"),
         (ENGLISH.replace("consent to Kestrel", "can sent two Sony"), "unsure"),
         (" ".join(ENGLISH.split()[:12]), "unsure"),
