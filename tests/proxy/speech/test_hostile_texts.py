@@ -64,7 +64,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "cleaned": cleaning.cleaned,
     "composed": cleaning.composed,
     "sentences": lambda text: sentence_ends(text, "en"),
-    "language": lambda text: language.choose(None, None, text, Cld2Detector().rank, "en"),
+    "language": lambda text: language.of_text(text, Cld2Detector().rank, "en"),
     "languages of sentences": lambda text: language.sentences(
         text, sentence_ends(text, "en"), "en", Cld2Detector().rank
     ),
