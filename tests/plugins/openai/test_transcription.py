@@ -2,13 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fakes.elevenlabs import KEY
+from fakes.elevenlabs import fake as elevenlabs
 from fakes.forms import Form, form_of
+from fakes.openai.app import provider
 from fakes.openai.habits import HABITS
 from fakes.provider import RequestRecord
+from fakes.serving import served
 from plugins.openai.presets import PRESETS
 from plugins.openai.settings import OpenAISettings
 from speech_engine import (
@@ -29,7 +34,9 @@ from speech_engine import (
 )
 from speech_engine.testing import HearingContract
 from speech_engine.testing.hearing_contract import segments
+from tests.features.transcriptions.ears import heard, recorded
 from tests.plugins.openai.upstream import Pair, pair
+from tests.proxy.api.inside import inside
 from tests.tables import each_row
 from tests.tones import recording, transcript
 
@@ -238,3 +245,42 @@ async def test_models_that_hear_are_not_among_those_that_speak() -> None:
         assert [(model.id, model.hears) for model in engine.models()] == [("my-speech", True)]
     with pytest.raises(ValueError, match="transcribes"):
         OpenAISettings(models=("a",), transcribes=("a",))
+
+
+_CONFIG = """
+[engines.scribe]
+plugin = "elevenlabs"
+api_key = "{key}"
+base_url = "{scribe}"
+[engines.scribe.costs]
+"*" = {{ usd = 0.006, per = "minute" }}
+[engines.up]
+plugin = "openai"
+base_url = "{url}/v1"
+models = ["tts-1"]
+transcribes = ["gpt-transcribe", "whisper-1"]
+[engines.up.costs]
+"*" = {{ usd = 0.0001, per = "unit" }}
+[models]
+ears = ["up/gpt-transcribe", "scribe/scribe_v2", "up/whisper-1"]
+"""
+
+
+async def test_a_server_asks_the_next_provider_and_none_without_times_for_subtitles(tmp_path: Path) -> None:
+    wav = recorded("One two. Three four.")
+    async with served(elevenlabs()) as scribe, served(provider()) as up:
+        config = _CONFIG.format(key=KEY, scribe=scribe.url, url=up.url)
+        async with inside(tmp_path, config) as server:
+            scribe.provider.fail("wrong_codec", path="speech-to-text")
+            srt = await heard(server, wav, response_format="srt")
+            plain = await heard(server, wav)
+            rows = await server.usage()
+    assert (srt.status_code, srt.headers["x-voxgate-engine"]) == (200, "up/whisper-1"), srt.text
+    assert "One two." in srt.text
+    assert (plain.json()["text"], plain.headers["x-voxgate-engine"]) == (
+        "One two. Three four.",
+        "up/gpt-transcribe",
+    )
+    seconds = rows[0].samples / rows[0].sample_rate_hz
+    # Scribe's unusable answer was billed, too.
+    assert sorted(row.micro_usd for row in rows) == pytest.approx([100 * seconds, 200 * seconds], abs=2)
