@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI, BadRequestError
 
 from fakes.elevenlabs import KEY
 from fakes.elevenlabs import fake as elevenlabs
@@ -17,6 +18,7 @@ from fakes.serving import served
 from plugins.openai.presets import PRESETS
 from plugins.openai.settings import OpenAISettings
 from speech_engine import (
+    HEARING_HZ,
     Engine,
     EngineError,
     EngineExhausted,
@@ -32,6 +34,7 @@ from speech_engine import (
     UnusableSample,
     recording_pieces,
 )
+from speech_engine.pcm import wav_file
 from speech_engine.testing import HearingContract
 from speech_engine.testing.hearing_contract import segments
 from tests.features.transcriptions.ears import heard, recorded
@@ -117,9 +120,8 @@ async def test_a_model_is_asked_for_what_it_can_do(
 
 async def test_times_and_numbers_are_those_of_the_answer_and_words_have_their_marks() -> None:
     pcm = recording(*TEXTS)
-    async with _ears() as engine:
-        assert isinstance(engine, Engine)
-        events = await transcript(engine, pcm, model="whisper-1", times="words")  # type: ignore[arg-type]
+    async with pair(transcribes=MODELS) as (engine, _):
+        events = await transcript(engine, pcm, model="whisper-1", times="words")
     found = segments(events)
     assert [each.text for each in found] == [TEXTS[0], f" {TEXTS[1]}", f" {TEXTS[2]}"]
     assert [word.text for word in found[0].words] == ["Hello", "there,", "world."]
@@ -226,10 +228,10 @@ async def test_a_presets_model_hears_at_its_hosts_fake(preset: Any) -> None:
 
 def test_what_a_model_can_do_is_known_by_its_name() -> None:
     settings = OpenAISettings(transcribes=("gpt-transcribe", "whisper-1"))
+    models = map(settings.hearing_model, ("gpt-transcribe", "whisper-1", "Systran/faster-whisper-tiny.en"))
     known = {
-        id_: (model.times_words, model.translates, model.languages[0].tag, model.shutdown_date)
-        for id_ in ("gpt-transcribe", "whisper-1", "Systran/faster-whisper-tiny.en")
-        if (model := settings.hearing_model(id_))
+        model.id: (model.times_words, model.translates, model.languages[0].tag, model.shutdown_date)
+        for model in models
     }
     assert known == {
         "gpt-transcribe": (False, False, "*", ""),
@@ -245,6 +247,26 @@ async def test_models_that_hear_are_not_among_those_that_speak() -> None:
         assert [(model.id, model.hears) for model in engine.models()] == [("my-speech", True)]
     with pytest.raises(ValueError, match="transcribes"):
         OpenAISettings(models=("a",), transcribes=("a",))
+
+
+async def test_openais_library_proves_the_fake() -> None:
+    file = ("a.wav", wav_file(recording(*TEXTS), HEARING_HZ), "audio/wav")
+    async with served(provider()) as fake:
+        async with AsyncOpenAI(base_url=f"{fake.url}/v1", api_key="k", max_retries=0) as client:
+            made = client.audio.transcriptions
+            newest = await made.create(model="gpt-transcribe", file=file, languages=["en"], keywords=["Ana"])
+            verbose = await made.create(
+                model="whisper-1",
+                file=file,
+                response_format="verbose_json",
+                timestamp_granularities=["word", "segment"],
+            )
+            with pytest.raises(BadRequestError):
+                await made.create(model="gpt-transcribe", file=file, response_format="verbose_json")
+    assert newest.text == verbose.text == " ".join(TEXTS)
+    assert [each.code for each in newest.languages or ()] == ["en"]
+    assert [each.text.strip() for each in verbose.segments or ()] == [*TEXTS]
+    assert [each.word for each in verbose.words or ()][:3] == ["Hello", "there", "world"]
 
 
 _CONFIG = """
