@@ -1,5 +1,6 @@
 """Recordings: what the server is asked, what its answers become, and what is no answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -205,6 +206,17 @@ async def test_a_wrong_key_and_a_recording_that_is_too_short_are_told_apart() ->
         assert type(await _failure(made, bytes(100))) is UnusableSample
     async with pair(transcribes=MODELS, api_key="wrong") as made:
         assert type(await _failure(made, recording("One."))) is EngineUnauthorized
+
+
+async def test_the_server_is_told_when_its_client_leaves() -> None:
+    async with pair(transcribes=MODELS) as (engine, fake):
+        fake.fail("hang_before", path="/audio/transcriptions")
+        hearing = asyncio.create_task(transcript(engine, recording("One."), model="whisper-1"))
+        await fake.until(lambda: fake.open == 1)
+        hearing.cancel()
+        await fake.until(lambda: fake.open == 0)
+        assert fake.seen[0].left_at is not None
+        assert (await asyncio.gather(hearing, return_exceptions=True))[0].__class__ is asyncio.CancelledError
 
 
 HEARING_PRESETS = [name for name, preset in PRESETS.items() if "transcribes" in preset.settings]
