@@ -40,7 +40,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "marks": (),
     "conversions": ("consents",),
     "transcriptions": (),
-    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions"),
+    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions", "transcriptions"),
     "estimates": ("jobs",),
     "history": (),
     "payments": ("mail",),

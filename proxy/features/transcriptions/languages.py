@@ -16,6 +16,7 @@ sl slovenian sn shona so somali sq albanian sr serbian su sundanese sv swedish s
 tg tajik th thai tk turkmen tl tagalog tr turkish tt tatar uk ukrainian ur urdu uz uzbek vi vietnamese
 yi yiddish yo yoruba yue cantonese zh chinese
 """
+_WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
 _WORDS = _TABLE.split()
 _ENGLISH = {code: name.replace("_", " ") for code, name in zip(_WORDS[::2], _WORDS[1::2], strict=True)}
 
@@ -23,3 +24,8 @@ _ENGLISH = {code: name.replace("_", " ") for code, name in zip(_WORDS[::2], _WOR
 def english_name(tag: str) -> str:
     """Return the English name of a language, in small letters; its tag, if it has none here."""
     return _ENGLISH.get(tag.partition("-")[0].lower(), tag)
+
+
+def has_blanks(tag: str) -> bool:
+    """Tell whether a language is written with blanks between its words."""
+    return tag.partition("-")[0].lower() not in _WITHOUT_BLANKS
