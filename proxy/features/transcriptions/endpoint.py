@@ -135,7 +135,8 @@ class Transcriptions:
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check_affordable(payer, dearest(models, terms, _LEAST_S))
+        counted = payer if request.stream else payer.of_job()
+        await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
         call = HearCall(
             id=state["request_id"],

@@ -44,7 +44,6 @@ from proxy.features.transcriptions.form import (
 )
 from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
 from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
-from proxy.features.transcriptions.languages import has_blanks
 from proxy.features.transcriptions.uploads import DecodedUpload
 from proxy.file_store.once import digest_of_fields
 from proxy.file_store.sealed_blobs import StoredFile
@@ -63,6 +62,8 @@ MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
     "vtt": ("text/vtt; charset=utf-8", "vtt"),
 }
 """The media type of each format, and the end of its file's name."""
+_WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
+"""Languages that have no blanks between words."""
 _LEAST_S = 1.0
 """Who cannot pay for so much must not make the server decode a recording."""
 
@@ -273,8 +274,8 @@ def _placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[T
     """Yield the segments of a step at their place in the recording, parted from the text before."""
     for number, segment in enumerate(segments):
         text = segment.text
-        if begin_s and number == 0 and not text[:1].isspace() and has_blanks(segment.language):
-            text = f" {text}"
+        if begin_s and number == 0 and segment.language.partition("-")[0].lower() not in _WITHOUT_BLANKS:
+            text = f" {text.lstrip()}"
         words = tuple(
             replace(word, start_s=begin_s + word.start_s, end_s=begin_s + word.end_s)
             for word in segment.words
