@@ -16,6 +16,8 @@ from proxy import errors
 from proxy.access.callers import Caller
 from proxy.api.answering import MOST_LAST_BYTES, TAG, Answering
 from proxy.api.speech_answers import AudioError
+from proxy.features.history.records import HistoryRow
+from proxy.features.history.writing import HistoryEntries
 from proxy.features.transcriptions import formats
 from proxy.features.transcriptions.form import (
     FILE,
@@ -37,7 +39,8 @@ from proxy.ledger import Hold, HoldRequest, Ledger, Payer
 from proxy.speech.speaking import Speaking
 from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from speech_engine import EngineError
-from speech_engine.hearing import Task
+from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.pcm import PcmInMemory
 
 TRANSCRIPTIONS, TRANSLATIONS = "/v1/audio/transcriptions", "/v1/audio/translations"
 _MEDIA_TYPES = {"json": "application/json", "verbose_json": "application/json"}
@@ -74,7 +77,9 @@ class Transcriptions:
         hearing: Hearing,
         uploads: Uploads,
         ledger: Ledger,
+        entries: HistoryEntries,
     ) -> None:
+        self._entries = entries
         self._admission = speaking.admission
         self._answering = answering
         self._hearing = hearing
@@ -138,6 +143,7 @@ class Transcriptions:
         counted = payer if request.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
+        self._hearing.rates.check_wait(models[0].name, recording.seconds)
         call = HearCall(
             id=state["request_id"],
             caller=caller,
@@ -164,6 +170,28 @@ class Transcriptions:
         finally:
             if not hold.is_written:
                 await hold.abandon(totals.settlement())
+            if request.form.history:
+                self._keep(call, totals, tag)
+
+    def _keep(self, call: HearCall, totals: HearTotals, tag: str) -> None:
+        """Keep the text, and what was heard of a recording that is in memory."""
+        spent, pcm, form = totals.settlement(), call.recording.pcm, call.request.form
+        entry = HistoryRow(
+            id=call.id,
+            account=call.caller.account,
+            operation=spent.kind,
+            model="" if totals.model is None else totals.model.name,
+            voice="",
+            language=spent.language,
+            format=spent.format,
+            characters=len(totals.text),
+            seconds=round(call.recording.seconds, 3),
+            tag=tag,
+            voices="",
+        )
+        body = {"model": form.model, "response_format": spent.format, "text": totals.text}
+        sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
+        self._entries.keep(entry, body, call.terms.plan, sound, HEARING_HZ)
 
     async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
         write = self._write_events if call.request.stream else self._write_whole
@@ -189,7 +217,7 @@ class Transcriptions:
         async with aclosing(self._hearing.transcripts(call, totals, goes_whole=True)) as found:
             async for transcript in found:
                 made.add_segments(transcript.segments)
-        totals.language, totals.given_s = made.language, call.recording.seconds
+        totals.text, totals.language, totals.given_s = made.whole_text, made.language, call.recording.seconds
         totals.first_ms = round((time.monotonic() - began) * 1000)
         asked, seconds = call.request, call.recording.seconds
         body = await asyncio.to_thread(
@@ -218,6 +246,7 @@ class Transcriptions:
                         totals.first_ms = round((time.monotonic() - began) * 1000)
                         totals.language = made.language
                         connection.set_head(200, _headers(call, totals, _EVENTS))
+                    totals.text += delta
                     await connection.send(_event(TextDelta(delta=delta)))
                     totals.given_s = transcript.segments[-1].end_s
         except EngineError as error:

@@ -10,16 +10,17 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
 
-    parts = HearingParts(context)
+    entries, parts = context.find_or(HistoryEntries()), HearingParts(context)
 
     def at(revision: RevisionContext) -> Additions:
         speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
         if speaking is None or answering is None or hearing is None:
             return Additions()
-        transcriptions = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger)
+        transcriptions = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
         return Additions(transcriptions.both_endpoints())
 
     yield FeatureInstance(context.sharing(parts), at)

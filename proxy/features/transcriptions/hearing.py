@@ -106,7 +106,7 @@ class HearTotals:
     def __init__(self, call: HearCall) -> None:
         self.attempts: list[_Attempt] = []
         self.given_s = 0.0
-        self.language = ""
+        self.text = self.language = ""
         self.model: Model | None = None
         self.first_ms: int | None = None
         self.error: str | None = None
@@ -164,19 +164,20 @@ class HearingRates:
         self._rates: dict[str, float] = {}
         self._under_way: dict[str, float] = {}
 
-    def begin_hearing(self, model: str, seconds: float, *, has_client: bool = True) -> None:
-        """Count a recording. Raises UpstreamFailed if it has a client, and would take too long beside those
-        under way."""
+    def check_wait(self, model: str, seconds: float) -> None:
+        """Raise UpstreamFailed if a recording would take too long beside those under way."""
         all_s = self._under_way.get(model, 0.0) + seconds
         late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
-        if has_client and late_s > 0:
+        if late_s > 0:
             raise UpstreamFailed(
                 f"This recording would take more than {MOST_WAIT_S / 60:g} minutes now. Send it as a job "
                 "of kind transcription.",
                 code="engine_unavailable",
                 retry_after_s=late_s,
             )
-        self._under_way[model] = all_s
+
+    def begin_hearing(self, model: str, seconds: float) -> None:
+        self._under_way[model] = self._under_way.get(model, 0.0) + seconds
 
     def end_hearing(self, model: str, seconds: float, took_s: float | None) -> None:
         """Note the end of a recording. `took_s` is None if it was not heard to its end."""
@@ -203,7 +204,7 @@ class Hearing:
         self._catalogue = catalogue
         self._engines = engines
         self._budgets = budgets
-        self._rates = rates
+        self.rates = rates
         self._metrics = metrics
 
     def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
@@ -221,9 +222,9 @@ class Hearing:
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
     ) -> AsyncGenerator[Transcript, None]:
         """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
-        answer that `goes_whole`, until one has heard all of it. Raises EngineError and UpstreamFailed."""
+        answer that `goes_whole`, until one has heard all of it. Raises EngineError."""
         first, seconds, began = call.models[0].name, call.recording.seconds, time.monotonic()
-        self._rates.begin_hearing(first, seconds, has_client=call.urgency != "idle")
+        self.rates.begin_hearing(first, seconds)
         took_s: float | None = None
         try:
             async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
@@ -231,7 +232,7 @@ class Hearing:
                     yield transcript
             took_s = time.monotonic() - began
         finally:
-            self._rates.end_hearing(first, seconds, took_s)
+            self.rates.end_hearing(first, seconds, took_s)
 
     async def _of_candidates(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
