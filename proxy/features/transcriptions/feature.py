@@ -12,25 +12,18 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.endpoint import Transcriptions
-    from proxy.features.transcriptions.hearing import Hearing, HearingMetrics, HearingRates
-    from proxy.features.transcriptions.uploads import Uploads
+    from proxy.features.transcriptions.hearing import HearingParts
 
-    entries = context.find_or(HistoryEntries())
-    uploads = Uploads(context.decoder, context.long_decoder)
-    rates, metrics = HearingRates(), HearingMetrics(context.metrics.registry)
+    entries, parts = context.find_or(HistoryEntries()), HearingParts(context)
 
     def at(revision: RevisionContext) -> Additions:
-        speaking, answering = revision.speaking, revision.answering
-        engines, voices, budgets = context.engines, revision.voices, revision.budgets
-        if speaking is None or answering is None or engines is None or voices is None or budgets is None:
+        speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
+        if speaking is None or answering is None or hearing is None:
             return Additions()
-        hearing = Hearing(voices.catalogue, engines, budgets, rates, metrics)
-        transcriptions = Transcriptions(
-            speaking, answering, voices.catalogue, hearing, uploads, context.ledger, entries
-        )
+        transcriptions = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
         return Additions(transcriptions.both_endpoints())
 
-    yield FeatureInstance(context, at)
+    yield FeatureInstance(context.sharing(parts), at)
 
 
 FEATURE = Feature(

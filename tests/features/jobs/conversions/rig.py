@@ -25,10 +25,12 @@ url = "{url}"
 on = true
 [engines.tone]
 hosted = false
+hears = true
 voices = ["tone", "other"]
 [engines.slow]
 plugin = "tone"
 hosted = false
+hears = true
 pace = 0.25
 [engines.cloud]
 plugin = "openai"
@@ -44,9 +46,11 @@ allowance = 1000000
 streams = 1
 prices.speech = {{ credits = 1, per = "character" }}
 prices.conversion = {{ credits = 60, per = "minute" }}
+prices.transcription = {{ credits = 60, per = "minute" }}
 [plans.short]
 allowance = 5
 prices.conversion = {{ credits = 60, per = "minute" }}
+prices.transcription = {{ credits = 60, per = "minute" }}
 [plans.none]
 job_characters = 0
 """
