@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from proxy.config import natural
+from proxy.config.finding import Finding, ProbeResults, note
+from proxy.config.sections import Config
+from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 
 
@@ -26,8 +30,16 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     yield FeatureInstance(context.sharing(parts), at)
 
 
+def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+    """Yield a note if no model hears, as far as can be told."""
+    knows = any(info.hears for models in results.models.values() for info in models)
+    if not knows and not config.models.keys() & natural.ears({}).keys():
+        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
+
+
 FEATURE = Feature(
     "transcriptions",
     _open,
     paths=("/v1/audio/transcriptions", "/v1/audio/translations"),
+    checks=(_ears,),
 )
