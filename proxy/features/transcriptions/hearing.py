@@ -274,7 +274,7 @@ async def _events(
             case None:
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
-                sane = tuple([_within(segment, call.recording.seconds) for segment in segments])
+                sane = tuple([within(segment, call.recording.seconds) for segment in segments])
                 yield Transcript(sane, min(up_to_s, call.recording.seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
                 attempt.units = units
@@ -301,9 +301,10 @@ def _job(call: HearCall, model: Model) -> HearJob:
     )
 
 
-def _within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
     """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
-    numbers = [segment.start_s, segment.end_s, *(word.start_s for word in segment.words)]
+    words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
+    numbers = [segment.start_s, segment.end_s, *words]
     if not all(map(isfinite, numbers)):
         raise EngineFailed("The engine gave times that are no numbers.")
     start_s = min(max(0.0, segment.start_s), seconds)
