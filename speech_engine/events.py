@@ -9,6 +9,7 @@ import msgspec
 from speech_engine.bounds import MOST_TEXTS, Line, Text
 from speech_engine.cloning import CloneList
 from speech_engine.hearing import Transcript
+from speech_engine.redacted import Redacted
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -17,25 +18,19 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     sample_rate_hz: int
 
 
-class Audio(msgspec.Struct, frozen=True, tag="audio"):
+class Audio(Redacted, msgspec.Struct, frozen=True, tag="audio"):
     """PCM, signed 16-bit little-endian mono, at most 100 ms, in segment order."""
 
     segment: int
     pcm: bytes
 
-    def __repr__(self) -> str:
-        return f"<Audio segment {self.segment}, {len(self.pcm)} bytes>"
 
-
-class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
+class Encoded(Redacted, msgspec.Struct, frozen=True, tag="encoded"):
     """Audio in one of the job's `formats`; `samples` is None if the engine does not know the number."""
 
     format: Line
     data: bytes
     samples: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<Encoded {self.format}, {len(self.data)} bytes>"
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):

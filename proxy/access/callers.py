@@ -83,9 +83,6 @@ class Callers:
             clock=clock,
         )
 
-    def __repr__(self) -> str:
-        return f"<Callers {self._answers!r}>"
-
     async def identify(self, secret: str) -> Caller:
         """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""
         if not api_key.is_well_formed(secret):

@@ -21,6 +21,7 @@ from proxy.speech.client_fields import Extra
 from proxy.speech.speech_body import VoiceName
 from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
 from proxy.speech.usage_tag import Tag
+from speech_engine.redacted import Redacted
 
 FILE, CONSENT = "file", "consent"
 STATED = "true"
@@ -31,7 +32,7 @@ _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
 must have equal order."""
 
 
-class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
+class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A conversion as a form. The file `file` has the recording that is to be repeated in another voice."""
 
     model: Annotated[VoiceName, Meta(description="the id of a model that converts, see GET /v1/models")]
@@ -61,9 +62,6 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     tag: Tag | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
-
-    def __repr__(self) -> str:
-        return f"<ConversionForm {self.model} {self.voice} as {self.response_format}>"
 
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)

@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from proxy.features.transcriptions.languages import english_name
 from proxy.http.replies import encode_json
 from speech_engine.hearing import Task, TranscriptSegment
+from speech_engine.language_names import english_name
 
 
 class DurationUsage(msgspec.Struct, frozen=True):

@@ -19,6 +19,7 @@ from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
+from speech_engine.redacted import Redacted
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
 """A job that is `making` or `removed` is written part by part. Neither clients nor operators see it."""
@@ -33,7 +34,7 @@ OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
     request."""
 
@@ -55,9 +56,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str
     sealed: str
     tag: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id}, {self.state}>"
 
     @property
     def record(self) -> SealedRecord:
