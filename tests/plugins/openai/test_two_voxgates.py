@@ -204,7 +204,7 @@ def test_what_was_spoken_is_heard_word_by_word_by_the_second_voxgate(chain: Chai
         )
     assert found.text.split() == TEXT.split()
     assert [segment.text.strip() for segment in found.segments or ()] == [*SENTENCES]
-    words = found.words or ()
+    words = list(found.words or ())
     assert [word.word for word in words] == TEXT.split()
     assert [word.start for word in words] == sorted(word.start for word in words)
     assert words[-1].end <= found.duration
