@@ -41,7 +41,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "cache": (),
     "marks": (),
     "conversions": ("consents",),
-    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions"),
+    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions", "transcriptions"),
     "estimates": ("jobs",),
     "payments": ("mail",),
     "alerts": ("mail",),
