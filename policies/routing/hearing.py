@@ -41,6 +41,11 @@ def decide_hearing(
     return HearDecision(left)
 
 
+def only_hear(models: Sequence[Model]) -> bool:
+    """Tell whether there are models, and all hear and speak nothing."""
+    return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
+
+
 _Rule = tuple[Callable[[Model], bool], Callable[[Sequence[Model]], NoCandidate]]
 
 
@@ -73,7 +78,10 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
 
 
 def _cannot_hear(models: Sequence[Model]) -> NoCandidate:
-    return NoCandidate("model", "unsupported_model", f"{_names(models)} cannot transcribe a recording.")
+    does = "converts recordings, at /v1/audio/conversions"
+    if any(model.info.speaks for model in models):
+        does = "speaks texts, at /v1/audio/speech"
+    return NoCandidate("model", "unsupported_model", f"{_names(models)} transcribes no recording: it {does}.")
 
 
 def _cannot_translate(models: Sequence[Model]) -> NoCandidate:

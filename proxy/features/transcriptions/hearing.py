@@ -293,14 +293,14 @@ class HearingParts:
     def __init__(self, context: AppContext) -> None:
         self.uploads = Uploads(context.decoder, context.long_decoder)
         self._rates = HearingRates()
-        self._metrics = HearingMetrics(context.metrics.registry)
+        self.metrics = HearingMetrics(context.metrics.registry)
 
     def hearing(self, revision: RevisionContext) -> Hearing | None:
         """Return what hears in a revision; None in a command."""
         voices, engines, budgets = revision.voices, revision.context.engines, revision.budgets
         if voices is None or engines is None or budgets is None:
             return None
-        return Hearing(voices.catalogue, engines, budgets, self._rates, self._metrics)
+        return Hearing(voices.catalogue, engines, budgets, self._rates, self.metrics)
 
 
 async def _events(
@@ -320,7 +320,7 @@ async def _events(
             case None:
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
-                sane = tuple([_within(segment, call.recording.seconds) for segment in segments])
+                sane = tuple([within(segment, call.recording.seconds) for segment in segments])
                 yield Transcript(sane, min(up_to_s, call.recording.seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
                 attempt.units = units
@@ -347,9 +347,10 @@ def _job(call: HearCall, model: Model) -> HearJob:
     )
 
 
-def _within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
     """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
-    numbers = [segment.start_s, segment.end_s, *(word.start_s for word in segment.words)]
+    words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
+    numbers = [segment.start_s, segment.end_s, *words]
     if not all(map(isfinite, numbers)):
         raise EngineFailed("The engine gave times that are no numbers.")
     start_s = min(max(0.0, segment.start_s), seconds)
