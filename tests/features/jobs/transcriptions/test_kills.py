@@ -16,13 +16,7 @@ __all__ = ["short_stretches"]
 pytestmark = [pytest.mark.usefixtures("short_stretches"), pytest.mark.slow]
 
 KILLS: dict[str, tuple[Kill, ...]] = {
-    "sqlite": (
-        ("after take", 1),
-        ("after hold", 1),
-        ("before file", 1),
-        ("after settlement", 1),
-        ("after end", 1),
-    ),
+    "sqlite": (("after take", 1), ("after hold", 1), ("before file", 1), ("after settlement", 1)),
     "postgresql": (("before hold", 1), ("after file", 1), ("before settlement", 1), ("before end", 1)),
 }
 

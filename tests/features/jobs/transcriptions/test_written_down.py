@@ -14,11 +14,13 @@ from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.audio.recordings.long_recordings import StretchRequest
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.core import records
+from proxy.features.jobs.kinds.transcription.kind import placed
 from proxy.ledger.verify import verify
 from proxy.queue import tasks
 from proxy.storage.blobs import list_all
 from proxy.storage.store import Statement
-from speech_engine import EngineFailed, Finished
+from speech_engine import EngineFailed, Finished, TranscriptSegment
+from speech_engine.hearing import TranscriptWord
 from tests.features.jobs.conversions import rig
 from tests.features.jobs.conversions.rig import short_stretches
 from tests.features.jobs.conversions.test_served import contents
