@@ -71,9 +71,10 @@ class OpenJobs:
         context.find(Mails).describe = partial(description, context.store)
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
-        conversions = ConversionKind(files, context.long_decoder, context.find(Grants), context.ledger)
+        decoder = context.find(HearingParts).long_decoder
+        conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)
         self._hearing = context.find(HearingParts)
-        self._transcriptions = TranscriptionKind(files, context.long_decoder, context.ledger)
+        self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
         with_steps: tuple[StepKind, ...] = (
             SpeechKind(files),
             self._batches,

@@ -18,21 +18,24 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.ears import Ears
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
+    from proxy.features.transcriptions.long_decoder import open_long_decoder
 
-    entries, parts = context.find_or(HistoryEntries()), HearingParts(context)
-    ears = None if context.engines is None else Ears(context.engines, parts.metrics)
+    entries = context.find_or(HistoryEntries())
+    async with open_long_decoder() as long_decoder:
+        parts = HearingParts(context, long_decoder)
+        ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
-    def at(revision: RevisionContext) -> Additions:
-        speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
-        if speaking is None or answering is None or hearing is None:
-            return Additions()
-        if ears is not None and revision.voices is not None:
-            ears.revise(revision.config, revision.voices.catalogue.licences)
-        transcriptions = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
-        return Additions(transcriptions.both_endpoints())
+        def at(revision: RevisionContext) -> Additions:
+            speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
+            if speaking is None or answering is None or hearing is None:
+                return Additions()
+            if ears is not None and revision.voices is not None:
+                ears.revise(revision.config, revision.voices.catalogue.licences)
+            both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            return Additions(both.both_endpoints())
 
-    shared = context.sharing(parts)
-    yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
+        shared = context.sharing(parts)
+        yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

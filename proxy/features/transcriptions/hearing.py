@@ -25,6 +25,7 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import HostLost, InvalidRequest, NotAllowed, UpstreamFailed
 from proxy.feature import AppContext, RevisionContext
 from proxy.features.transcriptions.form import HearRequest
+from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
@@ -290,8 +291,9 @@ class Hearing:
 class HearingParts:
     """The objects for hearing that live as long as a worker, also for later features."""
 
-    def __init__(self, context: AppContext) -> None:
-        self.uploads = Uploads(context.decoder, context.long_decoder)
+    def __init__(self, context: AppContext, long_decoder: LongDecoder) -> None:
+        self.long_decoder = long_decoder
+        self.uploads = Uploads(context.decoder, long_decoder)
         self._rates = HearingRates()
         self.metrics = HearingMetrics(context.metrics.registry)
 

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Collection
 from hashlib import sha256
 from typing import NamedTuple
 
-from proxy.audio.recordings import long_recordings
 from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.long_decoder import LongDecoder
-from proxy.audio.recordings.long_recordings import LongSurvey, StretchRequest
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
 from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
 from proxy.helpers.limiter import FairLimiter, FairSlot
 from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.audio.recordings import long_recordings
 from proxy.audio.recordings.intake import invalid_audio
-from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.long_decoder import LongDecoder
 
 FILE = "file"
 

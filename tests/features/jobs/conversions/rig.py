@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.audio.recordings import long_recordings
+from proxy.features.transcriptions import long_recordings
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.replies import json_of

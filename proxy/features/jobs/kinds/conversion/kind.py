@@ -15,9 +15,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import SAMPLE_BYTES
-from proxy.audio.recordings import long_recordings
 from proxy.audio.recordings.intake import invalid_audio
-from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.consents.grants import Grants
@@ -38,6 +36,8 @@ from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.recordings import read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import Title
 from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm

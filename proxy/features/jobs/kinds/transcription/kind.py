@@ -20,9 +20,6 @@ from policies.plans import Terms
 from policies.routing import Model
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.audio.recordings import long_recordings
-from proxy.audio.recordings.long_decoder import LongDecoder
-from proxy.audio.recordings.long_recordings import StretchRequest
 from proxy.errors import Conflict, InvalidRequest, NotFound, from_engine
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
@@ -35,6 +32,7 @@ from proxy.features.jobs.core.recordings import FILE, read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.features.transcriptions import form as transcription_form
+from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import (
     HearRequest,
     TranscriptFormat,
@@ -44,6 +42,8 @@ from proxy.features.transcriptions.form import (
 )
 from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
 from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.features.transcriptions.uploads import DecodedUpload
 from proxy.file_store.once import digest_of_fields
 from proxy.file_store.sealed_blobs import StoredFile
