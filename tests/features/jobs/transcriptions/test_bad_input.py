@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.audio.recordings import long_reading_child
+from proxy.features.transcriptions import long_reading_child
 from tests.features.jobs.conversions.rig import ask_conversion, conversions_inside
 from tests.features.jobs.transcriptions.test_written_down import FORM
 from tests.features.transcriptions.ears import of_seconds
@@ -43,7 +43,9 @@ async def test_what_is_wrong_is_named_and_nothing_of_it_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     survey = long_reading_child.survey
-    monkeypatch.setattr("proxy.audio.recordings.long_reading_child.survey", lambda file: survey(file, 10))
+    monkeypatch.setattr(
+        "proxy.features.transcriptions.long_reading_child.survey", lambda file: survey(file, 10)
+    )
     async with conversions_inside(tmp_path) as server:
         for more, status, param, code in WRONG:
             answer = await ask_conversion(server, **{"audio": AUDIO, **FORM, **more})

@@ -10,11 +10,11 @@ import av
 import pytest
 from msgspec.structs import replace
 
-from proxy.audio.recordings.long_decoder import LongDecoder
-from proxy.audio.recordings.long_recordings import StretchRequest
 from proxy.errors import DecodingFailed
 from proxy.features.jobs.core import records
 from proxy.features.jobs.kinds.transcription.kind import placed
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.ledger.verify import verify
 from proxy.queue import tasks
 from proxy.storage.blobs import list_all
