@@ -143,9 +143,7 @@ class ConsentStore:
         heard: tuple[Statement, ...] = ()
         if digest is not None and rules.has_phrase(new.language):
             heard = self._hearings.statements(id_, account, new.language, consents.was_made(id_))
-        if not await consents.add(
-            self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=heard
-        ):
+        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=heard):
             raise _too_many()
         self._hearings.look_soon()
         return ReadableConsent(record, texts)

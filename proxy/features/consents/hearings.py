@@ -6,7 +6,7 @@ the recording is erased meanwhile, its row is gone, and that commit writes nothi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import structlog
@@ -15,7 +15,7 @@ from policies.tasks import SECOND, QueuedTask
 from proxy.catalogue.ears import HeardText, NoEars, OwnRecording
 from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
-from proxy.storage.store import ALWAYS, Condition, Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
 from speech_engine import EngineError
@@ -121,7 +121,7 @@ class Hearings(TaskKind[HearingRow]):
         except (EngineError, VaultFailed) as error:
             _log.warning("hearing.failed", hearing=held.id, error=type(error).__name__)
             return Again(type(error).__name__)
-        row = {
+        row: Params = {
             "account": held.account,
             "day": await self._store.now() // _DAY_US,
             "seconds": recording.seconds,
@@ -143,4 +143,5 @@ class Hearings(TaskKind[HearingRow]):
     async def _is_free(self, account: str, seconds: float) -> bool:
         day = await self._store.now() // _DAY_US
         rows = await self._store.read(_FREE_TODAY, {"account": account, "day": day})
-        return sum(row["seconds"] for row in rows) + seconds <= MOST_FREE_S
+        heard_s: float = sum(row["seconds"] for row in rows)
+        return heard_s + seconds <= MOST_FREE_S
