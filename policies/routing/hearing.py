@@ -41,6 +41,11 @@ def decide_hearing(
     return HearDecision(left)
 
 
+def only_hear(models: Sequence[Model]) -> bool:
+    """Tell whether there are models, and all hear and speak nothing."""
+    return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
+
+
 _Rule = tuple[Callable[[Model], bool], Callable[[Sequence[Model]], NoCandidate]]
 
 
@@ -59,7 +64,7 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
         (lambda model: query.task == "transcribe" or model.info.translates, _cannot_translate),
         (
             lambda model: model.info.times_words or not query.needs_times,
-            lambda models: _has_no_times(models, query.format),
+            lambda models: _has_no_times(models, query.format, terms),
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
         (is_priced, lambda models: _is_not_sold(models, terms)),
@@ -73,7 +78,10 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
 
 
 def _cannot_hear(models: Sequence[Model]) -> NoCandidate:
-    return NoCandidate("model", "unsupported_model", f"{_names(models)} cannot transcribe a recording.")
+    does = "converts recordings, at /v1/audio/conversions"
+    if any(model.info.speaks for model in models):
+        does = "speaks texts, at /v1/audio/speech"
+    return NoCandidate("model", "unsupported_model", f"{_names(models)} transcribes no recording: it {does}.")
 
 
 def _cannot_translate(models: Sequence[Model]) -> NoCandidate:
@@ -81,7 +89,10 @@ def _cannot_translate(models: Sequence[Model]) -> NoCandidate:
     return NoCandidate("model", "unsupported_model", message)
 
 
-def _has_no_times(models: Sequence[Model], format_: str) -> NoCandidate:
+def _has_no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
+    if terms.is_for_job:
+        message = f"{_names(models)} gives no times, and a job needs them: its text comes in every format."
+        return NoCandidate("model", "unsupported_model", message)
     message = (
         f"response_format '{format_}' is not compatible with model '{_names(models)}', which gives no times. "
         "Use 'json' or 'text' instead."

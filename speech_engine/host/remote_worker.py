@@ -19,7 +19,7 @@ from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
-from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, introduction
+from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, hello_of
 from speech_engine.host.remote_calls import fetched
 from speech_engine.host.remote_training import HttpLine, OpenLine, train
 from speech_engine.host.sample_cache import SampleCache
@@ -85,7 +85,7 @@ class RemoteWorker:
         self._log = log
         self._fetch = fetch
         self._trainer = trainer
-        self._hello = introduction(engine)
+        self._hello = hello_of(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, RemoteAnswer] = OrderedDict()
         # The number of works that use each recording. The last one to end drops it.
