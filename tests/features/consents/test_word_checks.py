@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from policies.tasks import SECOND
-from proxy.catalogue.ears import HeardText, NoEars, OwnRecording
+from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.finding import NO_RESULTS
 from proxy.config.sections import VaultSection
 from proxy.engines import registry
@@ -106,12 +106,12 @@ class Listener(NoEars):
     def may_hear(self, language: str) -> bool:
         return language != "tlh"
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> HeardText:
+    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
         self.began.set()
         await self.before.wait()
         if self.failures:
             raise self.failures.pop(0)
-        return HeardText(PHRASE, is_reliable=True)
+        return OwnTranscript(PHRASE, is_reliable=True)
 
 
 class Uses:
@@ -122,18 +122,15 @@ class Uses:
     async def recording(self, held: HearingRow) -> OwnRecording | None:
         return OwnRecording(held.id, held.account, bytes(2 * HEARING_HZ * self.seconds), "en")
 
-    async def statements(self, _held: HearingRow, _text: HeardText) -> Sequence[Statement]:
+    async def word_statements(self, _held: HearingRow, _text: OwnTranscript) -> Sequence[Statement]:
         return (Statement(f"UPDATE consents SET words = 'match' WHERE id = :wish AND {COUNTED.sql}"),)
-
-    def noted(self) -> None:
-        """Nothing is sent."""
 
 
 async def tasks_of(store: Store, ears: Listener, *consents: str) -> Hearings:
     tasks = Hearings(store, ears)
     tasks.uses["cons"] = Uses()
     for id_ in consents:
-        await store.write(*tasks.statements(id_, "acc_a", "en"))
+        await store.write(*tasks.queue_statements(id_, "acc_a", "en"))
     return tasks
 
 
@@ -192,7 +189,7 @@ async def test_words_are_not_stored_once_their_recording_is_gone(
 async def test_a_recording_that_no_model_hears_is_given_up(store: Store) -> None:
     id_ = await add_consent(store, "acc_a", "d1")
     tasks = await tasks_of(store, Listener(*[EngineFailed("")] * 9), id_)
-    assert tasks.statements("cons_2", "acc_a", "tlh") == ()
+    assert tasks.queue_statements("cons_2", "acc_a", "tlh") == ()
     for tries in range(1, 6):
         assert await tasks.is_waiting(id_)
         await store.write(Statement("UPDATE hearings SET due = 0"))
@@ -210,7 +207,10 @@ async def test_a_recording_that_no_model_hears_is_given_up(store: Store) -> None
         (TONE + REFUSES, ["wrong"]),
         (TONE.replace("hosted = false", "hosted = false\nhears = true") + REFUSES, []),
         (TONE + "[engines.whisper]\n" + REFUSES, []),
-        (TONE + "[features]\noff = ['transcriptions']\n[engines.whisper]\n" + REFUSES, ["wrong"]),
+        (
+            TONE + "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n[engines.whisper]\n" + REFUSES,
+            ["wrong"],
+        ),
     ],
 )
 def test_check_finds_a_refusal_without_ears(tmp_path: Path, text: str, verdicts: list[str]) -> None:
