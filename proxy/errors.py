@@ -165,6 +165,15 @@ class RequestUnderWay(RequestFailed):
         super().__init__(message, param=param, retry_after_s=1.0, headers={"x-should-retry": "true"})
 
 
+class NotHeardYet(RequestFailed):
+    """409: the recording of a consent is still to be heard, which takes a minute at most."""
+
+    status, kind, default_code = 409, "invalid_request_error", "consent_not_heard_yet"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message, param=param, retry_after_s=5.0, headers={"x-should-retry": "true"})
+
+
 class RequestTooLarge(RequestFailed):
     status, kind, default_code = 413, "invalid_request_error", "request_too_large"
 

@@ -13,6 +13,8 @@ from speech_engine.engine import (
     EngineConverts,
     EngineDeletesVoices,
     EngineFindsClones,
+    EngineHears,
+    EngineReadsSounds,
     EngineRefreshes,
     EngineVoices,
 )
@@ -46,12 +48,14 @@ from speech_engine.events import (
     Event,
     Finished,
     ProviderCount,
+    SoundsRead,
     Started,
     VoiceMade,
     Word,
     Words,
 )
 from speech_engine.front_end import FrontEnd
+from speech_engine.hearing import HEARING_HZ, HearJob, Transcript, TranscriptSegment, TranscriptWord
 from speech_engine.http import HttpAnswer, HttpClient, HttpFile, HttpForm, HttpRequest
 from speech_engine.mark import Detection, Mark, MarkKey, MarkStream
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
@@ -73,7 +77,17 @@ from speech_engine.values import (
     Urgency,
     Voice,
 )
-from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, ListClones, Speak, Work
+from speech_engine.work import (
+    Clone,
+    Convert,
+    DeleteVoice,
+    FindClone,
+    Hear,
+    ListClones,
+    ReadSounds,
+    Speak,
+    Work,
+)
 
 API_VERSION = 4
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
@@ -81,6 +95,7 @@ API_VERSION = 4
 __all__ = [
     "ANY_LANGUAGE",
     "API_VERSION",
+    "HEARING_HZ",
     "Alphabet",
     "Audio",
     "Clone",
@@ -109,7 +124,9 @@ __all__ = [
     "EngineFailed",
     "EngineFindsClones",
     "EngineForbidden",
+    "EngineHears",
     "EngineLimited",
+    "EngineReadsSounds",
     "EngineRefreshes",
     "EngineStumbled",
     "EngineTimeout",
@@ -122,6 +139,8 @@ __all__ = [
     "Finished",
     "FrontEnd",
     "HandshakeRefused",
+    "Hear",
+    "HearJob",
     "Hosted",
     "HttpAnswer",
     "HttpClient",
@@ -142,6 +161,7 @@ __all__ = [
     "Pronunciation",
     "ProviderCount",
     "RankingDetector",
+    "ReadSounds",
     "Rewritten",
     "Sample",
     "SampleReader",
@@ -150,11 +170,15 @@ __all__ = [
     "Socket",
     "SocketClient",
     "SocketRequest",
+    "SoundsRead",
     "Speak",
     "SpeakerScale",
     "SpeechJob",
     "Started",
     "Trained",
+    "Transcript",
+    "TranscriptSegment",
+    "TranscriptWord",
     "UnsupportedInstructions",
     "UnsupportedLanguage",
     "UnsupportedOption",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from speech_engine.cloning import CloneList, CloneRequest
 from speech_engine.events import Event
+from speech_engine.hearing import HearJob
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
 
@@ -111,4 +112,25 @@ class EngineConverts(Protocol):
     def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         """Speaks, as `speak` does, the words in `pcm` (16-bit mono at 24 kHz); the job has no segments.
         Raises UnusableSample for a recording that the user must replace."""
+        ...
+
+
+@runtime_checkable
+class EngineHears(Protocol):
+    """An engine that writes down what is said in a recording."""
+
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        """Hears `pcm` (16-bit mono at `HEARING_HZ`): Transcript, as often as there is something new, then
+        Finished. A recording without speech has no segments. `speak` describes errors, ends and steps.
+        Raises UnusableSample for a recording that the user must replace."""
+        ...
+
+
+@runtime_checkable
+class EngineReadsSounds(Protocol):
+    """An engine that can tell how words sound, without speaking them."""
+
+    async def sounds(self, texts: Sequence[str], language: str) -> Sequence[str]:
+        """Returns the sounds of each text as espeak-ng writes them, without marks of another language.
+        Raises UnsupportedLanguage."""
         ...

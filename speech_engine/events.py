@@ -6,8 +6,9 @@ from typing import Annotated
 
 import msgspec
 
-from speech_engine.bounds import Line
+from speech_engine.bounds import MOST_TEXTS, Line, Text
 from speech_engine.cloning import CloneList
+from speech_engine.hearing import Transcript
 from speech_engine.redacted import Redacted
 
 
@@ -59,6 +60,15 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
+class SoundsRead(msgspec.Struct, frozen=True, tag="sounds_read"):
+    """How texts sound, one line for each in order. The server makes it of the result of `sounds`."""
+
+    sounds: Annotated[tuple[Text, ...], msgspec.Meta(max_length=MOST_TEXTS)]
+
+    def __repr__(self) -> str:
+        return f"<SoundsRead {len(self.sounds)}>"
+
+
 class ProviderCount(msgspec.Struct, frozen=True, tag="provider_count"):
     """The provider's count up to now. It counts also if the answer is refused or ends early."""
 
@@ -71,4 +81,5 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | ProviderCount | VoiceMade | ClonesListed | Finished
+_OfSound = Started | Audio | Encoded | Words | Transcript | ProviderCount | Finished
+Event = _OfSound | VoiceMade | ClonesListed | SoundsRead

@@ -68,6 +68,10 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     the model `needs_sample_text`, each recording must come with its words. A model that `mixes` blends up to
     `most_mixed` voices (`Mix`).
 
+    A model that `hears` writes down what is said in a recording, and then does not speak. If it `translates`,
+    it can answer in English. If it `times_words`, its segments and words have times. If it `scores_text`, it
+    finds known words in a recording.
+
     A model that `converts` repeats a recording in another voice; without `speaks` it only converts. With a
     `trained_format`, it takes voices that were trained for it, whose files have that format. If its provider
     counts units, a minute of a recording counts `units_a_minute` until the provider's count is known. If it
@@ -125,6 +129,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     most_mixed: int = 8
     is_speech: bool = True
     is_trained: bool = True
+    hears: bool = False
+    translates: bool = False
+    scores_text: bool = False
     substitutes: Annotated[tuple[tuple[Line, Line], ...], msgspec.Meta(max_length=20_000)] = ()
     runner: Line = ""
 

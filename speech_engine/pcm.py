@@ -13,15 +13,22 @@ _SAMPLE_BYTES = 2
 _ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
 
 
-class PcmInMemory:
-    """A whole recording, which can be read again from its beginning."""
+class RepeatablePcm:
+    """A recording that can be read again from its beginning."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        raise NotImplementedError
+
+
+class PcmInMemory(RepeatablePcm):
+    """A whole recording in memory."""
 
     def __init__(self, pcm: bytes, sample_rate_hz: int) -> None:
-        self._pcm = pcm
+        self.whole = pcm
         self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return PcmReader(self._pcm, self._second_bytes)
+        return PcmReader(self.whole, self._second_bytes)
 
 
 class PcmReader:

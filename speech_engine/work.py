@@ -5,16 +5,20 @@ It waits for a slot, it is fair between tenants, and its answer is a stream of e
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from speech_engine.bounds import MOST_TEXTS, Line
 from speech_engine.cloning import CloneRequest
-from speech_engine.values import SpeechJob, find_digests
+from speech_engine.hearing import HearJob
+from speech_engine.values import SpeechJob, Urgency, find_digests
+
+J = TypeVar("J", SpeechJob, HearJob)
 
 
-class _JobWork(msgspec.Struct, frozen=True):
-    job: SpeechJob
+class _JobWork(msgspec.Struct, Generic[J], frozen=True):
+    job: J
 
     @property
     def id(self) -> str:
@@ -37,20 +41,29 @@ class _JobWork(msgspec.Struct, frozen=True):
         return self.job.share
 
     @property
+    def urgency(self) -> Urgency:
+        return self.job.urgency
+
+    @property
     def credential(self) -> str:
         return self.job.credential
 
 
-class Speak(_JobWork, frozen=True, tag="speak"):
+class Speak(_JobWork[SpeechJob], frozen=True, tag="speak"):
     """Speak the job's segments."""
 
 
-class Convert(_JobWork, frozen=True, tag="convert"):
+class Convert(_JobWork[SpeechJob], frozen=True, tag="convert"):
     """Repeat a recording in the job's voice. The recording's PCM travels beside this value."""
 
 
+class Hear(_JobWork[HearJob], frozen=True, tag="hear"):
+    """Write down what is said in a recording. Its PCM travels beside this value. The answer is Transcript, as
+    often as there is something new, then Finished."""
+
+
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice. In a host it takes a turn as a very short speech does.
+    """Work on a voice or on words alone. In a host it takes a turn as a very short speech does.
 
     `credential` names the provider account.
     """
@@ -62,6 +75,7 @@ class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
 
     estimated_s: ClassVar[float] = 0.0
     share: ClassVar[float] = 1.0
+    urgency: ClassVar[Urgency] = "live"
 
 
 class Clone(_VoiceWork, frozen=True, kw_only=True, tag="clone"):
@@ -88,11 +102,18 @@ class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
     prefix: str
 
 
-Work = Speak | Convert | Clone | DeleteVoice | FindClone | ListClones
+class ReadSounds(_VoiceWork, frozen=True, kw_only=True, tag="read_sounds"):
+    """Tell how texts sound in a language. The answer is SoundsRead, then Finished."""
+
+    texts: Annotated[tuple[Line, ...], msgspec.Meta(max_length=MOST_TEXTS)]
+    language: str
+
+
+Work = Speak | Convert | Hear | Clone | DeleteVoice | FindClone | ListClones | ReadSounds
 
 
 def job_of(work: Work) -> SpeechJob | None:
-    """Return the job of this work; work on voices has none."""
+    """Return the speech of this work; other work has none."""
     return work.job if isinstance(work, (Speak, Convert)) else None
 
 
@@ -103,6 +124,6 @@ def job_with_samples(work: Work) -> SpeechJob | None:
 
 def with_deadline(work: Work, deadline_s: float) -> Work:
     """Return the work with the time that is left for it."""
-    if isinstance(work, (Speak, Convert)):
+    if isinstance(work, (Speak, Convert, Hear)):
         return msgspec.structs.replace(work, job=msgspec.structs.replace(work.job, deadline_s=deadline_s))
     return msgspec.structs.replace(work, deadline_s=deadline_s)

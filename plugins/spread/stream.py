@@ -14,6 +14,7 @@ from plugins.spread.coding import pattern_of
 from plugins.spread.detection import find
 from plugins.spread.grid import BIN_HZ, FRAMES_A_SECOND, FRAMES_A_TILE, PERIOD_TILES, Floats, Grid
 from plugins.spread.plugin import SpreadSettings
+from speech_engine.levels import MOST_PEAK
 from speech_engine.mark import Detection, MarkKey, require_rate
 from speech_engine.plugin import Context
 
@@ -65,6 +66,7 @@ _BATCH_S: Final = 0.2
 
 _TINY: Final = np.float32(1e-9)
 _LOWEST, _HIGHEST = -32768, 32767
+_MOST_PEAK: Final = np.float32(int(MOST_PEAK * _HIGHEST))
 
 
 class SpreadStream:
@@ -161,7 +163,9 @@ class SpreadStream:
         gains = np.minimum(1, _MOST * loud / (marks + _TINY)).astype(np.float32)
         edges = np.minimum(np.concatenate([self._gain, gains[:-1]]), gains)[:, None]
         ramp = edges[:-1] + (edges[1:] - edges[:-1]) * self._fade
-        marked = np.rint(sound[:-1] + added[:-1] * ramp).reshape(-1)[:most]
+        # Where the sound is as loud as it may be, the mark makes it no louder.
+        loudest = np.maximum(np.abs(sound[:-1]), _MOST_PEAK)
+        marked = np.rint(np.clip(sound[:-1] + added[:-1] * ramp, -loudest, loudest)).reshape(-1)[:most]
         self._gain = gains[-2:-1]
         self._sound, self._added = self._sound[size:], self._added[size:]
         self._out += size

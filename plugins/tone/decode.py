@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,31 @@ class DamagedFrame(ValueError):
     def __init__(self, message: str, at_s: float) -> None:
         super().__init__(f"{message} at {at_s:.2f} s")
         self.at_s = at_s
+
+
+class Frame(NamedTuple):
+    """A text, from its preamble to the end of its sound."""
+
+    text: str
+    start_s: float
+    end_s: float
+
+    def __repr__(self) -> str:
+        return f"<Frame {self.start_s:.2f}-{self.end_s:.2f}>"
+
+
+def find_frames(pcm: NDArray[Any], sample_rate_hz: int) -> list[Frame]:
+    """Return the whole frames in a recording at speed 1, without signatures. All else is left out."""
+    recording = _Recording(np.asarray(pcm, dtype=np.float32), sample_rate_hz, 1.0)
+    found: list[Frame] = []
+    for start in recording.frame_starts():
+        try:
+            text, end = recording.read(start)
+        except DamagedFrame:
+            continue
+        if not text.startswith(MARKER):
+            found.append(Frame(text, max(0.0, start) / sample_rate_hz, end / sample_rate_hz))
+    return found
 
 
 def decode(pcm: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ class ToneSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     needs_sample_text: bool = False
     mixes: bool = True
     clones: bool = True
+    hears: bool = False
 
     def behaviour(self) -> Behaviour:
         return msgspec.convert(self, Behaviour, from_attributes=True)

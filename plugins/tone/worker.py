@@ -19,13 +19,29 @@ from plugins.tone.voices import SPECIAL, Behaviour
 from speech_engine.cloning import CloneRequest
 from speech_engine.errors import EngineFailed, UnusableSample, VoiceNotFound
 from speech_engine.events import Event
+from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.plugin import Context, Plugin
 from speech_engine.samples import SampleReader
 from speech_engine.values import EngineVoice, Mix, Samples, SpeechJob, Trained, find_samples
 
 MODEL = "standard"
+EARS = "ears"
 SAMPLE_HZ = 24_000
+
+_EARS_INFO = ModelInfo(
+    id=EARS,
+    is_speech=False,
+    is_trained=False,
+    speaks=False,
+    hears=True,
+    times_words=True,
+    translates=True,
+    scores_text=True,
+    languages=(Language(ANY_LANGUAGE),),
+    sample_rate_hz=HEARING_HZ,
+    licence="Apache-2.0",
+)
 
 
 class ToneEngine:
@@ -67,6 +83,7 @@ class ToneEngine:
                 mixes=self._settings.mixes,
                 licence="Apache-2.0",
             ),
+            *((_EARS_INFO,) if self._settings.hears else ()),
         )
 
     def voices(self) -> tuple[VoiceInfo, ...]:
@@ -93,6 +110,17 @@ class ToneEngine:
         hum_hz = self._trained(job, job.voice).pitch_hz if isinstance(job.voice, Trained) else 0.0
         conversion = Conversion(job, self._settings.sample_rate_hz, behaviour, self._tick, hum_hz)
         async with aclosing(conversion.events(pcm)) as events:
+            async for event in events:
+                yield event
+
+    async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        if job.model != EARS or not self._settings.hears:
+            raise EngineFailed(f"tone hears with {EARS!r} alone, if its setting `hears` is true")
+        # It needs numpy, and the engine that speaks does not.
+        from plugins.tone.hearing import Hearing
+
+        behaviour = SPECIAL.get(job.prompt) or self._settings.behaviour()
+        async with aclosing(Hearing(job, behaviour, self._tick).events(pcm)) as events:
             async for event in events:
                 yield event
 

@@ -32,6 +32,7 @@ Name = Literal[
 """The name of a filter."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
+_CONVERTS = "converts recordings, at /v1/audio/conversions"
 _WORD = re.compile(r"[\w-]{1,32}")
 _KNOWN_FROM = {
     "script": "was detected in the text",
@@ -103,7 +104,9 @@ def _wrong_task(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     elif inputs.query.converts:
         message = f"{_names(models)} cannot convert recordings."
     else:
-        message = f"{_names(models)} speaks no text: it converts recordings, at /v1/audio/conversions."
+        hears = all(model.info.hears for model in models)
+        where = "transcribes recordings, at /v1/audio/transcriptions" if hears else _CONVERTS
+        message = f"{_names(models)} speaks no text: it {where}."
     return NoCandidate("model", "unsupported_model", message)
 
 

@@ -44,14 +44,15 @@ class ShownPrice(msgspec.Struct, frozen=True):
 
 class ShownPrices(msgspec.Struct, frozen=True):
     """`models` has those that differ among the models that speak, by `engine/model` or by engine; they count
-    for a conversion, too, if that has no price of its own. `conversion` and `training` are null where they
-    are not offered."""
+    for a conversion and a transcription, too, if these have no price of their own. `conversion`, `training`
+    and `transcription` are null where they are not offered."""
 
     speech: ShownPrice
     cached: ShownPrice
     clone: ShownPrice
     conversion: ShownPrice | None
     training: ShownPrice | None
+    transcription: ShownPrice | None
     models: dict[str, ShownPrice]
 
 
@@ -115,6 +116,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
         clone=shown_price(prices.clone),
         conversion=_price_or_none(prices.of_usual_conversion()),
         training=_price_or_none(prices.of_training()),
+        transcription=_price_or_none(prices.of_usual_transcription()),
         models={model: shown_price(price) for model, price in prices.models.items()},
     )
 

@@ -48,7 +48,8 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
             for each in imported
             for variant in format_.variants
         )
-    return (_info(STANDARD, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
+    id_ = model_names.hearing_model(section) if format_ is not None and format_.hears else STANDARD
+    return (_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
 
 
 def _info(id_: str, tags: Iterable[str]) -> ModelInfo:

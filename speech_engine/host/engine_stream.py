@@ -11,9 +11,17 @@ import traceback
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine
 from typing import Any, Protocol
 
-from speech_engine.engine import Engine, EngineClones, EngineConverts, EngineDeletesVoices, EngineFindsClones
+from speech_engine.engine import (
+    Engine,
+    EngineClones,
+    EngineConverts,
+    EngineDeletesVoices,
+    EngineFindsClones,
+    EngineHears,
+    EngineReadsSounds,
+)
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed
-from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
+from speech_engine.events import ClonesListed, Event, Finished, SoundsRead, VoiceMade
 from speech_engine.host.slots import Slots, SlotTurn
 from speech_engine.plugin import Logger
 from speech_engine.work import (
@@ -21,7 +29,9 @@ from speech_engine.work import (
     Convert,
     DeleteVoice,
     FindClone,
+    Hear,
     ListClones,
+    ReadSounds,
     Speak,
     Work,
     job_of,
@@ -100,6 +110,8 @@ def events_of(engine: Engine, work: Work, pcm: AsyncIterable[bytes] | None) -> A
             return engine.speak(job)
         case Convert(job=job) if isinstance(engine, EngineConverts) and pcm is not None:
             return engine.convert(job, aiter(pcm))
+        case Hear(job=hear_job) if isinstance(engine, EngineHears) and pcm is not None:
+            return engine.transcribe(hear_job, aiter(pcm))
     return _voice_work(engine, work)
 
 
@@ -137,7 +149,7 @@ def _log_fault(error: Exception, work: Work, log: Logger) -> None:
 
 
 async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]:
-    """Make, find, list or delete voices at a provider. Raise EngineCannot if the engine does not."""
+    """Do work on voices at a provider, or read sounds. Raise EngineCannot if the engine does not."""
     match work:
         case Clone(request=request) if isinstance(engine, EngineClones):
             yield VoiceMade(await engine.clone(request))
@@ -148,6 +160,8 @@ async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]
                 yield VoiceMade(found)
         case ListClones(prefix=prefix) if isinstance(engine, EngineFindsClones):
             yield ClonesListed(await engine.list_clones(prefix))
+        case ReadSounds(texts=texts, language=language) if isinstance(engine, EngineReadsSounds):
+            yield SoundsRead(tuple(await engine.sounds(texts, language)))
         case _:
             raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
     yield Finished()
@@ -224,6 +238,7 @@ class SlotStream(EngineAnswer):
             work.share,
             runs_alone=self.runs_alone,
             job=job_of(work),
+            urgency=work.urgency,
         )
         self._on_dispatch(True)
         # The time of waiting is gone.

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
+from speech_engine.hearing import Transcript
 from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, Ticket, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.values import SpeechJob, Urgency
@@ -149,6 +150,7 @@ class Slots:
         *,
         runs_alone: bool = False,
         job: SpeechJob | None = None,
+        urgency: Urgency = "live",
     ) -> SlotTurn:
         """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
         and all answers are read, and then no other turn gets one.
@@ -156,7 +158,8 @@ class Slots:
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        urgency = self._urgency_of(job)
+        if job is not None:
+            urgency = self._urgency_of(job)
         turn = SlotTurn(tenant, time.monotonic() + deadline_s, estimated_s, share, runs_alone, job, urgency)
         if not self.take_now(turn):
             await self.take(turn)
@@ -188,12 +191,14 @@ class Slots:
             await self._wait(turn)
 
     def note(self, turn: SlotTurn, event: Event) -> None:
-        """Count the audio that came out of the slot, and its end."""
+        """Count the audio that came out of the slot or was heard in it, and its end."""
         match event:
             case Audio(pcm=pcm) if turn.rate_hz > 0:
                 self._order.made(turn, len(pcm) / 2 / turn.rate_hz)
             case Encoded(samples=int(samples)) if turn.rate_hz > 0:
                 self._order.made(turn, samples / turn.rate_hz)
+            case Transcript(up_to_s=up_to_s):
+                self._order.made(turn, max(0.0, up_to_s - turn.made_s))
             case Started(sample_rate_hz=rate_hz):
                 turn.rate_hz = rate_hz
             case Finished():
@@ -212,9 +217,7 @@ class Slots:
         self._answers -= 1
         self._let_in()
 
-    def _urgency_of(self, job: SpeechJob | None) -> Urgency:
-        if job is None:
-            return "live"
+    def _urgency_of(self, job: SpeechJob) -> Urgency:
         if self._batch is None or job.urgency == "idle":
             return job.urgency
         if self._batch.goes_on(job):

@@ -13,18 +13,21 @@ from collections.abc import Iterable
 
 import msgspec
 
-from speech_engine.errors import EngineError, UnsupportedOption, UnsupportedText
-from speech_engine.work import Convert, Speak, Work
+from speech_engine.errors import EngineError, UnsupportedOption, UnsupportedText, UnusableSample
+from speech_engine.work import Convert, Hear, Speak, Work
 
 DIGEST_BYTES = 16
 _encode = msgspec.msgpack.Encoder().encode
 
 KILLER = "Invalid 'input': the engine's process ends each time it speaks this text."
+KILLER_RECORDING = "Invalid 'file': the engine's process ends each time it hears this recording."
 KILLER_VOICE = "Invalid 'voice': the engine's process ends each time it converts into this voice."
 
 
 def killer_error(work: Work) -> EngineError:
     """Return the error of work that kills its host."""
+    if isinstance(work, Hear):
+        return UnusableSample(KILLER_RECORDING)
     if isinstance(work, Convert):
         return UnsupportedOption(KILLER_VOICE, detail="voice")
     return UnsupportedText(KILLER)
@@ -33,7 +36,7 @@ def killer_error(work: Work) -> EngineError:
 class Suspects:
     """The verdicts on texts.
 
-    `digest()` returns b"" for all work but speech and conversions: such work is never a suspect.
+    `digest()` returns b"" for work on voices: such work is never a suspect.
     """
 
     def __init__(self, key: bytes = b"") -> None:
@@ -45,7 +48,9 @@ class Suspects:
         self._alone, self._refused = frozenset(alone), frozenset(refused)
 
     def digest(self, work: Work) -> bytes:
-        if isinstance(work, Convert):
+        if isinstance(work, Hear):
+            encoded = _encode((work.job.tenant, work.job.model, work.job.recording))
+        elif isinstance(work, Convert):
             encoded = _encode((work.job.tenant, work.job.model, work.job.voice))
         elif isinstance(work, Speak):
             job = work.job

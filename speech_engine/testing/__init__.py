@@ -5,7 +5,16 @@ The import needs neither pytest nor a server. `EngineContract` says how to use t
 
 from speech_engine.testing.contract import EngineContract
 from speech_engine.testing.conversion_contract import ConversionContract
+from speech_engine.testing.hearing_contract import HearingContract
 from speech_engine.testing.jobs import collect, job, speaking
 from speech_engine.testing.rules import ContractBroken
 
-__all__ = ["ContractBroken", "ConversionContract", "EngineContract", "collect", "job", "speaking"]
+__all__ = [
+    "ContractBroken",
+    "ConversionContract",
+    "EngineContract",
+    "HearingContract",
+    "collect",
+    "job",
+    "speaking",
+]

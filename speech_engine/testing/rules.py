@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speech_engine.events import Audio, Encoded, Event, Finished, ProviderCount, Started, Words
+from speech_engine.hearing import Transcript, TranscriptSegment
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.values import SpeechJob
+
+_ROUNDED_S = 0.03
 
 
 class ContractBroken(AssertionError):
@@ -100,6 +103,35 @@ def check_conversion(model: ModelInfo, events: Sequence[Event]) -> None:
     counts = any(isinstance(event, (Finished, ProviderCount)) and event.units is not None for event in events)
     is_reported = model.units_a_minute is not None or not counts
     require(is_reported, f"{model.id}: a provider that counts units of recordings has units_a_minute")
+
+
+def check_transcript(model: ModelInfo, recording_s: float, events: Sequence[Event]) -> None:
+    """Check what was heard in a recording of this length."""
+    require(bool(events) and isinstance(events[-1], Finished), "the last event is Finished")
+    latest_s, up_to_s = 0.0, 0.0
+    for event in events[:-1]:
+        is_known = isinstance(event, (Transcript, ProviderCount))
+        require(is_known, f"before Finished come transcripts alone: {event!r}")
+        if not isinstance(event, Transcript):
+            continue
+        require(event.up_to_s >= up_to_s, "`up_to_s` never goes back")
+        up_to_s = event.up_to_s
+        for segment in event.segments:
+            require(bool(segment.text.strip()), "a segment has a text")
+            if model.times_words:
+                _check_times(segment, latest_s, recording_s)
+                latest_s = segment.start_s
+    require(up_to_s <= recording_s + _ROUNDED_S, "`up_to_s` lies within the recording")
+
+
+def _check_times(segment: TranscriptSegment, latest_s: float, recording_s: float) -> None:
+    require(latest_s <= segment.start_s <= segment.end_s, f"segments come in order: {segment!r}")
+    require(segment.end_s <= recording_s + _ROUNDED_S, f"a segment ends in its recording: {segment!r}")
+    at_s = segment.start_s
+    for word in segment.words:
+        is_within = at_s - _ROUNDED_S <= word.start_s <= word.end_s <= segment.end_s + _ROUNDED_S
+        require(is_within, f"words come in order, within their segment: {word!r}")
+        at_s = word.start_s
 
 
 def check_audio(job: SpeechJob, sample_rate_hz: int, events: Sequence[Event]) -> None:

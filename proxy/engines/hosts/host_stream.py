@@ -21,6 +21,7 @@ from speech_engine import (
     EngineUnavailable,
     Event,
     Finished,
+    Hear,
     Speak,
     SpeechJob,
     Started,
@@ -29,7 +30,7 @@ from speech_engine import (
 from speech_engine.host.engine_stream import OnDispatch
 from speech_engine.host.messages import Begin, Failed, MissingSamples
 from speech_engine.host.suspects import killer_error
-from speech_engine.pcm import PcmInMemory
+from speech_engine.pcm import RepeatablePcm
 from speech_engine.values import find_digests
 from speech_engine.work import job_with_samples, with_deadline
 
@@ -75,7 +76,7 @@ class HostStream:
         self._digest = b"" if self._suspects is None else self._suspects.digest(work)
         self._on_dispatch = on_dispatch
         self._pcm = pcm
-        self._can_repeat = pcm is None or isinstance(pcm, PcmInMemory)
+        self._can_repeat = pcm is None or isinstance(pcm, RepeatablePcm)
         self._deadline = _now() + work.deadline_s
         self._call: HostCall | None = None
         self._name = ""
@@ -189,7 +190,7 @@ class HostStream:
             raise lost
         if process.has_begun(self._name):
             # Making a voice twice would leave an unknown one behind; a conversion may come again.
-            if self._deaths == MOST_DEATHS or not isinstance(self._work, Speak):
+            if self._deaths == MOST_DEATHS or not isinstance(self._work, (Speak, Hear)):
                 raise lost
             self._deaths += 1
             # Another machine does not know which texts this one suspects. The loss of a whole machine is no

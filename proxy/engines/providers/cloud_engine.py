@@ -42,7 +42,7 @@ from speech_engine.host.engine_stream import (
     run_to_end,
 )
 from speech_engine.host.messages import HealthReport
-from speech_engine.pcm import PcmInMemory
+from speech_engine.pcm import RepeatablePcm
 from speech_engine.work import job_with_samples, with_deadline
 
 _log = structlog.get_logger()
@@ -236,7 +236,7 @@ class CloudStream:
         self._credential = work.credential
         self._on_dispatch = on_dispatch
         # A recording is complete. Other sound is still being made, and can be read only once.
-        self._sound = None if pcm is None or isinstance(pcm, PcmInMemory) else AwaitedSound(pcm)
+        self._sound = None if pcm is None or isinstance(pcm, RepeatablePcm) else AwaitedSound(pcm)
         self._pcm = self._sound or pcm
         self._deadline = _now() + work.deadline_s
         self._tries = 0
@@ -306,7 +306,7 @@ class CloudStream:
     def _delay_s(self, error: EngineError) -> float | None:
         # A second clone could leave an unknown voice behind, and sound that is still being made can be read
         # only once.
-        may_repeat = isinstance(self._work, Speak) or isinstance(self._pcm, PcmInMemory)
+        may_repeat = isinstance(self._work, Speak) or isinstance(self._pcm, RepeatablePcm)
         if not may_repeat:
             return None
         left_s = self._deadline - _now()

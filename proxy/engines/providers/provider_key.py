@@ -33,7 +33,9 @@ from speech_engine import (
     EngineUnauthorized,
     EngineUnavailable,
     Event,
+    Hear,
     Speak,
+    Transcript,
     Work,
 )
 from speech_engine.host.engine_stream import OnDispatch
@@ -145,10 +147,11 @@ class ProviderKey:
         If the breaker is half open, this try is a probe. Return None if another gateway has one of this
         account under way.
         """
-        if not isinstance(work, (Speak, Convert)):
+        if not isinstance(work, (Speak, Convert, Hear)):
             return await self._enter_apart(work, deadline, on_dispatch)
         job = work.job
-        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, job, job.urgency)
+        speech = None if isinstance(work, Hear) else work.job
+        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, speech, job.urgency)
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)
@@ -186,7 +189,7 @@ class ProviderKey:
     def note(self, turn: KeyTurn, event: Event) -> None:
         if turn.has_slot:
             self.slots.note(turn, event)
-        if not turn.has_audio and isinstance(event, (Audio, Encoded)):
+        if not turn.has_audio and isinstance(event, (Audio, Encoded, Transcript)):
             turn.has_audio = True
             self._report(turn, None)
 

@@ -7,6 +7,7 @@ import pytest
 from plugins.spread.coding import CODED_BITS, decode, encode, pattern_of
 from plugins.spread.plugin import SpreadSettings
 from plugins.spread.stream import SpreadMark, SpreadStream
+from speech_engine.levels import MOST_PEAK
 from speech_engine.loudness import Meter, lufs
 from tests.plugins.spread.clips import KEY, PAYLOAD, RATE_HZ, Clip, marked, spoken
 
@@ -22,6 +23,14 @@ def loudness_lufs(clip: Clip) -> float:
 def test_the_loudness_stays() -> None:
     for clip in spoken(2):
         assert abs(loudness_lufs(marked(clip)) - loudness_lufs(clip)) <= 0.1
+
+
+def test_a_sound_at_its_highest_peak_gets_no_higher_one() -> None:
+    (clip,) = spoken(1)[:1]
+    loud = np.clip(clip * 3.0, -MOST_PEAK * 32767, MOST_PEAK * 32767).astype(np.int16)
+    heard = marked(loud).astype(np.int32)
+    assert np.abs(heard).max() <= np.abs(loud.astype(np.int32)).max()
+    assert np.any(heard != loud)
 
 
 def test_the_mark_is_far_below_the_sound() -> None:

@@ -3,7 +3,8 @@
 import asyncio
 import subprocess
 import sys
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -13,22 +14,32 @@ from plugins.tone import plugin, worker
 from plugins.tone.decode import decode
 from plugins.tone.plugin import ToneSettings
 from speech_engine import (
+    HEARING_HZ,
+    ContentRefused,
     Engine,
+    EngineError,
+    EngineFailed,
     EngineVoice,
+    Event,
     Finished,
+    HearJob,
     Hosted,
     Mix,
     Samples,
+    Transcript,
     UnsupportedText,
     Voice,
     VoiceNotFound,
     Words,
 )
-from speech_engine.testing import EngineContract, collect, job
-from tests.plugins.tone.ears import pcm_of, tone, until_it_fails
+from speech_engine.pcm import PcmReader
+from speech_engine.testing import EngineContract, HearingContract, collect, job
+from speech_engine.testing.hearing_contract import segments
+from tests.plugins.tone.ears import pcm_of, spoken, tone, until_it_fails
 from tests.tables import each_row
 
 TEXT = "Hello there, world."
+EARS = ToneSettings(hears=True)
 
 
 class TestToneEngine(EngineContract):
@@ -43,6 +54,69 @@ class TestToneEngineAtAnotherRate(EngineContract):
 
     def engine(self) -> AbstractAsyncContextManager[Engine]:
         return tone(ToneSettings(sample_rate_hz=11_025, slots=1, voices=("tone", "bell")), self.recordings)
+
+
+class TestTonesEars(HearingContract):
+    model = "ears"
+
+    def engine(self) -> AbstractAsyncContextManager[Engine]:
+        return tone(EARS)
+
+    async def recording(self) -> bytes:
+        return (await spoken(*self.texts, sample_rate_hz=HEARING_HZ)).tobytes()
+
+
+async def heard_by_ears(pcm: bytes, **fields: Any) -> tuple[Event, ...]:
+    job = HearJob(id="1", tenant="acc_1", model="ears", **fields)
+    async with tone(EARS) as engine, aclosing(engine.transcribe(job, PcmReader(pcm, 4_801))) as events:
+        return tuple([event async for event in events])
+
+
+async def test_ears_hear_each_sentence_where_it_was_said_and_two_in_an_event() -> None:
+    texts = ("Olá, você está bem?", "สวัสดี ครับ", "Two words.", "x" * 200, "Last.")
+    pcm = (await spoken(*texts, sample_rate_hz=HEARING_HZ)).tobytes()
+    silence = bytes(2 * HEARING_HZ)
+    events = await heard_by_ears(silence + pcm + silence, times="words")
+    heard = segments(events)
+    assert [each.text.strip() for each in heard] == list(texts)
+    assert [len(each.segments) for each in events if isinstance(each, Transcript)] == [2, 2, 1]
+    async with tone(ToneSettings(sample_rate_hz=HEARING_HZ)) as engine:
+        said = await collect(engine, job(*texts))
+    starts_s = [
+        1 + word.sample_offset / HEARING_HZ
+        for event in said
+        if isinstance(event, Words)
+        for word in event.words
+    ]
+    assert [word.start_s for each in heard for word in each.words] == pytest.approx(starts_s, abs=0.002)
+    assert events[-1] == Finished(units=2 + len(pcm) / 2 / HEARING_HZ)
+
+
+async def test_ears_hear_through_noise_and_a_lost_frame_and_know_no_noise() -> None:
+    noise = np.random.default_rng(7).normal(0, 300, 4 * HEARING_HZ).astype(np.int16)
+    pcm = await spoken("One.", "Two.", "Three.", sample_rate_hz=HEARING_HZ)
+    spoiled = pcm.copy()
+    spoiled[13_000:14_500] = noise[:1_500]
+    for sound, texts in ((noise, []), (pcm + noise[: len(pcm)] // 2, ["One.", "Two.", "Three."])):
+        assert [each.text.strip() for each in segments(await heard_by_ears(sound.tobytes()))] == texts
+    assert len(segments(await heard_by_ears(spoiled.tobytes()))) == 2
+
+
+@each_row("prompt, error", [("fail", EngineFailed), ("refuse", ContentRefused), ("fail-late", EngineFailed)])
+async def test_a_prompt_that_names_a_special_voice_makes_ears_fail(
+    prompt: str, error: type[EngineError]
+) -> None:
+    pcm = (await spoken("One.", sample_rate_hz=HEARING_HZ)).tobytes()
+    with pytest.raises(error):
+        await heard_by_ears(pcm, prompt=prompt)
+
+
+async def test_known_words_that_are_not_heard_are_unlikely() -> None:
+    pcm = (await spoken("I am the owner.", "Yes.", sample_rate_hz=HEARING_HZ)).tobytes()
+    first, second = segments(await heard_by_ears(pcm, texts=("I am not the owner.", "Yes.")))
+    assert [word.logprob for word in first.words] == [-0.1, -0.1, -5.0, -0.1, -0.1]
+    assert [word.text for word in second.words] == ["Yes."]
+    assert second.start_s > first.end_s
 
 
 async def test_settings_make_ordinary_voices_late_or_broken() -> None:
