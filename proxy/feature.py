@@ -31,7 +31,6 @@ from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.audio.recordings.long_decoder import LongDecoder
 from proxy.catalogue.absent import NoClones, NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
 from proxy.catalogue.catalogue import CommandFor, no_command
 from proxy.catalogue.clones import Cloning
@@ -83,7 +82,6 @@ class AppContext(NamedTuple):
     trained: TrainedVoiceStore
     ledger: Ledger
     decoder: Decoder
-    long_decoder: LongDecoder
     intake: RecordingIntake
     samples: OneShotSamples
     engines: Engines | None

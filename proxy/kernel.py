@@ -13,7 +13,6 @@ from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.api.server import ServerLink
 from proxy.audio.recordings.decoder import Decoder, open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
-from proxy.audio.recordings.long_decoder import LongDecoder, open_long_decoder
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.sample_store import SampleStore
@@ -52,7 +51,6 @@ class Kernel(NamedTuple):
     answers: StoredAnswers
     vault: Vault
     decoder: Decoder
-    long_decoder: LongDecoder
     account_samples: SampleStore
     samples: OneShotSamples
 
@@ -67,7 +65,6 @@ class Kernel(NamedTuple):
             trained=TrainedVoiceStore(self.store, self.vault),
             ledger=self.ledger,
             decoder=self.decoder,
-            long_decoder=self.long_decoder,
             intake=RecordingIntake(self.decoder),
             samples=self.samples,
             engines=None,
@@ -126,7 +123,6 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, vault, metrics) as answers,
         open_decoder() as decoder,
-        open_long_decoder() as long_decoder,
     ):
         store.watch_commits(metrics.commit_seconds.observe)
         account_samples = SampleStore(store, vault)
@@ -139,7 +135,6 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
             answers,
             vault,
             decoder,
-            long_decoder,
             account_samples=account_samples,
             samples=OneShotSamples(account_samples),
         )

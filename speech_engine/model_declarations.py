@@ -168,8 +168,8 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     If it `names_models`, each imported model is a model of the engine, under its own name, or several: one
     for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`,
-    whatever was imported. An engine whose model `hears` calls it as it was imported, without the plugin's name
-    and a hyphen before it.
+    whatever was imported. An engine whose model `hears` calls it as it was imported, without the plugin's
+    name and a hyphen before it.
     """
 
     files: tuple[ModelFile, ...]

@@ -17,8 +17,11 @@ from fakes.faults import ScriptedFault, scripted
 
 CREDITS_A_MINUTE = 100
 _MODELS = ("scribe_v1", "scribe_v2")
-_FIELDS = {"model_id", "file", "language_code", "timestamps_granularity", "tag_audio_events", "diarize"} | {
-    *("temperature", "seed", "keyterms")
+_FIELDS = {
+    *("model_id", "file", "language_code", "timestamps_granularity", "tag_audio_events", "diarize"),
+    *("temperature", "seed", "keyterms", "file_format", "num_speakers", "diarization_threshold"),
+    # Their library sends these empty.
+    *("webhook_metadata", "entity_detection", "entity_redaction"),
 }
 _STRANGE = {
     "nan": b'{"text": "One", "words": [{"text": "One", "type": "word", "start": NaN, "end": 1}]}',

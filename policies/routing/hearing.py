@@ -64,7 +64,7 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
         (lambda model: query.task == "transcribe" or model.info.translates, _cannot_translate),
         (
             lambda model: model.info.times_words or not query.needs_times,
-            lambda models: _has_no_times(models, query.format),
+            lambda models: _has_no_times(models, query.format, terms),
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
         (is_priced, lambda models: _is_not_sold(models, terms)),
@@ -89,7 +89,10 @@ def _cannot_translate(models: Sequence[Model]) -> NoCandidate:
     return NoCandidate("model", "unsupported_model", message)
 
 
-def _has_no_times(models: Sequence[Model], format_: str) -> NoCandidate:
+def _has_no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
+    if terms.is_for_job:
+        message = f"{_names(models)} gives no times, and a job needs them: its text comes in every format."
+        return NoCandidate("model", "unsupported_model", message)
     message = (
         f"response_format '{format_}' is not compatible with model '{_names(models)}', which gives no times. "
         "Use 'json' or 'text' instead."

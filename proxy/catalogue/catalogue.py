@@ -250,7 +250,7 @@ class Catalogue:
     def check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name
         without an engine may be of any that is loading."""
-        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_names()):
+        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_voices()):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float | None:

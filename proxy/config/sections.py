@@ -75,6 +75,7 @@ class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other_speaker: Annotated[
         Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')
     ] = "record"
+    words: Annotated[Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')] = "record"
 
 
 _Port = Annotated[

@@ -63,7 +63,7 @@ class HelloReply(msgspec.Struct, frozen=True):
     host_api: int = HOST_API
 
 
-def introduction(engine: Engine) -> HelloReply:
+def hello_of(engine: Engine) -> HelloReply:
     """Read an engine's description once, before it serves. An exception or an invalid value ends the
     start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()

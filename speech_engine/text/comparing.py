@@ -28,7 +28,8 @@ LONGEST_SILENCE_S = 0.3
 _SHORTEST, _LONGEST = 0.90, 1.11
 """The lengths of a voice's right sentences, as parts of what was expected: 1st and 99th percentile."""
 
-_MOST_PAIRS = 100_000
+_MOST_PAIRS = 50_000
+_LONGEST_SOUNDED = 200
 _Place = tuple[int, int, int, int]
 _STRESS = str.maketrans("", "", "\u02c8\u02cc -\u200d_")
 
@@ -122,13 +123,18 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
 
 def distance(wanted: str, transcribed: str) -> float:
     """Return how much differs of how words sound, as a part of the wanted ones: 1 if nothing is alike."""
-    wanted, transcribed = plain_sounds(wanted), plain_sounds(transcribed)
     row = list(range(len(transcribed) + 1))
     for at, sound in enumerate(wanted, 1):
         before, row[0] = row[:], at
         for place, other in enumerate(transcribed, 1):
             row[place] = min(before[place] + 1, row[place - 1] + 1, before[place - 1] + (sound != other))
     return row[-1] / len(wanted) if wanted else 1.0
+
+
+def sounds_of(words: Sequence[str], sounds: Sounds) -> str:
+    """Return how words sound, to be compared. Very long ones are not asked for."""
+    text = unicodedata.normalize("NFC", " ".join(words))
+    return plain_sounds(sounds(text)) if 0 < len(text) <= _LONGEST_SOUNDED else ""
 
 
 def plain_sounds(sounds: str) -> str:
@@ -163,7 +169,8 @@ class _RunJudge:
     def _is_same(self, wanted: Sequence[str], transcribed: Sequence[str], place: _Place) -> bool:
         """Return whether a run is read the same, or sounds the same with a neighbour on each side."""
         begin, end, first, last = place
-        if self._is_read(wanted[begin:end], transcribed[first:last]):
+        is_whole = end - begin == len(wanted) and last - first == len(transcribed)
+        if not is_whole and self._is_read(wanted[begin:end], transcribed[first:last]):
             return True
         if self._sounds is None or begin == end or first == last:
             return False
@@ -172,7 +179,7 @@ class _RunJudge:
         return one == other != ""
 
     def _plain(self, words: Sequence[str]) -> str:
-        return plain_sounds(self._sounds(spelled(words))) if self._sounds and words else ""
+        return sounds_of(words, self._sounds) if self._sounds else ""
 
     def _verdict(self, run: WordRun) -> Verdict:
         if run.wanted and run.transcribed and (self._sounds is None or self._scores is None):
@@ -203,11 +210,6 @@ class _RunJudge:
 def _tokens(text: str, language: str) -> tuple[str, ...]:
     tokens = words_of(text).tokens
     return tuple(map(american_spelling, tokens)) if is_english(language) else tokens
-
-
-def spelled(words: Sequence[str]) -> str:
-    """Return words as they are written for espeak-ng."""
-    return unicodedata.normalize("NFC", " ".join(words))
 
 
 def _fits(evidence: Evidence) -> bool:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from speech_engine.text.comparing import Evidence, Sounds, WordRun, compare, distance, spelled, too_many
+from speech_engine.text.comparing import (
+    NEAR,
+    Evidence,
+    Sounds,
+    WordRun,
+    compare,
+    distance,
+    sounds_of,
+    too_many,
+)
 from speech_engine.text.said import words_of
 
 MATCH, DIFFERS = 0.8, 0.5
@@ -13,8 +22,7 @@ MATCH, DIFFERS = 0.8, 0.5
 
 MOST_TOO_MANY = 2
 _NEAR_NAME = 0.5
-_BESIDE_NAME = 2
-"""The words beside the name that may be heard wrong with it."""
+"""The part of the name's sounds that may differ."""
 
 _NEGATIONS = {
     language: frozenset(words_of(words).tokens)
@@ -50,12 +58,13 @@ def judge_consent(
     """Judge what was heard of a phrase. The operator's name in it may be heard as what is near in sound.
 
     If the language is not heard reliably, only the whole phrase is a match, and nothing differs for sure.
+    A phrase that was turned round differs, however few its other words are.
     """
     runs = compare(phrase, transcript, language, Evidence(sounds)).runs
     spoken, name = words_of(phrase).tokens, words_of(operator).tokens
     begins = [at for at in range(len(spoken)) if name and spoken[at : at + len(name)] == name]
     named = [run for run in runs if any(_overlaps(run, at, at + len(name)) for at in begins)]
-    others = tuple(run for run in runs if run not in named or not _is_near(run, len(name), sounds))
+    others = tuple(run for run in runs if run not in named or not _is_near(run, name, sounds))
     share = 1 - sum(len(run.wanted) for run in others) / max(1, len(spoken))
     negations = _NEGATIONS.get(language.partition("-")[0].lower())
     if negations is None:
@@ -63,23 +72,26 @@ def judge_consent(
     is_turned = any(_denies(run.wanted, negations) != _denies(run.transcribed, negations) for run in runs)
     if spoken and not others and not is_turned:
         return ConsentWords("match", share)
-    if not is_reliable or DIFFERS <= share < MATCH:
+    if not is_reliable:
         return ConsentWords("unsure", share)
-    if share < DIFFERS:
+    if share < DIFFERS or is_turned:
         return ConsentWords("differs", share)
     is_whole = too_many(others) <= MOST_TOO_MANY and not any(run in others for run in named)
-    return ConsentWords("match" if is_whole and not is_turned else "unsure", share)
+    return ConsentWords("match" if is_whole and share >= MATCH else "unsure", share)
 
 
 def _overlaps(run: WordRun, begin: int, end: int) -> bool:
     return run.at < end and begin < run.at + len(run.wanted)
 
 
-def _is_near(run: WordRun, name_words: int, sounds: Sounds | None) -> bool:
-    """Return whether the words of a run are the name, and few beside it, and were heard about so."""
-    if sounds is None or len(run.wanted) > name_words + _BESIDE_NAME:
+def _is_near(run: WordRun, name: Sequence[str], sounds: Sounds | None) -> bool:
+    """Return whether a run with the name, or a part of it, was heard about so."""
+    if sounds is None or not run.transcribed:
         return False
-    return distance(sounds(spelled(run.wanted)), sounds(spelled(run.transcribed))) <= _NEAR_NAME
+    wanted, other, whole = (sounds_of(words, sounds) for words in (run.wanted, run.transcribed, name))
+    part = distance(wanted, other)
+    # Other words of the run may not hide that the name is another one.
+    return part <= NEAR and part * len(wanted) <= _NEAR_NAME * len(whole)
 
 
 def _denies(words: Sequence[str], negations: frozenset[str]) -> bool:

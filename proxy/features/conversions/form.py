@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -65,7 +64,7 @@ class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)
-_OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
+OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
 """Fields of speech that a conversion ignores. The answer lists those that were sent."""
 
 
@@ -127,13 +126,11 @@ def source_sound(
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
-async def read_conversion_body(
-    request: Request | Connection, fields: Collection[str] = FIELDS
-) -> RequestForm:
+async def read_conversion_body(request: Request | Connection) -> RequestForm:
     """Read the body of a request. Raises what `read_form` raises. If the body or the file is too large, the
     error names the file."""
     try:
-        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*fields, *_OF_SPEECH})
+        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *OF_SPEECH})
     except RequestTooLarge:
         raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
     except InvalidRequest as failure:
@@ -148,7 +145,7 @@ def read_conversion(
 ) -> ConversionUpload:
     """Read a form. Raises InvalidRequest, which names the field."""
     filled_fields = {name: texts for name, texts in form.fields.items() if texts != [""]}
-    ignored = tuple(sorted(filled_fields.keys() & _OF_SPEECH))
+    ignored = tuple(sorted(filled_fields.keys() & OF_SPEECH))
     values = {name: _value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
     read = speech_request.read(as_, values)
     output = output_of(read)

@@ -78,7 +78,7 @@ class HistoryEntry(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 class WholeEntry(HistoryEntry, frozen=True, kw_only=True):
     """An entry with its `request`: the body that asks for the same once more. That of a conversion lacks the
-    recording. It is null if it cannot be opened any more."""
+    recording, and that of a transcription has its text. It is null if it cannot be opened any more."""
 
     request: dict[str, Any] | None
 
@@ -196,7 +196,7 @@ class History(Resource):
 
 
 def _text(body: dict[str, Any]) -> str:
-    return str(body.get("input", ""))
+    return str(body.get("input") or body.get("text", ""))
 
 
 def _entry(row: HistoryRow, paid: Row, stored_us: int, text: str) -> HistoryEntry:

@@ -11,15 +11,13 @@ from typing import Any
 import msgspec
 from starlette.types import Receive, Scope, Send
 
-from policies import price
 from policies.plans import Terms
-from policies.routing import Model
-from policies.routing.hearing import HearQuery, decide_hearing
 from proxy import errors
 from proxy.access.callers import Caller
 from proxy.api.answering import MOST_LAST_BYTES, TAG, Answering
 from proxy.api.speech_answers import AudioError
-from proxy.catalogue.catalogue import Catalogue
+from proxy.features.history.records import HistoryRow
+from proxy.features.history.writing import HistoryEntries
 from proxy.features.transcriptions import formats
 from proxy.features.transcriptions.form import (
     FILE,
@@ -29,7 +27,7 @@ from proxy.features.transcriptions.form import (
     read_request,
 )
 from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
-from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals
+from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import BODY_FAILURES
@@ -41,7 +39,8 @@ from proxy.ledger import Hold, HoldRequest, Ledger, Payer
 from proxy.speech.speaking import Speaking
 from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from speech_engine import EngineError
-from speech_engine.hearing import Task
+from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.pcm import PcmInMemory
 
 TRANSCRIPTIONS, TRANSLATIONS = "/v1/audio/transcriptions", "/v1/audio/translations"
 _MEDIA_TYPES = {"json": "application/json", "verbose_json": "application/json"}
@@ -75,14 +74,14 @@ class Transcriptions:
         self,
         speaking: Speaking,
         answering: Answering,
-        catalogue: Catalogue,
         hearing: Hearing,
         uploads: Uploads,
         ledger: Ledger,
+        entries: HistoryEntries,
     ) -> None:
+        self._entries = entries
         self._admission = speaking.admission
         self._answering = answering
-        self._catalogue = catalogue
         self._hearing = hearing
         self._uploads = uploads
         self._ledger = ledger
@@ -139,11 +138,12 @@ class Transcriptions:
     ) -> None:
         caller: Caller = state["caller"]
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
-        models = self.find_models(request, terms)
+        models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         counted = payer if request.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
+        self._hearing.rates.check_wait(models[0].name, recording.seconds)
         call = HearCall(
             id=state["request_id"],
             caller=caller,
@@ -170,17 +170,28 @@ class Transcriptions:
         finally:
             if not hold.is_written:
                 await hold.abandon(totals.settlement())
+            if request.form.history:
+                self._keep(call, totals, tag)
 
-    def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
-        """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
-        and UpstreamFailed."""
-        query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
-        found = self._catalogue.resolve_model(request.form.model)
-        models, error = decide_hearing(found, query, terms, self._catalogue.licences)
-        if error is not None:
-            failure = errors.NotAllowed if error.is_forbidden else errors.InvalidRequest
-            raise failure(error.message, param=error.field, code=error.code)
-        return models
+    def _keep(self, call: HearCall, totals: HearTotals, tag: str) -> None:
+        """Keep the text, and what was heard of a recording that is in memory."""
+        spent, pcm, form = totals.settlement(), call.recording.pcm, call.request.form
+        entry = HistoryRow(
+            id=call.id,
+            account=call.caller.account,
+            operation=spent.kind,
+            model="" if totals.model is None else totals.model.name,
+            voice="",
+            language=spent.language,
+            format=spent.format,
+            characters=len(totals.text),
+            seconds=round(call.recording.seconds, 3),
+            tag=tag,
+            voices="",
+        )
+        body = {"model": form.model, "response_format": spent.format, "text": totals.text}
+        sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
+        self._entries.keep(entry, body, call.terms.plan, sound, HEARING_HZ)
 
     async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
         write = self._write_events if call.request.stream else self._write_whole
@@ -206,9 +217,12 @@ class Transcriptions:
         async with aclosing(self._hearing.transcripts(call, totals, goes_whole=True)) as found:
             async for transcript in found:
                 made.add_segments(transcript.segments)
-        totals.language, totals.given_s = made.language, call.recording.seconds
+        totals.text, totals.language, totals.given_s = made.whole_text, made.language, call.recording.seconds
         totals.first_ms = round((time.monotonic() - began) * 1000)
-        body = await asyncio.to_thread(_body, call, made)
+        asked, seconds = call.request, call.recording.seconds
+        body = await asyncio.to_thread(
+            formats.transcript_body, made, asked.format, seconds, asked.task, asked.granularities
+        )
         media_type = _MEDIA_TYPES.get(call.request.format, _TEXT)
         connection.set_head(
             200, [*_headers(call, totals, media_type), (b"content-length", b"%d" % len(body))]
@@ -232,6 +246,7 @@ class Transcriptions:
                         totals.first_ms = round((time.monotonic() - began) * 1000)
                         totals.language = made.language
                         connection.set_head(200, _headers(call, totals, _EVENTS))
+                    totals.text += delta
                     await connection.send(_event(TextDelta(delta=delta)))
                     totals.given_s = transcript.segments[-1].end_s
         except EngineError as error:
@@ -257,29 +272,8 @@ class _TaskEndpoint:
         await self._transcriptions.respond(self._task, scope, receive, send)
 
 
-def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
-    """Return the most that hearing so many seconds may cost."""
-    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
-    return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
-
-
 async def _settle(hold: Hold, totals: HearTotals) -> None:
     await hold.settle("finished", totals.settlement())
-
-
-def _body(call: HearCall, made: TranscriptBuilder) -> bytes:
-    request, seconds = call.request, call.recording.seconds
-    match request.format:
-        case "json":
-            return formats.json_body(made, seconds)
-        case "verbose_json":
-            return formats.verbose_body(made, seconds, request.task, request.granularities)
-        case "srt":
-            return formats.srt_body(made.segments)
-        case "vtt":
-            return formats.vtt_body(made.segments)
-        case _:
-            return f"{made.whole_text}\n".encode()
 
 
 def _headers(call: HearCall, totals: HearTotals, media_type: str) -> list[RawHeader]:

@@ -14,25 +14,28 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.history.writing import HistoryEntries
+    from proxy.features.transcriptions.ears import Ears
     from proxy.features.transcriptions.endpoint import Transcriptions
-    from proxy.features.transcriptions.hearing import Hearing, HearingMetrics, HearingRates
-    from proxy.features.transcriptions.uploads import Uploads
+    from proxy.features.transcriptions.hearing import HearingParts
+    from proxy.features.transcriptions.long_decoder import open_long_decoder
 
-    uploads = Uploads(context.decoder, context.long_decoder)
-    rates, metrics = HearingRates(), HearingMetrics(context.metrics.registry)
+    entries = context.find_or(HistoryEntries())
+    async with open_long_decoder() as long_decoder:
+        parts = HearingParts(context, long_decoder)
+        ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
-    def at(revision: RevisionContext) -> Additions:
-        speaking, answering = revision.speaking, revision.answering
-        engines, voices, budgets = context.engines, revision.voices, revision.budgets
-        if speaking is None or answering is None or engines is None or voices is None or budgets is None:
-            return Additions()
-        hearing = Hearing(voices.catalogue, engines, budgets, rates, metrics)
-        transcriptions = Transcriptions(
-            speaking, answering, voices.catalogue, hearing, uploads, context.ledger
-        )
-        return Additions(transcriptions.both_endpoints())
+        def at(revision: RevisionContext) -> Additions:
+            speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
+            if speaking is None or answering is None or hearing is None:
+                return Additions()
+            if ears is not None and revision.voices is not None:
+                ears.read_config(revision.config, revision.voices.catalogue.licences)
+            both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            return Additions(both.both_endpoints())
 
-    yield FeatureInstance(context, at)
+        shared = context.sharing(parts)
+        yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

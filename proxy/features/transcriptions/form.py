@@ -77,7 +77,8 @@ FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_OF_OTHERS))
 
 
 class HearRequest(NamedTuple):
-    """A request that was read. `form` is for the digest of its Idempotency-Key."""
+    """A request that was read. `form` is for the digest of its Idempotency-Key. If it `has_all_formats`, its
+    transcript needs times in any case."""
 
     form: _HearForm
     task: Task
@@ -87,6 +88,7 @@ class HearRequest(NamedTuple):
     granularities: tuple[str, ...] = ()
     stream: bool = False
     ignored: tuple[str, ...] = ()
+    has_all_formats: bool = False
 
     def __repr__(self) -> str:
         return f"<HearRequest {self.task} {self.form!r}>"
@@ -99,10 +101,27 @@ class HearRequest(NamedTuple):
     def times(self) -> Literal["", "segments", "words"]:
         if "word" in self.granularities:
             return "words"
-        return "segments" if self.format in TIMED else ""
+        return "segments" if self.has_all_formats or self.format in TIMED else ""
 
 
-def read_request(form: RequestForm, task: Task) -> HearRequest:
+def hear_request(
+    form: TranscriptionForm, task: Task = "transcribe", ignored: tuple[str, ...] = ()
+) -> HearRequest:
+    return HearRequest(
+        form,
+        task,
+        usual(form.language),
+        tuple(map(usual, form.languages)),
+        form.keywords,
+        form.timestamp_granularities,
+        form.stream,
+        ignored,
+    )
+
+
+def read_request(
+    form: RequestForm, task: Task, as_: type[TranscriptionForm] = TranscriptionForm
+) -> HearRequest:
     """Read a form. Raises InvalidRequest, which names the field."""
     texts = {name: values for name, values in form.fields.items() if values != [""]}
     ignored = tuple(sorted({name.partition("[")[0] for name in texts} & {*_OF_OTHERS}))
@@ -114,19 +133,7 @@ def read_request(form: RequestForm, task: Task) -> HearRequest:
         known = TranslationForm.__struct_fields__
         read = speech_request.read(TranslationForm, {key: values[key] for key in values if key in known})
         return _checked(HearRequest(read, task, ignored=(*ignored, *sorted(values.keys() - {*known}))))
-    filled = speech_request.read(TranscriptionForm, values)
-    return _checked(
-        HearRequest(
-            filled,
-            task,
-            usual(filled.language),
-            tuple(map(usual, filled.languages)),
-            filled.keywords,
-            filled.timestamp_granularities,
-            filled.stream,
-            ignored,
-        )
-    )
+    return _checked(hear_request(speech_request.read(as_, values), task, ignored))
 
 
 def _refuse_speakers(values: dict[str, Any]) -> None:

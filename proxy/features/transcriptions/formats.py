@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from proxy.features.transcriptions.form import TranscriptFormat
 from proxy.http.replies import encode_json
 from speech_engine.hearing import Task, TranscriptSegment
 from speech_engine.language_names import english_name
@@ -119,6 +120,26 @@ class TranscriptBuilder:
     @property
     def languages(self) -> tuple[FoundLanguage, ...]:
         return (FoundLanguage(self.language.partition("-")[0]),) if self.language else ()
+
+
+def transcript_body(
+    made: TranscriptBuilder,
+    format_: TranscriptFormat,
+    seconds: float,
+    task: Task,
+    granularities: Sequence[str] = (),
+) -> bytes:
+    match format_:
+        case "json":
+            return json_body(made, seconds)
+        case "verbose_json":
+            return verbose_body(made, seconds, task, granularities)
+        case "srt":
+            return srt_body(made.segments)
+        case "vtt":
+            return vtt_body(made.segments)
+        case _:
+            return f"{made.whole_text}\n".encode()
 
 
 def json_body(made: TranscriptBuilder, seconds: float) -> bytes:

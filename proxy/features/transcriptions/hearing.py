@@ -14,17 +14,22 @@ import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from policies import price
 from policies.plans import Terms
 from policies.price import Rate
 from policies.routing import Model
+from policies.routing.hearing import HearQuery, decide_hearing
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
-from proxy.errors import HostLost, UpstreamFailed
+from proxy.errors import HostLost, InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.feature import AppContext, RevisionContext
 from proxy.features.transcriptions.form import HearRequest
-from proxy.features.transcriptions.uploads import DecodedUpload
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
+from proxy.speech.candidate_race import IDLE_S
 from proxy.speech.candidate_stream import HOST_STALL_S
 from speech_engine import (
     EngineError,
@@ -65,6 +70,11 @@ class HearCall(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"<HearCall {self.id} of {self.recording!r}>"
 
+    @property
+    def queue_s(self) -> float:
+        """The longest wait for its turn."""
+        return IDLE_S if self.urgency == "idle" else _QUEUE_S
+
 
 class _Attempt:
     def __init__(self, model: Model, rate: Rate | None) -> None:
@@ -97,15 +107,17 @@ class HearTotals:
     def __init__(self, call: HearCall) -> None:
         self.attempts: list[_Attempt] = []
         self.given_s = 0.0
-        self.language = ""
+        self.text = self.language = ""
         self.model: Model | None = None
         self.first_ms: int | None = None
         self.error: str | None = None
         self._call = call
 
-    def settlement(self) -> Spent:
+    def settlement(self, given_s: float | None = None) -> Spent:
+        """Return what is charged, as if the text up to `given_s` was given out."""
         call, model = self._call, self.model
-        samples = round(min(self.given_s, call.recording.seconds) * HEARING_HZ)
+        given_s = self.given_s if given_s is None else given_s
+        samples = round(min(given_s, call.recording.seconds) * HEARING_HZ)
         engine, id_ = ("", "") if model is None else (model.engine, model.info.id)
         part = SpentPart(
             engine=engine, model=id_, characters=0, estimated_s=call.recording.seconds, samples=samples
@@ -124,6 +136,12 @@ class HearTotals:
             attempts=tuple(attempt.of_ledger(call.recording.seconds) for attempt in self.attempts),
             kind="transcription",
         )
+
+
+def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
+    """Return the most that hearing so many seconds may cost."""
+    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
+    return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
 
 
 class HearingMetrics:
@@ -147,8 +165,8 @@ class HearingRates:
         self._rates: dict[str, float] = {}
         self._under_way: dict[str, float] = {}
 
-    def begin_hearing(self, model: str, seconds: float) -> None:
-        """Count a recording. Raises UpstreamFailed if it would take too long beside those under way."""
+    def check_wait(self, model: str, seconds: float) -> None:
+        """Raise UpstreamFailed if a recording would take too long beside those under way."""
         all_s = self._under_way.get(model, 0.0) + seconds
         late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
         if late_s > 0:
@@ -158,7 +176,9 @@ class HearingRates:
                 code="engine_unavailable",
                 retry_after_s=late_s,
             )
-        self._under_way[model] = all_s
+
+    def begin_hearing(self, model: str, seconds: float) -> None:
+        self._under_way[model] = self._under_way.get(model, 0.0) + seconds
 
     def end_hearing(self, model: str, seconds: float, took_s: float | None) -> None:
         """Note the end of a recording. `took_s` is None if it was not heard to its end."""
@@ -185,16 +205,27 @@ class Hearing:
         self._catalogue = catalogue
         self._engines = engines
         self._budgets = budgets
-        self._rates = rates
+        self.rates = rates
         self._metrics = metrics
+
+    def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
+        """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
+        and UpstreamFailed."""
+        query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
+        found = self._catalogue.resolve_model(request.form.model)
+        models, error = decide_hearing(found, query, terms, self._catalogue.licences)
+        if error is not None:
+            failure = NotAllowed if error.is_forbidden else InvalidRequest
+            raise failure(error.message, param=error.field, code=error.code)
+        return models
 
     async def transcripts(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
     ) -> AsyncGenerator[Transcript, None]:
         """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
-        answer that `goes_whole`, until one has heard all of it. Raises EngineError and UpstreamFailed."""
+        answer that `goes_whole`, until one has heard all of it. Raises EngineError."""
         first, seconds, began = call.models[0].name, call.recording.seconds, time.monotonic()
-        self._rates.begin_hearing(first, seconds)
+        self.rates.begin_hearing(first, seconds)
         took_s: float | None = None
         try:
             async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
@@ -202,7 +233,7 @@ class Hearing:
                     yield transcript
             took_s = time.monotonic() - began
         finally:
-            self._rates.end_hearing(first, seconds, took_s)
+            self.rates.end_hearing(first, seconds, took_s)
 
     async def _of_candidates(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
@@ -257,12 +288,29 @@ class Hearing:
             await run_to_end(stream.close())
 
 
+class HearingParts:
+    """The objects for hearing that live as long as a worker, also for later features."""
+
+    def __init__(self, context: AppContext, long_decoder: LongDecoder) -> None:
+        self.long_decoder = long_decoder
+        self.uploads = Uploads(context.decoder, long_decoder)
+        self._rates = HearingRates()
+        self.metrics = HearingMetrics(context.metrics.registry)
+
+    def hearing(self, revision: RevisionContext) -> Hearing | None:
+        """Return what hears in a revision; None in a command."""
+        voices, engines, budgets = revision.voices, revision.context.engines, revision.budgets
+        if voices is None or engines is None or budgets is None:
+            return None
+        return Hearing(voices.catalogue, engines, budgets, self._rates, self.metrics)
+
+
 async def _events(
     stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer.
     stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + call.recording.seconds / 5
-    wait_s = stall_s + _QUEUE_S
+    wait_s = stall_s + call.queue_s
     while True:
         try:
             async with asyncio.timeout(wait_s):
@@ -274,7 +322,7 @@ async def _events(
             case None:
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
-                sane = tuple([_within(segment, call.recording.seconds) for segment in segments])
+                sane = tuple([within(segment, call.recording.seconds) for segment in segments])
                 yield Transcript(sane, min(up_to_s, call.recording.seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
                 attempt.units = units
@@ -295,15 +343,16 @@ def _job(call: HearCall, model: Model) -> HearJob:
         temperature=request.form.temperature or None,
         task=request.task,
         times=request.times,
-        deadline_s=_QUEUE_S,
+        deadline_s=call.queue_s,
         share=call.terms.share,
         urgency=call.urgency,
     )
 
 
-def _within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
     """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
-    numbers = [segment.start_s, segment.end_s, *(word.start_s for word in segment.words)]
+    words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
+    numbers = [segment.start_s, segment.end_s, *words]
     if not all(map(isfinite, numbers)):
         raise EngineFailed("The engine gave times that are no numbers.")
     start_s = min(max(0.0, segment.start_s), seconds)

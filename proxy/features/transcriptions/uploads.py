@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from hashlib import sha256
 from typing import NamedTuple
 
-from proxy.audio.recordings import long_recordings
 from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.long_decoder import LongDecoder
-from proxy.audio.recordings.long_recordings import LongSurvey, StretchRequest
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
 from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
-from proxy.helpers.limiter import FairLimiter, FairSlot
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
+from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form
 from speech_engine.hearing import HEARING_HZ
@@ -50,15 +50,17 @@ class Uploads:
         self._decoder = decoder
         self._long_decoder = long_decoder
 
-    def take(self, account: str) -> FairSlot:
+    def take(self, account: str) -> FairPlace:
         """Take a place for the largest upload. Raises NoPlace."""
         return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
 
-    async def read_upload(self, connection: Connection, place: FairSlot) -> tuple[RequestForm, bytes]:
+    async def read_upload(
+        self, connection: Connection, place: FairPlace, fields: Collection[str] = FIELDS
+    ) -> tuple[RequestForm, bytes]:
         """Read a form with its file. Raises InvalidRequest, RequestTooLarge and what `stream_form` raises."""
         file = _FileSink()
         try:
-            form = await stream_form(connection, {FILE: file}, FIELDS, _WITHIN_S, _grow)
+            form = await stream_form(connection, {FILE: file}, fields, _WITHIN_S, _grow)
         except (InvalidRequest, RequestTooLarge) as failure:
             if isinstance(failure, InvalidRequest) and failure.code != "file_too_large":
                 raise

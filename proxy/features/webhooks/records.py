@@ -28,6 +28,7 @@ TURNED_OFF_BY_OWNER = "It was turned off."
 Event = Literal[
     "voice.clone.ready",
     "voice.clone.failed",
+    "consent.heard",
     "job.done",
     "job.failed",
     "job.canceled",

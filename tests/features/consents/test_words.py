@@ -2,15 +2,21 @@
 
 from proxy.features.consents.rules import LANGUAGES, phrase
 from proxy.features.consents.words import ConsentWords, judge_consent
-from speech_engine.text.comparing import texts_to_sound
+from speech_engine.text.comparing import Sounds, texts_to_sound
 from tests.tables import each_row
 
 OPERATOR = "Kestrel Labs"
-SAID = {"kestrel": "kˈɛstɹəl", "castle": "kˈæsəl", "sony": "sˈoʊni", "not castle": "nˌɑːt kˈæsəl"}
-
-
-def sounds(text: str) -> str:
-    return SAID.get(text, f"<{text}>")
+SAID = {
+    "kestrel": "kˈɛstɹəl",
+    "kestrel labs": "kˈɛstɹəl lˈæbz",
+    "labs": "lˈæbz",
+    "castle": "kˈæsəl",
+    "sony": "sˈoʊni",
+    "not castle": "n kˈɛstɹəl",
+    "consent to kestrel": "kənsˈɛnt tə kˈɛstɹəl",
+    "can sent two castle": "kən sˈɛnt tə kˈæsəl",
+    "can sent two sony": "kən sˈɛnt tə sˈoʊni",
+}
 
 
 def spoken(language: str) -> str:
@@ -20,7 +26,12 @@ def spoken(language: str) -> str:
 
 
 def judged(heard: str, language: str = "en", *, is_reliable: bool = True) -> ConsentWords:
-    return judge_consent(spoken(language), heard, language, OPERATOR, sounds, is_reliable=is_reliable)
+    """The verdict with the sounds that it asks for, and no others."""
+
+    def judge(sounds: Sounds) -> ConsentWords:
+        return judge_consent(spoken(language), heard, language, OPERATOR, sounds, is_reliable=is_reliable)
+
+    return judge({text: SAID.get(text, f"<{text}>") for text in texts_to_sound(judge)}.__getitem__)
 
 
 ENGLISH = spoken("en")
@@ -35,12 +46,15 @@ ENGLISH = spoken("en")
         (ENGLISH.replace("Kestrel", "Castle"), "match"),
         (ENGLISH.replace("owner", "honour").replace("Labs", "labs, yes"), "match"),
         (ENGLISH.replace("I am", "Well I I am um"), "unsure"),
-        (ENGLISH.replace("I am", "I am not").replace("I consent", "I do not consent"), "unsure"),
-        (ENGLISH.replace("I consent", "I don't consent"), "unsure"),
-        (ENGLISH.replace("consent", "refuse"), "unsure"),
-        (ENGLISH.replace("Kestrel", "not Castle"), "unsure"),
+        (ENGLISH.replace("I am", "I am not").replace("I consent", "I do not consent"), "differs"),
+        (ENGLISH.replace("I consent", "I don't consent"), "differs"),
+        (ENGLISH.replace("consent", "refuse"), "differs"),
+        (ENGLISH.replace("Kestrel", "not Castle"), "differs"),
         (ENGLISH.replace("Kestrel Labs", "Sony"), "unsure"),
         (ENGLISH.replace("Kestrel", "Sony"), "unsure"),
+        (ENGLISH.replace("Labs", "Sony"), "unsure"),
+        (ENGLISH.replace("consent to Kestrel", "can sent two Castle"), "match"),
+        (ENGLISH.replace("consent to Kestrel", "can sent two Sony"), "unsure"),
         (" ".join(ENGLISH.split()[:12]), "unsure"),
         (" ".join(ENGLISH.split()[:8]), "differs"),
         ("The train to the coast leaves at noon.", "differs"),
@@ -56,17 +70,17 @@ def test_a_consent_is_heard_by_its_words(heard: str, words: str) -> None:
     [
         ("en", "consent", "never consent"),
         ("es", "doy", "no doy"),
-        ("fr", "j'autorise", "je n'autorise pas"),
+        ("fr", "j'autorise", "je n'autorise"),
         ("hi", "देता", "नहीं देता"),
         ("it", "acconsento", "non acconsento"),
         ("pt", "autorizo", "não autorizo"),
     ],
 )
-def test_a_denial_is_no_match_in_any_language(language: str, word: str, instead: str) -> None:
+def test_a_denial_differs_in_any_language(language: str, word: str, instead: str) -> None:
     text = spoken(language)
     assert judged(text, language) == ("match", 1.0)
     assert word in text
-    assert judged(text.replace(word, instead), language).words == "unsure"
+    assert judged(text.replace(word, instead), language).words == "differs"
 
 
 def test_elsewhere_only_the_whole_phrase_is_a_match() -> None:
@@ -82,5 +96,3 @@ def test_elsewhere_only_the_whole_phrase_is_a_match() -> None:
 def test_without_sounds_a_name_that_is_written_otherwise_is_unsure() -> None:
     heard = ENGLISH.replace("Kestrel", "Kestral")
     assert judge_consent(ENGLISH, heard, "en", OPERATOR, None).words == "unsure"
-    asked = texts_to_sound(lambda sounds: judge_consent(ENGLISH, heard, "en", OPERATOR, sounds))
-    assert {"kestrel", "kestral"} <= set(asked)

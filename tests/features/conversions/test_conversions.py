@@ -13,12 +13,12 @@ from starlette.types import Message
 
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS, USUAL_FORMS, wav_header
-from proxy.audio.recordings import long_recordings
 from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint
 from proxy.features.conversions.endpoint import Sources
 from proxy.features.conversions.form import ConversionForm, ConversionUpload
 from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.transcriptions import long_recordings
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
     ContentRefused,

@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
+import pytest
 
+from proxy.errors import UpstreamFailed
+from proxy.features.transcriptions.hearing import HearingRates
 from speech_engine import EngineFailed, EngineUnavailable, Finished, UnusableSample
 from speech_engine.hearing import HEARING_HZ
 from tests.features.transcriptions.ears import (
@@ -20,7 +24,10 @@ from tests.features.transcriptions.ears import (
     whole,
 )
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
+from tests.proxy.audio.recordings.clips import Kind, encoded
+from tests.sound import decoded
 from tests.tables import each_row
+from tests.waiting import soon
 
 TEXT = "Hello there. This is a test. It goes on."
 CONFIG = """
@@ -288,3 +295,50 @@ async def test_a_retry_with_its_key_gets_the_same_answer_and_pays_once(tmp_path:
         other = await heard(server, of_seconds(1.1), key=key)
         assert envelope(other)["code"] == "idempotency_key_reused"
         assert (await heard(server, of_seconds(1.0), key=key, path=TRANSLATIONS)).status_code >= 400
+
+
+async def test_its_text_and_its_sound_are_kept_where_the_request_says_so(tmp_path: Path) -> None:
+    ears = Ears(*whole(said("To be kept.")))
+    async with inside(tmp_path, SCRIPTED, {"one": ears, "two": Ears()}) as server:
+        await heard(server, of_seconds(1.0))
+        await heard(server, of_seconds(2.0), history="true", tag="ep:1")
+
+        async def listed() -> list[dict[str, Any]]:
+            data: list[dict[str, Any]] = (await server.ask("GET", "/v1/history")).json()["data"]
+            return data
+
+        (entry,) = await soon(listed)
+        assert (entry["operation"], entry["text"], entry["tag"]) == ("transcription", "To be kept.", "ep:1")
+        assert (entry["seconds"], entry["model"], entry["language"]) == (2.0, "one/m", "en")
+        path = f"/v1/history/{entry['id']}"
+        assert (await server.ask("GET", path)).json()["request"]["text"] == "To be kept."
+        samples, rate_hz = decoded((await server.ask("GET", f"{path}/content")).content, "flac")
+        assert (len(samples) / rate_hz, rate_hz) == (2.0, HEARING_HZ)
+
+
+async def test_what_would_take_too_long_is_told_at_once_and_costs_nothing(tmp_path: Path) -> None:
+    rates = HearingRates()
+    rates.begin_hearing("m", 60.0)
+    rates.end_hearing("m", 60.0, took_s=30.0)
+    rates.check_wait("m", 950.0)
+    with pytest.raises(UpstreamFailed, match="kind transcription") as refused:
+        rates.check_wait("m", 970.0)
+    assert refused.value.retry_after_s == pytest.approx(5.0)
+    rates.begin_hearing("m", 900.0)
+    with pytest.raises(UpstreamFailed):
+        rates.check_wait("m", 100.0)
+    async with inside(tmp_path, SCRIPTED, {"one": Ears(), "two": Ears()}) as server:
+        silence = np.zeros(1801 * 8000)
+        too_long = await heard(server, encoded(Kind("flac", "flac", "s16", 8000), silence))
+        assert (too_long.status_code, envelope(too_long)["code"]) == (400, "recording_too_long")
+        assert not await server.usage()
+
+
+async def test_a_long_recording_is_heard_whole_stretch_by_stretch(tmp_path: Path) -> None:
+    ears = Ears(*whole(said("Long.", 0.0, 400.0)))
+    async with inside(tmp_path, SCRIPTED, {"one": ears, "two": Ears()}) as server:
+        answer = await heard(server, of_seconds(400.0), response_format="verbose_json")
+        assert answer.json()["duration"] == 400.0
+        assert abs(ears.heard_bytes / 2 / HEARING_HZ - 400.0) < 0.01
+        (row,) = await server.usage()
+        assert row.samples / row.sample_rate_hz == 400.0

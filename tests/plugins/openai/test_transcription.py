@@ -1,17 +1,25 @@
 """Recordings: what the server is asked, what its answers become, and what is no answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openai import AsyncOpenAI, BadRequestError
 
+from fakes.elevenlabs import KEY
+from fakes.elevenlabs import fake as elevenlabs
 from fakes.forms import Form, form_of
+from fakes.openai.app import provider
 from fakes.openai.habits import HABITS
 from fakes.provider import RequestRecord
+from fakes.serving import served
 from plugins.openai.presets import PRESETS
 from plugins.openai.settings import OpenAISettings
 from speech_engine import (
+    HEARING_HZ,
     Engine,
     EngineError,
     EngineExhausted,
@@ -27,9 +35,12 @@ from speech_engine import (
     UnusableSample,
     recording_pieces,
 )
+from speech_engine.pcm import wav_file
 from speech_engine.testing import HearingContract
 from speech_engine.testing.hearing_contract import segments
+from tests.features.transcriptions.ears import heard, recorded
 from tests.plugins.openai.upstream import Pair, pair
+from tests.proxy.api.inside import inside
 from tests.tables import each_row
 from tests.tones import recording, transcript
 
@@ -110,9 +121,8 @@ async def test_a_model_is_asked_for_what_it_can_do(
 
 async def test_times_and_numbers_are_those_of_the_answer_and_words_have_their_marks() -> None:
     pcm = recording(*TEXTS)
-    async with _ears() as engine:
-        assert isinstance(engine, Engine)
-        events = await transcript(engine, pcm, model="whisper-1", times="words")  # type: ignore[arg-type]
+    async with pair(transcribes=MODELS) as (engine, _):
+        events = await transcript(engine, pcm, model="whisper-1", times="words")
     found = segments(events)
     assert [each.text for each in found] == [TEXTS[0], f" {TEXTS[1]}", f" {TEXTS[2]}"]
     assert [word.text for word in found[0].words] == ["Hello", "there,", "world."]
@@ -198,6 +208,17 @@ async def test_a_wrong_key_and_a_recording_that_is_too_short_are_told_apart() ->
         assert type(await _failure(made, recording("One."))) is EngineUnauthorized
 
 
+async def test_the_server_is_told_when_its_client_leaves() -> None:
+    async with pair(transcribes=MODELS) as (engine, fake):
+        fake.fail("hang_before", path="/audio/transcriptions")
+        hearing = asyncio.create_task(transcript(engine, recording("One."), model="whisper-1"))
+        await fake.until(lambda: fake.open == 1)
+        hearing.cancel()
+        await fake.until(lambda: fake.open == 0)
+        assert fake.seen[0].left_at is not None
+        assert (await asyncio.gather(hearing, return_exceptions=True))[0].__class__ is asyncio.CancelledError
+
+
 HEARING_PRESETS = [name for name, preset in PRESETS.items() if "transcribes" in preset.settings]
 
 
@@ -219,10 +240,10 @@ async def test_a_presets_model_hears_at_its_hosts_fake(preset: Any) -> None:
 
 def test_what_a_model_can_do_is_known_by_its_name() -> None:
     settings = OpenAISettings(transcribes=("gpt-transcribe", "whisper-1"))
+    models = map(settings.hearing_model, ("gpt-transcribe", "whisper-1", "Systran/faster-whisper-tiny.en"))
     known = {
-        id_: (model.times_words, model.translates, model.languages[0].tag, model.shutdown_date)
-        for id_ in ("gpt-transcribe", "whisper-1", "Systran/faster-whisper-tiny.en")
-        for model in [settings.hearing_model(id_)]
+        model.id: (model.times_words, model.translates, model.languages[0].tag, model.shutdown_date)
+        for model in models
     }
     assert known == {
         "gpt-transcribe": (False, False, "*", ""),
@@ -238,3 +259,62 @@ async def test_models_that_hear_are_not_among_those_that_speak() -> None:
         assert [(model.id, model.hears) for model in engine.models()] == [("my-speech", True)]
     with pytest.raises(ValueError, match="transcribes"):
         OpenAISettings(models=("a",), transcribes=("a",))
+
+
+async def test_openais_library_proves_the_fake() -> None:
+    file = ("a.wav", wav_file(recording(*TEXTS), HEARING_HZ), "audio/wav")
+    async with served(provider()) as fake:
+        async with AsyncOpenAI(base_url=f"{fake.url}/v1", api_key="k", max_retries=0) as client:
+            made = client.audio.transcriptions
+            newest = await made.create(model="gpt-transcribe", file=file, languages=["en"], keywords=["Ana"])
+            verbose = await made.create(
+                model="whisper-1",
+                file=file,
+                response_format="verbose_json",
+                timestamp_granularities=["word", "segment"],
+            )
+            with pytest.raises(BadRequestError):
+                await made.create(model="gpt-transcribe", file=file, response_format="verbose_json")
+    assert newest.text == verbose.text == " ".join(TEXTS)
+    assert [each.code for each in newest.languages or ()] == ["en"]
+    assert [each.text.strip() for each in verbose.segments or ()] == [*TEXTS]
+    assert [each.word for each in verbose.words or ()][:3] == ["Hello", "there", "world"]
+
+
+_CONFIG = """
+[engines.scribe]
+plugin = "elevenlabs"
+api_key = "{key}"
+base_url = "{scribe}"
+[engines.scribe.costs]
+"*" = {{ usd = 0.006, per = "minute" }}
+[engines.up]
+plugin = "openai"
+base_url = "{url}/v1"
+models = ["tts-1"]
+transcribes = ["gpt-transcribe", "whisper-1"]
+[engines.up.costs]
+"*" = {{ usd = 0.0001, per = "unit" }}
+[models]
+ears = ["up/gpt-transcribe", "scribe/scribe_v2", "up/whisper-1"]
+"""
+
+
+async def test_a_server_asks_the_next_provider_and_none_without_times_for_subtitles(tmp_path: Path) -> None:
+    wav = recorded("One two. Three four.")
+    async with served(elevenlabs()) as scribe, served(provider()) as up:
+        config = _CONFIG.format(key=KEY, scribe=scribe.url, url=up.url)
+        async with inside(tmp_path, config) as server:
+            scribe.provider.fail("wrong_codec", path="speech-to-text")
+            srt = await heard(server, wav, response_format="srt")
+            plain = await heard(server, wav)
+            rows = await server.usage()
+    assert (srt.status_code, srt.headers["x-voxgate-engine"]) == (200, "up/whisper-1"), srt.text
+    assert "One two." in srt.text
+    assert (plain.json()["text"], plain.headers["x-voxgate-engine"]) == (
+        "One two. Three four.",
+        "up/gpt-transcribe",
+    )
+    seconds = rows[0].samples / rows[0].sample_rate_hz
+    # Scribe's unusable answer was billed, too.
+    assert sorted(row.micro_usd for row in rows) == pytest.approx([100 * seconds, 200 * seconds], abs=2)

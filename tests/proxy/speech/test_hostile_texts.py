@@ -17,7 +17,7 @@ from proxy.speech import word_times
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.speech_body import MAX_INPUT
 from speech_engine import Segment
-from speech_engine.text import cleaning, said, sounds
+from speech_engine.text import cleaning, comparing, english_readings, said, sounds
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.text.words import words_of
 from tests.tables import each_row, soak
@@ -80,6 +80,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "espeak": lambda text: safe_text.safe(text, "roa/pt"),
     "sounds": sounds.safe_text,
     "transcript": lambda text: said.TranscriptJudge("en").says_all(text, f"{text} y"),
+    "comparison": lambda text: comparing.compare(f"x {text}", f"{text} y", "en"),
+    "times of a transcript": english_readings.times_written,
 }
 FRONT_ENDS = [("latin", "en"), ("latin", "es"), ("latin", "pt"), ("plain", "ja"), ("pythainlp", "th")]
 

@@ -11,6 +11,7 @@ from speech_engine.text.comparing import (
     WordRun,
     compare,
     distance,
+    sounds_of,
     texts_to_sound,
     too_many,
 )
@@ -24,8 +25,8 @@ SAID = {
     "ask ziamara": "ˈæsk zˌiːɐmˈæɹə",
     "xiomara": "zˌiːəmˈɑːɹə",
     "ziamara": "zˌiːɐmˈæɹə",
-    "not ziamara": "nˌɑːt zˌiːɐmˈæɹə",
-    "not": "nˌɑːt",
+    "a ziamara": "ɐ zˌiːɐmˈæɹə",
+    "a": "ɐ",
     "peter": "pˈiːɾɚ",
     "seventeen": "sˌɛvəntˈiːn",
     "seventy": "sˈɛvənti",
@@ -93,7 +94,7 @@ def test_a_fault_is_never_right(heard: str, verdict: str, share: float, words_to
         ("Ask Xiomara", "ask ziamara", ("Xiomara",), 0.1, "right"),
         ("Ask Xiomara", "ask ziamara", (), 0.1, "wrong"),
         ("Ask Xiomara", "ask ziamara", (), 0.4, "unsure"),
-        ("Ask Xiomara", "ask not ziamara", ("Xiomara",), 0.9, "unsure"),
+        ("Ask Xiomara", "ask a ziamara", ("Xiomara",), 0.9, "unsure"),
         ("Ask Xiomara", "ask peter", ("Xiomara",), 0.9, "unsure"),
         ("Ask Xiomara", "ask", ("Xiomara",), 0.1, "wrong"),
         ("Of seventeen", "of seventy", ("seventeen",), 0.1, "wrong"),
@@ -118,7 +119,7 @@ def test_outside_english_only_names_are_rare() -> None:
     ("silences", "length", "verdict"),
     [
         ((), 1.0, "right"),
-        (((0.7, 0.9),), 1.0, "right"),  # too short
+        (((1.1, 1.35),), 1.0, "right"),  # too short
         (((0.62, 0.98),), 1.0, "right"),  # at the comma
         (((1.1, 1.45),), 1.0, "unsure"),
         (((2.1, 2.5),), 1.0, "unsure"),  # in the last word
@@ -153,7 +154,7 @@ def test_a_word_dropped_doubled_or_added_is_never_right(
 
 
 def test_long_texts_that_differ_are_compared_at_once() -> None:
-    found = compare("one two " * 2_000, "one three " * 2_000, "en")
+    found = compare("one two " * 200, "one three " * 200, "en")
     assert found == ("unsure", found.runs, 0.0)
 
 
@@ -175,7 +176,8 @@ def test_times_of_a_recogniser_are_written_as_people_do(heard: str, written: str
 
 
 def test_a_distance_is_a_part_of_the_wanted_sounds() -> None:
-    assert distance("pˈiːɾɚ", "piːɾɚ") == 0
+    assert sounds_of(("a", "peter"), lambda text: f"{text}: pˈiː ɾɚ") == "apeter:piːɾɚ"
+    assert sounds_of(("a" * 201,), sounds) == sounds_of((), sounds) == ""
     assert distance("abcd", "abxd") == 0.25
     assert distance("abcd", "") == distance("", "abcd") == 1
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy.audio.recordings.long_decoder import LongDecoder
-from proxy.audio.recordings.long_recordings import StretchRequest
 from proxy.errors import DecodingFailed
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions import rig

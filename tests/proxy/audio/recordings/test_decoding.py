@@ -6,11 +6,12 @@ import wave
 import numpy as np
 import pytest
 
-from proxy.audio.recordings import long_reading_child, recording
+from proxy.audio.recordings import recording
 from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.long_recordings import LongSurvey
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
+from proxy.features.transcriptions import long_reading_child
+from proxy.features.transcriptions.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
 from tests.tables import each_row

@@ -11,14 +11,14 @@ import msgspec
 
 from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
-from proxy.audio.recordings.long_recordings import (
+from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
+from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,
     StretchRequest,
     SurveyRequest,
 )
-from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
@@ -34,7 +34,7 @@ _MOST_STEPS = 64
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
-    module="proxy.audio.recordings.long_reading_child",
+    module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
     lives=LIVES,
     again_within_s=AGAIN_WITHIN_S,

@@ -1,4 +1,4 @@
-"""The process that reads one long recording with libav: `python -m …recordings.long_reading_child`.
+"""The process that reads one long recording with libav: `python -m …transcriptions.long_reading_child`.
 
 It reads a request with the file from its pipe, answers it, and ends. At most one stretch is in memory,
 however long the file plays. It is confined like the process that decodes a short recording, and has more
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from proxy.audio.recordings.decoding import Downmix, MonoFrames, StoredRate, read_frames, read_upload
 from proxy.audio.recordings.decoding_child import warm_up
-from proxy.audio.recordings.long_recordings import (
+from proxy.audio.recordings.recording import Decoded, Undecoded
+from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,
     StretchRequest,
     SurveyRequest,
 )
-from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 

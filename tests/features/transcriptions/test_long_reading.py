@@ -8,14 +8,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from proxy.audio.recordings import long_decoder
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
-from proxy.audio.recordings.long_reading_child import MOST_CPU_S, stretch, survey
-from proxy.audio.recordings.long_recordings import LongSurvey, StretchRequest, SurveyRequest
 from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
+from proxy.features.transcriptions import long_decoder
+from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
+from proxy.features.transcriptions.long_reading_child import MOST_CPU_S, stretch, survey
+from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest, SurveyRequest
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import WAIT_S
 from proxy.speech.speech_request import SOURCE_HZ
