@@ -52,7 +52,7 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It speaks no text."""
     spoken_languages: list[str] | UnsetType = UNSET
     """The languages that it speaks well enough. A `*` stands for any."""
-    heard_languages: list[str] | UnsetType = UNSET
+    transcribed_languages: list[str] | UnsetType = UNSET
     """The languages that it writes down well enough."""
     jobs_only: Literal[True] | UnsetType = UNSET
     """It speaks on rented machines, for jobs alone. Of an alias: all of its models do."""
@@ -133,7 +133,7 @@ class Models(Resource):
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
                     spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
-                    heard_languages=_heard([model]),
+                    transcribed_languages=_transcribed([model]),
                     jobs_only=_only_if(bool(model.info.runner)),
                 )
                 for model in models
@@ -149,12 +149,12 @@ class Models(Resource):
             hears=_only_if(bool(ears)),
             translates=_only_if(any(model.info.translates for model in ears)),
             speaks=False if only_hear(models) else UNSET,
-            heard_languages=_heard(ears),
+            transcribed_languages=_transcribed(ears),
             jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
         )
 
 
-def _heard(models: Sequence[Model]) -> list[str] | UnsetType:
+def _transcribed(models: Sequence[Model]) -> list[str] | UnsetType:
     tags = [tag for model in models if model.info.hears for tag in spoken_languages(model.info)]
     return [*dict.fromkeys(tags)] or UNSET
 

@@ -137,7 +137,7 @@ export default class TranscribePage extends Page {
 
   form() {
     const model = this.models.find(({ id }) => id === this.model) ?? {};
-    const { heard_languages: tags = [] } = model;
+    const { transcribed_languages: tags = [] } = model;
     const languages = tags.filter((tag) => tag !== "*").map((tag) => [tag, languageName(tag)]).sort(([, a], [, b]) => a.localeCompare(b));
     const isBusy = Boolean(this.sending);
     return html`<form class="card stack" id="transcribe-form" novalidate @submit=${(event) => this.submit(event)}>
