@@ -72,6 +72,19 @@ def test_what_is_recorded_is_written_down_in_english(page: Reader) -> None:
     assert [each for each in page.tab.requests if "/translations" in each]
 
 
+def test_a_long_recording_is_a_job_whose_text_is_read_there(page: Reader, tmp_path: Path) -> None:
+    _choose(page, tmp_path, flac(said(_WORDS, pause_s=1801.0)))
+    _send(page)
+    page.reads("a job writes it down", "#transcribe-end")
+    page.press("Job", "at('#transcribe-end')")
+    page.reads("The first one. And the second.", "#job-text")
+    page.assert_readable(((375, "light"),))
+    saved = page.tab.downloaded(tmp_path, "at('#job-srt').click()")
+    assert saved.decode().startswith("1\n00:00:00,")
+    page.go("jobs")
+    page.reads("Transcription", "#jobs-list")
+
+
 def test_a_refusal_is_told_beside_the_file(page: Reader, tmp_path: Path) -> None:
     _choose(page, tmp_path, b"no recording")
     _send(page)
