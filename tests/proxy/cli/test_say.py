@@ -342,7 +342,7 @@ def test_recordings_are_written_down(beside: Server, tmp_path: Path) -> None:
     both = transcribe(
         beside, tmp_path, "a.wav", "none.wav", "b.wav", "--translate", "--out", "texts", "--json"
     )
-    assert (both.returncode, both.stderr) == (1, b"none.wav: none.wav: No such file or directory\n")
+    assert (both.returncode, both.stderr) == (1, b"none.wav: No such file or directory\n")
     assert [row["file"] for row in json.loads(both.stdout)["data"]] == ["texts/a.txt", "texts/b.txt"]
     assert (tmp_path / "texts" / "b.txt").read_text().strip()
 
