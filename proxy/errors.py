@@ -158,17 +158,10 @@ class Conflict(RequestFailed):
 
 
 class RequestUnderWay(RequestFailed):
-    """409: the first request with this Idempotency-Key has not ended. Send it again to get its answer."""
+    """409: it waits for something that will end, as for the first request with this Idempotency-Key."""
 
     status, kind, default_code = 409, "invalid_request_error", "request_under_way"
     should_retry, retry_s = True, 1.0
-
-
-class NotHeardYet(RequestFailed):
-    """409: the recording of a consent is still to be heard, which takes a minute at most."""
-
-    status, kind, default_code = 409, "invalid_request_error", "consent_not_heard_yet"
-    should_retry, retry_s = True, 5.0
 
 
 class RequestTooLarge(RequestFailed):

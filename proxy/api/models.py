@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.routing import is_cloned_for, spoken_languages
-from policies.routing.hearing import only_hear
+from policies.routing.filters import only_hear
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue

@@ -79,7 +79,9 @@ class HistoryEntries:
         self.stored: StoredDays | None = None
         self._writer = writer
 
-    def keep(self, entry: HistoryRow, body: dict[str, Any], plan: str, pcm: bytes, rate_hz: int) -> None:
+    def keep_request(
+        self, entry: HistoryRow, body: dict[str, Any], plan: str, pcm: bytes, rate_hz: int
+    ) -> None:
         """Write an entry with its sound, 16-bit mono at this rate, unless the plan keeps none."""
         writer, stored = self._writer, self.stored
         if writer is None or stored is None or not stored.us_of(plan):
