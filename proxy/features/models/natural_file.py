@@ -43,7 +43,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
     return [
         Line(f"{file} has these lines now, beneath your own configuration:"),
         *map(Line, natural.text(natural.Layer({engine: layer.engines[engine]})).splitlines()),
-        Line(f"Restart the server: it then {'speaks with' if listed.entry.languages else 'has'} {model}."),
+        Line(f"Restart the server: it then {'speaks with' if listed.speaks else 'has'} {model}."),
     ]
 
 
