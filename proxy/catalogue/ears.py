@@ -21,21 +21,21 @@ class OwnRecording(NamedTuple):
     language: str
 
     def __repr__(self) -> str:
-        return f"<OwnRecording {self.id} of {self.seconds:.1f} s>"
+        return f"<OwnRecording {self.id} of {self.length_s:.1f} s>"
 
     @property
-    def seconds(self) -> float:
+    def length_s(self) -> float:
         return len(self.pcm) / (2 * HEARING_HZ)
 
 
-class HeardText(NamedTuple):
+class OwnTranscript(NamedTuple):
     """`is_reliable`: few words of this language are heard wrong."""
 
     text: str
     is_reliable: bool
 
     def __repr__(self) -> str:
-        return "<HeardText>"
+        return "<OwnTranscript>"
 
 
 class NoEars:
@@ -51,11 +51,11 @@ class NoEars:
         del language
         return False
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> HeardText:
+    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
         """Hear a recording. Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
-    async def score(
+    async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], within_s: float
     ) -> Sequence[TranscriptSegment]:
         """Find known words: a segment for each text. Raises EngineError."""

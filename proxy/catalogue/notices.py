@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any
 
 from proxy.storage.store import ALWAYS, Condition, Statement
 
@@ -12,7 +12,7 @@ class Notices:
     def statements(
         self,
         account: str,
-        event: Literal["consent.heard"],
+        event: Any,
         data: Mapping[str, str],
         now: int,
         only_if: Condition = ALWAYS,
@@ -20,6 +20,3 @@ class Notices:
         """Return the statements that notify an account, for the commit of the event's cause."""
         del account, event, data, now, only_if
         return ()
-
-    def look_soon(self) -> None:
-        """Send at once."""

@@ -140,10 +140,10 @@ class ConsentStore:
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        heard: tuple[Statement, ...] = ()
+        also: tuple[Statement, ...] = ()
         if digest is not None and rules.has_phrase(new.language):
-            heard = self._hearings.statements(id_, account, new.language, consents.was_made(id_))
-        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=heard):
+            also = self._hearings.queue_statements(id_, account, new.language, consents.was_made(id_))
+        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also):
             raise _too_many()
         self._hearings.look_soon()
         return ReadableConsent(record, texts)

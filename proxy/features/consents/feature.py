@@ -32,13 +32,12 @@ def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iter
             yield wrong("comparer", str(refused), name=name)
 
 
-def words(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+def words(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     """Check that there are ears if consents with other words are refused."""
-    if config.consent.words != "refuse" or not results.models:
-        return
-    hears = any(info.hears and info.is_local for infos in results.models.values() for info in infos)
-    if not hears or "transcriptions" in config.features_off:
-        found = 'consent.words: "refuse" needs a local model that hears, and no engine has one'
+    engines = config.engines.values()
+    hears = any(each.plugin == "whisper" or each.settings.get("hears") is True for each in engines)
+    if config.consent.words == "refuse" and (not hears or "transcriptions" in config.features_off):
+        found = 'consent.words: "refuse" needs a local engine that hears: without one, no words are checked'
         yield wrong("consent words", found, "voxgate models pull whisper-base")
 
 

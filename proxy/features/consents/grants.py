@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.catalogue.voice_records import Compared
-from proxy.errors import NotAllowed, NotHeardYet
+from proxy.errors import NotAllowed, RequestUnderWay
 from proxy.features.consents import records
 from proxy.features.consents.consent_store import find_record
 from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, record_digest
@@ -49,8 +49,8 @@ class Grants:
         self._is_waiting = is_waiting
 
     async def find_grant(self, account: str, id_: str, param: str) -> Grant:
-        """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and NotHeardYet, which
-        name the parameter."""
+        """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and RequestUnderWay,
+        which name the parameter."""
         record = await find_record(self._store, account, id_, param)
         if self.refuses_words:
             await self._check_words(record, param)
@@ -64,9 +64,11 @@ class Grants:
                 code="consent_words_differ",
             )
         if record.words == "unchecked" and await self._is_waiting(record.id):
-            raise NotHeardYet(
+            raise RequestUnderWay(
                 f"The recording of the consent '{record.id}' is still to be heard. Try again in a moment.",
                 param=param,
+                code="consent_not_heard_yet",
+                retry_after_s=5.0,
             )
 
     async def get(self, account: str, id_: str | None) -> Grant | None:

@@ -12,10 +12,10 @@ from typing import Protocol
 import structlog
 
 from policies.tasks import SECOND, QueuedTask
-from proxy.catalogue.ears import HeardText, NoEars, OwnRecording
+from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.file_store.vault import VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
-from proxy.storage.store import ALWAYS, Condition, Statement, Store
+from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from proxy.storage.task_tables import TaskTable
 from speech_engine import EngineError
@@ -23,7 +23,8 @@ from speech_engine import EngineError
 MOST_FREE_S = 600.0
 """Of an account and a day."""
 _DAY_US = 86_400 * SECOND
-_TRIES = 5
+_TRIES = 4
+"""After so many it is given up, a minute after the first one."""
 _WITHIN_S = 60.0
 
 _log = structlog.get_logger()
@@ -78,12 +79,9 @@ class HearingUse(Protocol):
         """Return the recording, or None if it is gone or is not heard. Raises VaultFailed."""
         ...
 
-    async def statements(self, held: HearingRow, text: HeardText) -> Sequence[Statement]:
+    async def word_statements(self, held: HearingRow, text: OwnTranscript) -> Sequence[Statement]:
         """Return the statements that store the words, under the condition `COUNTED`."""
         ...
-
-    def noted(self) -> None:
-        """Called after the commit."""
 
 
 class Hearings(TaskKind[HearingRow]):
@@ -99,7 +97,7 @@ class Hearings(TaskKind[HearingRow]):
         self.ears = ears
         self.uses: dict[str, HearingUse] = {}
 
-    def statements(
+    def queue_statements(
         self, id_: str, account: str, language: str, only_if: Condition = ALWAYS
     ) -> tuple[Statement, ...]:
         """Return the statements that have a recording heard, for the commit that stores it."""
@@ -112,35 +110,27 @@ class Hearings(TaskKind[HearingRow]):
         return await self.table.get(self._store, id_) is not None
 
     async def work(self, held: HearingRow) -> Result:
+        if held.tries >= _TRIES:
+            return Done(also=(_END,))
         use = self.uses[held.id.partition("_")[0]]
         try:
             recording = await use.recording(held)
-            if recording is None or not await self._is_free(held.account, recording.seconds):
+            if recording is None or not await self._is_free(held.account, recording.length_s):
                 return Done(also=(_END,))
             text = await self.ears.hear(recording, _WITHIN_S)
         except (EngineError, VaultFailed) as error:
             _log.warning("hearing.failed", hearing=held.id, error=type(error).__name__)
             return Again(type(error).__name__)
-        row = {
+        row: Params = {
             "account": held.account,
             "day": await self._store.now() // _DAY_US,
-            "seconds": recording.seconds,
+            "seconds": recording.length_s,
             "most": MOST_FREE_S,
         }
-        return Done(also=(Statement(_COUNT, row), *await use.statements(held, text), _END))
-
-    def gives_up(self, held: HearingRow) -> bool:
-        return held.tries + 1 >= _TRIES
-
-    async def poisoned_also(self, held: HearingRow) -> tuple[Statement, ...]:
-        del held
-        return (_END,)
-
-    def noted(self, held: HearingRow, result: Result) -> None:
-        if isinstance(result, Done):
-            self.uses[held.id.partition("_")[0]].noted()
+        return Done(also=(Statement(_COUNT, row), *await use.word_statements(held, text), _END))
 
     async def _is_free(self, account: str, seconds: float) -> bool:
         day = await self._store.now() // _DAY_US
         rows = await self._store.read(_FREE_TODAY, {"account": account, "day": day})
-        return sum(row["seconds"] for row in rows) + seconds <= MOST_FREE_S
+        used_s: float = sum(row["seconds"] for row in rows)
+        return used_s + seconds <= MOST_FREE_S

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from functools import partial
 
-from proxy.catalogue.ears import HeardText, NoEars, OwnRecording
+from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.catalogue.notices import Notices
 from proxy.features.consents import records, rules
 from proxy.features.consents.hearings import COUNTED, HearingRow
@@ -39,7 +39,7 @@ class WordChecks:
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)
         return OwnRecording(record.id, record.account, pcm, record.language)
 
-    async def statements(self, held: HearingRow, text: HeardText) -> Sequence[Statement]:
+    async def word_statements(self, held: HearingRow, text: OwnTranscript) -> Sequence[Statement]:
         record = await records.get(self._store, held.account, held.id)
         phrase = None if record is None else rules.phrase(record.language, self.operator)
         if record is None or phrase is None:
@@ -57,6 +57,3 @@ class WordChecks:
             Statement(_SET, {"words": found.words}),
             *self._notices.statements(held.account, "consent.heard", data, now, COUNTED),
         )
-
-    def noted(self) -> None:
-        self._notices.look_soon()

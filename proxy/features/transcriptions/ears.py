@@ -10,7 +10,7 @@ from hashlib import sha256
 from policies.licence import Licences
 from policies.routing import Model
 from policies.routing.filters import speaks
-from proxy.catalogue.ears import HeardText, NoEars, OwnRecording
+from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
 from proxy.features.transcriptions.hearing import HearingMetrics, within
@@ -49,7 +49,7 @@ class Ears(NoEars):
         self._licences = Licences()
         self._readers: tuple[str, ...] = ()
 
-    def revise(self, config: Config, licences: Licences) -> None:
+    def read_config(self, config: Config, licences: Licences) -> None:
         self._licences = licences
         known = dict(self._engines.items())
         sections = config.engines.items()
@@ -64,16 +64,16 @@ class Ears(NoEars):
     def can_time(self, language: str) -> bool:
         return any(_can_time(model) for model in self._models(language))
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> HeardText:
+    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
         model = next(self._models(recording.language), None)
         segments = await self._segments(model, recording, within_s)
         assert model is not None
         well = _HEARS_WELL.get(model.info.id, ())
         base = recording.language.partition("-")[0].lower()
         text = "".join([segment.text for segment in segments])
-        return HeardText(text.strip(), "*" in well or base in well)
+        return OwnTranscript(text.strip(), "*" in well or base in well)
 
-    async def score(
+    async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], within_s: float
     ) -> Sequence[TranscriptSegment]:
         model = next(filter(_can_time, self._models(recording.language)), None)
@@ -114,7 +114,7 @@ class Ears(NoEars):
             tenant=recording.account,
             model=model.info.id,
             recording=sha256(recording.pcm).hexdigest(),
-            estimated_s=recording.seconds,
+            estimated_s=recording.length_s,
             language=recording.language,
             times="words" if texts else "",
             texts=texts,
@@ -127,12 +127,12 @@ class Ears(NoEars):
             async with asyncio.timeout(within_s):
                 while (event := await stream.next_event()) is not None:
                     if isinstance(event, Transcript):
-                        found += [within(segment, recording.seconds) for segment in event.segments]
+                        found += [within(segment, recording.length_s) for segment in event.segments]
         except TimeoutError:
             raise EngineTimeout("It was silent for too long.") from None
         finally:
             await run_to_end(stream.close())
-        self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.seconds)
+        self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.length_s)
         return found
 
 

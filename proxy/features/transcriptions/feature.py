@@ -30,7 +30,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             if speaking is None or answering is None or hearing is None:
                 return Additions()
             if ears is not None and revision.voices is not None:
-                ears.revise(revision.config, revision.voices.catalogue.licences)
+                ears.read_config(revision.config, revision.voices.catalogue.licences)
             both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
             return Additions(both.both_endpoints())
 
