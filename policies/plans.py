@@ -101,7 +101,7 @@ UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
-class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
+class AgreedTerms(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
     """The terms of one account that replace its plan's. None leaves the plan's term."""
 
     engines: tuple[str, ...] | None = None
@@ -150,7 +150,7 @@ def plan_at(now: int, plan: str, paid_until: int | None, lapsed_plan: str) -> st
 
 def terms(
     plan: Plan,
-    agreed: Overrides = Overrides(),  # noqa: B008 - frozen
+    agreed: AgreedTerms = AgreedTerms(),  # noqa: B008 - frozen
     caps: Caps = Caps(),  # noqa: B008 - frozen
     *,
     has_paid: bool = False,

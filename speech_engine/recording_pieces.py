@@ -161,7 +161,7 @@ class SegmentJoiner:
 
 def words_of(segment: TimedText, words: deque[TimedText]) -> list[TimedText]:
     """Take the words of a segment from the front of all words. Providers leave marks out of them, so each
-    word gets the part of the segment's text from its place to the next one's."""
+    word gets the part of the segment's text from its place to the next one's, with the marks beside it."""
     text, places = segment.text.strip(), list[tuple[int, TimedText]]()
     at = 0
     while words:
@@ -171,7 +171,7 @@ def words_of(segment: TimedText, words: deque[TimedText]) -> list[TimedText]:
             break
         found = words.popleft()
         if place >= 0:
-            places.append((place, found))
+            places.append((text.rfind(" ", at, place) + 1 or place, found))
             at = place + len(word)
     if not places:
         return [segment._replace(text=text)]

@@ -311,10 +311,10 @@ class ForgetQuestion(msgspec.Struct, frozen=True, tag="forget_asked"):
 
 
 class VoiceForgotten(msgspec.Struct, frozen=True, tag="voice_forgotten"):
-    """The answer. `is_silent`: no stream of the voice goes on."""
+    """The answer. `has_stopped_voice`: no stream of the voice goes on."""
 
     question: int
-    is_silent: bool
+    has_stopped_voice: bool
 
 
 EngineAction = Literal["load", "unload", "restart"]

@@ -42,6 +42,8 @@ _ENDINGS_ABROAD = (
     (re.compile(r"^(program)me(?=s?$)"), r"\1"),
     (re.compile(r"^(judge?)e(?=ment)"), r"\1"),
 )
+_SHORTEST_ABROAD = 4
+
 _TIME = re.compile(
     r"\b(1[0-2]|0?[1-9])(?:[.:]?([0-5][0-9])(\s?[ap]\.?\s?m\b)"
     r"|\.([0-5][0-9])(?= (?:in the (?:morn|after|even)|at night|to [0-9.:]+ ?[ap]\.?m\b)))",
@@ -66,7 +68,7 @@ def is_english(language: str) -> bool:
 
 def american_spelling(word: str) -> str:
     """Return a word with American endings. What is the same in both comes back as it is, or as no word."""
-    for british_, american_ in _ENDINGS_ABROAD:
+    for british_, american_ in _ENDINGS_ABROAD if len(word) >= _SHORTEST_ABROAD else ():
         word = british_.sub(american_, word)
     return word
 

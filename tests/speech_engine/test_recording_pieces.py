@@ -87,6 +87,7 @@ def test_segments_and_words_never_step_back_and_blanks_part_only_what_has_them()
     [
         ("Well, hello there!", ["Well", "hello", "there"], ["Well,", "hello", "there!"]),
         ('"Yes," he said.', ["Yes", "he", "said"], ['"Yes,"', "he", "said."]),
+        ('He said: "No," then', ["He", "said", "No", "then"], ["He", "said:", '"No,"', "then"]),
         ("你好，世界。", ["你好", "世界"], ["你好，", "世界。"]),
         ("It is 5 PM.", ["It", "is", "five", "PM"], ["It", "is 5", "PM."]),
         ("♪", [], ["♪"]),

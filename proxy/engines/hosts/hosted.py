@@ -55,8 +55,7 @@ class HostedEngine(HelloEngine):
         self.suspects = None if channels is None else ClusterSuspects()
         self._opened_at = self._began_at = time.monotonic()
         self.brings_voices_within_s = 0.0
-        """The time after a start in which it may bring voices that are not known yet: a request for an
-        unknown voice waits for them."""
+        """The time after a start in which a request for an unknown voice waits, as this may bring it."""
         self._call_prefix = secrets.token_hex(4)
         self._without_hello: dict[int, HostProcess] = {}
         """Ready processes that have not answered Hello yet."""
@@ -183,8 +182,7 @@ class HostedEngine(HelloEngine):
 
     def _leave(self, number: int) -> None:
         """Give a process no new calls. It keeps those under way, and its recordings."""
-        other = self._with_other_models.pop(number, None)
-        process = self._processes.pop(number, None) or other
+        process = self._processes.pop(number, None) or self._with_other_models.pop(number, None)
         if process is not None:
             process.is_leaving = True
             self._leaving[number] = process

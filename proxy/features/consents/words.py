@@ -58,6 +58,7 @@ def judge_consent(
     """Judge what was heard of a phrase. The operator's name in it may be heard as what is near in sound.
 
     If the language is not heard reliably, only the whole phrase is a match, and nothing differs for sure.
+    A phrase that was turned round differs, however few its other words are.
     """
     runs = compare(phrase, transcript, language, Evidence(sounds)).runs
     spoken, name = words_of(phrase).tokens, words_of(operator).tokens
@@ -71,12 +72,12 @@ def judge_consent(
     is_turned = any(_denies(run.wanted, negations) != _denies(run.transcribed, negations) for run in runs)
     if spoken and not others and not is_turned:
         return ConsentWords("match", share)
-    if not is_reliable or DIFFERS <= share < MATCH:
+    if not is_reliable:
         return ConsentWords("unsure", share)
-    if share < DIFFERS:
+    if share < DIFFERS or is_turned:
         return ConsentWords("differs", share)
     is_whole = too_many(others) <= MOST_TOO_MANY and not any(run in others for run in named)
-    return ConsentWords("match" if is_whole and not is_turned else "unsure", share)
+    return ConsentWords("match" if is_whole and share >= MATCH else "unsure", share)
 
 
 def _overlaps(run: WordRun, begin: int, end: int) -> bool:

@@ -14,7 +14,7 @@ from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
-from proxy.helpers.limiter import FairLimiter, FairSlot
+from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form
 from speech_engine.hearing import HEARING_HZ
@@ -50,12 +50,12 @@ class Uploads:
         self._decoder = decoder
         self._long_decoder = long_decoder
 
-    def take(self, account: str) -> FairSlot:
+    def take(self, account: str) -> FairPlace:
         """Take a place for the largest upload. Raises NoPlace."""
         return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
 
     async def read_upload(
-        self, connection: Connection, place: FairSlot, fields: Collection[str] = FIELDS
+        self, connection: Connection, place: FairPlace, fields: Collection[str] = FIELDS
     ) -> tuple[RequestForm, bytes]:
         """Read a form with its file. Raises InvalidRequest, RequestTooLarge and what `stream_form` raises."""
         file = _FileSink()

@@ -9,6 +9,7 @@ OPERATOR = "Kestrel Labs"
 SAID = {
     "kestrel": "kˈɛstɹəl",
     "kestrel labs": "kˈɛstɹəl lˈæbz",
+    "labs": "lˈæbz",
     "castle": "kˈæsəl",
     "sony": "sˈoʊni",
     "not castle": "n kˈɛstɹəl",
@@ -45,12 +46,13 @@ ENGLISH = spoken("en")
         (ENGLISH.replace("Kestrel", "Castle"), "match"),
         (ENGLISH.replace("owner", "honour").replace("Labs", "labs, yes"), "match"),
         (ENGLISH.replace("I am", "Well I I am um"), "unsure"),
-        (ENGLISH.replace("I am", "I am not").replace("I consent", "I do not consent"), "unsure"),
-        (ENGLISH.replace("I consent", "I don't consent"), "unsure"),
-        (ENGLISH.replace("consent", "refuse"), "unsure"),
-        (ENGLISH.replace("Kestrel", "not Castle"), "unsure"),
+        (ENGLISH.replace("I am", "I am not").replace("I consent", "I do not consent"), "differs"),
+        (ENGLISH.replace("I consent", "I don't consent"), "differs"),
+        (ENGLISH.replace("consent", "refuse"), "differs"),
+        (ENGLISH.replace("Kestrel", "not Castle"), "differs"),
         (ENGLISH.replace("Kestrel Labs", "Sony"), "unsure"),
         (ENGLISH.replace("Kestrel", "Sony"), "unsure"),
+        (ENGLISH.replace("Labs", "Sony"), "unsure"),
         (ENGLISH.replace("consent to Kestrel", "can sent two Castle"), "match"),
         (ENGLISH.replace("consent to Kestrel", "can sent two Sony"), "unsure"),
         (" ".join(ENGLISH.split()[:12]), "unsure"),
@@ -74,11 +76,11 @@ def test_a_consent_is_heard_by_its_words(heard: str, words: str) -> None:
         ("pt", "autorizo", "não autorizo"),
     ],
 )
-def test_a_denial_is_no_match_in_any_language(language: str, word: str, instead: str) -> None:
+def test_a_denial_differs_in_any_language(language: str, word: str, instead: str) -> None:
     text = spoken(language)
     assert judged(text, language) == ("match", 1.0)
     assert word in text
-    assert judged(text.replace(word, instead), language).words == "unsure"
+    assert judged(text.replace(word, instead), language).words == "differs"
 
 
 def test_elsewhere_only_the_whole_phrase_is_a_match() -> None:

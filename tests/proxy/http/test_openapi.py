@@ -181,7 +181,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         # As OpenAI, it has the times that were asked for.
         "VerboseTranscript",
         *("VoiceModelForm", "SavedVoiceModelForm"),
-        "ConversionJobForm",
+        *("ConversionJobForm", "TranscriptionJobForm"),
         "NewVoice",
         "NewSavedVoice",
         *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),

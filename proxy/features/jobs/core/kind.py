@@ -14,7 +14,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, ErrorDetail
+from proxy.errors import Conflict, ErrorDetail, InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
@@ -200,9 +200,16 @@ class JobKinds:
         return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
 
     def of_form(self, form: RequestForm) -> JobKind:
-        """Return the kind of a form. The first one raises the fault of a form that has no kind of them."""
-        named = form.fields.get("kind")
-        return next((kind for kind in self._by_form if named == [kind.name]), self._by_form[0])
+        """Return the kind of a form. Raises InvalidRequest."""
+        named = form.fields.get("kind", [""])
+        for kind in self._by_form:
+            if named == [kind.name]:
+                return kind
+        message = f"must be {' or '.join(kind.name for kind in self._by_form)}."
+        if named == [""]:
+            message = f"Missing required parameter: 'kind': it {message}"
+            raise InvalidRequest(message, param="kind", code="missing_required_parameter")
+        raise InvalidRequest(f"Invalid value for 'kind': it {message}", param="kind")
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
         """Return these jobs as answers show them, in the same order."""

@@ -18,7 +18,7 @@ WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (
     ({"audio": of_seconds(400.0, level=0)}, 400, "file", "invalid_audio"),
     ({"audio": of_seconds(0.0)}, 400, "file", "invalid_audio"),
     ({"audio": bytes(MOST_FILE_BYTES + 1)}, 400, "file", "file_too_large"),
-    ({"audio": bytes(11 * 1024 * 1024)}, 413, "file", "request_too_large"),
+    ({"audio": bytes(26 * 1024 * 1024)}, 413, "file", "request_too_large"),
     ({"kind": None}, 400, "kind", "missing_required_parameter"),
     ({"kind": "speech"}, 400, "kind", "invalid_value"),
     ({"model": None}, 400, "model", "missing_required_parameter"),

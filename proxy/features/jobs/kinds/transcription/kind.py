@@ -206,7 +206,7 @@ class TranscriptionKind(TextKind):
                 segments += transcript.segments
             totals.first_ms = round((time.monotonic() - began) * 1000)
             totals.language = next((each.language for each in segments if each.language), "")
-            text = encode_json([*_placed(segments, step.held.first / 1000)])
+            text = encode_json([*placed(segments, step.held.first / 1000)])
             row = JobClip(
                 step=step.held.id,
                 job=step.job.id,
@@ -270,7 +270,7 @@ def _request_of(form: TranscriptionJobForm) -> HearRequest:
     return hear_request(form, form.task)._replace(has_all_formats=True)
 
 
-def _placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
+def placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
     """Yield the segments of a step at their place in the recording, parted from the text before."""
     for number, segment in enumerate(segments):
         text = segment.text

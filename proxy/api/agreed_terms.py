@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import MissingLimits, Overrides, Prices, Terms, terms
+from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
@@ -64,8 +64,8 @@ class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     prices: ShownPrices | None
 
 
-def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
-    """Return the overrides after the change. Raises InvalidRequest, which names the field."""
+def changed(before: AgreedTerms, change: AgreedChange, config: Config) -> AgreedTerms:
+    """Return the agreed terms after the change. Raises InvalidRequest, which names the field."""
     fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
     for name, row in LIMITS.items():
         if row.unit == "credits" and fields.get(name) is not None:
@@ -79,7 +79,7 @@ def changed(before: Overrides, change: AgreedChange, config: Config) -> Override
     return msgspec.structs.replace(before, **fields)
 
 
-def check(plan: str, agreed: Overrides, config: Config) -> None:
+def check(plan: str, agreed: AgreedTerms, config: Config) -> None:
     """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
@@ -104,7 +104,7 @@ def in_force(account: Account, config: Config) -> Terms | None:
         return None
 
 
-def shown(agreed: Overrides) -> ShownOverrides:
+def shown(agreed: AgreedTerms) -> ShownOverrides:
     prices = None if agreed.prices is None else shown_prices(agreed.prices)
     return ShownOverrides(engines=agreed.engines, prices=prices, **credits.shown_limits(agreed))
 
