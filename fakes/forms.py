@@ -18,8 +18,11 @@ class FormFile(NamedTuple):
 
 
 class Form(NamedTuple):
+    """`fields` has the last value of each name, `lists` has all its values."""
+
     fields: dict[str, str]
     files: tuple[FormFile, ...]
+    lists: dict[str, list[str]]
 
 
 def form_of(content_type: str, body: bytes) -> Form:
@@ -28,12 +31,14 @@ def form_of(content_type: str, body: bytes) -> Form:
     message = message_from_bytes(head + body, policy=HTTP)
     fields: dict[str, str] = {}
     files: list[FormFile] = []
+    lists: dict[str, list[str]] = {}
     for part in message.iter_parts() if message.is_multipart() else ():
         field = str(part.get_param("name", "", "content-disposition"))
         data = part.get_payload(decode=True)
         assert isinstance(data, bytes)
         if (name := part.get_filename()) is None:
             fields[field] = data.decode()
+            lists.setdefault(field, []).append(data.decode())
         else:
             files.append(FormFile(field, name, part.get_content_type(), data))
-    return Form(fields, tuple(files))
+    return Form(fields, tuple(files), lists)

@@ -138,21 +138,6 @@ def _language_of(point: int) -> str | None:
     return language if first <= point <= last else None
 
 
-def choose(
-    explicit: str | None,
-    of_voice: str | None,
-    text: str,
-    detect: Detect | None = None,
-    default: str = DEFAULT,
-) -> LanguageChoice:
-    """Choose by the first that is known: request, voice, script, detector, default."""
-    if explicit:
-        return LanguageChoice(explicit, "request")
-    if of_voice:
-        return LanguageChoice(of_voice, "voice")
-    return _read_from(text, detect, default) or LanguageChoice(default, "default")
-
-
 def alternatives(
     choice: LanguageChoice, text: str, detect: Detect | None = None, default: str = DEFAULT
 ) -> Iterator[LanguageChoice]:
@@ -173,8 +158,9 @@ def alternatives(
     yield from (each for each in [*others, last] if each.tag != choice.tag)
 
 
-def _read_from(text: str, detect: Detect | None, usual: str) -> LanguageChoice | None:
-    """Return the language that a text shows by itself, without its web and mail addresses.
+def of_text(text: str, detect: Detect | None = None, usual: str = DEFAULT) -> LanguageChoice:
+    """Return the language that a text shows by itself, without its web and mail addresses: by its script, or
+    else by the detector. If it shows none, it is in the usual language.
 
     If it shows the base language of the `usual` one, it is the usual one, with its region.
     """
@@ -185,9 +171,9 @@ def _read_from(text: str, detect: Detect | None, usual: str) -> LanguageChoice |
         return LanguageChoice(_with_region(script, usual), "script")
     if guesses := _guesses(prose, script, detect, usual):
         return LanguageChoice(guesses[0], "detected")
-    if script and base(usual) in _SHARED[script]:
-        return LanguageChoice(usual, "default")
-    return LanguageChoice(_with_region(script, usual), "script") if script else None
+    if script and base(usual) not in _SHARED[script]:
+        return LanguageChoice(_with_region(script, usual), "script")
+    return LanguageChoice(usual, "default")
 
 
 def _guesses(prose: str, script: str | None, detect: Detect | None, usual: str) -> list[str]:
@@ -240,9 +226,7 @@ def sentences(
 def _tag_of(sentence: str, detect: Detect | None, unsure: str, scripted: str) -> str:
     """Return the tag of one sentence. `scripted` is the last language that was not in Latin letters."""
     words = sum(any(map(str.isalpha, word)) for word in sentence.split())
-    choice = _read_from(sentence, detect if words >= _FEWEST_WORDS else None, unsure)
-    if choice is None:
-        return unsure
+    choice = of_text(sentence, detect if words >= _FEWEST_WORDS else None, unsure)
     could_be = _ALSO_HAN if base(choice.tag) == "zh" else _SHARED.get(base(choice.tag), ())
     return scripted if choice.source == "script" and base(scripted) in could_be else choice.tag
 

@@ -11,6 +11,7 @@ import msgspec
 
 from policies import language
 from speech_engine import Alphabet, Pronunciation, Segment
+from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
 from speech_engine.text.words import words_of
 
@@ -38,7 +39,7 @@ Words = Mapping[str, str]
 _Layers = tuple[tuple[int, str], ...]
 
 
-class Lexicon(msgspec.Struct, frozen=True):
+class Lexicon(Redacted, msgspec.Struct, frozen=True):
     """The entries for one text: the spoken forms of words, and the sounds of words for engines with phonemes.
 
     `own` are the entries of the account or the request, as written: an account pays for words that it adds.
@@ -49,9 +50,6 @@ class Lexicon(msgspec.Struct, frozen=True):
     sounds: tuple[Pronunciation, ...] = ()
     own: Words = {}
     digest: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Lexicon of {len(self.words)} words>"
 
 
 EMPTY = Lexicon()

@@ -19,9 +19,9 @@ ConsentRule = Literal["required", "waived"]
 class Prices(msgspec.Struct, frozen=True, kw_only=True):
     """The prices of each kind of work; `clone` is for a voice at a provider.
 
-    If `conversion` is None, it has the price of the model's speech if that is by time. If `training` is None,
-    it is offered only where speech is free. `models` has other prices for some models. Its keys are
-    `engine/model`, or the name of an engine.
+    If `conversion` is None, it has the price of the model's speech if that is by time. If `transcription` is
+    None, it is priced as a conversion is. If `training` is None, it is offered only where speech is free.
+    `models` has other prices for some models. Its keys are `engine/model`, or the name of an engine.
     """
 
     speech: Price = FREE
@@ -29,6 +29,7 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     clone: Price = FREE
     conversion: Price | None = None
     training: Price | None = None
+    transcription: Price | None = None
     models: Mapping[str, Price] = {}
 
     def of_model(self, engine: str, model: str) -> Price:
@@ -37,6 +38,13 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
     def of_conversion(self, engine: str, model: str) -> Price | None:
         """Return the price of a conversion, or None if speech is sold by characters: a recording has none."""
         return self._conversion_beside(self.of_model(engine, model))
+
+    def of_transcription(self, engine: str, model: str) -> Price | None:
+        """Return the price of a transcription, or None if it has none, as a conversion."""
+        return self.transcription or self.of_conversion(engine, model)
+
+    def of_usual_transcription(self) -> Price | None:
+        return self.transcription or self.of_usual_conversion()
 
     def of_usual_conversion(self) -> Price | None:
         """Return the price of a conversion by a model without a price of its own, or None as above."""
@@ -59,7 +67,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         if kind == "speech":
             # This repeats `of_model` to save a call: every request comes here twice.
             return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
-        return self.of_conversion(engine, model) or FREE
+        of_kind = self.of_transcription if kind == "transcription" else self.of_conversion
+        return of_kind(engine, model) or FREE
 
 
 class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
@@ -92,7 +101,7 @@ UNLIMITED = Plan(name="unlimited", one_shot=True)
 """The operator's own plan, which needs no section: no limits, and everything is free."""
 
 
-class Overrides(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
+class AgreedTerms(PlanLimits[int], frozen=True, kw_only=True, omit_defaults=True):
     """The terms of one account that replace its plan's. None leaves the plan's term."""
 
     engines: tuple[str, ...] | None = None
@@ -141,7 +150,7 @@ def plan_at(now: int, plan: str, paid_until: int | None, lapsed_plan: str) -> st
 
 def terms(
     plan: Plan,
-    agreed: Overrides = Overrides(),  # noqa: B008 - frozen
+    agreed: AgreedTerms = AgreedTerms(),  # noqa: B008 - frozen
     caps: Caps = Caps(),  # noqa: B008 - frozen
     *,
     has_paid: bool = False,

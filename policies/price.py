@@ -15,7 +15,7 @@ MICRO = 1_000_000
 
 Per = Literal["minute", "character", "job"]
 
-Operation = Literal["speech", "clone", "conversion", "training"]
+Operation = Literal["speech", "clone", "conversion", "training", "transcription"]
 """The kinds of charged work."""
 
 

@@ -157,12 +157,12 @@ class Conflict(RequestFailed):
 
 
 class RequestUnderWay(RequestFailed):
-    """409: the first request with this Idempotency-Key has not ended. Send it again to get its answer."""
+    """409: it waits for something that will end, as for the first request with this Idempotency-Key."""
 
     status, kind, default_code = 409, "invalid_request_error", "request_under_way"
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(message, param=param, retry_after_s=1.0, headers={"x-should-retry": "true"})
+    def __init__(self, message: str, *, retry_after_s: float = 1.0, **more: str | None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s, headers={"x-should-retry": "true"}, **more)
 
 
 class RequestTooLarge(RequestFailed):

@@ -14,6 +14,7 @@ from speech_engine.engine import (
     EngineDeletesVoices,
     EngineFindsClones,
     EngineHears,
+    EngineReadsSounds,
     EngineRefreshes,
     EngineVoices,
 )
@@ -47,6 +48,7 @@ from speech_engine.events import (
     Event,
     Finished,
     ProviderCount,
+    SoundsRead,
     Started,
     VoiceMade,
     Word,
@@ -75,7 +77,17 @@ from speech_engine.values import (
     Urgency,
     Voice,
 )
-from speech_engine.work import Clone, Convert, DeleteVoice, FindClone, Hear, ListClones, Speak, Work
+from speech_engine.work import (
+    Clone,
+    Convert,
+    DeleteVoice,
+    FindClone,
+    Hear,
+    ListClones,
+    ReadSounds,
+    Speak,
+    Work,
+)
 
 API_VERSION = 4
 """The version in the host's handshake. If a value or a message changes its meaning, the number goes up."""
@@ -114,6 +126,7 @@ __all__ = [
     "EngineForbidden",
     "EngineHears",
     "EngineLimited",
+    "EngineReadsSounds",
     "EngineRefreshes",
     "EngineStumbled",
     "EngineTimeout",
@@ -148,6 +161,7 @@ __all__ = [
     "Pronunciation",
     "ProviderCount",
     "RankingDetector",
+    "ReadSounds",
     "Rewritten",
     "Sample",
     "SampleReader",
@@ -156,6 +170,7 @@ __all__ = [
     "Socket",
     "SocketClient",
     "SocketRequest",
+    "SoundsRead",
     "Speak",
     "SpeakerScale",
     "SpeechJob",

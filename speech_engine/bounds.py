@@ -21,6 +21,9 @@ Line = Annotated[str, msgspec.Meta(max_length=MOST_SHOWN)]
 Text = Annotated[str, msgspec.Meta(max_length=65_536)]
 """A reason or a description. It is `cut` before it is kept."""
 
+MOST_TEXTS = 1000
+"""The short texts of one question."""
+
 MOST_JOBS = 4096
 """The calls of one process at the same time."""
 

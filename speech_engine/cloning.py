@@ -10,20 +10,18 @@ from typing import Annotated
 import msgspec
 
 from speech_engine.bounds import Line
+from speech_engine.redacted import Redacted
 
 
-class CloneSample(msgspec.Struct, frozen=True):
+class CloneSample(Redacted, msgspec.Struct, frozen=True):
     """One recording. `text` has the spoken words, if they are known."""
 
     data: bytes
     media_type: str = "audio/wav"
     text: str = ""
 
-    def __repr__(self) -> str:
-        return f"<CloneSample {self.media_type}, {len(self.data)} bytes>"
 
-
-class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
+class CloneRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request for a new voice. No other voice has or had its `name`, which contains no person's name.
 
     The name begins with a letter and has at most 64 letters, digits and "-". If the provider takes ids, the
@@ -36,9 +34,6 @@ class CloneRequest(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[CloneSample, ...]
     language: str | None = None
     denoise: bool = False
-
-    def __repr__(self) -> str:
-        return f"<CloneRequest {len(self.samples)} samples>"
 
 
 class CloneInfo(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from speech_engine.cloning import CloneList, CloneRequest
@@ -123,4 +123,14 @@ class EngineHears(Protocol):
         """Hears `pcm` (16-bit mono at `HEARING_HZ`): Transcript, as often as there is something new, then
         Finished. A recording without speech has no segments. `speak` describes errors, ends and steps.
         Raises UnusableSample for a recording that the user must replace."""
+        ...
+
+
+@runtime_checkable
+class EngineReadsSounds(Protocol):
+    """An engine that can tell how words sound, without speaking them."""
+
+    async def sounds(self, texts: Sequence[str], language: str) -> Sequence[str]:
+        """Returns the sounds of each text as espeak-ng writes them, without marks of another language.
+        Raises UnsupportedLanguage."""
         ...

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import msgspec
 
-from speech_engine.bounds import Line
+from speech_engine.bounds import MOST_TEXTS, Line, Text
 from speech_engine.cloning import CloneList
 from speech_engine.hearing import Transcript
+from speech_engine.redacted import Redacted
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
@@ -17,25 +18,19 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     sample_rate_hz: int
 
 
-class Audio(msgspec.Struct, frozen=True, tag="audio"):
+class Audio(Redacted, msgspec.Struct, frozen=True, tag="audio"):
     """PCM, signed 16-bit little-endian mono, at most 100 ms, in segment order."""
 
     segment: int
     pcm: bytes
 
-    def __repr__(self) -> str:
-        return f"<Audio segment {self.segment}, {len(self.pcm)} bytes>"
 
-
-class Encoded(msgspec.Struct, frozen=True, tag="encoded"):
+class Encoded(Redacted, msgspec.Struct, frozen=True, tag="encoded"):
     """Audio in one of the job's `formats`; `samples` is None if the engine does not know the number."""
 
     format: Line
     data: bytes
     samples: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<Encoded {self.format}, {len(self.data)} bytes>"
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -65,6 +60,15 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
+class SoundsRead(msgspec.Struct, frozen=True, tag="sounds_read"):
+    """How texts sound, one line for each in order. The server makes it of the result of `sounds`."""
+
+    sounds: Annotated[tuple[Text, ...], msgspec.Meta(max_length=MOST_TEXTS)]
+
+    def __repr__(self) -> str:
+        return f"<SoundsRead {len(self.sounds)}>"
+
+
 class ProviderCount(msgspec.Struct, frozen=True, tag="provider_count"):
     """The provider's count up to now. It counts also if the answer is refused or ends early."""
 
@@ -77,4 +81,5 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     units: float | None = None
 
 
-Event = Started | Audio | Encoded | Words | Transcript | ProviderCount | VoiceMade | ClonesListed | Finished
+_OfSound = Started | Audio | Encoded | Words | Transcript | ProviderCount | Finished
+Event = _OfSound | VoiceMade | ClonesListed | SoundsRead

@@ -58,12 +58,13 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
-    """A word without blanks around it. `logprob` is the mean of its tokens; 0.0 if the engine has none."""
+    """A word without blanks around it. `logprob` is the mean of its `tokens`; 0.0 if the engine has none."""
 
     start_s: float
     end_s: float
     text: Line
     logprob: float = 0.0
+    tokens: int = 1
 
     def __repr__(self) -> str:
         return f"<TranscriptWord {self.start_s:.2f}-{self.end_s:.2f}>"

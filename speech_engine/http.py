@@ -13,13 +13,14 @@ from typing import Protocol
 import msgspec
 
 from speech_engine.errors import EngineUnavailable
+from speech_engine.redacted import Redacted
 
 MOST_BYTES = 10 * 1024 * 1024
 """The limit of one event or line of an answer."""
 MOST_READ_BYTES = 4 * 1024 * 1024
 
 
-class HttpFile(msgspec.Struct, frozen=True):
+class HttpFile(Redacted, msgspec.Struct, frozen=True):
     """One file of a form."""
 
     field: str
@@ -27,21 +28,15 @@ class HttpFile(msgspec.Struct, frozen=True):
     data: bytes
     media_type: str = "application/octet-stream"
 
-    def __repr__(self) -> str:
-        return f"<HttpFile {self.field}, {len(self.data)} bytes>"
 
-
-class HttpForm(msgspec.Struct, frozen=True):
+class HttpForm(Redacted, msgspec.Struct, frozen=True):
     """A multipart body."""
 
     fields: tuple[tuple[str, str], ...] = ()
     files: tuple[HttpFile, ...] = ()
 
-    def __repr__(self) -> str:
-        return f"<HttpForm {len(self.fields)} fields, {len(self.files)} files>"
 
-
-class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+class HttpRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request. `within_s` limits the wait for the status, `silence_s` the longest pause after that:
     less than 64 bytes in that time is a pause."""
 
@@ -51,9 +46,6 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes | HttpForm = b""
     within_s: float = 30.0
     silence_s: float = 20.0
-
-    def __repr__(self) -> str:
-        return f"<HttpRequest {self.method}>"  # an address may hold a key, and a body the text
 
 
 class HttpAnswer(Protocol):

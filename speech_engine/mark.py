@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 PAYLOAD_BITS = 32
 """The bits that a mark carries beside the fact that it is there."""
 
@@ -16,7 +18,7 @@ FALSE_RATE = 1e-6
 _LEAST_RATE_HZ, _MOST_RATE_HZ = 8_000, 48_000
 
 
-class MarkKey(msgspec.Struct, frozen=True):
+class MarkKey(Redacted, msgspec.Struct, frozen=True):
     """A key, which the detector needs to find its marks. The secret has 16 bytes or more.
 
     It does not keep a mark from being copied: some marks can be learned from marked clips, without the key.
@@ -24,9 +26,6 @@ class MarkKey(msgspec.Struct, frozen=True):
 
     id: str
     secret: bytes
-
-    def __repr__(self) -> str:
-        return f"<MarkKey {self.id}>"
 
 
 class Detection(msgspec.Struct, frozen=True):

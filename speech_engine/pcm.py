@@ -24,11 +24,11 @@ class PcmInMemory(RepeatablePcm):
     """A whole recording in memory."""
 
     def __init__(self, pcm: bytes, sample_rate_hz: int) -> None:
-        self._pcm = pcm
+        self.whole = pcm
         self._second_bytes = _SAMPLE_BYTES * sample_rate_hz
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return PcmReader(self._pcm, self._second_bytes)
+        return PcmReader(self.whole, self._second_bytes)
 
 
 class PcmReader:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import msgspec
 
 from speech_engine.errors import EngineError
+from speech_engine.redacted import Redacted
 from speech_engine.work import Work
 
 REMOTE_VERSION = 1
@@ -22,7 +23,7 @@ MOST_PIECE_BYTES = 1_000_000
 """The largest size of a piece as JSON. Providers of machines cut or refuse longer ones."""
 
 
-class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RemoteSample(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A recording of the voice: 16-bit mono `pcm` at the model's `sample_hz`, in the work itself.
 
     Four recordings of half a minute fit into 8 MB of JSON. A recording that does not fit is fetched from
@@ -36,11 +37,8 @@ class RemoteSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     size: int = 0
     sha256: str = ""
 
-    def __repr__(self) -> str:
-        return f"<RemoteSample {self.digest[:12]}, {len(self.pcm) or self.size} bytes>"
 
-
-class RemoteTraining(msgspec.Struct, frozen=True, kw_only=True):
+class RemoteTraining(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A training for the far end: its inputs come from `url`, and its files go there, see
     `speech_engine.training`. After `stop_s` it sends a checkpoint, and ends.
 
@@ -50,11 +48,8 @@ class RemoteTraining(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     stop_s: float
 
-    def __repr__(self) -> str:
-        return f"<RemoteTraining for {self.stop_s:g} s>"
 
-
-class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RemoteWork(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of work for the far end, as JSON: `msgspec.json.encode` writes it, bytes as base64.
 
     `key` names it for all time: the far end never begins one key twice while it lives, and another start of
@@ -69,19 +64,13 @@ class RemoteWork(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     samples: tuple[RemoteSample, ...] = ()
     training: RemoteTraining | None = None
 
-    def __repr__(self) -> str:
-        return f"<RemoteWork {self.key}>"
 
-
-class RemotePiece(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RemotePiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A piece of a result, numbered from 0 without a gap. `data` is for the server alone to read."""
 
     number: int
     data: bytes
     is_last: bool = False
-
-    def __repr__(self) -> str:
-        return f"<RemotePiece {self.number}, {len(self.data)} bytes>"
 
 
 RemoteStatus = Literal["queued", "running", "done", "failed", "canceled", "lost"]

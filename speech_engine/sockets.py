@@ -12,18 +12,16 @@ from typing import Protocol
 import msgspec
 
 from speech_engine.errors import EngineFailed, EngineUnavailable
+from speech_engine.redacted import Redacted
 
 
-class SocketRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SocketRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A connection to open, to ws:// or wss://. `within_s` limits the wait for the handshake."""
 
     url: str
     headers: Mapping[str, str] = {}
     within_s: float = 10.0
     most_message_bytes: int = 4 * 1024 * 1024
-
-    def __repr__(self) -> str:
-        return "<SocketRequest>"  # an address may hold a key
 
 
 class HandshakeRefused(EngineFailed):

@@ -29,6 +29,7 @@ import msgspec
 
 from speech_engine.bounds import Line, Text
 from speech_engine.device import DeviceKind
+from speech_engine.redacted import Redacted
 
 TRAINING_MODULE = "speech_engine.host.training"
 PIECE_BYTES = 1 << 20
@@ -50,14 +51,11 @@ class TrainingStops(Exception):
     """Raised by a trainer after a request to stop, when its last checkpoint is out."""
 
 
-class Recording(msgspec.Struct, frozen=True):
+class Recording(Redacted, msgspec.Struct, frozen=True):
     """A recording: mono, 16 bit."""
 
     sample_rate_hz: int
     pcm: bytes
-
-    def __repr__(self) -> str:
-        return f"<Recording {len(self.pcm)} bytes at {self.sample_rate_hz} Hz>"
 
 
 class TrainingOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +91,7 @@ class TrainingProgress(msgspec.Struct, frozen=True, kw_only=True, tag="training_
     eta_s: float | None = None
 
 
-class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
+class TrainedVoice(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The result of a training. `curve` has the mel loss of each step.
 
     `best_step` is the one whose voice this is. A training that `ended_early` had become no better.
@@ -105,9 +103,6 @@ class TrainedVoice(msgspec.Struct, frozen=True, kw_only=True):
     best: float
     ended_early: bool
     curve: tuple[float, ...]
-
-    def __repr__(self) -> str:
-        return f"<TrainedVoice of step {self.best_step}, {len(self.voice)} bytes>"
 
 
 class TrainingTalk(Protocol):
@@ -156,7 +151,7 @@ class Trainer(Protocol):
         ...
 
 
-class BeginTraining(msgspec.Struct, frozen=True, kw_only=True, tag="begin_training"):
+class BeginTraining(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="begin_training"):
     """The first message to the process. `settings` are those of the engine, `module` is its trainer's.
 
     `device` is as a configuration names it; the trainer is able to use `devices`.
@@ -169,26 +164,20 @@ class BeginTraining(msgspec.Struct, frozen=True, kw_only=True, tag="begin_traini
     devices: tuple[DeviceKind, ...] = ("cpu",)
     memory_mb: int | None = None
 
-    def __repr__(self) -> str:
-        return f"<BeginTraining {self.name} {self.module}>"
-
 
 class TrainerReady(msgspec.Struct, frozen=True, tag="trainer_ready"):
     """The trainer has read its model, is confined, and takes recordings."""
 
 
-class RecordingPiece(msgspec.Struct, frozen=True, kw_only=True, tag="recording_piece"):
+class RecordingPiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="recording_piece"):
     """The next piece of a recording. They come one after the other, each to its end."""
 
     sample_rate_hz: int
     pcm: bytes
     is_last: bool
 
-    def __repr__(self) -> str:
-        return f"<RecordingPiece {len(self.pcm)} bytes>"
 
-
-class FilePiece(msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
+class FilePiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
     """The next piece of a file. The last one has the SHA-256 of the whole; a checkpoint has its step."""
 
     role: FileRole
@@ -197,11 +186,8 @@ class FilePiece(msgspec.Struct, frozen=True, kw_only=True, tag="file_piece"):
     digest: str = ""
     step: int = 0
 
-    def __repr__(self) -> str:
-        return f"<FilePiece {self.role}, {len(self.data)} bytes{', the last' if self.is_last else ''}>"
 
-
-class FarPiece(msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
+class FarPiece(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
     """The next piece of a file that a far end sends. They are numbered from 0 in each file. After a number
     that was sent before, the file goes on from there. `digest` is the SHA-256 of these data, and a checkpoint
     has its step."""
@@ -212,9 +198,6 @@ class FarPiece(msgspec.Struct, frozen=True, kw_only=True, tag="far_piece"):
     digest: Line
     is_last: bool = False
     step: int = 0
-
-    def __repr__(self) -> str:
-        return f"<FarPiece {self.number} of the {self.role}, {len(self.data)} bytes>"
 
 
 class Train(msgspec.Struct, frozen=True, tag="train"):

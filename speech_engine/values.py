@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 Alphabet = Literal["ipa", "pinyin"]
 
 Urgency = Literal["live", "ahead", "whole", "idle"]
@@ -26,7 +28,7 @@ class Rewritten(msgspec.Struct, frozen=True, array_like=True):
     source_end: int
 
 
-class Segment(msgspec.Struct, frozen=True):
+class Segment(Redacted, msgspec.Struct, frozen=True):
     """A sentence: the words to speak, and their place in the user's text.
 
     `rewritten` lists the changed parts in order. The rest equals the source, character by character. The
@@ -38,9 +40,6 @@ class Segment(msgspec.Struct, frozen=True):
     source_end: int
     rewritten: tuple[Rewritten, ...] = ()
     ends_paragraph: bool = False
-
-    def __repr__(self) -> str:
-        return f"<Segment {len(self.spoken)} characters, source {self.source_start}..{self.source_end}>"
 
 
 class EngineVoice(msgspec.Struct, frozen=True, tag="engine_voice"):
@@ -78,15 +77,12 @@ class Mix(msgspec.Struct, frozen=True, tag="mix"):
     parts: tuple[tuple[EngineVoice | Samples, float], ...]
 
 
-class Trained(msgspec.Struct, frozen=True, tag="trained"):
+class Trained(Redacted, msgspec.Struct, frozen=True, tag="trained"):
     """A voice given by a model that was trained for it, named by the digest of its file. As a recording does,
     the file travels apart from the job. A voice that `is_operators` is the same for all accounts."""
 
     digest: str
     is_operators: bool = False
-
-    def __repr__(self) -> str:
-        return f"<Trained {self.digest[:12]}>"
 
 
 Voice = EngineVoice | Samples | Mix | Trained
@@ -112,7 +108,7 @@ def find_digests(voice: Voice) -> tuple[str, ...]:
     return tuple([sample.digest for sample in find_samples(voice)])
 
 
-class Pronunciation(msgspec.Struct, frozen=True):
+class Pronunciation(Redacted, msgspec.Struct, frozen=True):
     """The sound of a word. `word` is written exactly as in `spoken`; `sounds` is IPA without slashes,
     or pinyin such as `(chu3)(li3)`."""
 
@@ -120,11 +116,8 @@ class Pronunciation(msgspec.Struct, frozen=True):
     alphabet: Alphabet
     sounds: str
 
-    def __repr__(self) -> str:
-        return f"<Pronunciation in {self.alphabet}>"
 
-
-class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class SpeechJob(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One request for speech, for one engine.
 
     `tenant` is opaque and serves fairness only. `formats` are the encodings that the server can pass on
@@ -170,9 +163,6 @@ class SpeechJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def is_taken_whole(self) -> bool:
         """Whether no listener hears its beginning before its end is made."""
         return self.urgency in ("whole", "idle")
-
-    def __repr__(self) -> str:
-        return f"<SpeechJob {self.id} {self.model} {self.language}, {len(self.segments)} segments>"
 
 
 def owner_of(job: SpeechJob) -> str:

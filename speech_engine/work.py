@@ -5,10 +5,11 @@ It waits for a slot, it is fair between tenants, and its answer is a stream of e
 
 from __future__ import annotations
 
-from typing import ClassVar, Generic, TypeVar
+from typing import Annotated, ClassVar, Generic, TypeVar
 
 import msgspec
 
+from speech_engine.bounds import MOST_TEXTS, Line
 from speech_engine.cloning import CloneRequest
 from speech_engine.hearing import HearJob
 from speech_engine.values import SpeechJob, Urgency, find_digests
@@ -62,7 +63,7 @@ class Hear(_JobWork[HearJob], frozen=True, tag="hear"):
 
 
 class _VoiceWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on a voice. In a host it takes a turn as a very short speech does.
+    """Work on a voice or on words alone. In a host it takes a turn as a very short speech does.
 
     `credential` names the provider account.
     """
@@ -101,7 +102,14 @@ class ListClones(_VoiceWork, frozen=True, kw_only=True, tag="list_clones"):
     prefix: str
 
 
-Work = Speak | Convert | Hear | Clone | DeleteVoice | FindClone | ListClones
+class ReadSounds(_VoiceWork, frozen=True, kw_only=True, tag="read_sounds"):
+    """Tell how texts sound in a language. The answer is SoundsRead, then Finished."""
+
+    texts: Annotated[tuple[Line, ...], msgspec.Meta(max_length=MOST_TEXTS)]
+    language: str
+
+
+Work = Speak | Convert | Hear | Clone | DeleteVoice | FindClone | ListClones | ReadSounds
 
 
 def job_of(work: Work) -> SpeechJob | None:

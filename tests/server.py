@@ -148,6 +148,7 @@ PLAIN = (
 [engines.inside]
 plugin = "tone"
 hosted = false
+hears = true
 [plans.poor]
 allowance = 100
 prices.conversion = { credits = 1, per = "second" }

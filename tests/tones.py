@@ -1,16 +1,30 @@
 """The tone engine's speech as a function, for fakes of providers: one hears what they were asked to say."""
 
+from contextlib import aclosing
 from typing import Any
 
 from numpy.typing import NDArray
 
 from plugins.tone.decode import DamagedFrame, decode
 from plugins.tone.frames import Clock, frame_symbols, symbol_pcm
+from speech_engine import HEARING_HZ, EngineHears, Event, HearJob
+from speech_engine.pcm import PcmReader
 
 
-def tones(text: str) -> bytes:
-    """24 kHz PCM that `plugins.tone.decode` gives back as the text."""
-    return b"".join(symbol_pcm(frame_symbols(text), Clock(24_000, 1.0), 0))
+def tones(text: str, rate_hz: int = 24_000) -> bytes:
+    """PCM that `plugins.tone.decode` gives back as the text."""
+    return b"".join(symbol_pcm(frame_symbols(text), Clock(rate_hz, 1.0), 0))
+
+
+def recording(*texts: str) -> bytes:
+    """A recording for ears, with half a second of silence before each text."""
+    return b"".join(bytes(HEARING_HZ) + tones(text, HEARING_HZ) for text in texts)
+
+
+async def transcript(engine: EngineHears, pcm: bytes, **fields: Any) -> list[Event]:
+    job = HearJob(id="job_1", tenant="acc_1", **fields)
+    async with aclosing(engine.transcribe(job, PcmReader(pcm, 9_601))) as events:
+        return [event async for event in events]
 
 
 def words(samples: NDArray[Any], sample_rate_hz: int, speed: float = 1.0) -> list[str] | None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fakes.elevenlabs import refusing
 from fakes.elevenlabs.account import KEY, Account
+from fakes.elevenlabs.hearing import Listener
 from fakes.elevenlabs.library import Library
 from fakes.elevenlabs.refusing import Refused
 from fakes.elevenlabs.speaking import Speaker
@@ -38,7 +39,7 @@ def fake(
 
 
 def _app(account: Account, voice: Callable[[str], bytes]) -> ASGIApp:
-    routes = [*Speaker(account, voice).routes(), *Library(account).routes()]
+    routes = [*Speaker(account, voice).routes(), *Listener(account).routes(), *Library(account).routes()]
     handlers: Mapping[Any, Any] = {Refused: _refused, 404: _not_found}
     return Starlette(routes=routes, exception_handlers=handlers)
 

@@ -12,6 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from fakes.faults import ScriptedFault, scripted
+from fakes.openai import transcriptions
 from fakes.openai.bodies import Body, RequestRefusal, checked
 from fakes.openai.habits import HABITS, Habits
 from fakes.openai.sound import MEDIA_TYPES, RATE_HZ, at_rate, encoded, faster
@@ -51,6 +52,8 @@ class _Server:
         lists = {"/models": {"object": "list", "data": data}, **self._habits.lists}
         return [
             Route(f"{prefix}/audio/speech", self.speech, methods=["POST"]),
+            Route(f"{prefix}/audio/transcriptions", self.transcription, methods=["POST"]),
+            Route(f"{prefix}/audio/translations", self.transcription, methods=["POST"]),
             *(Route(f"{prefix}{path}", self._listing(found)) for path, found in lists.items()),
         ]
 
@@ -62,6 +65,15 @@ class _Server:
         except RequestRefusal as refusal:
             return self._refusal(refusal, fault)
         return self._spoken(body, fault)
+
+    async def transcription(self, request: Request) -> Response:
+        fault = scripted(request.scope)
+        try:
+            _check(request, fault, self._habits.key_header)
+            asked = transcriptions.asked(request, await request.body(), self._habits)
+        except RequestRefusal as refusal:
+            return self._refusal(refusal, fault)
+        return Response(transcriptions.answer(asked, fault), media_type="application/json")
 
     def _listing(self, found: Any) -> Callable[[Request], Response]:
         def listing(request: Request) -> Response:

@@ -23,7 +23,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     With `streams_samples_only`, a `stream_format` wants pcm or wav, and the speed 1. `unknown_model` is the
     status for one. With `states_rate`, the label of pcm says its rate. `voice_field` names the voice in a
     request, which may have `more_fields`. A `stream` that is true asks a server that `streams_by_field` for
-    events.
+    events. `hearing` are the models that hear. Without `takes_prompts`, a request for them
+    has no prompt and no format.
     """
 
     models: tuple[str, ...] = ("gpt-5", "tts-1", "tts-1-hd", "gpt-4o-mini-tts", "whisper-1")
@@ -56,6 +57,8 @@ class Habits(msgspec.Struct, frozen=True, kw_only=True):
     voice_field: str = "voice"
     more_fields: tuple[str, ...] = ()
     streams_by_field: bool = False
+    hearing: tuple[str, ...] = ("gpt-transcribe", "gpt-4o-transcribe", "whisper-1")
+    takes_prompts: bool = True
 
 
 _QWEN = (
@@ -83,6 +86,7 @@ HABITS: dict[str, Habits] = {
         takes_unknown_fields=True,
         error_shape="fastapi",
         usage="token_usage",
+        hearing=("Systran/faster-whisper-small",),
     ),
     "vllm": Habits(
         models=("Qwen/Qwen3-TTS",),
@@ -148,10 +152,14 @@ HABITS: dict[str, Habits] = {
         longest=200,
         speeds=(1.0, 1.0),
         has_events=False,
+        hearing=("whisper-large-v3", "whisper-large-v3-turbo"),
     ),
     "inworld": Habits(models=("inworld-tts-2",), voices=("Dennis",), unknown_model=400, longest=4_000),
     "deepinfra": Habits(
-        models=("hexgrad/Kokoro-82M", "meta-llama/chat"), voices=KOKORO_VOICES, default_format="wav"
+        models=("hexgrad/Kokoro-82M", "meta-llama/chat"),
+        voices=KOKORO_VOICES,
+        default_format="wav",
+        hearing=("openai/whisper-large-v3",),
     ),
     "fish": Habits(
         models=("fish-audio/s2.1-pro",),
@@ -177,6 +185,8 @@ HABITS: dict[str, Habits] = {
         voice_field="voice_id",
         more_fields=("stream",),
         streams_by_field=True,
+        hearing=("voxtral-mini-latest",),
+        takes_prompts=False,
     ),
     "sglang-omni": Habits(
         models=("Qwen/Qwen3-TTS-12Hz-0.6B-CustomVoice",),
@@ -191,6 +201,7 @@ HABITS: dict[str, Habits] = {
     "localai": Habits(
         models=("voxcpm",), voices=("nova",), more_fields=("stream",), default_format="wav", has_events=False
     ),
+    "fireworks": Habits(models=("whisper-v3",), hearing=("whisper-v3",)),
     "chatterbox-server": Habits(
         models=("chatterbox",),
         voices=("Emily.wav",),

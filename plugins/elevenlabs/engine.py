@@ -1,4 +1,4 @@
-"""An ElevenLabs account as an engine: its models, its voices, and its speech."""
+"""An ElevenLabs account as an engine: its models, its voices, its speech and its ears."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from plugins.elevenlabs.cloning import Cloner
 from plugins.elevenlabs.conversion import Converter
 from plugins.elevenlabs.plugin import ElevenLabsSettings
 from plugins.elevenlabs.speech import Speech
+from plugins.elevenlabs.transcription import Transcription
 from speech_engine.cloud import joined
 from speech_engine.errors import EngineExhausted
 from speech_engine.events import Event
+from speech_engine.hearing import HearJob
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.plugin import Context
 from speech_engine.values import SpeechJob
@@ -76,6 +78,9 @@ class ElevenLabsEngine(Cloner):
         async with aclosing(self._noted(events)) as noted:
             async for event in noted:
                 yield event
+
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return self._noted(Transcription(self._api, self._settings, job).events(pcm))
 
     async def _noted(self, events: AsyncGenerator[Event, None]) -> AsyncGenerator[Event, None]:
         """Give events, and note if the account has used up its credit."""

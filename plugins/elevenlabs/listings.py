@@ -12,7 +12,8 @@ from plugins.elevenlabs.api import Api, voice_id
 from plugins.elevenlabs.plugin import ElevenLabsSettings
 from speech_engine.cloud import OURS
 from speech_engine.errors import EngineExhausted, EngineUnauthorized, VoiceNotFound
-from speech_engine.models import Language, ModelInfo, VoiceInfo
+from speech_engine.hearing import HEARING_HZ
+from speech_engine.models import ANY_LANGUAGE, Language, ModelInfo, VoiceInfo
 from speech_engine.values import EngineVoice
 
 SAMPLE_RATE_HZ = 24_000
@@ -72,6 +73,22 @@ class ListedModel(msgspec.Struct, frozen=True):
             phonemes=phonemes.taken_by(self.model_id, is_timed=settings.word_times),
             licence=_LICENCE,
         )
+
+
+def hearing_model(id_: str) -> ModelInfo:
+    return ModelInfo(
+        id=id_,
+        languages=(Language(ANY_LANGUAGE),),
+        sample_rate_hz=HEARING_HZ,
+        speaks=False,
+        hears=True,
+        hears_all_first=True,
+        times_words=True,
+        units_a_minute=60.0,
+        billed_on_submit=True,
+        is_local=False,
+        licence=_LICENCE,
+    )
 
 
 class Verification(msgspec.Struct, frozen=True):
@@ -141,7 +158,8 @@ class Subscription(msgspec.Struct, frozen=True):
 
 
 async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...]:
-    """Return the models that speak or convert, in the operator's order, or else in that of ElevenLabs.
+    """Return the models that speak or convert, in the operator's order, or else in that of ElevenLabs. Those
+    that hear follow: no list has them.
 
     A model that speaks and names no language is left out, because no request could have a route to it.
     """
@@ -150,7 +168,8 @@ async def models(api: Api, settings: ElevenLabsSettings) -> tuple[ModelInfo, ...
         raise EngineUnauthorized("The ElevenLabs key may not read the list of models.")
     able = {each.model_id: each for each in listed if each.is_able}
     names = dict.fromkeys(settings.models or able)
-    return tuple(able[name].info(settings) for name in names if name in able)
+    hearing = (hearing_model(name) for name in settings.transcribes if name not in able)
+    return (*(able[name].info(settings) for name in names if name in able), *hearing)
 
 
 async def voices(api: Api) -> tuple[tuple[VoiceInfo, ...], bool]:

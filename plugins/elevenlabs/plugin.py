@@ -31,6 +31,7 @@ class ElevenLabsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True
         msgspec.Meta(pattern=r"^https?://[^\s?#]+$", description="an address like https://api.elevenlabs.io"),
     ] = "https://api.elevenlabs.io"
     models: tuple[str, ...] = ()
+    transcribes: tuple[str, ...] = ("scribe_v2",)
     mp3: Annotated[Mp3, msgspec.Meta(description="one of ElevenLabs' MP3 formats, e.g. mp3_44100_128")] = (
         "mp3_44100_128"
     )

@@ -9,11 +9,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from functools import lru_cache
 
 from plugins.espeak.handover import Handover
-from plugins.espeak.languages import languages
+from plugins.espeak.languages import identifier_for, languages
 from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.rendering import SAMPLE_RATE_HZ, Mark, Rendering
+from plugins.espeak.safe_text import safe
 from plugins.espeak.utterance import NORMAL_RATE, SLOWEST_RATE, Utterance, utterance_of
 from plugins.espeak.voices import voices
 from speech_engine import Event, Finished, ModelInfo, SpeechJob, Started, VoiceInfo, errors
@@ -22,6 +24,10 @@ Take = Callable[[int, bytes, Sequence[Mark]], bool]
 """A function that takes (segment, pcm, marks) and returns whether to go on."""
 
 Speak = Callable[[Utterance, Take], None]
+Pronounce = Callable[[str, str], str]
+"""A function that takes (text, voice file) and returns the sounds of the text."""
+
+_CACHED_TEXTS = 4096
 
 _FASTEST = 1.25
 """The highest speed that the library speaks at. The server stretches the rest.
@@ -46,15 +52,18 @@ _STANDARD = ModelInfo(
 class EspeakEngine:
     """The engine of one library, which has one state for a process.
 
-    So the engine calls `speak` in `thread`, which must have one worker.
+    So the engine calls `speak` and `pronounce` in `thread`, which must have one worker.
     """
 
     slots = 1
 
-    def __init__(self, settings: EspeakSettings, thread: ThreadPoolExecutor, speak: Speak) -> None:
+    def __init__(
+        self, settings: EspeakSettings, thread: ThreadPoolExecutor, speak: Speak, pronounce: Pronounce
+    ) -> None:
         self._settings = settings
         self._thread = thread
         self._speak = speak
+        self._pronounce = lru_cache(_CACHED_TEXTS)(pronounce)
         self._handovers: set[Handover] = set()
 
     def close(self) -> None:
@@ -96,6 +105,15 @@ class EspeakEngine:
             if not done.cancelled():
                 done.exception()  # without this call, the loop reports a forgotten error
         yield Finished()
+
+    async def sounds(self, texts: Sequence[str], language: str) -> Sequence[str]:
+        identifier = identifier_for(language)
+        safe_texts = [safe(text, identifier) for text in texts]
+
+        def read() -> list[str]:
+            return [self._pronounce(text, identifier) for text in safe_texts]
+
+        return await asyncio.wrap_future(self._thread.submit(read))
 
     def _render(self, utterance: Utterance, handover: Handover) -> None:
         try:

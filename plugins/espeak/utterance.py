@@ -16,6 +16,7 @@ from plugins.espeak.plugin import EspeakSettings
 from plugins.espeak.safe_text import safe
 from plugins.espeak.voices import variant_for
 from speech_engine import SpeechJob
+from speech_engine.redacted import Redacted
 from speech_engine.text.cleaning import is_speech
 
 NORMAL_RATE = 175
@@ -30,7 +31,7 @@ _MOVED_PART, _FIXED_PART = 0.76, 0.24
 _WORD_GAP_STEP_MS = 10
 
 
-class Utterance(msgspec.Struct, frozen=True, kw_only=True):
+class Utterance(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """One call of eSpeak NG. `texts` are the job's segments, in order.
 
     `has_speech` tells if the job's own texts have more than punctuation. `texts` are changed to be safe.
@@ -46,9 +47,6 @@ class Utterance(msgspec.Struct, frozen=True, kw_only=True):
     word_gap: int
     seed: int | None
     max_samples: int | None
-
-    def __repr__(self) -> str:
-        return f"<Utterance {self.identifier} at {self.rate}, {len(self.texts)} texts>"
 
 
 def _clamped(value: float, lowest: int, highest: int) -> int:

@@ -11,6 +11,7 @@ import asyncio
 import ctypes
 import os
 import random
+import re
 import threading
 from _ctypes import dlclose, dlopen
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -32,6 +33,9 @@ _BUFFER_MS = 60  # the smallest value that it takes
 _DO_NOT_EXIT = 0x8000  # without it, the library ends the process if its data is missing
 _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 _UTF8, _END_PAUSE = 0x1, 0x1000
+_IPA = 0x2
+_OTHER_LANGUAGE = re.compile(r"\([a-z-]+\)")
+"""The mark where another language begins."""
 _END_OF_LIST, _WORD = 0, 1
 _LARGEST_SEED = 2**31 - 1
 
@@ -84,6 +88,8 @@ class _Library:
         self._c.espeak_SetVoiceByName.argtypes = (ctypes.c_char_p,)
         self._c.espeak_SetParameter.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int)
         self._c.espeak_ng_SetRandSeed.argtypes = (ctypes.c_long,)
+        self._c.espeak_TextToPhonemes.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+        self._c.espeak_TextToPhonemes.restype = ctypes.c_char_p
 
     def _start(self, data: str) -> None:
         rate = self._c.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, os.fsencode(data), _DO_NOT_EXIT)
@@ -106,8 +112,7 @@ class _Library:
         self._c.espeak_ng_SetRandSeed(seed)
         self._c.srand(seed)  # some variants take their noise from the C library
         # The voice comes first, because the choice of a voice resets some parameters.
-        if self._c.espeak_SetVoiceByName(utterance.identifier.encode()) != 0:
-            raise EngineFailed(f"this build of espeak-ng has no voice {utterance.identifier}")
+        self._choose(utterance.identifier)
         for parameter, value in (
             (_RATE, utterance.rate),
             (_VOLUME, utterance.volume),
@@ -117,6 +122,21 @@ class _Library:
         ):
             if self._c.espeak_SetParameter(parameter, value, 0) != 0:
                 raise EngineFailed(f"espeak-ng refused parameter {parameter} = {value}")
+
+    def _choose(self, identifier: str) -> None:
+        if self._c.espeak_SetVoiceByName(identifier.encode()) != 0:
+            raise EngineFailed(f"this build of espeak-ng has no voice {identifier}")
+
+    def pronounce(self, text: str, identifier: str) -> str:
+        """Return the sounds of a text, clause by clause."""
+        self._choose(identifier)
+        data = ctypes.create_string_buffer(text.encode(errors="replace"))
+        rest = ctypes.c_void_p(ctypes.addressof(data))
+        clauses = []
+        while rest.value:
+            clause = self._c.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, _IPA) or b""
+            clauses.append(clause.decode(errors="replace"))
+        return _OTHER_LANGUAGE.sub("", " ".join(clauses)).strip()
 
     def _say(self, text: str, take: Callable[[bytes, Sequence[Mark]], bool], *, is_last: bool) -> bool:
         """Speak one text to its end. Return False if `take` refused more."""
@@ -174,7 +194,7 @@ async def _create(name: str, settings: EspeakSettings, context: Context) -> Asyn
         library = await asyncio.get_running_loop().run_in_executor(thread, _Library, handle, build)
         stack.callback(thread.submit, library.end)
         context.log.info("espeak.load.complete", engine=name)
-        engine = EspeakEngine(settings, thread, library.speak)
+        engine = EspeakEngine(settings, thread, library.speak, library.pronounce)
         stack.callback(engine.close)
         yield engine
 

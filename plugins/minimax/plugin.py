@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 
 from speech_engine.plugin import Plugin, created_late
+from speech_engine.redacted import Redacted
 
 _Switch = Annotated[bool, msgspec.Meta(description="true or false")]
 _Pronunciation = Annotated[str, msgspec.Meta(pattern=r"^[^/]+/[^/]+\Z")]
 
 
-class MinimaxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MinimaxSettings(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The engine's section. README.md explains each setting."""
 
     api_key: str
@@ -34,9 +35,6 @@ class MinimaxSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
         tuple[_Pronunciation, ...], msgspec.Meta(description='a list of texts, ["word/spoken as", "…"]')
     ] = ()
     own_voices: _Switch = False
-
-    def __repr__(self) -> str:
-        return f"<MinimaxSettings of {'streams' if self.stream else 'whole answers'}>"
 
 
 def voxgate_register() -> tuple[Plugin[MinimaxSettings], ...]:

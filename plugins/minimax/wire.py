@@ -8,6 +8,8 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from speech_engine.redacted import Redacted
+
 
 class StreamOptions(msgspec.Struct, frozen=True):
     exclude_aggregated_audio: bool = True
@@ -38,7 +40,7 @@ class PronunciationDict(msgspec.Struct, frozen=True):
     tone: tuple[str, ...]
 
 
-class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     model: str
     text: str
     stream: bool
@@ -49,9 +51,6 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     language_boost: str
     pronunciation_dict: PronunciationDict | UnsetType = UNSET
     timbre_weights: tuple[TimbreWeight, ...] | UnsetType = UNSET
-
-    def __repr__(self) -> str:
-        return f"<SpeechBody {self.model}, {len(self.text)} characters>"
 
 
 class VoicesBody(msgspec.Struct, frozen=True):
@@ -75,7 +74,7 @@ class DeleteBody(msgspec.Struct, frozen=True):
     voice_type: str = "voice_cloning"
 
 
-class BaseResp(msgspec.Struct, frozen=True):
+class BaseResp(Redacted, msgspec.Struct, frozen=True):
     """The result of a request. It counts more than the HTTP status.
 
     `status_msg` may quote the text, so it is neither shown nor logged.
@@ -83,9 +82,6 @@ class BaseResp(msgspec.Struct, frozen=True):
 
     status_code: int
     status_msg: str = ""
-
-    def __repr__(self) -> str:
-        return f"<BaseResp {self.status_code}>"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,12 +91,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     trace_id: str | None = None
 
 
-class SpeechData(msgspec.Struct, frozen=True):
+class SpeechData(Redacted, msgspec.Struct, frozen=True):
     audio: str | None = None
     status: int | None = None
-
-    def __repr__(self) -> str:
-        return f"<SpeechData {len(self.audio or '')} digits, status {self.status}>"
 
 
 class ExtraInfo(msgspec.Struct, frozen=True):

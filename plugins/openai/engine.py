@@ -1,4 +1,4 @@
-"""An engine for any server that has OpenAI's speech API.
+"""An engine for any server that has OpenAI's speech API, or that of transcriptions.
 
 A job is one call, or several calls if its text is long. The bytes are passed on as they come.
 """
@@ -18,11 +18,13 @@ from plugins.openai.deltas import AudioBody
 from plugins.openai.lists import Lists
 from plugins.openai.refusals import refused
 from plugins.openai.settings import PASSED_ON, SAMPLE_HZ, Format, OpenAISettings
+from plugins.openai.transcription import Transcription
 from speech_engine import (
     Context,
     EngineVoice,
     Event,
     Finished,
+    HearJob,
     HttpClient,
     HttpFile,
     HttpForm,
@@ -69,7 +71,11 @@ class OpenAIEngine:
 
         Before the first refresh that list is empty.
         """
-        return tuple(self._settings.model(id_, self._shutdown_dates.get(id_, "")) for id_ in self._models)
+        days, settings = self._shutdown_dates, self._settings
+        return (
+            *(settings.model(id_, days.get(id_, "")) for id_ in self._models),
+            *(settings.hearing_model(id_, days.get(id_, "")) for id_ in settings.transcribes),
+        )
 
     def voices(self) -> tuple[VoiceInfo, ...]:
         return self._voices
@@ -82,7 +88,8 @@ class OpenAIEngine:
             listed = await self._lists.first("/models")
             ids = lists.for_speech(lists.model_ids(listed))
         self._shutdown_dates = lists.shutdown_dates(listed)
-        if not self._settings.models:
+        if not self._settings.models and self._settings.kind.speaks:
+            ids = tuple(id_ for id_ in ids if id_ not in self._settings.transcribes)
             self._models = ids or self._models
         if not self._settings.voices:
             voices = lists.voices(await self._lists.first("/audio/voices", "/voices"))
@@ -113,6 +120,9 @@ class OpenAIEngine:
             if is_full:
                 break
         yield Finished(sum(units) if units else None)
+
+    def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
+        return Transcription(job, self._settings, self._http).events(pcm)
 
     def _request(self, job: SpeechJob, call: Call, format_: Format) -> HttpRequest:
         body: dict[str, Any] = {

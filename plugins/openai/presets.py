@@ -1,6 +1,6 @@
 """Presets for kinds of servers, so that a section needs little more than a key or an address.
 
-They follow the servers' own documentation and the models' cards. They were not tested against live servers.
+They follow the servers' own pages, which README.md names, and the models' cards. None was tested live.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ PresetName = Literal[
     "sglang-omni",
     "kokoro",
     "localai",
+    "speaches",
+    "fireworks",
     "chatterbox-server",
     "voxgate",
 ]
@@ -62,7 +64,7 @@ class Preset(NamedTuple):
     `required` are settings that only the operator knows, each with an explanation. `model_list` is the path
     of its list of models, if it is not the usual path. `unlisted` are the voices of a server that lists none.
     A server that `knows_names` accepts the names of OpenAI's voices. `voice_field` names the voice in a
-    request.
+    request. A server that does not `speaks` only hears. `takes_prompts` is about recordings.
     """
 
     settings: Mapping[str, Any]
@@ -73,6 +75,8 @@ class Preset(NamedTuple):
     unlisted: tuple[str, ...] = BUILT_IN
     knows_names: bool = False
     voice_field: str = "voice"
+    speaks: bool = True
+    takes_prompts: bool = True
 
     def model(self, id_: str) -> PresetModel | None:
         return next((found for pattern, found in self.models.items() if fnmatchcase(id_, pattern)), None)
@@ -235,6 +239,8 @@ _GROQ = Preset(
         "formats": ("wav",),
         "speed": (1.0, 1.0),
         "max_characters": 200,
+        "transcribes": ("whisper-large-v3", "whisper-large-v3-turbo"),
+        "translates": ("whisper-large-v3",),
     },
     {
         "canopylabs/orpheus-v1-english": PresetModel(("en",)),
@@ -264,11 +270,12 @@ _ORPHEUS_VOICES = ("tara", "leah", "jess", "leo", "dan", "mia", "zac", "zoe")
 _DEEPINFRA = Preset(
     {
         "base_url": "https://api.deepinfra.com/v1/openai",
-        # Its list has models for all purposes.
         "models": ("hexgrad/Kokoro-82M", "canopylabs/orpheus-3b-0.1-ft"),
         "voices": ("af_heart", "af_bella", "am_michael", "bf_emma", "bm_fable", *_ORPHEUS_VOICES),
         "formats": ("mp3", "wav"),
         "speed": (1.0, 1.0),
+        "transcribes": ("openai/whisper-large-v3", "openai/whisper-large-v3-turbo"),
+        "translates": ("openai/whisper-large-v3",),
     },
     {"hexgrad/Kokoro-82M": _KOKORO_MODEL, "canopylabs/orpheus-3b-0.1-ft": PresetModel(("en",))},
     {**_KOKORO_VOICES, **{name: PresetVoice("en") for name in _ORPHEUS_VOICES}},
@@ -297,9 +304,11 @@ _MISTRAL = Preset(
         "formats": ("wav",),
         "extra": {"stream": True},
         "speed": (1.0, 1.0),
+        "transcribes": ("voxtral-mini-latest",),
     },
     unlisted=(),
     voice_field="voice_id",
+    takes_prompts=False,
 )
 
 # Source: docs/content/features/text-to-audio.md of mudler/LocalAI, read on 2026-11-25. The server sends the
@@ -311,8 +320,29 @@ _LOCALAI = Preset(
         "extra": {"stream": True},
         "speed": (1.0, 1.0),
         "billed_on_submit": False,
+        "transcribes": ("whisper-1",),
+        "times": (),
+        "translates": (),
     },
     unlisted=(),
+)
+
+_SPEACHES = Preset(
+    {
+        "base_url": "http://127.0.0.1:8000/v1",
+        "billed_on_submit": False,
+        **dict.fromkeys(("transcribes", "translates"), ("Systran/faster-whisper-small",)),
+    },
+    voices=_KOKORO_VOICES,
+)
+
+_FIREWORKS = Preset(
+    {
+        "base_url": "https://audio-prod.api.fireworks.ai/v1",
+        **dict.fromkeys(("transcribes", "translates"), ("whisper-v3",)),
+    },
+    unlisted=(),
+    speaks=False,
 )
 
 # Source: documentation.md of devnen/Chatterbox-TTS-Server, read on 2026-11-25. The server does not let a
@@ -338,6 +368,8 @@ _VOXGATE = Preset(
         "send_language": True,
         "recordings": "form",
         "billed_on_submit": False,
+        "times": ("*",),
+        "translates": ("*",),
     },
     required={"base_url": "the other server's address, such as https://speech.example.com/v1"},
     knows_names=True,
@@ -356,6 +388,8 @@ PRESETS: Mapping[str, Preset] = {
     "sglang-omni": _SGLANG_OMNI,
     "kokoro": _KOKORO,
     "localai": _LOCALAI,
+    "speaches": _SPEACHES,
+    "fireworks": _FIREWORKS,
     "chatterbox-server": _CHATTERBOX,
     "voxgate": _VOXGATE,
 }

@@ -23,11 +23,13 @@ _CODES: dict[str, type[errors.EngineError]] = {
     "unsupported_language": errors.UnsupportedLanguage,
     "content_policy_violation": errors.ContentRefused,
     "content_refused": errors.ContentRefused,
+    "audio_too_short": errors.UnusableSample,
 }
 _FIELDS: dict[str, type[errors.EngineError]] = {
     "voice": errors.VoiceNotFound,
     "input": errors.UnsupportedText,
     "language": errors.UnsupportedLanguage,
+    "file": errors.UnusableSample,
     "reference_audio": errors.UnusableSample,
     "reference_text": errors.UnusableSample,
     "ref_audio": errors.UnusableSample,
@@ -49,7 +51,7 @@ _SENTENCES: dict[type[errors.EngineError], str] = {
     errors.UnsupportedRequest: "The provider does not take this request.",
     errors.VoiceNotFound: "The provider has no such voice.",
     errors.UnsupportedText: "The provider does not take this text.",
-    errors.UnusableSample: "The provider cannot use this recording of the voice.",
+    errors.UnusableSample: "The provider cannot use this recording.",
     errors.UnsupportedLanguage: "The provider's model does not speak the language.",
     errors.ContentRefused: "The provider's moderation refuses this text.",
 }

@@ -21,6 +21,10 @@ _OF_OPENAI = {
     "gpt-realtime-mini": "2027-01-20",
     "gpt-realtime-mini-2025-12-15": "2027-01-20",
     "gpt-audio-mini": "2027-01-20",
+    "whisper-1": "2027-02-26",
+    "gpt-4o-transcribe": "2027-02-26",
+    "gpt-4o-mini-transcribe": "2027-02-26",
+    "gpt-4o-mini-transcribe-2025-12-15": "2027-02-26",
 }
 _OF_AZURE = {
     "tts": "2026-12-15",

@@ -11,7 +11,7 @@ from msgspec import Meta
 from plugins.openai.lists import BUILT_IN
 from plugins.openai.presets import PRESETS, Preset, PresetName, PresetVoice, preset_model
 from plugins.openai.server import ServerSettings
-from speech_engine import ANY_LANGUAGE, Language, ModelInfo, Names, as_they_are
+from speech_engine import ANY_LANGUAGE, HEARING_HZ, Language, ModelInfo, Names, as_they_are
 from speech_engine.licences import with_licence
 from speech_engine.models import NEVER_PASSED
 
@@ -96,43 +96,50 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
     ] = (3.0, 30.0)
     needs_sample_text: Annotated[bool, Meta(description="true or false")] = False
     licence: Annotated[str, Meta(description="the name of the models' licence")] = ""
+    transcribes: Annotated[_Names, Meta(description='a list of model names, such as ["gpt-transcribe"]')] = ()
+    times: Annotated[_Names, Meta(description='a list of patterns such as ["*whisper*"]')] = ("*whisper*",)
+    translates: Annotated[_Names, Meta(description='a list of patterns such as ["whisper-1"]')] = (
+        "whisper-1",
+    )
 
     def __repr__(self) -> str:
         return f"<OpenAISettings {len(self.models)} models, {len(self.voices)} voices>"
 
     def __post_init__(self) -> None:
         defaults = {field.name: field.default for field in msgspec.structs.fields(type(self))}
-        for name, expected in self._preset.required.items():
+        for name, expected in self.kind.required.items():
             if getattr(self, name) == defaults[name]:
                 raise ValueError(f"{name}: {expected}")
-        for name, value in self._preset.settings.items():
+        for name, value in self.kind.settings.items():
             if getattr(self, name) == (defaults[name] if name != "extra" else {}):
                 msgspec.structs.force_setattr(self, name, value)
+        if both := {*self.models} & {*self.transcribes}:
+            raise ValueError(f"transcribes: without {min(both)}, which is in models")
 
     @property
-    def _preset(self) -> Preset:
+    def kind(self) -> Preset:
         return PRESETS[self.preset] if self.preset else _NO_PRESET
 
     def known_voice(self, id_: str) -> PresetVoice | None:
-        return self._preset.voice(id_)
+        return self.kind.voice(id_)
 
     @property
     def model_list(self) -> str:
         """Return the path of the server's own list of models for speech, or an empty text."""
-        return self._preset.model_list
+        return self.kind.model_list
 
     @property
     def voice_field(self) -> str:
-        return self._preset.voice_field
+        return self.kind.voice_field
 
     @property
     def first_voices(self) -> tuple[str, ...]:
         """Return the voices to offer until the server has listed its own."""
-        return self.voices or self._preset.unlisted
+        return self.voices or self.kind.unlisted
 
     def names(self) -> Names:
         """Return the answer for OpenAI's names. A server may know them all without listing them."""
-        return as_they_are((*BUILT_IN, *self.voices) if self._preset.knows_names else ())
+        return as_they_are((*BUILT_IN, *self.voices) if self.kind.knows_names else ())
 
     def request_model(self, id_: str, language: str) -> str:
         known = preset_model(self.preset, id_)
@@ -141,7 +148,7 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         return known.by_language.format(language.partition("-")[0])
 
     def follows_instructions(self, id_: str) -> bool:
-        return any(fnmatchcase(id_, pattern) for pattern in self.instructions)
+        return _is_one_of(id_, self.instructions)
 
     def rate_hz(self, id_: str) -> int:
         known = preset_model(self.preset, id_)
@@ -186,3 +193,25 @@ class OpenAISettings(ServerSettings, frozen=True, forbid_unknown_fields=True, kw
         )
         # A licence of the operator's own words stays as it is.
         return made if known is None or self.licence else with_licence([made], known.licence)[0]
+
+    def hearing_model(self, id_: str, shutdown_date: str = "") -> ModelInfo:
+        return ModelInfo(
+            id=id_,
+            shutdown_date=shutdown_date or self.shutdown_date(id_),
+            languages=(Language("en" if id_.endswith(".en") else ANY_LANGUAGE),),
+            sample_rate_hz=HEARING_HZ,
+            speaks=False,
+            hears=True,
+            hears_all_first=True,
+            times_words=_is_one_of(id_, self.times),
+            translates=_is_one_of(id_, self.translates),
+            units_a_minute=60.0,
+            billed_on_submit=self.billed_on_submit,
+            is_local=self.is_local,
+            first_audio_s=self.first_audio_s,
+            licence=self.licence,
+        )
+
+
+def _is_one_of(id_: str, patterns: _Names) -> bool:
+    return any(fnmatchcase(id_, pattern) for pattern in patterns)

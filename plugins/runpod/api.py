@@ -71,9 +71,6 @@ class Api:
         self._log = context.log
         self._sleep = sleep
 
-    def __repr__(self) -> str:
-        return f"<Api {self._root}>"
-
     async def ask(
         self,
         method: str,

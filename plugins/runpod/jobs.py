@@ -9,6 +9,7 @@ import msgspec
 
 from plugins.runpod.api import MOST_ANSWER_BYTES, Api, checked, is_temporary
 from speech_engine.errors import EngineError, EngineFailed, EngineUnavailable
+from speech_engine.redacted import Redacted
 from speech_engine.runner import (
     OPEN,
     NotBegun,
@@ -40,7 +41,7 @@ _STATUSES: dict[str, RemoteStatus] = {
 }
 
 
-class JobStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class JobStatus(Redacted, msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer of /status. Its `error` is not read, because it may quote a text."""
 
     id: str
@@ -48,9 +49,6 @@ class JobStatus(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     delay_time: float | None = None
     execution_time: float | None = None
     output: Any = None
-
-    def __repr__(self) -> str:
-        return f"<JobStatus {self.id} {self.status}>"
 
     @property
     def remote_status(self) -> RemoteStatus:
@@ -62,11 +60,8 @@ class _Accepted(msgspec.Struct, frozen=True):
     id: str
 
 
-class _Part(msgspec.Struct, frozen=True):
+class _Part(Redacted, msgspec.Struct, frozen=True):
     output: Any = None
-
-    def __repr__(self) -> str:
-        return "<_Part>"
 
 
 class _Health(msgspec.Struct, frozen=True):

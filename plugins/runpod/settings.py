@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 _Address = Annotated[
     str, msgspec.Meta(pattern=r"^https?://[^\s?#]+\Z", description='an address, "https://…"')
 ]
@@ -56,7 +58,7 @@ class PodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return f"<PodSettings of {self.deployment}>"
 
 
-class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RunpodSettings(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The runner's section: either `endpoint_id` with its price, or `pods`."""
 
     api_key: str
@@ -90,6 +92,3 @@ class RunpodSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             return (self.start_s + self.most_s + self.idle_s) * self.usd_per_second
         billed_s = self.pods.start_s + self.most_s + self.pods.idle_s + TIDY_S
         return billed_s / 3600 * self.pods.usd_per_hour
-
-    def __repr__(self) -> str:
-        return f"<RunpodSettings of {'pods' if self.pods else 'an endpoint'}>"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from plugins.spread.grid import BANDS, FRAMES_A_TILE, PERIOD_TILES, Floats
 from speech_engine.mark import PAYLOAD_BITS
+from speech_engine.redacted import Redacted
 
 _BITS: Final = PAYLOAD_BITS + 16
 _POLYNOMIALS: Final = (0o557, 0o663, 0o711)
@@ -88,14 +89,11 @@ _TILES: Final = PERIOD_TILES * BANDS
 _WORD: Final = 8
 
 
-class Chips(msgspec.Struct, frozen=True):
+class Chips(Redacted, msgspec.Struct, frozen=True):
     """The signs of a period's tiles, and the number of the coded bit that each tile carries."""
 
     signs: Floats
     bit_numbers: NDArray[np.intp]
-
-    def __repr__(self) -> str:
-        return "<Chips>"
 
 
 def is_pilot(bands: int) -> NDArray[np.bool_]:

@@ -32,6 +32,7 @@ Name = Literal[
 """The name of a filter."""
 _READY_AGAIN_S = 5.0
 _MOST_LISTED = 12
+_CONVERTS = "converts recordings, at /v1/audio/conversions"
 _WORD = re.compile(r"[\w-]{1,32}")
 _KNOWN_FROM = {
     "script": "was detected in the text",
@@ -57,6 +58,11 @@ class Filter(NamedTuple):
     name: Name
     passes: Callable[[Model, FilterInput], bool]
     refusal: Callable[[Sequence[Model], FilterInput], NoCandidate]
+
+
+def only_hear(models: Sequence[Model]) -> bool:
+    """Tell whether there are models, and all hear and speak nothing."""
+    return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
 
 
 def is_allowed(model: Model, terms: Terms) -> bool:
@@ -103,7 +109,9 @@ def _wrong_task(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     elif inputs.query.converts:
         message = f"{_names(models)} cannot convert recordings."
     else:
-        message = f"{_names(models)} speaks no text: it converts recordings, at /v1/audio/conversions."
+        hears = all(model.info.hears for model in models)
+        where = "transcribes recordings, at /v1/audio/transcriptions" if hears else _CONVERTS
+        message = f"{_names(models)} speaks no text: it {where}."
     return NoCandidate("model", "unsupported_model", message)
 
 

@@ -15,7 +15,7 @@ import msgspec
 from starlette.types import Scope
 
 from policies.limits import Caps
-from policies.plans import Overrides, plan_at
+from policies.plans import AgreedTerms, plan_at
 from proxy.errors import AccountSuspended, InvalidKey
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyStatus, Role
@@ -41,7 +41,7 @@ class Caller(msgspec.Struct, frozen=True):
     role: Role
     expires: int | None = None
     anchor: int = 0
-    agreed: Overrides = Overrides()
+    agreed: AgreedTerms = AgreedTerms()
     caps: Caps = Caps()
     is_suspended: bool = False
     has_paid: bool = False
@@ -82,9 +82,6 @@ class Callers:
             gathers_unknown=True,
             clock=clock,
         )
-
-    def __repr__(self) -> str:
-        return f"<Callers {self._answers!r}>"
 
     async def identify(self, secret: str) -> Caller:
         """Return the caller. Raises InvalidKey, which shows only the last four characters of the key."""

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.cycles import cycle_at
-from policies.plans import UNLIMITED, Overrides
+from policies.plans import UNLIMITED, AgreedTerms
 from proxy.access.callers import caller_or_none
-from proxy.api import account_overrides, keys
-from proxy.api.account_overrides import AgreedChange, ShownOverrides
+from proxy.api import agreed_terms, keys
 from proxy.api.admin_tools import AdminTools, check_open
+from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
 from proxy.catalogue.people import UserEntry
@@ -121,7 +121,7 @@ class Accounts(Resource):
                 "Invalid value for 'name': it must have no '/', and not be '.' or '..'.", param="name"
             )
         plan = new.plan or default_plan(self._config)
-        agreed = self._agree(Overrides(), new.agreed, plan)
+        agreed = self._agree(AgreedTerms(), new.agreed, plan)
         details = {"name": new.name, **_plan_details(plan, agreed)}
         id_ = new_id("acc")
         act = await self._admin_tools.audit_row(request, "account.created", id_, id_, **details)
@@ -237,9 +237,9 @@ class Accounts(Resource):
         self._admin_tools.callers.forget(account.id)
         return reply(shown(changed or account))
 
-    def _agree(self, before: Overrides, change: AgreedChange | UnsetType, plan: str) -> Overrides:
-        agreed = before if change is UNSET else account_overrides.changed(before, change, self._config)
-        account_overrides.check(plan, agreed, self._config)
+    def _agree(self, before: AgreedTerms, change: AgreedChange | UnsetType, plan: str) -> AgreedTerms:
+        agreed = before if change is UNSET else agreed_terms.changed(before, change, self._config)
+        agreed_terms.check(plan, agreed, self._config)
         return agreed
 
 
@@ -247,11 +247,11 @@ def shown(account: Account) -> AccountEntry:
     times = {
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
-    return shown_as(AccountEntry, account, agreed=account_overrides.shown(account.agreed), **times)
+    return shown_as(AccountEntry, account, agreed=agreed_terms.shown(account.agreed), **times)
 
 
-def _plan_details(plan: str, agreed: Overrides) -> dict[str, object]:
-    return {"plan": plan, "agreed": account_overrides.shown(agreed)}
+def _plan_details(plan: str, agreed: AgreedTerms) -> dict[str, object]:
+    return {"plan": plan, "agreed": agreed_terms.shown(agreed)}
 
 
 def default_plan(config: Config) -> str:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from proxy.access.admission import UsageThrottle
 from proxy.access.callers import Callers, caller_or_none
-from proxy.api import account_overrides
+from proxy.api import agreed_terms
 from proxy.api.balance import AccountBalance, read_balance
 from proxy.catalogue.erasing import Erasing, Purges
 from proxy.catalogue.people import Income, People
@@ -68,7 +68,7 @@ class AdminTools(NamedTuple):
 
     async def balance(self, account: Account) -> AccountBalance | None:
         """Return the account's balance, or None if its plan is not in force."""
-        terms = account_overrides.in_force(account, self.config)
+        terms = agreed_terms.in_force(account, self.config)
         if terms is None:
             return None
         return await read_balance(self.ledger, account.id, "", account.anchor, terms)

@@ -21,6 +21,7 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage import api_key, key_records
 from proxy.storage.key_records import KeyRecord, NewKeyRecord, Role
 from proxy.storage.rows import new_id
+from speech_engine.redacted import Redacted
 
 
 @with_limits(OF_KEYS, lambda row: row.number | None, default=None)
@@ -72,13 +73,10 @@ class KeyList(Listing, frozen=True, kw_only=True):
     data: list[KeyEntry]
 
 
-class MintedKey(KeyEntry, frozen=True, kw_only=True):
+class MintedKey(Redacted, KeyEntry, frozen=True, kw_only=True):
     """A key with its secret, which is shown this once."""
 
     key: str
-
-    def __repr__(self) -> str:
-        return f"<MintedKey {self.id}>"
 
 
 class Keys(Resource):

@@ -10,8 +10,8 @@ from policies.limits import COUNTED, limit_values, with_limits
 from policies.plans import ConsentRule
 from proxy.access.callers import caller_of
 from proxy.access.sessions import session_or_none
-from proxy.api.account_overrides import ShownPrices, shown_prices
 from proxy.api.admin_tools import AdminTools
+from proxy.api.agreed_terms import ShownPrices, shown_prices
 from proxy.api.balance import Balance, ShownCaps, ShownCycle, read_balance
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.people import UserEntry

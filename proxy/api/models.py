@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.routing import is_cloned_for, spoken_languages
+from policies.routing.filters import only_hear
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
 from proxy.catalogue.catalogue import Catalogue
@@ -38,6 +39,10 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it learned from recordings, or speaks by rules."""
     converts: Literal[True] | UnsetType = UNSET
     """It repeats recordings in another voice: /v1/audio/conversions."""
+    hears: Literal[True] | UnsetType = UNSET
+    """It writes down what is said in recordings: /v1/audio/transcriptions. Of an alias, one of its models."""
+    translates: Literal[True] | UnsetType = UNSET
+    """It can also write them down in English: /v1/audio/translations."""
     trains: Literal[True] | UnsetType = UNSET
     """It learns voices from recordings: jobs of kind training."""
     clones: Literal[True] | UnsetType = UNSET
@@ -110,14 +115,7 @@ class Models(Resource):
         terms = None if caller is None else self._plans.terms(caller)
         aliases, models = self._catalogue.list_models(terms)
         return [
-            *(
-                ModelEntry(
-                    id=alias,
-                    owned_by="voxgate",
-                    jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
-                )
-                for alias in aliases
-            ),
+            *map(self._alias, aliases),
             *(
                 ModelEntry(
                     id=model.name,
@@ -126,6 +124,8 @@ class Models(Resource):
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
                     converts=_only_if(model.info.converts),
+                    hears=_only_if(model.info.hears),
+                    translates=_only_if(model.info.translates),
                     trains=_only_if(model.info.trains),
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
@@ -135,6 +135,18 @@ class Models(Resource):
                 for model in models
             ),
         ]
+
+    def _alias(self, alias: str) -> ModelEntry:
+        models = self._catalogue.alias_models(alias)
+        ears = [model for model in models if model.info.hears]
+        return ModelEntry(
+            id=alias,
+            owned_by="voxgate",
+            hears=_only_if(bool(ears)),
+            translates=_only_if(any(model.info.translates for model in ears)),
+            speaks=False if only_hear(models) else UNSET,
+            jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
+        )
 
 
 def _only_if(jobs_only: bool) -> Literal[True] | UnsetType:

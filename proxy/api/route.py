@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Decision, PostStep, Route, voice_text
-from proxy.api import account_overrides
-from proxy.api.account_overrides import ShownPrice, shown_price
+from proxy.api import agreed_terms
 from proxy.api.admin_tools import AdminTools
+from proxy.api.agreed_terms import ShownPrice, shown_price
 from proxy.catalogue.library import Library
 from proxy.errors import Conflict, ErrorDetail, NotFound, UpstreamFailed
 from proxy.http.body import AccountName, raw_body
@@ -164,7 +164,7 @@ class Explanations(Resource):
         """Return the account's terms. Raises Conflict if its plan is not in force."""
         if account is None:
             return None
-        terms = account_overrides.in_force(account, self._admin_tools.config)
+        terms = agreed_terms.in_force(account, self._admin_tools.config)
         if terms is None:
             raise Conflict(f"The plan '{account.plan}' of this account is not in force.", param="account")
         return terms

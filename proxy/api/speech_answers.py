@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
+from speech_engine.redacted import Redacted
 
 _TOKENS_A_SECOND = 20
 
@@ -40,7 +41,7 @@ class SpeechUsage(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class SpeechReport(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard.
     `substitute` is there if the header `x-voxgate-substitute` is."""
 
@@ -55,9 +56,6 @@ class SpeechReport(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] | UnsetType = UNSET
     substitute: str | UnsetType = UNSET
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.duration_seconds} s of {self.audio_format}>"
-
 
 class SpokenAnswer(SpeechReport, frozen=True, kw_only=True):
     """The answer to `response_format: "json"`. `words` is null if nothing tells when they are heard."""
@@ -65,14 +63,11 @@ class SpokenAnswer(SpeechReport, frozen=True, kw_only=True):
     audio_base64: str
 
 
-class AudioDelta(msgspec.Struct, frozen=True, kw_only=True):
+class AudioDelta(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an event with the next piece of the audio, in base64."""
 
     type: Literal["speech.audio.delta"] = "speech.audio.delta"
     audio: str
-
-    def __repr__(self) -> str:
-        return f"<AudioDelta {len(self.audio)} characters of base64>"
 
 
 class AudioWords(msgspec.Struct, frozen=True, kw_only=True):

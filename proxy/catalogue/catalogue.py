@@ -11,8 +11,10 @@ from policies import routing
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
+from policies.routing.filters import only_hear
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
+from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
 from proxy.config.reader import hint, nearest, possible
@@ -109,10 +111,12 @@ class Catalogue:
         def may_speak(full: str) -> bool:
             return full in names or full.partition("/")[0] in waiting
 
-        # A route may speak for any alias.
+        # A route may speak for any alias, but for one that only hears.
         is_routed = any(may_speak(full) for route in self._routes for full in route.candidates)
-        aliases = [alias for alias, fulls in self._aliases.items() if is_routed or any(map(may_speak, fulls))]
-        return aliases, models
+        routed = {name for name in self._aliases if is_routed and not only_hear(self.alias_models(name))}
+        return [
+            name for name, of in self._aliases.items() if name in routed or any(map(may_speak, of))
+        ], models
 
     def offer(
         self, name: str, tag: str, operators: Mapping[str, routing.Voice] | None = None
@@ -124,7 +128,7 @@ class Catalogue:
         routed = self._routed(tag)
         if operators is not None and routed is not None and routed.route.post:
             routed = replace(routed, steps=self.find_steps(routed.route, operators))
-        is_pinned = name not in self._aliases
+        is_pinned = name not in self._aliases or only_hear(self.alias_models(name))
         if routed is not None and routed.models and not is_pinned:
             # The models of the alias are rarely needed, and their engines may be down.
             others = [each for each in self._all_named(self._aliases[name]) if each not in routed.models]
@@ -188,13 +192,14 @@ class Catalogue:
 
         The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
         """
-        fulls = self._aliases.get(name)
-        if fulls is None:
-            fulls = (name,)
+        fulls = self._aliases.get(name, (name,))
         models = self._all_named(fulls) or [model for model in self.models() if model.info.id == name]
         if models:
             return models
         self.check_known(fulls[0])
+        if name in natural.ears({}):
+            message = f"No model hears on this server. {natural.BRINGS_EARS}"
+            raise NotFound(message, param="model", code="model_not_found")
         near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it. "
@@ -245,7 +250,7 @@ class Catalogue:
     def check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name
         without an engine may be of any that is loading."""
-        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_names()):
+        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_voices()):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float | None:
@@ -378,11 +383,11 @@ class Catalogue:
             for name, binding in self._own.all_missing()
         ]
 
+    def alias_models(self, alias: str) -> list[routing.Model]:
+        return self._all_named(self._aliases[alias])
+
     def _all_named(self, fulls: Iterable[str]) -> list[routing.Model]:
-        models: list[routing.Model] = []
-        for full in fulls:
-            models += self._named(full)
-        return models
+        return [model for full in fulls for model in self._named(full)]
 
     def _named(self, full: str) -> list[routing.Model]:
         engine, slash, id_ = full.partition("/")

@@ -21,9 +21,6 @@ class ClusterView:
         self._leading, self._following = asyncio.Event(), asyncio.Event()
         self.lead(True)
 
-    def __repr__(self) -> str:
-        return f"<ClusterView of {self.machine or 'the only machine'}{', which leads' * self.leads}>"
-
     @property
     def leads(self) -> bool:
         return self._leading.is_set()

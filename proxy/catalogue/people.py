@@ -11,17 +11,16 @@ from typing import Literal
 
 import msgspec
 
+from speech_engine.redacted import Redacted
 
-class UserEntry(msgspec.Struct, frozen=True):
+
+class UserEntry(Redacted, msgspec.Struct, frozen=True):
     """A person who signs in. With `mails`, the person hears of trainings and jobs by mail."""
 
     id: str
     address: str
     language: str
     mails: bool
-
-    def __repr__(self) -> str:
-        return f"<UserEntry {self.id}>"
 
 
 SignIn = Literal["closed", "invitation", "mail"]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 DAY_US = 86_400_000_000
 
 Kind = Literal["sample", "mix", "cast", "catalogue"]
@@ -23,7 +25,7 @@ class Compared(msgspec.Struct, frozen=True):
     comparer: str = ""
 
 
-class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
+class VoiceTexts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """What of a voice names a person. `texts` are the words of its samples; no column has them. `request` is
     a digest of the request with an Idempotency-Key that made it."""
 
@@ -33,9 +35,6 @@ class VoiceTexts(msgspec.Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}
     texts: tuple[str, ...] = ()
     request: str = ""
-
-    def __repr__(self) -> str:
-        return "<VoiceTexts>"
 
 
 class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
@@ -60,9 +59,6 @@ class VoiceRecord(VoiceTexts, frozen=True, kw_only=True):
     used: int | None = None
     wrapped: str = ""
     sealed: str = ""
-
-    def __repr__(self) -> str:
-        return f"<VoiceRecord {self.id}, a {self.kind} of {self.account}>"
 
     @property
     def is_sealed(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from policies.limits import AGREED_LIMITS
-from policies.plans import Overrides
+from policies.plans import AgreedTerms
 from proxy.commands import tables
 from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
@@ -147,7 +147,7 @@ def _agreed(file: Path | None, limits: dict[str, str]) -> dict[str, Any] | None:
 
 def _read(file: Path) -> dict[str, Any]:
     if str(file) == _NONE:
-        return dict.fromkeys(Overrides.__struct_fields__)
+        return dict.fromkeys(AgreedTerms.__struct_fields__)
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:

@@ -1,8 +1,8 @@
-"""`voxgate migrate PATH`: the lines of a project that call OpenAI's speech, and how they would call voxgate.
+"""`voxgate migrate PATH`: the lines of a project that call OpenAI's audio, and how they would call voxgate.
 Without a path, it brings the database to the schema of this version.
 
 Files are read as text, and nothing is changed or run. A call is found by its form, and its client by the
-name that the call uses. A client that also chats keeps its address: only its speech is sent elsewhere.
+name that the call uses. A client that also chats keeps its address: only its audio is sent elsewhere.
 """
 
 from __future__ import annotations
@@ -34,23 +34,28 @@ _KINDS |= dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", "
 _KINDS |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
 _LEFT_OUT = {"node_modules", "site-packages", "venv", "vendor", "__pycache__"}
 
-_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*speech\b")
+_AUDIO = r"audio/(speech|transcriptions|translations)\b"
+_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
 _BEFORE_CALL = re.compile(r"([\w$]+|\))\s*\Z")
 _CREATE = re.compile(r"(?:\s*\.\s*\w+){1,4}\s*\(")
 _CLIENT = re.compile(r"(?<!class )\b(?:Async)?OpenAI\s*\(")
 _NAMED = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
 _OTHER_USE = re.compile(
-    r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches|audio\s*\.\s*trans\w+)\b"
+    r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches)\b"
 )
 _OPTIONS = re.compile(r"\.with_?[Oo]ptions\s*\(")
-_URL = re.compile(r"https://api\.openai\.com((?:/v1)?(?:/audio/speech)?/?)(?![\w/.-])")
-_OTHER_URL = re.compile(r"https://api\.openai\.com/v1/(?!audio/speech\b)\w")
+_URL = re.compile(rf"https://api\.openai\.com((?:/v1)?(?:/{_AUDIO})?/?)(?![\w/.-])")
+_OTHER_URL = re.compile(rf"https://api\.openai\.com/v1/(?!{_AUDIO})\w")
 _TOKEN = re.compile(
     r"(?s:\"{3}.*?\"{3}|'{3}.*?'{3})|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{},]"
 )
 _KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}|(?<=Bearer )[\w.-]{8,}")
 _SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
 _FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
+_ENDS = (
+    "OpenAI ends whisper-1, its gpt-4o models that transcribe, and translations on 2027-02-26; here these "
+    "names stay, with a model that hears: voxgate models pull whisper-base"
+)
 _ADDRESS = re.compile(r"https?://[\w.:\[\]/-]+")
 
 
@@ -125,8 +130,12 @@ class _Migration:
     def find(self) -> None:
         for source in self._sources:
             for call in source.calls:
+                before = sum(len(each.edits) for each in self._sources)
                 self._move_call(source, call)
-            if "audio/speech" in source.text and (source.kind != "n8n" or '"nodes"' in source.text):
+                is_moved = before < sum(len(each.edits) for each in self._sources)
+                if call[1] != "speech" and is_moved:
+                    source.note(source.line(call.start()), _ENDS)
+            if re.search(_AUDIO, source.text) and (source.kind != "n8n" or '"nodes"' in source.text):
                 self._move_urls(source)
             if source.kind == "n8n":
                 self._look_at_nodes(source)
@@ -184,13 +193,17 @@ class _Migration:
             if is_ours(match.start()):
                 source.edits.append((*match.span(), root + match[1]))
                 near.add(source.line(match.start()))
-        paths = [match.start() for match in islice(re.finditer("/audio/speech", text), _MOST_FOUND)]
+        matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND)]
+        paths = [match.start() for match in matches]
         near |= {source.line(place) for place in paths} if near else set()
-        is_speech_alone = not source.clients and not _OTHER_URL.search(text)
+        for match in matches if near else ():
+            if match[1] != "speech" and not source.is_comment(match.start()):
+                source.note(source.line(match.start()), _ENDS)
+        is_audio_alone = not source.clients and not _OTHER_URL.search(text)
         for match in _KEY.finditer(text) if near else ():
             line = source.line(match.start())
             is_near = any(abs(line - each) <= _NEAR_LINES for each in near)
-            if (is_near or is_speech_alone) and is_ours(match.start()):
+            if (is_near or is_audio_alone) and is_ours(match.start()):
                 new = "VOXGATE_API_KEY" if match[0] == "OPENAI_API_KEY" else "YOUR_KEY"
                 source.edits.append((*match.span(), new))
         for place in paths:
@@ -200,9 +213,10 @@ class _Migration:
                 source.note(line, f"its address is made elsewhere: let it be {self._url}")
 
     def _look_at_fields(self, source: _Source, start: int, end: int) -> None:
-        from proxy.config import config_toml
+        from proxy.config import config_toml, natural
 
-        known = {"model": config_toml.built_in_models(), "voice": config_toml.built_in_voices()}
+        models = {*config_toml.built_in_models(), *natural.ears({})}
+        known = {"model": models, "voice": config_toml.built_in_voices()}
         for match in _FIELD.finditer(source.text, start, end):
             name, value = match.groups()
             note = f"voxgate has no {name} {value} as installed: give one in [{name}s] of config.toml"
@@ -217,9 +231,11 @@ class _Migration:
             for node in json.loads(source.text)["nodes"]:
                 how = node["parameters"]
                 does = how.get("resource"), how.get("operation", "generate")
-                if node["type"].endswith(".openAi") and does == ("audio", "generate"):
+                is_audio = does[0] == "audio" and does[1] in ("generate", "transcribe", "translate")
+                if node["type"].endswith(".openAi") and is_audio:
                     place = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
-                    source.note(source.line(place), note)
+                    for each in (note,) if does[1] == "generate" else (note, _ENDS):
+                        source.note(source.line(place), each)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return  # it is no workflow
 
@@ -357,7 +373,7 @@ def _show(answer: dict[str, Any]) -> list[Part]:
     shown += [Line(f"not read: {each}", "yellow") for each in answer["left_out"]]
     count = len(answer["changes"])
     last = f"Places to change: {count}. Nothing was changed. YOUR_KEY and VOXGATE_API_KEY: a key of voxgate."
-    return [*shown, Line(last if count else "No line calls OpenAI's speech at its own address.")]
+    return [*shown, Line(last if count else "No line calls OpenAI's audio at its own address.")]
 
 
 MIGRATE = Command("migrate", _migrate, _show)

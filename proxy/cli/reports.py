@@ -62,7 +62,7 @@ def audit(account: OfAccount = None, since: Since = None, limit: Limit = None) -
 
 _MORE = Line("There are more: see --limit and --csv.", "dim")
 
-_PRICED = ("speech", "cached", "clone", "conversion", "training")
+_PRICED = ("speech", "cached", "clone", "conversion", "training", "transcription")
 """The prices of a plan. The prices of single models are only in --json."""
 _ONLY_WIDE = ("voices", "clones", "keys", "max_characters", *_PRICED[1:])
 

@@ -223,12 +223,23 @@ def _replace(out: Path, data: bytes) -> None:
         raise
 
 
-def write_answer(config: Config, sound_request: SoundRequest, to: BinaryIO, write: Write) -> dict[str, Any]:
+def steps_of(job: dict[str, Any]) -> str:
+    waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
+    return f"{job['steps_done']} of {job['steps']} steps{waits}"
+
+
+def write_answer(
+    config: Config,
+    sound_request: SoundRequest,
+    to: BinaryIO,
+    write: Write,
+    silence_s: float = _SILENCE_S,
+) -> dict[str, Any]:
     """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 
     base = _address(config)
-    timeout = httpx2.Timeout(_SILENCE_S, connect=_CONNECT_S)
+    timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S)
     # A proxy of the environment is for other machines.
     with httpx2.Client(base_url=base, timeout=timeout, trust_env=False) as client:
         # Not an option: what a command is given, everybody on the machine can read.

@@ -23,6 +23,7 @@ from proxy.cli.sound import (
     format_of,
     hear,
     save,
+    steps_of,
     write_answer,
 )
 from proxy.commands.tables import Line, Part, print_answer
@@ -149,17 +150,12 @@ def train(
 
 def _write_job(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
     """Convert the recording with a job, and write the job's sound. Raise CommandRefused."""
-    job = serving.follow(sound_request, "It is long: the job {} converts it.", _progress)
+    job = serving.follow(sound_request, "It is long: the job {} converts it.", steps_of)
     _, size = serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content")
     job_fields = sound_request.body["data"]
     # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
-
-
-def _progress(job: dict[str, Any]) -> str:
-    waits = f", waits for {job['waits_for']}" if job["waits_for"] else ""
-    return f"{job['steps_done']} of {job['steps']} steps{waits}"
 
 
 def _read(recording: Path) -> bytes:

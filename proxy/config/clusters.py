@@ -8,6 +8,8 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 _NAME_AND_PORT = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})")
 
 _File = Annotated[str, msgspec.Meta(description='a file, relative to the config file, or ""')]
@@ -49,7 +51,7 @@ class TlsFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     authority: _File = ""
 
 
-class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
+class HostSection(Redacted, TlsFiles, frozen=True, forbid_unknown_fields=True):
     """[host]: a machine with engines for gateways.
 
     Each life of an engine's process has a port of its own among the `ports` after that of `listen`. `api_key`
@@ -80,9 +82,6 @@ class HostSection(TlsFiles, frozen=True, forbid_unknown_fields=True):
         """Where gateways reach it. Raises ValueError where it does not listen."""
         listen = address_of(self.listen)
         return listen._replace(name=self.address.strip("[]")) if self.address else listen
-
-    def __repr__(self) -> str:
-        return f"<HostSection {self.listen}>"
 
 
 class ClusterSection(TlsFiles, frozen=True, forbid_unknown_fields=True):

@@ -235,7 +235,7 @@ def _read(
     }
     check_runners(reader, engines, plugins["runner"])
     written = read_models(reader, raw.get("models", {}), engines)
-    offered = read_models(Reader("defaults"), built_in, engines)
+    offered = read_models(Reader("defaults"), {**built_in, **natural.ears(engines)}, engines)
     models = put_defaults_first(_beside(written, offered), built_in, engines)
     return Config(
         server=server,

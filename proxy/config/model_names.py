@@ -16,6 +16,12 @@ STANDARD = "standard"
 """The model of an engine with only one model."""
 
 
+def hearing_model(section: EngineSection) -> str:
+    """Return the name of an engine's imported model that hears, or "". Without its plugin's name before it:
+    `whisper-base` is `whisper/base`."""
+    return section.model.removeprefix(f"{section.plugin}-")
+
+
 def read_models(reader: Reader, value: object, engines: Engines) -> dict[str, tuple[str, ...]]:
     models: dict[str, tuple[str, ...]] = {}
     for alias, listed in reader.table(value, "models").items():

@@ -22,6 +22,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from proxy.config.model_names import hearing_model
 from proxy.config.reader import ConfigError
 from proxy.config.sections import EngineSection
 from speech_engine.model_manifest import ModelName
@@ -184,6 +185,21 @@ def above(layer: Layer, engines: Mapping[str, EngineSection]) -> dict[str, list[
         alias: list(dict.fromkeys((*own.get(alias, ()), *built_in.get(alias, ()))))
         for alias in (*built_in, *(alias for alias in own if alias not in built_in))
     }
+
+
+BRINGS_EARS = "voxgate models pull whisper-base, then a restart, brings a model that hears."
+
+
+def ears(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
+    """Return the candidates of each built-in name of a model that hears. An engine with an imported model
+    hears with that one."""
+    ids = {name: hearing_model(section) for name, section in engines.items()}
+
+    def there(full: str) -> str:
+        engine = full.partition("/")[0]
+        return f"{engine}/{ids[engine]}" if ids.get(engine) else full
+
+    return {alias: list(map(there, listed)) for alias, listed in shipped()["hearing"].items()}
 
 
 def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from proxy.config.sections import EngineSection, Switch
 
 Engines = Mapping[str, EngineSection]
 
-_KINDS = ("speech", "cached", "clone", "conversion", "training")
+_KINDS = ("speech", "cached", "clone", "conversion", "training", "transcription")
 _BY_JOB = {"clone": "a clone", "training": "a training"}
 _USUAL_KEYS = 50
 """The most keys that the users of an account make, unless its plan says so."""
@@ -135,8 +135,9 @@ def read_prices(reader: Reader, key: str, written: Mapping[str, Any], engines: E
     for name, what in _BY_JOB.items():
         if isinstance(price := written.get(name), dict) and price.get("per") != "job":
             reader.fault(f"{key}.{name}.per", f'must be "job": {what} has one price')
-    if isinstance(price := written.get("conversion"), dict) and price.get("per") == "character":
-        reader.fault(f"{key}.conversion.per", "must be another: a recording has no characters")
+    for name in ("conversion", "transcription"):
+        if isinstance(price := written.get(name), dict) and price.get("per") == "character":
+            reader.fault(f"{key}.{name}.per", "must be another: a recording has no characters")
     models = reader.table(written.get("models", {}), f"{key}.models")
     for model in models:
         _check_engine(reader, f"{key}.models", model.partition("/")[0], engines)

@@ -14,9 +14,10 @@ from proxy.config.clusters import ClusterSection, HostSection
 from speech_engine.device import DeviceName
 from speech_engine.model_manifest import ModelName
 from speech_engine.plugin import InstanceKind
+from speech_engine.redacted import Redacted
 
 
-class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class VaultSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[vault]: the keys that seal recordings and other personal data, and the place of the sealed objects.
 
     The keys are resolved, in base64. Without `master_key`, the key is a file in the data folder. Without
@@ -57,9 +58,6 @@ class VaultSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether other machines may have the same vault."""
         return bool(self.store or self.folder)
 
-    def __repr__(self) -> str:
-        return f"<VaultSection, {len(self.old_master_keys)} old keys>"
-
 
 _OPERATOR = "voxgate"
 
@@ -77,6 +75,7 @@ class ConsentSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     other_speaker: Annotated[
         Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')
     ] = "record"
+    words: Annotated[Literal["record", "refuse"], msgspec.Meta(description='"record" or "refuse"')] = "record"
 
 
 _Port = Annotated[
@@ -233,7 +232,7 @@ class Upstream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"<Upstream {self.connections} connections>"
 
 
-class EngineSection(msgspec.Struct, frozen=True):
+class EngineSection(Redacted, msgspec.Struct, frozen=True):
     """[engines.NAME]: the server's keys, and all other keys as the plugin's `settings`.
 
     `costs` has the provider's prices by model. "*" stands for all models without a line of their own.
@@ -297,19 +296,13 @@ class EngineSection(msgspec.Struct, frozen=True):
     fault: str = ""
     settings: dict[str, Any] = {}
 
-    def __repr__(self) -> str:
-        return f"<EngineSection {self.plugin}>"
 
-
-class PluginSection(msgspec.Struct, frozen=True):
+class PluginSection(Redacted, msgspec.Struct, frozen=True):
     """[KINDs.NAME], such as [front_ends.NAME]: the plugin's settings. `plugin` is its name if not NAME."""
 
     fault: str = ""
     settings: dict[str, Any] = {}
     plugin: str = ""
-
-    def __repr__(self) -> str:
-        return f"<PluginSection {len(self.settings)} settings>"
 
 
 class VoiceSection(msgspec.Struct, frozen=True):
@@ -343,7 +336,7 @@ class Remark(NamedTuple):
     text: str
 
 
-class Config(msgspec.Struct, frozen=True):
+class Config(Redacted, msgspec.Struct, frozen=True):
     """The whole configuration. `secrets` has the names of the environment variables that hold secrets.
 
     `features` has the sections of features, for `Section.of`, and `features_off` those that do not open.
@@ -377,9 +370,6 @@ class Config(msgspec.Struct, frozen=True):
     source: str = "the built-in defaults"
     serves: bool = True
     digest: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Config of {self.source}: {len(self.engines)} engines, {len(self.voices)} voices>"
 
     @property
     def used_clusters(self) -> dict[str, ClusterSection]:

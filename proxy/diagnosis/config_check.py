@@ -191,7 +191,7 @@ def _licence(config: Config, name: str, licence: str, models: str) -> Finding:
 
 
 def _plan(plan: Plan) -> str:
-    kinds = ("speech", "cached", "clone", "conversion", "training")
+    kinds = ("speech", "cached", "clone", "conversion", "training", "transcription")
     of_kinds = {kind: getattr(plan.prices, kind) for kind in kinds}
     prices = {kind: price for kind, price in of_kinds.items() if price is not None} | dict(plan.prices.models)
     words = {None: "unlimited", "account": "per account"}

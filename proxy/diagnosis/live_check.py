@@ -71,9 +71,9 @@ async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> F
 
 
 async def _speak(catalogue: Catalogue, engine: str, key: ProviderKey) -> str:
-    if not key.welcome.models:
+    if not key.hello.models:
         raise speech_engine.EngineFailed(key.reason or key.refresh_reason or "It names no model.")
-    info = key.welcome.models[0]
+    info = key.hello.models[0]
     job = _job(info, _voice(catalogue, engine, key))
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -111,7 +111,7 @@ def _voice(catalogue: Catalogue, engine: str, key: ProviderKey) -> speech_engine
         for binding in voice.bindings
         if binding.engine == engine
     )
-    own = (speech_engine.EngineVoice(voice.id) for voice in key.welcome.voices)
+    own = (speech_engine.EngineVoice(voice.id) for voice in key.hello.voices)
     voice = next(bound, None) or next(own, None)
     if voice is None:
         raise speech_engine.VoiceNotFound("It names no voice; bind one of its own in [voices.NAME].")

@@ -38,7 +38,7 @@ from proxy.engines.remote_engine import RemoteEngine
 from proxy.telemetry.metrics import EngineMetrics
 from speech_engine import Context, Engine, EngineVoice, Mix, Names
 from speech_engine.host.cluster_messages import ProcessJobs
-from speech_engine.host.messages import introduction
+from speech_engine.host.messages import hello_of
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.slots import Slots
 
@@ -89,7 +89,7 @@ class Engines:
         self.revision = 0
         """A number that changes when an engine brings other models or voices."""
         for engine in live.values():
-            engine.on_introduced = self._count_revision
+            engine.on_models_changed = self._count_revision
         self.names = names
         self.late = LateEngines(live.__getitem__)
 
@@ -140,7 +140,7 @@ class Engines:
 
     def loaded(self, name: str) -> float | None:
         engine = self._live[name]
-        return None if isinstance(engine, _WITHOUT_HOSTS) else engine.loaded
+        return None if isinstance(engine, _WITHOUT_HOSTS) else engine.load_progress
 
     def introductions(self) -> dict[str, bytes]:
         """Return the models and voices of each engine whose hosts are ready."""
@@ -150,9 +150,9 @@ class Engines:
         """Return the engines with hosts that have never been up."""
         return {name for name, engine in self._hosted() if not engine.models()}
 
-    def may_bring_names(self) -> bool:
+    def may_bring_voices(self) -> bool:
         """Tell whether an engine is loading for the first time, so that it may have any name."""
-        return any(engine.may_bring_names for _, engine in self._hosted())
+        return any(engine.may_bring_voices for _, engine in self._hosted())
 
     def introduce(self, name: str, introduction: bytes) -> None:
         """Tell an engine with hosts which models and voices it has on another server."""
@@ -177,7 +177,7 @@ class Engines:
 
     def is_usable(self, name: str) -> bool:
         engine = self._live[name]
-        return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.loads_on_demand)
+        return engine.state == "ready" or (not isinstance(engine, _WITHOUT_HOSTS) and engine.can_load_now)
 
     def is_busy(self, name: str) -> bool:
         """Tell whether hosts of this engine speak for this worker now."""
@@ -192,7 +192,7 @@ class Engines:
         for name, engine in self._live.items():
             if isinstance(engine, CloudEngine):
                 for key in engine.keys:
-                    count = self._sections[name].concurrency or key.welcome.slots
+                    count = self._sections[name].concurrency or key.hello.slots
                     key.slots.resize(max(1, count // workers))
                     key.pace.divide(workers)
 
@@ -323,7 +323,7 @@ class _Opening:
             hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
             self._stack.push_async_callback(hosted.close)
             if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
-                hosted.brings_names_within_s = section.load_s
+                hosted.brings_voices_within_s = section.load_s
             if cluster is not None:
                 # A caller that waits for its start learns that no host is there.
                 asyncio.get_running_loop().call_later(FIRST_HOSTS_S + 0.1, hosted.changed.set)
@@ -358,7 +358,7 @@ class _Opening:
     def _key(
         self, spec: InProcessSpec[Any], number: int, engine: Engine, section: EngineSection, credential: str
     ) -> ProviderKey:
-        slots, pace = Slots(introduction(engine).slots, section.queue), ProviderPace(section.rpm)
+        slots, pace = Slots(hello_of(engine).slots, section.queue), ProviderPace(section.rpm)
         key = ProviderKey(spec.name, number, engine, slots, pace, self._metrics, credential)
         self._sharing.add(key, spec.name, str(getattr(spec.settings[number - 1], API_KEY, "")))
         return key

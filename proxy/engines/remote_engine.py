@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from msgspec.structs import replace
 
 from proxy.config.sections import EngineSection
-from proxy.engines.hosts.in_process import Introduced
+from proxy.engines.hosts.hello_engine import HelloEngine
 from proxy.engines.hosts.local_samples import LocalSamples, find_model
 from speech_engine import (
     API_VERSION,
@@ -76,7 +76,7 @@ class RemoteRuns(Protocol):
         ...
 
 
-class RemoteEngine(Introduced):
+class RemoteEngine(HelloEngine):
     """`runs` is None until the feature has opened, or if the runner cannot be used. `reason` says why."""
 
     def __init__(self, name: str, section: EngineSection, samples: LocalSamples) -> None:
@@ -89,8 +89,8 @@ class RemoteEngine(Introduced):
         self.trouble = ""
         """Why the remote machine has not introduced itself. The server tries again, so this is no
         `failure`."""
-        self.on_introduced: Callable[[], None] | None = None
-        self._welcome = HelloReply(API_VERSION, 1, (), ())
+        self.on_models_changed: Callable[[], None] | None = None
+        self._hello = HelloReply(API_VERSION, 1, (), ())
 
     @property
     def state(self) -> str:
@@ -105,20 +105,20 @@ class RemoteEngine(Introduced):
 
     @property
     def slots(self) -> int:
-        return self._welcome.slots
+        return self._hello.slots
 
-    def introduce(self, welcome: HelloReply, first_audio_s: float) -> None:
+    def take_hello(self, hello: HelloReply, first_audio_s: float) -> None:
         """Take the models of the remote machine, whose first sound may take `first_audio_s`.
 
         It cannot keep clones, since each piece of work may run on another machine.
         """
         self.trouble = ""
-        models = tuple([self._as_here(info, first_audio_s) for info in welcome.models])
-        shown = replace(welcome, models=models)
-        if shown != self._welcome:
-            self._welcome = shown
-            if self.on_introduced is not None:
-                self.on_introduced()
+        models = tuple([self._as_here(info, first_audio_s) for info in hello.models])
+        shown = replace(hello, models=models)
+        if shown != self._hello:
+            self._hello = shown
+            if self.on_models_changed is not None:
+                self.on_models_changed()
 
     def _as_here(self, info: ModelInfo, first_audio_s: float) -> ModelInfo:
         return replace(

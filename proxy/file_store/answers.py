@@ -23,6 +23,7 @@ from proxy.file_store.once import Once
 from proxy.file_store.recording import FileRecording
 from proxy.storage import tombstones, usage
 from proxy.storage.store import StorageFailed, Store
+from speech_engine.redacted import Redacted
 
 STORED_S = 24 * 60 * 60
 _READ_BYTES = 64 * 1024
@@ -33,7 +34,7 @@ _MOST_HEAD_BYTES = 64 * 1024
 _log = structlog.get_logger()
 
 
-class Head(msgspec.Struct, frozen=True):
+class Head(Redacted, msgspec.Struct, frozen=True):
     """The beginning of a file: the request that made the answer, the digest of its body, and its headers.
 
     `voices` are the voices of accounts in the answer, which may be erased.
@@ -43,9 +44,6 @@ class Head(msgspec.Struct, frozen=True):
     digest: bytes
     headers: tuple[tuple[str, str], ...] = ()
     voices: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<Head of {self.request}>"
 
     def encoded(self) -> bytes:
         head = msgspec.msgpack.encode(self)

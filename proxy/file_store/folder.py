@@ -36,9 +36,6 @@ class BoundedFolder:
         self._workers = workers
         self._unswept_bytes = 0
 
-    def __repr__(self) -> str:
-        return f"<BoundedFolder {self.root.name} up to {self.most_bytes} bytes>"
-
     @property
     def largest_bytes(self) -> int:
         """The most bytes of one file. A larger one would push out too many others."""

@@ -122,9 +122,6 @@ class Folder:
         self.root = root
         self.where = str(root)
 
-    def __repr__(self) -> str:
-        return f"<Folder {self.where}>"
-
     async def put(self, name: str, data: bytes) -> None:
         path = self.root / safe_name(name)
         await _on_disk(lambda: _write(path, data), f"{path.parent} cannot be written")
@@ -251,9 +248,6 @@ class Bucket:
         self.where = f"{section.store}{section.endpoint and ' at '}{section.endpoint}"
         # Only obstore can repeat one part of many.
         self._store, self._parts = (_s3(section, retries) for retries in (0, _TRIES - 1))
-
-    def __repr__(self) -> str:
-        return f"<Bucket {self.where}>"
 
     async def put(self, name: str, data: bytes) -> None:
         safe_name(name)

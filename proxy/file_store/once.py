@@ -15,6 +15,7 @@ import msgspec
 from proxy.errors import Conflict, IdempotencyKeyReused, RequestUnderWay
 from proxy.storage import tombstones
 from proxy.storage.store import Store
+from speech_engine.redacted import Redacted
 
 PARAM = "Idempotency-Key"
 REPLAYED = {"x-voxgate-replayed": "true"}
@@ -24,16 +25,13 @@ Find = Callable[[str, str], Awaitable[str | None]]
 thing."""
 
 
-class Once(msgspec.Struct, frozen=True):
+class Once(Redacted, msgspec.Struct, frozen=True):
     """A request with a key: its account, and a digest of its content."""
 
     request: str
     account: str
     key: str
     digest: bytes
-
-    def __repr__(self) -> str:
-        return f"<Once {self.request}>"
 
     def id_of(self, prefix: str) -> str:
         """Return the id of the thing that this key of the account makes, where an id is the proof."""

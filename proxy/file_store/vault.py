@@ -34,6 +34,7 @@ from proxy.storage.read_cache import ReadCache, of_one
 from proxy.storage.store import StorageFailed, StorageUnreachable, Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
+from speech_engine.redacted import Redacted
 
 __all__ = ["SealedRecord", "Vault", "VaultFailed", "open_vault"]
 
@@ -54,14 +55,11 @@ _R = TypeVar("_R", bound=msgspec.Struct)
 _T = TypeVar("_T")
 
 
-class SealedRecord(msgspec.Struct, frozen=True):
+class SealedRecord(Redacted, msgspec.Struct, frozen=True):
     """A sealed value as two columns of its row: the wrapped key, and the value under that key."""
 
     wrapped: str
     sealed: str
-
-    def __repr__(self) -> str:
-        return "<SealedRecord>"
 
 
 class Vault:
@@ -83,9 +81,6 @@ class Vault:
         # The objects without a row of erased recordings, and since when this process knows them.
         self._left: dict[str, float] = {}
         self.revise(section)
-
-    def __repr__(self) -> str:
-        return f"<Vault in {self.objects.where}, {self.masters!r}>"
 
     def revise(self, section: VaultSection) -> None:
         """Take the keys of a new configuration."""

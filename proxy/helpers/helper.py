@@ -21,6 +21,7 @@ import msgspec
 from proxy.helpers.child import JOB_NICENESS, MOST_FRAME_BYTES, Child
 from speech_engine.host import pipe
 from speech_engine.host.pipe_messages import Broken, Message
+from speech_engine.redacted import Redacted
 
 _FIRST_USE_S = 10.0
 """A new life waits at least so long for its first caller, which may have left."""
@@ -49,7 +50,7 @@ class HelperFailed(Exception):
         return self.status == -signal.SIGXCPU
 
 
-class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
+class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A module that is run as `python -m MODULE PIPE_FD ARGUMENTS`, and how it lives.
 
     A plugin's process gets the first message `begin`, and answers it when it is ready. It gets `environ`, and
@@ -81,9 +82,6 @@ class HelperSpec(msgspec.Struct, frozen=True, kw_only=True):
     again_within_s: float | None = None
     """A question whose process dies later than this is not tried again: both tries would take too long."""
     most_answer_bytes: int = MOST_FRAME_BYTES
-
-    def __repr__(self) -> str:
-        return f"<HelperSpec {self.module}>"
 
 
 class Life:

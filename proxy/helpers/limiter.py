@@ -49,7 +49,7 @@ class FairLimiter:
     def __repr__(self) -> str:
         return f"<FairLimiter for {self.what}, {self.taken} of {self._places} taken>"
 
-    def take(self, account: str, weight: int = 1) -> FairSlot:
+    def take(self, account: str, weight: int = 1) -> FairPlace:
         """Take a place at once, or one of this weight. Raises NoPlace."""
         owner = self._owners.get(account)
         most_taken = self._places if owner is None else self._places // 2
@@ -63,7 +63,7 @@ class FairLimiter:
             owner = self._owners[account] = _Owner()
         owner.taken += weight
         self.taken += weight
-        return FairSlot(self, account, owner, weight)
+        return FairPlace(self, account, owner, weight)
 
     @asynccontextmanager
     async def turn(self, account: str, *, waits: bool = False) -> AsyncIterator[None]:
@@ -82,7 +82,7 @@ class FairLimiter:
         """Whether an account that holds no place waits for one."""
         return any(account not in self._owners for account in self._waiting)
 
-    async def wait(self, account: str) -> FairSlot:
+    async def wait(self, account: str) -> FairPlace:
         """Take a place as soon as the account may have one. The longest wait is served first.
 
         Raises NoPlace if there is none within `wait_s`.
@@ -101,7 +101,7 @@ class FairLimiter:
             self._waiting.remove(account)
 
     def leave(self, account: str, weight: int) -> None:
-        """Take back a place, or a part of its weight. Only `FairSlot` calls it."""
+        """Take back a place, or a part of its weight. Only `FairPlace` calls it."""
         owner = self._owners[account]
         owner.taken -= weight
         self.taken -= weight
@@ -110,7 +110,7 @@ class FairLimiter:
         self._left.set()
 
 
-class FairSlot:
+class FairPlace:
     """A place that is held until it is left. A second call of `leave` does nothing."""
 
     def __init__(self, pool: FairLimiter, account: str, owner: _Owner, weight: int) -> None:
@@ -122,7 +122,7 @@ class FairSlot:
         self._is_at_work = False
 
     def __repr__(self) -> str:
-        return f"<FairSlot for {self._pool.what}, {'held' if self._is_held else 'left'}>"
+        return f"<FairPlace for {self._pool.what}, {'held' if self._is_held else 'left'}>"
 
     def __enter__(self) -> Self:
         return self

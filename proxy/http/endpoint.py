@@ -54,10 +54,10 @@ class Endpoint(NamedTuple):
     `answers` has the structs of a good answer by media type. It has no struct if the answer is bytes, or a
     document that describes itself. `unready` is the body of a 503 that is no error, and `accepted` that of a
     202, whose header `location` is where to look. `headers` are on each good answer of this endpoint,
-    `some_headers` only on some; both map names to meanings. A body may be one of `other_bodies`, too. `form`
-    has the texts of a body in multipart/form-data, and `files` its files. A direct endpoint is found without
-    the router, which costs time: its path has no parameters. With `is_for_suspended`, a session of a
-    suspended account reaches it.
+    `some_headers` only on some; both map names to meanings. A body may be one of `other_bodies`, too. `form`,
+    or one of `other_forms`, has the texts of a body in multipart/form-data, and `files` its files. A direct
+    endpoint is found without the router, which costs time: its path has no parameters. With
+    `is_for_suspended`, a session of a suspended account reaches it.
     """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
@@ -72,6 +72,7 @@ class Endpoint(NamedTuple):
     other_bodies: tuple[Struct, ...] = ()
     needs_body: bool = True
     form: Struct | None = None
+    other_forms: tuple[Struct, ...] = ()
     files: tuple[str, ...] = ()
     queries: tuple[Query, ...] = ()
     failures: tuple[Failure, ...] = ()

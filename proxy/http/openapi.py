@@ -94,7 +94,8 @@ def _contents(endpoint: Endpoint) -> dict[str, Any]:
         contents[JSON] = {"schema": _one_of(JSON, (endpoint.body, *endpoint.other_bodies))}
     if endpoint.files:
         files = {"type": "object", "properties": dict.fromkeys(endpoint.files, _BINARY)}
-        schema = files if endpoint.form is None else {"allOf": [_ref(endpoint.form), files]}
+        forms = [form for form in (endpoint.form, *endpoint.other_forms) if form is not None]
+        schema = {"allOf": [_one_of(JSON, forms), files]} if forms else files
         contents["multipart/form-data"] = {"schema": schema}
     return contents
 
@@ -226,7 +227,7 @@ def _ref(struct: Struct) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{struct.__name__}"}
 
 
-def _one_of(media: str, structs: tuple[Struct, ...]) -> Mapping[str, Any]:
+def _one_of(media: str, structs: Sequence[Struct]) -> Mapping[str, Any]:
     if not structs:
         return {
             JSON: {"type": "object"},
@@ -240,7 +241,7 @@ def _schemas(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     bodies = {
         struct
         for endpoint in endpoints
-        for struct in (endpoint.body, *endpoint.other_bodies, endpoint.form)
+        for struct in (endpoint.body, *endpoint.other_bodies, endpoint.form, *endpoint.other_forms)
         if struct is not None
     }
     documented = {

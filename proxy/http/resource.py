@@ -34,6 +34,7 @@ class Details(TypedDict, total=False):
     other_bodies: tuple[Struct, ...]
     needs_body: bool
     form: Struct
+    other_forms: tuple[Struct, ...]
     files: tuple[str, ...]
     queries: tuple[Query, ...]
     failures: tuple[Failure, ...]

@@ -58,8 +58,9 @@ class HeldCredits(msgspec.Struct, frozen=True):
     at: int
 
 
-class Position(msgspec.Struct, frozen=True):
-    """The balance of an account: its credits less its running holds, and its running requests."""
+class AccountState(msgspec.Struct, frozen=True):
+    """What decides whether an account may begin a request: its credits less its running holds, the number of
+    its running requests, and its cycle."""
 
     credits: CreditBalance
     live: Live
@@ -103,7 +104,7 @@ class Holds(Protocol):
         """End a hold without a charge. When this returns, it does not count any more."""
         ...
 
-    async def move(
+    async def write_entries(
         self,
         entries: Sequence[Entry],
         extra_statements: Sequence[Statement] = (),
@@ -117,10 +118,11 @@ class Holds(Protocol):
         """
         ...
 
-    async def position(self, payer: Payer) -> Position: ...
+    async def position(self, payer: Payer) -> AccountState: ...
 
     async def held(self, account: str, pool: int) -> int:
-        """Return the credits that running requests of the account hold in this pool."""
+        """Return the credits that running requests of the account hold in a pool: `GRANTED`, or the allowance
+        of the cycle that began at this moment."""
         ...
 
     async def close(self) -> None: ...

@@ -13,7 +13,7 @@ from policies.cycles import Cycle
 from policies.price import MICRO, in_credits
 from proxy.errors import QuotaExceeded, RateLimited, RequestFailed
 from proxy.ledger.hold import Hold
-from proxy.ledger.holds import HeldCredits, HoldRequest, Holds, Payer, Position
+from proxy.ledger.holds import AccountState, HeldCredits, HoldRequest, Holds, Payer
 from proxy.ledger.memory_holds import MemoryHolds
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage.store import Store
@@ -54,7 +54,7 @@ class Ledger:
         finally:
             await self.holds.release(request, payer.account)
 
-    async def check_affordable(self, payer: Payer, amount: int | None = None) -> Position:
+    async def check_affordable(self, payer: Payer, amount: int | None = None) -> AccountState:
         """Raise what `hold` would certainly raise for this amount, before work that could not be paid.
 
         Without an amount, use the least price of speech. Returns the balance.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from policies.admission import CreditBalance, Live, Refusal, admit
 from policies.cycles import Cycle, cycle_at
 from policies.price import MICRO
-from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
+from proxy.ledger.holds import AccountState, HeldCredits, HoldRequest, Payer
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines
 from proxy.storage import durable_holds, entries
 from proxy.storage.batch_writer import UnitWrite
@@ -45,7 +45,7 @@ class _Account:
     def is_idle(self) -> bool:
         return not self.live and not self.writing and not self.reading.locked()
 
-    def position(self, payer: Payer, now: int) -> Position:
+    def position(self, payer: Payer, now: int) -> AccountState:
         anchor, key, terms = payer.anchor, payer.key, payer.terms
         if anchor != self._anchor or not self._cycle.start <= now < self._cycle.end:
             self._anchor, self._cycle = anchor, cycle_at(anchor, now)
@@ -61,7 +61,7 @@ class _Account:
             elif owner == key:
                 of_key += 1
         left = None if terms.allowance is None else terms.allowance + allowance
-        return Position(CreditBalance(left, granted), Live(len(self.live) - jobs, of_key), cycle)
+        return AccountState(CreditBalance(left, granted), Live(len(self.live) - jobs, of_key), cycle)
 
     def apply(self, new_entries: Sequence[Entry]) -> None:
         if self.pools is not None:
@@ -122,7 +122,7 @@ class MemoryHolds:
     async def release(self, request: str, account: str) -> None:
         self.drop(request, account)
 
-    async def move(
+    async def write_entries(
         self,
         new_entries: Sequence[Entry],
         extra_statements: Sequence[Statement] = (),
@@ -139,7 +139,7 @@ class MemoryHolds:
         if isinstance(outcome, Exception):
             raise outcome
 
-    async def position(self, payer: Payer) -> Position:
+    async def position(self, payer: Payer) -> AccountState:
         now = await self.store.now()
         account = await self._account(payer.account)
         return account.position(payer, now)

@@ -29,7 +29,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
     """
     entry = await _entry(ledger, account, GRANTED, micro, "grant", reason, reference)
     try:
-        await ledger.holds.move([entry], reason.extra_statements)
+        await ledger.holds.write_entries([entry], reason.extra_statements)
     except AlreadyExists:
         assert reference is not None
         earlier = await entries.of_reference(ledger.store, reference)
@@ -43,7 +43,7 @@ async def grant(ledger: Ledger, account: str, micro: int, reference: str | None,
 
 async def correct(ledger: Ledger, account: str, micro: int, reason: Reason) -> Entry:
     entry = await _entry(ledger, account, GRANTED, micro, "correction", reason, None)
-    await ledger.holds.move([entry], reason.extra_statements)
+    await ledger.holds.write_entries([entry], reason.extra_statements)
     return entry
 
 
@@ -64,7 +64,7 @@ async def reset_cycle(ledger: Ledger, account: Account, reason_for: Callable[[in
     reason = reason_for(spent, reference)
     entry = await _entry(ledger, account.id, pool, spent, "correction", reason, reference)
     try:
-        await ledger.holds.move([entry], reason.extra_statements)
+        await ledger.holds.write_entries([entry], reason.extra_statements)
     except AlreadyExists:
         first = await entries.of_reference(ledger.store, reference)
         assert first is not None, "entries are never deleted"

@@ -205,7 +205,7 @@ async def give_back(
     refunds = _refund_entries(spent, micro, cycle_at(anchor, now), now, reason)
     usage_update = usage.refund_statement(spent[0].request or "", micro)
     # A refund locks the pools in the order of settlements. Otherwise the two could deadlock.
-    await holds.move(refunds[::-1], (usage_update, *reason.extra_statements))
+    await holds.write_entries(refunds[::-1], (usage_update, *reason.extra_statements))
     return [entry for entry in refunds if entry.amount]
 
 

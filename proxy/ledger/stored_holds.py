@@ -11,7 +11,7 @@ import structlog
 from policies.admission import Refusal, Split, admit
 from policies.cycles import Cycle, cycle_at
 from policies.price import MICRO
-from proxy.ledger.holds import HeldCredits, HoldRequest, Payer, Position
+from proxy.ledger.holds import AccountState, HeldCredits, HoldRequest, Payer
 from proxy.ledger.pending_writes import PendingWrites, WriteDeadlines, in_time
 from proxy.storage import entries, holds
 from proxy.storage import store as database
@@ -102,7 +102,7 @@ class StoredHolds:
             if not is_gone:
                 self.drop(request, account)
 
-    async def move(
+    async def write_entries(
         self,
         new_entries: Sequence[Entry],
         extra_statements: Sequence[database.Statement] = (),
@@ -124,7 +124,7 @@ class StoredHolds:
         async with in_time(self.deadlines.next()):
             await database.until_written(write, _TRIES)
 
-    async def position(self, payer: Payer) -> Position:
+    async def position(self, payer: Payer) -> AccountState:
         now = await self.store.now()
         cycle = cycle_at(payer.anchor, now)
         place: database.Params = {
@@ -135,7 +135,7 @@ class StoredHolds:
             "now": now,
         }
         found = await holds.find(self.store, place)
-        return Position(found.credits, found.live, cycle)
+        return AccountState(found.credits, found.live, cycle)
 
     async def held(self, account: str, pool: int) -> int:
         return await holds.held(self.store, account, pool)

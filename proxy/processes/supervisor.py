@@ -177,7 +177,7 @@ class Supervisor:
             for task in helping:
                 task.cancel()
             self._page.stop()
-        if self._workers.have_failed and not self._workers.have_served:
+        if self._workers.have_failed and not self._workers.is_announced:
             raise CannotServe(self._workers.list_failed()[0].reason)
         return 1 if self._workers.have_failed else 0
 
@@ -188,7 +188,7 @@ class Supervisor:
     async def _leave(self) -> None:
         """Serve on for `drain_lag_s`, until load balancers have seen that the server is not ready."""
         lag_s = self._config.server.drain_lag_s
-        if self._http is None or not lag_s or not self._workers.have_served or self._workers.have_failed:
+        if self._http is None or not lag_s or not self._workers.is_announced or self._workers.have_failed:
             return
         _log.info("server.leave.started", within_s=lag_s)
         self._workers.tell(pipe_messages.Leaving())
@@ -219,7 +219,7 @@ class Supervisor:
                 self._answer_soon(self._switch.load_wanted(engine))
             case BookingQuestion():
                 refusal = self._hosts.book(number, message)
-                self._workers.answer_worker(number, Booked(message.question, *(refusal or ())[:2]))
+                self._workers.send_to(number, Booked(message.question, *(refusal or ())[:2]))
             case ClusterNews() if self._clusters is not None:
                 self._clusters.take_news(message)
             case TombstonesRead() if self._clusters is not None:
@@ -240,14 +240,14 @@ class Supervisor:
             refusal = await self._clusters.switch(message)
         if refusal is None:
             refusal = await self._switch.switch(message.engine, message.action, breaks_off=message.breaks_off)
-        self._workers.answer_worker(number, pipe_messages.EngineSwitched(message.question, refusal))
+        self._workers.send_to(number, pipe_messages.EngineSwitched(message.question, refusal))
 
     async def _spread_erasure(self, number: int, message: pipe_messages.ErasureQuestion) -> None:
         is_everywhere = await self._workers.ask_to_forget(
             lambda question: pipe_messages.ForgetQuestion(question, message.subject, message.digests),
             _FORGET_S,
         )
-        self._workers.answer_worker(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
+        self._workers.send_to(number, pipe_messages.ErasureSpread(message.question, is_everywhere))
 
     def _answer_soon(self, work: Coroutine[None, None, object]) -> None:
         task: asyncio.Task[object] = asyncio.create_task(work)
@@ -257,7 +257,7 @@ class Supervisor:
     async def _reload_for_worker(self, number: int, question: int) -> None:
         result = await self._reload()
         # After the revision, on the same pipe: a worker with the answer serves the new configuration.
-        self._workers.answer_worker(number, msgspec.structs.replace(result, question=question))
+        self._workers.send_to(number, msgspec.structs.replace(result, question=question))
 
     async def _reload(self) -> pipe_messages.ReloadResult:
         """Read the file again, after reloads under way. A faulty file changes nothing."""

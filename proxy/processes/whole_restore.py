@@ -78,7 +78,7 @@ def restore(file: Path, config: Config, toml: bytes | None, agree: Callable[[Seq
             agree([*_settings(unpacked, file, data, toml)])
             _put_all(unpacked, data, sound)
             if copy is not None:
-                copy.put()
+                copy.install()
     except OSError as error:
         raise StorageFailed(f"{file} cannot be put back: {error.filename}: {error.strerror}") from None
     return Whole(

@@ -16,30 +16,30 @@ _log = structlog.get_logger()
 
 
 WorkerReply = tuple[int, int, pipe_messages.Reply]
-"""A reply, behind the number of its worker and of that worker's life."""
+"""A reply, behind the number of its worker and the generation of that worker."""
 
 
 class Workers:
     """All workers. `begin` starts the process of a number.
 
-    `on_served` is called once, with the dev key if there is one: when no worker is starting any more, and one
-    worker is ready. `on_question` is called with a worker's number and its question. `on_end` is called with
-    the number of a worker that has ended.
+    `on_up` is called once, with the dev key if there is one: when no worker is starting any more, and one
+    worker is ready. After that the server `is_announced`. `on_question` is called with a worker's number and
+    its question. `on_end` is called with the number of a worker that has ended.
     """
 
     def __init__(
         self,
         count: int,
         begin: Callable[[int], Awaitable[Child]],
-        on_served: Callable[[str | None], None],
+        on_up: Callable[[str | None], None],
         on_question: Callable[[int, pipe_messages.WorkerQuestion], None] = lambda _number, _question: None,
         on_end: Callable[[int], None] = lambda _number: None,
     ) -> None:
         self._begin = begin
         self._on_end = on_end
         self._on_question = on_question
-        self._on_served = on_served
-        self.have_served = False
+        self._on_up = on_up
+        self.is_announced = False
         self._dev_key: str | None = None
         self._questions = itertools.count(1)
         self._answers: dict[tuple[int, int], asyncio.Future[WorkerReply]] = {}
@@ -80,9 +80,9 @@ class Workers:
 
     def tell(self, message: pipe_messages.Message) -> None:
         for number in range(len(self)):
-            self.answer_worker(number, message)
+            self.send_to(number, message)
 
-    def answer_worker(self, number: int, message: pipe_messages.Message) -> None:
+    def send_to(self, number: int, message: pipe_messages.Message) -> None:
         child = self._children[number].child
         if child is not None:
             child.send(message)
@@ -111,20 +111,20 @@ class Workers:
 
     async def ask_to_forget(self, question: Callable[[int], pipe_messages.Question], within_s: float) -> bool:
         """Let all workers forget a voice. Return whether all did. A dead worker has no memory, and counts."""
-        lives = {
+        generations = {
             number: child.generation for number, child in enumerate(self._children) if child.child is not None
         }
-        answers = await self.ask(question, [*lives], within_s)
-        silent = {
+        answers = await self.ask(question, [*generations], within_s)
+        have_stopped = {
             number
-            for number, _life, reply in answers
-            if isinstance(reply, pipe_messages.VoiceForgotten) and reply.is_silent
+            for number, _generation, reply in answers
+            if isinstance(reply, pipe_messages.VoiceForgotten) and reply.has_stopped_voice
         }
         return all(
-            number in silent
+            number in have_stopped
             or self._children[number].child is None
-            or self._children[number].generation != life
-            for number, life in lives.items()
+            or self._children[number].generation != generation
+            for number, generation in generations.items()
         )
 
     def _new_child(self, number: int) -> ChildSupervisor:
@@ -144,11 +144,11 @@ class Workers:
         if state == "failed":
             _log.error("server.worker.failed", worker=number, reason=reason)
             self.tell(pipe_messages.WorkerGivenUp(number, reason))
-        if self.have_served or not self.ready:
+        if self.is_announced or not self.ready:
             return
         if all(child.state in ("ready", "failed") for child in self._children):
-            self.have_served = True
-            self._on_served(self._dev_key)
+            self.is_announced = True
+            self._on_up(self._dev_key)
 
     def _on_message(self, number: int, message: pipe_messages.Message) -> None:
         match message:

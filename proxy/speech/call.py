@@ -20,12 +20,13 @@ from proxy.speech.observer import Observer
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
+from speech_engine.redacted import Redacted
 from speech_engine.text.cleaning import is_speech
 
 Pronunciations = Mapping[tuple[Alphabet, ...], tuple[Pronunciation, ...]]
 
 
-class PreparedText(msgspec.Struct, frozen=True):
+class PreparedText(Redacted, msgspec.Struct, frozen=True):
     """The text of a part after one front-end.
 
     `characters` are the charged ones: the sent characters and those that the account's own lexicon added.
@@ -42,11 +43,8 @@ class PreparedText(msgspec.Struct, frozen=True):
     pronunciations: Pronunciations = {}
     is_silent: bool = False
 
-    def __repr__(self) -> str:
-        return f"<PreparedText of {self.spoken_characters} characters>"
 
-
-class PartRun(msgspec.Struct, eq=False):
+class PartRun(Redacted, msgspec.Struct, eq=False):
     """The state of one part of a request while it is spoken.
 
     `text` is the text to read. If marks were removed from it, `places` are the positions of its characters in
@@ -69,9 +67,6 @@ class PartRun(msgspec.Struct, eq=False):
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
     budget_s: float | None = None
-
-    def __repr__(self) -> str:
-        return f"<PartRun {self.number} by {self.speaker or 'nobody'}>"
 
     @property
     def speaker(self) -> str:
@@ -316,7 +311,7 @@ OpenObserver = Callable[["SpeechCall"], Observer]
 """Opens an observer of a call, before the look-up and the hold. Raises RequestFailed to refuse the call."""
 
 
-class SpeechCall(msgspec.Struct, frozen=True, eq=False):
+class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     """A request that was admitted and planned. Only its totals change.
 
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
@@ -337,9 +332,6 @@ class SpeechCall(msgspec.Struct, frozen=True, eq=False):
     job: str = ""
     step: str = ""
     tag: str = ""
-
-    def __repr__(self) -> str:
-        return f"<SpeechCall {self.id}, {self.totals!r}>"
 
     @property
     def terms(self) -> Terms:

@@ -19,7 +19,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
 from proxy.speech.attempt import Attempt, RepeatedSound
-from proxy.speech.call import PartRun, SpeechCall
+from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
 from proxy.speech.engine_job import job_of, post_job_of
@@ -129,7 +129,7 @@ class FirstAudio:
         able, failure = list[Candidate](), EngineError("No engine was tried.")
         for candidate in self.in_order(run.part.candidates):
             try:
-                job_of(call, run, candidate, call.part_form(candidate))
+                job_of(call, run, candidate, run.text_for(candidate), call.part_form(candidate))
             except EngineError as error:
                 failure = error
             else:
@@ -161,14 +161,15 @@ class FirstAudio:
         """Try one candidate up to its first audio. If it fails or is cancelled, it leaves nothing running.
         Raises EngineError."""
         run.give_to(candidate)
-        if run.text_for(candidate).is_silent:
+        text = run.text_for(candidate)
+        if text.is_silent:
             raise UnsupportedText("Invalid 'input': it has nothing that can be spoken.")
         deadline, ends_at = Deadline(), time.monotonic() + left_s
         stream: CandidateStream | None = None
         try:
             with deadline.at(ends_at):
-                stream = await self._prepare(call, run, candidate, deadline)
-                await stream.read_first_audio(*self._open(call, run, stream, ends_at))
+                stream = await self._prepare(call, run, candidate, text, deadline)
+                await stream.read_first_audio(*self._open(call, run, stream, text, ends_at))
                 run.winner = candidate
                 return stream
         except TimeoutError:
@@ -188,11 +189,11 @@ class FirstAudio:
         raise failure
 
     async def _prepare(
-        self, call: SpeechCall, run: PartRun, candidate: Candidate, deadline: Deadline
+        self, call: SpeechCall, run: PartRun, candidate: Candidate, text: PreparedText, deadline: Deadline
     ) -> CandidateStream:
         """Return the stream of a candidate that has the money for its engine. Raises EngineError."""
         form = call.part_form(candidate)
-        job = job_of(call, run, candidate, form)
+        job = job_of(call, run, candidate, text, form)
         # If a rented machine has begun the step, perhaps before a kill, its money is held already.
         if not job.step or not await self._engines.has_begun(candidate.model.engine, job.step):
             await self._budgets.check_budgets(candidate.model.engine, call.caller.account, call.plan.terms)
@@ -201,17 +202,16 @@ class FirstAudio:
             await self._budgets.check_budgets(engine, call.caller.account, call.plan.terms)
         if not job.formats or candidate.post is not None:
             await libraries.ensure_loaded()
-        text = run.text_read(is_untagged=candidate.text_key[1])
-        places = WordPositions(text, job.segments, run.part.start, run.places)
-        factor = call.request.speed / job.speed
+        read = run.text_read(is_untagged=candidate.text_key[1])
+        places = WordPositions(read, job.segments, run.part.start, run.places)
         return CandidateStream(
-            *(candidate, job, places, factor, form, deadline),
+            *(candidate, job, places, call.request.speed / job.speed, form, deadline),
             keeps_original=call.request.provenance is not None,
             lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
 
     def _open(
-        self, call: SpeechCall, run: PartRun, stream: CandidateStream, moment: float
+        self, call: SpeechCall, run: PartRun, stream: CandidateStream, text: PreparedText, moment: float
     ) -> tuple[EngineStream, RepeatedSound | None]:
         """Open the engine of a candidate, as an attempt. Return its events, and the sound that it repeats."""
         model, source = stream.candidate.model, run.source
@@ -219,7 +219,7 @@ class FirstAudio:
             part=run.number,
             model=model,
             # A provider bills instructions as text. The account does not pay for them.
-            characters=run.text_for(stream.candidate).spoken_characters + len(stream.job.instructions),
+            characters=text.spoken_characters + len(stream.job.instructions),
             output=stream,
             rate=self._catalogue.rate(model),
             given_sound=source,

@@ -10,15 +10,17 @@ from policies import estimate, segments
 from policies.routing import Candidate, PostSpeaker
 from proxy.audio.formats import OutputForm
 from proxy.audio.frames import COUNTED_FORMATS
-from proxy.speech.call import PartRun, SpeechCall
+from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.client_fields import decoded, extra_of
 from speech_engine import SpeechJob, UnsupportedInstructions, Urgency
 
 
-def job_of(call: SpeechCall, run: PartRun, candidate: Candidate, form: OutputForm) -> SpeechJob:
-    """Return the job of a candidate for a part in this form. Raises EngineError if the candidate has no text
-    or takes fewer instructions."""
-    request, part, text = call.request, run.part, run.text_for(candidate)
+def job_of(
+    call: SpeechCall, run: PartRun, candidate: Candidate, text: PreparedText, form: OutputForm
+) -> SpeechJob:
+    """Return the job of a candidate for its text of a part, in this form. Raises EngineError if the candidate
+    takes fewer instructions."""
+    request, part = call.request, run.part
     info = candidate.model.info
     native_speed = min(max(request.speed, info.speed[0]), info.speed[1])
     factor = request.speed / native_speed

@@ -49,6 +49,9 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 class Pipeline:
+    """Answers calls. The functions in `ended` get each call at its end, also one without an observer: what
+    must see a single answer on its way is an `Observer`."""
+
     def __init__(
         self,
         texts: TextPreparation,
@@ -57,7 +60,7 @@ class Pipeline:
         source: Source,
         ledger: Ledger,
         metrics: Metrics,
-        room: SpillQuota,
+        spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
     ) -> None:
         self._ended = ended
@@ -67,7 +70,7 @@ class Pipeline:
         self._source = source
         self._ledger = ledger
         self._metrics = metrics
-        self._room = room
+        self._spill_quota = spill_quota
 
     async def answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         """Answer a call. Raises RequestFailed."""
@@ -88,13 +91,13 @@ class Pipeline:
             whole_quota = None
             if call.goes_whole:
                 whole_quota = WholeQuota.of(
-                    call, lookup.stored, self._room, is_rewritten=observers.rewriter is not None
+                    call, lookup.stored, self._spill_quota, is_rewritten=observers.rewriter is not None
                 )
             hold = await self._ledger.hold(_hold_request(call, lookup.stored))
             call.totals.is_held = True
             try:
                 if whole_quota is not None:
-                    whole_quota.take_memory()
+                    whole_quota.take_room()
                 for take_place in observers.take_place:
                     await take_place()
                 ready = _Ready(lookup, hold, observers, whole_quota)
@@ -115,12 +118,12 @@ class Pipeline:
 
         Raises RequestFailed.
         """
-        runs = call.totals.parts
-        await self._texts.prepare(call, self._first_audio.budget_s(call, runs[0]))
+        parts = call.totals.parts
+        await self._texts.prepare(call, self._first_audio.budget_s(call, parts[0]))
         check_size(call, None)
         try:
-            for run in runs:
-                run.winner = self._first_audio.likely(call, run)
+            for part in parts:
+                part.winner = self._first_audio.likely(call, part)
         except EngineError as error:
             raise from_engine(error) from None
         return _hold_request(call, None)
@@ -135,7 +138,7 @@ class Pipeline:
             if stored is None:
                 self._metrics.first_audio.observe(totals.current_part.speaker, time.monotonic() - began)
             reservation = None if whole_quota is None else whole_quota.reservation
-            answer = Answer(call, speech, hold, self._room, observers, reservation)
+            answer = Answer(call, speech, hold, self._spill_quota, observers, reservation)
             for note_begin in observers.begin:
                 note_begin(speech)
             totals.first_byte_ms = round((time.monotonic() - totals.began) * 1000)
@@ -158,12 +161,12 @@ class Pipeline:
                 if answer is not None:
                     await answer.close()
             finally:
-                # Features need each end of an answer that began, even if the client leaves meanwhile.
+                # Features need the end of each answer that began, even if the client leaves meanwhile.
                 if totals.attempts:
                     self._note_end(call, answer)
 
     def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(begin_speech, self._first_audio, self._levels, self._room, call)
+        begin = partial(begin_speech, self._first_audio, self._levels, self._spill_quota, call)
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
             return begin(waited_s)
@@ -205,8 +208,8 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     amount, estimated_s = 0, 0.0
     if stored is None:
-        for run in call.totals.parts:
-            charge, seconds = run.dearest(terms)
+        for part in call.totals.parts:
+            charge, seconds = part.dearest(terms)
             amount, estimated_s = amount + charge, estimated_s + seconds
     else:
         # Its length is known, so the price is exact.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -25,35 +25,24 @@ from speech_engine import EngineError, UnsupportedText
 from speech_engine.host.engine_stream import run_to_end
 
 
-def begin_speech(
+async def begin_speech(
     first_audio: FirstAudio, levels: LoudnessLevels, room: SpillQuota, call: SpeechCall, waited_s: float
-) -> Awaitable[Speech]:
+) -> Speech:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
     The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
     measurement of a new voice may take another second.
     """
-    relay = partial(Relay, first_audio, levels, room, call, waited_s)
-    if len(call.totals.parts) == 1:
-        return _begun_alone(first_audio, call, waited_s, relay)
-    return _begun(relay())
-
-
-async def _begun_alone(
-    first_audio: FirstAudio, call: SpeechCall, waited_s: float, relay: Callable[[], Relay]
-) -> Speech:
-    part = call.totals.parts[0]
-    try:
-        return await first_audio.start_stream(call, part, waited_s)
-    except UnsupportedText as error:
-        if not _is_mute(part, error):
-            raise
-    part.pass_over()
-    await libraries.ensure_loaded()
-    return await _begun(relay())
-
-
-async def _begun(relay: Relay) -> Relay:
+    first, *others = call.totals.parts
+    if not others:
+        try:
+            return await first_audio.start_stream(call, first, waited_s)
+        except UnsupportedText as error:
+            if not _is_mute(first, error):
+                raise
+        first.pass_over()
+        await libraries.ensure_loaded()
+    relay = Relay(first_audio, levels, room, call, waited_s)
     try:
         await relay.begin()
     finally:

@@ -17,6 +17,7 @@ from policies.text_tags import EmotionTags
 from proxy.audio.formats import FORMATS, RATES_HZ
 from proxy.errors import InvalidRequest
 from proxy.speech.usage_tag import Tag
+from speech_engine.redacted import Redacted
 
 ONE_OF = {
     "oneOf": [{"type": "string"}, *({"type": "object", "required": [key]} for key in ("id", "cast", "mix"))]
@@ -85,7 +86,7 @@ _LENGTH = {"maxLength": MAX_INPUT}
 """For the OpenAPI document. A longer text is refused later, in OpenAI's own words and code."""
 
 
-class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The body of POST /v1/audio/speech. Keys that are not listed are ignored."""
 
     model: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")]
@@ -157,6 +158,3 @@ class SpeechBody(msgspec.Struct, frozen=True, kw_only=True):
     background: Annotated[bool, Meta(description="true or false")] | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
     tag: Tag | None = None
-
-    def __repr__(self) -> str:
-        return f"<SpeechBody {self.model} {len(self.input)} characters>"

@@ -22,6 +22,7 @@ from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody, VoiceFields, read_voice
+from speech_engine.redacted import Redacted
 
 MAX_BODY_BYTES = 256 * 1024
 MANIFEST_FORMATS = ("wav", "mp3", "flac")
@@ -36,7 +37,7 @@ AnswerKind = Literal["audio", "sse", "words", "json", "background"]
 SOURCE_HZ = 24_000
 
 
-class SourceSound(msgspec.Struct, frozen=True, eq=False):
+class SourceSound(Redacted, msgspec.Struct, frozen=True, eq=False):
     """A recording that a request brings in place of a text: 16-bit mono at `SOURCE_HZ`.
 
     `digest` is the SHA-256 of the `file` that was sent. An engine that is not local gets the recording only
@@ -51,16 +52,13 @@ class SourceSound(msgspec.Struct, frozen=True, eq=False):
     consent: str = ""
     file: bytes = b""
 
-    def __repr__(self) -> str:
-        return f"<SourceSound {self.seconds:g} s>"
-
     @property
     def was_read_to_the_end(self) -> bool:
         """Whether an engine that has it has heard its end: all of it is there at once."""
         return True
 
 
-class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
     the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
@@ -91,9 +89,6 @@ class SpeechRequest(msgspec.Struct, frozen=True, kw_only=True):
     source: SourceSound | None = None
     tag: str = ""
     history: bool = False
-
-    def __repr__(self) -> str:
-        return f"<SpeechRequest {self.model} {self.voice} {len(self.text)} characters as {self.form.format}>"
 
 
 UNPLANNED = {"text": "", "tag": ""}

@@ -61,9 +61,9 @@ class TextSplitter:
         """Return the language in which a voice speaks a text: that of `tag`, if it is known."""
         if tag is not None:
             return LanguageChoice(tag, source)
-        if voice.language and voice.is_recorded:
-            return language.choose(None, None, spoken_text, self._detect, voice.language)
-        return language.choose(None, voice.language, spoken_text, self._detect, self._default)
+        if voice.language and not voice.is_recorded:
+            return LanguageChoice(voice.language, "voice")
+        return language.of_text(spoken_text, self._detect, voice.language or self._default)
 
     def alternatives(self, choice: LanguageChoice, span: Span, text: str) -> Iterator[LanguageChoice]:
         """Yield other languages for a span, if no model speaks the chosen language."""
@@ -173,7 +173,7 @@ class TextSplitter:
             return spans
         spoken_text = " ".join(text[span.start : span.end] for span in spans)
         wholes = {
-            usual: language.choose(None, None, spoken_text, self._detect, usual)
+            usual: language.of_text(spoken_text, self._detect, usual)
             for usual in {self._usual(span.voice): None for span in spans}
         }
         filled: list[Span] = []

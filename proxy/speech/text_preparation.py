@@ -136,7 +136,10 @@ def _prepare_parts(
     for run in runs:
         try:
             text = run.text_read(is_untagged=is_untagged)
-            segments = _prepare_paragraphs(text, run, starts, prepare)
+            if starts:
+                segments = _prepare_paragraphs(text, run, starts, prepare)
+            else:
+                segments = tuple(prepare(text, run.part.language, run.part.lexicon.words))
         except EngineError as error:
             texts.append(error)
             continue
@@ -153,8 +156,6 @@ def _prepare_paragraphs(
     text: str, run: PartRun, starts: Sequence[int], prepare: Prepare
 ) -> tuple[Segment, ...]:
     """Prepare each paragraph by itself, so that none is joined to the next one."""
-    if not starts:
-        return tuple(prepare(text, run.part.language, run.part.lexicon.words))
     made: list[Segment] = []
     for begin, end in paragraphs(text, run.paragraph_starts(starts)):
         found = prepare(text[begin:end], run.part.language, run.part.lexicon.words)

@@ -86,7 +86,7 @@ class WholeQuota:
         check_size(call, stored)
         return cls(call, room, room_bytes(call, stored, is_rewritten=is_rewritten))
 
-    def take_memory(self) -> None:
+    def take_room(self) -> None:
         """Take the room before an engine speaks. Raises RequestFailed."""
         try:
             self.reservation = self._room.reserve(self._call.caller.account, self._room_bytes)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from policies.plans import Overrides, plan_at
+from policies.plans import AgreedTerms, plan_at
 from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
@@ -28,7 +28,7 @@ class Account(msgspec.Struct, frozen=True):
     created: int
     closed: int | None = None
     anchor: int = 0
-    agreed: Overrides = Overrides()
+    agreed: AgreedTerms = AgreedTerms()
     suspended: int | None = None
     resumed: int = 0
     preferred_voice: str = ""
@@ -95,7 +95,7 @@ _PLANS_IN_USE = """
 SELECT plan FROM accounts WHERE closed IS NULL
 UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
 """
-_NOTHING = Overrides()
+_NOTHING = AgreedTerms()
 _TRIES = 5
 
 
@@ -103,13 +103,13 @@ class Change(msgspec.Struct, frozen=True):
     """If it `sets_plan`, what is paid ahead ends, and a paid plan in force stays for good."""
 
     plan: str
-    agreed: Overrides
+    agreed: AgreedTerms
     act: Act | None = None
     sets_plan: bool = False
 
 
 async def create(
-    store: Store, *, name: str, plan: str, agreed: Overrides = _NOTHING, act: Act | None = None
+    store: Store, *, name: str, plan: str, agreed: AgreedTerms = _NOTHING, act: Act | None = None
 ) -> Account:
     """Create an account. With an act, it has the id that the act is about.
 

@@ -10,6 +10,7 @@ import msgspec
 from proxy.storage.store import Params, Row, Statement, Store
 from proxy.storage.tables import Tables
 from proxy.storage.turns import MOST_ROWS, write_in_turn
+from speech_engine.redacted import Redacted
 
 _ACCOUNT_KEY = "SELECT wrapped FROM account_keys WHERE account = :account"
 # The first key stays, so that digests do not change.
@@ -55,7 +56,7 @@ def drop_keys(table: str, *columns: str) -> str:
     )
 
 
-class BlobRow(msgspec.Struct, frozen=True):
+class BlobRow(Redacted, msgspec.Struct, frozen=True):
     """A sealed recording. `size` counts its plain bytes. `object` is the last part of the name of its object;
     rows of earlier versions have "", and the digest is that name."""
 
@@ -64,9 +65,6 @@ class BlobRow(msgspec.Struct, frozen=True):
     wrapped: str
     size: int
     object: str = ""
-
-    def __repr__(self) -> str:
-        return f"<BlobRow {self.digest[:8]}>"
 
 
 async def account_key(store: Store, account: str) -> str | None:

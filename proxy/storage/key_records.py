@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from policies.limits import Caps
-from policies.plans import Overrides
+from policies.plans import AgreedTerms
 from proxy.storage import audit
 from proxy.storage.api_key import ApiKey
 from proxy.storage.audit import Act
@@ -111,7 +111,7 @@ class KeyStatus(msgspec.Struct, frozen=True):
     plan: str
     closed: int | None
     anchor: int
-    agreed: Overrides
+    agreed: AgreedTerms
     caps: Caps
     suspended: int | None
     paid_until: int | None

@@ -6,11 +6,12 @@ import msgspec
 
 from proxy.storage.rows import columns
 from proxy.storage.store import Row, Store
+from speech_engine.redacted import Redacted
 
 NOT_MEASURED = "{}"
 
 
-class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
+class SampleRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a voice. `quality` has its measurements as JSON, and `tag` its emotion.
 
     The first sample of a voice has no `id`, and its words are sealed with the voice. Any other sample is a
@@ -27,9 +28,6 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     id: str = ""
     wrapped: str = ""
     sealed: str = ""
-
-    def __repr__(self) -> str:
-        return f"<SampleRecord {self.number} of {self.voice}>"
 
 
 _COLUMNS = columns(SampleRecord)

@@ -46,15 +46,15 @@ def back_up(database: Path, target: Path) -> Copy:
 
     Only a backup is replaced: never another file, and no file of the database itself.
     """
-    part = part_of(target)
+    temporary = part_of(target)
     try:
         check_target(database, target)
-        schema = _copy(database, "rw", part)
-        put(part, target)
+        schema = _copy(database, "rw", temporary)
+        put(temporary, target)
     except OSError as error:
         raise StorageFailed(f"{target} cannot be written: {error.strerror}") from None
     finally:
-        remove(part)
+        remove(temporary)
     return Copy(str(target), target.stat().st_size, schema)
 
 
@@ -65,21 +65,25 @@ def restore(backup: Path, folder: Path, tables: Tables) -> Copy:
     of a newer version, no backup at all, or if a row of it names a file outside the data folder.
     """
     with checked(backup, folder, tables) as copy:
-        return copy.put()
+        return copy.install()
+
+
+class RefusedBackup(StorageFailed):
+    """A backup that is damaged, or has what no backup of voxgate has."""
 
 
 class CheckedCopy(NamedTuple):
     """A copy of a backup beside the database whose place it may take."""
 
-    part: Path
+    temporary: Path
     database: Path
     schema: int
 
-    def put(self) -> Copy:
+    def install(self) -> Copy:
         """Put it in the place of the database. Raises StorageFailed."""
         try:
             _set_aside(self.database.parent)
-            put(self.part, self.database)
+            put(self.temporary, self.database)
         except OSError as error:
             raise _unwritable(self.database, error) from None
         return Copy(str(self.database), self.database.stat().st_size, self.schema)
@@ -89,59 +93,59 @@ class CheckedCopy(NamedTuple):
 def checked(backup: Path, folder: Path, tables: Tables) -> Iterator[CheckedCopy]:
     """Copy and check a backup, and change nothing yet. Raises StorageFailed."""
     database = folder / DATABASE
-    part = part_of(database)
+    temporary = part_of(database)
     try:
-        schema = _copy(backup, "ro", part)
+        schema = _copy(backup, "ro", temporary)
         if schema > len(shipped()):
             raise StorageFailed(
                 f"{backup} has schema {schema}, and this voxgate knows schemas up to {len(shipped())}; "
                 "install the newer voxgate first"
             )
-        _check_rows(backup, part, schema, tables)
-        _end_what_ended(part, tables)
+        _check_rows(backup, temporary, schema, tables)
+        _apply_restored_with(temporary, tables)
         owner = folder.stat()
         if os.geteuid() != owner.st_uid:
-            os.chown(part, owner.st_uid, owner.st_gid)  # root may restore for the server's user
-        yield CheckedCopy(part, database, schema)
+            os.chown(temporary, owner.st_uid, owner.st_gid)  # root may restore for the server's user
+        yield CheckedCopy(temporary, database, schema)
     except OSError as error:
         raise _unwritable(database, error) from None
     finally:
-        remove(part)
+        remove(temporary)
 
 
 def _unwritable(database: Path, error: OSError) -> StorageFailed:
     return StorageFailed(f"{database} cannot be written: {error.strerror}")
 
 
-def _check_rows(backup: Path, part: Path, schema: int, tables: Tables) -> None:
+def _check_rows(backup: Path, temporary: Path, schema: int, tables: Tables) -> None:
     try:
-        with closing(_open(part, "ro")) as copy:
+        with closing(_open(temporary, "ro")) as copy:
             check_backup(copy, schema, tables)
             # `quick_check` compares no index with its table, and a value that is read may come from either.
             (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
             if verdict != "ok":
-                raise UnsafeName(f"it is damaged: {verdict.splitlines()[0]}")
-    except UnsafeName as unsafe:
-        raise UnsafeName(f"{backup} is refused, and nothing was changed: {unsafe}") from None
+                raise RefusedBackup(f"it is damaged: {verdict.splitlines()[0]}")
+    except RefusedBackup as refused:
+        raise RefusedBackup(f"{backup} is refused, and nothing was changed: {refused}") from None
     except sqlite3.Error as error:
         raise StorageFailed(f"{backup} cannot be read: {error}") from None
 
 
-def _end_what_ended(part: Path, tables: Tables) -> None:
+def _apply_restored_with(temporary: Path, tables: Tables) -> None:
     """Run the statements of `Table.restored_with` on the copy of a backup. An older one has fewer tables."""
-    with closing(_open(part, "rw")) as copy, copy:
+    with closing(_open(temporary, "rw")) as copy, copy:
         copy.execute("PRAGMA secure_delete = ON")
         has = {name for (name,) in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         for sql in [sql for table in tables if table.name in has for sql in table.restored_with]:
             copy.execute(sql)
 
 
-def _copy(source: Path, mode: Literal["ro", "rw"], part: Path) -> int:
+def _copy(source: Path, mode: Literal["ro", "rw"], temporary: Path) -> int:
     """Copy a database into a new file, read the copy whole, and return its schema. Raise StorageFailed."""
     # The file is made here: SQLite would let others read it.
-    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        with closing(_open(source, mode)) as original, closing(_open(part, "rw")) as copy:
+        with closing(_open(source, mode)) as original, closing(_open(temporary, "rw")) as copy:
             # It copies in one step: with several, each commit of the server would restart the copy.
             original.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -176,9 +180,9 @@ def check_target(database: Path, target: Path, magic: bytes = _MAGIC) -> None:
         raise StorageFailed(f"{target} is no backup, and is not replaced; give the backup another name")
 
 
-def remove(part: Path) -> None:
+def remove(temporary: Path) -> None:
     with suppress(OSError):  # it has its final name, or was never made
-        part.unlink()
+        temporary.unlink()
 
 
 def part_of(target: Path) -> Path:
@@ -199,10 +203,10 @@ def _set_aside(folder: Path) -> None:
             log.rename(other.with_name(f"{REPLACED}{end}"))
 
 
-def put(part: Path, target: Path) -> None:
+def put(temporary: Path, target: Path) -> None:
     """Give the copy its name, and wait until the copy and the name are on the disk."""
-    flush(part)
-    part.replace(target)
+    flush(temporary)
+    temporary.replace(target)
     flush(target.parent)
 
 
@@ -212,14 +216,14 @@ _ACTS = "SELECT type, name FROM sqlite_schema WHERE coalesce(rootpage, 0) = 0 LI
 
 
 def check_backup(connection: sqlite3.Connection, schema: int, tables: Tables) -> None:
-    """Raise UnsafeName, with table and row, for the first value that must not become a path.
+    """Raise RefusedBackup, with table and row, for the first value that must not become a path.
 
     The tables must be exactly those of the schema. Columns that an older schema lacks are skipped. Raises
     sqlite3.Error.
     """
     acts = connection.execute(_ACTS).fetchone()
     if acts is not None:
-        raise UnsafeName(f"it has the {acts[0]} {ascii(acts[1])[:100]}, and no backup of voxgate has one")
+        raise RefusedBackup(f"it has the {acts[0]} {ascii(acts[1])[:100]}, and no backup of voxgate has one")
     columns = check_tables(connection, schema)
     for table in tables:
         for column in table.paths:
@@ -236,7 +240,7 @@ def _check_column(connection: sqlite3.Connection, table: str, column: PathColumn
             (column.check or DiskName)(value)
         except UnsafeName as unsafe:
             where = f"table {table}, row {number}, {column.name}"
-            raise UnsafeName(f"{where}: {unsafe}") from None
+            raise RefusedBackup(f"{where}: {unsafe}") from None
 
 
 Columns = frozenset[tuple[str, str]]
@@ -253,7 +257,7 @@ _INDEXES = "SELECT lower(name), sql FROM sqlite_schema WHERE type = 'index' AND 
 
 
 def check_tables(connection: sqlite3.Connection, schema: int) -> Columns:
-    """Return the columns of this schema. Raise UnsafeName for a table that differs from its migrations.
+    """Return the columns of this schema. Raise RefusedBackup for a table that differs from its migrations.
 
     SQLite reads `account` also from a column ACCOUNT, and from a computed one. So tables and indexes must be
     exactly ours: then a checked value is the value that is read later. Raises sqlite3.Error.
@@ -267,8 +271,8 @@ def check_tables(connection: sqlite3.Connection, schema: int) -> Columns:
     for table in sorted(right.keys() | found.keys()):
         wrong = found.get(table, frozenset()) ^ right.get(table, frozenset())
         if wrong:
-            name = ascii(min(str(part[0]) for part in wrong))[:100]
-            raise UnsafeName(f"table {ascii(table)[:100]}, {name}: not as schema {schema} has it")
+            name = ascii(min(str(row[0]) for row in wrong))[:100]
+            raise RefusedBackup(f"table {ascii(table)[:100]}, {name}: not as schema {schema} has it")
     return frozenset(columns)
 
 

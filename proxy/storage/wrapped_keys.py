@@ -13,6 +13,7 @@ import msgspec
 
 from proxy.storage.store import Row, Statement, Store
 from proxy.storage.tables import Tables
+from speech_engine.redacted import Redacted
 
 PREFIX_CHARACTERS = 12
 
@@ -41,16 +42,13 @@ class MasterUse(msgspec.Struct, frozen=True):
         return b64decode(self.prefix)[1:].hex()
 
 
-class WrappedKey(msgspec.Struct, frozen=True):
+class WrappedKey(Redacted, msgspec.Struct, frozen=True):
     """The wrapped key of one row. `row` has the values of the columns that name it."""
 
     table: str
     owner: str
     row: Mapping[str, str]
     wrapped: str
-
-    def __repr__(self) -> str:
-        return f"<WrappedKey of {self.table}>"
 
 
 async def list_masters(store: Store) -> list[MasterUse]:

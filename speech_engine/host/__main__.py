@@ -142,7 +142,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginHost, log: HostLogg
             for lack in confine(begin.needs):
                 log.warning("host.confinement.missing", what=lack)
             peak.tell()
-            pipe.send(pipe_messages.Introduction(encode(server.welcome)))
+            pipe.send(pipe_messages.Introduction(encode(server.hello_reply)))
             pipe.send(pipe_messages.Ready())
             pulse.tell_idle()
             log.info("host.start.complete", slots=engine.slots, device=str(device))

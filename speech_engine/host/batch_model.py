@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, TypeV
 import msgspec
 
 from speech_engine.model_files import UnusableModel
+from speech_engine.redacted import Redacted
 from speech_engine.values import SpeechJob
 
 V = TypeVar("V")
@@ -31,7 +32,7 @@ class OutOfMemory(Exception):
     """
 
 
-class RowSpec(msgspec.Struct, Generic[V], frozen=True):
+class RowSpec(Redacted, msgspec.Struct, Generic[V], frozen=True):
     """A segment to speak. The `seed` is from 0 to 2**63 - 1, for a generator that belongs to this row alone:
     then the row sounds the same in any company. A row of a conversion has no text, but a `window`: the
     engine's preparation of a stretch of the recording."""
@@ -42,9 +43,6 @@ class RowSpec(msgspec.Struct, Generic[V], frozen=True):
     seed: int
     voice: V
     window: Any = None
-
-    def __repr__(self) -> str:
-        return f"<RowSpec {self.job.id}, segment {self.segment}, {len(self.spoken)} characters>"
 
 
 class RowStep(NamedTuple):

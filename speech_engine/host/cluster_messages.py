@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import msgspec
 
+from speech_engine.redacted import Redacted
 
-class HostTls(msgspec.Struct, frozen=True):
+
+class HostTls(Redacted, msgspec.Struct, frozen=True):
     """What a host needs for mutual TLS, each in PEM. It trusts the clients of `authority`."""
 
     certificate: bytes
     key: bytes
     authority: bytes
-
-    def __repr__(self) -> str:
-        return "<HostTls>"
 
 
 class HostLoad(msgspec.Struct, frozen=True):

@@ -18,9 +18,10 @@ from speech_engine.engine import (
     EngineDeletesVoices,
     EngineFindsClones,
     EngineHears,
+    EngineReadsSounds,
 )
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed
-from speech_engine.events import ClonesListed, Event, Finished, VoiceMade
+from speech_engine.events import ClonesListed, Event, Finished, SoundsRead, VoiceMade
 from speech_engine.host.slots import Slots, SlotTurn
 from speech_engine.plugin import Logger
 from speech_engine.work import (
@@ -30,6 +31,7 @@ from speech_engine.work import (
     FindClone,
     Hear,
     ListClones,
+    ReadSounds,
     Speak,
     Work,
     job_of,
@@ -147,7 +149,7 @@ def _log_fault(error: Exception, work: Work, log: Logger) -> None:
 
 
 async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]:
-    """Make, find, list or delete voices at a provider. Raise EngineCannot if the engine does not."""
+    """Do work on voices at a provider, or read sounds. Raise EngineCannot if the engine does not."""
     match work:
         case Clone(request=request) if isinstance(engine, EngineClones):
             yield VoiceMade(await engine.clone(request))
@@ -158,6 +160,8 @@ async def _voice_work(engine: Engine, work: Work) -> AsyncGenerator[Event, None]
                 yield VoiceMade(found)
         case ListClones(prefix=prefix) if isinstance(engine, EngineFindsClones):
             yield ClonesListed(await engine.list_clones(prefix))
+        case ReadSounds(texts=texts, language=language) if isinstance(engine, EngineReadsSounds):
+            yield SoundsRead(tuple(await engine.sounds(texts, language)))
         case _:
             raise EngineCannot(f"The engine cannot do this work: {type(work).__name__}.")
     yield Finished()

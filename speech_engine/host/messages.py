@@ -18,6 +18,7 @@ from speech_engine.engine import Engine, EngineVoices
 from speech_engine.errors import EngineError, EngineFailed, error_named, name_of
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
+from speech_engine.redacted import Redacted
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece
 from speech_engine.training import TrainingEnd
 from speech_engine.work import Work
@@ -62,7 +63,7 @@ class HelloReply(msgspec.Struct, frozen=True):
     host_api: int = HOST_API
 
 
-def introduction(engine: Engine) -> HelloReply:
+def hello_of(engine: Engine) -> HelloReply:
     """Read an engine's description once, before it serves. An exception or an invalid value ends the
     start."""
     voices = engine.voices() if isinstance(engine, EngineVoices) else ()
@@ -111,16 +112,13 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
         return error_named(self.error, message, detail=detail, retry_after_s=self.retry_after_s)
 
 
-class MissingSamples(msgspec.Struct, frozen=True, tag="missing"):
+class MissingSamples(Redacted, msgspec.Struct, frozen=True, tag="missing"):
     """The only frame of an answer to work whose recordings are not in the host."""
 
     digests: Annotated[tuple[Line, ...], msgspec.Meta(max_length=1_000)]
 
-    def __repr__(self) -> str:
-        return f"<MissingSamples {len(self.digests)}>"
 
-
-class PutSample(msgspec.Struct, frozen=True):
+class PutSample(Redacted, msgspec.Struct, frozen=True):
     """A recording for the jobs of one tenant with one model: 16-bit mono, at the model's `sample_hz`.
 
     With a `size`, it is no recording but a piece of a trained voice's file of so many bytes, from `begin` on:
@@ -135,9 +133,6 @@ class PutSample(msgspec.Struct, frozen=True):
     begin: int = 0
     size: int = 0
 
-    def __repr__(self) -> str:
-        return f"<PutSample {self.digest[:12]}, {len(self.pcm)} bytes>"
-
 
 class PutReply(msgspec.Struct, frozen=True):
     """The host has the recording. Otherwise it `failed`: it has no room, or another rate."""
@@ -145,13 +140,10 @@ class PutReply(msgspec.Struct, frozen=True):
     failed: Failed | None = None
 
 
-class DropSamples(msgspec.Struct, frozen=True):
+class DropSamples(Redacted, msgspec.Struct, frozen=True):
     """The recordings to forget, of every tenant and model, with all that was derived from them."""
 
     digests: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"<DropSamples {len(self.digests)}>"
 
 
 class DropReply(msgspec.Struct, frozen=True):
@@ -169,13 +161,10 @@ class Begin(msgspec.Struct, frozen=True, tag="begin"):
     alone: bool = False
 
 
-class Pcm(msgspec.Struct, frozen=True, tag="pcm"):
+class Pcm(Redacted, msgspec.Struct, frozen=True, tag="pcm"):
     """The next piece of the recording that the engine converts."""
 
     data: bytes
-
-    def __repr__(self) -> str:
-        return f"<Pcm {len(self.data)} bytes>"
 
 
 Input = Begin | Pcm

@@ -15,6 +15,7 @@ from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
 from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls
 from speech_engine.mark import Detection, MarkKey
+from speech_engine.redacted import Redacted
 from speech_engine.training import TrainingMessage
 
 
@@ -25,14 +26,11 @@ class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
     other: float
 
 
-class ComparisonQuestion(msgspec.Struct, frozen=True, tag="comparison_asked"):
+class ComparisonQuestion(Redacted, msgspec.Struct, frozen=True, tag="comparison_asked"):
     """A question to a comparer: are these two recordings of one speaker?"""
 
     one: bytes
     other: bytes
-
-    def __repr__(self) -> str:
-        return f"<ComparisonQuestion {len(self.one)} and {len(self.other)} bytes>"
 
 
 class ComparisonScore(msgspec.Struct, frozen=True, tag="comparison"):
@@ -55,15 +53,12 @@ class OpenMarkStream(msgspec.Struct, frozen=True, tag="mark_opened"):
     payload: int
 
 
-class MarkSound(msgspec.Struct, frozen=True, tag="mark_sound"):
+class MarkSound(Redacted, msgspec.Struct, frozen=True, tag="mark_sound"):
     """The next sound of a stream, or its end. The answer is a `MarkedSound`."""
 
     number: int
     pcm: bytes = b""
     is_last: bool = False
-
-    def __repr__(self) -> str:
-        return f"<MarkSound {self.number}, {len(self.pcm)} bytes>"
 
 
 class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
@@ -72,27 +67,21 @@ class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
     number: int
 
 
-class MarkedSound(msgspec.Struct, frozen=True, tag="marked_sound"):
+class MarkedSound(Redacted, msgspec.Struct, frozen=True, tag="marked_sound"):
     """The marked sound. A `failure` is the class of the mark's exception; then the stream is over."""
 
     number: int
     pcm: bytes = b""
     failure: str = ""
 
-    def __repr__(self) -> str:
-        return f"<MarkedSound {self.number}, {len(self.pcm)} bytes{self.failure and ', ' + self.failure}>"
 
-
-class MarkQuestion(msgspec.Struct, frozen=True, tag="mark_asked"):
+class MarkQuestion(Redacted, msgspec.Struct, frozen=True, tag="mark_asked"):
     """A question to a mark: is one of these keys in this sound?"""
 
     number: int
     pcm: bytes
     sample_rate_hz: int
     keys: tuple[MarkKey, ...]
-
-    def __repr__(self) -> str:
-        return f"<MarkQuestion {self.number}, {len(self.pcm)} bytes>"
 
 
 class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
@@ -103,7 +92,7 @@ class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
     failure: str = ""
 
 
-class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
+class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
     """The supervisor's first message to a host. Settings come this way: no secret in an argv.
 
     `address` is the path of a Unix socket, or HOST:PORT. A host that `is_watched` forgets all recordings when
@@ -124,11 +113,8 @@ class BeginHost(msgspec.Struct, frozen=True, tag="begin_host"):
     tls: HostTls | None = None
     is_watched: bool = False
 
-    def __repr__(self) -> str:
-        return f"<BeginHost {self.engine} {self.module}>"
 
-
-class BeginPlugin(msgspec.Struct, frozen=True, tag="begin_plugin"):
+class BeginPlugin(Redacted, msgspec.Struct, frozen=True, tag="begin_plugin"):
     """A worker's first message to the process of a comparer or a mark."""
 
     name: str
@@ -137,11 +123,8 @@ class BeginPlugin(msgspec.Struct, frozen=True, tag="begin_plugin"):
     needs: tuple[str, ...] = ()
     memory_mb: int | None = None
 
-    def __repr__(self) -> str:
-        return f"<BeginPlugin {self.name} {self.module}>"
 
-
-class Revision(msgspec.Struct, frozen=True, tag="revision"):
+class Revision(Redacted, msgspec.Struct, frozen=True, tag="revision"):
     """The parsed configuration for a worker; the first one starts the worker's life.
 
     `began` is when its server began, in microseconds, and `machine` is the id of that start.
@@ -152,17 +135,11 @@ class Revision(msgspec.Struct, frozen=True, tag="revision"):
     began: int = 0
     machine: str = ""
 
-    def __repr__(self) -> str:
-        return f"<Revision {self.number}>"
 
-
-class Ready(msgspec.Struct, frozen=True, tag="ready"):
+class Ready(Redacted, msgspec.Struct, frozen=True, tag="ready"):
     """A child serves from now on. `dev_key` is the worker's answer to `server.dev_key`."""
 
     dev_key: str | None = None
-
-    def __repr__(self) -> str:
-        return "<Ready>"
 
 
 class Broken(msgspec.Struct, frozen=True, tag="broken"):
@@ -190,13 +167,10 @@ class PeakMemory(msgspec.Struct, frozen=True, tag="peak_memory"):
     gb: float
 
 
-class Introduction(msgspec.Struct, frozen=True, tag="introduction"):
+class Introduction(Redacted, msgspec.Struct, frozen=True, tag="introduction"):
     """The answer of a ready host to a `Hello`. Workers read it while the host is unloaded."""
 
     hello: bytes
-
-    def __repr__(self) -> str:
-        return f"<Introduction, {len(self.hello)} bytes>"
 
 
 class Loading(msgspec.Struct, frozen=True, tag="loading"):
@@ -337,10 +311,10 @@ class ForgetQuestion(msgspec.Struct, frozen=True, tag="forget_asked"):
 
 
 class VoiceForgotten(msgspec.Struct, frozen=True, tag="voice_forgotten"):
-    """The answer. `is_silent`: no stream of the voice goes on."""
+    """The answer. `has_stopped_voice`: no stream of the voice goes on."""
 
     question: int
-    is_silent: bool
+    has_stopped_voice: bool
 
 
 EngineAction = Literal["load", "unload", "restart"]

@@ -102,7 +102,7 @@ class RemoteServer:
 def _status(answer: RemoteAnswer) -> str:
     if not answer.is_over:
         return "IN_PROGRESS"
-    return "CANCELLED" if answer.is_canceled else "COMPLETED"
+    return "CANCELLED" if answer.is_forgotten else "COMPLETED"
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -19,7 +19,7 @@ from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.engine_stream import SlotStream
-from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, introduction
+from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, hello_of
 from speech_engine.host.remote_calls import fetched
 from speech_engine.host.remote_training import HttpLine, OpenLine, train
 from speech_engine.host.sample_cache import SampleCache
@@ -38,11 +38,12 @@ Fetch = Callable[[RemoteSample], Awaitable[bytes]]
 
 
 class RemoteAnswer:
-    """The pieces of one work so far. `busy_s` is None until the work is over."""
+    """The pieces of one work so far. `busy_s` is None until the work is over. An answer that `is_forgotten`
+    has no pieces any more: it was canceled, or many others were finished after it."""
 
     def __init__(self) -> None:
         self.pieces: list[RemotePiece] = []
-        self.is_canceled = False
+        self.is_forgotten = False
         self.began = time.monotonic()
         self.busy_s: float | None = None
         self.more = asyncio.Event()
@@ -85,7 +86,7 @@ class RemoteWorker:
         self._log = log
         self._fetch = fetch
         self._trainer = trainer
-        self._hello = introduction(engine)
+        self._hello = hello_of(engine)
         self._slots = Slots(engine.slots, QUEUE, batch_of(engine))
         self._answers: OrderedDict[str, RemoteAnswer] = OrderedDict()
         # The number of works that use each recording. The last one to end drops it.
@@ -96,17 +97,17 @@ class RemoteWorker:
     def running(self) -> int:
         return sum(not answer.is_over for answer in self._answers.values())
 
-    def begin(self, work: RemoteWork) -> RemoteAnswer:
-        """Begin a work, unless its key has begun before."""
-        answer = self._answers.get(work.key)
+    def begin(self, order: RemoteWork) -> RemoteAnswer:
+        """Begin the work of an order, unless its key has begun before."""
+        answer = self._answers.get(order.key)
         if answer is None:
             over = [each for each in self._answers.values() if each.is_over and each.pieces]
             for each in over[: max(0, len(over) - MOST_STORED + 1)]:
                 # Only its pieces: a key that is known never begins again.
-                each.is_canceled = True
+                each.is_forgotten = True
                 each.pieces.clear()
-            answer = self._answers[work.key] = RemoteAnswer()
-            answer.task = asyncio.create_task(self._do(work, answer))
+            answer = self._answers[order.key] = RemoteAnswer()
+            answer.task = asyncio.create_task(self._carry_out(order, answer))
         return answer
 
     def find(self, key: str) -> RemoteAnswer | None:
@@ -117,14 +118,14 @@ class RemoteWorker:
         answer = self._answers.get(key)
         if answer is None or answer.task is None:
             return
-        answer.is_canceled = True
+        answer.is_forgotten = True
         answer.task.cancel()
         await asyncio.wait([answer.task])
         answer.pieces.clear()
 
-    async def pieces(self, work: RemoteWork) -> AsyncIterator[RemotePiece]:
+    async def pieces(self, order: RemoteWork) -> AsyncIterator[RemotePiece]:
         """Yield the pieces of a work as they come. If this is closed before the end, the work ends."""
-        answer, count = self.begin(work), 0
+        answer, count = self.begin(order), 0
         try:
             while not (answer.is_over and count >= len(answer.pieces)):
                 more = answer.more
@@ -135,13 +136,13 @@ class RemoteWorker:
                     await more.wait()
         finally:
             if not answer.is_over:
-                await self.cancel(work.key)
+                await self.cancel(order.key)
 
     async def close(self) -> None:
         for key in list(self._answers):
             await self.cancel(key)
 
-    async def _do(self, work: RemoteWork, answer: RemoteAnswer) -> None:
+    async def _carry_out(self, order: RemoteWork, answer: RemoteAnswer) -> None:
         packer = Packer()
 
         def add(frame: RemoteFrame) -> None:
@@ -151,8 +152,8 @@ class RemoteWorker:
         try:
             add(FarIntroduction(self._hello))
             try:
-                async with asyncio.timeout(work.most_s):
-                    await self._work(work, add)
+                async with asyncio.timeout(order.most_s):
+                    await self._train_or_speak(order, add)
             except TimeoutError:
                 add(Failed.of(EngineTimeout("The work took longer than it may.")))
             except EngineError as error:
@@ -163,23 +164,23 @@ class RemoteWorker:
             self.idle_since = time.monotonic()
             answer.tell()
 
-    async def _work(self, work: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
-        if work.version != REMOTE_VERSION:
-            raise EngineFailed(f"The far end has version {REMOTE_VERSION} of the work, not {work.version}.")
-        if work.training is not None:
+    async def _train_or_speak(self, order: RemoteWork, add: Callable[[RemoteFrame], None]) -> None:
+        if order.version != REMOTE_VERSION:
+            raise EngineFailed(f"The far end has version {REMOTE_VERSION} of the work, not {order.version}.")
+        if order.training is not None:
             if self._trainer is None:
                 raise EngineCannot("The far end has no trainer.")
-            line = self._trainer.line(work.training.url)
-            add(await train(self._trainer.begin, line, work.training.stop_s))
-        elif work.work is not None:
-            await self._speak(work, with_deadline(work.work, work.most_s), add)
+            line = self._trainer.line(order.training.url)
+            add(await train(self._trainer.begin, line, order.training.stop_s))
+        elif order.work is not None:
+            await self._speak(order, with_deadline(order.work, order.most_s), add)
 
-    async def _speak(self, work: RemoteWork, work_item: Work, add: Callable[[RemoteFrame], None]) -> None:
-        digests = {sample.digest for sample in work.samples}
+    async def _speak(self, order: RemoteWork, work: Work, add: Callable[[RemoteFrame], None]) -> None:
+        digests = {sample.digest for sample in order.samples}
         self._users.update(digests)
         try:
-            await self._bring(work, work_item)
-            stream = SlotStream(self._engine, self._slots, work_item, self._log)
+            await self._bring(order, work)
+            stream = SlotStream(self._engine, self._slots, work, self._log)
             try:
                 while (event := await stream.next_event()) is not None:
                     add(event)
@@ -191,11 +192,11 @@ class RemoteWorker:
             for digest in gone:
                 del self._users[digest]
 
-    async def _bring(self, work: RemoteWork, work_item: Work) -> None:
-        job = job_with_samples(work_item)
+    async def _bring(self, order: RemoteWork, work: Work) -> None:
+        job = job_with_samples(work)
         if job is None:
             return
-        for sample in work.samples:
+        for sample in order.samples:
             pcm = await self._fetch(sample) if sample.url else sample.pcm
             self._sample_cache.put(job.tenant, job.model, sample.digest, pcm)
         if self._sample_cache.missing(job):

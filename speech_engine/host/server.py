@@ -52,7 +52,7 @@ class HostServer:
         self._sample_cache = sample_cache or SampleCache()
         self._room = SpoolQuota()
         self._engine = engine
-        self.welcome = messages.introduction(engine)
+        self.hello_reply = messages.hello_of(engine)
         self._slots = slots
         self._log = log
         self._pulse = pulse
@@ -70,7 +70,7 @@ class HostServer:
             await ending
 
     async def hello(self, _hello: messages.Hello, _call: Any) -> messages.HelloReply:
-        return self.welcome
+        return self.hello_reply
 
     async def health(self, _question: messages.HealthQuestion, _call: Any) -> messages.HealthReport:
         return msgspec.structs.replace(
@@ -81,7 +81,7 @@ class HostServer:
         )
 
     async def put(self, sample: messages.PutSample, _call: Any) -> messages.PutReply:
-        wanted_hz = {model.id: model.sample_hz for model in self.welcome.models}.get(sample.model)
+        wanted_hz = {model.id: model.sample_hz for model in self.hello_reply.models}.get(sample.model)
         try:
             if sample.rate_hz != wanted_hz:
                 raise EngineFailed(f"The model reads recordings at {wanted_hz} Hz, not {sample.rate_hz}.")

@@ -21,6 +21,7 @@ _PROTOCOLS = (
     engine.EngineFindsClones,
     engine.EngineDeletesVoices,
     engine.EngineConverts,
+    engine.EngineReadsSounds,
     se.FrontEnd,
     se.Detector,
     se.RankingDetector,

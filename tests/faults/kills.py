@@ -3,10 +3,10 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -30,13 +30,16 @@ class FaultOrder(NamedTuple):
     code: str = ""
 
 
+Ask = Callable[[httpx2.Client], FaultOrder]
+
+
 class Load:
     """`told` grows while it runs; safe to look at."""
 
-    def __init__(self, url: str, keys: Sequence[str], text: str) -> None:
+    def __init__(self, url: str, keys: Sequence[str], ask: Ask) -> None:
         self.told: list[FaultOrder] = []
         self._url = url
-        self._text = text
+        self._ask = ask
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._ask_on, args=(key,)) for key in keys]
 
@@ -61,17 +64,21 @@ class Load:
         headers = {"authorization": f"Bearer {key}"}
         with httpx2.Client(base_url=self._url, headers=headers, timeout=30.0) as client:
             while not self._stopping.is_set():
-                told = ask(client, self._text)
+                told = self._ask(client)
                 self.told.append(told)
                 # Whoever is being restarted is not helped by a hammer.
                 time.sleep(_BREATH_S if told.status == 200 and told.complete else _PAUSE_S)
 
 
-def ask(client: httpx2.Client, text: str, **more: object) -> FaultOrder:
+def ask(client: httpx2.Client, text: str = "Hi.", **more: object) -> FaultOrder:
     body = {"model": "tts-1", "voice": "alloy", "input": text, **more}
+    return ordered(client, "/v1/audio/speech", json=body)
+
+
+def ordered(client: httpx2.Client, path: str, **sent: Any) -> FaultOrder:
     request, status = "", 0
     try:
-        with client.stream("POST", "/v1/audio/speech", json=body) as answer:
+        with client.stream("POST", path, **sent) as answer:
             request, status = answer.headers["x-request-id"], answer.status_code
             content = answer.read()
             code = "" if status == 200 else str(answer.json()["error"]["code"])
@@ -81,8 +88,8 @@ def ask(client: httpx2.Client, text: str, **more: object) -> FaultOrder:
 
 
 @contextmanager
-def load(url: str, keys: Sequence[str], text: str = "Hi.") -> Iterator[Load]:
-    running = Load(url, keys, text)
+def load(url: str, keys: Sequence[str], ask: Ask = ask) -> Iterator[Load]:
+    running = Load(url, keys, ask)
     running.start()
     try:
         yield running
@@ -107,7 +114,9 @@ url = "{storage}"
 url = "{limits}"
 [engines.tone]
 processes = 2
+hears = true
 [models]
+"ears" = ["tone/ears"]
 "tone" = ["tone/standard"]
 "tts-1" = ["tone/standard"]
 [voices.alloy]
@@ -140,7 +149,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
 class Killing:
     """One data folder, through as many lives of its server as it takes."""
 
-    def __init__(self, folder: Path, place: Place, whom: str) -> None:
+    def __init__(self, folder: Path, place: Place, whom: str, ask: Ask = ask) -> None:
+        self._ask = ask
         self.place = place
         self.folder = folder
         self.complete: list[str] = []
@@ -168,7 +178,7 @@ class Killing:
     def _under_load(self, server: Server, points: Sequence[str]) -> None:
         if not self._key:
             self._key = server.mint_key("ada", plan="metered").secret
-        with load(server.url, [self._key] * CLIENTS) as asking:
+        with load(server.url, [self._key] * CLIENTS, self._ask) as asking:
             for point in points:
                 self._answered(asking, 3)
                 self._strike(point)

@@ -42,7 +42,22 @@ from proxy.features.webhooks.sender import Sender, WebhookRequest
 from proxy.file_store.master_keys import VaultFailed
 from proxy.file_store.objects import Bucket
 from proxy.telemetry.loop_watch import LoopHold, watch_loop
-from speech_engine import Audio, Context, Encoded, Engine, EngineError, HttpRequest, Speak, SpeechJob
+from speech_engine import (
+    HEARING_HZ,
+    Audio,
+    Context,
+    Encoded,
+    Engine,
+    EngineError,
+    Hear,
+    HearJob,
+    HttpRequest,
+    Speak,
+    SpeechJob,
+    Transcript,
+)
+from speech_engine.host.engine_stream import EngineStream
+from speech_engine.pcm import PcmInMemory
 from speech_engine.runner import RemoteWork
 from speech_engine.testing import job
 from tests.features.payments.providers import adapter, checkout_request
@@ -66,12 +81,21 @@ class PeerReport(msgspec.Struct):
 async def _spoken(engine: Engine, **more: Any) -> str:
     """Speak a job behind the seam of providers, as a part is spoken."""
     spoken: SpeechJob = msgspec.structs.replace(job("Hello there."), deadline_s=FIRST_AUDIO_S, **more)
-    stream = cloud_engine(engine).open(Speak(spoken))
+    return await _read(cloud_engine(engine).open(Speak(spoken)))
+
+
+async def _transcribed(engine: Engine, model: str) -> str:
+    work = Hear(HearJob(id="1", tenant="a", model=model, deadline_s=FIRST_AUDIO_S))
+    pcm = PcmInMemory(bytes(2 * HEARING_HZ), HEARING_HZ)
+    return await _read(cloud_engine(engine).open(work, pcm=pcm))
+
+
+async def _read(stream: EngineStream) -> str:
     has_audio, heard = False, 0
     try:
         async with asyncio.timeout(FIRST_AUDIO_S) as first:
             while (event := await stream.next_event()) is not None:
-                if isinstance(event, Audio | Encoded) and not has_audio:
+                if isinstance(event, Audio | Encoded | Transcript) and not has_audio:
                     has_audio = True
                     first.reschedule(None)
                 heard += 1
@@ -107,17 +131,24 @@ async def _openai_lists(http: UpstreamClient, at: str) -> str:
     return await _refreshed(OpenAIEngine(OpenAISettings(base_url=f"http://{at}"), http))
 
 
+async def _openai_transcripts(http: UpstreamClient, at: str) -> str:
+    settings = OpenAISettings(base_url=f"http://{at}", models=("m",), transcribes=("whisper-1",))
+    return await _transcribed(OpenAIEngine(settings, http), "whisper-1")
+
+
 async def _minimax(http: UpstreamClient, at: str) -> str:
     settings = MinimaxSettings(api_key="k", base_url=f"http://{at}")
     async with create_minimax("minimax", settings, _context(http)) as engine:
         return await _spoken(engine, model="speech-2.8-hd", voice=_voice("v"))
 
 
-async def _elevenlabs(http: UpstreamClient, at: str, *, lists: bool = False) -> str:
+async def _elevenlabs(http: UpstreamClient, at: str, ask: str = "speech") -> str:
     settings = ElevenLabsSettings(api_key="k", base_url=f"http://{at}", word_times=True)
     async with create_elevenlabs("elevenlabs", settings, _context(http)) as engine:
-        if lists:
+        if ask == "lists":
             return await _refreshed(engine)
+        if ask == "transcripts":
+            return await _transcribed(engine, "scribe_v2")
         return await _spoken(engine, model="eleven_multilingual_v2", voice=_voice("fakeVoice01"))
 
 
@@ -196,10 +227,12 @@ CALLS: dict[str, Callable[[UpstreamClient, str], Awaitable[str]]] = {
     "openai speech": _openai,
     "openai events": lambda http, at: _openai(http, at, stream="sse"),
     "openai lists": _openai_lists,
+    "openai transcripts": _openai_transcripts,
     "minimax speech": _minimax,
     "minimax whole": _minimax,
     "elevenlabs speech": _elevenlabs,
-    "elevenlabs lists": lambda http, at: _elevenlabs(http, at, lists=True),
+    "elevenlabs lists": lambda http, at: _elevenlabs(http, at, "lists"),
+    "elevenlabs transcripts": lambda http, at: _elevenlabs(http, at, "transcripts"),
     "realtime": _realtime,
     "runpod": _runpod,
     "runpod pieces": _runpod,

@@ -103,6 +103,7 @@ _SSE = _answer("text/event-stream")
 _DELTA = b'data: {"type":"speech.audio.delta","audio":"AAAA"}\n\n'
 _MINIMAX = b'data: {"data":{"audio":"0000","status":1},"base_resp":{"status_code":0}}\n\n'
 _TIMED = b'{"audio_base64":"AAAA","alignment":null}\n'
+_SEGMENT = b'{"text":"a","start":0,"end":1},'
 _CREATED = b'{"type":"session.created","session":{}}'
 _UNKNOWN = b'{"type":"session.news"}'
 _PIECES = b'{"id":"a","status":"COMPLETED","stream":[{"output":{"number":0,"data":""}}]}'
@@ -144,6 +145,9 @@ PEERS = {
     "openai lists": _json(
         b'{"data":[{"id":"', (b'{"data":[', b'{"id":"a"},'), b'{"data":[{"id":"a"}]}', _LATER
     ),
+    "openai transcripts": _json(
+        b'{"text":"', (b'{"text":"a","segments":[', _SEGMENT), b'{"text":"a"}', _LATER
+    ),
     "minimax speech": PeerProtocol(
         _http,
         _SSE,
@@ -183,6 +187,9 @@ PEERS = {
         (b'{"voices":[', b'{"voice_id":"a","name":"a"},'),
         b'{"voices":[]}',
         _LATER,
+    ),
+    "elevenlabs transcripts": _json(
+        b'{"text":"', (b'{"text":"","words":[', b'{"text":"a"},'), b'{"text":"a","words":[]}', _LATER
     ),
     "realtime": PeerProtocol(
         _sockets,

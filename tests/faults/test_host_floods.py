@@ -52,7 +52,7 @@ cluster = "gpu"
 [clusters.gpu]
 hosts = ["127.0.0.1:{port}"]
 """
-_TONE = messages.introduction(ToneEngine("tone", ToneSettings(), Context(None)))  # type: ignore[arg-type]
+_TONE = messages.hello_of(ToneEngine("tone", ToneSettings(), Context(None)))  # type: ignore[arg-type]
 _HELLO = messages.encode(HostHello("mch_host"))
 _TICK = messages.encode(HostTick((ProcessLoad("tone", 0, HostLoad(0, 8, 0.0)),)))
 _LOADS = messages.encode(HostTick((ProcessLoad("tone", 0, HostLoad(0, 8, 0.0)),) * 1_000))

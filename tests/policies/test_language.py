@@ -60,31 +60,27 @@ def says(**by_beginning: str) -> Detect:
 
 
 @each_row(
-    ("explicit", "of_voice", "text", "chosen"),
+    ("text", "chosen"),
     [
-        ("pt-BR", "th", "สวัสดี", LanguageChoice("pt-BR", "request")),
-        (None, "en-NG", "สวัสดี", LanguageChoice("en-NG", "voice")),
-        (None, None, "สวัสดี", LanguageChoice("th", "script")),
-        (None, None, "Bom dia", LanguageChoice("pt", "detected")),
-        (None, None, "Hello", LanguageChoice("en", "default")),
-        (None, None, "...", LanguageChoice("en", "default")),
+        ("สวัสดี", LanguageChoice("th", "script")),
+        ("Bom dia", LanguageChoice("pt", "detected")),
+        ("Hello", LanguageChoice("en", "default")),
+        ("...", LanguageChoice("en", "default")),
     ],
 )
-def test_request_then_voice_then_script_then_detector_then_default(
-    explicit: str | None, of_voice: str | None, text: str, chosen: LanguageChoice
-) -> None:
-    assert language.choose(explicit, of_voice, text, says(Bom="pt", Hello="")) == chosen
+def test_script_then_detector_then_default(text: str, chosen: LanguageChoice) -> None:
+    assert language.of_text(text, says(Bom="pt", Hello="")) == chosen
 
 
 def test_without_a_detector_the_script_and_the_default_decide() -> None:
-    assert language.choose(None, None, "Bom dia") == LanguageChoice("en", "default")
-    assert language.choose(None, None, "Bom dia", None, "pt") == LanguageChoice("pt", "default")
-    assert language.choose(None, None, "Добрий вечір") == LanguageChoice("ru", "script")
+    assert language.of_text("Bom dia") == LanguageChoice("en", "default")
+    assert language.of_text("Bom dia", None, "pt") == LanguageChoice("pt", "default")
+    assert language.of_text("Добрий вечір") == LanguageChoice("ru", "script")
 
 
-def test_a_region_comes_from_a_request_a_voice_or_the_default_and_never_from_a_detector() -> None:
-    assert language.choose(None, None, "Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
-    assert language.choose(None, None, "Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
+def test_a_region_comes_from_the_default_and_never_from_a_detector() -> None:
+    assert language.of_text("Bom dia", says(Bom="PT-br")) == LanguageChoice("pt", "detected")
+    assert language.of_text("Hello", None, "pt-BR") == LanguageChoice("pt-BR", "default")
 
 
 @each_row(
@@ -99,12 +95,12 @@ def test_a_region_comes_from_a_request_a_voice_or_the_default_and_never_from_a_d
 def test_a_detected_language_is_the_default_with_its_region(
     text: str, detected: str, default: str, chosen: LanguageChoice
 ) -> None:
-    assert language.choose(None, None, text, lambda _text, _usual: (detected,), default) == chosen
+    assert language.of_text(text, lambda _text, _usual: (detected,), default) == chosen
 
 
 def test_an_unsure_script_of_several_languages_is_the_default_if_it_is_one_of_them() -> None:
-    assert language.choose(None, None, "Привіт", None, "uk-UA") == LanguageChoice("uk-UA", "default")
-    assert language.choose(None, None, "Привіт", None, "en") == LanguageChoice("ru", "script")
+    assert language.of_text("Привіт", None, "uk-UA") == LanguageChoice("uk-UA", "default")
+    assert language.of_text("Привіт", None, "en") == LanguageChoice("ru", "script")
 
 
 def test_a_detector_is_told_the_base_of_the_usual_language() -> None:
@@ -114,7 +110,7 @@ def test_a_detector_is_told_the_base_of_the_usual_language() -> None:
         asked.append(usual)
         return ()
 
-    language.choose(None, None, "Bom dia", detect, "pt-BR")
+    language.of_text("Bom dia", detect, "pt-BR")
     assert asked == ["pt"]
 
 
@@ -140,16 +136,15 @@ def test_a_guess_that_nobody_speaks_has_alternatives_in_the_same_letters(
     def detect(text: str, _usual: str) -> tuple[str, ...]:
         return GUESSES.get(text, ())
 
-    choice = language.choose(None, None, text, detect, default)
+    choice = language.of_text(text, detect, default)
     found = language.alternatives(choice, text, detect, default)
     assert [(each.tag, each.source) for each in found] == others
 
 
 def test_a_language_that_was_named_has_no_alternative() -> None:
-    detect = says(Bom="pt")
-    for explicit, of_voice in (("fr", None), (None, "fr")):
-        choice = language.choose(explicit, of_voice, "Bom dia", detect)
-        assert list(language.alternatives(choice, "Bom dia", detect)) == []
+    for source in ("request", "voice"):
+        choice = LanguageChoice("fr", source)
+        assert list(language.alternatives(choice, "Bom dia", says(Bom="pt"))) == []
 
 
 @each_row(
@@ -170,15 +165,14 @@ def test_a_detector_is_heard_where_languages_share_a_script(
     text: str, detected: str, chosen: LanguageChoice
 ) -> None:
     guesses = (detected,) if detected else ()
-    assert language.choose(None, None, text, lambda _text, _usual: guesses) == chosen
+    assert language.of_text(text, lambda _text, _usual: guesses) == chosen
 
 
 def test_an_unmistakable_script_never_reaches_the_detector() -> None:
     def detect(text: str, _usual: str) -> tuple[str, ...]:
         raise AssertionError(text)
 
-    assert language.choose(None, None, "สวัสดี Bangkok", detect).tag == "th"
-    assert language.choose(None, "th", "Hello", detect).tag == "th"
+    assert language.of_text("สวัสดี Bangkok", detect).tag == "th"
 
 
 def noting(texts: list[str]) -> Detect:
@@ -194,14 +188,14 @@ def noting(texts: list[str]) -> Detect:
 def test_addresses_say_nothing_of_the_language() -> None:
     texts: list[str] = []
     text = "Veja https://example.com/help?a=b ou www.example.com, ana@example.com!"
-    language.choose(None, None, text, noting(texts))
+    language.of_text(text, noting(texts))
     assert [text.split() for text in texts] == [["Veja", "ou", "!"]]
-    assert language.choose(None, None, "ดูที่ https://example.com/a/very/long/path").tag == "th"
+    assert language.of_text("ดูที่ https://example.com/a/very/long/path").tag == "th"
 
 
 def test_a_detector_gets_two_thousand_characters() -> None:
     texts: list[str] = []
-    language.choose(None, None, "word " * 1000, noting(texts))
+    language.of_text("word " * 1000, noting(texts))
     assert [len(text) for text in texts] == [2000]
 
 

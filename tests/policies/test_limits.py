@@ -5,8 +5,8 @@ import pytest
 from msgspec import UNSET
 
 from policies.limits import AGREED_LIMITS, COUNTED, LIMITS, OF_KEYS, with_limits
-from policies.plans import Overrides, Plan, Terms
-from proxy.api.account_overrides import AgreedChange, ShownOverrides
+from policies.plans import AgreedTerms, Plan, Terms
+from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.keys import NewCaps
 from proxy.api.me import OwnLimits
 from proxy.api.plans import ShownPlan
@@ -19,7 +19,7 @@ def test_a_key_may_cap_what_counts_and_an_account_may_agree_on_all_but_budgets()
     assert set(LIMITS) - set(AGREED_LIMITS) == {"budget_usd_day", "budget_usd_month"}
 
 
-@each_row("type_", [Plan, Overrides, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan])
+@each_row("type_", [Plan, AgreedTerms, Terms, PlanSection, AgreedChange, ShownOverrides, ShownPlan])
 def test_every_limit_is_where_limits_are_written_or_shown(type_: type[msgspec.Struct]) -> None:
     assert set(LIMITS) <= set(type_.__struct_fields__)
 
@@ -46,7 +46,7 @@ def test_a_struct_with_limits_keeps_its_name_its_words_and_its_strictness() -> N
 
 def test_a_stored_agreement_of_an_earlier_version_is_read() -> None:
     stored = b'{"rpm":3,"prices":{"speech":{"micro":5,"per":"job"},"training":{"micro":1,"per":"job"}}}'
-    read = msgspec.json.decode(stored, type=Overrides)
+    read = msgspec.json.decode(stored, type=AgreedTerms)
     assert read.rpm == 3
     assert read.prices is not None
     assert read.prices.speech.micro == 5

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policies.limits import Caps
-from policies.plans import UNLIMITED, MissingLimits, Overrides, Plan, Prices, plan_at, terms
+from policies.plans import UNLIMITED, AgreedTerms, MissingLimits, Plan, Prices, plan_at, terms
 from policies.price import FREE, Price
 from tests.tables import each_row
 
@@ -28,13 +28,13 @@ def test_a_plan_holds_for_its_accounts(limit: str) -> None:
 @each_row("plan", [BASIC, AGREED_ON, UNLIMITED])
 @each_row("agreed", [0, 7, 10**15])
 def test_an_agreement_with_the_account_comes_before_its_plan(plan: Plan, limit: str, agreed: int) -> None:
-    every = msgspec.structs.replace(Overrides(**dict.fromkeys(LIMITS, 1)), **{limit: agreed})  # type: ignore[arg-type]
+    every = msgspec.structs.replace(AgreedTerms(**dict.fromkeys(LIMITS, 1)), **{limit: agreed})  # type: ignore[arg-type]
     assert getattr(terms(plan, every), limit) == agreed
 
 
 def test_a_limit_that_nobody_agreed_on_is_named_and_is_not_no_limit() -> None:
     with pytest.raises(MissingLimits) as refused:
-        terms(AGREED_ON, Overrides(rpm=5, allowance=0))
+        terms(AGREED_ON, AgreedTerms(rpm=5, allowance=0))
     assert (refused.value.plan, refused.value.missing) == (
         "enterprise",
         ("streams", "voices", "max_characters"),
@@ -60,7 +60,7 @@ def test_a_plan_ends_at_its_end_and_not_before(now: int, until: int) -> None:
 
 def test_engines_and_prices_may_be_agreed_on_too() -> None:
     plan = msgspec.structs.replace(BASIC, engines=("espeak",), prices=Prices(speech=Price(60, "minute")))
-    own = Overrides(engines=(), prices=Prices(speech=Price(30, "minute")))
+    own = AgreedTerms(engines=(), prices=Prices(speech=Price(30, "minute")))
     assert (terms(plan).engines, terms(plan).prices.speech.micro) == (("espeak",), 60)
     assert (terms(plan, own).engines, terms(plan, own).prices.speech.micro) == ((), 30)
 
@@ -73,7 +73,7 @@ def test_the_shorter_text_holds(of_account: int | None, of_key: int | None, hold
 
 class _Given(NamedTuple):
     plan: Plan
-    agreed: Overrides
+    agreed: AgreedTerms
     caps: Caps
 
 
@@ -82,7 +82,7 @@ limits = st.none() | some
 given_terms = st.builds(
     _Given,
     st.builds(Plan, name=st.just("p"), **dict.fromkeys(LIMITS, limits | st.just("account"))),
-    st.builds(Overrides, **dict.fromkeys(LIMITS, some)),
+    st.builds(AgreedTerms, **dict.fromkeys(LIMITS, some)),
     st.builds(Caps, rpm=limits, streams=limits, max_characters=limits),
 )
 
@@ -114,7 +114,7 @@ def test_a_model_costs_what_is_nearest_to_its_name(engine: str, model: str, micr
     assert prices.of_model(engine, model).micro == micro
 
 
-@pytest.mark.parametrize("value", [Overrides(), Caps()])
+@pytest.mark.parametrize("value", [AgreedTerms(), Caps()])
 def test_nothing_agreed_is_written_as_nothing(value: Any) -> None:
     assert msgspec.json.encode(value) == b"{}"
     assert msgspec.json.decode(b"{}", type=type(value)) == value

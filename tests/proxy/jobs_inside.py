@@ -47,7 +47,7 @@ def _decode(job: bytes) -> bytes:
 
 
 def _read_long(job: bytes) -> bytes:
-    from proxy.features.jobs.kinds.conversion.long_reading_child import answer
+    from proxy.features.transcriptions.long_reading_child import answer
 
     return answer(job)
 
@@ -69,7 +69,7 @@ def _search(job: bytes) -> bytes:
 
 _JOBS: Mapping[str, Callable[[bytes], bytes]] = {
     "proxy.audio.recordings.decoding_child": _decode,
-    "proxy.features.jobs.kinds.conversion.long_reading_child": _read_long,
+    "proxy.features.transcriptions.long_reading_child": _read_long,
     "proxy.features.marks.manifest_child": _read_manifest,
     "proxy.features.marks.search_child": _search,
 }

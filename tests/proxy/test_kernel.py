@@ -26,7 +26,7 @@ async def test_a_reload_bounds_what_is_on_the_disk_and_says_where(tmp_path: Path
         parts, kernel = server.worker.parts, server.worker.kernel
         # Of sound that nobody has read yet.
         assert repr(parts.spill_quota) == "<SpillQuota 0 of 7340032 bytes, 0 files>"
-        assert "up to 5000000 bytes" in repr(kernel.answers._folder)
+        assert kernel.answers._folder.most_bytes == 5_000_000
 
 
 async def test_a_reload_brings_a_new_master_key(tmp_path: Path) -> None:

@@ -100,4 +100,4 @@ def test_a_form_is_taken_apart() -> None:
     assert [(file.field, file.name, file.media_type, file.data) for file in form.files] == [
         ("file", "a.wav", "audio/wav", b"\x00\r\n\xff")
     ]
-    assert form_of("application/json", b"{}") == ({}, ())
+    assert form_of("application/json", b"{}") == ({}, (), {})

@@ -13,7 +13,6 @@ from plugins.openai.realtime.sentence import Sentence, Terms
 from plugins.openai.realtime.session import Session
 from plugins.openai.realtime.session_pool import SessionPool
 from plugins.openai.realtime.settings import RATE_HZ, RealtimeSettings
-from plugins.openai.realtime.transcript import Reader, words_of
 from speech_engine import (
     Audio,
     Context,
@@ -33,6 +32,7 @@ from speech_engine import (
 )
 from speech_engine.pcm import PcmPieces
 from speech_engine.text.cleaning import is_speech
+from speech_engine.text.said import TranscriptJudge, words_of
 
 _LONGEST_WAIT_S = 60.0
 
@@ -135,7 +135,7 @@ class Recitation:
         self._left = deque((number, text) for number, text in texts if words_of(text).tokens)
         self._deadline: float | None = time.monotonic() + job.deadline_s
         self._terms = Terms(
-            reader=Reader(job.language, contractions=settings.contractions),
+            reader=TranscriptJudge(job.language, contractions=settings.contractions),
             check=settings.check,
             instructions=f"{settings.instructions} {job.instructions}".strip(),
             session=self._take_session,

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.session import Session, SessionEnded
-from plugins.openai.realtime.transcript import Reader
 from speech_engine import EngineError, EngineFailed, EngineTimeout, UnsupportedText
+from speech_engine.text.said import TranscriptJudge
 
 Check = Literal["strict", "fast", "off"]
 
@@ -28,7 +28,7 @@ class Terms(NamedTuple):
     `session` returns a session within some seconds. `flag` logs that other words were accepted.
     """
 
-    reader: Reader
+    reader: TranscriptJudge
     check: Check
     instructions: str
     session: Callable[[float], Awaitable[Session]]

@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 LEAST_RATE_HZ, MOST_RATE_HZ = 8_000, 192_000
 MOST_CHANNELS = 8
 MOST_S = 300.0
@@ -65,7 +67,7 @@ class SpeechRecording(msgspec.Struct, frozen=True):
         return f"<SpeechRecording {self.codec}, {self.seconds:.1f} s at {self.rate_hz} Hz>"
 
 
-class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
+class Decoded(Redacted, msgspec.Struct, frozen=True, tag="decoded"):
     """The child's result for an upload: bare mono samples, and the facts. `lacks` names the parts of its
     confinement that this machine does not have."""
 
@@ -76,9 +78,6 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     codec: str
     is_cut: bool
     lacks: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<Decoded {self.codec}, {len(self.pcm)} bytes at {self.rate_hz} Hz>"
 
 
 class Undecoded(msgspec.Struct, frozen=True, tag="undecoded"):

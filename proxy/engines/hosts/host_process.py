@@ -53,6 +53,8 @@ class HostProcess:
     `is_leaving` takes no new calls. `place` is "" for a process of this machine.
     """
 
+    hello: messages.HelloReply
+
     def __init__(self, channel: Any, on_end: Callable[[], None], place: str = "") -> None:
         self._on_end = on_end
         self.place = place
@@ -69,13 +71,14 @@ class HostProcess:
         self._channel = channel
         self._run = self._channel.unary_stream(messages.method(messages.RUN), messages.encode, _decode_frame)
         # The bytes: gRPC would hide why they cannot be decoded.
-        self._hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
+        self._ask_hello = self._channel.unary_unary(messages.method("Hello"), messages.encode, None)
         self._run_with_input = self._channel.stream_stream(
             messages.method(messages.RUN_WITH_INPUT), messages.encode, _decode_frame
         )
 
-    async def greet(self, engine: str, *, is_here: bool) -> messages.HelloReply | None:
-        """Say Hello until the host answers, less and less often. Return None if its state changes first.
+    async def say_hello(self, engine: str, *, is_here: bool) -> bool:
+        """Say Hello until the host answers, less and less often. Return False if its state changes first.
+        The answer is `hello`.
 
         A host that `is_here` has our API version. Another one has the version of these messages, or the one
         before. Raises HelloRefused.
@@ -83,18 +86,20 @@ class HostProcess:
         pause_s = HELLO_AGAIN_S
         while not self.died.is_set():
             try:
-                data = await self._hello(messages.Hello(API_VERSION), timeout=HELLO_S)
+                data = await self._ask_hello(messages.Hello(API_VERSION), timeout=HELLO_S)
             except grpc.aio.AioRpcError as error:
                 if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                     raise HelloRefused("its host's answer is too long") from None
                 _log.warning("host.hello.failed", engine=engine, status=error.code().name)
             else:
-                return None if self.died.is_set() else _checked(data, is_here=is_here)
+                if not self.died.is_set():
+                    self.hello = _checked(data, is_here=is_here)
+                    return True
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self.died.wait()
             pause_s = min(2 * pause_s, LONGEST_AGAIN_S)
-        return None
+        return False
 
     async def ask(self, name: str, message: Any, answer: type[Any], within_s: float) -> Any:
         call = self._channel.unary_unary(messages.method(name), messages.encode, messages.decoder(answer))
@@ -197,15 +202,15 @@ class HostCall:
 
 def _checked(data: bytes, *, is_here: bool) -> messages.HelloReply:
     try:
-        welcome = messages.decode_hello(data)
+        hello = messages.decode_hello(data)
     except ValueError as error:
         raise HelloRefused(f"its host's answer cannot be read: {error}") from None
-    theirs = welcome.api_version if is_here else welcome.host_api
+    theirs = hello.api_version if is_here else hello.host_api
     ours = (API_VERSION,) if is_here else (messages.HOST_API, messages.HOST_API - 1)
     if theirs not in ours:
         taken = " or ".join(map(str, ours))
         raise HelloRefused(f"its host's API version is {theirs}, the server's {taken}: they must be the same")
-    return welcome
+    return hello
 
 
 async def _received(answer: Awaitable[Any], deaths: tuple[grpc.StatusCode, ...] = _DEATHS) -> Any:

@@ -43,10 +43,10 @@ need now."""
 
 
 class HostPool(Protocol):
-    """The engine of the hosts, as a stream sees it. `arrived` counts the recordings that the hosts got."""
+    """The engine of the hosts, as a stream sees it. `samples_arrived` counts the recordings that they got."""
 
     @property
-    def arrived(self) -> int: ...
+    def samples_arrived(self) -> int: ...
     @property
     def suspects(self) -> ClusterSuspects | None:
         """The deadly texts of a cluster. The hosts of this machine know their own."""
@@ -141,7 +141,7 @@ class HostStream:
             # The input can be read only once, so the recordings come before it.
             await self._hosts.bring_samples(process, job, find_digests(job.voice), 0)
         self._heed_verdicts()  # there may be another one since the wait for a process
-        self._arrived = self._hosts.arrived
+        self._arrived = self._hosts.samples_arrived
         before, self._name = self._name, self._hosts.next_call()
         if self._suspects is not None:
             self._suspects.end(before)

@@ -17,9 +17,9 @@ import structlog
 
 from policies.device_reservations import TRY_AGAIN_S
 from proxy.engines.hosts.cluster.cluster_suspects import ClusterSuspects
+from proxy.engines.hosts.hello_engine import HelloEngine
 from proxy.engines.hosts.host_process import HelloRefused, HostProcess
 from proxy.engines.hosts.host_stream import HostStream
-from proxy.engines.hosts.in_process import Introduced
 from proxy.engines.hosts.local_samples import find_model
 from proxy.engines.hosts.process_choice import PATIENCE_S, ProcessChoice, voice_of
 from proxy.engines.hosts.sample_delivery import SampleDelivery, SampleOrder
@@ -43,7 +43,7 @@ HEALTH_S = 1.0
 _log = structlog.get_logger()
 
 
-class HostedEngine(Introduced):
+class HostedEngine(HelloEngine):
     """A `speech_engine.Engine` that speaks through its ready hosts. `update_host` keeps it informed.
 
     With `channels`, its hosts are those of a cluster.
@@ -54,13 +54,13 @@ class HostedEngine(Introduced):
         self._channels = channels
         self.suspects = None if channels is None else ClusterSuspects()
         self._opened_at = self._began_at = time.monotonic()
-        self.brings_names_within_s = 0.0
-        """The time after a start in which it may bring voices with names of their own."""
+        self.brings_voices_within_s = 0.0
+        """The time after a start in which a request for an unknown voice waits, as this may bring it."""
         self._call_prefix = secrets.token_hex(4)
-        self._greeted: dict[int, HostProcess] = {}
-        """Ready processes that have not answered yet."""
+        self._without_hello: dict[int, HostProcess] = {}
+        """Ready processes that have not answered Hello yet."""
         self._leaving: dict[int, HostProcess] = {}
-        self._others: dict[int, tuple[HostProcess, messages.HelloReply]] = {}
+        self._with_other_models: dict[int, HostProcess] = {}
         """Ready processes with other models than those in use."""
         self._lost_at = -FORGOTTEN_S
         self._delivery = SampleDelivery(source)
@@ -69,10 +69,10 @@ class HostedEngine(Introduced):
         self._ready_at: dict[int, float] = {}
         """When a starting process will be ready, if it takes as long as its last start."""
         self._choice = ProcessChoice()
-        self.on_introduced: Callable[[], None] = lambda: None
+        self.on_models_changed: Callable[[], None] = lambda: None
         self.on_wanted: Callable[[str], None] = lambda _name: None
         """Called with the engine's name when a request needs it and it loads on demand."""
-        self._welcome = messages.HelloReply(API_VERSION, 0, (), ())
+        self._hello = messages.HelloReply(API_VERSION, 0, (), ())
         self.changed = asyncio.Event()
         self._has_room = asyncio.Event()
         self._calls = itertools.count(1)
@@ -88,12 +88,13 @@ class HostedEngine(Introduced):
 
     @property
     def slots(self) -> int:
-        return self._welcome.slots * len(self._processes)
+        return self._hello.slots * len(self._processes)
 
     @property
     def state(self) -> str:
-        """`ready` if a process is; else `starting`, `restarting` or `waiting` if one is; else `unloaded`,
-        `failed` or `leaving`. Without any process, it is `starting` until hosts are due, then `failed`."""
+        """`ready` if a process is; else the first of `starting`, `restarting` and `waiting` that one is; else
+        `unloaded` if one loads on demand; else the first of `failed`, `leaving` and `unloaded`. Without any
+        process, it is `starting` until hosts are due, then `failed`."""
         states = {state.state for state in self.states.values()}
         if self._processes:
             return "ready"
@@ -104,16 +105,18 @@ class HostedEngine(Introduced):
             return "unloaded"
         if not states and self._hosts_are_due:
             return "failed"
-        # A process that is ready to the supervisor but not yet greeted here is still starting.
-        return "starting" if "ready" in states or not states else min(states)
+        if "ready" in states or not states:
+            return "starting"  # the supervisor has seen it ready, and it has not answered Hello here yet
+        return next((name for name in ("failed", "leaving") if name in states), "unloaded")
 
     @property
     def reason(self) -> str:
         if not self.states and self._hosts_are_due:
             return "no host of its cluster is there, or none has it"
-        if self._others:
-            return f"{len(self._others)} process(es) with other models wait until those in use have ended"
-        return next((_whose(state) for state in self.states.values() if state.reason), "")
+        if self._with_other_models:
+            number = len(self._with_other_models)
+            return f"{number} process(es) with other models wait until those in use have ended"
+        return next((_reason_with_host(state) for state in self.states.values() if state.reason), "")
 
     @property
     def _hosts_are_due(self) -> bool:
@@ -121,30 +124,30 @@ class HostedEngine(Introduced):
         return self._channels is not None and time.monotonic() - self._opened_at >= FIRST_HOSTS_S
 
     @property
-    def loads_on_demand(self) -> bool:
+    def can_load_now(self) -> bool:
         return self.state == "unloaded" and any(state.loads_on_demand for state in self.states.values())
 
     @property
-    def loaded(self) -> float | None:
+    def load_progress(self) -> float | None:
         starting = [state.loaded for state in self.states.values() if state.state == "starting"]
         return max(starting, default=0.0) or None if self.state == "starting" else None
 
     @property
-    def may_bring_names(self) -> bool:
+    def may_bring_voices(self) -> bool:
         is_loading = self.state == "starting" and not self.models()
-        return is_loading and time.monotonic() - self._began_at < self.brings_names_within_s
+        return is_loading and time.monotonic() - self._began_at < self.brings_voices_within_s
 
     def update_host(self, state: HostState) -> None:
-        """Note the new state of one process. Greet the process if it is ready."""
+        """Note the new state of one process. Say Hello to the process if it is ready."""
         self.states[state.process] = state
         self.changed.set()
         if state.hello and not self.models():
-            self._know(messages.decode_hello(state.hello), state.licence)
-            self.on_introduced()
+            self._take_hello(messages.decode_hello(state.hello), state.licence)
+            self.on_models_changed()
         if state.loaded:
             return  # the process is still starting, and only tells how far it is
-        if (greeted := self._greeted.pop(state.process, None)) is not None:
-            greeted.note_death(state)
+        if (unheard := self._without_hello.pop(state.process, None)) is not None:
+            unheard.note_death(state)
         if state.state == "leaving":
             self._leave(state.process)
             return
@@ -153,67 +156,65 @@ class HostedEngine(Introduced):
             self._began_at = time.monotonic()
         if state.state in ("starting", "restarting"):
             self._ready_at[state.process] = asyncio.get_running_loop().time() + state.loads_s
-        self._end_life(state)
+        self._end_last_life(state)
         if state.state == "ready":
-            self._later(self._greet(state))
+            self._later(self._say_hello(state))
         elif state.state == "gone":
             del self.states[state.process]
             self._has_room.set()
-        self._admit_others()
+        self._admit_other_models()
 
     def note_jobs(self, jobs: ProcessJobs) -> None:
         if (process := self._processes.get(jobs.process)) is not None:
             process.note_jobs(jobs)
 
-    def _end_life(self, state: HostState) -> None:
+    def _end_last_life(self, state: HostState) -> None:
+        """Close what is left of the process that had this number before the new state."""
         if state.lost_at is not None:
             self._lost_at = max(self._lost_at, state.lost_at)
         if state.has_crashed and self.suspects is not None:
             self.suspects.note_crash(state.begun, state.killer)
-        other = self._others.pop(state.process, None)
-        old = self._processes.pop(state.process, None) or self._leaving.pop(state.process, None)
-        for process in filter(None, (old, other and other[0])):
-            process.note_death(state)
-            # Closing waits for the calls under way, and the next process must not.
-            self._later(process.close())
+        for processes in (self._processes, self._leaving, self._with_other_models):
+            if (process := processes.pop(state.process, None)) is not None:
+                process.note_death(state)
+                # Closing waits for the calls under way, and the next process must not.
+                self._later(process.close())
 
     def _leave(self, number: int) -> None:
         """Give a process no new calls. It keeps those under way, and its recordings."""
-        other = self._others.pop(number, None)
-        process = self._processes.pop(number, None) or (other and other[0])
+        process = self._processes.pop(number, None) or self._with_other_models.pop(number, None)
         if process is not None:
             process.is_leaving = True
             self._leaving[number] = process
         self._has_room.set()
-        self._admit_others()
+        self._admit_other_models()
 
-    def _admit_others(self) -> None:
+    def _admit_other_models(self) -> None:
         """Use the processes with other models once none is left with those in use."""
-        if self._processes or not self._others:
+        if self._processes or not self._with_other_models:
             return
-        _, (_, welcome) = next(iter(self._others.items()))
-        for number, (process, theirs) in list(self._others.items()):
-            if theirs.models == welcome.models:
-                self._processes[number] = process
-                del self._others[number]
-        self._know(welcome, self.states[next(iter(self._processes))].licence)
-        self.on_introduced()
+        first = next(iter(self._with_other_models.values()))
+        for number, process in list(self._with_other_models.items()):
+            if process.hello.models == first.hello.models:
+                self._processes[number] = self._with_other_models.pop(number)
+        self._take_hello(first.hello, self.states[next(iter(self._processes))].licence)
+        self.on_models_changed()
         self.changed.set()
 
     @property
     def introduction(self) -> bytes:
-        return msgspec.msgpack.encode(self._welcome)
+        return msgspec.msgpack.encode(self._hello)
 
     def introduce(self, introduction: bytes) -> None:
         """Take the models and voices from another server, unless its API version differs."""
         try:
-            welcome = messages.decode_hello(introduction)
+            hello = messages.decode_hello(introduction)
         except ValueError as error:
             _log.warning("engine.introduction.refused", engine=self.name, reason=str(error))
             return
-        if welcome.api_version == API_VERSION:
-            self._know(welcome, "")
-            self.on_introduced()
+        if hello.api_version == API_VERSION:
+            self._take_hello(hello, "")
+            self.on_models_changed()
 
     async def health(self) -> messages.HealthReport:
         """Return the sum over the processes that answer."""
@@ -259,7 +260,7 @@ class HostedEngine(Introduced):
         return process
 
     def _choose(self, work: Work, *, is_patient: bool) -> HostProcess | None:
-        processes, slots = self._processes.values(), self._welcome.slots
+        processes, slots = self._processes.values(), self._hello.slots
         return self._choice.choose(
             processes, work.tenant, slots, is_patient=is_patient, voice=partial(voice_of, work)
         )
@@ -280,7 +281,7 @@ class HostedEngine(Introduced):
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
         if self.state == "waiting":
             raise EngineUnavailable(f"{self.name} {self.reason}", retry_after_s=TRY_AGAIN_S)
-        if self.loads_on_demand:
+        if self.can_load_now:
             self.on_wanted(self.name)
             now = asyncio.get_running_loop().time()
             # The next start may take as long as the last one.
@@ -304,7 +305,7 @@ class HostedEngine(Introduced):
                 raise EngineUnavailable(f"{self.name} is not ready yet.", retry_after_s=2.0) from None
 
     @property
-    def arrived(self) -> int:
+    def samples_arrived(self) -> int:
         return self._delivery.arrived
 
     async def bring_samples(
@@ -323,9 +324,7 @@ class HostedEngine(Introduced):
         """
         await self._delivery.drop(digests)
         dropped = messages.DropSamples(tuple(digests))
-        others = [process for process, _ in self._others.values()]
-        processes = [*self._processes.values(), *self._leaving.values(), *others]
-        drops = [process.drop(dropped) for process in processes]
+        drops = [process.drop(dropped) for process in self._all_processes()]
         for failure in await asyncio.gather(*drops, return_exceptions=True):
             if failure is not None:
                 raise failure
@@ -333,8 +332,8 @@ class HostedEngine(Introduced):
             raise EngineUnavailable("A host was lost, and may have a recording for a moment more.")
 
     async def close(self) -> None:
-        # Greetings end first: a greeting that succeeds now would leave a process that is never closed.
-        for process in self._greeted.values():
+        # These end first: one that answers Hello now would never be closed.
+        for process in self._without_hello.values():
             process.died.set()
         tasks = list(self._tasks)
         for task in tasks:
@@ -342,11 +341,14 @@ class HostedEngine(Introduced):
         if tasks:
             await asyncio.wait(tasks)
         await self._delivery.close()
-        others = [process for process, _ in self._others.values()]
-        for process in (*self._processes.values(), *self._leaving.values(), *others):
+        for process in self._all_processes():
             await process.close()
 
-    async def _greet(self, state: HostState) -> None:
+    def _all_processes(self) -> list[HostProcess]:
+        """Return the processes that have answered Hello."""
+        return [*self._processes.values(), *self._leaving.values(), *self._with_other_models.values()]
+
+    async def _say_hello(self, state: HostState) -> None:
         if self.states.get(state.process) is not state:
             return
         try:
@@ -355,20 +357,19 @@ class HostedEngine(Introduced):
             self.refuse(state, str(error))
             return
         place = f"{state.machine} {state.address}" if state.machine else ""
-        process = self._greeted[state.process] = HostProcess(channel, self._has_room.set, place)
+        process = self._without_hello[state.process] = HostProcess(channel, self._has_room.set, place)
         is_admitted = False
         try:
-            welcome = await process.greet(self.name, is_here=self._channels is None)
-            if welcome is None:
-                return  # it died or left while it was being greeted
-            del self._greeted[state.process]
+            if not await process.say_hello(self.name, is_here=self._channels is None):
+                return  # it died or left meanwhile
+            del self._without_hello[state.process]
             is_admitted = True
-            if self._channels is not None and self._processes and welcome.models != self._welcome.models:
-                self._others[state.process] = process, welcome
+            if self._channels is not None and self._processes and process.hello.models != self._hello.models:
+                self._with_other_models[state.process] = process
                 _log.warning("host.models.differ", engine=self.name, machine=state.machine)
                 return
-            self._know(welcome, state.licence)
-            self.on_introduced()
+            self._take_hello(process.hello, state.licence)
+            self.on_models_changed()
             self._processes[state.process] = process
             self.changed.set()
         except HelloRefused as refused:
@@ -393,7 +394,7 @@ def _local_channel(state: HostState) -> Any:
     return grpc.aio.insecure_channel(messages.target(state.address), options=messages.CHANNEL_OPTIONS)
 
 
-def _whose(state: HostState) -> str:
-    """Return the reason of a state, with the host where several could be meant."""
+def _reason_with_host(state: HostState) -> str:
+    """Return the reason of a state. It names the host if that is on another machine."""
     is_named = not state.machine or state.machine in state.reason
     return state.reason if is_named else f"{state.machine}: {state.reason}"

@@ -5,51 +5,24 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Collection
 
-import msgspec
 import structlog
 
+from proxy.engines.hosts.hello_engine import HelloEngine
 from proxy.engines.hosts.local_samples import LocalSamples, find_model
 from proxy.engines.hosts.sample_source import NO_SOURCE
-from speech_engine import Engine, ModelInfo, VoiceInfo, Work
+from speech_engine import Engine, Work
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, SlotStream, ignore_dispatch
-from speech_engine.host.messages import HealthReport, HelloReply, introduction
+from speech_engine.host.messages import HealthReport, hello_of
 from speech_engine.host.slots import Slots, batch_of
-from speech_engine.licences import with_licence
 from speech_engine.work import job_with_samples
 
 _log = structlog.get_logger()
 
 
-class Introduced:
-    """An engine whose models and voices are known, see `introduction`."""
-
-    _welcome: HelloReply
-
-    def models(self) -> tuple[ModelInfo, ...]:
-        return self._welcome.models
-
-    def voices(self) -> tuple[VoiceInfo, ...]:
-        return self._welcome.voices
-
-    @property
-    def unlisted_voices(self) -> tuple[str, ...] | None:
-        return self._welcome.unlisted_voices
-
-    @property
-    def tries_unknown_voices(self) -> bool:
-        return self._welcome.tries_unknown_voices
-
-    def check_available(self, work: Work) -> None:
-        """Do nothing: such an engine is always available."""
-
-    def _know(self, welcome: HelloReply, licence: str) -> None:
-        self._welcome = msgspec.structs.replace(welcome, models=with_licence(welcome.models, licence))
-
-
-class InProcessEngine(Introduced):
+class InProcessEngine(HelloEngine):
     """An engine in the server, behind the same slots and queue as in a host."""
 
-    on_introduced: Callable[[], None] | None = None
+    on_models_changed: Callable[[], None] | None = None
     state = "ready"
     reason = ""
 
@@ -58,7 +31,7 @@ class InProcessEngine(Introduced):
     ) -> None:
         self._engine = engine
         self._samples = samples or LocalSamples(NO_SOURCE)
-        self._know(introduction(engine), licence)
+        self._take_hello(hello_of(engine), licence)
         self._slots = Slots(engine.slots, queue, batch_of(engine))
 
     @property
@@ -80,7 +53,7 @@ class InProcessEngine(Introduced):
             work,
             job,
             find_model(self.models(), job.model),
-            lambda left: SlotStream(self._engine, self._slots, left, _log, on_dispatch, pcm),
+            lambda ready: SlotStream(self._engine, self._slots, ready, _log, on_dispatch, pcm),
         )
 
     async def drop_samples(self, digests: Collection[str]) -> None:

@@ -172,9 +172,6 @@ class Http1Exchange:
         self._silence_s = silence_s
         self._answer: Http1Answer | None = None
 
-    def __repr__(self) -> str:
-        return f"<Http1Exchange {self._answer!r}>"
-
     async def __aenter__(self) -> Http1Answer:
         deadline, head, is_again = _now() + self._within_s, self._head, False
         data = head.with_body(self._body)

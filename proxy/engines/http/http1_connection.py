@@ -62,9 +62,6 @@ class Http1Answer:
         self._pieces: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
 
-    def __repr__(self) -> str:
-        return f"<HttpAnswer {self.status}>"
-
     @property
     def is_awaited(self) -> bool:
         return self._waiter is not None and not self._waiter.done()
@@ -269,10 +266,6 @@ class Http1Connection(asyncio.Protocol):
         self._is_paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = self._deadline = 0.0
-
-    def __repr__(self) -> str:
-        state = "closed" if not self.is_open else "idle" if self._answer is None else "busy"
-        return f"<Http1Connection {state}>"
 
     def begin(self, request: bytes, silence_s: float) -> Http1Answer:
         answer = self._answer = Http1Answer(self, silence_s)

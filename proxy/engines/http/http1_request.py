@@ -134,8 +134,10 @@ def form_body(form: HttpForm) -> tuple[str, bytes]:
         names = f'name="{_quoted(file.field)}"; filename="{_quoted(file.name)}"'
         parts.append(_part(names, f"content-type: {file.media_type}\r\n", file.data))
     line = f"--{boundary}\r\n".encode()
-    body = b"".join([piece for part in parts for piece in (line, *part)])
-    return f"multipart/form-data; boundary={boundary}", body + f"--{boundary}--\r\n".encode()
+    pieces = [piece for part in parts for piece in (line, *part)]
+    # One copy, as a recording may have 10 MB.
+    body = b"".join([*pieces, f"--{boundary}--\r\n".encode()])
+    return f"multipart/form-data; boundary={boundary}", body
 
 
 def _part(names: str, media_type: str, data: bytes) -> tuple[bytes, bytes, bytes]:

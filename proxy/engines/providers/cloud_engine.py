@@ -68,11 +68,11 @@ class CloudEngine:
         self.losses: set[tuple[str, str]] = set()
         """The clones that the provider turned out to lack since then, in the same form."""
         self.on_loss: Callable[[], None] = lambda: None
-        self.on_introduced: Callable[[], None] = lambda: None
+        self.on_models_changed: Callable[[], None] = lambda: None
         """Called when a key's engine has other models or voices."""
         # The lambda reads the attribute late, because the list of engines sets it afterwards.
         for key in keys:
-            key.on_introduced = lambda: self.on_introduced()
+            key.on_models_changed = lambda: self.on_models_changed()
         self._metrics = metrics
         self._failure = failure
         self._samples = samples or LocalSamples(NO_SOURCE)
@@ -101,19 +101,19 @@ class CloudEngine:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models of the first key that knows any. A refused key knows none."""
-        return next((key.welcome.models for key in self.keys if key.welcome.models), ())
+        return next((key.hello.models for key in self.keys if key.hello.models), ())
 
     def voices(self) -> tuple[VoiceInfo, ...]:
-        return next((key.welcome.voices for key in self.keys if key.welcome.voices), ())
+        return next((key.hello.voices for key in self.keys if key.hello.voices), ())
 
     @property
     def unlisted_voices(self) -> tuple[str, ...] | None:
         # They are of the same key as `voices`.
-        return next((key.welcome.unlisted_voices for key in self.keys if key.welcome.voices), None)
+        return next((key.hello.unlisted_voices for key in self.keys if key.hello.voices), None)
 
     @property
     def tries_unknown_voices(self) -> bool:
-        return any(key.welcome.tries_unknown_voices for key in self.keys)
+        return any(key.hello.tries_unknown_voices for key in self.keys)
 
     async def health(self) -> HealthReport:
         found = [key.slots.health() for key in self.keys]

@@ -39,7 +39,7 @@ from speech_engine import (
     Work,
 )
 from speech_engine.host.engine_stream import OnDispatch
-from speech_engine.host.messages import introduction
+from speech_engine.host.messages import hello_of
 from speech_engine.host.slots import Slots, SlotTurn
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class ProviderKey:
         self.credential = credential
         self.engine = engine
         self.slots = slots
-        self.on_introduced: Callable[[], None] = lambda: None
+        self.on_models_changed: Callable[[], None] = lambda: None
         self.breaker: Breaker = CLOSED
         self.reason = ""
         self.refresh_reason = ""
@@ -124,12 +124,12 @@ class ProviderKey:
         self._owner = owner
         self.pace = pace
         self._metrics = metrics
-        self.introduce()
+        self.read_hello()
 
-    def introduce(self) -> None:
+    def read_hello(self) -> None:
         """Read again which models and voices the engine has."""
-        self.welcome = introduction(self.engine)
-        self.on_introduced()
+        self.hello = hello_of(self.engine)
+        self.on_models_changed()
 
     def may_try(self, account: str) -> bool:
         if self.breaker.is_closed and not self._own:

@@ -76,7 +76,7 @@ async def _refresh(cloud: CloudEngine, key: ProviderKey, engine: EngineRefreshes
     try:
         async with asyncio.timeout(ANSWER_S):
             await engine.refresh()
-        key.introduce()
+        key.read_hello()
     except TimeoutError:
         failure = EngineTimeout("The provider did not say in time what it has.")
     except EngineError as error:

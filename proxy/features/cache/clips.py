@@ -16,6 +16,7 @@ import msgspec
 from proxy.file_store import locked_files
 from proxy.speech.speech_stream import PIECE_BYTES, SoundDigest
 from proxy.speech.word_times import SpokenWord
+from speech_engine.redacted import Redacted
 
 BLOCK_BYTES = 256 * 1024
 """A clip with at most so many bytes is read as a whole when it is found."""
@@ -26,7 +27,7 @@ TOUCHED_S = 60.0
 """A clip's use is written at most once in this time."""
 
 
-class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
+class About(Redacted, msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     """The metadata of the bytes: the speakers, for header and usage row, and the times of words.
     `speakers` has one for each part."""
 
@@ -38,9 +39,6 @@ class About(msgspec.Struct, frozen=True, array_like=True, kw_only=True):
     words: tuple[SpokenWord, ...] | None
     audio_bytes: int
     speakers: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"<About {self.audio_bytes} bytes of {self.spoken_by}>"
 
     def encoded(self) -> bytes:
         about = msgspec.msgpack.encode(self)

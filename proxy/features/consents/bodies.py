@@ -11,7 +11,7 @@ from starlette.requests import Request
 from proxy.errors import InvalidRequest
 from proxy.features.consents import rules
 from proxy.features.consents.consent_store import NewConsent, ReadableConsent
-from proxy.features.consents.records import USUAL_USES, Use
+from proxy.features.consents.records import USUAL_USES, Use, Words
 from proxy.http.body import AccountName, EngineNames, LanguageTag, Name, body
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.lists import Listing
@@ -55,8 +55,8 @@ class ConsentName(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A consent. It was brought by the key `made_by`. `words_checked` is false: nobody has checked that the
-    recording says the phrase."""
+    """A consent. It was brought by the key `made_by`. `words` tells what its recording says of the phrase,
+    once it was heard: `words_checked`."""
 
     object: Literal["audio.voice_consent"] = "audio.voice_consent"
     id: str
@@ -70,7 +70,8 @@ class ConsentEntry(msgspec.Struct, frozen=True, kw_only=True):
     providers: list[str] | None
     uses: list[Use]
     made_by: str
-    words_checked: bool = False
+    words: Words
+    words_checked: bool
 
 
 class ConsentList(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +158,7 @@ def consent_entry(consent: ReadableConsent) -> ConsentEntry:
         duration_seconds=record.seconds,
         providers=None if record.providers is None else list(record.providers),
         uses=list(record.uses),
+        words_checked=record.words != "unchecked",
     )
 
 

@@ -17,9 +17,16 @@ CONSENTS = Group("consents", "Consents of speakers.")
 _Consent = Annotated[str, typer.Argument(metavar="CONSENT", help="A consent, by its id (cons_…).")]
 
 
+_WORDS = {
+    "differs": "Its recording says something else than the phrase.",
+    "unsure": "It is not sure that its recording says the phrase.",
+    "unchecked": "That the words were said is not checked.",
+}
+
+
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     fields: dict[str, str | Cell] = {name: name for name in ("name", "account", "language", "kind")}
-    fields |= {"providers": _providers, "uses": _uses, "by": "made_by", "id": "id"}
+    fields |= {"providers": _providers, "uses": _uses, "words": "words", "by": "made_by", "id": "id"}
     return [grid(answer, fields, wide=("uses", "by"))]
 
 
@@ -35,8 +42,8 @@ def _table(row: dict[str, Any]) -> list[Part]:
     parts = _list_table({"data": [row]})
     if row["statement"]:
         parts.append(Line(row["statement"]))
-    else:
-        parts.append(Line("That the words were said is not checked.", "dim"))
+    elif row["words"] != "match":
+        parts.append(Line(_WORDS[row["words"]], "dim"))
     return parts
 
 

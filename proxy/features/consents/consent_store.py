@@ -1,6 +1,6 @@
 """Consents: a speaker agrees, in a recording or a statement, that a voice is made of their speech.
 
-The server has no recogniser, so it does not check the spoken words, and the record says so.
+A recording is heard after it was stored, if a local model hears its language.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from proxy.catalogue.erasing import OwnedRecord
 from proxy.catalogue.voice_records import Compared
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents import records as consents
+from proxy.features.consents import rules
 from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
+from proxy.features.consents.hearings import Hearings
 from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
-from proxy.storage.store import Store
+from proxy.storage.store import Statement, Store
 
 MOST_CONSENTS = 1000
 """Of one account."""
@@ -79,8 +81,10 @@ class ConsentStore:
         intake: RecordingIntake,
         comparison: SpeakerComparison,
         erase: Erase,
+        hearings: Hearings,
     ) -> None:
         self.store = store
+        self._hearings = hearings
         self._vault = vault
         self._intake = intake
         self._comparison = comparison
@@ -136,8 +140,12 @@ class ConsentStore:
             wrapped=sealed.wrapped,
             sealed=sealed.sealed,
         )
-        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S):
+        also: tuple[Statement, ...] = ()
+        if digest is not None and rules.has_phrase(new.language):
+            also = self._hearings.queue_statements(id_, account, new.language, consents.was_made(id_))
+        if not await consents.add(self.store, record, MOST_CONSENTS, act, most_s=MOST_RECORDED_S, also=also):
             raise _too_many()
+        self._hearings.look_soon()
         return ReadableConsent(record, texts)
 
     async def find_consent(self, account: str | None, id_: str, param: str | None = None) -> ReadableConsent:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from proxy.catalogue.ears import NoEars
+from proxy.catalogue.notices import Notices
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, wrong
 from proxy.engines.environments.environments import EnvironmentRefused, interpreter
 from proxy.engines.registry import Registry
-from proxy.feature import Additions, AppContext, Feature, FeatureInstance
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.consents import hearings
 from proxy.features.consents.records import TABLE
 from speech_engine import Hosted
 
@@ -29,8 +32,17 @@ def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iter
             yield wrong("comparer", str(refused), name=name)
 
 
+def words(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+    """Check that there are ears if consents with other words are refused."""
+    engines = config.engines.values()
+    hears = any(each.plugin == "whisper" or each.settings.get("hears") is True for each in engines)
+    if config.consent.words == "refuse" and (not hears or "transcriptions" in config.features_off):
+        found = 'consent.words: "refuse" needs a local engine that hears: without one, no words are checked'
+        yield wrong("consent words", found, "voxgate models pull whisper-base")
+
+
 def needs_plugins(config: Config) -> bool:
-    return bool(config.consent.comparer)
+    return bool(config.consent.comparer) or config.consent.words == "refuse"
 
 
 @asynccontextmanager
@@ -39,22 +51,32 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.consent_store import ConsentStore
     from proxy.features.consents.endpoints import Consents
     from proxy.features.consents.grants import Grants
+    from proxy.features.consents.word_checks import WordChecks
 
+    ears, notices = context.find_or(NoEars()), context.find_or(Notices())
+    tasks = hearings.Hearings(context.store, ears)
+    checks = tasks.uses["cons"] = WordChecks(context.store, context.vault, ears, notices)
     async with open_comparison(context.registry, context.config_at_start) as comparison:
         consents = ConsentStore(
-            context.store, context.vault, context.intake, comparison, context.erasing.erase
+            context.store, context.vault, context.intake, comparison, context.erasing.erase, tasks
         )
-        yield FeatureInstance(
-            context.sharing(Grants(context.store, consents.compare)),
-            at=lambda revision: Additions(Consents(revision.admin_tools, consents).endpoints),
-        )
+        grants = Grants(context.store, consents.compare, tasks.is_waiting)
+
+        def at(revision: RevisionContext) -> Additions:
+            section = revision.config.consent
+            checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
+            return Additions(Consents(revision.admin_tools, consents).endpoints)
+
+        # A command hears nothing: its server does, when it is back.
+        kinds = () if context.engines is None else (tasks,)
+        yield FeatureInstance(context.sharing(grants).sharing(tasks), at, task_kinds=kinds)
 
 
 FEATURE = Feature(
     "consents",
     _open,
-    tables=(TABLE,),
+    tables=(TABLE, hearings.TABLE, hearings.FREE_TABLE),
     paths=("/v1/audio/voice_consents", "/admin/consents"),
-    checks=(comparer,),
+    checks=(comparer, words),
     needs_plugins=needs_plugins,
 )

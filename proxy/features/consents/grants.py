@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from proxy.audio.recordings.intake import AcceptedRecording
 from proxy.catalogue.voice_records import Compared
-from proxy.errors import NotAllowed
+from proxy.errors import NotAllowed, RequestUnderWay
 from proxy.features.consents import records
 from proxy.features.consents.consent_store import find_record
 from proxy.features.consents.records import USUAL_USES, ConsentRecord, Use, record_digest
 from proxy.storage.store import Condition, Store
 
+IsWaiting = Callable[[str], Awaitable[bool]]
 Compare = Callable[[AcceptedRecording, ConsentRecord], Awaitable[Compared | None]]
 
 
@@ -38,13 +39,37 @@ class Grant(NamedTuple):
 
 
 class Grants:
-    def __init__(self, store: Store, compare: Compare) -> None:
+    """With `refuses_words`, a recording that does not say its phrase makes no voice."""
+
+    refuses_words = False
+
+    def __init__(self, store: Store, compare: Compare, is_waiting: IsWaiting) -> None:
         self._store = store
         self._compare = compare
+        self._is_waiting = is_waiting
 
     async def find_grant(self, account: str, id_: str, param: str) -> Grant:
-        """Return a grant of this account. Raises NotFound, which names the parameter."""
-        return _grant(await find_record(self._store, account, id_, param))
+        """Return a grant of this account, for a new voice. Raises NotFound, NotAllowed and RequestUnderWay,
+        which name the parameter."""
+        record = await find_record(self._store, account, id_, param)
+        if self.refuses_words:
+            await self._check_words(record, param)
+        return _grant(record)
+
+    async def _check_words(self, record: ConsentRecord, param: str) -> None:
+        if record.words == "differs":
+            raise NotAllowed(
+                f"The recording of the consent '{record.id}' does not say its phrase.",
+                param=param,
+                code="consent_words_differ",
+            )
+        if record.words == "unchecked" and await self._is_waiting(record.id):
+            raise RequestUnderWay(
+                f"The recording of the consent '{record.id}' is still to be heard. Try again in a moment.",
+                param=param,
+                code="consent_not_heard_yet",
+                retry_after_s=5.0,
+            )
 
     async def get(self, account: str, id_: str | None) -> Grant | None:
         record = None if id_ is None else await records.get(self._store, account, id_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,8 @@ from proxy.storage.tables import Erasable, PathColumn, Table
 ConsentKind = Literal["recording", "statement"]
 Use = Literal["speech", "conversion", "training"]
 """The uses of a voice: speech, conversions from it or into it, and the training of a model."""
+Words = Literal["match", "differs", "unsure", "unchecked"]
+"""What the recording of a consent says of its phrase."""
 USUAL_USES: tuple[Use, ...] = ("speech", "conversion")
 """The default uses of a consent. Training must be requested by name."""
 
@@ -55,6 +58,7 @@ class ConsentRecord(msgspec.Struct, frozen=True, kw_only=True):
     quality: str = "{}"
     providers: tuple[str, ...] | None = None
     uses: tuple[Use, ...] = USUAL_USES
+    words: Words = "unchecked"
     made_by: str
     created: int
     wrapped: str
@@ -88,9 +92,15 @@ WHERE id = :id AND account = :account AND sealed = :was RETURNING id
 
 
 async def add(
-    store: Store, record: ConsentRecord, most: int, act: Act | None = None, *, most_s: float = math.inf
+    store: Store,
+    record: ConsentRecord,
+    most: int,
+    act: Act | None = None,
+    *,
+    most_s: float = math.inf,
+    also: Sequence[Statement] = (),
 ) -> bool:
-    """Add a consent, and tell whether it was added.
+    """Add a consent, and tell whether it was added. Statements in `also` are in the same commit.
 
     It is not added beyond `most` consents or `most_s` seconds, nor if its recording is gone.
     """
@@ -101,8 +111,13 @@ async def add(
     }
     held = blobs.hold_statements(record.account, record.digest)
     statements = ROWS.add_statements(row, most, Condition(_HAS_TIME, {"most_s": most_s}, held))
-    answers = await store.write(*statements, *audit.insert_statements(act, _WAS_MADE))
+    answers = await store.write(*statements, *audit.insert_statements(act, _WAS_MADE), *also)
     return bool(answers[len(statements) - 1])
+
+
+def was_made(id_: str) -> Condition:
+    """Return the condition of statements in the commit that may add a consent."""
+    return Condition(_WAS_MADE, {"subject": id_})
 
 
 def is_there(account: str, id_: str) -> Condition:

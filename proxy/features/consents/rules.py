@@ -55,6 +55,10 @@ def phrase(language: str, operator: str) -> str | None:
     return None if known is None else known.format(operator=operator)
 
 
+def has_phrase(language: str) -> bool:
+    return phrase(language, "") is not None
+
+
 SpeakerAnswer = Literal["same", "other", "unsure"]
 
 

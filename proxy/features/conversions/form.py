@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -21,6 +20,7 @@ from proxy.speech.client_fields import Extra
 from proxy.speech.speech_body import VoiceName
 from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
 from proxy.speech.usage_tag import Tag
+from speech_engine.redacted import Redacted
 
 FILE, CONSENT = "file", "consent"
 STATED = "true"
@@ -31,7 +31,7 @@ _OF_ENGINES = ("f0_method", "index_rate", "protect", "rms_mix_rate")
 must have equal order."""
 
 
-class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
+class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A conversion as a form. The file `file` has the recording that is to be repeated in another voice."""
 
     model: Annotated[VoiceName, Meta(description="the id of a model that converts, see GET /v1/models")]
@@ -62,12 +62,9 @@ class ConversionForm(msgspec.Struct, frozen=True, kw_only=True):
     tag: Tag | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
 
-    def __repr__(self) -> str:
-        return f"<ConversionForm {self.model} {self.voice} as {self.response_format}>"
-
 
 FIELDS = frozenset(ConversionForm.__struct_fields__)
-_OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
+OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
 """Fields of speech that a conversion ignores. The answer lists those that were sent."""
 
 
@@ -129,13 +126,11 @@ def source_sound(
     return SourceSound(pcm, seconds, digest, grant.providers, grant.digest, file)
 
 
-async def read_conversion_body(
-    request: Request | Connection, fields: Collection[str] = FIELDS
-) -> RequestForm:
+async def read_conversion_body(request: Request | Connection) -> RequestForm:
     """Read the body of a request. Raises what `read_form` raises. If the body or the file is too large, the
     error names the file."""
     try:
-        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*fields, *_OF_SPEECH})
+        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *OF_SPEECH})
     except RequestTooLarge:
         raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
     except InvalidRequest as failure:
@@ -150,7 +145,7 @@ def read_conversion(
 ) -> ConversionUpload:
     """Read a form. Raises InvalidRequest, which names the field."""
     filled_fields = {name: texts for name, texts in form.fields.items() if texts != [""]}
-    ignored = tuple(sorted(filled_fields.keys() & _OF_SPEECH))
+    ignored = tuple(sorted(filled_fields.keys() & OF_SPEECH))
     values = {name: _value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
     read = speech_request.read(as_, values)
     output = output_of(read)

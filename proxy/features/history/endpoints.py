@@ -35,6 +35,7 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.retention import StoredDays
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Row
+from speech_engine.redacted import Redacted
 
 ROOT = "/v1/history"
 _MOST_SHOWN_CHARACTERS = 200
@@ -49,7 +50,7 @@ class StoredSound(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryEntry(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request that was kept; its `id` is the request's. `model` is what answered, as `x-voxgate-engine`.
     `credits` were charged, and `refunded` of them given back later; like `outcome`, they are null once their
     usage is deleted. `text` is the beginning of the text, or all of a single entry. `sound` is null if none
@@ -74,13 +75,10 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     sound: StoredSound | None
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id}>"
-
 
 class WholeEntry(HistoryEntry, frozen=True, kw_only=True):
     """An entry with its `request`: the body that asks for the same once more. That of a conversion lacks the
-    recording. It is null if it cannot be opened any more."""
+    recording, and that of a transcription has its text. It is null if it cannot be opened any more."""
 
     request: dict[str, Any] | None
 
@@ -198,7 +196,7 @@ class History(Resource):
 
 
 def _text(body: dict[str, Any]) -> str:
-    return str(body.get("input", ""))
+    return str(body.get("input") or body.get("text", ""))
 
 
 def _entry(row: HistoryRow, paid: Row, stored_us: int, text: str) -> HistoryEntry:

@@ -27,21 +27,22 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.history.endpoints import History
     from proxy.features.history.observer import HistoryObservers
     from proxy.features.history.records import HistoryStore
-    from proxy.features.history.writing import HistoryWriter
+    from proxy.features.history.writing import HistoryEntries, HistoryWriter
 
     store = HistoryStore(context.store, context.vault)
     retention = HistoryRetention(store, context.metrics, stored_days(context.config_at_start))
     async with aclosing(HistoryWriter(store, context.metrics.registry)) as writer:
+        entries = HistoryEntries(writer)
 
         def at(revision: RevisionContext) -> Additions:
             writer.section = section = SECTION.of(revision.config)
-            retention.stored = stored = stored_days(revision.config)
+            retention.stored = entries.stored = stored = stored_days(revision.config)
             return Additions(
                 History(store, section, stored).endpoints,
                 on_the_way=OnTheWay((HistoryObservers(writer, stored).opener,)),
             )
 
-        yield FeatureInstance(context, at, alone=(retention.run,), files=(store,))
+        yield FeatureInstance(context.sharing(entries), at, alone=(retention.run,), files=(store,))
 
 
 FEATURE = Feature(

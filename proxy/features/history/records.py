@@ -19,12 +19,13 @@ from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.tombstones import BY_VOICE, has_erased
 from proxy.storage.turns import MOST_ROWS, write_in_turn
+from speech_engine.redacted import Redacted
 
 _BATCH = MOST_ROWS // 2
 """Each entry may have a blob."""
 
 
-class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryRow(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request that was kept. `model` names the speakers as an answer does. `voices` are the saved voices
     that may have spoken, each between blanks. `digest` is the sound in the vault, "" for none, and `bytes`
     counts the sound and the sealed request."""
@@ -48,21 +49,15 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str = ""
     sealed: str = ""
 
-    def __repr__(self) -> str:
-        return f"<HistoryRow {self.id}>"
-
     @property
     def record(self) -> SealedRecord:
         return SealedRecord(self.wrapped, self.sealed)
 
 
-class SealedRequest(msgspec.Struct, frozen=True):
+class SealedRequest(Redacted, msgspec.Struct, frozen=True):
     """The sealed value of an entry: the body that asks for the same once more."""
 
     body: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return "<SealedRequest>"
 
 
 class EntryFilter(msgspec.Struct, frozen=True):

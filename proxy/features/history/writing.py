@@ -16,6 +16,7 @@ from proxy.audio.encode import flac_with_length, open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm, SoundFailed, wav_samples
 from proxy.features.history.records import HistoryRow, HistoryStore, SealedRequest
 from proxy.features.history.section import MEGABYTE, HistorySection
+from proxy.storage.retention import StoredDays
 from proxy.storage.store import StorageFailed
 
 MOST_SOUND_BYTES = 16 * 1024 * 1024
@@ -69,6 +70,26 @@ class NewEntry(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<NewEntry {self.entry!r}>"
+
+
+class HistoryEntries:
+    """Keeps requests other than speech, for features. Without a writer, the feature is off and keeps nothing.
+    Each revision sets the days."""
+
+    def __init__(self, writer: HistoryWriter | None = None) -> None:
+        self.stored: StoredDays | None = None
+        self._writer = writer
+
+    def keep_request(
+        self, entry: HistoryRow, body: dict[str, Any], plan: str, pcm: bytes, rate_hz: int
+    ) -> None:
+        """Write an entry with its sound, 16-bit mono at this rate, unless the plan keeps none."""
+        writer, stored = self._writer, self.stored
+        if writer is None or stored is None or not stored.us_of(plan):
+            return
+        sound = SoundBuffer(writer.room)
+        sound.add(pcm)
+        writer.write_entry(NewEntry(entry, body, sound, OutputForm("pcm", rate_hz)))
 
 
 class HistoryWriter:

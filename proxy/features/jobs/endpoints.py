@@ -19,29 +19,26 @@ from proxy.api.admin_tools import AdminTools, account_endpoint
 from proxy.api.answering import TAG
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
-from proxy.features.conversions.form import FILE
 from proxy.features.jobs.core import ends, opening, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
-from proxy.features.jobs.core.content import ZIP
-from proxy.features.jobs.core.fields import FORMATS
-from proxy.features.jobs.core.kind import JobKind, JobKinds
+from proxy.features.jobs.core.kind import JobKind, JobKinds, JobUpload
 from proxy.features.jobs.core.making import count_canceled, too_many_wait
+from proxy.features.jobs.core.recordings import FILE
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
-from proxy.features.jobs.kinds.conversion.kind import ConversionJobForm
+from proxy.features.jobs.kinds.conversion import kind as conversion
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, WORD_TIMES
-from proxy.features.jobs.kinds.training.kind import ONNX, TrainingBody
+from proxy.features.jobs.kinds.training.kind import TrainingBody
+from proxy.features.jobs.kinds.transcription import kind as transcription
+from proxy.features.transcriptions.uploads import Uploads
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Header, Query
+from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, table_page
-from proxy.http.ranges import RANGE
 from proxy.http.replies import encode_json, reply
 from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.speech.speech_request import Defaults
@@ -178,8 +175,9 @@ class ClientJobs(JobResource):
 
     accepted: type[msgspec.Struct] = ShownJob
 
-    def __init__(self, kinds: JobKinds, at: RevisionContext, steps: Steps) -> None:
+    def __init__(self, kinds: JobKinds, at: RevisionContext, steps: Steps, uploads: Uploads) -> None:
         super().__init__(kinds, at.admin_tools)
+        self._uploads = uploads
         assert at.speaking is not None, "a worker speaks"
         self._at = at
         self._admission = at.speaking.admission
@@ -192,7 +190,8 @@ class ClientJobs(JobResource):
         status=202,
         body=JobBody,
         other_bodies=(BatchJobBody, TrainingBody),
-        form=ConversionJobForm,
+        form=conversion.ConversionJobForm,
+        other_forms=(transcription.TranscriptionJobForm,),
         files=(FILE,),
         failures=(
             errors.NotFound,
@@ -205,7 +204,7 @@ class ClientJobs(JobResource):
         pace="own",
     )
     async def create_job(self, request: Request) -> Response:
-        """Have a long text spoken, a long recording converted, a file's lines spoken, or a voice trained"""
+        """Have a long text or lines spoken, a recording converted or written down, or a voice trained"""
         caller = caller_of(request.scope)
         try:
             terms, _ = await self._admission.admit(caller)
@@ -220,79 +219,24 @@ class ClientJobs(JobResource):
             defaults = await self._at.speaking.defaults_of(caller, defaults)
         background = BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, key, tags)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            return await self._begin(self._kinds.of_form, background, request)
+            fields = conversion.FORM_FIELDS | transcription.FORM_FIELDS
+            with self._uploads.take(caller.account) as place:
+                upload = await self._uploads.read_upload(open_body(request), place, fields)
+                return await self._begin(self._kinds.of_form(upload[0]), background, upload)
         raw = await raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        return await self._begin(kind, background._replace(body=raw), request)
+        return await self._begin(kind, background._replace(body=raw))
 
     async def make_job(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""
         return await self._begin(self._kinds.usual, request)
 
     async def _begin(
-        self, kind: JobKind, background: BackgroundRequest, request: Request | None = None
+        self, kind: JobKind, background: BackgroundRequest, upload: JobUpload | None = None
     ) -> Response:
-        job, headers = await kind.make(background, self._at, request)
+        job, headers = await kind.make(background, self._at, upload)
         self._look_soon()
         return await self.show(job, 202, {**headers, "location": f"/v1/jobs/{job.id}"})
-
-
-_CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
-_FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
-
-
-class JobResults(JobResource):
-    """The results of jobs: sound and subtitles."""
-
-    def __init__(self, kinds: JobKinds, at: RevisionContext) -> None:
-        super().__init__(kinds, at.admin_tools)
-        self._at = at
-
-    @endpoint(
-        "GET",
-        "/v1/jobs/{id}/content",
-        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX),
-        queries=(_CHAPTER,),
-        failures=(
-            errors.InvalidRequest,
-            errors.NotFound,
-            errors.Conflict,
-            errors.RangeNotSatisfiable,
-            errors.NoPlace,
-        ),
-        request_headers=(RANGE,),
-    )
-    async def get_job_content(self, request: Request) -> Response:
-        """The sound of a job that has ended, or of one cut short what there is. Of a training, its voice"""
-        job = await self._ended(request, "sound is")
-        return await self._kinds.of(job).content(job, request, self._at)
-
-    @endpoint(
-        "GET",
-        "/v1/jobs/{id}/subtitles",
-        media=tuple(SUBTITLES.values()),
-        queries=(_FORMAT, _CHAPTER),
-        failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
-        some_headers={
-            WORD_TIMES: "`interpolated`: for some of the text the engine told no times, so its words share "
-            "the time of their sentence or piece by their letters."
-        },
-    )
-    async def get_job_subtitles(self, request: Request) -> Response:
-        """The text of a job that has ended, with the times at which it is heard"""
-        format_ = request.query_params.get("format") or "srt"
-        if format_ not in SUBTITLES:
-            raise errors.InvalidRequest(
-                "Invalid value for 'format': it must be one of srt, vtt.", param="format"
-            )
-        job = await self._ended(request, "subtitles are")
-        return await self._kinds.of(job).subtitles(job, request, format_)
-
-    async def _ended(self, request: Request, what: str) -> Job:
-        job = await self.found(request)
-        if job.state == "open":
-            raise errors.Conflict(f"The job goes on; its {what} there when it has ended.", param="id")
-        return job
 
 
 MOST_OF_ACCOUNT = 32

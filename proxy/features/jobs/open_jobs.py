@@ -11,22 +11,24 @@ from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContex
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobKinds, SpokenKind
+from proxy.features.jobs.core.kind import JobKinds, StepKind
 from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, JobResults, Jobs
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind
-from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
+from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
 from proxy.features.jobs.remote.introducing import EVERY_S, RemoteEngines
 from proxy.features.jobs.remote.open_remote import open_remote
+from proxy.features.jobs.result_endpoints import JobResults
 from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
+from proxy.features.transcriptions.hearing import HearingParts
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
 from proxy.telemetry.background import RepeatingTask
@@ -34,56 +36,60 @@ from proxy.telemetry.background import RepeatingTask
 
 @asynccontextmanager
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    decoder = LongDecoder()
-    try:
-        jobs = OpenJobs(context, decoder)
-        if jobs.working is None:
-            yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
-            return
-        steps, encoding, trainings = jobs.working
-        remote = open_remote(context, trainings.on_runners)
-        async with _introduced(context), remote as (links, endpoints, alone_here):
+    jobs = OpenJobs(context)
+    if jobs.working is None:
+        yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+        return
+    steps, encoding, trainings = jobs.working
+    remote = open_remote(context, trainings.on_runners)
+    async with _introduced(context), remote as (links, endpoints, alone_here):
 
-            def at(revision: RevisionContext) -> Additions:
-                links.root = revision.config.server.public_url
-                served = jobs.at(revision)
-                return served._replace(endpoints=[*served.endpoints, *endpoints])
+        def at(revision: RevisionContext) -> Additions:
+            links.root = revision.config.server.public_url
+            served = jobs.at(revision)
+            return served._replace(endpoints=[*served.endpoints, *endpoints])
 
-            yield FeatureInstance(
-                context,
-                at,
-                task_kinds=(steps, encoding, trainings.task_kinds),
-                alone=(jobs.retention.run, trainings.bills.run),
-                alone_here=alone_here,
-                memories=(trainings.task_kinds,),
-                files=(jobs.files, trainings.ends),
-            )
-    finally:
-        await decoder.close()
+        yield FeatureInstance(
+            context,
+            at,
+            task_kinds=(steps, encoding, trainings.task_kinds),
+            alone=(jobs.retention.run, trainings.bills.run),
+            alone_here=alone_here,
+            memories=(trainings.task_kinds,),
+            files=(jobs.files, trainings.ends),
+        )
 
 
 class OpenJobs:
     """The objects for the jobs of one worker, or of a command. A command runs no steps: there, `working` is
     None."""
 
-    def __init__(self, context: AppContext, decoder: LongDecoder) -> None:
+    def __init__(self, context: AppContext) -> None:
         self.files = files = JobFiles(context.store, context.vault)
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(description, context.store)
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
+        decoder = context.find(HearingParts).long_decoder
         conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)
-        spoken: tuple[SpokenKind, ...] = (SpeechKind(files), self._batches, conversions)
+        self._hearing = context.find(HearingParts)
+        self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
+        with_steps: tuple[StepKind, ...] = (
+            SpeechKind(files),
+            self._batches,
+            conversions,
+            self._transcriptions,
+        )
         trainings = None
         if context.engines is not None:
             trainings = TrainingParts.of(context, files)
             encoding = FileSteps(context.store, context.vault, files, notices)
-            by_name = {kind.name: kind for kind in spoken}
+            by_name = {kind.name: kind for kind in with_steps}
             steps = Steps(context.store, by_name, files, context.metrics.registry, notices, encoding)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
-        self._kinds = JobKinds(files, (*spoken, self._trainings))
+        self._kinds = JobKinds(files, (*with_steps, self._trainings))
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
     def at(self, revision: RevisionContext) -> Additions:
@@ -98,7 +104,8 @@ class OpenJobs:
         if steps is not None and revision.speaking is not None:
             steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
             self._trainings.revise(revision)
-            background = client = ClientJobs(kinds, revision, steps)
+            self._transcriptions.set_hearing(self._hearing.hearing(revision))
+            background = client = ClientJobs(kinds, revision, steps, self._hearing.uploads)
             events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
             files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)
             resources = [client, events, results, files, batches, *resources]

@@ -38,7 +38,7 @@ class StepMark(msgspec.Struct, frozen=True):
 class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     """A step. It speaks the characters from `start` up to `end` of the job's `input`, or of its chapters one
     after the other; then it has the number and the title of its `chapter`. In a batch, these are the bytes of
-    the line in its file, and in a conversion, the milliseconds of the recording.
+    the line in its file, and in a conversion or transcription, the milliseconds of the recording.
 
     A step with sound has a `request`, for which `credits` were charged. If it has a `receipt`, that is the
     path of it, and the receipt signs `sha256` and `mark`. `voice` is the requested one, and `voices` are the

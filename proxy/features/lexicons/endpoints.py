@@ -28,6 +28,7 @@ from proxy.speech import speech_request
 from proxy.speech.speech_body import WORD, SpokenForm
 from proxy.storage.audit import Act
 from proxy.storage.store import Store
+from speech_engine.redacted import Redacted
 
 
 class LexiconStore:
@@ -84,23 +85,17 @@ WordsField = Annotated[
 ]
 
 
-class LexiconBody(msgspec.Struct, frozen=True):
+class LexiconBody(Redacted, msgspec.Struct, frozen=True):
     """The new words of a lexicon. They replace all of its words."""
 
     words: WordsField
 
-    def __repr__(self) -> str:
-        return f"<LexiconBody {len(self.words)} words>"
 
-
-class NewLexicon(msgspec.Struct, frozen=True):
+class NewLexicon(Redacted, msgspec.Struct, frozen=True):
     """The new words of an account's lexicon. They replace all of its words."""
 
     account: AccountName
     words: WordsField
-
-    def __repr__(self) -> str:
-        return f"<NewLexicon {len(self.words)} words>"
 
 
 class LexiconEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,13 +110,10 @@ class LexiconEntry(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: str | None
 
 
-class WholeLexicon(LexiconEntry, frozen=True, kw_only=True):
+class WholeLexicon(Redacted, LexiconEntry, frozen=True, kw_only=True):
     """A lexicon with its words."""
 
     words: dict[str, str]
-
-    def __repr__(self) -> str:
-        return f"<WholeLexicon {self.name}, {self.size} words>"
 
 
 class LexiconList(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
+from speech_engine.redacted import Redacted
 
 _SUMMARY = "account, name, size, revision, changed"
 _OF_ACCOUNT = f"SELECT {_SUMMARY} FROM lexicons WHERE account = :account ORDER BY name"
@@ -52,11 +53,8 @@ class LexiconSummary(msgspec.Struct, frozen=True, kw_only=True):
     changed: int
 
 
-class LexiconRecord(LexiconSummary, frozen=True, kw_only=True):
+class LexiconRecord(Redacted, LexiconSummary, frozen=True, kw_only=True):
     words: Mapping[str, str]
-
-    def __repr__(self) -> str:
-        return f"<LexiconRecord {self.name} of {self.account}, {len(self.words)} words>"
 
 
 class AccountWords:

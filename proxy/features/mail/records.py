@@ -13,6 +13,7 @@ from proxy.storage.disk_names import owner_name
 from proxy.storage.store import Condition, Params, Statement
 from proxy.storage.tables import PathColumn, Table
 from proxy.storage.task_tables import TaskTable
+from speech_engine.redacted import Redacted
 
 TABLE = Table(
     "mails",
@@ -28,7 +29,7 @@ MAILED: tuple[Event, ...] = ("job.done", "job.failed", "job.canceled", "job.wait
 """The events that users may get by mail."""
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
+class Letter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The sealed part of a mail. `kind` is the name of its texts, and `facts` are for their placeholders.
 
     `to` is its address; with "", it goes to all users of the account who want mails, as they are when it is
@@ -40,9 +41,6 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
     language: str = ""
     sent: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<Letter {self.kind}>"
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -63,7 +61,7 @@ def rank_of(kind: str) -> str:
     return f"{Rank.FIRST if kind in ('receipt', 'alert', 'alert_ended') else Rank.REST:d}"
 
 
-class MailRow(QueuedTask, frozen=True, kw_only=True):
+class MailRow(Redacted, QueuedTask, frozen=True, kw_only=True):
     """A mail that waits. See the migration for its columns."""
 
     id: str
@@ -75,9 +73,6 @@ class MailRow(QueuedTask, frozen=True, kw_only=True):
     created: int
     until: int
     rank: int = Rank.REST
-
-    def __repr__(self) -> str:
-        return f"<MailRow {self.id}>"
 
     @property
     def seal(self) -> SealedRecord:

@@ -14,13 +14,14 @@ from proxy.config.addresses import is_local
 from proxy.config.reader import ConfigError, Reader, Section
 from proxy.config.secret import resolve
 from proxy.features.mail.addresses import is_mail_address
+from speech_engine.redacted import Redacted
 
 _PORTS = {"smtps": 465, "smtp": 587}
 _PLAIN_PORT = 25
 _RIGHT = 'must be "smtps://USER:PASSWORD@HOST:PORT" or "smtp://…", with / in a password as %2F'
 
 
-class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MailSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[mail]: `url` is resolved, as in [storage]: `smtps://` speaks TLS, and `smtp://` begins it, except on
     this machine. Mails come `from` an address, which may have a name: `Voices <voices@example.org>`. Without
     this section, no mails are sent."""
@@ -34,9 +35,6 @@ class MailSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sender: Annotated[
         str, msgspec.Meta(max_length=300, description='an address, "NAME <NAME@example.org>"')
     ] = msgspec.field(default="", name="from")
-
-    def __repr__(self) -> str:
-        return f"<MailSection {'on' if self.url else 'off'}>"
 
 
 class SmtpServer(NamedTuple):

@@ -41,7 +41,7 @@ from speech_engine.mark import MarkKey
 MOST_AT_ONCE = 2
 """A search keeps one processor busy: for half a second, and without a mark for two. An account has one of
 the turns, so one account alone keeps no other waiting."""
-MOST_SLOTS = 10
+MOST_PLACES = 10
 """Each of them keeps an upload of 10 MiB in memory."""
 MOST_OF_ACCOUNT = 3
 
@@ -75,7 +75,7 @@ class ProvenanceChecker:
         self._store = store
         self._config = config
         self._places = FairLimiter(
-            "recordings to check", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
+            "recordings to check", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_AT_ONCE
         )
         self._searches = _helper("search_child")
         self._readers = _helper("manifest_child")

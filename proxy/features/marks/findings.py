@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from speech_engine.mark import PAYLOAD_BITS, Detection
+from speech_engine.redacted import Redacted
 
 ManifestState = Literal["trusted", "valid", "invalid", "not_present"]
 """`trusted` is signed by this server. `valid` fits the file, by any signer. `invalid` proves nothing."""
@@ -74,7 +75,7 @@ class Examination(msgspec.Struct, frozen=True):
     is_cut: bool
 
 
-class SearchJob(msgspec.Struct, frozen=True):
+class SearchJob(Redacted, msgspec.Struct, frozen=True):
     """A search for marks: bare samples, the settings of marks by name, and the keys with their ids.
 
     `settings` names every required mark. Other installed marks are searched for, too.
@@ -86,16 +87,10 @@ class SearchJob(msgspec.Struct, frozen=True):
     settings: dict[str, dict[str, Any]]
     keys: tuple[tuple[str, bytes], ...]
 
-    def __repr__(self) -> str:
-        return f"<SearchJob of {len(self.pcm)} bytes for {len(self.keys)} keys>"
 
-
-class ManifestJob(msgspec.Struct, frozen=True):
+class ManifestJob(Redacted, msgspec.Struct, frozen=True):
     """A file, and the manifest that came beside it. `certificate` is our own, in PEM."""
 
     data: bytes
     manifest: bytes | None
     certificate: bytes | None
-
-    def __repr__(self) -> str:
-        return f"<ManifestJob of {len(self.data)} bytes>"

@@ -8,6 +8,7 @@ import msgspec
 
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import Table
+from speech_engine.redacted import Redacted
 
 _FIND = "SELECT manifest, tried, stamped FROM manifests WHERE request = :request"
 # A request whose usage row was deleted in the meantime gets none. A stamped manifest is never replaced.
@@ -24,15 +25,12 @@ WHERE manifests.stamped = 0
 TABLE = Table("manifests", request="request")
 
 
-class StoredManifest(msgspec.Struct, frozen=True):
+class StoredManifest(Redacted, msgspec.Struct, frozen=True):
     """A manifest, the moment of its signature in microseconds, and whether that has a time stamp."""
 
     data: bytes
     renewed: int
     is_stamped: bool
-
-    def __repr__(self) -> str:
-        return f"<StoredManifest, {len(self.data)} bytes>"
 
 
 async def find(store: Store, request: str) -> StoredManifest | None:

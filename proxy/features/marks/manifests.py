@@ -31,7 +31,7 @@ from proxy.storage.store import Store
 
 ROOT = "/v1/audio/manifests"
 
-MOST_SLOTS = 32
+MOST_PLACES = 32
 MOST_OF_ACCOUNT = 8
 MOST_AT_ONCE = 4
 """They are signed one by one. The next one of an account is behind three of other accounts at most."""
@@ -55,7 +55,7 @@ class Manifests:
         # A place is of the answer's account, whichever client fetches the manifest.
         self._places = FairLimiter(
             "manifests to sign",
-            places=MOST_SLOTS,
+            places=MOST_PLACES,
             of_account=MOST_OF_ACCOUNT,
             at_once=MOST_AT_ONCE,
             wait_s=WAIT_S,

@@ -25,7 +25,7 @@ from proxy.features.marks.original_file import OriginalFile
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker, ManifestPlace, ReceiptRow
 from proxy.features.marks.signer import SignerUnavailable, SoundFile
 from proxy.features.marks.source_file import SourceFile, media_type
-from proxy.helpers.limiter import FairSlot
+from proxy.helpers.limiter import FairPlace
 from proxy.ledger import Spent
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
@@ -165,7 +165,7 @@ class _FileObserver(_ProvenanceObserver):
 class _SignedFileObserver(_FileObserver):
     """Makes the file of the answer with its manifest inside."""
 
-    _place: FairSlot | None = None
+    _place: FairPlace | None = None
     rewrites = True
 
     def begin(self, speech: Speech) -> None:
@@ -175,7 +175,7 @@ class _SignedFileObserver(_FileObserver):
     async def take_place(self) -> None:
         """Reserve the place of a file that must be signed, before an engine speaks."""
         is_required = self._call.request.provenance is not None
-        self._manifests.signer.prepare(has_stamp=is_required)
+        self._manifests.signer.prepare(wants_stamp=is_required)
         if not is_required:
             return
         try:

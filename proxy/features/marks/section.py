@@ -11,6 +11,7 @@ import msgspec
 from proxy.config.reader import Reader, Section
 from proxy.config.secret import KEY_IS_RIGHT, is_key, named_secret
 from proxy.config.sections import Switch
+from speech_engine.redacted import Redacted
 
 _SECRETS = ("keys", "certificate", "certificate_key", "receipt_keys")
 
@@ -19,7 +20,7 @@ _Secret = Annotated[
 ]
 
 
-class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class MarkingSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[marking]: what tells that a machine spoke. Keys and certificates are resolved, as in [vault].
 
     `mark` is the inaudible mark in the sound, whose `keys` hold the newest one first. `manifests` are signed
@@ -41,9 +42,6 @@ class MarkingSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
     receipts: Switch = True
     receipt_keys: _Secret = ""
-
-    def __repr__(self) -> str:
-        return f"<MarkingSection {self.mark or 'without a mark'}>"
 
 
 def _read(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> MarkingSection:

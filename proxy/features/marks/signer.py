@@ -34,9 +34,9 @@ from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, U
 from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
 from proxy.file_store import locked_files
 from proxy.helpers.lazy_value import LazyValue
-from proxy.helpers.limiter import FairLimiter, FairSlot
+from proxy.helpers.limiter import FairLimiter, FairPlace
 
-MOST_SLOTS = 64
+MOST_PLACES = 64
 """Each of them is a file on the disk, whose listener waits."""
 MOST_OF_ACCOUNT = 16
 
@@ -50,7 +50,7 @@ _log = structlog.get_logger()
 
 
 class SignerUnavailable(Exception):
-    """Nothing was signed. The reason of a failure is in the log."""
+    """Nothing was signed: there was no place, the file was gone, or the signing failed, as the log says."""
 
 
 class SoundFile(NamedTuple):
@@ -82,7 +82,7 @@ class Signer:
         self._stamped = SigningQueue(has_network=True)
         # The processes sign one by one, so only an account's own files wait here for one another.
         self._places = FairLimiter(
-            "files to sign", places=MOST_SLOTS, of_account=MOST_OF_ACCOUNT, at_once=MOST_SLOTS
+            "files to sign", places=MOST_PLACES, of_account=MOST_OF_ACCOUNT, at_once=MOST_PLACES
         )
         self._section = MarkingSection()
         self._data = Path()
@@ -108,9 +108,9 @@ class Signer:
         self._certificate = self._lazy_certificate()
         self._logged.clear()
 
-    def prepare(self, *, has_stamp: bool = True) -> None:
+    def prepare(self, *, wants_stamp: bool = True) -> None:
         """Start the process, if there is none, while the file is still being spoken."""
-        self._queue(has_stamp).warm()
+        self._queue(wants_stamp).warm()
 
     async def sign_digest(self, facts: ManifestFacts, digest: bytes) -> Signed:
         """Sign a manifest for any file with this SHA-256. Raises SignerUnavailable.
@@ -120,7 +120,7 @@ class Signer:
         request, queue = SignRequest(definition=definition(facts), digest=digest), self._queue(True)
         return await asyncio.shield(queue.start_work(self._sign_in_turn(queue, request)))
 
-    async def take_place(self, account: str) -> FairSlot:
+    async def take_place(self, account: str) -> FairPlace:
         """Reserve a place for a file that is not made yet. Raises SignerUnavailable if no process can
         sign."""
         try:
@@ -137,13 +137,13 @@ class Signer:
         parent: SoundFile | None = None,
         *,
         account: str = "",
-        place: FairSlot | None = None,
+        place: FairPlace | None = None,
     ) -> Signed | None:
         """Write the file with a manifest in it, when it is the account's turn. Return None if it is too long.
 
-        The new manifest contains that of `parent`, the provider's own file. Without a `place`, nobody
-        asked for a manifest, and it may not wait for a time stamp. Raises SignerUnavailable, and the errors
-        of the sink.
+        The new manifest contains that of `parent`, the provider's own file. Without a `place`, its turn was
+        not promised, and it may not wait for a time stamp. Raises SignerUnavailable, and the errors of the
+        sink.
         """
         if file.source.size > MOST_BODY_BYTES:
             _log.warning("manifest.embed.failed", reason="the sound is too long")
@@ -168,7 +168,7 @@ class Signer:
         facts: ManifestFacts,
         files: tuple[SoundFile, SoundFile | None],
         sink: FileSink,
-        place: FairSlot,
+        place: FairPlace,
         *,
         was_promised: bool,
     ) -> Signed:
@@ -195,10 +195,10 @@ class Signer:
         await self._plain.close()
         await self._stamped.close()
 
-    def _queue(self, has_stamp: bool) -> SigningQueue:
-        return self._stamped if has_stamp and self.stamps else self._plain
+    def _queue(self, wants_stamp: bool) -> SigningQueue:
+        return self._stamped if wants_stamp and self.stamps else self._plain
 
-    def _take_place(self, account: str) -> FairSlot:
+    def _take_place(self, account: str) -> FairPlace:
         try:
             return self._places.take(account)
         except NoPlace:
@@ -209,20 +209,20 @@ class Signer:
         self,
         queue: SigningQueue,
         request: SignRequest,
-        place: FairSlot | None = None,
+        place: FairPlace | None = None,
         sources: Sequence[FileSource] = (),
         sink: FileSink | None = None,
         *,
         was_promised: bool = False,
     ) -> Signed:
-        has_stamp = place is None or was_promised
+        may_stamp = place is None or was_promised
         # Files that were promised no turn may not wait long.
         within_s = None if was_promised else 2 * self.within_s + self._stamp_within_s
         size = request.file_bytes + request.parent_bytes
         try:
             async with asyncio.timeout(within_s), queue.turn_of(place, size):
                 # The stamper may have failed those before this one.
-                keyed = await self._keyed(request, has_stamp and queue is self._stamped and self.stamps)
+                keyed = await self._keyed(request, may_stamp and queue is self._stamped and self.stamps)
                 answer = await queue.sign(keyed, self.within_s + keyed.timestamp_s, sources, sink)
                 if keyed.timestamp_url and isinstance(answer, Signed) and not answer.is_stamped:
                     self._stamper_rests_until = time.monotonic() + STAMP_REST_S
@@ -232,7 +232,7 @@ class Signer:
             raise SignerUnavailable
         if isinstance(answer, Unsigned):
             raise self._failed(answer.reason)
-        self._note(answer, has_stamp=has_stamp and bool(self._section.timestamp_url))
+        self._note(answer, was_stamp_due=may_stamp and bool(self._section.timestamp_url))
         return answer
 
     def _failed(self, reason: str) -> SignerUnavailable:
@@ -250,7 +250,7 @@ class Signer:
             _log.warning("manifest.certificate.test", do="name your own in marking.certificate")
         return certificate
 
-    async def _keyed(self, request: SignRequest, has_stamp: bool) -> SignRequest:
+    async def _keyed(self, request: SignRequest, asks_stamp: bool) -> SignRequest:
         """Return the request with the certificate. Raises OSError and UnusableCertificate."""
         certificate = await self._read_certificate()
         return msgspec.structs.replace(
@@ -258,12 +258,12 @@ class Signer:
             chain=certificate.chain,
             key=certificate.key,
             algorithm=certificate.algorithm,
-            timestamp_url=self._section.timestamp_url if has_stamp else "",
-            timestamp_s=self._stamp_within_s if has_stamp else 0.0,
+            timestamp_url=self._section.timestamp_url if asks_stamp else "",
+            timestamp_s=self._stamp_within_s if asks_stamp else 0.0,
         )
 
-    def _note(self, answer: Signed, *, has_stamp: bool) -> None:
-        if answer.is_stamped or not has_stamp:
+    def _note(self, answer: Signed, *, was_stamp_due: bool) -> None:
+        if answer.is_stamped or not was_stamp_due:
             self._signatures.labels("stamped" if answer.is_stamped else "plain").inc()
         else:
             self._signatures.labels("unstamped").inc()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 MOST_BODY_BYTES = 32 * 2**20
 """The largest file that gets an embedded manifest: the library needs five times its size."""
 
@@ -15,7 +17,7 @@ PARENT = "parent"
 """The label under which a manifest names the provider's own one."""
 
 
-class SignRequest(msgspec.Struct, frozen=True, kw_only=True):
+class SignRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A manifest to sign. Without `file_bytes`, it is for any file with this SHA-256. With them, a file of so
     many bytes follows, in which it is embedded.
 
@@ -35,11 +37,8 @@ class SignRequest(msgspec.Struct, frozen=True, kw_only=True):
     parent_bytes: int = 0
     parent_type: str = ""
 
-    def __repr__(self) -> str:
-        return f"<SignRequest for {self.file_bytes} bytes>"
 
-
-class Signed(msgspec.Struct, frozen=True, tag="signed"):
+class Signed(Redacted, msgspec.Struct, frozen=True, tag="signed"):
     """The manifest, or so many `file_bytes` follow: the file with it.
 
     `lacks` is what this machine cannot take from the process.
@@ -50,9 +49,6 @@ class Signed(msgspec.Struct, frozen=True, tag="signed"):
     is_stamped: bool = False
     has_parent: bool = False
     lacks: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        return f"<Signed, {len(self.data) or self.file_bytes} bytes>"
 
 
 class Unsigned(msgspec.Struct, frozen=True, tag="unsigned"):

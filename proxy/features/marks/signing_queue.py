@@ -11,7 +11,7 @@ import msgspec
 
 from proxy.features.marks.signing import Signed, SignRequest, Unsigned, decode_answer
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec, Life
-from proxy.helpers.limiter import FairSlot
+from proxy.helpers.limiter import FairPlace
 from speech_engine import EngineError
 
 LARGE_BYTES = 2 * 2**20
@@ -66,7 +66,7 @@ class SigningQueue(Helper):
         self._large = asyncio.Lock()
 
     @asynccontextmanager
-    async def turn_of(self, place: FairSlot | None, size: int) -> AsyncIterator[None]:
+    async def turn_of(self, place: FairPlace | None, size: int) -> AsyncIterator[None]:
         """Wait for the turn to `sign` so many bytes, and hold it. A file has a place, and a digest none.
 
         Files of one account go one by one. Only one large file waits among the small ones, so these wait for

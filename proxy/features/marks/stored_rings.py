@@ -18,6 +18,7 @@ from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.rows import columns, insert, insert_sql, new_id
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
+from speech_engine.redacted import Redacted
 
 SETTLE_US = 15 * SECOND
 """A new key makes nothing for so long, so that all machines have read it before."""
@@ -35,11 +36,8 @@ class NeededRing(NamedTuple):
     is_used: bool
 
 
-class _Secret(msgspec.Struct, frozen=True):
+class _Secret(Redacted, msgspec.Struct, frozen=True):
     key: str
-
-    def __repr__(self) -> str:
-        return "<_Secret>"
 
 
 class _Row(msgspec.Struct, frozen=True):

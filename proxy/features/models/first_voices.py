@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ from proxy.file_store import data_folder
 
 _LONGEST_REASON = 300
 _NONE = "No natural voices, so espeak speaks"
-_PAUSES_S = (*(60.0 * 2**n for n in range(4)), *repeat(900.0, 96))
+_PAUSES_S = (*(60.0 * 2**n for n in range(4)), *[900.0] * 96)
 """Between fetches that fail: a minute, then longer, for a day."""
 
 

@@ -196,12 +196,15 @@ def natural_layer(
 def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
     """Return a layer in which a model speaks the languages that earlier ones lack, and its name for clients.
     It comes before the built-in ones. A model that speaks with people's own voices comes last, and a model
-    that hears, or is without languages, speaks nothing."""
+    without languages speaks nothing: it converts recordings. One that hears has OpenAI's names of its own if
+    it is the first."""
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
-    model = f"{engine}/{listed.format_.ids(listed.name)[0] if listed.format_.names_models else STANDARD}"
-    models = {}
-    for alias, candidates in built_in.items() if listed.speaks else ():
+    id_ = listed.name if listed.format_.names_models else STANDARD
+    if listed.format_.hears:
+        return layer, f"{engine}/{listed.name.removeprefix(f'{listed.plugin}-')}"
+    model, models = f"{engine}/{id_}", {}
+    for alias, candidates in built_in.items() if listed.entry.languages else ():
         there = layer.models.get(alias, [])
         if is_last:
             models[alias] = list(dict.fromkeys((*there, *candidates, model)))
@@ -256,7 +259,9 @@ def with_model(layer: Layer, listed: Listed) -> tuple[Layer, str]:
             return _replaced(layer, name, {**section, listed_in: named}), name
         if not listed_in and section.get("model") == listed.name:
             return layer, name
-    name = plugin if plugin not in layer.engines else f"{plugin}-{listed.name}"
+    name = plugin
+    if name in layer.engines:
+        name = listed.name if listed.name.startswith(f"{plugin}-") else f"{plugin}-{listed.name}"
     keys = EngineKeys("" if name == plugin else plugin, "" if listed_in else listed.name, **accepts)
     models = {listed_in: [listed.name]} if listed_in else {}
     return _replaced(layer, name, {**msgspec.to_builtins(keys), **models}), name

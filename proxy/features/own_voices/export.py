@@ -16,7 +16,7 @@ from proxy.features.own_voices.clips import first_id
 from proxy.features.own_voices.seals import texts_of_recordings
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault
-from proxy.helpers.limiter import FairLimiter, FairSlot
+from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.storage import samples
 from proxy.storage.store import Store
 
@@ -65,7 +65,7 @@ class VoiceExport:
             if zip_ is None:
                 place.leave()
 
-    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairSlot) -> ZipStream:
+    async def _zip(self, record: VoiceRecord, entry: bytes, place: FairPlace) -> ZipStream:
         rows = await samples.of_voice(self._store, record.id)
         texts = texts_of_recordings(self._vault, record, rows)
         facts = [
@@ -92,7 +92,7 @@ class ZipStream:
     """
 
     def __init__(
-        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairSlot
+        self, texts: Mapping[str, bytes], recordings: Mapping[str, SealedFileReader], place: FairPlace
     ) -> None:
         self._place = place
         self._made = MadeBytes()

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from policies.plans import Terms
 from proxy.access.callers import caller_of
-from proxy.api import account_overrides
+from proxy.api import agreed_terms
 from proxy.api.admin_tools import AdminTools, check_open, of_any_account
 from proxy.api.voice_routes import ROOTS
 from proxy.api.voices import VoiceTools
@@ -133,7 +133,7 @@ def once_of(request: Request, key: str, digest: bytes) -> Once:
 
 def terms_of(admin_tools: AdminTools, owner: Account) -> Terms:
     """Return the terms of an account's plan. Raises Conflict if it is not in force."""
-    terms = account_overrides.in_force(owner, admin_tools.config)
+    terms = agreed_terms.in_force(owner, admin_tools.config)
     if terms is None:
         raise Conflict(f"The plan of the account '{owner.name}' is not in force.", param="account")
     # As with casts, the operator is not held to the room of the plan.

@@ -45,9 +45,6 @@ class ProviderCalls:
         self._base_url = base_url.rstrip("/")
         self._headers = {"accept": "application/json", **headers}
 
-    def __repr__(self) -> str:
-        return f"<ProviderCalls {self._provider}>"
-
     async def find_object(self, type_: type[T], path: str, query: Query | None = None) -> T | None:
         """Read an object, or return None if the provider has none there. Raises ProviderFailed."""
         asked = f"?{urlencode(query)}" if query else ""

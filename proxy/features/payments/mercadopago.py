@@ -97,9 +97,6 @@ class MercadoPago:
         self._calls = ProviderCalls(self.name, client, section.base_url, headers)
         self._secret = section.webhook_secret.encode()
 
-    def __repr__(self) -> str:
-        return f"<MercadoPago, live: {self.is_live}>"
-
     async def create_checkout(self, request: CheckoutRequest) -> Checkout:
         item = {
             "id": request.order,

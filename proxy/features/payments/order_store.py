@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from policies.alerts import Trouble
-from policies.plans import Overrides
+from policies.plans import AgreedTerms
 from policies.price import in_credits
 from policies.tasks import SECOND
 from proxy.catalogue.people import Income
@@ -211,7 +211,7 @@ class OrderStore(Income):
     async def _check(self, account: Account, offer: SoldOffer) -> None:
         if offer.kind != "plan":
             return
-        if account.agreed != Overrides():
+        if account.agreed != AgreedTerms():
             raise NotAllowed(
                 "Your account has terms of its own, which a plan would not have. It can buy packs.",
                 code="terms_agreed",

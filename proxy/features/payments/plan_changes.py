@@ -96,7 +96,7 @@ async def write(
     if moved:
         # Pools in the order in which settlements lock them.
         in_order = sorted(moved, key=lambda entry: -entry.pool)
-        await ledger.holds.move(in_order, statements, first)
+        await ledger.holds.write_entries(in_order, statements, first)
     else:
         await ledger.store.write(*first, *statements)
 

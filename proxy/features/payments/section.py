@@ -15,6 +15,7 @@ from proxy.config.credits import micro
 from proxy.config.reader import Reader, Section
 from proxy.config.secret import named_secret
 from proxy.config.sections import Switch
+from speech_engine.redacted import Redacted
 
 ProviderName = Literal["mercadopago", "stripe"]
 PROVIDERS: tuple[ProviderName, ...] = get_args(ProviderName)
@@ -79,14 +80,11 @@ class SoldOffer(msgspec.Struct, frozen=True, kw_only=True):
     credits: int = 0
 
 
-class ProviderSection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ProviderSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A provider, which `is_on` once it has a key and the secret of its webhooks."""
 
     webhook_secret: _Secret = ""
     live: Switch = False
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'live' if self.live else 'test'}>"
 
     @property
     def key(self) -> str:

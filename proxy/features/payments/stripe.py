@@ -104,9 +104,6 @@ class Stripe:
         self._calls = ProviderCalls(self.name, client, section.base_url, headers)
         self._secret = section.webhook_secret.encode()
 
-    def __repr__(self) -> str:
-        return f"<Stripe, live: {self.is_live}>"
-
     async def create_checkout(self, request: CheckoutRequest) -> Checkout:
         price = "line_items[0][price_data]"
         form = {

@@ -12,19 +12,17 @@ from proxy.features.users.session_store import SessionRow
 from proxy.http.body import AccountName
 from proxy.http.lists import Listing, iso
 from proxy.http.replies import shown_as
+from speech_engine.redacted import Redacted
 
 _Address = Annotated[
     str, Meta(min_length=3, max_length=254, description="an address of mail, such as ada@example.org")
 ]
 
 
-class NewSignIn(msgspec.Struct, frozen=True):
+class NewSignIn(Redacted, msgspec.Struct, frozen=True):
     """The address of a person who wants to sign in."""
 
     address: _Address
-
-    def __repr__(self) -> str:
-        return "<NewSignIn>"
 
 
 class PendingSignIn(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,17 +33,14 @@ class PendingSignIn(msgspec.Struct, frozen=True, kw_only=True):
     expires: str
 
 
-class Confirmation(msgspec.Struct, frozen=True):
+class Confirmation(Redacted, msgspec.Struct, frozen=True):
     """The token of a link, or the code of a mail."""
 
     token: Annotated[str, Meta(max_length=100, description="the token of a link")] = ""
     code: Annotated[str, Meta(max_length=100, description="the code of a mail")] = ""
 
-    def __repr__(self) -> str:
-        return "<Confirmation>"
 
-
-class NewSession(msgspec.Struct, frozen=True, kw_only=True):
+class NewSession(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The session is in the cookie of this answer, and the person is signed in as `address`."""
 
     object: Literal["session"] = "session"
@@ -53,9 +48,6 @@ class NewSession(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     account: str
     address: str
-
-    def __repr__(self) -> str:
-        return f"<NewSession {self.id}>"
 
 
 class ShownSession(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,18 +72,15 @@ class EndedSession(msgspec.Struct, frozen=True, kw_only=True):
     deleted: bool = True
 
 
-class NewInvitation(msgspec.Struct, frozen=True):
+class NewInvitation(Redacted, msgspec.Struct, frozen=True):
     """Without `account`, the person gets a new one. An operator may call /admin, after a fresh sign-in."""
 
     address: _Address
     account: AccountName | None = None
     operator: Annotated[bool, Meta(description="true or false")] = False
 
-    def __repr__(self) -> str:
-        return "<NewInvitation>"
 
-
-class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+class Invitation(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The link is shown this once."""
 
     object: Literal["invitation"] = "invitation"
@@ -99,11 +88,8 @@ class Invitation(msgspec.Struct, frozen=True, kw_only=True):
     link: str
     expires: str
 
-    def __repr__(self) -> str:
-        return f"<Invitation {self.id}>"
 
-
-class ShownUser(msgspec.Struct, frozen=True, kw_only=True):
+class ShownUser(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A person who signs in. `key` stands for the person in jobs, usage and the audit."""
 
     id: str
@@ -114,9 +100,6 @@ class ShownUser(msgspec.Struct, frozen=True, kw_only=True):
     is_operator: bool
     mails: bool
     created: str
-
-    def __repr__(self) -> str:
-        return f"<ShownUser {self.id}>"
 
 
 class UserList(Listing, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, audit
 from proxy.storage.store import Statement
+from speech_engine.redacted import Redacted
 
 _OF_USER = ("mails", "language")
 """Fields that belong to a person, whom no API key is."""
@@ -40,16 +41,13 @@ class MeChange(msgspec.Struct, frozen=True):
     ) = UNSET
 
 
-class Closing(msgspec.Struct, frozen=True):
+class Closing(Redacted, msgspec.Struct, frozen=True):
     """The address of the person, once more: closing cannot be undone."""
 
     address: Annotated[
         str,
         Meta(min_length=1, max_length=MOST_CHARACTERS, description="your own address"),
     ]
-
-    def __repr__(self) -> str:
-        return "<Closing>"
 
 
 class ClosedAccount(msgspec.Struct, frozen=True, kw_only=True):

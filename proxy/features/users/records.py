@@ -15,6 +15,7 @@ from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 from proxy.storage.tables import Erasable, PathColumn, Table
+from speech_engine.redacted import Redacted
 
 _MAILED = "DELETE FROM mails WHERE subject IN (SELECT id FROM sign_ins WHERE {of})"
 _OF_USER = "address = (SELECT address FROM users WHERE id = :subject)"
@@ -56,7 +57,7 @@ SESSIONS = Table(
 ENDED_COOKIE = f"{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict"
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A person who signs in, whose `key` is the caller of its sessions. The address is in its folded form."""
 
     id: str
@@ -68,15 +69,12 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     mails: bool
     created: int
 
-    def __repr__(self) -> str:
-        return f"<User {self.id} of {self.account}>"
-
     @property
     def entry(self) -> UserEntry:
         return UserEntry(self.id, self.address, self.language, self.mails)
 
 
-class SignIn(msgspec.Struct, frozen=True, kw_only=True):
+class SignIn(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request to sign in, or an invitation. See the migration for its columns."""
 
     id: str
@@ -90,9 +88,6 @@ class SignIn(msgspec.Struct, frozen=True, kw_only=True):
     is_invite: int = 0
     account: str = ""
     is_operator: int = 0
-
-    def __repr__(self) -> str:
-        return f"<SignIn {self.id}>"
 
 
 SIGN_IN_ROWS = ListedTable("sign_ins", SignIn)

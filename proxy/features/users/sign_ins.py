@@ -17,7 +17,7 @@ import msgspec
 
 from policies.limits import Caps
 from policies.networks import WIDER, networks_of
-from policies.plans import Overrides
+from policies.plans import AgreedTerms
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
 from proxy.errors import Conflict, InvalidRequest, RateLimited
@@ -325,7 +325,7 @@ class SignIns:
             **made,
             "name": f"account-{secrets.token_hex(6)}",
             "plan": self.plan,
-            "agreed": encode_json(Overrides()),
+            "agreed": encode_json(AgreedTerms()),
         }
         key: Params = {
             **made,

@@ -16,6 +16,7 @@ from proxy.features.webhooks.webhook_store import ReadableWebhook
 from proxy.http.body import Name
 from proxy.http.lists import Listing
 from proxy.http.replies import shown_as
+from speech_engine.redacted import Redacted
 
 _Url = Annotated[
     str, Meta(min_length=1, max_length=MOST_URL, description=f"an address of up to {MOST_URL} characters")
@@ -27,27 +28,21 @@ _Events = Annotated[
 _Switch = Annotated[bool, Meta(description="true or false")]
 
 
-class NewWebhook(msgspec.Struct, frozen=True, kw_only=True):
+class NewWebhook(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A webhook to be made."""
 
     name: Name
     url: _Url
     event_types: _Events
 
-    def __repr__(self) -> str:
-        return "<NewWebhook>"
 
-
-class WebhookUpdate(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookUpdate(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The changes of a webhook."""
 
     name: Name | None = None
     url: _Url | None = None
     event_types: _Events | None = None
     is_on: _Switch | None = None
-
-    def __repr__(self) -> str:
-        return "<WebhookUpdate>"
 
 
 class SecretRotation(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +57,7 @@ class WebhookTest(msgspec.Struct, frozen=True, kw_only=True):
     event_type: Annotated[Event, Meta(description=_ONE)] = "webhook.test"
 
 
-class WebhookEntry(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookEntry(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A webhook. The hint tells its secret from others. If it is off, `off_reason` says why."""
 
     object: Literal["webhook_endpoint"] = "webhook_endpoint"
@@ -77,17 +72,11 @@ class WebhookEntry(msgspec.Struct, frozen=True, kw_only=True):
     is_on: bool
     off_reason: str | None
 
-    def __repr__(self) -> str:
-        return f"<WebhookEntry {self.id}>"
-
 
 class WebhookWithSecret(WebhookEntry, frozen=True, kw_only=True):
     """A webhook with its new secret, which is never shown again."""
 
     signing_secret: str
-
-    def __repr__(self) -> str:
-        return f"<WebhookWithSecret {self.id}>"
 
 
 class WebhookList(Listing, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from policies.tasks import SECOND
+from proxy.catalogue.notices import Notices
 from proxy.features.webhooks import deliveries, records, rules, signing
 from proxy.features.webhooks.deliveries import WebhookDelivery
 from proxy.features.webhooks.records import Event, WebhookRecord, WebhookSeal
@@ -44,7 +45,7 @@ def nothing_else(*_event: object) -> Sequence[Statement]:
     return ()
 
 
-class DeliveryTasks(TaskKind[WebhookDelivery]):
+class DeliveryTasks(TaskKind[WebhookDelivery], Notices):
     """The deliveries of one worker. Other features notify accounts of events with it. The feature `mail` sets
     `also`."""
 

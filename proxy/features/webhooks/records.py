@@ -15,6 +15,7 @@ from proxy.storage.rows import decode_json, encode_json
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Table
 from proxy.storage.turns import MOST_ROWS, write_in_turn
+from speech_engine.redacted import Redacted
 
 TABLE = Table(
     "webhooks",
@@ -27,6 +28,7 @@ TURNED_OFF_BY_OWNER = "It was turned off."
 Event = Literal[
     "voice.clone.ready",
     "voice.clone.failed",
+    "consent.heard",
     "job.done",
     "job.failed",
     "job.canceled",
@@ -41,7 +43,7 @@ Event = Literal[
 EVENTS: tuple[Event, ...] = get_args(Event)
 
 
-class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A webhook. It is on if there is no `off_reason`. `failing_since` is the first failure after the last
     success."""
 
@@ -56,15 +58,12 @@ class WebhookRecord(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str
     sealed: str
 
-    def __repr__(self) -> str:
-        return f"<WebhookRecord {self.id} at {self.host}>"
-
     @property
     def seal(self) -> SealedRecord:
         return SealedRecord(self.wrapped, self.sealed)
 
 
-class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookSeal(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The sealed fields of a webhook. Until `older_until`, the `older` secret signs beside the newest one."""
 
     name: str
@@ -72,9 +71,6 @@ class WebhookSeal(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     older: str = ""
     older_until: int = 0
-
-    def __repr__(self) -> str:
-        return "<WebhookSeal>"
 
     def secrets(self, now: int) -> tuple[str, ...]:
         """Return the secrets that sign now, the newest first."""

@@ -88,10 +88,14 @@ class WebhookStore:
 
     async def find_webhook(self, account: str | None, id_: str) -> ReadableWebhook:
         """Return a webhook of this account; without one, of any. Raises NotFound."""
+        return self.open(await self.find_row(account, id_))
+
+    async def find_row(self, account: str | None, id_: str) -> WebhookRecord:
+        """Return the row of a webhook, whose secret may be one that cannot be opened. Raises NotFound."""
         record = await records.get(self.store, account, id_) if id_.isprintable() else None
         if record is None:
-            raise NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")
-        return self.open(record)
+            raise _not_found(id_)
+        return record
 
     def open(self, record: WebhookRecord) -> ReadableWebhook:
         return ReadableWebhook(
@@ -117,11 +121,10 @@ class WebhookStore:
                 return new
         raise Conflict("The webhook is being changed by others. Try again.")
 
-    async def delete(self, account: str | None, id_: str, act: Act | None = None) -> None:
-        """Delete a webhook with its deliveries, although its secret cannot be opened. Raises NotFound."""
-        record = await records.get(self.store, account, id_) if id_.isprintable() else None
-        if record is None or not await records.delete(self.store, record.id, act):
-            raise NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")
+    async def delete(self, id_: str, act: Act | None = None) -> None:
+        """Delete a webhook with its deliveries. Raises NotFound."""
+        if not await records.delete(self.store, id_, act):
+            raise _not_found(id_)
 
     async def test(self, webhook: WebhookRecord, event: Event, act: Act | None = None) -> WebhookDelivery:
         """Send a sample of an event once, now, and return its result. Raises RateLimited if too many of the
@@ -134,7 +137,7 @@ class WebhookStore:
         await asyncio.wait([task])
         ended = await deliveries.get(self.store, None, sample.id)
         if ended is None:
-            raise NotFound(f"The webhook '{webhook.id}' does not exist.", code="webhook_not_found")
+            raise _not_found(webhook.id)
         return ended
 
     async def find_delivery(self, account: str | None, id_: str) -> WebhookDelivery:
@@ -204,3 +207,7 @@ class WebhookStore:
 
 def _sorted(events: tuple[Event, ...]) -> tuple[Event, ...]:
     return tuple(sorted(set(events)))
+
+
+def _not_found(id_: str) -> NotFound:
+    return NotFound(f"The webhook '{id_[:80]}' does not exist.", code="webhook_not_found")

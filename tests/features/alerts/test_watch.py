@@ -122,7 +122,7 @@ async def test_trouble_is_mailed_once_and_its_end_too_over_a_restart(tmp_path: P
         (alert,) = await records.list_all(rig.store)
         assert (alert.kind, alert.name, alert.detail) == ("engine_failed", "far", "state failed")
     server.far.failure = ""
-    server.far.introduce(HelloReply(1, 1, Turns(WELL).models(), ()), 1.0)
+    server.far.take_hello(HelloReply(1, 1, Turns(WELL).models(), ()), 1.0)
     async with server.runs() as rig:
         await asyncio.sleep(45)
         assert await mailed(rig) == []

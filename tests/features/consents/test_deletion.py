@@ -7,12 +7,14 @@ import pytest
 
 from proxy.audio.recordings.decoder import open_decoder
 from proxy.audio.recordings.intake import RecordingIntake
+from proxy.catalogue.ears import NoEars
 from proxy.catalogue.erasing import OwnedRecord
 from proxy.config.sections import ConsentSection, VaultSection
 from proxy.errors import Conflict, NotFound
 from proxy.feature_list import open_store
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.consent_store import ConsentStore
+from proxy.features.consents.hearings import Hearings
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
 from proxy.storage.audit import Act
@@ -31,10 +33,10 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 @pytest.fixture
 async def consents(store: Store, tmp_path: Path) -> AsyncIterator[ConsentStore]:
     vault = Vault(store, VaultSection(), tmp_path)
-    comparison = SpeakerComparison(ConsentSection(), None)
+    comparison, hearings = SpeakerComparison(ConsentSection(), None), Hearings(store, NoEars())
     async with open_decoder() as decoder:
         erase = Erasure(store, vault, tmp_path).erase
-        yield ConsentStore(store, vault, RecordingIntake(decoder), comparison, erase)
+        yield ConsentStore(store, vault, RecordingIntake(decoder), comparison, erase, hearings)
 
 
 async def test_a_consent_that_a_voice_needs_is_not_deleted(store: Store, consents: ConsentStore) -> None:

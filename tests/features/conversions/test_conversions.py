@@ -17,7 +17,8 @@ from proxy.errors import InvalidRequest, NoPlace
 from proxy.features.conversions import endpoint
 from proxy.features.conversions.endpoint import Sources
 from proxy.features.conversions.form import ConversionForm, ConversionUpload
-from proxy.features.jobs.kinds.conversion import kind, long_recordings
+from proxy.features.jobs.kinds.conversion import kind
+from proxy.features.transcriptions import long_recordings
 from proxy.http.form import MOST_FILE_BYTES
 from speech_engine import (
     ContentRefused,

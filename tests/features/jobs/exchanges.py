@@ -14,6 +14,7 @@ _BATCH = {"input_file_id": "{file}", "endpoint": "/v1/audio/speech", "completion
 _FILE = ("lines.jsonl", _LINES.encode())
 
 _RECORDING = wav(tone(440, 0.3))
+_TRANSCRIPTION = {"kind": "transcription", "model": "tone/standard"}
 _CONVERSION = {"kind": "conversion", "model": "tone/standard", "voice": "alloy", "consent": "true"}
 
 EXCHANGES = (
@@ -22,6 +23,7 @@ EXCHANGES = (
     Exchange("create_job", "POST", "/v1/jobs", _JOB | {"model": "gone"}, 404),
     Exchange("create_job", "POST", "/v1/jobs", _CONVERSION, 202, _RECORDING),
     Exchange("create_job", "POST", "/v1/jobs", _CONVERSION | {"pitch": "13"}, 400, _RECORDING),
+    Exchange("create_job", "POST", "/v1/jobs", _TRANSCRIPTION, 400, _RECORDING),
     Exchange("list_jobs", "GET", "/v1/jobs"),
     Exchange("list_jobs", "GET", "/v1/jobs?limit=0", status=400),
     Exchange("get_job", "GET", "/v1/jobs/{job}"),

@@ -10,8 +10,8 @@ import structlog
 from openai import OpenAI
 
 from proxy.errors import NotAllowed, UpstreamFailed
+from proxy.features.jobs.core.kind import StepAttempt
 from proxy.features.jobs.core.records import Job, JobStep
-from proxy.features.jobs.core.steps import _Attempt
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, UnsupportedText
@@ -189,11 +189,11 @@ async def test_why_a_voice_cannot_speak_is_kept_without_its_name(
 ) -> None:
     async with jobs_inside(tmp_path) as server:
 
-        async def fails(job: Job, held: JobStep, attempt: _Attempt) -> None:
+        async def fails(job: Job, held: JobStep, attempt: StepAttempt) -> None:
             del job, held, attempt
             raise failure("The voice 'Ana Souza' cannot speak now.", param="voice", code="voice_not_ready")
 
-        kind_of(server)._speak = fails  # type: ignore[method-assign]
+        kind_of(server)._carry_out = fails  # type: ignore[method-assign]
         made = await new_job(server, "Hello.")
         store = server.worker.store
         await soon(lambda: store.read("SELECT 1 AS it FROM job_steps WHERE error <> ''"))

@@ -11,8 +11,9 @@ from prometheus_client import CollectorRegistry
 from proxy.errors import InvalidRequest
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import StepAttempt
 from proxy.features.jobs.core.records import Job, JobStep
-from proxy.features.jobs.core.steps import Steps, _Attempt
+from proxy.features.jobs.core.steps import Steps
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.ledger.verify import verify
 from proxy.queue import tasks
@@ -248,13 +249,13 @@ async def test_a_voice_that_is_erased_before_its_last_step_ends_leaves_no_job_op
         cast = {"name": "Ann", "cast": {"Ana": "one"}}
         voice = (await server.ask("POST", "/v1/audio/voices", body=cast)).json()["id"]
         kind = kind_of(server)
-        speak = kind._speak
+        speak = kind._carry_out
 
-        async def speak_and_erase(job: Job, held: JobStep, attempt: _Attempt) -> None:
+        async def speak_and_erase(job: Job, held: JobStep, attempt: StepAttempt) -> None:
             await speak(job, held, attempt)
             await removals.remove_voice(server.worker.store, voice)
 
-        kind._speak = speak_and_erase  # type: ignore[method-assign]
+        kind._carry_out = speak_and_erase  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice=voice)
         await job_with(server, made["id"], "done", "failed")
 
@@ -264,10 +265,10 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 ) -> None:
     async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
         kind, store = kind_of(server), server.worker.store
-        speak = kind._speak
+        speak = kind._carry_out
 
-        async def leave_and_try_again(job: Job, held: JobStep, attempt: _Attempt) -> None:
-            kind._speak = speak  # type: ignore[method-assign]
+        async def leave_and_try_again(job: Job, held: JobStep, attempt: StepAttempt) -> None:
+            kind._carry_out = speak  # type: ignore[method-assign]
             await ends.end(store, job, "canceled", kind._notices)
             kind.look_at_leases()
             try:
@@ -275,7 +276,7 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
             finally:
                 assert await opening.reopen(store, job, None)
 
-        kind._speak = leave_and_try_again  # type: ignore[method-assign]
+        kind._carry_out = leave_and_try_again  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["steps_done"]) == ("done", 1)
@@ -284,15 +285,15 @@ async def test_a_job_that_is_tried_again_while_its_step_is_given_up_is_spoken(
 async def test_who_has_lost_its_lease_fails_no_job(tmp_path: Path, store_url: str) -> None:
     async with jobs_inside(tmp_path, store_url, one=Scripted(*spoken(0.2))) as server:
         kind, store = kind_of(server), server.worker.store
-        speak = kind._speak
+        speak = kind._carry_out
 
-        async def fail_late(job: Job, held: JobStep, attempt: _Attempt) -> None:
+        async def fail_late(job: Job, held: JobStep, attempt: StepAttempt) -> None:
             del job, held, attempt
-            kind._speak = speak  # type: ignore[method-assign]
+            kind._carry_out = speak  # type: ignore[method-assign]
             await store.write(Statement("UPDATE job_steps SET fence = fence + 1, lease = 0"))
             raise InvalidRequest("It cannot be said.")
 
-        kind._speak = fail_late  # type: ignore[method-assign]
+        kind._carry_out = fail_late  # type: ignore[method-assign]
         made = await new_job(server, "Hello.", model="one", voice="one")
         done = await job_with(server, made["id"], "done", "failed")
         assert (done["status"], done["error"]) == ("done", "")

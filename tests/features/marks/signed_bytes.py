@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.signer import Signer, SoundFile
-from proxy.helpers.limiter import FairSlot
+from proxy.helpers.limiter import FairPlace
 
 _PIECE_BYTES = 48 * 1024
 
@@ -47,7 +47,7 @@ async def embed(
     parent: SoundFile | None = None,
     *,
     account: str = "",
-    place: FairSlot | None = None,
+    place: FairPlace | None = None,
 ) -> SignedBytes:
     sink = InMemory()
     file = SoundFile(InMemory(body), media_type)

@@ -22,7 +22,7 @@ from proxy.errors import MarksUnavailable, NoPlace
 from proxy.feature_list import open_store
 from proxy.features.marks import checker as checking_module
 from proxy.features.marks import hosted_mark
-from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_SLOTS, ProvenanceChecker
+from proxy.features.marks.checker import MOST_OF_ACCOUNT, MOST_PLACES, ProvenanceChecker
 from proxy.features.marks.findings import Examination, SearchJob
 from proxy.features.marks.marker import KEYS_FILE, open_marker
 from proxy.features.marks.search_child import samples_of
@@ -170,10 +170,10 @@ async def test_three_accounts_keep_nobody_out_and_the_queue_is_bounded(
     many = [asyncio.create_task(examine(each)) for each in ("acc_a", "acc_b", "acc_c") * MOST_OF_ACCOUNT]
     await asyncio.sleep(0)
     refused = [each for each in many if each.done() and isinstance(each.exception(), NoPlace)]
-    assert len(first) + len(many) - len(refused) == MOST_SLOTS // 2
-    others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_SLOTS // 2)]
+    assert len(first) + len(many) - len(refused) == MOST_PLACES // 2
+    others = [asyncio.create_task(examine(f"acc_{number}")) for number in range(MOST_PLACES // 2)]
     await asyncio.sleep(0)
-    assert real._places.taken == MOST_SLOTS
+    assert real._places.taken == MOST_PLACES
     with pytest.raises(NoPlace):
         await examine("acc_new")
     assert _children(_SEARCH) == searches

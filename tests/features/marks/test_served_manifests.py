@@ -81,7 +81,7 @@ class NoSigner(Signer):
     def __init__(self) -> None:
         super().__init__(CollectorRegistry())
 
-    def prepare(self, *, has_stamp: bool = True) -> None:
+    def prepare(self, *, wants_stamp: bool = True) -> None:
         """It needs no process."""
 
     async def sign_digest(self, facts: object, digest: object) -> Any:
@@ -206,7 +206,7 @@ async def test_what_is_too_long_for_one_file_is_refused_before_it_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[bool] = []
-    monkeypatch.setattr(Signer, "prepare", lambda _self, *, has_stamp=True: started.append(has_stamp))
+    monkeypatch.setattr(Signer, "prepare", lambda _self, *, wants_stamp=True: started.append(wants_stamp))
     async with serving(tmp_path) as server:
         text = "word " * 800
         sent = {**BODY, "input": text, "provenance": "c2pa", "sample_rate": 48_000, "speed": 0.25}

@@ -14,7 +14,7 @@ from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import MarkingSection
 from proxy.features.marks.signer import (
     MOST_OF_ACCOUNT,
-    MOST_SLOTS,
+    MOST_PLACES,
     Signer,
     SignerUnavailable,
     SoundFile,
@@ -85,19 +85,21 @@ async def turns(count: int = 20) -> None:
 
 
 def shown(places: int, under_way: int = 0) -> str:
-    return f"<Signer, {under_way} under way, <FairLimiter for files to sign, {places} of {MOST_SLOTS} taken>>"
+    return (
+        f"<Signer, {under_way} under way, <FairLimiter for files to sign, {places} of {MOST_PLACES} taken>>"
+    )
 
 
 async def test_an_account_and_all_have_so_many_places_and_each_is_given_back_once(signer: Signer) -> None:
     mine = [await signer.take_place("mine") for _ in range(MOST_OF_ACCOUNT)]
     with pytest.raises(SignerUnavailable):
         await signer.take_place("mine")
-    others = [await signer.take_place(f"other {number}") for number in range(MOST_SLOTS - MOST_OF_ACCOUNT)]
+    others = [await signer.take_place(f"other {number}") for number in range(MOST_PLACES - MOST_OF_ACCOUNT)]
     with pytest.raises(SignerUnavailable):
         await signer.take_place("one more")
     for _ in range(3):
         mine[0].leave()
-    assert repr(signer) == shown(MOST_SLOTS - 1)
+    assert repr(signer) == shown(MOST_PLACES - 1)
     await signer.take_place("one more")
     for place in (*mine, *others):
         place.leave()

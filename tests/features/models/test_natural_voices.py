@@ -17,6 +17,7 @@ from proxy.features.models import natural_voices
 from proxy.features.models.entries import GalleryEntry, GalleryFile
 from proxy.features.models.listing import Listed, open_galleries
 from speech_engine.licences import terms_of
+from speech_engine.model_files import ModelFormat
 from tests.tables import each_row
 
 pytestmark = pytest.mark.slow
@@ -173,6 +174,19 @@ def test_what_speaks_with_peoples_own_voices_comes_last_under_its_own_name() -> 
 def test_a_model_that_speaks_nothing_gets_an_engine_and_no_alias() -> None:
     layer, model = natural_voices.with_speech(Layer(), GALLERIES.listed_model("content-vec"), BUILT_IN)
     assert (model, layer.engines) == ("rvc/standard", {"rvc": {"model": "content-vec"}})
+    assert layer.models == {}
+
+
+def test_ears_get_an_engine_and_no_name_that_speaks() -> None:
+    format_ = ModelFormat(files=(), hears=True)
+    base, tiny = (
+        listed(name, "whisper")._replace(format_=format_) for name in ("whisper-base", "whisper-tiny-en")
+    )
+    layer, model = natural_voices.with_speech(Layer(), base, BUILT_IN)
+    assert (model, layer.engines) == ("whisper/base", {"whisper": {"model": "whisper-base"}})
+    layer, model = natural_voices.with_speech(layer, tiny, BUILT_IN)
+    assert model == "whisper-tiny-en/tiny-en"
+    assert layer.engines[model.partition("/")[0]] == {"plugin": "whisper", "model": "whisper-tiny-en"}
     assert layer.models == {}
 
 

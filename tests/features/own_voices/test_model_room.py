@@ -13,7 +13,7 @@ import pytest
 from proxy.errors import NoPlace, RequestTimeout
 from proxy.features.own_voices.trained import bodies, model_limiter
 from proxy.features.own_voices.trained.leaving import ModelStream
-from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelSlots
+from proxy.features.own_voices.trained.model_limiter import ModelLimiter, ModelPlaces
 from proxy.helpers.limiter import FairLimiter
 from proxy.http.server_protocol import ServerProtocol
 from tests.features.own_voices.test_trained_models import PATH, TOML, listener, made
@@ -121,8 +121,8 @@ async def test_what_waits_for_a_place_counts_with_the_other_bodies_of_its_key(se
         assert (await first_answer(clients)).error["code"] == "rate_limit_exceeded"
 
 
-def place(room_: ModelLimiter, account: str, lost: Lost) -> ModelSlots:
-    made = ModelSlots(room_, account)
+def place(room_: ModelLimiter, account: str, lost: Lost) -> ModelPlaces:
+    made = ModelPlaces(room_, account)
 
     def lose() -> None:
         lost.append(account)
@@ -140,7 +140,7 @@ def test_a_place_is_lost_to_others_below_the_least_rate_over_ten_seconds() -> No
         for each in held:
             await each.grow(2 * MIB)
         # Nobody waits: it may be as slow as it likes. Its own next one is no other.
-        own = asyncio.create_task(ModelSlots(room_, "slow").grow(2 * MIB))
+        own = asyncio.create_task(ModelPlaces(room_, "slow").grow(2 * MIB))
         await asyncio.wait([own])
         assert isinstance(own.exception(), NoPlace)
         assert lost == []
@@ -176,7 +176,7 @@ def test_one_large_model_at_a_time_bounds_the_memory_of_all() -> None:
         await third.grow(model_limiter.SMALL_BYTES + 1)
         assert lost == ["first"], "it moves no more"
 
-    async def _move(client: ModelSlots) -> None:
+    async def _move(client: ModelPlaces) -> None:
         while True:
             client.moved += 64 * 1024
             await asyncio.sleep(1.0)
@@ -191,13 +191,13 @@ async def test_a_reader_that_stops_loses_the_place_of_its_file(monkeypatch: pyte
     monkeypatch.setattr(model_limiter, "PACE_S", 0.05)
     room_ = ModelLimiter()
     room_.small = FairLimiter("models", places=1, of_account=1, at_once=1)
-    stream = ModelStream("voice.pth", ModelSlots(room_, "slow"))
+    stream = ModelStream("voice.pth", ModelPlaces(room_, "slow"))
     stream.file.write(bytes(MIB))
     stream.file.seek(0)
     await stream.slots.grow(MIB)
     stream.slots.begin_transfer(stream.close)
     assert await stream.next_chunk()
-    other = ModelSlots(room_, "other")
+    other = ModelPlaces(room_, "other")
     await other.grow(MIB)
     with pytest.raises(RequestTimeout, match="while others waited"):
         await stream.next_chunk()

@@ -75,7 +75,7 @@ async def test_credits_that_are_not_told_are_a_thousand_a_minute(monkeypatch: py
 async def test_a_model_says_what_a_minute_counts_as_who_leaves_before_the_head_is_billed_too() -> None:
     async with rig() as made:
         declared = {each.id: each.units_a_minute for each in made.engine.models() if each.converts}
-        spoken = [each.units_a_minute for each in made.engine.models() if not each.converts]
+        spoken = [each.units_a_minute for each in made.engine.models() if each.speaks]
         assert all(each.hears_all_first for each in made.engine.models() if each.converts)
     assert declared
     assert set(declared.values()) == {1000.0}

@@ -10,15 +10,22 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from elevenlabs import AsyncElevenLabs, UnprocessableEntityError, VoiceSettings
+from elevenlabs import (
+    AsyncElevenLabs,
+    SpeechToTextChunkResponseModel,
+    UnprocessableEntityError,
+    VoiceSettings,
+)
 from elevenlabs.core import ApiError, RequestOptions
 
 from fakes.elevenlabs import KEY, Account, fake
 from fakes.provider import Provider
 from fakes.serving import served
+from speech_engine import HEARING_HZ
+from speech_engine.pcm import wav_file
 from tests.plugins.elevenlabs.rig import VOICE, heard
 from tests.tables import each_row
-from tests.tones import tones
+from tests.tones import recording, tones
 
 TEXT = "Hello from the library."
 NO_RETRIES = RequestOptions(max_retries=0)
@@ -212,3 +219,20 @@ def _wav(pcm: bytes) -> bytes:
     whole = io.BytesIO()
     soundfile.write(whole, np.frombuffer(pcm, np.int16), 24_000, format="WAV")
     return whole.getvalue()
+
+
+async def test_a_recording_is_written_down_word_by_word() -> None:
+    async with library() as it:
+        found = await it.client.speech_to_text.convert(
+            model_id="scribe_v2",
+            file=("recording.wav", wav_file(recording(TEXT), HEARING_HZ), "audio/wav"),
+            language_code="en",
+            tag_audio_events=False,
+            timestamps_granularity="word",
+            temperature=0.0,
+            keyterms=["Ana", "Zoë"],
+        )
+    assert isinstance(found, SpeechToTextChunkResponseModel)
+    assert (found.text, found.language_code) == (TEXT, "eng")
+    assert [word.text for word in found.words if word.type == "word"] == TEXT.split()
+    assert all(word.end is not None for word in found.words)

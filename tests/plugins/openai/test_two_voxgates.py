@@ -44,7 +44,15 @@ api_key = "env:UPSTREAM_KEY"
 stream = "sse"
 formats = ["mp3", "opus", "aac", "pcm"]
 models = ["tone"]
+[engines.hearing]
+plugin = "openai"
+preset = "voxgate"
+base_url = "{url}/v1"
+api_key = "env:UPSTREAM_KEY"
+models = ["tone"]
+transcribes = ["tone/ears"]
 [models]
+"whisper-1" = ["hearing/tone/ears"]
 "tts-1" = ["up/tts-1"]
 "gpt-4o-mini-tts" = ["events/tone"]
 [voices.alloy]
@@ -73,7 +81,8 @@ class Chain(NamedTuple):
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
     folders = [tmp_path_factory.mktemp(name) for name in ("back", "front")]
-    with running(folders[0], TONE) as back, _in_front_of(back, folders[1]) as front:
+    hearing = TONE.replace("[engines.tone]\n", "[engines.tone]\nhears = true\n")
+    with running(folders[0], hearing) as back, _in_front_of(back, folders[1]) as front:
         yield Chain(front, back)
 
 
@@ -183,3 +192,19 @@ def test_each_has_its_own_usage(chain: Chain) -> None:
     before = (rows(chain.front), rows(chain.back))
     chain.spoken("tts-1", "mp3")
     assert (rows(chain.front), rows(chain.back)) == (before[0] + 1, before[1] + 1)
+
+
+def test_what_was_spoken_is_heard_word_by_word_by_the_second_voxgate(chain: Chain) -> None:
+    with chain.sdk(chain.front) as sdk:
+        found = sdk.audio.transcriptions.create(
+            model="whisper-1",
+            file=("a.wav", chain.spoken("tts-1", "wav")),
+            response_format="verbose_json",
+            timestamp_granularities=["segment", "word"],
+        )
+    assert found.text.split() == TEXT.split()
+    assert [segment.text.strip() for segment in found.segments or ()] == [*SENTENCES]
+    words = list(found.words or ())
+    assert [word.word for word in words] == TEXT.split()
+    assert [word.start for word in words] == sorted(word.start for word in words)
+    assert words[-1].end <= found.duration

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from policies.limits import Caps
-from policies.plans import Overrides
+from policies.plans import AgreedTerms
 from proxy.access.callers import Caller, Callers
 from proxy.errors import AccountSuspended, InvalidKey
 from proxy.feature_list import open_store
@@ -63,7 +63,7 @@ async def test_a_good_key_is_its_caller(
 async def test_a_caller_brings_what_was_agreed_with_its_account_and_the_caps_of_its_key(
     callers: Callers, store: WatchedStore
 ) -> None:
-    agreed, caps, key = Overrides(streams=3, engines=("tone",)), Caps(rpm=5), api_key.mint()
+    agreed, caps, key = AgreedTerms(streams=3, engines=("tone",)), Caps(rpm=5), api_key.mint()
     bob = await accounts.create(store, name="bob", plan="free", agreed=agreed)
     await key_records.create(store, key, NewKeyRecord(account=bob.id, caps=caps))
     caller = await callers.identify(key.reveal())

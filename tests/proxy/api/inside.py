@@ -93,6 +93,9 @@ class LeavingPeer:
     async def drain(self) -> None:
         """It has taken everything by now."""
 
+    def allow_body(self, within_s: float) -> None:
+        """Its body is there."""
+
     def follow_closely(self) -> None:
         """It does so anyway."""
 

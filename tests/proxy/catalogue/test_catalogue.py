@@ -223,6 +223,33 @@ def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:
         assert (offer.unknown, offer.is_built_in) == (unknown, name == "late")
 
 
+class Ears(Scripted):
+    def models(self) -> tuple[ModelInfo, ...]:
+        return tuple(replace(each, hears=True, speaks=False) for each in super().models())
+
+
+def test_a_name_that_only_hears_is_never_spoken_for_by_a_route() -> None:
+    live: dict[str, LiveEngine] = {
+        "ears": InProcessEngine(Ears(), 0),
+        "one": InProcessEngine(Scripted(), 0),
+    }
+    sections = {name: EngineSection(plugin=name) for name in live}
+    aliases = {"whisper-1": ("ears/m",), "both": ("ears/m", "one/m")}
+    thai = Route(language="th", candidates=("one/m",))
+    catalogue = Catalogue(Config(engines=sections, models=aliases, routes=(thai,)), Engines(live, sections))
+    assert named(catalogue.offer("whisper-1", "th")) == ["ears/m"]
+    assert named(catalogue.offer("both", "th")) == ["one/m"]
+    deaf = plans.terms(Plan(name="some", engines=("one",)))
+    assert catalogue.list_models(deaf)[0] == ["both"]
+
+
+def test_without_ears_their_names_say_how_to_get_some(catalogue: Catalogue) -> None:
+    for name, how in (("whisper-1", "voxgate models pull whisper-base"), ("whisper-2", "/v1/models")):
+        with pytest.raises(NotFound) as caught:
+            catalogue.resolve_model(name)
+        assert how in caught.value.message
+
+
 def test_a_name_that_two_voices_have_is_refused_with_their_ids(catalogue: Catalogue) -> None:
     with pytest.raises(InvalidRequest) as caught:
         catalogue.resolve_voice("V")

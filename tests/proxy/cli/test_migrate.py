@@ -47,6 +47,8 @@ def apply(changes: list[dict[str, Any]]) -> None:
         file.write_text("\n".join(lines))
 
 
+HEAR = '.audio.transcriptions.create(model="whisper-1", file=f)'
+
 CASES = {
     "a client of its own": (
         "a.py",
@@ -125,6 +127,21 @@ CASES = {
         'curl https://api.openai.com/v1/audio/speech \\\n  -H "Authorization: Bearer $OPENAI_API_KEY"\n',
         [(1, f"curl {URL}/audio/speech \\"), (2, '  -H "Authorization: Bearer $VOXGATE_API_KEY"')],
     ),
+    "a client that also transcribes": (
+        "a.py",
+        f"client = OpenAI()\nclient{SAY}\nclient{HEAR}\n",
+        [(1, f"client = OpenAI({PAIR})")],
+    ),
+    "a translation in JavaScript": (
+        "a.ts",
+        "const ai = new OpenAI();\nai.audio.translations.create({ file, model: 'whisper-1' });\n",
+        [(1, f"const ai = new OpenAI({{ {JS_PAIR} }});")],
+    ),
+    "curl that transcribes": (
+        "a.sh",
+        "curl https://api.openai.com/v1/audio/transcriptions -F model=whisper-1 -F file=@a.mp3\n",
+        [(1, f"curl {URL}/audio/transcriptions -F model=whisper-1 -F file=@a.mp3")],
+    ),
     "another endpoint beside it": (
         "a.sh",
         "curl https://api.openai.com/v1/chat/completions\n\ncurl https://api.openai.com/v1/audio/speech\n",
@@ -141,7 +158,11 @@ def test_lines_call_voxgate_and_then_none_is_left(name: str, tmp_path: Path) -> 
     assert [(each["line"], each["new"]) for each in found["changes"]] == expected
     assert (tmp_path / file).read_text() == text, "nothing is changed"
     apply(found["changes"])
-    assert migrated(tmp_path)["changes"] == []
+    ends = [each for each in found["notes"] if "2027-02-26" in each["note"]]
+    assert len(ends) == ("trans" in name)
+    again = migrated(tmp_path)
+    assert again["changes"] == []
+    assert not [each for each in again["notes"] if each in ends]
 
 
 @each_row(
@@ -150,7 +171,7 @@ def test_lines_call_voxgate_and_then_none_is_left(name: str, tmp_path: Path) -> 
         f"client = OpenAI()\n# client{SAY}\n",
         f'client = OpenAI(base_url="http://elsewhere/v1")\nclient{SAY}\n',
         "client = OpenAI()\nclient.chat.completions.create()\n",
-        "client.audio.transcriptions.create()\n",
+        f'client = OpenAI(base_url="http://elsewhere/v1")\nclient{HEAR}\n',
     ],
 )
 def test_what_is_no_call_of_openais_speech_stays(text: str, tmp_path: Path) -> None:
@@ -176,9 +197,12 @@ def test_a_workflow_of_n8n_shows_its_address_and_its_credential(tmp_path: Path) 
         "parameters": {"resource": "audio", "voice": "nova"},
     }
     chat = {**speak, "name": "Chat", "parameters": {"resource": "text"}}
-    write(tmp_path, {"flow.json": json.dumps({"nodes": [say, speak, chat]}, indent=1)})
+    hear = {**speak, "name": "Hear", "parameters": {"resource": "audio", "operation": "transcribe"}}
+    write(tmp_path, {"flow.json": json.dumps({"nodes": [say, speak, chat, hear]}, indent=1)})
     found = migrated(tmp_path)
-    [change], [note] = found["changes"], found["notes"]
+    [change], [note, *of_hearing] = found["changes"], found["notes"]
+    assert [f"Base URL {URL}" in each["note"] for each in of_hearing] == [True, False]
+    assert "2027-02-26" in of_hearing[1]["note"]
     assert f'"url": "{URL}/audio/speech"' in change["new"]
     assert (tmp_path / "flow.json").read_text().split("\n")[note["line"] - 1].strip() == '"name": "Generate",'
     assert f"Base URL {URL}" in note["note"]

@@ -321,3 +321,61 @@ def test_a_job_says_what_it_waits_for(beside: Server, tmp_path: Path) -> None:
         client.post(f"/v1/jobs/{job['id']}/cancel")
         assert b" is canceled" in asking.stderr.read()
     assert asking.returncode == 1
+
+
+def transcribe(beside: Server, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return run(
+        "transcribe", "--model", "inside/ears", *arguments, environ=_environ(beside, folder), folder=folder
+    )
+
+
+def test_recordings_are_written_down(beside: Server, tmp_path: Path) -> None:
+    for name, text in (("a", TEXT), ("b", "Another one.")):
+        done = say(beside, tmp_path, text, "--model", "tone/standard", "--out", f"{name}.wav")
+        assert done.returncode == 0, done.stderr
+    one = transcribe(beside, tmp_path, "a.wav")
+    assert one.stdout.decode() == f"{TEXT}\n", one.stderr
+    saved = transcribe(beside, tmp_path, "a.wav", "--out", "a.srt")
+    assert saved.stdout.decode() == "a.wav: saved as a.srt, by inside/ears\n"
+    assert (tmp_path / "a.srt").read_text().startswith("1\n00:00:00,")
+    (tmp_path / "texts").mkdir()
+    both = transcribe(
+        beside, tmp_path, "a.wav", "none.wav", "b.wav", "--translate", "--out", "texts", "--json"
+    )
+    assert (both.returncode, both.stderr) == (1, b"none.wav: none.wav: No such file or directory\n")
+    assert [row["file"] for row in json.loads(both.stdout)["data"]] == ["texts/a.txt", "texts/b.txt"]
+    assert (tmp_path / "texts" / "b.txt").read_text().strip()
+
+
+@each_row(
+    ("arguments", "why"),
+    [
+        (("a.wav",), "a.wav: No such file"),
+        (("large.wav",), "large.wav: a recording has at most 25 MiB"),
+        (("text.mp3",), "Invalid file format"),
+        (("text.mp3", "large.wav", "--out", "b.txt"), "b.txt: it is no folder, and 2 transcripts need one"),
+        (("text.mp3", "text.wav", "--out", "."), "two recordings have the same name"),
+        (("text.mp3", "--model", "alloy"), "The model 'alloy' does not exist"),
+        (("text.mp3", "--model", "tone/standard"), "speaks texts, at /v1/audio/speech"),
+    ],
+)
+def test_what_cannot_be_written_down_says_why(
+    beside: Server, tmp_path: Path, arguments: tuple[str, ...], why: str
+) -> None:
+    (tmp_path / "large.wav").write_bytes(bytes(25 * 2**20 + 1))
+    (tmp_path / "text.mp3").write_text("This is no recording.")
+    done = transcribe(beside, tmp_path, *arguments)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert why in done.stderr.decode()
+
+
+def test_models_that_hear_are_shown_and_speak_nothing(beside: Server) -> None:
+    with beside.client() as client:
+        models = {model["id"]: model for model in client.get("/v1/models").json()["data"]}
+        ears = {"hears": True, "translates": True, "speaks": False}
+        assert models["inside/ears"].items() >= ears.items()
+        assert not models["tts-1"].keys() & ears.keys()
+        asked = {"model": "inside/ears", "voice": "alloy", "input": TEXT}
+        refused = client.post("/v1/audio/speech", json=asked)
+        assert refused.status_code == 400
+        assert "at /v1/audio/transcriptions" in refused.json()["error"]["message"]

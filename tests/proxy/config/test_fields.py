@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from proxy.api.account_overrides import AgreedChange
 from proxy.api.accounts import AccountChange, NewAccount
+from proxy.api.agreed_terms import AgreedChange
 from proxy.api.keys import NewCaps, NewKey
 from proxy.api.money import NewCorrection, NewGrant, NewRefund
 from proxy.config import fields

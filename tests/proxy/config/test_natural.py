@@ -119,6 +119,24 @@ def test_what_is_built_in_follows_what_it_adds(tmp_path: Path) -> None:
     assert last.models["tts-1"] == ("espeak/standard", "kokoro/x")
 
 
+@each_row(
+    ("text", "hears"),
+    [
+        ("", None),
+        ('[engines.whisper]\nmodel = "whisper-base"\n', ("whisper/base",)),
+        ('[engines.whisper]\nmodel = "whisper-tiny-en"\n', ("whisper/tiny-en",)),
+        ('[engines.whisper]\nmodel = "mine"\n', ("whisper/mine",)),
+        ('[engines.ears]\nplugin = "whisper"\nmodel = "whisper-base"\n', None),
+        ("[engines.whisper]\ndefault = true\n", ("whisper/base",)),
+        ('[engines.espeak]\n[models]\n"whisper-1" = ["espeak/standard"]\n', ("espeak/standard",)),
+    ],
+)
+def test_openais_names_that_hear_mean_the_model_of_the_engine_whisper(
+    tmp_path: Path, text: str, hears: tuple[str, ...] | None
+) -> None:
+    assert load(tmp_path, text).models.get("whisper-1") == hears
+
+
 def test_the_first_writer_does_not_overwrite(tmp_path: Path) -> None:
     natural.write_first(tmp_path, Layer(), "There are none: no index")
     assert "# There are none" in (tmp_path / FILE).read_text()

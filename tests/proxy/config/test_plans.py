@@ -18,9 +18,10 @@ from tests.tables import each_row
 
 ROOT = Path(__file__).parents[3]
 SECOND = Price(60 * MICRO, "minute")
-TO_PEOPLE = Prices(speech=SECOND)
+QUARTER = Price(15 * MICRO, "minute")
+TO_PEOPLE = Prices(speech=SECOND, transcription=QUARTER)
 A_CLONE = Price(300 * MICRO, "job")
-WITH_CLONES = Prices(speech=SECOND, clone=A_CLONE)
+WITH_CLONES = Prices(speech=SECOND, transcription=QUARTER, clone=A_CLONE)
 
 
 def of(folder: Path, plan: str) -> Plan:

@@ -77,10 +77,10 @@ class _Away:
 async def test_a_host_that_does_not_answer_is_asked_less_and_less_often() -> None:
     channel = _Away()
     process = HostProcess(channel, lambda: None)
-    greeting = asyncio.create_task(process.greet("fake", is_here=False))
+    greeting = asyncio.create_task(process.say_hello("fake", is_here=False))
     await asyncio.sleep(60.0)
     process.note_death(state("", "gone"))
-    assert await greeting is None
+    assert not await greeting
     pauses = [round(after - before, 3) for before, after in itertools.pairwise(channel.asked)]
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0, 10.0]
 

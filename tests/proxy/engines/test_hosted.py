@@ -150,7 +150,7 @@ async def test_a_request_for_an_idle_engine_has_it_loaded_and_waits(folder: Path
     async with hosted() as engine, host(FakeEngine(), folder / "s"):
         engine.on_wanted = wanted.append
         engine.update_host(_idle(loads_s=1.0))
-        assert (engine.state, engine.loads_on_demand) == ("unloaded", True)
+        assert (engine.state, engine.can_load_now) == ("unloaded", True)
         assert [model.id for model in engine.models()] == [MODEL.id]  # known to a worker that never met it
         waiting = asyncio.create_task(
             engine.ready_process(Speak(job()), asyncio.get_running_loop().time() + 30.0)

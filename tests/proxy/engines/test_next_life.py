@@ -58,10 +58,10 @@ async def test_a_job_waits_for_a_host_that_will_load_in_time() -> None:
             waiting = asyncio.create_task(spoken(engine, job(deadline_s=20.0)))
             await asyncio.sleep(0)
             engine.update_host(replace(state(""), state="starting", loads_s=5.0, loaded=0.5))
-            assert engine.loaded == 0.5
+            assert engine.load_progress == 0.5
             engine.update_host(state(address))
             assert isinstance((await waiting)[-1], Finished)
-            assert engine.loaded is None
+            assert engine.load_progress is None
 
 
 async def test_a_host_that_never_loaded_is_waited_for() -> None:

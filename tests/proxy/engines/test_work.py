@@ -26,6 +26,8 @@ from speech_engine import (
     FindClone,
     Finished,
     ListClones,
+    ReadSounds,
+    SoundsRead,
     SpeechJob,
     Started,
     UnsupportedText,
@@ -41,6 +43,7 @@ from tests.speech_engine.host import fakes
 from tests.speech_engine.host.fakes import clone, delete, job
 from tests.tables import each_row
 
+SOUNDS = ReadSounds(id="work_3", tenant="acc_1", deadline_s=5.0, texts=("un", "deux"), language="fr")
 PLACES = ("in process", "cloud", "hosted")
 AnyEngine = InProcessEngine | CloudEngine | HostedEngine
 
@@ -97,6 +100,14 @@ async def test_clones_are_found_and_listed(place: str) -> None:
 
 
 @each_row("place", PLACES)
+async def test_sounds_of_words_are_read(place: str) -> None:
+    async with placed(place, fakes.Studio()) as engine:
+        answer = await fakes.read(engine.open(SOUNDS))
+        assert answer == [SoundsRead(("fr: un", "fr: deux")), Finished()]
+        assert (await engine.health()).running == 0
+
+
+@each_row("place", PLACES)
 async def test_a_recording_is_converted(place: str) -> None:
     async with placed(place, fakes.Studio()) as engine:
         events = await fakes.read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
@@ -105,7 +116,7 @@ async def test_a_recording_is_converted(place: str) -> None:
 
 
 @each_row("place", PLACES)
-@each_row("work", [clone("anna"), delete("anna")], ids=["clone", "delete"])
+@each_row("work", [clone("anna"), delete("anna"), SOUNDS], ids=["clone", "delete", "sounds"])
 async def test_work_that_an_engine_cannot_do_is_a_failure(place: str, work: Work) -> None:
     async with placed(place, Voiceless()) as engine:
         with pytest.raises(EngineFailed, match="cannot do this work"):

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from proxy.errors import NoPlace
-from proxy.helpers.limiter import FairLimiter, FairSlot
+from proxy.helpers.limiter import FairLimiter, FairPlace
 from tests.speech_engine.host import simulated_time
 from tests.tables import each_row
 
@@ -17,9 +17,9 @@ def pool(places: int = 10, of_account: int = 3, at_once: int = 1, wait_s: float 
     return FairLimiter("tries", places=places, of_account=of_account, at_once=at_once, wait_s=wait_s)
 
 
-def taken(places: FairLimiter, account: str, most: int = MANY) -> list[FairSlot]:
+def taken(places: FairLimiter, account: str, most: int = MANY) -> list[FairPlace]:
     """All places that an account gets."""
-    got: list[FairSlot] = []
+    got: list[FairPlace] = []
     for _ in range(most):
         try:
             got.append(places.take(account))
@@ -70,7 +70,7 @@ def test_a_place_may_be_left_twice_and_then_an_account_is_new_again() -> None:
     (first, *others), _ = taken(fair, "acc_many"), taken(fair, "acc_other")
     for place in (first, first, *others):
         place.leave()
-    assert repr(first) == "<FairSlot for tries, left>"
+    assert repr(first) == "<FairPlace for tries, left>"
     assert repr(fair) == "<FairLimiter for tries, 2 of 10 taken>"
     assert len(taken(fair, "acc_many")) == 3
 

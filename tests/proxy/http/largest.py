@@ -84,6 +84,12 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "ClipForm": {"emotion": "sad"},
     "ConversionForm": _OF_SOUND,
     "ConversionJobForm": {**_OF_SOUND, "kind": "conversion"},
+    "TranscriptionJobForm": {
+        "kind": "transcription",
+        "stream": False,
+        "keywords": DROPPED,
+        "languages": DROPPED,
+    },
     "ConsentBody": {"language": "pt-BR", "providers": DROPPED},
     "NewWebhook": _HOOK,
     "WebhookUpdate": {**_HOOK, "is_on": True},
@@ -224,7 +230,8 @@ def rows_of(served: Everything) -> Iterator[Row]:
         if form := contents.get("multipart/form-data", {}).get("schema"):
             parts = form.get("allOf", [form])
             files = tuple(parts[-1]["properties"])
-            yield Row(operation, parts[0] if "$ref" in parts[0] else None, files)
+            for fields in parts[0].get("anyOf", parts[:1]):
+                yield Row(operation, fields if "$ref" in fields else None, files)
 
 
 def _order(operation: Operation) -> tuple[bool, bool, bool, int]:

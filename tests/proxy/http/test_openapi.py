@@ -177,9 +177,11 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         *("AudioDone", "ShownJob"),
         # OpenAI's object has no such field: `jobs_only` is there if it is so.
         *("NamedModel", "ModelEntry"),
-        "ConversionForm",
+        *("ConversionForm", "TranscriptionForm", "TranslationForm"),
+        # As OpenAI, it has the times that were asked for.
+        "VerboseTranscript",
         *("VoiceModelForm", "SavedVoiceModelForm"),
-        "ConversionJobForm",
+        *("ConversionJobForm", "TranscriptionJobForm"),
         "NewVoice",
         "NewSavedVoice",
         *("VoiceForm", "SavedVoiceForm", "ChangedVoice", "ConsentBody", "AccountConsentBody"),

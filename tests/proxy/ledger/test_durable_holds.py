@@ -9,7 +9,7 @@ from policies.limits import Caps
 from policies.price import MICRO
 from proxy.ledger import HoldRequest, Ledger, open_ledger
 from proxy.ledger.durable_ends import FixedPrice, Purchase
-from proxy.ledger.holds import Position
+from proxy.ledger.holds import AccountState
 from proxy.ledger.stored_holds import StoredHolds
 from proxy.storage import durable_holds
 from proxy.storage.durable_holds import JOB_KEY, DurableHold
@@ -52,7 +52,7 @@ async def reserve(ledger: Ledger, most: int | None = None) -> bool:
 
 
 async def position(ledger: Ledger) -> tuple[int | None, int]:
-    found: Position = await ledger.holds.position(SPEECH)
+    found: AccountState = await ledger.holds.position(SPEECH)
     left = found.credits.allowance
     return (None if left is None else left // MICRO, found.live.account)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from plugins.espeak import safe_text
-from plugins.openai.realtime import transcript
 from plugins.pycld2.plugin import Cld2Detector
 from policies import estimate, language, lexicon, segments, text_tags
 from policies.text_tags import EMOTIONS
@@ -18,7 +17,7 @@ from proxy.speech import word_times
 from proxy.speech.front_ends import open_front_ends
 from proxy.speech.speech_body import MAX_INPUT
 from speech_engine import Segment
-from speech_engine.text import cleaning, sounds
+from speech_engine.text import cleaning, comparing, english_readings, said, sounds
 from speech_engine.text.sentences import sentence_ends
 from speech_engine.text.words import words_of
 from tests.tables import each_row, soak
@@ -64,7 +63,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "cleaned": cleaning.cleaned,
     "composed": cleaning.composed,
     "sentences": lambda text: sentence_ends(text, "en"),
-    "language": lambda text: language.choose(None, None, text, Cld2Detector().rank, "en"),
+    "language": lambda text: language.of_text(text, Cld2Detector().rank, "en"),
     "languages of sentences": lambda text: language.sentences(
         text, sentence_ends(text, "en"), "en", Cld2Detector().rank
     ),
@@ -80,7 +79,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "words for times": lambda text: list(word_times.find_words(text, Segment(text, 0, len(text)))),
     "espeak": lambda text: safe_text.safe(text, "roa/pt"),
     "sounds": sounds.safe_text,
-    "transcript": lambda text: transcript.Reader("en").says_all(text, f"{text} y"),
+    "transcript": lambda text: said.TranscriptJudge("en").says_all(text, f"{text} y"),
+    "comparison": lambda text: comparing.compare(f"x {text}", f"{text} y", "en"),
+    "times of a transcript": english_readings.times_written,
 }
 FRONT_ENDS = [("latin", "en"), ("latin", "es"), ("latin", "pt"), ("plain", "ja"), ("pythainlp", "th")]
 

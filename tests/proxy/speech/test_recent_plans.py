@@ -121,7 +121,7 @@ async def test_an_engine_that_brings_other_models_is_planned_for_again(
         known = server.worker.engines["one"]
         assert isinstance(known, CloudEngine)
         # As a refresh of the provider does it.
-        known.keys[0].introduce()
+        known.keys[0].read_hello()
         assert found(await ask(server)) == "hit"
     assert len(planned) == 2
 
@@ -138,7 +138,7 @@ async def test_models_that_change_while_a_request_is_planned_are_not_missed(
         async def refreshed(self: Planner, request: SpeechRequest, *others: Any) -> SpeechPlan:
             plan = await plan_in_thread(self, request, *others)
             if not texts:
-                known.keys[0].introduce()
+                known.keys[0].read_hello()
             texts.append(request.text)
             return plan
 

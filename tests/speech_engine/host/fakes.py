@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class FakeEngine:
 
 
 class Studio(FakeEngine):
-    """Clones, deletes and converts; `voices_made` has the voices that live."""
+    """Clones, deletes, converts and reads sounds; `voices_made` has the voices that live."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,6 +97,9 @@ class Studio(FakeEngine):
 
     async def list_clones(self, prefix: str) -> CloneList:
         return CloneList(tuple(CloneInfo(each, each) for each in self.voices_made if each.startswith(prefix)))
+
+    async def sounds(self, texts: Sequence[str], language: str) -> Sequence[str]:
+        return [f"{language}: {text}" for text in texts]
 
     async def convert(self, job: SpeechJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         yield Started(RATE_HZ)

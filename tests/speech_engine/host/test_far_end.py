@@ -104,7 +104,7 @@ async def test_a_key_whose_result_was_dropped_for_others_is_not_spoken_again() -
         for number in range(MOST_STORED - 1, MOST_STORED + 4):
             assert await pieces_of(end, work(f"k{number}"))
         assert end.begin(work("first")) is first
-        assert (first.is_over, first.is_canceled, first.pieces) == (True, True, [])
+        assert (first.is_over, first.is_forgotten, first.pieces) == (True, True, [])
         assert await pieces_of(end, work(f"k{MOST_STORED + 3}"))
 
 

@@ -30,8 +30,9 @@ class ShownTraining(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job. Of its `steps`, `steps_done` are spoken: `seconds` of sound for `credits`. The `model` is as it
-    was asked for, and `voice` is an id; a batch has neither. With `files` of `chapters`, its sound is a zip.
+    """A job. Of its `steps`, `steps_done` are done: `seconds` of sound for `credits`. The `model` is as it
+    was asked for, and `voice` is an id; a batch has neither, and a transcription no voice. With `files` of
+    `chapters`, its sound is a zip.
 
     A job that is `waiting` goes on by itself when its account has credits, or is no longer suspended.
     `waits_for` is the reason: `credits`, `suspended`, `engine` while its engine is away, busy or broken, or

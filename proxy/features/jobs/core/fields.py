@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from policies.plans import Terms
 from proxy.audio.formats import AUDIO_FORMATS
+from speech_engine.redacted import Redacted
 
 Files = Literal["one", "chapters"]
 FORMATS = tuple(AUDIO_FORMATS)
@@ -24,7 +25,7 @@ _NAME_CHARACTERS = 60
 _BLANKS = re.compile(r"\s+")
 
 
-class Chapter(msgspec.Struct, frozen=True, kw_only=True):
+class Chapter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`."""
 
     title: str
@@ -33,11 +34,8 @@ class Chapter(msgspec.Struct, frozen=True, kw_only=True):
     first: int = 0
     last: int = 0
 
-    def __repr__(self) -> str:
-        return f"<Chapter, steps {self.first} to {self.last}>"
 
-
-class SealedFields(msgspec.Struct, frozen=True, kw_only=True):
+class SealedFields(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The sealed fields of any job: a digest of its request, and what is shown of it. `ignored` lists the
     fields that are not followed, as in the header `x-voxgate-ignored`. `files` is for chapters."""
 
@@ -47,9 +45,6 @@ class SealedFields(msgspec.Struct, frozen=True, kw_only=True):
     voice: str = ""
     ignored: tuple[str, ...] = ()
     files: Files = "one"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
 
 
 class StepFields(SealedFields, frozen=True, kw_only=True):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, ErrorDetail
+from proxy.errors import Conflict, ErrorDetail, InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
@@ -25,10 +25,14 @@ from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
+from proxy.http.form import RequestForm
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import in_turns
 from proxy.storage.store import Statement
+
+JobUpload = tuple[RequestForm, bytes]
+"""A form, and its recording."""
 
 
 class JobKind(ABC):
@@ -47,9 +51,9 @@ class JobKind(ABC):
 
     @abstractmethod
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        """Make a job. Its form, if it has one, is read from the request. Raises RequestFailed."""
+        """Make a job. A kind without a `body` gets an `upload`. Raises RequestFailed."""
 
     async def progress(self, jobs: Sequence[Job]) -> dict[str, Progress]:
         """Return how far jobs of this kind are."""
@@ -87,32 +91,14 @@ class JobKind(ABC):
         del job
 
 
-class PlannedStep(NamedTuple):
-    """The call of a step. `tags` is the number of characters of tags before the step's piece of the text. If
-    there is a `consent`, it must still exist in the commit of the sound."""
-
-    call: SpeechCall
-    tags: int = 0
-    consent: str | None = None
-
-
-class SpokenKind(JobKind):
-    """A kind whose steps are spoken. `voice_gone` is the message when the voice was deleted. If it
+class StepKind(JobKind):
+    """A kind whose steps `Steps` works on. `voice_gone` is the message when the voice was deleted. If it
     `fails_as_one`, a failed step ends the job. If it `is_checked_before`, a server has found the model before
     it accepted the job, so a worker without that model leaves the step to others."""
 
     voice_gone = "The voice of this job is not here any more."
     fails_as_one = True
     is_checked_before = True
-
-    @abstractmethod
-    async def plan(
-        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
-    ) -> PlannedStep:
-        """Plan a step. Raises RequestFailed, VaultFailed."""
-
-    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
-        return await spoken_reply(self.files, job, request)
 
     async def has_expired(self, job: Job) -> bool:
         """Tell whether the job has expired, after ending it: then no further step begins."""
@@ -122,6 +108,63 @@ class SpokenKind(JobKind):
         """Return the stored form of a step's failure. `status` is the status that a request would have
         had."""
         return why.message
+
+
+class EngineAttempt(Protocol):
+    was_dispatched: bool
+
+
+class StepAttempt:
+    """An attempt at a step. Once it is planned, it has the `engine_attempts` so far."""
+
+    engine_attempts: Sequence[EngineAttempt] = ()
+
+    @property
+    def has_reached_engine(self) -> bool:
+        return any(each.was_dispatched for each in self.engine_attempts)
+
+
+class TextStep(NamedTuple):
+    """An attempt at a step whose result is a text. `has_lost`: it is being cancelled because the step is not
+    ours any more."""
+
+    job: Job
+    held: JobStep
+    caller: Caller
+    terms: Terms
+    attempt: StepAttempt
+    has_lost: Callable[[], bool]
+
+
+class TextKind(StepKind):
+    """A kind whose steps make text. The kind holds and settles each itself."""
+
+    @abstractmethod
+    async def write_step(self, step: TextStep) -> None:
+        """Make the text of a step, and commit it with its charge. Raises RequestFailed, VaultFailed,
+        StorageFailed."""
+
+
+class PlannedStep(NamedTuple):
+    """The call of a step. `tags` is the number of characters of tags before the step's piece of the text. If
+    there is a `consent`, it must still exist in the commit of the sound."""
+
+    call: SpeechCall
+    tags: int = 0
+    consent: str | None = None
+
+
+class SpokenKind(StepKind):
+    """A kind whose steps are spoken."""
+
+    @abstractmethod
+    async def plan(
+        self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
+    ) -> PlannedStep:
+        """Plan a step. Raises RequestFailed, VaultFailed."""
+
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+        return await spoken_reply(self.files, job, request)
 
 
 _MOST_NAME_BYTES = 100
@@ -143,7 +186,7 @@ class JobKinds:
         self.usual = kinds[0]
         self._by_name: dict[Kind, JobKind] = {kind.name: kind for kind in kinds}
         self._by_json = {msgspec.json.encode(kind.name): kind for kind in kinds if kind.body is not None}
-        self.of_form = next(kind for kind in kinds if kind.body is None)
+        self._by_form = [kind for kind in kinds if kind.body is None]
 
     def of(self, job: Job) -> JobKind:
         return self._by_name[job.kind]
@@ -155,6 +198,18 @@ class JobKinds:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.usual  # its `make` reads the body again, and raises the fault
         return self._by_json.get(bytes(memoryview(name)[:_MOST_NAME_BYTES]), self.usual)
+
+    def of_form(self, form: RequestForm) -> JobKind:
+        """Return the kind of a form. Raises InvalidRequest."""
+        named = form.fields.get("kind", [""])
+        for kind in self._by_form:
+            if named == [kind.name]:
+                return kind
+        message = f"must be {' or '.join(kind.name for kind in self._by_form)}."
+        if named == [""]:
+            message = f"Missing required parameter: 'kind': it {message}"
+            raise InvalidRequest(message, param="kind", code="missing_required_parameter")
+        raise InvalidRequest(f"Invalid value for 'kind': it {message}", param="kind")
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
         """Return these jobs as answers show them, in the same order."""

@@ -19,10 +19,11 @@ from proxy.storage.store import Condition, Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
+from speech_engine.redacted import Redacted
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
 """A job that is `making` or `removed` is written part by part. Neither clients nor operators see it."""
-Kind = Literal["speech", "batch", "conversion", "training"]
+Kind = Literal["speech", "batch", "conversion", "transcription", "training"]
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
 MOST_WANTED = 20_000
@@ -33,7 +34,7 @@ OF_ACCOUNT = 2
 """The steps of an account that are spoken at once in a worker."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
     request."""
 
@@ -55,9 +56,6 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str
     sealed: str
     tag: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id}, {self.state}>"
 
     @property
     def record(self) -> SealedRecord:
@@ -87,11 +85,11 @@ class JobStep(QueuedTask, frozen=True, kw_only=True):
 
 
 class JobClip(msgspec.Struct, frozen=True, kw_only=True):
-    """The sound of a step. `voices` are the saved voices that spoke, each between blanks. `told` is the
-    digest of the report beside the sound, with the times of so many `words`. Joined with others, the sound
-    plays for `played` samples. `source` is IPTC's word for the maker, if the file names one. `digest` is ""
-    when the sound is in the encoded file of its job. Without the named `consent`, neither the sound nor the
-    charge is committed."""
+    """The sound of a step, or its text as JSON; then `samples` were heard. `voices` are the saved voices that
+    spoke, each between blanks. `told` is the digest of the report beside the sound, with the times of so many
+    `words`. Joined with others, the sound plays for `played` samples. `source` is IPTC's word for the maker,
+    if the file names one. `digest` is "" when the sound is in the encoded file of its job. Without the named
+    `consent`, neither the sound nor the charge is committed."""
 
     step: str
     job: str

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from proxy.audio.formats import USUAL_FORMS
 from proxy.audio.frames import open_frames
-from proxy.speech.answer import Answer
 from proxy.storage.store import until_written
 from speech_engine.host.engine_stream import run_to_end
 
@@ -27,9 +26,9 @@ def sound_facts(sound: bytes, format_: str) -> tuple[int, int | None]:
     return zlib.crc32(sound), played
 
 
-async def settle_to_the_end(answer: Answer) -> None:
+async def settle_to_the_end(settle: Callable[[], Awaitable[None]]) -> None:
     """Settle, also if this call is cancelled: an interrupted settlement would be refunded."""
-    await to_the_end(until_written(answer.settle, _TRIES))
+    await to_the_end(until_written(settle, _TRIES))
 
 
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:

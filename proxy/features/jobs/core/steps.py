@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import structlog
 from msgspec.structs import replace
@@ -22,7 +23,7 @@ from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind, TextStep
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
@@ -68,7 +69,7 @@ class Steps(TaskKind[JobStep]):
     def __init__(
         self,
         store: Store,
-        kinds: Mapping[Kind, SpokenKind],
+        kinds: Mapping[Kind, StepKind],
         files: JobFiles,
         registry: CollectorRegistry,
         notices: DeliveryTasks,
@@ -169,9 +170,9 @@ class Steps(TaskKind[JobStep]):
             return await self._done(held, job)
         if await self._kinds[job.kind].has_expired(job):
             return _LEFT
-        attempt = _Attempt()
+        attempt = StepAttempt()
         try:
-            await self._speak(job, held, attempt)
+            await self._carry_out(job, held, attempt)
         except (errors.QuotaExceeded, errors.AccountSuspended) as failure:
             return await self._wait_for_account(held, failure)
         except errors.RequestFailed as failure:
@@ -203,7 +204,7 @@ class Steps(TaskKind[JobStep]):
         return Done({"state": "done"}, also)
 
     async def _failed(
-        self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: _Attempt
+        self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
     ) -> Result:
         """Return the result of a failed attempt: another try, if that may succeed. Otherwise it ends the job
         with the reason, or a line of a batch alone. A busy or absent engine is not counted as a try: a job
@@ -251,10 +252,27 @@ class Steps(TaskKind[JobStep]):
     async def _postpone(self, postponed: dict[str, int], id_: str) -> None:
         postponed[id_] = await self._store.now() + round(WAITS_S * SECOND)
 
-    async def _speak(self, job: Job, held: JobStep, attempt: _Attempt) -> None:
+    async def _carry_out(self, job: Job, held: JobStep, attempt: StepAttempt) -> None:
+        """Make a step under the present terms of its account, and commit its result with its charge. Raises
+        RequestFailed, StorageFailed."""
+        kind, (speaking, callers) = self._kinds[job.kind], self._newest
+        caller = await callers.by_id(job.key)
+        terms = of_step(speaking.admission.terms(caller))
+        try:
+            if isinstance(kind, TextKind):
+                has_lost = partial(self.has_lost, held)
+                await kind.write_step(TextStep(job, held, caller, terms, attempt, has_lost))
+                return
+            assert isinstance(kind, SpokenKind), "the steps of a kind are spoken or make text"
+            planned = await kind.plan(job, held, speaking, caller, terms)
+        except VaultFailed as failed:
+            raise _no_vault(job, failed) from None
+        await self._speak(job, held, attempt, planned)
+
+    async def _speak(self, job: Job, held: JobStep, attempt: StepAttempt, planned: PlannedStep) -> None:
         """Speak a step, and commit its sound with its charge. Raises RequestFailed, StorageFailed."""
-        call, tags, consent = await self._plan(job, held)
-        attempt.call = call
+        call, tags, consent = planned
+        attempt.engine_attempts = call.totals.attempts
         if self.places.note(held, is_remote=is_remote(call.plan)):
             self._wake.set()
         clip = _Clip(job, held, call, consent)
@@ -276,20 +294,10 @@ class Steps(TaskKind[JobStep]):
             about = report(answer, tags)
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit or none: a cancellation waits.
-            await settle_to_the_end(answer)
+            await settle_to_the_end(answer.settle)
 
         pipeline = self._newest[0].pipeline
         await pipeline.answer(call, write, lambda: 0.0 if self.has_lost(held) else None)
-
-    async def _plan(self, job: Job, held: JobStep) -> PlannedStep:
-        """Plan a step under the present terms of its account. Raises RequestFailed."""
-        speaking, callers = self._newest
-        caller = await callers.by_id(job.key)
-        terms = of_step(speaking.admission.terms(caller))
-        try:
-            return await self._kinds[job.kind].plan(job, held, speaking, caller, terms)
-        except VaultFailed as failed:
-            raise _no_vault(job, failed) from None
 
     async def _put(self, job: Job, data: bytes) -> str:
         try:
@@ -301,16 +309,6 @@ class Steps(TaskKind[JobStep]):
     def _newest(self) -> tuple[Speaking, Callers]:
         assert self._speaking is not None, "it is revised before it works"
         return self._speaking
-
-
-class _Attempt:
-    """The call of an attempt, once it is planned."""
-
-    call: SpeechCall | None = None
-
-    @property
-    def has_reached_engine(self) -> bool:
-        return self.call is not None and any(each.was_dispatched for each in self.call.totals.attempts)
 
 
 class _Clip(Observer):

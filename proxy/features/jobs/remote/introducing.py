@@ -82,7 +82,7 @@ class Introducing:
         raise EngineFailed("The far end is of another version than this server: build its image anew.")
 
     def _introduce(self, hello: HelloReply) -> None:
-        self._engine.introduce(hello, self._runs.runner.limits.over_s)
+        self._engine.take_hello(hello, self._runs.runner.limits.over_s)
 
 
 EVERY_S = 5.0

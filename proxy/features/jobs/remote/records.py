@@ -13,12 +13,13 @@ from proxy.storage.costs import Cost
 from proxy.storage.rows import columns, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
+from speech_engine.redacted import Redacted
 
 State = Literal["starting", "running", "done", "failed", "canceled", "lost", "refused"]
 End = Literal["done", "failed", "canceled", "lost", "refused"]
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class Run(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A run of a piece of work. See the migration for its fields."""
 
     id: str
@@ -39,9 +40,6 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     ended: int | None = None
     most_micro_usd: int
     micro_usd: int = 0
-
-    def __repr__(self) -> str:
-        return f"<Run {self.id}, {self.state}>"
 
     @property
     def is_open(self) -> bool:

@@ -21,7 +21,7 @@ from proxy.errors import Conflict, InvalidRequest, RequestTimeout
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.library_writer import LibraryWriter
 from proxy.features.own_voices.trained.bodies import FILE, MOST_BYTES, UploadedModel, VoiceModelForm
-from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelSlots
+from proxy.features.own_voices.trained.model_limiter import FREE_BYTES, TOO_SLOW, ModelLimiter, ModelPlaces
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation, needs_of
 from proxy.file_store.memory_file import open_memory_file
 from proxy.http.body import open_body
@@ -41,7 +41,7 @@ F = TypeVar("F", bound=VoiceModelForm)
 
 class ModelUpload(NamedTuple):
     files: Mapping[str, UploadedModel]
-    slots: ModelSlots
+    slots: ModelPlaces
 
     def __repr__(self) -> str:
         return f"<ModelUpload {list(self.files)}>"
@@ -76,7 +76,7 @@ class TrainedIntake:
         self, request: Request, account: str, type_: type[F]
     ) -> AsyncIterator[tuple[F, ModelUpload]]:
         """Read a form, and hold its files while the block runs. Raises NoPlace, and a form's errors."""
-        with closing(ModelSlots(self._limiter, account)) as slots, open_body(request).counted(FREE_BYTES):
+        with closing(ModelPlaces(self._limiter, account)) as slots, open_body(request).counted(FREE_BYTES):
             async with AsyncExitStack() as files:
                 sinks = {
                     name: UploadedModel(await files.enter_async_context(open_memory_file(name)), most_bytes)
@@ -181,7 +181,7 @@ class TrainedIntake:
 
 
 async def _streamed(
-    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], slots: ModelSlots
+    request: Request, sinks: Mapping[str, UploadedModel], type_: type[VoiceModelForm], slots: ModelPlaces
 ) -> RequestForm:
     """Read the form into its files. It has its place from the first MiB on, and loses it if it is slow."""
     size = 0

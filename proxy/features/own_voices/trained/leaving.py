@@ -11,7 +11,7 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.errors import InvalidRequest, NotFound, RequestTimeout
 from proxy.features.models import voice_reading
 from proxy.features.own_voices.trained.intake import TrainedIntake
-from proxy.features.own_voices.trained.model_limiter import TOO_SLOW, ModelLimiter, ModelSlots
+from proxy.features.own_voices.trained.model_limiter import TOO_SLOW, ModelLimiter, ModelPlaces
 from proxy.file_store.memory_file import memory_file, open_memory_file
 from proxy.file_store.vault import Vault
 from proxy.http.endpoint import Query
@@ -29,7 +29,7 @@ class ModelStream:
     """A file in parts. It holds its places until it is closed, or its reader is too slow for other
     callers."""
 
-    def __init__(self, name: str, slots: ModelSlots) -> None:
+    def __init__(self, name: str, slots: ModelPlaces) -> None:
         self.name = name
         self.file = memory_file("made")
         self.slots = slots
@@ -76,7 +76,7 @@ class ModelExport:
         if form not in format_.exports:
             known = ", ".join(format_.exports)
             raise InvalidRequest(f"Invalid value for 'form': it must be one of {known}.", param="form")
-        stream = ModelStream(f"{record.id}.{form}", ModelSlots(self._limiter, record.account or ""))
+        stream = ModelStream(f"{record.id}.{form}", ModelPlaces(self._limiter, record.account or ""))
         try:
             await stream.slots.grow(model.bytes)
             async with stream.slots.turn(), open_memory_file("kept") as stored:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, ExitStack
 
-from proxy.helpers.limiter import WAIT_S, FairLimiter, FairSlot
+from proxy.helpers.limiter import WAIT_S, FairLimiter, FairPlace
 from proxy.speech.deadline import MovingTimer
 
 FREE_BYTES = 1024 * 1024
@@ -25,7 +25,7 @@ class ModelLimiter:
         self.large = FairLimiter("large models of voices", places=1, of_account=1, at_once=1)
 
 
-class ModelSlots(MovingTimer):
+class ModelPlaces(MovingTimer):
     """The places of one model that is sent or received. Close it.
 
     From `begin_transfer` to `rest`, its client has to move bytes: if it is too slow while others wait for one
@@ -36,9 +36,9 @@ class ModelSlots(MovingTimer):
         self._limiter = limiter
         self._account = account
         self._held = ExitStack()
-        self._places: dict[FairLimiter, FairSlot] = {}
+        self._places: dict[FairLimiter, FairPlace] = {}
         self.moved = 0
-        self._on_slow: Callable[[], object] = self.rest
+        self._on_slow: Callable[[], object] | None = None
 
     async def grow(self, size: int) -> None:
         """Take the places for so many bytes, as soon as they are free. Raises NoPlace."""
@@ -46,18 +46,24 @@ class ModelSlots(MovingTimer):
             if pool not in self._places:
                 self.rest()
                 self._places[pool] = self._held.enter_context(await pool.wait(self._account))
-                self.begin_transfer(self._on_slow)
+                self._watch()
 
     def begin_transfer(self, on_slow: Callable[[], object]) -> None:
         self._on_slow = on_slow
+        self._watch()
+
+    def _watch(self) -> None:
+        """Begin to measure the pace, if a transfer has begun."""
         self.moved = 0
-        self.within(PACE_S)
+        if self._on_slow is not None:
+            self.within(PACE_S)
 
     def expire(self) -> None:
-        if self.moved < PACE_S * LEAST_BYTES_S and any(pool.is_awaited for pool in self._places):
+        is_slow = self.moved < PACE_S * LEAST_BYTES_S
+        if is_slow and self._on_slow is not None and any(pool.is_awaited for pool in self._places):
             self._on_slow()
         else:
-            self.begin_transfer(self._on_slow)
+            self._watch()
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Wait for the turn to read or write a model, and hold it for the block. Raises NoPlace."""

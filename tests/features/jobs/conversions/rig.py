@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from proxy.audio.formats import wav_header
-from proxy.features.jobs.kinds.conversion import long_recordings
+from proxy.features.transcriptions import long_recordings
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.replies import json_of
@@ -25,10 +25,12 @@ url = "{url}"
 on = true
 [engines.tone]
 hosted = false
+hears = true
 voices = ["tone", "other"]
 [engines.slow]
 plugin = "tone"
 hosted = false
+hears = true
 pace = 0.25
 [engines.cloud]
 plugin = "openai"
@@ -44,9 +46,11 @@ allowance = 1000000
 streams = 1
 prices.speech = {{ credits = 1, per = "character" }}
 prices.conversion = {{ credits = 60, per = "minute" }}
+prices.transcription = {{ credits = 60, per = "minute" }}
 [plans.short]
 allowance = 5
 prices.conversion = {{ credits = 60, per = "minute" }}
+prices.transcription = {{ credits = 60, per = "minute" }}
 [plans.none]
 job_characters = 0
 """

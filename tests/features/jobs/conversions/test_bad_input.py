@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from proxy.features.jobs.kinds.conversion import long_reading_child, long_recordings
+from proxy.features.transcriptions import long_reading_child, long_recordings
 from proxy.http.form import MOST_FILE_BYTES
 from tests.features.conversions.test_conversions import of_seconds
 from tests.features.jobs.conversions.rig import FORM, ask_conversion, conversions_inside, recording
@@ -18,7 +18,7 @@ WRONG: tuple[tuple[dict[str, Any], int, str | None, str], ...] = (
     ({"audio": of_seconds(400.0, level=0)}, 400, "file", "invalid_audio"),
     ({"audio": of_seconds(0.0)}, 400, "file", "invalid_audio"),
     ({"audio": bytes(MOST_FILE_BYTES + 1)}, 400, "file", "file_too_large"),
-    ({"audio": bytes(11 * 1024 * 1024)}, 413, "file", "request_too_large"),
+    ({"audio": bytes(26 * 1024 * 1024)}, 413, "file", "request_too_large"),
     ({"kind": None}, 400, "kind", "missing_required_parameter"),
     ({"kind": "speech"}, 400, "kind", "invalid_value"),
     ({"model": None}, 400, "model", "missing_required_parameter"),
@@ -66,7 +66,7 @@ async def test_in_json_it_says_that_a_form_is_wanted(tmp_path: Path) -> None:
 async def test_what_is_longer_than_any_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     survey = long_reading_child.survey
     monkeypatch.setattr(
-        "proxy.features.jobs.kinds.conversion.long_reading_child.survey", lambda file: survey(file, 10)
+        "proxy.features.transcriptions.long_reading_child.survey", lambda file: survey(file, 10)
     )
     async with conversions_inside(tmp_path) as server:
         answer = await ask_conversion(server, of_seconds(10.1))

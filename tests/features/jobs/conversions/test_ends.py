@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import DecodingFailed
-from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
-from proxy.features.jobs.kinds.conversion.long_recordings import StretchRequest
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.ledger.verify import verify
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.conversions import rig
@@ -57,10 +57,10 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
     read: list[int] = []
     stretch = LongDecoder.stretch
 
-    async def lost(decoder: LongDecoder, account: str, asked: StretchRequest) -> bytes:
+    async def lost(decoder: LongDecoder, account: str, asked: StretchRequest, hz: int) -> bytes:
         read.append(asked.start_ms)
         if len(read) > failures:
-            return await stretch(decoder, account, asked)
+            return await stretch(decoder, account, asked, hz)
         failure = DecodingFailed()
         failure.retry_after_s = 0.1
         raise failure
@@ -83,9 +83,9 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
     read: list[int] = []
     stretch = LongDecoder.stretch
 
-    async def counted(decoder: LongDecoder, account: str, asked: StretchRequest) -> bytes:
+    async def counted(decoder: LongDecoder, account: str, asked: StretchRequest, hz: int) -> bytes:
         read.append(asked.start_ms)
-        return await stretch(decoder, account, asked)
+        return await stretch(decoder, account, asked, hz)
 
     monkeypatch.setattr(LongDecoder, "stretch", counted)
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
@@ -127,10 +127,10 @@ async def test_a_consent_that_is_withdrawn_in_mid_step_leaves_no_sound_and_no_ch
         body = {"name": "me", "language": "en", "statement": "I agree.", "uses": ["conversion"]}
         consent = (await server.ask("POST", consents, body=body)).json()["id"]
 
-        async def withdrawn(decoder: LongDecoder, account: str, asked: StretchRequest) -> bytes:
+        async def withdrawn(decoder: LongDecoder, account: str, asked: StretchRequest, hz: int) -> bytes:
             gone = await server.ask("DELETE", f"{consents}/{consent}")
             assert gone.is_success, gone.text
-            return await stretch(decoder, account, asked)
+            return await stretch(decoder, account, asked, hz)
 
         monkeypatch.setattr(LongDecoder, "stretch", withdrawn)
         made = await rig.new_conversion(server, rig.recording(WORDS[:1]), consent=consent)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.kinds.conversion.long_recordings import (
+from proxy.features.transcriptions.long_recordings import (
     LEAST_MS,
     LEVEL_MS,
     MOST_MS,

@@ -102,7 +102,7 @@ class Rented:
         if not may_end or not answer.is_over:
             return runner.RemoteState(status="running", pieces=tuple(answer.pieces[since:]))
         self.alive.discard(key)
-        status: runner.RemoteStatus = "canceled" if answer.is_canceled else "done"
+        status: runner.RemoteStatus = "canceled" if answer.is_forgotten else "done"
         return runner.RemoteState(status=status, pieces=tuple(answer.pieces[since:]), usd=self.usd)
 
     async def cancel(self, name: str) -> float | None:

@@ -81,7 +81,7 @@ async def test_operators_see_why_nothing_is_known_of_the_engine(tmp_path: Path) 
             await soon(lambda: engine.reason == "does not tell its models yet: No machine is free.")
             assert engine.state == "starting"
             assert isinstance(engine, RemoteEngine)
-            engine.introduce(HelloReply(API_VERSION, 1, (), ()), first_audio_s=1.0)
+            engine.take_hello(HelloReply(API_VERSION, 1, (), ()), first_audio_s=1.0)
             assert engine.reason == "speaks for jobs only, at rented"
 
 

@@ -13,8 +13,8 @@ from plugins.openai.realtime.messages import ResponseBody, TokenUsage, Transcrip
 from plugins.openai.realtime.response import Response
 from plugins.openai.realtime.sentence import Check, Sentence, Terms, TextReworded
 from plugins.openai.realtime.session import Session, SessionEnded
-from plugins.openai.realtime.transcript import Reader
 from speech_engine import ContentRefused, EngineError, EngineFailed, EngineTimeout
+from speech_engine.text.said import TranscriptJudge
 from tests.tables import each_row
 
 TEXT = "Hello there, world."
@@ -59,7 +59,7 @@ def sentence(
         asked.within_s.append(within_s)
         return asked  # type: ignore[return-value]  # all that a sentence needs of one
 
-    terms = Terms(Reader("en"), check, "Read.", session, flag, silence_s)
+    terms = Terms(TranscriptJudge("en"), check, "Read.", session, flag, silence_s)
     return Sentence(TEXT, 0, terms, deadline)
 
 

@@ -10,8 +10,8 @@ from proxy.audio.recordings import recording
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.master import Master, make_master
 from proxy.audio.recordings.recording import MOST_S, Decoded, Undecoded, UnusableRecording
-from proxy.features.jobs.kinds.conversion import long_reading_child
-from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey
+from proxy.features.transcriptions import long_reading_child
+from proxy.features.transcriptions.long_recordings import LongSurvey
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded, sine, wav
 from tests.sound import Heard
 from tests.tables import each_row

@@ -13,7 +13,7 @@ import { day, money, number, t } from "../core/texts.js";
 
 const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
 const OF_PLANS = ["streams", "voices", "clones", "keys"];
-const PRICES = ["speech", "cached", "clone", "conversion", "training"];
+const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
 
 export function accountTabs(now) {
   return isPerson() ? tabs(t("frame.account"), ["account", "account/keys", "account/settings"], now) : nothing;

@@ -22,7 +22,7 @@ from proxy.features.jobs.core.content import ZIP, no_sound, whole_reply
 from proxy.features.jobs.core.ends import Events
 from proxy.features.jobs.core.fields import SealedFields
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import IS_SHOWN, JOBS, Job, JobClip, JobStep, Made, State
 from proxy.features.jobs.kinds.batch import bodies, uploads
@@ -95,7 +95,7 @@ class BatchKind(SpokenKind):
         self._places = asyncio.Semaphore(_READ_AT_ONCE)
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         body = await asyncio.to_thread(speech_request.parse, bodies.BatchJobBody, background.body)
         return await self.make_batch(background, body)

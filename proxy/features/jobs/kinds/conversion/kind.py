@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 from msgspec.structs import replace
-from starlette.requests import Request
 
 from policies import price
 from policies.plans import Terms
@@ -17,30 +16,31 @@ from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import SAMPLE_BYTES
 from proxy.audio.recordings.intake import invalid_audio
-from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
+    OF_SPEECH,
     ConversionForm,
     ConversionUpload,
     check_consent,
     find_grant,
     output_of,
     read_conversion,
-    read_conversion_body,
     source_sound,
 )
 from proxy.features.jobs.core.fields import ENCODED, StepFields, of_step, step_format
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.recordings import read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobStep
-from proxy.features.jobs.kinds.conversion import long_recordings
-from proxy.features.jobs.kinds.conversion.long_decoder import LongDecoder
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import Title
+from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
@@ -50,7 +50,7 @@ from proxy.speech.speech_request import SOURCE_HZ
 class ConversionJobForm(ConversionForm, frozen=True, kw_only=True):
     """The form of POST /v1/jobs: that of a conversion. Its `file` may play for two hours."""
 
-    kind: Annotated[Literal["conversion"], Meta(description="conversion, the only kind of job in a form")]
+    kind: Annotated[Literal["conversion"], Meta(description="conversion or transcription")]
     title: Title = ""
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ def upload_of(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
     return ConversionUpload(form, output_of(form), file)
 
 
-FORM_FIELDS: frozenset[str] = frozenset(ConversionJobForm.__struct_fields__)
+FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *OF_SPEECH))
 
 
 class ConversionKind(SpokenKind):
@@ -108,18 +108,24 @@ class ConversionKind(SpokenKind):
         self._ledger = ledger
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        assert request is not None, "a conversion is made from a form, so it has a request"
+        assert upload is not None, "a conversion is made from a form"
         assert at.speaking is not None, "a worker speaks"
-        form, terms = await read_conversion_body(request, FORM_FIELDS), background.terms
-        upload = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
-        check_options(upload)
+        (form, file), terms = upload, background.terms
+        if len(file) > MOST_FILE_BYTES:
+            raise InvalidRequest(
+                f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE, code="file_too_large"
+            )
+        own = {name: texts for name, texts in form.fields.items() if name in FORM_FIELDS}
+        form = RequestForm(own, {FILE: replace(form.files[FILE], data=file)})
+        made = read_conversion(form, needs_consent=terms.consent == "required", as_=ConversionJobForm)
+        check_options(made)
         # A recording has no characters. This only refuses a plan without jobs.
         check_length(terms, 0, FILE)
-        tag = background.tag(upload.form.tag)
-        digest = await asyncio.to_thread(digest_of_fields, upload.form, upload.audio)
-        add = partial(self._add, at.speaking, background, upload, tag)
+        tag = background.tag(made.form.tag)
+        digest = await asyncio.to_thread(digest_of_fields, made.form, made.audio)
+        add = partial(self._add, at.speaking, background, made, tag)
         return await made_once(self.files, background, add, digest)
 
     async def _add(
@@ -141,7 +147,9 @@ class ConversionKind(SpokenKind):
         call = await speaking.prepare_call(id_, caller, speech_request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
-        survey = await self._survey(account, upload.audio)
+        survey = await survey_file(self._decoder, account, upload.audio)
+        if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
+            raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
@@ -160,21 +168,6 @@ class ConversionKind(SpokenKind):
         new = NewJob(id_, self.name, upload.output.format, fields, upload.audio, pieces, tag=tag)
         await add_job(self.files, background, new)
 
-    async def _survey(self, account: str, file: bytes) -> long_recordings.LongSurvey:
-        try:
-            survey = await self._decoder.survey(account, file)
-        except UnusableRecording as error:
-            raise invalid_audio(str(error), FILE) from None
-        if survey.is_cut:
-            raise InvalidRequest(
-                f"Invalid '{FILE}': it is longer than {long_recordings.LONGEST_S // 3600} hours.",
-                param=FILE,
-                code="recording_too_long",
-            )
-        if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
-            raise invalid_audio("it is silent, or its level is far too low", FILE)
-        return survey
-
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
@@ -190,10 +183,7 @@ class ConversionKind(SpokenKind):
         )
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchRequest(file, held.first, held.last, fields.takes_first)
-        try:
-            pcm = await self._decoder.stretch(job.account, stretch)
-        except UnusableRecording as error:
-            raise invalid_audio(str(error), FILE) from None
+        pcm = await read_stretch(self._decoder, job.account, stretch, SOURCE_HZ)
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
         speech_request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
         call = await speaking.prepare_call(held.request, caller, speech_request, terms)

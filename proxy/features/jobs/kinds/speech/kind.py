@@ -20,7 +20,7 @@ from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
-from proxy.features.jobs.core.kind import PlannedStep, SpokenKind
+from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
@@ -50,7 +50,7 @@ class SpeechKind(SpokenKind):
     body = JobBody
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
         body = await asyncio.to_thread(parse_job, background.body, background.defaults)

@@ -25,7 +25,7 @@ from proxy.features.jobs.core.bodies import Progress, ShownTraining
 from proxy.features.jobs.core.content import whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobKind
+from proxy.features.jobs.core.kind import JobKind, JobUpload
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once, no_jobs
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.kinds.training import records
@@ -135,7 +135,7 @@ class TrainingKind(JobKind):
         parts.task_kinds.is_here = SECTION.of(config).here or not (config.serves and self.store.is_shared)
 
     async def make(
-        self, background: BackgroundRequest, at: RevisionContext, request: Request | None
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
         """Make a training. The rights to train are checked, and the price is held, before anything begins."""
         body = await asyncio.to_thread(speech_request.parse, TrainingBody, background.body)

@@ -1,13 +1,15 @@
 """The readings of English words: numbers and signs as words, and contractions in full.
 
 A reading is written without blanks, as transcripts are compared. Only readings that are certain are here.
+British spellings and times as a recogniser writes them are for two whole texts alone.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
-from speech_engine.text.english_numbers import american, british, ordinal_of, year
+from speech_engine.text.english_numbers import american, british, ordinal_of, plural, year
 
 _DIGITS = [american(digit) for digit in range(10)]
 _ENDINGS = ("st", "nd", "rd", "th")
@@ -21,6 +23,33 @@ _SIGNS = {
     "\u2212": ("minus", "negative"),
 }
 _MONEY = {"$": ("dollar", "dollars"), "\u20ac": ("euro", "euros"), "\u00a3": ("pound", "pounds")}
+NUMBER_WORDS = frozenset(
+    word
+    for number in (*range(100), 100, 1000, 10**6, 10**9)
+    for words in (american(number), ordinal_of(american(number)), plural(american(number)))
+    for word in re.split("[ -]", words)
+)
+
+# British endings and the American ones.
+_ENDINGS_ABROAD = (
+    (re.compile(r"(?<=..)our(?=(?:s|ed|ing|ful|ite|able|ably|hood|less)?$)"), "or"),
+    (re.compile(r"(?<=..)([iy])s(?=(?:e|es|ed|er|ers|ing|ation|ations)$)"), r"\1z"),
+    (re.compile(r"(?<=..)([tb])re(s?)$"), r"\1er\2"),
+    (re.compile(r"(?<=.)ogue(?=s?$)"), "og"),
+    (re.compile(r"(?<=....)ll(?=(?:ed|ing|er|ers)$)"), "l"),
+    (re.compile(r"^(def|off|lic|pret)ence"), r"\1ense"),
+    (re.compile(r"^(gr)ey"), r"\1ay"),
+    (re.compile(r"^(program)me(?=s?$)"), r"\1"),
+    (re.compile(r"^(judge?)e(?=ment)"), r"\1"),
+)
+_SHORTEST_ABROAD = 4
+
+_TIME = re.compile(
+    r"\b(1[0-2]|0?[1-9])(?:[.:]?([0-5][0-9])(\s?[ap]\.?\s?m\b)"
+    r"|\.([0-5][0-9])(?= (?:in the (?:morn|after|even)|at night|to [0-9.:]+ ?[ap]\.?m\b)))",
+    re.IGNORECASE,
+)
+
 _WHOLE = {"can't": ("cannot",), "won't": ("willnot",), "shan't": ("shallnot",)}
 _PARTS = (
     ("n't", ("not",)),
@@ -31,6 +60,25 @@ _PARTS = (
     ("'d", ("would", "had")),
     ("'s", ("is", "has")),
 )
+
+
+def is_english(language: str) -> bool:
+    return language.partition("-")[0].lower() == "en"
+
+
+def american_spelling(word: str) -> str:
+    """Return a word with American endings. What is the same in both comes back as it is, or as no word."""
+    for british_, american_ in _ENDINGS_ABROAD if len(word) >= _SHORTEST_ABROAD else ():
+        word = british_.sub(american_, word)
+    return word
+
+
+def times_written(transcript: str) -> str:
+    """Return a recogniser's text with its times as people write them: of "4.05 am" and "405am", "4:05 am".
+
+    A front-end then reads them as times.
+    """
+    return _TIME.sub(lambda time: f"{time[1]}:{time[2] or time[4]}{time[3] or ''}", transcript)
 
 
 def readings(tokens: Sequence[str], *, contractions: bool) -> list[tuple[str, ...]]:

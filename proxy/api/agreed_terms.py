@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from policies.limits import LIMITS, with_limits
-from policies.plans import MissingLimits, Overrides, Prices, Terms, terms
+from policies.plans import AgreedTerms, MissingLimits, Prices, Terms, terms
 from policies.price import Price
 from proxy.config import credits
 from proxy.config.plans import read_prices
@@ -44,14 +44,15 @@ class ShownPrice(msgspec.Struct, frozen=True):
 
 class ShownPrices(msgspec.Struct, frozen=True):
     """`models` has those that differ among the models that speak, by `engine/model` or by engine; they count
-    for a conversion, too, if that has no price of its own. `conversion` and `training` are null where they
-    are not offered."""
+    for a conversion and a transcription, too, if these have no price of their own. `conversion`, `training`
+    and `transcription` are null where they are not offered."""
 
     speech: ShownPrice
     cached: ShownPrice
     clone: ShownPrice
     conversion: ShownPrice | None
     training: ShownPrice | None
+    transcription: ShownPrice | None
     models: dict[str, ShownPrice]
 
 
@@ -63,8 +64,8 @@ class ShownOverrides(msgspec.Struct, frozen=True, kw_only=True):
     prices: ShownPrices | None
 
 
-def changed(before: Overrides, change: AgreedChange, config: Config) -> Overrides:
-    """Return the overrides after the change. Raises InvalidRequest, which names the field."""
+def changed(before: AgreedTerms, change: AgreedChange, config: Config) -> AgreedTerms:
+    """Return the agreed terms after the change. Raises InvalidRequest, which names the field."""
     fields = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
     for name, row in LIMITS.items():
         if row.unit == "credits" and fields.get(name) is not None:
@@ -78,7 +79,7 @@ def changed(before: Overrides, change: AgreedChange, config: Config) -> Override
     return msgspec.structs.replace(before, **fields)
 
 
-def check(plan: str, agreed: Overrides, config: Config) -> None:
+def check(plan: str, agreed: AgreedTerms, config: Config) -> None:
     """Raise InvalidRequest if there is no such plan, or if the account lacks a limit that it leaves open."""
     if plan not in config.plans:
         raise InvalidRequest(
@@ -103,7 +104,7 @@ def in_force(account: Account, config: Config) -> Terms | None:
         return None
 
 
-def shown(agreed: Overrides) -> ShownOverrides:
+def shown(agreed: AgreedTerms) -> ShownOverrides:
     prices = None if agreed.prices is None else shown_prices(agreed.prices)
     return ShownOverrides(engines=agreed.engines, prices=prices, **credits.shown_limits(agreed))
 
@@ -115,6 +116,7 @@ def shown_prices(prices: Prices) -> ShownPrices:
         clone=shown_price(prices.clone),
         conversion=_price_or_none(prices.of_usual_conversion()),
         training=_price_or_none(prices.of_training()),
+        transcription=_price_or_none(prices.of_usual_transcription()),
         models={model: shown_price(price) for model, price in prices.models.items()},
     )
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import msgspec
@@ -11,7 +12,7 @@ import msgspec
 from proxy.audio.recordings.apart import LIVES, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
-from proxy.features.jobs.kinds.conversion.long_recordings import (
+from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,
@@ -20,7 +21,6 @@ from proxy.features.jobs.kinds.conversion.long_recordings import (
 )
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
-from proxy.speech.speech_request import SOURCE_HZ
 
 WITHIN_S = 90.0
 AGAIN_WITHIN_S = 4.0
@@ -34,7 +34,7 @@ _MOST_STEPS = 64
 _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 
 _SPEC = HelperSpec(
-    module="proxy.features.jobs.kinds.conversion.long_reading_child",
+    module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
     lives=LIVES,
     again_within_s=AGAIN_WITHIN_S,
@@ -45,7 +45,7 @@ _decode_survey = msgspec.msgpack.Decoder(LongSurvey | Undecoded).decode
 
 
 class LongDecoder:
-    """Reads recordings of a worker. Close it."""
+    """Reads recordings of a worker. Close it: `open_long_decoder` does."""
 
     def __init__(self, within_s: float = WITHIN_S) -> None:
         self._places = FairLimiter(
@@ -70,11 +70,11 @@ class LongDecoder:
         async with self._places.turn(account):
             return await self._read(SurveyRequest(file), _checked_survey)
 
-    async def stretch(self, account: str, request: StretchRequest) -> bytes:
-        """Return the sound of a stretch: 16-bit mono at `SOURCE_HZ`. Raises as `survey` does."""
+    async def stretch(self, account: str, request: StretchRequest, rate_hz: int) -> bytes:
+        """Return the sound of a stretch: 16-bit mono at this rate. Raises as `survey` does."""
         async with self._stretches.turn(account, waits=True):
             made = await self._read(request, checked_sound)
-        return await asyncio.to_thread(_pcm_of, made)
+        return await asyncio.to_thread(_pcm_of, made, rate_hz)
 
     async def close(self) -> None:
         await self._helper.close()
@@ -99,8 +99,17 @@ def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
     return made if is_survey else Undecoded("lost")
 
 
-def _pcm_of(made: Decoded) -> bytes:
+def _pcm_of(made: Decoded, rate_hz: int) -> bytes:
     from proxy.audio.recordings.derivation import whole_sound
     from proxy.audio.recordings.master import make_master
 
-    return whole_sound(make_master(made.pcm, made.rate_hz, made.sample_bytes), SOURCE_HZ)
+    return whole_sound(make_master(made.pcm, made.rate_hz, made.sample_bytes), rate_hz)
+
+
+@asynccontextmanager
+async def open_long_decoder() -> AsyncIterator[LongDecoder]:
+    decoder = LongDecoder()
+    try:
+        yield decoder
+    finally:
+        await decoder.close()

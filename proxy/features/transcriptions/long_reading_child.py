@@ -1,5 +1,4 @@
-"""The process that reads one long recording, with libav: `python -m
-proxy.features.jobs.kinds.conversion.long_reading_child`.
+"""The process that reads one long recording with libav: `python -m …transcriptions.long_reading_child`.
 
 It reads a request with the file from its pipe, answers it, and ends. At most one stretch is in memory,
 however long the file plays. It is confined like the process that decodes a short recording, and has more
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from proxy.audio.recordings.decoding import Downmix, MonoFrames, StoredRate, read_frames, read_upload
 from proxy.audio.recordings.decoding_child import warm_up
 from proxy.audio.recordings.recording import Decoded, Undecoded
-from proxy.features.jobs.kinds.conversion.long_recordings import (
+from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
     LongSurvey,

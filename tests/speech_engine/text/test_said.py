@@ -3,11 +3,11 @@
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from plugins.openai.realtime.transcript import Reader, words_of
+from speech_engine.text.said import TranscriptJudge, words_of
 from tests.tables import each_row
 
-ENGLISH, THAI, PORTUGUESE = Reader("en-GB"), Reader("th"), Reader("pt-BR")
-FULL = Reader("en", contractions=True)
+ENGLISH, THAI, PORTUGUESE = TranscriptJudge("en-GB"), TranscriptJudge("th"), TranscriptJudge("pt-BR")
+FULL = TranscriptJudge("en", contractions=True)
 
 SCRIPTS = st.one_of(
     st.text("abcdefgh ABC'-.,?! 0123456789%$é", max_size=60),
@@ -110,7 +110,7 @@ def test_what_sounds_otherwise_is_otherwise(text: str, transcript: str) -> None:
 def test_vowel_signs_are_words() -> None:
     assert not THAI.says_all("สวัสดี", "สวสด")
     assert not THAI.says_so_far("สวัสดี", "สวส")
-    assert not Reader("hi").says_all("नमस्ते", "नमसत")
+    assert not TranscriptJudge("hi").says_all("नमस्ते", "नमसत")
     assert THAI.says_all("สวัสดี ครับ", "สวัสดีครับ")
     assert THAI.says_all("๓ ปี", "3 ปี")
 

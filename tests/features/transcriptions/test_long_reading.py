@@ -12,12 +12,13 @@ from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
-from proxy.features.jobs.kinds.conversion import long_decoder
-from proxy.features.jobs.kinds.conversion.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
-from proxy.features.jobs.kinds.conversion.long_reading_child import MOST_CPU_S, stretch, survey
-from proxy.features.jobs.kinds.conversion.long_recordings import LongSurvey, StretchRequest, SurveyRequest
+from proxy.features.transcriptions import long_decoder
+from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
+from proxy.features.transcriptions.long_reading_child import MOST_CPU_S, stretch, survey
+from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest, SurveyRequest
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import WAIT_S
+from proxy.speech.speech_request import SOURCE_HZ
 from tests.features.jobs.conversions.rig import flac, recording, said
 from tests.proxy.audio.recordings.clips import KINDS, Kind, Samples, encoded
 from tests.sound import tone
@@ -100,7 +101,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
         assert surveyed.whole_ms == pytest.approx(len(pcm) / 48, abs=1)
         half = surveyed.whole_ms // 2
         heard = [
-            await decoder.stretch("acc_1", StretchRequest(file, start, end, takes_first=False))
+            await decoder.stretch("acc_1", StretchRequest(file, start, end, takes_first=False), SOURCE_HZ)
             for start, end in ((0, half), (half, surveyed.whole_ms))
         ]
         assert b"".join(heard) == pcm
@@ -142,7 +143,7 @@ async def test_a_process_that_cannot_start_is_no_fault_of_the_recording(
         with pytest.raises(DecodingFailed):
             await decoder.survey("acc_1", b"x")
         with pytest.raises(DecodingFailed):
-            await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False))
+            await decoder.stretch("acc_1", StretchRequest(b"x", 0, 1000, takes_first=False), SOURCE_HZ)
     finally:
         await decoder.close()
     assert repr(decoder) == "<LongDecoder, 0 surveys begun>"
@@ -185,7 +186,7 @@ async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
             if what == "surveys":
                 await decoder.survey(account, file)
             else:
-                await decoder.stretch(account, StretchRequest(file, 0, 1000, takes_first=False))
+                await decoder.stretch(account, StretchRequest(file, 0, 1000, takes_first=False), SOURCE_HZ)
 
     try:
         many = [asyncio.create_task(read("acc_1", name)) for name in (b"slow 1", b"slow 2")]

@@ -1,6 +1,6 @@
-"""Judge whether a transcript says the words of a text, as far as it has come.
+"""Judge whether a transcript says the words of a text, all of it or as far as it has come.
 
-A transcript is the model's own text. Equal words do not prove that the sound has them.
+A transcript may be the speaking model's own text. Then equal words do not prove that the sound has them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from plugins.openai.realtime.english import readings
+from speech_engine.text.english_readings import is_english, readings
 
 _APOSTROPHES = str.maketrans("\u2019\u2018\u02bc\u00b4`", "'''''")
 _UNSAID = dict.fromkeys(map(ord, "\u2122\u2120\u00ae\u00a9"), " ")
@@ -24,13 +24,13 @@ _TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTE
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
-class Words(NamedTuple):
+class SpokenWords(NamedTuple):
     """The words of a text, without case, accents apart from their letters, and silent signs."""
 
     tokens: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"<Words {len(self.tokens)}>"
+        return f"<SpokenWords {len(self.tokens)}>"
 
     @property
     def joined(self) -> str:
@@ -42,16 +42,18 @@ class Words(NamedTuple):
         return text
 
 
-class Reader:
+class TranscriptJudge:
     """A judge of transcripts in one language. With `contractions`, "I'm" and "I am" are the same."""
 
     def __init__(self, language: str, *, contractions: bool = False) -> None:
-        self._is_english = language.partition("-")[0].lower() == "en"
+        self._is_english = is_english(language)
         self._contractions = contractions
 
     def says_all(self, text: str, transcript: str) -> bool:
         """Return whether the transcript has the words of the text, all of them, and no others."""
-        written, transcribed = words_of(text), words_of(transcript)
+        return self.is_same(words_of(text), words_of(transcript))
+
+    def is_same(self, written: SpokenWords, transcribed: SpokenWords) -> bool:
         if written.tokens == transcribed.tokens or written.joined == transcribed.joined:
             return True
         return self._reads(written, transcribed) or self._reads(transcribed, written)
@@ -63,14 +65,14 @@ class Reader:
             return True
         # A number may still grow, so it is not judged before the next word.
         tokens = transcribed.tokens[:-1] if transcribed.tokens[-1][0].isdigit() else transcribed.tokens
-        return self._reads(written, transcribed, is_whole=False) or self._begins(Words(tokens), written)
+        return self._reads(written, transcribed, is_whole=False) or self._begins(SpokenWords(tokens), written)
 
-    def _readings(self, written: Words) -> Sequence[Sequence[str]]:
+    def _readings(self, written: SpokenWords) -> Sequence[Sequence[str]]:
         if not self._is_english:
             return [(token,) for token in written.tokens]
         return readings(written.tokens, contractions=self._contractions)
 
-    def _reads(self, written: Words, transcribed: Words, *, is_whole: bool = True) -> bool:
+    def _reads(self, written: SpokenWords, transcribed: SpokenWords, *, is_whole: bool = True) -> bool:
         """Return whether a reading of `written` is `transcribed`, or begins with it if that is not whole."""
         spoken = transcribed.joined
         places = {0}
@@ -83,7 +85,7 @@ class Reader:
             places = after
         return len(spoken) in places
 
-    def _begins(self, transcribed: Words, written: Words) -> bool:
+    def _begins(self, transcribed: SpokenWords, written: SpokenWords) -> bool:
         """Return whether a reading of `transcribed`, all of it, begins `written`."""
         text, places = written.joined, {0}
         for options in self._readings(transcribed)[:-1]:
@@ -92,13 +94,13 @@ class Reader:
         return not last or any(text.startswith(option, place) for place in places for option in last[0])
 
 
-def words_of(text: str) -> Words:
+def words_of(text: str) -> SpokenWords:
     # "5\u00b2" is no 52, and "1\u00bd" no 11.
     apart = "".join(f" {each} " if unicodedata.category(each) == "No" else each for each in text)
     signed = _MINUS.sub("\u2212", apart.translate(_UNSAID).translate(_APOSTROPHES))
     # Apart from their letters, accents that have not come yet do not change a letter that has.
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", signed).casefold())
-    return Words(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
+    return SpokenWords(tuple(_TOKEN.findall("".join(map(_shown, plain)))))
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,109 @@
+"""Which models may hear a recording: those behind the request's name, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from policies.licence import Licences
+from policies.plans import Terms
+from policies.routing.filters import FILTERS, FilterInput, is_allowed, speaks
+from policies.routing.values import Model, NoCandidate, RoutingQuery, Voice
+from speech_engine.hearing import Task
+
+
+class HearQuery(NamedTuple):
+    """The needs of a request. Without a `language`, the model finds it. Some formats need times."""
+
+    language: str = ""
+    task: Task = "transcribe"
+    format: str = "json"
+    needs_times: bool = False
+
+
+class HearDecision(NamedTuple):
+    """The models that may hear, or the `error` of the rule that refused the last one."""
+
+    models: tuple[Model, ...]
+    error: NoCandidate | None = None
+
+
+def decide_hearing(
+    models: Sequence[Model], query: HearQuery, terms: Terms, licences: Licences
+) -> HearDecision:
+    """Judge the models by one rule after the other."""
+    left = tuple(models)
+    for passes, refusal in _rules(query, terms, licences):
+        able = tuple(model for model in left if passes(model))
+        if not able:
+            return HearDecision((), refusal(left))
+        left = able
+    return HearDecision(left)
+
+
+_Rule = tuple[Callable[[Model], bool], Callable[[Sequence[Model]], NoCandidate]]
+
+
+def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
+    inputs = FilterInput(Voice(id="", name=""), RoutingQuery(language=query.language), terms, licences)
+
+    def shared(name: str) -> _Rule:
+        rule = next(each for each in FILTERS if each.name == name)
+        return lambda model: rule.passes(model, inputs), lambda models: rule.refusal(models, inputs)
+
+    def is_priced(model: Model) -> bool:
+        return terms.prices.of_transcription(model.engine, model.info.id) is not None
+
+    return [
+        (lambda model: model.info.hears, _cannot_hear),
+        (lambda model: query.task == "transcribe" or model.info.translates, _cannot_translate),
+        (
+            lambda model: model.info.times_words or not query.needs_times,
+            lambda models: _has_no_times(models, query.format, terms),
+        ),
+        (lambda model: is_allowed(model, terms), shared("plan")[1]),
+        (is_priced, lambda models: _is_not_sold(models, terms)),
+        shared("jobs"),
+        shared("licence"),
+        (
+            lambda model: not query.language or speaks(model.info, query.language),
+            lambda models: _does_not_know(models, query.language),
+        ),
+    ]
+
+
+def _cannot_hear(models: Sequence[Model]) -> NoCandidate:
+    does = "converts recordings, at /v1/audio/conversions"
+    if any(model.info.speaks for model in models):
+        does = "speaks texts, at /v1/audio/speech"
+    return NoCandidate("model", "unsupported_model", f"{_names(models)} transcribes no recording: it {does}.")
+
+
+def _cannot_translate(models: Sequence[Model]) -> NoCandidate:
+    message = f"{_names(models)} cannot translate; /v1/audio/transcriptions writes down what was said."
+    return NoCandidate("model", "unsupported_model", message)
+
+
+def _has_no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
+    if terms.is_for_job:
+        message = f"{_names(models)} gives no times, and a job needs them: its text comes in every format."
+        return NoCandidate("model", "unsupported_model", message)
+    message = (
+        f"response_format '{format_}' is not compatible with model '{_names(models)}', which gives no times. "
+        "Use 'json' or 'text' instead."
+    )
+    return NoCandidate("response_format", "unsupported_value", message)
+
+
+def _is_not_sold(models: Sequence[Model], terms: Terms) -> NoCandidate:
+    message = f"Your plan '{terms.plan}' has no price for transcriptions by {_names(models)}."
+    return NoCandidate("model", "transcription_not_priced", message, is_forbidden=True)
+
+
+def _does_not_know(models: Sequence[Model], language: str) -> NoCandidate:
+    message = f"{_names(models)} does not know the language '{language}' well enough."
+    return NoCandidate("language", "unsupported_language", message)
+
+
+def _names(models: Sequence[Model]) -> str:
+    return ", ".join(model.name for model in models)

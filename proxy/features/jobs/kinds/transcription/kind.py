@@ -1,0 +1,284 @@
+"""Transcriptions of long recordings: jobs whose steps are stretches. The text of a step is sealed JSON: its
+segments, with their times in the whole recording."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.plans import Terms
+from policies.routing import Model
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.errors import Conflict, InvalidRequest, NotFound, from_engine
+from proxy.feature import RevisionContext
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.content import whole_reply
+from proxy.features.jobs.core.fields import SealedFields, of_step
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import JobUpload, TextKind, TextStep
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.recordings import FILE, read_stretch, survey_file
+from proxy.features.jobs.core.records import Job, JobClip
+from proxy.features.jobs.core.settling import settle_to_the_end
+from proxy.features.transcriptions import form as transcription_form
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.form import (
+    HearRequest,
+    TranscriptFormat,
+    TranscriptionForm,
+    hear_request,
+    read_request,
+)
+from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
+from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
+from proxy.features.transcriptions.uploads import DecodedUpload
+from proxy.file_store.once import digest_of_fields
+from proxy.file_store.sealed_blobs import StoredFile
+from proxy.http.body import Title
+from proxy.http.replies import encode_json
+from proxy.ledger import Hold, HoldRequest, Ledger, Payer
+from speech_engine import EngineError, TranscriptSegment
+from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.pcm import PcmInMemory
+
+MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
+    "json": ("application/json", "json"),
+    "text": ("text/plain; charset=utf-8", "txt"),
+    "srt": ("application/x-subrip; charset=utf-8", "srt"),
+    "verbose_json": ("application/json", "json"),
+    "vtt": ("text/vtt; charset=utf-8", "vtt"),
+}
+"""The media type of each format, and the end of its file's name."""
+_WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
+"""Languages that have no blanks between words."""
+_LEAST_S = 1.0
+"""Who cannot pay for so much must not make the server decode a recording."""
+
+
+class TranscriptionJobForm(TranscriptionForm, frozen=True, kw_only=True):
+    """The form of POST /v1/jobs for a transcription. Its `file` may play for two hours. With `task`
+    `translate`, it is written down in English."""
+
+    kind: Annotated[Literal["transcription"], Meta(description="conversion or transcription")]
+    task: Annotated[Task, Meta(description="transcribe or translate")] = "transcribe"
+    title: Title = ""
+
+
+class TranscriptionFields(SealedFields, frozen=True, kw_only=True):
+    """The sealed fields of a transcription. `source` is the SHA-256 of the file. If it `takes_first`, only
+    the file's first channel is used."""
+
+    form: TranscriptionJobForm
+    source: str
+    takes_first: bool
+
+
+FORM_FIELDS = transcription_form.FIELDS | frozenset(TranscriptionJobForm.__struct_fields__)
+_decode = msgspec.json.Decoder(list[TranscriptSegment]).decode
+
+
+class TranscriptionKind(TextKind):
+    name = "transcription"
+
+    def __init__(self, files: JobFiles, decoder: LongDecoder, ledger: Ledger) -> None:
+        super().__init__(files)
+        self._decoder = decoder
+        self._ledger = ledger
+        self._newest_hearing: Hearing | None = None
+
+    def set_hearing(self, hearing: Hearing | None) -> None:
+        """Hear by a new revision from now on."""
+        self._newest_hearing = hearing
+
+    @property
+    def _hearing(self) -> Hearing:
+        assert self._newest_hearing is not None, "a command hears nothing"
+        return self._newest_hearing
+
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+    ) -> MadeJob:
+        assert upload is not None, "a transcription is made from a form"
+        form, file = upload
+        request = read_request(form, "transcribe", TranscriptionJobForm)
+        # A recording has no characters. This only refuses a plan without jobs.
+        check_length(background.terms, 0, FILE)
+        tag = background.tag(request.form.tag)
+        digest = await asyncio.to_thread(digest_of_fields, request.form, file)
+        add = partial(self._add, background, request, file, tag)
+        return await made_once(self.files, background, add, digest)
+
+    async def _add(
+        self,
+        background: BackgroundRequest,
+        request: HearRequest,
+        file: bytes,
+        tag: str,
+        id_: str,
+        digest: bytes,
+    ) -> None:
+        form, caller, terms = request.form, background.caller, of_step(background.terms)
+        assert isinstance(form, TranscriptionJobForm), "it was read as one"
+        models = self._hearing.find_models(_request_of(form), terms)
+        await self._check_credits(caller, terms, models, _LEAST_S)
+        survey = await survey_file(self._decoder, caller.account, file)
+        pieces = await asyncio.to_thread(
+            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
+        fields = TranscriptionFields(
+            request=digest.hex(),
+            title=form.title,
+            model=form.model,
+            ignored=(*request.ignored, *(["stream"] if form.stream else [])),
+            form=form,
+            source=(await asyncio.to_thread(sha256, file)).hexdigest(),
+            takes_first=survey.takes_first,
+        )
+        new = NewJob(id_, self.name, form.response_format, fields, file, pieces, tag=tag)
+        await add_job(self.files, background, new)
+
+    async def _check_credits(
+        self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
+    ) -> None:
+        """Raise QuotaExceeded if the account surely cannot pay for so much, before anything is decoded."""
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
+
+    async def write_step(self, step: TextStep) -> None:
+        job, held, caller, terms = step.job, step.held, step.caller, step.terms
+        fields, seconds = self._fields(job), (held.last - held.first) / 1000
+        request = _request_of(fields.form)
+        models = self._hearing.find_models(request, terms)
+        await self._check_credits(caller, terms, models, seconds)
+        file = await self.files.whole(job.account, job.digest)
+        stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
+        pcm = await read_stretch(self._decoder, job.account, stretch, HEARING_HZ)
+        digest = sha256(f"{fields.source} {held.first} {held.last}".encode()).hexdigest()
+        recording = DecodedUpload(PcmInMemory(pcm, HEARING_HZ), seconds, digest)
+        call = HearCall(
+            id=held.request,
+            caller=caller,
+            terms=terms,
+            request=request,
+            models=models,
+            recording=recording,
+            urgency="idle",
+        )
+        totals = HearTotals(call)
+        step.attempt.engine_attempts = totals.attempts
+        hold = await self._ledger.hold(
+            HoldRequest(
+                account=caller.account,
+                key=caller.key,
+                anchor=caller.anchor,
+                terms=terms,
+                request_id=call.id,
+                amount=dearest(models, terms, seconds),
+                estimated_s=seconds,
+                is_stream=False,
+                job=job.id,
+                tag=job.tag,
+            )
+        )
+        try:
+            await self._hear(step, call, totals, hold)
+        finally:
+            if not hold.is_written:
+                await hold.abandon(totals.settlement())
+
+    async def _hear(self, step: TextStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
+        began, segments = time.monotonic(), list[TranscriptSegment]()
+        try:
+            async for transcript in self._hearing.transcripts(call, totals, goes_whole=True):
+                segments += transcript.segments
+            totals.first_ms = round((time.monotonic() - began) * 1000)
+            totals.language = next((each.language for each in segments if each.language), "")
+            text = encode_json([*placed(segments, step.held.first / 1000)])
+            row = JobClip(
+                step=step.held.id,
+                job=step.job.id,
+                account=step.job.account,
+                number=step.held.number,
+                request=call.id,
+                digest=await self.files.put(step.job.account, text),
+                bytes=len(text),
+                samples=round(call.recording.seconds * HEARING_HZ),
+                sample_rate_hz=HEARING_HZ,
+                voices="",
+            )
+            spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
+            # From here on it is one commit or none: a cancellation waits.
+            await settle_to_the_end(partial(hold.settle, "finished", spent))
+        except EngineError as error:
+            failure = from_engine(error)
+            totals.error = failure.code
+            await hold.settle("failed", totals.settlement())
+            raise failure from None
+        except asyncio.CancelledError:
+            await hold.settle("left" if step.has_lost() else "failed", totals.settlement())
+            raise
+
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+        wanted = request.query_params.get("format") or job.format
+        format_ = next((each for each in MEDIA if each == wanted), None)
+        if format_ is None:
+            message = f"Invalid value for 'format': it must be one of {', '.join(MEDIA)}."
+            raise InvalidRequest(message, param="format")
+        return await self._reply(job, request, format_)
+
+    async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
+        return await self._reply(job, request, "vtt" if format_ == "vtt" else "srt")
+
+    async def _reply(self, job: Job, request: Request, format_: TranscriptFormat) -> Response:
+        """Answer with the text up to the first gap: text after a gap would hide the gap."""
+        clips = await records.list_clips(self.store, job.id)
+        whole = [clip for number, clip in enumerate(clips, 1) if clip.number == number]
+        if not whole:
+            raise Conflict("The job has ended before any of it was heard.", param="id")
+        made, form = TranscriptBuilder(), self._fields(job).form
+        for clip in whole:
+            made.add_segments(_decode(await self.files.whole(job.account, clip.digest)))
+        seconds = sum(clip.played_s for clip in whole)
+        body = await asyncio.to_thread(
+            transcript_body, made, format_, seconds, form.task, form.timestamp_granularities
+        )
+        media_type, suffix = MEDIA[format_]
+        file = StoredFile(self.files, job.account, [body])
+        return whole_reply(file, f"{job.id}.{suffix}", media_type, request.headers.get("range"))
+
+    async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
+        raise NotFound("The steps of a transcription have no sound.", param="number")
+
+    def _fields(self, job: Job) -> TranscriptionFields:
+        return self.files.vault.open_record(job.account, job.id, job.record, TranscriptionFields)
+
+
+def _request_of(form: TranscriptionJobForm) -> HearRequest:
+    return hear_request(form, form.task)._replace(has_all_formats=True)
+
+
+def placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
+    """Yield the segments of a step at their place in the recording, parted from the text before."""
+    for number, segment in enumerate(segments):
+        text = segment.text
+        if begin_s and number == 0 and segment.language.partition("-")[0].lower() not in _WITHOUT_BLANKS:
+            text = f" {text.lstrip()}"
+        words = tuple(
+            replace(word, start_s=begin_s + word.start_s, end_s=begin_s + word.end_s)
+            for word in segment.words
+        )
+        start_s, end_s = begin_s + segment.start_s, begin_s + segment.end_s
+        yield replace(segment, start_s=start_s, end_s=end_s, text=text, words=words)

@@ -1,0 +1,1 @@
+"""Recordings written down: POST /v1/audio/transcriptions and /v1/audio/translations."""

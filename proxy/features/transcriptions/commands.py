@@ -1,0 +1,143 @@
+"""`voxgate transcribe`: recordings written down by the running server, as any client asks it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
+
+import typer
+
+from proxy.cli.sound import JOBS, Serving, SoundRequest, save, steps_of, write_answer
+from proxy.commands.command import Command, CommandContext, CommandResult, FeatureCommands
+from proxy.commands.tables import Line, Part
+from proxy.errors import CommandRefused
+
+TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
+_ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
+_MOST_BYTES = 25 * 1024 * 1024
+_SILENCE_S = 600.0
+"""A recording is heard whole before the answer begins."""
+
+
+class _Target(NamedTuple):
+    """A recording, and the file for its transcript; None for stdout."""
+
+    recording: Path
+    out: Path | None
+
+
+def transcribe(
+    here: CommandContext,
+    recordings: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings, or videos.")],
+    format_: Annotated[
+        TranscriptFormat | None,
+        typer.Option("--format", help="text, srt, vtt, json or verbose_json; else that of --out, else text."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="The language that is spoken, as pt; else the model finds it.")
+    ] = None,
+    translate: Annotated[bool, typer.Option("--translate", help="Write it down in English.")] = False,
+    model: Annotated[str, typer.Option(help="A model that hears.")] = "whisper-1",
+    prompt: Annotated[
+        str | None, typer.Option(help="The text before, or names and words that are said.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Save it there: a file, or a folder. Else stdout.")
+    ] = None,
+) -> CommandResult:
+    """Write down what recordings say, with the running server.
+
+    A recording of more than half an hour becomes a job. The command sends the key in VOXGATE_KEY. Without it,
+    it sends the key that make serve made.
+    """
+    found_format = format_ or _ENDINGS.get(Path(out or "").suffix.lower(), "text")
+    fields = {"model": model, "response_format": found_format}
+    fields |= {"prompt": prompt} if prompt else {}
+    # A translation has no language: it is found.
+    fields |= {"language": language} if language and not translate else {}
+    path = f"/v1/audio/{'translations' if translate else 'transcriptions'}"
+    rows, is_faulty = list[dict[str, Any]](), False
+    for target in _targets(recordings, out, found_format):
+        try:
+            body = {"data": fields, "files": {"file": (target.recording.name, _read(target.recording))}}
+            made = io.BytesIO()
+            request = SoundRequest(path, body, found_format, out)
+            facts = write_answer(here.config(), request, made, _write, silence_s=_SILENCE_S)
+            rows.append({"recording": str(target.recording), **_result(target, made.getvalue()), **facts})
+        except CommandRefused as refused:
+            if len(recordings) == 1:
+                raise
+            typer.echo(f"{target.recording}: {refused}", err=True)
+            is_faulty = True
+    return CommandResult({"data": rows}, status=int(is_faulty))
+
+
+def _targets(recordings: list[Path], out: str | None, format_: TranscriptFormat) -> list[_Target]:
+    """Return where each transcript goes. Raise CommandRefused if two would go into one file."""
+    if out is None:
+        return [_Target(each, None) for each in recordings]
+    folder = Path(out)
+    if len(recordings) == 1 and not folder.is_dir():
+        return [_Target(recordings[0], folder)]
+    if not folder.is_dir():
+        raise CommandRefused(f"{out}: it is no folder, and {len(recordings)} transcripts need one")
+    ending = {"text": ".txt", "srt": ".srt", "vtt": ".vtt"}.get(format_, ".json")
+    found = {folder / f"{each.stem}{ending}": each for each in recordings}
+    if len(found) < len(recordings):
+        raise CommandRefused(f"--out {out}: two recordings have the same name")
+    return [_Target(each, to) for to, each in found.items()]
+
+
+def _result(target: _Target, transcript: bytes) -> dict[str, str | None]:
+    """Save a transcript, unless it is for stdout. Raise CommandRefused."""
+    if target.out is None:
+        return {"file": None, "transcript": transcript.decode()}
+    return {"file": str(save(transcript, "", str(target.out)))}
+
+
+def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    """Write down one recording, with a job if it is too long for a request. Raise CommandRefused."""
+    try:
+        head, _ = serving.fetch(to, "POST", request.path, **request.body)
+    except CommandRefused as refused:
+        if refused.code != "recording_too_long":
+            raise
+        return _write_job(serving, request, to)
+    return {name: head.get(f"x-voxgate-{name}") for name in ("engine", "language")} | {"job": None}
+
+
+def _write_job(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    fields = {**request.body["data"], "kind": "transcription"}
+    if request.path.endswith("translations"):
+        fields["task"] = "translate"
+    asked = request._replace(path=JOBS, body={**request.body, "data": fields})
+    job = serving.follow(asked, "It is long: the job {} writes it down.", steps_of)
+    serving.fetch(to, "GET", f"{JOBS}/{job['id']}/content", params={"format": request.format})
+    return {"engine": fields["model"], "language": None, "job": job["id"]}
+
+
+def _read(recording: Path) -> bytes:
+    """Return a recording that a request can bring. Raise CommandRefused."""
+    try:
+        with recording.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    if len(data) > _MOST_BYTES:
+        raise CommandRefused(f"{recording}: a recording has at most 25 MiB: send it as mp3 or opus")
+    return data
+
+
+def _shown(answer: dict[str, Any]) -> list[Part]:
+    return [
+        Line(
+            f"{row['recording']}: saved as {row['file']}, by {row['engine']}"
+            if row["file"]
+            else row["transcript"].rstrip("\n")
+        )
+        for row in answer["data"]
+    ]
+
+
+COMMANDS = FeatureCommands(commands=(Command("transcribe", transcribe, _shown),))

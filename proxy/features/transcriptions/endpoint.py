@@ -1,0 +1,291 @@
+"""POST /v1/audio/transcriptions and /v1/audio/translations: what is said in a recording, as a text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from policies.plans import Terms
+from proxy import errors
+from proxy.access.callers import Caller
+from proxy.api.answering import MOST_LAST_BYTES, TAG, Answering
+from proxy.api.speech_answers import AudioError
+from proxy.features.history.records import HistoryRow
+from proxy.features.history.writing import HistoryEntries
+from proxy.features.transcriptions import formats
+from proxy.features.transcriptions.form import (
+    FILE,
+    HearRequest,
+    TranscriptionForm,
+    TranslationForm,
+    read_request,
+)
+from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
+from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
+from proxy.features.transcriptions.uploads import Uploads
+from proxy.file_store.once import digest_of_fields
+from proxy.http.body import BODY_FAILURES
+from proxy.http.connection import Connection, RawHeader, Settle
+from proxy.http.endpoint import Endpoint
+from proxy.http.idempotency import KEY_HEADER
+from proxy.http.replies import encode_json
+from proxy.ledger import Hold, HoldRequest, Ledger, Payer
+from proxy.speech.speaking import Speaking
+from proxy.speech.usage_tag import TAG_HEADER, read_tag
+from speech_engine import EngineError
+from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.pcm import PcmInMemory
+
+TRANSCRIPTIONS, TRANSLATIONS = "/v1/audio/transcriptions", "/v1/audio/translations"
+_MEDIA_TYPES = {"json": "application/json", "verbose_json": "application/json"}
+_TEXT, _EVENTS = "text/plain; charset=utf-8", "text/event-stream; charset=utf-8"
+_LEAST_S = 1.0
+"""Who cannot pay for so much must not make the server decode a recording."""
+
+HEADERS = {
+    "x-voxgate-engine": "The `engine/model` that heard; after a fallback, the one that really did.",
+    "x-voxgate-language": "The language that was heard, if the model tells it.",
+}
+_SOME_HEADERS = {
+    "x-voxgate-ignored": "The fields of the request that change nothing here.",
+    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
+    "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
+    "x-ratelimit-remaining-requests": "How many of them are left.",
+    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+}
+_FAILURES = (
+    *BODY_FAILURES,
+    *(errors.NotFound, errors.RequestUnderWay, errors.UnsupportedMediaType, errors.IdempotencyKeyReused),
+    *(errors.NoPlace, errors.DecodingFailed, errors.NotAllowed, errors.RateLimited, errors.QuotaExceeded),
+    *(errors.LimitsUnavailable, errors.UpstreamFailed),
+)
+
+
+class Transcriptions:
+    """Both endpoints: they differ in their task."""
+
+    def __init__(
+        self,
+        speaking: Speaking,
+        answering: Answering,
+        hearing: Hearing,
+        uploads: Uploads,
+        ledger: Ledger,
+        entries: HistoryEntries,
+    ) -> None:
+        self._entries = entries
+        self._admission = speaking.admission
+        self._answering = answering
+        self._hearing = hearing
+        self._uploads = uploads
+        self._ledger = ledger
+
+    def both_endpoints(self) -> list[Endpoint]:
+        text = "A recording written down: JSON, a text, subtitles, or server-sent events"
+        return [
+            self._endpoint(TRANSCRIPTIONS, "transcribe", "create_transcription", text, TranscriptionForm),
+            self._endpoint(
+                TRANSLATIONS, "translate", "create_translation", "A recording in English", TranslationForm
+            ),
+        ]
+
+    def _endpoint(
+        self, path: str, task: Task, name: str, summary: str, form: type[msgspec.Struct]
+    ) -> Endpoint:
+        answers: dict[str, tuple[type[msgspec.Struct], ...]] = {
+            "application/json": (formats.TranscriptText, formats.VerboseTranscript),
+            "text/plain": (),
+        }
+        if task == "transcribe":
+            answers["text/event-stream"] = (TextDelta, TextDone, AudioError)
+        return Endpoint(
+            "POST",
+            path,
+            _TaskEndpoint(self, task),
+            name,
+            summary,
+            answers,
+            form=form,
+            files=(FILE,),
+            failures=_FAILURES,
+            request_headers=(KEY_HEADER, TAG),
+            headers=HEADERS,
+            some_headers=_SOME_HEADERS,
+            is_direct=True,
+            pace="own",
+        )
+
+    async def respond(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
+        connection, state = Connection(scope, receive, send), scope["state"]
+        caller: Caller = state["caller"]
+        # Before the body: a request that is refused for its body counts, too.
+        terms, state["rate"] = await self._admission.admit(caller)
+        with self._uploads.take(caller.account) as place:
+            form, file = await self._uploads.read_upload(connection, place)
+            request = read_request(form, task)
+            hear = partial(self._hear, state, terms, request, file)
+            digest = partial(digest_of_fields, (task, request.form), file)
+            await self._answering.once(connection, state, terms, digest, hear)
+
+    async def _hear(
+        self, state: dict[str, Any], terms: Terms, request: HearRequest, file: bytes, connection: Connection
+    ) -> None:
+        caller: Caller = state["caller"]
+        tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
+        models = self._hearing.find_models(request, terms)
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        counted = payer if request.stream else payer.of_job()
+        await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
+        recording = await self._uploads.decoded(caller.account, file)
+        self._hearing.rates.check_wait(models[0].name, recording.seconds)
+        call = HearCall(
+            id=state["request_id"],
+            caller=caller,
+            terms=terms,
+            request=request,
+            models=models,
+            recording=recording,
+        )
+        totals = HearTotals(call)
+        hold = await self._ledger.hold(
+            HoldRequest(
+                **msgspec.structs.asdict(payer),
+                request_id=call.id,
+                amount=dearest(models, terms, recording.seconds),
+                estimated_s=recording.seconds,
+                is_stream=request.stream,
+                tag=tag,
+            )
+        )
+        state["is_recorded"] = True
+        try:
+            with connection.stop_when_client_leaves():
+                await self._settled(call, totals, hold, connection)
+        finally:
+            if not hold.is_written:
+                await hold.abandon(totals.settlement())
+            if request.form.history:
+                self._keep(call, totals, tag)
+
+    def _keep(self, call: HearCall, totals: HearTotals, tag: str) -> None:
+        """Keep the text, and what was heard of a recording that is in memory."""
+        spent, pcm, form = totals.settlement(), call.recording.pcm, call.request.form
+        entry = HistoryRow(
+            id=call.id,
+            account=call.caller.account,
+            operation=spent.kind,
+            model="" if totals.model is None else totals.model.name,
+            voice="",
+            language=spent.language,
+            format=spent.format,
+            characters=len(totals.text),
+            seconds=round(call.recording.seconds, 3),
+            tag=tag,
+            voices="",
+        )
+        body = {"model": form.model, "response_format": spent.format, "text": totals.text}
+        sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
+        self._entries.keep_request(entry, body, call.terms.plan, sound, HEARING_HZ)
+
+    async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
+        write = self._write_events if call.request.stream else self._write_whole
+        settle = partial(_settle, hold, totals)
+        try:
+            await write(call, totals, connection, settle)
+        except EngineError as error:
+            failure = errors.from_engine(error)
+            totals.error = failure.code
+            await hold.settle("failed", totals.settlement())
+            raise failure from None
+        except asyncio.CancelledError:
+            share = connection.sent_share
+            if share == 0.0:
+                totals.given_s = 0.0
+            await hold.settle("failed" if share is None else "left", totals.settlement())
+            raise
+
+    async def _write_whole(
+        self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle
+    ) -> None:
+        made, began = TranscriptBuilder(), time.monotonic()
+        async with aclosing(self._hearing.transcripts(call, totals, goes_whole=True)) as found:
+            async for transcript in found:
+                made.add_segments(transcript.segments)
+        totals.text, totals.language, totals.given_s = made.whole_text, made.language, call.recording.seconds
+        totals.first_ms = round((time.monotonic() - began) * 1000)
+        asked, seconds = call.request, call.recording.seconds
+        body = await asyncio.to_thread(
+            formats.transcript_body, made, asked.format, seconds, asked.task, asked.granularities
+        )
+        media_type = _MEDIA_TYPES.get(call.request.format, _TEXT)
+        connection.set_head(
+            200, [*_headers(call, totals, media_type), (b"content-length", b"%d" % len(body))]
+        )
+        last = max(0, len(body) - MOST_LAST_BYTES)
+        for at in range(0, last, MOST_LAST_BYTES):
+            await connection.send(body[at : min(last, at + MOST_LAST_BYTES)])
+        await connection.end(body[last:], settle)
+
+    async def _write_events(
+        self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle
+    ) -> None:
+        made, began = TranscriptBuilder(), time.monotonic()
+        try:
+            async with aclosing(self._hearing.transcripts(call, totals, goes_whole=False)) as found:
+                async for transcript in found:
+                    delta = made.add_segments(transcript.segments)
+                    if not delta:
+                        continue
+                    if totals.first_ms is None:
+                        totals.first_ms = round((time.monotonic() - began) * 1000)
+                        totals.language = made.language
+                        connection.set_head(200, _headers(call, totals, _EVENTS))
+                    totals.text += delta
+                    await connection.send(_event(TextDelta(delta=delta)))
+                    totals.given_s = transcript.segments[-1].end_s
+        except EngineError as error:
+            if totals.first_ms is not None:
+                await connection.send(_event(AudioError(error=errors.from_engine(error).body().error)))
+            raise
+        if totals.first_ms is None:
+            connection.set_head(200, _headers(call, totals, _EVENTS))
+        totals.given_s = call.recording.seconds
+        usage = formats.DurationUsage(round(call.recording.seconds, 3))
+        done = TextDone(text=made.whole_text, languages=made.languages, usage=usage)
+        await connection.end(_event(done), settle)
+
+
+class _TaskEndpoint:
+    """An ASGI app, because it must see a client leave and break off an answer."""
+
+    def __init__(self, transcriptions: Transcriptions, task: Task) -> None:
+        self._transcriptions = transcriptions
+        self._task: Task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._transcriptions.respond(self._task, scope, receive, send)
+
+
+async def _settle(hold: Hold, totals: HearTotals) -> None:
+    await hold.settle("finished", totals.settlement())
+
+
+def _headers(call: HearCall, totals: HearTotals, media_type: str) -> list[RawHeader]:
+    headers = [(b"content-type", media_type.encode()), (b"x-accel-buffering", b"no")]
+    if totals.model is not None:
+        headers.append((b"x-voxgate-engine", totals.model.name.encode()))
+    if totals.language:
+        headers.append((b"x-voxgate-language", totals.language.encode()))
+    if call.request.ignored:
+        headers.append((b"x-voxgate-ignored", ", ".join(call.request.ignored).encode()))
+    return headers
+
+
+def _event(value: TextDelta | TextDone | AudioError) -> bytes:
+    return b"data: " + encode_json(value) + b"\n\n"

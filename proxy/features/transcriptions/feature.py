@@ -1,0 +1,53 @@
+"""The entry of the feature transcriptions in the list of feature_list.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+from proxy.config import natural
+from proxy.config.finding import Finding, ProbeResults, note
+from proxy.config.sections import Config
+from proxy.engines.registry import Registry
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.history.writing import HistoryEntries
+    from proxy.features.transcriptions.ears import Ears
+    from proxy.features.transcriptions.endpoint import Transcriptions
+    from proxy.features.transcriptions.hearing import HearingParts
+    from proxy.features.transcriptions.long_decoder import open_long_decoder
+
+    entries = context.find_or(HistoryEntries())
+    async with open_long_decoder() as long_decoder:
+        parts = HearingParts(context, long_decoder)
+        ears = None if context.engines is None else Ears(context.engines, parts.metrics)
+
+        def at(revision: RevisionContext) -> Additions:
+            speaking, answering, hearing = revision.speaking, revision.answering, parts.hearing(revision)
+            if speaking is None or answering is None or hearing is None:
+                return Additions()
+            if ears is not None and revision.voices is not None:
+                ears.read_config(revision.config, revision.voices.catalogue.licences)
+            both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            return Additions(both.both_endpoints())
+
+        shared = context.sharing(parts)
+        yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
+
+
+def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
+    """Yield a note if no model hears, as far as can be told."""
+    knows = any(info.hears for models in results.models.values() for info in models)
+    if not knows and not config.models.keys() & natural.ears({}).keys():
+        yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
+
+
+FEATURE = Feature(
+    "transcriptions",
+    _open,
+    paths=("/v1/audio/transcriptions", "/v1/audio/translations"),
+    checks=(_ears,),
+)

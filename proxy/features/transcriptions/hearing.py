@@ -1,0 +1,359 @@
+"""A recording's way through the engines: candidates in order, their events, and the cost of each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from math import isfinite
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from policies import price
+from policies.plans import Terms
+from policies.price import Rate
+from policies.routing import Model
+from policies.routing.hearing import HearQuery, decide_hearing
+from proxy.access.callers import Caller
+from proxy.catalogue.catalogue import Catalogue
+from proxy.engines.engine_list import Engines
+from proxy.errors import HostLost, InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.feature import AppContext, RevisionContext
+from proxy.features.transcriptions.form import HearRequest
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
+from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.ledger.budgets import Budgets
+from proxy.speech.candidate_race import IDLE_S
+from proxy.speech.candidate_stream import HOST_STALL_S
+from speech_engine import (
+    EngineError,
+    EngineFailed,
+    EngineTimeout,
+    Finished,
+    Hear,
+    HearJob,
+    ProviderCount,
+    Transcript,
+    TranscriptSegment,
+)
+from speech_engine.hearing import HEARING_HZ
+from speech_engine.host.engine_stream import EngineStream, run_to_end
+from speech_engine.values import Urgency
+
+MOST_WAIT_S = 480.0
+"""The longest that an answer may take, by the rate of the last ones. Clients wait ten minutes."""
+_QUEUE_S = 60.0
+_PROVIDER_S = 60.0
+_FIRST_RATE = 0.1
+_SMOOTHING = 0.8
+
+_log = structlog.get_logger()
+
+
+class HearCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was read, routed and decoded. Only its totals change."""
+
+    id: str
+    caller: Caller
+    terms: Terms
+    request: HearRequest
+    models: tuple[Model, ...]
+    recording: DecodedUpload
+    urgency: Urgency = "live"
+
+    def __repr__(self) -> str:
+        return f"<HearCall {self.id} of {self.recording!r}>"
+
+    @property
+    def queue_s(self) -> float:
+        """The longest wait for its turn."""
+        return IDLE_S if self.urgency == "idle" else _QUEUE_S
+
+
+class _Attempt:
+    def __init__(self, model: Model, rate: Rate | None) -> None:
+        self.model = model
+        self.units: float | None = None
+        self.was_dispatched = False
+        self._rate = rate
+
+    def set_dispatched(self, is_dispatched: bool) -> None:
+        self.was_dispatched = is_dispatched
+
+    def of_ledger(self, seconds: float) -> SpentAttempt:
+        units, a_minute = self.units, self.model.info.units_a_minute
+        if units is None and a_minute is not None and self.was_dispatched:
+            units = a_minute * seconds / 60
+        return SpentAttempt(
+            engine=self.model.engine,
+            model=self.model.info.id,
+            characters=0,
+            seconds=seconds if self.was_dispatched else 0.0,
+            units=units,
+            rate=self._rate if self.was_dispatched else None,
+            was_submitted=self.was_dispatched,
+        )
+
+
+class HearTotals:
+    """What a request has used so far. `given_s` is how far the recording was given out as text."""
+
+    def __init__(self, call: HearCall) -> None:
+        self.attempts: list[_Attempt] = []
+        self.given_s = 0.0
+        self.text = self.language = ""
+        self.model: Model | None = None
+        self.first_ms: int | None = None
+        self.error: str | None = None
+        self._call = call
+
+    def settlement(self, given_s: float | None = None) -> Spent:
+        """Return what is charged, as if the text up to `given_s` was given out."""
+        call, model = self._call, self.model
+        given_s = self.given_s if given_s is None else given_s
+        samples = round(min(given_s, call.recording.seconds) * HEARING_HZ)
+        engine, id_ = ("", "") if model is None else (model.engine, model.info.id)
+        part = SpentPart(
+            engine=engine, model=id_, characters=0, estimated_s=call.recording.seconds, samples=samples
+        )
+        return Spent(
+            engine=engine,
+            model=id_,
+            language=self.language,
+            format=call.request.format,
+            samples=samples,
+            charged_samples=samples,
+            sample_rate_hz=HEARING_HZ,
+            first_byte_ms=self.first_ms,
+            error=self.error,
+            parts=(part,),
+            attempts=tuple(attempt.of_ledger(call.recording.seconds) for attempt in self.attempts),
+            kind="transcription",
+        )
+
+
+def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
+    """Return the most that hearing so many seconds may cost."""
+    prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
+    return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
+
+
+class HearingMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.seconds = Counter(
+            "voxgate_transcribed_seconds", "Sound that was heard.", ["engine", "model"], registry=registry
+        )
+        self.waited = Histogram(
+            "voxgate_first_transcript_seconds",
+            "From the decoded recording to the first text.",
+            ["engine", "model"],
+            buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 480),
+            registry=registry,
+        )
+
+
+class HearingRates:
+    """How long a second of a recording takes, by model, and the seconds that are being heard."""
+
+    def __init__(self) -> None:
+        self._rates: dict[str, float] = {}
+        self._under_way: dict[str, float] = {}
+
+    def check_wait(self, model: str, seconds: float) -> None:
+        """Raise UpstreamFailed if a recording would take too long beside those under way."""
+        all_s = self._under_way.get(model, 0.0) + seconds
+        late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
+        if late_s > 0:
+            raise UpstreamFailed(
+                f"This recording would take more than {MOST_WAIT_S / 60:g} minutes now. Send it as a job "
+                "of kind transcription.",
+                code="engine_unavailable",
+                retry_after_s=late_s,
+            )
+
+    def begin_hearing(self, model: str, seconds: float) -> None:
+        self._under_way[model] = self._under_way.get(model, 0.0) + seconds
+
+    def end_hearing(self, model: str, seconds: float, took_s: float | None) -> None:
+        """Note the end of a recording. `took_s` is None if it was not heard to its end."""
+        left = self._under_way[model] - seconds
+        if took_s is not None:
+            # What ran beside it had a part of the machine.
+            rate = took_s / (seconds + max(0.0, left))
+            self._rates[model] = _SMOOTHING * self._rates.get(model, rate) + (1 - _SMOOTHING) * rate
+        if left > 0.001:
+            self._under_way[model] = left
+        else:
+            del self._under_way[model]
+
+
+class Hearing:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        engines: Engines,
+        budgets: Budgets,
+        rates: HearingRates,
+        metrics: HearingMetrics,
+    ) -> None:
+        self._catalogue = catalogue
+        self._engines = engines
+        self._budgets = budgets
+        self.rates = rates
+        self._metrics = metrics
+
+    def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
+        """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
+        and UpstreamFailed."""
+        query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
+        found = self._catalogue.resolve_model(request.form.model)
+        models, error = decide_hearing(found, query, terms, self._catalogue.licences)
+        if error is not None:
+            failure = NotAllowed if error.is_forbidden else InvalidRequest
+            raise failure(error.message, param=error.field, code=error.code)
+        return models
+
+    async def transcripts(
+        self, call: HearCall, totals: HearTotals, *, goes_whole: bool
+    ) -> AsyncGenerator[Transcript, None]:
+        """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
+        answer that `goes_whole`, until one has heard all of it. Raises EngineError."""
+        first, seconds, began = call.models[0].name, call.recording.seconds, time.monotonic()
+        self.rates.begin_hearing(first, seconds)
+        took_s: float | None = None
+        try:
+            async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
+                async for transcript in found:
+                    yield transcript
+            took_s = time.monotonic() - began
+        finally:
+            self.rates.end_hearing(first, seconds, took_s)
+
+    async def _of_candidates(
+        self, call: HearCall, totals: HearTotals, *, goes_whole: bool
+    ) -> AsyncGenerator[Transcript, None]:
+        left, again, has_given = deque(call.models), False, False
+        while True:
+            totals.model = model = left.popleft()
+            try:
+                async with aclosing(self._by_model(model, call, totals)) as found:
+                    if goes_whole:
+                        whole = [transcript async for transcript in found]
+                        has_given = True
+                        for transcript in whole:
+                            yield transcript
+                        return
+                    async for transcript in found:
+                        has_given = True
+                        yield transcript
+                    return
+            except EngineError as error:
+                _log.warning(
+                    "engine.hear.failed", request=call.id, model=model.name, error=type(error).__name__
+                )
+                if isinstance(error, HostLost) and not again and not has_given:
+                    again = True  # the next host hears it
+                    left.appendleft(model)
+                elif has_given or not left or not error.may_fall_back:
+                    raise
+
+    async def _by_model(
+        self, model: Model, call: HearCall, totals: HearTotals
+    ) -> AsyncGenerator[Transcript, None]:
+        await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
+        attempt, began = _Attempt(model, self._catalogue.rate(model)), time.monotonic()
+        totals.attempts.append(attempt)
+        work = Hear(_job(call, model))
+        stream = self._engines[model.engine].open(work, attempt.set_dispatched, call.recording.pcm)
+        try:
+            is_first = True
+            async for transcript in _events(stream, attempt, call, model):
+                if is_first:
+                    self._metrics.waited.labels(model.engine, model.info.id).observe(time.monotonic() - began)
+                is_first = False
+                yield transcript
+            self._metrics.seconds.labels(model.engine, model.info.id).inc(call.recording.seconds)
+        except EngineError as error:
+            # Who refuses a recording has not begun, so no provider bills for it.
+            if not isinstance(error, (EngineFailed, EngineTimeout)) and attempt.units is None:
+                attempt.was_dispatched = False
+            raise
+        finally:
+            await run_to_end(stream.close())
+
+
+class HearingParts:
+    """The objects for hearing that live as long as a worker, also for later features."""
+
+    def __init__(self, context: AppContext, long_decoder: LongDecoder) -> None:
+        self.long_decoder = long_decoder
+        self.uploads = Uploads(context.decoder, long_decoder)
+        self._rates = HearingRates()
+        self.metrics = HearingMetrics(context.metrics.registry)
+
+    def hearing(self, revision: RevisionContext) -> Hearing | None:
+        """Return what hears in a revision; None in a command."""
+        voices, engines, budgets = revision.voices, revision.context.engines, revision.budgets
+        if voices is None or engines is None or budgets is None:
+            return None
+        return Hearing(voices.catalogue, engines, budgets, self._rates, self.metrics)
+
+
+async def _events(
+    stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
+) -> AsyncGenerator[Transcript, None]:
+    # Providers hear all of a recording before they answer.
+    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + call.recording.seconds / 5
+    wait_s = stall_s + call.queue_s
+    while True:
+        try:
+            async with asyncio.timeout(wait_s):
+                event = await stream.next_event()
+        except TimeoutError:
+            raise EngineTimeout("It was silent for too long.", retry_after_s=2.0) from None
+        wait_s = stall_s
+        match event:
+            case None:
+                return
+            case Transcript(segments=segments, up_to_s=up_to_s):
+                sane = tuple([within(segment, call.recording.seconds) for segment in segments])
+                yield Transcript(sane, min(up_to_s, call.recording.seconds))
+            case ProviderCount(units=float(units)) | Finished(units=float(units)):
+                attempt.units = units
+
+
+def _job(call: HearCall, model: Model) -> HearJob:
+    request, recording = call.request, call.recording
+    return HearJob(
+        id=call.id,
+        tenant=call.caller.account,
+        model=model.info.id,
+        recording=recording.digest,
+        estimated_s=recording.seconds,
+        language=request.language,
+        languages=request.languages,
+        prompt=request.form.prompt,
+        keywords=request.keywords,
+        temperature=request.form.temperature or None,
+        task=request.task,
+        times=request.times,
+        deadline_s=call.queue_s,
+        share=call.terms.share,
+        urgency=call.urgency,
+    )
+
+
+def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+    """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
+    words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
+    numbers = [segment.start_s, segment.end_s, *words]
+    if not all(map(isfinite, numbers)):
+        raise EngineFailed("The engine gave times that are no numbers.")
+    start_s = min(max(0.0, segment.start_s), seconds)
+    return replace(segment, start_s=start_s, end_s=min(max(start_s, segment.end_s), seconds))

@@ -1,0 +1,148 @@
+"""The recording of a request: read from its form, decoded apart, and given to an engine piece by piece."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from hashlib import sha256
+from typing import NamedTuple
+
+from proxy.audio.recordings.decoder import Decoder
+from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
+from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.form import FIELDS, FILE
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
+from proxy.helpers.limiter import FairLimiter, FairPlace
+from proxy.http.connection import Connection
+from proxy.http.form import RequestForm, stream_form
+from speech_engine.hearing import HEARING_HZ
+from speech_engine.pcm import PcmInMemory, PcmReader, RepeatablePcm
+
+MOST_FILE_BYTES = 25 * 1024 * 1024
+MOST_S = 1800.0
+"""Longer recordings are jobs."""
+_LEAST_S = 0.1
+_WITHIN_S = 600.0
+_ALL_BYTES = 512 * 1024 * 1024
+"""Of all recordings under way in one worker, with their sound: at least ten of the largest."""
+_SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
+_SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
+
+
+class DecodedUpload(NamedTuple):
+    """A decoded upload. `digest` is the same for the same file."""
+
+    pcm: RepeatablePcm
+    seconds: float
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"<DecodedUpload of {self.seconds:.1f} s>"
+
+
+class Uploads:
+    """The recordings of a worker's transcriptions. Each byte is a place."""
+
+    def __init__(self, decoder: Decoder, long_decoder: LongDecoder) -> None:
+        self._places = FairLimiter("transcriptions", places=_ALL_BYTES, of_account=_ALL_BYTES, at_once=1)
+        self._decoder = decoder
+        self._long_decoder = long_decoder
+
+    def take(self, account: str) -> FairPlace:
+        """Take a place for the largest upload. Raises NoPlace."""
+        return self._places.take(account, MOST_FILE_BYTES + _SOUND_BYTES)
+
+    async def read_upload(
+        self, connection: Connection, place: FairPlace, fields: Collection[str] = FIELDS
+    ) -> tuple[RequestForm, bytes]:
+        """Read a form with its file. Raises InvalidRequest, RequestTooLarge and what `stream_form` raises."""
+        file = _FileSink()
+        try:
+            form = await stream_form(connection, {FILE: file}, fields, _WITHIN_S, _grow)
+        except (InvalidRequest, RequestTooLarge) as failure:
+            if isinstance(failure, InvalidRequest) and failure.code != "file_too_large":
+                raise
+            declared = connection.header(b"content-length") or f"more than {MOST_FILE_BYTES}"
+            message = f"Maximum content size limit ({MOST_FILE_BYTES}) exceeded ({declared} bytes read)"
+            raise RequestTooLarge(message, param=FILE) from None
+        if FILE not in form.files:
+            raise InvalidRequest(
+                f"Missing required parameter: '{FILE}': the recording, as a file.",
+                param=FILE,
+                code="missing_required_parameter",
+            )
+        place.lighten(len(file.data) + _SOUND_BYTES)
+        return form, bytes(file.data)
+
+    async def decoded(self, account: str, file: bytes) -> DecodedUpload:
+        """Decode a file. Raises InvalidRequest, DecodingFailed and NoPlace."""
+        digest = (await asyncio.to_thread(sha256, file)).hexdigest()
+        try:
+            async with self._decoder.turn(account, waits=True):
+                short = await self._decoder.decode(file)
+                if not short.is_cut:
+                    return await _whole(short, digest)
+            survey = await self._long_decoder.survey(account, file)
+        except UnusableRecording as error:
+            raise InvalidRequest(
+                f"Invalid file format: {error}. Supported formats: {[*_SUPPORTED]}",
+                param=FILE,
+                code="invalid_audio",
+            ) from None
+        seconds = survey.whole_ms / 1000
+        if survey.is_cut or seconds > MOST_S:
+            raise InvalidRequest(
+                f"Invalid '{FILE}': it is longer than {MOST_S / 60:g} minutes. A job of kind "
+                f"transcription takes up to {long_recordings.LONGEST_S // 3600} hours.",
+                param=FILE,
+                code="recording_too_long",
+            )
+        return DecodedUpload(_Stretches(self._long_decoder, account, file, survey), seconds, digest)
+
+
+class _FileSink:
+    most_bytes = MOST_FILE_BYTES
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.write = self.data.extend
+
+
+async def _grow(_size: int) -> None:
+    """Do nothing: the place is for the largest upload."""
+
+
+async def _whole(short: SpeechRecording, digest: str) -> DecodedUpload:
+    from proxy.audio.recordings.derivation import whole_sound
+
+    if short.seconds < _LEAST_S:
+        raise InvalidRequest(
+            f"Invalid '{FILE}': it is too short; the least is {_LEAST_S} seconds.",
+            param=FILE,
+            code="audio_too_short",
+        )
+    pcm = await asyncio.to_thread(whole_sound, short.master, HEARING_HZ)
+    return DecodedUpload(PcmInMemory(pcm, HEARING_HZ), short.seconds, digest)
+
+
+class _Stretches(RepeatablePcm):
+    """A long recording. One stretch of it is in memory at a time, and each reading decodes it again."""
+
+    def __init__(self, decoder: LongDecoder, account: str, file: bytes, survey: LongSurvey) -> None:
+        self._decoder = decoder
+        self._account = account
+        self._file = file
+        self._survey = survey
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._pieces()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        levels, whole_ms = self._survey.levels, self._survey.whole_ms
+        for first, last in await asyncio.to_thread(long_recordings.stretches, levels, whole_ms):
+            request = StretchRequest(self._file, first, last, self._survey.takes_first)
+            pcm = await self._decoder.stretch(self._account, request, HEARING_HZ)
+            async for piece in PcmReader(pcm, 2 * HEARING_HZ):
+                yield piece
