@@ -102,7 +102,6 @@ def test_an_evil_or_broken_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_ears_are_pulled_without_a_part_in_speech() -> None:
     listed = open_galleries(load()).listed_model("whisper-base")
-    assert not listed.speaks
     layer, model = with_speech(Layer(), listed, {"tts-1": ["espeak/standard"]})
     assert (layer.engines, dict(layer.models)) == ({"whisper": {"model": "whisper-base"}}, {})
     assert model == "whisper/base"
