@@ -25,6 +25,7 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import send
 from tests.proxy.config.files import load
 from tests.proxy.file_store.owned import Owned, add_consent
+from tests.proxy.http.described import operation
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.both_stores
 
 PATH = "/v1/audio/voice_consents"
 CONFIG = f"{TONE}\n[webhooks]\non = true\nallow = ['hooks.test']\n[engines.scripted]\nhosted = false\n"
+OFF = "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n"
 REFUSES = '[consent]\nwords = "refuse"\n'
 PHRASE = phrase("en", "voxgate") or ""
 DENIED = PHRASE.replace("I am", "I am not").replace("I consent", "I do not consent")
@@ -92,6 +94,16 @@ async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
         assert await new_voice(server, id_) == (200, "")
         await server.worker.store.write(Statement("UPDATE consents SET words = 'differs'"))
         assert await new_voice(server, id_, "Bea") == (403, "consent_words_differ")
+        document = (await server.ask("GET", "/openapi.json")).json()
+        names = (
+            "create_voice",
+            "add_voice_sample",
+            "bring_voice_model",
+            "create_conversion",
+            "create_speech",
+        )
+        refusals = {"403", "409"}
+        assert [name for name in names if refusals - {*operation(document, name)["responses"]}] == []
 
 
 class Listener(NoEars):
