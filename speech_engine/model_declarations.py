@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-FileKind = Literal["tensors", "onnx", "npz", "json", "tokenizer", "text", "bytes"]
+FileKind = Literal["tensors", "onnx", "npz", "json", "tokenizer", "text", "bytes", "own"]
 
 
 WIDTHS = (
@@ -86,6 +86,9 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     `may_repeat`. Its host must then be able to stop it, and bounds its memory. `operators` are those beside
     ONNX's own that it may have, as (domain, operator): such whose inputs `onnx_rules` knows how to check.
 
+    An `own` file has the form of one library. The plugin's `reader` returns its tensors, and raises
+    UnusableModel.
+
     A file that is `made_of` another one comes from no source. Two of them are the halves of an `onnx` file
     that has a place to `cut_at`: the convolution with the first of these weights (see `onnx_halves`). If it
     has no such place, the model lacks both.
@@ -107,6 +110,7 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     stand_ins: tuple[str, ...] = ()
     cut_at: tuple[str, ...] = ()
     made_of: str = ""
+    reader: Callable[[memoryview], Mapping[str, TensorInfo]] | None = None
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -168,13 +172,18 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     If it `names_models`, each imported model is a model of the engine, under its own name, or several: one
     for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`,
-    whatever was imported. An engine whose model `hears` calls it as it was imported, without the plugin's
-    name and a hyphen before it.
+    whatever was imported. Models that `hear` write down recordings, and speak nothing. A `prefix` is no part
+    of their ids.
     """
 
     files: tuple[ModelFile, ...]
     listed_in: str = ""
     names_models: bool = False
     variants: tuple[str, ...] = ("",)
-    hears: bool = False
+    hear: bool = False
+    prefix: str = ""
     check: Callable[[ModelContents], ModelFacts] = lambda _contents: ModelFacts()
+
+    def ids(self, name: str) -> tuple[str, ...]:
+        """Return the ids of an imported model of this name, if it `names_models`."""
+        return tuple(name.removeprefix(self.prefix) + variant for variant in self.variants)

@@ -60,6 +60,11 @@ class Filter(NamedTuple):
     refusal: Callable[[Sequence[Model], FilterInput], NoCandidate]
 
 
+def only_hear(models: Sequence[Model]) -> bool:
+    """Tell whether there are models, and all hear and speak nothing."""
+    return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
+
+
 def is_allowed(model: Model, terms: Terms) -> bool:
     """Tell whether the plan lets this model speak."""
     if terms.local_only and not model.info.is_local:

@@ -41,11 +41,6 @@ def decide_hearing(
     return HearDecision(left)
 
 
-def only_hear(models: Sequence[Model]) -> bool:
-    """Tell whether there are models, and all hear and speak nothing."""
-    return bool(models) and all(model.info.hears and not model.info.speaks for model in models)
-
-
 _Rule = tuple[Callable[[Model], bool], Callable[[Sequence[Model]], NoCandidate]]
 
 

@@ -11,7 +11,7 @@ from policies import routing
 from policies.licence import AcceptedLicence, Licences
 from policies.plans import Terms
 from policies.price import Rate
-from policies.routing.hearing import only_hear
+from policies.routing.filters import only_hear
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
 from proxy.config import natural

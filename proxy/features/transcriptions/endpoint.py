@@ -191,7 +191,7 @@ class Transcriptions:
         )
         body = {"model": form.model, "response_format": spent.format, "text": totals.text}
         sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
-        self._entries.keep(entry, body, call.terms.plan, sound, HEARING_HZ)
+        self._entries.keep_request(entry, body, call.terms.plan, sound, HEARING_HZ)
 
     async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
         write = self._write_events if call.request.stream else self._write_whole
