@@ -52,27 +52,36 @@ class ErrorEnvelope(msgspec.Struct, frozen=True):
 
 
 class RequestFailed(Exception):
-    """The base class. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or instance."""
+    """The base class. `status`, `kind` (OpenAI's `error.type`) and `code` belong to the class or instance.
+
+    A class may have a `text` for each failure without a message, and a `retry_s` for each without another. If
+    `should_retry` is not None, SDKs are told whether to send the request again.
+    """
 
     status: ClassVar[int] = 500
     kind: ClassVar[str] = "server_error"
     default_code: ClassVar[str] = "internal_error"
+    text: ClassVar[str] = ""
+    retry_s: ClassVar[float | None] = None
+    should_retry: ClassVar[bool | None] = None
 
     def __init__(
         self,
-        message: str,
+        message: str = "",
         *,
         param: str | None = None,
         code: str | None = None,
         retry_after_s: float | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = message or self.text
+        super().__init__(self.message)
         self.param = param
         self.code = code or self.default_code
-        self.retry_after_s = retry_after_s
-        self.headers = headers or {}
+        self.retry_after_s = self.retry_s if retry_after_s is None else retry_after_s
+        self.headers = dict(headers or {})
+        if self.should_retry is not None:
+            self.headers["x-should-retry"] = "true" if self.should_retry else "false"
 
     def body(self) -> ErrorEnvelope:
         return ErrorEnvelope(ErrorDetail(self.message, self.kind, self.param, self.code))
@@ -107,30 +116,24 @@ class AccountSuspended(RequestFailed):
     """403: an operator has suspended the account of the key."""
 
     status, kind, default_code = 403, "permission_error", "account_suspended"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "Your account is suspended. Nothing of it is deleted, and its keys work again when the operator "
-            "of this server resumes it: ask there."
-        )
+    text = (
+        "Your account is suspended. Nothing of it is deleted, and its keys work again when the operator "
+        "of this server resumes it: ask there."
+    )
 
 
 class SessionNeeded(RequestFailed):
     """403: only a person who has signed in may do this, and no API key."""
 
     status, kind, default_code = 403, "permission_error", "session_needed"
-
-    def __init__(self) -> None:
-        super().__init__("Sign in to do this. No API key can.")
+    text = "Sign in to do this. No API key can."
 
 
 class SignInAgain(RequestFailed):
     """403: the sign-in of this session was too long ago for what it asks."""
 
     status, kind, default_code = 403, "permission_error", "sign_in_again"
-
-    def __init__(self) -> None:
-        super().__init__("Sign in once more, to confirm that it is you, and then try again.")
+    text = "Sign in once more, to confirm that it is you, and then try again."
 
 
 class NotFound(RequestFailed):
@@ -151,18 +154,14 @@ class Conflict(RequestFailed):
     """409: the same request will fail again, so the answer tells SDKs not to retry."""
 
     status, kind, default_code = 409, "invalid_request_error", "conflict"
-
-    def __init__(self, message: str, *, param: str | None = None) -> None:
-        super().__init__(message, param=param, headers={"x-should-retry": "false"})
+    should_retry = False
 
 
 class RequestUnderWay(RequestFailed):
     """409: it waits for something that will end, as for the first request with this Idempotency-Key."""
 
     status, kind, default_code = 409, "invalid_request_error", "request_under_way"
-
-    def __init__(self, message: str, *, retry_after_s: float = 1.0, **more: str | None) -> None:
-        super().__init__(message, retry_after_s=retry_after_s, headers={"x-should-retry": "true"}, **more)
+    should_retry, retry_s = True, 1.0
 
 
 class RequestTooLarge(RequestFailed):
@@ -210,16 +209,13 @@ class QuotaExceeded(RequestFailed):
     """429: the credits are used up. Before the next cycle a retry cannot help, so the answer says not to."""
 
     status, kind, default_code = 429, "insufficient_quota", "insufficient_quota"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, headers={"x-should-retry": "false"})
+    should_retry = False
 
 
 class InternalError(RequestFailed):
     """500: the server's own fault. The message is always the same; the log has the cause under the id."""
 
-    def __init__(self) -> None:
-        super().__init__("The server had an error while processing your request. Please try again later.")
+    text = "The server had an error while processing your request. Please try again later."
 
 
 class StorageUnavailable(RequestFailed):
@@ -229,27 +225,24 @@ class StorageUnavailable(RequestFailed):
     """
 
     status, default_code = 503, "storage_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The server cannot reach its database. Please try again later.", retry_after_s=2.0)
+    text = "The server cannot reach its database. Please try again later."
+    retry_s = 2.0
 
 
 class VaultUnavailable(RequestFailed):
     """503: what is sealed cannot be opened or kept now. The log says why."""
 
     status, default_code = 503, "vault_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The server cannot open what is sealed; ask its operator.", retry_after_s=30.0)
+    text = "The server cannot open what is sealed; ask its operator."
+    retry_s = 30.0
 
 
 class ReceiptsUnavailable(RequestFailed):
     """503: there is no key that signs receipts. The log says why."""
 
     status, default_code = 503, "receipts_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The server has no key that signs receipts; ask its operator.", retry_after_s=30.0)
+    text = "The server has no key that signs receipts; ask its operator."
+    retry_s = 30.0
 
 
 class MarksUnavailable(RequestFailed):
@@ -265,18 +258,16 @@ class LimitsUnavailable(RequestFailed):
     """503: requests a minute cannot be counted now, and requests that are not counted are refused."""
 
     status, default_code = 503, "limits_unavailable"
-
-    def __init__(self) -> None:
-        super().__init__("The server cannot count requests now. Please try again later.", retry_after_s=2.0)
+    text = "The server cannot count requests now. Please try again later."
+    retry_s = 2.0
 
 
 class ServerBusy(RequestFailed):
     """503: the server has as many connections as it takes. Only health can be asked for now."""
 
     status, default_code = 503, "server_busy"
-
-    def __init__(self) -> None:
-        super().__init__("The server has too many connections. Please try again later.", retry_after_s=1.0)
+    text = "The server has too many connections. Please try again later."
+    retry_s = 1.0
 
 
 class NoPlace(RequestFailed):
@@ -292,9 +283,8 @@ class DecodingFailed(RequestFailed):
     """503: a process of ours that read a recording ended, or was late, by no fault of the file's."""
 
     status, default_code = 503, "server_busy"
-
-    def __init__(self) -> None:
-        super().__init__("The recording could not be decoded now. Please try again later.", retry_after_s=5.0)
+    text = "The recording could not be decoded now. Please try again later."
+    retry_s = 5.0
 
 
 class UpstreamFailed(RequestFailed):

@@ -20,7 +20,7 @@ def read_text(text: str, config: VoiceConfig, phonemize: Phonemize) -> list[Piec
     if _THAI.search(text):
         raise UnsupportedLanguage("Piper does not speak Thai: it has no reader for it.")
     safe = safe_text(text)
-    if config.is_spelled:
+    if config.takes_letters:
         sentences = [list(unicodedata.normalize("NFD", safe))]
     else:
         sentences = phonemize(safe, config.espeak_voice, config.clusters)

@@ -39,7 +39,7 @@ class VoiceConfig(NamedTuple):
     rate_hz: int
     language: str
     espeak_voice: str
-    is_spelled: bool
+    takes_letters: bool
     symbols: Mapping[str, tuple[int, ...]]
     speakers: tuple[str, ...]
     clusters: frozenset[tuple[str, ...]]
@@ -68,7 +68,7 @@ def read_config(model: ModelContents) -> VoiceConfig:
         rate_hz=model.number("config", "audio.sample_rate", *_RATES),
         language=_language(model, espeak_voice),
         espeak_voice=espeak_voice,
-        is_spelled=reading == "text",
+        takes_letters=reading == "text",
         symbols=_symbols(model),
         speakers=_speakers(model, count),
         clusters=_clusters(model),

@@ -168,7 +168,7 @@ def _of(pattern: str, reading: str) -> Rule:
 
 
 def _rule(pattern: re.Pattern[str], spoken: Callable[[re.Match[str]], str | None]) -> Rule:
-    return Rule(pattern, spoken, closes_before=False, closes_after=True, at_a_word=True)
+    return Rule(pattern, spoken, removes_blank_before=False, removes_blank_after=True, at_a_word=True)
 
 
 _KNOWN = (
@@ -180,8 +180,8 @@ _KNOWN = (
     _of(r"ม\.(?=[ก-ฮเ-ไ](?!\.))", "มหาวิทยาลัย"),
     _rule(_TEACHER, _teacher),
     _rule(_ANY, _opening),
-    Rule(_ANY, _alone, closes_before=False, at_a_word=True),
-    Rule(re.compile(f"(?<=[{THAI}{MASK}])ฯ"), lambda match: "", closes_before=False),
+    Rule(_ANY, _alone, removes_blank_before=False, at_a_word=True),
+    Rule(re.compile(f"(?<=[{THAI}{MASK}])ฯ"), lambda match: "", removes_blank_before=False),
 )
 
 

@@ -79,15 +79,15 @@ def _quantity(match: re.Match[str]) -> str:
 
 RULES = (
     # The word for five is `ห้า`, so a row of fives is laughter.
-    Rule(_LAUGHTER, lambda match: "ฮ่าฮ่าฮ่า", closes_before=False),
+    Rule(_LAUGHTER, lambda match: "ฮ่าฮ่าฮ่า", removes_blank_before=False),
     Rule(_EACH, lambda match: "ต่อ"),
-    Rule(_BETWEEN, lambda match: "ถึง", closes_after=True),
-    Rule(_DOTTED, _dotted, closes_after=True),
-    Rule(_WRITTEN_OVER, _over, closes_after=True),
-    Rule(_DRAWN, _drawn, closes_after=True),
-    Rule(_RATIO, lambda match: f"{number(match[1])}ต่อ{number(match[2])}", closes_after=True),
+    Rule(_BETWEEN, lambda match: "ถึง", removes_blank_after=True),
+    Rule(_DOTTED, _dotted, removes_blank_after=True),
+    Rule(_WRITTEN_OVER, _over, removes_blank_after=True),
+    Rule(_DRAWN, _drawn, removes_blank_after=True),
+    Rule(_RATIO, lambda match: f"{number(match[1])}ต่อ{number(match[2])}", removes_blank_after=True),
     Rule(_SILENT_HYPHEN, lambda match: ""),
-    Rule(re.compile(QUANTITY), _quantity, closes_after=True),
-    Rule(re.compile(NUMBER), lambda match: number(match.group()), closes_after=True),
-    Rule(_SUM, lambda match: _SUMS[match[1]], closes_after=True),
+    Rule(re.compile(QUANTITY), _quantity, removes_blank_after=True),
+    Rule(re.compile(NUMBER), lambda match: number(match.group()), removes_blank_after=True),
+    Rule(_SUM, lambda match: _SUMS[match[1]], removes_blank_after=True),
 )

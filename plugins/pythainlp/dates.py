@@ -15,7 +15,7 @@ _NOT_WITHIN = r"(?<!\d)(?<!\d[-/.:,])"
 _TIME_END = r"(?!\d|[.:,/]\d)"
 _HOUR_SIGN = r" ?(?:น\.(?![ก-ฮ]\.)|นาฬิกา)"
 
-_SIGNED = re.compile(
+_WITH_HOUR_SIGN = re.compile(
     rf"{_NOT_WITHIN}(?P<first>{_CLOCK}|\d{{1,2}})(?: ?[-\u2013] ?(?P<last>{_CLOCK}|\d{{1,2}}))?{_HOUR_SIGN}"
 )
 _ENGLISH = re.compile(
@@ -24,7 +24,7 @@ _ENGLISH = re.compile(
 _BARE = re.compile(
     rf"{_NOT_WITHIN}(?P<first>\d{{1,2}}(?::\d\d){{1,2}})(?: ?[-\u2013] ?(?P<last>\d{{1,2}}:\d\d))?{_TIME_END}"
 )
-_ANNOUNCED = re.compile(
+_AFTER_TIME_WORD = re.compile(
     rf"{_NOT_WITHIN}(?P<first>\d{{1,2}}\.\d\d)(?: ?[-\u2013] ?(?P<last>\d{{1,2}}\.\d\d))?{_TIME_END}"
 )
 
@@ -105,7 +105,7 @@ _NAMED = re.compile(
 )
 
 
-def _days(match: re.Match[str]) -> str:
+def _weekdays(match: re.Match[str]) -> str:
     first, last = (_WEEKDAYS.get(day, day) for day in (match["first"], match["last"]))
     return f"{first}ถึง{last}"
 
@@ -137,13 +137,13 @@ def _named(match: re.Match[str]) -> str | None:
 
 
 RULES = (
-    Rule(_DAYS, _days, closes_before=False),
+    Rule(_DAYS, _weekdays, removes_blank_before=False),
     Rule(_IN_DIGITS, _in_digits),
     Rule(_ISO, lambda match: _date(match["day"], match["month"], match["year"])),
     Rule(_WITHOUT_YEAR, _without_year),
     Rule(_NAMED, _named),
-    Rule(_SIGNED, _times),
+    Rule(_WITH_HOUR_SIGN, _times),
     Rule(_ENGLISH, _english),
     Rule(_BARE, _times),
-    Rule(_ANNOUNCED, lambda match: _times(match) if follows(match, "เวลา") else None),
+    Rule(_AFTER_TIME_WORD, lambda match: _times(match) if follows(match, "เวลา") else None),
 )

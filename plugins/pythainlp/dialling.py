@@ -53,12 +53,12 @@ def _postcode(match: re.Match[str]) -> str | None:
 
 # A dictated number keeps its pauses.
 RULES = (
-    Rule(_ABROAD, _abroad, closes_before=False),
-    Rule(_GROUPED, lambda match: _groups(match.group()), closes_before=False),
-    Rule(_TOGETHER, lambda match: _groups(_spaced(match.group())), closes_before=False),
-    Rule(_SHORT, _hotline, closes_before=False),
+    Rule(_ABROAD, _abroad, removes_blank_before=False),
+    Rule(_GROUPED, lambda match: _groups(match.group()), removes_blank_before=False),
+    Rule(_TOGETHER, lambda match: _groups(_spaced(match.group())), removes_blank_before=False),
+    Rule(_SHORT, _hotline, removes_blank_before=False),
     Rule(_EXTENSION, lambda match: digits(match.group())),
     Rule(_CODE, _code),
     Rule(_POSTCODE, _postcode),
-    Rule(_IDENTITY, lambda match: _groups(match.group()), closes_before=False),
+    Rule(_IDENTITY, lambda match: _groups(match.group()), removes_blank_before=False),
 )

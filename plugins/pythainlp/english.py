@@ -104,8 +104,8 @@ class English:
             if all(words.values()):
                 readings |= words
         return (
-            Rule(_POINTED, lambda match: _spelled(match.group()), closes_after=True),
-            Rule(_WORD, lambda match: readings.get(match.start()), closes_after=True),
+            Rule(_POINTED, lambda match: _spelled(match.group()), removes_blank_after=True),
+            Rule(_WORD, lambda match: readings.get(match.start()), removes_blank_after=True),
         )
 
     def _word(self, written: str) -> str | None:
@@ -124,7 +124,7 @@ NAMES = (
     Rule(
         re.compile(rf"(?<![\w-])(?:{one_of(_WITH_DIGITS)})(?![A-Za-z0-9-])", re.IGNORECASE),
         lambda match: _WITH_DIGITS[match.group().lower()],
-        closes_after=True,
+        removes_blank_after=True,
     ),
 )
 """Names with digits. Their rule comes first, so that the digits are not read as numbers."""

@@ -39,7 +39,7 @@ class Repeats:
         self._words = words
 
     def rules(self) -> tuple[Rule, ...]:
-        return (Rule(_SET_OFF, self._again, closes_after=True), Rule(_SIGN, self._again))
+        return (Rule(_SET_OFF, self._again, removes_blank_after=True), Rule(_SIGN, self._again))
 
     def _again(self, match: re.Match[str]) -> str | None:
         before = _BEFORE.search(self._text, max(0, match.start() - _FARTHEST), match.start())

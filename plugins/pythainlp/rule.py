@@ -73,8 +73,8 @@ class Rule(NamedTuple):
     pattern: re.Pattern[str]
     spoken: Callable[[re.Match[str]], str | None]
     # Thai puts blanks around digits, Latin letters and abbreviations. They are no pauses.
-    closes_before: bool = True
-    closes_after: bool = False
+    removes_blank_before: bool = True
+    removes_blank_after: bool = False
     at_a_word: bool = False
     """Apply the rule only where a word begins: Thai writes `ในจ.ตรัง`, and `กลม.` is no `ม.`"""
 
@@ -107,8 +107,8 @@ class Blanks:
             reading = rule.spoken(match)
             if reading is not None:
                 reading = self._rested(reading)
-                (self._starts if rule.closes_before else self._apart).add(match.start())
-                if rule.closes_after:
+                (self._starts if rule.removes_blank_before else self._apart).add(match.start())
+                if rule.removes_blank_after:
                     self._ends.add(match.end())
             return reading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -93,15 +93,12 @@ class AudioError(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDetail
 
 
-class JsonFrame(NamedTuple):
+class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     """A `SpokenAnswer` in JSON: what comes before and after its audio, and the size of the whole."""
 
     begin: bytes
     end: bytes
     size: int
-
-    def __repr__(self) -> str:
-        return f"<JsonFrame of {self.size} bytes>"
 
     @classmethod
     def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:

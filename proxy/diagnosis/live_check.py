@@ -55,7 +55,7 @@ def _is_cloud(config: Config, registry: Registry, name: str) -> bool:
         spec = registry.engine(name, config.engines[name], config.data)
     except EngineConfigError:
         return False  # the findings of the configuration say why
-    return isinstance(spec, InProcessSpec) and spec.is_guarded
+    return isinstance(spec, InProcessSpec) and spec.is_cloud
 
 
 async def _try(catalogue: Catalogue, engine: CloudEngine, key: ProviderKey) -> Finding:

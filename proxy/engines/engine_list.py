@@ -345,7 +345,7 @@ class _Opening:
         self._stack.push_async_callback(samples.close)
         context = Context(_log.bind(engine=spec.name), http=http, samples=samples.sample_cache, sockets=http)
         created = [await self._stack.enter_async_context(create()) for create in spec.creators(context)]
-        if not spec.is_guarded:
+        if not spec.is_cloud:
             return InProcessEngine(created[0], section.queue, samples, spec.licence)
         keys = [
             self._key(spec, number, engine, section, credential)

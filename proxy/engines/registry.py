@@ -134,12 +134,12 @@ class HostedEngineSpec(NamedTuple):
 class InProcessSpec(NamedTuple, Generic[S]):
     """An engine for the server to create in its own process, once for each of its `settings`. Where a cloud
     engine has several keys, its settings differ in the key, and `credentials` has the label of each key's
-    account. `is_guarded` is true for engines of the cloud."""
+    account. `is_cloud` is true for engines of the cloud."""
 
     name: str
     create: Create[S]
     settings: tuple[S, ...]
-    is_guarded: bool
+    is_cloud: bool
     credentials: tuple[str, ...] = (DEFAULT_CREDENTIAL,)
     models: tuple[stored_models.StoredModel, ...] = ()
 
@@ -215,9 +215,7 @@ class Registry:
             keys = settings_by_key(plugin.settings, section)
             each = tuple(_settings(f"engines.{name}{key.where}", plugin.settings, key.raw) for key in keys)
             labels = tuple(key.credential for key in keys)
-            return InProcessSpec(
-                name, plugin.create, each, is_guarded=True, credentials=labels, models=models
-            )
+            return InProcessSpec(name, plugin.create, each, is_cloud=True, credentials=labels, models=models)
         if section.credentials:
             raise EngineConfigError(
                 f"engines.{name}.credentials: {section.plugin} has no provider; remove it"
@@ -234,7 +232,7 @@ class Registry:
                 f"engines.{name}.hosted: {section.plugin} runs only in a host; remove the line"
             )
         create = _create_of(name, plugin.create.module)
-        return InProcessSpec(name, create, (settings,), is_guarded=False, models=models)
+        return InProcessSpec(name, create, (settings,), is_cloud=False, models=models)
 
     def _remote(self, name: str, section: EngineSection, plugin: Plugin[Any]) -> RemoteSpec:
         if not isinstance(plugin.create, Hosted):

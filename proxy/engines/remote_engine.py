@@ -6,8 +6,9 @@ The rest of the server uses it like any other engine. The feature for remote wor
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Collection
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
 from proxy.config.sections import EngineSection
@@ -24,11 +25,12 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, HelloReply
+from speech_engine.redacted import Redacted
 from speech_engine.training import TrainingEnd
 from speech_engine.work import job_with_samples
 
 
-class TrainingWork(NamedTuple):
+class TrainingWork(Redacted, msgspec.Struct, frozen=True):
     """A training for a rented machine: a step of an account's job.
 
     `fingerprint` covers every input: a second request with the same value joins the run. `digests` name the
@@ -40,9 +42,6 @@ class TrainingWork(NamedTuple):
     step: str
     fingerprint: str
     digests: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"<TrainingWork {self.step}>"
 
 
 class RemoteRuns(Protocol):

@@ -174,7 +174,7 @@ def _has_local_engine(config: Config, plugins: Registry) -> bool:
             spec = plugins.engine(name, section, config.data)
         except EngineConfigError:
             continue  # the list of engines shows it
-        if not isinstance(spec, InProcessSpec) or not spec.is_guarded:
+        if not isinstance(spec, InProcessSpec) or not spec.is_cloud:
             return True
     return False
 

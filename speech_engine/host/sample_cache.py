@@ -14,8 +14,11 @@ from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
 from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
+import msgspec
+
 from speech_engine.errors import EngineBusy, VoiceNotFound
 from speech_engine.host.messages import PutSample
+from speech_engine.redacted import Redacted
 from speech_engine.values import Sample, SpeechJob, Trained, find_digests, owner_of
 
 T = TypeVar("T")
@@ -47,15 +50,12 @@ class _Name(NamedTuple):
         return cls(owner_of(job), job.model, digest)
 
 
-class ModelPiece(NamedTuple):
+class ModelPiece(Redacted, msgspec.Struct, frozen=True):
     """A piece of a file of `size` bytes: from the byte `begin` on."""
 
     data: bytes
     begin: int
     size: int
-
-    def __repr__(self) -> str:
-        return f"<ModelPiece {len(self.data)} bytes at {self.begin} of {self.size}>"
 
 
 class _File:

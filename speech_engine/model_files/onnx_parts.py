@@ -8,8 +8,11 @@ import struct
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from speech_engine.model_declarations import WIDTHS, OnnxValue, TensorInfo, UnusableModel
 from speech_engine.model_files.protobuf import Value, bytes_of, numbers_of
+from speech_engine.redacted import Redacted
 
 
 class OnnxTensor(NamedTuple):
@@ -19,7 +22,7 @@ class OnnxTensor(NamedTuple):
     numbers: tuple[float, ...]
 
 
-class NodePart(NamedTuple):
+class NodePart(Redacted, msgspec.Struct, frozen=True):
     """An operator. Its domain is empty if it is one of ONNX's own."""
 
     domain: str
@@ -28,18 +31,12 @@ class NodePart(NamedTuple):
     outputs: tuple[str, ...]
     attributes: Mapping[str, AttributeValue]
 
-    def __repr__(self) -> str:
-        return f"<NodePart {self.operator}>"
 
-
-class GraphPart(NamedTuple):
+class GraphPart(Redacted, msgspec.Struct, frozen=True):
     inputs: Mapping[str, OnnxValue]
     outputs: Mapping[str, OnnxValue]
     tensors: Mapping[str, OnnxTensor]
     nodes: tuple[NodePart, ...]
-
-    def __repr__(self) -> str:
-        return f"<GraphPart of {len(self.nodes)} nodes>"
 
 
 AttributeValue = int | str | tuple[float, ...] | OnnxTensor | GraphPart | None

@@ -17,7 +17,7 @@ from proxy.audio.recordings.recording import Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
 from proxy.helpers.helper import Helper, HelperFailed
 
-LIVES = 2
+TRIES_OF_FILE = 2
 """The tries of a file whose process died."""
 _BY_FILE = {
     -number

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from proxy.audio.recordings import recording
-from proxy.audio.recordings.apart import LIVES, read_apart
+from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
 from proxy.helpers.helper import Helper, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
@@ -26,7 +26,7 @@ _SPEC = HelperSpec(
     module="proxy.audio.recordings.decoding_child",
     is_for_one=True,
     keeps_spare=True,
-    lives=LIVES,
+    lives=TRIES_OF_FILE,
     most_answer_bytes=3 * recording.MOST_SAMPLES + 4096,
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 import msgspec
 
@@ -13,19 +12,17 @@ from policies.sample_quality import SampleQuality
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import MOST_S, UnusableRecording
 from proxy.errors import InvalidRequest
+from speech_engine.redacted import Redacted
 
 _CUT = f"It is long: only its first {MOST_S / 60:g} minutes are kept."
 
 
-class AcceptedRecording(NamedTuple):
+class AcceptedRecording(Redacted, msgspec.Struct, frozen=True):
     """A recording that can be stored. `master` is lossless, at its own rate up to 48 kHz."""
 
     master: bytes
     seconds: float
     quality: SampleQuality
-
-    def __repr__(self) -> str:
-        return f"<AcceptedRecording {self.seconds:.1f} s, {self.quality.rating}>"
 
     @property
     def quality_json(self) -> str:

@@ -89,7 +89,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Environment(NamedTuple):
-    """A complete environment on the disk. Only the recipes of older versions of voxgate name a plugin."""
+    """A complete environment on the disk, which several plugins may share."""
 
     recipe: Recipe
     folder: Path
@@ -117,7 +117,7 @@ class Environment(NamedTuple):
     def plugins(self) -> frozenset[str]:
         """The plugins that run or ran in it. Plugins of removed installations are among them."""
         names = (path.name for path in self.folder.glob(f"{_VIEWS}/*/{_PLUGIN_FILES}/*"))
-        return frozenset(map(unquote, names)) | ({self.recipe.plugin} - {""})
+        return frozenset(map(unquote, names))
 
     def size_bytes(self) -> int:
         walked = ((Path(folder), files) for folder, _, files in os.walk(self.folder))
@@ -196,14 +196,8 @@ def every() -> Iterator[Environment]:
             made = msgspec.json.decode(manifest.read_bytes(), type=Recipe)
         except (OSError, msgspec.MsgspecError):
             continue  # it was removed meanwhile, or another version wrote it
-        if manifest.parent.name == made.name or _was_built_for_one_plugin(manifest.parent.name, made):
+        if manifest.parent.name == made.name:
             yield Environment(made, manifest.parent)
-
-
-def _was_built_for_one_plugin(folder: str, made: Recipe) -> bool:
-    """Tell whether an older version built this environment for one plugin. It can still be used."""
-    plugin = re.sub(r"[^A-Za-z0-9._-]", "_", made.plugin)
-    return bool(made.plugin) and re.fullmatch(rf"{re.escape(plugin)}-[0-9a-f]{{12}}", folder) is not None
 
 
 def interpreter(plugin: str, hosted: Hosted) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
@@ -24,7 +23,6 @@ from proxy.features.cache import clips
 from proxy.features.cache import records as index
 from proxy.features.cache.clips import About, Clip, Identity
 from proxy.features.cache.records import ClipOwner
-from proxy.file_store import locked_files
 from proxy.file_store.folder import BoundedFolder
 from proxy.file_store.locked_files import Lock
 from proxy.file_store.recording import FileRecording
@@ -153,7 +151,7 @@ class ClipStore:
         self._memory.clear()
 
     async def tidy(self) -> None:
-        """Remove files without rows, stale rows, and the folders of versions that had no index."""
+        """Remove files without rows, and stale rows."""
         # The names are read first: each named file had its rows before its name.
         names = await self.folder.names()
         entries = await index.list_folder(self._store, self._folder_id)
@@ -163,7 +161,6 @@ class ClipStore:
         newest = {entry.name: entry for entry in sorted(entries, key=attrgetter("began"))}
         stale = [entry for entry in entries if entry.name not in names or newest[entry.name] is not entry]
         await index.forget(self._store, [entry.recording for entry in stale if entry.began < long_ago])
-        await self.folder.run(partial(_remove_old_folders, self.folder.root))
 
     def close(self) -> None:
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -179,13 +176,6 @@ def _ignore_failure(future: asyncio.Future[None]) -> None:
     """Drop the failure to note a clip's use: its file was swept away in the meantime."""
     if not future.cancelled():
         future.exception()
-
-
-def _remove_old_folders(root: Path) -> None:
-    """Remove the folders `account.voice.kind` and `gone-…` of versions that had no index."""
-    for name in locked_files.list_names(root):
-        if name.count(".") == 2 or name.startswith("gone-"):
-            shutil.rmtree(root / name, ignore_errors=True)
 
 
 BELIEVED_S = 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +15,7 @@ from proxy.features.cache.rules import PostUse, SpeakerUse
 from proxy.speech.client_fields import extra_of
 from proxy.speech.planning import Part, SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
+from speech_engine.redacted import Redacted
 
 RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion"})
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
@@ -40,13 +40,10 @@ _SOUND_REVISION = 2
 """It grows when all engines of a kind sound different, and the version of the server is the same."""
 
 
-class CacheQuestion(NamedTuple):
+class CacheQuestion(Redacted, msgspec.Struct, frozen=True):
     account: str
     request: SpeechRequest
     plan: SpeechPlan
-
-    def __repr__(self) -> str:
-        return f"<CacheQuestion {self.request!r}>"
 
     @property
     def owner(self) -> ClipOwner:

@@ -26,7 +26,9 @@ LOOK_S = 1.0
 _LASTS_S = {"alone": SUSPECT_S, "refused": QUARANTINE_S}
 _LIST = f"SELECT *, ends - {NOW} AS left_us FROM text_verdicts ORDER BY ends DESC LIMIT 2000"
 _FORGET = f"DELETE FROM text_verdicts WHERE ends <= {NOW}"
-_WHOLE = "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
+_FORGET_ALONE = (
+    "DELETE FROM text_verdicts WHERE engine = :engine AND text_digest = :digest AND kind = 'alone'"
+)
 # As in `SuspectTexts`: if a text ran alone at its second death, the text is to blame.
 _IS_REFUSED = f"known.ends > {NOW} AND (known.kind = 'refused' OR :only = 1)"
 _PUT = f"""
@@ -47,7 +49,7 @@ async def sharing_verdicts(context: AppContext) -> AsyncIterator[None]:
         yield
         return
     exchange = VerdictExchange(context.store, suspects, masters.newest.texts)
-    task = RepeatingTask("verdicts on texts", exchange.exchange_verdicts, 0.0, context.metrics)
+    task = RepeatingTask("verdicts on texts", exchange.wait_and_exchange, 0.0, context.metrics)
     try:
         yield
     finally:
@@ -64,7 +66,7 @@ class VerdictExchange:
         for each in suspects.values():
             each.share(key, self._wanted)
 
-    async def exchange_verdicts(self) -> None:
+    async def wait_and_exchange(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._wanted.wait()
@@ -106,6 +108,6 @@ class VerdictExchange:
 def _change(engine: str, news: TextNews) -> Statement:
     names = {"engine": engine, "digest": news.digest.hex()}
     if news.kind == "whole":
-        return Statement(_WHOLE, names)
+        return Statement(_FORGET_ALONE, names)
     lasts = round(_LASTS_S[news.kind] * SECOND)
     return Statement(_PUT, {**names, "kind": news.kind, "lasts": lasts, "only": int(news.is_only)})

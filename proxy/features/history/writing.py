@@ -6,8 +6,9 @@ A kill between the two loses the entry, and never a charge.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter
@@ -18,6 +19,7 @@ from proxy.features.history.records import HistoryRow, HistoryStore, SealedReque
 from proxy.features.history.section import MEGABYTE, HistorySection
 from proxy.storage.retention import StoredDays
 from proxy.storage.store import StorageFailed
+from speech_engine.redacted import Redacted
 
 MOST_SOUND_BYTES = 16 * 1024 * 1024
 """Of a longer answer, the text alone is kept."""
@@ -59,7 +61,7 @@ class SoundBuffer:
         self.data = bytearray()
 
 
-class NewEntry(NamedTuple):
+class NewEntry(Redacted, msgspec.Struct, frozen=True):
     """An entry to write: its row so far, the body of its request, and its sound in this form, if it is
     whole. Its writer closes the buffer."""
 
@@ -67,9 +69,6 @@ class NewEntry(NamedTuple):
     body: dict[str, Any]
     sound: SoundBuffer
     form: OutputForm
-
-    def __repr__(self) -> str:
-        return f"<NewEntry {self.entry!r}>"
 
 
 class HistoryEntries:

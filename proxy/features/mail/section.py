@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 import msgspec
@@ -37,7 +37,7 @@ class MailSection(Redacted, msgspec.Struct, frozen=True, forbid_unknown_fields=T
     ] = msgspec.field(default="", name="from")
 
 
-class SmtpServer(NamedTuple):
+class SmtpServer(Redacted, msgspec.Struct, frozen=True):
     """The server of a URL. `security` is `plain` on this machine alone."""
 
     host: str
@@ -45,9 +45,6 @@ class SmtpServer(NamedTuple):
     security: str
     user: str = ""
     password: str = ""
-
-    def __repr__(self) -> str:
-        return f"<SmtpServer {self.host}:{self.port}, {self.security}>"
 
 
 def read_url(url: str) -> SmtpServer:

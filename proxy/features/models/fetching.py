@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import httpx2
+import msgspec
 
 from proxy.features.models.addresses import Address, FetchFailed, parse_address
 from proxy.features.models.part_file import Count, FileInfo, PartFile, has_digest, is_digest
+from speech_engine.redacted import Redacted
 
 _MOST_REDIRECTS = 5
 _MOST_TRIES = 5
@@ -39,7 +41,7 @@ class HubPatience(NamedTuple):
     silence_s: float = 30.0
 
 
-class Wanted(NamedTuple):
+class Wanted(Redacted, msgspec.Struct, frozen=True):
     """A file to fetch. A `size` of 0 is unknown; then it has at most `most_bytes`. Without `digests`, the
     server of the first address must send one, if it `trusts_hub`. `token` goes to that server alone."""
 
@@ -50,9 +52,6 @@ class Wanted(NamedTuple):
     digests: tuple[str, ...] = ()
     trusts_hub: bool = True
     token: str = ""
-
-    def __repr__(self) -> str:
-        return f"<Wanted {self.name}>"  # not the token
 
 
 def fetch(file: Wanted, part: PartFile, patience: HubPatience, count: Count) -> None:

@@ -102,7 +102,8 @@ class Booking:
         reading = await plan_changes.read(self._ledger, order.account, self.sales)
         before = None if was is None else _money(was)
         fetched = PaidAmount(payment.amount, payment.refunded, payment.disputed)
-        row = _row(order, reading, id_, was, payments.latest(before, fetched, has_won=payment.has_won))
+        latest = payments.latest(before, fetched, seller_won_dispute=payment.seller_won_dispute)
+        row = _row(order, reading, id_, was, latest)
         if was is not None and _values(row) == _values(was):
             return False
         # Since the account was read, so that a unit which changes them meanwhile refuses this one.

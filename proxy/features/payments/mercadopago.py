@@ -31,7 +31,7 @@ from speech_engine.http import HttpClient
 
 _NEVER_PAID = frozenset({"rejected", "cancelled"})
 """States that never change again, and never had money."""
-_BACK_LATER = frozenset({"refunded", "charged_back", "in_mediation"})
+_ONCE_PAID = frozenset({"refunded", "charged_back", "in_mediation"})
 """States of a payment that was paid once, if it has a date of approval."""
 _MOST_DIGITS = 20
 _PAGE = 100
@@ -138,7 +138,7 @@ class MercadoPago:
             yield _fetched(each)
 
     def event(self, request: ProviderWebhook) -> str | None:
-        # Its validator takes the id as it came, its documentation in lower case. A payment has digits alone.
+        # Signed as it came, or in lower case by the documentation: an id of digits is the same in both.
         id_ = request.query.get("data.id", "").lower()
         header = request.headers.get("x-signature", "")
         parts = dict(part.strip().partition("=")[::2] for part in header.split(","))
@@ -191,9 +191,9 @@ def _fetched(payment: _Payment) -> FetchedPayment:
         currency=payment.currency_id,
         seller=str(payment.collector_id),
         is_live=payment.live_mode,
-        has_won=payment.status == "charged_back" and not is_held,
+        seller_won_dispute=payment.status == "charged_back" and not is_held,
         is_paid=payment.status == "approved"
-        or (payment.status in _BACK_LATER and payment.date_approved is not None),
+        or (payment.status in _ONCE_PAID and payment.date_approved is not None),
         refunded=given_back,
         disputed=max(0, paid - given_back) if is_held else 0,
     )

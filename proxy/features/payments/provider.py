@@ -35,7 +35,7 @@ class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
 
     `reference` is the id of the order that it names. It `is_paid` once it was paid in full, whatever was
     given back since. `disputed` is the rest that an open or lost dispute holds; it may become less only once
-    the payment `has_won` a dispute.
+    the payment `seller_won_dispute` a dispute.
     """
 
     id: str
@@ -47,7 +47,7 @@ class FetchedPayment(msgspec.Struct, frozen=True, kw_only=True):
     is_paid: bool
     refunded: int = 0
     disputed: int = 0
-    has_won: bool = False
+    seller_won_dispute: bool = False
 
 
 class ProviderWebhook(NamedTuple):

@@ -39,12 +39,12 @@ def target(credits: int, money: PaidAmount) -> int:
     return credits * money.rest // money.paid
 
 
-def latest(before: PaidAmount | None, fetched: PaidAmount, *, has_won: bool) -> PaidAmount:
+def latest(before: PaidAmount | None, fetched: PaidAmount, *, seller_won_dispute: bool) -> PaidAmount:
     """Return a payment as it is to be booked. Refunds never fall, and disputes only if one was won."""
     if before is None:
         return fetched
     refunded = max(before.refunded, fetched.refunded)
-    disputed = fetched.disputed if has_won else max(before.disputed, fetched.disputed)
+    disputed = fetched.disputed if seller_won_dispute else max(before.disputed, fetched.disputed)
     return PaidAmount(before.paid, refunded, min(disputed, before.paid - refunded))
 
 

@@ -189,11 +189,11 @@ class Stripe:
         charge = intent.latest_charge or _Charge()
         is_paid = intent.status == "succeeded"
         amount = intent.amount_received if is_paid else intent.amount
-        held, has_won = 0, False
+        held, seller_won_dispute = 0, False
         if charge.disputed:
             disputes = await self._calls.get(_Disputes, "/v1/disputes", {**of_intent, "limit": _PAGE})
             held = sum(each.amount for each in disputes.data if each.status in _HOLDS)
-            has_won = any(each.status == "won" for each in disputes.data)
+            seller_won_dispute = any(each.status == "won" for each in disputes.data)
         own = [each for each in sessions.data if each.payment_intent == intent.id]
         return FetchedPayment(
             id=intent.id,
@@ -205,5 +205,5 @@ class Stripe:
             is_paid=is_paid,
             refunded=charge.amount_refunded,
             disputed=max(0, min(held, amount - charge.amount_refunded)),
-            has_won=has_won,
+            seller_won_dispute=seller_won_dispute,
         )

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from proxy.audio.recordings.apart import LIVES, read_apart
+from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
 from proxy.features.transcriptions.long_recordings import (
@@ -36,7 +36,7 @@ _MOST_STRETCH_BYTES = 64 * 1024 * 1024
 _SPEC = HelperSpec(
     module="proxy.features.transcriptions.long_reading_child",
     is_for_one=True,
-    lives=LIVES,
+    lives=TRIES_OF_FILE,
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )

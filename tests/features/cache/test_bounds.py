@@ -124,10 +124,6 @@ async def test_a_worker_that_starts_sweeps_what_was_left_over(tmp_path: Path) ->
     other = whole.with_name("f" * 64)
     other.with_name(f"{other.name}.part").write_bytes(b"half")
     other.with_name(f"{other.name}.lock").touch()
-    old_shelves = [whole.with_name(name) for name in ("gone-0123", "acc.voice.plain")]
-    for clips in old_shelves:
-        clips.mkdir()
-        (clips / "clip").write_bytes(b"of a version that had shelves")
     whole.with_name("d" * 64).write_bytes(b"without rows, after a kill in the middle of a purge")
     under_way = locked_files.take(whole.with_name("e" * 64))
     assert under_way is not None

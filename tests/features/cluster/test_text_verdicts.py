@@ -187,4 +187,4 @@ def test_an_agent_that_knows_nothing_blames_a_call_that_ran_alone() -> None:
 
 async def _run(gateway: Gateway) -> None:
     while True:
-        await gateway.exchange.exchange_verdicts()
+        await gateway.exchange.wait_and_exchange()

@@ -142,7 +142,7 @@ class TinyProvider:
 
     def win(self, id_: str) -> None:
         if self.paid[id_].disputed:
-            self.change(id_, disputed=0, has_won=True)
+            self.change(id_, disputed=0, seller_won_dispute=True)
 
 
 class Worker(NamedTuple):

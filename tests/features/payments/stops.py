@@ -139,7 +139,7 @@ class Life:
         await self._at(12 * DAY_S)
         await self._change(pack, disputed=1990)
         await self._change(mini, refunded=990)
-        await self._change(pack, disputed=0, has_won=True)
+        await self._change(pack, disputed=0, seller_won_dispute=True)
         await self._at(60 * DAY_S)
 
     async def close(self) -> None:
@@ -159,7 +159,7 @@ class Life:
 
     async def _change(self, order: OrderRecord, **others: object) -> None:
         (id_,) = [id_ for id_, each in self.shop.provider.paid.items() if each.reference == order.id]
-        if not (others.get("disputed") and self.shop.provider.paid[id_].has_won):
+        if not (others.get("disputed") and self.shop.provider.paid[id_].seller_won_dispute):
             self.shop.provider.change(id_, **others)
             self.save()
         await self._hook(order)

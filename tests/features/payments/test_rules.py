@@ -46,7 +46,7 @@ def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: i
 
 
 @each_row(
-    ("before", "fetched", "has_won", "booked"),
+    ("before", "fetched", "seller_won_dispute", "booked"),
     [
         (None, PaidAmount(100, 10), False, PaidAmount(100, 10)),
         (PaidAmount(100, 30), PaidAmount(100, 10), False, PaidAmount(100, 30)),
@@ -57,9 +57,9 @@ def test_no_payment_is_worth_more_than_its_order_or_less_than_nothing(credits: i
     ],
 )
 def test_refunds_never_fall_and_disputes_only_if_one_was_won(
-    before: PaidAmount | None, fetched: PaidAmount, has_won: bool, booked: PaidAmount
+    before: PaidAmount | None, fetched: PaidAmount, seller_won_dispute: bool, booked: PaidAmount
 ) -> None:
-    assert latest(before, fetched, has_won=has_won) == booked
+    assert latest(before, fetched, seller_won_dispute=seller_won_dispute) == booked
 
 
 @each_row(

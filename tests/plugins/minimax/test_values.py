@@ -43,7 +43,7 @@ def test_a_key_is_needed_and_several_make_several_engines() -> None:
     spec = found.engine("cloud", EngineSection(plugin="minimax", settings={"api_key": ["one", "two"]}), "")
     assert isinstance(spec, InProcessSpec)
     assert [msgspec.structs.asdict(each)["api_key"] for each in spec.settings] == ["one", "two"]
-    assert spec.is_guarded
+    assert spec.is_cloud
 
 
 def test_no_repr_has_the_key() -> None:

@@ -10,7 +10,7 @@ from tests.tables import each_row
 
 SYMBOLS = {"^": (1,), "$": (2,), "_": (0,), " ": (3,), ".": (4,), "a": (5,), "b": (6, 7)}
 CONFIG = VoiceConfig(22_050, "en-US", "en-us", False, SYMBOLS, ("0",), frozenset(), 0.6, 1.0, 0.8, 256)
-SPELLED = CONFIG._replace(is_spelled=True)
+SPELLED = CONFIG._replace(takes_letters=True)
 
 
 def letters(text: str, _language: str, _clusters: object) -> list[list[str]]:

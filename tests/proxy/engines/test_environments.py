@@ -12,7 +12,7 @@ import pytest
 from plugins.kokoro.plugin import HOSTED as KOKORO
 from plugins.piper.plugin import HOSTED as PIPER
 from proxy.engines.environments import environment_build, environments
-from proxy.engines.environments.environments import MANIFEST, Environment, EnvironmentRefused, Recipe
+from proxy.engines.environments.environments import MANIFEST, EnvironmentRefused, Recipe
 from speech_engine import Hosted
 
 HOSTED = Hosted("plugins.tone.worker", packages=("bell>=1",), imports=("bell",))
@@ -108,27 +108,6 @@ def test_the_engines_of_onnx_voices_share_one() -> None:
     recipes = [environments.recipe(name, hosted) for name, hosted in (("piper", PIPER), ("kokoro", KOKORO))]
     assert len({recipe.name for recipe in recipes}) == 1
     assert recipes[0].name.startswith("onnxruntime-numpy-piper-tts-")
-
-
-def test_an_environment_of_before_they_were_shared_is_used_and_removed(root: Path) -> None:
-    recipe = environments.recipe("bell", HOSTED)
-    folder = made(root, recipe).rename(root / "bell-0123456789ab")
-    whole = msgspec.structs.replace(recipe, links={})
-    (folder / MANIFEST).write_bytes(msgspec.json.encode(whole))
-    (found,) = environments.every()
-    assert found.plugins == {"bell"}
-    for plugin in ("bell", "chime"):
-        assert Path(environments.interpreter(plugin, HOSTED)).is_relative_to(folder)
-    older = root / "bell-ba9876543210"
-    older.mkdir()
-    (older / MANIFEST).write_bytes(msgspec.json.encode(msgspec.structs.replace(whole, voxgate="0.0.1")))
-    assert [each.folder for each in environments.every()] == [folder, older]
-
-    def is_needed(each: Environment) -> bool:
-        return environments.is_current(each, recipe)
-
-    assert [each.folder for each in environment_build.remove("bell", is_needed)] == [older]
-    assert [each.folder for each in environment_build.remove("chime", lambda _found: False)] == [folder]
 
 
 def test_any_variant_of_torch_serves_and_the_newest_is_taken(root: Path) -> None:
