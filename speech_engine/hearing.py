@@ -27,7 +27,8 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answers in English.
 
     With `texts`, the words are known, one text for each sentence in order: the engine answers with one
-    segment for each, whose words have their starts, and how likely each is in this sound.
+    segment for each, whose words have their starts, and how likely each is in this sound. `starts_s` are the
+    beginnings of the texts, if they are known.
 
     `recording` is a digest that is the same for the same sound, and `estimated_s` its length. The other
     fields are those of `SpeechJob`.
@@ -46,6 +47,7 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     task: Task = "transcribe"
     times: Literal["", "segments", "words"] = "segments"
     texts: tuple[str, ...] = ()
+    starts_s: tuple[float, ...] = ()
     deadline_s: float = 9.0
     share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
     urgency: Urgency = "live"

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
-FileKind = Literal["tensors", "onnx", "npz", "json", "tokenizer", "text", "bytes"]
+FileKind = Literal["tensors", "onnx", "npz", "json", "tokenizer", "text", "bytes", "own"]
 
 
 WIDTHS = (
@@ -86,6 +86,9 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     `may_repeat`. Its host must then be able to stop it, and bounds its memory. `operators` are those beside
     ONNX's own that it may have, as (domain, operator): such whose inputs `onnx_rules` knows how to check.
 
+    An `own` file has the form of one library. The plugin's `reader` returns its tensors, and raises
+    UnusableModel.
+
     A file that is `made_of` another one comes from no source. Two of them are the halves of an `onnx` file
     that has a place to `cut_at`: the convolution with the first of these weights (see `onnx_halves`). If it
     has no such place, the model lacks both.
@@ -107,6 +110,7 @@ class ModelFile(msgspec.Struct, frozen=True, kw_only=True):
     stand_ins: tuple[str, ...] = ()
     cut_at: tuple[str, ...] = ()
     made_of: str = ""
+    reader: Callable[[memoryview], Mapping[str, TensorInfo]] | None = None
 
     @property
     def patterns(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A Telegram bot that reads texts aloud: a text comes in, a voice note goes out, in the voice of its chat."""
+"""A Telegram bot that reads texts aloud, in the voice of their chat, and writes voice notes down."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from telegram.ext import Application, CommandHandler, ContextTypes, MessageHandl
 
 speech = AsyncOpenAI(base_url=os.environ["VOXGATE_URL"], api_key=os.environ["VOXGATE_KEY"])
 
-_HELP = """Send me a text, and I read it to you.
+_HELP = """Send me a text, and I read it to you. Send me a voice note, and I write it down.
 /voice nova: speak with this voice
 /voice nova pt-BR: and in this language, which I otherwise guess from each text"""
 
@@ -50,6 +50,17 @@ async def speak(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
     await message.reply_voice(note.content)
 
 
+async def write_down(update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+    """A voice note, or a sound that was sent, comes back as a text."""
+    message = update.effective_message
+    await message.reply_chat_action(ChatAction.TYPING)
+    file = await message.effective_attachment.get_file()
+    recording = bytes(await file.download_as_bytearray())
+    heard = await speech.audio.transcriptions.create(model="whisper-1", file=("note.ogg", recording))
+    # A message has up to 4096 characters.
+    await message.reply_text(heard.text[:4096] or "I hear no words in it.")
+
+
 async def apologise(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
     """Without an answer, people send their text again and again."""
     error = context.error
@@ -58,7 +69,7 @@ async def apologise(update: object, context: ContextTypes.DEFAULT_TYPE) -> None:
     # The server writes its refusals for people to read. Other failures are none of their business.
     body = error.body if isinstance(error, APIStatusError) else None
     reason = body["message"] if isinstance(body, dict) else "The speech server does not answer."
-    await update.effective_message.reply_text(f"I cannot say that. {reason}")
+    await update.effective_message.reply_text(f"I cannot do that. {reason}")
 
 
 async def announce(bot: Application) -> None:
@@ -77,10 +88,12 @@ def main() -> None:
 
 
 def run() -> None:
+    telegram = os.environ.get("TELEGRAM_API", "https://api.telegram.org")
     bot = (
         Application.builder()
         .token(os.environ["TELEGRAM_TOKEN"])
-        .base_url(os.environ.get("TELEGRAM_API", "https://api.telegram.org") + "/bot")
+        .base_url(f"{telegram}/bot")
+        .base_file_url(f"{telegram}/file/bot")
         .persistence(PicklePersistence(os.environ.get("CHATS", "chats.pickle")))
         # Else one long text would keep all other chats waiting.
         .concurrent_updates(8)
@@ -90,6 +103,7 @@ def run() -> None:
     bot.add_handler(CommandHandler(("start", "help"), explain))
     bot.add_handler(CommandHandler("voice", choose_voice))
     bot.add_handler(MessageHandler(filters.TEXT & ~filters.COMMAND, speak))
+    bot.add_handler(MessageHandler(filters.VOICE | filters.AUDIO, write_down))
     # In a group, a command may be for another bot.
     bot.add_handler(MessageHandler(filters.COMMAND & filters.ChatType.PRIVATE, explain))
     bot.add_error_handler(apologise)

@@ -170,9 +170,8 @@ def _no_samples(models: Sequence[Model], inputs: FilterInput) -> NoCandidate:
     if emotion not in first.info.emotions and emotion in find_emotions(inputs.voice, first):
         for_emotion = f" for '{emotion}'"
     if speaker is not None and speaker.lack == "text":
-        message = (
-            f"{first.name} must know the words of the recording of {voice_name}{for_emotion}: give its text."
-        )
+        do = "its words are being heard" if inputs.voice.awaits_words else "give its text"
+        message = f"{first.name} must know the words of the recording of {voice_name}{for_emotion}: {do}."
         return NoCandidate("voice", "reference_text_required", message)
     least_s, most_s = first.info.sample_s
     if speaker is not None and speaker.lack == "limit":

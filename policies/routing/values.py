@@ -41,7 +41,8 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     local, may receive the voice, and only for `uses`; None allows all. A `mix` has the ids of voices and
     their weights; routing fills `members` with these voices. `account` is the owner. `consent` is the digest
     of the speaker's consent record, or "". `clips` are the ids and digests of the recordings that can be
-    erased separately. `trained` pairs each format with the digest of a model trained for this voice.
+    erased separately. `trained` pairs each format with the digest of a model trained for this voice. If it
+    `awaits_words`, the words of a recording are still to be heard.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
     consent: str = ""
     clips: tuple[tuple[str, str], ...] = ()
     trained: tuple[tuple[str, str], ...] = ()
+    awaits_words: bool = False
 
     @property
     def is_recorded(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies.routing import is_cloned_for, spoken_languages
+from policies.routing import Model, is_cloned_for, spoken_languages
 from policies.routing.filters import only_hear
 from proxy.access.admission import Plans
 from proxy.access.callers import caller_or_none
@@ -51,6 +52,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It speaks no text."""
     spoken_languages: list[str] | UnsetType = UNSET
     """The languages that it speaks well enough. A `*` stands for any."""
+    transcribed_languages: list[str] | UnsetType = UNSET
+    """The languages that it writes down well enough."""
     jobs_only: Literal[True] | UnsetType = UNSET
     """It speaks on rented machines, for jobs alone. Of an alias: all of its models do."""
 
@@ -130,6 +133,7 @@ class Models(Resource):
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
                     spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
+                    transcribed_languages=_transcribed([model]),
                     jobs_only=_only_if(bool(model.info.runner)),
                 )
                 for model in models
@@ -145,8 +149,14 @@ class Models(Resource):
             hears=_only_if(bool(ears)),
             translates=_only_if(any(model.info.translates for model in ears)),
             speaks=False if only_hear(models) else UNSET,
+            transcribed_languages=_transcribed(ears),
             jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
         )
+
+
+def _transcribed(models: Sequence[Model]) -> list[str] | UnsetType:
+    tags = [tag for model in models if model.info.hears for tag in spoken_languages(model.info)]
+    return [*dict.fromkeys(tags)] or UNSET
 
 
 def _only_if(jobs_only: bool) -> Literal[True] | UnsetType:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from speech_engine.redacted import Redacted
 
 DAY_US = 86_400_000_000
 
+Recognised = Literal[True] | UnsetType
 Kind = Literal["sample", "mix", "cast", "catalogue"]
 
 DESCRIBED = ("name", "description", "tags", "labels", "language", "gender")
@@ -26,14 +28,16 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class VoiceTexts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What of a voice names a person. `texts` are the words of its samples; no column has them. `request` is
-    a digest of the request with an Idempotency-Key that made it."""
+    """What of a voice names a person. `texts` are the words of its samples; no column has them. If they are
+    `recognised`, the server has heard them, or will. `request` is a digest of the request with an
+    Idempotency-Key that made it."""
 
     name: str
     description: str = ""
     tags: tuple[str, ...] = ()
     labels: Mapping[str, str] = {}
     texts: tuple[str, ...] = ()
+    recognised: Recognised = UNSET
     request: str = ""
 
 

@@ -92,8 +92,9 @@ class FolderContents:
     def tensors(self, role: str) -> Mapping[str, TensorInfo]:
         if self._files[role].kind == "onnx":
             return self.graph(role).tensors
-        if role not in self._tensors and self._files[role].kind == "npz":
-            self._tensors[role] = self._read(role, read_arrays)
+        reader = read_arrays if self._files[role].kind == "npz" else self._files[role].reader
+        if role not in self._tensors and reader is not None:
+            self._tensors[role] = self._read(role, reader)
         if role not in self._tensors:
             path = self._path(role)
             try:
@@ -153,7 +154,7 @@ def check_model(format_: ModelFormat, folder: Path) -> ModelFacts:
         if not contents.has(file.role):
             if not file.is_optional:
                 raise UnusableModel(f"{file.name} is missing")
-        elif file.kind in ("tensors", "onnx", "npz"):
+        elif file.kind in ("tensors", "onnx", "npz", "own"):
             contents.tensors(file.role)
         elif file.kind in ("json", "tokenizer"):
             contents.json(file.role)

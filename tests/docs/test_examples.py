@@ -53,8 +53,9 @@ def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server
 
 @each_row("page", _PYTHON, ids=pages.name)
 def test_the_python_examples_of_a_page_run_in_their_order(
-    page: Path, shipped: Server, monkeypatch: pytest.MonkeyPatch
+    page: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shipped: Server = request.getfixturevalue("hearing" if page.name == "transcribe.md" else "shipped")
     # At their own lines, so that a traceback names the line of the page.
     lines = [""] * len(page.read_text().splitlines())
     for block in pages.blocks(page, "python"):

@@ -14,10 +14,10 @@ from tests.tables import each_row
 _TWO_SCREENS = 100
 _SAY = {".py", ".toml", ".yaml", ".yml", ".service", ".html", ".js", ".json", ""}
 _NAMED_PAGE = re.compile(r"\b(docs/[\w-]+(?:/[\w-]+)?\.(?:md|txt))(?:#([\w-]+))?")
-MOST_WORDS = 23_400
+MOST_WORDS = 24_200
 """Of the pages in docs/, as `wc -w` counts them, without those that are generated. 2,300 of them are
 the three pages of an operator with several machines: cluster, hosts and upgrade. 760 are a first change,
-most of them code that a test runs."""
+most of them code that a test runs. 800 are transcriptions."""
 
 
 @each_row("page", [*PAGES, *REFERENCE, *PLUGIN_PAGES], ids=pages.name)

@@ -20,7 +20,9 @@ _NAMES = "".join(f'[voices.{name}]\ntone = "tone"\n' for name in ("echo", "fable
 @pytest.fixture(scope="session")
 def tones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose voices say in tones what they were asked to say."""
-    with running(tmp_path_factory.mktemp("tones"), ALONE + _NAMES) as server:
+    hearing = ALONE.replace("[engines.tone]", "[engines.tone]\nhears = true")
+    hearing = hearing.replace("[models]", '[models]\n"whisper-1" = ["tone/ears"]')
+    with running(tmp_path_factory.mktemp("tones"), hearing + _NAMES) as server:
         yield server
 
 

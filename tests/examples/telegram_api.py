@@ -9,7 +9,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, Queue
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 TOKEN = "123456:test-token"
 _POLL_S = 0.2
@@ -32,6 +32,8 @@ class BotApi:
         self._calls: Queue[Call] = Queue()
         self._written = 0
         self.url = ""
+        self.sounds: dict[str, bytes] = {}
+        """The files that the bot can fetch, by their ids."""
 
     def write(self, chat: int, text: str) -> None:
         self._written += 1
@@ -39,6 +41,13 @@ class BotApi:
         if text.startswith("/"):
             entities = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]
         message = {**_message(chat, self._written), "text": text, "entities": entities}
+        self._updates.put({"update_id": self._written, "message": message})
+
+    def send_note(self, chat: int, sound: bytes) -> None:
+        self._written += 1
+        self.sounds[f"note-{self._written}"] = sound
+        voice = {"file_id": f"note-{self._written}", "file_unique_id": f"{self._written}", "duration": 1}
+        message = {**_message(chat, self._written), "voice": voice}
         self._updates.put({"update_id": self._written, "message": message})
 
     def receive(self, within_s: float = 30.0) -> Call:
@@ -51,6 +60,9 @@ class BotApi:
                 return _BOT
             case "getUpdates":
                 return self._next()
+            case "getFile":
+                id_ = call.fields["file_id"]
+                return {"file_id": id_, "file_unique_id": id_, "file_path": f"voice/{id_}"}
             case "deleteWebhook" | "sendChatAction":
                 return True
         self._calls.put(call)
@@ -88,6 +100,14 @@ def bot_api() -> Iterator[BotApi]:
                 self.wfile.write(data)
             except ConnectionError:
                 pass  # a bot that ends does not wait for its last poll
+
+        def do_GET(self) -> None:
+            assert unquote(self.path).startswith(f"/file/bot{TOKEN}/voice/")
+            data = api.sounds[self.path.rpartition("/")[2]]
+            self.send_response(200)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: polls are many."""

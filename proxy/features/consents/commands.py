@@ -27,7 +27,7 @@ _WORDS = {
 def _list_table(answer: dict[str, Any]) -> list[Part]:
     fields: dict[str, str | Cell] = {name: name for name in ("name", "account", "language", "kind")}
     fields |= {"providers": _providers, "uses": _uses, "words": "words", "by": "made_by", "id": "id"}
-    return [grid(answer, fields, wide=("uses", "by"))]
+    return [grid(answer, fields, wide=("uses", "words", "by"))]
 
 
 def _providers(row: dict[str, Any]) -> str:

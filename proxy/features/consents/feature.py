@@ -55,7 +55,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     ears, notices = context.find_or(NoEars()), context.find_or(Notices())
     tasks = hearings.Hearings(context.store, ears)
-    checks = tasks.uses["cons"] = WordChecks(context.store, context.vault, ears, notices)
+    checks = WordChecks(context.store, context.vault, ears, notices)
+    tasks.uses["cons"] = hearings.HearingUse(checks.consent_recording, checks.judged_words)
     async with open_comparison(context.registry, context.config_at_start) as comparison:
         consents = ConsentStore(
             context.store, context.vault, context.intake, comparison, context.erasing.erase, tasks

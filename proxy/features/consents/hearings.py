@@ -6,8 +6,8 @@ the recording is erased meanwhile, its row is gone, and that commit writes nothi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -63,6 +63,7 @@ ON CONFLICT (account) DO UPDATE SET
 WHERE free_hearing.day <> excluded.day
     OR free_hearing.seconds + excluded.seconds <= CAST(:most AS DOUBLE PRECISION)
 """
+_STOP = "DELETE FROM hearings WHERE id = :hearing"
 _END = Statement("DELETE FROM hearings WHERE id = :wish AND fence = :fence AND lease = 0")
 COUNTED = Condition(
     f"{TASKS.finished} AND EXISTS (SELECT 1 FROM free_hearing WHERE last = :wish"
@@ -72,16 +73,24 @@ COUNTED = Condition(
 """The condition of the statements that store words."""
 
 
-class HearingUse(Protocol):
-    """The use of the words of one kind of recordings."""
+class WordChange(NamedTuple):
+    """The statements that store words, if `COUNTED` is true, or that there are none, if `TASKS.finished` is.
+    If `only_if` is false in their commit, the recording is heard again."""
 
-    async def recording(self, held: HearingRow) -> OwnRecording | None:
-        """Return the recording, or None if it is gone or is not heard. Raises VaultFailed."""
-        ...
+    statements: Sequence[Statement] = ()
+    only_if: Condition = ALWAYS
 
-    async def word_statements(self, held: HearingRow, text: OwnTranscript) -> Sequence[Statement]:
-        """Return the statements that store the words, under the condition `COUNTED`."""
-        ...
+
+class HearingUse(NamedTuple):
+    """The use of the words of one kind of recordings.
+
+    `recording` returns None if it is gone or is not heard, and raises VaultFailed. `change` stores words, or
+    that there are none. `stored` is called after the commit.
+    """
+
+    recording: Callable[[HearingRow], Awaitable[OwnRecording | None]]
+    change: Callable[[HearingRow, OwnTranscript | None], Awaitable[WordChange]]
+    stored: Callable[[HearingRow], None] = lambda _held: None
 
 
 class Hearings(TaskKind[HearingRow]):
@@ -96,6 +105,7 @@ class Hearings(TaskKind[HearingRow]):
         super().__init__(store)
         self.ears = ears
         self.uses: dict[str, HearingUse] = {}
+        self._only_if: dict[str, Condition] = {}
 
     def queue_statements(
         self, id_: str, account: str, language: str, only_if: Condition = ALWAYS
@@ -106,18 +116,20 @@ class Hearings(TaskKind[HearingRow]):
         params = {**only_if.params, "hearing": id_, "hearing_of": account}
         return (*only_if.held, Statement(_ADD.format(only_if=only_if.sql), params))
 
+    def stop_statement(self, id_: str) -> Statement:
+        return Statement(_STOP, {"hearing": id_})
+
     async def is_waiting(self, id_: str) -> bool:
         return await self.table.get(self._store, id_) is not None
 
     async def work(self, held: HearingRow) -> Result:
-        if held.tries >= _TRIES:
-            return Done(also=(_END,))
         use = self.uses[held.id.partition("_")[0]]
         try:
-            recording = await use.recording(held)
-            if recording is None or not await self._is_free(held.account, recording.length_s):
-                return Done(also=(_END,))
+            recording = None if held.tries >= _TRIES else await use.recording(held)
+            if recording is None or not await self.is_free(held.account, recording.length_s):
+                return self._done(held, (), await use.change(held, None))
             text = await self.ears.hear(recording, _WITHIN_S)
+            change = await use.change(held, text)
         except (EngineError, VaultFailed) as error:
             _log.warning("hearing.failed", hearing=held.id, error=type(error).__name__)
             return Again(type(error).__name__)
@@ -127,9 +139,21 @@ class Hearings(TaskKind[HearingRow]):
             "seconds": recording.length_s,
             "most": MOST_FREE_S,
         }
-        return Done(also=(Statement(_COUNT, row), *await use.word_statements(held, text), _END))
+        return self._done(held, (Statement(_COUNT, row),), change)
 
-    async def _is_free(self, account: str, seconds: float) -> bool:
+    def only_if(self, held: HearingRow) -> Condition:
+        return self._only_if.pop(held.id, ALWAYS)
+
+    def noted(self, held: HearingRow, result: Result) -> None:
+        if isinstance(result, Done):
+            self.uses[held.id.partition("_")[0]].stored(held)
+
+    def _done(self, held: HearingRow, first: tuple[Statement, ...], change: WordChange) -> Done:
+        self._only_if[held.id] = change.only_if
+        return Done(also=(*first, *change.statements, _END))
+
+    async def is_free(self, account: str, seconds: float) -> bool:
+        """Tell whether so many more seconds are below the ceiling of this day."""
         day = await self._store.now() // _DAY_US
         rows = await self._store.read(_FREE_TODAY, {"account": account, "day": day})
         used_s: float = sum(row["seconds"] for row in rows)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.catalogue.notices import Notices
 from proxy.features.consents import records, rules
-from proxy.features.consents.hearings import COUNTED, HearingRow
+from proxy.features.consents.hearings import COUNTED, HearingRow, WordChange
 from proxy.features.consents.words import judge_consent
 from proxy.file_store.vault import Vault
 from proxy.storage.store import Statement, Store
@@ -20,7 +19,7 @@ _SET = f"UPDATE consents SET words = :words WHERE id = :wish AND {COUNTED.sql}"
 
 
 class WordChecks:
-    """It is a `HearingUse`. Each revision of the configuration sets the `operator`."""
+    """Each revision of the configuration sets the `operator`."""
 
     def __init__(self, store: Store, vault: Vault, ears: NoEars, notices: Notices) -> None:
         self.operator = ""
@@ -29,7 +28,7 @@ class WordChecks:
         self._ears = ears
         self._notices = notices
 
-    async def recording(self, held: HearingRow) -> OwnRecording | None:
+    async def consent_recording(self, held: HearingRow) -> OwnRecording | None:
         from proxy.audio.recordings.derivation import whole_sound
 
         record = await records.get(self._store, held.account, held.id)
@@ -39,11 +38,11 @@ class WordChecks:
         pcm = await asyncio.to_thread(whole_sound, master, HEARING_HZ)
         return OwnRecording(record.id, record.account, pcm, record.language)
 
-    async def word_statements(self, held: HearingRow, text: OwnTranscript) -> Sequence[Statement]:
+    async def judged_words(self, held: HearingRow, text: OwnTranscript | None) -> WordChange:
         record = await records.get(self._store, held.account, held.id)
         phrase = None if record is None else rules.phrase(record.language, self.operator)
-        if record is None or phrase is None:
-            return ()
+        if record is None or phrase is None or text is None:
+            return WordChange()
         judge = partial(
             judge_consent, phrase, text.text, record.language, self.operator, is_reliable=text.is_reliable
         )
@@ -53,7 +52,5 @@ class WordChecks:
         found = await asyncio.to_thread(judge, sounds)
         now = await self._store.now()
         data = {"id": held.id}
-        return (
-            Statement(_SET, {"words": found.words}),
-            *self._notices.statements(held.account, "consent.heard", data, now, COUNTED),
-        )
+        notice = self._notices.statements(held.account, "consent.heard", data, now, COUNTED)
+        return WordChange((Statement(_SET, {"words": found.words}), *notice))

@@ -195,7 +195,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _copy(source: BinaryIO, target: BinaryIO, file: ModelFile) -> None:
-    most = file.most_bytes if file.kind in ("onnx", "npz", "bytes") else min(file.most_bytes, MOST_TEXT_BYTES)
+    is_text = file.kind not in ("onnx", "npz", "own", "bytes")
+    most = min(file.most_bytes, MOST_TEXT_BYTES) if is_text else file.most_bytes
     done = 0
     while piece := source.read(_PIECE):
         done += len(piece)
@@ -229,10 +230,10 @@ def _manifest(
         entries.append(ModelFileEntry(name=name, role=file.role, bytes=size, sha256=sha256))
         if file.role in cut:
             continue
-        if file.kind in ("tensors", "onnx", "npz"):
+        if file.kind in ("tensors", "onnx", "npz", "own"):
             for info in contents.tensors(file.role).values():
                 numbers[info.dtype] += info.numbers
-        if file.kind in ("tensors", "onnx", "npz", "bytes"):
+        if file.kind in ("tensors", "onnx", "npz", "own", "bytes"):
             weights += size
     return ModelManifest(
         name=order.name,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from proxy import errors
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
+from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.clips import (
     AUDIO,
     PREFIX,
@@ -23,6 +24,7 @@ from proxy.features.own_voices.clips import (
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
 from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.replies import reply
 from proxy.http.resource import Resource
@@ -32,15 +34,26 @@ from proxy.storage.rows import new_id
 
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a voice. The one that the voice was made of is deleted only with the voice. `speaker`
-    says whether it is the speaker of the consent, if that was compared."""
+    says whether it is the speaker of the consent, if that was compared. `ref_text_from` says that the server
+    has heard the words."""
 
     object: Literal["audio.voice.sample"] = "audio.voice.sample"
     id: str
     emotion: str | None
     ref_text: str
+    ref_text_from: Literal["heard"] | UnsetType = UNSET
     duration_seconds: float
     quality: VoiceQuality
     speaker: ComparedSpeakers | UnsetType = UNSET
+
+
+class SampleText(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a recording."""
+
+    ref_text: RefText
+
+    def __repr__(self) -> str:
+        return "<SampleText>"
 
 
 class VoiceSampleList(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +136,21 @@ class VoiceSamples(Resource):
         return reply(VoiceSampleList(data=[_entry(each) for each in found]))
 
     @voice_endpoint(
+        "POST",
+        "/{id:path}/samples/{sample}",
+        VoiceSample,
+        admin=("update_saved_voice_sample", "Change the words of a recording of an account's voice"),
+        body=SampleText,
+        failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
+    )
+    async def update_voice_sample(self, request: Request) -> Response:
+        """Change the words of a recording"""
+        voice, id_ = await self._voices.requested_voice(request), request.path_params["sample"]
+        text = await body(request, SampleText)
+        act = await self._voices.admin_tools.act(request, "sample.changed", id_, voice.account)
+        return reply(_entry(await self._recordings.change_words(voice, id_, text.ref_text, act)))
+
+    @voice_endpoint(
         "DELETE",
         "/{id:path}/samples/{sample}",
         DeletedVoiceSample,
@@ -154,6 +182,7 @@ def _entry(recording: ReadableRecording) -> VoiceSample:
         id=recording.id,
         emotion=row.tag or None,
         ref_text=recording.texts.words,
+        ref_text_from="heard" if recording.texts.recognised and recording.texts.words else UNSET,
         duration_seconds=row.seconds,
         quality=msgspec.json.decode(row.quality, type=VoiceQuality),
         speaker=UNSET if compared is None else ComparedSpeakers(answer=compared.answer, score=compared.score),

@@ -6,10 +6,11 @@ adds its row and raises the revision of its voice. Its words are sealed in that 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from policies.plans import Terms
 from policies.text_tags import EMOTIONS, NEUTRAL
@@ -19,9 +20,11 @@ from proxy.catalogue.known_voices import no_voice
 from proxy.catalogue.voice_records import Compared, VoiceRecord
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant, Grants
+from proxy.features.consents.hearings import Hearings
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.library_writer import LibraryWriter
+from proxy.features.own_voices.sample_words import MOST_S, FoundSample, SampleWords, can_wait
 from proxy.features.own_voices.seals import ClipTexts, open_clip, seal_clip, texts_of_recordings
 from proxy.features.own_voices.voice_creation import Beginning, keep_recording, needs_of
 from proxy.file_store.vault import Vault
@@ -29,10 +32,11 @@ from proxy.storage import samples
 from proxy.storage.audit import Act
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
-from proxy.storage.store import AlreadyExists
+from proxy.storage.store import AlreadyExists, Statement
 
 PREFIX = "clip"
 AUDIO = "file"
+_TRIES = 3
 MOST_RECORDINGS = 25
 """Of a voice: its first one and 24 clips."""
 
@@ -78,7 +82,11 @@ class VoiceRecordings:
         intake: RecordingIntake,
         grants: Grants,
         erasing: Erasing,
+        hearings: Hearings,
+        words: SampleWords,
     ) -> None:
+        self._hearings = hearings
+        self._words = words
         self._store = library_writer.store
         self._vault = vault
         self._library_writer = library_writer
@@ -105,10 +113,16 @@ class VoiceRecordings:
         account = owner_of(voice)
         await self._check_room(voice.id)
         grant = await self._grant(account, voice, terms)
-        self._library_writer.rights_of(form.ref_text, terms, grant)
+        writer, words = self._library_writer, form.ref_text
+        waits = await can_wait(self._hearings, writer, account, words, voice.language)
+        writer.rights_of(words, terms, grant, awaits_words=waits)
         async with self._intake.accepted(account, audio, AUDIO) as accepted:
+            if waits and accepted.seconds > MOST_S:
+                waits, _ = False, writer.rights_of(words, terms, grant)
             compared = await self._compare(account, accepted, grant)
-            texts = ClipTexts(words=form.ref_text, request=beginning.request, compared=compared)
+            texts = ClipTexts(
+                words=words, recognised=waits or UNSET, request=beginning.request, compared=compared
+            )
             row = SampleRecord(
                 voice=voice.id,
                 number=0,
@@ -120,9 +134,33 @@ class VoiceRecordings:
                 id=beginning.act.subject if beginning.act else beginning.id or new_id(PREFIX),
             )
             sealed = await seal_clip(self._vault, row, texts)
-            added = await self._keep(voice, sealed, accepted, beginning.act)
+            hearing: Sequence[Statement] = ()
+            if waits:
+                was_added = records.clip_was_added(row.id)
+                hearing = self._hearings.queue_statements(row.id, account, voice.language or "", was_added)
+            added = await self._keep(voice, sealed, accepted, beginning.act, hearing)
+        self._hearings.look_soon()
         await self._library_writer.forget(account, voice.id)
         return ReadableRecording(added, texts)
+
+    async def change_words(
+        self, voice: VoiceRecord, id_: str, words: str, act: Act | None = None
+    ) -> ReadableRecording:
+        """Write the words of a recording. Raises InvalidRequest, NotFound and Conflict."""
+        account = owner_of(voice)
+        for _ in range(_TRIES):
+            rows = await samples.of_voice(self._store, voice.id)
+            row = next((each for each in rows if ReadableRecording(each, ClipTexts()).id == id_), None)
+            record = await records.get(self._store, account, voice.id)
+            if row is None or record is None:
+                raise no_clip(id_)
+            opened = self._library_writer.opened(record)
+            found = ReadableRecording(row, ClipTexts(words=words))
+            if await self._words.write_words(FoundSample(row, opened), words, act):
+                await self._library_writer.forget(account, voice.id)
+                voice = await records.get(self._store, account, voice.id) or voice
+                return next((each for each in await self.list_(voice) if each.id == id_), found)
+        raise Conflict("The recording is being changed by others; send it again.", param="sample")
 
     async def delete(self, voice: VoiceRecord, id_: str, act: Act | None = None) -> None:
         """Erase a clip. Raises Conflict for the first recording, and NotFound for another voice's."""
@@ -152,13 +190,18 @@ class VoiceRecordings:
         return ReadableRecording(row, open_clip(self._vault, row))
 
     async def _keep(
-        self, voice: VoiceRecord, row: SampleRecord, accepted: AcceptedRecording, act: Act | None
+        self,
+        voice: VoiceRecord,
+        row: SampleRecord,
+        accepted: AcceptedRecording,
+        act: Act | None,
+        beside: Sequence[Statement],
     ) -> SampleRecord:
         async def add(digest: str) -> SampleRecord | None:
             named = msgspec.structs.replace(row, digest=digest)
             needs = needs_of(voice, self._grants)
             try:
-                is_added = await records.add_clip(self._store, named, MOST_RECORDINGS, needs, act)
+                is_added = await records.add_clip(self._store, named, MOST_RECORDINGS, needs, act, beside)
             except AlreadyExists:
                 raise Conflict("This clip was just added by another request.") from None
             return named if is_added else None

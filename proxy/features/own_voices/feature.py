@@ -13,6 +13,7 @@ from proxy.speech.speaking import OnTheWay
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.consents.grants import Grants
+    from proxy.features.consents.hearings import Hearings
     from proxy.features.own_voices.clip_endpoints import VoiceSamples
     from proxy.features.own_voices.clips import VoiceRecordings
     from proxy.features.own_voices.editing import VoiceEditing
@@ -21,12 +22,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.own_voices.reference_speech import ReferenceSpeech
     from proxy.features.own_voices.requested import RequestedVoices
     from proxy.features.own_voices.retention import Retention, VoiceUseObservers, open_voice_use
+    from proxy.features.own_voices.sample_words import SampleWords
     from proxy.features.own_voices.saved_voices import SavedVoices
     from proxy.features.own_voices.trained.endpoints import trained_endpoints
     from proxy.features.own_voices.trained.model_limiter import ModelLimiter
     from proxy.features.own_voices.voice_creation import VoiceCreation
 
-    forms, grants = None, context.find(Grants)
+    forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
+    words = SampleWords(context.store, context.vault, hearings)
     if context.engines is not None:
         forms = ReferenceSpeech(
             context.intake, context.samples, context.engines, context.levels, grants, context.ledger
@@ -37,7 +40,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     async with open_voice_use(context.store, context.metrics) as use:
 
         def at(revision: RevisionContext) -> Additions:
-            retention.plans = revision.config.plans
+            retention.plans, words.forget = revision.config.plans, revision.library.forget
             lists, clones = revision.voices, revision.context.clones
             library_writer = LibraryWriter(
                 context.store,
@@ -48,11 +51,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
+            intake, erasing = context.intake, context.erasing
             voice_creation = VoiceCreation(
-                context.vault, library_writer, context.intake, grants, context.erasing, clones
+                context.vault, library_writer, intake, grants, erasing, clones, hearings
             )
             recordings = VoiceRecordings(
-                context.vault, library_writer, context.intake, grants, context.erasing
+                context.vault, library_writer, intake, grants, erasing, hearings, words
             )
             voices = RequestedVoices(lists, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)

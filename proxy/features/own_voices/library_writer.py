@@ -123,11 +123,21 @@ class LibraryWriter:
                 )
         return [*filter(None, unsure)]
 
-    def rights_of(self, words: str, terms: Terms, grant: Grant | None) -> CloneRights:
+    @property
+    def wants_words(self) -> bool:
+        """Whether a model speaks with recordings whose words are known, and with no others."""
+        models = () if self._catalogue is None else self._catalogue.models()
+        return any(model.info.speaks_samples and model.info.needs_sample_text for model in models)
+
+    def rights_of(
+        self, words: str, terms: Terms, grant: Grant | None, *, awaits_words: bool = False
+    ) -> CloneRights:
         """Return where a recording of these words may go. Raises InvalidRequest if no model speaks it."""
         rights = CloneRights.under(terms, None if grant is None else grant.providers)
         is_local_only, catalogue = rights.is_local_only, self._catalogue
-        if not words and catalogue and catalogue.needs_text(rights.providers, is_local_only=is_local_only):
+        if awaits_words or words or catalogue is None:
+            return rights
+        if catalogue.needs_text(rights.providers, is_local_only=is_local_only):
             raise InvalidRequest(
                 "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
                 "know the words of its recording.",

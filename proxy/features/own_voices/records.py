@@ -66,7 +66,7 @@ def _record(row: Row) -> VoiceRecord:
     return msgspec.convert(values, VoiceRecord)
 
 
-ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts"))
+ROWS = ListedTable("voices", VoiceRecord, read=_record, without=("mix", "texts", "recognised"))
 get, count, page, place_of, of_account = ROWS.get, ROWS.count, ROWS.page, ROWS.place_of, ROWS.of_account
 _OF_OPERATOR = f"{ROWS.select} account IS NULL ORDER BY created DESC, id DESC"
 _NAMED = f"{ROWS.select} coalesce(account, '') = :account AND name = :name"
@@ -215,9 +215,14 @@ def insert_sample(record: SampleRecord) -> Statement:
 
 
 async def add_clip(
-    store: Store, record: SampleRecord, most: int, only_if: Condition, act: Act | None = None
+    store: Store,
+    record: SampleRecord,
+    most: int,
+    only_if: Condition,
+    act: Act | None = None,
+    beside: Sequence[Statement] = (),
 ) -> bool:
-    """Add a clip with the next number to a voice, and tell whether it was added.
+    """Add a clip with the next number to a voice, and tell whether it was added. See `add` for `beside`.
 
     It is not added if the voice is gone, is not made of a recording, or has `most` recordings; if this
     recording is gone, or the clip was erased; or if `only_if` is untrue. Raises AlreadyExists if the id is
@@ -233,10 +238,20 @@ async def add_clip(
         *held,
         Statement(_ADD_CLIP.format(only_if=only_if.sql), row),
         Statement(_SOUNDS_OTHERWISE, {"voice": record.voice, "id": record.id}),
+        *beside,
         *audit.insert_statements(act, _CLIP_WAS_ADDED),
         library_revisions.raise_statement(record.account),
     )
     return bool(answers[len(held)])
+
+
+def was_made(id_: str) -> Condition:
+    """Return the condition of statements beside a new voice."""
+    return Condition(_WAS_MADE, {"subject": id_})
+
+
+def clip_was_added(id_: str) -> Condition:
+    return Condition(_CLIP_WAS_ADDED, {"subject": id_})
 
 
 async def note_used(store: Store, ids: Sequence[str], day: int) -> None:

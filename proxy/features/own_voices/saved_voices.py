@@ -93,8 +93,11 @@ class SavedVoices:
         if known is not None and is_known and known.parts == parts:
             return known
         record = self.open(row)
-        words = [each.words for each in texts_of_recordings(self._vault, record, parts.samples)]
-        return LibraryVoice(row, parts, record, voice_of(record, parts, words))
+        texts = texts_of_recordings(self._vault, record, parts.samples)
+        voice = voice_of(record, parts, [each.words for each in texts])
+        if any(each.recognised and not each.words for each in texts):
+            voice = msgspec.structs.replace(voice, awaits_words=True)
+        return LibraryVoice(row, parts, record, voice)
 
 
 def _unsealed(row: VoiceRecord, parts: VoiceParts, known: LibraryVoice | None) -> LibraryVoice:

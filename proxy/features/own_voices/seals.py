@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 import structlog
+from msgspec import UNSET
 
-from proxy.catalogue.voice_records import Compared, VoiceRecord, VoiceTexts
+from proxy.catalogue.voice_records import Compared, Recognised, VoiceRecord, VoiceTexts
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed
 from proxy.storage.samples import SampleRecord
 
@@ -19,10 +20,11 @@ _log = structlog.get_logger()
 
 
 class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of a clip's `sealed`. `request` is as in `VoiceTexts`, and `compared` as in
-    `VoiceRecord`."""
+    """The content of a clip's `sealed`. `recognised` and `request` are as in `VoiceTexts`, and `compared` as
+    in `VoiceRecord`."""
 
     words: str = ""
+    recognised: Recognised = UNSET
     request: str = ""
     compared: Compared | None = None
 
@@ -33,7 +35,7 @@ class ClipTexts(msgspec.Struct, frozen=True, kw_only=True):
 async def seal_voice(vault: Vault, record: VoiceRecord) -> VoiceRecord:
     """Return the sealed record. Its name is a digest by this account's key."""
     assert record.account is not None, "the operator's voices are not sealed"
-    texts = msgspec.convert(record, VoiceTexts, from_attributes=True)
+    texts = VoiceTexts(**{name: getattr(record, name) for name in VoiceTexts.__struct_fields__})
     sealed = await vault.seal_record(record.account, record.id, texts)
     digest = await vault.name_digest(record.account, record.name)
     row = msgspec.structs.replace(record, name=digest, wrapped=sealed.wrapped, sealed=sealed.sealed)
@@ -75,7 +77,9 @@ def open_clip(vault: Vault, row: SampleRecord) -> ClipTexts:
 def texts_of_recordings(vault: Vault, record: VoiceRecord, rows: Sequence[SampleRecord]) -> list[ClipTexts]:
     """Return the texts of an opened voice's recordings, empty ones where they cannot be opened."""
     return [
-        _open_if_possible(vault, row) if row.id else ClipTexts(words=words, compared=record.compared)
+        _open_if_possible(vault, row)
+        if row.id
+        else ClipTexts(words=words, recognised=record.recognised, compared=record.compared)
         for row, words in zip(rows, (*record.texts, *[""] * len(rows)), strict=False)
     ]
 

@@ -22,6 +22,7 @@ from proxy.catalogue.voice_records import DESCRIBED, Kind, VoiceRecord
 from proxy.config.config_toml import voices_to_bind
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.consents.grants import Grant, Grants
+from proxy.features.consents.hearings import Hearings
 from proxy.features.own_voices import records
 from proxy.features.own_voices.bodies import (
     ChangedVoice,
@@ -31,6 +32,7 @@ from proxy.features.own_voices.bodies import (
     weights_of,
 )
 from proxy.features.own_voices.library_writer import LibraryWriter, name_taken, no_room
+from proxy.features.own_voices.sample_words import MOST_S, can_wait
 from proxy.features.own_voices.seals import open_voice, seal_voice
 from proxy.file_store.vault import Vault
 from proxy.storage import tombstones, trained_models
@@ -68,11 +70,12 @@ class VoiceCreation:
         grants: Grants,
         erasing: Erasing,
         clones: Cloning,
+        hearings: Hearings,
     ) -> None:
+        self._hearings = hearings
         self._store = library_writer.store
-        self._vault = vault
+        self._vault, self._intake = vault, intake
         self._library_writer = library_writer
-        self._intake = intake
         self.grants = grants
         self._erasing = erasing
         self._clones = clones
@@ -90,8 +93,12 @@ class VoiceCreation:
         if beginning.payer:
             await self._clones.check_bill(account, terms, places)
         grant = await self._grant(account, new.consent, terms)
-        rights = self._library_writer.rights_of(new.ref_text, terms, grant)
+        writer, words = self._library_writer, new.ref_text
+        waits = await can_wait(self._hearings, writer, account, words, new.language)
+        rights = writer.rights_of(words, terms, grant, awaits_words=waits)
         async with self._intake.accepted(account, audio, "audio_sample") as accepted:
+            if waits and accepted.seconds > MOST_S:
+                waits, rights = False, writer.rights_of(words, terms, grant)
             self._clones.check_targets(places, [accepted.seconds], rights)
             record = await self._record(
                 account,
@@ -101,12 +108,17 @@ class VoiceCreation:
                 quality=accepted.quality.rating,
                 consent=None if grant is None else grant.id,
                 compared=await self.grants.compare(account, accepted, grant),
-                texts=(new.ref_text,),
+                texts=(words,),
+                recognised=waits or UNSET,
             )
             statements = self._clones.statements(record, places, beginning.payer, beginning.tag)
+            if waits:
+                there, tag = records.was_made(record.id), record.language or ""
+                statements = [*statements, *self._hearings.queue_statements(record.id, account, tag, there)]
             made = await self._keep(record, accepted, terms.voices, beginning.act, statements)
         if places:
             self._clones.begin_clones(made)
+        self._hearings.look_soon()
         return made
 
     async def _keep(

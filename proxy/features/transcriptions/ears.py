@@ -101,7 +101,7 @@ class Ears(NoEars):
         for name, engine in self._engines.items():
             for info in engine.models():
                 is_free = self._licences.obstacle(name, info, is_paid=False) is None
-                if info.hears and info.is_local and is_free and speaks(info, language):
+                if info.hears and info.is_local and is_free and (not language or speaks(info, language)):
                     yield Model(name, info)
 
     async def _segments(

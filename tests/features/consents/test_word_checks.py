@@ -1,7 +1,6 @@
 """The words of a consent's recording: heard after it was stored, told, counted, and refused if asked for."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from proxy.config.sections import VaultSection
 from proxy.engines import registry
 from proxy.features.consents import hearings
 from proxy.features.consents.feature import words
-from proxy.features.consents.hearings import COUNTED, HearingRow, Hearings
+from proxy.features.consents.hearings import COUNTED, HearingRow, Hearings, HearingUse, WordChange
 from proxy.features.consents.rules import phrase
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
@@ -25,6 +24,7 @@ from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.proxy.api.owning import send
 from tests.proxy.config.files import load
 from tests.proxy.file_store.owned import Owned, add_consent
+from tests.proxy.http.described import operation
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -32,8 +32,10 @@ pytestmark = pytest.mark.both_stores
 
 PATH = "/v1/audio/voice_consents"
 CONFIG = f"{TONE}\n[webhooks]\non = true\nallow = ['hooks.test']\n[engines.scripted]\nhosted = false\n"
+OFF = "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n"
 REFUSES = '[consent]\nwords = "refuse"\n'
 PHRASE = phrase("en", "voxgate") or ""
+HALF = " ".join(PHRASE.split()[:12])
 DENIED = PHRASE.replace("I am", "I am not").replace("I consent", "I do not consent")
 
 
@@ -66,7 +68,7 @@ async def test_a_recording_is_heard_and_its_account_is_told(tmp_path: Path) -> N
     async with inside(tmp_path, CONFIG, engines={"scripted": ears}) as server:
         body = {"name": "h", "url": "http://hooks.test/", "event_types": ["consent.heard"]}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=body)).status_code == 200
-        for text, found in ((PHRASE, "match"), (DENIED, "unsure"), ("Good evening to you all.", "differs")):
+        for text, found in ((PHRASE, "match"), (DENIED, "differs"), (HALF, "unsure")):
             ears.script = whole(said(text))
             id_ = await consent(server)
             assert await heard_words(server, id_) == found
@@ -92,6 +94,16 @@ async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
         assert await new_voice(server, id_) == (200, "")
         await server.worker.store.write(Statement("UPDATE consents SET words = 'differs'"))
         assert await new_voice(server, id_, "Bea") == (403, "consent_words_differ")
+        document = (await server.ask("GET", "/openapi.json")).json()
+        names = (
+            "create_voice",
+            "add_voice_sample",
+            "bring_voice_model",
+            "create_conversion",
+            "create_speech",
+        )
+        refusals = {"403", "409"}
+        assert [name for name in names if refusals - {*operation(document, name)["responses"]}] == []
 
 
 class Listener(NoEars):
@@ -114,21 +126,18 @@ class Listener(NoEars):
         return OwnTranscript(PHRASE, is_reliable=True)
 
 
-class Uses:
-    """Recordings of some seconds, whose words are those of a consent."""
+async def recording(held: HearingRow) -> OwnRecording | None:
+    return OwnRecording(held.id, held.account, bytes(2 * HEARING_HZ * 250), "en")
 
-    seconds = 250
 
-    async def recording(self, held: HearingRow) -> OwnRecording | None:
-        return OwnRecording(held.id, held.account, bytes(2 * HEARING_HZ * self.seconds), "en")
-
-    async def word_statements(self, _held: HearingRow, _text: OwnTranscript) -> Sequence[Statement]:
-        return (Statement(f"UPDATE consents SET words = 'match' WHERE id = :wish AND {COUNTED.sql}"),)
+async def change(_held: HearingRow, text: OwnTranscript | None) -> WordChange:
+    sql = f"UPDATE consents SET words = 'match' WHERE id = :wish AND {COUNTED.sql}"
+    return WordChange(() if text is None else (Statement(sql),))
 
 
 async def tasks_of(store: Store, ears: Listener, *consents: str) -> Hearings:
     tasks = Hearings(store, ears)
-    tasks.uses["cons"] = Uses()
+    tasks.uses["cons"] = HearingUse(recording, change)
     for id_ in consents:
         await store.write(*tasks.queue_statements(id_, "acc_a", "en"))
     return tasks

@@ -12,7 +12,9 @@ from tests.features.console.console_page import PLAIN, Reader, forget, hearing_b
 from tests.features.console.people import People, people_at
 from tests.server import TONE, MintedKey, Server, running
 
-_TONE = TONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.001")
+_TONE = TONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.001\nhears = true").replace(
+    "[models]", '[models]\n"whisper-1" = ["tone/ears"]'
+)
 """A training has thousands of steps, each of which takes this delay."""
 CONFIG = f"""{_TONE}
 [plans.creator]
@@ -37,6 +39,9 @@ allowance = 100000
 rpm = 100000
 streams = 8
 prices.speech = {{ credits = 1, per = "second" }}
+[plans.heard]
+allowance = 1000
+prices.transcription = {{ credits = 0.25, per = "second" }}
 [plans.unkept]
 history_days = 0
 [plans.metered]

@@ -11,6 +11,7 @@ from typing import get_args
 from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
 from proxy.features import console
+from proxy.features.consents.records import Words
 from proxy.features.console.files import console as served
 from proxy.features.jobs.core.bodies import Status
 from proxy.features.jobs.core.records import Waits
@@ -76,6 +77,7 @@ def _values() -> dict[str, Collection[str]]:
         "usage.": ["speech", "credits", "requests"],
         "emotion.": EMOTIONS,
         "train.stage.": get_args(Stage),
+        "voices.words.": get_args(Words),
         "voices.quality.": ["high", "medium", "low"],
         "voices.clone.": ["making", "ready", "failed", "expired", "stranded"],
         "voices.way.": ["phrase", "statement", "kept", "none"],

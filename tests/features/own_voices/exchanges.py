@@ -6,6 +6,7 @@ from tests.proxy.http.described import Exchange
 
 _CONSENT = {"name": "Ana", "language": "pt-BR", "statement": "Ana agreed on paper."}
 _SENT = {"emotion": "sad", "ref_text": "Oh no."}
+_TEXT = {"ref_text": "Oh yes."}
 _WRONG = {"emotion": "furious"}
 _RECORDING = speech_clips.wav()
 _LONG, _SHORT = "/v1/audio/voices", "/v1/voices"
@@ -31,10 +32,13 @@ EXCHANGES = (
     Exchange("list_voice_prompts", "GET", "/v1/audio/voice_prompts?language=xx", status=400),
     Exchange("list_voice_prompts_for_all", "GET", "/admin/voice_prompts"),
     Exchange("get_voice", "GET", f"{_LONG}/{{voice}}"),
+    Exchange("update_voice_sample", "POST", f"{_LONG}/{{voice}}/samples/{{sample}}", _TEXT),
+    Exchange("update_voice_sample_by_short_path", "POST", f"{_SHORT}/{{voice}}/samples/x", _TEXT, 404),
     Exchange("delete_voice_sample", "DELETE", f"{_LONG}/{{voice}}/samples/{{sample}}"),
     Exchange("delete_voice_sample_by_short_path", "DELETE", f"{_SHORT}/{{voice}}/samples/x", status=404),
     Exchange("add_saved_voice_sample", "POST", _OF_VOICE, _SENT, 201, _RECORDING),
     Exchange("list_saved_voice_samples", "GET", _OF_VOICE),
+    Exchange("update_saved_voice_sample", "POST", f"{_OF_VOICE}/{{sample}}", _TEXT),
     Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}"),
     Exchange("delete_saved_voice_sample", "DELETE", f"{_OF_VOICE}/{{sample}}", status=404),
     Exchange("bring_voice_model", "POST", _MODELS, {"voice": "{voice}"}, file=tone_voice()),

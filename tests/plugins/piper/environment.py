@@ -1,4 +1,4 @@
-"""The environments of Piper, Kokoro and hibari. CI builds them apart from that with torch."""
+"""The environments of Piper, Kokoro, hibari and Whisper. CI builds them apart from that with torch."""
 
 import os
 import subprocess
@@ -10,11 +10,17 @@ import pytest
 from plugins.hibari import plugin as hibari
 from plugins.kokoro import plugin as kokoro
 from plugins.piper import plugin as piper
+from plugins.whisper import plugin as whisper
 from proxy.config.secret import environ_for_hosts
 from proxy.engines.environments import environment_build, environments
 from tests.suite.ci import is_ci
 
-PLUGINS = {"piper": piper.HOSTED, "kokoro": kokoro.HOSTED, "hibari": hibari.HOSTED}
+PLUGINS = {
+    "hibari": hibari.HOSTED,
+    "kokoro": kokoro.HOSTED,
+    "piper": piper.HOSTED,
+    "whisper": whisper.HOSTED,
+}
 ROOT = Path(__file__).parents[3]
 
 

@@ -347,6 +347,21 @@ def test_recordings_are_written_down(beside: Server, tmp_path: Path) -> None:
     assert (tmp_path / "texts" / "b.txt").read_text().strip()
 
 
+def test_more_than_half_an_hour_is_written_down_by_a_job(beside: Server, tmp_path: Path) -> None:
+    (tmp_path / "long.flac").write_bytes(flac(said(["The beginning.", "The end."], pause_s=1801.0)))
+    done = transcribe(beside, tmp_path, "long.flac", "--translate", "--out", "long.vtt", "--json")
+    (row,) = json.loads(done.stdout)["data"]
+    assert f"It is long: the job {row['job']} writes it down.\n" in done.stderr.decode()
+    assert (tmp_path / "long.vtt").read_text().startswith("WEBVTT\n\n00:00:00.")
+    with beside.client() as client:
+        texts = [
+            client.get(f"/v1/jobs/{row['job']}/content", params={"format": each}).text
+            for each in ("vtt", "text")
+        ]
+    assert texts[0] == (tmp_path / "long.vtt").read_text()
+    assert "THE" in texts[1].upper()
+
+
 @each_row(
     ("arguments", "why"),
     [

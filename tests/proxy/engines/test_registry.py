@@ -30,6 +30,7 @@ OURS = {
         "pocket",
         "rvc",
         "tone",
+        "whisper",
     ),
     "xtts",
 }

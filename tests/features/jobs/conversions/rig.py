@@ -55,6 +55,12 @@ prices.transcription = {{ credits = 60, per = "minute" }}
 job_characters = 0
 """
 FORM = {"kind": "conversion", "model": "tone/standard", "voice": "alloy", "consent": "true"}
+TRANSCRIPTION: dict[str, Any] = {
+    "kind": "transcription",
+    "model": "tone/ears",
+    "voice": None,
+    "consent": None,
+}
 PAUSE_S = 0.5
 STEP_MS = 4_000
 """Of a stretch in most tests."""

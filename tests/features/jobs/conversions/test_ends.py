@@ -77,8 +77,9 @@ async def test_a_step_is_read_again_if_its_process_was_lost_but_not_for_ever(
         assert (await verify(server.worker.store)).is_clean
 
 
+@pytest.mark.parametrize("form", [{"kind": "conversion"}, rig.TRANSCRIPTION], ids=lambda form: form["kind"])
 async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
-    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch, form: dict[str, str | None]
 ) -> None:
     read: list[int] = []
     stretch = LongDecoder.stretch
@@ -91,11 +92,11 @@ async def test_one_without_credits_waits_and_is_not_decoded_again_and_again(
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     async with rig.conversions_inside(tmp_path, store_url, plan="short") as server:
         kind_of(server).at_once = 1
-        made = await rig.new_conversion(server, AUDIO, response_format="pcm")
+        made = await rig.new_conversion(server, AUDIO, response_format=None, **form)
         waiting = await job_with(server, made["id"], "waiting")
         assert (waiting["waits_for"], waiting["steps_done"]) == ("credits", 1)
         assert len(read) == 1
-        assert [row.kind for row in await server.usage()] == ["conversion"]
+        assert [row.kind for row in await server.usage()] == [form["kind"]]
         grant = await server.administer("POST", f"accounts/{server.account.id}/grants", {"credits": 100})
         assert grant.is_success, grant.text
         done = await job_with(server, made["id"], "done", "failed")

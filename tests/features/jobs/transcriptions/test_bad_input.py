@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.features.transcriptions import long_reading_child
-from tests.features.jobs.conversions.rig import ask_conversion, conversions_inside
-from tests.features.jobs.transcriptions.test_written_down import FORM
+from tests.features.jobs.conversions.rig import TRANSCRIPTION, ask_conversion, conversions_inside
 from tests.features.transcriptions.ears import of_seconds
 from tests.proxy.api.inside import envelope
 
@@ -48,7 +47,7 @@ async def test_what_is_wrong_is_named_and_nothing_of_it_is_kept(
     )
     async with conversions_inside(tmp_path) as server:
         for more, status, param, code in WRONG:
-            answer = await ask_conversion(server, **{"audio": AUDIO, **FORM, **more})
+            answer = await ask_conversion(server, **{"audio": AUDIO, **TRANSCRIPTION, **more})
             error = envelope(answer)
             assert (answer.status_code, error["param"], error["code"]) == (status, param, code), more
         for table in ("jobs", "job_steps", "blobs", "usage"):

@@ -36,8 +36,7 @@ from tests.waiting import soon
 
 WORDS = [f"Sentence number {number}." for number in range(6)]
 AUDIO = rig.recording(WORDS)
-FORM: dict[str, Any] = {"kind": "transcription", "model": "tone/ears", "voice": None, "consent": None}
-ONE = '[engines.one]\ncosts = {{ "*" = {{ usd = 0.6, per = "hour" }} }}\n'
+ONE = '[engines.one]\ncosts = { "*" = { usd = 0.6, per = "hour" } }\n'
 __all__ = ["short_stretches"]
 pytestmark = [
     pytest.mark.usefixtures("short_stretches"),
@@ -50,7 +49,7 @@ pytestmark = [
 
 
 async def new_job(server: Inside, audio: bytes = AUDIO, **more: Any) -> dict[str, Any]:
-    return json_of(await rig.ask_conversion(server, audio, **{**FORM, **more}), 202)
+    return json_of(await rig.ask_conversion(server, audio, **{**rig.TRANSCRIPTION, **more}), 202)
 
 
 async def read(server: Inside, id_: str, what: str = "content") -> str:
@@ -106,8 +105,8 @@ async def test_a_long_recording_is_written_down_in_order_with_its_times_and_char
         assert (done["seconds"], done["credits"]) == (verbose["duration"], verbose["duration"])
         rows = await server.usage()
         assert len(rows) == made["steps"]
-        assert {(row.kind, row.outcome, row.tag, row.job) for row in rows} == {
-            ("transcription", "finished", "ep:1", made["id"])
+        assert {(row.kind, row.outcome, row.language, row.tag, row.job) for row in rows} == {
+            ("transcription", "finished", "en", "ep:1", made["id"])
         }
         assert (await verify(server.worker.store)).is_clean
         files = await asyncio.to_thread(contents, tmp_path)
@@ -123,8 +122,8 @@ async def test_a_long_recording_is_written_down_in_order_with_its_times_and_char
 async def test_words_have_times_and_a_translation_is_in_english(tmp_path: Path) -> None:
     async with rig.conversions_inside(tmp_path) as server:
         key = {"idempotency-key": "once"}
-        sent = {
-            **FORM,
+        sent: dict[str, Any] = {
+            **rig.TRANSCRIPTION,
             "task": "translate",
             "language": "pt",
             "stream": "true",
@@ -155,10 +154,12 @@ async def test_a_step_that_is_cancelled_or_fails_costs_nothing_and_is_charged_on
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ears, halt = Ears(), Halt(1)
-    text = rig.CONFIG.format(url=store_url) + ONE.format()
+    text = rig.CONFIG.format(url=store_url) + ONE + "[engines.blunt]\n"
     monkeypatch.setattr("proxy.features.jobs.core.steps.MOST_TRIES", 1)
-    async with inside(tmp_path, text, {"one": ears}, "metered") as server:
-        store = server.worker.store
+    engines = {"one": ears, "blunt": Ears(times_words=False)}
+    async with inside(tmp_path, text, engines, "metered") as server:
+        refused = await rig.ask_conversion(server, AUDIO, **{**rig.TRANSCRIPTION, "model": "blunt/m"})
+        assert envelope(refused)["param"] == "model", "any format may be fetched, so times are needed"
         # Cancelled in the middle.
         ears.script = (said("One."), halt, Finished())
         first = await new_job(server, of_seconds(3.0), model="one/m")
@@ -184,7 +185,7 @@ async def test_a_step_that_is_cancelled_or_fails_costs_nothing_and_is_charged_on
             assert (done["status"], done["credits"]) == ("done", seconds)
             assert cues(await read(server, id_, "subtitles"), "srt")[-1][1] == seconds, "never after its end"
         assert len([row for row in await server.usage() if row.credits]) == 2
-        assert (await verify(store)).is_clean
+        assert (await verify(server.worker.store)).is_clean
 
 
 async def test_of_two_holders_of_a_step_the_second_ones_whole_settlement_falls(
@@ -194,18 +195,20 @@ async def test_of_two_holders_of_a_step_the_second_ones_whole_settlement_falls(
     monkeypatch.setattr(tasks, "LOOK_S", 100.0)
     halt = Halt(1)
     ears = Ears(said("One."), halt, Finished())
-    text = rig.CONFIG.format(url=store_url) + ONE.format()
+    text = rig.CONFIG.format(url=store_url) + ONE
     async with inside(tmp_path, text, {"one": ears}, "metered") as server:
         store = server.worker.store
         made = await new_job(server, of_seconds(3.0), model="one/m")
         await asyncio.wait_for(halt.is_there.wait(), 20.0)
+        assert (ears.jobs[0].urgency, ears.jobs[0].times) == ("idle", "segments")
+        assert (await server.speech(model="tone/standard")).status_code == 200, "it takes no stream"
         await store.write(Statement("UPDATE job_steps SET lease = 0"))
         steps = another(server)
         await steps.look()
         halt.goes_on.set()
         await steps.finish()
-        await soon(server.usage, lambda rows: len(rows) == 2)
-        assert sorted((row.outcome, row.credits) for row in await server.usage()) == [
+        rows = await soon(server.usage, lambda rows: len(rows) == 3)
+        assert sorted((row.outcome, row.credits) for row in rows if row.job) == [
             ("failed", 0),
             ("finished", 3_000_000),
         ]
@@ -240,6 +243,9 @@ async def test_what_was_heard_before_a_step_that_fails_is_there(
         done = await job_with(server, made["id"], "done", "failed")
         assert await read(server, made["id"]) == f"{' '.join(WORDS)}\n"
         assert done["credits"] == pytest.approx(rig.seconds_of(AUDIO), abs=0.001)
+        # Text behind a gap would hide the gap.
+        await server.worker.store.write(Statement("DELETE FROM job_clips WHERE number = 2"))
+        assert await read(server, made["id"]) == heard
 
 
 @each_row(

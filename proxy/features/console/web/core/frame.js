@@ -11,7 +11,7 @@ import SpeakPage from "../pages/speak.js";
 
 // Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
 const LOADED = {
-  voices: "", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
+  voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
   account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
   admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments",
 };
@@ -19,7 +19,7 @@ const PAGES = {
   speak: async () => ({ default: SpeakPage }),
   ...Object.fromEntries(Object.keys(LOADED).map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
 };
-const LINKS = ["speak", "voices", "jobs", "history", "account", "admin"];
+const LINKS = ["speak", "transcribe", "voices", "jobs", "history", "account", "admin"];
 // What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
 const FOR_ALL = ["speak", "account/close"];
 // Under which link of the frame a page is shown.

@@ -9,13 +9,16 @@
 import { html, nothing } from "./lit.js";
 import { icon } from "./page.js";
 import { player } from "./player.js";
-import { samplesOf, wavOf } from "./sound.js";
-import { number, t } from "./texts.js";
+import { lengthOf, samplesOf, wavOf } from "./sound.js";
+import { duration, number, t } from "./texts.js";
 
 export const SOUND_FILES = "audio/*,video/webm,.webm,.m4a,.ogg,.opus,.flac";
 export const MOST_BYTES = 10 * 1024 * 1024;
+const MIB = 1024 * 1024;
 const RATE = 48000;
 const LONGEST_S = 60;
+// Of a recording that is written down.
+const LONG = { most: 25, seconds: 300 };
 const LEAST_S = 3;
 // A recorder loses a moment at both ends.
 const LOST_S = 0.3;
@@ -70,7 +73,7 @@ async function openMicrophone() {
 // The stream of the microphone while it is recorded. It is over when `stop` is called, when it is too long, or
 // when the device is gone.
 class Listening {
-  constructor(stream, show) {
+  constructor(stream, show, most) {
     this.stream = stream;
     this.show = show;
     this.chunks = [];
@@ -86,7 +89,7 @@ class Listening {
     this.analyser = new AnalyserNode(this.context);
     this.context.createMediaStreamSource(stream).connect(this.analyser);
     this.began = performance.now();
-    this.limit = setTimeout(() => this.stop(), LONGEST_S * 1000);
+    this.limit = setTimeout(() => this.stop(), most * 1000);
     this.look();
   }
 
@@ -115,15 +118,15 @@ class Listening {
 
 export class Recorder {
   // `best` are the seconds that the recording should have, or null. `taken` gets each recording once it was
-  // looked at, from the microphone or a file.
-  constructor(page, form, name, { best = null, taken = () => {} } = {}) {
-    Object.assign(this, { page, form, name, best, taken, said: "", turn: 0 });
+  // looked at, from the microphone or a file. One that `isLong` may be, of 25 MiB, is not judged.
+  constructor(page, form, name, { best = null, taken = () => {}, isLong = false } = {}) {
+    Object.assign(this, { page, form, name, best, taken, isLong, said: "", turn: 0 });
     this.forget();
     page.signal.addEventListener("abort", () => this.clear());
   }
 
   forget() {
-    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, level: FLOOR_DB, isEnough: false });
+    Object.assign(this, { take: null, sound: null, faults: [], listening: null, seconds: 0, length: 0, level: FLOOR_DB, isEnough: false });
   }
 
   // Forgets the recording, ends one that goes on, and gives the microphone back.
@@ -141,6 +144,10 @@ export class Recorder {
   say(text) {
     this.said = text;
     this.page.update();
+  }
+
+  get longest() {
+    return this.isLong ? LONG.seconds : LONGEST_S;
   }
 
   focus() {
@@ -162,13 +169,13 @@ export class Recorder {
     if (turn !== this.turn) return release(stream);
     let mine;
     try {
-      mine = new Listening(stream, (seconds, level) => this.hear(seconds, level));
+      mine = new Listening(stream, (seconds, level) => this.hear(seconds, level), this.longest);
     } catch {
       release(stream);
       return this.say(t("recorder.busy"));
     }
     recording = this.listening = mine;
-    this.say(t("recorder.speak", { most: LONGEST_S }));
+    this.say(t("recorder.speak", { most: this.longest }));
     const blob = await mine.recorded();
     if (recording === mine) recording = null;
     if (turn === this.turn) await this.keep(blob);
@@ -189,16 +196,29 @@ export class Recorder {
     this.clear();
     const { turn } = this;
     // The server would end the connection in the middle of it, and could not say why.
-    if (blob.size > MOST_BYTES) return this.say(t("recorder.large"));
+    const most = this.isLong ? LONG.most : MOST_BYTES / MIB;
+    if (blob.size > most * MIB) return this.say(t("recorder.large", { most }));
     this.take = blob;
+    if (this.isLong && blob.name) return this.keepFile(blob, turn);
     const samples = await samplesOf(blob, RATE);
     if (turn !== this.turn) return;
     // What MediaRecorder makes says nothing of its length, so players show none. This one does.
     this.sound = samples ? wavOf([Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767)], RATE) : blob;
-    this.faults = samples ? faultsOf(samples, this.best) : [t("recorder.unread")];
+    this.length = (samples?.length ?? 0) / RATE;
+    this.faults = samples && this.isLong ? [] : samples ? faultsOf(samples, this.best) : [t("recorder.unread")];
     const verdict = this.faults.join(" ") || t("recorder.good");
-    this.say(samples ? t("recorder.judged", { s: number(samples.length / RATE, 1), verdict }) : verdict);
+    this.say(samples ? t("recorder.judged", { s: number(this.length, 1), verdict: this.isLong ? "" : verdict }) : verdict);
     this.taken(blob);
+  }
+
+  // Hours of sound, as samples, would fill the memory.
+  async keepFile(file, turn) {
+    this.sound = file;
+    const length = await lengthOf(file);
+    if (turn !== this.turn) return;
+    this.length = length;
+    this.say([file.name, length && duration(length)].filter(Boolean).join(", "));
+    this.taken(file);
   }
 
   discard() {
@@ -233,9 +253,13 @@ export class Recorder {
   }
 
   kept(label) {
-    const hear = () => player.play({ title: label, name: "recording.wav" }, this.sound, player.claim());
+    const hear = () => player.play({ title: label, name: this.fileName }, this.sound, player.claim());
     return html`<button type="button" class="round" id="${this.form}-${this.name}-hear" aria-label=${t("recorder.listen")} @click=${hear}>${icon("play")}</button>
       <button type="button" class="round plain" id="${this.form}-${this.name}-discard" aria-label=${t("recorder.discard")} @click=${() => this.discard()}>${icon("trash")}</button>`;
+  }
+
+  get fileName() {
+    return this.take?.name ?? "recording.wav";
   }
 
   meter() {

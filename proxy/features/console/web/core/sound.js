@@ -45,6 +45,17 @@ export async function samplesOf(blob, rate = RATE) {
   return mixed;
 }
 
+// The seconds of a sound that the browser can read, else 0.
+export function lengthOf(file) {
+  const url = URL.createObjectURL(file);
+  return new Promise((resolve) => {
+    const audio = new Audio();
+    audio.addEventListener("loadedmetadata", () => resolve(Number.isFinite(audio.duration) ? audio.duration : 0));
+    audio.addEventListener("error", () => resolve(0));
+    audio.src = url;
+  }).finally(() => URL.revokeObjectURL(url));
+}
+
 // The loudest sample of each of `bars` parts of the sound, 0 to 1. Parts are Int16Array or Float32Array.
 export function peaksOf(parts, bars) {
   const total = parts.reduce((sum, part) => sum + part.length, 0);

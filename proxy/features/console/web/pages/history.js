@@ -185,19 +185,20 @@ export default class HistoryPage extends Page {
         ${entry.operation === "speech" ? step(t("history.again"), "again", this.again) : nothing}${step(t("history.delete"), "trash", this.remove)}</div></li>`;
   }
 
-  facts({ voice, created_at: at, seconds, credits, refunded, tag }) {
+  facts({ operation, voice, created_at: at, seconds, credits, refunded, tag }) {
     const left = credits === null ? null : credits - refunded;
-    const facts = [voice ? speakerNames(voice) : t("voice.cast"), moment(at), seconds && duration(seconds), left !== null && t("frame.credits", { n: left }), tag];
+    const said = operation === "transcription" ? t("usage.operation.transcription") : t("voice.cast");
+    const facts = [voice ? speakerNames(voice) : said, moment(at), seconds && duration(seconds), left !== null && t("frame.credits", { n: left }), tag];
     return facts.filter(Boolean).join(" · ");
   }
 
   // What became of it, in words.
-  tags({ outcome, credits, refunded, sound, voice }) {
+  tags({ operation, outcome, credits, refunded, sound, voice }) {
     const tags = [];
     if (outcome === "failed") tags.push(["bad", credits ? t("history.failed") : t("history.not_charged")]);
     if (outcome === "left") tags.push(["warn", t("history.left")]);
     if (refunded) tags.push(["", t("usage.refunded", { n: refunded })]);
-    if (!sound && outcome === "finished") tags.push(["", t("history.no_sound")]);
+    if (!sound && outcome === "finished" && operation !== "transcription") tags.push(["", t("history.no_sound")]);
     if (voice && catalogue.voices.length && !speakersOf(voice).every(voiceOf)) tags.push(["warn", t("history.gone")]);
     return tags.map(([kind, text]) => html` <span class="tag ${kind}">${text}</span>`);
   }

@@ -1,6 +1,6 @@
 // One job: how far it is, what it waits for, and what was made of it.
 
-import { canHear, playSound, saveSound, stepsCard } from "./job_sound.js";
+import { canHear, playSound, saveSound, stepsCard, TEXTS } from "./job_sound.js";
 import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { ask, read } from "../core/api.js";
@@ -12,13 +12,13 @@ import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { duration, moment, number, t } from "../core/texts.js";
 
-const AGAIN = ["speech", "conversion"];
+const AGAIN = ["speech", "conversion", "transcription"];
 const SUBTITLES = ["srt", "vtt"];
 
 export default class JobPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { id: path[0], job: null, isBroken: false, pace: new Pace() });
+    Object.assign(this, { id: path[0], job: null, text: "", isBroken: false, pace: new Pace() });
     this.steps = new Listing(this, `${jobPath(this.id)}/steps`);
   }
 
@@ -44,6 +44,8 @@ export default class JobPage extends Page {
     const isFurther = before?.steps_done !== job.steps_done || before.status !== job.status;
     if (job.kind === "training" || !isFurther) return;
     await this.steps.refresh().catch((failure) => this.tell("steps", failure));
+    if (job.kind !== "transcription" || !job.ended || !job.steps_done) return;
+    await this.run("result", async () => this.set({ text: await (await ask(`${jobPath(this.id)}/content`, { query: { format: "text" } })).text() }));
   }
 
   cancel() {
@@ -126,6 +128,7 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
+    if (job.kind === "transcription") return this.written(job);
     const isZip = job.files === "chapters" || job.kind === "batch";
     const hear = !isZip && canHear(job.format);
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
@@ -136,6 +139,16 @@ export default class JobPage extends Page {
         <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>
         ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("speak.save", { format: format.toUpperCase() })}</button>`) : nothing}
       </div>
+      ${this.alert("result")}
+    </section>`;
+  }
+
+  written(job) {
+    return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
+      <h2 id="job-result-title">${t("jobs.result")}</h2>
+      ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
+      <p id="job-text">${this.text}</p>
+      <div class="row">${TEXTS.slice(0, -1).map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }))}>${icon("down")} ${t("speak.save", { format: { text: "TXT", verbose_json: "JSON" }[format] ?? format.toUpperCase() })}</button>`)}</div>
       ${this.alert("result")}
     </section>`;
   }

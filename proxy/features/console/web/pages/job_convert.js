@@ -2,7 +2,7 @@
 // so that a recording may be long, and this page may be left.
 
 import { JOB_FORMATS, cleanTitle } from "./job_new.js";
-import { note } from "./job_facts.js";
+import { note, priceText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
@@ -12,21 +12,11 @@ import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { MOST_BYTES, SOUND_FILES } from "../core/recorder.js";
 import { session } from "../core/session.js";
-import { duration, number, t } from "../core/texts.js";
+import { lengthOf } from "../core/sound.js";
+import { duration, t } from "../core/texts.js";
 
 const FIELDS = ["file", "voice", "model", "pitch", "response_format", "consent", "title"];
 const STATED = "true";
-
-// The seconds of a sound that the browser can read, else 0.
-function lengthOf(file) {
-  const url = URL.createObjectURL(file);
-  return new Promise((resolve) => {
-    const audio = new Audio();
-    audio.addEventListener("loadedmetadata", () => resolve(Number.isFinite(audio.duration) ? audio.duration : 0));
-    audio.addEventListener("error", () => resolve(0));
-    audio.src = url;
-  }).finally(() => URL.revokeObjectURL(url));
-}
 
 export default class ConvertPage extends Page {
   constructor(path) {
@@ -66,7 +56,7 @@ export default class ConvertPage extends Page {
     return this.run("convert", async () => {
       if (!file) return;
       this.set({ file: null, seconds: 0 });
-      if (file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large"), param: "file" });
+      if (file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large", { most: 10 }), param: "file" });
       this.set({ file });
       const seconds = await lengthOf(file);
       if (this.file === file) this.set({ seconds });
@@ -109,7 +99,7 @@ export default class ConvertPage extends Page {
         .value=${String(this.pitch)} aria-valuetext=${pitch} @input=${(event) => this.set({ pitch: Number(event.target.value) })}>`)}
       ${this.choice("convert", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
       ${this.choice("convert", "consent", t("voices.consent"), { value: this.consent, options: consents, change: (consent) => this.set({ consent }) })}
-      <div class="row apart"><span class="quiet small num" role="status">${this.priceText()}</span>
+      <div class="row apart"><span class="quiet small num" role="status">${priceText(session.me?.prices.conversion ?? { credits: 0, per: "minute" }, this.seconds)}</span>
         <button class="first" id="convert-go" ?disabled=${this.isBusy}>${icon("mic")} ${t("jobs.convert_go")}</button></div>
       ${this.alert("convert")}
     </form>`;
@@ -122,12 +112,5 @@ export default class ConvertPage extends Page {
         aria-invalid=${this.isWrong("convert", "file")} @change=${(event) => this.take(event.target.files[0])}></label>
       <span class="name" id="convert-name">${told ?? nothing}</span></div>
       <p class="hint">${t("jobs.file_hint")}</p>${this.alert("convert", "file")}</div>`;
-  }
-
-  priceText() {
-    const price = session.me?.prices.conversion ?? { credits: 0, per: "minute" };
-    if (!price?.credits) return "";
-    if (price.per === "minute" && this.seconds) return t("jobs.price", { credits: number((this.seconds / 60) * price.credits) });
-    return price.per === "minute" ? t("jobs.price_minute", { credits: number(price.credits) }) : t("jobs.price", { credits: number(price.credits) });
   }
 }

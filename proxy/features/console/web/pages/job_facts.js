@@ -4,7 +4,7 @@ import { ask, events, Failure, read } from "../core/api.js";
 import { voiceName } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { duration, t } from "../core/texts.js";
+import { duration, number, t } from "../core/texts.js";
 
 const AGAIN_MS = 2000;
 const SETTLES_MS = 2000;
@@ -52,6 +52,14 @@ export function waitText({ waits_for: what, ended }) {
 export function progressBar(job) {
   const { done, all } = stepsOf(job);
   return html`<progress max=${all || 1} value=${done} aria-label=${t("jobs.progress", { name: titleOf(job) })}></progress>`;
+}
+
+// What so many seconds cost, or none that are known.
+export function priceText(price, seconds) {
+  if (!price?.credits) return "";
+  const isByTime = price.per === "minute";
+  if (isByTime && !seconds) return t("jobs.price_minute", { credits: number(price.credits) });
+  return t("jobs.price", { credits: number(isByTime ? (seconds / 60) * price.credits : price.credits) });
 }
 
 export function note(text, look = "warn", id = nothing) {

@@ -9,12 +9,14 @@ import { wavOf } from "../core/sound.js";
 import { duration, number, t } from "../core/texts.js";
 
 const RATES = [8000, 16000, 22050, 24000, 44100, 48000];
+// What a transcription is asked for.
+export const TEXTS = ["text", "srt", "vtt", "verbose_json", "json"];
 const LOOKS = { done: "good", failed: "bad" };
 // Once the job has ended, the sound of a step is in its file alone.
 const JOINED = ["flac", "opus"];
 
 export function canHear(format) {
-  return !format.startsWith("g711");
+  return !format.startsWith("g711") && !TEXTS.includes(format);
 }
 
 // Bare samples tell neither their rate nor their length, but the job knows how long they sound.

@@ -79,7 +79,7 @@ export default class MarksPage extends Page {
       try {
         if (!this.file) throw new Failure({ message: t("recorder.missing"), param: "file" });
         // The server would end the connection in the middle of it, and could not say why.
-        if (this.file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large"), param: "file" });
+        if (this.file.size > MOST_BYTES) throw new Failure({ message: t("recorder.large", { most: 10 }), param: "file" });
         this.say(t("marks.looking"));
         const found = await read("v1/audio/marks/detect", { form: { file: this.file, manifest: this.manifest }, signal: mine.signal });
         this.set({ found, status: "" });

@@ -117,7 +117,9 @@ export class Consent {
   }
 
   chooser() {
-    const options = this.kept.map(({ id, name, language, created_at: made }) => [id, [name, languageName(language), day(made)].join(", ")]);
+    const facts = ({ name, language, created_at: made, kind, words }) =>
+      [name, languageName(language), day(made), ...(kind === "recording" ? [t(`voices.words.${words}`)] : [])].join(", ");
+    const options = this.kept.map((consent) => [consent.id, facts(consent)]);
     return html`${this.page.choice("new", "consent", t("voices.consent"), { value: this.chosen, options, change: (chosen) => this.change({ chosen }) })}
       <div class="row"><button type="button" class="danger" id="new-forget" @click=${() => this.forget()}>${t("voices.forget")}</button></div>`;
   }

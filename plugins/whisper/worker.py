@@ -1,0 +1,83 @@
+"""The worker of Whisper: it checks the model, loads it, and tries it once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+
+from plugins.whisper.engine import WhisperEngine
+from plugins.whisper.model_format import MODEL_FORMAT
+from plugins.whisper.network import WhisperNetwork
+from plugins.whisper.plugin import WhisperSettings
+from plugins.whisper.windows import CHUNK
+from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugin
+from speech_engine.hearing import HEARING_HZ, HearJob
+from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
+
+
+def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
+    facts = check_model(MODEL_FORMAT, folder)
+    _refuse_nan(folder)
+    network = WhisperNetwork(folder, facts.languages, settings)
+    # A fault shows at the start, and the threads are there before the host is confined.
+    noise = np.random.default_rng(0).normal(0, 0.1, 64 * CHUNK).astype(np.float32)
+    network.detector().likely(noise)
+    job = HearJob(id="trial", tenant="", model="", temperature=1.0)
+    network.hear(job, facts.languages[0], noise, 0.0, threading.Event())
+    network.score(job, facts.languages[0], noise, 0.0, ("One.",), threading.Event())
+    return network
+
+
+def _refuse_nan(folder: Path) -> None:
+    types = {"F32": np.float32, "F16": np.float16}
+    data = np.memmap(folder / "model.bin", np.uint8, "r")
+    for name, info in FolderContents(MODEL_FORMAT.files, folder).tensors("model").items():
+        if (
+            info.dtype in types
+            and not np.isfinite(data[info.begin : info.begin + info.bytes].view(types[info.dtype])).all()
+        ):
+            raise UnusableModel(f"model.bin: its tensor {name[:80]} has a number that is none (NaN)")
+
+
+def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
+    manifest = find_manifest(folder)
+    name = manifest.name if manifest else folder.name
+    return ModelInfo(
+        id=name.removeprefix("whisper-"),
+        languages=tuple(map(Language, languages)),
+        sample_rate_hz=HEARING_HZ,
+        digest=manifest.digest if manifest else "",
+        is_speech=False,
+        speaks=False,
+        hears=True,
+        translates=len(languages) > 1,
+        scores_text=True,
+        times_words=True,
+        licence=manifest.licence if manifest else "",
+    )
+
+
+@asynccontextmanager
+async def _create(name: str, settings: WhisperSettings, context: Context) -> AsyncIterator[WhisperEngine]:
+    if not settings.model_path:
+        raise UnusableModel(f"[engines.{name}] names no model: import one, or set model_path")
+    folder = Path(settings.model_path)
+    with ThreadPoolExecutor(1, thread_name_prefix=name) as thread:
+        loop = asyncio.get_running_loop()
+        try:
+            network = await loop.run_in_executor(thread, _loaded, folder, settings)
+        except (RuntimeError, ValueError) as fault:
+            raise EngineUnavailable(
+                "CTranslate2 does not take the model.", detail=str(fault)[:300]
+            ) from fault
+        yield WhisperEngine(settings, context, _info(folder, network.languages), network, thread)
+
+
+def voxgate_register() -> tuple[Plugin[WhisperSettings], ...]:
+    return (Plugin(kind="engine", name="whisper", settings=WhisperSettings, create=_create),)
