@@ -8,8 +8,8 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult, FeatureCommands
+from proxy.commands.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
