@@ -41,7 +41,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "cache": (),
     "marks": (),
     "conversions": ("consents",),
-    "jobs": ("webhooks", "mail", "consents", "own_voices", "marks", "conversions", "transcriptions"),
+    "jobs": ("webhooks", "mail", "transcriptions", "consents", "own_voices", "marks", "conversions"),
     "estimates": ("jobs",),
     "payments": ("mail",),
     "alerts": ("mail",),

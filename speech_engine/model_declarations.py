@@ -172,18 +172,13 @@ class ModelFormat(msgspec.Struct, frozen=True, kw_only=True):
 
     If it `names_models`, each imported model is a model of the engine, under its own name, or several: one
     for each of the `variants`, which are ends of that name. Else the engine has one model, `standard`,
-    whatever was imported. Models that `hear` write down recordings, and speak nothing. A `prefix` is no part
-    of their ids.
+    whatever was imported. An engine whose model `hears` calls it as it was imported, without the plugin's
+    name and a hyphen before it.
     """
 
     files: tuple[ModelFile, ...]
     listed_in: str = ""
     names_models: bool = False
     variants: tuple[str, ...] = ("",)
-    hear: bool = False
-    prefix: str = ""
+    hears: bool = False
     check: Callable[[ModelContents], ModelFacts] = lambda _contents: ModelFacts()
-
-    def ids(self, name: str) -> tuple[str, ...]:
-        """Return the ids of an imported model of this name, if it `names_models`."""
-        return tuple(name.removeprefix(self.prefix) + variant for variant in self.variants)

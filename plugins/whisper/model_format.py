@@ -173,8 +173,6 @@ MODEL_FORMAT = ModelFormat(
         ModelFile(role="vocabulary", kind="json", name="vocabulary.json", is_optional=True),
         ModelFile(role="words", kind="text", name="vocabulary.txt", is_optional=True),
     ),
-    names_models=True,
-    hear=True,
-    prefix="whisper-",
+    hears=True,
     check=check_whisper,
 )

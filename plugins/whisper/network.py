@@ -218,7 +218,9 @@ class WhisperNetwork:
                 while last - 1 > first and _is_mark(tokenizer.decode([tokens[last - 1]])):
                     last -= 1
                 begins_s, ends_s = (round(start_s + times_s[each], 3) for each in (first, last))
-                own.append(TranscriptWord(begins_s, ends_s, text.strip(), mean_log(likely[first:after])))
+                own.append(
+                    TranscriptWord(begins_s, ends_s, text.strip(), mean_log(likely[first:after]), count)
+                )
                 first = after
             timed.append(own)
         return timed

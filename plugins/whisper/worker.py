@@ -49,10 +49,11 @@ def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
     manifest = find_manifest(folder)
     name = manifest.name if manifest else folder.name
     return ModelInfo(
-        id=name.removeprefix(MODEL_FORMAT.prefix),
+        id=name.removeprefix("whisper-"),
         languages=tuple(map(Language, languages)),
         sample_rate_hz=HEARING_HZ,
         digest=manifest.digest if manifest else "",
+        is_speech=False,
         speaks=False,
         hears=True,
         translates=len(languages) > 1,

@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.cli.sound import (
+from proxy.commands.sound import (
     JOBS,
     FormatName,
     OutFile,
@@ -22,6 +22,7 @@ from proxy.cli.sound import (
     check_out,
     format_of,
     hear,
+    read_recording,
     save,
     steps_of,
     write_answer,
@@ -94,9 +95,11 @@ def convert(
     The running server converts it. A recording of more than five minutes becomes a job. The command sends the
     key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
+    from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
+
     check_out(out, form)
     found_format = format_of(format_, out)
-    data = _read(recording)
+    data = read_recording(recording, MOST_FILE_BYTES, TOO_LARGE)
     fields = {
         "model": model,
         "voice": voice,
@@ -156,19 +159,6 @@ def _write_job(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> d
     # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
-
-
-def _read(recording: Path) -> bytes:
-    """Return a recording that a request can bring. Raise CommandRefused."""
-    from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
-
-    try:
-        data = recording.read_bytes()
-    except OSError as error:
-        raise CommandRefused(f"{recording}: {error.strerror}") from None
-    if len(data) > MOST_FILE_BYTES:
-        raise CommandRefused(f"{recording}: {TOO_LARGE}")
-    return data
 
 
 def _follow(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:

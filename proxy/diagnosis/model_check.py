@@ -44,16 +44,16 @@ def imported_infos(config: Config, registry: Registry, engine: str) -> tuple[Mod
     format_ = registry.plugins("engine")[section.plugin].model_format
     if format_ is not None and format_.names_models:
         return tuple(
-            _info(id_, each.manifest.languages, hears=format_.hear)
+            _info(each.manifest.name + variant, each.manifest.languages)
             for each in imported
-            for id_ in format_.ids(each.manifest.name)
+            for variant in format_.variants
         )
-    return (_info(STANDARD, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
+    id_ = model_names.hearing_model(section) if format_ is not None and format_.hears else STANDARD
+    return (_info(id_, dict.fromkeys(tag for each in imported for tag in each.manifest.languages)),)
 
 
-def _info(id_: str, tags: Iterable[str], *, hears: bool = False) -> ModelInfo:
-    languages = tuple(map(Language, tags))
-    return ModelInfo(id=id_, languages=languages, sample_rate_hz=1, hears=hears, speaks=not hears)
+def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
+    return ModelInfo(id=id_, languages=tuple(map(Language, tags)), sample_rate_hz=1)
 
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:

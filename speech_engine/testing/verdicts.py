@@ -8,12 +8,27 @@ from contextlib import AbstractAsyncContextManager
 import msgspec
 
 from speech_engine.engine import Engine, EngineVoices
+from speech_engine.hearing import HEARING_HZ
 from speech_engine.models import ANY_LANGUAGE
 from speech_engine.testing.contract import EngineContract
+from speech_engine.testing.hearing_contract import HearingContract
+from speech_engine.testing.recordings import hum
 from speech_engine.values import Sample, Samples
 
 Open = Callable[[], AbstractAsyncContextManager[Engine]]
 """A function that creates the engine. Each rule calls it again."""
+
+
+Contract = EngineContract | HearingContract
+
+
+class _HearsHum(HearingContract):
+    """The contract of ears without a recording whose words are known."""
+
+    knows_words = False
+
+    async def recording(self) -> bytes:
+        return hum(HEARING_HZ, 4.0)
 
 
 class RuleVerdict(msgspec.Struct, frozen=True):
@@ -28,17 +43,17 @@ class RuleVerdict(msgspec.Struct, frozen=True):
 
 async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator[RuleVerdict]:
     """Yield a verdict for each rule. Without `voice`, the engine speaks with its own first voice, or
-    from a recording if it has none."""
+    from a recording if it has none. An engine whose first model hears is given a hum."""
     kind = await _contract(open_engine, voice)
     if isinstance(kind, RuleVerdict):
         yield kind
         return
-    for name in vars(EngineContract):
+    for name in vars(HearingContract if issubclass(kind, HearingContract) else EngineContract):
         if name.startswith("test_"):
             yield await _verdict(kind(), name)
 
 
-async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract] | RuleVerdict:
+async def _contract(open_engine: Open, voice: str | None) -> type[Contract] | RuleVerdict:
     rule = "it can be created, and has a model and a voice"
     try:
         async with open_engine() as engine:
@@ -46,6 +61,8 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
             voices = engine.voices() if isinstance(engine, EngineVoices) else ()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: it becomes the verdict
         return RuleVerdict(rule, _described(error))
+    if model.hears:
+        return type("Contract", (_HearsHum,), {"engine": lambda _self: open_engine()})
     if voice is None and not voices and not model.speaks_samples:
         return RuleVerdict(rule, "it brings no voice along: name one that it knows with --voice")
     language = model.languages[0].tag
@@ -57,7 +74,7 @@ async def _contract(open_engine: Open, voice: str | None) -> type[EngineContract
     return type("Contract", (EngineContract,), members)
 
 
-async def _verdict(contract: EngineContract, name: str) -> RuleVerdict:
+async def _verdict(contract: Contract, name: str) -> RuleVerdict:
     rule = name.removeprefix("test_").replace("_", " ")
     try:
         await getattr(contract, name)()

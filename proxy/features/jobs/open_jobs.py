@@ -108,7 +108,8 @@ class OpenJobs:
         if steps is not None and revision.speaking is not None:
             steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
             self._trainings.revise(revision)
-            self._transcriptions.set_hearing(self._hearing.hearing(revision))
+            if (hearing := self._hearing.hearing(revision)) is not None:
+                self._transcriptions.hearing = hearing
             background = client = ClientJobs(kinds, revision, steps, self._hearing.uploads)
             events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
             files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)

@@ -27,11 +27,6 @@ class Listed(NamedTuple):
     entry: GalleryEntry
 
     @property
-    def speaks(self) -> bool:
-        """Whether it speaks texts. A model without languages converts recordings, or begins trainings."""
-        return bool(self.entry.languages) and not self.format_.hear
-
-    @property
     def command(self) -> str:
         """The command that pulls it. A gated model's token stands before it."""
         accepts = "".join(f" --accept {shlex.quote(licence)}" for licence in self.entry.to_accept)

@@ -40,7 +40,7 @@ def use_model(config: Config, listed: Listed) -> list[Line]:
         layer, model = natural_voices.with_speech(read_layer(config), listed, config_toml.built_in_models())
         file = write_layer(config, layer)
     engine = model.partition("/")[0]
-    does = "hears with" if listed.format_.hear else "speaks with" if listed.entry.languages else "has"
+    does = "hears with" if listed.format_.hears else "speaks with" if listed.entry.languages else "has"
     return [
         Line(f"{file} has these lines now, beneath your own configuration:"),
         *map(Line, natural.text(natural.Layer({engine: layer.engines[engine]})).splitlines()),

@@ -196,12 +196,15 @@ def natural_layer(
 def with_speech(layer: Layer, listed: Listed, built_in: Mapping[str, Sequence[str]]) -> tuple[Layer, str]:
     """Return a layer in which a model speaks the languages that earlier ones lack, and its name for clients.
     It comes before the built-in ones. A model that speaks with people's own voices comes last, and a model
-    that hears, or is without languages, speaks nothing."""
+    without languages speaks nothing: it converts recordings. One that hears has OpenAI's names of its own if
+    it is the first."""
     layer, engine = with_model(layer, listed)
     is_last = listed.entry.speaks_samples
-    model = f"{engine}/{listed.format_.ids(listed.name)[0] if listed.format_.names_models else STANDARD}"
-    models = {}
-    for alias, candidates in built_in.items() if listed.speaks else ():
+    id_ = listed.name if listed.format_.names_models else STANDARD
+    if listed.format_.hears:
+        return layer, f"{engine}/{listed.name.removeprefix(f'{listed.plugin}-')}"
+    model, models = f"{engine}/{id_}", {}
+    for alias, candidates in built_in.items() if listed.entry.languages else ():
         there = layer.models.get(alias, [])
         if is_last:
             models[alias] = list(dict.fromkeys((*there, *candidates, model)))

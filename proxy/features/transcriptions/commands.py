@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, NamedTuple
+from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, save, steps_of, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult, FeatureCommands
+from proxy.commands.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
 _ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
-_MOST_BYTES = 25 * 1024 * 1024
+_MOST_BYTES, _TOO_LARGE = 25 * 1024 * 1024, "a recording has at most 25 MiB: send it as mp3 or opus"
 _SILENCE_S = 600.0
 """A recording is heard whole before the answer begins."""
-
-
-class _Target(NamedTuple):
-    """A recording, and the file for its transcript; None for stdout."""
-
-    recording: Path
-    out: Path | None
 
 
 def transcribe(
@@ -58,42 +51,41 @@ def transcribe(
     fields |= {"language": language} if language and not translate else {}
     path = f"/v1/audio/{'translations' if translate else 'transcriptions'}"
     rows, is_faulty = list[dict[str, Any]](), False
-    for target in _targets(recordings, out, found_format):
+    for recording, file in _targets(recordings, out, found_format):
         try:
-            body = {"data": fields, "files": {"file": (target.recording.name, _read(target.recording))}}
-            made = io.BytesIO()
+            data = read_recording(recording, _MOST_BYTES, _TOO_LARGE)
+            body, made = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
             facts = write_answer(here.config(), request, made, _write, silence_s=_SILENCE_S)
-            rows.append({"recording": str(target.recording), **_result(target, made.getvalue()), **facts})
+            if file is None:
+                facts["transcript"] = made.getvalue().decode()
+            else:
+                save(made.getvalue(), "", str(file))
+            rows.append({"recording": str(recording), "file": file and str(file), **facts})
         except CommandRefused as refused:
             if len(recordings) == 1:
                 raise
-            typer.echo(f"{target.recording}: {refused}", err=True)
+            typer.echo(f"{recording}: {refused}" if refused.code else str(refused), err=True)
             is_faulty = True
     return CommandResult({"data": rows}, status=int(is_faulty))
 
 
-def _targets(recordings: list[Path], out: str | None, format_: TranscriptFormat) -> list[_Target]:
-    """Return where each transcript goes. Raise CommandRefused if two would go into one file."""
+def _targets(
+    recordings: list[Path], out: str | None, format_: TranscriptFormat
+) -> list[tuple[Path, Path | None]]:
+    """Return the file for each transcript, None for stdout. Raise CommandRefused if two would go into one."""
     if out is None:
-        return [_Target(each, None) for each in recordings]
+        return [(each, None) for each in recordings]
     folder = Path(out)
     if len(recordings) == 1 and not folder.is_dir():
-        return [_Target(recordings[0], folder)]
+        return [(recordings[0], folder)]
     if not folder.is_dir():
         raise CommandRefused(f"{out}: it is no folder, and {len(recordings)} transcripts need one")
     ending = {"text": ".txt", "srt": ".srt", "vtt": ".vtt"}.get(format_, ".json")
     found = {folder / f"{each.stem}{ending}": each for each in recordings}
     if len(found) < len(recordings):
         raise CommandRefused(f"--out {out}: two recordings have the same name")
-    return [_Target(each, to) for to, each in found.items()]
-
-
-def _result(target: _Target, transcript: bytes) -> dict[str, str | None]:
-    """Save a transcript, unless it is for stdout. Raise CommandRefused."""
-    if target.out is None:
-        return {"file": None, "transcript": transcript.decode()}
-    return {"file": str(save(transcript, "", str(target.out)))}
+    return [(each, file) for file, each in found.items()]
 
 
 def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
@@ -117,27 +109,10 @@ def _write_job(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[st
     return {"engine": fields["model"], "language": None, "job": job["id"]}
 
 
-def _read(recording: Path) -> bytes:
-    """Return a recording that a request can bring. Raise CommandRefused."""
-    try:
-        with recording.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise CommandRefused(f"{recording}: {error.strerror}") from None
-    if len(data) > _MOST_BYTES:
-        raise CommandRefused(f"{recording}: a recording has at most 25 MiB: send it as mp3 or opus")
-    return data
-
-
 def _shown(answer: dict[str, Any]) -> list[Part]:
-    return [
-        Line(
-            f"{row['recording']}: saved as {row['file']}, by {row['engine']}"
-            if row["file"]
-            else row["transcript"].rstrip("\n")
-        )
-        for row in answer["data"]
-    ]
+    saved = "{recording}: saved as {file}, by {engine}"
+    rows = answer["data"]
+    return [Line(saved.format_map(row) if row["file"] else row["transcript"].rstrip("\n")) for row in rows]
 
 
 COMMANDS = FeatureCommands(commands=(Command("transcribe", transcribe, _shown),))

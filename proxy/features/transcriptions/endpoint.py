@@ -27,7 +27,14 @@ from proxy.features.transcriptions.form import (
     read_request,
 )
 from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
-from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
+from proxy.features.transcriptions.hearing import (
+    LEAST_S,
+    HearCall,
+    Hearing,
+    HearTotals,
+    dearest,
+    hold_request,
+)
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.file_store.once import digest_of_fields
 from proxy.http.body import BODY_FAILURES
@@ -35,7 +42,7 @@ from proxy.http.connection import Connection, RawHeader, Settle
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import encode_json
-from proxy.ledger import Hold, HoldRequest, Ledger, Payer
+from proxy.ledger import Hold, Ledger, Payer
 from proxy.speech.speaking import Speaking
 from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from speech_engine import EngineError
@@ -45,8 +52,6 @@ from speech_engine.pcm import PcmInMemory
 TRANSCRIPTIONS, TRANSLATIONS = "/v1/audio/transcriptions", "/v1/audio/translations"
 _MEDIA_TYPES = {"json": "application/json", "verbose_json": "application/json"}
 _TEXT, _EVENTS = "text/plain; charset=utf-8", "text/event-stream; charset=utf-8"
-_LEAST_S = 1.0
-"""Who cannot pay for so much must not make the server decode a recording."""
 
 HEADERS = {
     "x-voxgate-engine": "The `engine/model` that heard; after a fallback, the one that really did.",
@@ -141,7 +146,7 @@ class Transcriptions:
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         counted = payer if request.stream else payer.of_job()
-        await self._ledger.check_affordable(counted, dearest(models, terms, _LEAST_S))
+        await self._ledger.check_affordable(counted, dearest(models, terms, LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
         self._hearing.rates.check_wait(models[0].name, recording.seconds)
         call = HearCall(
@@ -153,16 +158,7 @@ class Transcriptions:
             recording=recording,
         )
         totals = HearTotals(call)
-        hold = await self._ledger.hold(
-            HoldRequest(
-                **msgspec.structs.asdict(payer),
-                request_id=call.id,
-                amount=dearest(models, terms, recording.seconds),
-                estimated_s=recording.seconds,
-                is_stream=request.stream,
-                tag=tag,
-            )
-        )
+        hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.stream))
         state["is_recorded"] = True
         try:
             with connection.stop_when_client_leaves():

@@ -39,9 +39,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:
-    """Yield a note if no model hears, as far as can be told."""
-    knows = any(info.hears for models in results.models.values() for info in models)
-    if not knows and not config.models.keys() & natural.ears({}).keys():
+    if not any(info.hears for models in results.models.values() for info in models):
+        yield from _names(config)
+
+
+def _names(config: Config) -> Iterator[Finding]:
+    """Yield a note if OpenAI's names of models that hear mean none. An own name may mean one all the same."""
+    if not config.models.keys() & natural.ears({}).keys():
         yield note("hearing", "no model writes recordings down: whisper-1 is a 404", natural.BRINGS_EARS)
 
 
@@ -50,4 +54,5 @@ FEATURE = Feature(
     _open,
     paths=("/v1/audio/transcriptions", "/v1/audio/translations"),
     checks=(_ears,),
+    doctor=(("hearing", _names),),
 )

@@ -27,7 +27,7 @@ from proxy.feature import AppContext, RevisionContext
 from proxy.features.transcriptions.form import HearRequest
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
-from proxy.ledger import Spent, SpentAttempt, SpentPart
+from proxy.ledger import HoldRequest, Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
 from proxy.speech.candidate_race import IDLE_S
 from proxy.speech.candidate_stream import HOST_STALL_S
@@ -48,6 +48,8 @@ from speech_engine.values import Urgency
 
 MOST_WAIT_S = 480.0
 """The longest that an answer may take, by the rate of the last ones. Clients wait ten minutes."""
+LEAST_S = 1.0
+"""Who cannot pay for so much must not make the server decode a recording."""
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
 _FIRST_RATE = 0.1
@@ -142,6 +144,22 @@ def dearest(models: tuple[Model, ...], terms: Terms, seconds: float) -> int:
     """Return the most that hearing so many seconds may cost."""
     prices = [terms.prices.of_work("transcription", model.engine, model.info.id) for model in models]
     return max(price.estimate_charge(each, estimated_s=seconds, characters=0) for each in prices)
+
+
+def hold_request(call: HearCall, tag: str, *, is_stream: bool, job: str = "") -> HoldRequest:
+    caller, seconds = call.caller, call.recording.seconds
+    return HoldRequest(
+        account=caller.account,
+        key=caller.key,
+        anchor=caller.anchor,
+        terms=call.terms,
+        request_id=call.id,
+        amount=dearest(call.models, call.terms, seconds),
+        estimated_s=seconds,
+        is_stream=is_stream,
+        job=job,
+        tag=tag,
+    )
 
 
 class HearingMetrics:

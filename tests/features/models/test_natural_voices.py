@@ -178,7 +178,7 @@ def test_a_model_that_speaks_nothing_gets_an_engine_and_no_alias() -> None:
 
 
 def test_ears_get_an_engine_and_no_name_that_speaks() -> None:
-    format_ = ModelFormat(files=(), names_models=True, hear=True, prefix="whisper-")
+    format_ = ModelFormat(files=(), hears=True)
     base, tiny = (
         listed(name, "whisper")._replace(format_=format_) for name in ("whisper-base", "whisper-tiny-en")
     )

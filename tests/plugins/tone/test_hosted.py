@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from plugins.tone.decode import decode
+from plugins.tone.plugin import ToneSettings
 from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import (
+    HEARING_HZ,
     Clone,
     CloneRequest,
     CloneSample,
@@ -15,15 +17,19 @@ from speech_engine import (
     DeleteVoice,
     Event,
     Finished,
+    Hear,
+    HearJob,
     Speak,
+    Transcript,
     UnusableSample,
     VoiceMade,
     VoiceNotFound,
     Work,
 )
 from speech_engine.testing import job
+from speech_engine.testing.hearing_contract import segments
 from speech_engine.testing.recordings import PcmRecording, input_of
-from tests.plugins.tone.ears import pcm_of, tone
+from tests.plugins.tone.ears import pcm_of, spoken, tone
 from tests.proxy.engines.host_rig import hosted
 from tests.speech_engine.host.fakes import host, read, short_folder
 
@@ -31,9 +37,9 @@ RATE_HZ = 24_000
 
 
 @asynccontextmanager
-async def tone_host() -> AsyncIterator[HostedEngine]:
+async def tone_host(settings: ToneSettings | None = None) -> AsyncIterator[HostedEngine]:
     with short_folder() as folder:
-        async with tone() as engine, host(engine, folder / "1"), hosted(folder / "1") as voice:
+        async with tone(settings) as engine, host(engine, folder / "1"), hosted(folder / "1") as voice:
             yield voice
 
 
@@ -83,5 +89,20 @@ async def test_a_conversion_that_is_closed_early_frees_its_slot() -> None:
         assert await stream.next_event() is not None
         await stream.close()
         assert await stream.next_event() is None
+        while (await engine.health()).running:
+            pass
+
+
+async def test_a_recording_is_heard_over_a_host_as_it_comes() -> None:
+    texts = ("One.", "Two.", "Three.", "Four.", "Five.")
+    pcm = (await spoken(*texts, sample_rate_hz=HEARING_HZ)).tobytes()
+    work = Hear(HearJob(id="1", tenant="acc_1", model="ears", estimated_s=5.0, times="words"))
+    async with tone_host(ToneSettings(hears=True)) as engine:
+        events = await read(engine.open(work, pcm=PcmRecording(pcm)))
+        assert [each.text.strip() for each in segments(events)] == list(texts)
+        assert isinstance(events[-1], Finished)
+        stream = engine.open(work, pcm=PcmRecording(pcm))
+        assert isinstance(await stream.next_event(), Transcript)
+        await stream.close()
         while (await engine.health()).running:
             pass

@@ -102,7 +102,6 @@ def test_an_evil_or_broken_file_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_ears_are_pulled_without_a_part_in_speech() -> None:
     listed = open_galleries(load()).listed_model("whisper-base")
-    assert not listed.speaks
     layer, model = with_speech(Layer(), listed, {"tts-1": ["espeak/standard"]})
     assert (layer.engines, dict(layer.models)) == ({"whisper": {"model": "whisper-base"}}, {})
     assert model == "whisper/base"
@@ -115,6 +114,7 @@ def test_check_knows_its_model_by_the_name_without_the_engines(tmp_path: Path) -
         f'[server]\ndata = "{tmp_path / "data"}"\n[engines.whisper]\nmodel = "whisper-mine"\n'
         '[models]\nears = ["whisper/mine"]\nwrong = ["whisper/whisper-mine"]\n'
     )
-    rows = [" ".join(line.split()) for line in command(config, "check", check=False).stdout.splitlines()]
-    assert "ok model ears whisper/mine" in rows
-    assert "wrong model wrong whisper has no model of 'whisper/whisper-mine'; known: mine" in rows
+    found = json.loads(command(config, "check", "--json", check=False).stdout)["data"]
+    rows = [(row["state"], row["name"], row["found"]) for row in found if row["check"] == "model"]
+    assert ("ok", "ears", "whisper/mine") in rows
+    assert ("wrong", "wrong", "whisper has no model of 'whisper/whisper-mine'; known: mine") in rows

@@ -13,7 +13,7 @@ from proxy.diagnosis.config_check import check_config
 from proxy.diagnosis.doctor import installation
 from proxy.engines import registry
 from proxy.engines.registry import Registry
-from speech_engine import Hosted, Plugin
+from speech_engine import Hosted, ModelInfo, Plugin
 from speech_engine.names import no_names, share_voices
 from tests.proxy.config.files import load
 from tests.tables import each_row
@@ -182,3 +182,11 @@ def test_clones_that_may_cost_more_than_they_bring_are_told(
 def test_the_plan_of_the_documentation_sells_clones_as_it_should(tmp_path: Path) -> None:
     (studio,) = re.findall(r"```toml\n(\[plans.studio\]\n.*?)```", (DOCS / "plans.md").read_text(), re.DOTALL)
     assert not findings(load(tmp_path, MINIMAX + studio), "clone")
+
+
+def test_without_a_model_that_hears_it_is_noted_how_to_get_one(tmp_path: Path) -> None:
+    config = load(tmp_path, "[engines.espeak]\n[engines.elevenlabs]\napi_key = 'x'\n")
+    (found,) = findings(config, "hearing").values()
+    assert (found.verdict, found.do[:33]) == ("note", "voxgate models pull whisper-base,")
+    scribe = ModelInfo(id="scribe", languages=(), sample_rate_hz=1, hears=True, speaks=False)
+    assert not findings(config, "hearing", ProbeResults(models={"elevenlabs": (scribe,)}))

@@ -115,32 +115,26 @@ class EngineAttempt(Protocol):
 
 
 class StepAttempt:
-    """An attempt at a step. Once it is planned, it has the `engine_attempts` so far."""
+    """An attempt at a step. Once it is planned, it has the `engine_attempts` so far. `has_lost`: it is being
+    cancelled because the step is not ours any more."""
 
     engine_attempts: Sequence[EngineAttempt] = ()
+
+    def __init__(self, has_lost: Callable[[], bool]) -> None:
+        self.has_lost = has_lost
 
     @property
     def has_reached_engine(self) -> bool:
         return any(each.was_dispatched for each in self.engine_attempts)
 
 
-class TextStep(NamedTuple):
-    """An attempt at a step whose result is a text. `has_lost`: it is being cancelled because the step is not
-    ours any more."""
-
-    job: Job
-    held: JobStep
-    caller: Caller
-    terms: Terms
-    attempt: StepAttempt
-    has_lost: Callable[[], bool]
-
-
 class TextKind(StepKind):
     """A kind whose steps make text. The kind holds and settles each itself."""
 
     @abstractmethod
-    async def write_step(self, step: TextStep) -> None:
+    async def write_step(
+        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+    ) -> None:
         """Make the text of a step, and commit it with its charge. Raises RequestFailed, VaultFailed,
         StorageFailed."""
 
@@ -202,14 +196,12 @@ class JobKinds:
     def of_form(self, form: RequestForm) -> JobKind:
         """Return the kind of a form. Raises InvalidRequest."""
         named = form.fields.get("kind", [""])
-        for kind in self._by_form:
-            if named == [kind.name]:
-                return kind
-        message = f"must be {' or '.join(kind.name for kind in self._by_form)}."
-        if named == [""]:
-            message = f"Missing required parameter: 'kind': it {message}"
-            raise InvalidRequest(message, param="kind", code="missing_required_parameter")
-        raise InvalidRequest(f"Invalid value for 'kind': it {message}", param="kind")
+        kind = next((kind for kind in self._by_form if named == [kind.name]), None)
+        if kind is None:
+            names = " or ".join(kind.name for kind in self._by_form)
+            code = "missing_required_parameter" if named == [""] else None
+            raise InvalidRequest(f"Invalid value for 'kind': it must be {names}.", param="kind", code=code)
+        return kind
 
     async def shown(self, jobs: Sequence[Job]) -> list[ShownJob]:
         """Return these jobs as answers show them, in the same order."""

@@ -23,7 +23,7 @@ from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind, TextStep
+from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
@@ -173,7 +173,7 @@ class Steps(TaskKind[JobStep]):
             return await self._done(held, job)
         if await self._kinds[job.kind].has_expired(job):
             return _LEFT
-        attempt = StepAttempt()
+        attempt = StepAttempt(partial(self.has_lost, held))
         try:
             await self._carry_out(job, held, attempt)
         except (errors.QuotaExceeded, errors.AccountSuspended) as failure:
@@ -263,8 +263,7 @@ class Steps(TaskKind[JobStep]):
         terms = of_step(speaking.admission.terms(caller))
         try:
             if isinstance(kind, TextKind):
-                has_lost = partial(self.has_lost, held)
-                await kind.write_step(TextStep(job, held, caller, terms, attempt, has_lost))
+                await kind.write_step(job, held, caller, terms, attempt)
                 return
             assert isinstance(kind, SpokenKind), "the steps of a kind are spoken or make text"
             planned = await kind.plan(job, held, speaking, caller, terms)
@@ -303,7 +302,7 @@ class Steps(TaskKind[JobStep]):
             await settle_to_the_end(answer.settle)
 
         pipeline = self._newest[0].pipeline
-        await pipeline.answer(call, write, lambda: 0.0 if self.has_lost(held) else None)
+        await pipeline.answer(call, write, lambda: 0.0 if attempt.has_lost() else None)
 
     async def _put(self, job: Job, data: bytes) -> str:
         try:

@@ -35,8 +35,8 @@ def test_a_machine_that_is_well_is_a_status_of_0_and_left_as_it_was(tmp_path: Pa
     checks = [row["check"] for row in answer["data"]]
     assert checks == [
         *("python", "packages", "open files", "confinement", "sockets", "config", "data folder"),
-        *("disk", "file system", "flushes", "server", "port", "sqlite", "database", "vault", "certificate"),
-        *("engine", "retirement"),
+        *("disk", "file system", "flushes", "server", "port", "sqlite", "database", "vault", "hearing"),
+        *("certificate", "engine", "retirement"),
     ]
     assert list(tmp_path.iterdir()) == [tmp_path / "config.toml"]
 

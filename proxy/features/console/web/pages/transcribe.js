@@ -6,6 +6,7 @@ import { refreshAccount } from "../core/account.js";
 import { ask, Failure, OnceKey, read, saveBlob } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";
+import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { player } from "../core/player.js";
@@ -37,7 +38,7 @@ export function fileOf(found, format) {
 export default class TranscribePage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { language: "", model: "", isEnglish: false, isReady: false, sending: null, once: new OnceKey() });
+    Object.assign(this, { language: "", model: "", isEnglish: false, isKept: draft.isKept, isReady: false, sending: null, once: new OnceKey() });
     this.recorder = new Recorder(this, "transcribe", "file", { isLong: true, taken: () => this.forget() });
     this.forget();
   }
@@ -98,7 +99,8 @@ export default class TranscribePage extends Page {
   // False for a recording that is too long.
   async hear(fields, signal) {
     try {
-      const answer = await ask(`v1/audio/${this.isEnglish ? "translations" : "transcriptions"}`, { form: fields, headers: this.once.of(fields), signal });
+      const form = { ...fields, history: this.isKept && hasFeature("history") && "true" };
+      const answer = await ask(`v1/audio/${this.isEnglish ? "translations" : "transcriptions"}`, { form, headers: this.once.of(form), signal });
       this.set({ found: await answer.json(), heardAs: answer.headers.get("x-voxgate-language") ?? "" });
       return true;
     } catch (failure) {
@@ -147,13 +149,18 @@ export default class TranscribePage extends Page {
         options: [["", t("transcribe.any")], ...languages], change: (language) => this.set({ language }) })}
       ${this.choice("transcribe", "model", t("speak.model"), { value: this.model, disabled: isBusy, options: this.models.map(({ id }) => [id, id]),
         change: (each) => this.set({ model: each, language: "", isEnglish: false }) })}
-      ${model.translates ? html`<label class="row line"><input type="checkbox" id="transcribe-english" ?disabled=${isBusy} .checked=${this.isEnglish}
-        @change=${(event) => this.set({ isEnglish: event.target.checked })}> ${t("transcribe.english")}</label>` : nothing}
+      ${model.translates ? this.tick("english", t("transcribe.english"), "isEnglish") : nothing}
+      ${hasFeature("history") ? this.tick("kept", t("speak.keep"), "isKept") : nothing}
       <div class="row apart"><span class="quiet small num" role="status">${priceText(session.me?.prices.transcription, this.recorder.length)}</span>
         <button class="first" id="transcribe-go" @click=${(event) => event.detail > 1 && event.preventDefault()}>${isBusy ? html`${icon("stop")} ${t("speak.stop")}` : html`${icon("transcribe")} ${t("frame.transcribe")}`}</button></div>
       ${isBusy ? html`<progress aria-label=${t("transcribe.hearing")}></progress>` : nothing}
       ${this.statusLine()}${this.alert("transcribe")}
     </form>`;
+  }
+
+  tick(name, label, field) {
+    return html`<label class="tick"><input type="checkbox" id="transcribe-${name}" ?disabled=${Boolean(this.sending)} .checked=${this[field]}
+      @change=${(event) => this.set({ [field]: event.target.checked })}>${label}</label>`;
   }
 
   result({ segments, duration: seconds }) {

@@ -26,10 +26,10 @@ from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import whole_reply
 from proxy.features.jobs.core.fields import SealedFields, of_step
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobUpload, TextKind, TextStep
+from proxy.features.jobs.core.kind import JobUpload, StepAttempt, TextKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.recordings import FILE, read_stretch, survey_file
-from proxy.features.jobs.core.records import Job, JobClip
+from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.features.transcriptions import form as transcription_form
 from proxy.features.transcriptions import long_recordings
@@ -41,7 +41,14 @@ from proxy.features.transcriptions.form import (
     read_request,
 )
 from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
-from proxy.features.transcriptions.hearing import HearCall, Hearing, HearTotals, dearest
+from proxy.features.transcriptions.hearing import (
+    LEAST_S,
+    HearCall,
+    Hearing,
+    HearTotals,
+    dearest,
+    hold_request,
+)
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.features.transcriptions.uploads import DecodedUpload
@@ -49,7 +56,7 @@ from proxy.file_store.once import digest_of_fields
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
 from proxy.http.replies import encode_json
-from proxy.ledger import Hold, HoldRequest, Ledger, Payer
+from proxy.ledger import Hold, Ledger, Payer
 from speech_engine import EngineError, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, Task
 from speech_engine.pcm import PcmInMemory
@@ -64,8 +71,6 @@ MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
 """The media type of each format, and the end of its file's name."""
 _WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
 """Languages that have no blanks between words."""
-_LEAST_S = 1.0
-"""Who cannot pay for so much must not make the server decode a recording."""
 
 
 class TranscriptionJobForm(TranscriptionForm, frozen=True, kw_only=True):
@@ -91,22 +96,15 @@ _decode = msgspec.json.Decoder(list[TranscriptSegment]).decode
 
 
 class TranscriptionKind(TextKind):
+    """Transcriptions of long recordings, with the `hearing` of the newest revision."""
+
     name = "transcription"
+    hearing: Hearing
 
     def __init__(self, files: JobFiles, decoder: LongDecoder, ledger: Ledger) -> None:
         super().__init__(files)
         self._decoder = decoder
         self._ledger = ledger
-        self._newest_hearing: Hearing | None = None
-
-    def set_hearing(self, hearing: Hearing | None) -> None:
-        """Hear by a new revision from now on."""
-        self._newest_hearing = hearing
-
-    @property
-    def _hearing(self) -> Hearing:
-        assert self._newest_hearing is not None, "a command hears nothing"
-        return self._newest_hearing
 
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
@@ -132,8 +130,8 @@ class TranscriptionKind(TextKind):
     ) -> None:
         form, caller, terms = request.form, background.caller, of_step(background.terms)
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
-        models = self._hearing.find_models(_request_of(form), terms)
-        await self._check_credits(caller, terms, models, _LEAST_S)
+        models = self.hearing.find_models(_request_of(form), terms)
+        await self._check_credits(caller, terms, models, LEAST_S)
         survey = await survey_file(self._decoder, caller.account, file)
         pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
@@ -157,11 +155,12 @@ class TranscriptionKind(TextKind):
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
 
-    async def write_step(self, step: TextStep) -> None:
-        job, held, caller, terms = step.job, step.held, step.caller, step.terms
+    async def write_step(
+        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+    ) -> None:
         fields, seconds = self._fields(job), (held.last - held.first) / 1000
         request = _request_of(fields.form)
-        models = self._hearing.find_models(request, terms)
+        models = self.hearing.find_models(request, terms)
         await self._check_credits(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
@@ -178,58 +177,44 @@ class TranscriptionKind(TextKind):
             urgency="idle",
         )
         totals = HearTotals(call)
-        step.attempt.engine_attempts = totals.attempts
-        hold = await self._ledger.hold(
-            HoldRequest(
-                account=caller.account,
-                key=caller.key,
-                anchor=caller.anchor,
-                terms=terms,
-                request_id=call.id,
-                amount=dearest(models, terms, seconds),
-                estimated_s=seconds,
-                is_stream=False,
-                job=job.id,
-                tag=job.tag,
-            )
-        )
+        attempt.engine_attempts = totals.attempts
+        hold = await self._ledger.hold(hold_request(call, job.tag, is_stream=False, job=job.id))
         try:
-            await self._hear(step, call, totals, hold)
-        finally:
-            if not hold.is_written:
-                await hold.abandon(totals.settlement())
-
-    async def _hear(self, step: TextStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
-        began, segments = time.monotonic(), list[TranscriptSegment]()
-        try:
-            async for transcript in self._hearing.transcripts(call, totals, goes_whole=True):
-                segments += transcript.segments
-            totals.first_ms = round((time.monotonic() - began) * 1000)
-            totals.language = next((each.language for each in segments if each.language), "")
-            text = encode_json([*placed(segments, step.held.first / 1000)])
-            row = JobClip(
-                step=step.held.id,
-                job=step.job.id,
-                account=step.job.account,
-                number=step.held.number,
-                request=call.id,
-                digest=await self.files.put(step.job.account, text),
-                bytes=len(text),
-                samples=round(call.recording.seconds * HEARING_HZ),
-                sample_rate_hz=HEARING_HZ,
-                voices="",
-            )
-            spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
-            # From here on it is one commit or none: a cancellation waits.
-            await settle_to_the_end(partial(hold.settle, "finished", spent))
+            await self._write_text(held, call, totals, hold)
         except EngineError as error:
             failure = from_engine(error)
             totals.error = failure.code
             await hold.settle("failed", totals.settlement())
             raise failure from None
         except asyncio.CancelledError:
-            await hold.settle("left" if step.has_lost() else "failed", totals.settlement())
+            await hold.settle("left" if attempt.has_lost() else "failed", totals.settlement())
             raise
+        finally:
+            if not hold.is_written:
+                await hold.abandon(totals.settlement())
+
+    async def _write_text(self, held: JobStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
+        began, segments = time.monotonic(), list[TranscriptSegment]()
+        async for transcript in self.hearing.transcripts(call, totals, goes_whole=True):
+            segments += transcript.segments
+        totals.first_ms = round((time.monotonic() - began) * 1000)
+        totals.language = next((each.language for each in segments if each.language), "")
+        text = encode_json([*placed(segments, held.first / 1000)])
+        row = JobClip(
+            step=held.id,
+            job=held.job,
+            account=held.account,
+            number=held.number,
+            request=call.id,
+            digest=await self.files.put(held.account, text),
+            bytes=len(text),
+            samples=round(call.recording.seconds * HEARING_HZ),
+            sample_rate_hz=HEARING_HZ,
+            voices="",
+        )
+        spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
+        # From here on it is one commit or none: a cancellation waits.
+        await settle_to_the_end(partial(hold.settle, "finished", spent))
 
     async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         wanted = request.query_params.get("format") or job.format

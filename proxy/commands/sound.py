@@ -165,6 +165,18 @@ def hear(config: Config, sound_request: SoundRequest, form: Form, write: Write =
     print_answer(answer, form, _saved if out is None and player is None else _facts_of)
 
 
+def read_recording(recording: Path, most_bytes: int, too_large: str) -> bytes:
+    """Return a recording that a request can bring. Raise CommandRefused."""
+    try:
+        with recording.open("rb") as file:
+            data = file.read(most_bytes + 1)
+    except OSError as error:
+        raise CommandRefused(f"{recording}: {error.strerror}") from None
+    if len(data) > most_bytes:
+        raise CommandRefused(f"{recording}: {too_large}")
+    return data
+
+
 def check_out(out: str | None, form: Form) -> None:
     if out == "-" and form is not None:
         raise CommandRefused("--out - and --json or --wide: stdout has room for only one of them")
