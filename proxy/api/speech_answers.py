@@ -42,7 +42,8 @@ class SpeechUsage(msgspec.Struct, frozen=True):
 
 
 class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard.
+    """What is told of a speech beside its sound. `words` is null if nothing tells when they are heard; by
+    `word_times`, the server has heard their times.
     `substitute` is there if the header `x-voxgate-substitute` is."""
 
     audio_format: str
@@ -52,6 +53,7 @@ class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     model_used: str
     language: str
     words: list[WordTime] | None
+    word_times: Literal["heard"] | UnsetType = UNSET
     usage: SpeechUsage
     ignored: tuple[str, ...] | UnsetType = UNSET
     substitute: str | UnsetType = UNSET

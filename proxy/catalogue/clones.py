@@ -70,13 +70,17 @@ class CloneRights(NamedTuple):
 
 
 class Cloning(Protocol):
+    """The clones of voices. These bodies are those of a server without the feature: see `NoClones`."""
+
     async def of_voices(self, voices: Collection[str]) -> Mapping[str, Sequence[SavedClone]]:
         """Return the clones of voices by voice."""
-        ...
+        del voices
+        return {}
 
     async def is_clone(self, engine: str, voice: str) -> bool:
         """Tell whether an engine's voice is a clone of an account's."""
-        ...
+        del engine, voice
+        return False
 
     def find_targets(self, engines: Iterable[str], credential: str = "") -> list[CloneTarget]:
         """Return where to clone. Raises InvalidRequest, and UpstreamFailed while an engine is starting."""
@@ -89,7 +93,7 @@ class Cloning(Protocol):
 
         Raises NotAllowed and InvalidRequest.
         """
-        ...
+        del places, seconds, rights
 
     async def check_bill(
         self, account: str, terms: Terms, places: Iterable[CloneTarget], voice: str | None = None
@@ -98,7 +102,7 @@ class Cloning(Protocol):
 
         Raises NotAllowed and QuotaExceeded.
         """
-        ...
+        del account, terms, places, voice
 
     async def check_saved(
         self, record: VoiceRecord, engines: Iterable[str], terms: Terms | None, *, credential: str = ""
@@ -110,11 +114,12 @@ class Cloning(Protocol):
         self, record: VoiceRecord, places: Iterable[CloneTarget], payer: str, tag: str = ""
     ) -> Sequence[Statement]:
         """Return the clone tasks for the commit of their voice. They do nothing without the voice."""
-        ...
+        del record, places, payer, tag
+        return ()
 
     def begin_clones(self, record: VoiceRecord) -> None:
         """Begin the clones of a voice whose tasks were committed with it."""
-        ...
+        del record
 
     async def order(
         self,
@@ -126,4 +131,5 @@ class Cloning(Protocol):
         pays_again: bool = False,
     ) -> object:
         """Have a saved voice cloned at places that were checked. Raises NotFound if it is gone."""
-        ...
+        del record, places, payer, tag, pays_again
+        return None

@@ -56,9 +56,9 @@ class NoEars:
         raise EngineUnavailable("No local model hears.")
 
     async def score_words(
-        self, recording: OwnRecording, texts: Sequence[str], within_s: float
+        self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
-        """Find known words: a segment for each text. Raises EngineError."""
+        """Find known words: a segment for each text, which begins about at its start. Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
     async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:

@@ -28,13 +28,17 @@ class OwnedRecord(Protocol):
 
 
 class Erasing(Protocol):
-    """The erasures of one worker. `replayed` counts the erasures that a restored backup had undone."""
+    """The erasures of one worker. `replayed` counts the erasures that a restored backup had undone.
+
+    The bodies are those of a server without the feature.
+    """
 
     replayed: int
 
     async def erase(self, record: OwnedRecord, act: Act | None = None) -> Tombstone | None:
         """Erase a voice or a consent. None: it is gone already, or another record needs it."""
-        ...
+        del record, act
+        return None
 
     async def erase_voice(
         self, record: OwnedRecord, act: Act | None = None, *, by_owner: bool = False
@@ -44,7 +48,7 @@ class Erasing(Protocol):
 
     async def erase_account(self, account: str) -> None:
         """Erase all data of a closed account."""
-        ...
+        del account
 
     async def sign_lines(self) -> None:
         """Sign the journal of erasures by the newest master key. Raises StorageFailed."""
@@ -52,23 +56,24 @@ class Erasing(Protocol):
 
     async def forget(self, tombstone: Tombstone) -> bool:
         """Forget in this worker a voice that any worker erases, and tell whether it is unused."""
-        ...
+        del tombstone
+        return True
 
 
 class Purges(Protocol):
-    """The speech that was made with earlier voices and words."""
+    """The speech that was made with earlier voices and words. Without the feature, none is stored."""
 
     async def purge_voice(self, account: str | None, voice_id: str) -> None:
         """Drop the speech by this voice, of the account or, without one, of all accounts."""
-        ...
+        del account, voice_id
 
     async def purge_lexicon(self, account: str) -> None:
         """Drop the speech with an account's lexicons."""
-        ...
+        del account
 
     async def purge_account(self, account: str) -> None:
         """Drop all speech of an account."""
-        ...
+        del account
 
 
 class VoiceMemory(Protocol):

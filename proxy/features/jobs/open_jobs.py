@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from proxy.api.speech_forms import Background
+from proxy.catalogue.ears import NoEars
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
@@ -29,6 +30,7 @@ from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
+from proxy.features.transcriptions.word_times import WordTimes
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
 from proxy.telemetry.background import RepeatingTask
@@ -86,7 +88,9 @@ class OpenJobs:
             trainings = TrainingParts.of(context, files)
             encoding = FileSteps(context.store, context.vault, files, notices)
             by_name = {kind.name: kind for kind in with_steps}
-            steps = Steps(context.store, by_name, files, context.metrics.registry, notices, encoding)
+            times = WordTimes(context.find_or(NoEars()), context.decoder)
+            registry = context.metrics.registry
+            steps = Steps(context.store, by_name, files, registry, notices, encoding, times)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*with_steps, self._trainings))

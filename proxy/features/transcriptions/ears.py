@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
+from msgspec.structs import replace
+
 from policies.licence import Licences
 from policies.routing import Model
 from policies.routing.filters import speaks
@@ -74,10 +76,16 @@ class Ears(NoEars):
         return OwnTranscript(text.strip(), "*" in well or base in well)
 
     async def score_words(
-        self, recording: OwnRecording, texts: Sequence[str], within_s: float
+        self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
         model = next(filter(_can_time, self._models(recording.language)), None)
-        return await self._segments(model, recording, within_s, tuple(texts))
+        found = await self._segments(model, recording, within_s, tuple(texts), tuple(starts_s))
+        assert model is not None
+        early_s = _EARLY_S[model.info.id]
+        return [
+            replace(each, words=tuple([replace(word, start_s=word.start_s + early_s) for word in each.words]))
+            for each in found
+        ]
 
     async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         asked = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
@@ -105,7 +113,12 @@ class Ears(NoEars):
                     yield Model(name, info)
 
     async def _segments(
-        self, model: Model | None, recording: OwnRecording, within_s: float, texts: tuple[str, ...] = ()
+        self,
+        model: Model | None,
+        recording: OwnRecording,
+        within_s: float,
+        texts: tuple[str, ...] = (),
+        starts_s: tuple[float, ...] = (),
     ) -> list[TranscriptSegment]:
         if model is None:
             raise EngineUnavailable("No local model hears this language.")
@@ -118,6 +131,7 @@ class Ears(NoEars):
             language=recording.language,
             times="words" if texts else "",
             texts=texts,
+            starts_s=starts_s,
             deadline_s=within_s,
             urgency="idle",
         )

@@ -9,7 +9,7 @@ import httpx2
 import numpy as np
 
 from proxy.features.jobs.core.steps import Steps
-from speech_engine import Finished, Started
+from speech_engine import Engine, Finished, Started
 from tests.proxy.api.inside import Inside, inside
 from tests.proxy.api.scripted import Halt, Scripted, sound
 from tests.replies import json_of
@@ -84,14 +84,17 @@ async def jobs_inside(
     one: Scripted | None = None,
     *,
     cache: bool = False,
+    ears: Engine | None = None,
     **more: Any,
 ) -> AsyncIterator[Inside]:
-    """Open a worker. The model and the voice `one` are of a scripted engine."""
+    """Open a worker. The model and the voice `one` are of a scripted engine, and `ears` hear."""
     text = CONFIG.format(url=url, one="" if one is None else MODELS)
     if cache:
         text += "[cache]\non = true\n"
-    engines = {} if one is None else {"one": one}
-    async with inside(folder, text + (ONE if engines else ""), engines, plan, **more) as server:
+    text += ONE if one is not None else ""
+    text += "[engines.ears]\nhosted = false\n" if ears is not None else ""
+    engines = {name: each for name, each in (("one", one), ("ears", ears)) if each is not None}
+    async with inside(folder, text, engines, plan, **more) as server:
         yield server
 
 

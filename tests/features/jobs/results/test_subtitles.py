@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from proxy.features.jobs.kinds.speech.subtitles import LINE, WORD_TIMES, Writer, cues, with_times, writers
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
+from speech_engine import EngineFailed, Finished, Started, Transcript
+from speech_engine.hearing import TranscriptSegment, TranscriptWord
 from tests.features.jobs.job_rig import content, job_with, jobs_inside, new_chapters, new_job
+from tests.features.transcriptions.ears import Ears, whole
 from tests.proxy.api.inside import Inside, envelope
-from tests.proxy.api.scripted import Scripted, spoken
+from tests.proxy.api.scripted import RATE_HZ, Scripted, sound, spoken
 from tests.sound import decoded
 from tests.tones import words
 
@@ -211,6 +214,34 @@ async def test_an_engine_without_word_times_has_subtitles_that_say_so(tmp_path: 
             assert times[-1] <= done["seconds"] + 0.001
             # Each step has the same share of the sound.
             assert shown[-1].start_s > done["seconds"] * (1 - 1 / done["steps"])
+
+
+@pytest.mark.parametrize("script", ["", "less", "fails"])
+async def test_times_of_an_engine_without_them_are_heard(tmp_path: Path, script: str) -> None:
+    text = "Ready, steady. Off they go."
+    starts = [[0.7, 0.2], [9.0, 1.4, 1.3]]
+    segments = tuple(
+        TranscriptSegment(
+            start_s=0.0, end_s=0.0, text="", words=tuple(TranscriptWord(at, at, "x") for at in each)
+        )
+        for each in starts
+    )
+    events = (EngineFailed(""),) if script == "fails" else whole(Transcript(segments[: 1 if script else 2]))
+    ears = Ears(*events, id="ears", scores_text=True)
+    sentences = [*sound(1.5, segment=0), *sound(1.5, segment=1)]
+    engine = Scripted(Started(RATE_HZ), *sentences, Finished())
+    async with jobs_inside(tmp_path, one=engine, ears=ears) as server:
+        made = await new_job(server, text, model="one", voice="one")
+        await job_with(server, made["id"], "done")
+        (job,) = ears.jobs
+        assert (job.texts, job.urgency, job.starts_s[0]) == (("Ready steady", "Off they go"), "idle", 0.0)
+        path = f"/v1/jobs/{made['id']}"
+        answer = await server.ask("GET", f"{path}/subtitles")
+        assert answer.headers[WORD_TIMES] == ("interpolated" if script else "heard")
+        if script:
+            return
+        first, second = parsed(answer.text)
+        assert (first.start_s, second.start_s) == (0.7, 3.0), "in order, and in their sentences"
 
 
 async def test_told_times_do_not_say_so_and_clips_of_before_have_computed_ones(tmp_path: Path) -> None:

@@ -120,23 +120,32 @@ class SpeechKind(SpokenKind):
         clips = query.clips_of(await records.list_clips(self.store, job.id), query.chapter)
         if not clips:
             raise no_sound()
-        headers = {WORD_TIMES: "interpolated"} if await self._is_interpolated(clips) else {}
+        times = await self._word_times(clips)
+        headers = {WORD_TIMES: times} if times else {}
         text = await self.files.text(job.account, job.digest)
         parts = self._subtitles(job, clips, text, writers[format_]())
         media_type = f"{SUBTITLES[format_]}; charset=utf-8"
         return StreamedFile(parts, f"{query.name}.{format_}", media_type, headers)
 
-    async def _is_interpolated(self, clips: Sequence[JobClip]) -> bool:
-        """Return whether the engine of a clip told the time of no word."""
+    async def _word_times(self, clips: Sequence[JobClip]) -> str:
+        """Return "interpolated" if the times of a clip's words were computed, "heard" if the server has heard
+        some, or else ""."""
+        found = ""
         for clip in clips:
-            if not clip.words or all(word.is_interpolated for word in await self._words(clip)):
-                return True
-        return False
+            report = await self._report(clip)
+            if report is None or all(word.interpolated for word in report.words or ()):
+                return "interpolated"
+            found = found or report.word_times or ""
+        return found
+
+    async def _report(self, clip: JobClip) -> SpeechReport | None:
+        if not clip.words:
+            return None
+        return msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
 
     async def _words(self, clip: JobClip) -> list[SpokenWord]:
-        if not clip.words:
+        if (report := await self._report(clip)) is None:
             return []
-        report = msgspec.json.decode(await self.files.report_of(clip), type=SpeechReport)
         return [
             SpokenWord(word.start_seconds, word.source_start, word.source_end, word.interpolated is True)
             for word in report.words or ()
