@@ -21,7 +21,7 @@ from speech_engine import EngineFailed
 from speech_engine.hearing import HEARING_HZ
 from tests.features.transcriptions.ears import Ears, said, whole
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
-from tests.proxy.api.owning import send
+from tests.proxy.api.owning import agree, send
 from tests.proxy.config.files import load
 from tests.proxy.file_store.owned import Owned, add_consent
 from tests.proxy.http.described import operation
@@ -64,8 +64,9 @@ async def new_voice(server: Inside, id_: str, name: str = "Ana") -> tuple[int, s
 
 
 async def test_a_recording_is_heard_and_its_account_is_told(tmp_path: Path) -> None:
-    ears = Ears(id="ears")
-    async with inside(tmp_path, CONFIG, engines={"scripted": ears}) as server:
+    ears, provider = Ears(id="ears"), Ears(id="ears", is_local=False)
+    config = CONFIG.replace("[engines.scripted]", "[engines.cloud]\nhosted = false\n[engines.scripted]")
+    async with inside(tmp_path, config, engines={"cloud": provider, "scripted": ears}) as server:
         body = {"name": "h", "url": "http://hooks.test/", "event_types": ["consent.heard"]}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=body)).status_code == 200
         for text, found in ((PHRASE, "match"), (DENIED, "differs"), (HALF, "unsure")):
@@ -78,6 +79,15 @@ async def test_a_recording_is_heard_and_its_account_is_told(tmp_path: Path) -> N
         assert {job.urgency for job in ears.jobs} == {"idle"}
         assert await heard_words(server, await consent(server, "sv")) == "unchecked", "there is no phrase"
         assert len(ears.jobs) == 3
+
+        async def use_up() -> None:
+            await server.worker.store.write(Statement("UPDATE free_hearing SET seconds = 600"))
+
+        ears.script = (use_up, *whole(said(PHRASE)))
+        late = await consent(server)
+        assert await heard_words(server, late) == "unchecked"
+        assert late not in str(await server.worker.store.read("SELECT data FROM webhook_deliveries"))
+        assert provider.jobs == []
 
 
 async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
@@ -92,6 +102,7 @@ async def test_who_refuses_other_words_waits_for_them(tmp_path: Path) -> None:
         halt.set()
         assert await heard_words(server, id_) == "unsure", "the model is not known to hear well"
         assert await new_voice(server, id_) == (200, "")
+        assert await new_voice(server, (await agree(server))["id"], "Eve") == (200, ""), "a statement"
         await server.worker.store.write(Statement("UPDATE consents SET words = 'differs'"))
         assert await new_voice(server, id_, "Bea") == (403, "consent_words_differ")
         document = (await server.ask("GET", "/openapi.json")).json()
