@@ -33,6 +33,7 @@ from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
 from proxy.cli.sound_commands import convert, say, train
+from proxy.cli.transcribe import TRANSCRIBE
 from proxy.commands.command import MORE_COMES, AdminRequest, Command, FeatureCommands, Group, merge_groups
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
@@ -282,7 +283,7 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, host, say, convert, train, MIGRATE, reload, check, doctor, FEATURE_LIST),
+    *(serve, worker, host, say, convert, TRANSCRIBE, train, MIGRATE, reload, check, doctor, FEATURE_LIST),
     *(PLANS, usage, AUDIT),
 )
 _COMMANDS = {

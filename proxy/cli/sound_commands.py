@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from proxy.cli.options import ConfigFile, Printed
-from proxy.commands.sound import (
+from proxy.cli.sound import (
     JOBS,
     FormatName,
     OutFile,

@@ -8,8 +8,8 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.commands.command import Command, CommandContext, CommandResult, FeatureCommands
-from proxy.commands.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
+from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
+from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
@@ -115,4 +115,4 @@ def _shown(answer: dict[str, Any]) -> list[Part]:
     return [Line(saved.format_map(row) if row["file"] else row["transcript"].rstrip("\n")) for row in rows]
 
 
-COMMANDS = FeatureCommands(commands=(Command("transcribe", transcribe, _shown),))
+TRANSCRIBE = Command("transcribe", transcribe, _shown)
