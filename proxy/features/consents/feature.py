@@ -32,10 +32,12 @@ def comparer(config: Config, registry: Registry, _results: ProbeResults) -> Iter
             yield wrong("comparer", str(refused), name=name)
 
 
-def words(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+def words(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     """Check that there are ears if consents with other words are refused."""
-    engines = config.engines.values()
-    hears = any(each.plugin == "whisper" or each.settings.get("hears") is True for each in engines)
+    known, engines = registry.plugins("engine"), config.engines.values()
+    formats = [known[each.plugin].model_format for each in engines if each.plugin in known]
+    hears = any(format_ is not None and format_.hears for format_ in formats)
+    hears = hears or any(each.settings.get("hears") is True for each in engines)
     if config.consent.words == "refuse" and (not hears or "transcriptions" in config.features_off):
         found = 'consent.words: "refuse" needs a local engine that hears: without one, no words are checked'
         yield wrong("consent words", found, "voxgate models pull whisper-base")

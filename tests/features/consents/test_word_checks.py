@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from plugins.whisper import plugin as whisper
 from policies.tasks import SECOND
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.finding import NO_RESULTS
 from proxy.config.sections import VaultSection
-from proxy.engines import registry
+from proxy.engines.registry import Registry
 from proxy.features.consents import hearings
 from proxy.features.consents.feature import words
 from proxy.features.consents.hearings import COUNTED, HearingRow, Hearings, HearingUse, WordChange
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.both_stores
 
 PATH = "/v1/audio/voice_consents"
 CONFIG = f"{TONE}\n[webhooks]\non = true\nallow = ['hooks.test']\n[engines.scripted]\nhosted = false\n"
+PLUGINS = Registry({("engine", each.name): each for each in whisper.voxgate_register()}, [])
 OFF = "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n"
 REFUSES = '[consent]\nwords = "refuse"\n'
 PHRASE = phrase("en", "voxgate") or ""
@@ -235,4 +237,4 @@ async def test_a_recording_that_no_model_hears_is_given_up(store: Store) -> None
 )
 def test_check_finds_a_refusal_without_ears(tmp_path: Path, text: str, verdicts: list[str]) -> None:
     config = load(tmp_path, text)
-    assert [each.verdict for each in words(config, registry.load(), NO_RESULTS)] == verdicts
+    assert [each.verdict for each in words(config, PLUGINS, NO_RESULTS)] == verdicts
