@@ -41,6 +41,7 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
             "cached": {"credits": 0, "per": "job"},
             "clone": {"credits": 0, "per": "job"},
             "conversion": {"credits": 2.5, "per": "job"},
+            "transcription": {"credits": 2.5, "per": "job"},
             "training": None,
             "models": {},
         },

@@ -201,7 +201,9 @@ def test_a_shipped_route_is_never_judged_by_the_models_of_an_engine_of_that_name
 
 def test_check_asks_for_nothing_where_the_file_is_as_it_is_shipped() -> None:
     shipped = load_config(Path(__file__).parents[3] / "config.toml", {})
-    assert [each for each in check_config(shipped, registry.load()) if each.verdict != "ok"] == []
+    # It says how a server gets a model that hears, which only some need.
+    found = {each.what for each in check_config(shipped, registry.load()) if each.verdict != "ok"}
+    assert found == {"hearing"}
 
 
 def test_check_warns_of_voices_and_of_a_detector_that_are_not_there(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ FORMS: dict[str, tuple[dict[str, str], str]] = {
     "bring_saved_voice_model": ({"voice": "{voice}"}, "file"),
     "create_conversion": (_REFERENCE, "file"),
     "create_file": ({"purpose": "batch"}, "file"),
+    **dict.fromkeys(("create_transcription", "create_translation"), ({"model": "tone/ears"}, "file")),
     **dict.fromkeys(
         ("add_voice_sample", "add_voice_sample_by_short_path", "add_saved_voice_sample"),
         ({"emotion": "sad"}, "file"),

@@ -41,6 +41,7 @@ ALL = {
     "clones at providers": (0.1, "leases"),
     "erasures that are not complete": (0.1, "leases"),
     "files of jobs": (0.1, "leases"),
+    "hearings": (0.1, "leases"),
     "mail": (0.1, "leases"),
     "orders": (0.1, "leases"),
     "paid months": (0.1, "leases"),
