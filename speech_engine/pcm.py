@@ -14,7 +14,9 @@ _ENCODED = (b"ID3", b"OggS", b"RIFF", b"fLaC")
 
 
 class RepeatablePcm:
-    """A recording that can be read again from its beginning."""
+    """A recording that can be read again from its beginning. `failure` is why it could not be read."""
+
+    failure: Exception | None = None
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         raise NotImplementedError

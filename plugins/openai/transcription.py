@@ -24,7 +24,14 @@ from speech_engine import (
 from speech_engine.cloud import decoded, request
 from speech_engine.hearing import MOST_SEGMENTS
 from speech_engine.language_names import base_tag, language_tag
-from speech_engine.recording_pieces import SegmentJoiner, TimedText, WavPiece, transcript_events, words_of
+from speech_engine.recording_pieces import (
+    MOST_TEXT,
+    SegmentJoiner,
+    TimedText,
+    WavPiece,
+    transcript_events,
+    words_of,
+)
 
 _LISTS_NAMES = "*gpt-transcribe*"
 """The models that take lists of languages and keywords."""
@@ -121,6 +128,8 @@ class Transcription:
             raise EngineFailed("The provider's transcript has no times.")
         words = deque(TimedText(each.word, each.start, each.end) for each in found.words or ())
         for each in found.segments or ():
+            if len(each.text) > MOST_TEXT:
+                raise EngineFailed("The provider's transcript is far too long.")
             timed = TimedText(each.text, each.start, each.end)
             yield self._joiner.join(
                 piece,

@@ -218,10 +218,14 @@ class Turns:
             self._go_on()
 
     def _go_on(self) -> None:
-        due = self._order.head(WAITED_FOR) or (None if self._jobs else self._order.head())
-        if due is None or self._order.running:
-            return
-        short = None if self._has_passed else self._order.head(_SHORT)
-        chosen = short or due
-        self._has_passed = chosen is not due
-        self._order.pop(chosen).begins.set_result(None)
+        while not self._order.running:
+            due = self._order.head(WAITED_FOR) or (None if self._jobs else self._order.head())
+            if due is None:
+                return
+            short = None if self._has_passed else self._order.head(_SHORT)
+            chosen = short or due
+            if chosen.begins.cancelled():
+                self._order.discard(chosen)  # its task has left, and has not woken yet
+                continue
+            self._has_passed = chosen is not due
+            self._order.pop(chosen).begins.set_result(None)

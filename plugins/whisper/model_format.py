@@ -21,6 +21,7 @@ from speech_engine.model_files import (
 )
 
 WINDOW_FRAMES, MOST_TOKENS = 1_500, 448
+_HEAD_WIDTH = 64
 """Of one window: half a minute of sound, and its text with the prompt."""
 
 _VERSION, _SPEC = 6, "WhisperSpec"
@@ -80,6 +81,9 @@ def check_whisper(model: ModelContents) -> ModelFacts:
     words = _vocabulary(model)
     _check_tokenizer(model, words)
     _check_shapes(model, len(words))
+    for name in ("suppress_ids", "suppress_ids_begin"):
+        if (numbers := model.value("config", name)) is not None and not _are_words(numbers, words):
+            raise UnusableModel(f"config.json: {name} must be numbers of words")
     return ModelFacts(languages=_languages(model, words), extra_gb=0.25)
 
 
@@ -102,7 +106,8 @@ def _check_tokenizer(model: ModelContents, words: Sequence[str]) -> None:
     known, added = model.value("tokenizer", "model.vocab"), model.value("tokenizer", "added_tokens")
     if not isinstance(known, dict) or not isinstance(added, list):
         raise UnusableModel("tokenizer.json: it has no vocabulary")
-    known = known | {each.get("content"): each.get("id") for each in added if isinstance(each, dict)}
+    contents = [each for each in added if isinstance(each, dict) and isinstance(each.get("content"), str)]
+    known = known | {each["content"]: each.get("id") for each in contents}
     for word, number in known.items():
         if type(number) is not int or not 0 <= number < len(words) or words[number] != word:
             raise UnusableModel("tokenizer.json: it is the tokenizer of another model: its words differ")
@@ -130,7 +135,7 @@ def _check_shapes(model: ModelContents, words: int) -> None:
                 model.expect("model", f"{side}/layer_{layer}/{name}", shape)
         model.expect("model", f"{side}/layer_norm/gamma", (width,))
     heads = model.value("config", "alignment_heads")
-    if not isinstance(heads, list) or not heads or not all(_is_head(each, layers) for each in heads):
+    if not isinstance(heads, list) or not heads or not all(_is_head(each, layers, width) for each in heads):
         raise UnusableModel("config.json: alignment_heads must be pairs of a layer of the decoder and a head")
 
 
@@ -147,9 +152,9 @@ def _layer_shapes(side: str, width: int) -> Iterator[tuple[str, tuple[int, ...]]
     yield "ffn/linear_1/weight", (width, 4 * width)
 
 
-def _is_head(pair: Any, layers: int) -> bool:
+def _is_head(pair: Any, layers: int, width: int) -> bool:
     is_pair = isinstance(pair, list) and len(pair) == 2 and all(type(each) is int for each in pair)
-    return is_pair and 0 <= pair[0] < layers and 0 <= pair[1] < 64
+    return is_pair and 0 <= pair[0] < layers and 0 <= pair[1] < max(1, width // _HEAD_WIDTH)
 
 
 def _languages(model: ModelContents, words: Sequence[str]) -> tuple[str, ...]:
@@ -157,12 +162,17 @@ def _languages(model: ModelContents, words: Sequence[str]) -> tuple[str, ...]:
         # Its configuration may name languages all the same.
         return ("en",)
     numbers = model.value("config", "lang_ids")
-    if not isinstance(numbers, list) or not all(type(each) is int for each in numbers):
+    if not _are_words(numbers, words):
         raise UnusableModel("config.json: lang_ids must be numbers of words")
-    found = [_LANGUAGE.fullmatch(words[number]) for number in numbers if 0 <= number < len(words)]
+    found = [_LANGUAGE.fullmatch(words[number]) for number in numbers]
     if not found or not all(found):
         raise UnusableModel("config.json: lang_ids has a number that is no language's")
     return tuple(each[1] for each in found if each)
+
+
+def _are_words(numbers: Any, words: Sequence[str]) -> bool:
+    """Return whether these are numbers of words: CTranslate2 writes there without looking."""
+    return isinstance(numbers, list) and all(type(each) is int and 0 <= each < len(words) for each in numbers)
 
 
 MODEL_FORMAT = ModelFormat(

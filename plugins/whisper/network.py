@@ -88,7 +88,7 @@ class WhisperNetwork:
             stop.is_set,
         )
         if made is None:
-            return [], tokenizer.language_code if is_sure else ""
+            return [], language  # what is no speech does not tell the language of what follows
         words: list[list[TranscriptWord]] = [[] for _ in made.parts]
         if job.times == "words":
             has_blanks = tokenizer.language_code not in _WITHOUT_BLANKS
@@ -172,13 +172,15 @@ class WhisperNetwork:
         before = " ".join((", ".join(job.keywords), job.prompt)).strip()
         prompt = [tokenizer.sot_prev, *tokenizer.encode(f" {before}")[-_MOST_PROMPT:]] if before else []
         prompt += tokenizer.sot_sequence
+        most_new = min(int(sound_s * _TOKENS_A_SECOND) + _MORE_TOKENS, MOST_TOKENS - len(prompt) - 1)
         way: dict[str, Any] = {"beam_size": self._beam}
         if temperature:
             way = {"beam_size": 1, "sampling_topk": 0, "sampling_temperature": temperature}
         (made,) = self._model.generate(
             sound,
             [prompt],
-            max_length=min(MOST_TOKENS, len(prompt) + int(sound_s * _TOKENS_A_SECOND) + _MORE_TOKENS),
+            # CTranslate2 gives half of this at most, and what the prompt leaves of it.
+            max_length=max(2 * most_new, len(prompt) + most_new),
             return_scores=True,
             return_no_speech_prob=True,
             max_initial_timestamp_index=50,

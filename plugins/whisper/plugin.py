@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,6 +29,11 @@ class WhisperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 _OTHER_NAMES = {"nb": "no", "fil": "tl", "jv": "jw", "iw": "he"}
+
+
+def other_names(languages: Collection[str]) -> list[str]:
+    """Return the other names of these languages of Whisper's."""
+    return [other for other, name in _OTHER_NAMES.items() if name in languages]
 
 
 def whisper_language(tag: str) -> str:

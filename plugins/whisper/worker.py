@@ -14,7 +14,7 @@ import numpy as np
 from plugins.whisper.engine import WhisperEngine
 from plugins.whisper.model_format import MODEL_FORMAT
 from plugins.whisper.network import WhisperNetwork
-from plugins.whisper.plugin import WhisperSettings
+from plugins.whisper.plugin import WhisperSettings, other_names
 from plugins.whisper.windows import CHUNK
 from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugin
 from speech_engine.hearing import HEARING_HZ, HearJob
@@ -45,18 +45,25 @@ def _refuse_nan(folder: Path) -> None:
             raise UnusableModel(f"model.bin: its tensor {name[:80]} has a number that is none (NaN)")
 
 
+def _translates(folder: Path) -> bool:
+    """Return whether a model translates: those with few layers that decode were not trained to."""
+    tensors = FolderContents(MODEL_FORMAT.files, folder).tensors("model")
+    decoder, encoder = (sum(f"{side}/layer_" in name for name in tensors) for side in ("decoder", "encoder"))
+    return 2 * decoder > encoder
+
+
 def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
     manifest = find_manifest(folder)
     name = manifest.name if manifest else folder.name
     return ModelInfo(
         id=name.removeprefix("whisper-"),
-        languages=tuple(map(Language, languages)),
+        languages=tuple(map(Language, (*languages, *other_names(languages)))),
         sample_rate_hz=HEARING_HZ,
         digest=manifest.digest if manifest else "",
         is_speech=False,
         speaks=False,
         hears=True,
-        translates=len(languages) > 1,
+        translates=len(languages) > 1 and _translates(folder),
         scores_text=True,
         times_words=True,
         licence=manifest.licence if manifest else "",

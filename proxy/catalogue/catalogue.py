@@ -193,7 +193,9 @@ class Catalogue:
         The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
         """
         fulls = self._aliases.get(name, (name,))
-        models = self._all_named(fulls) or [model for model in self.models() if model.info.id == name]
+        models = self._all_named(fulls)
+        if not models and name not in self._aliases:
+            models = [model for model in self.models() if model.info.id == name]
         if models:
             return models
         self.check_known(fulls[0])

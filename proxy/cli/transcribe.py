@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal
 
@@ -74,10 +75,11 @@ def _targets(
     recordings: list[Path], out: str | None, format_: TranscriptFormat
 ) -> list[tuple[Path, Path | None]]:
     """Return the file for each transcript, None for stdout. Raise CommandRefused if two would go into one."""
-    if out is None:
+    if out in (None, "-"):
         return [(each, None) for each in recordings]
-    folder = Path(out)
+    folder = Path(str(out))
     if len(recordings) == 1 and not folder.is_dir():
+        _check_target(folder, recordings)
         return [(recordings[0], folder)]
     if not folder.is_dir():
         raise CommandRefused(f"{out}: it is no folder, and {len(recordings)} transcripts need one")
@@ -85,7 +87,17 @@ def _targets(
     found = {folder / f"{each.stem}{ending}": each for each in recordings}
     if len(found) < len(recordings):
         raise CommandRefused(f"--out {out}: two recordings have the same name")
+    for file in found:
+        _check_target(file, recordings)
     return [(each, file) for file, each in found.items()]
+
+
+def _check_target(file: Path, recordings: list[Path]) -> None:
+    """Raise CommandRefused, before anything is charged, if a transcript cannot be written there."""
+    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+        raise CommandRefused(f"--out {file}: there is no folder that can be written")
+    if file.resolve() in [each.resolve() for each in recordings]:
+        raise CommandRefused(f"--out {file}: it is the recording itself")
 
 
 def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:

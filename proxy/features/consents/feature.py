@@ -68,6 +68,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         def at(revision: RevisionContext) -> Additions:
             section = revision.config.consent
             checks.operator, grants.refuses_words = section.operator, section.words == "refuse"
+            tasks.must_hear = grants.refuses_words
             return Additions(Consents(revision.admin_tools, consents).endpoints)
 
         # A command hears nothing: its server does, when it is back.

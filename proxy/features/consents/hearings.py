@@ -65,6 +65,10 @@ WHERE free_hearing.day <> excluded.day
 """
 _STOP = "DELETE FROM hearings WHERE id = :hearing"
 _END = Statement("DELETE FROM hearings WHERE id = :wish AND fence = :fence AND lease = 0")
+_END_COUNTED = Statement(
+    f"{_END.sql} AND EXISTS (SELECT 1 FROM free_hearing WHERE last = :wish AND account = hearings.account)"
+)
+"""If another recording has used the day up meanwhile, this one is looked at again."""
 COUNTED = Condition(
     f"{TASKS.finished} AND EXISTS (SELECT 1 FROM free_hearing WHERE last = :wish"
     " AND account = (SELECT account FROM hearings WHERE id = :wish))",
@@ -94,7 +98,8 @@ class HearingUse(NamedTuple):
 
 
 class Hearings(TaskKind[HearingRow]):
-    """The hearings of one worker. `uses` are by the prefixes of ids: later features add theirs."""
+    """The hearings of one worker. `uses` are by the prefixes of ids: later features add theirs. If it
+    `must_hear`, none is given up: who keeps the ears busy gets no voice by that."""
 
     name = "hearings"
     table = TASKS
@@ -105,6 +110,7 @@ class Hearings(TaskKind[HearingRow]):
         super().__init__(store)
         self.ears = ears
         self.uses: dict[str, HearingUse] = {}
+        self.must_hear = False
         self._only_if: dict[str, Condition] = {}
 
     def queue_statements(
@@ -125,7 +131,8 @@ class Hearings(TaskKind[HearingRow]):
     async def work(self, held: HearingRow) -> Result:
         use = self.uses[held.id.partition("_")[0]]
         try:
-            recording = None if held.tries >= _TRIES else await use.recording(held)
+            is_given_up = held.tries >= _TRIES and not self.must_hear
+            recording = None if is_given_up else await use.recording(held)
             if recording is None or not await self.is_free(held.account, recording.length_s):
                 return self._done(held, (), await use.change(held, None))
             text = await self.ears.hear(recording, _WITHIN_S)
@@ -150,7 +157,7 @@ class Hearings(TaskKind[HearingRow]):
 
     def _done(self, held: HearingRow, first: tuple[Statement, ...], change: WordChange) -> Done:
         self._only_if[held.id] = change.only_if
-        return Done(also=(*first, *change.statements, _END))
+        return Done(also=(*first, *change.statements, _END_COUNTED if first else _END))
 
     async def is_free(self, account: str, seconds: float) -> bool:
         """Tell whether so many more seconds are below the ceiling of this day."""

@@ -29,10 +29,12 @@ from proxy.features.transcriptions.form import (
 from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
 from proxy.features.transcriptions.hearing import (
     LEAST_S,
+    RECORDING_FAULT,
     HearCall,
     Hearing,
     HearTotals,
     dearest,
+    failure_of,
     hold_request,
 )
 from proxy.features.transcriptions.uploads import Uploads
@@ -148,7 +150,7 @@ class Transcriptions:
         counted = payer if request.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
-        self._hearing.rates.check_wait(models[0].name, recording.seconds)
+        self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
         call = HearCall(
             id=state["request_id"],
             caller=caller,
@@ -194,9 +196,10 @@ class Transcriptions:
         settle = partial(_settle, hold, totals)
         try:
             await write(call, totals, connection, settle)
-        except EngineError as error:
-            failure = errors.from_engine(error)
-            totals.error = failure.code
+        except (EngineError, errors.RequestFailed) as error:
+            failure = failure_of(error)
+            # What was given out before a fault of the recording itself is charged.
+            totals.error = RECORDING_FAULT if isinstance(failure, errors.InvalidRequest) else failure.code
             await hold.settle("failed", totals.settlement())
             raise failure from None
         except asyncio.CancelledError:
@@ -245,9 +248,9 @@ class Transcriptions:
                     totals.text += delta
                     await connection.send(_event(TextDelta(delta=delta)))
                     totals.given_s = transcript.segments[-1].end_s
-        except EngineError as error:
+        except (EngineError, errors.RequestFailed) as error:
             if totals.first_ms is not None:
-                await connection.send(_event(AudioError(error=errors.from_engine(error).body().error)))
+                await connection.send(_event(AudioError(error=failure_of(error).body().error)))
             raise
         if totals.first_ms is None:
             connection.set_head(200, _headers(call, totals, _EVENTS))

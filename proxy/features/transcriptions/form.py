@@ -149,7 +149,7 @@ def _refuse_speakers(values: dict[str, Any]) -> None:
 def _checked(request: HearRequest) -> HearRequest:
     """Raise InvalidRequest for fields that do not go together."""
     format_, granularities = request.format, request.granularities
-    if granularities and format_ != "verbose_json":
+    if "word" in granularities and format_ != "verbose_json":
         raise InvalidRequest(
             f"'timestamp_granularities' is for response_format 'verbose_json', not for '{format_}'.",
             param="timestamp_granularities",

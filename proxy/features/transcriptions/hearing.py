@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from math import isfinite
@@ -22,9 +22,16 @@ from policies.routing.hearing import HearQuery, decide_hearing
 from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
-from proxy.errors import HostLost, InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.errors import (
+    HostLost,
+    InvalidRequest,
+    NotAllowed,
+    RequestFailed,
+    UpstreamFailed,
+    from_engine,
+)
 from proxy.feature import AppContext, RevisionContext
-from proxy.features.transcriptions.form import HearRequest
+from proxy.features.transcriptions.form import FILE, HearRequest
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
 from proxy.ledger import HoldRequest, Spent, SpentAttempt, SpentPart
@@ -41,6 +48,7 @@ from speech_engine import (
     ProviderCount,
     Transcript,
     TranscriptSegment,
+    UnusableSample,
 )
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import EngineStream, run_to_end
@@ -53,6 +61,11 @@ LEAST_S = 1.0
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
 _FIRST_RATE = 0.1
+_SHORT_S = 30.0
+"""One window of a recogniser: what is no longer passes long ones, and its time shows nothing of theirs."""
+_NOTHING_S = 0.001
+_MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
+"""In characters, ten for a word's times. Fast speech has twenty a second."""
 _SMOOTHING = 0.8
 
 _log = structlog.get_logger()
@@ -112,6 +125,7 @@ class HearTotals:
         self.text = self.language = ""
         self.model: Model | None = None
         self.first_ms: int | None = None
+        self.began: float | None = None
         self.error: str | None = None
         self._call = call
 
@@ -177,15 +191,20 @@ class HearingMetrics:
 
 
 class HearingRates:
-    """How long a second of a recording takes, by model, and the seconds that are being heard."""
+    """How long a second of a long recording takes, by model, and the seconds that are being heard."""
 
     def __init__(self) -> None:
         self._rates: dict[str, float] = {}
-        self._under_way: dict[str, float] = {}
+        self._under_way: defaultdict[tuple[str, str], float] = defaultdict(float)
 
-    def check_wait(self, model: str, seconds: float) -> None:
-        """Raise UpstreamFailed if a recording would take too long beside those under way."""
-        all_s = self._under_way.get(model, 0.0) + seconds
+    def check_wait(self, model: str, account: str, seconds: float) -> None:
+        """Raise UpstreamFailed if a recording would take too long beside those under way. Engines are fair,
+        so each other account takes at most as long. A short recording passes long ones."""
+        if seconds <= _SHORT_S:
+            return
+        own_s = self._under_way[model, account] + seconds
+        others = (s for (of, who), s in self._under_way.items() if of == model and who != account)
+        all_s = own_s + sum(min(other_s, own_s) for other_s in others)
         late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
         if late_s > 0:
             raise UpstreamFailed(
@@ -195,20 +214,19 @@ class HearingRates:
                 retry_after_s=late_s,
             )
 
-    def begin_hearing(self, model: str, seconds: float) -> None:
-        self._under_way[model] = self._under_way.get(model, 0.0) + seconds
+    def begin_hearing(self, model: str, account: str, seconds: float) -> None:
+        self._under_way[model, account] += seconds
 
-    def end_hearing(self, model: str, seconds: float, took_s: float | None) -> None:
-        """Note the end of a recording. `took_s` is None if it was not heard to its end."""
-        left = self._under_way[model] - seconds
-        if took_s is not None:
-            # What ran beside it had a part of the machine.
-            rate = took_s / (seconds + max(0.0, left))
-            self._rates[model] = _SMOOTHING * self._rates.get(model, rate) + (1 - _SMOOTHING) * rate
-        if left > 0.001:
-            self._under_way[model] = left
-        else:
-            del self._under_way[model]
+    def end_hearing(self, model: str, account: str, seconds: float, took_s: float | None) -> None:
+        """Note the end of a recording. `took_s` is None if its time shows nothing."""
+        # What ran beside it had a part of the machine.
+        all_s = sum(s for (of, _), s in self._under_way.items() if of == model)
+        if took_s is not None and seconds > _SHORT_S:
+            known = self._rates.get(model, _FIRST_RATE)
+            self._rates[model] = _SMOOTHING * known + (1 - _SMOOTHING) * took_s / all_s
+        self._under_way[model, account] -= seconds
+        if self._under_way[model, account] < _NOTHING_S:
+            del self._under_way[model, account]
 
 
 class Hearing:
@@ -242,16 +260,18 @@ class Hearing:
     ) -> AsyncGenerator[Transcript, None]:
         """Yield what is heard. Another candidate hears the recording as long as nothing was yielded: of an
         answer that `goes_whole`, until one has heard all of it. Raises EngineError."""
-        first, seconds, began = call.models[0].name, call.recording.seconds, time.monotonic()
-        self.rates.begin_hearing(first, seconds)
+        first, account, seconds = call.models[0].name, call.caller.account, call.recording.seconds
+        self.rates.begin_hearing(first, account, seconds)
         took_s: float | None = None
         try:
             async with aclosing(self._of_candidates(call, totals, goes_whole=goes_whole)) as found:
                 async for transcript in found:
                     yield transcript
-            took_s = time.monotonic() - began
+            # A slow reader holds a stream up, and an idle recording waits for all others.
+            if goes_whole and call.urgency == "live" and totals.began is not None:
+                took_s = time.monotonic() - totals.began
         finally:
-            self.rates.end_hearing(first, seconds, took_s)
+            self.rates.end_hearing(first, account, seconds, took_s)
 
     async def _of_candidates(
         self, call: HearCall, totals: HearTotals, *, goes_whole: bool
@@ -268,10 +288,12 @@ class Hearing:
                             yield transcript
                         return
                     async for transcript in found:
-                        has_given = True
+                        has_given = has_given or bool(transcript.segments)
                         yield transcript
                     return
             except EngineError as error:
+                if (failure := call.recording.pcm.failure) is not None:
+                    raise failure from None  # the recording broke, and no engine
                 _log.warning(
                     "engine.hear.failed", request=call.id, model=model.name, error=type(error).__name__
                 )
@@ -287,6 +309,7 @@ class Hearing:
         await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
         attempt, began = _Attempt(model, self._catalogue.rate(model)), time.monotonic()
         totals.attempts.append(attempt)
+        totals.began = began
         work = Hear(_job(call, model))
         stream = self._engines[model.engine].open(work, attempt.set_dispatched, call.recording.pcm)
         try:
@@ -323,25 +346,47 @@ class HearingParts:
         return Hearing(voices.catalogue, engines, budgets, self._rates, self.metrics)
 
 
+RECORDING_FAULT = "unusable_sample"
+
+
+def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
+    """Return the failure for a client whose recording no model wrote down."""
+    if isinstance(error, RequestFailed):
+        return error
+    if isinstance(error, UnusableSample):
+        return InvalidRequest(f"Invalid '{FILE}': {error.message}", param=FILE, code="invalid_audio")
+    failure = from_engine(error)
+    if isinstance(failure, UpstreamFailed):
+        failure.message = "No model could write this recording down now. Try again later."
+    return failure
+
+
 async def _events(
     stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
 ) -> AsyncGenerator[Transcript, None]:
-    # Providers hear all of a recording before they answer.
-    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + call.recording.seconds / 5
-    wait_s = stall_s + call.queue_s
+    # Providers hear all of a recording before they answer, and idle work may wait between two windows.
+    seconds, is_idle = call.recording.seconds, call.urgency == "idle"
+    stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
+    stall_s = max(stall_s, call.queue_s if is_idle else 0.0)
+    silent_at = time.monotonic() + stall_s + call.queue_s
+    characters, heard_s = 0, 0.0
     while True:
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(max(0.0, silent_at - time.monotonic())):
                 event = await stream.next_event()
         except TimeoutError:
             raise EngineTimeout("It was silent for too long.", retry_after_s=2.0) from None
-        wait_s = stall_s
         match event:
             case None:
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
-                sane = tuple([within(segment, call.recording.seconds) for segment in segments])
-                yield Transcript(sane, min(up_to_s, call.recording.seconds))
+                characters += sum(len(segment.text) + 10 * len(segment.words) for segment in segments)
+                if characters + len(segments) > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
+                    raise EngineFailed("The engine gave far more text than the recording can have.")
+                if up_to_s > heard_s:
+                    heard_s, silent_at = up_to_s, time.monotonic() + stall_s
+                sane = tuple([within(segment, seconds) for segment in segments])
+                yield Transcript(sane, min(up_to_s, seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
                 attempt.units = units
 

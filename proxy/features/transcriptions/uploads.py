@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
-from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
 from proxy.features.transcriptions.long_decoder import LongDecoder
@@ -86,11 +86,7 @@ class Uploads:
                     return await _whole(short, digest)
             survey = await self._long_decoder.survey(account, file)
         except UnusableRecording as error:
-            raise InvalidRequest(
-                f"Invalid file format: {error}. Supported formats: {[*_SUPPORTED]}",
-                param=FILE,
-                code="invalid_audio",
-            ) from None
+            raise _invalid(error) from None
         seconds = survey.whole_ms / 1000
         if survey.is_cut or seconds > MOST_S:
             raise InvalidRequest(
@@ -127,6 +123,11 @@ async def _whole(short: SpeechRecording, digest: str) -> DecodedUpload:
     return DecodedUpload(PcmInMemory(pcm, HEARING_HZ), short.seconds, digest)
 
 
+def _invalid(error: UnusableRecording) -> InvalidRequest:
+    message = f"Invalid file format: {error}. Supported formats: {[*_SUPPORTED]}"
+    return InvalidRequest(message, param=FILE, code="invalid_audio")
+
+
 class _Stretches(RepeatablePcm):
     """A long recording. One stretch of it is in memory at a time, and each reading decodes it again."""
 
@@ -143,6 +144,13 @@ class _Stretches(RepeatablePcm):
         levels, whole_ms = self._survey.levels, self._survey.whole_ms
         for first, last in await asyncio.to_thread(long_recordings.stretches, levels, whole_ms):
             request = StretchRequest(self._file, first, last, self._survey.takes_first)
-            pcm = await self._decoder.stretch(self._account, request, HEARING_HZ)
+            try:
+                pcm = await self._decoder.stretch(self._account, request, HEARING_HZ)
+            except UnusableRecording as error:
+                self.failure = _invalid(error)
+                raise
+            except RequestFailed as error:
+                self.failure = error
+                raise
             async for piece in PcmReader(pcm, 2 * HEARING_HZ):
                 yield piece

@@ -56,7 +56,7 @@ def test_the_next_host_hears_what_a_killed_one_had_begun(tmp_path: Path) -> None
 def test_a_recording_that_kills_is_refused_and_others_are_heard(tmp_path: Path) -> None:
     with running(tmp_path, CONFIG) as server:
         killing = asked(server, "crash")
-        assert (killing.status_code, killing.json()["error"]["code"]) == (400, "unusable_sample")
+        assert (killing.status_code, killing.json()["error"]["code"]) == (400, "invalid_audio")
         pid = host(server, "tone").pid
         assert asked(server, "crash").status_code == 400
         assert host(server, "tone").pid == pid, "it is not even tried"

@@ -226,7 +226,7 @@ async def test_another_model_hears_until_something_was_given_out(tmp_path: Path)
     ("failure", "status", "code"),
     [
         (EngineUnavailable("It is away.", retry_after_s=3.0), 503, "engine_unavailable"),
-        (UnusableSample("It is noise."), 400, "unusable_sample"),
+        (UnusableSample("It is noise."), 400, "invalid_audio"),
     ],
 )
 async def test_a_failure_of_all_is_told(tmp_path: Path, failure: Exception, status: int, code: str) -> None:
@@ -318,15 +318,20 @@ async def test_its_text_and_its_sound_are_kept_where_the_request_says_so(tmp_pat
 
 async def test_what_would_take_too_long_is_told_at_once_and_costs_nothing(tmp_path: Path) -> None:
     rates = HearingRates()
-    rates.begin_hearing("m", 60.0)
-    rates.end_hearing("m", 60.0, took_s=30.0)
-    rates.check_wait("m", 950.0)
+    for seconds, took_s in (*[(2.0, 12.0)] * 20, *[(60.0, 30.0)] * 40):
+        rates.begin_hearing("m", "a", seconds)
+        rates.end_hearing("m", "a", seconds, took_s)
+    rates.check_wait("m", "a", 950.0)
     with pytest.raises(UpstreamFailed, match="kind transcription") as refused:
-        rates.check_wait("m", 970.0)
-    assert refused.value.retry_after_s == pytest.approx(5.0)
-    rates.begin_hearing("m", 900.0)
+        rates.check_wait("m", "a", 970.0)
+    assert refused.value.retry_after_s == pytest.approx(5.0, abs=0.2)
+    rates.begin_hearing("m", "a", 900.0)
     with pytest.raises(UpstreamFailed):
-        rates.check_wait("m", 100.0)
+        rates.check_wait("m", "a", 100.0)
+    rates.check_wait("m", "a", 30.0)
+    rates.check_wait("m", "b", 400.0)
+    with pytest.raises(UpstreamFailed):
+        rates.check_wait("m", "b", 500.0)
     async with inside(tmp_path, SCRIPTED, {"one": Ears(), "two": Ears()}) as server:
         silence = np.zeros(1801 * 8000)
         too_long = await heard(server, encoded(Kind("flac", "flac", "s16", 8000), silence))

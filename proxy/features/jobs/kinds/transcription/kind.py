@@ -20,7 +20,7 @@ from policies.plans import Terms
 from policies.routing import Model
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import Conflict, InvalidRequest, NotFound, from_engine
+from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import whole_reply
@@ -47,6 +47,7 @@ from proxy.features.transcriptions.hearing import (
     Hearing,
     HearTotals,
     dearest,
+    failure_of,
     hold_request,
 )
 from proxy.features.transcriptions.long_decoder import LongDecoder
@@ -182,7 +183,7 @@ class TranscriptionKind(TextKind):
         try:
             await self._write_text(held, call, totals, hold)
         except EngineError as error:
-            failure = from_engine(error)
+            failure = failure_of(error)
             totals.error = failure.code
             await hold.settle("failed", totals.settlement())
             raise failure from None
