@@ -9,9 +9,10 @@ import httpx2
 import numpy as np
 import pytest
 
-from proxy.errors import UpstreamFailed
+from proxy.errors import DecodingFailed, UpstreamFailed
 from proxy.features.transcriptions.hearing import HearingRates
-from speech_engine import EngineFailed, EngineUnavailable, Finished, UnusableSample
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from speech_engine import EngineFailed, EngineUnavailable, Finished, Transcript, UnusableSample
 from speech_engine.hearing import HEARING_HZ
 from tests.features.transcriptions.ears import (
     TRANSLATIONS,
@@ -347,3 +348,36 @@ async def test_a_long_recording_is_heard_whole_stretch_by_stretch(tmp_path: Path
         assert abs(ears.heard_bytes / 2 / HEARING_HZ - 400.0) < 0.01
         (row,) = await server.usage()
         assert row.samples / row.sample_rate_hz == 400.0
+
+
+async def test_segments_alone_are_no_fault_where_there_are_no_times(server: Inside) -> None:
+    answer = await heard(server, recorded(TEXT), **{"timestamp_granularities[]": "segment"})
+    assert answer.json()["text"] == TEXT
+
+
+async def test_far_too_much_text_is_a_failure_and_silence_is_nothing_given_out(tmp_path: Path) -> None:
+    endless = Ears(*whole(*[said("word " * 1000, 0.0, 1.0)] * 20))
+    good = Ears(*whole(said("Good.")))
+    async with inside(tmp_path, SCRIPTED, {"one": endless, "two": good}) as server:
+        assert (await heard(server, of_seconds(2.0))).json()["text"] == "Good."
+    silent = Ears(Transcript((), 1.0), EngineFailed("It broke."))
+    (tmp_path / "second").mkdir()
+    async with inside(tmp_path / "second", SCRIPTED, {"one": silent, "two": good}) as server:
+        *_, done = events(await heard(server, of_seconds(2.0), stream="true"))
+        assert done["text"] == "Good."
+
+
+async def test_a_recording_that_cannot_be_read_on_is_no_engine_s_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_: object) -> bytes:
+        raise DecodingFailed
+
+    monkeypatch.setattr(LongDecoder, "stretch", lost)
+    one, two = Ears(*whole(said("One."))), Ears(*whole(said("Two.")))
+    async with inside(tmp_path, SCRIPTED, {"one": one, "two": two}) as server:
+        answer = await heard(server, of_seconds(301.0))
+        assert (answer.status_code, envelope(answer)["code"]) == (503, DecodingFailed.default_code)
+        assert not two.jobs
+        (row,) = await server.usage()
+        assert (row.outcome, row.credits) == ("failed", 0)

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from plugins.whisper.decoding import TEMPERATURES, Attempt, Part, best_attempt, parts_of, word_tokens
-from plugins.whisper.engine import WhisperEngine
+from plugins.whisper.engine import Turns, WhisperEngine
 from plugins.whisper.plugin import WhisperSettings
 from plugins.whisper.windows import CHUNK, MOST_S, Floats, Window, WindowCutter
 from speech_engine import (
@@ -272,3 +272,22 @@ async def test_known_texts_are_found_where_they_begin() -> None:
         assert len(segments(await hear(engine, "a", pcm_of(2.0), texts=("One.", "Two.")))) == 2
         with pytest.raises(UnusableSample, match="its beginning"):
             await hear(engine, "a", LONG, texts=("One.", "Two."))
+
+
+async def test_who_leaves_while_waiting_holds_nobody_up() -> None:
+    """Its task learns of it a turn of the loop later: until then, its place in the line is a dead one."""
+    turns, begun = Turns(), list[str]()
+
+    async def take(name: str) -> None:
+        async with turns.turn(HearJob(id=name, tenant=name, model="base", estimated_s=5.0), 5.0):
+            begun.append(name)
+
+    async with turns.turn(HearJob(id="now", tenant="now", model="base", estimated_s=5.0), 5.0):
+        leaving, staying = asyncio.create_task(take("leaving")), asyncio.create_task(take("staying"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+    async with asyncio.timeout(10.0):
+        await staying
+        await take("later")
+    assert begun == ["staying", "later"]
+    assert leaving.cancelled()

@@ -86,6 +86,18 @@ REFUSED: dict[str, tuple[Change, str]] = {
         "where Whisper has them",
     ),
     "a head too far": (json_of("config", lambda _: {"alignment_heads": [[2, 0]]}), "alignment_heads"),
+    "a head beside the others": (
+        json_of("config", lambda made: made | {"alignment_heads": [[0, 63]]}),
+        "heads",
+    ),
+    "a word to suppress that is none": (
+        json_of("config", lambda made: made | {"suppress_ids": [2_000_000_000]}),
+        "suppress_ids must be numbers of words",
+    ),
+    "a list for a word": (
+        json_of("tokenizer", lambda made: made | {"added_tokens": [{"content": ["x"], "id": 1}]}),
+        "tokenizer.json",
+    ),
     "no heads": (json_of("config", lambda _: {}), "alignment_heads"),
 }
 

@@ -243,6 +243,17 @@ def test_a_name_that_only_hears_is_never_spoken_for_by_a_route() -> None:
     assert catalogue.list_models(deaf)[0] == ["both"]
 
 
+def test_a_name_of_the_configuration_is_no_other_engine_s_model() -> None:
+    """A recording for a local model goes to no provider that has a model of that name."""
+    live: dict[str, LiveEngine] = {"cloud": InProcessEngine(Ears(), 0)}
+    sections = {name: EngineSection(plugin="one") for name in live}
+    named = Catalogue(Config(engines=sections, models={"m": ("away/base",)}), Engines(live, sections))
+    with pytest.raises(NotFound):
+        named.resolve_model("m")
+    unnamed = Catalogue(Config(engines=sections), Engines(live, sections))
+    assert [model.name for model in unnamed.resolve_model("m")] == ["cloud/m"]
+
+
 def test_without_ears_their_names_say_how_to_get_some(catalogue: Catalogue) -> None:
     for name, how in (("whisper-1", "voxgate models pull whisper-base"), ("whisper-2", "/v1/models")):
         with pytest.raises(NotFound) as caught:
