@@ -222,6 +222,18 @@ async def test_a_recording_that_no_model_hears_is_given_up(store: Store) -> None
     assert await words_of(store) == {id_: "unchecked"}
 
 
+async def test_one_that_must_be_heard_is_not(store: Store) -> None:
+    """Who keeps the ears busy with other recordings gets no voice by that."""
+    id_ = await add_consent(store, "acc_a", "d1")
+    tasks = await tasks_of(store, Listener(*[EngineFailed("")] * 9), id_)
+    tasks.must_hear = True
+    for _ in range(8):
+        await store.write(Statement("UPDATE hearings SET due = 0"))
+        await tasks.look()
+        await tasks.finish()
+    assert await tasks.is_waiting(id_)
+
+
 @each_row(
     ("text", "verdicts"),
     [
