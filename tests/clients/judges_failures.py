@@ -117,12 +117,12 @@ def aborting_frees_the_slot(visit: Visit) -> None:
     assert seen["error"]["class"] != "none"
 
 
-def transcription_is_a_clean_404(visit: Visit) -> None:
+def absent_ears_are_a_clean_404(visit: Visit) -> None:
     seen = visit.see()
     error = seen["error"]
     assert (error["class"], error["status"]) == ("NotFoundError", 404)
-    assert (error["code"], error["param"]) == ("unknown_url", None)
-    assert "Unknown request URL: POST /v1/audio/transcriptions." in error["message"]
+    assert (error["code"], error["param"]) == ("model_not_found", "model")
+    assert "voxgate models pull whisper-base" in error["message"]
     # Each with as many retries as it has by itself: none was made.
     assert seen["sent"] == ["/v1/audio/transcriptions"]
 

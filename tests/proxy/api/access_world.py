@@ -99,6 +99,9 @@ ACTIONS = {
     "delete history": Action("DELETE", "/v1/history/{id}", objects=("request",)),
     "delete webhook": Action("DELETE", f"{_HOOKS}/{{id}}", objects=("webhook",)),
     "delete lexicon": Action("DELETE", "/v1/lexicons/{id}", objects=("lexicon",)),
+    "say words of recording": Action(
+        "POST", f"{_VOICES}/{{id}}/samples/{{sample}}", {"ref_text": "Hello."}, objects=("voice",)
+    ),
     "delete recording": Action("DELETE", f"{_VOICES}/{{id}}/samples/{{sample}}", objects=("voice",)),
     "delete consent": Action("DELETE", f"{_CONSENTS}/{{id}}", objects=("free consent",)),
     "delete": Action("DELETE", f"{_VOICES}/{{id}}"),

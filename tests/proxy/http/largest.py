@@ -84,6 +84,8 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "ClipForm": {"emotion": "sad"},
     "ConversionForm": _OF_SOUND,
     "ConversionJobForm": {**_OF_SOUND, "kind": "conversion"},
+    "TranscriptionForm": {"stream": False, "keywords": DROPPED, "languages": DROPPED},
+    "TranslationForm": {},
     "TranscriptionJobForm": {
         "kind": "transcription",
         "stream": False,
