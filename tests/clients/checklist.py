@@ -189,9 +189,7 @@ ROWS: dict[int, Row] = {
     29: _row("voice create", _newest(voices.voice_is_created_and_speaks), why_not=_LIBRARY),
     30: _row("voice delete twice", _newest(voices.voice_is_deleted_once), why_not=_LIBRARY),
     31: _row("consents life cycle and paging", _newest(voices.consents_live_and_page), why_not=_LIBRARY),
-    32: _row(
-        "ears that are not there are a clean 404", _sdks(failures.ears_that_are_not_there_are_a_clean_404)
-    ),
+    32: _row("ears that are not there are a clean 404", _sdks(failures.absent_ears_are_a_clean_404)),
     33: _row("headers", _sdks(failures.headers_are_openai_s)),
     34: _row(
         "empty-key clients",
