@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from math import isfinite
@@ -33,6 +33,7 @@ from proxy.errors import (
 from proxy.feature import AppContext, RevisionContext
 from proxy.features.transcriptions.form import FILE, HearRequest
 from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.rates import HearingRates
 from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
 from proxy.ledger import HoldRequest, Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
@@ -54,19 +55,12 @@ from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import EngineStream, run_to_end
 from speech_engine.values import Urgency
 
-MOST_WAIT_S = 480.0
-"""The longest that an answer may take, by the rate of the last ones. Clients wait ten minutes."""
 LEAST_S = 1.0
 """Who cannot pay for so much must not make the server decode a recording."""
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
-_FIRST_RATE = 0.1
-_SHORT_S = 30.0
-"""One window of a recogniser: what is no longer passes long ones, and its time shows nothing of theirs."""
-_NOTHING_S = 0.001
 _MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
 """In characters, ten for a word's times. Fast speech has twenty a second."""
-_SMOOTHING = 0.8
 
 _log = structlog.get_logger()
 
@@ -188,45 +182,6 @@ class HearingMetrics:
             buckets=(0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 480),
             registry=registry,
         )
-
-
-class HearingRates:
-    """How long a second of a long recording takes, by model, and the seconds that are being heard."""
-
-    def __init__(self) -> None:
-        self._rates: dict[str, float] = {}
-        self._under_way: defaultdict[tuple[str, str], float] = defaultdict(float)
-
-    def check_wait(self, model: str, account: str, seconds: float) -> None:
-        """Raise UpstreamFailed if a recording would take too long beside those under way. Engines are fair,
-        so each other account takes at most as long. A short recording passes long ones."""
-        if seconds <= _SHORT_S:
-            return
-        own_s = self._under_way[model, account] + seconds
-        others = (s for (of, who), s in self._under_way.items() if of == model and who != account)
-        all_s = own_s + sum(min(other_s, own_s) for other_s in others)
-        late_s = all_s * self._rates.get(model, _FIRST_RATE) - MOST_WAIT_S
-        if late_s > 0:
-            raise UpstreamFailed(
-                f"This recording would take more than {MOST_WAIT_S / 60:g} minutes now. Send it as a job "
-                "of kind transcription.",
-                code="engine_unavailable",
-                retry_after_s=late_s,
-            )
-
-    def begin_hearing(self, model: str, account: str, seconds: float) -> None:
-        self._under_way[model, account] += seconds
-
-    def end_hearing(self, model: str, account: str, seconds: float, took_s: float | None) -> None:
-        """Note the end of a recording. `took_s` is None if its time shows nothing."""
-        # What ran beside it had a part of the machine.
-        all_s = sum(s for (of, _), s in self._under_way.items() if of == model)
-        if took_s is not None and seconds > _SHORT_S:
-            known = self._rates.get(model, _FIRST_RATE)
-            self._rates[model] = _SMOOTHING * known + (1 - _SMOOTHING) * took_s / all_s
-        self._under_way[model, account] -= seconds
-        if self._under_way[model, account] < _NOTHING_S:
-            del self._under_way[model, account]
 
 
 class Hearing:
@@ -369,7 +324,7 @@ async def _events(
     stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
     stall_s = max(stall_s, call.queue_s if is_idle else 0.0)
     silent_at = time.monotonic() + stall_s + call.queue_s
-    characters, heard_s = 0, 0.0
+    characters, reached_s = 0, 0.0
     while True:
         try:
             async with asyncio.timeout(max(0.0, silent_at - time.monotonic())):
@@ -383,8 +338,8 @@ async def _events(
                 characters += sum(len(segment.text) + 10 * len(segment.words) for segment in segments)
                 if characters + len(segments) > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
                     raise EngineFailed("The engine gave far more text than the recording can have.")
-                if up_to_s > heard_s:
-                    heard_s, silent_at = up_to_s, time.monotonic() + stall_s
+                if up_to_s > reached_s:
+                    reached_s, silent_at = up_to_s, time.monotonic() + stall_s
                 sane = tuple([within(segment, seconds) for segment in segments])
                 yield Transcript(sane, min(up_to_s, seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
