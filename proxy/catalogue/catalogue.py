@@ -193,15 +193,13 @@ class Catalogue:
         The name is an alias, `engine/model`, an engine (its first model), or a model's id on any engine.
         """
         fulls = self._aliases.get(name, (name,))
-        models = self._all_named(fulls)
-        if not models and name not in self._aliases:
-            models = [model for model in self.models() if model.info.id == name]
-        if models:
+        by_id = () if name in self._aliases else self.models()
+        if models := self._all_named(fulls) or [model for model in by_id if model.info.id == name]:
             return models
         self.check_known(fulls[0])
         if name in natural.ears({}):
-            message = f"No model hears on this server. {natural.BRINGS_EARS}"
-            raise NotFound(message, param="model", code="model_not_found")
+            advice = f"No model hears on this server. {natural.BRINGS_EARS}"
+            raise NotFound(advice, param="model", code="model_not_found")
         near = nearest(name[:80], [*self._aliases, *(model.name for model in self.models())])
         raise NotFound(
             f"The model '{name[:80]}' does not exist or you do not have access to it. "
