@@ -62,6 +62,10 @@ _ENOUGH_AHEAD_S = 3.0
 """The sound ahead of its listener with which a lone text goes on with one thread. A text with more waits no
 longer for a core than with this."""
 
+_FIRST_S = 0.5
+"""The least sound that a listener gets first: a mark keeps a part of it back, and the rest must last until
+the next part is made."""
+
 _ENOUGH_SOUNDS = 1000
 """The sounds said before with which no piece is cut for a listener's sake."""
 
@@ -257,7 +261,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         text: SpokenText,
     ) -> AsyncGenerator[tuple[int, bytes], None]:
         rate_hz = self._info.sample_rate_hz
-        plays_until = 0.0
+        plays_until, least_bytes = 0.0, 2 * round(_FIRST_S * rate_hz)
         for number, (segment, piece) in enumerate(read):
             if text.is_behind(time.monotonic()):
                 piece, *more = self.cut(piece, DRY_SOUNDS)
@@ -267,11 +271,16 @@ class OnnxEngine(ABC, Generic[V, N]):
             rest = rest_after(None if is_last else piece.ends, self._pause_ms, speed)
             sound = self.sounds(network, piece, voice, speed, switch)
             parts = finished(sound, rate_hz, rest.tail_ms, factor)
+            held = b""
             while (pcm := await self._next(parts, switch, plays_until)) is not None:
-                plays_until = max(plays_until, time.monotonic()) + len(pcm) / 2 / rate_hz
-                yield segment, pcm
-            plays_until += rest.more_ms / 1000
-            yield segment, bytes(round(rate_hz * rest.more_ms / 1000) * 2)
+                held += pcm
+                # A voice may begin with silence, which is left out: the rest of a first part may be short.
+                if plays_until or len(held) >= least_bytes:
+                    plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz
+                    yield segment, held
+                    held = b""
+            plays_until = max(plays_until, time.monotonic()) + len(held) / 2 / rate_hz + rest.more_ms / 1000
+            yield segment, held + bytes(round(rate_hz * rest.more_ms / 1000) * 2)
 
     async def _next(self, parts: Iterator[Sound], switch: StopSwitch, plays_until: float) -> bytes | None:
         """Make the next part of a piece. Return None after the last one."""
