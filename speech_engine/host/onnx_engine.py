@@ -32,7 +32,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as faults
 from speech_engine.errors import EngineError, EngineFailed
 from speech_engine.events import Audio, Event, Finished, Started
 from speech_engine.host.listeners import DRY_SOUNDS, Listeners, SpokenText
-from speech_engine.host.silence import TAIL_MS, Sound, finished, rest_after
+from speech_engine.host.silence import TAIL_MS, Sound, end_of_segment, finished, rest_after
 from speech_engine.host.stoppable import run_stoppable
 from speech_engine.host.voice_levels import VoiceLevel, VoiceLevels
 from speech_engine.imported_voices import MODEL, OnnxSettings
@@ -41,8 +41,8 @@ from speech_engine.loudness import loudness_of
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.pcm import PcmPieces
 from speech_engine.plugin import Context
-from speech_engine.text.sounds import Ends, Phonemize, Piece, end_of_part
-from speech_engine.values import Segment, SpeechJob, Voice
+from speech_engine.text.sounds import Phonemize, Piece
+from speech_engine.values import SpeechJob, Voice
 
 V = TypeVar("V")
 """A voice, as the engine finds it."""
@@ -315,7 +315,7 @@ class OnnxEngine(ABC, Generic[V, N]):
         for number, segment in enumerate(job.segments):
             sounds_before = sum(piece.sounds for _, piece in pieces) + job.is_taken_whole * _ENOUGH_SOUNDS
             *others, last = self.read(segment.spoken, voice, sounds_before)
-            pieces += ((number, piece) for piece in (*others, last._replace(ends=_end_of(segment))))
+            pieces += ((number, piece) for piece in (*others, last._replace(ends=end_of_segment(segment))))
         return pieces
 
     async def run(self, work: Callable[[StopSwitch], T]) -> T:
@@ -393,14 +393,6 @@ class _Cores:
             if not turn.done():
                 self._free -= 1
                 turn.set_result(None)
-
-
-def _end_of(segment: Segment) -> Ends:
-    """Return what ends with a segment. One that ends in a word or a comma is a part of a long sentence."""
-    if segment.ends_paragraph:
-        return "paragraph"
-    sign = segment.spoken[-1:]
-    return end_of_part(sign) if sign.isalnum() or sign in ",;" else "sentence"
 
 
 def _as_pcm(sound: Sound | None) -> bytes | None:

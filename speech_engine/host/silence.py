@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech_engine.loudness import Limiter
-from speech_engine.text.sounds import Ends
+from speech_engine.text.sounds import Ends, end_of_part
+from speech_engine.values import Segment
 
 HEAD_MS, TAIL_MS = 40, 100
 """What stays of a piece before its first loud sample and after its last one: soft parts of words."""
@@ -116,3 +117,11 @@ class _Edges:
 
 def _rising(count: int) -> Sound:
     return np.asarray((1 - np.cos(np.pi * np.arange(1, count + 1) / (count + 1))) / 2, np.float32)
+
+
+def end_of_segment(segment: Segment) -> Ends:
+    """Return what ends with a segment. One that ends in a word or a comma is a part of a long sentence."""
+    if segment.ends_paragraph:
+        return "paragraph"
+    sign = segment.spoken[-1:]
+    return end_of_part(sign) if sign.isalnum() or sign in ",;" else "sentence"
