@@ -65,12 +65,8 @@ async def test_of_two_holders_the_second_ones_whole_settlement_falls(
         await server.worker.store.write(Statement("UPDATE job_steps SET lease = 0"))
         steps = another(server)
         finishing = asyncio.create_task(_finish(steps))
-
-        async def is_taken() -> bool:
-            (row,) = await server.worker.store.read("SELECT fence FROM job_steps")
-            return bool(row["fence"] == 2)
-
-        await soon(is_taken)
+        # Before its hold, the second one would find the sound of the first, and would not speak.
+        await soon(lambda: "Holds 2 live" in repr(server.worker.ledger.holds))
         # There is one place for idle work, for which the second one waits until the first has gone on.
         engine.goes_on.set()
         await finishing
