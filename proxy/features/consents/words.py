@@ -29,7 +29,8 @@ _NEGATIONS = {
     for language, words in {
         "en": "not no never cannot nor neither none nobody without refuse deny decline object oppose forbid "
         "revoke withdraw disagree dissent reject prohibit",
-        "es": "no nunca jamás ni tampoco sin ninguno nadie niego deniego rechazo revoco retiro prohíbo opongo",
+        "es": "no nunca jamás ni tampoco sin ninguno nadie niego deniego rechazo revoco retiro prohíbo "
+        "opongo",
         "fr": "ne n pas non jamais ni sans aucun aucunement nullement refuse interdis révoque retire oppose",
         "hi": "नहीं नही न ना मत कभी बिना इनकार इंकार अस्वीकार मनाही मना",
         "it": "non no mai né neanche senza nessuno rifiuto nego revoco ritiro vieto oppongo",
