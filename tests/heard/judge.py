@@ -30,8 +30,9 @@ SENTENCES = (
 )
 """Few of their words are alike."""
 
-MOST_WRONG = 0.25
-"""The part of a sentence's words that may be heard wrong."""
+MOST_WRONG, LAST_WRONG = 0.4, 0.6
+"""The part of a sentence's letters, and of its last word's, that may be heard wrong. In any two sentences here
+0.65 is other."""
 
 OTHERS = (
     "The train to the coast leaves at noon.",
@@ -69,7 +70,7 @@ def transcript(live: Server, heard: Heard, language: str = "en") -> str:
 
 
 def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
-    """Return the fewest words that are left out, added or others."""
+    """Return the fewest words, or letters, that are left out, added or others."""
     costs = list(range(len(found) + 1))
     for number, word in enumerate(wanted, 1):
         before, costs[0] = costs[0], number
@@ -85,10 +86,10 @@ def _split(words: Sequence[str], among: tuple[str, ...]) -> tuple[str, ...] | No
         return ()
     near = []
     for sentence in among:
-        plain = _plain(sentence)
-        most = int(MOST_WRONG * len(plain))
-        for end in range(max(1, len(plain) - most), len(plain) + most + 1):
-            if end <= len(words) and (wrong := edits(plain, words[:end])) <= most:
+        plain = words_of(sentence).tokens
+        for end in range(max(1, len(plain) - 3), min(len(words), len(plain) + 3) + 1):
+            wrong = _wrong(" ".join(plain), " ".join(words[:end]))
+            if wrong <= MOST_WRONG and _wrong(plain[-1], words[end - 1]) <= LAST_WRONG:
                 near.append((wrong, end, sentence))
     for _, end, sentence in sorted(near):
         if (rest := _split(words[end:], among)) is not None:
@@ -96,6 +97,6 @@ def _split(words: Sequence[str], among: tuple[str, ...]) -> tuple[str, ...] | No
     return None
 
 
-@lru_cache
-def _plain(sentence: str) -> tuple[str, ...]:
-    return words_of(sentence).tokens
+@lru_cache(maxsize=4096)
+def _wrong(wanted: str, found: str) -> float:
+    return edits(wanted, found) / len(wanted)
