@@ -31,8 +31,8 @@ SENTENCES = (
 """Few of their words are alike."""
 
 MOST_WRONG, LAST_WRONG = 0.4, 0.6
-"""The part of a sentence's letters, and of its last word's, that may be heard wrong. In any two sentences here
-0.65 is other."""
+"""The part of a sentence's letters, and of its last word's, that may be heard wrong. Two sentences here
+differ in 0.65 at least."""
 
 OTHERS = (
     "The train to the coast leaves at noon.",
