@@ -38,9 +38,12 @@ class SlotTurn(Ticket):
         runs_alone: bool,
         job: SpeechJob | None = None,
         urgency: Urgency = "live",
+        *,
+        hears: bool = False,
     ) -> None:
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
+        self.hears = hears
         self.deadline_at = deadline_at
         self.runs_alone = runs_alone
 
@@ -91,6 +94,9 @@ IDLE_PART = 4
 
 MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
+
+SHORT_PART, LONG_S = 4, 30.0
+"""One in so many slots is for recordings that are shorter, and for speech."""
 
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
@@ -151,6 +157,7 @@ class Slots:
         runs_alone: bool = False,
         job: SpeechJob | None = None,
         urgency: Urgency = "live",
+        hears: bool = False,
     ) -> SlotTurn:
         """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
         and all answers are read, and then no other turn gets one.
@@ -160,14 +167,15 @@ class Slots:
         """
         if job is not None:
             urgency = self._urgency_of(job)
-        turn = SlotTurn(tenant, time.monotonic() + deadline_s, estimated_s, share, runs_alone, job, urgency)
+        deadline_at = time.monotonic() + deadline_s
+        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job, urgency, hears=hears)
         if not self.take_now(turn):
             await self.take(turn)
         return turn
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -175,6 +183,7 @@ class Slots:
             or len(self._running) >= self.count
             or self._batch is not None
             or turn.runs_alone
+            or turn.hears
             or turn.urgency == "idle"
         ):
             return False
@@ -303,8 +312,8 @@ class Slots:
         if self._has_lone_turn or len(self._running) >= self.count or not self._order.waiting:
             return None
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
-        idle = self._order.head(IDLE) if has_idle_room else None
-        head = self._order.head(WAITED_FOR)
+        idle = self._order.head(IDLE, self._has_room) if has_idle_room else None
+        head = self._order.head(WAITED_FOR, self._has_room)
         if idle is not None and self._passed_idle >= IDLE_TURNS - 1:
             head = idle
         if head is not None and not self._fits(head):
@@ -315,6 +324,18 @@ class Slots:
             return None
         self._passed_idle = 0 if idle is None or head is idle else self._passed_idle + 1
         return self._order.pop(head)
+
+    def _has_room(self, turn: SlotTurn) -> bool:
+        """Tell whether the turn may have a free slot. A recording holds its slot until its end, so an account
+        whose recordings are heard gets one more only while they and others take less than half."""
+        if not turn.hears:
+            return True
+        hearing, most = [other for other in self._running if other.hears], self.count
+        if any(other.tenant == turn.tenant for other in hearing):
+            most //= 2
+        elif turn.estimated_s > LONG_S:
+            most -= most // SHORT_PART
+        return len(hearing) < most
 
     def _fits(self, turn: SlotTurn) -> bool:
         """Tell whether the turn fits now. A turn that will not fit in time is refused here, and leaves the
