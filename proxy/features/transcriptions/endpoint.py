@@ -147,7 +147,7 @@ class Transcriptions:
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        counted = payer if request.stream else payer.of_job()
+        counted = payer if request.form.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
         self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
@@ -160,7 +160,7 @@ class Transcriptions:
             recording=recording,
         )
         totals = HearTotals(call)
-        hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.stream))
+        hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.form.stream))
         state["is_recorded"] = True
         try:
             with connection.stop_when_client_leaves():
@@ -192,7 +192,7 @@ class Transcriptions:
         self._entries.keep_request(entry, body, call.terms.plan, sound, HEARING_HZ)
 
     async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
-        write = self._write_events if call.request.stream else self._write_whole
+        write = self._write_events if call.request.form.stream else self._write_whole
         settle = partial(_settle, hold, totals)
         try:
             await write(call, totals, connection, settle)
@@ -220,7 +220,12 @@ class Transcriptions:
         totals.first_ms = round((time.monotonic() - began) * 1000)
         asked, seconds = call.request, call.recording.seconds
         body = await asyncio.to_thread(
-            formats.transcript_body, made, asked.format, seconds, asked.task, asked.granularities
+            formats.transcript_body,
+            made,
+            asked.format,
+            seconds,
+            asked.task,
+            asked.form.timestamp_granularities,
         )
         media_type = _MEDIA_TYPES.get(call.request.format, _TEXT)
         connection.set_head(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from math import isfinite
 
@@ -94,6 +94,9 @@ class _Attempt:
 
     def set_dispatched(self, is_dispatched: bool) -> None:
         self.was_dispatched = is_dispatched
+
+    def count_units(self, units: float) -> None:
+        self.units = units
 
     def of_ledger(self, seconds: float) -> SpentAttempt:
         units, a_minute = self.units, self.model.info.units_a_minute
@@ -202,8 +205,9 @@ class Hearing:
     def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
         """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
         and UpstreamFailed."""
-        query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
-        found = self._catalogue.resolve_model(request.form.model)
+        form = request.form
+        query = HearQuery(form.language, request.task, request.format, needs_times=request.times != "")
+        found = self._catalogue.resolve_model(form.model)
         models, error = decide_hearing(found, query, terms, self._catalogue.licences)
         if error is not None:
             failure = NotAllowed if error.is_forbidden else InvalidRequest
@@ -316,15 +320,26 @@ def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
     return failure
 
 
-async def _events(
+def _events(
     stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer, and idle work may wait between two windows.
     seconds, is_idle = call.recording.seconds, call.urgency == "idle"
     stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
     stall_s = max(stall_s, call.queue_s if is_idle else 0.0)
-    silent_at = time.monotonic() + stall_s + call.queue_s
-    characters, reached_s = 0, 0.0
+    return checked_transcripts(stream, seconds, stall_s + call.queue_s, stall_s, attempt.count_units)
+
+
+async def checked_transcripts(
+    stream: EngineStream,
+    seconds: float,
+    within_s: float,
+    stall_s: float | None = None,
+    count_units: Callable[[float], None] = lambda _units: None,
+) -> AsyncGenerator[Transcript, None]:
+    """Yield what is heard of so many seconds, with times in the recording. With `stall_s`, the time begins
+    anew whenever the engine has heard more. Raises EngineTimeout, and EngineFailed for what cannot be."""
+    characters, reached_s, silent_at = 0, 0.0, time.monotonic() + within_s
     while True:
         try:
             async with asyncio.timeout(max(0.0, silent_at - time.monotonic())):
@@ -338,27 +353,27 @@ async def _events(
                 characters += sum(len(segment.text) + 10 * len(segment.words) for segment in segments)
                 if characters + len(segments) > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
                     raise EngineFailed("The engine gave far more text than the recording can have.")
-                if up_to_s > reached_s:
+                if up_to_s > reached_s and stall_s is not None:
                     reached_s, silent_at = up_to_s, time.monotonic() + stall_s
-                sane = tuple([within(segment, seconds) for segment in segments])
+                sane = tuple([_within(segment, seconds) for segment in segments])
                 yield Transcript(sane, min(up_to_s, seconds))
             case ProviderCount(units=float(units)) | Finished(units=float(units)):
-                attempt.units = units
+                count_units(units)
 
 
 def _job(call: HearCall, model: Model) -> HearJob:
-    request, recording = call.request, call.recording
+    request, form, recording = call.request, call.request.form, call.recording
     return HearJob(
         id=call.id,
         tenant=call.caller.account,
         model=model.info.id,
         recording=recording.digest,
         estimated_s=recording.seconds,
-        language=request.language,
-        languages=request.languages,
-        prompt=request.form.prompt,
-        keywords=request.keywords,
-        temperature=request.form.temperature or None,
+        language=form.language,
+        languages=form.languages,
+        prompt=form.prompt,
+        keywords=form.keywords,
+        temperature=form.temperature or None,
         task=request.task,
         times=request.times,
         deadline_s=call.queue_s,
@@ -367,7 +382,7 @@ def _job(call: HearCall, model: Model) -> HearJob:
     )
 
 
-def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
+def _within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
     """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
     words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
     numbers = [segment.start_s, segment.end_s, *words]

@@ -125,11 +125,13 @@ async def test_fields_of_openai_that_change_nothing_are_named(server: Inside) ->
         "chunking_strategy[type]": "server_vad",
         "chunking_strategy[threshold]": "0.5",
         "include[]": ["logprobs"],
+        "vad_filter": "true",
+        "diarize": "false",
         "unknown": "x",
     }
     answer = await heard(server, recorded(TEXT), **fields)
     assert answer.json()["text"] == TEXT
-    assert answer.headers["x-voxgate-ignored"] == "chunking_strategy, include"
+    assert answer.headers["x-voxgate-ignored"] == "chunking_strategy, diarize, include, vad_filter"
 
 
 WRONG: tuple[tuple[dict[str, Any], int, str, str], ...] = (
@@ -161,6 +163,7 @@ WRONG: tuple[tuple[dict[str, Any], int, str, str], ...] = (
     ({"model": "nobody"}, 404, "model", "model_not_found"),
     ({"model": "tone/standard"}, 400, "model", "unsupported_model"),
     ({"model": "gpt-4o-transcribe-diarize"}, 400, "model", "unsupported_value"),
+    ({"diarize": "true"}, 400, "diarize", "unsupported_value"),
     ({"language": "english please"}, 400, "language", "invalid_value"),
     ({"prompt": "a" * 8193}, 400, "prompt", "invalid_value"),
     ({"prompt": "é" * 4000, "keywords[]": "é" * 200}, 400, "prompt", "invalid_value"),

@@ -55,9 +55,7 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            turn = await self._slots.enter(
-                *self._asks, runs_alone=self.runs_alone, hears=self._hears
-            )
+            turn = await self._slots.enter(*self._asks, runs_alone=self.runs_alone, hears=self._hears)
             self.is_inside = True
             try:
                 await self._leave.wait()

@@ -37,7 +37,6 @@ from proxy.features.transcriptions.form import (
     HearRequest,
     TranscriptFormat,
     TranscriptionForm,
-    hear_request,
     read_request,
 )
 from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
@@ -60,6 +59,7 @@ from proxy.http.replies import encode_json
 from proxy.ledger import Hold, Ledger, Payer
 from speech_engine import EngineError, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.language_names import UNSPACED, base_tag
 from speech_engine.pcm import PcmInMemory
 
 MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
@@ -70,8 +70,6 @@ MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
     "vtt": ("text/vtt; charset=utf-8", "vtt"),
 }
 """The media type of each format, and the end of its file's name."""
-_WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
-"""Languages that have no blanks between words."""
 
 
 class TranscriptionJobForm(TranscriptionForm, frozen=True, kw_only=True):
@@ -253,14 +251,14 @@ class TranscriptionKind(TextKind):
 
 
 def _request_of(form: TranscriptionJobForm) -> HearRequest:
-    return hear_request(form, form.task)._replace(has_all_formats=True)
+    return HearRequest(form, form.task, has_all_formats=True)
 
 
 def placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
     """Yield the segments of a step at their place in the recording, parted from the text before."""
     for number, segment in enumerate(segments):
         text = segment.text
-        if begin_s and number == 0 and segment.language.partition("-")[0].lower() not in _WITHOUT_BLANKS:
+        if begin_s and number == 0 and base_tag(segment.language) not in UNSPACED:
             text = f" {text.lstrip()}"
         words = tuple(
             replace(word, start_s=begin_s + word.start_s, end_s=begin_s + word.end_s)
