@@ -44,6 +44,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It writes down what is said in recordings: /v1/audio/transcriptions. Of an alias, one of its models."""
     translates: Literal[True] | UnsetType = UNSET
     """It can also write them down in English: /v1/audio/translations."""
+    times_words: Literal[True] | UnsetType = UNSET
+    """What it writes down has times, as srt, vtt and verbose_json need."""
     trains: Literal[True] | UnsetType = UNSET
     """It learns voices from recordings: jobs of kind training."""
     clones: Literal[True] | UnsetType = UNSET
@@ -129,6 +131,7 @@ class Models(Resource):
                     converts=_only_if(model.info.converts),
                     hears=_only_if(model.info.hears),
                     translates=_only_if(model.info.translates),
+                    times_words=_only_if(model.info.hears and model.info.times_words),
                     trains=_only_if(model.info.trains),
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
@@ -148,6 +151,7 @@ class Models(Resource):
             owned_by="voxgate",
             hears=_only_if(bool(ears)),
             translates=_only_if(any(model.info.translates for model in ears)),
+            times_words=_only_if(any(model.info.times_words for model in ears)),
             speaks=False if only_hear(models) else UNSET,
             transcribed_languages=_transcribed(ears),
             jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
