@@ -28,12 +28,12 @@ from proxy.features.jobs.core.fields import SealedFields, of_step
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobUpload, StepAttempt, TextKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.recordings import FILE, read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.features.transcriptions import form as transcription_form
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import (
+    FILE,
     HearRequest,
     TranscriptFormat,
     TranscriptionForm,
@@ -131,7 +131,7 @@ class TranscriptionKind(TextKind):
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
         models = self.hearing.find_models(_request_of(form), terms)
         await self._check_credits(caller, terms, models, LEAST_S)
-        survey = await survey_file(self._decoder, caller.account, file)
+        survey = await self._decoder.survey(caller.account, file)
         pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
@@ -163,7 +163,7 @@ class TranscriptionKind(TextKind):
         await self._check_credits(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
-        pcm = await read_stretch(self._decoder, job.account, stretch, HEARING_HZ)
+        pcm = await self._decoder.stretch(job.account, stretch, HEARING_HZ)
         digest = sha256(f"{fields.source} {held.first} {held.last}".encode()).hexdigest()
         recording = DecodedUpload(PcmInMemory(pcm, HEARING_HZ), seconds, digest)
         call = HearCall(
