@@ -136,8 +136,8 @@ class FairOrder(Generic[T]):
     def head(
         self, urgencies: Collection[Urgency] = URGENCIES, may_run: Callable[[T], bool] = lambda _ticket: True
     ) -> T | None:
-        """Returns the next job to run, out of those with these urgencies that may. One that may not lets those
-        of other tenants pass."""
+        """Returns the next job to run, out of those with these urgencies that may. One that may not lets
+        other tenants pass."""
         firsts = [
             (line.start, line.number, first)
             for line in self._waiting_lines()

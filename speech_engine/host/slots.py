@@ -11,8 +11,9 @@ import asyncio
 import time
 from collections.abc import Iterator
 from itertools import islice
-from typing import Protocol, runtime_checkable
+from typing import Any
 
+from speech_engine.engine import Batch
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.hearing import Transcript
@@ -27,23 +28,20 @@ class SlotTurn(Ticket):
     place: asyncio.Future[None] | None = None
     began_at = 0.0
     rate_hz = 0
-    has_finished = False
+    has_finished = hears = False
 
     def __init__(
         self,
         tenant: str,
         deadline_at: float,
-        estimated_s: float,
-        share: float,
-        runs_alone: bool,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        runs_alone: bool = False,
         job: SpeechJob | None = None,
         urgency: Urgency = "live",
-        *,
-        hears: bool = False,
     ) -> None:
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
-        self.hears = hears
         self.deadline_at = deadline_at
         self.runs_alone = runs_alone
 
@@ -54,32 +52,6 @@ class SlotTurn(Ticket):
     @property
     def left_s(self) -> float:
         return max(0.0, self.deadline_at - time.monotonic())
-
-
-class Batch(Protocol):
-    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
-
-    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
-        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
-        ...
-
-    def goes_on(self, job: SpeechJob) -> bool:
-        """Tell whether a job is a further part of an answer that has begun here."""
-        ...
-
-    def figures(self) -> dict[str, float]: ...
-
-
-@runtime_checkable
-class EngineBatches(Protocol):
-    """An engine that speaks many jobs in one model."""
-
-    @property
-    def batch(self) -> Batch: ...
-
-
-def batch_of(engine: object) -> Batch | None:
-    return engine.batch if isinstance(engine, EngineBatches) else None
 
 
 SHORTEST_RETRY_S = 1.0
@@ -148,27 +120,18 @@ class Slots:
         self._let_in()
 
     async def enter(
-        self,
-        tenant: str,
-        deadline_s: float,
-        estimated_s: float = 0.0,
-        share: float = 1.0,
-        *,
-        runs_alone: bool = False,
-        job: SpeechJob | None = None,
-        urgency: Urgency = "live",
-        hears: bool = False,
+        self, tenant: str, deadline_s: float, *asked: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
-        """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
-        and all answers are read, and then no other turn gets one.
+        """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
+        when all slots are free and all answers are read, and then no other turn gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        if job is not None:
-            urgency = self._urgency_of(job)
-        deadline_at = time.monotonic() + deadline_s
-        turn = SlotTurn(tenant, deadline_at, estimated_s, share, runs_alone, job, urgency, hears=hears)
+        turn = SlotTurn(tenant, time.monotonic() + deadline_s, *asked, **options)
+        turn.hears = hears
+        if turn.job is not None:
+            turn.urgency = self._urgency_of(turn.job)
         if not self.take_now(turn):
             await self.take(turn)
         return turn
@@ -326,8 +289,8 @@ class Slots:
         return self._order.pop(head)
 
     def _has_room(self, turn: SlotTurn) -> bool:
-        """Tell whether the turn may have a free slot. A recording holds its slot until its end, so an account
-        whose recordings are heard gets one more only while they and others take less than half."""
+        """Tell whether the turn may have a free slot. A recording holds it until its end, so an account whose
+        recordings are heard gets one more only while less than half are taken."""
         if not turn.hears:
             return True
         hearing, most = [other for other in self._running if other.hears], self.count

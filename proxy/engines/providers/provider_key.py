@@ -151,10 +151,9 @@ class ProviderKey:
         if not isinstance(work, (Speak, Convert, Hear)):
             return await self._enter_apart(work, deadline, on_dispatch)
         job = work.job
-        hears = isinstance(work, Hear)
-        turn = KeyTurn(
-            job.tenant, deadline, job.estimated_s, job.share, False, job_of(work), job.urgency, hears=hears
-        )
+        speech = job_of(work)
+        turn = KeyTurn(job.tenant, deadline, job.estimated_s, job.share, False, speech, job.urgency)
+        turn.hears = speech is None
         if not self.breaker.is_closed:
             turn.probes_since = self.breaker.since
             self.breaker = breaker.start_try(self.breaker, turn.tenant)

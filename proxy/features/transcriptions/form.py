@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,7 @@ from proxy.http.form import RequestForm, form_values, json_or_text
 from proxy.speech import speech_request
 from proxy.speech.usage_tag import Tag
 from speech_engine.hearing import Task
+from speech_engine.redacted import Redacted
 
 FILE = "file"
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -32,7 +33,7 @@ Language = Annotated[
 ]
 
 
-class _HearForm(msgspec.Struct, frozen=True, kw_only=True):
+class _HearForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     model: ModelName
     prompt: Hint = ""
     response_format: Annotated[
@@ -41,9 +42,6 @@ class _HearForm(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     tag: Tag | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model} as {self.response_format}>"
 
 
 class TranslationForm(_HearForm, frozen=True, kw_only=True):
@@ -88,7 +86,7 @@ _SPEAKERS = (
 FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_OF_OTHERS))
 
 
-class HearRequest(NamedTuple):
+class HearRequest(Redacted, msgspec.Struct, frozen=True):
     """A request that was read. `form` is for the digest of its Idempotency-Key, too. If it `has_all_formats`,
     its transcript needs times in any case."""
 
@@ -96,9 +94,6 @@ class HearRequest(NamedTuple):
     task: Task
     ignored: tuple[str, ...] = ()
     has_all_formats: bool = False
-
-    def __repr__(self) -> str:
-        return f"<HearRequest {self.task} {self.form!r}>"
 
     @property
     def format(self) -> TranscriptFormat:

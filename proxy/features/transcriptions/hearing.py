@@ -53,6 +53,7 @@ from speech_engine import (
 )
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import EngineStream, run_to_end
+from speech_engine.redacted import Redacted
 from speech_engine.values import Urgency
 
 LEAST_S = 1.0
@@ -65,7 +66,7 @@ _MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
 _log = structlog.get_logger()
 
 
-class HearCall(msgspec.Struct, frozen=True, kw_only=True):
+class HearCall(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request that was read, routed and decoded. Only its totals change."""
 
     id: str
@@ -75,9 +76,6 @@ class HearCall(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[Model, ...]
     recording: DecodedUpload
     urgency: Urgency = "live"
-
-    def __repr__(self) -> str:
-        return f"<HearCall {self.id} of {self.recording!r}>"
 
     @property
     def queue_s(self) -> float:

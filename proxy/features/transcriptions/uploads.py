@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from hashlib import sha256
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
@@ -19,6 +20,7 @@ from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.pcm import PcmInMemory, PcmReader, RepeatablePcm
+from speech_engine.redacted import Redacted
 
 MOST_FILE_BYTES = 25 * 1024 * 1024
 MOST_S = 1800.0
@@ -30,15 +32,12 @@ _ALL_BYTES = 512 * 1024 * 1024
 _SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
 
 
-class DecodedUpload(NamedTuple):
+class DecodedUpload(Redacted, msgspec.Struct, frozen=True):
     """A decoded upload. `digest` is the same for the same file."""
 
     pcm: RepeatablePcm
     seconds: float
     digest: str
-
-    def __repr__(self) -> str:
-        return f"<DecodedUpload of {self.seconds:.1f} s>"
 
 
 class Uploads:
