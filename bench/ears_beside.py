@@ -49,7 +49,7 @@ class Ears:
 
     def cpu_s(self) -> float:
         times = self.host.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
     @property
     def memory(self) -> str:
@@ -76,7 +76,7 @@ def costs(ears: Ears, sentences: list[bytes]) -> None:
     for what, recordings in (("a long recording", [b"".join(sentences) * 4]), ("sentences alone", sentences)):
         began, seconds = ears.cpu_s(), sum(heard(client, each) for each in recordings)
         cost = (ears.cpu_s() - began) / seconds
-        print(f"{what}, {seconds:.0f} s: {cost:.3f} s of processor a second of sound", flush=True)
+        print(f"{what}, {seconds:.0f} s: {cost:.3f} s of processor a second of sound")
 
 
 def beside(ears: Ears, speaker: httpx2.Client, name: str, minutes: bytes) -> None:
@@ -149,7 +149,7 @@ def fair(ears: Ears, recording: bytes) -> None:
     with ThreadPoolExecutor(ACCOUNTS) as threads:
         seconds = sorted(threads.map(hear, clients))
     each = f"{seconds[0]:.0f} to {seconds[-1]:.0f} s of sound each"
-    print(f"{ACCOUNTS} accounts: {each}, {sum(seconds):.0f} in all", flush=True)
+    print(f"{ACCOUNTS} accounts: {each}, {sum(seconds):.0f} in all")
 
 
 PATH = "/v1/audio/transcriptions"

@@ -15,7 +15,8 @@ from policies.routing.filters import speaks
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
-from proxy.features.transcriptions.hearing import HearingMetrics, checked_transcripts
+from proxy.features.transcriptions.events import checked_transcripts
+from proxy.features.transcriptions.hearing import HearingMetrics
 from proxy.storage.rows import new_id
 from speech_engine import (
     EngineError,

@@ -31,13 +31,13 @@ from proxy.features.transcriptions.form import (
 from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
 from proxy.features.transcriptions.hearing import (
     LEAST_S,
-    RECORDING_FAULT,
     HearCall,
     Hearing,
     HearTotals,
     dearest,
     failure_of,
     hold_request,
+    settling,
 )
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.file_store.once import digest_of_fields
@@ -45,7 +45,7 @@ from proxy.http.connection import Connection, RawHeader, Settle
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import encode_json
-from proxy.ledger import Hold, Ledger, Payer
+from proxy.ledger import Hold, Ledger, Outcome, Payer
 from proxy.speech.speaking import Speaking
 from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from speech_engine import EngineError
@@ -149,12 +149,18 @@ class Transcriptions:
         totals = HearTotals(call)
         hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.form.stream))
         state["is_recorded"] = True
+        write = self._write_events if request.form.stream else self._write_whole
+
+        def cancelled() -> Outcome:
+            share = connection.sent_share
+            totals.given_s = 0.0 if share == 0.0 else totals.given_s
+            return "failed" if share is None else "left"
+
         try:
             with connection.stop_when_client_leaves():
-                await self._settled(call, totals, hold, connection)
+                async with settling(hold, totals, cancelled):
+                    await write(call, totals, connection, partial(_settle, hold, totals))
         finally:
-            if not hold.is_written:
-                await hold.abandon(totals.settlement())
             if request.form.history and totals.given_s:
                 self._keep(call, totals, tag)
 
@@ -177,24 +183,6 @@ class Transcriptions:
         body = {"model": form.model, "response_format": spent.format, "text": totals.text}
         sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
         self._entries.keep_request(entry, body, call.terms.plan, sound, HEARING_HZ)
-
-    async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
-        write = self._write_events if call.request.form.stream else self._write_whole
-        settle = partial(_settle, hold, totals)
-        try:
-            await write(call, totals, connection, settle)
-        except (EngineError, errors.RequestFailed) as error:
-            failure = failure_of(error)
-            # What was given out before a fault of the recording itself is charged.
-            totals.error = RECORDING_FAULT if isinstance(failure, errors.InvalidRequest) else failure.code
-            await hold.settle("failed", totals.settlement())
-            raise failure from None
-        except asyncio.CancelledError:
-            share = connection.sent_share
-            if share == 0.0:
-                totals.given_s = 0.0
-            await hold.settle("failed" if share is None else "left", totals.settlement())
-            raise
 
     async def _write_whole(
         self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle

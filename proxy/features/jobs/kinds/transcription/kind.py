@@ -46,8 +46,8 @@ from proxy.features.transcriptions.hearing import (
     Hearing,
     HearTotals,
     dearest,
-    failure_of,
     hold_request,
+    settling,
 )
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
@@ -57,7 +57,7 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
 from proxy.http.replies import encode_json
 from proxy.ledger import Hold, Ledger, Payer
-from speech_engine import EngineError, TranscriptSegment
+from speech_engine import TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, Task
 from speech_engine.language_names import UNSPACED, base_tag
 from speech_engine.pcm import PcmInMemory
@@ -178,19 +178,8 @@ class TranscriptionKind(TextKind):
         totals = HearTotals(call)
         attempt.engine_attempts = totals.attempts
         hold = await self._ledger.hold(hold_request(call, job.tag, is_stream=False, job=job.id))
-        try:
+        async with settling(hold, totals, lambda: "left" if attempt.has_lost() else "failed"):
             await self._write_text(held, call, totals, hold)
-        except EngineError as error:
-            failure = failure_of(error)
-            totals.error = failure.code
-            await hold.settle("failed", totals.settlement())
-            raise failure from None
-        except asyncio.CancelledError:
-            await hold.settle("left" if attempt.has_lost() else "failed", totals.settlement())
-            raise
-        finally:
-            if not hold.is_written:
-                await hold.abandon(totals.settlement())
 
     async def _write_text(self, held: JobStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
         began, segments = time.monotonic(), list[TranscriptSegment]()
