@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 from typing import Any
 
-from speech_engine.engine import Batch
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.hearing import Transcript
