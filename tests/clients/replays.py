@@ -2,7 +2,7 @@
 
 import io
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import httpx2
