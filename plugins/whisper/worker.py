@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,12 @@ from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugi
 from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 
+_NICENESS = 10
+"""More than that of engines that speak, whose first sound is waited for."""
+
 
 def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
+    os.nice(_NICENESS)  # of this thread, and of those that the network starts
     facts = check_model(MODEL_FORMAT, folder)
     _refuse_nan(folder)
     network = WhisperNetwork(folder, facts.languages, settings)

@@ -43,11 +43,7 @@ class WordPositions:
     """
 
     def __init__(
-        self,
-        text: str,
-        segments: tuple[Segment, ...],
-        begin: int = 0,
-        places: Sequence[int] | None = None,
+        self, text: str, segments: tuple[Segment, ...], begin: int = 0, places: Sequence[int] | None = None
     ) -> None:
         self.text = text
         self.segments = segments

@@ -15,17 +15,16 @@ from policies.routing.filters import speaks
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
-from proxy.features.transcriptions.hearing import HearingMetrics, within
+from proxy.features.transcriptions.events import checked_transcripts
+from proxy.features.transcriptions.hearing import HearingMetrics
 from proxy.storage.rows import new_id
 from speech_engine import (
     EngineError,
-    EngineTimeout,
     EngineUnavailable,
     Hear,
     HearJob,
     ReadSounds,
     SoundsRead,
-    Transcript,
     TranscriptSegment,
 )
 from speech_engine.bounds import MOST_SHOWN, MOST_TEXTS
@@ -128,12 +127,8 @@ class Ears(NoEars):
         stream = self._engines[model.engine].open(Hear(job), pcm=PcmInMemory(recording.pcm, HEARING_HZ))
         found: list[TranscriptSegment] = []
         try:
-            async with asyncio.timeout(within_s):
-                while (event := await stream.next_event()) is not None:
-                    if isinstance(event, Transcript):
-                        found += [within(segment, recording.length_s) for segment in event.segments]
-        except TimeoutError:
-            raise EngineTimeout("It was silent for too long.") from None
+            async for transcript in checked_transcripts(stream, recording.length_s, within_s):
+                found += transcript.segments
         finally:
             await run_to_end(stream.close())
         self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.length_s)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import get_args
 
 from proxy.config import natural
 from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from speech_engine.hearing import Task
 
 
 @asynccontextmanager
@@ -32,8 +34,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 return Additions()
             if ears is not None and revision.voices is not None:
                 ears.read_config(revision.config, revision.voices.catalogue.licences)
-            both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
-            return Additions(both.both_endpoints())
+            objects = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            tasks = get_args(Task)
+            return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
         shared = context.sharing(parts)
         if ears is not None:
