@@ -134,29 +134,3 @@ class EngineReadsSounds(Protocol):
         """Returns the sounds of each text as espeak-ng writes them, without marks of another language.
         Raises UnsupportedLanguage."""
         ...
-
-
-class Batch(Protocol):
-    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
-
-    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
-        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
-        ...
-
-    def goes_on(self, job: SpeechJob) -> bool:
-        """Tell whether a job is a further part of an answer that has begun here."""
-        ...
-
-    def figures(self) -> dict[str, float]: ...
-
-
-@runtime_checkable
-class EngineBatches(Protocol):
-    """An engine that speaks many jobs in one model."""
-
-    @property
-    def batch(self) -> Batch: ...
-
-
-def batch_of(engine: object) -> Batch | None:
-    return engine.batch if isinstance(engine, EngineBatches) else None

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from plugins.whisper.engine import WhisperEngine
+from plugins.whisper.measured import HEARS_WELL, KNOWN_WORDS_LATE_S
 from plugins.whisper.model_format import MODEL_FORMAT
 from plugins.whisper.network import WhisperNetwork
 from plugins.whisper.plugin import WhisperSettings, other_names
@@ -59,9 +60,9 @@ def _translates(folder: Path) -> bool:
 
 def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
     manifest = find_manifest(folder)
-    name = manifest.name if manifest else folder.name
+    id_ = (manifest.name if manifest else folder.name).removeprefix("whisper-")
     return ModelInfo(
-        id=name.removeprefix("whisper-"),
+        id=id_,
         languages=tuple(map(Language, (*languages, *other_names(languages)))),
         sample_rate_hz=HEARING_HZ,
         digest=manifest.digest if manifest else "",
@@ -70,6 +71,8 @@ def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
         hears=True,
         translates=len(languages) > 1 and _translates(folder),
         scores_text=True,
+        hears_well=HEARS_WELL.get(id_, ()),
+        known_words_late_s=KNOWN_WORDS_LATE_S.get(id_, ()),
         times_words=True,
         licence=manifest.licence if manifest else "",
     )

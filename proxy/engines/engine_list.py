@@ -316,11 +316,14 @@ class _Opening:
             return RemoteEngine(name, section, samples)
         if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
             # This imports seven MiB of gRPC, which a worker without hosts does not need.
-            from proxy.engines.hosts.cluster.channels import Channels
             from proxy.engines.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 
-            cluster = self._clusters.get(section.cluster)
-            hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
+            channels = None
+            if (cluster := self._clusters.get(section.cluster)) is not None:
+                from proxy.engines.hosts.cluster.channels import Channels
+
+                channels = Channels(cluster)
+            hosted = HostedEngine(name, self._source, channels)
             self._stack.push_async_callback(hosted.close)
             if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
                 hosted.brings_voices_within_s = section.load_s

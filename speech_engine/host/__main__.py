@@ -15,8 +15,8 @@ import msgspec
 
 from speech_engine.bounds import cut
 from speech_engine.device import Device
-from speech_engine.engine import Batch, batch_of
 from speech_engine.host import cluster_messages, devices, pipe_messages
+from speech_engine.host.batch import Batch, batch_of
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode

@@ -16,8 +16,9 @@ from typing import NamedTuple
 import msgspec
 
 from speech_engine.device import Device
-from speech_engine.engine import Engine, batch_of
+from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
+from speech_engine.host.batch import batch_of
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, hello_of
 from speech_engine.host.remote_calls import fetched

@@ -2,7 +2,7 @@
 
 import io
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import httpx2
@@ -75,7 +75,7 @@ def app_hears(app: str, servers: Servers) -> None:
     speech = servers.shut.sdk.audio.speech
     sound = speech.create(model="tts-1", voice="alloy", input=_TEXT, response_format="wav").content
     with servers.shut.server.client() as client:
-        file = (name, sound, *media_type)
+        file: Any = (name, sound, *media_type)
         answer = client.post("/v1/audio/transcriptions", data=fields, files={"file": file})
     assert answer.raise_for_status().json()["text"] == _TEXT
 

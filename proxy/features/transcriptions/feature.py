@@ -21,6 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
     from proxy.features.transcriptions.long_decoder import open_long_decoder
+    from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_or(HistoryEntries())
     async with open_long_decoder() as long_decoder:
@@ -38,7 +39,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
         shared = context.sharing(parts)
-        yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
+        if ears is not None:
+            shared = shared.sharing(ears).sharing(WordTimes(ears, context.decoder))
+        yield FeatureInstance(shared, at)
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

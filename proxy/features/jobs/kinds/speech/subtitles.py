@@ -17,8 +17,6 @@ from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
 from speech_engine import Segment
 
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
-WORD_TIMES = "x-voxgate-word-times"
-"""The header that says `interpolated` or `heard`."""
 LINE = 42
 """The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
 _MOST_S = 7.0
