@@ -119,9 +119,10 @@ class Answering:
             write = partial(_at_live_pace, write)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced, tag=tag)
         with connection.stop_when_client_leaves():
-            deliver = partial(_deliver, write, connection)
             try:
-                await self._speaking.pipeline.answer(call, deliver, lambda: connection.sent_share)
+                await self._speaking.pipeline.answer(
+                    call, partial(write, connection), lambda: connection.sent_share
+                )
             finally:
                 state["is_recorded"] = call.totals.is_held
 
@@ -136,6 +137,7 @@ def _is_whole_file(connection: Connection, call: SpeechCall) -> bool:
 
 
 async def _write_audio(connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
     connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
@@ -143,6 +145,7 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
     size = await answer.collect()
     _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
     with answer.reading():
@@ -152,6 +155,7 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
     frame = JsonFrame.of(answer, await answer.collect())
     _set_whole_head(connection, answer, "application/json", frame.size)
     before = frame.begin
@@ -168,6 +172,7 @@ async def _write_json(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_events(connection: Connection, answer: Answer) -> None:
+    connection.on_left = answer.note_departure
     words = WordEvents(answer) if answer.call.request.answer == "words" else None
     connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
@@ -188,11 +193,6 @@ _WRITERS: dict[str, _Write] = {
     "words": _write_events,
     "json": _write_json,
 }
-
-
-def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
-    connection.on_left = answer.note_departure
-    return write(connection, answer)
 
 
 def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
