@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,16 +16,19 @@ from proxy.access.callers import Caller
 from proxy.api.speech_answers import (
     AudioError,
     JsonFrame,
+    SpeechReport,
+    SpeechReporter,
     WordEvents,
     delta,
     done,
     event,
+    report,
 )
-from proxy.api.speech_headers import answer_headers
+from proxy.api.speech_headers import WORD_TIMES, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import InvalidRequest, from_engine
 from proxy.file_store.once import Once
-from proxy.http.connection import Connection
+from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_FIELD, Idempotency
 from proxy.ledger import Payer
@@ -55,9 +58,10 @@ TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a proj
 class Answering:
     """Answers with sound, for the endpoint of speech and for those of features."""
 
-    def __init__(self, speaking: Speaking, idempotency: Idempotency) -> None:
+    def __init__(self, speaking: Speaking, idempotency: Idempotency, reporter: SpeechReporter) -> None:
         self._speaking = speaking
         self._idempotency = idempotency
+        self._reporter = reporter
 
     def once(
         self,
@@ -117,12 +121,13 @@ class Answering:
         is_paced = (bool(pace) or caller.caps.pace == "live") and not goes_whole
         if is_paced:
             write = partial(_at_live_pace, write)
+        if request.hears_words:
+            write = partial(_write_timed_json, self._reporter)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced, tag=tag)
         with connection.stop_when_client_leaves():
+            deliver = partial(_deliver, write, connection)
             try:
-                await self._speaking.pipeline.answer(
-                    call, partial(write, connection), lambda: connection.sent_share
-                )
+                await self._speaking.pipeline.answer(call, deliver, lambda: connection.sent_share)
             finally:
                 state["is_recorded"] = call.totals.is_held
 
@@ -137,7 +142,6 @@ def _is_whole_file(connection: Connection, call: SpeechCall) -> bool:
 
 
 async def _write_audio(connection: Connection, answer: Answer) -> None:
-    connection.on_left = answer.note_departure
     connection.set_head(200, answer_headers(answer, MEDIA_TYPES[answer.call.request.form.format]))
     while (data := await answer.next_chunk()) is not None:
         await connection.send(data, answer.run_ahead)
@@ -145,7 +149,6 @@ async def _write_audio(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_file(connection: Connection, answer: Answer) -> None:
-    connection.on_left = answer.note_departure
     size = await answer.collect()
     _set_whole_head(connection, answer, MEDIA_TYPES[answer.call.request.form.format], size)
     with answer.reading():
@@ -155,9 +158,25 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    connection.on_left = answer.note_departure
-    frame = JsonFrame.of(answer, await answer.collect())
-    _set_whole_head(connection, answer, "application/json", frame.size)
+    size = await answer.collect()
+    await _write_report(connection, answer, report(answer), size)
+
+
+async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
+    size = await answer.collect()
+    with answer.reading():
+        about = await reporter.report(answer)
+    is_computed = any(word.interpolated for word in about.words or ())
+    found = "interpolated" if is_computed else about.word_times or ""
+    await _write_report(connection, answer, about, size, found)
+
+
+async def _write_report(
+    connection: Connection, answer: Answer, about: SpeechReport, size: int, times: str = ""
+) -> None:
+    frame = JsonFrame.of(about, size)
+    more = ((WORD_TIMES.encode(), times.encode()),) if times else ()
+    _set_whole_head(connection, answer, "application/json", frame.size, more)
     before = frame.begin
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
@@ -172,7 +191,6 @@ async def _write_json(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_events(connection: Connection, answer: Answer) -> None:
-    connection.on_left = answer.note_departure
     words = WordEvents(answer) if answer.call.request.answer == "words" else None
     connection.set_head(200, answer_headers(answer, "text/event-stream; charset=utf-8"))
     try:
@@ -195,11 +213,18 @@ _WRITERS: dict[str, _Write] = {
 }
 
 
+def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
+    connection.on_left = answer.note_departure
+    return write(connection, answer)
+
+
 def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
     answer.keep_live_pace(lambda: connection.is_hurried)
     return write(connection, answer)
 
 
-def _set_whole_head(connection: Connection, answer: Answer, media_type: str, size: int) -> None:
+def _set_whole_head(
+    connection: Connection, answer: Answer, media_type: str, size: int, more: Iterable[RawHeader] = ()
+) -> None:
     headers = answer_headers(answer, media_type)
-    connection.set_head(200, [*headers, (b"content-length", b"%d" % size)])
+    connection.set_head(200, [*headers, *more, (b"content-length", b"%d" % size)])

@@ -120,6 +120,11 @@ class Answer:
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
         return whole.size
 
+    async def read_file(self) -> bytes:
+        """Return the file of a collected answer before its first piece. Raises EngineError if it is gone."""
+        assert isinstance(self._sound, FileStream)
+        return await self._sound.read_all()
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Raise ReaderTooSlow in the block when others need the room of the collected sound."""

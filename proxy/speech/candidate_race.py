@@ -54,13 +54,7 @@ the next part would spend its own time in the engine's queue."""
 
 
 class FirstAudio:
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        engines: Engines,
-        budgets: Budgets,
-        within_s: float,
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, engines: Engines, budgets: Budgets, within_s: float) -> None:
         self._catalogue = catalogue
         self._engines = engines
         self._budgets = budgets

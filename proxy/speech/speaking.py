@@ -118,11 +118,7 @@ class SpeechParts(NamedTuple):
 
 
 def wire_speech(
-    parts: SpeechParts,
-    server: Server,
-    catalogue: Catalogue,
-    budgets: Budgets,
-    features: OnTheWay,
+    parts: SpeechParts, server: Server, catalogue: Catalogue, budgets: Budgets, features: OnTheWay
 ) -> tuple[Planner, RecentPlans, Pipeline]:
     planner = Planner(
         catalogue,
