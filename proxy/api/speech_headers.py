@@ -55,14 +55,13 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, *treatment.filter.headers)
     for more in answer.observers.headers:
         headers = (*headers, *more())
-    speaking = call.totals.speaking
-    if voices := call.totals.tell(speaking):
+    if voices := call.totals.tell():
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
-    for speaker in speaking:
-        if speaker.ignores:
+    for run in call.totals.parts:
+        if (run.winner or run.part.candidates[0]).ignores and not run.is_passed_over:
             return _with_ignored(headers, call)
     return headers
 

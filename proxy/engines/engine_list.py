@@ -198,22 +198,20 @@ class Engines:
 
     def take_uses(self) -> set[tuple[str, str, str]]:
         """Return the clones that have spoken since the last call: engine, credential, and id."""
-        uses: set[tuple[str, str, str]] = set()
-        for name, engine in self._live.items():
-            if isinstance(engine, CloudEngine) and engine.uses:
-                uses |= {(name, credential, voice) for credential, voice in engine.uses}
-                engine.uses.clear()
-        return uses
+        return self._take(lambda engine: engine.uses)
 
     def take_losses(self) -> set[tuple[str, str, str]]:
         """Return the clones that providers turned out to lack since the last call: engine, credential, and
         id."""
-        losses: set[tuple[str, str, str]] = set()
+        return self._take(lambda engine: engine.losses)
+
+    def _take(self, clones_of: Callable[[CloudEngine], set[tuple[str, str]]]) -> set[tuple[str, str, str]]:
+        taken: set[tuple[str, str, str]] = set()
         for name, engine in self._live.items():
-            if isinstance(engine, CloudEngine) and engine.losses:
-                losses |= {(name, credential, voice) for credential, voice in engine.losses}
-                engine.losses.clear()
-        return losses
+            if isinstance(engine, CloudEngine) and (clones := clones_of(engine)):
+                taken |= {(name, credential, voice) for credential, voice in clones}
+                clones.clear()
+        return taken
 
     def on_loss(self, tell: Callable[[], None]) -> None:
         """Call `tell` whenever there is a loss to take."""

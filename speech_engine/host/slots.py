@@ -301,8 +301,8 @@ class Slots:
         recordings are heard gets one more only while less than half are taken."""
         if not turn.hears:
             return True
-        hearing, most = [other for other in self._running if other.hears], self.count
-        if any(other.tenant == turn.tenant for other in hearing):
+        most, hearing = self.count, [other.tenant for other in self._running if other.hears]
+        if turn.tenant in hearing:
             most //= 2
         elif turn.estimated_s > LONG_S:
             most -= most // SHORT_PART

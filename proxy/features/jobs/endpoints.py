@@ -225,7 +225,7 @@ class ClientJobs(JobResource):
                 return await self._begin(self._kinds.of_form(upload[0]), background, upload)
         raw = await raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        return await self._begin(kind, background._replace(body=raw))
+        return await self._begin(kind, replace(background, body=raw))
 
     async def make_job(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""
