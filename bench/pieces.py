@@ -1,7 +1,8 @@
 """What it costs a sentence that Kokoro cuts it for its listener: `python -m bench.pieces URL KEY [TAG…]`.
 
 Twenty short and twenty long sentences of each language are asked for twice: as a stream, whose sentences are
-cut, and as a file, whose are whole. Their lengths are compared, and the words that `whisper-1` has wrong.
+cut, and as a file, whose are whole, each by another of OpenAI's names. Their lengths are compared, and the
+words that `whisper-1` has wrong.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import sys
 import wave
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import cycle
 from os import cpu_count, getloadavg
 
 import httpx2
 
 from bench.ears import edits
 from bench.sentences import sentences
+from proxy.config.config_toml import known_names
 from speech_engine.text.said import words_of
 from tests.heard.judge import OTHERS, SENTENCES
 
@@ -55,8 +58,8 @@ def _texts(tag: str) -> tuple[Sequence[str], Sequence[str]]:
 def _said(client: httpx2.Client, tag: str, texts: Sequence[str], form: str) -> tuple[float, int, int]:
     """Return the seconds of the sound, the words that are heard wrongly, and how many words there are."""
     seconds, wrong, count = 0.0, 0, 0
-    for text in texts:
-        body = {"model": "kokoro/standard", "voice": "nova", "language": tag, "input": text}
+    for text, voice in zip(texts, cycle(known_names())):
+        body = {"model": "kokoro/standard", "voice": voice, "language": tag, "input": text}
         answer = client.post("/v1/audio/speech", json={**body, "response_format": form}).raise_for_status()
         sound = answer.content if form == "wav" else _as_wav(answer.content)
         with wave.open(io.BytesIO(sound)) as file:
