@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from plugins.whisper.engine import WhisperEngine
+from plugins.whisper.measured import HEARS_WELL, KNOWN_WORDS_LATE_S
 from plugins.whisper.model_format import MODEL_FORMAT
 from plugins.whisper.network import WhisperNetwork
 from plugins.whisper.plugin import WhisperSettings, other_names
@@ -20,8 +22,12 @@ from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugi
 from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 
+_NICENESS = 10
+"""More than that of engines that speak, whose first sound is waited for."""
+
 
 def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
+    os.nice(_NICENESS)  # of this thread, and of those that the network starts
     facts = check_model(MODEL_FORMAT, folder)
     _refuse_nan(folder)
     network = WhisperNetwork(folder, facts.languages, settings)
@@ -54,9 +60,9 @@ def _translates(folder: Path) -> bool:
 
 def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
     manifest = find_manifest(folder)
-    name = manifest.name if manifest else folder.name
+    id_ = (manifest.name if manifest else folder.name).removeprefix("whisper-")
     return ModelInfo(
-        id=name.removeprefix("whisper-"),
+        id=id_,
         languages=tuple(map(Language, (*languages, *other_names(languages)))),
         sample_rate_hz=HEARING_HZ,
         digest=manifest.digest if manifest else "",
@@ -65,6 +71,8 @@ def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
         hears=True,
         translates=len(languages) > 1 and _translates(folder),
         scores_text=True,
+        hears_well=HEARS_WELL.get(id_, ()),
+        known_words_late_s=KNOWN_WORDS_LATE_S.get(id_, ()),
         times_words=True,
         licence=manifest.licence if manifest else "",
     )

@@ -157,4 +157,5 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
+    word_times: Annotated[Literal["heard"], Meta(description="heard")] | None = None
     tag: Tag | None = None

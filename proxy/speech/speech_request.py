@@ -62,7 +62,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
     the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
-    manifest in it.
+    manifest in it. A JSON answer that `hears_words` has their times from local ears, if these find them.
     """
 
     model: str
@@ -89,6 +89,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     source: SourceSound | None = None
     tag: str = ""
     history: bool = False
+    hears_words: bool = False
 
 
 UNPLANNED = {"text": "", "tag": ""}
@@ -140,9 +141,7 @@ def parse_speech(
         answer = "audio"  # OpenAI has no SSE for these, and clients know how to read bytes instead
     if parsed.background or parsed.provenance is not None:
         answer = _rare_answer(parsed, answer, format_)
-    form = USUAL_FORMS[format_]
-    if parsed.sample_rate or parsed.bitrate:
-        form = form_value(format_, parsed)
+    form = form_value(format_, parsed) if parsed.sample_rate or parsed.bitrate else USUAL_FORMS[format_]
     extra, ignored = NOTHING
     try:
         json_fields = raw_fields(body)
@@ -150,6 +149,8 @@ def parse_speech(
         json_fields = {}  # only the name of an unknown field can be no text
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
+    if parsed.markdown == "on" or parsed.word_times is not None:
+        ignored += _not_followed(parsed, answer)
     tag = parsed.language
     voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
@@ -172,11 +173,17 @@ def parse_speech(
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
-        ignored=(*ignored, "markdown") if parsed.markdown == "on" else ignored,
+        ignored=ignored,
         provenance=parsed.provenance,
         tag=parsed.tag or "",
         history=parsed.history is True,
+        hears_words=parsed.word_times is not None and answer == "json",
     )
+
+
+def _not_followed(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
+    times = ("word_times",) if body.word_times is not None and answer not in ("json", "background") else ()
+    return ("markdown", *times) if body.markdown == "on" else times
 
 
 def _lexicon(value: str | dict[str, str]) -> str | Words | None:

@@ -133,12 +133,15 @@ class FairOrder(Generic[T]):
         self.waiting += 1
         self.waiting_s += ticket.estimated_s
 
-    def head(self, urgencies: Collection[Urgency] = URGENCIES) -> T | None:
-        """Returns the next job to run, out of those with these urgencies."""
+    def head(
+        self, urgencies: Collection[Urgency] = URGENCIES, may_run: Callable[[T], bool] = lambda _ticket: True
+    ) -> T | None:
+        """Returns the next job to run, out of those with these urgencies that may. One that may not lets
+        other tenants pass."""
         firsts = [
             (line.start, line.number, first)
             for line in self._waiting_lines()
-            if (first := line.tickets.first(urgencies)) is not None
+            if (first := line.tickets.first(urgencies)) is not None and may_run(first)
         ]
         return min(firsts, key=lambda each: each[:2])[2] if firsts else None
 

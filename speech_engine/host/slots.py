@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from itertools import islice, takewhile
+from typing import Any
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
@@ -28,15 +29,15 @@ class SlotTurn(Ticket):
     place: asyncio.Future[None] | None = None
     sound: RecentSound
     rate_hz = 0
-    has_finished = False
+    has_finished = hears = False
 
     def __init__(
         self,
         tenant: str,
         deadline_at: float,
-        estimated_s: float,
-        share: float,
-        runs_alone: bool,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        runs_alone: bool = False,
         job: SpeechJob | None = None,
         urgency: Urgency = "live",
     ) -> None:
@@ -67,6 +68,9 @@ IDLE_PART = 4
 
 MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
+
+SHORT_PART, LONG_S = 4, 30.0
+"""One in so many slots is for recordings that are shorter, and for speech."""
 
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
@@ -117,32 +121,25 @@ class Slots:
         self._let_in()
 
     async def enter(
-        self,
-        tenant: str,
-        deadline_s: float,
-        estimated_s: float = 0.0,
-        share: float = 1.0,
-        *,
-        runs_alone: bool = False,
-        job: SpeechJob | None = None,
-        urgency: Urgency = "live",
+        self, tenant: str, deadline_s: float, *asked: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
-        """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
-        and all answers are read, and then no other turn gets one.
+        """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
+        when all slots are free and all answers are read, and then no other turn gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        if job is not None:
-            urgency = self._urgency_of(job)
-        turn = SlotTurn(tenant, time.monotonic() + deadline_s, estimated_s, share, runs_alone, job, urgency)
+        turn = SlotTurn(tenant, time.monotonic() + deadline_s, *asked, **options)
+        turn.hears = hears
+        if turn.job is not None:
+            turn.urgency = self._urgency_of(turn.job)
         if not self.take_now(turn):
             await self.take(turn)
         return turn
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -150,6 +147,7 @@ class Slots:
             or len(self._running) >= self.count
             or self._batch is not None
             or turn.runs_alone
+            or turn.hears
             or turn.urgency == "idle"
         ):
             return False
@@ -285,8 +283,8 @@ class Slots:
         if self._has_lone_turn or len(self._running) >= self.count or not self._order.waiting:
             return None
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
-        idle = self._order.head(IDLE) if has_idle_room else None
-        head = self._order.head(WAITED_FOR)
+        idle = self._order.head(IDLE, self._has_room) if has_idle_room else None
+        head = self._order.head(WAITED_FOR, self._has_room)
         if idle is not None and self._passed_idle >= IDLE_TURNS - 1:
             head = idle
         if head is not None and not self._fits(head):
@@ -297,6 +295,18 @@ class Slots:
             return None
         self._passed_idle = 0 if idle is None or head is idle else self._passed_idle + 1
         return self._order.pop(head)
+
+    def _has_room(self, turn: SlotTurn) -> bool:
+        """Tell whether the turn may have a free slot. A recording holds it until its end, so an account whose
+        recordings are heard gets one more only while less than half are taken."""
+        if not turn.hears:
+            return True
+        most, hearing = self.count, [other.tenant for other in self._running if other.hears]
+        if turn.tenant in hearing:
+            most //= 2
+        elif turn.estimated_s > LONG_S:
+            most -= most // SHORT_PART
+        return len(hearing) < most
 
     def _fits(self, turn: SlotTurn) -> bool:
         """Tell whether the turn fits now. A turn that will not fit in time is refused here, and leaves the

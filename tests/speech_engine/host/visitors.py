@@ -26,9 +26,11 @@ class Visitor:
         share: float = 1.0,
         *,
         runs_alone: bool = False,
+        hears: bool = False,
     ) -> None:
         self.tenant = tenant
         self.runs_alone = runs_alone
+        self._hears = hears
         self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
@@ -59,7 +61,9 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            self._turn = turn = await self._slots.enter(*self._asks, runs_alone=self.runs_alone)
+            self._turn = turn = await self._slots.enter(
+                *self._asks, runs_alone=self.runs_alone, hears=self._hears
+            )
             self.is_inside = True
             try:
                 await self._leave.wait()
@@ -99,8 +103,10 @@ class Crowd:
         share: float = 1.0,
         *,
         runs_alone: bool = False,
+        hears: bool = False,
     ) -> Visitor:
-        self.all.append(Visitor(self.slots, tenant, deadline_s, estimated_s, share, runs_alone=runs_alone))
+        asks = (self.slots, tenant, deadline_s, estimated_s, share)
+        self.all.append(Visitor(*asks, runs_alone=runs_alone, hears=hears))
         return self.all[-1]
 
     @property
