@@ -1,21 +1,23 @@
-"""The seam of the check of made parts: a feature hears whether a part says its text."""
+"""The check of parts that were made, as plans and reports need it: see checked_parts.py."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
 from policies.routing import Candidate
-from proxy.speech.word_times import WordPositions
-from speech_engine import SpeechJob
+from proxy.errors import HEARD_WRONG, OwnError, RequestFailed
+from proxy.speech.part import Part
 
 CheckKind = Literal["heard", "behind"]
 """When a checked part is sent: when it was heard, or for the first part as it comes."""
 
+OnWrong = Literal["send", "fail"]
+"""What becomes of a part that stays wrong."""
+
 CheckResult = Literal["right", "unsure", "wrong", "unchecked"]
-RESULTS: tuple[CheckResult, ...] = ("right", "unchecked", "unsure", "wrong")
-"""From the best one to the worst one."""
 
 
 class WrongWords(msgspec.Struct, frozen=True):
@@ -25,7 +27,7 @@ class WrongWords(msgspec.Struct, frozen=True):
     start: int
     end: int
     wanted: str
-    heard: str
+    transcribed: str = msgspec.field(name="heard")
 
     def __repr__(self) -> str:
         return f"<WrongWords {self.start}-{self.end}>"
@@ -39,38 +41,22 @@ class PartVerdict(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-UNHEARD = PartVerdict("unchecked", (), "late")
+class WrongSpeech(RequestFailed):
+    """502: a sentence was said wrong each time, and the request wants none that is."""
+
+    status, default_code = 502, HEARD_WRONG
+    text = "A sentence was said wrong, and 'on_wrong' is fail."
+    should_retry = False
 
 
-class MadePart(NamedTuple):
-    """A part that a candidate has made, as 16-bit mono PCM at `rate_hz`.
+class SpokenWrong(OwnError):
+    """A part is wrong, and the request wants none that is."""
 
-    The job has its text as it should be heard, and `places` leads from there to the text that was sent. What
-    is not heard `within_s` is of no use. Nobody waits for a part of a job that is `idle`.
-    """
-
-    account: str
-    candidate: Candidate
-    job: SpeechJob
-    places: WordPositions
-    pcm: bytes
-    rate_hz: int
-    within_s: float
-    is_idle: bool
-
-    def __repr__(self) -> str:
-        return f"<MadePart of {self.length_s:.1f} s by {self.candidate.speaker}>"
-
-    @property
-    def length_s(self) -> float:
-        return len(self.pcm) / (2 * self.rate_hz)
+    failure = WrongSpeech
 
 
-class NoPartCheck:
-    """The check of a server that hears nothing. A feature shares a subclass of it."""
-
-    is_paid_again = False
-    """Whether a provider that bills a text when it gets it is asked for the same one again."""
+class PlanCheck:
+    """What the plan of a checked request needs to know. Here nothing can be checked."""
 
     checks_jobs = False
     """Whether the steps of jobs are checked where nothing else is said."""
@@ -80,7 +66,6 @@ class NoPartCheck:
         del candidate, language
         return "no_ears"
 
-    async def hear(self, made: MadePart) -> PartVerdict:
-        """Hear a made part. It never raises an EngineError, and returns by the end of its time."""
-        del made
-        return UNHEARD
+    def at_sentences(self, parts: Sequence[Part], text: str, speed: float) -> Sequence[Part]:
+        """Return the parts of a checked plan, cut at their sentences, so that each is heard alone."""
+        raise NotImplementedError

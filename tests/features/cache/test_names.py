@@ -22,7 +22,8 @@ from proxy.features.cache.names import (
     CacheQuestion,
     ClipNames,
 )
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import EngineVoice, ModelInfo, Trained
 from tests.tables import each_row
