@@ -59,6 +59,9 @@ class ScriptedCheck(MadePartCheck):
         self.made: list[MadePart] = []
         self.gate: asyncio.Event | None = None
 
+    def use_section(self, _section: object) -> None:
+        """It has nothing to set."""
+
     def obstacle(self, candidate: Candidate, language: str) -> str:
         return "language" if language == "th" else ""
 
@@ -80,9 +83,9 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A worker whose speech is checked by a scripted check."""
 
     def open_(check: ScriptedCheck, *scripts: Scripted, room_s: float = 0.0, **more: Any) -> Any:
-        monkeypatch.setattr("proxy.speech.speaking.NO_CHECK", check)
+        monkeypatch.setattr("proxy.features.heard.check.TranscriptCheck", lambda *_: check)
         given = dict(zip(("one", "two"), (*scripts, Scripted()), strict=False))
-        monkeypatch.setattr("proxy.speech.check_totals.FREE_ROOM_S", room_s)
+        monkeypatch.setattr("proxy.features.heard.free_room.FIRST_S", room_s)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         return inside(folder, more.pop("config", CONFIG), given, **more)
