@@ -117,6 +117,14 @@ class _Take:
         self.pcm = b"".join([chunk.data for chunk in chunks]) + source.last_chunk().data
         self.verdict = UNHEARD
 
+    @classmethod
+    async def of(cls, source: Prefetch[CandidateStream]) -> _Take:
+        """Return a try that was made to its end. Raises EngineError if it broke."""
+        chunks: list[Chunk] = []
+        while (chunk := await source.next_chunk()) is not None:
+            chunks.append(chunk)
+        return cls(source, chunks)
+
     @property
     def rank(self) -> tuple[int, int]:
         return RESULTS.index(self.verdict.result), len(self.verdict.words)
@@ -189,7 +197,7 @@ class PartsOfCall(CheckedParts):
         best: _Take | None = None
         failure = EngineError("It was not made in time.")
         try:
-            best = await self._take(run, source, until)
+            best = await _Take.of(source)
         except EngineError as error:
             if not error.may_fall_back:
                 raise
@@ -197,6 +205,7 @@ class PartsOfCall(CheckedParts):
         self._made[run.number].set()
         if best is not None:
             self._note_made(run.number)
+            best.verdict = await self._hear(run, best.stream, best.pcm, until - time.monotonic())
         best = await self._say_again(run, stream.candidate, best, until, takes)
         if best is None:
             raise failure
@@ -220,15 +229,6 @@ class PartsOfCall(CheckedParts):
         ends_at = now + max(1.0, _TIMES_ITS_LENGTH * run.estimated_s)
         urgency, plays_in_s, _ = urgency_of(self._call, run, run.winner or run.candidates[0], now)
         return min(ends_at, now + (plays_in_s if urgency == "ahead" else inf))
-
-    async def _take(self, run: PartRun, source: Prefetch[CandidateStream], until: float) -> _Take:
-        """Return a finished try, heard. Raises EngineError if it broke."""
-        chunks: list[Chunk] = []
-        while (chunk := await source.next_chunk()) is not None:
-            chunks.append(chunk)
-        take = _Take(source, chunks)
-        take.verdict = await self._hear(run, take.stream, take.pcm, until - time.monotonic())
-        return take
 
     async def _hear(self, run: PartRun, stream: CandidateStream, pcm: bytes, within_s: float) -> PartVerdict:
         call = self._call
@@ -267,7 +267,8 @@ class PartsOfCall(CheckedParts):
             takes.append(source := self._read(begin))
             with suppress(EngineError):
                 if await _is_made(source, until):
-                    take = await self._take(run, source, until)
+                    take = await _Take.of(source)
+                    take.verdict = await self._hear(run, take.stream, take.pcm, until - time.monotonic())
                     best = take if best is None else min(best, take, key=lambda each: each.rank)
         return best
 
