@@ -282,11 +282,9 @@ async def test_an_engine_with_one_slot_makes_the_next_part_while_one_is_heard(st
 
 async def test_a_checked_answer_that_is_right_is_stored_and_not_heard_again(stage: Any) -> None:
     config = f"[cache]\non = true\n{CONFIG}"
-    for verdicts, states, jobs in (
-        (["right", "right"], ["miss", "hit"], 2),
-        (["unsure"] * 9, ["miss"] * 2, 6),
-    ):
-        check, one = ScriptedCheck(*verdicts), Rehearsed(play(1.0))
+    rows: Rows = (("right", ["miss", "hit"], 2), ("unsure", ["miss", "miss"], 6))
+    for verdict, states, jobs in rows:
+        check, one = ScriptedCheck(*[verdict] * 9), Rehearsed(play(1.0))
         async with stage(check, one, config=config) as server:
             answers = [await ask(server, voice="ana", cache=True) for _ in range(2)]
             plain = await ask(server, voice="ana", cache=True, check="off")
