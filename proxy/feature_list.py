@@ -33,7 +33,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "users": ("mail",),
     "history": (),
     "transcriptions": ("history",),
-    "heard": ("transcriptions",),
+    "heard": (),
     "consents": (),
     "models": (),
     "own_voices": ("consents", "models"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.catalogue.ears import NoEars
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
-from proxy.features.heard import free_room, rates
+from proxy.features.heard.records import RATES, SPANS
 from proxy.features.heard.section import SECTION
 from proxy.speech.speaking import OnTheWay
 
@@ -16,17 +17,17 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.heard.check import TranscriptCheck
     from proxy.features.heard.endpoints import MisheardModels
     from proxy.features.heard.free_room import FreeRoom
+    from proxy.features.heard.rates import MisheardRates, open_rates
     from proxy.features.heard.watch import CheckWatch
-    from proxy.features.transcriptions.ears import Ears
     from proxy.speech.front_ends import FrontEnds
 
     if context.engines is None:
-        own = rates.MisheardRates(context.store)
+        own = MisheardRates(context.store)
         yield FeatureInstance(context, lambda _revision: Additions(MisheardModels(own).endpoints))
         return
     watch = CheckWatch(context.metrics.registry)
-    async with rates.open_rates(context.store, context.metrics) as own:
-        check = TranscriptCheck(context.find(Ears), context.find(FrontEnds), watch, own)
+    async with open_rates(context.store, context.metrics) as own:
+        check = TranscriptCheck(context.find_or(NoEars()), context.find(FrontEnds), watch, own)
         room = FreeRoom(context.store, own)
 
         def at(revision: RevisionContext) -> Additions:
@@ -37,4 +38,4 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         yield FeatureInstance(context.sharing(watch).sharing(own), at)
 
 
-FEATURE = Feature("heard", _open, tables=(free_room.TABLE, rates.TABLE), paths=("/admin/misheard",))
+FEATURE = Feature("heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",))

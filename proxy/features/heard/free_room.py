@@ -9,39 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-import msgspec
-
 from policies.cycles import cycle_at
 from proxy.features.heard.rates import MisheardRates
+from proxy.features.heard.records import CheckedSpan
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.storage.store import Params, Store
-from proxy.storage.tables import Table
 
 FIRST_S = 60.0
 SHARE = 0.03
 _MS = 1000
 
 
-class CheckedSpan(msgspec.Struct, frozen=True):
-    """What was checked and charged of a request, and what was free."""
-
-    request: str
-    account: str
-    at: int
-    charged_ms: int
-    free_ms: int
-
-
-TABLE = Table(
-    "heard_spans",
-    key=("request",),
-    settles=CheckedSpan,
-    request="request",
-    closed_with=("DELETE FROM heard_spans WHERE account = :id",),
-)
 _OF_CYCLE = "FROM heard_spans WHERE account = :account AND at >= :since AND at < :until"
 _FREE = f"SELECT CAST(coalesce(sum(free_ms), 0) AS BIGINT) AS ms {_OF_CYCLE} AND free_ms > 0"
 _CHARGED = f"SELECT CAST(coalesce(sum(charged_ms), 0) AS BIGINT) AS ms {_OF_CYCLE}"

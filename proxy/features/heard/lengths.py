@@ -21,6 +21,22 @@ _FORGETTING = 0.995
 _RIDGE = 1e-6
 
 
+class SoundFacts(NamedTuple):
+    """A sound as recognisers take it. `silences` are those between its first sound and its last."""
+
+    pcm: bytes
+    begin_s: float
+    end_s: float
+    silences: tuple[tuple[float, float], ...]
+
+    def __repr__(self) -> str:
+        return f"<SoundFacts {self.begin_s:.2f}-{self.end_s:.2f}>"
+
+    @property
+    def sounding_s(self) -> float:
+        return self.end_s - self.begin_s
+
+
 class SentenceSize(NamedTuple):
     """What takes time: the sounds of a sentence, and its marks."""
 

@@ -17,24 +17,18 @@ from policies.routing import Model
 from policies.tasks import SECOND
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
+from proxy.features.heard.records import RATES
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import OWN_VOICE
 from proxy.storage.rows import columns
 from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
-from proxy.storage.tables import Table
 from proxy.storage.tombstones import NOT_ERASED
 from proxy.telemetry.background import RepeatingTask
 from proxy.telemetry.metrics import Metrics
 from speech_engine.text.said import words_of
 
-TABLE = Table(
-    "heard_rates",
-    key=("voice", "engine", "model", "language", "ears", "day"),
-    owner="''",
-    erased_with=("DELETE FROM heard_rates WHERE voice = :subject",),
-)
 DAY_US = 86_400 * SECOND
 DAYS = 90
 """Older rows are deleted."""
@@ -72,7 +66,7 @@ WHERE {NOT_ERASED}
 ON CONFLICT (voice, engine, model, language, ears, day) DO UPDATE SET
     {", ".join(f"{each} = heard_rates.{each} + excluded.{each}" for each in RateSums._fields)}
 """
-_KEY = ", ".join(TABLE.key)
+_KEY = ", ".join(RATES.key)
 _DROP_OLD = f"""
 DELETE FROM heard_rates
 WHERE ({_KEY}) IN (SELECT {_KEY} FROM heard_rates WHERE day < :before LIMIT {_A_COMMIT})

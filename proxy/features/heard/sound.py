@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from proxy.audio.fitting import Resample
+from proxy.features.heard.lengths import SoundFacts
 from speech_engine.hearing import HEARING_HZ
 
 _BLOCK = HEARING_HZ // 100
@@ -16,22 +15,6 @@ _QUIET = 0.01
 _LEAST_LEVEL = 5.0
 _LEAST_SILENCE = 10
 """In blocks: shorter silences are inside of words."""
-
-
-class SoundFacts(NamedTuple):
-    """A sound as recognisers take it. `silences` are those between its first sound and its last."""
-
-    pcm: bytes
-    begin_s: float
-    end_s: float
-    silences: tuple[tuple[float, float], ...]
-
-    def __repr__(self) -> str:
-        return f"<SoundFacts {self.begin_s:.2f}-{self.end_s:.2f}>"
-
-    @property
-    def sounding_s(self) -> float:
-        return self.end_s - self.begin_s
 
 
 def read_sound(pcm: bytes, rate_hz: int) -> SoundFacts:

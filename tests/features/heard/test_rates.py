@@ -12,6 +12,7 @@ from proxy.features.heard.rates import DAY_US, MisheardRates
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
 from proxy.storage.store import Statement, StorageFailed, Store
+from proxy.storage.tombstones import Tombstone, erase
 from tests.features.heard.listeners import candidate, part
 from tests.proxy.api.inside import TONE, inside
 from tests.tables import each_row
@@ -71,11 +72,9 @@ async def test_the_rates_of_an_erased_voice_go_and_do_not_come_back(store: Store
     note(rates, "right", 600)
     await rates.write_counts()
     assert len(await rates.find_rates("voice_1")) == 1
-    tombstone = "INSERT INTO erasures (subject, account, digests, began, pending, lease, by_schema) "
-    await store.write(
-        Statement(f"{tombstone} VALUES ('voice_1', 'acc_1', '[]', 1, '[]', 0, 1)"),
-        Statement("DELETE FROM heard_rates WHERE voice = :subject", {"subject": "voice_1"}),
-    )
+    gone = Tombstone(subject="voice_1", account="acc_1", digests=(), began=await store.now())
+    assert await erase(store, gone)
+    assert await rates.of_models() == []
     note(rates, "right", 600)
     await rates.write_counts()
     assert await rates.of_models() == []
