@@ -93,8 +93,6 @@ class TranscriptCheck(MadePartCheck):
         return self._ears.ears_for(language, is_speech=_is_speech(candidate))
 
     async def _verdict(self, made: MadePart) -> PartVerdict:
-        if not any(map(str.isalnum, "".join([each.spoken for each in made.job.segments]))):
-            return _unchecked("no_words")
         if made.length_s < LEAST_S:
             return _unchecked("short")
         ears = self._good_ears(made.candidate, made.job.language)
@@ -113,18 +111,21 @@ class TranscriptCheck(MadePartCheck):
             return _unchecked(FAILED)
 
     async def _hear(self, made: MadePart, ears: GoodEars, until: float) -> PartVerdict:
+        wanted, prepare = await self._read_text(made)
+        if not wanted.tokens:
+            return _unchecked("no_words")
         await libraries.ensure_loaded()
         from proxy.features.heard.sound import read_sound
 
         sound = await asyncio.to_thread(read_sound, made.pcm, made.rate_hz)
-        wanted, prepare = await self._read_text(made)
         found = await self._listen(made, wanted, sound, prepare)
-        if found.verdict == "wrong" and made.length_s <= WINDOW_S:
+        if found.verdict == "wrong":
             # Money hangs on it, and a full window hears other words wrong.
             again = found._replace(verdict="unsure")
-            with suppress(TimeoutError, EngineError):
-                async with asyncio.timeout_at(until - _ENDS_S):
-                    again = await self._listen(made, wanted, sound, prepare, full_window=True)
+            if made.length_s <= WINDOW_S:
+                with suppress(TimeoutError, EngineError):
+                    async with asyncio.timeout_at(until - _ENDS_S):
+                        again = await self._listen(made, wanted, sound, prepare, full_window=True)
             found = min(found, again, key=lambda each: (_rank(each), len(each.runs)))
         verdict = found.verdict
         model, language = made.candidate.model.info.id, languages.base(made.job.language)
@@ -142,9 +143,12 @@ class TranscriptCheck(MadePartCheck):
         if own == PLAIN:
             # The model reads numbers itself.
             name = self._front_ends.names.by_language.get(languages.base(language), PLAIN)
+        is_local = made.candidate.model.info.is_local
         wanted = await self._front_ends.use(
             name,
-            lambda prepare: wanted_text(made.places, _bound(prepare, language) if name != own else None),
+            lambda prepare: wanted_text(
+                made.places, _bound(prepare, language) if name != own else None, has_tags=not is_local
+            ),
             is_short=False,
         )
         most = _MOST_TIMES_LONGER * len(wanted.text) + _MORE_LETTERS

@@ -15,8 +15,8 @@ from speech_engine.events import Word
 from speech_engine.text.comparing import WordRun
 from speech_engine.text.said import words_of
 
-_TAG = re.compile(r"\[[^\[\]]{1,40}\]")
-"""A tag of an emotion, which is not read."""
+_TAG = re.compile(r"\[[^\W\d_][^\[\]\d]{0,39}\]")
+"""A tag such as [laughs], which models of providers follow and do not read."""
 _WORD = re.compile(r"\S+")
 
 Prepare = Callable[[str], tuple[Segment, ...]]
@@ -67,22 +67,26 @@ class WantedText:
         return WrongWords(words[0].start, words[-1].end, " ".join([each.text for each in words]), transcribed)
 
 
-def wanted_text(places: WordPositions, prepare: Prepare | None) -> WantedText:
+def wanted_text(places: WordPositions, prepare: Prepare | None, *, has_tags: bool) -> WantedText:
     """Return the words of segments. `prepare` is the language's front-end if another one made the segments.
 
     Raises EngineError.
     """
-    return WantedText(
-        [word for number in range(len(places.segments)) for word in _words(places, number, prepare)]
-    )
+    words: list[WantedWord] = []
+    for number, made in enumerate(places.segments):
+        spoken = _TAG.sub(lambda tag: " " * len(tag[0]), made.spoken) if has_tags else made.spoken
+        if spoken.strip():
+            read = () if prepare is None else prepare(spoken)
+            inner = WordPositions(spoken, read or (Segment(spoken, 0, len(spoken)),))
+            words += [
+                WantedWord(word, *places.locate(number, place, 0.0).place) for word, place in _words(inner)
+            ]
+    return WantedText(words)
 
 
-def _words(places: WordPositions, number: int, prepare: Prepare | None) -> Iterator[WantedWord]:
-    spoken = _TAG.sub(lambda tag: " " * len(tag[0]), places.segments[number].spoken)
-    made = () if prepare is None or not spoken.strip() else prepare(spoken)
-    inner = WordPositions(spoken, made or (Segment(spoken, 0, len(spoken)),))
-    for at, segment in enumerate(inner.segments):
+def _words(places: WordPositions) -> Iterator[tuple[str, Word]]:
+    """Yield words between blanks, and their places in the text."""
+    for number, segment in enumerate(places.segments):
         for match in _WORD.finditer(segment.spoken):
-            own = inner.locate(at, Word(0, *match.span()), 0.0)
-            found = places.locate(number, Word(0, *own.place), 0.0)
-            yield WantedWord(match[0], *found.place)
+            own = places.locate(number, Word(0, *match.span()), 0.0)
+            yield match[0], Word(0, *own.place)
