@@ -102,14 +102,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
     ),
     "flac": AudioFormat(
         "audio/flac",
-        Codec(
-            "flac",
-            "flac",
-            {},
-            {"metadata_header_padding": "0"},
-            {"frame_size": "1152"},
-            takes_tags=True,
-        ),
+        Codec("flac", "flac", {}, {"metadata_header_padding": "0"}, {"frame_size": "1152"}, takes_tags=True),
     ),
     "wav": AudioFormat("audio/wav"),
     "pcm": AudioFormat("audio/pcm"),

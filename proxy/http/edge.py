@@ -33,7 +33,7 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.file_store.vault import VaultFailed
-from proxy.http.connection import BodyQuota
+from proxy.http.connection import FIRST_BODY, BodyQuota
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING, failure_reply
@@ -89,7 +89,10 @@ class Exchange:
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
             message["headers"] = headers
-        elif not message.get("more_body", False):
+            body = message.get(FIRST_BODY)
+        else:
+            body = message
+        if body is not None and not body.get("more_body", False):
             self.is_complete = True
         await self._send(message)
 
