@@ -12,6 +12,8 @@ from policies.price import FREE, Operation, Price
 
 Agreed = Literal["account"]
 """The word in place of a limit, if each account of the plan has its own."""
+CheckTerm = Literal["heard", "behind"]
+"""Whether speech is heard before it is sent, or for the first sentence while it plays."""
 ConsentRule = Literal["required", "waived"]
 """Whether a voice from recordings needs the consent of its speaker."""
 
@@ -95,6 +97,7 @@ class Plan(PlanLimits[int | Agreed], frozen=True, kw_only=True):
     history_days: float | None = None
     one_shot: bool = False
     marking: bool | None = None
+    check: CheckTerm | None = None
 
 
 UNLIMITED = Plan(name="unlimited", one_shot=True)
@@ -124,6 +127,7 @@ class Terms(PlanLimits[int], frozen=True, kw_only=True):
     share: float
     one_shot: bool = False
     marking: bool | None = None
+    check: CheckTerm | None = None
     key: Caps = Caps()
     consent: ConsentRule = "required"
     voices_unused_days: int | None = None
@@ -177,6 +181,7 @@ def terms(
         share=plan.share,
         one_shot=plan.one_shot,
         marking=plan.marking,
+        check=plan.check,
         key=caps,
         consent=plan.consent,
         voices_unused_days=plan.voices_unused_days,

@@ -5,8 +5,8 @@ The cost is money that a provider takes. It changes no balance of credits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -39,13 +39,33 @@ def in_credits(micro: int) -> str:
 class PricedPart(msgspec.Struct, frozen=True):
     """A part of an answer: its price, the samples that were written, and the characters that it speaks.
 
-    With `at_least_s`, at least that much time is charged.
+    With `at_least_s`, at least that much time is charged. A price by job is one for all parts of a `kind`.
     """
 
     price: Price
     samples: int
     characters: int
     at_least_s: float | None = None
+    kind: str = ""
+
+
+class MostCharge(NamedTuple):
+    """The most that a part may cost as a `whole`. Of that, a price by job of its speech and of its repetition
+    is one for all parts."""
+
+    whole: int = 0
+    by_length: int = 0
+    by_job: int = 0
+    repeated_by_job: int = 0
+
+    def higher(self, other: MostCharge) -> MostCharge:
+        return MostCharge(*[max(one, another) for one, another in zip(self, other, strict=True)])
+
+
+def most_together(parts: Sequence[MostCharge]) -> int:
+    """Return the most that the parts of a request may cost together."""
+    jobs = max([most.by_job for most in parts]) + max([most.repeated_by_job for most in parts])
+    return min(sum([most.whole for most in parts]), jobs + sum([most.by_length for most in parts]))
 
 
 def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
@@ -53,8 +73,10 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
 
     A part of which nothing was written is free. A price by job or by character charges the whole text of a
     part: samples do not show which characters they contain.
+    Of prices by job, the dearest one of a kind of work counts, once.
     """
     by_time = others = 0
+    jobs: dict[str, int] = {}
     for piece in pieces:
         length, price = piece.samples * MICRO, piece.price
         if piece.at_least_s is not None:
@@ -63,9 +85,11 @@ def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
             continue
         if price.per == "minute":
             by_time += length * price.micro
+        elif price.per == "character":
+            others += price.micro * piece.characters
         else:
-            others += price.micro * (piece.characters if price.per == "character" else 1)
-    return others - (-by_time // (60 * rate_hz * MICRO))
+            jobs[piece.kind] = max(jobs.get(piece.kind, 0), price.micro)
+    return others + sum(jobs.values()) - (-by_time // (60 * rate_hz * MICRO))
 
 
 def share(micro: int, part: int, whole: int) -> int:

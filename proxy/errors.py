@@ -315,6 +315,13 @@ class JobUsedUp(EngineError):
     """A job's cost limit at an engine is spent. The operator sets the limit, so it charges nothing."""
 
 
+class OwnError(EngineError):
+    """An error of this server in a stream of speech. Its client sees the `failure`."""
+
+    may_fall_back = False
+    failure: ClassVar[type[RequestFailed]]
+
+
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     EngineError: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
@@ -367,8 +374,9 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 }
 
 
-REQUEST_FAULT_CODES = frozenset(code for code, _ in _REQUEST_FAULTS.values())
-"""Codes of failures by the request's own text or voice. What was spoken before them is charged."""
+WRONG_SPEECH = "heard_wrong"
+REQUEST_FAULT_CODES = frozenset((WRONG_SPEECH, *[code for code, _ in _REQUEST_FAULTS.values()]))
+"""Codes of failures by the request's own text, voice or wishes. What was spoken before them is charged."""
 
 
 def from_engine(error: EngineError) -> RequestFailed:
@@ -376,6 +384,8 @@ def from_engine(error: EngineError) -> RequestFailed:
 
     A class that is in no table counts as its nearest parent: a plugin's own UnsupportedText stays a 400.
     """
+    if isinstance(error, OwnError):
+        return error.failure()
     if isinstance(error, JobUsedUp):
         return NotAllowed(error.message, code="job_budget_used_up")
     for kind in type(error).__mro__:

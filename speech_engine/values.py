@@ -126,7 +126,8 @@ class SpeechJob(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     length of the audio, and `share` is the tenant's part of a slot beside others; both are for the queue.
     `pronunciations` use only the alphabets of the model.
 
-    `urgency` orders jobs of one tenant; `idle` jobs come after all others. A listener begins in `plays_in_s`,
+    `urgency` orders jobs of one tenant; `idle` jobs come after all others. Of one that `goes_whole` no sound
+    is heard before all of it is made. A listener begins in `plays_in_s`,
     and hears `plays_rate` seconds of sound a second; after this job, it will ask for about `follows_s`
     seconds more under the same id. Work that outlives a request names its job in `of_job`, and itself in
     `step`: the same at every try. `credential` names the provider account to which the voice belongs; empty
@@ -158,11 +159,12 @@ class SpeechJob(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaul
     step: str = ""
     instructions: str = ""
     extra: Mapping[str, Any] = {}
+    goes_whole: bool = False
 
     @property
     def is_taken_whole(self) -> bool:
         """Whether no listener hears its beginning before its end is made."""
-        return self.urgency in ("whole", "idle")
+        return self.goes_whole or self.urgency in ("whole", "idle")
 
 
 def owner_of(job: SpeechJob) -> str:

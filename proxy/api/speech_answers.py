@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from proxy.errors import ErrorDetail
 from proxy.http.replies import encode_json
 from proxy.speech.answer import Answer
+from proxy.speech.check_totals import CheckReport
 from speech_engine.redacted import Redacted
 
 _TOKENS_A_SECOND = 20
@@ -57,6 +58,7 @@ class SpeechReport(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     usage: SpeechUsage
     ignored: tuple[str, ...] | UnsetType = UNSET
     substitute: str | UnsetType = UNSET
+    check: CheckReport | UnsetType = UNSET
 
 
 class SpokenAnswer(SpeechReport, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ class AudioDone(msgspec.Struct, frozen=True, kw_only=True):
     type: Literal["speech.audio.done"] = "speech.audio.done"
     usage: SpeechUsage
     substitute: str | UnsetType = UNSET
+    check: CheckReport | UnsetType = UNSET
 
 
 class AudioError(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +138,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         usage=speech_usage(answer),
         ignored=call.ignored() or UNSET,
         substitute=call.totals.substitute or UNSET,
+        check=call.totals.check_report(answer.whole_samples) or UNSET,
     )
 
 
@@ -152,7 +156,8 @@ class SpeechReporter:
 def done(answer: Answer) -> bytes:
     """Return the last event of a whole answer."""
     substitute = answer.call.totals.substitute or UNSET
-    return event(AudioDone(usage=speech_usage(answer), substitute=substitute))
+    check = answer.call.totals.check_report(answer.whole_samples) or UNSET
+    return event(AudioDone(usage=speech_usage(answer), substitute=substitute, check=check))
 
 
 def speech_usage(answer: Answer) -> SpeechUsage:

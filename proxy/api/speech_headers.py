@@ -33,6 +33,8 @@ SOME_ANSWER_HEADERS = {
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
     "if no model of the language's route can speak the voice, and another one of the alias did.",
+    "x-voxgate-check": "`heard` or `behind` if the request is checked; `unchecked; language` and the like if "
+    "it cannot be.",
     WORD_TIMES: "With the field `word_times`: `heard`, or `interpolated` for times computed from letters.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
@@ -53,6 +55,9 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     treatment = call.plan.treatment and call.plan.treatment_of(engine)
     if treatment is not None and treatment.filter is not None:
         headers = (*headers, *treatment.filter.headers)
+    if (check := call.plan.check) is not None:
+        told = f"unchecked; {call.plan.obstacle}" if call.plan.obstacle else check
+        headers = (*headers, (b"x-voxgate-check", told.encode()))
     for more in answer.observers.headers:
         headers = (*headers, *more())
     if voices := call.totals.tell():

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from policies.limits import LIMITS, LimitRow, limit_values, with_limits
-from policies.plans import UNLIMITED, Agreed, ConsentRule, Plan, Prices
+from policies.plans import UNLIMITED, Agreed, CheckTerm, ConsentRule, Plan, Prices
 from policies.price import FREE, Price
 from proxy.config.credits import micro
 from proxy.config.reader import Reader
@@ -61,6 +61,9 @@ class PlanSection(msgspec.Struct, frozen=True):
     one_shot: Switch = False
     marking: Annotated[
         bool | None, msgspec.Meta(description="true or false; without it, the engines decide")
+    ] = None
+    check: Annotated[
+        CheckTerm | None, msgspec.Meta(description='"heard" or "behind"; without it, requests say so')
     ] = None
     share: Annotated[float, msgspec.Meta(ge=0.01, le=100, description="a number, 0.01 to 100")] = 1.0
     consent: Annotated[ConsentRule, msgspec.Meta(description='"required" or "waived"')] = "required"
@@ -118,6 +121,7 @@ def _plan(reader: Reader, name: str, section: PlanSection, engines: Engines) -> 
         local_only=section.local_only,
         one_shot=section.one_shot,
         marking=section.marking,
+        check=section.check,
         share=section.share,
         consent=section.consent,
         voices_unused_days=section.voices_unused_days,

@@ -18,7 +18,8 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part of a request: the model that spoke it or tried to, and how many of its samples were written.
 
     `characters` and `estimated_s` are of its text. `was_submitted` is true if that model has received the
-    text and bills from that moment on. Without a `kind`, the part has that of the request.
+    text and bills from that moment on. Without a `kind`, the part has that of the request. Nothing is charged
+    for one that `is_free`.
     """
 
     engine: str
@@ -28,6 +29,7 @@ class SpentPart(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     was_submitted: bool = False
     kind: Operation | None = None
+    is_free: bool = False
 
 
 class SpentAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,19 +95,23 @@ def compute_charge(spent: Spent, prices: Prices, outcome: Outcome) -> Charge:
     rest free.
     """
     pieces: list[PricedPart] = []
-    has_other_kind = False
+    has_other_kind = has_free = False
     if spent.cache == "hit":
         pieces.append(PricedPart(prices.cached, spent.samples, spent.characters))
     else:
         for part in spent.parts:
+            if part.is_free:
+                has_free = True
+                continue
             at_least_s = part.estimated_s if outcome == "left" and part.was_submitted else None
             of_model = prices.of_work(part.kind or spent.kind, part.engine, part.model)
-            pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s))
+            pieces.append(PricedPart(of_model, part.samples, part.characters, at_least_s, part.kind or ""))
             has_other_kind = has_other_kind or part.kind is not None
     amount = price.total(pieces, spent.sample_rate_hz)
     charged = pieces[0].price if pieces else FREE
-    if len(pieces) > 1 and (
-        has_other_kind or charged.per == "job" or len({piece.price for piece in pieces}) > 1
+    if has_free or (
+        len(pieces) > 1
+        and (has_other_kind or charged.per == "job" or len({piece.price for piece in pieces}) > 1)
     ):
         # Usage stores one price. `voxgate ledger verify` checks the charge against it, so several prices
         # become one price for the whole request.

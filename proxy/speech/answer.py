@@ -80,9 +80,13 @@ class Answer:
         return self.call.totals.samples + sum(chunk.samples for chunk in self._unwritten)
 
     @property
+    def whole_samples(self) -> int:
+        """The samples so far, or those of a collected answer."""
+        return self._made.samples if self._is_collected else self.samples
+
+    @property
     def seconds(self) -> float:
-        samples = self._made.samples if self._is_collected else self.samples
-        return samples / self.speech.sample_rate_hz
+        return self.whole_samples / self.speech.sample_rate_hz
 
     async def settle(self) -> None:
         """Settle the request as finished, and return when that is on the disk.

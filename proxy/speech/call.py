@@ -10,14 +10,16 @@ import msgspec
 from policies import price, text_tags
 from policies.markdown.reading import Reading
 from policies.plans import Terms
-from policies.price import Operation
+from policies.price import MostCharge, Operation
 from policies.routing import Candidate, Model, PostSpeaker
 from proxy.access.callers import Caller
 from proxy.audio.formats import OUTPUT_RATE_HZ, RULES, TRAINED, OutputForm
 from proxy.ledger import Spent, SpentAttempt, SpentPart
 from proxy.speech.attempt import Attempt
+from proxy.speech.check_totals import CheckReport, CheckTotals
 from proxy.speech.observer import Observer
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
 from speech_engine.redacted import Redacted
@@ -51,7 +53,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     the user's text. `texts` has the prepared text of each candidate, or the error of its front-end. A
     `source` is converted instead of a text. `model` is the last model that was tried, and `post` repeats its
     speech. `begins` is the first sample of the part in the answer, None before its turn. `winner` is the
-    candidate that gave audio.
+    candidate that gave audio. A checked part was said `again` so many times.
     """
 
     number: int
@@ -67,6 +69,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
     is_passed_over: bool = False
     text_key: tuple[str, bool] = "", False
     budget_s: float | None = None
+    again: int = 0
 
     @property
     def speaker(self) -> str:
@@ -132,24 +135,29 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
             raise text
         return text
 
-    def dearest(self, terms: Terms) -> tuple[int, float]:
+    def dearest(self, terms: Terms) -> tuple[MostCharge, float]:
         """Return the highest price and the longest estimate of the part over its candidates.
 
         The pause after the part is sound of the answer, so it is charged with the part.
         """
-        price_, longest_s = 0, 0.0
+        most, longest_s = MostCharge(), 0.0
         kind: Operation = "speech" if self.source is None else "conversion"
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
-            if isinstance(text, PreparedText) and not text.is_silent:
-                of_model = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
-                estimated_s = text.estimated_s + self.part.pause_s
-                charge = price.estimate_charge(of_model, estimated_s=estimated_s, characters=text.characters)
-                if (post := candidate.post) is not None:
-                    of_post = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
-                    charge += price.estimate_charge(of_post, estimated_s=estimated_s, characters=0)
-                price_, longest_s = max(price_, charge), max(longest_s, estimated_s)
-        return price_, longest_s
+            if not isinstance(text, PreparedText) or text.is_silent:
+                continue
+            estimated_s = text.estimated_s + self.part.pause_s
+            spoken = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
+            whole = price.estimate_charge(spoken, estimated_s=estimated_s, characters=text.characters)
+            by_job, repeated_by_job = whole if spoken.per == "job" else 0, 0
+            if (post := candidate.post) is not None:
+                repeated = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
+                charge = price.estimate_charge(repeated, estimated_s=estimated_s, characters=0)
+                whole, repeated_by_job = whole + charge, charge if repeated.per == "job" else 0
+            by_length = whole - by_job - repeated_by_job
+            most = most.higher(MostCharge(whole, by_length, by_job, repeated_by_job))
+            longest_s = max(longest_s, estimated_s)
+        return most, longest_s
 
 
 class Totals:
@@ -180,6 +188,7 @@ class Totals:
         self.is_held = False
         self.substitute_note: bool | None = None
         self.rows: list[msgspec.Struct] = []
+        self.check = None if plan.check is None else CheckTotals(plan)
         self._request = request
         self._plan = plan
 
@@ -238,16 +247,23 @@ class Totals:
                 self.substitute_note = self.substitute_note or each.needs_note
         return ", ".join(found)
 
-    def written_parts(self) -> list[tuple[PartRun, int]]:
-        """Return each part with its written samples."""
+    def written_parts(self, samples: int | None = None) -> list[tuple[PartRun, int]]:
+        """Return each part with its written samples, or with its share of so many."""
         written: list[tuple[PartRun, int]] = []
-        end = self.samples
+        end = most = self.samples if samples is None else samples
         for run in reversed(self.parts):
-            begins = self.samples if run.begins is None else run.begins
-            written.append((run, max(0, min(self.samples, end) - begins)))
+            begins = most if run.begins is None else run.begins
+            written.append((run, max(0, min(most, end) - begins)))
             end = begins
         written.reverse()
         return written
+
+    def check_report(self, samples: int) -> CheckReport | None:
+        """Return what is told of the check of so many samples, if the request wanted one."""
+        if self.check is None:
+            return None
+        lengths_s = {run.number: each / self.sample_rate_hz for run, each in self.written_parts(samples)}
+        return self.check.report(lengths_s, is_stored=self.names is not None)
 
     def spent(self) -> Spent:
         """Return the state for the settlement by the ledger."""
@@ -280,6 +296,7 @@ class Totals:
                     samples=min(samples, most),
                     was_submitted=(run.number, engine, model_id) in submitted,
                     kind=kind,
+                    is_free=self.check is not None and run.number in self.check.free,
                 )
                 parts.append(part)
                 # The repetition of a speech is as long, and has no characters.
@@ -304,7 +321,7 @@ class Totals:
             parts=tuple(parts),
             attempts=tuple(attempts),
             kind="speech" if source is None else "conversion",
-            rows=tuple(self.rows),
+            rows=(*self.rows, *(self.check.make_rows() if self.check else ())),
         )
 
 
@@ -371,7 +388,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         """Return the form in which a candidate makes a part. Several parts are joined as PCM. A candidate
         that is spared makes the final form."""
         plan, form = self.plan, self.request.form
-        is_whole = len(plan.parts) == 1
+        is_whole = len(plan.parts) == 1 and not plan.is_checked
         if plan.treatment is None:
             return form if is_whole else _pcm(form)
         if plan.spares(candidate.speaker):

@@ -114,7 +114,7 @@ class CandidateStream:
         self._cap_s = inf if cap is None else cap / stated_hz
 
     @cached_property
-    def _places(self) -> WordPositions:
+    def places(self) -> WordPositions:
         return self._find_places()
 
     @property
@@ -122,13 +122,13 @@ class CandidateStream:
         info = self.candidate.model.info
         if info.times_words:
             if self._growing_words is None:
-                self._growing_words = GrowingWords(self._places, self._words)
+                self._growing_words = GrowingWords(self.places, self._words)
             return self._growing_words.so_far(self.seconds / self._factor if self._finished else None)
         # A model that joins sentences may speak them together or apart, so their times are unknown.
         if info.joins_segments or not isinstance(self._out, Sound):
             return None
         if self._interpolated is None:
-            self._interpolated = InterpolatedWords(self._places, self._moments)
+            self._interpolated = InterpolatedWords(self.places, self._moments)
         return self._interpolated.so_far()
 
     @property
@@ -272,7 +272,7 @@ class CandidateStream:
             raise EngineFailed("The engine timed words of a segment that it was not given.")
         for word in words.words:
             seconds = word.sample_offset / self._rate_hz / self._factor
-            spoken_word = self._places.locate(words.segment, word, seconds)
+            spoken_word = self.places.locate(words.segment, word, seconds)
             # The words of one expansion are one word of the text, which begins with the first of them.
             if not self._words or self._words[-1].place != spoken_word.place:
                 self._words.append(spoken_word)

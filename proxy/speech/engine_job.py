@@ -55,7 +55,7 @@ def job_of(
         pitch=request.pitch,
         # Else the recordings are those of the emotion.
         emotion=part.emotion if part.emotion in info.emotions else None,
-        seed=request.seed,
+        seed=((request.seed or 0) + run.again) % 2**32 if run.again and info.seeds else request.seed,
         formats=(form.format,) if can_pass_through else (),
         # The cap is on the sound that a listener hears. If that is slowed down later, the engine makes less.
         max_samples=round(cap_s * info.sample_rate_hz * factor),
@@ -63,14 +63,21 @@ def job_of(
         credential=candidate.credential,
         of_job=call.job,
         # A part of a cast is a piece of its own.
-        step=f"{call.step}.{run.number}" if call.job else "",
+        step=_step_name(call, run) if call.job else "",
         urgency=urgency,
         plays_in_s=plays_in_s,
         plays_rate=factor,
         follows_s=follows_s,
         instructions=instructions,
         extra=decoded(extra_of(request.extra, info)) if request.extra else {},
+        # A model that takes no seed says a sentence otherwise if it is cut otherwise.
+        goes_whole=call.plan.is_checked_first(run.number) and (info.seeds or not run.again),
     )
+
+
+def _step_name(call: SpeechCall, run: PartRun) -> str:
+    """Return the name of a piece of a job's step. Each try of a part is a piece of its own."""
+    return f"{call.step}.{run.number}.{run.again}" if run.again else f"{call.step}.{run.number}"
 
 
 def post_job_of(job: SpeechJob, candidate: Candidate, post: PostSpeaker) -> SpeechJob:
@@ -123,4 +130,6 @@ def _begins_at(call: SpeechCall, run: PartRun, now: float) -> float:
     if run.begins is not None:
         return began + run.begins / totals.sample_rate_hz
     before = totals.parts[run.number - 1]
-    return began + (before.begins or 0) / totals.sample_rate_hz + before.estimated_s + before.part.pause_s
+    made_s = 0.0 if totals.check is None else totals.check.lengths_s[before.number]
+    length_s = (made_s or before.estimated_s) + before.part.pause_s
+    return began + (before.begins or 0) / totals.sample_rate_hz + length_s

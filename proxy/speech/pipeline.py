@@ -17,6 +17,7 @@ from proxy.speech.answer import Answer
 from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
+from proxy.speech.checked_parts import NO_CHECK, NoCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
 from proxy.speech.observer import NO_OBSERVERS, Observer, Observers, end_all
@@ -63,7 +64,9 @@ class Pipeline:
         metrics: Metrics,
         spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
+        part_check: NoCheck = NO_CHECK,
     ) -> None:
+        self._part_check = part_check
         self._ended = ended
         self._texts = texts
         self._first_audio = first_audio
@@ -167,7 +170,9 @@ class Pipeline:
                     self._note_end(call, answer)
 
     def _begin(self, call: SpeechCall, waited_s: float) -> Awaitable[Speech]:
-        begin = partial(begin_speech, self._first_audio, self._levels, self._spill_quota, call)
+        begin = partial(
+            begin_speech, self._first_audio, self._levels, self._part_check, self._spill_quota, call
+        )
         treatment = call.plan.treatment
         if treatment is None or treatment.filter is None:
             return begin(waited_s)
@@ -207,11 +212,9 @@ class Pipeline:
 
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
-    amount, estimated_s = 0, 0.0
     if stored is None:
-        for part in call.totals.parts:
-            charge, seconds = part.dearest(terms)
-            amount, estimated_s = amount + charge, estimated_s + seconds
+        most = [part.dearest(terms) for part in call.totals.parts]
+        amount, estimated_s = price.most_together([each for each, _ in most]), sum([each for _, each in most])
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz

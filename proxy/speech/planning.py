@@ -11,14 +11,16 @@ import msgspec
 from msgspec.structs import replace
 
 from policies import estimate, language, routing
-from policies.language import Detect, LanguageChoice, Source
+from policies.language import Detect, LanguageChoice
 from policies.lexicon import EMPTY, Lexicon
 from policies.plans import Terms
-from policies.routing import Candidate, Decision, FrontEndNames, PostSpeaker, RoutingQuery, Rules, Voice
+from policies.routing import Decision, FrontEndNames, RoutingQuery, Rules, Voice
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import NOTHING, AccountLibrary
 from proxy.catalogue.recording_speakers import advice_for
 from proxy.errors import InvalidRequest, NotAllowed, UpstreamFailed
+from proxy.speech.part import Part
+from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.split_text import Span, TextSplitter, candidates_of
@@ -35,47 +37,14 @@ _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
 
 
-class Part(msgspec.Struct, frozen=True):
-    """A part of the text, from `start` to `end`, that one engine speaks with one voice in one language.
-
-    `candidates` are tried in order. `characters` are charged: they include the speaker's name before the
-    part, which is not spoken. `source` tells how the language was found, and `route` is the route that
-    matched. `pause_s` is the silence after the part. The model itself or recordings express the `emotion`.
-    """
-
-    voice: Voice
-    language: str
-    candidates: tuple[Candidate, ...]
-    start: int
-    end: int
-    estimated_s: float
-    characters: int
-    source: Source = "request"
-    route: str | None = None
-    lexicon: Lexicon = EMPTY
-    pause_s: float = 0.0
-    emotion: str | None = None
-
-    @property
-    def post(self) -> PostSpeaker | None:
-        """The model that repeats the speech. All candidates have the same."""
-        return self.candidates[0].post
-
-    @property
-    def description(self) -> str:
-        route = f"route {self.route}" if self.route else "no route"
-        names = ", ".join(candidate.model.name for candidate in self.candidates)
-        post = f", post {self.post.model.name}" if self.post is not None else ""
-        return f"{self.language} ({self.source}), {route}: {names}{post}"
-
-
 class SpeechPlan(msgspec.Struct, frozen=True):
     """The parts to speak, and the terms.
 
     Most plans have one part. The parts are in the order of the text, and their characters add up to it. The
     answer names `voice` and `language`. `voices` has the ids of the requested voice, of the voices
     that speak, of the members of casts, and of the clips of recorded voices. `own_voices` are the ids among
-    them that an account saved, and may erase. `treatment` changes the sound, unless it is None.
+    them that an account saved, and may erase. `treatment` changes the sound, unless it is None. The parts of
+    a plan with a `check` are heard, unless there is an `obstacle`.
     """
 
     voice: Voice
@@ -86,6 +55,16 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     voices: frozenset[str]
     own_voices: frozenset[str]
     treatment: Treatment | None = None
+    check: CheckKind | None = None
+    obstacle: str = ""
+
+    @property
+    def is_checked(self) -> bool:
+        return self.check is not None and not self.obstacle
+
+    def is_checked_first(self, part: int) -> bool:
+        """Tell whether the sound of a part is checked before it is sent."""
+        return self.is_checked and (self.check == "heard" or part > 0)
 
     def treatment_of(self, speaker: str) -> Treatment | None:
         """Return the treatment of an answer. `speaker` names its model, or several, joined by commas."""
@@ -99,6 +78,11 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     @property
     def description(self) -> str:
         return "; ".join(part.description for part in self.parts)[:_MOST_HEADER_CHARACTERS]
+
+
+def wanted_check(request: SpeechRequest, terms: Terms) -> CheckKind | None:
+    check = request.check or terms.check
+    return None if check == "off" else check
 
 
 def no_proof() -> None:
@@ -123,9 +107,11 @@ class Planner:
         pause_ms: int = 0,
         treat: Treat = untreated,
         check_provenance: Callable[[], None] = no_proof,
+        part_check: PlanCheck = PlanCheck(),  # noqa: B008 - it has no state
         *,
         robot_fallback: bool = True,
     ) -> None:
+        self._part_check = part_check
         self._catalogue = catalogue
         self._rules = Rules(catalogue.licences, front_ends, robot_fallback)
         self.splitter = TextSplitter(catalogue, detect, default_language)
@@ -156,10 +142,25 @@ class Planner:
         if request.provenance is not None:
             self._check_provenance()
         voice, spans = self._spans(request, terms, own)
-        parts = [self.part(request, terms, span, own) for span in spans]
+        parts: Sequence[Part] = [self.part(request, terms, span, own) for span in spans]
         if len(parts) > 1 and self._pause_s:
             parts = self._with_pauses(parts, spans, request.speed)
-        return self._build_plan(voice, request, terms, parts, own)
+        check = wanted_check(request, terms)
+        if check is None:
+            return self._build_plan(voice, request, terms, parts, own)
+        if obstacle := self._obstacle(request, parts):
+            return replace(
+                self._build_plan(voice, request, terms, parts, own), check=check, obstacle=obstacle
+            )
+        parts = self._part_check.at_sentences(parts, request.text, request.speed)
+        return replace(self._build_plan(voice, request, terms, parts, own, is_joined=True), check=check)
+
+    def _obstacle(self, request: SpeechRequest, parts: Sequence[Part]) -> str:
+        """Return why no part of a request can be checked, or "" if one can."""
+        if request.source is not None:
+            return "no_text"
+        found = [self._part_check.obstacle(part.candidates[0], part.language) for part in parts]
+        return found[0] if all(found) else ""
 
     def _spans(
         self, request: SpeechRequest, terms: Terms | None, own: AccountLibrary
@@ -282,6 +283,8 @@ class Planner:
         terms: Terms,
         plain_parts: Sequence[Part],
         own: AccountLibrary,
+        *,
+        is_joined: bool = False,
     ) -> SpeechPlan:
         # Each language is merged once, since a cast may have many parts.
         lexicons: dict[str, Lexicon] = {}
@@ -305,7 +308,7 @@ class Planner:
             terms=terms,
             voices=frozenset(voices),
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
-            treatment=self._treat(models, terms, has_parts=len(parts) > 1),
+            treatment=self._treat(models, terms, has_parts=is_joined or len(parts) > 1),
         )
 
     def explain(

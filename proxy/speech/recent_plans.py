@@ -18,7 +18,7 @@ from proxy.access.callers import Caller
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
 from proxy.speech.call import OpenObserver, SpeechCall, Totals
-from proxy.speech.planning import Planner, SpeechPlan, check_length
+from proxy.speech.planning import Planner, SpeechPlan, check_length, wanted_check
 from proxy.speech.source import Source
 from proxy.speech.speech_request import UNPLANNED, SpeechRequest
 
@@ -130,6 +130,7 @@ class RecentPlans:
         # A voice, a recording or words that come with the request are for it alone. So are large fields.
         is_unique = own_voice is not None or request.source is not None
         is_unique = is_unique or not isinstance(request.lexicon, str | None)
+        is_unique = is_unique or wanted_check(request, terms) is not None  # it is cut at its sentences
         if request.extra and sum([len(value) for _, value in request.extra]) > _MOST_EXTRA:
             is_unique = True
         has_tags = "[" in request.text and first_emotion(request.text) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -14,7 +14,8 @@ from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
 from proxy.audio.sound import FadeOut
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
-from proxy.speech.candidate_stream import CandidateStream, CapReached
+from proxy.speech.candidate_stream import CapReached
+from proxy.speech.checked_parts import NoCheck, PartStream
 from proxy.speech.loudness_levels import LevelSound, LoudnessLevels
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.prefetch import Prefetch
@@ -26,7 +27,12 @@ from speech_engine.host.engine_stream import run_to_end
 
 
 async def begin_speech(
-    first_audio: FirstAudio, levels: LoudnessLevels, room: SpillQuota, call: SpeechCall, waited_s: float
+    first_audio: FirstAudio,
+    levels: LoudnessLevels,
+    check: NoCheck,
+    room: SpillQuota,
+    call: SpeechCall,
+    waited_s: float,
 ) -> Speech:
     """Begin to speak a call. Return as soon as there are bytes to send.
 
@@ -34,7 +40,7 @@ async def begin_speech(
     measurement of a new voice may take another second.
     """
     first, *others = call.totals.parts
-    if not others:
+    if not others and not call.plan.is_checked:
         try:
             return await first_audio.start_stream(call, first, waited_s)
         except UnsupportedText as error:
@@ -42,7 +48,7 @@ async def begin_speech(
                 raise
         first.pass_over()
         await libraries.ensure_loaded()
-    relay = Relay(first_audio, levels, room, call, waited_s)
+    relay = Relay(first_audio, levels, check, room, call, waited_s)
     try:
         await relay.begin()
     finally:
@@ -62,11 +68,15 @@ class Relay:
         self,
         first_audio: FirstAudio,
         levels: LoudnessLevels,
+        check: NoCheck,
         room: SpillQuota,
         call: SpeechCall,
         waited_s: float,
     ) -> None:
         self.has_begun = False
+        self._checked = (
+            check.begin_parts(first_audio, room, call, self._note_made) if call.plan.is_checked else None
+        )
         self._first_audio = first_audio
         self._levels = levels if _has_several_voices(call.plan) else None
         self._room = room
@@ -74,7 +84,7 @@ class Relay:
         self._call = call
         self._waited_s = waited_s
         self._runs = call.totals.parts
-        self._prefetches: list[Prefetch[CandidateStream]] = []
+        self._prefetches: list[Prefetch[PartStream]] = []
         self._number = 0
         self._part: ChunkReader | LevelSound | None = None
         form = call.sound_form
@@ -132,6 +142,8 @@ class Relay:
     async def _close_parts(self) -> None:
         for prefetch in self._prefetches:
             await prefetch.close()
+        if self._checked is not None:
+            await self._checked.stop_checks()
 
     async def _next(self) -> Chunk | None:
         while self._number < len(self._runs):
@@ -152,6 +164,8 @@ class Relay:
             chunk = self._tail.push(self._encoder.feed(pcm))
             if chunk.data:
                 return chunk
+        if self._checked is not None:
+            await self._checked.wait_checked()
         if self._fed:
             return None
         # The text has signs alone. A short silence is a valid file; an empty answer is not.
@@ -165,8 +179,7 @@ class Relay:
         if _is_mute(run, error):
             run.pass_over()
             self._number = behind
-            if behind < len(self._runs):
-                self._prefetch_part(behind)
+            self._read_ahead(behind)
             return True
         return False
 
@@ -180,15 +193,14 @@ class Relay:
         """Begin the turn of a part, and prefetch the next one. Return its sound at the common level, which a
         voice that states its loudness has already."""
         prefetch, stream = await self._begin_part(number)
-        if number + 1 < len(self._runs):
-            self._prefetch_part(number + 1)
+        self._read_ahead(number + 1)
         sound = ChunkReader(prefetch)
         if self._levels is None or stream.lufs is not None:
             return sound
         level = self._levels.loudness_level(stream.candidate, self._call.plan.own_voices, stream.job.emotion)
         return LevelSound(sound, level, self.sample_rate_hz)
 
-    async def _begin_part(self, number: int) -> tuple[Prefetch[CandidateStream], CandidateStream]:
+    async def _begin_part(self, number: int) -> tuple[Prefetch[PartStream], PartStream]:
         """Wait for the first sound of a part. If it failed during the previous part, try it once more.
 
         An engine that was busy may be free now, and the listener has not waited yet. The second try has the
@@ -208,11 +220,22 @@ class Relay:
         second_try = self._prefetch_part(number, waited_s)
         return second_try, await second_try.wait_begun()
 
-    def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[CandidateStream]:
-        wait_until_free = partial(self._wait_until_free, number) if number else None
-        begin = partial(
-            self._first_audio.start_stream, self._call, self._runs[number], waited_s, wait_until_free
-        )
+    def _note_made(self, number: int) -> None:
+        """The engine of the part whose turn it is is free, though the part is not checked yet."""
+        if number == self._number:
+            self._read_ahead(number + 1)
+
+    def _read_ahead(self, number: int) -> None:
+        if number == len(self._prefetches) < len(self._runs):
+            self._prefetch_part(number)
+
+    def _prefetch_part(self, number: int, waited_s: float = 0.0) -> Prefetch[PartStream]:
+        run, wait_until_free = self._runs[number], partial(self._wait_until_free, number) if number else None
+        begin: Callable[[], Awaitable[PartStream]]
+        if self._checked is None:
+            begin = partial(self._first_audio.start_stream, self._call, run, waited_s, wait_until_free)
+        else:
+            begin = partial(self._checked.start_part, run, waited_s, wait_until_free)
         self._prefetches.append(Prefetch(begin, self._room, self._pace))
         return self._prefetches[number]
 
@@ -220,7 +243,10 @@ class Relay:
         """Wait for the previous part, if it has the same engine and the engine does one job at a time."""
         before = [model.engine for model in self._runs[number - 1].models]
         if engine in before and self._first_audio.has_one_slot(engine):
-            await self._prefetches[number - 1].finished.wait()
+            if self._checked is None:
+                await self._prefetches[number - 1].finished.wait()
+            else:
+                await self._checked.wait_made(number - 1)
 
 
 def _has_several_voices(plan: SpeechPlan) -> bool:

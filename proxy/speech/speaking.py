@@ -20,6 +20,7 @@ from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
+from proxy.speech.checked_parts import NO_CHECK, NoCheck
 from proxy.speech.front_ends import FrontEnds
 from proxy.speech.language_detection import LanguageDetection
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -41,23 +42,25 @@ class OnTheWay(NamedTuple):
     """The parts of features in the speech path.
 
     `factories` open observers. `treat` changes the sound. `check_provenance` refuses requests for a proof.
-    The functions in `ended` get each request at its end.
+    The functions in `ended` get each request at its end. The `part_check` hears checked parts.
     """
 
     factories: Sequence[ObserverFactory] = ()
     treat: Treat | None = None
     check_provenance: Callable[[], None] | None = None
     ended: Sequence[Callable[[SpeechCall], None]] = ()
+    part_check: NoCheck | None = None
 
     @classmethod
     def of_all(cls, parts: Iterable[OnTheWay]) -> OnTheWay:
-        """Combine several. Only the first `treat` and the first `check_provenance` count."""
+        """Combine several. Of the functions that stand alone, the first one counts."""
         all_ = [*parts]
         return cls(
             [factory for each in all_ for factory in each.factories],
             next((each.treat for each in all_ if each.treat is not None), None),
             next((each.check_provenance for each in all_ if each.check_provenance is not None), None),
             [note for each in all_ for note in each.ended],
+            next((each.part_check for each in all_ if each.part_check is not None), None),
         )
 
 
@@ -120,6 +123,7 @@ class SpeechParts(NamedTuple):
 def wire_speech(
     parts: SpeechParts, server: Server, catalogue: Catalogue, budgets: Budgets, features: OnTheWay
 ) -> tuple[Planner, RecentPlans, Pipeline]:
+    part_check = features.part_check or NO_CHECK
     planner = Planner(
         catalogue,
         parts.front_ends.names,
@@ -128,6 +132,7 @@ def wire_speech(
         server.turn_pause_ms,
         features.treat or untreated,
         features.check_provenance or no_proof,
+        part_check,
         robot_fallback=server.robot_fallback,
     )
     pipeline = Pipeline(
@@ -139,6 +144,7 @@ def wire_speech(
         parts.metrics,
         parts.spill_quota,
         features.ended,
+        part_check,
     )
     plans = RecentPlans(planner, catalogue, parts.source, tuple(features.factories))
     return planner, plans, pipeline

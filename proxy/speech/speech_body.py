@@ -157,5 +157,9 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     provenance: Annotated[Literal["c2pa"], Meta(description="c2pa")] | None = None
     background: Annotated[bool, Meta(description="true or false")] | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
+    check: (
+        Annotated[Literal["heard", "behind", "off"], Meta(description="one of heard, behind, off")] | None
+    ) = None
+    on_wrong: Annotated[Literal["send", "fail"], Meta(description="send or fail")] = "send"
     word_times: Annotated[Literal["heard"], Meta(description="heard")] | None = None
     tag: Tag | None = None

@@ -21,6 +21,7 @@ from proxy.config.sections import Server
 from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
+from proxy.speech.part_check import CheckKind, OnWrong
 from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody, VoiceFields, read_voice
 from speech_engine.redacted import Redacted
 
@@ -89,6 +90,8 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     source: SourceSound | None = None
     tag: str = ""
     history: bool = False
+    check: CheckKind | Literal["off"] | None = None
+    on_wrong: OnWrong = "send"
     hears_words: bool = False
 
 
@@ -141,7 +144,8 @@ def parse_speech(
         answer = "audio"  # OpenAI has no SSE for these, and clients know how to read bytes instead
     if parsed.background or parsed.provenance is not None:
         answer = _rare_answer(parsed, answer, format_)
-    form = form_value(format_, parsed) if parsed.sample_rate or parsed.bitrate else USUAL_FORMS[format_]
+    has_own_form = parsed.sample_rate or parsed.bitrate
+    form = form_value(format_, parsed) if has_own_form else USUAL_FORMS[format_]
     extra, ignored = NOTHING
     try:
         json_fields = raw_fields(body)
@@ -177,6 +181,8 @@ def parse_speech(
         provenance=parsed.provenance,
         tag=parsed.tag or "",
         history=parsed.history is True,
+        check=parsed.check,
+        on_wrong=parsed.on_wrong,
         hears_words=parsed.word_times is not None and answer == "json",
     )
 

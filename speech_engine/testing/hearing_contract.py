@@ -82,6 +82,10 @@ class HearingContract(InputContract[HearJob]):
                 wrong = tuple(" ".join(reversed(text.split())) for text in reversed(self.texts))
                 others = segments(await self._answer(engine, self.job_for(engine, texts=wrong)))
                 require(_likely(found) > _likely(others), "words that were said are likelier than others")
+                for full_window in (False, True):
+                    job = self.job_for(engine, texts=(wrong[0],), transcribes=True, full_window=full_window)
+                    (one,) = segments(await self._hear(engine, job))
+                    self._require_words(one.text)
 
     async def test_jobs_side_by_side_do_not_mix(self) -> None:
         recording = await self.recording()

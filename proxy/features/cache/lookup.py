@@ -64,8 +64,10 @@ class CacheObserver(Observer):
 
     def settle(self, spent: Spent) -> Spent:
         speech = self._speech
+        check = self._call.totals.check
+        is_right = check is None or check.is_all_right
         # An answer of signs alone is free, so it is not kept: a hit has a price.
-        if self.recording is not None and speech is not None and spent.parts:
+        if self.recording is not None and speech is not None and spent.parts and is_right:
             words = speech.words
             # A part that was passed over has the name that the search will give it.
             parts = self._call.totals.parts

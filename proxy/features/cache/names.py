@@ -13,17 +13,20 @@ from proxy.features.cache import rules as caching
 from proxy.features.cache.records import ClipOwner
 from proxy.features.cache.rules import PostUse, SpeakerUse
 from proxy.speech.client_fields import extra_of
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine.redacted import Redacted
 
-RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion"})
+RESOLVED = frozenset(
+    {"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion", "check"}
+)
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 OF_SPEAKERS = frozenset({"instructions", "extra"})
 """Fields that only some models follow. They are in the name of what such a model speaks."""
 
-UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history"})
+UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong"})
 """Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
@@ -90,6 +93,8 @@ class ClipNames:
         voiced = [self._voiced(request, part, speaker) for part, speaker in zip(parts, speakers, strict=True)]
         # Another version of the server may cut, fit, mark or encode in another way.
         sound = [proxy.__version__, _SOUND_REVISION, *(getattr(request, field) for field in _SPOKEN)]
+        if question.plan.is_checked:
+            sound.append("checked")
         if (treatment := question.plan.treatment_of(speakers[0])) is not None:
             sound.append(treatment.filter and treatment.filter.key)
         return caching.name_without_text(question.account, sound, voiced)

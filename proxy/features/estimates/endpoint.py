@@ -25,7 +25,7 @@ from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.ledger import Ledger, Payer
 from proxy.speech.call import PreparedText, SpeechCall
-from proxy.speech.planning import Part
+from proxy.speech.part import Part
 from proxy.speech.speaking import Speaking
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import MAX_BODY_BYTES, Defaults, parse_speech

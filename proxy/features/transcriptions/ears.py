@@ -6,13 +6,22 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from typing import Any
 
 from msgspec.structs import replace
 
 from policies.licence import Licences
 from policies.routing import Model
 from policies.routing.filters import speaks
-from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
+from proxy.catalogue.ears import (
+    WINDOW_S,
+    GoodEars,
+    KnownTranscript,
+    MadeSpeech,
+    NoEars,
+    OwnRecording,
+    OwnTranscript,
+)
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
 from proxy.features.transcriptions.events import checked_transcripts
@@ -31,6 +40,9 @@ from speech_engine.bounds import MOST_SHOWN, MOST_TEXTS
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import run_to_end
 from speech_engine.pcm import PcmInMemory
+
+_OF_TONES = frozenset({"ears"})
+"""The models that hear tones, and no speech."""
 
 _SOUNDS_PLUGIN = "espeak"
 _SOUNDS_S = 10.0
@@ -65,12 +77,35 @@ class Ears(NoEars):
         text = "".join([segment.text for segment in segments])
         return OwnTranscript(text.strip(), _base(recording.language) in model.info.hears_well)
 
+    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
+        model = self._good_model(language, is_speech=is_speech)
+        return None if model is None else GoodEars(model.name, self._engines[model.engine].slots)
+
+    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
+        recording = made.recording
+        model = self._good_model(recording.language, is_speech=made.is_speech)
+        fields: dict[str, Any] = {
+            "share": made.share / (1 - made.share),
+            "urgency": "idle" if made.is_idle else "live",
+            "full_window": full_window,
+        }
+        has_scores = model is not None and model.info.scores_text and recording.length_s <= WINDOW_S
+        if has_scores:
+            fields |= {"texts": (made.text,), "times": "words", "transcribes": True}
+        found = await self._segments(model, recording, within_s, **fields)
+        assert model is not None
+        words = [word for segment in found for word in segment.words] if has_scores else []
+        late_s = _late_s(model, recording.language) or 0.0
+        placed = tuple([replace(word, start_s=word.start_s - late_s) for word in words])
+        return KnownTranscript("".join([segment.text for segment in found]).strip(), placed)
+
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
         models = ((_late_s(each, recording.language), each) for each in self._models(recording.language))
         late_s, model = next(((late, each) for late, each in models if late is not None), (0.0, None))
-        found = await self._segments(model, recording, within_s, tuple(texts), tuple(starts_s))
+        known = {"texts": tuple(texts), "starts_s": tuple(starts_s), "times": "words" if texts else ""}
+        found = await self._segments(model, recording, within_s, **known)
         return [
             replace(each, words=tuple([replace(word, start_s=word.start_s - late_s) for word in each.words]))
             for each in found
@@ -101,13 +136,12 @@ class Ears(NoEars):
                 if info.hears and info.is_local and is_free and (not language or speaks(info, language)):
                     yield Model(name, info)
 
+    def _good_model(self, language: str, *, is_speech: bool) -> Model | None:
+        found = (each for each in self._models(language) if (each.info.id in _OF_TONES) is not is_speech)
+        return next((each for each in found if _base(language) in each.info.hears_well), None)
+
     async def _segments(
-        self,
-        model: Model | None,
-        recording: OwnRecording,
-        within_s: float,
-        texts: tuple[str, ...] = (),
-        starts_s: tuple[float, ...] = (),
+        self, model: Model | None, recording: OwnRecording, within_s: float, **fields: Any
     ) -> list[TranscriptSegment]:
         if model is None:
             raise EngineUnavailable("No local model hears this language.")
@@ -118,11 +152,8 @@ class Ears(NoEars):
             recording=sha256(recording.pcm).hexdigest(),
             estimated_s=recording.length_s,
             language=recording.language,
-            times="words" if texts else "",
-            texts=texts,
-            starts_s=starts_s,
             deadline_s=within_s,
-            urgency="idle",
+            **{"urgency": "idle", "times": "", **fields},
         )
         stream = self._engines[model.engine].open(Hear(job), pcm=PcmInMemory(recording.pcm, HEARING_HZ))
         found: list[TranscriptSegment] = []

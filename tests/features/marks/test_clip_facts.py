@@ -13,7 +13,8 @@ from policies.routing import Candidate, Model, PostSpeaker, Voice
 from proxy.features.marks import receipt_records as receipts
 from proxy.features.marks.provenance_observer import PlannedFacts
 from proxy.features.marks.receipt_records import ClipFacts, ClipSpeaker
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from speech_engine import Encoded, EngineVoice, Finished, ModelInfo, Started, errors
 from tests import speech_clips
 from tests.features.marks.receipted import ANSWERS, saved

@@ -87,7 +87,7 @@ async def test_the_sum_is_rounded_and_not_its_parts(ledger: Ledger, store: Store
     [
         (("tone", "tone"), Price(60 * MICRO, "minute")),
         (("worded", "worded"), Price(MICRO // 2, "character")),
-        (("flat", "flat"), Price(6 * MICRO, "job")),
+        (("flat", "flat"), Price(3 * MICRO, "job")),
         (("tone", "worded"), Price(round(3.5 * MICRO), "job")),
     ],
 )

@@ -12,7 +12,8 @@ from proxy.http.replies import encode_json
 from proxy.ledger import SpentAttempt
 from proxy.speech.attempt import Attempt
 from proxy.speech.call import Totals
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineVoice, ModelInfo
 

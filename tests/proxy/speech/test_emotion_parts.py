@@ -23,7 +23,8 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.hosts.in_process import InProcessEngine
 from proxy.errors import InvalidRequest
 from proxy.http.replies import encode_json
-from proxy.speech.planning import Part, Planner, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from proxy.speech.split_text import MOST_PARTS
 from speech_engine import EngineVoice, Language, Sample

@@ -22,7 +22,8 @@ from proxy.access.callers import Caller
 from proxy.errors import InvalidRequest, RequestFailed
 from proxy.speech.call import PreparedText, SpeechCall, Totals
 from proxy.speech.front_ends import FrontEnds, Prepare
-from proxy.speech.planning import Part, SpeechPlan
+from proxy.speech.part import Part
+from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import Defaults, parse_speech
 from proxy.speech.text_preparation import MOST_SPOKEN_CHARACTERS, TextPreparation
 from speech_engine import EngineError, EngineVoice, ModelInfo, Segment
@@ -127,8 +128,8 @@ async def test_a_hold_is_for_the_dearest_candidate_by_the_text_that_it_speaks() 
             made = call("x" * length, "short", "long")
             await texts.prepare(made, 5.0)
             (run,) = made.totals.parts
-            price, seconds = run.dearest(made.terms)
-            assert (price, round(seconds, 1)) == (dearest, 12.0)
+            most, seconds = run.dearest(made.terms)
+            assert (most.whole, round(seconds, 1)) == (dearest, 12.0)
 
 
 async def test_each_paragraph_is_prepared_by_itself_and_its_last_segment_ends_it() -> None:

@@ -156,7 +156,7 @@ async def test_a_turn_of_signs_that_nobody_can_read_is_passed_over(
     assert (len(one.jobs), len(two.jobs)) == (turns, text.count("[Ben] ^") + text.count("[Ben] ="))
 
 
-@each_row(("per", "credits"), [("job", 2), ("character", len("[Ana] Olá. [Ana] Oi. "))])
+@each_row(("per", "credits"), [("job", 1), ("character", len("[Ana] Olá. [Ana] Oi. "))])
 @each_row("text", ["[Ana] Olá. [Ben] ^^ [Ana] Oi. ", "[Ben] ^^ [Ana] Olá. [Ana] Oi. "])
 async def test_a_turn_that_was_passed_over_costs_nothing(
     tmp_path: Path, text: str, per: str, credits: int

@@ -1,0 +1,1 @@
+"""Speech is heard before it is sent, and said again if it is wrong."""

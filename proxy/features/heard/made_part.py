@@ -1,0 +1,39 @@
+"""A part that was made, to be heard."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from policies.routing import Candidate
+from proxy.speech.part_check import CheckResult, PartVerdict
+from proxy.speech.word_times import WordPositions
+from speech_engine import SpeechJob
+
+RESULTS: tuple[CheckResult, ...] = ("right", "unchecked", "unsure", "wrong")
+"""From the best one to the worst one."""
+
+UNHEARD = PartVerdict("unchecked", (), "late")
+
+
+class MadePart(NamedTuple):
+    """A part that a candidate has made, as 16-bit mono PCM at `rate_hz`.
+
+    The job has its text as it should be heard, and `places` leads from there to the text that was sent. What
+    is not heard `within_s` is of no use. Nobody waits for a part of a job that is `idle`.
+    """
+
+    account: str
+    candidate: Candidate
+    job: SpeechJob
+    places: WordPositions
+    pcm: bytes
+    rate_hz: int
+    within_s: float
+    is_idle: bool
+
+    def __repr__(self) -> str:
+        return f"<MadePart of {self.length_s:.1f} s by {self.candidate.speaker}>"
+
+    @property
+    def length_s(self) -> float:
+        return len(self.pcm) / (2 * self.rate_hz)

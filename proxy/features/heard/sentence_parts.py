@@ -1,0 +1,59 @@
+"""Cuts the parts of a checked plan at their sentences, so that each is heard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from msgspec.structs import replace
+
+from policies import estimate
+from policies.paragraphs import paragraph_starts
+from proxy.speech.part import Part
+from speech_engine.text.cleaning import is_speech
+from speech_engine.text.sentences import sentence_ends
+
+MOST_PARTS = 128
+_LEAST_S = 2.0
+"""A shorter sentence belongs to the next one."""
+_SENTENCE_S, _PARAGRAPH_S = 0.26, 0.66
+"""The pauses between two parts. The sound of an engine has 190 ms of silence at its ends together."""
+
+
+def at_sentences(parts: Sequence[Part], text: str, speed: float) -> tuple[Part, ...]:
+    """Return the parts, cut at their sentences. Many sentences are joined, so that there are not too many."""
+    least_s = _LEAST_S
+    while True:
+        found = [piece for part in parts for piece in _pieces(part, text, speed, least_s)]
+        if len(found) <= max(MOST_PARTS, len(parts)):
+            return tuple(found)
+        least_s *= 2
+
+
+def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Part]:
+    """Yield the pieces of a part. A model that joins sentences speaks a whole paragraph."""
+    own = text[part.start : part.end]
+    starts = set(paragraph_starts(own))
+    joins = part.candidates[0].model.info.joins_segments
+    places = starts if joins else starts.union(sentence_ends(own, part.language))
+    ends = [0]
+    for end in sorted(places | {len(own)}):
+        piece = own[ends[-1] : end]
+        if is_speech(piece) and estimate.seconds(piece, speed) >= least_s:
+            ends.append(end)
+    if ends[-1] < len(own):
+        # A short rest belongs to the piece before it.
+        ends[-1 if len(ends) > 1 else len(ends) :] = [len(own)]
+    # The signs before a part, such as the name of its speaker, are charged with its first piece.
+    before = part.characters - len(own)
+    for begin, end in pairwise(ends):
+        pause_s = (_PARAGRAPH_S if end in starts else _SENTENCE_S) / speed
+        yield replace(
+            part,
+            start=part.start + begin,
+            end=part.start + end,
+            characters=end - begin + before,
+            estimated_s=estimate.seconds(own[begin:end], speed),
+            pause_s=part.pause_s if end == len(own) else pause_s,
+        )
+        before = 0

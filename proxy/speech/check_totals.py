@@ -1,0 +1,89 @@
+"""What is known of the checked parts of an answer, and what its client is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from proxy.speech.part_check import CheckKind, PartVerdict, WrongWords
+from proxy.speech.planning import SpeechPlan
+from speech_engine.redacted import Redacted
+
+
+class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
+    """The seconds of an answer that were heard and those that were not, how many sentences were said again,
+    the words that are wrong all the same or may be, and the seconds that are free for that. `why` names what
+    stood against a check."""
+
+    checked_s: float
+    unchecked_s: float
+    again: int
+    free_s: float
+    wrong: tuple[WrongWords, ...] | UnsetType = UNSET
+    unsure: tuple[WrongWords, ...] | UnsetType = UNSET
+    why: str | UnsetType = UNSET
+
+
+FREE_ROOM_S = 0.0
+"""What may be free of an answer, before a feature knows what its account has left."""
+
+
+class CheckTotals:
+    """The verdicts on the parts of an answer, by their numbers.
+
+    A wrong part is `free` while `free_room_s` is left. `make_rows` returns the rows that a feature commits
+    with the settlement, however the answer ends. `lengths_s` are 0 until a part is made.
+    """
+
+    def __init__(self, plan: SpeechPlan) -> None:
+        self.kind: CheckKind | None = plan.check
+        self.obstacle = plan.obstacle
+        self.free_room_s = FREE_ROOM_S
+        self.free: set[int] = set()
+        self.again = 0
+        self.make_rows: Callable[[], Iterable[msgspec.Struct]] = tuple
+        self.lengths_s = [0.0 for _ in plan.parts]
+        self.verdicts: dict[int, PartVerdict] = {}
+
+    @property
+    def is_all_right(self) -> bool:
+        return all(verdict.result == "right" for verdict in self.verdicts.values())
+
+    def note_verdict(self, part: int, verdict: PartVerdict, length_s: float) -> None:
+        self.verdicts[part] = verdict
+        self.lengths_s[part] = length_s
+        if verdict.result == "wrong" and length_s <= self.free_room_s:
+            self.free_room_s -= length_s
+            self.free.add(part)
+
+    def free_all(self) -> None:
+        """Make the parts so far free, because the answer breaks off at a wrong one: all of them, or none."""
+        others_s = sum(self.lengths_s) - sum([self.lengths_s[part] for part in self.free])
+        if others_s <= self.free_room_s:
+            self.free_room_s -= others_s
+            self.free.update(range(len(self.lengths_s)))
+
+    def report(self, seconds: Mapping[int, float], *, is_stored: bool) -> CheckReport:
+        """Return the report of parts of these lengths. A stored answer was right when it was stored."""
+        checked = [number for number in seconds if is_stored or self._of(number).result != "unchecked"]
+        checked_s = sum([seconds[number] for number in checked])
+        words = {result: self._words(seconds, result) for result in ("wrong", "unsure")}
+        reasons = dict.fromkeys([self._of(number).why for number in seconds if number not in checked])
+        return CheckReport(
+            checked_s=round(checked_s, 3),
+            unchecked_s=round(sum(seconds.values()) - checked_s, 3),
+            again=self.again,
+            free_s=round(sum([seconds[number] for number in self.free if number in seconds]), 3),
+            wrong=words["wrong"] or UNSET,
+            unsure=words["unsure"] or UNSET,
+            why=", ".join(filter(None, reasons)) or UNSET,
+        )
+
+    def _of(self, number: int) -> PartVerdict:
+        return self.verdicts.get(number) or PartVerdict("unchecked", (), self.obstacle)
+
+    def _words(self, seconds: Mapping[int, float], result: str) -> tuple[WrongWords, ...]:
+        verdicts = [self._of(number) for number in seconds]
+        return tuple([word for each in verdicts if each.result == result for word in each.words])
