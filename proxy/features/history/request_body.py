@@ -18,6 +18,8 @@ _USUAL: dict[str, object] = {
     "markdown": "auto",
     "seed": None,
     "provenance": None,
+    "check": None,
+    "on_wrong": "send",
 }
 """Fields that a body leaves out if they have these values."""
 

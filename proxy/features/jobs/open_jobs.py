@@ -33,6 +33,7 @@ from proxy.features.transcriptions.hearing import HearingParts
 from proxy.features.transcriptions.word_times import WordTimes
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
+from proxy.speech.checked_parts import NO_CHECK
 from proxy.telemetry.background import RepeatingTask
 
 
@@ -90,7 +91,8 @@ class OpenJobs:
             by_name = {kind.name: kind for kind in with_steps}
             times = WordTimes(context.find_or(NoEars()), context.decoder)
             registry = context.metrics.registry
-            steps = Steps(context.store, by_name, files, registry, notices, encoding, times)
+            check = context.find_or(NO_CHECK)
+            steps = Steps(context.store, by_name, files, registry, notices, encoding, times, check)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*with_steps, self._trainings))
