@@ -16,6 +16,7 @@ from policies.tasks import SECOND
 LASTS_US = 60 * SECOND
 NEAR, USED = 0.8, 1.0
 LEAST_FREE = 0.05
+MOST_UNCHECKED, LEAST_PARTS = 0.2, 20
 
 Kind = Literal[
     "engine_failed",
@@ -27,6 +28,7 @@ Kind = Literal[
     "order_attention",
     "dispute",
     "sign_in_mails",
+    "parts_unchecked",
     "test",
 ]
 TITLES: dict[Kind, str] = {
@@ -39,6 +41,7 @@ TITLES: dict[Kind, str] = {
     "order_attention": "An order needs attention",
     "dispute": "A payment is disputed",
     "sign_in_mails": "Sign-in mails have reached their ceiling",
+    "parts_unchecked": "Many sentences go out without being heard",
     "test": "A test",
 }
 
@@ -107,6 +110,12 @@ def of_budget(engine: str, period: str, usd: float, of_usd: float) -> Iterator[T
 def of_disk(free_bytes: int, total_bytes: int) -> Iterator[Trouble]:
     if total_bytes and free_bytes / total_bytes < LEAST_FREE:
         yield Trouble("disk_full", "data", f"{free_bytes / 1e9:.2f} of {total_bytes / 1e9:.2f} GB free")
+
+
+def of_unchecked(unchecked: int, parts: int) -> Iterator[Trouble]:
+    """Yield that the ears are too slow or broken: more than a fifth of the parts were not heard."""
+    if parts >= LEAST_PARTS and unchecked > MOST_UNCHECKED * parts:
+        yield Trouble("parts_unchecked", "ears", f"{100 * unchecked / parts:.0f} % of {parts} in ten minutes")
 
 
 def changes(

@@ -20,6 +20,7 @@ from proxy.api.voices import VoiceTools
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import DerivedThings
 from proxy.catalogue.library import Library
+from proxy.catalogue.misheard_rates import NoMisheardRates
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
@@ -81,7 +82,7 @@ class Worker:
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
-        voices = VoiceTools(catalogue, library, plans)
+        voices = VoiceTools(catalogue, library, plans, context.find_or(NoMisheardRates()))
         names = names_of_open(all_features(), config)
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)

@@ -374,8 +374,8 @@ _REQUEST_FAULTS: dict[type, tuple[str, str]] = {
 }
 
 
-HEARD_WRONG = "heard_wrong"
-REQUEST_FAULT_CODES = frozenset((HEARD_WRONG, *[code for code, _ in _REQUEST_FAULTS.values()]))
+WRONG_SPEECH = "heard_wrong"
+REQUEST_FAULT_CODES = frozenset((WRONG_SPEECH, *[code for code, _ in _REQUEST_FAULTS.values()]))
 """Codes of failures by the request's own text, voice or wishes. What was spoken before them is charged."""
 
 

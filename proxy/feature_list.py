@@ -33,6 +33,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "users": ("mail",),
     "history": (),
     "transcriptions": ("history",),
+    "heard": (),
     "consents": (),
     "models": (),
     "own_voices": ("consents", "models"),

@@ -94,6 +94,7 @@ class ServerParts(NamedTuple):
             front_end_revision=self.front_ends.revision,
             limits=self.limits,
             link=link,
+            shared=(self.front_ends,),
         )
 
     def speech_parts(self, context: AppContext) -> SpeechParts:

@@ -28,7 +28,9 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     With `texts`, the words are known, one text for each sentence in order: the engine answers with one
     segment for each, whose words have their starts, and how likely each is in this sound. `starts_s` are the
-    beginnings of the texts, if they are known.
+    beginnings of the texts, if they are known. If it `transcribes` one known text, the segment's text is what
+    is heard, whatever the known one says. In a `full_window`, an engine that else hears a short sound alone
+    hears it as a part of a long one: this takes longer, and other words are heard wrong.
 
     `recording` is a digest that is the same for the same sound, and `estimated_s` its length. The other
     fields are those of `SpeechJob`.
@@ -48,6 +50,8 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     times: Literal["", "segments", "words"] = "segments"
     texts: tuple[str, ...] = ()
     starts_s: tuple[float, ...] = ()
+    transcribes: bool = False
+    full_window: bool = False
     deadline_s: float = 9.0
     share: Annotated[float, msgspec.Meta(gt=0.0)] = 1.0
     urgency: Urgency = "live"
@@ -58,7 +62,8 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
-    """A word without blanks around it. `logprob` is the mean of its `tokens`; 0.0 if the engine has none."""
+    """A word without blanks around it. `logprob` is the mean of its letters' `tokens`; 0.0 if the engine has
+    none."""
 
     start_s: float
     end_s: float

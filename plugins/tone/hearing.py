@@ -108,11 +108,16 @@ class Hearing:
             word = found.get(place) or TranscriptWord(at_s, at_s, text, _UNLIKELY)
             words[number].append(word)
             at_s = word.end_s
+        transcribed = " ".join(frame.text.strip() for frame in frames)
         for text, own in zip(self._job.texts, words, strict=True):
             start_s, end_s = (own[0].start_s, own[-1].end_s) if own else (0.0, 0.0)
             mean = sum(word.logprob for word in own) / max(1, len(own))
             yield TranscriptSegment(
-                start_s=start_s, end_s=end_s, text=text, words=tuple(own), avg_logprob=mean
+                start_s=start_s,
+                end_s=end_s,
+                text=transcribed if self._job.transcribes else text,
+                words=tuple(own),
+                avg_logprob=mean,
             )
 
 

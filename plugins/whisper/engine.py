@@ -172,7 +172,8 @@ class _Turn(Ticket):
     def __init__(self, job: HearJob, seconds: float) -> None:
         urgency: Urgency = job.urgency
         if urgency != "idle":
-            urgency = "live" if job.estimated_s <= MOST_S else "whole"
+            # The windows of checks have no more than their share: they pass no other.
+            urgency = "live" if job.estimated_s <= MOST_S and not job.transcribes else "whole"
         super().__init__(job.tenant, seconds, job.share, urgency)
         self.begins: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

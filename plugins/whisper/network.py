@@ -81,12 +81,7 @@ class WhisperNetwork:
     ) -> tuple[list[TranscriptSegment], str]:
         """Return the text of a window that begins at `start_s`, and its language if that is surely known."""
         sound, tokenizer, is_sure = self._opened(samples, language, job)
-        sound_s = len(samples) / HEARING_HZ
-        made = best_attempt(
-            (job.temperature,) if job.temperature else TEMPERATURES,
-            lambda temperature: self._decoded(sound, tokenizer, job, sound_s, temperature),
-            stop.is_set,
-        )
+        made = self._best(sound, tokenizer, job, samples, stop)
         if made is None:
             return [], language  # what is no speech does not tell the language of what follows
         words: list[list[TranscriptWord]] = [[] for _ in made.parts]
@@ -122,6 +117,11 @@ class WhisperNetwork:
     ) -> list[TranscriptSegment]:
         """Return a segment for each known text. All are in a window that begins at `start_s`."""
         sound, tokenizer, _ = self._opened(samples, language, job)
+        transcript: dict[str, Any] = {}
+        if job.transcribes:
+            # What is no speech has no words.
+            made = self._best(sound, tokenizer, job, samples, stop)
+            transcript = {"text": "" if made is None else made.text}
         encoded = [[(word, tokenizer.encode(f" {word}")) for word in text.split()] for text in texts]
         tokens = [token for words in encoded for _, own in words for token in own]
         known = [[(word, len(own)) for word, own in words] for words in encoded]
@@ -129,7 +129,7 @@ class WhisperNetwork:
         return [
             _segment(
                 *(words[0].start_s, words[-1].end_s) if words else (start_s, start_s),
-                text=text,
+                **{"text": text, **transcript},
                 words=tuple(words),
                 language=tokenizer.language_code,
                 avg_logprob=sum(each.logprob for each in words) / max(1, len(words)),
@@ -137,9 +137,18 @@ class WhisperNetwork:
             for text, words in zip(texts, timed, strict=True)
         ]
 
+    def _best(
+        self, sound: Any, tokenizer: Any, job: HearJob, samples: Floats, stop: threading.Event
+    ) -> Attempt | None:
+        return best_attempt(
+            (job.temperature,) if job.temperature else TEMPERATURES,
+            lambda temperature: self._decoded(sound, tokenizer, job, len(samples) / HEARING_HZ, temperature),
+            stop.is_set,
+        )
+
     def _opened(self, samples: Floats, language: str, job: HearJob) -> tuple[Any, Any, bool]:
         """Return the encoded window, the tokenizer of its language, and whether that is surely the one."""
-        sound, is_sure = self._encoded(samples), True
+        sound, is_sure = self._encoded(samples, _MOST_BANDS if job.full_window else 0), True
         if not language:
             language, is_sure = self._language(sound, job.languages)
             if not is_sure:
@@ -220,9 +229,8 @@ class WhisperNetwork:
                 while last - 1 > first and _is_mark(tokenizer.decode([tokens[last - 1]])):
                     last -= 1
                 begins_s, ends_s = (round(start_s + times_s[each], 3) for each in (first, last))
-                own.append(
-                    TranscriptWord(begins_s, ends_s, text.strip(), mean_log(likely[first:after]), count)
-                )
+                logprob = mean_log(likely[first:last])
+                own.append(TranscriptWord(begins_s, ends_s, text.strip(), logprob, last - first))
                 first = after
             timed.append(own)
         return timed

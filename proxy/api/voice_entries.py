@@ -11,6 +11,7 @@ from policies.matching import Match
 from policies.routing import Voice
 from policies.text_tags import EMOTIONS
 from proxy.catalogue.known_voices import KnownVoices
+from proxy.catalogue.misheard_rates import MisheardRate
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.storage.trained_models import TrainedModel
@@ -72,7 +73,8 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     Only a voice that the account made of recordings or of other voices has the last fields. `emotions` are
     those of its recordings, if any has one. `expires_at` is when it is erased, if it does not speak before:
     there is a limit in the account's plan. If nothing here
-    can speak it, `engines` is empty and a `hint` says what helps.
+    can speak it, `engines` is empty and a `hint` says what helps. `misheard` tells how often it is heard
+    wrong, once it was heard often enough; lists do not have it.
     """
 
     id: str
@@ -101,6 +103,7 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     trained: list[VoiceModelFacts] | UnsetType = UNSET
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
+    misheard: list[MisheardRate] | UnsetType = UNSET
 
 
 class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,6 +26,7 @@ from proxy.api.voice_entries import (
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import AccountLibrary, Library
+from proxy.catalogue.misheard_rates import NoMisheardRates
 from proxy.catalogue.recording_speakers import RecordingSpeakers
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
@@ -56,6 +58,7 @@ class VoiceTools(NamedTuple):
     catalogue: Catalogue
     library: Library
     plans: Plans
+    misheard_rates: NoMisheardRates = NoMisheardRates()
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
@@ -140,7 +143,10 @@ class Voices:
         return reply(VoiceList(data=listed, voices=listed, has_more=has_more, hint=hint))
 
     async def retrieve(self, request: Request) -> Response:
-        return reply(await self._tools.entry(request, request.path_params["id"]))
+        entry = await self._tools.entry(request, request.path_params["id"])
+        if rates := await self._tools.misheard_rates.find_rates(entry.id):
+            entry = replace(entry, misheard=list(rates))
+        return reply(entry)
 
 
 def _filtered(known: KnownVoices, request: Request) -> list[Voice]:

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from speech_engine import EngineUnavailable, TranscriptSegment
-from speech_engine.hearing import HEARING_HZ
+from speech_engine.hearing import HEARING_HZ, TranscriptWord
+
+WINDOW_S = 28.0
+"""The words of a longer sound are not looked for: recognisers hear it in several windows."""
 
 
 class OwnRecording(NamedTuple):
@@ -38,6 +41,40 @@ class OwnTranscript(NamedTuple):
         return "<OwnTranscript>"
 
 
+class GoodEars(NamedTuple):
+    """A local model that hears a language well, under its full `name`, and the `slots` of its engine."""
+
+    name: str
+    slots: int
+
+
+class MadeSpeech(NamedTuple):
+    """A recording of a known text that an engine has made. One that is no `is_speech` is made of tones.
+
+    Its windows have at most this `share` of the model beside one account that waits for a transcription.
+    """
+
+    recording: OwnRecording
+    text: str
+    is_speech: bool = True
+    share: float = 0.5
+    is_idle: bool = False
+
+    def __repr__(self) -> str:
+        return f"<MadeSpeech {self.recording!r}>"
+
+
+class KnownTranscript(NamedTuple):
+    """What was heard of a known text. `words` are those of the text, with their starts, and how likely each
+    is in this sound; there are none if that was not looked for."""
+
+    text: str
+    words: tuple[TranscriptWord, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<KnownTranscript of {len(self.words)} words>"
+
+
 class NoEars:
     """The ears of a server whose engines hear nothing."""
 
@@ -50,6 +87,15 @@ class NoEars:
         """Tell whether a local model times known words of this language better than a guess."""
         del language
         return False
+
+    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
+        """Return the local model that hears fewer than 5 words in 100 of this language wrong, or None."""
+        del language, is_speech
+        return None
+
+    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
+        """Hear what an engine has made, by the model of `ears_for`. Raises EngineError."""
+        raise EngineUnavailable("No local model hears.")
 
     async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
         """Hear a recording. Raises EngineError."""

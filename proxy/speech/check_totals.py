@@ -48,7 +48,7 @@ class CheckTotals:
     """The verdicts on the parts of an answer, by their numbers.
 
     A wrong part is `free` while `free_room_s` is left. `make_rows` returns the rows that a feature commits
-    with the settlement, however the answer ends.
+    with the settlement, however the answer ends. `lengths_s` are 0 until a part is made.
     """
 
     def __init__(self, plan: SpeechPlan) -> None:
@@ -58,7 +58,7 @@ class CheckTotals:
         self.free: set[int] = set()
         self.again = 0
         self.make_rows: Callable[[], Iterable[msgspec.Struct]] = tuple
-        self._lengths_s = [0.0 for _ in plan.parts]
+        self.lengths_s = [0.0 for _ in plan.parts]
         self.verdicts: dict[int, PartVerdict] = {}
 
     @property
@@ -67,17 +67,17 @@ class CheckTotals:
 
     def note_verdict(self, part: int, verdict: PartVerdict, length_s: float) -> None:
         self.verdicts[part] = verdict
-        self._lengths_s[part] = length_s
+        self.lengths_s[part] = length_s
         if verdict.result == "wrong" and length_s <= self.free_room_s:
             self.free_room_s -= length_s
             self.free.add(part)
 
     def free_all(self) -> None:
         """Make the parts so far free, because the answer breaks off at a wrong one: all of them, or none."""
-        others_s = sum(self._lengths_s) - sum([self._lengths_s[part] for part in self.free])
+        others_s = sum(self.lengths_s) - sum([self.lengths_s[part] for part in self.free])
         if others_s <= self.free_room_s:
             self.free_room_s -= others_s
-            self.free.update(range(len(self._lengths_s)))
+            self.free.update(range(len(self.lengths_s)))
 
     def report(self, seconds: Mapping[int, float], *, is_stored: bool) -> CheckReport:
         """Return the report of parts of these lengths. A stored answer was right when it was stored."""

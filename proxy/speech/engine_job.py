@@ -130,4 +130,6 @@ def _begins_at(call: SpeechCall, run: PartRun, now: float) -> float:
     if run.begins is not None:
         return began + run.begins / totals.sample_rate_hz
     before = totals.parts[run.number - 1]
-    return began + (before.begins or 0) / totals.sample_rate_hz + before.estimated_s + before.part.pause_s
+    made_s = 0.0 if totals.check is None else totals.check.lengths_s[before.number]
+    length_s = (made_s or before.estimated_s) + before.part.pause_s
+    return began + (before.begins or 0) / totals.sample_rate_hz + length_s

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from policies.routing import Candidate
-from proxy.errors import HEARD_WRONG, OwnError, RequestFailed
+from proxy.errors import WRONG_SPEECH, OwnError, RequestFailed
 from proxy.speech.part import Part
 
 CheckKind = Literal["heard", "behind"]
@@ -44,7 +44,7 @@ class PartVerdict(msgspec.Struct, frozen=True):
 class WrongSpeech(RequestFailed):
     """502: a sentence was said wrong each time, and the request wants none that is."""
 
-    status, default_code = 502, HEARD_WRONG
+    status, default_code = 502, WRONG_SPEECH
     text = "A sentence was said wrong, and 'on_wrong' is fail."
     should_retry = False
 

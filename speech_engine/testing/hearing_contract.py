@@ -90,6 +90,10 @@ class HearingContract:
                 wrong = tuple(" ".join(reversed(text.split())) for text in reversed(self.texts))
                 others = segments(await self._hear(engine, self.job_for(engine, texts=wrong)))
                 require(_likely(found) > _likely(others), "words that were said are likelier than others")
+                for full_window in (False, True):
+                    job = self.job_for(engine, texts=(wrong[0],), transcribes=True, full_window=full_window)
+                    (one,) = segments(await self._hear(engine, job))
+                    self._require_words(one.text)
 
     async def test_an_unknown_model_is_refused(self) -> None:
         async with self.engine() as engine:

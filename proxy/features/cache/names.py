@@ -18,13 +18,15 @@ from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from speech_engine.redacted import Redacted
 
-RESOLVED = frozenset({"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion"})
+RESOLVED = frozenset(
+    {"model", "voice", "cast", "mix", "language", "by_sentence", "lexicon", "emotion", "check"}
+)
 """Fields of a request that the plan makes exact. The parts of the plan stand for them in the name."""
 
 OF_SPEAKERS = frozenset({"instructions", "extra"})
 """Fields that only some models follow. They are in the name of what such a model speaks."""
 
-UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history"})
+UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong"})
 """Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})

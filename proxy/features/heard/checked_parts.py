@@ -28,7 +28,8 @@ from speech_engine import EngineError, SpeechJob
 
 LONGEST_S = 60.0
 """A part that is expected to be longer is not heard: it is a text without sentences."""
-_TIMES_ITS_LENGTH = 3.0
+_TIMES_ITS_LENGTH, _JOB_S = 3.0, 60.0
+"""How long a part that was made may be heard and said again: so many times its length, in jobs longer."""
 _AGAIN_SHARE = 0.3
 """The part of a request's estimated length that may be said again. One part always may."""
 _MOST_AGAIN = {"right": 0, "unchecked": 0, "unsure": 1, "wrong": 2}
@@ -117,6 +118,14 @@ class _Take:
         self.pcm = b"".join([chunk.data for chunk in chunks]) + source.last_chunk().data
         self.verdict = UNHEARD
 
+    @classmethod
+    async def of(cls, source: Prefetch[CandidateStream]) -> _Take:
+        """Return a try that was made to its end. Raises EngineError if it broke."""
+        chunks: list[Chunk] = []
+        while (chunk := await source.next_chunk()) is not None:
+            chunks.append(chunk)
+        return cls(source, chunks)
+
     @property
     def rank(self) -> tuple[int, int]:
         return RESULTS.index(self.verdict.result), len(self.verdict.words)
@@ -181,22 +190,25 @@ class PartsOfCall(CheckedParts):
         if why:
             self._totals.note_verdict(run.number, PartVerdict("unchecked", (), why), 0.0)
             return CheckedPart(source, stream)
-        until = self._ends_at(run)
+        plays_at = self._plays_at(run)
         is_behind = self._call.plan.check == "behind" and not run.number
-        if is_behind or not await _is_made(source, until):
+        if is_behind or not await _is_made(source, plays_at):
             self._totals.note_verdict(run.number, UNHEARD, 0.0)
             return CheckedPart(source, stream, note_end=partial(self._hear_behind, run, stream))
         best: _Take | None = None
         failure = EngineError("It was not made in time.")
         try:
-            best = await self._take(run, source, until)
+            best = await _Take.of(source)
         except EngineError as error:
             if not error.may_fall_back:
                 raise
             failure = error
         self._made[run.number].set()
+        least_s = _JOB_S if self._call.job else 1.0
+        until = min(plays_at, time.monotonic() + max(least_s, _TIMES_ITS_LENGTH * run.estimated_s))
         if best is not None:
             self._note_made(run.number)
+            best.verdict = await self._hear(run, best.stream, best.pcm, until - time.monotonic())
         best = await self._say_again(run, stream.candidate, best, until, takes)
         if best is None:
             raise failure
@@ -214,21 +226,11 @@ class PartsOfCall(CheckedParts):
     def _obstacle(self, run: PartRun, candidate: Candidate) -> str:
         return self._check.obstacle(candidate, run.part.language)
 
-    def _ends_at(self, run: PartRun) -> float:
-        """Return the moment by which a part must be heard: it plays then, or it has taken too long."""
+    def _plays_at(self, run: PartRun) -> float:
+        """Return the moment at which a listener hears a part: the first one, and a whole, are waited for."""
         now = time.monotonic()
-        ends_at = now + max(1.0, _TIMES_ITS_LENGTH * run.estimated_s)
         urgency, plays_in_s, _ = urgency_of(self._call, run, run.winner or run.candidates[0], now)
-        return min(ends_at, now + (plays_in_s if urgency == "ahead" else inf))
-
-    async def _take(self, run: PartRun, source: Prefetch[CandidateStream], until: float) -> _Take:
-        """Return a finished try, heard. Raises EngineError if it broke."""
-        chunks: list[Chunk] = []
-        while (chunk := await source.next_chunk()) is not None:
-            chunks.append(chunk)
-        take = _Take(source, chunks)
-        take.verdict = await self._hear(run, take.stream, take.pcm, until - time.monotonic())
-        return take
+        return now + plays_in_s if urgency == "ahead" else inf
 
     async def _hear(self, run: PartRun, stream: CandidateStream, pcm: bytes, within_s: float) -> PartVerdict:
         call = self._call
@@ -267,7 +269,8 @@ class PartsOfCall(CheckedParts):
             takes.append(source := self._read(begin))
             with suppress(EngineError):
                 if await _is_made(source, until):
-                    take = await self._take(run, source, until)
+                    take = await _Take.of(source)
+                    take.verdict = await self._hear(run, take.stream, take.pcm, until - time.monotonic())
                     best = take if best is None else min(best, take, key=lambda each: each.rank)
         return best
 
@@ -306,6 +309,6 @@ class PartsOfCall(CheckedParts):
 async def _is_made(source: Prefetch[CandidateStream], until: float) -> bool:
     """Wait for the end of a part, up to a moment. Return whether it has ended."""
     with suppress(TimeoutError):
-        async with asyncio.timeout(max(0.0, until - time.monotonic())):
+        async with asyncio.timeout(None if until == inf else max(0.0, until - time.monotonic())):
             await source.finished.wait()
     return source.finished.is_set()

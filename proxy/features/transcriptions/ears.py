@@ -6,13 +6,22 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from typing import Any
 
 from msgspec.structs import replace
 
 from policies.licence import Licences
 from policies.routing import Model
 from policies.routing.filters import speaks
-from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
+from proxy.catalogue.ears import (
+    WINDOW_S,
+    GoodEars,
+    KnownTranscript,
+    MadeSpeech,
+    NoEars,
+    OwnRecording,
+    OwnTranscript,
+)
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
 from proxy.features.transcriptions.hearing import HearingMetrics, within
@@ -35,6 +44,9 @@ from speech_engine.pcm import PcmInMemory
 
 _HEARS_WELL = {"ears": ("*",), "base": ("en", "es"), "tiny-en": ("en",)}
 """The languages of which a model hears fewer than 5 words in 100 wrong, by its id: see `bench.ears`."""
+
+_OF_TONES = frozenset({"ears"})
+"""The models that hear tones, and no speech."""
 
 _EARLY_S = {"ears": 0.0}
 """By how much a model tells the starts of known words too early. The 90th percentile of its other errors is
@@ -70,16 +82,37 @@ class Ears(NoEars):
         model = next(self._models(recording.language), None)
         segments = await self._segments(model, recording, within_s)
         assert model is not None
-        well = _HEARS_WELL.get(model.info.id, ())
-        base = recording.language.partition("-")[0].lower()
         text = "".join([segment.text for segment in segments])
-        return OwnTranscript(text.strip(), "*" in well or base in well)
+        return OwnTranscript(text.strip(), _hears_well(model, recording.language))
+
+    def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
+        model = self._good_model(language, is_speech=is_speech)
+        return None if model is None else GoodEars(model.name, self._engines[model.engine].slots)
+
+    async def hear_again(self, made: MadeSpeech, within_s: float, *, full_window: bool) -> KnownTranscript:
+        recording = made.recording
+        model = self._good_model(recording.language, is_speech=made.is_speech)
+        fields: dict[str, Any] = {
+            "share": made.share / (1 - made.share),
+            "urgency": "idle" if made.is_idle else "live",
+            "full_window": full_window,
+        }
+        has_scores = model is not None and model.info.scores_text and recording.length_s <= WINDOW_S
+        if has_scores:
+            fields |= {"texts": (made.text,), "times": "words", "transcribes": True}
+        found = await self._segments(model, recording, within_s, **fields)
+        assert model is not None
+        words = [word for segment in found for word in segment.words] if has_scores else []
+        early_s = _EARLY_S.get(model.info.id, 0.0)
+        placed = tuple([replace(word, start_s=word.start_s + early_s) for word in words])
+        return KnownTranscript("".join([segment.text for segment in found]).strip(), placed)
 
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
         model = next(filter(_can_time, self._models(recording.language)), None)
-        found = await self._segments(model, recording, within_s, tuple(texts), tuple(starts_s))
+        known = {"texts": tuple(texts), "starts_s": tuple(starts_s), "times": "words" if texts else ""}
+        found = await self._segments(model, recording, within_s, **known)
         assert model is not None
         early_s = _EARLY_S[model.info.id]
         return [
@@ -112,13 +145,12 @@ class Ears(NoEars):
                 if info.hears and info.is_local and is_free and (not language or speaks(info, language)):
                     yield Model(name, info)
 
+    def _good_model(self, language: str, *, is_speech: bool) -> Model | None:
+        found = (each for each in self._models(language) if (each.info.id in _OF_TONES) is not is_speech)
+        return next((each for each in found if _hears_well(each, language)), None)
+
     async def _segments(
-        self,
-        model: Model | None,
-        recording: OwnRecording,
-        within_s: float,
-        texts: tuple[str, ...] = (),
-        starts_s: tuple[float, ...] = (),
+        self, model: Model | None, recording: OwnRecording, within_s: float, **fields: Any
     ) -> list[TranscriptSegment]:
         if model is None:
             raise EngineUnavailable("No local model hears this language.")
@@ -129,11 +161,8 @@ class Ears(NoEars):
             recording=sha256(recording.pcm).hexdigest(),
             estimated_s=recording.length_s,
             language=recording.language,
-            times="words" if texts else "",
-            texts=texts,
-            starts_s=starts_s,
             deadline_s=within_s,
-            urgency="idle",
+            **{"urgency": "idle", "times": "", **fields},
         )
         stream = self._engines[model.engine].open(Hear(job), pcm=PcmInMemory(recording.pcm, HEARING_HZ))
         found: list[TranscriptSegment] = []
@@ -148,6 +177,11 @@ class Ears(NoEars):
             await run_to_end(stream.close())
         self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.length_s)
         return found
+
+
+def _hears_well(model: Model, language: str) -> bool:
+    well = _HEARS_WELL.get(model.info.id, ())
+    return "*" in well or language.partition("-")[0].lower() in well
 
 
 def _can_time(model: Model) -> bool:

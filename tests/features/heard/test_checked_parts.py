@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from speech_engine import Event, Finished, SpeechJob, Started, errors
 from tests.proxy.api.inside import Inside, envelope, inside
 from tests.proxy.api.scripted import RATE_HZ, Scripted, Step, sound
 from tests.proxy.speech.relay.voices import said
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
+from tests.waiting import soon
 
 CONFIG = """
 [engines.one]
@@ -36,6 +39,7 @@ PAID = f"{CONFIG}[plans.paid]\nprices.speech = {{ credits = 60, per = 'minute' }
 SENTENCES = ("This is the first sentence of the text. ", "And this is the second one, a bit longer.")
 WRONG = PartVerdict("wrong", (WrongWords(0, 4, "This", "Miss"),))
 GAP_S = 0.26
+Rows = tuple[tuple[CheckResult, list[str], int], ...]
 
 
 class Rehearsed(Scripted):
@@ -59,6 +63,9 @@ class ScriptedCheck(MadePartCheck):
         self.made: list[MadePart] = []
         self.gate: asyncio.Event | None = None
 
+    def use_section(self, _section: object) -> None:
+        """It has nothing to set."""
+
     def obstacle(self, candidate: Candidate, language: str) -> str:
         return "language" if language == "th" else ""
 
@@ -80,9 +87,9 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A worker whose speech is checked by a scripted check."""
 
     def open_(check: ScriptedCheck, *scripts: Scripted, room_s: float = 0.0, **more: Any) -> Any:
-        monkeypatch.setattr("proxy.speech.speaking.NO_CHECK", check)
+        monkeypatch.setattr("proxy.features.heard.check.TranscriptCheck", lambda *_: check)
         given = dict(zip(("one", "two"), (*scripts, Scripted()), strict=False))
-        monkeypatch.setattr("proxy.speech.check_totals.FREE_ROOM_S", room_s)
+        monkeypatch.setattr("proxy.features.heard.free_room.FIRST_S", room_s)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
         return inside(folder, more.pop("config", CONFIG), given, **more)
@@ -226,3 +233,70 @@ async def test_a_request_without_a_check_is_as_before(stage: Any) -> None:
     assert "x-voxgate-check" not in answer.headers
     assert "check" not in answer.json()
     assert len(one.jobs) == 1
+
+
+@simulated
+async def test_a_listener_who_would_run_dry_hears_the_part_before_it_is_heard(stage: Any) -> None:
+    slow: list[Step] = [Started(RATE_HZ), *sound(1.0), lambda: asyncio.sleep(8.0), *sound(1.0), Finished()]
+    check, one = ScriptedCheck("right", WRONG), Rehearsed(play(1.0), slow)
+    async with stage(check, one) as server:
+        sent: list[tuple[float, int]] = []
+        began = asyncio.get_running_loop().time()
+
+        async def look(message: Any) -> None:
+            sent.append((asyncio.get_running_loop().time() - began, len(message.get("body", b""))))
+
+        await server.raw_speech(raw("heard"), on_sent=look)
+        (row,) = await server.usage()
+    early = sum(size for at, size in sent if at < 7.0)
+    assert early >= (2.0 + GAP_S - 0.2) * RATE_HZ * 2, "the first second of the second part did not wait"
+    assert len(check.made) == 2
+    assert len(one.jobs) == 2, "nothing is said again that was sent"
+    assert row.outcome == "finished"
+
+
+async def test_a_client_that_leaves_while_a_part_is_heard_leaves_nothing_running(stage: Any) -> None:
+    check, one = ScriptedCheck("unsure", WRONG), Rehearsed(play(1.0))
+    check.gate = asyncio.Event()
+    async with stage(check, one) as server:
+        task = asyncio.create_task(server.raw_speech(raw("heard")))
+        await soon(lambda: bool(check.made))
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert one.open == 0
+        (row,) = await server.usage()
+        found = await verify(server.worker.store)
+    assert (row.outcome, row.credits) == ("failed", 0)
+    assert found.is_clean
+
+
+async def test_an_engine_with_one_slot_makes_the_next_part_while_one_is_heard(stage: Any) -> None:
+    check, one = ScriptedCheck(), Rehearsed(play(1.0))
+    check.gate = asyncio.Event()
+    one.slots = 1
+    async with stage(check, one) as server:
+        task = asyncio.create_task(server.raw_speech(raw("heard")))
+        await soon(lambda: len(one.jobs) == 2)
+        check.gate.set()
+        await task
+    assert len(check.made) == 2
+
+
+async def test_a_checked_answer_that_is_right_is_stored_and_not_heard_again(stage: Any) -> None:
+    config = f"[cache]\non = true\n{CONFIG}"
+    rows: Rows = (("right", ["miss", "hit"], 2), ("unsure", ["miss", "miss"], 6))
+    for verdict, states, jobs in rows:
+        check, one = ScriptedCheck(*[verdict] * 9), Rehearsed(play(1.0))
+        async with stage(check, one, config=config) as server:
+            answers = [await ask(server, voice="ana", cache=True) for _ in range(2)]
+            plain = await ask(server, voice="ana", cache=True, check="off")
+        assert [each.headers["x-voxgate-cache"] for each in answers] == states
+        assert plain.headers["x-voxgate-cache"] == "miss", "no request without a check gets that clip"
+        assert len(one.jobs) == jobs + 1
+        assert [each.json()["check"]["unchecked_s"] for each in answers] == [0, 0]
+
+
+def raw(check: str) -> dict[str, Any]:
+    text = "".join(SENTENCES)
+    return {"model": "all", "voice": "ana", "input": text, "response_format": "pcm", "check": check}

@@ -117,6 +117,8 @@ async def test_known_words_that_are_not_heard_are_unlikely() -> None:
     assert [word.logprob for word in first.words] == [-0.1, -0.1, -5.0, -0.1, -0.1]
     assert [word.text for word in second.words] == ["Yes."]
     assert second.start_s > first.end_s
+    (one,) = segments(await heard_by_ears(pcm, texts=("Not it.",), transcribes=True))
+    assert (one.text, [word.text for word in one.words]) == ("I am the owner. Yes.", ["Not", "it."])
 
 
 async def test_settings_make_ordinary_voices_late_or_broken() -> None:

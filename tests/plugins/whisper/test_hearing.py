@@ -182,6 +182,7 @@ class FakeNetwork:
         texts: Sequence[str],
         stop: threading.Event,
     ) -> list[TranscriptSegment]:
+        self.order.append(job.id)
         end_s = start_s + len(samples) / HEARING_HZ
         return [TranscriptSegment(start_s=start_s, end_s=end_s, text=text) for text in texts]
 
@@ -262,6 +263,21 @@ async def test_who_leaves_in_a_window_or_in_the_line_keeps_nobody_waiting() -> N
         assert (network.order[0], network.stopped > 0) == ("a", True)
         network.may_go.set()
         assert segments(await hear(engine, "d", pcm_of(1.0)))
+
+
+async def test_checks_have_their_share_of_the_windows_and_pass_nobody() -> None:
+    async with ears() as (engine, network):
+        check: dict[str, Any] = {"texts": ("One.",), "transcribes": True, "share": 1 / 3}
+        first = asyncio.create_task(hear(engine, "z", pcm_of(1.0)))
+        await asyncio.to_thread(network.has_begun.wait)
+        calls = [hear(engine, f"a {at}", LONG) for at in range(4)]
+        calls += [hear(engine, f"check {at}", pcm_of(25.0), tenant="c", **check) for at in range(40)]
+        jobs = [asyncio.create_task(each) for each in calls]
+        await soon(lambda: "44 waiting" in repr(engine))
+        network.may_go.set()
+        await asyncio.gather(first, *jobs)
+    whole = "".join(name[0] for name in network.order[1:13])
+    assert 2 <= whole.count("c") <= 4, whole
 
 
 async def test_known_texts_are_found_where_they_begin() -> None:

@@ -41,6 +41,10 @@ class Said(NamedTuple):
             return Fraction(samples * price.micro, 60 * RATE_HZ)
         return Fraction(price.micro * (self.characters if price.per == "character" else 1))
 
+    def is_by_job(self, terms: Terms) -> bool:
+        """A price by job is one for all parts."""
+        return terms.prices.models.get(self.engine, terms.prices.speech).per == "job"
+
     @property
     def most_samples(self) -> int:
         """Where an engine would be stopped."""
@@ -68,7 +72,8 @@ class Text(NamedTuple):
         costs = [part.cost(terms, heard) for part, heard in zip(self.parts, samples, strict=True)]
         for number in submitted:
             costs[number] = max(costs[number], self.parts[number].held(terms))
-        return math.ceil(sum(costs))
+        by_job = [cost for part, cost in zip(self.parts, costs, strict=True) if part.is_by_job(terms)]
+        return math.ceil(sum(costs) - sum(by_job) + max(by_job, default=0))
 
     @property
     def most_samples(self) -> list[int]:

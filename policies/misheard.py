@@ -1,0 +1,56 @@
+"""When a model is heard wrong so much more often than another that the other one speaks first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from math import sqrt
+from typing import NamedTuple
+
+from policies.routing import Candidate
+
+_Z = 1.96
+"""For 95 % of all samples."""
+_TIMES = 2.0
+
+
+class Misheard(NamedTuple):
+    """Words that were heard wrong, of those that were heard."""
+
+    wrong: int
+    words: int
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the least and the most that the true rate may be (Wilson)."""
+        if not self.words:
+            return 0.0, 1.0
+        rate, squared = self.wrong / self.words, _Z * _Z / self.words
+        middle = (rate + squared / 2) / (1 + squared)
+        width = _Z / (1 + squared) * sqrt(rate * (1 - rate) / self.words + squared / self.words / 4)
+        return max(0.0, middle - width), min(1.0, middle + width)
+
+    def is_far_above(self, other: Misheard) -> bool:
+        return self.bounds[0] > _TIMES * other.bounds[1]
+
+
+def misheard_last(candidates: Sequence[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+    """Return the candidates, each behind its neighbours of the same kind that are heard right far more often.
+
+    `rates` are those of a model by its name. A kind is of one origin, and of one speaker or another.
+    """
+    kinds = groupby(candidates, key=lambda each: (each.model.info.is_trained, each.is_other_speaker))
+    return [each for _, kind in kinds for each in _sorted(kind, rates)]
+
+
+def _sorted(kind: Iterable[Candidate], rates: Mapping[str, Misheard]) -> list[Candidate]:
+    ordered: list[Candidate] = []
+    for each in kind:
+        place, own = len(ordered), rates.get(each.model.name)
+        while place and own is not None:
+            before = rates.get(ordered[place - 1].model.name)
+            if before is None or not before.is_far_above(own):
+                break
+            place -= 1
+        ordered.insert(place, each)
+    return ordered

@@ -1,0 +1,41 @@
+"""The entry of the feature heard in the list of feature_list.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.catalogue.ears import NoEars
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.heard.records import RATES, SPANS
+from proxy.features.heard.section import SECTION
+from proxy.speech.speaking import OnTheWay
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.heard.check import TranscriptCheck
+    from proxy.features.heard.endpoints import MisheardModels
+    from proxy.features.heard.free_room import FreeRoom
+    from proxy.features.heard.rates import MisheardRates, open_rates
+    from proxy.features.heard.watch import CheckWatch
+    from proxy.speech.front_ends import FrontEnds
+
+    if context.engines is None:
+        own = MisheardRates(context.store)
+        yield FeatureInstance(context, lambda _revision: Additions(MisheardModels(own).endpoints))
+        return
+    watch = CheckWatch(context.metrics.registry)
+    async with open_rates(context.store, context.metrics) as own:
+        check = TranscriptCheck(context.find_or(NoEars()), context.find(FrontEnds), watch, own)
+        room = FreeRoom(context.store, own)
+
+        def at(revision: RevisionContext) -> Additions:
+            check.use_section(SECTION.of(revision.config))
+            on_the_way = OnTheWay((room.opener,), part_check=check)
+            return Additions(MisheardModels(own).endpoints, on_the_way=on_the_way)
+
+        yield FeatureInstance(context.sharing(watch).sharing(own), at)
+
+
+FEATURE = Feature("heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",))

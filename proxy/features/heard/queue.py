@@ -1,0 +1,80 @@
+"""The line before the ears: what would be heard too late is refused at once, and so costs nobody time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import inf
+
+_FIRST_RATE = 0.1
+_SMOOTHING = 0.7
+_PROBE_EVERY_S = 10.0
+_STALLED_S = 2.0
+_STALLED_TIMES = 3.0
+"""Ears that took so much longer than expected have stopped."""
+_LEAST_S = 1.0
+"""The shortest sound takes as long as this one."""
+
+
+class TooLate(Exception):
+    """A part would be heard too late."""
+
+
+class HearingQueue:
+    """The parts that the ears of one worker are to hear. A refused one has waited for nothing.
+
+    Once the ears have stopped, one part every few seconds finds out whether they hear again.
+    """
+
+    def __init__(self) -> None:
+        self._rate = _FIRST_RATE
+        self._under_way_s = 0.0
+        self._last_at = -inf
+        self._stalled_until: float | None = None
+        self._slots: dict[tuple[str, int], asyncio.Semaphore] = {}
+
+    def __repr__(self) -> str:
+        return f"<HearingQueue of {self._under_way_s:.1f} s at {self._rate:.2f}>"
+
+    @asynccontextmanager
+    async def turn(self, ears: str, slots: int, seconds: float, until: float) -> AsyncIterator[None]:
+        """Wait for one of the slots, and hold it. Raises TooLate, at the latest when the time is over."""
+        now = asyncio.get_running_loop().time
+        seconds, began = max(seconds, _LEAST_S), now()
+        if began - self._last_at > _PROBE_EVERY_S:
+            self._rate = min(self._rate, _FIRST_RATE)  # it may be quicker by now
+        expected_s = (self._under_way_s + seconds) * self._rate
+        if began + expected_s > until or not self._may_ask(began):
+            raise TooLate
+        self._last_at = began
+        self._under_way_s += seconds
+        all_s = self._under_way_s
+        try:
+            try:
+                async with (
+                    asyncio.timeout_at(until),
+                    self._slots.setdefault((ears, slots), asyncio.Semaphore(slots)),
+                ):
+                    yield
+            except TimeoutError:
+                self._note_late(now() - began, expected_s, now())
+                raise TooLate from None
+            self._stalled_until = None
+            self._rate = _SMOOTHING * self._rate + (1 - _SMOOTHING) * (now() - began) / all_s
+        finally:
+            self._under_way_s = max(0.0, self._under_way_s - seconds)
+
+    def _may_ask(self, now: float) -> bool:
+        if self._stalled_until is None:
+            return True
+        if now < self._stalled_until:
+            return False
+        self._stalled_until = now + _PROBE_EVERY_S
+        return True
+
+    def _note_late(self, took_s: float, expected_s: float, now: float) -> None:
+        if took_s >= max(_STALLED_S, _STALLED_TIMES * expected_s):
+            self._stalled_until = max(self._stalled_until or -inf, now + _PROBE_EVERY_S)
+        else:
+            self._rate *= 1 + (1 - _SMOOTHING)

@@ -1,0 +1,211 @@
+"""How often voices are heard wrong: sums by voice, model, language and day, without a text or an account.
+
+Verdicts are counted in memory, and written every minute. What a killed worker has not written is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
+
+import msgspec
+
+from policies.misheard import Misheard, misheard_last
+from policies.routing import Model
+from policies.tasks import SECOND
+from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
+from proxy.features.heard.made_part import MadePart
+from proxy.features.heard.records import RATES
+from proxy.speech.call import PartRun, SpeechCall
+from proxy.speech.part import Part
+from proxy.speech.part_check import PartVerdict
+from proxy.speech.planning import OWN_VOICE
+from proxy.storage.rows import columns
+from proxy.storage.store import Statement, StorageFailed, StorageUnreachable, Store
+from proxy.storage.tombstones import NOT_ERASED
+from proxy.telemetry.background import RepeatingTask
+from proxy.telemetry.metrics import Metrics
+from speech_engine.text.said import words_of
+
+DAY_US = 86_400 * SECOND
+DAYS = 90
+"""Older rows are deleted."""
+_EVERY_S = 60.0
+_A_COMMIT = 100
+_MOST_COUNTED = 10_000
+"""The sums that are held in memory. Beyond, verdicts are not counted until these are written."""
+_MOST_ROUTED = 5_000
+
+
+class RateKey(msgspec.Struct, frozen=True):
+    voice: str
+    engine: str
+    model: str
+    language: str
+    ears: str
+
+
+class RateSums(NamedTuple):
+    """Words that were heard, those of them that were wrong or unsure, and the parts that were said again."""
+
+    words: int = 0
+    wrong: int = 0
+    unsure: int = 0
+    again: int = 0
+
+
+_SUMS = ", ".join(f"CAST(sum({each}) AS BIGINT) AS {each}" for each in RateSums._fields)
+_ADD = f"""
+INSERT INTO heard_rates (voice, engine, model, language, ears, day, {", ".join(RateSums._fields)})
+SELECT CAST(:voice AS TEXT), CAST(:engine AS TEXT), CAST(:model AS TEXT), CAST(:language AS TEXT),
+    CAST(:ears AS TEXT), CAST(:day AS BIGINT),
+    {", ".join(f"CAST(:{each} AS BIGINT)" for each in RateSums._fields)}
+WHERE {NOT_ERASED}
+ON CONFLICT (voice, engine, model, language, ears, day) DO UPDATE SET
+    {", ".join(f"{each} = heard_rates.{each} + excluded.{each}" for each in RateSums._fields)}
+"""
+_KEY = ", ".join(RATES.key)
+_DROP_OLD = f"""
+DELETE FROM heard_rates
+WHERE ({_KEY}) IN (SELECT {_KEY} FROM heard_rates WHERE day < :before LIMIT {_A_COMMIT})
+"""
+_OF_VOICE = f"""
+SELECT voice, engine, model, language, ears, {_SUMS} FROM heard_rates WHERE voice = :voice
+GROUP BY voice, engine, model, language, ears HAVING sum(words) >= CAST(:least AS BIGINT)
+ORDER BY sum(words) DESC LIMIT 100
+"""
+_OF_MODELS = f"""
+SELECT '' AS voice, engine, model, language, ears, {_SUMS} FROM heard_rates
+GROUP BY engine, model, language, ears ORDER BY sum(words) DESC LIMIT 1000
+"""
+_USUAL = f"""
+SELECT language, ears, {_SUMS} FROM heard_rates WHERE voice NOT LIKE '{OWN_VOICE}%'
+GROUP BY language, ears
+"""
+_KNOWN = f"""
+SELECT {columns(RateKey)}, {_SUMS} FROM heard_rates GROUP BY {columns(RateKey)}
+HAVING sum(words) >= CAST(:least AS BIGINT) ORDER BY sum(words) DESC LIMIT {_MOST_ROUTED}
+"""
+
+
+class MisheardRates(NoMisheardRates):
+    """The rates of one worker. `calls` are the checked calls under way, by id."""
+
+    def __init__(self, store: Store) -> None:
+        self.calls: dict[str, SpeechCall] = {}
+        self._store = store
+        self._counted: dict[RateKey, RateSums] = {}
+        self._known: Mapping[tuple[str, str, str, str], Misheard] = {}
+
+    def count_words(self, made: MadePart, words: int, verdict: PartVerdict, ears: str) -> None:
+        """Count what was heard of a part. The voice of a request alone has no rate."""
+        run = self._run(made)
+        if run is None or not _has_rate(run):
+            return
+        count = sum(max(1, len(words_of(each.wanted).tokens)) for each in verdict.words)
+        is_wrong = verdict.result == "wrong"
+        again = int(run.again > 0)
+        sums = RateSums(words, count * is_wrong, count * (verdict.result == "unsure"), again)
+        info = made.candidate.model.info
+        key = RateKey(run.part.voice.id, made.candidate.model.engine, info.id, run.part.language, ears)
+        self._count(key, sums)
+
+    def with_order(self, part: Part) -> Part:
+        """Return a part with those candidates behind their neighbours that are heard wrong far more often."""
+        if len(part.candidates) == 1 or not self._known:
+            return part
+        found = {
+            each.model.name: known
+            for each in part.candidates
+            if (known := self._known.get(_known_name(part, each.model)))
+        }
+        return msgspec.structs.replace(part, candidates=tuple(misheard_last(part.candidates, found)))
+
+    async def find_rates(self, voice: str) -> Sequence[MisheardRate]:
+        rows = await self._store.read(_OF_VOICE, {"voice": voice, "least": LEAST_WORDS})
+        if not rows:
+            return ()
+        usual = {
+            (row["language"], row["ears"]): 1000 * row["wrong"] / row["words"]
+            for row in await self._store.read_long(_USUAL)
+            if row["words"] >= LEAST_WORDS
+        }
+        return [_rate(row, usual.get((row["language"], row["ears"]))) for row in rows]
+
+    async def of_models(self) -> Sequence[MisheardRate]:
+        return [_rate(row, None) for row in await self._store.read_long(_OF_MODELS) if row["words"]]
+
+    async def write_counts(self) -> None:
+        """Write what was counted, and read what routing needs."""
+        now = await self._store.now()
+        day = now - now % DAY_US
+        drop = Statement(_DROP_OLD, {"before": day - DAYS * DAY_US})
+        while counted := list(self._counted.items())[:_A_COMMIT]:
+            for key, _ in counted:
+                del self._counted[key]
+            statements = [
+                Statement(_ADD, {**msgspec.structs.asdict(key), **sums._asdict(), "day": day})
+                for key, sums in counted
+            ]
+            try:
+                await self._store.write(drop, *statements)
+            except StorageUnreachable:
+                raise  # it may be written, and nothing counts twice
+            except StorageFailed:
+                for key, sums in counted:
+                    self._count(key, sums)
+                raise
+        rows = await self._store.read_long(_KNOWN, {"least": LEAST_WORDS})
+        self._known = {
+            (row["voice"], row["engine"], row["model"], row["language"]): Misheard(row["wrong"], row["words"])
+            for row in reversed(rows)
+        }
+
+    def _count(self, key: RateKey, sums: RateSums) -> None:
+        before = self._counted.get(key)
+        if before is None and len(self._counted) >= _MOST_COUNTED:
+            return
+        self._counted[key] = RateSums(*map(sum, zip(before or RateSums(), sums, strict=True)))
+
+    def _run(self, made: MadePart) -> PartRun | None:
+        call, (start, _) = self.calls.get(made.job.id), made.places.as_sent(0, 1)
+        runs = () if call is None else call.totals.parts
+        return next((run for run in runs if run.part.start <= start < run.part.end), None)
+
+
+def _known_name(part: Part, model: Model) -> tuple[str, str, str, str]:
+    return part.voice.id, model.engine, model.info.id, part.language
+
+
+def _has_rate(run: PartRun) -> bool:
+    voice = run.part.voice
+    return not voice.is_recorded or voice.id.startswith(OWN_VOICE)
+
+
+def _rate(row: Mapping[str, object], usual: float | None) -> MisheardRate:
+    sums = {name: int(str(row[name])) for name in RateSums._fields}
+    return MisheardRate(
+        engine=str(row["engine"]),
+        model=str(row["model"]),
+        language=str(row["language"]),
+        recogniser=str(row["ears"]),
+        words=sums["words"],
+        wrong_per_thousand=round(1000 * sums["wrong"] / sums["words"], 2),
+        unsure_per_thousand=round(1000 * sums["unsure"] / sums["words"], 2),
+        again=sums["again"],
+        usual_per_thousand=None if usual is None else round(usual, 2),
+    )
+
+
+@asynccontextmanager
+async def open_rates(store: Store, metrics: Metrics) -> AsyncIterator[MisheardRates]:
+    rates = MisheardRates(store)
+    writing = RepeatingTask("rates of what is heard", rates.write_counts, _EVERY_S, metrics)
+    try:
+        yield rates
+    finally:
+        await writing.close()
+        with suppress(StorageFailed, asyncio.TimeoutError):
+            await rates.write_counts()
