@@ -44,7 +44,7 @@ def say(
     language: Annotated[
         str | None, typer.Option(help="Its language, as pt-BR; else the server finds it.")
     ] = None,
-    heard: Annotated[
+    is_checked: Annotated[
         bool, typer.Option("--heard", help="Have it checked before it is sent, and show what stayed wrong.")
     ] = False,
     format_: FormatName = None,
@@ -68,10 +68,10 @@ def say(
         "response_format": found_format,
         **({"language": language} if language else {}),
     }
-    if heard:
+    if is_checked:
         body |= {"response_format": "json", "audio_format": found_format, "check": "heard"}
     sound_request = SoundRequest("/v1/audio/speech", {"json": body}, found_format, out)
-    hear(config, sound_request, form, write_checked if heard else streamed)
+    hear(config, sound_request, form, write_checked if is_checked else streamed)
 
 
 def convert(

@@ -34,6 +34,7 @@ class CheckByText(ScriptedCheck):
     """What it thinks of a sentence is in it."""
 
     async def verdict_on(self, made: MadePart) -> PartVerdict:
+        self.made.append(made)
         (result,) = {*words_of(made.job.segments[0].spoken).tokens} & {*RESULTS}
         return WRONG if result == "wrong" else PartVerdict(result)
 

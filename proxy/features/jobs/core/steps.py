@@ -220,7 +220,7 @@ class Steps(TaskKind[JobStep]):
         # A file that kills its reader must not be read for ever.
         is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
-        may_end_otherwise = failure.code != errors.HEARD_WRONG and (
+        may_end_otherwise = failure.code != errors.WRONG_SPEECH and (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
         if may_end_otherwise and not (is_try and self.gives_up(held)):

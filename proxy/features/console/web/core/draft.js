@@ -19,8 +19,7 @@ export const draft = {
   emotion: "",
   instructions: "",
   tag: "",
-  isKept: true,
-  isChecked: false,
+  isKept: true, isChecked: false,
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
   // What is said again was just filled in.

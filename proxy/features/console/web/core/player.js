@@ -144,8 +144,7 @@ class Player {
     const clock = t("player.clock", { at: position.toFixed(1), of: seconds.toFixed(1) });
     if (clip.live) clip.peaks = clip.live.peaks(BARS);
     return html`<section class="dock" aria-label=${t("player.title")}>
-      ${clip.words.length ? this.words(clip, position) : nothing}
-      ${clip.check ? checkedText(clip.check) : nothing}
+      ${clip.words.length ? this.words(clip, position) : nothing}${clip.check ? checkedText(clip.check) : nothing}
       <div class="row line">
         <button class="round first" id="player-play" aria-label=${isPlaying ? t("player.pause") : t("player.play")} ?disabled=${Boolean(clip.live)}
           @click=${() => this.toggle()}>${icon(isPlaying ? "pause" : "play")}</button>
@@ -164,10 +163,9 @@ class Player {
     const isOver = !clip.live && this.audio.paused && (this.audio.ended || position === 0);
     const now = isOver ? -1 : clip.words.findLastIndex(({ start_seconds: start }) => start <= position);
     let end = 0;
-    const wrong = clip.check?.wrong ?? [];
     const parts = clip.words.map(({ source_start: from, source_end: to }, index) => {
       const before = clip.letters.slice(end, from).join("");
-      const isWrong = wrong.some((each) => each.start < to && each.end > from);
+      const isWrong = clip.check?.wrong?.some((each) => each.start < to && each.end > from);
       end = to;
       return html`${before}<span class="${index === now ? "now" : ""} ${isWrong ? "wrong" : ""}">${clip.letters.slice(from, to).join("")}</span>`;
     });
@@ -177,14 +175,10 @@ class Player {
 }
 
 // The words that a check has found, as they should be and as they were heard.
-export function wordsText(result, words) {
-  return t(`player.${result}`, { words: words.map(({ wanted, heard }) => t("player.heard_as", { wanted, heard })).join(", ") });
-}
+export const wordsText = (result, words) => t(`player.${result}`, { words: words.map(({ wanted, heard }) => t("player.heard_as", { wanted, heard })).join(", ") });
 
-function checkedText(check) {
-  const found = ["wrong", "unsure"].filter((result) => check[result]).map((result) => wordsText(result, check[result]));
-  return html`<p class="quiet small" id="player-checked" role="status">${[check.checked_s ? t("player.checked") : t("player.unchecked"), ...found].join(". ")}</p>`;
-}
+const checkedText = (check) => html`<p class="quiet small" id="player-checked" role="status">${[check.checked_s ? t("player.checked") : t("player.unchecked"),
+  ...["wrong", "unsure"].filter((result) => check[result]).map((result) => wordsText(result, check[result]))].join(". ")}</p>`;
 
 function wave(peaks, share) {
   const most = Math.max(0.05, ...peaks);

@@ -116,7 +116,6 @@ export default class JobPage extends Page {
   }
 
   notes(job) {
-    // What was said wrong is shown with its step.
     const ignored = job.warnings.filter((each) => each.endsWith("is followed"));
     const texts = [
       waitText(job),
