@@ -50,16 +50,12 @@ class Catalogue:
         self._costs = {name: each.costs for name, each in sections}
         accepted = {name: AcceptedLicence(of.accept_licence, of.paid_use_basis) for name, of in sections}
         self.licences = Licences(config.server.commercial, accepted)
-        self._engines = engines
+        self.live = engines
+        """The engines as they are now."""
         self._own = ConfiguredVoices(config.voices, engines)
         self._routes = routing.Routes(config.routes)
         self._owners_at = -1
         self._owners: dict[tuple[str, str, _Caller], routing.NameOwners] = {}
-
-    @property
-    def revision(self) -> int:
-        """A number that changes when an engine brings other models or voices."""
-        return self._engines.revision
 
     @property
     def engines(self) -> frozenset[str]:
@@ -71,9 +67,7 @@ class Catalogue:
         return self._routes
 
     def models(self) -> list[routing.Model]:
-        return [
-            routing.Model(name, info) for name, engine in self._engines.items() for info in engine.models()
-        ]
+        return [routing.Model(name, info) for name, engine in self.live.items() for info in engine.models()]
 
     def client_fields(self) -> frozenset[str]:
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
@@ -84,7 +78,7 @@ class Catalogue:
         Only local models and `providers`, if some are named, may have the recording. An engine that has not
         been up yet may have any model.
         """
-        if not all(engine.models() for _, engine in self._engines.items()):
+        if not all(engine.models() for _, engine in self.live.items()):
             return False
         return routing.needs_text(
             model.info
@@ -104,7 +98,7 @@ class Catalogue:
         # An engine that has not been up yet may have any model.
         waiting = {
             name
-            for name, engine in self._engines.items()
+            for name, engine in self.live.items()
             if not engine.models() and (engines is None or name in engines)
         }
 
@@ -147,7 +141,7 @@ class Catalogue:
 
     def _unknown(self, fulls: Iterable[str]) -> tuple[str, ...]:
         engines = dict.fromkeys(full.partition("/")[0] for full in fulls)
-        return tuple([each for each in engines if each in self._engines and not self._engines[each].models()])
+        return tuple([each for each in engines if each in self.live and not self.live[each].models()])
 
     def _routed(self, tag: str) -> routing.RoutingResult | None:
         """Return the most exact usable route: a route without any of its candidates is unusable."""
@@ -160,7 +154,7 @@ class Catalogue:
     def find_steps(
         self, route: routing.Route, operators: Mapping[str, routing.Voice]
     ) -> tuple[routing.FoundStep, ...]:
-        engines = dict(self._engines.items())
+        engines = dict(self.live.items())
         return tuple([find_step(step, engines, operators, self._own.get(step.voice)) for step in route.post])
 
     def missing_candidates(self, route: routing.Route) -> list[str]:
@@ -168,24 +162,24 @@ class Catalogue:
 
     def _why_missing(self, full: str) -> str:
         engine, _, model = full.partition("/")
-        if engine not in self._engines:
+        if engine not in self.live:
             return f"no [engines.{engine}] for {full}"
-        known = [info.id for info in self._engines[engine].models()]
+        known = [info.id for info in self.live[engine].models()]
         if not known:
-            return f"{engine} is {self._engines[engine].state}, so {full} is not there"
+            return f"{engine} is {self.live[engine].state}, so {full} is not there"
         return f"{engine} has no model of {full!r}; {hint(model, known)}"
 
     @property
     def awaits_models(self) -> bool:
         """Tell whether a starting engine's models are still unknown."""
-        return any(engine.state != "failed" and not engine.models() for _, engine in self._engines.items())
+        return any(engine.state != "failed" and not engine.models() for _, engine in self.live.items())
 
     def is_coming(self, name: str, tag: str) -> bool:
         """Tell whether a route for this alias has candidates whose engine is still starting."""
         if name not in self._aliases:
             return False
         coming = self._unknown(self._routed_names(tag))
-        return any(self._engines[engine].state != "failed" for engine in coming)
+        return any(self.live[engine].state != "failed" for engine in coming)
 
     def resolve_model(self, name: str) -> list[routing.Model]:
         """Return the models that a name stands for.
@@ -225,12 +219,12 @@ class Catalogue:
 
         Raises InvalidRequest for an unknown engine or voice, and UpstreamFailed if the engine is not up.
         """
-        if engine not in self._engines:
-            known = [name for name, _ in self._engines.items()]
+        if engine not in self.live:
+            known = [name for name, _ in self.live.items()]
             raise InvalidRequest(
                 f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
             )
-        live = self._engines[engine]
+        live = self.live[engine]
         if not live.models():
             raise UpstreamFailed(f"The engine '{engine}' is not available right now.", retry_after_s=5.0)
         listed, unlisted = [info.id for info in live.voices()], live.unlisted_voices
@@ -250,7 +244,7 @@ class Catalogue:
     def check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name
         without an engine may be of any that is loading."""
-        if self._unknown([full]) or ("/" not in full and self._engines.may_bring_voices()):
+        if self._unknown([full]) or ("/" not in full and self.live.may_bring_voices()):
             raise UpstreamFailed("The engine is not available right now.", retry_after_s=2.0)
 
     def hedge_s(self, engine: str) -> float | None:
@@ -274,7 +268,7 @@ class Catalogue:
                 tags=info.tags,
                 description=info.description,
             )
-            for name, engine in self._engines.items()
+            for name, engine in self.live.items()
             for info in engine.voices()
         ]
         # A configured voice replaces an engine's voice of the same id, as `resolve_voice` does.
@@ -335,7 +329,7 @@ class Catalogue:
 
     def _name_owners(self, model: str, tag: str, terms: Terms | None) -> routing.NameOwners:
         """Return the owners of the engines' voices. They are cached until an engine's list changes."""
-        revision = self.revision
+        revision = self.live.revision
         if self._owners_at != revision or len(self._owners) >= _MOST_OWNERS:
             self._owners_at, self._owners = revision, {}
         of_terms = None
@@ -363,7 +357,7 @@ class Catalogue:
 
     def unusable_models(self) -> list[Remark]:
         """Return the models that cannot speak: their engine lacks them, or their licence is not accepted."""
-        known = {name: [info.id for info in engine.models()] for name, engine in self._engines.items()}
+        known = {name: [info.id for info in engine.models()] for name, engine in self.live.items()}
         return [*find_misnamed(self._config, known), *self._unlicensed()]
 
     def _unlicensed(self) -> list[Remark]:
@@ -391,9 +385,9 @@ class Catalogue:
 
     def _named(self, full: str) -> list[routing.Model]:
         engine, slash, id_ = full.partition("/")
-        if engine not in self._engines:
+        if engine not in self.live:
             return []
-        models = self._engines[engine].models()
+        models = self.live[engine].models()
         if not slash:
             return [routing.Model(engine, info) for info in models[:1]]
         return [routing.Model(engine, info) for info in models if info.id == id_]

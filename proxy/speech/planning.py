@@ -225,7 +225,7 @@ class Planner:
         receivers = None if source is None else source.receivers
         style = (request.pitch, span.emotion, request.by_sentence, source is None, receivers)
         names = (request.model, span.voice.id, chosen, *style, id(terms))
-        revision = self._catalogue.revision
+        revision = self._catalogue.live.revision
         if (known := self._decisions.get(names)) is not None:
             known_terms, known_revision, decision = known
             if known_terms is terms and known_revision == revision and decision.voice is span.voice:

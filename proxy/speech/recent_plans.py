@@ -98,7 +98,7 @@ class RecentPlans:
         """Tell whether a voice exists, or may be one of an engine that has not been up yet."""
         if voice in own.voices:
             return True
-        revision, known = self._catalogue.revision, self._exist.get(voice)
+        revision, known = self._catalogue.live.revision, self._exist.get(voice)
         if known is None or known[0] != revision:
             if len(self._exist) >= _MOST_STORED:
                 self._exist.clear()
@@ -141,7 +141,7 @@ class RecentPlans:
         else:
             check_length(request, terms)
             key = caller.account, replace(request, **UNPLANNED)
-            recent, revision = self._recent.get(key), self._catalogue.revision
+            recent, revision = self._recent.get(key), self._catalogue.live.revision
             known = None
             if recent is not None and recent.is_for(terms, own, revision):
                 choice = self._choose(recent.voice, request.language, "request", request.text)
