@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,12 @@ from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugi
 from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 
-_NICENESS = 10
+_THREAD_NICENESS, _SESSION_NICENESS = 10, 5
 """More than that of engines that speak, whose first sound is waited for."""
 
 
 def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
-    os.nice(_NICENESS)  # of this thread, and of those that the network starts
+    os.nice(_THREAD_NICENESS)  # of this thread, and of those that the network starts
     facts = check_model(MODEL_FORMAT, folder)
     _refuse_nan(folder)
     network = WhisperNetwork(folder, facts.languages, settings)
@@ -37,7 +37,15 @@ def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
     job = HearJob(id="trial", tenant="", model="", temperature=1.0)
     network.hear(job, facts.languages[0], noise, 0.0, threading.Event())
     network.score(job, facts.languages[0], noise, 0.0, ("One.",), threading.Event())
+    _give_way()
     return network
+
+
+def _give_way() -> None:
+    """Lower the priority of this host's session: where Linux weighs sessions, that of threads is little."""
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(f"{_SESSION_NICENESS}")
 
 
 def _refuse_nan(folder: Path) -> None:
