@@ -17,11 +17,10 @@ from os import cpu_count, getloadavg
 
 import httpx2
 
-from bench.ears import edits
 from bench.sentences import sentences
 from proxy.config.config_toml import known_names
 from speech_engine.text.said import words_of
-from tests.heard.judge import OTHERS, SENTENCES
+from tests.heard.judge import OTHERS, SENTENCES, edits
 
 AND = {"en": ", and", "es": " y", "fr": " et", "it": " e", "pt-BR": " e"}
 FORMATS = ("wav", "pcm")
