@@ -27,10 +27,13 @@ async def survey_file(decoder: LongDecoder, account: str, file: bytes) -> long_r
 
 
 async def read_stretch(
-    decoder: LongDecoder, account: str, stretch: long_recordings.StretchRequest, rate_hz: int
+    decoder: LongDecoder, account: str, stretch: long_recordings.StretchRequest, rate_hz: int | None = None
 ) -> bytes:
-    """Return the sound of a step. Raises InvalidRequest, DecodingFailed and NoPlace."""
+    """Return the sound of a step, as a master without a rate. Raises InvalidRequest, DecodingFailed and
+    NoPlace."""
     try:
+        if rate_hz is None:
+            return await decoder.master(account, stretch)
         return await decoder.stretch(account, stretch, rate_hz)
     except UnusableRecording as error:
         raise invalid_audio(str(error), FILE) from None
