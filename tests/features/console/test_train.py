@@ -212,7 +212,7 @@ def test_a_long_recording_is_cut_after_its_price_was_told(
     reader.open(f"train/{voice}")
     reader.wait("at('#train-cut-go')?.disabled")
     file = tmp_path / "reading.wav"
-    pcm = said([f"Line {number}. " + "Word " * 50 for number in range(17)], pause_s=2.0)
+    pcm = said([f"Line {number}. " + "One and two. " * 19 for number in range(17)], pause_s=2.0)
     file.write_bytes(wav_header(len(pcm) // 2) + pcm)
     reader.file("#cut-file-file", file)
     reader.reads("credits", "#train-cut-price")

@@ -115,7 +115,7 @@ def test_what_is_refused_is_said(beside: Server) -> None:
 
 def test_one_long_recording_is_cut_first(beside: Server, voice: str, tmp_path: Path) -> None:
     file = tmp_path / "reading.wav"
-    pcm = said([f"Line {number}. " + "Word " * 50 for number in range(17)], pause_s=2.0)
+    pcm = said([f"Line {number}. " + "One and two. " * 19 for number in range(17)], pause_s=2.0)
     file.write_bytes(wav_header(len(pcm) // 2) + pcm)
     done = train(beside, "Ana", "--model", "tone", "--steps", "20", "--from", str(file))
     assert done.returncode == 0, done.stderr.decode()

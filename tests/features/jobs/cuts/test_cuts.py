@@ -212,17 +212,18 @@ async def test_what_is_unclear_clipped_or_of_another_voice_is_left_out_and_count
         return Compared("other", 0.1, "pitch")
 
     loud = np.clip(np.frombuffer(PCM, np.int16).astype(np.int32) * 9, -32768, 32767).astype("<i2").tobytes()
-    ears = Ears(*whole(said("Mumbled.", avg_logprob=-0.81)))
+    ears = Ears()
     text = rig.CONFIG.format(url="sqlite").replace("hears = true", "") + "[engines.one]\n"
     async with inside(tmp_path, text, {"one": ears}, "metered") as server:
         voice = await new_voice(server)
-        for audio, why in (
-            (AUDIO, "unclear"),
-            (wav_header(len(loud) // 2) + loud, "clipped"),
-            (AUDIO, "other_voice"),
+        for audio, heard, why in (
+            (AUDIO, said("Mumbled.", avg_logprob=-0.81), "unclear"),
+            (AUDIO, said("And 1-1-1-1-1-1.", avg_logprob=-0.1), "unclear"),
+            (wav_header(len(loud) // 2) + loud, said("Clear."), "clipped"),
+            (AUDIO, said("Clear."), "other_voice"),
         ):
+            ears.script = whole(heard)
             if why == "other_voice":
-                ears.script = whole(said("Clear."))
                 monkeypatch.setattr(SpeakerComparison, "has_comparer", True)
                 monkeypatch.setattr(SpeakerComparison, "compare", other)
             made = json_of(await ask(server, voice, audio), 202)
