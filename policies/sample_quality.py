@@ -84,6 +84,10 @@ _MOST_SPEECH = 0.9
 _PAUSE = "it has hardly any pause, so its noise cannot be told from the voice: leave a second of silence"
 
 
+def is_clipped(quality: SampleQuality) -> bool:
+    return 1 - quality.clipped < _UNCLIPPED.high
+
+
 def judge_sample(measures: SampleMeasures) -> SampleQuality:
     """Rate a recording: high if all values are high, low if one is below medium."""
     met = [

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from policies.plans import Terms
+from policies.routing import Model
+from proxy.errors import NotFound
 from speech_engine import EngineUnavailable, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, TranscriptWord
 from speech_engine.redacted import Redacted
@@ -35,10 +38,12 @@ class OwnRecording(NamedTuple):
 
 
 class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
-    """`is_reliable`: few words of this language are heard wrong."""
+    """`is_reliable`: few words of this language are heard wrong. `avg_logprob` is that of the least sure
+    segment."""
 
     text: str
     is_reliable: bool
+    avg_logprob: float = 0.0
 
 
 class GoodEars(NamedTuple):
@@ -97,8 +102,20 @@ class NoEars:
         """Hear what an engine has made, by the model of `ears_for`. Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
-        """Hear a recording. Raises EngineError."""
+    def find_model(self, language: str, terms: Terms) -> Model:
+        """Return the local model that hears this language for an account that pays. Raises NotFound,
+        NotAllowed, and UpstreamFailed while it starts."""
+        del language, terms
+        raise NotFound(
+            "No local model hears this language. The operator can get one: voxgate models pull whisper-base",
+            param="cut",
+            code="model_not_found",
+        )
+
+    async def hear(
+        self, recording: OwnRecording, within_s: float, model: Model | None = None
+    ) -> OwnTranscript:
+        """Hear a recording, by this model or the first one of its language. Raises EngineError."""
         raise EngineUnavailable("No local model hears.")
 
     async def score_words(

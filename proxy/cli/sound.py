@@ -126,7 +126,7 @@ class Serving(NamedTuple):
                 typer.echo(reply_line, err=True)
                 seen = reply_line
             time.sleep(_LOOK_S)
-            job = self._json("GET", f"{sound_request.path}/{job['id']}")
+            job = self._json("GET", f"{JOBS}/{job['id']}")
         if job["status"] != "done":
             raise CommandRefused(
                 f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no result'}"
@@ -185,6 +185,12 @@ def read_recording(recording: Path, most_bytes: int, too_large: str) -> bytes:
     if len(data) > most_bytes:
         raise CommandRefused(f"{recording}: {too_large}")
     return data
+
+
+def read_long_recording(recording: Path) -> bytes:
+    """Return a recording that is heard. Raise CommandRefused."""
+    most_bytes = 25 * 1024 * 1024
+    return read_recording(recording, most_bytes, "a recording has at most 25 MiB: send it as mp3 or opus")
 
 
 def check_out(out: str | None, form: Form) -> None:

@@ -6,9 +6,12 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 from __future__ import annotations
 
 import io
+import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
+from urllib.parse import quote
 
 import typer
 
@@ -23,6 +26,7 @@ from proxy.cli.sound import (
     check_out,
     format_of,
     hear,
+    read_long_recording,
     read_recording,
     save,
     steps_of,
@@ -133,6 +137,10 @@ def convert(
 def train(
     voice: Annotated[str, typer.Argument(metavar="VOICE", help="An own voice, with 20 recordings or more.")],
     model: Annotated[str, typer.Option(help="A model that trains, as rvc/standard.")],
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="First cut this recording of 3 to 40 minutes; it costs a transcription."),
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Equal seeds learn alike.")] = None,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Save the voice here, as ONNX.")] = None,
@@ -152,8 +160,12 @@ def train(
         **({} if seed is None else {"seed": seed}),
     }
     sound_request = SoundRequest(JOBS, {"json": body}, "onnx", None if out is None else str(out))
-    made = io.BytesIO()
-    answer = write_answer(load_config(config_file), sound_request, made, _follow)
+    made, write = io.BytesIO(), _follow
+    if from_ is not None:
+        files = {"file": (from_.name, read_long_recording(from_))}
+        cut = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
+        write = partial(_cut, SoundRequest(cut, {"files": files}, "json", None))
+    answer = write_answer(load_config(config_file), sound_request, made, write)
     if out is not None:
         save(made.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)
@@ -167,6 +179,17 @@ def _write_job(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> d
     # A job does not tell which model spoke. This is the requested one.
     facts = {"engine": job_fields["model"], "voice": job_fields["voice"], "language": "und"}
     return {**facts, "substitute": job["substitute"] or None, "bytes": size}
+
+
+def _cut(cut: SoundRequest, serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    """Cut a recording into clips of the voice, then train it."""
+    job = serving.follow(cut, "The job {} cuts it.", steps_of)
+    report = io.BytesIO()
+    serving.fetch(report, "GET", f"{JOBS}/{job['id']}/content")
+    found = json.loads(report.getvalue())
+    left_out = sum(found["left_out"].values())
+    typer.echo(f"{found['clips']} clips, {left_out} left out, {job['credits']:g} credits", err=True)
+    return _follow(serving, sound_request, to)
 
 
 def _follow(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:

@@ -9,14 +9,13 @@ from typing import Annotated, Any, BinaryIO, Literal
 
 import typer
 
-from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save, steps_of, write_answer
+from proxy.cli.sound import JOBS, Serving, SoundRequest, read_long_recording, save, steps_of, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
 TranscriptFormat = Literal["text", "srt", "vtt", "json", "verbose_json"]
 _ENDINGS: dict[str, TranscriptFormat] = {".srt": "srt", ".vtt": "vtt", ".json": "verbose_json"}
-_MOST_BYTES, _TOO_LARGE = 25 * 1024 * 1024, "a recording has at most 25 MiB: send it as mp3 or opus"
 _SILENCE_S = 600.0
 """A recording is heard whole before the answer begins."""
 
@@ -54,7 +53,7 @@ def transcribe(
     rows, is_faulty = list[dict[str, Any]](), False
     for recording, file in _targets(recordings, out, found_format):
         try:
-            data = read_recording(recording, _MOST_BYTES, _TOO_LARGE)
+            data = read_long_recording(recording)
             body, made = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
             facts = write_answer(here.config(), request, made, _write, silence_s=_SILENCE_S)

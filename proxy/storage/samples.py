@@ -9,6 +9,8 @@ from proxy.storage.store import Row, Store
 from speech_engine.redacted import Redacted
 
 NOT_MEASURED = "{}"
+TRAINING = "training"
+"""In place of an emotion: a clip that trainings alone use. No voice speaks with it."""
 
 
 class SampleRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +31,22 @@ class SampleRecord(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str = ""
     sealed: str = ""
 
+    @property
+    def is_for_training(self) -> bool:
+        return self.tag == TRAINING
+
 
 _COLUMNS = columns(SampleRecord)
-_OF_ACCOUNT = f"SELECT {_COLUMNS} FROM samples WHERE account = :account ORDER BY voice, number"
+_OF_ACCOUNT = f"""
+SELECT {_COLUMNS} FROM samples WHERE account = :account AND tag <> '{TRAINING}' ORDER BY voice, number
+"""
 _OF_VOICE = f"SELECT {_COLUMNS} FROM samples WHERE voice = :voice ORDER BY number"
 _CLIP = f"SELECT {_COLUMNS} FROM samples WHERE account = :account AND id = :id AND id <> ''"
 _QUALITY = "SELECT quality FROM samples WHERE account = :account AND digest = :digest LIMIT 1"
 
 
 async def of_account(store: Store, account: str) -> dict[str, list[SampleRecord]]:
-    """List the samples of an account's voices, by voice."""
+    """List the samples that an account's voices speak with, by voice."""
     found: dict[str, list[SampleRecord]] = {}
     for row in await store.read(_OF_ACCOUNT, {"account": account}):
         found.setdefault(row["voice"], []).append(_record(row))

@@ -75,6 +75,11 @@ def measure(master: Master) -> SampleMeasures:
     )
 
 
+def speech_of(master: Master) -> NDArray[np.bool_]:
+    """Tell of each step of `STEP_S` whether it is speech. Shorter pauses than `_GAP_S` are speech."""
+    return find_speech(_analyse(master).levels)
+
+
 def find_speech(levels: Levels) -> NDArray[np.bool_]:
     _, _, threshold = _thresholds(levels)
     speech = _without_runs(levels > threshold, value=False, shorter_than=round(_GAP_S / STEP_S))

@@ -168,6 +168,10 @@ class SpeakerComparison:
         self._section = section
         self._comparer = comparer
 
+    @property
+    def has_comparer(self) -> bool:
+        return bool(self._section.comparer)
+
     async def compare(self, one: RatedRecording, other: RatedRecording) -> Compared | None:
         """Compare two recordings. Return None if no comparer is configured.
 

@@ -73,7 +73,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         # A command hears nothing: its server does, when it is back.
         kinds = () if context.engines is None else (tasks,)
-        yield FeatureInstance(context.sharing(grants).sharing(tasks), at, task_kinds=kinds)
+        shared = context.sharing(grants).sharing(tasks).sharing(comparison)
+        yield FeatureInstance(shared, at, task_kinds=kinds)
 
 
 FEATURE = Feature(

@@ -75,6 +75,19 @@ class Grants:
         record = None if id_ is None else await records.get(self._store, account, id_)
         return None if record is None else _grant(record)
 
+    async def training_grant(self, account: str, consent: str | None, *, is_required: bool) -> Grant | None:
+        """Return the grant of a voice that is to be trained, None if it needs none. Raises NotAllowed."""
+        grant = await self.get(account, consent)
+        if grant is not None:
+            grant.check_use("training", "voice")
+        elif consent is not None or is_required:
+            raise NotAllowed(
+                "To train this voice, it needs a consent of its speaker that names training.",
+                param="voice",
+                code="consent_not_given",
+            )
+        return grant
+
     async def of_account(self, account: str) -> Mapping[str, Grant]:
         return {each.id: _grant(each) for each in await records.of_account(self._store, account)}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, contextmanager
 
 import msgspec
@@ -207,6 +207,27 @@ class ClientJobs(JobResource):
     )
     async def create_job(self, request: Request) -> Response:
         """Have a long text or lines spoken, a recording converted or written down, or a voice trained"""
+        background = await self._admitted(request)
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            fields = conversion.FORM_FIELDS | transcription.FORM_FIELDS
+            with self._uploads.take(background.caller.account) as place:
+                upload = await self._uploads.read_upload(open_body(request), place, fields)
+                return await self._begin(self._kinds.of_form(upload[0]), background, upload)
+        raw = await raw_body(request, MOST_BODY_BYTES)
+        kind = await asyncio.to_thread(self._kinds.named_in, raw)
+        return await self._begin(kind, replace(background, body=raw))
+
+    async def make_of_form(
+        self, kind: JobKind, fields: frozenset[str], request: Request, more: Mapping[str, str]
+    ) -> Response:
+        """Make a job of a form at another endpoint, with `more` fields."""
+        background = await self._admitted(request)
+        with self._uploads.take(background.caller.account) as place:
+            form, file = await self._uploads.read_upload(open_body(request), place, fields)
+            form.fields.update({name: [value] for name, value in more.items()})
+            return await self._begin(kind, background, (form, file))
+
+    async def _admitted(self, request: Request) -> BackgroundRequest:
         caller = caller_of(request.scope)
         try:
             terms, _ = await self._admission.admit(caller)
@@ -219,15 +240,7 @@ class ClientJobs(JobResource):
         if caller.preferred_voice:
             assert self._at.speaking is not None, "endpoints run in workers, which speak"
             defaults = await self._at.speaking.defaults_of(caller, defaults)
-        background = BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, key, tags)
-        if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            fields = conversion.FORM_FIELDS | transcription.FORM_FIELDS
-            with self._uploads.take(caller.account) as place:
-                upload = await self._uploads.read_upload(open_body(request), place, fields)
-                return await self._begin(self._kinds.of_form(upload[0]), background, upload)
-        raw = await raw_body(request, MOST_BODY_BYTES)
-        kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        return await self._begin(kind, replace(background, body=raw))
+        return BackgroundRequest(id_, self._admission, caller, terms, b"", defaults, key, tags)
 
     async def make_job(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""

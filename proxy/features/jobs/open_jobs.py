@@ -8,7 +8,9 @@ from functools import partial
 
 from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
+from proxy.catalogue.ears import NoEars
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
+from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
@@ -20,6 +22,8 @@ from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, J
 from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind
+from proxy.features.jobs.kinds.cut.kind import FORM_FIELDS as CUT_FIELDS
+from proxy.features.jobs.kinds.cut.kind import CutKind, JobCutting
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.training.kind import TrainingKind, TrainingParts
 from proxy.features.jobs.kinds.transcription.kind import TranscriptionKind
@@ -52,7 +56,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return served._replace(endpoints=[*served.endpoints, *endpoints])
 
         yield FeatureInstance(
-            context,
+            context.sharing(jobs.cutting),
             at,
             task_kinds=(steps, encoding, trainings.task_kinds),
             alone=(jobs.retention.run, trainings.bills.run),
@@ -74,14 +78,19 @@ class OpenJobs:
         self._streams = EventStreams()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
-        conversions = ConversionKind(files, decoder, context.find(Grants), context.ledger)
+        ears, grants = context.find_or(NoEars()), context.find(Grants)
+        conversions = ConversionKind(files, decoder, grants, context.ledger)
         self._hearing = context.find(HearingParts)
         self._transcriptions = TranscriptionKind(files, decoder, context.ledger)
+        comparison = context.find(SpeakerComparison)
+        self._cuts = CutKind(files, decoder, context.ledger, ears, grants, comparison)
+        self.cutting = JobCutting()
         with_steps: tuple[StepKind, ...] = (
             SpeechKind(files),
             self._batches,
             conversions,
             self._transcriptions,
+            self._cuts,
         )
         trainings = None
         if context.engines is not None:
@@ -110,8 +119,9 @@ class OpenJobs:
             steps.revise(revision.speaking, tools.callers, here=section.here, serves=revision.config.serves)
             self._trainings.revise(revision)
             if (hearing := self._hearing.hearing(revision)) is not None:
-                self._transcriptions.hearing = hearing
+                self._transcriptions.hearing = self._cuts.hearing = hearing
             background = client = ClientJobs(kinds, revision, steps, self._hearing.uploads)
+            self.cutting.begin = partial(client.make_of_form, self._cuts, CUT_FIELDS)
             events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
             files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)
             resources = [client, events, results, files, batches, *resources]

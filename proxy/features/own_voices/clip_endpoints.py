@@ -11,7 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import errors
+from proxy.api.answering import TAG
+from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.voice_entries import ComparedSpeakers, VoiceQuality
+from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import RefText
 from proxy.features.own_voices.clips import (
     AUDIO,
@@ -21,13 +24,15 @@ from proxy.features.own_voices.clips import (
     VoiceRecordings,
     owner_of,
 )
+from proxy.features.own_voices.cutting import CUT, CutForm, NoCutting
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
 from proxy.features.own_voices.voice_creation import Beginning
 from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
 from proxy.http.body import body
+from proxy.http.endpoint import Endpoint
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form
 from proxy.http.replies import reply
-from proxy.http.resource import Resource
+from proxy.http.resource import Resource, account_of
 from proxy.speech import speech_request
 from proxy.storage.rows import new_id
 
@@ -35,7 +40,7 @@ from proxy.storage.rows import new_id
 class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
     """A recording of a voice. The one that the voice was made of is deleted only with the voice. `speaker`
     says whether it is the speaker of the consent, if that was compared. `ref_text_from` says that the server
-    has heard the words."""
+    has heard the words. A clip of a recording that was cut is for `training`: no speech uses it."""
 
     object: Literal["audio.voice.sample"] = "audio.voice.sample"
     id: str
@@ -45,6 +50,7 @@ class VoiceSample(msgspec.Struct, frozen=True, kw_only=True):
     duration_seconds: float
     quality: VoiceQuality
     speaker: ComparedSpeakers | UnsetType = UNSET
+    training: Literal[True] | UnsetType = UNSET
 
 
 class SampleText(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,10 +83,16 @@ class VoiceSamples(Resource):
     Each change by an operator is in the audit, without what names a person.
     """
 
-    def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings) -> None:
+    def __init__(self, voices: RequestedVoices, recordings: VoiceRecordings, context: AppContext) -> None:
+        self._cutting = context.find_or(NoCutting())
         self._voices = voices
         self._recordings = recordings
         self._keyed = KeyedMaking(voices.library_writer.store, PREFIX, "recording", recordings.request_of)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        accepted = self._cutting.accepted
+        return [each._replace(accepted=accepted) if each.form else each for each in super().endpoints]
 
     @voice_endpoint(
         "POST",
@@ -89,9 +101,13 @@ class VoiceSamples(Resource):
         admin=("add_saved_voice_sample", "Add a recording to an account's voice, with its emotion"),
         status=201,
         form=ClipForm,
+        other_forms=(CutForm,),
         files=(AUDIO,),
+        queries=(CUT,),
+        request_headers=(TAG,),
         once="recording",
         failures=(
+            *SPEECH_FAILURES,
             errors.UnsupportedMediaType,
             errors.NotAllowed,
             errors.NotFound,
@@ -101,7 +117,9 @@ class VoiceSamples(Resource):
         ),
     )
     async def add_voice_sample(self, request: Request) -> Response:
-        """Add a recording to a voice, with its emotion"""
+        """Add a recording to a voice, with its emotion, or one long recording for trainings"""
+        if (cut := request.query_params.get(CUT.name)) is not None:
+            return await self._cut(request, cut)
         form, audio = await _read(request)
         voice = await self._voices.requested_voice(request)
         account = owner_of(voice)
@@ -121,6 +139,15 @@ class VoiceSamples(Resource):
         id_, is_replayed = await self._keyed.run(once_of(request, key, digest), add)
         added = await self._recordings.opened(account, id_)
         return reply(_entry(added), 201, REPLAYED if is_replayed else None)
+
+    async def _cut(self, request: Request, cut: str) -> Response:
+        if cut not in CUT.values:
+            raise errors.InvalidRequest("Invalid value for 'cut': it must be true.", param=CUT.name)
+        if account_of(request) is None:
+            raise errors.InvalidRequest("Only a key of the account has its recordings cut.", param=CUT.name)
+        voice = await self._voices.requested_voice(request)
+        owner_of(voice)
+        return await self._cutting.cut(request, voice)
 
     @voice_endpoint(
         "GET",
@@ -166,7 +193,12 @@ class VoiceSamples(Resource):
 
 
 async def _read(request: Request) -> tuple[ClipForm, bytes]:
-    fields = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=ClipForm.__struct_fields__)
+    known = (*ClipForm.__struct_fields__, CUT.name)
+    fields = await read_form(request, files={AUDIO: MOST_FILE_BYTES}, fields=known)
+    if fields.fields.pop(CUT.name, None):
+        raise errors.InvalidRequest(
+            "'cut' is no field of the form: write ?cut=true after the path.", param=CUT.name
+        )
     form = speech_request.read(ClipForm, form_values(fields, lists=()))
     form.check()
     if AUDIO not in fields.files:
@@ -180,10 +212,11 @@ def _entry(recording: ReadableRecording) -> VoiceSample:
     row, compared = recording.row, recording.texts.compared
     return VoiceSample(
         id=recording.id,
-        emotion=row.tag or None,
+        emotion=None if row.is_for_training else row.tag or None,
         ref_text=recording.texts.words,
         ref_text_from="heard" if recording.texts.recognised and recording.texts.words else UNSET,
         duration_seconds=row.seconds,
         quality=msgspec.json.decode(row.quality, type=VoiceQuality),
+        training=True if row.is_for_training else UNSET,
         speaker=UNSET if compared is None else ComparedSpeakers(answer=compared.answer, score=compared.score),
     )

@@ -6,6 +6,7 @@ adds its row and raises the revision of its voice. Its words are sealed in that 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
@@ -38,7 +39,7 @@ PREFIX = "clip"
 AUDIO = "file"
 _TRIES = 3
 MOST_RECORDINGS = 25
-"""Of a voice: its first one and 24 clips."""
+"""Of a voice: its first one and 24 clips, and those for trainings beside."""
 
 
 class ClipForm(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +99,8 @@ class VoiceRecordings:
         """List the recordings of a voice, the first one first. Raises InvalidRequest if it has none."""
         owner_of(voice)
         rows = await samples.of_voice(self._store, voice.id)
-        opened = texts_of_recordings(self._vault, self._library_writer.open(voice), rows)
+        record = self._library_writer.open(voice)
+        opened = await asyncio.to_thread(texts_of_recordings, self._vault, record, rows)
         return [ReadableRecording(*each) for each in zip(rows, opened, strict=True)]
 
     async def add(
@@ -216,7 +218,8 @@ class VoiceRecordings:
         return await keep_recording(self._vault, row.account, accepted.master, add, explain)
 
     async def _check_room(self, voice: str) -> None:
-        if len(await samples.of_voice(self._store, voice)) >= MOST_RECORDINGS:
+        found = await samples.of_voice(self._store, voice)
+        if sum(not each.is_for_training for each in found) >= MOST_RECORDINGS:
             raise NotAllowed(
                 f"A voice has {MOST_RECORDINGS} recordings at most; delete one first.",
                 param="voice",

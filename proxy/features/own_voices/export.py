@@ -72,7 +72,7 @@ class VoiceExport:
             SampleFacts(
                 file=f"sample-{row.number + 1}.wav",
                 id=row.id or first_id(row.voice),
-                emotion=row.tag,
+                emotion="" if row.is_for_training else row.tag,
                 seconds=row.seconds,
                 text=text.words,
                 quality=msgspec.Raw(row.quality.encode()),

@@ -61,7 +61,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             voices = RequestedVoices(lists, revision.admin_tools, library_writer)
             served = trained_endpoints(context, voices, voice_creation, model_limiter)
             # The paths of samples first: the id of a voice may have slashes.
-            served += VoiceSamples(voices, recordings).endpoints
+            served += VoiceSamples(voices, recordings, revision.context).endpoints
             served += VoiceEditing(voices, voice_creation, export).endpoints
             return Additions(
                 served,

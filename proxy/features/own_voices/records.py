@@ -18,7 +18,7 @@ from proxy.storage.audit import Act
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import columns, decode_json, encode_json
-from proxy.storage.samples import SampleRecord
+from proxy.storage.samples import TRAINING, SampleRecord
 from proxy.storage.store import ALWAYS, AlreadyExists, Condition, Params, Row, Statement, Store
 from proxy.storage.tables import Erasable, PathColumn, Table
 from proxy.storage.tombstones import erased
@@ -92,13 +92,16 @@ SELECT :voice, :number, :account, :digest, :tag, CAST(:seconds AS DOUBLE PRECISI
     :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account)
 """
+# Clips for trainings do not count as the others.
+_IS_ALIKE = f"(tag = '{TRAINING}') = (CAST(:tag AS TEXT) = '{TRAINING}')"
+_IS_NEW = "NOT EXISTS (SELECT 1 FROM samples WHERE samples.id = CAST(:id AS TEXT))"
 # Behind `_HOLD_VOICE`, so that two of them are numbered and counted one after the other.
 _ADD_CLIP = f"""
 INSERT INTO samples ({columns(SampleRecord)})
 SELECT :voice, (SELECT coalesce(max(number), 0) + 1 FROM samples WHERE voice = :voice), :account, :digest,
     :tag, CAST(:seconds AS DOUBLE PRECISION), :quality, :id, :wrapped, :sealed
 WHERE EXISTS (SELECT 1 FROM voices WHERE id = :voice AND account = :account AND kind = 'sample')
-AND (SELECT count(*) FROM samples WHERE voice = :voice) < CAST(:most AS BIGINT)
+AND (SELECT count(*) FROM samples WHERE voice = :voice AND {_IS_ALIKE}) < CAST(:most AS BIGINT)
 AND NOT {erased(":id")} AND {blobs.IS_STORED} AND {{only_if}} RETURNING number
 """
 _SOUNDS_OTHERWISE = """
@@ -243,6 +246,23 @@ async def add_clip(
         library_revisions.raise_statement(record.account),
     )
     return bool(answers[len(held)])
+
+
+async def add_training_clips(
+    store: Store, rows: Sequence[SampleRecord], most: int, only_if: Condition
+) -> None:
+    """Add clips of one voice for trainings, in one commit. See `add_clip`; a clip that is there already is
+    not added again."""
+    voice = rows[0].voice
+    digests = sorted({row.digest for row in rows})
+    held = (
+        *only_if.held,
+        *(each for digest in digests for each in blobs.hold_statements(rows[0].account, digest)),
+        Statement(_HOLD_VOICE, {"id": voice}),
+    )
+    sql = _ADD_CLIP.format(only_if=f"{only_if.sql} AND {_IS_NEW}")
+    adding = [Statement(sql, {**only_if.params, **msgspec.structs.asdict(row), "most": most}) for row in rows]
+    await store.write(*held, *adding)
 
 
 def was_made(id_: str) -> Condition:

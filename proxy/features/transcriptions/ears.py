@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
 
 from policies.licence import Licences
+from policies.plans import Terms
 from policies.routing import Model
-from policies.routing.filters import speaks
+from policies.routing.filters import may_see, speaks
 from proxy.catalogue.ears import (
     WINDOW_S,
     GoodEars,
@@ -24,6 +27,7 @@ from proxy.catalogue.ears import (
 )
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
+from proxy.errors import NotAllowed, UpstreamFailed
 from proxy.features.transcriptions.events import checked_transcripts
 from proxy.features.transcriptions.hearing import HearingMetrics
 from proxy.storage.rows import new_id
@@ -46,6 +50,9 @@ _OF_TONES = frozenset({"ears"})
 
 _SOUNDS_PLUGIN = "espeak"
 _SOUNDS_S = 10.0
+_STARTS_S = 5.0
+_REPEATED = re.compile(r"\b(\w+)(?:\W+\1\b){4}")
+"""A word five times in a row: a model that repeats itself may be sure of it."""
 
 
 class Ears(NoEars):
@@ -70,12 +77,29 @@ class Ears(NoEars):
     def can_time(self, language: str) -> bool:
         return any(_late_s(model, language) is not None for model in self._models(language))
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
-        model = next(self._models(recording.language), None)
+    def find_model(self, language: str, terms: Terms) -> Model:
+        known = [*self._models(language)]
+        for model in known:
+            if may_see(model, terms, self._licences):
+                return model
+        if known:
+            raise NotAllowed(
+                f"Your plan '{terms.plan}' has no local model that hears.", code="model_not_allowed"
+            )
+        if self.may_hear(language):
+            raise UpstreamFailed("The model that hears is still starting.", retry_after_s=_STARTS_S)
+        return super().find_model(language, terms)
+
+    async def hear(
+        self, recording: OwnRecording, within_s: float, model: Model | None = None
+    ) -> OwnTranscript:
+        model = model or next(self._models(recording.language), None)
         segments = await self._segments(model, recording, within_s)
         assert model is not None
         text = "".join([segment.text for segment in segments])
-        return OwnTranscript(text.strip(), _base(recording.language) in model.info.hears_well)
+        least = -inf if _REPEATED.search(text) else min([each.avg_logprob for each in segments], default=0.0)
+        is_reliable = _base(recording.language) in model.info.hears_well
+        return OwnTranscript(text.strip(), is_reliable, least)
 
     def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
         model = self._good_model(language, is_speech=is_speech)

@@ -254,12 +254,17 @@ class Hearing:
                 elif has_given or not left or not error.may_fall_back:
                     raise
 
+    async def begin_attempt(self, model: Model, call: HearCall, totals: HearTotals) -> _Attempt:
+        """Note that a model is to hear a recording. Raises UpstreamFailed if its budget is used up."""
+        await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
+        attempt = _Attempt(model, self._catalogue.rate(model))
+        totals.attempts.append(attempt)
+        return attempt
+
     async def _by_model(
         self, model: Model, call: HearCall, totals: HearTotals
     ) -> AsyncGenerator[Transcript, None]:
-        await self._budgets.check_budgets(model.engine, call.caller.account, call.terms)
-        attempt, began = _Attempt(model, self._catalogue.rate(model)), time.monotonic()
-        totals.attempts.append(attempt)
+        attempt, began = await self.begin_attempt(model, call, totals), time.monotonic()
         totals.began = began
         work = Hear(_job(call, model))
         stream = self._engines[model.engine].open(work, attempt.set_dispatched, call.recording.pcm)

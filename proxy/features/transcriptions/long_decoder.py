@@ -14,7 +14,6 @@ from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.recording import (
     LEAST_RATE_HZ,
     MOST_RATE_HZ,
-    Decoded,
     Undecoded,
     UnusableRecording,
 )
@@ -84,9 +83,17 @@ class LongDecoder:
 
     async def stretch(self, account: str, request: StretchRequest, rate_hz: int) -> bytes:
         """Return the sound of a stretch: 16-bit mono at this rate. Raises as `survey` does."""
+        from proxy.audio.recordings.derivation import whole_sound
+
+        return await asyncio.to_thread(whole_sound, await self.master(account, request), rate_hz)
+
+    async def master(self, account: str, request: StretchRequest) -> bytes:
+        """Return a stretch as a master. Raises as `survey` does."""
+        from proxy.audio.recordings.master import make_master
+
         async with self._stretches.turn(account, waits=True):
             made = await self._read(request, checked_sound)
-        return await asyncio.to_thread(_pcm_of, made, rate_hz)
+        return await asyncio.to_thread(make_master, made.pcm, made.rate_hz, made.sample_bytes)
 
     async def close(self) -> None:
         await self._helper.close()
@@ -123,13 +130,6 @@ def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:
         and LEAST_RATE_HZ <= made.rate_hz <= MOST_RATE_HZ
     )
     return made if is_survey else Undecoded("lost")
-
-
-def _pcm_of(made: Decoded, rate_hz: int) -> bytes:
-    from proxy.audio.recordings.derivation import whole_sound
-    from proxy.audio.recordings.master import make_master
-
-    return whole_sound(make_master(made.pcm, made.rate_hz, made.sample_bytes), rate_hz)
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from plugins.whisper import plugin as whisper
+from policies.routing import Model
 from policies.tasks import SECOND
 from proxy.catalogue.ears import NoEars, OwnRecording, OwnTranscript
 from proxy.config.finding import NO_RESULTS
@@ -131,7 +132,9 @@ class Listener(NoEars):
     def may_hear(self, language: str) -> bool:
         return language != "tlh"
 
-    async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
+    async def hear(
+        self, recording: OwnRecording, within_s: float, model: Model | None = None
+    ) -> OwnTranscript:
         self.began.set()
         await self.before.wait()
         if self.failures:

@@ -10,6 +10,7 @@ from proxy.audio.formats import wav_header
 from tests import speech_clips
 from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.features.console.test_frame import follow
+from tests.features.jobs.conversions.rig import said
 from tests.server import MintedKey, Server
 from tests.tables import soak
 
@@ -200,3 +201,25 @@ def test_a_sentence_is_recorded_and_read_once_more(reader: Reader, tmp_path: Pat
     assert kept[:1] == [first]
     assert len(kept) == 2
     assert recording not in kept
+
+
+def test_a_long_recording_is_cut_after_its_price_was_told(
+    reader: Reader, server: Server, tmp_path: Path
+) -> None:
+    key = server.mint_key("cutter", plan="heard")
+    voice = _voice(server, key, "Ana")
+    reader = reader._replace(key=key)
+    reader.open(f"train/{voice}")
+    reader.wait("at('#train-cut-go')?.disabled")
+    file = tmp_path / "reading.wav"
+    pcm = said([f"Line {number}. " + "One and two. " * 19 for number in range(17)], pause_s=2.0)
+    file.write_bytes(wav_header(len(pcm) // 2) + pcm)
+    reader.file("#cut-file-file", file)
+    reader.reads("credits", "#train-cut-price")
+    reader.assert_readable(LOOKS[:1])
+    reader.press("Cut it")
+    reader.press("Upload", "at('#question')")
+    reader.reads("17 clips for a training; 0 were left out.", "#train-cut-done")
+    reader.reads("18 of 20 recordings", "#train-count")
+    reader.go(f"voices/{voice}")
+    reader.reads("17 clips for trainings", "#voice-samples")

@@ -25,6 +25,7 @@ from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, STEPS
 from proxy.features.jobs.core.steps import Steps
+from proxy.features.own_voices import records as voice_records
 from proxy.file_store.vault import Vault
 from proxy.ledger.hold import Hold
 from proxy.ledger.ledger import Ledger
@@ -42,6 +43,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after file": (JobFiles, "put", "after"),
     "before settlement": (Hold, "settle", "before"),
     "after settlement": (Hold, "settle", "after"),
+    "before clips": (voice_records, "add_training_clips", "before"),
+    "after clips": (voice_records, "add_training_clips", "after"),
     "before end": (STEPS, "write_held", "before"),
     "after end": (STEPS, "write_held", "after"),
 }

@@ -26,6 +26,8 @@ EXCHANGES = (
     ),
     Exchange("add_voice_sample", "POST", f"{_LONG}/{{voice}}/samples", _SENT, 201, _RECORDING),
     Exchange("add_voice_sample_by_short_path", "POST", f"{_SHORT}/x/samples", _WRONG, 400, b""),
+    Exchange("add_voice_sample", "POST", f"{_LONG}/{{voice}}/samples?cut=true", {}, 403, _RECORDING),
+    Exchange("add_saved_voice_sample", "POST", f"{_OF_VOICE}?cut=true", {}, 400, _RECORDING),
     Exchange("list_voice_samples", "GET", f"{_LONG}/{{voice}}/samples"),
     Exchange("list_voice_samples_by_short_path", "GET", f"{_SHORT}/nobody/samples", status=404),
     Exchange("list_voice_prompts", "GET", "/v1/audio/voice_prompts?language=es"),

@@ -212,7 +212,7 @@ def test_an_offer_names_the_engines_of_its_list_that_have_not_been_up() -> None:
         routes=(COMING,),
         built_in_models=frozenset(("late",)),
     )
-    catalogue = Catalogue(config, opened()._engines)
+    catalogue = Catalogue(config, opened().live)
     for name, tag, unknown in (
         ("late", "en", ("away",)),
         ("early", "en", ()),

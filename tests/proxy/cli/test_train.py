@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.audio.formats import wav_header
 from proxy.features.jobs.kinds.training.training_input import LEAST_RECORDINGS
 from tests.commands import run
+from tests.features.jobs.conversions.rig import said
 from tests.features.jobs.training.training_rig import voice_to_train
 from tests.proxy.api.inside import inside
 from tests.server import ALONE, Server, running
@@ -19,7 +21,10 @@ from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
-CONFIG = ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004") + "[jobs]\ntraining_gb = 0.5\n"
+CONFIG = (
+    ALONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.004\nhears = true")
+    + "[jobs]\ntraining_gb = 0.5\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +111,15 @@ def test_what_is_refused_is_said(beside: Server) -> None:
     done = train(beside, "nobody", "--model", "tone")
     assert done.returncode == 1
     assert "You have no voice 'nobody'" in done.stderr.decode()
+
+
+def test_one_long_recording_is_cut_first(beside: Server, voice: str, tmp_path: Path) -> None:
+    file = tmp_path / "reading.wav"
+    pcm = said([f"Line {number}. " + "One and two. " * 19 for number in range(17)], pause_s=2.0)
+    file.write_bytes(wav_header(len(pcm) // 2) + pcm)
+    done = train(beside, "Ana", "--model", "tone", "--steps", "20", "--from", str(file))
+    assert done.returncode == 0, done.stderr.decode()
+    assert "17 clips, 0 left out" in done.stderr.decode()
+    assert f"{voice} is trained, in 20 steps." in done.stdout.decode()
+    missing = train(beside, "Ana", "--model", "tone", "--from", str(tmp_path / "none.wav"))
+    assert (missing.returncode, b"none.wav" in missing.stderr) == (1, True)

@@ -82,6 +82,7 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "SavedVoiceForm": {**_OF_CLIP, "account": "owner"},
     "VoiceModelForm": {"voice": "{voice}", "name": DROPPED, "consent": DROPPED, "format": DROPPED},
     "ClipForm": {"emotion": "sad"},
+    "CutForm": {},
     "ConversionForm": _OF_SOUND,
     "ConversionJobForm": {**_OF_SOUND, "kind": "conversion"},
     "TranscriptionForm": {"stream": False, "keywords": DROPPED, "languages": DROPPED},

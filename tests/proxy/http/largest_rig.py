@@ -109,7 +109,8 @@ class Rig:
         described = self.served.document["paths"][row.operation.path][row.operation.method.lower()]
         limits = [each["description"] for each in described.get("parameters", ()) if each["name"] == "limit"]
         most = [f"limit={found[1]}" for each in limits if (found := re.search(r"1 to (\d+)", each))]
-        return ("&" if "?" in sent.path else "?").join([sent.path, *most])
+        cut = ["cut=true"] if "CutForm" in str(row.schema) else []
+        return ("&" if "?" in sent.path else "?").join([sent.path, *most, *cut])
 
     def _file(self, operation: str) -> bytes:
         if operation == "create_file":

@@ -15,9 +15,13 @@ REFUSED = {
     "clone_voice": "invalid_value",
     "change_me": "session_needed",
     "create_own_key": "too_many_keys",
-    "create_job": "consent_not_given",
+    **dict.fromkeys(
+        ("create_job", "add_voice_sample", "add_voice_sample_by_short_path"), "consent_not_given"
+    ),
+    "add_saved_voice_sample": "invalid_value",
 }
-"""What is lawful, and refused by what this server or the account has. The job is a training."""
+"""What is lawful, and refused by what this server or the account has. The job is a training, for
+which samples are cut."""
 ONE_COMMIT = frozenset({"close_me", "close_account", "remove_user"})
 """They close an account or write a tombstone, which stays one commit."""
 UNLIMITED = {

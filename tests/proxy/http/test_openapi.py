@@ -195,7 +195,7 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         # Of a text whose tags change its emotion.
         "ExplainedPart",
         # Of voices that an account made of recordings alone.
-        *("VoiceEntry", "MatchedVoice", "SavedVoice", "ClipForm"),
+        *("VoiceEntry", "MatchedVoice", "SavedVoice", "ClipForm", "CutForm"),
         # Of a recording whose speaker was compared with the consent's alone.
         "VoiceSample",
     }

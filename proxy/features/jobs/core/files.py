@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from proxy.features.jobs.core import removals
+from proxy.features.jobs.core import records, removals
 from proxy.features.jobs.core.records import JobClip
 from proxy.file_store.sealed_blobs import SealedBlobs
 from proxy.storage.store import Statement
@@ -30,8 +30,10 @@ class JobFiles(SealedBlobs):
         await self.vault.drop(account, digests)
 
     async def remove_voice(self, voice: str, *, is_late: bool) -> None:
-        """Remove the sound of a voice. A late removal is like any other."""
+        """Remove the sound of a voice, and jobs with its recording. A late removal is like any other."""
         del is_late
+        for row in await records.list_of_voice(self.store, voice):
+            await self.remove_job(row["id"], row["account"])
         await self.drop_all(await removals.remove_voice(self.store, voice))
 
     async def remove_erased(self, since: int) -> None:

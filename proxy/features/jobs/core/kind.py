@@ -44,6 +44,8 @@ class JobKind(ABC):
     name: Kind
     body: type[msgspec.Struct] | None = None
     events = ends.JOB_EVENTS
+    is_of_jobs = True
+    """Whether POST /v1/jobs makes it."""
     retry_refusal = ""
     subtitles_refusal = ""
 
@@ -99,6 +101,8 @@ class StepKind(JobKind):
     it accepted the job, so a worker without that model leaves the step to others."""
 
     voice_gone = "The voice of this job is not here any more."
+    is_done_with_clip = True
+    """Whether nothing follows the commit of a step's sound or text but the end of the step."""
     fails_as_one = True
     is_checked_before = True
 
@@ -182,7 +186,7 @@ class JobKinds:
         self.usual = kinds[0]
         self._by_name: dict[Kind, JobKind] = {kind.name: kind for kind in kinds}
         self._by_json = {msgspec.json.encode(kind.name): kind for kind in kinds if kind.body is not None}
-        self._by_form = [kind for kind in kinds if kind.body is None]
+        self._by_form = [kind for kind in kinds if kind.body is None and kind.is_of_jobs]
 
     def of(self, job: Job) -> JobKind:
         return self._by_name[job.kind]

@@ -33,7 +33,7 @@ MadeJob = tuple[Job, dict[str, str]]
 class NewJob(NamedTuple):
     """A job to add. Its `fields` are sealed. `data` is its text or its file, and each of the `pieces` is the
     place of one step there. Without `created`, it is created now. A job with a `fault` has failed before it
-    began."""
+    began. With a `voice`, its file is a recording of it."""
 
     id: str
     kind: Kind
@@ -46,6 +46,7 @@ class NewJob(NamedTuple):
     fault: ErrorDetail | None = None
     steps_are: Literal["speech", "training"] = "speech"
     tag: str = ""
+    voice: str = ""
 
     def __repr__(self) -> str:
         return f"<NewJob {self.id}>"
@@ -134,6 +135,7 @@ async def _new_job(files: JobFiles, caller: Caller, new: NewJob) -> Job:
         wrapped=sealed.wrapped,
         sealed=sealed.sealed,
         tag=new.tag,
+        voice=new.voice,
     )
 
 

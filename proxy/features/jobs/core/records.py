@@ -15,7 +15,7 @@ from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of, columns
-from proxy.storage.store import Condition, Params, Statement, Store
+from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
 from proxy.storage.tombstones import BY_VOICE, has_erased
@@ -23,7 +23,7 @@ from speech_engine.redacted import Redacted
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
 """A job that is `making` or `removed` is written part by part. Neither clients nor operators see it."""
-Kind = Literal["speech", "batch", "conversion", "transcription", "training"]
+Kind = Literal["speech", "batch", "conversion", "transcription", "training", "cut"]
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
 MOST_WANTED = 20_000
@@ -36,7 +36,7 @@ OF_ACCOUNT = 2
 
 class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A job. `digest` is its text in the vault, or its recording, and `sealed` has the other fields of its
-    request."""
+    request. Its recording may be that of a saved `voice`, and is erased with it."""
 
     id: str
     account: str
@@ -56,6 +56,7 @@ class Job(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     wrapped: str
     sealed: str
     tag: str = ""
+    voice: str = ""
 
     @property
     def record(self) -> SealedRecord:
@@ -163,6 +164,7 @@ TABLES = (
         recordings=("digest",),
         personal=True,
         paths=(PathColumn("account", owner_name), PathColumn("digest")),
+        remains=Remains("files", "SELECT 1 AS is_there FROM jobs WHERE voice = :subject LIMIT 1"),
         closed_with=(OF_TEXTS.format(only="jobs.account = :id"), "DELETE FROM jobs WHERE account = :id"),
         rotated_with=(
             """
@@ -223,6 +225,11 @@ async def count_waiting(store: Store) -> int:
     """Return the number of steps that are not done, of all accounts that can pay."""
     (row,) = await store.read(_ALL_WAITING)
     return int(row["steps"])
+
+
+async def list_of_voice(store: Store, voice: str) -> list[Row]:
+    """Return id and account of the jobs with the recording of a voice."""
+    return await store.read("SELECT id, account FROM jobs WHERE voice = :voice", {"voice": voice})
 
 
 async def find_clip(store: Store, step: str) -> JobClip | None:

@@ -171,7 +171,8 @@ class Steps(TaskKind[JobStep]):
             # The steps of a large job are canceled part by part.
             await self._postpone(self._resting_jobs, held.job)
             return _LEFT
-        if await records.find_clip(self._store, held.id) is not None:
+        is_done_with_clip = self._kinds[job.kind].is_done_with_clip
+        if is_done_with_clip and await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
         if await self._kinds[job.kind].has_expired(job):
             return _LEFT
@@ -187,7 +188,7 @@ class Steps(TaskKind[JobStep]):
             return _LEFT
         except StorageFailed:
             # Our lease may be lost, and another holder may have been first.
-            if await records.find_clip(self._store, held.id) is None:
+            if not is_done_with_clip or await records.find_clip(self._store, held.id) is None:
                 raise
         # An erasure may have taken the sound already.
         return await self._done(held, job)

@@ -10,7 +10,7 @@ import msgspec
 
 from policies.cycles import day_at
 from proxy.storage.costs import Cost
-from proxy.storage.rows import columns, read_known
+from proxy.storage.rows import any_of, columns, read_known
 from proxy.storage.store import AlreadyExists, Condition, Params, Statement, Store
 from proxy.storage.tables import Table
 from speech_engine.redacted import Redacted
@@ -107,7 +107,7 @@ AND {_OF_JOB} + CAST(:most_micro_usd AS BIGINT) <= CAST(:most_of_job AS BIGINT)
 AND (:account = '' OR {_OF_ACCOUNT} + CAST(:most_micro_usd AS BIGINT) <= {_MOST_OF_ACCOUNT})
 """
 # A recording leaves only while its voice is there. An erasure holds the row of the engine, too.
-_IS_STORED = "AND EXISTS (SELECT 1 FROM samples WHERE digest = :sample{number})"
+_ARE_STORED = "AND (SELECT count(DISTINCT digest) FROM samples WHERE digest IN ({names})) = {number}"
 _SPENT = f"""
 SELECT CAST({_OF_DAY} AS BIGINT) AS of_day, CAST({_OF_JOB} AS BIGINT) AS of_job,
     CAST((SELECT coalesce(sum(most_micro_usd), 0) FROM remote_runs
@@ -171,9 +171,11 @@ async def count_open(store: Store) -> dict[str, int]:
 async def begin(store: Store, run: Run, ceilings: Ceilings) -> bool:
     """Add a run and reserve its cost, before its provider gets a request. False: another worker has begun the
     run of this number, a recording was deleted, or a ceiling is reached; see `ceiling_over`."""
-    digests = run.samples.split()
-    only_stored = " ".join(_IS_STORED.format(number=number) for number in range(len(digests)))
-    samples = {f"sample{number}": digest for number, digest in enumerate(digests)}
+    only_stored = ""
+    samples: Params = {}
+    if digests := sorted({*run.samples.split()}):
+        names, samples = any_of(digests, "sample")
+        only_stored = _ARE_STORED.format(names=names, number=len(digests))
     values = {**msgspec.structs.asdict(run), "day": day_at(run.begun)}
     try:
         _, added = await store.write(

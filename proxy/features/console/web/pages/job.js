@@ -12,7 +12,7 @@ import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { duration, moment, number, t } from "../core/texts.js";
 
-const AGAIN = ["speech", "conversion", "transcription"];
+const AGAIN = ["speech", "conversion", "transcription", "cut"];
 const SUBTITLES = ["srt", "vtt"];
 
 export default class JobPage extends Page {

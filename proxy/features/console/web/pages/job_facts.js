@@ -19,7 +19,7 @@ export function titleOf({ title, id }) {
 }
 
 export function kindOf({ kind }) {
-  return kind === "batch" ? t("jobs.batch") : t(`usage.operation.${kind}`);
+  return ["batch", "cut"].includes(kind) ? t(`jobs.${kind}`) : t(`usage.operation.${kind}`);
 }
 
 // Several speak a cast.

@@ -1,6 +1,7 @@
 // Train: a voice of one's own reads sentences, and a model learns it. The address names the voice.
 
 import { resultCard, startCard, trainingCard } from "./train_model.js";
+import { cutCard } from "./train_cut.js";
 import { LANGUAGES, send, sentencesCard } from "./train_read.js";
 import { show, watchTraining } from "./train_watch.js";
 import { isOpen, jobPath, note, stepsOf } from "./job_facts.js";
@@ -12,7 +13,7 @@ import { agrees } from "../core/dialogs.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
-import { session } from "../core/session.js";
+import { hasFeature, session } from "../core/session.js";
 import { languageName, t } from "../core/texts.js";
 
 const MOST_READ = 100;
@@ -53,6 +54,8 @@ class TrainPage extends Page {
     super(path);
     Object.assign(this, { id: path[0], voice: null, language: "en", prompts: null, samples: [], index: 0, latest: null, isSending: false });
     Object.assign(this, { model: "", job: null, isBroken: false, isStarting: false, once: new OnceKey(), onceTrained: new OnceKey() });
+    Object.assign(this, { isCutting: false, cut: null, report: null, onceCut: new OnceKey() });
+    this.cutter = new Recorder(this, "cut", "file", { isLong: true });
     this.recorder = new Recorder(this, "train", "file", { best: BEST, taken: () => this.recorder.faults.length || send(this) });
   }
 
@@ -148,6 +151,7 @@ class TrainPage extends Page {
       ${job && (isRunning || ["failed", "canceled"].includes(job.status)) ? trainingCard(this) : nothing}
       ${voice?.trained && !isRunning ? resultCard(this) : nothing}
       ${prompts && !isRunning ? html`<div class="pair">${sentencesCard(this)}${startCard(this)}</div>` : nothing}
+      ${prompts && !isRunning && hasFeature("jobs") && catalogue.models.some(({ hears }) => hears) ? cutCard(this) : nothing}
     </section>`;
   }
 }

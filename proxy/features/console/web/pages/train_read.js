@@ -32,7 +32,7 @@ async function keep(page) {
   const before = page.sampleOf(prompt);
   const path = `${page.url}/samples`;
   const drop = () => ask(`${path}/${encodeURIComponent(before.id)}`, { method: "DELETE" });
-  const isFull = page.samples.length >= MOST;
+  const isFull = page.samples.filter(({ training }) => !training).length >= MOST;
   const fields = { emotion: "neutral", ref_text: prompt.text, file: page.recorder.take };
   try {
     if (before && isFull) await drop();

@@ -26,7 +26,9 @@ export class Samples {
   }
 
   async open() {
-    this.change({ list: (await read(`${this.page.url}/samples`)).data });
+    const { data } = await read(`${this.page.url}/samples`);
+    const list = data.filter(({ training }) => !training);
+    this.change({ list, clips: data.length - list.length });
   }
 
   // The list, and the voice with its emotions, are read again.
@@ -72,6 +74,7 @@ export class Samples {
     const options = EMOTIONS.map((each) => [each, t(`emotion.${each}`)]);
     return html`<section class="card stack" id="voice-samples" aria-labelledby="samples-title"><h2 id="samples-title" tabindex="-1">${t("voices.samples", { n: this.list.length })}</h2>
       <ol role="list" class="rows">${repeat(this.list, ({ id }) => id, (sample, place) => this.row(sample, place))}</ol>
+      ${this.clips ? html`<p class="quiet small">${t("train.clips", { n: this.clips })}</p>` : nothing}
       ${this.list.length < MOST ? html`<form class="stack" novalidate @submit=${(event) => this.add(event)}>
         ${this.recorder.view(t("voices.another"), nothing, this.isSending)}
         <div class="two">${this.page.choice("sample", "emotion", t("speak.emotion"), { value: this.emotion, options, change: (emotion) => this.change({ emotion }) })}

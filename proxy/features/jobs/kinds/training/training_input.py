@@ -82,18 +82,11 @@ class TrainingInput:
                 param="voice",
                 code="unsupported_value",
             )
-        grant = await self._grants.get(voice.account or "", voice.consent)
-        if grant is not None:
-            grant.check_use("training", "voice")
-            if runner and grant.providers is not None and runner not in grant.providers:
-                raise NotAllowed(
-                    f"This model trains at '{runner}', which the consent '{grant.id}' does not name.",
-                    param="voice",
-                    code="consent_not_given",
-                )
-        elif voice.consent is not None or terms.consent == "required":
+        is_required = terms.consent == "required"
+        grant = await self._grants.training_grant(voice.account or "", voice.consent, is_required=is_required)
+        if grant is not None and runner and grant.providers is not None and runner not in grant.providers:
             raise NotAllowed(
-                "To train this voice, it needs a consent of its speaker that names training.",
+                f"This model trains at '{runner}', which the consent '{grant.id}' does not name.",
                 param="voice",
                 code="consent_not_given",
             )

@@ -17,19 +17,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies.plans import Terms
-from policies.routing import Model
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import Conflict, InvalidRequest, NotFound
+from proxy.errors import Conflict, InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import whole_reply
 from proxy.features.jobs.core.fields import SealedFields, of_step
-from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobUpload, StepAttempt, TextKind
+from proxy.features.jobs.core.hearing_steps import HearingKind
+from proxy.features.jobs.core.kind import JobUpload, StepAttempt
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.core.settling import settle_to_the_end
+from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.transcriptions import form as transcription_form
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import (
@@ -45,18 +43,13 @@ from proxy.features.transcriptions.hearing import (
     HearCall,
     Hearing,
     HearTotals,
-    dearest,
-    hold_request,
-    settling,
 )
-from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
 from proxy.features.transcriptions.uploads import DecodedUpload
 from proxy.file_store.once import digest_of_fields
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
 from proxy.http.replies import encode_json
-from proxy.ledger import Hold, Ledger, Payer
 from speech_engine import TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, Task
 from speech_engine.language_names import UNSPACED, base_tag
@@ -94,16 +87,11 @@ FORM_FIELDS = transcription_form.FIELDS | frozenset(TranscriptionJobForm.__struc
 _decode = msgspec.json.Decoder(list[TranscriptSegment]).decode
 
 
-class TranscriptionKind(TextKind):
+class TranscriptionKind(HearingKind):
     """Transcriptions of long recordings, with the `hearing` of the newest revision."""
 
     name = "transcription"
     hearing: Hearing
-
-    def __init__(self, files: JobFiles, decoder: LongDecoder, ledger: Ledger) -> None:
-        super().__init__(files)
-        self._decoder = decoder
-        self._ledger = ledger
 
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
@@ -130,8 +118,8 @@ class TranscriptionKind(TextKind):
         form, caller, terms = request.form, background.caller, of_step(background.terms)
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
         models = self.hearing.find_models(_request_of(form), terms)
-        await self._check_credits(caller, terms, models, LEAST_S)
-        survey = await self._decoder.survey(caller.account, file)
+        await self.check_credits(caller, terms, models, LEAST_S)
+        survey = await self.decoder.survey(caller.account, file)
         pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
@@ -147,23 +135,16 @@ class TranscriptionKind(TextKind):
         new = NewJob(id_, self.name, form.response_format, fields, file, pieces, tag=tag)
         await add_job(self.files, background, new)
 
-    async def _check_credits(
-        self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
-    ) -> None:
-        """Raise QuotaExceeded if the account surely cannot pay for so much, before anything is decoded."""
-        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
-
     async def write_step(
         self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
     ) -> None:
         fields, seconds = self._fields(job), (held.last - held.first) / 1000
         request = _request_of(fields.form)
         models = self.hearing.find_models(request, terms)
-        await self._check_credits(caller, terms, models, seconds)
+        await self.check_credits(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
-        pcm = await self._decoder.stretch(job.account, stretch, HEARING_HZ)
+        pcm = await self.decoder.stretch(job.account, stretch, HEARING_HZ)
         digest = sha256(f"{fields.source} {held.first} {held.last}".encode()).hexdigest()
         recording = DecodedUpload(PcmInMemory(pcm, HEARING_HZ), seconds, digest)
         call = HearCall(
@@ -176,33 +157,14 @@ class TranscriptionKind(TextKind):
             urgency="idle",
         )
         totals = HearTotals(call)
-        attempt.engine_attempts = totals.attempts
-        hold = await self._ledger.hold(hold_request(call, job.tag, is_stream=False, job=job.id))
-        async with settling(hold, totals, lambda: "left" if attempt.has_lost() else "failed"):
-            await self._write_text(held, call, totals, hold)
-
-    async def _write_text(self, held: JobStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
-        began, segments = time.monotonic(), list[TranscriptSegment]()
-        async for transcript in self.hearing.transcripts(call, totals, goes_whole=True):
-            segments += transcript.segments
-        totals.first_ms = round((time.monotonic() - began) * 1000)
-        totals.language = next((each.language for each in segments if each.language), "")
-        text = encode_json([*placed(segments, held.first / 1000)])
-        row = JobClip(
-            step=held.id,
-            job=held.job,
-            account=held.account,
-            number=held.number,
-            request=call.id,
-            digest=await self.files.put(held.account, text),
-            bytes=len(text),
-            samples=round(call.recording.seconds * HEARING_HZ),
-            sample_rate_hz=HEARING_HZ,
-            voices="",
-        )
-        spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
-        # From here on it is one commit or none: a cancellation waits.
-        await settle_to_the_end(partial(hold.settle, "finished", spent))
+        async with self.hold_price(job, call, totals, attempt) as hold:
+            began, segments = time.monotonic(), list[TranscriptSegment]()
+            async for transcript in self.hearing.transcripts(call, totals, goes_whole=True):
+                segments += transcript.segments
+            totals.first_ms = round((time.monotonic() - began) * 1000)
+            totals.language = next((each.language for each in segments if each.language), "")
+            text = encode_json([*placed(segments, held.first / 1000)])
+            await self.settle_step(held, call, totals, hold, text)
 
     async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         wanted = request.query_params.get("format") or job.format
@@ -231,9 +193,6 @@ class TranscriptionKind(TextKind):
         media_type, suffix = MEDIA[format_]
         file = StoredFile(self.files, job.account, [body])
         return whole_reply(file, f"{job.id}.{suffix}", media_type, request.headers.get("range"))
-
-    async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
-        raise NotFound("The steps of a transcription have no sound.", param="number")
 
     def _fields(self, job: Job) -> TranscriptionFields:
         return self.files.vault.open_record(job.account, job.id, job.record, TranscriptionFields)

@@ -1,0 +1,77 @@
+"""Steps of recordings that a model hears: their price is held, and settled with one sealed JSON."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from msgspec.structs import replace
+from starlette.responses import Response
+
+from policies.plans import Terms
+from policies.routing import Model
+from proxy.access.callers import Caller
+from proxy.errors import NotFound
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import StepAttempt, TextKind
+from proxy.features.jobs.core.records import Job, JobClip, JobStep
+from proxy.features.jobs.core.settling import settle_to_the_end
+from proxy.features.transcriptions.hearing import HearCall, HearTotals, dearest, hold_request, settling
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.ledger import Hold, Ledger, Payer
+from proxy.storage.tombstones import voices_column
+from speech_engine.hearing import HEARING_HZ
+
+
+class HearingKind(TextKind):
+    """A kind whose steps are stretches of a recording that are heard."""
+
+    def __init__(self, files: JobFiles, decoder: LongDecoder, ledger: Ledger) -> None:
+        super().__init__(files)
+        self.decoder = decoder
+        self._ledger = ledger
+
+    async def check_credits(
+        self, caller: Caller, terms: Terms, models: tuple[Model, ...], seconds: float
+    ) -> None:
+        """Raise QuotaExceeded if the account surely cannot pay for so much, before anything is decoded."""
+        payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
+        await self._ledger.check_affordable(payer.of_job(), dearest(models, terms, seconds))
+
+    @asynccontextmanager
+    async def hold_price(
+        self, job: Job, call: HearCall, totals: HearTotals, attempt: StepAttempt
+    ) -> AsyncIterator[Hold]:
+        """Hold the price of a step until the block is left. See `settling`."""
+        attempt.engine_attempts = totals.attempts
+        hold = await self._ledger.hold(hold_request(call, job.tag, is_stream=False, job=job.id))
+        async with settling(hold, totals, lambda: "left" if attempt.has_lost() else "failed"):
+            yield hold
+
+    async def settle_step(
+        self, step: JobStep, call: HearCall, totals: HearTotals, hold: Hold, text: bytes, voice: str = ""
+    ) -> None:
+        """Commit the JSON of a step with the charge for all of its sound."""
+        row = JobClip(
+            step=step.id,
+            job=step.job,
+            account=step.account,
+            number=step.number,
+            request=call.id,
+            digest=await self.files.put(step.account, text),
+            bytes=len(text),
+            samples=round(call.recording.seconds * HEARING_HZ),
+            sample_rate_hz=HEARING_HZ,
+            voices=voices_column([voice] if voice else []),
+        )
+        spent = replace(totals.settlement(call.recording.seconds), rows=(row,))
+        try:
+            # From here on it is one commit or none: a cancellation waits.
+            await settle_to_the_end(partial(hold.settle, "finished", spent))
+        finally:
+            # Nothing is dropped that a row names.
+            await self.files.drop(step.account, row.digest)
+
+    async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
+        raise NotFound("The steps of this job have no sound.", param="number")

@@ -1,0 +1,1 @@
+"""Long recordings of a voice, cut into clips for trainings: jobs whose steps are stretches."""

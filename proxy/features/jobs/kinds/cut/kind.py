@@ -1,0 +1,364 @@
+"""Cuts a long recording of a voice into clips for trainings.
+
+Each step cuts a stretch at its pauses, and hears each piece alone, so that its words are its own. One commit
+has what was heard and the charge. The clips follow: their ids are those of their step, so the next holder of
+a step that was killed adds each once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.plans import Terms
+from policies.routing import Model
+from policies.sample_quality import SampleQuality, is_clipped
+from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio.recordings.intake import invalid_audio
+from proxy.catalogue.ears import NoEars, OwnRecording
+from proxy.catalogue.voice_records import VoiceRecord
+from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
+from proxy.feature import RevisionContext
+from proxy.features.consents.comparison import RatedRecording, SpeakerComparison
+from proxy.features.consents.grants import Grants
+from proxy.features.jobs.core import records
+from proxy.features.jobs.core.bodies import ShownJob
+from proxy.features.jobs.core.content import whole_reply
+from proxy.features.jobs.core.fields import SealedFields, of_step
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.hearing_steps import HearingKind
+from proxy.features.jobs.core.kind import JobUpload, StepAttempt
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.records import Job, JobStep
+from proxy.features.jobs.kinds.cut.piece import CutPiece
+from proxy.features.own_voices import records as voice_records
+from proxy.features.own_voices.cutting import MOST_CLIPS, CutForm, NoCutting
+from proxy.features.own_voices.sample_words import MOST_WORDS
+from proxy.features.own_voices.seals import ClipTexts, seal_clip
+from proxy.features.own_voices.voice_creation import needs_of
+from proxy.features.transcriptions import long_recordings
+from proxy.features.transcriptions.form import FILE, HearRequest, TranscriptionForm
+from proxy.features.transcriptions.hearing import LEAST_S, HearCall, Hearing, HearTotals
+from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_recordings import StretchRequest
+from proxy.features.transcriptions.uploads import DecodedUpload
+from proxy.file_store.once import digest_of_fields
+from proxy.file_store.sealed_blobs import StoredFile
+from proxy.http.form import form_values
+from proxy.http.replies import encode_json
+from proxy.ledger import Ledger
+from proxy.speech import speech_request
+from proxy.speech.candidate_race import IDLE_S
+from proxy.storage import samples
+from proxy.storage.samples import NOT_MEASURED, TRAINING, SampleRecord
+from speech_engine.hearing import HEARING_HZ
+from speech_engine.pcm import PcmInMemory
+
+LEAST_MS, MOST_MS = 180_000, 2_400_000
+_LEAST_LOGPROB = -0.8
+_ROWS = 20
+"""Clips of one commit."""
+FORM_FIELDS = frozenset(CutForm.__struct_fields__)
+
+_decode = msgspec.json.Decoder(list[CutPiece]).decode
+
+
+class CutFields(SealedFields, frozen=True, kw_only=True):
+    """The sealed fields of a cut. If it `takes_first`, only the file's first channel is used."""
+
+    language: str
+    takes_first: bool
+    whole_ms: int
+
+
+class CutReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a recording: so many `clips` for trainings, which play for `seconds`, and how many
+    pieces were left out for each reason."""
+
+    voice: str
+    clips: int
+    seconds: float
+    left_out: dict[str, int]
+    pieces: list[CutPiece]
+
+
+class JobCutting(NoCutting):
+    """Each revision of the configuration sets `begin`, which reads the form of a request and makes a job of
+    it with further fields."""
+
+    accepted = ShownJob
+    begin: Callable[[Request, Mapping[str, str]], Awaitable[Response]]
+
+    async def cut(self, request: Request, voice: VoiceRecord) -> Response:
+        return await self.begin(request, {"voice": voice.id})
+
+
+class CutKind(HearingKind):
+    """Cuts of long recordings, made at the samples of a voice and not at /v1/jobs."""
+
+    name = "cut"
+    is_done_with_clip = False
+    is_of_jobs = False
+    hearing: Hearing
+    subtitles_refusal = "A recording that was cut has no subtitles."
+
+    def __init__(
+        self,
+        files: JobFiles,
+        decoder: LongDecoder,
+        ledger: Ledger,
+        ears: NoEars,
+        grants: Grants,
+        comparison: SpeakerComparison,
+    ) -> None:
+        super().__init__(files, decoder, ledger)
+        self._ears = ears
+        self._grants = grants
+        self._comparison = comparison
+
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+    ) -> MadeJob:
+        assert upload is not None, "it is made from a form"
+        form, file = upload
+        (voice_id,) = form.fields.pop("voice")
+        cut = speech_request.read(CutForm, form_values(form, lists=()))
+        # A recording has no characters. This only refuses a plan without jobs.
+        check_length(background.terms, 0, FILE)
+        cut = replace(cut, tag=background.tag(cut.tag))
+        digest = await asyncio.to_thread(digest_of_fields, (voice_id, cut), file)
+        add = partial(self._add, background, voice_id, cut, file)
+        return await made_once(self.files, background, add, digest)
+
+    async def _add(
+        self,
+        background: BackgroundRequest,
+        voice_id: str,
+        form: CutForm,
+        file: bytes,
+        id_: str,
+        digest: bytes,
+    ) -> None:
+        caller, terms = background.caller, of_step(background.terms)
+        voice = await voice_records.get(self.store, caller.account, voice_id)
+        if voice is None:
+            raise _no_voice()
+        await self._check_rights(voice, terms)
+        language = form.language or voice.language or ""
+        model = self._ears.find_model(language, terms)
+        await self.check_credits(caller, terms, (model,), LEAST_S)
+        survey = await self.decoder.survey(caller.account, file)
+        _check_sound(survey)
+        pieces = await asyncio.to_thread(
+            long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
+        )
+        fields = CutFields(
+            request=digest.hex(),
+            title=form.title,
+            model=model.name,
+            voice=voice.id,
+            language=language,
+            takes_first=survey.takes_first,
+            whole_ms=survey.whole_ms,
+        )
+        new = NewJob(id_, self.name, "json", fields, file, pieces, tag=form.tag or "", voice=voice.id)
+        await add_job(self.files, background, new)
+
+    async def write_step(
+        self, job: Job, held: JobStep, caller: Caller, terms: Terms, attempt: StepAttempt
+    ) -> None:
+        from proxy.features.jobs.kinds.cut.pauses import find_pieces
+
+        fields, clip = self._fields(job), await records.find_clip(self.store, held.id)
+        voice = await self._voice(job)
+        if clip is not None:
+            master = await self._master(job, held, fields)
+            pieces = _decode(await self.files.whole(job.account, clip.digest))
+        else:
+            await self._check_rights(voice, terms)
+            model = self._ears.find_model(fields.language, terms)
+            await self.check_credits(caller, terms, (model,), (held.last - held.first) / 1000)
+            master = await self._master(job, held, fields)
+            call = _call(held, caller, terms, model, fields.language)
+            is_last, reference = held.last == fields.whole_ms, await self._reference(voice)
+            found = await asyncio.to_thread(find_pieces, master, held.first, is_last=is_last)
+            totals = HearTotals(call)
+            totals.model, totals.language = model, fields.language
+            async with self.hold_price(job, call, totals, attempt) as hold:
+                reached = await self.hearing.begin_attempt(model, call, totals)
+                pieces = []
+                for piece in found:
+                    reached.set_dispatched(reached.was_dispatched or not piece.left_out)
+                    measured = await asyncio.to_thread(_measured, master, held.first, piece)
+                    pieces.append(await self._judged(call, piece, measured, reference))
+                await self.settle_step(held, call, totals, hold, encode_json(pieces), job.voice)
+        await self._add_clips(held, voice, master, [piece for piece in pieces if not piece.left_out])
+        await self._voice(job)
+
+    async def _judged(
+        self, call: HearCall, piece: CutPiece, measured: _Measured, reference: RatedRecording | None
+    ) -> CutPiece:
+        """Return a piece with its words, or with the reason why it is left out. Raises EngineError."""
+        if piece.left_out:
+            return piece
+        if is_clipped(measured.quality):
+            return replace(piece, left_out="clipped")
+        own = OwnRecording(call.id, call.caller.account, measured.pcm, call.request.form.language)
+        found = await self._ears.hear(own, IDLE_S, call.models[0])
+        if not found.text or found.avg_logprob < _LEAST_LOGPROB:
+            return replace(piece, left_out="unclear")
+        if reference is not None:
+            compared = await self._comparison.compare(RatedRecording(*measured[:2]), reference)
+            if compared is not None and compared.answer == "other":
+                return replace(piece, left_out="other_voice")
+        return replace(piece, text=found.text[:MOST_WORDS])
+
+    async def _add_clips(
+        self, held: JobStep, voice: VoiceRecord, master: bytes, pieces: Sequence[CutPiece]
+    ) -> None:
+        vault, needs = self.files.vault, needs_of(voice, self._grants)
+        for first in range(0, len(pieces), _ROWS):
+            rows = list[SampleRecord]()
+            try:
+                for number, piece in enumerate(pieces[first : first + _ROWS], first):
+                    id_ = f"clip_{sha256(f'{held.id} {number}'.encode()).hexdigest()[:24]}"
+                    rows.append(await self._row(held, voice, id_, piece, master))
+                await voice_records.add_training_clips(self.store, rows, MOST_CLIPS, needs)
+            finally:
+                # Nothing is dropped that a row names.
+                await vault.drop(held.account, [row.digest for row in rows])
+
+    async def _row(
+        self, held: JobStep, voice: VoiceRecord, id_: str, piece: CutPiece, master: bytes
+    ) -> SampleRecord:
+        measured, vault = await asyncio.to_thread(_measured, master, held.first, piece), self.files.vault
+        row = SampleRecord(
+            voice=voice.id,
+            number=0,
+            account=held.account,
+            digest=await vault.put(held.account, measured.sound),
+            tag=TRAINING,
+            seconds=round(piece.length_s, 3),
+            quality=msgspec.json.encode(measured.quality).decode(),
+            id=id_,
+        )
+        return await seal_clip(vault, row, ClipTexts(words=piece.text, recognised=True))
+
+    async def _voice(self, job: Job) -> VoiceRecord:
+        """Return the voice of a job. If it is gone, remove the job with its recording, and raise NotFound."""
+        voice = await voice_records.get(self.store, job.account, job.voice)
+        if voice is None:
+            await self.files.remove_job(job.id, job.account)
+            raise _no_voice()
+        return voice
+
+    async def _check_rights(self, voice: VoiceRecord, terms: Terms) -> None:
+        """Raise NotAllowed unless the voice may be trained, and has room for clips."""
+        is_required, account = terms.consent == "required", voice.account or ""
+        await self._grants.training_grant(account, voice.consent, is_required=is_required)
+        rows = await samples.of_voice(self.store, voice.id)
+        if sum(row.is_for_training for row in rows) >= MOST_CLIPS:
+            raise NotAllowed(
+                f"A voice has {MOST_CLIPS} clips for trainings at most; delete some first.",
+                param="voice",
+                code="too_many_samples",
+            )
+
+    async def _reference(self, voice: VoiceRecord) -> RatedRecording | None:
+        """Return the recording that the voice was made of, if there is a comparer."""
+        made_of = await samples.made_of(self.store, voice.id) if self._comparison.has_comparer else []
+        if not made_of or made_of[0].quality == NOT_MEASURED:
+            return None
+        first = made_of[0]
+        quality = msgspec.json.decode(first.quality, type=SampleQuality)
+        return RatedRecording(await self.files.vault.open(first.account, first.digest), quality)
+
+    async def _master(self, job: Job, held: JobStep, fields: CutFields) -> bytes:
+        file = await self.files.whole(job.account, job.digest)
+        stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
+        return await self.decoder.master(job.account, stretch)
+
+    async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
+        clips = await records.list_clips(self.store, job.id)
+        if not clips:
+            raise Conflict("The job has ended before any of it was cut.", param="id")
+        pieces = [
+            piece for clip in clips for piece in _decode(await self.files.whole(job.account, clip.digest))
+        ]
+        kept = [piece.length_s for piece in pieces if not piece.left_out]
+        left_out = Counter[str](piece.left_out for piece in pieces if piece.left_out)
+        report = CutReport(
+            voice=job.voice,
+            clips=len(kept),
+            seconds=round(sum(kept), 3),
+            left_out=dict(left_out),
+            pieces=pieces,
+        )
+        file = StoredFile(self.files, job.account, [encode_json(report)])
+        return whole_reply(file, f"{job.id}.json", "application/json", request.headers.get("range"))
+
+    def _fields(self, job: Job) -> CutFields:
+        return self.files.vault.open_record(job.account, job.id, job.record, CutFields)
+
+
+def _call(held: JobStep, caller: Caller, terms: Terms, model: Model, language: str) -> HearCall:
+    """Return the call that a step is charged as: its pieces are heard one by one."""
+    seconds = (held.last - held.first) / 1000
+    return HearCall(
+        id=held.request,
+        caller=caller,
+        terms=terms,
+        request=HearRequest(TranscriptionForm(model=model.name, language=language), "transcribe"),
+        models=(model,),
+        recording=DecodedUpload(PcmInMemory(b"", HEARING_HZ), seconds, ""),
+        urgency="idle",
+    )
+
+
+class _Measured(NamedTuple):
+    sound: bytes
+    quality: SampleQuality
+    pcm: bytes
+
+    def __repr__(self) -> str:
+        return f"<_Measured {self.quality.rating}>"
+
+
+def _measured(master: bytes, begin_ms: int, piece: CutPiece) -> _Measured:
+    """Cut a piece out of a stretch. Return its master, its quality, and its sound for ears."""
+    from proxy.audio.recordings.derivation import whole_sound
+    from proxy.audio.recordings.measures import rate_master
+    from proxy.features.jobs.kinds.cut.pauses import sound_of
+
+    sound = sound_of(master, begin_ms, piece)
+    # Alone, a piece may have too few pauses to be measured, and all of it is speech.
+    quality = replace(rate_master(sound), refusal="", starts_s=0.0, ends_s=piece.length_s)
+    return _Measured(sound, quality, whole_sound(sound, HEARING_HZ))
+
+
+def _check_sound(survey: long_recordings.LongSurvey) -> None:
+    """Raise InvalidRequest for a recording that is silent, too short or too long."""
+    if long_recordings.is_silent(survey.levels):
+        raise invalid_audio("it is silent, or its level is far too low", FILE)
+    is_short = survey.whole_ms < LEAST_MS
+    if is_short or survey.whole_ms > MOST_MS:
+        raise InvalidRequest(
+            f"Invalid '{FILE}': it plays for {survey.whole_ms / 60_000:.1f} minutes, and a recording to be "
+            f"cut for {LEAST_MS / 60_000:g} to {MOST_MS / 60_000:g}.",
+            param=FILE,
+            code="audio_too_short" if is_short else "recording_too_long",
+        )
+
+
+def _no_voice() -> NotFound:
+    return NotFound("The voice was deleted.", param="voice", code="voice_not_found")

@@ -1,0 +1,74 @@
+"""Where a stretch of reading is cut: into pieces of a few seconds, between pauses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.audio.recordings.derivation import pcm_of
+from proxy.audio.recordings.master import Master, make_master
+from proxy.audio.recordings.measures import STEP_S, speech_of
+from proxy.features.jobs.kinds.cut.piece import CutPiece
+
+MOST_S = 15.0
+_SPEECH_S = 3.2
+"""The least speech of a piece: a recording of a voice needs three seconds."""
+_MARGIN_S = 0.15
+"""A word begins before it is loud, and a pause has room for two of these."""
+
+Run = tuple[int, int]
+
+
+def find_pieces(master: bytes, begin_ms: int, *, is_last: bool) -> list[CutPiece]:
+    """Find the pieces of a stretch that begins there, in order. At its borders a word may be cut in two,
+    unless the recording begins or ends there. It takes milliseconds for each second: call it in a thread."""
+    whole, begin_s = Master(master), begin_ms / 1000
+    speech = speech_of(whole)
+    return [
+        _piece(
+            run,
+            begin_s,
+            whole.seconds,
+            is_whole=not (begin_s and not run[0]) and (is_last or run[1] < len(speech)),
+        )
+        for run in _joined(speech)
+    ]
+
+
+def sound_of(master: bytes, begin_ms: int, piece: CutPiece) -> bytes:
+    """Cut a piece out of the stretch that begins there, as a master."""
+    whole = Master(master)
+    first, last = (round((at_s - begin_ms / 1000) * whole.rate_hz) for at_s in (piece.start_s, piece.end_s))
+    samples = whole.read(first, last)
+    return make_master(pcm_of(samples), whole.rate_hz, 2)
+
+
+def _joined(speech: NDArray[np.bool_]) -> Sequence[Run]:
+    """Return runs of speech. One that is too short is joined with a neighbour, over the shortest pause."""
+    edges = np.flatnonzero(np.diff(speech.astype(np.int8), prepend=0, append=0))
+    runs: list[Run] = [(int(begin), int(end)) for begin, end in edges.reshape(-1, 2)]
+    spoken, most = np.concatenate(([0], np.cumsum(speech))), (MOST_S - 2 * _MARGIN_S) / STEP_S
+
+    def is_short(run: Run) -> bool:
+        return bool((spoken[run[1]] - spoken[run[0]]) * STEP_S < _SPEECH_S)
+
+    while pauses := [
+        (right[0] - left[1], place)
+        for place, (left, right) in enumerate(pairwise(runs))
+        if right[1] - left[0] <= most and (is_short(left) or is_short(right))
+    ]:
+        _, place = min(pauses)
+        runs[place : place + 2] = [(runs[place][0], runs[place + 1][1])]
+    return runs
+
+
+def _piece(run: Run, begin_s: float, whole_s: float, *, is_whole: bool) -> CutPiece:
+    start_s = max(0.0, run[0] * STEP_S - _MARGIN_S)
+    end_s = min(whole_s, run[1] * STEP_S + _MARGIN_S)
+    fits = is_whole and _SPEECH_S <= end_s - start_s <= MOST_S
+    return CutPiece(
+        round(begin_s + start_s, 3), round(begin_s + end_s, 3), left_out="" if fits else "no_pause"
+    )
