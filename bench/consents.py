@@ -1,4 +1,4 @@
-"""What a server hears of 200 consents: `python -m bench.consents URL KEY [FOLDER]`.
+"""What a server hears of 204 consents: `python -m bench.consents URL KEY [FOLDER]`.
 
 Kokoro's voices of six languages read the phrase of a consent, or do something else: mumble it, stumble over
 it, deny it, read a half of it, another sentence or that of another language, or are silent. `whisper-1`

@@ -121,6 +121,9 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
     there.
     """
     call, words = answer.call, _words(answer)
+    check = call.totals.check_report(answer.whole_samples)
+    if check is not None and begin:
+        check = check.without(begin)
     if words and begin:
         words = [
             replace(word, source_start=word.source_start - begin, source_end=word.source_end - begin)
@@ -138,7 +141,7 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         usage=speech_usage(answer),
         ignored=call.ignored() or UNSET,
         substitute=call.totals.substitute or UNSET,
-        check=call.totals.check_report(answer.whole_samples) or UNSET,
+        check=check or UNSET,
     )
 
 

@@ -29,7 +29,7 @@ from proxy.speech.usage_tag import query_tag
 from proxy.storage import usage, usage_sums
 from proxy.storage.rows import LAST_MOMENT, NEWEST, Place
 from proxy.storage.store import Store
-from proxy.storage.usage import Outcome, Period, UsageRow
+from proxy.storage.usage import CheckSums, Outcome, Period, UsageRow
 from proxy.storage.usage_sums import UsageSum
 
 
@@ -37,7 +37,8 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One request, or a clone at a provider, as `operation` says. `credits` were charged, at a `price` of so
     many credits `price_per` minute, character or job. `refunded` of them were given back later. `units` is
     what providers counted in units of their own. `job` is the one of which it is a step. `substitute` is what
-    the answer told in `x-voxgate-substitute`, "" for nothing, and `tag` the tag of the request."""
+    the answer told in `x-voxgate-substitute`, "" for nothing, and `tag` the tag of the request. `check` has
+    the numbers of the answer's `check`, null without one."""
 
     id: str
     started: str
@@ -63,6 +64,7 @@ class UsageEntry(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     substitute: str
     tag: str
+    check: CheckSums | None
 
 
 class UsageGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -266,6 +268,7 @@ def _entry(row: UsageRow) -> dict[str, Any]:
         **msgspec.structs.asdict(row),
         "started": iso(row.started),
         "operation": row.kind,
+        "check": CheckSums.of_column(row.checked),
         "audio_ms": row.samples * 1000 // row.sample_rate_hz,
         "credits": credits.number(row.credits),
         "refunded": credits.number(row.refunded),

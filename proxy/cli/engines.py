@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from proxy.cli.admin_requests import show_answer
+from proxy.cli.admin_requests import runner, show_answer
+from proxy.cli.checked_speech import PROVE
 from proxy.cli.diagnosis import print_findings
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.options import ConfigFile, Printed
@@ -80,6 +81,8 @@ _add_command(
 )
 _add_command("unload", "End the hosts of an engine, so that its memory is free.")
 _add_command("restart", "End the hosts of an engine, and start new ones. With --all, machine by machine.")
+
+engines.command(PROVE.name)(runner(PROVE))
 
 
 def _switched(answer: dict[str, Any]) -> list[Part]:

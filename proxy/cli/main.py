@@ -22,6 +22,7 @@ from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
 from proxy.cli.backup import backup, restore
 from proxy.cli.certificates import CERTIFICATES
+from proxy.cli.checked_speech import VOICE_CHECK
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
@@ -292,7 +293,9 @@ _COMMANDS = {
 }
 _GROUPS: dict[str, Group | typer.Typer] = {
     "engines": engines,
-    **merge_groups((ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups, CERTIFICATES)),
+    **merge_groups(
+        (ACCOUNTS, *_OF_FEATURES.key_groups, KEYS, LEDGER, *_OF_FEATURES.groups, VOICE_CHECK, CERTIFICATES)
+    ),
     "route": route,
     "env": env,
     **merge_groups(_OF_FEATURES.last_groups),

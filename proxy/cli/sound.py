@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
@@ -101,6 +101,16 @@ class Serving(NamedTuple):
                 answer.read()
                 raise _refusal(answer, self.base)
             return answer.headers, sum(to.write(part) for part in answer.iter_bytes())
+
+    def spoken_events(self, path: str, **body: Any) -> Iterator[dict[str, Any]]:
+        """Yield the events of an answer as they come. Raise CommandRefused."""
+        with self.client.stream("POST", path, headers=self.head, **body) as answer:
+            if answer.is_error:
+                answer.read()
+                raise _refusal(answer, self.base)
+            for line in answer.iter_lines():
+                if line.startswith("data: {"):
+                    yield json.loads(line.removeprefix("data: "))
 
     def follow(
         self, sound_request: SoundRequest, does: str, progress: Callable[[dict[str, Any]], str]
@@ -308,7 +318,7 @@ def _play(file: Path, format_: str) -> str | None:
 def _facts_of(answer: dict[str, Any]) -> list[Part]:
     instead = ", in place of what was there" if answer["replaced"] else ""
     where = f"saved as {answer['file']}{instead}" if answer["file"] else f"played with {answer['player']}"
-    return [Line(f"{_speaker(answer)}, {where}")]
+    return [Line(f"{_speaker(answer)}, {where}"), *check_lines(answer.get("check"))]
 
 
 def _saved(answer: dict[str, Any]) -> list[Part]:
@@ -316,6 +326,7 @@ def _saved(answer: dict[str, Any]) -> list[Part]:
     return [
         Line(f"No player that works here plays {answer['format']} ({names}).", "yellow"),
         Line(f"{_speaker(answer)}, saved as {answer['file']}"),
+        *check_lines(answer.get("check")),
     ]
 
 
@@ -324,3 +335,21 @@ def _speaker(answer: dict[str, Any]) -> str:
     # What was converted has no language.
     spoken = "" if answer["language"] == "und" else f" in {answer['language']}"
     return f"{answer['engine']} as {answer['voice']}{instead}{spoken}"
+
+
+def check_lines(check: dict[str, Any] | None) -> Iterator[Line]:
+    """Show the report of a check, if there is one."""
+    if check is None:
+        return
+    facts = [f"{check['checked_s']:.1f} s heard"]
+    if check["unchecked_s"]:
+        facts.append(f"{check['unchecked_s']:.1f} s not heard ({check.get('why', 'late')})")
+    if check["again"]:
+        facts.append(f"{check['again']} said again")
+    if check["free_s"]:
+        facts.append(f"{check['free_s']:.1f} s free")
+    yield Line(", ".join(facts))
+    for result, style in (("wrong", "red"), ("unsure", "yellow")):
+        for word in check.get(result, ()):
+            place = f"{word['start']} to {word['end']}"
+            yield Line(f"{result}, {place}: heard {word['heard']!r}, not {word['wanted']!r}", style)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from proxy.cli.checked_speech import write_checked
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.sound import (
     JOBS,
@@ -25,6 +26,7 @@ from proxy.cli.sound import (
     read_recording,
     save,
     steps_of,
+    streamed,
     write_answer,
 )
 from proxy.commands.tables import Line, Part, print_answer
@@ -42,6 +44,9 @@ def say(
     language: Annotated[
         str | None, typer.Option(help="Its language, as pt-BR; else the server finds it.")
     ] = None,
+    is_checked: Annotated[
+        bool, typer.Option("--heard", help="Have it checked before it is sent, and show what stayed wrong.")
+    ] = False,
     format_: FormatName = None,
     out: OutFile = None,
     config_file: ConfigFile = None,
@@ -63,7 +68,10 @@ def say(
         "response_format": found_format,
         **({"language": language} if language else {}),
     }
-    hear(config, SoundRequest("/v1/audio/speech", {"json": body}, found_format, out), form)
+    if is_checked:
+        body |= {"response_format": "json", "audio_format": found_format, "check": "heard"}
+    sound_request = SoundRequest("/v1/audio/speech", {"json": body}, found_format, out)
+    hear(config, sound_request, form, write_checked if is_checked else streamed)
 
 
 def convert(

@@ -151,7 +151,10 @@ class KeyCheck:
         if not secret and await self._is_known_without_key(scope):
             return
         if not secret:
-            if _is_preflight(scope):
+            names = {name for name, _ in scope["headers"]}
+            # A browser asks whether a page of another origin may send a request. With `cors_origins`, it was
+            # answered before.
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in names:
                 raise InvalidRequest(
                     "No page of another origin may call this server: [server] cors_origins lists none.",
                     code="cors_refused",
@@ -302,14 +305,6 @@ def _check_role(role: Role, path: str) -> None:
     needed = _ROLES.get(root, "speech")
     if role != needed:
         raise NotAllowed(f"This key has the role '{role}'; {root} needs a key with the role '{needed}'.")
-
-
-def _is_preflight(scope: Scope) -> bool:
-    """Tell whether a browser asks if a page of another origin may send a request. With `cors_origins`, such a
-    question is answered before it comes here."""
-    return scope["method"] == "OPTIONS" and any(
-        name == b"access-control-request-method" for name, _ in scope["headers"]
-    )
 
 
 def presented_key(scope: Scope) -> str:

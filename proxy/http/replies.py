@@ -143,6 +143,8 @@ def _cell(value: Any) -> Any:
     Anyone may name a voice, so a quote goes before a text that looks like a formula. Small numbers are
     written out, because not every reader accepts 1e-06 as a number.
     """
+    if isinstance(value, msgspec.Struct):
+        return encode_json(value).decode()
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return f"{Decimal(repr(value)):f}" if isinstance(value, float) else value

@@ -59,7 +59,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
     The names of several engines or models are joined with a plus. `samples` were written; usage shows the
     `charged_samples`, and `parts` have no more. `rows` of features are written in the commit of the
-    settlement.
+    settlement. `checked` is what came of the check, as usage has it.
     """
 
     engine: str = ""
@@ -79,6 +79,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[SpentAttempt, ...] = ()
     kind: Operation = "speech"
     rows: tuple[msgspec.Struct, ...] = ()
+    checked: str = ""
 
 
 class Charge(msgspec.Struct, frozen=True):

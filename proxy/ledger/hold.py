@@ -86,6 +86,7 @@ class Hold(Settlement):
             kind=spent.kind,
             job=request.job,
             tag=request.tag,
+            checked=spent.checked,
         )
         paid = entries_of(row, self.held.cycle.start, self.held.split) if charge.amount else []
         return End(outcome, row, paid, costs, spent.rows)

@@ -21,6 +21,7 @@ from proxy.speech.observer import Observer
 from proxy.speech.part import Part
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SourceSound, SpeechRequest
+from proxy.storage.rows import encode_json
 from speech_engine import Alphabet, EngineError, Pronunciation, Segment
 from speech_engine.redacted import Redacted
 from speech_engine.text.cleaning import is_speech
@@ -211,11 +212,8 @@ class Totals:
     @property
     def substitute(self) -> str:
         """The substituted voices so far, which the answer must state, joined by commas; "" for none."""
-        found: dict[str, None] = {}
-        for run in self.parts:
-            if run.winner is not None and run.winner.substitute:
-                found[run.winner.substitute] = None
-        return ", ".join(found)
+        names = [run.winner.substitute for run in self.parts if run.winner is not None]
+        return ", ".join(dict.fromkeys(filter(None, names)))
 
     def keep_voice(self, run: PartRun, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates of a part. Whoever spoke earlier parts of its voice goes on, and no other
@@ -322,6 +320,7 @@ class Totals:
             attempts=tuple(attempts),
             kind="speech" if source is None else "conversion",
             rows=(*self.rows, *(self.check.make_rows() if self.check else ())),
+            checked=encode_json(report.sums) if (report := self.check_report(self.samples)) else "",
         )
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from proxy.speech.part_check import CheckKind, PartVerdict, WrongWords
 from proxy.speech.planning import SpeechPlan
+from proxy.storage.usage import CheckSums
 from speech_engine.redacted import Redacted
 
 
@@ -24,6 +26,18 @@ class CheckReport(Redacted, msgspec.Struct, frozen=True, omit_defaults=True):
     wrong: tuple[WrongWords, ...] | UnsetType = UNSET
     unsure: tuple[WrongWords, ...] | UnsetType = UNSET
     why: str | UnsetType = UNSET
+
+    @property
+    def sums(self) -> CheckSums:
+        return CheckSums(self.checked_s, self.unchecked_s, self.again, len(self.wrong or ()), self.free_s)
+
+    def without(self, characters: int) -> CheckReport:
+        """Return the report on a text without so many characters at its beginning."""
+        wrong, unsure = (
+            tuple([replace(word, start=word.start - characters, end=word.end - characters) for word in each])
+            for each in (self.wrong or (), self.unsure or ())
+        )
+        return replace(self, wrong=wrong or UNSET, unsure=unsure or UNSET)
 
 
 FREE_ROOM_S = 0.0

@@ -32,6 +32,26 @@ class Period(msgspec.Struct, frozen=True):
         return "" if self.tag is None else " AND tag = :tag"
 
 
+class CheckSums(msgspec.Struct, frozen=True):
+    """What came of the check of an answer, without its words: the seconds that were heard and those that
+    were not, the parts that were said again, the places that stayed wrong, and the seconds that are free."""
+
+    checked_s: float
+    unchecked_s: float
+    again: int
+    wrong: int
+    free_s: float
+
+    @classmethod
+    def of_column(cls, checked: str | None) -> CheckSums | None:
+        """Read the column `checked` of a row."""
+        return msgspec.json.decode(checked, type=cls) if checked else None
+
+
+IS_WRONG = """usage.checked <> '' AND usage.checked NOT LIKE '%"wrong":0,%'"""
+"""The SQL condition of rows with something that stayed wrong."""
+
+
 class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     """The record of a request. `id` is the request's, `samples` are those written, at `sample_rate_hz`.
 
@@ -39,6 +59,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     providers charged for all its attempts. `refunded` was given back later. Only `refunded` ever changes.
     A clone's row has the id of its row in `bindings`. `job` is the one of which it is a step. `substitute`
     are the engine's voices that replaced the requested ones, as the answer stated. `tag` is the client's.
+    `checked` is `CheckSums` as JSON, "" without a check.
     """
 
     id: str
@@ -67,6 +88,7 @@ class UsageRow(msgspec.Struct, frozen=True, kw_only=True):
     job: str = ""
     substitute: str = ""
     tag: str = ""
+    checked: str = ""
 
 
 _COLUMNS = columns(UsageRow)

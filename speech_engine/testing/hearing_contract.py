@@ -84,7 +84,7 @@ class HearingContract(InputContract[HearJob]):
                 require(_likely(found) > _likely(others), "words that were said are likelier than others")
                 for full_window in (False, True):
                     job = self.job_for(engine, texts=(wrong[0],), transcribes=True, full_window=full_window)
-                    (one,) = segments(await self._hear(engine, job))
+                    (one,) = segments(await self._answer(engine, job))
                     self._require_words(one.text)
 
     async def test_jobs_side_by_side_do_not_mix(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
 from proxy.catalogue.ears import NoEars
+from proxy.config import natural
+from proxy.config.finding import Finding, note
+from proxy.config.sections import Config
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
 from proxy.features.heard.records import RATES, SPANS
 from proxy.features.heard.section import SECTION
@@ -35,7 +38,15 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             on_the_way = OnTheWay((room.opener,), part_check=check)
             return Additions(MisheardModels(own).endpoints, on_the_way=on_the_way)
 
-        yield FeatureInstance(context.sharing(watch).sharing(own), at)
+        yield FeatureInstance(context.sharing(watch).sharing(own).sharing(check), at)
 
 
-FEATURE = Feature("heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",))
+def _jobs(config: Config) -> Iterator[Finding]:
+    """Yield a note if there are ears, and jobs are not heard."""
+    if config.models.keys() & natural.ears({}).keys() and not SECTION.of(config).jobs:
+        yield note("heard", "jobs are heard only if they ask for it", "jobs = true in [heard] has all heard")
+
+
+FEATURE = Feature(
+    "heard", _open, tables=(SPANS, RATES), paths=("/admin/misheard",), doctor=(("heard", _jobs),)
+)

@@ -32,6 +32,7 @@ from proxy.http.lists import PAGE, SINCE, UNTIL, Listing, page, query_time
 from proxy.http.ranges import RANGE, file_reply
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
+from proxy.speech.check_totals import CheckReport
 from proxy.storage.retention import StoredDays
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Row
@@ -53,8 +54,8 @@ class StoredSound(msgspec.Struct, frozen=True):
 class HistoryEntry(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request that was kept; its `id` is the request's. `model` is what answered, as `x-voxgate-engine`.
     `credits` were charged, and `refunded` of them given back later; like `outcome`, they are null once their
-    usage is deleted. `text` is the beginning of the text, or all of a single entry. `sound` is null if none
-    is stored."""
+    usage is deleted. `text` is the beginning of the text, or all of a single entry. `check` is what came of a
+    check, and `sound` is null if none is stored."""
 
     object: Literal["history.entry"] = "history.entry"
     id: str
@@ -73,6 +74,7 @@ class HistoryEntry(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     refunded: float | None
     tag: str
     text: str
+    check: CheckReport | None
     sound: StoredSound | None
 
 
@@ -182,24 +184,24 @@ class History(Resource):
         payments = await self._store.payments([row.id for row in rows])
         stored_us = self._stored.us_of(caller_of(request.scope).plan)
         # In a thread: a list may have a thousand texts.
-        bodies = await asyncio.to_thread(lambda: [self._body(row) for row in rows])
+        requests = await asyncio.to_thread(lambda: [self._request(row) for row in rows])
         return [
-            (_entry(row, payments.get(row.id, {}), stored_us, _text(body)), body)
-            for row, body in zip(rows, bodies, strict=True)
+            (_entry(row, payments.get(row.id, {}), stored_us, sealed), sealed.body)
+            for row, sealed in zip(rows, requests, strict=True)
         ]
 
-    def _body(self, row: HistoryRow) -> dict[str, Any]:
+    def _request(self, row: HistoryRow) -> SealedRequest:
         try:
-            return self._store.vault.open_record(row.account, row.id, row.record, SealedRequest).body
+            return self._store.vault.open_record(row.account, row.id, row.record, SealedRequest)
         except VaultFailed:
-            return {}
+            return SealedRequest({})
 
 
 def _text(body: dict[str, Any]) -> str:
     return str(body.get("input") or body.get("text", ""))
 
 
-def _entry(row: HistoryRow, paid: Row, stored_us: int, text: str) -> HistoryEntry:
+def _entry(row: HistoryRow, paid: Row, stored_us: int, sealed: SealedRequest) -> HistoryEntry:
     sound = None
     if row.digest:
         sound = StoredSound(row.sound_format, MEDIA_TYPES[row.sound_format], row.sound_bytes)
@@ -212,7 +214,8 @@ def _entry(row: HistoryRow, paid: Row, stored_us: int, text: str) -> HistoryEntr
         error=paid.get("error"),
         credits=credits.number(paid["credits"]) if paid else None,
         refunded=credits.number(paid["refunded"]) if paid else None,
-        text=text[:_MOST_SHOWN_CHARACTERS],
+        text=_text(sealed.body)[:_MOST_SHOWN_CHARACTERS],
+        check=sealed.check,
         sound=sound,
     )
 

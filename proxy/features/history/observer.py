@@ -6,7 +6,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from proxy.features.history.records import HistoryRow
+from proxy.features.history.records import HistoryRow, SealedRequest
 from proxy.features.history.request_body import body_of
 from proxy.features.history.writing import HistoryWriter, NewEntry, SoundBuffer
 from proxy.speech.call import OpenObserver, SpeechCall
@@ -75,4 +75,6 @@ class _HistoryObserver(Observer):
             tag=call.tag,
             voices=voices_column(call.plan.own_voices),
         )
-        self._writer.write_entry(NewEntry(entry, body_of(call.request), self._sound, form))
+        check = call.totals.check_report(call.totals.samples)
+        request = SealedRequest(body_of(call.request), check)
+        self._writer.write_entry(NewEntry(entry, request, self._sound, form))

@@ -10,6 +10,7 @@ import msgspec
 from policies.price import Operation
 from proxy.file_store.sealed_blobs import SealedBlobs
 from proxy.file_store.vault import SealedRecord
+from proxy.speech.check_totals import CheckReport
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
@@ -55,9 +56,10 @@ class HistoryRow(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SealedRequest(Redacted, msgspec.Struct, frozen=True):
-    """The sealed value of an entry: the body that asks for the same once more."""
+    """The sealed value of an entry: the body that asks for the same once more, and the report of a check."""
 
     body: dict[str, Any]
+    check: CheckReport | None = None
 
 
 class EntryFilter(msgspec.Struct, frozen=True):

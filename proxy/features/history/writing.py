@@ -62,11 +62,11 @@ class SoundBuffer:
 
 
 class NewEntry(Redacted, msgspec.Struct, frozen=True):
-    """An entry to write: its row so far, the body of its request, and its sound in this form, if it is
-    whole. Its writer closes the buffer."""
+    """An entry to write: its row so far, its request with the report of a check, and its sound in this form,
+    if it is whole. Its writer closes the buffer."""
 
     entry: HistoryRow
-    body: dict[str, Any]
+    request: SealedRequest
     sound: SoundBuffer
     form: OutputForm
 
@@ -88,7 +88,7 @@ class HistoryEntries:
             return
         sound = SoundBuffer(writer.room)
         sound.add(pcm)
-        writer.write_entry(NewEntry(entry, body, sound, OutputForm("pcm", rate_hz)))
+        writer.write_entry(NewEntry(entry, SealedRequest(body), sound, OutputForm("pcm", rate_hz)))
 
 
 class HistoryWriter:
@@ -132,7 +132,7 @@ class HistoryWriter:
         """Write an entry, and return what is stored of it."""
         store, entry = self._store, new.entry
         account = entry.account
-        record = await store.vault.seal_record(account, entry.id, SealedRequest(new.body))
+        record = await store.vault.seal_record(account, entry.id, new.request)
         sound, format_ = b"", ""
         if new.sound.data:
             async with self._encoding:

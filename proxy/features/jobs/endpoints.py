@@ -61,8 +61,10 @@ class JobResource(Resource):
             raise errors.NotFound(f"The job '{id_[:80]}' does not exist.", param="id", code="job_not_found")
         return job
 
-    async def show(self, job: Job, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-        return reply(await self._kinds.shown_one(job), status, headers)
+    async def show(
+        self, job: Job, status: int = 200, headers: dict[str, str] | None = None, *, is_own: bool = False
+    ) -> Response:
+        return reply(await self._kinds.shown_one(job, is_own=is_own), status, headers)
 
 
 class Jobs(JobResource):
@@ -101,7 +103,7 @@ class Jobs(JobResource):
     )
     async def get_job(self, request: Request) -> Response:
         """One job"""
-        return await self.show(await self.found(request))
+        return await self.show(await self.found(request), is_own=account_of(request) is not None)
 
     @endpoint(
         "POST",
@@ -293,7 +295,7 @@ class JobEvents(JobResource):
 
     async def _looks(self, job: Job) -> AsyncGenerator[ShownJob, None]:
         while True:
-            yield await self._kinds.shown_one(job)
+            yield await self._kinds.shown_one(job, is_own=True)
             if job.state != "open":
                 return
             await asyncio.sleep(_LOOK_S)

@@ -32,6 +32,7 @@ from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
+from proxy.speech.checked_parts import NO_CHECK
 from proxy.telemetry.background import RepeatingTask
 
 
@@ -89,7 +90,8 @@ class OpenJobs:
             by_name = {kind.name: kind for kind in with_steps}
             reporter = context.find_or(SpeechReporter())
             registry = context.metrics.registry
-            steps = Steps(context.store, by_name, files, registry, notices, encoding, reporter)
+            check = context.find_or(NO_CHECK)
+            steps = Steps(context.store, by_name, files, registry, notices, encoding, reporter, check)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*with_steps, self._trainings))

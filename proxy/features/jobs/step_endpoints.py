@@ -16,14 +16,17 @@ from proxy.errors import InvalidRequest, NotFound, RangeNotSatisfiable
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import Chapter, chapter_of
 from proxy.features.jobs.core.kind import JobKind
+from proxy.features.jobs.core.wrong_words import WrongStep, wrong_words
 from proxy.features.jobs.endpoints import JobResource
 from proxy.features.marks import receipt_records
 from proxy.features.marks.receipt_records import ClipFacts
 from proxy.http.lists import PAGE, Listing, page
 from proxy.http.ranges import RANGE
-from proxy.http.resource import endpoint, second
+from proxy.http.resource import account_of, endpoint, second
+from proxy.speech.part_check import WrongWords
 from proxy.storage.rows import LAST_MOMENT, Place
 from proxy.storage.store import Params, Store
+from proxy.storage.usage import CheckSums
 
 _MOST_DIGITS = 9
 
@@ -42,7 +45,9 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
 
     A step with sound has a `request`, for which `credits` were charged. If it has a `receipt`, that is the
     path of it, and the receipt signs `sha256` and `mark`. `voice` is the requested one, and `voices` are the
-    saved voices that spoke. `substitute` is the `x-voxgate-substitute` of an answer, or "".
+    saved voices that spoke. `substitute` is the `x-voxgate-substitute` of an answer, or "". `check` has the
+    numbers of a checked step, and `wrong` the words that stayed wrong, with their places in the text of the
+    job, or of the line of a batch. Operators do not see the words.
     """
 
     id: str
@@ -62,6 +67,8 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     receipt: str | None
     sha256: str | None
     mark: StepMark | None
+    check: CheckSums | None
+    wrong: Sequence[WrongWords]
     error: str
 
 
@@ -92,9 +99,14 @@ class JobSteps(JobResource):
         receipts = await receipt_records.of_requests(store, job.account, requests)
         kind = self._kinds.of(job)
         chapters = kind.chapters(job)
+        wrong: dict[str, Sequence[WrongWords]] = {}
+        for row in listed.rows if account_of(request) is not None else ():
+            if row.told and (check := CheckSums.of_column(row.checked)) and check.wrong:
+                step = WrongStep(row.number, row.first, row.told)
+                wrong[row.id] = await wrong_words(self._kinds.files, job, step)
         return await listed.list_response(
             StepList,
-            lambda row: _shown(kind, row, chapters, receipts.get(row.request or "")),
+            lambda row: _shown(kind, row, chapters, receipts.get(row.request or ""), wrong.get(row.id, ())),
         )
 
     @endpoint(
@@ -116,7 +128,13 @@ class JobSteps(JobResource):
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
 
 
-def _shown(kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: ClipFacts | None) -> ShownStep:
+def _shown(
+    kind: JobKind,
+    row: _StepRow,
+    chapters: Sequence[Chapter],
+    receipt: ClipFacts | None,
+    wrong: Sequence[WrongWords],
+) -> ShownStep:
     chapter = chapter_of(chapters, row.number)
     return ShownStep(
         id=row.id,
@@ -135,13 +153,16 @@ def _shown(kind: JobKind, row: _StepRow, chapters: Sequence[Chapter], receipt: C
         receipt=None if receipt is None else f"{receipt_records.ROOT}/{row.request}",
         sha256=None if receipt is None else receipt.sha256,
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
+        check=CheckSums.of_column(row.checked),
+        wrong=wrong,
         error=kind.shown_error(row.error),
     )
 
 
 class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, and its sound if there is any: then it has the `request` that was charged. `voice` and
-    `substitute` are those of its row in usage, and `voices` are the saved voices, each between blanks."""
+    """A step, and its sound if there is any: then it has the `request` that was charged. `voice`,
+    `substitute` and `checked` are those of its row in usage. `voices` are the saved voices, each between
+    blanks."""
 
     id: str
     number: int
@@ -156,12 +177,14 @@ class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
     voice: str | None
     substitute: str | None
     credits: int | None
+    checked: str | None
+    told: str | None
 
 
 _SELECT = """
 SELECT job_steps.id, job_steps.number, job_steps.first, job_steps.last, job_steps.state, job_steps.error,
     job_clips.request, job_clips.samples, job_clips.sample_rate_hz, job_clips.voices,
-    usage.voice, usage.substitute, usage.credits
+    usage.voice, usage.substitute, usage.credits, usage.checked, job_clips.told
 FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_steps.job = :job AND job_steps.kind = 'speech' AND job_steps.number > :number

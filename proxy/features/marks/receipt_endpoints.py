@@ -25,6 +25,7 @@ from proxy.http.lists import iso
 from proxy.http.replies import encode_json, reply, shown_as
 from proxy.http.resource import Resource, account_of, endpoint, second
 from proxy.storage.store import Store
+from proxy.storage.usage import CheckSums
 
 
 class ReceiptMark(msgspec.Struct, frozen=True):
@@ -40,7 +41,8 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
 
     `iss` is the operator's name. `speakers` are the models that spoke, with their licences. `consents` has an
     entry for the consent of each voice in the audio: the SHA-256 of the lines `voxgate/consent/v1`, kind, id,
-    created_at and digest. `credits` is the charge before any refund. `made` is in UTC.
+    created_at and digest. `credits` is the charge before any refund. `made` is in UTC. `check` has the
+    numbers of a checked answer.
     """
 
     iss: str
@@ -61,6 +63,7 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
     mark: ReceiptMark | None
     manifest: ManifestPlace
     credits: float
+    check: CheckSums | None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,6 +142,7 @@ def _claims(found: FoundReceipt, operator: str) -> ReceiptClaims:
         duration_seconds=round(facts.samples / facts.sample_rate_hz, 3),
         mark=ReceiptMark(facts.mark, facts.mark_key) if facts.mark else None,
         credits=credits.number(found.credits),
+        check=found.check,
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from proxy.storage.rows import any_of
 from proxy.storage.store import Store
 from proxy.storage.tables import Table
+from proxy.storage.usage import CheckSums
 
 ROOT = "/v1/audio/receipts"
 ManifestPlace = Literal["embedded", "sidecar", ""]
@@ -71,16 +72,17 @@ TABLE = Table("receipts", settles=ReceiptRow, request="request")
 
 
 class FoundReceipt(NamedTuple):
-    """The facts of a clip, and the micro-credits that it took."""
+    """The facts of a clip, the micro-credits that it took, and what came of a check."""
 
     request: str
     account: str
     facts: ClipFacts
     credits: int
+    check: CheckSums | None = None
 
 
 _FIND = """
-SELECT receipts.request, receipts.account, receipts.facts, usage.credits
+SELECT receipts.request, receipts.account, receipts.facts, usage.credits, usage.checked
 FROM receipts JOIN usage ON usage.id = receipts.request WHERE receipts.request = :request
 """
 _FIND_OF_ACCOUNT = f"{_FIND} AND receipts.account = :account"
@@ -98,7 +100,8 @@ async def find(store: Store, request: str, account: str | None) -> FoundReceipt 
         return None
     (row,) = rows
     facts = msgspec.json.decode(row["facts"], type=ClipFacts)
-    return FoundReceipt(row["request"], row["account"], facts, row["credits"])
+    check = CheckSums.of_column(row["checked"])
+    return FoundReceipt(row["request"], row["account"], facts, row["credits"], check)
 
 
 async def of_requests(store: Store, account: str, requests: Collection[str]) -> Mapping[str, ClipFacts]:

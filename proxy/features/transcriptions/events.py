@@ -43,8 +43,8 @@ async def checked_transcripts(
             case None:
                 return
             case Transcript(segments=segments, up_to_s=up_to_s):
-                characters += sum(len(segment.text) + 10 * len(segment.words) for segment in segments)
-                if characters + len(segments) > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
+                characters += sum(1 + len(each.text) + 10 * len(each.words) for each in segments)
+                if characters > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
                     raise EngineFailed("The engine gave far more text than the recording can have.")
                 if up_to_s > reached_s and stall_s is not None:
                     reached_s, silent_at = up_to_s, time.monotonic() + stall_s

@@ -55,6 +55,7 @@ def _values() -> dict[str, Collection[str]]:
     (loaded,) = re.findall(r"const LOADED = \{(.*?)\};", _SCRIPTS["core/frame.js"], re.DOTALL)
     pages = re.findall(r'([\w/]+)"?:', loaded)
     return {
+        "player.": ["wrong", "unsure"],
         "gender.": _list("core/picker.js", "GENDERS"),
         "picker.": _list("core/picker.js", "GROUPS"),
         # The frame names those to which it leads, and tabs name others.

@@ -50,6 +50,7 @@ async def test_an_entry_has_what_was_asked_heard_and_paid(tmp_path: Path, store_
             "refunded": 0,
             "tag": "show:1",
             "text": "Good morning.",
+            "check": None,
             "sound": {"format": "mp3", "media_type": "audio/mpeg", "bytes": len(answer.content)},
             "request": {
                 "model": "tts-1",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import USUAL_FORMS
+from proxy.features.history.records import SealedRequest
 from proxy.features.history.writing import HistoryWriter, NewEntry
 from proxy.storage.store import Statement
 from proxy.storage.tombstones import Tombstone, erase
@@ -131,7 +132,7 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
         for voices in (" voice_gone ", " clip_a voice_gone "):
             entry = row_of(server, voices=voices)
             sound = sound_of(writer, b"OggS" * 1000)
-            writer.write_entry(NewEntry(entry, {"input": "Hi."}, sound, USUAL_FORMS["opus"]))
+            writer.write_entry(NewEntry(entry, SealedRequest({"input": "Hi."}), sound, USUAL_FORMS["opus"]))
         await writer.aclose()
         assert await ids(server) == [kept["id"]]
         assert (await blobs(server), objects(tmp_path), writer.room.used_bytes) == (1, 1, 0)
@@ -145,7 +146,9 @@ async def test_an_entry_is_not_written_after_its_voice_was_erased(tmp_path: Path
         await server.administer("DELETE", "accounts/ada")
         entry = row_of(server)
         writer.write_entry(
-            NewEntry(entry, {"input": "Hi."}, sound_of(writer, b"OggS" * 1000), USUAL_FORMS["opus"])
+            NewEntry(
+                entry, SealedRequest({"input": "Hi."}), sound_of(writer, b"OggS" * 1000), USUAL_FORMS["opus"]
+            )
         )
         await writer.aclose()
         assert await store.read("SELECT id FROM history") == []

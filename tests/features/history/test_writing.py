@@ -6,6 +6,7 @@ import pytest
 
 from proxy.audio.formats import USUAL_FORMS
 from proxy.features.history import writing
+from proxy.features.history.records import SealedRequest
 from proxy.features.history.writing import HistoryWriter, NewEntry, SoundBuffer, SoundRoom
 from proxy.ledger.verify import verify
 from proxy.telemetry.metrics import Metrics
@@ -107,7 +108,9 @@ async def test_a_stop_does_not_wait_for_ever(tmp_path: Path) -> None:
         writer = HistoryWriter(store_of(server), Metrics().registry)
         async with writer._encoding:
             sound = sound_of(writer, bytes(1000))
-            writer.write_entry(NewEntry(row_of(server), {"input": "Hi."}, sound, USUAL_FORMS["pcm"]))
+            writer.write_entry(
+                NewEntry(row_of(server), SealedRequest({"input": "Hi."}), sound, USUAL_FORMS["pcm"])
+            )
             await soon(lambda: writer._encoding._waiters)
             await writer.aclose(0)
         assert (await ids(server), writer.room.used_bytes) == ([], 0)

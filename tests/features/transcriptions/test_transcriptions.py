@@ -11,7 +11,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from proxy.errors import DecodingFailed, UpstreamFailed
+from proxy.errors import DecodingFailed, HostLost, UpstreamFailed
 from proxy.features.transcriptions.events import checked_transcripts
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.rates import HearingRates
@@ -236,6 +236,9 @@ async def test_another_model_hears_until_something_was_given_out(tmp_path: Path)
         delta, error = (json.loads(line.removeprefix("data: ")) for line in sent.split("\n\n") if line)
         assert delta["delta"] == "First."
         assert (error["type"], error["error"]["code"]) == ("error", "engine_unavailable")
+        broken.script, broken.jobs = (HostLost("It died."),), []
+        assert (await heard(server, of_seconds(2.0))).json()["text"] == "Second."
+        assert len(broken.jobs) == 2, "its next host is tried once"
 
 
 @each_row(
@@ -372,10 +375,11 @@ async def test_segments_alone_are_no_fault_where_there_are_no_times(server: Insi
 
 
 async def test_far_too_much_text_is_a_failure_and_silence_is_nothing_given_out(tmp_path: Path) -> None:
-    endless = Ears(*whole(*[said("word " * 1000, 0.0, 1.0)] * 20))
-    good = Ears(*whole(said("Good.")))
+    endless, good = Ears(), Ears(*whole(said("Good.")))
     async with inside(tmp_path, SCRIPTED, {"one": endless, "two": good}) as server:
-        assert (await heard(server, of_seconds(2.0))).json()["text"] == "Good."
+        for much in ([said("word " * 1000, 0.0, 1.0)] * 20, [Transcript(said("").segments * 6_000)] * 2):
+            endless.script = whole(*much)
+            assert (await heard(server, of_seconds(2.0))).json()["text"] == "Good."
     silent = Ears(Transcript((), 1.0), EngineFailed("It broke."))
     (tmp_path / "second").mkdir()
     async with inside(tmp_path / "second", SCRIPTED, {"one": silent, "two": good}) as server:

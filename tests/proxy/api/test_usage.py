@@ -21,7 +21,7 @@ _JANUARY = 1_767_225_600_000_000
 _OWN = [
     *("id", "started", "account", "key", "engine", "model", "voice", "language", "format", "characters"),
     *("audio_ms", "credits", "refunded", "price", "price_per", "units", "first_byte_ms", "outcome", "error"),
-    *("cache", "operation", "job", "substitute", "tag"),
+    *("cache", "operation", "job", "substitute", "tag", "check"),
 ]
 
 

@@ -394,3 +394,31 @@ def test_models_that_hear_are_shown_and_speak_nothing(beside: Server) -> None:
         refused = client.post("/v1/audio/speech", json=asked)
         assert refused.status_code == 400
         assert "at /v1/audio/transcriptions" in refused.json()["error"]["message"]
+
+
+def test_with_heard_a_sound_comes_with_what_was_heard(beside: Server, tmp_path: Path) -> None:
+    done = say(beside, tmp_path, TEXT, "--heard", "--out", "a.ogg")
+    first, second = done.stdout.decode().splitlines()
+    assert first == "tone/standard as alloy in en, saved as a.ogg"
+    assert second.startswith("0.0 s heard, ")
+    assert second.endswith(" s not heard (no_ears)")
+    assert decoded((tmp_path / "a.ogg").read_bytes(), "opus").seconds > 0.1
+
+
+@each_row(
+    ("arguments", "languages"),
+    [(("voices", "heard", "alloy"), ["en"]), (("engines", "prove", "tone"), ["en", "es", "fr", "it", "pt"])],
+)
+def test_twenty_sentences_show_how_a_voice_or_an_engine_is_heard(
+    beside: Server, arguments: tuple[str, ...], languages: list[str]
+) -> None:
+    environ = {"VOXGATE_CONFIG": str(beside.config)}
+    answer = json.loads(run(*arguments, "--json", environ=environ).stdout)
+    assert {row["language"] for row in answer["data"]} == set(languages)
+    for row in answer["data"]:
+        assert (row["sentences"], row["unchecked"], row["wrong_per_thousand"]) == (20, 20, None)
+        assert row["first_sound_ms"] > 0
+    if "engine" in answer:
+        assert (answer["engine"], answer["not_proved"]) == ("tone", [])
+    else:
+        assert b"alloy" in run(*arguments, environ=environ).stdout

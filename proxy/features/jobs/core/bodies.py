@@ -38,9 +38,9 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     `waits_for` is the reason: `credits`, `suspended`, `engine` while its engine is away, busy or broken, or
     `memory` while its device has none left. `training` says how far a training is. `error` says why the job
     has failed, and `error_code` is the code that a request for speech would have got. `warnings` begin with
-    names of `x-voxgate-ignored`. If answers of its steps would have an `x-voxgate-substitute`, one of these
-    is in `substitute`. A canceled job is `settling` while steps are under way: their sound and credits may
-    still come.
+    names of `x-voxgate-ignored`; those of a single job that has ended name what was said wrong. If answers of
+    its steps would have an `x-voxgate-substitute`, one of these is in `substitute`. A canceled job is
+    `settling` while steps are under way: their sound and credits may still come.
     """
 
     id: str

@@ -65,9 +65,12 @@ def step_format(format_: str) -> str:
     return _STEP_FORMATS.get(format_, format_)
 
 
-def of_step(terms: Terms) -> Terms:
-    """Return the terms of a step: the limit of a request's length does not apply to pieces of a text."""
-    return replace(terms, is_for_job=True, max_characters=None, key=replace(terms.key, max_characters=None))
+def of_step(terms: Terms, *, is_checked: bool = False) -> Terms:
+    """Return the terms of a step: the limit of a request's length does not apply to pieces of a text. If it
+    `is_checked`, it is heard unless its plan or its request says otherwise."""
+    key = replace(terms.key, max_characters=None)
+    check = terms.check or ("heard" if is_checked else None)
+    return replace(terms, is_for_job=True, max_characters=None, key=key, check=check)
 
 
 def chapter_of(chapters: Sequence[Chapter], step: int) -> int | None:

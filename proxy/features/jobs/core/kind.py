@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,6 +24,7 @@ from proxy.features.jobs.core.fields import Chapter, SealedFields, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.making import MadeJob
 from proxy.features.jobs.core.records import Job, JobClip, JobStep, Kind
+from proxy.features.jobs.core.wrong_words import warnings
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.http.form import RequestForm
@@ -221,6 +223,14 @@ class JobKinds:
         except VaultFailed:
             return SealedFields()  # no reason to hide the job
 
-    async def shown_one(self, job: Job) -> ShownJob:
+    async def shown_one(self, job: Job, *, is_own: bool = False) -> ShownJob:
+        """Return a job with warnings of what was said wrong. Their words are shown to its account alone."""
         (shown,) = await self.shown([job])
-        return shown
+        if job.state == "open":
+            return shown
+        try:
+            chapters = self.of(job).chapters(job)
+        except VaultFailed:
+            chapters = ()
+        wrong = await warnings(self.files, job, chapters, is_own=is_own)
+        return replace(shown, warnings=(*shown.warnings, *wrong))

@@ -34,6 +34,7 @@ from proxy.ledger import Spent
 from proxy.queue.tasks import LOOK_S, Again, Done, Result, TaskKind, event_or_timeout
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
+from proxy.speech.checked_parts import NO_CHECK, NoCheck
 from proxy.speech.observer import Observer
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
@@ -75,8 +76,10 @@ class Steps(TaskKind[JobStep]):
         notices: DeliveryTasks,
         encoding: FileSteps | None = None,
         reporter: SpeechReporter | None = None,
+        check: NoCheck = NO_CHECK,
     ) -> None:
         super().__init__(store)
+        self._check = check
         self._reporter = reporter or SpeechReporter()
         self._encoding = encoding
         self._notices = notices
@@ -216,7 +219,7 @@ class Steps(TaskKind[JobStep]):
         # A file that kills its reader must not be read for ever.
         is_try = is_of_engine or isinstance(failure, errors.DecodingFailed)
         is_lacking = failure.code == _LACKING and not self._serves and kind.is_checked_before
-        may_end_otherwise = (
+        may_end_otherwise = failure.code != errors.WRONG_SPEECH and (
             failure.status >= 500 or failure.status == 429 or failure.code == _TOO_SLOW or is_lacking
         )
         if may_end_otherwise and not (is_try and self.gives_up(held)):
@@ -259,7 +262,7 @@ class Steps(TaskKind[JobStep]):
         RequestFailed, StorageFailed."""
         kind, (speaking, callers) = self._kinds[job.kind], self._newest
         caller = await callers.by_id(job.key)
-        terms = of_step(speaking.admission.terms(caller))
+        terms = of_step(speaking.admission.terms(caller), is_checked=self._check.checks_jobs)
         try:
             if isinstance(kind, TextKind):
                 await kind.write_step(job, held, caller, terms, attempt)

@@ -19,7 +19,7 @@ export const draft = {
   emotion: "",
   instructions: "",
   tag: "",
-  isKept: true,
+  isKept: true, isChecked: false,
   // What a request that is said again has beside these: a cast or a mix in place of a voice, a seed, a lexicon, …
   more: {},
   // What is said again was just filled in.
@@ -47,7 +47,7 @@ export function chooseVoice(voice) {
 }
 
 // The body of a speech request: fields that say nothing are left out.
-export function requestOf({ text, voice, model, language, speed, pitch, emotion, instructions, tag, more }) {
+export function requestOf({ text, voice, model, language, speed, pitch, emotion, instructions, tag, isChecked, more }) {
   const body = { ...more, model, voice: voice || more.voice, input: text };
   if (speed !== 1) body.speed = speed;
   if (pitch !== 0) body.pitch = pitch;
@@ -55,6 +55,7 @@ export function requestOf({ text, voice, model, language, speed, pitch, emotion,
   if (emotion) body.emotion = emotion;
   if (instructions) body.instructions = instructions;
   if (tag) body.tag = tag;
+  if (isChecked) body.check = "heard";
   return body;
 }
 

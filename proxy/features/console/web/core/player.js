@@ -144,7 +144,7 @@ class Player {
     const clock = t("player.clock", { at: position.toFixed(1), of: seconds.toFixed(1) });
     if (clip.live) clip.peaks = clip.live.peaks(BARS);
     return html`<section class="dock" aria-label=${t("player.title")}>
-      ${clip.words.length ? this.words(clip, position) : nothing}
+      ${clip.words.length ? this.words(clip, position) : nothing}${clip.check ? checkedText(clip.check) : nothing}
       <div class="row line">
         <button class="round first" id="player-play" aria-label=${isPlaying ? t("player.pause") : t("player.play")} ?disabled=${Boolean(clip.live)}
           @click=${() => this.toggle()}>${icon(isPlaying ? "pause" : "play")}</button>
@@ -165,13 +165,20 @@ class Player {
     let end = 0;
     const parts = clip.words.map(({ source_start: from, source_end: to }, index) => {
       const before = clip.letters.slice(end, from).join("");
+      const isWrong = clip.check?.wrong?.some((each) => each.start < to && each.end > from);
       end = to;
-      return html`${before}<span class=${index === now ? "now" : ""}>${clip.letters.slice(from, to).join("")}</span>`;
+      return html`${before}<span class="${index === now ? "now" : ""} ${isWrong ? "wrong" : ""}">${clip.letters.slice(from, to).join("")}</span>`;
     });
     return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>
       ${clip.words.some(({ interpolated }) => interpolated) ? html`<p class="quiet small" id="player-guessed">${t("player.guessed")}</p>` : nothing}`;
   }
 }
+
+// The words that a check has found, as they should be and as they were heard.
+export const wordsText = (result, words) => t(`player.${result}`, { words: words.map(({ wanted, heard }) => t("player.heard_as", { wanted, heard })).join(", ") });
+
+const checkedText = (check) => html`<p class="quiet small" id="player-checked" role="status">${[check.checked_s ? t("player.checked") : t("player.unchecked"),
+  ...["wrong", "unsure"].filter((result) => check[result]).map((result) => wordsText(result, check[result]))].join(". ")}</p>`;
 
 function wave(peaks, share) {
   const most = Math.max(0.05, ...peaks);

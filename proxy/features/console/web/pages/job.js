@@ -116,11 +116,12 @@ export default class JobPage extends Page {
   }
 
   notes(job) {
+    const ignored = job.warnings.filter((each) => each.endsWith("is followed"));
     const texts = [
       waitText(job),
       this.isBroken && t("jobs.broken"),
       job.substitute && t("speak.substitute", { voice: voiceName(job.substitute) }),
-      job.warnings.length && t("speak.ignored", { fields: job.warnings.map((each) => each.split(":")[0]).join(", ") }),
+      ignored.length && t("speak.ignored", { fields: ignored.map((each) => each.split(":")[0]).join(", ") }),
     ];
     const error = job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "job-error") : nothing;
     return html`${error}${texts.filter(Boolean).map((text) => note(text))}`;

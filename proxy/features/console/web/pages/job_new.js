@@ -2,7 +2,7 @@
 
 import { note } from "./job_facts.js";
 import SpeakPage from "./speak.js";
-import { estimateText, LONGEST, robotNote } from "./speak_notes.js";
+import { checkBox, estimateText, LONGEST, robotNote } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { languageChoices, speakingModels } from "../core/catalogue.js";
@@ -157,6 +157,7 @@ export default class NewJobPage extends SpeakPage {
         ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: speakingModels(true).map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}
         ${this.choice("job", "response_format", t("speak.format"), { value: this.format, options: JOB_FORMATS.map((each) => [each, formatName(each)]), change: (format) => this.set({ format }) })}
         ${this.input("job", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
+        ${checkBox(this, html`<p class="quiet small">${t("speak.check_hint")}</p>`)}
       </details>
     </div>`;
   }

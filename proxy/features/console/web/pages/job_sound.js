@@ -4,7 +4,7 @@ import { jobPath, titleOf } from "./job_facts.js";
 import { ask, Failure, saveBlob } from "../core/api.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { player } from "../core/player.js";
+import { player, wordsText } from "../core/player.js";
 import { wavOf } from "../core/sound.js";
 import { duration, number, t } from "../core/texts.js";
 
@@ -72,6 +72,6 @@ function stepRow(page, job, step) {
   const hasSound = step.seconds > 0 && canHear(job.format) && !(job.ended && JOINED.includes(job.format));
   const play = () => page.run("steps", () => playSound(job, `steps/${step.number}/content`, `${titleOf(job)}, ${name}`, step.seconds));
   return html`<tr><td class="num">${name}</td><td class="num end" data-label=${t("jobs.sound")}>${step.seconds ? duration(step.seconds) : "–"}</td><td class="num end" data-label=${t("usage.credits")}>${number(step.credits)}</td>
-    <td data-label=${t("jobs.state")}><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}</td>
+    <td data-label=${t("jobs.state")}><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}${step.wrong.length ? html`<br><span class="small">${wordsText("wrong", step.wrong)}</span>` : nothing}</td>
     <td class="end">${hasSound ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${play}>${icon("play")}</button>` : nothing}</td></tr>`;
 }

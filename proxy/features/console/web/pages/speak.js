@@ -1,6 +1,6 @@
 // Speak: a text, who speaks it and how, what it will cost, and what became of it.
 
-import { estimateText, LONGEST, notices } from "./speak_notes.js";
+import { checkBox, estimateText, LONGEST, notices } from "./speak_notes.js";
 import { formatName, noteSpoken, spokenCard } from "./spoken.js";
 import { Failure, OnceKey, ask, events, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -176,7 +176,7 @@ export default class SpeakPage extends Page {
     let isWhole = false;
     for await (const event of events(answer)) {
       if (event.type === "error") throw new Failure({ ...event.error, message: t("speak.broken", { message: event.error.message }) });
-      if (event.type === "speech.audio.done") isWhole = true;
+      if (event.type === "speech.audio.done") [isWhole, clip.check] = [true, event.check];
       if (event.type === "speech.audio.words") clip.words.push(...event.words);
       if (event.type !== "speech.audio.delta" || !clip.live) continue;
       clip.live.play(bytesOf(event.audio));
@@ -284,6 +284,7 @@ export default class SpeakPage extends Page {
         ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
         ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
         ${hasFeature("history") ? html`<label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>` : nothing}
+        ${checkBox(this)}
       </details>
     </form>`;
   }

@@ -4,6 +4,7 @@ import { catalogue, voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
+import { hasFeature } from "../core/session.js";
 import { duration, languageName, t } from "../core/texts.js";
 
 export const LONGEST = 4096;
@@ -46,4 +47,9 @@ function estimateNotes({ estimate, doubt }) {
     dropped.length && t("speak.dropped", { tags: dropped.map((tag) => `[${tag}]`).join(" ") }),
     ignored.length && t("speak.ignored", { fields: ignored.join(", ") }),
   ];
+}
+
+export function checkBox(page, hint = nothing) {
+  if (!hasFeature("heard")) return nothing;
+  return html`<label class="tick"><input type="checkbox" id="${page.form}-check" .checked=${draft.isChecked} @change=${(event) => page.change({ isChecked: event.target.checked })}>${t("speak.check")}</label>${hint}`;
 }

@@ -1,0 +1,227 @@
+"""How speech is heard: the report of `voxgate say --heard`, `voxgate voices heard`, `voxgate engines prove`.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+
+import typer
+
+from proxy import __version__
+from proxy.cli.proof_sentences import LANGUAGES, sentences
+from proxy.cli.sound import Serving, SoundRequest, write_answer
+from proxy.commands.command import Command, CommandContext, CommandResult, Group
+from proxy.commands.tables import Grid, Line, Part
+from proxy.errors import CommandRefused
+
+if TYPE_CHECKING:
+    from proxy.config.config_toml import Config
+
+_SPEECH = "/v1/audio/speech"
+_MOST_VOICES = 3
+"""So many voices are tried, until a model speaks with one of them."""
+
+
+def write_checked(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+    """Write an answer that comes as JSON with its report. Raise CommandRefused."""
+    answer = io.BytesIO()
+    serving.fetch(answer, "POST", sound_request.path, **sound_request.body)
+    report = json.loads(answer.getvalue())
+    size = to.write(base64.b64decode(report["audio_base64"]))
+    facts = {"engine": report["model_used"], "voice": report["voice_used"], "language": report["language"]}
+    return {**facts, "substitute": report.get("substitute"), "bytes": size, "check": report.get("check")}
+
+
+def _spoken(serving: Serving, body: dict[str, Any]) -> dict[str, Any]:
+    """Speak one sentence once: `behind` says nothing again. Return its report with the time to its sound."""
+    asked = {**body, "check": "behind", "response_format": "pcm", "stream_format": "sse"}
+    began, first_ms = time.monotonic(), 0.0
+    for event in serving.spoken_events(_SPEECH, json=asked):
+        if event["type"] == "speech.audio.delta":
+            first_ms = first_ms or 1000 * (time.monotonic() - began)
+        elif event["type"] == "speech.audio.done":
+            return {**event.get("check", {}), "first_ms": first_ms, "seconds": event["usage"]["seconds"]}
+        elif event["type"] == "error":
+            raise CommandRefused(event["error"]["message"], event["error"]["code"])
+    raise CommandRefused("the server broke off in the middle of a sentence")
+
+
+def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, Any]:
+    """Speak the sentences of a language, and return how they are heard. Raise CommandRefused."""
+    words = wrong = unsure = unchecked = 0
+    firsts, places, seconds, began = list[float](), list[dict[str, Any]](), 0.0, time.monotonic()
+    for text in sentences(language):
+        spoken = _spoken(serving, {"model": model, "voice": voice, "language": language, "input": text})
+        firsts.append(spoken["first_ms"])
+        seconds += spoken["seconds"]
+        if not spoken.get("checked_s"):
+            unchecked += 1
+            continue
+        words += len(text.split())
+        wrong += _count(spoken.get("wrong", ()))
+        unsure += _count(spoken.get("unsure", ()))
+        places += [{"text": text, **each} for each in spoken.get("wrong", ())]
+    return {
+        "model": model,
+        "voice": voice,
+        "language": language,
+        "sentences": len(firsts),
+        "unchecked": unchecked,
+        "words": words,
+        "wrong_per_thousand": round(1000 * wrong / words, 1) if words else None,
+        "unsure_per_thousand": round(1000 * unsure / words, 1) if words else None,
+        "first_sound_ms": round(median(firsts)),
+        "realtime_factor": round(seconds / (time.monotonic() - began), 2),
+        "wrong": places,
+    }
+
+
+def _count(found: Any) -> int:
+    return sum(max(1, len(each["wanted"].split())) for each in found)
+
+
+def _table(answer: dict[str, Any]) -> list[Part]:
+    columns = ("model", "voice", "language", "words", "wrong ‰", "unsure ‰", "first sound", "unchecked")
+    rows = [
+        (
+            each["model"],
+            each["voice"],
+            each["language"],
+            str(each["words"]),
+            "" if each["wrong_per_thousand"] is None else f"{each['wrong_per_thousand']}",
+            "" if each["unsure_per_thousand"] is None else f"{each['unsure_per_thousand']}",
+            f"{each['first_sound_ms']} ms",
+            str(each["unchecked"] or ""),
+        )
+        for each in answer["data"]
+    ]
+    wrong = [
+        Line(f"{each['language']}: heard {word['heard']!r}, not {word['wanted']!r}: {word['text']}", "red")
+        for each in answer["data"]
+        for word in each["wrong"]
+    ]
+    return [*_about(answer), Grid(columns, rows), *wrong]
+
+
+def _about(answer: dict[str, Any]) -> Iterator[Line]:
+    if machine := answer.get("machine"):
+        yield Line(f"voxgate {answer['version']}, engine {answer['engine']} ({answer['plugin']}), {machine}")
+        for name, digest in answer["digests"].items():
+            yield Line(f"{name} {digest}")
+        yield from (Line(each, "yellow") for each in answer["not_proved"])
+
+
+VOICE_CHECK = Group("voices", "")
+
+
+@VOICE_CHECK.command("heard", _table)
+def measure_voice(
+    here: CommandContext,
+    voice: Annotated[str, typer.Argument(metavar="VOICE", help="A voice, by its id.")],
+    language: Annotated[str | None, typer.Option(help="A language; else that of the voice.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model; else server.default_model.")] = None,
+) -> CommandResult:
+    """Speak 20 sentences with the running server, and show how often they are heard wrong.
+
+    It is charged as any speech. The command sends the key in VOXGATE_KEY. Without it, it sends the key that
+    make serve made.
+    """
+    config = here.config()
+
+    def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+        found = language or _get(serving, f"/v1/audio/voices/{voice}")["language"]
+        spoken = found or config.server.default_language
+        if not sentences(spoken):
+            raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
+        return {"data": [rate(serving, model or config.server.default_model, voice, spoken)]}
+
+    return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
+
+
+def prove(
+    here: CommandContext,
+    engine: Annotated[str, typer.Argument(metavar="ENGINE", help="An engine of the configuration.")],
+) -> CommandResult:
+    """Speak 20 sentences with each model and language of an engine, and report how they are heard.
+
+    The report is made to be published. It is charged as any speech, with the key in VOXGATE_KEY. Without it,
+    the command sends the key that make serve made.
+    """
+    from proxy.processes.admin_client import ask_once
+
+    config = here.config()
+    row = next((each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine), None)
+    if row is None:
+        raise CommandRefused(f"there is no engine {engine!r}; see voxgate engines")
+    report: dict[str, Any] = {
+        "version": __version__,
+        "engine": engine,
+        "plugin": row["plugin"],
+        "digests": _digests(config),
+        "machine": _machine(),
+        "not_proved": [],
+        "data": [],
+    }
+
+    def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
+        for model, spoken in row["languages"].items():
+            tags = [each["tag"] for each in spoken]
+            for language in LANGUAGES if "*" in tags else [each for each in tags if sentences(each)]:
+                _prove_one(serving, report, model, language)
+        return report
+
+    return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
+
+
+def _prove_one(serving: Serving, report: dict[str, Any], model: str, language: str) -> None:
+    """Add how a model is heard in a language, with the first voice that it can speak with."""
+    query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
+    why = "it has no voice"
+    for voice in _get(serving, "/v1/audio/voices", params=query)["data"]:
+        try:
+            found = rate(serving, model, voice["id"], language)
+        except CommandRefused as refused:
+            if not refused.code:
+                raise
+            why = str(refused)
+            continue
+        report["data"].append(found)
+        return
+    report["not_proved"].append(f"{model} in {language}: {why}")
+
+
+def _get(serving: Serving, path: str, **more: Any) -> dict[str, Any]:
+    answer = io.BytesIO()
+    serving.fetch(answer, "GET", path, **more)
+    found: dict[str, Any] = json.loads(answer.getvalue())
+    return found
+
+
+def _digests(config: Config) -> dict[str, str]:
+    """Return the digests of the stored models in use, by their names."""
+    from proxy.engines.stored_models import ModelStore, StoredModel
+
+    every = ModelStore(config.data).every()
+    current = [each for each in every if isinstance(each, StoredModel) and each.is_current]
+    return {each.manifest.name: each.folder.name for each in current}
+
+
+def _machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    load = f"load {os.getloadavg()[0]:.1f}"
+    return ", ".join([names[0] if names else platform.machine(), f"{os.cpu_count()} cores", load])
+
+
+PROVE = Command("prove", prove, _table)

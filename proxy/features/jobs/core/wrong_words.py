@@ -1,0 +1,69 @@
+"""The words of jobs that were said wrong, and stayed so. They are in the sealed reports of their steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from proxy.features.jobs.core.fields import Chapter, chapter_of
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import Job
+from proxy.file_store.vault import VaultFailed
+from proxy.speech.check_totals import CheckReport
+from proxy.speech.part_check import WrongWords
+from proxy.storage.usage import IS_WRONG
+
+MOST_NAMED = 20
+"""So many places are named in the warnings of a job."""
+
+
+class WrongStep(NamedTuple):
+    """A step with something wrong: its number, where its piece begins, and the digest of its report."""
+
+    number: int
+    first: int
+    told: str
+
+
+_WRONG = f"""
+SELECT job_steps.number, job_steps.first, job_clips.told FROM job_steps
+JOIN job_clips ON job_clips.step = job_steps.id JOIN usage ON usage.id = job_clips.request
+WHERE job_steps.job = :job AND job_clips.told <> '' AND {IS_WRONG}
+ORDER BY job_steps.number LIMIT {MOST_NAMED + 1}
+"""
+
+
+class _Report(msgspec.Struct, frozen=True):
+    check: CheckReport | UnsetType = UNSET
+
+
+async def wrong_words(files: JobFiles, job: Job, step: WrongStep) -> Sequence[WrongWords]:
+    """Return the wrong words of a step, by their places in the text of the job, or of the line of a batch."""
+    try:
+        report = msgspec.json.decode(await files.whole(job.account, step.told), type=_Report)
+    except VaultFailed:
+        return ()  # no reason to hide the job
+    first = step.first if job.kind == "speech" else 0
+    words = report.check.wrong or () if report.check else ()
+    return [replace(word, start=word.start + first, end=word.end + first) for word in words]
+
+
+async def warnings(files: JobFiles, job: Job, chapters: Sequence[Chapter], *, is_own: bool) -> list[str]:
+    """Name what stayed wrong in a job that has ended. Only its account sees the words."""
+    found: list[str] = []
+    for row in await files.store.read_long(_WRONG, {"job": job.id}):
+        step = WrongStep(**row)
+        for word in await wrong_words(files, job, step):
+            if len(found) == MOST_NAMED:
+                return [*found, "more was said wrong: see the steps"]
+            chapter = chapter_of(chapters, step.number)
+            place = "" if chapter is None else f"chapter {chapter}, "
+            if job.kind == "batch":
+                place = f"line {step.number}, "
+            words = f": heard {word.transcribed!r}, not {word.wanted!r}" if is_own else ""
+            found.append(f"{place}characters {word.start} to {word.end} were said wrong{words}")
+    return found
