@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from math import inf
@@ -41,7 +41,7 @@ from speech_engine import (
     TranscriptSegment,
 )
 from speech_engine.bounds import MOST_SHOWN, MOST_TEXTS
-from speech_engine.hearing import HEARING_HZ
+from speech_engine.hearing import HEARING_HZ, TranscriptWord
 from speech_engine.host.engine_stream import run_to_end
 from speech_engine.pcm import PcmInMemory
 
@@ -120,8 +120,7 @@ class Ears(NoEars):
         assert model is not None
         words = [word for segment in found for word in segment.words] if has_scores else []
         late_s = _late_s(model, recording.language) or 0.0
-        placed = tuple([replace(word, start_s=word.start_s - late_s) for word in words])
-        return KnownTranscript("".join([segment.text for segment in found]).strip(), placed)
+        return KnownTranscript("".join([each.text for each in found]).strip(), _in_time(words, late_s))
 
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
@@ -130,10 +129,7 @@ class Ears(NoEars):
         late_s, model = next(((late, each) for late, each in models if late is not None), (0.0, None))
         known = {"texts": tuple(texts), "starts_s": tuple(starts_s), "times": "words" if texts else ""}
         found = await self._segments(model, recording, within_s, **known)
-        return [
-            replace(each, words=tuple([replace(word, start_s=word.start_s - late_s) for word in each.words]))
-            for each in found
-        ]
+        return [replace(each, words=_in_time(each.words, late_s)) for each in found]
 
     async def sounds(self, texts: Sequence[str], language: str) -> Mapping[str, str] | None:
         asked = tuple([text for text in texts if len(text) <= MOST_SHOWN][:MOST_TEXTS])
@@ -188,6 +184,10 @@ class Ears(NoEars):
             await run_to_end(stream.close())
         self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.length_s)
         return found
+
+
+def _in_time(words: Iterable[TranscriptWord], late_s: float) -> tuple[TranscriptWord, ...]:
+    return tuple([replace(word, start_s=word.start_s - late_s) for word in words])
 
 
 def _late_s(model: Model, language: str) -> float | None:
