@@ -35,7 +35,7 @@ class CheckByText(ScriptedCheck):
 
     async def verdict_on(self, made: MadePart) -> PartVerdict:
         self.made.append(made)
-        (result,) = {*words_of(made.job.segments[0].spoken).tokens} & {*RESULTS}
+        (result,) = [each for each in RESULTS if each in words_of(made.job.segments[0].spoken).tokens]
         return WRONG if result == "wrong" else PartVerdict(result)
 
 
