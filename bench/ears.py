@@ -1,8 +1,8 @@
-"""How well a server hears its own voices: `python -m bench.ears URL KEY [MODEL]`.
+"""How well a server hears its own voices: `python -m bench.ears URL KEY [MODEL [LANGUAGE…]]`.
 
 OpenAI's thirteen names speak ten English sentences each, and a woman and a man of each other language five.
-The model (`whisper-1`) writes them down. Words are compared as they are written, without their marks; a
-language with fewer than five wrong words in a hundred is heard well.
+The model (`whisper-1`) writes them down, Hindi also after a prompt in its own letters. Words are compared as
+they are written, without their marks; a language with fewer than five wrong words in a hundred is heard well.
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ import httpx2
 from bench.sentences import sentences
 from proxy.config.config_toml import known_names
 from speech_engine.text.said import words_of
-from tests.heard.judge import SENTENCES
+from tests.heard.judge import SENTENCES, edits
 
 LANGUAGES = {"es": ("nova", "onyx"), "fr": ("nova",), "it": ("nova", "onyx"), "pt-BR": ("nova", "onyx")}
+LANGUAGES |= {"hi": ("nova", "onyx")}
+PROMPTS = {"hi": "नमस्ते, आज मौसम अच्छा है।"}
 PLACES = tuple(range(7, 200, 43))
 WELL = 0.05
 
 
 def main() -> None:
-    url, key, *model = sys.argv[1:]
+    url, key, *more = sys.argv[1:]
+    model, *wanted = more or ["whisper-1"]
     print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     headers = {"authorization": f"Bearer {key}"}
     with httpx2.Client(base_url=url, headers=headers, timeout=300.0) as client:
-        bench = _Bench(client, model[0] if model else "whisper-1")
+        bench = _Bench(client, model)
         print("|voice|language|words wrong|of|in a hundred|seconds heard|seconds it took|\n|-|-|-|-|-|-|-|")
-        english = [bench.row(name, "en", SENTENCES) for name in known_names()]
+        if not wanted or "en" in wanted:
+            _tell("en", [bench.row(name, "en", SENTENCES) for name in known_names()])
         for tag, voices in LANGUAGES.items():
             chosen = [sentences(tag)[place] for place in PLACES]
-            _tell(tag, [bench.row(voice, tag, chosen) for voice in voices])
-        _tell("en", english)
+            for prompt in ("", *filter(None, [PROMPTS.get(tag)])) if not wanted or tag in wanted else ():
+                _tell(tag, [bench.row(voice, tag, chosen, prompt) for voice in voices])
 
 
 class _Bench:
@@ -44,7 +48,7 @@ class _Bench:
         self._client = client
         self._model = model
 
-    def row(self, voice: str, tag: str, texts: Sequence[str]) -> tuple[int, int]:
+    def row(self, voice: str, tag: str, texts: Sequence[str], prompt: str = "") -> tuple[int, int]:
         """Print how many words of these texts a voice has wrong, and return it with how many there are."""
         wrong = count = 0
         seconds = took_s = 0.0
@@ -53,7 +57,7 @@ class _Bench:
             began = time.monotonic()
             answer = self._client.post(
                 "/v1/audio/transcriptions",
-                data={"model": self._model, "language": tag},
+                data={"model": self._model, "language": tag, "prompt": prompt},
                 files={"file": ("a.wav", sound)},
             )
             took_s += time.monotonic() - began
@@ -70,17 +74,6 @@ class _Bench:
         body = {"model": "kokoro/standard", "voice": voice, "language": tag, "input": text}
         answer = self._client.post("/v1/audio/speech", json={**body, "response_format": "wav"})
         return answer.raise_for_status().content
-
-
-def edits(wanted: Sequence[str], found: Sequence[str]) -> int:
-    """Return the fewest words that are left out, added or others."""
-    costs = list(range(len(found) + 1))
-    for number, word in enumerate(wanted, 1):
-        before, costs[0] = costs[0], number
-        for place, other in enumerate(found, 1):
-            best: int = min(costs[place] + 1, costs[place - 1] + 1, before + (word != other))
-            before, costs[place] = costs[place], best
-    return costs[-1]
 
 
 def _tell(tag: str, rows: Sequence[tuple[int, int]]) -> None:

@@ -1,7 +1,8 @@
 """Of ten clips of each kind, how many are heard as what they say: `python -m bench.heard [ENGINE…] [whole]`.
 
-Each engine speaks with a real model, in a server of its own: piper, kokoro and espeak. A clip counts for its
-format, its speed and its voice; with `whole`, for all three together, which takes an hour for Kokoro.
+Each engine speaks with a real model, in a server that hears with Whisper: piper, kokoro and espeak. A clip
+counts for its format, its speed and its voice; with `whole`, for all three together, which takes an hour for
+Kokoro.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.heard.matrix import EACH, hear, joined, rows, spread, whole
-from tests.heard.natural import SPEAKERS, Speaker, speaking
+from tests.heard.natural import EARS, SPEAKERS, Speaker, speaking
 
 
 def main() -> None:
@@ -26,7 +27,10 @@ def main() -> None:
 
 
 def _show(speaker: Speaker, is_whole: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="heard-") as folder, speaking(Path(folder), speaker) as live:
+    with (
+        tempfile.TemporaryDirectory(prefix="heard-") as folder,
+        speaking(Path(folder), speaker, EARS) as live,
+    ):
         clips = whole(speaker.voices) if is_whole else spread(speaker.voices, EACH)
         for spoken in (
             hear(live, speaker.engine, clips),

@@ -1,18 +1,23 @@
 """The loudness of shipped voices: `python -m bench.levels DATA [check]`, with models that DATA has imported.
 
 It writes the tables into the galleries: eight sentences of each voice, each alone. `check` measures instead
-what two other sentences sound like with the table, as an engine gives them.
+what two other sentences sound like with the table, as an engine gives them, and those of hibari and espeak.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+import numpy as np
 
 import plugins
 from bench.sentences import LANGUAGES, sentences
@@ -21,7 +26,10 @@ from proxy.config.secret import environ_for_hosts
 from proxy.engines.stored_models import ModelStore
 from proxy.features.models.entries import read_gallery
 from speech_engine.levels import TARGET_LUFS
+from speech_engine.loudness import true_peaks
 from tests.heard.judge import OTHERS, SENTENCES
+from tests.plugins.espeak.heard import espeak, hear, loudness_lufs, said
+from tests.plugins.espeak.test_voices import shipped
 from tests.plugins.piper.environment import ROOT, interpreter
 
 MODELS = {"kokoro-voices": "kokoro", "joe": "piper"}
@@ -48,11 +56,36 @@ def main() -> None:
         }
         found = {name: levels for name, *levels in _measured(asked)}
         if is_check:
-            worst = max(abs(lufs - TARGET_LUFS) for lufs, _ in found.values())
-            peak = max(peak for _, peak in found.values())
-            print(f"{model}: {worst:.1f} LU off at most, peaks of {peak:.1f} dBTP")
+            _show(model, found)
         else:
             _write(gallery, model, {voice: found[voice or model][0] for voice in languages})
+    if is_check:
+        voices = {"heart": ("en-US", _texts("en-US", is_check))}
+        asked = {"plugin": "hibari", "folder": "", "check": True, "voices": voices}
+        _show("hibari", {name: levels for name, *levels in _measured(asked)})
+        _show("espeak", asyncio.run(_espeak()))
+
+
+def _show(model: str, found: Mapping[str, Sequence[float]]) -> None:
+    worst = max(found, key=lambda name: abs(found[name][0] - TARGET_LUFS))
+    peak = max(peak for _, peak in found.values())
+    print(
+        f"{model}: {len(found)}, {worst} is furthest off, {found[worst][0]:.1f} LUFS, {peak:.1f} dBTP at most"
+    )
+
+
+async def _espeak() -> dict[str, tuple[float, float]]:
+    """Return the loudness and peak of each name's voice in each language of the shipped sentences."""
+    found = {}
+    async with espeak() as engine:
+        for tag in ("en-US", *(tag for tag in LANGUAGES if tag != "hi")):
+            for name, voice in shipped().items():
+                texts = _texts(tag, is_check=True)
+                heard = await hear(engine, said(*texts, language=tag, voice=voice))
+                peak_db = 20 * math.log10(float(np.max(true_peaks(np.pad(heard.samples / 32768, 6)))))
+                found[f"{name} in {tag}"] = loudness_lufs(heard), peak_db
+                print(json.dumps([f"{name} in {tag}", *found[f"{name} in {tag}"]]))
+    return found
 
 
 def _language(voice: str) -> str:

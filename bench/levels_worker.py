@@ -28,8 +28,8 @@ async def main() -> None:
     asked = json.load(sys.stdin)
     folder, name = asked["folder"], asked["plugin"]
     (plugin,) = import_module(f"plugins.{name}.worker").voxgate_register()
-    settings = {"model_paths": [folder]} if name == "piper" else {"model_path": folder}
-    made = msgspec.convert({**settings, "threads": 1, "slots": 1}, plugin.settings)
+    settings = {"piper": {"model_paths": [folder]}, "kokoro": {"model_path": folder}}
+    made = msgspec.convert({**settings.get(name, {}), "threads": 1, "slots": 1}, plugin.settings)
     async with plugin.create(name, made, Context(HostLogger(name))) as engine:
         rate_hz = engine.models()[0].sample_rate_hz
         for voice, (language, texts) in asked["voices"].items():

@@ -3,7 +3,7 @@
 A server as shipped speaks. `english`: how many of twenty sentences of each of OpenAI's names are recognised,
 and how alike the names are. `others`: sounds that the alphabet lacks, lengths beside espeak's without the
 silence at both ends, and how alike each of five sentences is to the other four. Clips stay in FOLDER, and are
-not spoken again. It needs the environments of kokoro and resemblyzer.
+not spoken again. It needs the environments of kokoro, whisper and resemblyzer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from plugins.kokoro.model_format import READINGS
 from proxy.config.config_toml import known_names
 from speech_engine.comparer import COMPARED_RATE_HZ
 from tests.heard.judge import OTHERS, SENTENCES, which_sentence
-from tests.heard.natural import shipped
+from tests.heard.natural import EARS, shipped, speaking
 from tests.plugins.piper.environment import run
 from tests.plugins.resemblyzer.test_comparer import ComparerProcess
 from tests.server import Server
@@ -54,7 +54,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, shipped(Path(folder), _PATIENT) as live:
         bench = _Bench(live, clips, ComparerProcess())
         if "english" in parts:
-            bench.english()
+            with speaking(Path(folder) / "ears", EARS) as ears:
+                bench.english(ears)
         if "others" in parts:
             bench.others(Path(folder) / "data")
 
@@ -63,14 +64,16 @@ class _Bench:
     def __init__(self, live: Server, clips: Path, comparer: ComparerProcess) -> None:
         self._live, self._clips, self._comparer = live, clips, comparer
 
-    def english(self) -> None:
+    def english(self, ears: Server) -> None:
         print("|name|voice|recognised|nearest name|\n|---|---|---|---|")
         heard = {name: [self._clip("tts-1", name, "en", text) for text in KNOWN] for name in known_names()}
         likeness: dict[tuple[str, str], float] = {}
         for one, other in combinations(heard, 2):
             likeness[one, other] = self._comparer.compare(*map(_joined, (heard[one], heard[other])))
         for name, clips in heard.items():
-            right = sum(which_sentence(each, KNOWN) == text for each, text in zip(clips, KNOWN, strict=True))
+            right = sum(
+                which_sentence(ears, each, KNOWN) == text for each, text in zip(clips, KNOWN, strict=True)
+            )
             nearest = max((pair for pair in likeness if name in pair), key=lambda pair: likeness[pair])
             other = nearest[nearest[0] == name]
             voice = self._voice(name)

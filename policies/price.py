@@ -68,17 +68,11 @@ def most_together(parts: Sequence[MostCharge]) -> int:
     return min(sum([most.whole for most in parts]), jobs + sum([most.by_length for most in parts]))
 
 
-def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
-    """Return the charge for the written sound. It is zero if nothing was written.
-
-    A price by job or by character charges the whole text: samples do not show which characters they contain.
-    """
-    return total((PricedPart(price, samples, characters),), rate_hz)
-
-
 def total(pieces: Iterable[PricedPart], rate_hz: int) -> int:
     """Return the charge for all parts of an answer, each by its own price. Only the sum is rounded.
 
+    A part of which nothing was written is free. A price by job or by character charges the whole text of a
+    part: samples do not show which characters they contain.
     Of prices by job, the dearest one of a kind of work counts, once.
     """
     by_time = others = 0

@@ -14,6 +14,7 @@ from proxy.api.answering import Answering
 from proxy.api.me import Me
 from proxy.api.models import Models
 from proxy.api.server import ServerEndpoints, ServerLink
+from proxy.api.speech_answers import SpeechReporter
 from proxy.api.usage import Usage
 from proxy.api.usage_stats import UsageStatistics
 from proxy.api.voices import VoiceTools
@@ -87,7 +88,8 @@ class Worker:
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)
         speaking = Speaking(self.admission, library)
-        answering = Answering(speaking, Idempotency(self.kernel.answers, self.metrics, self.ledger))
+        idempotency = Idempotency(self.kernel.answers, self.metrics, self.ledger)
+        answering = Answering(speaking, idempotency, context.find_or(SpeechReporter()))
         additions = self.open_context.at(
             RevisionContext(config, admin_tools, library, context, voices, budgets, speaking, answering)
         )

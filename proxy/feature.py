@@ -164,16 +164,8 @@ class RevisionContext(NamedTuple):
     answering: Answering | None = None
 
 
-def no_additions(_revision: RevisionContext) -> Additions:
-    return Additions()
-
-
 async def no_remote_copies(_voice: str) -> bool:
     return True
-
-
-def nothing_reached(_things: DerivedThings) -> None:
-    """Ignore the derived things."""
 
 
 class FeatureInstance(NamedTuple):
@@ -189,8 +181,8 @@ class FeatureInstance(NamedTuple):
     """
 
     context: AppContext
-    at: Callable[[RevisionContext], Additions] = no_additions
-    reach: Callable[[DerivedThings], None] = nothing_reached
+    at: Callable[[RevisionContext], Additions] = lambda _: Additions()
+    reach: Callable[[DerivedThings], None] = lambda _: None
     task_kinds: tuple[TaskKind[Any], ...] = ()
     alone: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
     alone_here: Sequence[Callable[[], Coroutine[None, None, None]]] = ()
@@ -201,14 +193,6 @@ class FeatureInstance(NamedTuple):
 
 Check = Callable[[Config, Registry, ProbeResults], Iterable[Finding]]
 """The findings of `voxgate check` in a configuration."""
-
-
-def nobody_needs_plugins(_config: Config) -> bool:
-    return False
-
-
-def nothing_missing(_config: Config) -> str:
-    return ""
 
 
 class BackedUp(NamedTuple):
@@ -240,11 +224,11 @@ class Feature(NamedTuple):
     open: Callable[[AppContext], AbstractAsyncContextManager[FeatureInstance]]
     tables: Tables = ()
     paths: tuple[str, ...] = ()
-    missing: Callable[[Config], str] = nothing_missing
+    missing: Callable[[Config], str] = lambda _: ""
     backed_up: tuple[BackedUp, ...] = ()
     checks: tuple[Check, ...] = ()
     text_checks: tuple[Check, ...] = ()
-    needs_plugins: Callable[[Config], bool] = nobody_needs_plugins
+    needs_plugins: Callable[[Config], bool] = lambda _: False
     doctor: tuple[tuple[str, Callable[[Config], Iterator[Finding]]], ...] = ()
 
 

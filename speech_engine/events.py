@@ -60,13 +60,10 @@ class ClonesListed(msgspec.Struct, frozen=True, tag="clones_listed"):
     listed: CloneList
 
 
-class SoundsRead(msgspec.Struct, frozen=True, tag="sounds_read"):
+class SoundsRead(Redacted, msgspec.Struct, frozen=True, tag="sounds_read"):
     """How texts sound, one line for each in order. The server makes it of the result of `sounds`."""
 
     sounds: Annotated[tuple[Text, ...], msgspec.Meta(max_length=MOST_TEXTS)]
-
-    def __repr__(self) -> str:
-        return f"<SoundsRead {len(self.sounds)}>"
 
 
 class ProviderCount(msgspec.Struct, frozen=True, tag="provider_count"):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from speech_engine.bounds import Line, Text
+from speech_engine.redacted import Redacted
 from speech_engine.values import Urgency
 
 HEARING_HZ = 16_000
@@ -18,7 +19,7 @@ MOST_SEGMENTS = 10_000
 Task = Literal["transcribe", "translate"]
 
 
-class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class HearJob(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One recording to be heard, by one engine.
 
     `language` is a BCP 47 tag; without it the engine finds the language, one of `languages` if there are any.
@@ -57,11 +58,8 @@ class HearJob(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     urgency: Urgency = "live"
     credential: str = ""
 
-    def __repr__(self) -> str:
-        return f"<HearJob {self.id} {self.model}, {self.estimated_s:.1f} s>"
 
-
-class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
+class TranscriptWord(Redacted, msgspec.Struct, frozen=True, array_like=True):
     """A word without blanks around it. `logprob` is the mean of its letters' `tokens`; 0.0 if the engine has
     none."""
 
@@ -71,11 +69,8 @@ class TranscriptWord(msgspec.Struct, frozen=True, array_like=True):
     logprob: float = 0.0
     tokens: int = 1
 
-    def __repr__(self) -> str:
-        return f"<TranscriptWord {self.start_s:.2f}-{self.end_s:.2f}>"
 
-
-class TranscriptSegment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class TranscriptSegment(Redacted, msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What was said in a part of the recording. `text` begins with a blank if one parts it from the text
     before. Numbers that the engine does not have are their defaults."""
 
@@ -89,9 +84,6 @@ class TranscriptSegment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     compression_ratio: float = 0.0
     temperature: float = 0.0
     tokens: Annotated[tuple[int, ...], msgspec.Meta(max_length=MOST_SEGMENTS)] = ()
-
-    def __repr__(self) -> str:
-        return f"<TranscriptSegment {self.start_s:.2f}-{self.end_s:.2f}>"
 
 
 class Transcript(msgspec.Struct, frozen=True, tag="transcript"):

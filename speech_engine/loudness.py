@@ -145,39 +145,22 @@ def loudness_of(sound: Samples, rate_hz: int) -> float | None:
 def _weighting(sample_rate_hz: int) -> NDArray[np.complexfloating[Any, Any]]:
     """Return the standard's two filters as one spectrum, for any rate. The standard defines them only for
     48 kHz, so they are built from the underlying analogue filters."""
-    observers = round(_IMPULSE_RESPONSE_S * sample_rate_hz)
-    click = np.zeros(observers)
-    click[0] = 1.0
-    answer = _biquad(_biquad(click, *_sample_cache(sample_rate_hz)), *_high_pass(sample_rate_hz))
-    needed = 2 * observers + round(STEP_S * sample_rate_hz)
-    return np.fft.rfft(answer, 1 << (needed - 1).bit_length())
-
-
-def _sample_cache(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Return the filter for the effect of a head on sound: 4 dB more above about 1.7 kHz."""
+    needed = 2 * round(_IMPULSE_RESPONSE_S * sample_rate_hz) + round(STEP_S * sample_rate_hz)
+    size = 1 << (needed - 1).bit_length()
+    delay = np.exp(-2j * np.pi * np.arange(size // 2 + 1) / size)
+    # The first one is for the effect of a head on sound: 4 dB more above about 1.7 kHz.
     corner_hz, gain_db, q = 1681.974450955533, 3.999843853973347, 0.7071752369554196
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
     high = 10 ** (gain_db / 20)
     band = high**0.4996667741545416
-    over = np.array([high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k])
-    under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
-    return over / under[0], under / under[0]
-
-
-def _high_pass(sample_rate_hz: int) -> tuple[Samples, Samples]:
-    """Return the filter that reduces deep sounds. `OFFSET_DB` compensates the standard's gain."""
+    head = (high + band * k / q + k * k, 2 * (k * k - high), high - band * k / q + k * k)
+    above = np.polyval(head[::-1], delay) / np.polyval(_poles(k, q), delay)
+    # The second one reduces deep sounds. `OFFSET_DB` compensates the standard's gain.
     corner_hz, q = 38.13547087602444, 0.5003270373238773
     k = math.tan(math.pi * corner_hz / sample_rate_hz)
-    under = np.array([1 + k / q + k * k, 2 * (k * k - 1), 1 - k / q + k * k])
-    return np.array([1.0, -2.0, 1.0]), under / under[0]
+    poles = _poles(k, q)
+    return np.asarray(above * np.polyval((1.0, -2.0, 1.0), delay) * poles[-1] / np.polyval(poles, delay))
 
 
-def _biquad(samples: Samples, over: Samples, under: Samples) -> Samples:
-    """Filter sample by sample. This is slow, so it filters one click only."""
-    filtered = np.zeros(len(samples))
-    first = second = 0.0
-    for at, sample in enumerate(samples):
-        filtered[at] = over[0] * sample + first
-        first = over[1] * sample - under[1] * filtered[at] + second
-        second = over[2] * sample - under[2] * filtered[at]
-    return filtered
+def _poles(k: float, q: float) -> tuple[float, float, float]:
+    return 1 - k / q + k * k, 2 * (k * k - 1), 1 + k / q + k * k

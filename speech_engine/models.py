@@ -70,7 +70,9 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
 
     A model that `hears` writes down what is said in a recording, and then does not speak. If it `translates`,
     it can answer in English. If it `times_words`, its segments and words have times. If it `scores_text`, it
-    finds known words in a recording.
+    finds known words in a recording. Two measured facts: fewer than 5 words in 100 are wrong in the languages
+    that it `hears_well`, and in those of `known_words_late_s` it times known words better than their letters
+    do, by so many seconds too late.
 
     A model that `converts` repeats a recording in another voice; without `speaks` it only converts. With a
     `trained_format`, it takes voices that were trained for it, whose files have that format. If its provider
@@ -132,6 +134,8 @@ class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
     hears: bool = False
     translates: bool = False
     scores_text: bool = False
+    hears_well: _Lines = ()
+    known_words_late_s: Annotated[tuple[tuple[Line, float], ...], msgspec.Meta(max_length=1_000)] = ()
     substitutes: Annotated[tuple[tuple[Line, Line], ...], msgspec.Meta(max_length=20_000)] = ()
     runner: Line = ""
 

@@ -133,11 +133,7 @@ class Trainer(Protocol):
     """Learns voices. A worker's module opens one, as it opens an engine, and it is used in one thread."""
 
     def train(
-        self,
-        order: TrainingOrder,
-        recordings: Sequence[Recording],
-        checkpoint: bytes,
-        talk: TrainingTalk,
+        self, order: TrainingOrder, recordings: Sequence[Recording], checkpoint: bytes, talk: TrainingTalk
     ) -> TrainedVoice:
         """Learn a voice, from the checkpoint on unless that is empty. May take hours.
 

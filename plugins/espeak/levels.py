@@ -24,13 +24,15 @@ _GAINS_DB = {
     "shelby": -0.6,
 }
 _MORE_DB = {
-    "pt": {"anika": 0.3},
-    "es": {"Nguyen": 0.6, "mike2": -0.6, "david": -0.4, "steph": 0.5, "anika": 0.7, "Andy": -0.5},
-    "fr": {"shelby": 0.6, "travis": 0.3, "Nguyen": 0.4, "mike2": -0.5, "belinda": -0.3, "Andy": -0.9},
-    "de": {"steph": 0.5, "Andy": 0.4},
+    "es": {"": 0.5, "Nguyen": 0.6, "mike2": -0.7, "Andy": -0.5},
+    "fr": {"": 1.1, "shelby": 0.7, "travis": 0.5, "Nguyen": 0.4, "rob": 0.6, "anika": -0.5, "Andy": -0.6},
+    "de": {"steph": 0.7, "Andy": 0.5},
+    "it": {
+        "": 0.8, "Nguyen": 0.4, "mike2": -1.4, "belinda": -0.9, "david": -0.9, "steph": 0.6, "Andy": -0.7,
+    },
 }
 # fmt: on
-"""The additional gains in a language."""
+"""The additional gains in a language: of all its voices, and of some."""
 
 _LOUDEST = 200
 _STEPS = 0.55
@@ -47,7 +49,7 @@ _ABOVE_KNEE = re.compile(rb"[\x59-\xa6]")
 def volume_of(variant: str, language: str, volume: float) -> int:
     """Return the library's volume, 0 to 200, that brings a variant to the common level at the volume 100."""
     more = _MORE_DB.get(language.partition("-")[0].lower(), {})
-    gain = math.pow(10, (_GAINS_DB.get(variant, 0.0) + more.get(variant, 0.0)) / 20)
+    gain = math.pow(10, (_GAINS_DB.get(variant, 0.0) + more.get("", 0.0) + more.get(variant, 0.0)) / 20)
     steps = round(min(max(volume * gain, 0), _LOUDEST) * _STEPS)
     return math.ceil(steps / _STEPS)
 

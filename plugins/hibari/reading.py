@@ -12,11 +12,6 @@ MOST_SOUNDS = 400
 """The longest piece, some 25 seconds: a quarter of a second of the processor."""
 
 _PAD = 0
-_ENDS = "com|org|net|edu|gov|io|co|uk|de|fr|info|biz|us|ca|au|tv|me|ly|ai|dev|app"
-_ADDRESS = re.compile(
-    rf"(?:https?://|www\.)+([^\s<>\"]+[^\s<>\".,;:!?)])|([\w.+-]+@)?\b[\w-]+(?:\.[\w-]+)*\.(?:{_ENDS})\b(?:/[\w/-]+)?"
-)
-_SPOKEN = {".": " dot ", "/": " slash ", "@": " at ", "-": " dash ", "_": " underscore "}
 # A number of more digits has no name, and the reader breaks.
 _DIGITS = re.compile(r"\d{12}(?=\d)")
 _GROUPS = re.compile(r"(?:\d+[.,]){5}(?=\d)")
@@ -26,13 +21,8 @@ _FOREIGN = re.compile(r"[^\W\d_A-Za-z\u00aa\u00b5\u00ba\u00c0-\u024f\u1e00-\u1ef
 
 def readable(text: str) -> str:
     """Return a text without what the reader cannot read or would read badly."""
-    text = _FOREIGN.sub(" ", safe_text(_ADDRESS.sub(_spell, text)))
+    text = _FOREIGN.sub(" ", safe_text(text))
     return _GROUPS.sub(r"\g<0> ", _DIGITS.sub(r"\g<0> ", text))
-
-
-def _spell(found: re.Match[str]) -> str:
-    address = found[1] or found[0]
-    return "".join(_SPOKEN.get(letter, letter) for letter in address)
 
 
 def pieces_of(sentences: Iterable[Sequence[str]], symbols: Mapping[str, int]) -> list[Piece]:

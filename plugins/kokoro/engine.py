@@ -44,7 +44,8 @@ class KokoroEngine(OnnxEngine[Speaker, OnnxNetwork]):
     def read(self, text: str, voice: Speaker, sounds: int) -> list[Piece]:
         # Beside other texts a piece takes longer, so the first one needs more sound ahead of the second.
         said = sounds + (SHARED_OFFSET if self.is_shared else 0)
-        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said)
+        name = max(voice.parts, key=lambda part: part[1])[0].name
+        return read_text(text, voice.reading, self._model.symbols, self._phonemize, said, name)
 
     def cut(self, piece: Piece, most: int) -> list[Piece]:
         return cut_piece(piece, self._model.symbols, most)

@@ -22,9 +22,15 @@ LEAST_SOUNDS = 20
 SHARED_OFFSET = 60
 """A text beside others begins as if so many sounds had been said."""
 
-_HASTE = {"en": -0.15, "es": 0.2, "fr": -0.05, "it": 0.2, "pt": 0.25}
-"""How much faster a short part of a sentence is spoken, by language, so that it takes as long as in the
-whole. It was fitted to twelve long sentences of each."""
+# fmt: off
+_HASTE = {
+    "en": 0.1, "es": 0.2, "fr": -0.05, "it": 0.2, "pt": 0.25,
+    "af_alloy": 0.17, "af_heart": -0.12, "af_nova": 0.21, "af_river": 0.19, "am_adam": -0.04, "am_echo": 0.22,
+    "am_liam": 0.15, "am_michael": -0.11, "am_onyx": 0.26, "bf_emma": 0.08, "bm_fable": 0.4,
+}
+# fmt: on
+"""How much faster a short part of a sentence is spoken, by language and by voice, so that it takes as long as
+in the whole. It was fitted to two to twelve long sentences of each."""
 _SHARES = ((24, 1.0), (40, 0.5), (60, 0.25))
 """The share of it for a part of up to so many sounds. A longer one has its pace."""
 
@@ -41,16 +47,22 @@ _REMOTE = (_PAIRS, {"dz": "ʣ", "ts": "ʦ", "oʊ": "O", "əʊ": "Q", "c\u0327": 
 
 
 def read_text(
-    text: str, reading: Reading, symbols: Mapping[str, int], phonemize: Phonemize, said: int = 0
+    text: str,
+    reading: Reading,
+    symbols: Mapping[str, int],
+    phonemize: Phonemize,
+    said: int = 0,
+    voice: str = "",
 ) -> list[Piece]:
     """Return the pieces of a text, after `said` sounds of others; each has a pad at either end.
 
     Raise UnsupportedText.
     """
     pieces: list[Piece] = []
+    haste = _HASTE.get(voice, _HASTE.get(reading.tag[:2], 0.0))
     for sentence in phonemize(safe_text(text), reading.espeak, ()):
         known = [sound for sound in own_alphabet("".join(sentence), reading) if sound in symbols]
-        for piece in _pieces(known, symbols, said, _HASTE.get(reading.tag[:2], 0.0)):
+        for piece in _pieces(known, symbols, said, haste):
             pieces.append(piece)
             said += piece.sounds
     if not pieces:

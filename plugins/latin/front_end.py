@@ -56,7 +56,7 @@ _LETTER_OR_STOP = re.compile(r"[^\W\d_]|[.!?]")
 
 class LatinFrontEnd:
     languages = tuple(_LANGUAGES)
-    revision = "4"
+    revision = "5"
 
     def warm(self) -> None:
         """Compile the rules of each language for a tag without a region."""

@@ -97,7 +97,7 @@ class AnswerReader:
 
     def _events(self, data: bytes) -> list[Event]:
         if self._kind in PASSED_ON:
-            events = self._start(self._stated_hz)
+            events: list[Event] = [] if self._started_hz == self._stated_hz else self._start(self._stated_hz)
             if data:
                 events.append(Encoded(self._kind, data))
             return events

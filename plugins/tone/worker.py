@@ -38,6 +38,7 @@ _EARS_INFO = ModelInfo(
     times_words=True,
     translates=True,
     scores_text=True,
+    hears_well=("en",),
     languages=(Language(ANY_LANGUAGE),),
     sample_rate_hz=HEARING_HZ,
     licence="Apache-2.0",

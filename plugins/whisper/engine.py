@@ -18,7 +18,15 @@ import numpy as np
 
 from plugins.whisper.plugin import WhisperSettings, whisper_language
 from plugins.whisper.windows import CHUNK, MOST_S, Floats, Window, WindowCutter
-from speech_engine import Context, EngineFailed, ModelInfo, SpeechJob, UnsupportedLanguage, UnusableSample
+from speech_engine import (
+    Context,
+    EngineCannot,
+    EngineFailed,
+    ModelInfo,
+    SpeechJob,
+    UnsupportedLanguage,
+    UnusableSample,
+)
 from speech_engine.events import Event, Finished
 from speech_engine.hearing import HEARING_HZ, HearJob, Transcript, TranscriptSegment
 from speech_engine.host.fair import WAITED_FOR, FairOrder, Ticket
@@ -83,11 +91,8 @@ class WhisperEngine:
     def models(self) -> tuple[ModelInfo, ...]:
         return (self._info,)
 
-    async def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
-        events: tuple[Event, ...] = ()
-        for event in events:
-            yield event
-        raise EngineFailed("Whisper speaks no text.")
+    def speak(self, job: SpeechJob) -> AsyncGenerator[Event, None]:
+        raise EngineCannot("Whisper speaks no text.")
 
     async def transcribe(self, job: HearJob, pcm: AsyncIterator[bytes]) -> AsyncGenerator[Event, None]:
         if job.model != self._info.id:

@@ -32,6 +32,7 @@ from plugins.whisper.model_format import MOST_TOKENS, WINDOW_FRAMES
 from plugins.whisper.plugin import WhisperSettings, whisper_language
 from plugins.whisper.windows import CHUNK, Floats
 from speech_engine.hearing import HEARING_HZ, HearJob, TranscriptSegment, TranscriptWord
+from speech_engine.language_names import UNSPACED
 
 _BAND_HZ = 100
 _MOST_BANDS = 2 * WINDOW_FRAMES
@@ -40,7 +41,6 @@ _TOKENS_A_SECOND, _MORE_TOKENS = 12, 20
 """More than the fastest speaker says: a window that repeats itself ends there."""
 _MOST_PROMPT = MOST_TOKENS // 2 - 1
 _SURE = 0.8
-_WITHOUT_BLANKS = {"zh", "ja", "th", "lo", "my", "yue"}
 
 Known = Sequence[tuple[str, int]]
 """Words, each with the number of its tokens."""
@@ -86,7 +86,7 @@ class WhisperNetwork:
             return [], language  # what is no speech does not tell the language of what follows
         words: list[list[TranscriptWord]] = [[] for _ in made.parts]
         if job.times == "words":
-            has_blanks = tokenizer.language_code not in _WITHOUT_BLANKS
+            has_blanks = tokenizer.language_code not in UNSPACED
             known = [word_tokens(each.tokens, tokenizer.decode, has_blanks=has_blanks) for each in made.parts]
             tokens = [token for part in made.parts for token in part.tokens]
             words = self._timed(sound, tokenizer, tokens, known, samples, start_s)

@@ -7,12 +7,13 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 
 from plugins.whisper.engine import WhisperEngine
+from plugins.whisper.measured import HEARS_WELL, KNOWN_WORDS_LATE_S
 from plugins.whisper.model_format import MODEL_FORMAT
 from plugins.whisper.network import WhisperNetwork
 from plugins.whisper.plugin import WhisperSettings, other_names
@@ -21,11 +22,12 @@ from speech_engine import Context, EngineUnavailable, Language, ModelInfo, Plugi
 from speech_engine.hearing import HEARING_HZ, HearJob
 from speech_engine.model_files import FolderContents, UnusableModel, check_model, find_manifest
 
-_NICENESS = 8
-"""Of hosts that speak, it is 5."""
+_NICENESS = 10
+"""More than that of engines that speak, whose first sound is waited for."""
 
 
 def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
+    os.nice(_NICENESS)  # of this thread, and of those that the network starts
     facts = check_model(MODEL_FORMAT, folder)
     _refuse_nan(folder)
     network = WhisperNetwork(folder, facts.languages, settings)
@@ -36,12 +38,6 @@ def _loaded(folder: Path, settings: WhisperSettings) -> WhisperNetwork:
     network.hear(job, facts.languages[0], noise, 0.0, threading.Event())
     network.score(job, facts.languages[0], noise, 0.0, ("One.",), threading.Event())
     return network
-
-
-def _give_way() -> None:
-    """Run below hosts that speak: listeners wait for them, and hear their sound unchecked if need be."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _refuse_nan(folder: Path) -> None:
@@ -64,9 +60,9 @@ def _translates(folder: Path) -> bool:
 
 def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
     manifest = find_manifest(folder)
-    name = manifest.name if manifest else folder.name
+    id_ = (manifest.name if manifest else folder.name).removeprefix("whisper-")
     return ModelInfo(
-        id=name.removeprefix("whisper-"),
+        id=id_,
         languages=tuple(map(Language, (*languages, *other_names(languages)))),
         sample_rate_hz=HEARING_HZ,
         digest=manifest.digest if manifest else "",
@@ -75,6 +71,8 @@ def _info(folder: Path, languages: tuple[str, ...]) -> ModelInfo:
         hears=True,
         translates=len(languages) > 1 and _translates(folder),
         scores_text=True,
+        hears_well=HEARS_WELL.get(id_, ()),
+        known_words_late_s=KNOWN_WORDS_LATE_S.get(id_, ()),
         times_words=True,
         licence=manifest.licence if manifest else "",
     )
@@ -85,7 +83,6 @@ async def _create(name: str, settings: WhisperSettings, context: Context) -> Asy
     if not settings.model_path:
         raise UnusableModel(f"[engines.{name}] names no model: import one, or set model_path")
     folder = Path(settings.model_path)
-    _give_way()
     with ThreadPoolExecutor(1, thread_name_prefix=name) as thread:
         loop = asyncio.get_running_loop()
         try:

@@ -18,11 +18,7 @@ Markdown = Literal["auto", "off", "on"]
 
 _PERHAPS = re.compile(r"[*_`#/\]]|-[ \t]").search
 _NEVER = re.compile("(?!)").search
-MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {
-    "auto": _PERHAPS,
-    "off": _NEVER,
-    "on": _PERHAPS,
-}
+MAY_HAVE_MARKS: Mapping[Markdown, Callable[[str], object]] = {"auto": _PERHAPS, "off": _NEVER, "on": _PERHAPS}
 """A quick look at a text: most have no marks, and need no reading."""
 
 

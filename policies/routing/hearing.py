@@ -41,7 +41,8 @@ def decide_hearing(
     return HearDecision(left)
 
 
-_Rule = tuple[Callable[[Model], bool], Callable[[Sequence[Model]], NoCandidate]]
+_Refusal = Callable[[Sequence[Model]], NoCandidate]
+_Rule = tuple[Callable[[Model], bool], _Refusal]
 
 
 def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
@@ -51,58 +52,53 @@ def _rules(query: HearQuery, terms: Terms, licences: Licences) -> list[_Rule]:
         rule = next(each for each in FILTERS if each.name == name)
         return lambda model: rule.passes(model, inputs), lambda models: rule.refusal(models, inputs)
 
-    def is_priced(model: Model) -> bool:
-        return terms.prices.of_transcription(model.engine, model.info.id) is not None
-
+    cannot_translate = "cannot translate; /v1/audio/transcriptions writes down what was said."
+    unknown = f"does not know the language '{query.language}' well enough."
+    unsold = f"has no price for transcriptions in your plan '{terms.plan}'."
     return [
         (lambda model: model.info.hears, _cannot_hear),
-        (lambda model: query.task == "transcribe" or model.info.translates, _cannot_translate),
+        (
+            lambda model: query.task == "transcribe" or model.info.translates,
+            _refusal("model", "unsupported_model", cannot_translate),
+        ),
         (
             lambda model: model.info.times_words or not query.needs_times,
             lambda models: _has_no_times(models, query.format, terms),
         ),
         (lambda model: is_allowed(model, terms), shared("plan")[1]),
-        (is_priced, lambda models: _is_not_sold(models, terms)),
+        (
+            lambda model: terms.prices.of_transcription(model.engine, model.info.id) is not None,
+            _refusal("model", "transcription_not_priced", unsold, is_forbidden=True),
+        ),
         shared("jobs"),
         shared("licence"),
         (
             lambda model: not query.language or speaks(model.info, query.language),
-            lambda models: _does_not_know(models, query.language),
+            _refusal("language", "unsupported_language", unknown),
         ),
     ]
+
+
+def _refusal(field: str, code: str, fault: str, *, is_forbidden: bool = False) -> _Refusal:
+    return lambda models: NoCandidate(field, code, f"{_names(models)} {fault}", is_forbidden)
 
 
 def _cannot_hear(models: Sequence[Model]) -> NoCandidate:
     does = "converts recordings, at /v1/audio/conversions"
     if any(model.info.speaks for model in models):
         does = "speaks texts, at /v1/audio/speech"
-    return NoCandidate("model", "unsupported_model", f"{_names(models)} transcribes no recording: it {does}.")
-
-
-def _cannot_translate(models: Sequence[Model]) -> NoCandidate:
-    message = f"{_names(models)} cannot translate; /v1/audio/transcriptions writes down what was said."
-    return NoCandidate("model", "unsupported_model", message)
+    return _refusal("model", "unsupported_model", f"transcribes no recording: it {does}.")(models)
 
 
 def _has_no_times(models: Sequence[Model], format_: str, terms: Terms) -> NoCandidate:
     if terms.is_for_job:
-        message = f"{_names(models)} gives no times, and a job needs them: its text comes in every format."
-        return NoCandidate("model", "unsupported_model", message)
+        fault = "gives no times, and a job needs them: its text comes in every format."
+        return _refusal("model", "unsupported_model", fault)(models)
     message = (
         f"response_format '{format_}' is not compatible with model '{_names(models)}', which gives no times. "
         "Use 'json' or 'text' instead."
     )
     return NoCandidate("response_format", "unsupported_value", message)
-
-
-def _is_not_sold(models: Sequence[Model], terms: Terms) -> NoCandidate:
-    message = f"Your plan '{terms.plan}' has no price for transcriptions by {_names(models)}."
-    return NoCandidate("model", "transcription_not_priced", message, is_forbidden=True)
-
-
-def _does_not_know(models: Sequence[Model], language: str) -> NoCandidate:
-    message = f"{_names(models)} does not know the language '{language}' well enough."
-    return NoCandidate("language", "unsupported_language", message)
 
 
 def _names(models: Sequence[Model]) -> str:

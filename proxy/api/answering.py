@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,16 +16,19 @@ from proxy.access.callers import Caller
 from proxy.api.speech_answers import (
     AudioError,
     JsonFrame,
+    SpeechReport,
+    SpeechReporter,
     WordEvents,
     delta,
     done,
     event,
+    report,
 )
-from proxy.api.speech_headers import answer_headers
+from proxy.api.speech_headers import WORD_TIMES, answer_headers
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import InvalidRequest, from_engine
 from proxy.file_store.once import Once
-from proxy.http.connection import Connection
+from proxy.http.connection import Connection, RawHeader
 from proxy.http.endpoint import Header
 from proxy.http.idempotency import KEY_FIELD, Idempotency
 from proxy.ledger import Payer
@@ -55,9 +58,10 @@ TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a proj
 class Answering:
     """Answers with sound, for the endpoint of speech and for those of features."""
 
-    def __init__(self, speaking: Speaking, idempotency: Idempotency) -> None:
+    def __init__(self, speaking: Speaking, idempotency: Idempotency, reporter: SpeechReporter) -> None:
         self._speaking = speaking
         self._idempotency = idempotency
+        self._reporter = reporter
 
     def once(
         self,
@@ -117,6 +121,8 @@ class Answering:
         is_paced = (bool(pace) or caller.caps.pace == "live") and not goes_whole
         if is_paced:
             write = partial(_at_live_pace, write)
+        if request.hears_words:
+            write = partial(_write_timed_json, self._reporter)
         call = replace(call, goes_whole=goes_whole, is_paced=is_paced, tag=tag)
         with connection.stop_when_client_leaves():
             deliver = partial(_deliver, write, connection)
@@ -152,8 +158,25 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
-    frame = JsonFrame.of(answer, await answer.collect())
-    _set_whole_head(connection, answer, "application/json", frame.size)
+    size = await answer.collect()
+    await _write_report(connection, answer, report(answer), size)
+
+
+async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
+    size = await answer.collect()
+    with answer.reading():
+        about = await reporter.report(answer)
+    is_computed = any(word.interpolated for word in about.words or ())
+    found = "interpolated" if is_computed else about.word_times or ""
+    await _write_report(connection, answer, about, size, found)
+
+
+async def _write_report(
+    connection: Connection, answer: Answer, about: SpeechReport, size: int, times: str = ""
+) -> None:
+    frame = JsonFrame.of(about, size)
+    more = ((WORD_TIMES.encode(), times.encode()),) if times else ()
+    _set_whole_head(connection, answer, "application/json", frame.size, more)
     before = frame.begin
     with answer.reading():
         while (data := await answer.next_chunk()) is not None:
@@ -200,6 +223,8 @@ def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> Awai
     return write(connection, answer)
 
 
-def _set_whole_head(connection: Connection, answer: Answer, media_type: str, size: int) -> None:
+def _set_whole_head(
+    connection: Connection, answer: Answer, media_type: str, size: int, more: Iterable[RawHeader] = ()
+) -> None:
     headers = answer_headers(answer, media_type)
-    connection.set_head(200, [*headers, (b"content-length", b"%d" % size)])
+    connection.set_head(200, [*headers, *more, (b"content-length", b"%d" % size)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -44,6 +44,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It writes down what is said in recordings: /v1/audio/transcriptions. Of an alias, one of its models."""
     translates: Literal[True] | UnsetType = UNSET
     """It can also write them down in English: /v1/audio/translations."""
+    times_words: Literal[True] | UnsetType = UNSET
+    """What it writes down has times, as srt, vtt and verbose_json need."""
     trains: Literal[True] | UnsetType = UNSET
     """It learns voices from recordings: jobs of kind training."""
     clones: Literal[True] | UnsetType = UNSET
@@ -127,14 +129,12 @@ class Models(Resource):
                     licence=model.info.licence or None,
                     is_trained=model.info.is_trained,
                     converts=_only_if(model.info.converts),
-                    hears=_only_if(model.info.hears),
-                    translates=_only_if(model.info.translates),
                     trains=_only_if(model.info.trains),
                     clones=_only_if(is_cloned_for(model.info)),
                     speaks=UNSET if model.info.speaks else False,
                     spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
-                    transcribed_languages=_transcribed([model]),
                     jobs_only=_only_if(bool(model.info.runner)),
+                    **_of_ears([model]),
                 )
                 for model in models
             ),
@@ -142,21 +142,24 @@ class Models(Resource):
 
     def _alias(self, alias: str) -> ModelEntry:
         models = self._catalogue.alias_models(alias)
-        ears = [model for model in models if model.info.hears]
         return ModelEntry(
             id=alias,
             owned_by="voxgate",
-            hears=_only_if(bool(ears)),
-            translates=_only_if(any(model.info.translates for model in ears)),
             speaks=False if only_hear(models) else UNSET,
-            transcribed_languages=_transcribed(ears),
             jobs_only=_only_if(self._catalogue.is_for_jobs_only(alias)),
+            **_of_ears(models),
         )
 
 
-def _transcribed(models: Sequence[Model]) -> list[str] | UnsetType:
-    tags = [tag for model in models if model.info.hears for tag in spoken_languages(model.info)]
-    return [*dict.fromkeys(tags)] or UNSET
+def _of_ears(models: Sequence[Model]) -> dict[str, Any]:
+    ears = [model.info for model in models if model.info.hears]
+    tags = [tag for info in ears for tag in spoken_languages(info)]
+    return {
+        "hears": _only_if(bool(ears)),
+        "translates": _only_if(any(info.translates for info in ears)),
+        "times_words": _only_if(any(info.times_words for info in ears)),
+        "transcribed_languages": [*dict.fromkeys(tags)] or UNSET,
+    }
 
 
 def _only_if(jobs_only: bool) -> Literal[True] | UnsetType:

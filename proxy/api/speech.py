@@ -49,6 +49,11 @@ from proxy.speech.usage_tag import TAG_HEADER
 
 SPEECH_FAILURES = (NotAllowed, RateLimited, QuotaExceeded, LimitsUnavailable, UpstreamFailed)
 """The failures that each endpoint with speech may have."""
+RECORDING_FAILURES = (
+    *(*BODY_FAILURES, NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
+    *(DecodingFailed, *SPEECH_FAILURES),
+)
+"""Those of an endpoint whose request may have a recording."""
 
 
 class SpeechEndpoint:
@@ -144,12 +149,7 @@ def routes(
             body=SpeechBody,
             form=None if forms is None else forms.form,
             files=() if forms is None else forms.files,
-            failures=(
-                *BODY_FAILURES,
-                *(NotFound, RequestUnderWay, UnsupportedMediaType, IdempotencyKeyReused, NoPlace),
-                DecodingFailed,
-                *SPEECH_FAILURES,
-            ),
+            failures=RECORDING_FAILURES,
             request_headers=(KEY_HEADER, PACE_HEADER, TAG),
             accepted=None if background is None else background.accepted,
             headers=ANSWER_HEADERS,

@@ -106,10 +106,10 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def of(cls, answer: Answer, audio_bytes: int) -> JsonFrame:
+    def of(cls, about: SpeechReport, audio_bytes: int) -> JsonFrame:
         """Return the frame of an answer that is collected, with so many bytes of audio."""
         # The audio is the first field, and the fields of the report follow it.
-        begin, end = b'{"audio_base64":"', b'",' + encode_json(report(answer)).removeprefix(b"{")
+        begin, end = b'{"audio_base64":"', b'",' + encode_json(about).removeprefix(b"{")
         # Base64 writes 4 characters for each 3 bytes begun.
         return cls(begin, end, len(begin) + 4 * -(-audio_bytes // 3) + len(end))
 
@@ -143,6 +143,17 @@ def report(answer: Answer, begin: int = 0) -> SpeechReport:
         substitute=call.totals.substitute or UNSET,
         check=check or UNSET,
     )
+
+
+class SpeechReporter:
+    """Reports speech with the times of its words that were computed. A feature shares a subclass with
+    `AppContext.sharing` that hears when they are said."""
+
+    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
+        """Report a collected answer; `begin` is that of `report`. A step of a job brings its `sound`. Without
+        it a client waits, so this takes a few seconds at most. Raises EngineError."""
+        del sound
+        return report(answer, begin)
 
 
 def done(answer: Answer) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from proxy.access.callers import Caller
 from proxy.http.connection import Connection
 from proxy.speech.speech_request import Defaults, SpeechRequest
 from proxy.speech.usage_tag import read_tag
+from speech_engine.redacted import Redacted
 
 
 class SpeechForms(Protocol):
@@ -39,7 +40,7 @@ class SpeechForms(Protocol):
         ...
 
 
-class BackgroundRequest(NamedTuple):
+class BackgroundRequest(Redacted, msgspec.Struct, frozen=True):
     """A request for speech as it was sent. It was counted already, as one. `key` is its Idempotency-Key, and
     `tags` are the values of its header `x-voxgate-tag`."""
 
@@ -55,9 +56,6 @@ class BackgroundRequest(NamedTuple):
     def tag(self, of_body: str | None) -> str:
         """Return the tag, which the header or the body has. Raises InvalidRequest."""
         return read_tag(self.tags, of_body)
-
-    def __repr__(self) -> str:
-        return f"<BackgroundRequest {self.id}>"
 
 
 class Background(Protocol):

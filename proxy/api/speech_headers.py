@@ -15,6 +15,7 @@ _MOST_IN_A_HEADER = 1000
 """The most characters of a voice's name. A cast has a long name, and proxies take only a few thousand
 characters for all headers."""
 
+WORD_TIMES = "x-voxgate-word-times"
 ANSWER_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
     "x-voxgate-voice": "The id of the voice.",
@@ -34,6 +35,7 @@ SOME_ANSWER_HEADERS = {
     "if no model of the language's route can speak the voice, and another one of the alias did.",
     "x-voxgate-check": "`heard` or `behind` if the request is checked; `unchecked; language` and the like if "
     "it cannot be.",
+    WORD_TIMES: "With the field `word_times`: `heard`, or `interpolated` for times computed from letters.",
     "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
     "x-voxgate-replay-of": "The request that was spoken, on a replay: usage and receipt have its id.",
     "x-voxgate-route": "For keys of the role `admin`: the language, where it is known from, the route that "
@@ -58,14 +60,13 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, (b"x-voxgate-check", told.encode()))
     for more in answer.observers.headers:
         headers = (*headers, *more())
-    speaking = call.totals.speaking
-    if voices := call.totals.tell(speaking):
+    if voices := call.totals.tell():
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)
-    for speaker in speaking:
-        if speaker.ignores:
+    for run in call.totals.parts:
+        if (run.winner or run.part.candidates[0]).ignores and not run.is_passed_over:
             return _with_ignored(headers, call)
     return headers
 

@@ -40,6 +40,8 @@ class Sink:
 
 
 _EMPTY_ANSWER_S = 0.1
+_SPEECH_KBIT_S = 24
+"""With fewer, Opus needs its mode for speech."""
 
 
 class CompressedEncoder:
@@ -60,6 +62,8 @@ class CompressedEncoder:
             muxing = {**codec.muxing, "flush_packets": "1"}
             # Threads for each answer would cost more time than they save.
             encoding = {**codec.encoding, "threads": "1"}
+            if codec.name == "libopus" and (form.kbit_s or _SPEECH_KBIT_S) < _SPEECH_KBIT_S:
+                encoding["application"] = "voip"
             self._container = av.open(self._sink, "w", format=codec.container, options=muxing)
             if form.source and codec.takes_tags:
                 self._container.metadata.update(machine_tags(form.source))

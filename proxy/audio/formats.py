@@ -83,7 +83,8 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         ),
         kbits=_MP3_KBITS,
     ),
-    # The encoder sends a page one packet after it is full. Half as long pages need a quarter more bytes.
+    # The encoder sends a page one packet after it is full. Half as long pages need a quarter more bytes. Its
+    # mode for speech makes low voices softer by 0.7 dB, and takes a tenth fewer bytes.
     "opus": AudioFormat(
         "audio/ogg",
         Codec(
@@ -91,7 +92,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
             "libopus",
             {8_000: 24, 16_000: 24, 24_000: 32, 48_000: 64},
             {"page_duration": "40000"},
-            {"application": "voip"},
+            {"application": "lowdelay"},
             takes_tags=True,
         ),
         (OUTPUT_RATE_HZ, *_OPUS_KBITS),
@@ -102,14 +103,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
     ),
     "flac": AudioFormat(
         "audio/flac",
-        Codec(
-            "flac",
-            "flac",
-            {},
-            {"metadata_header_padding": "0"},
-            {"frame_size": "1152"},
-            takes_tags=True,
-        ),
+        Codec("flac", "flac", {}, {"metadata_header_padding": "0"}, {"frame_size": "1152"}, takes_tags=True),
     ),
     "wav": AudioFormat("audio/wav"),
     "pcm": AudioFormat("audio/pcm"),

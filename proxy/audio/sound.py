@@ -33,12 +33,7 @@ class Sound:
     """
 
     def __init__(
-        self,
-        source_rate_hz: int,
-        form: OutputForm,
-        *,
-        factor: float = 1.0,
-        decibels: float = 0.0,
+        self, source_rate_hz: int, form: OutputForm, *, factor: float = 1.0, decibels: float = 0.0
     ) -> None:
         if not _LOWEST_RATE_HZ <= source_rate_hz <= _HIGHEST_RATE_HZ:
             # At 1 Hz a small answer would become hours.

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from speech_engine import EngineUnavailable, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, TranscriptWord
+from speech_engine.redacted import Redacted
 
 WINDOW_S = 28.0
 """The words of a longer sound are not looked for: recognisers hear it in several windows."""
@@ -31,14 +34,11 @@ class OwnRecording(NamedTuple):
         return len(self.pcm) / (2 * HEARING_HZ)
 
 
-class OwnTranscript(NamedTuple):
+class OwnTranscript(Redacted, msgspec.Struct, frozen=True):
     """`is_reliable`: few words of this language are heard wrong."""
 
     text: str
     is_reliable: bool
-
-    def __repr__(self) -> str:
-        return "<OwnTranscript>"
 
 
 class GoodEars(NamedTuple):

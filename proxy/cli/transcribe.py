@@ -78,26 +78,20 @@ def _targets(
     if out in (None, "-"):
         return [(each, None) for each in recordings]
     folder = Path(str(out))
-    if len(recordings) == 1 and not folder.is_dir():
-        _check_target(folder, recordings)
-        return [(recordings[0], folder)]
-    if not folder.is_dir():
+    is_folder = folder.is_dir()
+    if not is_folder and len(recordings) > 1:
         raise CommandRefused(f"{out}: it is no folder, and {len(recordings)} transcripts need one")
     ending = {"text": ".txt", "srt": ".srt", "vtt": ".vtt"}.get(format_, ".json")
-    found = {folder / f"{each.stem}{ending}": each for each in recordings}
+    found = {folder / f"{each.stem}{ending}" if is_folder else folder: each for each in recordings}
     if len(found) < len(recordings):
         raise CommandRefused(f"--out {out}: two recordings have the same name")
+    # These checks come before anything is charged.
     for file in found:
-        _check_target(file, recordings)
+        if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
+            raise CommandRefused(f"--out {file}: there is no folder that can be written")
+        if file.resolve() in [each.resolve() for each in recordings]:
+            raise CommandRefused(f"--out {file}: it is the recording itself")
     return [(each, file) for file, each in found.items()]
-
-
-def _check_target(file: Path, recordings: list[Path]) -> None:
-    """Raise CommandRefused, before anything is charged, if a transcript cannot be written there."""
-    if not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
-        raise CommandRefused(f"--out {file}: there is no folder that can be written")
-    if file.resolve() in [each.resolve() for each in recordings]:
-        raise CommandRefused(f"--out {file}: it is the recording itself")
 
 
 def _write(serving: Serving, request: SoundRequest, to: BinaryIO) -> dict[str, Any]:

@@ -193,13 +193,9 @@ BRINGS_EARS = "voxgate models pull whisper-base, then a restart, brings a model 
 def ears(engines: Mapping[str, EngineSection]) -> dict[str, list[str]]:
     """Return the candidates of each built-in name of a model that hears. An engine with an imported model
     hears with that one."""
-    ids = {name: hearing_model(section) for name, section in engines.items()}
-
-    def there(full: str) -> str:
-        engine = full.partition("/")[0]
-        return f"{engine}/{ids[engine]}" if ids.get(engine) else full
-
-    return {alias: list(map(there, listed)) for alias, listed in shipped()["hearing"].items()}
+    own = {name: f"{name}/{id_}" for name, section in engines.items() if (id_ := hearing_model(section))}
+    built_in = shipped()["hearing"].items()
+    return {alias: [own.get(full.partition("/")[0], full) for full in listed] for alias, listed in built_in}
 
 
 def lay_beneath(raw: dict[str, Any], layer: Layer) -> tuple[str, ...]:

@@ -198,22 +198,20 @@ class Engines:
 
     def take_uses(self) -> set[tuple[str, str, str]]:
         """Return the clones that have spoken since the last call: engine, credential, and id."""
-        uses: set[tuple[str, str, str]] = set()
-        for name, engine in self._live.items():
-            if isinstance(engine, CloudEngine) and engine.uses:
-                uses |= {(name, credential, voice) for credential, voice in engine.uses}
-                engine.uses.clear()
-        return uses
+        return self._take(lambda engine: engine.uses)
 
     def take_losses(self) -> set[tuple[str, str, str]]:
         """Return the clones that providers turned out to lack since the last call: engine, credential, and
         id."""
-        losses: set[tuple[str, str, str]] = set()
+        return self._take(lambda engine: engine.losses)
+
+    def _take(self, clones_of: Callable[[CloudEngine], set[tuple[str, str]]]) -> set[tuple[str, str, str]]:
+        taken: set[tuple[str, str, str]] = set()
         for name, engine in self._live.items():
-            if isinstance(engine, CloudEngine) and engine.losses:
-                losses |= {(name, credential, voice) for credential, voice in engine.losses}
-                engine.losses.clear()
-        return losses
+            if isinstance(engine, CloudEngine) and (clones := clones_of(engine)):
+                taken |= {(name, credential, voice) for credential, voice in clones}
+                clones.clear()
+        return taken
 
     def on_loss(self, tell: Callable[[], None]) -> None:
         """Call `tell` whenever there is a loss to take."""
@@ -316,11 +314,14 @@ class _Opening:
             return RemoteEngine(name, section, samples)
         if isinstance(spec, (HostedEngineSpec, RemoteSpec)):
             # This imports seven MiB of gRPC, which a worker without hosts does not need.
-            from proxy.engines.hosts.cluster.channels import Channels
             from proxy.engines.hosts.hosted import FIRST_HOSTS_S, HostedEngine
 
-            cluster = self._clusters.get(section.cluster)
-            hosted = HostedEngine(name, self._source, None if cluster is None else Channels(cluster))
+            channels = None
+            if (cluster := self._clusters.get(section.cluster)) is not None:
+                from proxy.engines.hosts.cluster.channels import Channels
+
+                channels = Channels(cluster)
+            hosted = HostedEngine(name, self._source, channels)
             self._stack.push_async_callback(hosted.close)
             if isinstance(spec, HostedEngineSpec) and spec.model_format is not None:
                 hosted.brings_voices_within_s = section.load_s

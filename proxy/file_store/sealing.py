@@ -19,10 +19,6 @@ from base64 import b64decode, b64encode
 from io import BytesIO
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES = 32
 FRAME_BYTES = 65_536
@@ -45,6 +41,25 @@ class Tampered(Exception):
     """The bytes were not sealed under this key, for this owner and subject."""
 
 
+class _Cipher:
+    """AES-256-GCM under one key. It loads its library at the first use: a worker that seals nothing has no
+    need of those 7 MiB."""
+
+    def __init__(self, key: bytes) -> None:
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        self._aes, self._faults = AESGCM(key), (InvalidTag, ValueError)
+        self.encrypt = self._aes.encrypt
+
+    def decrypt(self, nonce: bytes, sealed: bytes | memoryview, bound: bytes) -> bytes:
+        """Return the plain bytes. Raises Tampered."""
+        try:
+            return self._aes.decrypt(nonce, sealed, bound)
+        except self._faults:
+            raise Tampered from None
+
+
 class MasterKey:
     """A master key. It wraps the keys of blobs and rows, and seals nothing else. `naming` is the key of the
     digests by which secrets are named outside of the database, `texts` that of the digests of texts, and
@@ -55,7 +70,7 @@ class MasterKey:
             raise ValueError(f"a master key has {KEY_BYTES} bytes, not {len(secret)}")
         self.id = hashlib.sha256(_derive(secret, b"voxgate/id/v1")).digest()[:_KEY_ID_BYTES]
         self.prefix = b64encode(_VERSION + self.id).decode()
-        self._wrapping = AESGCM(_derive(secret, b"voxgate/wrap/v1"))
+        self._wrapping = _derive(secret, b"voxgate/wrap/v1")
         self.naming = _derive(secret, b"voxgate/naming/v1")
         self.texts = _derive(secret, b"voxgate/texts/v1")
         self.erasures = _derive(secret, b"voxgate/erasures/v1")
@@ -66,18 +81,13 @@ class MasterKey:
     def wrap(self, key: bytes, owner: str, subject: bytes, nonce: bytes | None = None) -> str:
         """Wrap a key for one subject of one owner. Only a test gives the nonce."""
         nonce = nonce or os.urandom(_NONCE_BYTES)
-        sealed = self._wrapping.encrypt(nonce, key, self._bound(owner, subject))
+        sealed = _Cipher(self._wrapping).encrypt(nonce, key, self._bound(owner, subject))
         return b64encode(_VERSION + self.id + nonce + sealed).decode()
 
     def unwrap(self, wrapped: str, owner: str, subject: bytes) -> bytes:
         """Return the key. Raises Tampered."""
-        try:
-            raw = b64decode(wrapped, validate=True)
-            start = len(_VERSION) + _KEY_ID_BYTES
-            nonce, sealed = raw[start : start + _NONCE_BYTES], raw[start + _NONCE_BYTES :]
-            return self._wrapping.decrypt(nonce, sealed, self._bound(owner, subject))
-        except (InvalidTag, ValueError):
-            raise Tampered from None
+        nonce, sealed = _nonce_and_rest(wrapped, len(_VERSION) + _KEY_ID_BYTES)
+        return _Cipher(self._wrapping).decrypt(nonce, sealed, self._bound(owner, subject))
 
     def _bound(self, owner: str, subject: bytes) -> bytes:
         return b"VXK1" + self.id + _with_length(owner) + subject
@@ -149,7 +159,7 @@ def erasure_signature(key: MasterKey, line: bytes) -> str:
 def seal(plain: bytes, key: bytes, owner: str, digest: str) -> bytes:
     """Seal bytes as a blob. The key is a new one, and is never used again."""
     head = _HEAD + len(plain).to_bytes(8)
-    frames, bound, view = AESGCM(key), head + _bound_blob(owner, digest), memoryview(plain)
+    frames, bound, view = _Cipher(key), head + _bound_blob(owner, digest), memoryview(plain)
     count = _frames_of(len(plain))
     sealed = _buffer(sealed_bytes(len(plain)))
     sealed.write(head)
@@ -183,7 +193,7 @@ class SealedFrames:
         self._count = _frames_of(self.plain_bytes)
         if not head.startswith(_HEAD) or blob_bytes != sealed_bytes(self.plain_bytes):
             raise Tampered
-        self._frames = AESGCM(key)
+        self._frames = _Cipher(key)
         self._bound = head + _bound_blob(owner, digest)
 
     def open(self, first: int, sealed: bytes | memoryview) -> bytes:
@@ -194,33 +204,37 @@ class SealedFrames:
         view = memoryview(sealed)
         places = range(0, len(view), SEALED_FRAME_BYTES)
         plain = _buffer(len(view) - len(places) * _TAG_BYTES)
-        try:
-            for index, at in enumerate(places, first):
-                frame = view[at : at + SEALED_FRAME_BYTES]
-                plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
-        except (InvalidTag, ValueError):
-            raise Tampered from None
+        for index, at in enumerate(places, first):
+            frame = view[at : at + SEALED_FRAME_BYTES]
+            plain.write(self._frames.decrypt(_nonce(index, self._count), frame, self._bound))
         return plain.getvalue()
 
 
 def seal_value(value: msgspec.Struct, key: bytes, owner: str, row: str) -> str:
     nonce = os.urandom(_NONCE_BYTES)
-    sealed = AESGCM(key).encrypt(nonce, msgspec.json.encode(value), _bound_row(owner, row))
+    sealed = _Cipher(key).encrypt(nonce, msgspec.json.encode(value), _bound_row(owner, row))
     return b64encode(_VERSION + nonce + sealed).decode()
 
 
 def open_value(sealed: str, key: bytes, owner: str, row: str) -> bytes:
     """Return a value as JSON. Raises Tampered."""
+    nonce, rest = _nonce_and_rest(sealed, len(_VERSION))
+    return _Cipher(key).decrypt(nonce, rest, _bound_row(owner, row))
+
+
+def _nonce_and_rest(text: str, start: int) -> tuple[bytes, bytes]:
+    """Take sealed bytes in Base64 apart. Raises Tampered."""
     try:
-        raw = b64decode(sealed, validate=True)
-        nonce, rest = raw[1 : 1 + _NONCE_BYTES], raw[1 + _NONCE_BYTES :]
-        return AESGCM(key).decrypt(nonce, rest, _bound_row(owner, row))
-    except (InvalidTag, ValueError):
+        raw = b64decode(text, validate=True)
+    except ValueError:
         raise Tampered from None
+    return raw[start : start + _NONCE_BYTES], raw[start + _NONCE_BYTES :]
 
 
 def _derive(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose).derive(secret)
+    """Derive a key by HKDF (RFC 5869) with SHA-256, whose block is as long as a key."""
+    extracted = hmac.digest(bytes(KEY_BYTES), secret, "sha256")
+    return hmac.digest(extracted, purpose + b"\x01", "sha256")
 
 
 def _frames_of(size: int) -> int:

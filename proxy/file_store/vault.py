@@ -232,7 +232,11 @@ class Vault:
                 is_ours = found is not None and found.object == row.object
             loser = before if is_ours else row
             if loser is not None:
-                await self._remove_if_any(object_of(loser))
+                try:
+                    await self.objects.remove(object_of(loser))
+                except VaultFailed as error:
+                    # No row names it, so `tidy` removes it later.
+                    _log.warning("vault.remove.failed", reason=str(error))
             return is_ours
         finally:
             self._being_put.discard(name)
@@ -251,13 +255,6 @@ class Vault:
         # After a failure, an erasure finds the objects again, and otherwise `tidy`.
         for name in _names_of(await blobs.delete_unused(self._store, account, digests)):
             await self.objects.remove(name)
-
-    async def _remove_if_any(self, name: str) -> None:
-        """Remove an object that no row names. If it cannot be removed now, `tidy` does it."""
-        try:
-            await self.objects.remove(name)
-        except VaultFailed as error:
-            _log.warning("vault.remove.failed", reason=str(error))
 
     async def _remove_left(self, names: set[str]) -> None:
         now, young = time.monotonic(), 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from proxy.errors import InternalError
-from proxy.http.connection import BODY_FOLLOWS
+from proxy.http.connection import FIRST_BODY
 from proxy.http.replies import COMMON_HEADERS, failure_reply
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class AnswerCycle(RequestResponseCycle):
             return
         if message["type"] == "http.response.start" and not self.response_started:
             self._begin(message)
+            body: Any = message.get(FIRST_BODY)  # uvicorn's types do not know this key
+            if body is None:
+                asyncio.get_running_loop().call_soon(self._write_head)
+            else:
+                self._send_body(body)
         elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
             self._send_body(message)
         else:
@@ -114,8 +119,6 @@ class AnswerCycle(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
-        if BODY_FOLLOWS not in message:
-            asyncio.get_running_loop().call_soon(self._write_head)
 
     def _write_head(self) -> None:
         if self._head and not self.transport.is_closing():

@@ -12,20 +12,19 @@ from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.errors import ClientLeft, RateLimited, RequestFailed, RequestTooLarge
 from proxy.file_store.answers import AnswerRecording
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import StoppableBlock
 
 PEER = "voxgate.peer"
 """The name of the ASGI extension that has the `Peer`. Without it, a client is never seen to leave."""
 
-BODY_FOLLOWS = "voxgate.body_follows"
-"""A key of the message with the head. With it, the head waits for the first bytes, which come in the same
-turn of the loop."""
+FIRST_BODY = "voxgate.first_body"
+"""A key of the message with the head, for the message with the first bytes: both are one write."""
 
 MOST_BODY_BYTES = 16 * 1024 * 1024
 """The most bytes of one key's unfinished bodies. A body that comes at once, as nearly all do, is not
@@ -55,6 +54,8 @@ class Peer(Protocol):
     """Whether the server is about to end, and finishes its running requests."""
     sent_share: float
     on_gone: Callable[[], None] | None
+    takes_first_body: bool
+    """Whether the head may come with its `FIRST_BODY`."""
     body_failure: RequestFailed | None
     """Why the rest of the last body will not come, while the client may still read an answer."""
 
@@ -81,6 +82,7 @@ class _SteadyPeer:
     is_ending = False
     is_behind = False
     sent_share = 1.0
+    takes_first_body = False
     on_gone: Callable[[], None] | None = None
     body_failure: RequestFailed | None = None
 
@@ -130,7 +132,7 @@ def nothing_to_do() -> None:
     """Do nothing for a client that is slow, or has left."""
 
 
-class Connection:
+class Connection(StoppableBlock):
     """The body and the answer of one request.
 
     `was_cancelled` is true if the block was cancelled because the client left. With a `recording`, the answer
@@ -149,7 +151,6 @@ class Connection:
         self._receive = receive
         self._send = send
         self._peer: Peer = scope.get("extensions", {}).get(PEER) or _SteadyPeer()
-        self._block: _Block | None = None
         self._head: Message | None = None
         # The head by names in small letters. If a field comes twice, the first value counts.
         self.fields: dict[bytes, bytes] = dict(reversed(scope["headers"]))
@@ -245,26 +246,35 @@ class Connection:
             raise self._peer.body_failure
         return message.get("body", b""), not more
 
-    def stop_when_client_leaves(self) -> _Block:
-        """Cancel the block when the client leaves, and raise ClientLeft at its end. Begin after the body."""
+    def stop_when_client_leaves(self) -> Self:
+        """Return a block, which begins after the body. When the client leaves, the block is cancelled, and
+        raises ClientLeft at its end."""
         self._has_client_left = self._peer.is_gone
         if self._has_client_left and self._has_no_reader:
             raise ClientLeft
         self._peer.on_gone = self._note_client_left
-        block = self._block = _Block()
-        block.connection = self
-        return block
+        return self
 
-    def end_block(self) -> bool:
-        """Return whether the client has left. From now on, nothing is cancelled."""
-        self._block = None
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._peer.on_gone == self._note_client_left:
             self._peer.on_gone = None
-        return self._has_client_left
+        if self._has_expired:
+            try:
+                super().__exit__(kind, error, trace)
+            except TimeoutError as expired:
+                error = expired
+                if not self.was_cancelled:
+                    raise
+        self._task = None
+        is_explained = isinstance(error, TimeoutError) and self.was_cancelled
+        if self._has_client_left and (error is None or is_explained):
+            raise ClientLeft
 
     def set_head(self, status: int, headers: Sequence[RawHeader]) -> None:
         """Keep the headers for the first bytes: until those go out, a failure can have its own status."""
-        self._head = {"type": "http.response.start", "status": status, "headers": headers, BODY_FOLLOWS: True}
+        self._head = {"type": "http.response.start", "status": status, "headers": headers}
         if self.recording is not None:
             self.recording.start_recording(
                 (name.decode(), value.decode("latin-1")) for name, value in headers
@@ -310,7 +320,10 @@ class Connection:
         if self._head is not None:
             head, self._head = self._head, None
             self._has_begun = True
-            await self._send(head)
+            if self._peer.takes_first_body:
+                head[FIRST_BODY], message = message, head
+            else:
+                await self._send(head)
         await self._send(message)
 
     def _note_client_left(self) -> None:
@@ -327,27 +340,7 @@ class Connection:
     def _cancel_unless_done(self) -> None:
         if self._has_no_reader:
             self.was_cancelled = True
-            if self._block is not None:
-                self._block.expire()
-
-
-class _Block(Deadline):
-    connection: Connection
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        has_client_left, was_cancelled = self.connection.end_block(), self.connection.was_cancelled
-        if self._has_expired:
-            try:
-                super().__exit__(kind, error, trace)
-            except TimeoutError as expired:
-                error = expired
-                if not was_cancelled:
-                    raise
-        is_explained = isinstance(error, TimeoutError) and was_cancelled
-        if has_client_left and (error is None or is_explained):
-            raise ClientLeft
+            self.expire()
 
 
 def _too_large(limit: int) -> RequestTooLarge:

@@ -33,7 +33,7 @@ from proxy.errors import (
     VaultUnavailable,
 )
 from proxy.file_store.vault import VaultFailed
-from proxy.http.connection import BodyQuota
+from proxy.http.connection import FIRST_BODY, BodyQuota
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
 from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING, failure_reply
@@ -89,7 +89,10 @@ class Exchange:
             headers.append((b"x-request-id", state["request_id"].encode()))
             headers.append((b"openai-processing-ms", b"%d" % elapsed_ms))
             message["headers"] = headers
-        elif not message.get("more_body", False):
+            body = message.get(FIRST_BODY)
+        else:
+            body = message
+        if body is not None and not body.get("more_body", False):
             self.is_complete = True
         await self._send(message)
 
@@ -148,7 +151,10 @@ class KeyCheck:
         if not secret and await self._is_known_without_key(scope):
             return
         if not secret:
-            if _is_preflight(scope):
+            names = {name for name, _ in scope["headers"]}
+            # A browser asks whether a page of another origin may send a request. With `cors_origins`, it was
+            # answered before.
+            if scope["method"] == "OPTIONS" and b"access-control-request-method" in names:
                 raise InvalidRequest(
                     "No page of another origin may call this server: [server] cors_origins lists none.",
                     code="cors_refused",
@@ -299,14 +305,6 @@ def _check_role(role: Role, path: str) -> None:
     needed = _ROLES.get(root, "speech")
     if role != needed:
         raise NotAllowed(f"This key has the role '{role}'; {root} needs a key with the role '{needed}'.")
-
-
-def _is_preflight(scope: Scope) -> bool:
-    """Tell whether a browser asks if a page of another origin may send a request. With `cors_origins`, such a
-    question is answered before it comes here."""
-    return scope["method"] == "OPTIONS" and any(
-        name == b"access-control-request-method" for name, _ in scope["headers"]
-    )
 
 
 def presented_key(scope: Scope) -> str:

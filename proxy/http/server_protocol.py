@@ -36,6 +36,7 @@ _BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
 class ServerProtocol(RequestProtocol):
     """A `Peer`, and the `WatchedReader` of its answers."""
 
+    takes_first_body = True
     stall_s: float
     least_bytes_per_s: float
 

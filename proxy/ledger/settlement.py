@@ -134,7 +134,11 @@ class Settlement:
             assert isinstance(content, End)
             self._accept(content)
         elif isinstance(outcome, AlreadyExists):
-            self._accept_duplicate()
+            # Either a try without an answer was committed, or another settlement has this id.
+            if self._is_in_doubt:
+                self._accept(None)
+            else:
+                self._answer_waiter(StorageFailed("a request with this id was settled before"))
         elif isinstance(outcome, StorageUnreachable):
             self._is_in_doubt = True
             if self._has_waiter and self._tries_left > 0:
@@ -158,13 +162,6 @@ class Settlement:
         self._is_submitted = True
         self._holds.deadlines.unanswered += 1
         self._holds.store.submit(self)
-
-    def _accept_duplicate(self) -> None:
-        """Accept the commit of a try without an answer. Otherwise another settlement has this id: refuse."""
-        if self._is_in_doubt:
-            self._accept(None)
-        else:
-            self._answer_waiter(StorageFailed("a request with this id was settled before"))
 
     def _accept(self, end: End | None) -> None:
         self._is_committed, self._written = True, end

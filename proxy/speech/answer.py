@@ -10,7 +10,7 @@ from proxy.audio.formats import Chunk
 from proxy.errors import ReaderTooSlow, TooLongToSign
 from proxy.ledger import Hold
 from proxy.speech.call import SpeechCall
-from proxy.speech.deadline import Deadline
+from proxy.speech.deadline import StoppableBlock
 from proxy.speech.observer import Observer, Observers
 from proxy.speech.prefetch import Prefetch
 from proxy.speech.speech_stream import Speech, SpeechStream, WholeBytes
@@ -49,7 +49,7 @@ class Answer:
         self._made = Chunk()
         self._is_collected = False
         self._spilled: list[SpilledBytes] = []
-        self._reading: Deadline | None = None
+        self._reading: StoppableBlock | None = None
         # The samples that were given out when the client left: a recorded answer continues without it.
         self._released_at_departure: int | None = None
 
@@ -124,12 +124,17 @@ class Answer:
         self._sound = FileStream(whole, self._made.samples, rate_hz, pace)
         return whole.size
 
+    async def read_file(self) -> bytes:
+        """Return the file of a collected answer before its first piece. Raises EngineError if it is gone."""
+        assert isinstance(self._sound, FileStream)
+        return await self._sound.read_all()
+
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Raise ReaderTooSlow in the block when others need the room of the collected sound."""
-        deadline = self._reading = Deadline()
+        block = self._reading = StoppableBlock()
         try:
-            with deadline:
+            with block:
                 yield
         except TimeoutError:
             if not self._was_cut:

@@ -10,6 +10,7 @@ from policies.price import Rate
 from policies.routing import Model
 from proxy.audio.frames_mp3 import Original
 from proxy.ledger import SpentAttempt
+from speech_engine import EngineError
 
 
 class AttemptOutput(Protocol):
@@ -62,19 +63,14 @@ class Attempt(msgspec.Struct, kw_only=True):
     def note_dispatch(self, is_dispatched: bool) -> None:
         self.was_dispatched = is_dispatched
 
-    @property
-    def may_have_begun(self) -> bool:
-        """Whether there may be work to bill. An engine that hears all first works only after the end."""
-        if (
+    def spent(self) -> SpentAttempt:
+        # There is nothing to bill while an engine that hears all first has not heard the end.
+        is_hearing = (
             self.given_sound is not None
             and self.model.info.hears_all_first
             and not self.given_sound.was_read_to_the_end
-        ):
-            return False
-        return self.was_dispatched
-
-    def spent(self) -> SpentAttempt:
-        has_begun = self.may_have_begun
+        )
+        has_begun = self.was_dispatched and not is_hearing
         was_submitted = has_begun and self.model.info.billed_on_submit
         sound_s = self.given_sound.seconds if self.given_sound is not None and was_submitted else 0.0
         seconds, units = max(self.output.seconds, sound_s), self.output.units
@@ -91,3 +87,7 @@ class Attempt(msgspec.Struct, kw_only=True):
             rate=self.rate if has_begun else None,
             was_submitted=was_submitted,
         )
+
+
+def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
+    return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}

@@ -234,12 +234,13 @@ class Totals:
                     run.winner = candidate
                     break
 
-    def tell(self, speaking: Sequence[Candidate]) -> str:
+    def tell(self) -> str:
         """Return the substituted voices among the speaking ones for the headers, which are sent now."""
         found: dict[str, None] = {}
         self.substitute_note = False
-        for each in speaking:
-            if each.substitute:
+        for run in self.parts:
+            each = run.winner or run.part.candidates[0]
+            if each.substitute and not run.is_passed_over:
                 found[each.substitute] = None
                 self.substitute_note = self.substitute_note or each.needs_note
         return ", ".join(found)

@@ -18,7 +18,7 @@ from proxy.audio import libraries
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.ledger.budgets import Budgets
-from proxy.speech.attempt import Attempt, RepeatedSound
+from proxy.speech.attempt import Attempt, RepeatedSound, error_details
 from proxy.speech.call import PartRun, PreparedText, SpeechCall
 from proxy.speech.candidate_stream import CandidateStream
 from proxy.speech.deadline import Deadline
@@ -54,13 +54,7 @@ the next part would spend its own time in the engine's queue."""
 
 
 class FirstAudio:
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        engines: Engines,
-        budgets: Budgets,
-        within_s: float,
-    ) -> None:
+    def __init__(self, catalogue: Catalogue, engines: Engines, budgets: Budgets, within_s: float) -> None:
         self._catalogue = catalogue
         self._engines = engines
         self._budgets = budgets
@@ -77,8 +71,10 @@ class FirstAudio:
 
         `waited_s` is subtracted from it. Raises the last candidate's error if none gives audio.
         """
-        left_s = self.budget_s(call, run) - waited_s
-        candidates = self.in_order(run.part.candidates)
+        left_s = (run.budget_s or self.budget_s(call, run)) - waited_s
+        candidates: Sequence[Candidate] = run.part.candidates
+        if len(candidates) > 1:
+            candidates = self.in_order(candidates)
         if run.number and any(each.is_other_speaker for each in candidates):
             candidates = call.totals.keep_voice(run, candidates)
         if len(candidates) == 1 and wait_until_free is None:
@@ -110,8 +106,6 @@ class FirstAudio:
     def in_order(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """Return the candidates with those last that are late, away, or busy while their own speaker stands
         in. Only natural ones are passed over for natural ones."""
-        if len(candidates) == 1:
-            return candidates
         late = self._engines.late.names
         stands_in = {each.stands_in for each in candidates}
         if stands_in != {""}:
@@ -202,10 +196,9 @@ class FirstAudio:
             await self._budgets.check_budgets(engine, call.caller.account, call.plan.terms)
         if not job.formats or candidate.post is not None:
             await libraries.ensure_loaded()
-        read = run.text_read(is_untagged=candidate.text_key[1])
-        places = WordPositions(read, job.segments, run.part.start, run.places)
         return CandidateStream(
-            *(candidate, job, places, call.request.speed / job.speed, form, deadline),
+            *(candidate, job, partial(_positions, run, candidate, job)),
+            *(call.request.speed / job.speed, form, deadline),
             keeps_original=call.request.provenance is not None,
             lufs=self._engines.stated_lufs(candidate, run.part.language),
         )
@@ -270,6 +263,11 @@ class FirstAudio:
         call.totals.attempts.append(attempt)
         job = post_job_of(stream.job_with_deadline(moment - time.monotonic()), stream.candidate, post)
         return self._engines[post.model.engine].open(Convert(job), attempt.note_dispatch, spoken)
+
+
+def _positions(run: PartRun, candidate: Candidate, job: SpeechJob) -> WordPositions:
+    read = run.text_read(is_untagged=candidate.text_key[1])
+    return WordPositions(read, job.segments, run.part.start, run.places)
 
 
 def _note_refusal(call: SpeechCall, stream: CandidateStream, error: EngineError) -> None:
@@ -394,7 +392,3 @@ class CandidateRace:
         for task in self._running:
             if not task.cancelled() and task.exception() is None and (late := task.result()) is not None:
                 await late.close()
-
-
-def error_details(id_: str, model: str, error: EngineError) -> dict[str, str]:
-    return {"request": id_, "model": model, "error": type(error).__name__, "reason": error.reason}

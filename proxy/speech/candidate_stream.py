@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import inf
 
 import msgspec
@@ -70,7 +71,7 @@ class CandidateStream:
         self,
         candidate: Candidate,
         job: SpeechJob,
-        places: WordPositions,
+        find_places: Callable[[], WordPositions],
         factor: float,
         form: OutputForm,
         deadline: Deadline,
@@ -87,7 +88,7 @@ class CandidateStream:
         self.sample_rate_hz = form.sample_rate_hz
         self.seconds = 0.0
         self.units: float | None = None
-        self.places = places
+        self._find_places = find_places
         self._words: list[SpokenWord] = []
         # The start of each segment in the answer, and after the last one the end.
         self._moments: list[tuple[int, float]] = []
@@ -111,6 +112,10 @@ class CandidateStream:
         self._stall_s = HOST_STALL_S if is_local else STALL_S
         cap, stated_hz = job.max_samples, candidate.model.info.sample_rate_hz
         self._cap_s = inf if cap is None else cap / stated_hz
+
+    @cached_property
+    def places(self) -> WordPositions:
+        return self._find_places()
 
     @property
     def words(self) -> Sequence[SpokenWord] | None:

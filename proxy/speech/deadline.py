@@ -1,4 +1,4 @@
-"""A timer whose moment can be moved at no cost, and a deadline for blocks."""
+"""A timer whose moment can be moved at no cost, a block that can be stopped, and a deadline for blocks."""
 
 from __future__ import annotations
 
@@ -62,15 +62,11 @@ class MovingTimer:
         self.expire()
 
 
-class Deadline(MovingTimer):
-    """A deadline for successive blocks of one task, like `asyncio.timeout_at` for one block.
+class StoppableBlock:
+    """Successive blocks of one task, each of which raises TimeoutError after `expire`.
 
-        with deadline.at(moment):
-            await …
-
-    The block raises TimeoutError when the moment has passed, or after `expire`. Close the deadline after the
-    last block. A task that calls `expire` in its own block must await something in that block afterwards.
-    Otherwise the cancellation arrives after the block.
+    A task that calls `expire` in its own block must await something in that block afterwards. Otherwise the
+    cancellation arrives after the block.
     """
 
     _task: asyncio.Task[object] | None = None
@@ -98,6 +94,16 @@ class Deadline(MovingTimer):
         # If the task was also cancelled from outside, it ends as cancelled, not as late.
         if task.uncancel() <= self._cancels and kind is asyncio.CancelledError:
             raise TimeoutError from error
+
+
+class Deadline(StoppableBlock, MovingTimer):
+    """A deadline for successive blocks of one task, like `asyncio.timeout_at` for one block.
+
+        with deadline.at(moment):
+            await …
+
+    The block raises TimeoutError when the moment has passed, too. Close the deadline after the last block.
+    """
 
     def _fire(self) -> None:
         if self._task is None:

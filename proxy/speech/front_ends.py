@@ -86,9 +86,7 @@ class FrontEnds:
 
 @asynccontextmanager
 async def open_front_ends(
-    registry: Registry,
-    sections: Mapping[str, PluginSection] = _NO_SECTIONS,
-    routed: Collection[str] = (),
+    registry: Registry, sections: Mapping[str, PluginSection] = _NO_SECTIONS, routed: Collection[str] = ()
 ) -> AsyncIterator[FrontEnds]:
     """Open every installed front-end with its section's settings. If one fails, log that and leave it out.
 

@@ -14,8 +14,9 @@ from policies import price
 from proxy.errors import RequestFailed, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
 from proxy.speech.answer import Answer
+from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
-from proxy.speech.candidate_race import FirstAudio, error_details
+from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.checked_parts import NO_CHECK, NoCheck
 from proxy.speech.filtered_speech import begin_filtered
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -217,12 +218,8 @@ def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz
-        amount = price.charge(
-            terms.prices.cached,
-            samples=stored.samples,
-            rate_hz=stored.sample_rate_hz,
-            characters=len(call.request.text),
-        )
+        whole = price.PricedPart(terms.prices.cached, stored.samples, len(call.request.text))
+        amount = price.total((whole,), stored.sample_rate_hz)
     return HoldRequest(
         request_id=call.id,
         account=call.caller.account,

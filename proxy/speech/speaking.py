@@ -121,11 +121,7 @@ class SpeechParts(NamedTuple):
 
 
 def wire_speech(
-    parts: SpeechParts,
-    server: Server,
-    catalogue: Catalogue,
-    budgets: Budgets,
-    features: OnTheWay,
+    parts: SpeechParts, server: Server, catalogue: Catalogue, budgets: Budgets, features: OnTheWay
 ) -> tuple[Planner, RecentPlans, Pipeline]:
     part_check = features.part_check or NO_CHECK
     planner = Planner(

@@ -161,4 +161,5 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         Annotated[Literal["heard", "behind", "off"], Meta(description="one of heard, behind, off")] | None
     ) = None
     on_wrong: Annotated[Literal["send", "fail"], Meta(description="send or fail")] = "send"
+    word_times: Annotated[Literal["heard"], Meta(description="heard")] | None = None
     tag: Tag | None = None

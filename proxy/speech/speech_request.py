@@ -63,7 +63,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request for the pipeline. `voice` is empty when a `cast` or a `mix` speaks. With `by_sentence`, each
     sentence is spoken in its own language. `extra` has the fields that only some models take, and `ignored`
     the names of fields that no model takes. With `provenance`, the answer is a whole file with a signed
-    manifest in it.
+    manifest in it. A JSON answer that `hears_words` has their times from local ears, if these find them.
     """
 
     model: str
@@ -92,6 +92,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     history: bool = False
     check: CheckKind | Literal["off"] | None = None
     on_wrong: OnWrong = "send"
+    hears_words: bool = False
 
 
 UNPLANNED = {"text": "", "tag": ""}
@@ -152,6 +153,8 @@ def parse_speech(
         json_fields = {}  # only the name of an unknown field can be no text
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
+    if parsed.markdown == "on" or parsed.word_times is not None:
+        ignored += _not_followed(parsed, answer)
     tag = parsed.language
     voice_fields = VoiceFields(parsed.voice) if isinstance(parsed.voice, str) else read_voice(parsed.voice)
     return SpeechRequest(
@@ -174,13 +177,19 @@ def parse_speech(
         cache=parsed.cache,
         instructions=(parsed.instructions or "").strip(),
         extra=extra,
-        ignored=(*ignored, "markdown") if parsed.markdown == "on" else ignored,
+        ignored=ignored,
         provenance=parsed.provenance,
         tag=parsed.tag or "",
         history=parsed.history is True,
         check=parsed.check,
         on_wrong=parsed.on_wrong,
+        hears_words=parsed.word_times is not None and answer == "json",
     )
+
+
+def _not_followed(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
+    times = ("word_times",) if body.word_times is not None and answer not in ("json", "background") else ()
+    return ("markdown", *times) if body.markdown == "on" else times
 
 
 def _lexicon(value: str | dict[str, str]) -> str | Words | None:

@@ -133,11 +133,7 @@ class TextSplitter:
         return voice, self._split_turns(members, turns, request, decide)
 
     def _split_turns(
-        self,
-        members: Mapping[str, Voice],
-        turns: Sequence[Turn],
-        request: SpeechRequest,
-        decide: DecideFor,
+        self, members: Mapping[str, Voice], turns: Sequence[Turn], request: SpeechRequest, decide: DecideFor
     ) -> list[Span]:
         """Return the turns with their voices and languages, split where the emotion changes."""
         _check_number(turns)

@@ -49,12 +49,17 @@ class TextPreparation:
             for run in call.totals.parts:
                 run.texts.update((candidate.text_key, no_text) for candidate in run.candidates)
             return
-        until = time.monotonic() + within_s
-        if MAY_HAVE_MARKS[call.request.markdown](call.request.text):
-            await self._leave_out_marks(call, within_s / 2)
+        until, sent = time.monotonic() + within_s, call.request.text
+        if MAY_HAVE_MARKS[call.request.markdown](sent):
+            try:
+                reading = await self._front_ends.read(sent, call.request.markdown, within_s / 2)
+            except EngineTimeout as error:
+                raise from_engine(error) from None
+            if reading is not None:
+                for run in call.totals.parts:
+                    run.leave_out_marks(reading)
         runs = call.totals.parts
         is_short = _is_short(runs)
-        sent = call.request.text
         starts = tuple(paragraph_starts(sent)) if len(sent.splitlines()) > 1 else ()
         for (name, is_untagged), its_runs in _by_text_key(runs).items():
             work = partial(_prepare_parts, its_runs, starts, is_untagged, call.request.speed)
@@ -66,15 +71,6 @@ class TextPreparation:
             for run, text in zip(its_runs, texts, strict=True):
                 run.texts[name, is_untagged] = text
         _check(runs)
-
-    async def _leave_out_marks(self, call: SpeechCall, within_s: float) -> None:
-        try:
-            reading = await self._front_ends.read(call.request.text, call.request.markdown, within_s)
-        except EngineTimeout as error:
-            raise from_engine(error) from None
-        if reading is not None:
-            for run in call.totals.parts:
-                run.leave_out_marks(reading)
 
 
 def _by_text_key(runs: Sequence[PartRun]) -> Mapping[tuple[str, bool], Sequence[PartRun]]:

@@ -109,6 +109,12 @@ class FileStream:
         self._at = 0
         self._last = Chunk()
 
+    async def read_all(self) -> bytes:
+        data = bytearray()
+        while len(data) < self._whole.size:
+            data += await self._whole.read(len(data), PIECE_BYTES)
+        return bytes(data)
+
     async def next_chunk(self) -> Chunk | None:
         data = await self._whole.read(self._at, PIECE_BYTES)
         size, before = self._whole.size, self._at

@@ -18,12 +18,13 @@ from speech_engine import Segment, Word
 
 class SpokenWord(msgspec.Struct, frozen=True, omit_defaults=True):
     """A word by its place in the user's text, and its start in the answer. If no engine gave its time, it
-    `is_interpolated` from its neighbours."""
+    `is_interpolated` from its neighbours; only one that `begins_segment` is then surely where it is."""
 
     start_seconds: float
     source_start: int
     source_end: int
     is_interpolated: bool = False
+    begins_segment: bool = False
 
     @property
     def place(self) -> tuple[int, int]:
@@ -42,11 +43,7 @@ class WordPositions:
     """
 
     def __init__(
-        self,
-        text: str,
-        segments: tuple[Segment, ...],
-        begin: int = 0,
-        places: Sequence[int] | None = None,
+        self, text: str, segments: tuple[Segment, ...], begin: int = 0, places: Sequence[int] | None = None
     ) -> None:
         self.text = text
         self.segments = segments
@@ -169,8 +166,10 @@ def interpolate(places: WordPositions, number: int, since_s: float, until_s: flo
     a_letter_s = (until_s - since_s) / (sum(lengths) or 1.0)
     befores = accumulate(lengths, initial=0.0)
     return [
-        SpokenWord(round(min(until_s, since_s + a_letter_s * before), 3), *places.as_sent(start, end), True)
-        for (start, end), before in zip(words, befores, strict=False)
+        SpokenWord(
+            round(min(until_s, since_s + a_letter_s * before), 3), *places.as_sent(*word), True, number == 0
+        )
+        for number, (word, before) in enumerate(zip(words, befores, strict=False))
     ]
 
 

@@ -153,9 +153,6 @@ class SharedRun:
         if previous is not None:
             await asyncio.wait([previous])
         self._running, self._next = self._next, None
-        return await self._work_with_retries()
-
-    async def _work_with_retries(self) -> bool:
         for _ in range(_TRIES - 1):
             if await self._work():
                 return True

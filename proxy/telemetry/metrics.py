@@ -72,33 +72,16 @@ class EngineMetrics:
     """The metrics of cloud engines, of their keys and their budgets."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._retries = Counter(
-            "voxgate_engine_retries",
-            "Requests sent to a provider again.",
-            ["engine", "error"],
-            registry=registry,
-        )
-        self._alarms = Counter(
-            "voxgate_engine_alarms",
-            "Refusals of our key or our credit by a provider.",
-            ["engine", "error"],
-            registry=registry,
-        )
-        self._spend = Gauge(
-            "voxgate_engine_spend_usd",
-            "What providers took of an engine's budget.",
-            ["engine", "period"],
-            registry=registry,
-        )
-        self._budget = Gauge(
-            "voxgate_engine_budget_usd", "That budget.", ["engine", "period"], registry=registry
-        )
-        self._open_breakers = Gauge(
-            "voxgate_engine_resting",
-            "Whether a key of an engine is not used just now.",
-            ["engine", "key"],
-            registry=registry,
-        )
+        counter, gauge = partial(Counter, registry=registry), partial(Gauge, registry=registry)
+        said = "Requests sent to a provider again."
+        self._retries = counter("voxgate_engine_retries", said, ["engine", "error"])
+        said = "Refusals of our key or our credit by a provider."
+        self._alarms = counter("voxgate_engine_alarms", said, ["engine", "error"])
+        said = "What providers took of an engine's budget."
+        self._spend = gauge("voxgate_engine_spend_usd", said, ["engine", "period"])
+        self._budget = gauge("voxgate_engine_budget_usd", "That budget.", ["engine", "period"])
+        said = "Whether a key of an engine is not used just now."
+        self._open_breakers = gauge("voxgate_engine_resting", said, ["engine", "key"])
 
     def retried(self, engine: str, error: str) -> None:
         self._retries.labels(engine, error).inc()
@@ -136,75 +119,40 @@ class Metrics:
     def __init__(self) -> None:
         # It removes the unused second series of every counter. The library has no types for it.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        self._requests = PlainCounter(
-            "voxgate_requests", "Requests answered.", ["route", "status"], registry=self.registry
-        )
-        self._errors = PlainCounter(
-            "voxgate_errors", "Requests refused or failed, by their error.", ["code"], registry=self.registry
-        )
-        self._aborted = Counter(
-            "voxgate_answers_aborted", "Answers broken off.", ["route"], registry=self.registry
-        )
+        registry = self.registry = CollectorRegistry()
         self.in_flight = 0
-        in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=self.registry)
+        in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=registry)
         # It is read with the page, since every request would change the gauge twice.
         in_flight.set_function(lambda: self.in_flight)
-        self.seconds = PlainCounter(
-            "voxgate_speech_seconds", "Audio written.", ["engine", "model"], registry=self.registry
-        )
+        plain, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
+        self._requests = plain("voxgate_requests", "Requests answered.", ["route", "status"])
+        self._errors = plain("voxgate_errors", "Requests refused or failed, by their error.", ["code"])
+        self._aborted = counter("voxgate_answers_aborted", "Answers broken off.", ["route"])
+        self.seconds = plain("voxgate_speech_seconds", "Audio written.", ["engine", "model"])
+        said = "From the plan to the first bytes of audio."
         self.first_audio = PlainHistogram(
-            "voxgate_first_audio_seconds",
-            "From the plan to the first bytes of audio.",
-            "model",
-            _FIRST_AUDIO_BUCKETS,
-            registry=self.registry,
+            "voxgate_first_audio_seconds", said, "model", _FIRST_AUDIO_BUCKETS, registry=registry
         )
-        self.robots = Counter(
-            "voxgate_robot_answers",
-            "Speeches in which a rule-based voice took the place of a natural one.",
-            registry=self.registry,
+        said = "Speeches in which a rule-based voice took the place of a natural one."
+        self.robots = counter("voxgate_robot_answers", said)
+        self.credits = plain("voxgate_credits", "Credits charged, without refunds.", ["operation"])
+        self.failures = counter(
+            "voxgate_engine_failures", "Speeches failed by their engine.", ["engine", "error"]
         )
-        self.credits = PlainCounter(
-            "voxgate_credits", "Credits charged, without refunds.", ["operation"], registry=self.registry
-        )
-        self.failures = Counter(
-            "voxgate_engine_failures",
-            "Speeches failed by their engine.",
-            ["engine", "error"],
-            registry=self.registry,
-        )
-        self._count_keyed_answers()
-        self.background_failures = Counter(
-            "voxgate_background_failures",
-            "Turns of the server's own tasks that broke.",
-            ["task"],
-            registry=self.registry,
-        )
+        self.replayed = counter("voxgate_answers_replayed", "Answers given once more to their key.")
+        self.unrecorded = counter("voxgate_answers_unrecorded", "Answers with a key that could not be kept.")
+        said = "Turns of the server's own tasks that broke."
+        self.background_failures = counter("voxgate_background_failures", said, ["task"])
+        said = "CPU time for which one step held the event loop, from 10 ms."
         self.loop_held = Histogram(
-            "voxgate_loop_held_seconds",
-            "CPU time for which one step held the event loop, from 10 ms.",
-            buckets=_LOOP_HELD_BUCKETS,
-            registry=self.registry,
+            "voxgate_loop_held_seconds", said, buckets=_LOOP_HELD_BUCKETS, registry=registry
         )
+        said = "Time of a transaction, until it is on the database's disk."
         self.commit_seconds = Histogram(
-            "voxgate_commit_seconds",
-            "Time of a transaction, until it is on the database's disk.",
-            buckets=_COMMIT_BUCKETS,
-            registry=self.registry,
+            "voxgate_commit_seconds", said, buckets=_COMMIT_BUCKETS, registry=registry
         )
-        self.engines = EngineMetrics(self.registry)
-        self.connections = ConnectionMetrics(self.registry)
-
-    def _count_keyed_answers(self) -> None:
-        self.replayed = Counter(
-            "voxgate_answers_replayed", "Answers given once more to their key.", registry=self.registry
-        )
-        self.unrecorded = Counter(
-            "voxgate_answers_unrecorded",
-            "Answers with a key that could not be kept.",
-            registry=self.registry,
-        )
+        self.engines = EngineMetrics(registry)
+        self.connections = ConnectionMetrics(registry)
 
     def request_ended(self, route: str, status: int, code: str | None, aborted: bool) -> None:
         self.in_flight -= 1

@@ -16,6 +16,7 @@ import msgspec
 from speech_engine.bounds import cut
 from speech_engine.device import Device
 from speech_engine.host import cluster_messages, devices, pipe_messages
+from speech_engine.host.batch import Batch, batch_of
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
 from speech_engine.host.messages import encode
@@ -23,7 +24,7 @@ from speech_engine.host.pipe import ParentPipe, remove_socket, tell
 from speech_engine.host.pulse import Pulse
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.server import HostServer, serving
-from speech_engine.host.slots import Batch, Slots, batch_of
+from speech_engine.host.slots import Slots
 from speech_engine.host.suspects import Suspects
 from speech_engine.host.watching import UnwatchedWork
 from speech_engine.plugin import Context, WorkerModuleError, worker_plugin

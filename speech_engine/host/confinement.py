@@ -79,10 +79,7 @@ _MACHINES = {
         # execve, execveat, kill, pidfd_send_signal, tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, setpriority,
         # ioprio_set, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr, migrate_pages,
         # move_pages, process_madvise, process_mrelease
-        programs=(
-            *(59, 322, 62, 424, 200, 129, 297, 141, 251, 142, 144, 203, 314, 256),
-            *(279, 440, 448),
-        ),
+        programs=(*(59, 322, 62, 424, 200, 129, 297, 141, 251, 142, 144, 203, 314, 256), *(279, 440, 448)),
         network=(42,),  # connect
         processes=(56, 57, 58, 435, 112, 109),  # clone, fork, vfork, clone3, setsid, setpgid
     ),
@@ -98,10 +95,7 @@ _MACHINES = {
             *(117, 270, 271, 272, 438, 280, 241, 425, 282, 40, 39, 41, 51, 97, 268, 105, 273, 104),
             *(219, 217, 218, 265, 429, 430),
         ),
-        programs=(
-            *(221, 281, 129, 424, 130, 138, 240, 140, 30, 118, 119, 122, 274, 238),
-            *(239, 440, 448),
-        ),
+        programs=(*(221, 281, 129, 424, 130, 138, 240, 140, 30, 118, 119, 122, 274, 238), *(239, 440, 448)),
         network=(203,),
         processes=(220, 435, 157, 154),
     ),

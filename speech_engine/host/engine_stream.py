@@ -239,6 +239,7 @@ class SlotStream(EngineAnswer):
             runs_alone=self.runs_alone,
             job=job_of(work),
             urgency=work.urgency,
+            hears=isinstance(work, Hear),
         )
         self._on_dispatch(True)
         # The time of waiting is gone.

@@ -4,7 +4,7 @@ These are only the rules, without a clock.
 Start-time fair queueing: each tenant has a virtual time, and the tenant with the earliest time goes next.
 Each job moves its tenant's time on by the job's seconds over the tenant's share. Urgency orders only the jobs
 of one tenant: it does not put a tenant before others. The pace, which is the time of a slot for a second of
-audio, is learnt from finished jobs.
+audio, is learnt from finished jobs, and from those that run once they have made some sound.
 """
 
 from __future__ import annotations
@@ -133,12 +133,15 @@ class FairOrder(Generic[T]):
         self.waiting += 1
         self.waiting_s += ticket.estimated_s
 
-    def head(self, urgencies: Collection[Urgency] = URGENCIES) -> T | None:
-        """Returns the next job to run, out of those with these urgencies."""
+    def head(
+        self, urgencies: Collection[Urgency] = URGENCIES, may_run: Callable[[T], bool] = lambda _ticket: True
+    ) -> T | None:
+        """Returns the next job to run, out of those with these urgencies that may. One that may not lets
+        other tenants pass."""
         firsts = [
             (line.start, line.number, first)
             for line in self._waiting_lines()
-            if (first := line.tickets.first(urgencies)) is not None
+            if (first := line.tickets.first(urgencies)) is not None and may_run(first)
         ]
         return min(firsts, key=lambda each: each[:2])[2] if firsts else None
 
@@ -257,6 +260,9 @@ _LEAST_SPOKEN_S = 5.0
 """Short texts alone are misleading: they take hardly longer to speak than to start, and by their pace a long
 text would seem to wait in vain."""
 
+_USUAL_LENGTH = 0.8
+"""The share of its estimate that a text lasts, before a job has finished."""
+
 
 class Pace:
     """The pace. `value` is seconds of a slot per estimated second; None before enough speech."""
@@ -264,17 +270,27 @@ class Pace:
     def __init__(self) -> None:
         self._held_s = 0.0
         self._estimated_s = 0.0
+        self._made_s = 0.0
 
     @property
     def value(self) -> float | None:
         return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_SPOKEN_S else None
 
-    def learn(self, held_s: float, estimated_s: float) -> None:
+    def learn(self, held_s: float, estimated_s: float, made_s: float) -> None:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
         one."""
         if estimated_s > 0.0:
             self._held_s = self._held_s * _KEEPS + held_s
             self._estimated_s = self._estimated_s * _KEEPS + estimated_s
+            self._made_s = self._made_s * _KEEPS + made_s
+
+    def beside(self, running: Iterable[tuple[float, float]]) -> float:
+        """Return the pace of jobs that run, from the `lately` of each; if they have made little, the value.
+        It is 0 if nothing is known."""
+        held_s, made_s = map(sum, zip((0.0, 0.0), *(each for each in running if each[1]), strict=True))
+        if made_s < _LEAST_SPOKEN_S:
+            return self.value or 0.0
+        return held_s / made_s * (self._made_s / self._estimated_s if self.value else _USUAL_LENGTH)
 
 
 def forecast(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from speech_engine.host.recent_sound import RecentSound
 from speech_engine.values import SpeechJob
 
 DRY_SOUNDS = 40
@@ -19,24 +20,26 @@ class SpokenText:
     def __init__(self, job: SpeechJob) -> None:
         self._estimated_s = job.estimated_s
         self._has_listener = job.urgency in ("live", "ahead") and not job.is_taken_whole
-        self._began_at = time.monotonic()
-        self._made_s = 0.0
-        self._plays_until = self._began_at + _FIRST_SOUND_S
+        self._sound = RecentSound()
+        self._plays_until = self._sound.began_at + _FIRST_SOUND_S
 
     def add(self, sound_s: float) -> None:
-        before = self._plays_until if self._made_s else 0.0
+        before = self._plays_until if self._sound.made_s else 0.0
         self._plays_until = max(before, time.monotonic()) + sound_s
-        self._made_s += sound_s
+        self._sound.add(sound_s)
 
     def is_behind(self, now: float) -> bool:
         return self._has_listener and self._plays_until < now
 
-    def rate(self, now: float) -> float:
-        """Return the seconds that a second of its sound takes."""
-        return (now - self._began_at) / self._made_s if self._made_s else 1.0
+    @property
+    def speed(self) -> float:
+        """The seconds of sound that were made in a second of the last minute."""
+        took_s, made_s = self._sound.lately()
+        return made_s / took_s if made_s else 0.0
 
-    def ends_in_s(self, now: float) -> float:
-        return max(_LOOK_S, (self._estimated_s - self._made_s) * self.rate(now))
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._estimated_s - self._sound.made_s)
 
 
 class Listeners:
@@ -55,11 +58,18 @@ class Listeners:
 
     def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
         now = time.monotonic()
-        behind = [text for text in self.texts if text.is_behind(now)]
-        if not behind:
+        if not any(text.is_behind(now) for text in self.texts):
             return 0.0
-        rate = max(text.rate(now) for text in behind)
-        return min(text.ends_in_s(now) for text in behind) + rate * sum(each.estimated_s for each in admitted)
+        # Until so few are left that they are spoken faster than they are heard. They share the time.
+        speed = sum(text.speed for text in self.texts) or 1.0
+        lengths_s = sorted([text.left_s for text in self.texts] + [each.estimated_s for each in admitted])
+        in_s = ended_s = 0.0
+        for number, length_s in enumerate(lengths_s):
+            count = len(lengths_s) - number
+            if count < speed:
+                break
+            in_s, ended_s = in_s + (length_s - ended_s) * count / speed, length_s
+        return max(_LOOK_S, in_s)
 
     def goes_on(self, job: SpeechJob) -> bool:
         return job.urgency == "ahead"

@@ -18,12 +18,13 @@ import msgspec
 from speech_engine.device import Device
 from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
+from speech_engine.host.batch import batch_of
 from speech_engine.host.engine_stream import SlotStream
 from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, hello_of
 from speech_engine.host.remote_calls import fetched
 from speech_engine.host.remote_training import HttpLine, OpenLine, train
 from speech_engine.host.sample_cache import SampleCache
-from speech_engine.host.slots import Slots, batch_of
+from speech_engine.host.slots import Slots
 from speech_engine.plugin import Context, Logger, worker_plugin
 from speech_engine.runner import REMOTE_VERSION, RemotePiece, RemoteSample, RemoteWork
 from speech_engine.training import BeginTraining

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from itertools import islice
-from typing import Protocol, runtime_checkable
+from itertools import islice, takewhile
+from typing import Any
 
 from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.hearing import Transcript
+from speech_engine.host.batch import Batch
 from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, Ticket, forecast
 from speech_engine.host.messages import HealthReport
+from speech_engine.host.recent_sound import RecentSound
 from speech_engine.values import SpeechJob, Urgency
 
 
@@ -25,23 +27,24 @@ class SlotTurn(Ticket):
     """A job's turn, from its arrival to the moment when it leaves its slot. `place` is there if it waits."""
 
     place: asyncio.Future[None] | None = None
-    began_at = 0.0
+    sound: RecentSound
     rate_hz = 0
-    has_finished = False
+    has_finished = hears = False
 
     def __init__(
         self,
         tenant: str,
         deadline_at: float,
-        estimated_s: float,
-        share: float,
-        runs_alone: bool,
+        estimated_s: float = 0.0,
+        share: float = 1.0,
+        runs_alone: bool = False,
         job: SpeechJob | None = None,
         urgency: Urgency = "live",
     ) -> None:
         super().__init__(tenant, estimated_s, share, urgency)
         self.job = job
         self.deadline_at = deadline_at
+        self.patience_s = self.left_s
         self.runs_alone = runs_alone
 
     @property
@@ -53,37 +56,11 @@ class SlotTurn(Ticket):
         return max(0.0, self.deadline_at - time.monotonic())
 
 
-class Batch(Protocol):
-    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
-
-    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
-        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
-        ...
-
-    def goes_on(self, job: SpeechJob) -> bool:
-        """Tell whether a job is a further part of an answer that has begun here."""
-        ...
-
-    def figures(self) -> dict[str, float]: ...
-
-
-@runtime_checkable
-class EngineBatches(Protocol):
-    """An engine that speaks many jobs in one model."""
-
-    @property
-    def batch(self) -> Batch: ...
-
-
-def batch_of(engine: object) -> Batch | None:
-    return engine.batch if isinstance(engine, EngineBatches) else None
-
-
 SHORTEST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 REVIEW_EVERY_S = 0.25
-"""The least time between two looks at the whole line, since a look takes longer for a longer line."""
-CLEARLY_LATE = 1.25
+"""The time between two looks at the whole line: jobs that run may have become slow."""
+CLEARLY_LATE = 0.25
 """The patience with a job in line: the job leaves if its wait is a quarter too long, by an estimate."""
 
 IDLE_PART = 4
@@ -91,6 +68,9 @@ IDLE_PART = 4
 
 MOST_AHEAD = 32
 """The most jobs ahead of a newcomer that are shown to the batch: more would only take longer."""
+
+SHORT_PART, LONG_S = 4, 30.0
+"""One in so many slots is for recordings that are shorter, and for speech."""
 
 IDLE_TURNS = 16
 """While work without a client waits, it gets at least one of so many turns."""
@@ -119,7 +99,6 @@ class Slots:
         self._has_lone_turn = False
         self._order: FairOrder[SlotTurn] = FairOrder()
         self._pace = Pace()
-        self._review_at = 0.0
 
     def __repr__(self) -> str:
         return f"<Slots {self.running} of {self.count} running, {self.waiting} waiting>"
@@ -142,32 +121,25 @@ class Slots:
         self._let_in()
 
     async def enter(
-        self,
-        tenant: str,
-        deadline_s: float,
-        estimated_s: float = 0.0,
-        share: float = 1.0,
-        *,
-        runs_alone: bool = False,
-        job: SpeechJob | None = None,
-        urgency: Urgency = "live",
+        self, tenant: str, deadline_s: float, *asked: Any, hears: bool = False, **options: Any
     ) -> SlotTurn:
-        """Take one slot; a free one costs no wait. A turn that `runs_alone` gets it when all slots are free
-        and all answers are read, and then no other turn gets one.
+        """Take one slot, in the way of `SlotTurn`; a free one costs no wait. A turn that `runs_alone` gets it
+        when all slots are free and all answers are read, and then no other turn gets one.
 
         Raises EngineBusy as soon as there is no room to wait, or the wait would be too long. Raises
         EngineTimeout past the deadline.
         """
-        if job is not None:
-            urgency = self._urgency_of(job)
-        turn = SlotTurn(tenant, time.monotonic() + deadline_s, estimated_s, share, runs_alone, job, urgency)
+        turn = SlotTurn(tenant, time.monotonic() + deadline_s, *asked, **options)
+        turn.hears = hears
+        if turn.job is not None:
+            turn.urgency = self._urgency_of(turn.job)
         if not self.take_now(turn):
             await self.take(turn)
         return turn
 
     def take_now(self, turn: SlotTurn) -> bool:
         """Take a slot if one is free and no turn waits, and return whether it was taken. A turn that runs
-        alone, or is idle, or is for a batch never gets one here: `take` knows their rules."""
+        alone, or hears, or is idle, or is for a batch never gets one here: `take` knows their rules."""
         if (
             self._order.waiting
             or self._next_alone is not None
@@ -175,12 +147,12 @@ class Slots:
             or len(self._running) >= self.count
             or self._batch is not None
             or turn.runs_alone
+            or turn.hears
             or turn.urgency == "idle"
         ):
             return False
         self._order.begin(turn)
-        turn.began_at = time.monotonic()
-        self._running.add(turn)
+        self._begin(turn)
         return True
 
     async def take(self, turn: SlotTurn) -> None:
@@ -194,15 +166,23 @@ class Slots:
         """Count the audio that came out of the slot or was heard in it, and its end."""
         match event:
             case Audio(pcm=pcm) if turn.rate_hz > 0:
-                self._order.made(turn, len(pcm) / 2 / turn.rate_hz)
+                self._made(turn, len(pcm) / 2 / turn.rate_hz)
             case Encoded(samples=int(samples)) if turn.rate_hz > 0:
-                self._order.made(turn, samples / turn.rate_hz)
+                self._made(turn, samples / turn.rate_hz)
             case Transcript(up_to_s=up_to_s):
-                self._order.made(turn, max(0.0, up_to_s - turn.made_s))
+                self._made(turn, max(0.0, up_to_s - turn.made_s))
             case Started(sample_rate_hz=rate_hz):
                 turn.rate_hz = rate_hz
             case Finished():
                 turn.has_finished = True
+
+    def _made(self, turn: SlotTurn, seconds: float) -> None:
+        self._order.made(turn, seconds)
+        turn.sound.add(seconds)
+
+    def _begin(self, turn: SlotTurn) -> None:
+        turn.sound = RecentSound()
+        self._running.add(turn)
 
     def leave(self, turn: SlotTurn) -> None:
         """Give the slot to the next job in line."""
@@ -229,6 +209,8 @@ class Slots:
         self._judge(turn)
         # Now that it has a place, it learns if it would fit too late.
         self._let_in()
+        if self._looking is None:
+            self._look_in(REVIEW_EVERY_S)
         try:
             async with asyncio.timeout_at(turn.deadline_at):
                 await turn.place
@@ -269,10 +251,9 @@ class Slots:
             self._has_lone_turn = False
         self._order.end(turn, cost_s)
         if turn.has_finished:
-            self._pace.learn(time.monotonic() - turn.began_at, turn.estimated_s)
+            self._pace.learn(time.monotonic() - turn.sound.began_at, turn.estimated_s, turn.made_s)
         if self._order.waiting or self._next_alone is not None:
             self._let_in()
-            self._review()
 
     def _let_in(self) -> None:
         while (turn := self._next_turn()) is not None:
@@ -282,8 +263,7 @@ class Slots:
             if turn.runs_alone and not self._is_empty:
                 self._next_alone = turn
                 return
-            turn.began_at = time.monotonic()
-            self._running.add(turn)
+            self._begin(turn)
             self._has_lone_turn = turn.runs_alone
             if turn.place is not None:
                 turn.place.set_result(None)
@@ -303,8 +283,8 @@ class Slots:
         if self._has_lone_turn or len(self._running) >= self.count or not self._order.waiting:
             return None
         has_idle_room = len([turn for turn in self._running if turn.urgency == "idle"]) < self._idle_count
-        idle = self._order.head(IDLE) if has_idle_room else None
-        head = self._order.head(WAITED_FOR)
+        idle = self._order.head(IDLE, self._has_room) if has_idle_room else None
+        head = self._order.head(WAITED_FOR, self._has_room)
         if idle is not None and self._passed_idle >= IDLE_TURNS - 1:
             head = idle
         if head is not None and not self._fits(head):
@@ -315,6 +295,18 @@ class Slots:
             return None
         self._passed_idle = 0 if idle is None or head is idle else self._passed_idle + 1
         return self._order.pop(head)
+
+    def _has_room(self, turn: SlotTurn) -> bool:
+        """Tell whether the turn may have a free slot. A recording holds it until its end, so an account whose
+        recordings are heard gets one more only while less than half are taken."""
+        if not turn.hears:
+            return True
+        most, hearing = self.count, [other.tenant for other in self._running if other.hears]
+        if turn.tenant in hearing:
+            most //= 2
+        elif turn.estimated_s > LONG_S:
+            most -= most // SHORT_PART
+        return len(hearing) < most
 
     def _fits(self, turn: SlotTurn) -> bool:
         """Tell whether the turn fits now. A turn that will not fit in time is refused here, and leaves the
@@ -327,18 +319,28 @@ class Slots:
         if turn.place is not None and later_s > turn.left_s:
             _tell(turn, _TOO_LONG, later_s)
             return True
+        self._look_in(min(later_s, REVIEW_EVERY_S))
+        return False
+
+    def _look_in(self, seconds: float) -> None:
+        """Look at the line again after a time, while any job waits."""
         if self._looking is not None:
             self._looking.cancel()
-        again_s = min(later_s, REVIEW_EVERY_S)
-        self._looking = asyncio.get_running_loop().call_later(again_s, self._let_in)
-        return False
+        self._looking = asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._let_in()
+        if self._order.waiting:
+            self._review()
+            self._look_in(REVIEW_EVERY_S)
 
     def _fits_behind_s(self, newcomer: SlotTurn) -> float:
         """Predict by the batch when a job fits that comes after those in line."""
         if self._batch is None or newcomer.job is None:
             return 0.0
-        ahead = islice(self._order.order(), MOST_AHEAD)
-        jobs = tuple(turn.job for turn in ahead if turn is not newcomer and turn.job is not None)
+        ahead = takewhile(lambda turn: turn is not newcomer, islice(self._order.order(), MOST_AHEAD))
+        jobs = tuple(turn.job for turn in ahead if turn.job is not None)
         return self._batch.fits_in_s(newcomer.job, self._admitted + jobs)
 
     @property
@@ -348,14 +350,12 @@ class Slots:
 
     def _review(self) -> None:
         """Send away jobs whose deadlines cannot be met: the pace has changed, or others were first."""
-        now = time.monotonic()
-        if now < self._review_at:
-            return
-        self._review_at = now + REVIEW_EVERY_S
         late = []
-        for turn, starts_in_s in self._forecast():
-            left_s = turn.left_s
-            if starts_in_s > left_s * CLEARLY_LATE:
+        head = self._order.head(WAITED_FOR)
+        fits_in_s = 0.0 if head is None else self._fits_behind_s(head)
+        for turn, free_in_s in self._forecast():
+            starts_in_s, left_s = max(free_in_s, fits_in_s), turn.left_s
+            if starts_in_s - left_s > turn.patience_s * CLEARLY_LATE:
                 _tell(turn, _TOO_LONG, starts_in_s - left_s)
                 late.append(turn)
         for turn in late:
@@ -367,21 +367,21 @@ class Slots:
         return next((s for other, s in self._forecast() if other is turn or s > ahead_s), 0.0)
 
     def _forecast(self) -> Iterator[tuple[SlotTurn, float]]:
-        """Yield all jobs in line in the order of their turns, and when each begins; none while the pace is
-        not known."""
-        pace = self._pace.value
-        if pace is None:
-            return iter(())
+        """Yield all jobs in line in the order of their turns, and when each begins."""
+        pace = self._pace_now()
         return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
 
+    def _pace_now(self) -> float:
+        return self._pace.beside(turn.sound.lately() for turn in self._running)
+
     def _longest_wait_s(self) -> float:
-        pace = self._pace.value or 0.0
+        pace = self._pace_now()
         return (sum(self._free_in_s(pace)) + self._order.waiting_s * pace) / self.count
 
     def _free_in_s(self, pace: float) -> list[float]:
         """Return when the slots become free. A slot whose job takes too long may be free at any moment."""
         now = time.monotonic()
-        busy = [max(0.0, turn.estimated_s * pace - (now - turn.began_at)) for turn in self._running]
+        busy = [max(0.0, turn.estimated_s * pace - (now - turn.sound.began_at)) for turn in self._running]
         # Slots stay free for a turn that runs alone, but soon other turns can have them.
         return busy + [0.0] * (self.count - self.running)
 

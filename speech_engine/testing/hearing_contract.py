@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import chain
 from typing import Any, ClassVar
 
 from msgspec.structs import replace
 
 from speech_engine.engine import Engine, EngineHears
-from speech_engine.errors import EngineError
 from speech_engine.events import Event
 from speech_engine.hearing import HEARING_HZ, HearJob, Transcript, TranscriptSegment
-from speech_engine.models import ModelInfo
+from speech_engine.testing.input_contract import InputContract
 from speech_engine.testing.recordings import PcmRecording
 from speech_engine.testing.rules import ContractBroken, check_models, check_transcript, require
 
@@ -23,7 +21,7 @@ _WORD = re.compile(r"\w+")
 _SILENCE = bytes(2 * HEARING_HZ * 3)
 
 
-class HearingContract:
+class HearingContract(InputContract[HearJob]):
     """The promises of every engine that hears, with one test for each.
 
     It needs what `EngineContract` needs. `recording` has `texts`, two sentences or more, in `language`. If
@@ -32,13 +30,7 @@ class HearingContract:
 
     texts: ClassVar[tuple[str, ...]] = ("One two three four five.", "Six seven eight nine.", "Ten.")
     language: ClassVar[str] = "en"
-    model: ClassVar[str | None] = None
     knows_words: ClassVar[bool] = True
-    patience_s: ClassVar[float] = 30.0
-
-    def engine(self) -> AbstractAsyncContextManager[Engine]:
-        """Create an engine for one test. The end of the block must free all that the engine took."""
-        raise NotImplementedError("an engine's contract tests say how to create the engine")
 
     async def recording(self) -> bytes:
         """Return `texts`, spoken: 16-bit mono at `HEARING_HZ`."""
@@ -53,20 +45,20 @@ class HearingContract:
 
     async def test_it_hears_the_words_in_order_and_says_when_it_is_done(self) -> None:
         async with self.engine() as engine:
-            answer = await self._hear(engine, self.job_for(engine))
+            answer = await self._answer(engine, self.job_for(engine))
             self._require_words("".join(each.text for each in segments(answer)))
 
     async def test_silence_has_no_words(self) -> None:
         async with self.engine() as engine:
             for pcm in (b"", _SILENCE):
-                answer = await self._hear(engine, self.job_for(engine), pcm)
+                answer = await self._answer(engine, self.job_for(engine), pcm)
                 require(not segments(answer), "a recording without speech has no segments")
 
     async def test_each_word_has_its_times_if_it_says_so(self) -> None:
         async with self.engine() as engine:
             if not self._model(engine).times_words:
                 return
-            answer = await self._hear(engine, self.job_for(engine, times="words"))
+            answer = await self._answer(engine, self.job_for(engine, times="words"))
             for segment in segments(answer):
                 words = "".join(word.text for word in segment.words)
                 require(words == re.sub(r"\s", "", segment.text), "the words of a segment are its text")
@@ -74,13 +66,13 @@ class HearingContract:
     async def test_it_translates_if_it_says_so(self) -> None:
         async with self.engine() as engine:
             if self._model(engine).translates:
-                await self._hear(engine, self.job_for(engine, task="translate"))
+                await self._answer(engine, self.job_for(engine, task="translate"))
 
     async def test_it_finds_known_words_if_it_says_so(self) -> None:
         async with self.engine() as engine:
             if not self._model(engine).scores_text:
                 return
-            found = segments(await self._hear(engine, self.job_for(engine, texts=self.texts)))
+            found = segments(await self._answer(engine, self.job_for(engine, texts=self.texts)))
             require(len(found) == len(self.texts), "each known text has one segment")
             for text, segment in zip(self.texts, found, strict=True):
                 words = [word.text for word in segment.words]
@@ -88,58 +80,26 @@ class HearingContract:
                 require(all(word.logprob < 0 for word in segment.words), "each known word has its logprob")
             if self.knows_words:
                 wrong = tuple(" ".join(reversed(text.split())) for text in reversed(self.texts))
-                others = segments(await self._hear(engine, self.job_for(engine, texts=wrong)))
+                others = segments(await self._answer(engine, self.job_for(engine, texts=wrong)))
                 require(_likely(found) > _likely(others), "words that were said are likelier than others")
                 for full_window in (False, True):
                     job = self.job_for(engine, texts=(wrong[0],), transcribes=True, full_window=full_window)
-                    (one,) = segments(await self._hear(engine, job))
+                    (one,) = segments(await self._answer(engine, job))
                     self._require_words(one.text)
-
-    async def test_an_unknown_model_is_refused(self) -> None:
-        async with self.engine() as engine:
-            await self._refusal(engine, replace(self.job_for(engine), model="no such model"))
-
-    async def test_closing_early_frees_the_engine(self) -> None:
-        async with self.engine() as engine:
-            for _ in range(engine.slots + 1):
-                async with aclosing(await self._events(engine, self.job_for(engine))) as events:
-                    async with asyncio.timeout(self.patience_s):
-                        await anext(events)
-            await self._hear(engine, self.job_for(engine))
-
-    async def test_cancelling_frees_the_engine(self) -> None:
-        async with self.engine() as engine:
-            for _ in range(engine.slots + 1):
-                task = asyncio.create_task(self._hear(engine, self.job_for(engine)))
-                await asyncio.sleep(0)
-                task.cancel()
-                await asyncio.wait([task], timeout=self.patience_s)
-                require(task.cancelled(), "an engine lets a cancellation pass")
-            await self._hear(engine, self.job_for(engine))
-
-    async def test_each_step_may_run_in_another_task(self) -> None:
-        async with self.engine() as engine:
-            found: list[Event] = []
-            async with aclosing(await self._events(engine, self.job_for(engine))) as events:
-                async with asyncio.timeout(self.patience_s):
-                    while (event := await asyncio.create_task(anext(events, None))) is not None:
-                        found.append(event)
-            whole = await self._hear(engine, self.job_for(engine))
-            require(segments(found) == segments(whole), "a recording is heard alike in any task")
 
     async def test_jobs_side_by_side_do_not_mix(self) -> None:
         recording = await self.recording()
         async with self.engine() as engine:
             pcms = [recording, recording * 2, _SILENCE, recording[: len(recording) // 4 * 2]][: engine.slots]
-            alone = [await self._hear(engine, self.job_for(engine), pcm) for pcm in pcms]
-            beside = await asyncio.gather(*(self._hear(engine, self.job_for(engine), pcm) for pcm in pcms))
+            alone = [await self._answer(engine, self.job_for(engine), pcm) for pcm in pcms]
+            beside = await asyncio.gather(*(self._answer(engine, self.job_for(engine), pcm) for pcm in pcms))
             for one, other in zip(alone, beside, strict=True):
                 require(segments(one) == segments(other), "a recording is heard alike beside others")
 
     async def test_no_repr_shows_what_is_heard(self) -> None:
         async with self.engine() as engine:
             job = self.job_for(engine, times="words", prompt=self.texts[0])
-            events = await self._hear(engine, job)
+            events = await self._answer(engine, job)
             unknown = await self._refusal(engine, replace(job, model="no such model"))
             words = {word for each in segments(events) for word in each.text.split() if len(word) > 3}
             for shown in (repr(engine), repr(job), repr(unknown), *map(repr, events)):
@@ -152,36 +112,21 @@ class HearingContract:
             id="job_contract", tenant="contract", model=model.id, **{"language": self.language} | fields
         )
 
-    def _model(self, engine: Engine) -> ModelInfo:
-        models = engine.models()
-        return next((each for each in models if each.id == self.model), models[0])
-
     def _require_words(self, text: str) -> None:
         spoken = _WORD.findall(" ".join(self.texts).casefold())
         is_right = not self.knows_words or _WORD.findall(text.casefold()) == spoken
         require(is_right, "the segments together have the words of the recording, in order")
 
-    async def _events(
-        self, engine: Engine, job: HearJob, pcm: bytes | None = None
-    ) -> AsyncGenerator[Event, None]:
+    async def _input(self) -> bytes:
+        return await self.recording()
+
+    def _events(self, engine: Engine, job: HearJob, pcm: bytes) -> AsyncGenerator[Event, None]:
         if not isinstance(engine, EngineHears):
             raise ContractBroken("an engine whose model hears has the method transcribe")
-        return engine.transcribe(job, PcmRecording(await self.recording() if pcm is None else pcm))
+        return engine.transcribe(job, PcmRecording(pcm))
 
-    async def _hear(self, engine: Engine, job: HearJob, pcm: bytes | None = None) -> tuple[Event, ...]:
-        pcm = await self.recording() if pcm is None else pcm
-        async with aclosing(await self._events(engine, job, pcm)) as events:
-            async with asyncio.timeout(self.patience_s):
-                answer = tuple([event async for event in events])
-        check_transcript(self._model(engine), len(pcm) / 2 / HEARING_HZ, answer)
-        return answer
-
-    async def _refusal(self, engine: Engine, job: HearJob) -> EngineError:
-        try:
-            await self._hear(engine, job)
-        except EngineError as error:
-            return error
-        raise ContractBroken("what an engine cannot do raises a class of speech_engine.errors")
+    def _check(self, engine: Engine, pcm: bytes, events: Sequence[Event]) -> None:
+        check_transcript(self._model(engine), len(pcm) / 2 / HEARING_HZ, events)
 
 
 def segments(events: Sequence[Event]) -> list[TranscriptSegment]:

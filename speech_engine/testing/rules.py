@@ -125,12 +125,12 @@ def check_transcript(model: ModelInfo, recording_s: float, events: Sequence[Even
 
 
 def _check_times(segment: TranscriptSegment, latest_s: float, recording_s: float) -> None:
-    require(latest_s <= segment.start_s <= segment.end_s, f"segments come in order: {segment!r}")
-    require(segment.end_s <= recording_s + _ROUNDED_S, f"a segment ends in its recording: {segment!r}")
+    require(latest_s <= segment.start_s <= segment.end_s, f"segments come in order: {segment.start_s} s")
+    require(segment.end_s <= recording_s + _ROUNDED_S, f"a segment ends in its recording: {segment.end_s} s")
     at_s = segment.start_s
     for word in segment.words:
         is_within = at_s - _ROUNDED_S <= word.start_s <= word.end_s <= segment.end_s + _ROUNDED_S
-        require(is_within, f"words come in order, within their segment: {word!r}")
+        require(is_within, f"words come in order, within their segment: {word.start_s} s")
         at_s = word.start_s
 
 

@@ -48,7 +48,7 @@ async def verdicts(open_engine: Open, voice: str | None = None) -> AsyncIterator
     if isinstance(kind, RuleVerdict):
         yield kind
         return
-    for name in vars(HearingContract if issubclass(kind, HearingContract) else EngineContract):
+    for name in dir(HearingContract if issubclass(kind, HearingContract) else EngineContract):
         if name.startswith("test_"):
             yield await _verdict(kind(), name)
 

@@ -126,18 +126,16 @@ class Draft:
         start = end = 0
         has_speech = False
         for cut in cuts:
-            if self._is_speech(end, cut):
+            decided = self._within(end, cut) if self._decided else ()
+            if cleaning.is_speech(self._open[end:cut]) or any(
+                cleaning.is_speech(each.spoken) for each in decided
+            ):
                 if has_speech:
                     ranges.append((start, end))
                     start = end
                 has_speech = True
             end = cut
         return [*ranges, (start, len(self.text))]
-
-    def _is_speech(self, start: int, end: int) -> bool:
-        if cleaning.is_speech(self._open[start:end]):
-            return True
-        return any(cleaning.is_speech(decided.spoken) for decided in self._within(start, end))
 
     def _spoken(self, start: int, end: int) -> tuple[str, tuple[Rewritten, ...]]:
         """Return the spoken form of a range, and which parts of it replace which parts of the source."""

@@ -1,6 +1,7 @@
-"""The table: forty rows of what clients need, by who proves each, or why nobody does."""
+"""The table: forty-one rows of what clients need, by who proves each, or why nobody does."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from tests.clients import judges_failures as failures
@@ -210,6 +211,16 @@ ROWS: dict[int, Row] = {
         "upstream tolerance",
         proven={"py3": upstreams.upstreams_are_met},
         why_not="the same server behind us for whoever asks: one client is enough",
+    ),
+    41: _row(
+        "recordings written down",
+        {
+            **_newest(heard.what_was_said_is_written_down),
+            "vercel": heard.ears_of_frameworks_are_met,
+            "livekit": heard.ears_of_frameworks_are_met,
+        },
+        {client: partial(replays.app_hears, client) for client in replays.HEARING},
+        _LIBRARY,
     ),
 }
 

@@ -162,3 +162,26 @@ def _assert_spoken(heard: dict[str, Any], what: str) -> None:
     assert heard["error"] == {"class": "none"}, what
     assert heard["shapes"] == [[24_000, 1]], what
     assert texts(pcm(heard), "pcm") == (TEXT,), what
+
+
+def what_was_said_is_written_down(visit: Visit) -> None:
+    seen = visit.see()
+    assert seen["json"]["text"] == seen["text"].removesuffix("\n") == seen["translation"].capitalize() == TEXT
+    assert seen["srt"].startswith("1\n00:00:00,")
+    assert seen["vtt"].startswith("WEBVTT\n\n00:00:00.")
+    verbose = seen["verbose"]
+    assert "".join(each["text"] for each in verbose["segments"]) == TEXT
+    assert (verbose["language"], verbose["duration"]) == ("english", verbose["usage"]["seconds"])
+    assert " ".join(seen["words"]) == TEXT
+    *deltas, done = seen["events"]
+    assert "".join(each["delta"] for each in deltas) == done["text"] == TEXT
+
+
+def ears_of_frameworks_are_met(visit: Visit) -> None:
+    """They ask `whisper-1` alone for times."""
+    for model, heard in visit.see().items():
+        assert heard["text"] == TEXT, model
+        assert heard["language"] in ("en", "english", None)
+        if model == "whisper-1" and "segments" in heard:
+            assert heard["segments"][0]["text"] == TEXT
+            assert heard["seconds"] > 0.5

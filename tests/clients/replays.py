@@ -2,7 +2,7 @@
 
 import io
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import av
 import httpx2
@@ -52,6 +52,32 @@ _LIBRECHAT = (
     Sent('{"input":"TEXT","model":"tts-1","voice":"echo"}', {"api-key": "KEY"}),
 )
 _SILLYTAVERN = Sent('{"input":"TEXT","response_format":"mp3","voice":"onyx","speed":1,"model":"tts-1"}', {})
+
+
+HEARING: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
+    "homeassistant": (
+        ("a.wav",),
+        {
+            "model": "gpt-4o-mini-transcribe",
+            "response_format": "json",
+            "language": "en",
+            "prompt": "The following conversation is a smart home user talking to Home Assistant.",
+        },
+    ),
+    "n8n": (("data.wav", "audio/wav"), {"model": "whisper-1", "language": "en", "temperature": "0.2"}),
+    "openwebui": (("5b7e.wav",), {"model": "whisper-1"}),
+}
+"""The file's name, its type if it has one, and the texts of each app's form."""
+
+
+def app_hears(app: str, servers: Servers) -> None:
+    (name, *media_type), fields = HEARING[app]
+    speech = servers.shut.sdk.audio.speech
+    sound = speech.create(model="tts-1", voice="alloy", input=_TEXT, response_format="wav").content
+    with servers.shut.server.client() as client:
+        file: Any = (name, sound, *media_type)
+        answer = client.post("/v1/audio/transcriptions", data=fields, files={"file": file})
+    assert answer.raise_for_status().json()["text"] == _TEXT
 
 
 def home_assistant_speaks(servers: Servers) -> None:

@@ -34,6 +34,7 @@ cors_origins = ["{ORIGIN}"]
 # to be killed without taking the others along.
 _TONES = """
 [engines.tone]
+hears = true
 [engines.tone16k]
 plugin = "tone"
 sample_rate_hz = 16000
@@ -51,6 +52,8 @@ _MODELS = """
 "gpt-4o-mini-tts" = ["tone/standard"]
 "gpt-4o-mini-tts-2025-12-15" = ["tone16k/standard"]
 "org/f5" = ["tone/standard"]
+"whisper-1" = ["tone/ears"]
+"gpt-4o-mini-transcribe" = ["tone/ears"]
 [voices]
 """
 # Some clients can ask for nothing but these names, so on one engine three of them are trouble.

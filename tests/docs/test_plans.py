@@ -11,7 +11,7 @@ from policies.admission import CreditBalance, Live, Refusal, Split, admit, split
 from policies.cycles import cycle_at
 from policies.limits import Caps
 from policies.plans import Plan, terms
-from policies.price import MICRO, Price, charge, estimate_charge, in_credits
+from policies.price import MICRO, Price, PricedPart, estimate_charge, in_credits, total
 from proxy.feature_list import load_config
 from tests.docs import pages
 from tests.tables import each_row
@@ -59,7 +59,7 @@ def test_the_plans_are_the_shipped_ones() -> None:
 @each_row(("priced", "characters", "heard_s", "charged"), table("What a request costs"))
 def test_charges(priced: str, characters: str, heard_s: str, charged: str) -> None:
     samples = round(float(heard_s) * _RATE_HZ)
-    found = charge(price(priced), samples=samples, rate_hz=_RATE_HZ, characters=int(characters))
+    found = total((PricedPart(price(priced), samples, int(characters)),), _RATE_HZ)
     assert in_credits(found) == charged
 
 

@@ -86,7 +86,7 @@ def hear(live: Server, engine: str, clips: Iterable[Clip]) -> Spoken:
     heard: defaultdict[tuple[int, str], list[bool]] = defaultdict(list)
     misheard = []
     for clip in clips:
-        got = which_sentence(speech(live, engine, clip))
+        got = which_sentence(live, speech(live, engine, clip))
         for cell in enumerate((*clip.cells, _ALL)):
             heard[cell].append(got == clip.sentence)
         if got != clip.sentence:
@@ -130,7 +130,7 @@ def joined(
         parts = (SENTENCES * 2)[first : first + 3]
         heard = _dialogue(live, engine, voices, parts, audio_format)
         assert heard.seconds <= _JOIN_S
-        got = which_sentences(heard)
+        got = which_sentences(live, heard)
         right = [got[place : place + 2] == parts[place : place + 2] for place in (0, 1)]
         pairs += right
         if not all(right):

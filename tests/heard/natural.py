@@ -40,6 +40,8 @@ KOKORO = Speaker(
     'model = "kokoro-voices"\nthreads = 1',
 )
 ESPEAK = Speaker("espeak", "", ("espeak/david",))
+EARS = Speaker("whisper", "whisper-base", (), 'model = "whisper-base"')
+"""It hears. `judge.py` needs a server with it."""
 SPEAKERS = {speaker.engine: speaker for speaker in (JOE, KOKORO, ESPEAK)}
 
 _PATIENCE = IndexPatience(retries=1)

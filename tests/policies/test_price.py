@@ -5,7 +5,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.price import FREE, MICRO, Price, charge, estimate_charge, in_credits
+from policies.price import FREE, MICRO, Price, PricedPart, estimate_charge, in_credits, total
 from tests.tables import each_row
 
 SECOND = Price(60 * MICRO, "minute")
@@ -14,6 +14,10 @@ SECOND = Price(60 * MICRO, "minute")
 prices = st.builds(Price, st.integers(0, 10**12), st.just("minute"))
 rates = st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 lengths = st.integers(0, 48_000 * 3600)
+
+
+def charge(price: Price, *, samples: int, rate_hz: int, characters: int) -> int:
+    return total((PricedPart(price, samples, characters),), rate_hz)
 
 
 @each_row(

@@ -18,7 +18,7 @@ RATE_HZ = 24_000
 MODEL = ModelInfo(
     id="repeats", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ, speaks=False, converts=True
 )
-RULES = [name for name in vars(ConversionContract) if name.startswith("test_")]
+RULES = [name.removeprefix("test_") for name in dir(ConversionContract) if name.startswith("test_")]
 
 
 class Repeater:
@@ -100,6 +100,12 @@ class Silent(Repeater):
     model = ModelInfo(id="repeats", languages=(Language(ANY_LANGUAGE),), sample_rate_hz=RATE_HZ)
 
 
+_WITHOUT_SOUND = {
+    *("an_unknown_model_is_refused", "an_unknown_voice_is_voice_not_found"),
+    *("a_recording_without_sound_is_refused", "its_models_are_well_formed_and_convert"),
+}
+
+
 def contract_of(kind: type[Repeater]) -> ConversionContract:
     class Contract(ConversionContract):
         voice = "ana"
@@ -116,9 +122,9 @@ async def broken_rules(kind: type[Repeater]) -> set[str]:
     found = set()
     for rule in RULES:
         try:
-            await getattr(contract_of(kind), rule)()
+            await getattr(contract_of(kind), f"test_{rule}")()
         except (ContractBroken, TimeoutError):
-            found.add(rule.removeprefix("test_"))
+            found.add(rule)
     return found
 
 
@@ -137,7 +143,7 @@ async def broken_rules(kind: type[Repeater]) -> set[str]:
         ),
         (Talks, {"it_stops_at_the_most_samples_allowed"}),
         (Bears, {"a_recording_without_sound_is_refused", "after_a_refusal_it_converts_on"}),
-        (Counts, {"a_recording_is_repeated_and_is_as_long_as_it_was", "each_step_may_run_in_another_task"}),
+        (Counts, set(RULES) - _WITHOUT_SOUND),
         (Silent, {"its_models_are_well_formed_and_convert"}),
     ],
 )

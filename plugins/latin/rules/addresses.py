@@ -26,7 +26,8 @@ def rule(language: Language) -> Rule:
         if text == "www":
             return " ".join("WWW")
         if not text.isdecimal():
-            return signs.get(text, text)
+            # A letter is no sign here: x.com.
+            return text if text.isalpha() else signs.get(text, text)
         is_number = len(text) <= _LONGEST_NUMBER and text[0] != "0" and not (is_machine and len(text) < 4)
         return language.cardinal(int(text), "alone") if is_number else spelled(text, language)
 

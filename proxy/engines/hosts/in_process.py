@@ -11,9 +11,10 @@ from proxy.engines.hosts.hello_engine import HelloEngine
 from proxy.engines.hosts.local_samples import LocalSamples, find_model
 from proxy.engines.hosts.sample_source import NO_SOURCE
 from speech_engine import Engine, Work
+from speech_engine.host.batch import batch_of
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, SlotStream, ignore_dispatch
 from speech_engine.host.messages import HealthReport, hello_of
-from speech_engine.host.slots import Slots, batch_of
+from speech_engine.host.slots import Slots
 from speech_engine.work import job_with_samples
 
 _log = structlog.get_logger()

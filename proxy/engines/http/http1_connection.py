@@ -69,7 +69,9 @@ class Http1Answer:
     async def wait_for_head(self, deadline: float) -> None:
         """Raises EngineTimeout at `deadline`, EngineFailed if the connection ends before the status."""
         while not self.status and (connection := self._connection):
-            await self._news(connection, deadline)
+            self._waiter = connection.loop.create_future()
+            connection.expect_by(deadline)
+            await self._waiter
         if self._error is not None and not self.status:
             raise self._error
 
@@ -80,7 +82,9 @@ class Http1Answer:
             # Only the time of this wait counts, because the reader itself may be slow.
             began = time.monotonic()
             while not self._pieces and self._connection is not None:
-                await self._news(connection, began + self._left_s)
+                self._waiter = connection.loop.create_future()
+                connection.expect_by(began + self._left_s)
+                await self._waiter
             self._left_s -= time.monotonic() - began
         if not self._pieces:
             if self._error is not None:
@@ -177,11 +181,6 @@ class Http1Answer:
         if self.status and not self.is_whole and self._parser is not None:
             self.is_whole = True
             self.keeps_connection = self._parser.should_keep_alive()
-
-    def _news(self, connection: Http1Connection, deadline: float) -> asyncio.Future[None]:
-        self._waiter = connection.loop.create_future()
-        connection.expect_by(deadline)
-        return self._waiter
 
     def _wake(self) -> None:
         waiter, self._waiter = self._waiter, None

@@ -149,15 +149,16 @@ class CloudEngine:
         A voice that belongs to one of the provider's accounts (`credential`) is unknown to the others, so
         work with such a voice uses only the keys of that account, even while all of them rest.
         """
-        keys = self._keys_of(work.credential)
-        for key in keys:
-            if key not in passed_over and key.may_try(work.tenant):
+        credential, tenant = work.credential, work.tenant
+        for key in self.keys:
+            is_meant = not credential or key.credential == credential
+            if is_meant and key not in passed_over and key.may_try(tenant):
                 return key
         if not self.keys:
             raise EngineUnavailable(f"{self.name} is down: {self.reason}")
-        if not keys:
-            raise EngineUnavailable(f"{self.name} has no credential called {work.credential} any more.")
-        soonest_s = min(key.opens_in_s(work.tenant) for key in keys)
+        if not (keys := self._keys_of(credential)):
+            raise EngineUnavailable(f"{self.name} has no credential called {credential} any more.")
+        soonest_s = min(key.opens_in_s(tenant) for key in keys)
         reason = self.reason or "it has failed for this account again and again"
         raise EngineUnavailable(f"{self.name} is resting: {reason}", retry_after_s=max(1.0, soonest_s))
 

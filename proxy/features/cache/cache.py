@@ -111,7 +111,7 @@ class Cache:
         return self._names.without_text(CacheQuestion(account, request, plan), speakers)
 
     def path(self, name_without_text: bytes, text: str) -> str:
-        return self._clips.path(self._names.with_text(name_without_text, text))
+        return f"{self._clips.root}/{self._names.with_text(name_without_text, text)}"
 
     async def look_up(self, call: SpeechCall, first_audio_s: float) -> LookUp:
         """Look up the clip of a call. If the observer sees a whole answer, its sound is stored.
@@ -369,7 +369,7 @@ class Replay:
             self._at += len(self._piece)
             self._piece = await self.read(self._at, PIECE_BYTES)
         self._piece_was_sent = self._at + len(self._piece) < self.size
-        return self._chunk(self._piece) if self._piece_was_sent else None
+        return self.last_chunk() if self._piece_was_sent else None
 
     async def read(self, at: int, count: int) -> bytes:
         """Return `count` bytes of the sound from `at` on, or the rest. Raises EngineFailed."""
@@ -382,14 +382,11 @@ class Replay:
             raise EngineFailed(f"A kept answer could not be read: {error.strerror}.") from None
 
     def last_chunk(self) -> Chunk:
-        return self._chunk(self._piece)
+        """Give the bytes their share of the samples. Only the samples of the whole are known."""
+        before, after = self._at, self._at + len(self._piece)
+        share = self.samples * after // self.size - self.samples * before // self.size
+        return Chunk(self._piece, share, self.sample_rate_hz)
 
     async def close(self) -> None:
         if self._clip.rest is not None:
             self._clip.close()
-
-    def _chunk(self, data: bytes) -> Chunk:
-        """Give the bytes their share of the samples. Only the samples of the whole are known."""
-        before, after = self._at, self._at + len(data)
-        share = self.samples * after // self.size - self.samples * before // self.size
-        return Chunk(data, share, self.sample_rate_hz)

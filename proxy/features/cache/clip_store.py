@@ -68,7 +68,8 @@ class ClipStore:
     def __init__(self, root: Path, store: Store, folder_id: str, workers: int) -> None:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cache")
         self.folder = BoundedFolder(root, workers, self.threads)
-        self._root = str(root)
+        # Paths are texts: most hits need no Path.
+        self.root = str(root)
         self._store = store
         self._folder_id = folder_id
         self._memory = Memory(_MEMORY_BYTES)
@@ -77,12 +78,8 @@ class ClipStore:
     def __repr__(self) -> str:
         return f"<ClipStore {self.folder!r}, {self._memory!r}>"
 
-    def path(self, name: str) -> str:
-        """Return the path as text: most hits need no Path."""
-        return f"{self._root}/{name}"
-
     def find_in_memory(self, path: str) -> Clip | None:
-        remembered = self._memory.get(path, self.folder.oldest)
+        remembered = self._memory.get(path, self.folder.stored_s)
         if remembered is None:
             return None
         clip, is_due = remembered
@@ -145,7 +142,7 @@ class ClipStore:
             self._unremoved -= names
         finally:
             # Not before: a request may read a file again while it is being removed.
-            self._memory.forget(map(self.path, names))
+            self._memory.forget(f"{self.root}/{name}" for name in names)
 
     def forget_memory(self) -> None:
         self._memory.clear()
@@ -203,13 +200,14 @@ class Memory:
     def __repr__(self) -> str:
         return f"<Memory of {len(self._entries)} clips, {self._bytes} bytes>"
 
-    def get(self, path: str, oldest: float) -> tuple[Clip, bool] | None:
-        """Return a clip, and whether its use is to be written down. That is due once a minute."""
+    def get(self, path: str, stored_s: float) -> tuple[Clip, bool] | None:
+        """Return a clip of the last `stored_s` seconds, and whether its use is to be written down. That is
+        due once a minute."""
         entry = self._entries.get(path)
         if entry is None:
             return None
         now = time.monotonic()
-        is_there = entry.clip.identity.written_ns >= oldest * 1e9
+        is_there = entry.clip.identity.written_ns >= (time.time() - stored_s) * 1e9
         if is_there and now - entry.seen > BELIEVED_S:
             entry.seen = now
             is_there = entry.clip.identity == clips.identity(path)

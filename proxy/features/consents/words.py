@@ -28,15 +28,19 @@ _NEGATIONS = {
     language: frozenset(words_of(words).tokens)
     for language, words in {
         "en": "not no never cannot nor neither none nobody without refuse deny decline object oppose forbid "
-        "revoke withdraw",
-        "es": "no nunca jamás ni tampoco sin ninguno nadie niego rechazo revoco prohíbo",
-        "fr": "ne n pas non jamais ni sans aucun aucunement nullement refuse interdis révoque",
-        "hi": "नहीं नही न ना मत कभी बिना इनकार इंकार अस्वीकार",
-        "it": "non no mai né neanche senza nessuno rifiuto nego revoco vieto",
-        "pt": "não nunca jamais nem tampouco sem nenhum ninguém recuso nego revogo proíbo",
+        "revoke withdraw disagree dissent reject prohibit",
+        "es": "no nunca jamás ni tampoco sin ninguno nadie niego deniego rechazo revoco retiro prohíbo "
+        "opongo",
+        "fr": "ne n pas non jamais ni sans aucun aucunement nullement refuse interdis révoque retire oppose",
+        "hi": "नहीं नही न ना मत कभी बिना इनकार इंकार अस्वीकार मनाही मना",
+        "it": "non no mai né neanche senza nessuno rifiuto nego revoco ritiro vieto oppongo",
+        "pt": "não nunca jamais nem tampouco sem nenhum ninguém recuso nego revogo proíbo desautorizo oponho",
     }.items()
 }
 """The words that turn a consent round. In other languages only the phrase itself is a match."""
+
+_CONSENTS = frozenset(words_of("consent doy consentimiento j'autorise सहमति acconsento autorizo").tokens)
+"""The words of the phrases without which nobody consents."""
 
 
 class ConsentWords(NamedTuple):
@@ -76,7 +80,9 @@ def judge_consent(
         return ConsentWords("unsure", share)
     if share < DIFFERS or is_turned:
         return ConsentWords("differs", share)
+    lost = {word for run in others for word in run.wanted}
     is_whole = too_many(others) <= MOST_TOO_MANY and not any(run in others for run in named)
+    is_whole = is_whole and not lost & _CONSENTS
     return ConsentWords("match" if is_whole and share >= MATCH else "unsure", share)
 
 
@@ -96,4 +102,4 @@ def _is_near(run: WordRun, name: Sequence[str], sounds: Sounds | None) -> bool:
 
 def _denies(words: Sequence[str], negations: frozenset[str]) -> bool:
     """Return whether one of the words is a negation."""
-    return any(word in negations or word.endswith("n't") or word.startswith("n'") for word in words)
+    return any(word.endswith("n't") or not negations.isdisjoint((word, *word.split("'"))) for word in words)

@@ -15,7 +15,7 @@ from policies.plans import Terms
 from proxy import errors
 from proxy.access.callers import Caller
 from proxy.api.answering import PACE_HEADER, TAG, Answering
-from proxy.api.speech import SPEECH_FAILURES
+from proxy.api.speech import RECORDING_FAILURES
 from proxy.api.speech_headers import ANSWER_HEADERS, SOME_ANSWER_HEADERS
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.audio.recordings.intake import RecordingIntake
@@ -32,7 +32,6 @@ from proxy.features.conversions.form import (
 )
 from proxy.file_store.once import digest_of_fields
 from proxy.helpers.limiter import FairLimiter
-from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
@@ -108,18 +107,7 @@ class Conversions:
                 dict.fromkeys(MEDIA_TYPES.values(), ()),
                 form=ConversionForm,
                 files=(FILE,),
-                failures=(
-                    *BODY_FAILURES,
-                    *(
-                        errors.NotFound,
-                        errors.RequestUnderWay,
-                        errors.UnsupportedMediaType,
-                        errors.IdempotencyKeyReused,
-                        errors.NoPlace,
-                    ),
-                    errors.DecodingFailed,
-                    *SPEECH_FAILURES,
-                ),
+                failures=RECORDING_FAILURES,
                 request_headers=(KEY_HEADER, PACE_HEADER, TAG),
                 headers=ANSWER_HEADERS,
                 some_headers=SOME_ANSWER_HEADERS,

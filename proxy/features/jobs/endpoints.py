@@ -24,7 +24,6 @@ from proxy.features.jobs.core import ends, opening, records
 from proxy.features.jobs.core.bodies import DeletedJob, JobList, ShownJob
 from proxy.features.jobs.core.kind import JobKind, JobKinds, JobUpload
 from proxy.features.jobs.core.making import count_canceled, too_many_wait
-from proxy.features.jobs.core.recordings import FILE
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
 from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
@@ -32,6 +31,7 @@ from proxy.features.jobs.kinds.conversion import kind as conversion
 from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
 from proxy.features.jobs.kinds.training.kind import TrainingBody
 from proxy.features.jobs.kinds.transcription import kind as transcription
+from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
@@ -227,7 +227,7 @@ class ClientJobs(JobResource):
                 return await self._begin(self._kinds.of_form(upload[0]), background, upload)
         raw = await raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
-        return await self._begin(kind, background._replace(body=raw))
+        return await self._begin(kind, replace(background, body=raw))
 
     async def make_job(self, request: BackgroundRequest) -> Response:
         """Make the job of a request for speech in the background."""

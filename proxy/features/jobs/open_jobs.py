@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from proxy.api.speech_answers import SpeechReporter
 from proxy.api.speech_forms import Background
-from proxy.catalogue.ears import NoEars
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.jobs.core.encoding import FileSteps
@@ -30,7 +30,6 @@ from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.step_endpoints import JobSteps
 from proxy.features.mail.mails import Mails
 from proxy.features.transcriptions.hearing import HearingParts
-from proxy.features.transcriptions.word_times import WordTimes
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.resource import Resource
 from proxy.speech.checked_parts import NO_CHECK
@@ -89,10 +88,10 @@ class OpenJobs:
             trainings = TrainingParts.of(context, files)
             encoding = FileSteps(context.store, context.vault, files, notices)
             by_name = {kind.name: kind for kind in with_steps}
-            times = WordTimes(context.find_or(NoEars()), context.decoder)
+            reporter = context.find_or(SpeechReporter())
             registry = context.metrics.registry
             check = context.find_or(NO_CHECK)
-            steps = Steps(context.store, by_name, files, registry, notices, encoding, times, check)
+            steps = Steps(context.store, by_name, files, registry, notices, encoding, reporter, check)
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
         self._kinds = JobKinds(files, (*with_steps, self._trainings))

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy import errors
+from proxy.api.speech_headers import WORD_TIMES
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.content import ZIP
@@ -13,7 +14,7 @@ from proxy.features.jobs.core.fields import FORMATS
 from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.endpoints import JobResource
-from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES, WORD_TIMES
+from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
 from proxy.features.jobs.kinds.training.kind import ONNX
 from proxy.features.jobs.kinds.transcription.kind import MEDIA
 from proxy.http.endpoint import Query
@@ -58,7 +59,7 @@ class JobResults(JobResource):
         failures=(errors.InvalidRequest, errors.NotFound, errors.Conflict),
         some_headers={
             WORD_TIMES: "`interpolated`: for some of the text the engine told no times, so its words share "
-            "the time of their sentence or piece by their letters."
+            "the time of their sentence or piece by their letters. `heard`: the server has heard them."
         },
     )
     async def get_job_subtitles(self, request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -15,14 +16,17 @@ from proxy.access.limits import Limits
 from proxy.access.windows import Limit
 from proxy.config.sections import Config
 from proxy.errors import LimitsUnavailable
-from proxy.features.mail import records, smtp, texts
+from proxy.features.mail import records, texts
 from proxy.features.mail.records import Letter, MailRow, Notice
 from proxy.features.mail.section import SECTION, MailSection, read_url
-from proxy.features.mail.smtp import SendOutcome
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import UnknownRow, encode_json, new_id
 from proxy.storage.store import ALWAYS, Condition, Params, Statement, Store
+
+if TYPE_CHECKING:
+    # A server without [mail] does not load the library of SMTP.
+    from proxy.features.mail.smtp import SendOutcome, SmtpConnections
 
 DAY_S = 86_400.0
 _REACHED, _NOTED = Limit("mail-ceiling", "", 1), Limit("mail-ceiling", "", 60)
@@ -67,7 +71,8 @@ class Mails(TaskKind[MailRow]):
         self.ceilings: Mapping[int, Limit] = {}
         self._vault = vault
         self._limits = limits
-        self._connections = smtp.SmtpConnections(ca_file)
+        self._ca_file = ca_file
+        self._connections: SmtpConnections | None = None
         self._tries = Counter(
             "voxgate_mails",
             "Tries to send a mail: `sent`, `again` later, `refused` for good, or `expired`.",
@@ -137,11 +142,13 @@ class Mails(TaskKind[MailRow]):
 
     async def turn(self) -> None:
         await super().turn()
-        await self._connections.quit_idle()
+        if self._connections is not None:
+            await self._connections.quit_idle()
 
     async def close(self) -> None:
         await super().close()
-        await self._connections.quit_idle(0.0)
+        if self._connections is not None:
+            await self._connections.quit_idle(0.0)
 
     async def troubles(self) -> Sequence[Trouble]:
         """Return that a ceiling was reached within the last minute."""
@@ -175,9 +182,11 @@ class Mails(TaskKind[MailRow]):
 
     async def _send_to_all(self, held: MailRow, letter: Letter) -> tuple[Letter, str]:
         """Return the letter with those who have it now, and why others have not, or ""."""
+        from proxy.features.mail.smtp import digest_of
+
         left, has = "", list(letter.sent)
         for to, language in await self._addresses(held, letter):
-            if (digest := smtp.digest_of(held.id, to)) in has:
+            if (digest := digest_of(held.id, to)) in has:
                 continue
             outcome = await self._send(held, letter, to, language)
             if outcome.result != "again":
@@ -228,13 +237,16 @@ class Mails(TaskKind[MailRow]):
 
     async def _send(self, held: MailRow, letter: Letter, to: str, language: str) -> SendOutcome:
         """Send once to one address. Nothing of either is logged."""
+        from proxy.features.mail.smtp import SendOutcome, SmtpConnections, message
+
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
             said = texts.render(letter.kind, language, letter.facts)
-            mail = smtp.message(held.id, held.created, self.section.sender, to, *said)
+            mail = message(held.id, held.created, self.section.sender, to, *said)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)
         else:
+            self._connections = self._connections or SmtpConnections(self._ca_file)
             outcome = await self._connections.send(read_url(self.section.url), mail)
         self._tries.labels(outcome.result).inc()
         if outcome.reason:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -13,34 +12,13 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from proxy.features.marks.section import TEST_CERTIFICATE
+from proxy.features.marks.signing import SigningCertificate, UnusableCertificate
 from proxy.file_store.certificates import make_certificate
 
 _TEST_DAYS = 3650
 _LEAST_RSA_BITS = 2048
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
 _KEY_HEADER = "-----BEGIN PRIVATE KEY-----"
-
-
-class UnusableCertificate(ValueError):
-    """The certificate cannot sign manifests. The message has the reason, and never the key."""
-
-
-class SigningCertificate(msgspec.Struct, frozen=True):
-    """A certificate that signs manifests.
-
-    `chain` is in PEM, and its first certificate signs. `key` is the private key of that certificate, in PEM
-    (PKCS 8). `algorithm` is the name that the manifest library uses, such as `es256`.
-    """
-
-    chain: str
-    key: str
-    algorithm: str
-    subject: str
-    expires: datetime
-    is_test: bool
-
-    def __repr__(self) -> str:
-        return f"<SigningCertificate of {self.subject!r}, {self.algorithm}>"
 
 
 def read_test_certificate(pem: bytes, where: str = TEST_CERTIFICATE) -> SigningCertificate:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64decode, urlsafe_b64encode
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _KEY_BYTES = 32
 _URL_SAFE = b"-_"
@@ -55,9 +57,20 @@ class SignedText(NamedTuple):
 
 
 class SigningKey:
+    """A private key. Its library, which is large, is loaded when it is used for the first time."""
+
     def __init__(self, seed: bytes) -> None:
-        self._private = Ed25519PrivateKey.from_private_bytes(seed)
-        self.jwk = jwk_of(self._private.public_key().public_bytes_raw())
+        self._seed = seed
+
+    @cached_property
+    def _private(self) -> Ed25519PrivateKey:
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+        return Ed25519PrivateKey.from_private_bytes(self._seed)
+
+    @cached_property
+    def jwk(self) -> Jwk:
+        return jwk_of(self._private.public_key().public_bytes_raw())
 
     def sign(self, payload: bytes, type_: str) -> str:
         header = msgspec.json.encode({"alg": "EdDSA", "kid": self.jwk.kid, "typ": type_})
@@ -96,6 +109,9 @@ def parse_jws(text: str) -> SignedText:
 
 
 def is_signed_by(text: SignedText, key: Jwk) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     try:
         Ed25519PublicKey.from_public_bytes(_decode(key.x)).verify(text.signature, text.signed)
     except InvalidSignature:

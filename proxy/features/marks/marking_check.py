@@ -14,15 +14,11 @@ from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
 from proxy.engines.environments.environments import EnvironmentRefused
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.features.marks.answer_marks import MarkRequest, hosted_parts
-from proxy.features.marks.certificate import (
-    SigningCertificate,
-    UnusableCertificate,
-    read_certificate,
-    read_test_certificate,
-)
+from proxy.features.marks.certificate import read_certificate, read_test_certificate
 from proxy.features.marks.marker import KEYS_FILE
 from proxy.features.marks.rules import MarkingRules
 from proxy.features.marks.section import RECEIPT_KEYS, SECTION, TEST_CERTIFICATE
+from proxy.features.marks.signing import SigningCertificate, UnusableCertificate
 from proxy.file_store.key_ring import parse_keys
 from proxy.file_store.master_keys import VaultFailed
 from speech_engine import Hosted

@@ -121,7 +121,7 @@ class _ProvenanceObserver(Observer):
             format=call.request.form.format,
             samples=spent.samples,
             sample_rate_hz=speech.sample_rate_hz,
-            speakers=self._planned.speakers(speech.engine),
+            speakers=self._planned.speakers[speech.engine],
             language=call.plan.language,
             consents=self._planned.consents if source is None else self._consents(source),
             mark=plugin,
@@ -247,7 +247,7 @@ class _SignedFileObserver(_FileObserver):
         made = int(time.time() * _MICRO)
         source = self._call.request.source
         digest = "" if source is None else source.digest
-        return ManifestFacts(made, self._planned.speakers(speech.engine), self._mark, digest)
+        return ManifestFacts(made, self._planned.speakers[speech.engine], self._mark, digest)
 
 
 class PlannedFacts:
@@ -262,18 +262,20 @@ class PlannedFacts:
         self.consents = tuple(dict.fromkeys(voice.consent for voice in voices if voice.consent))
         candidates = [candidate for part in plan.parts for candidate in part.candidates]
         models = [model for candidate in candidates for model in candidate.models]
-        self._speakers = {
-            model.name: ClipSpeaker(model.name, model.info.licence, model.info.is_trained) for model in models
-        }
+        self.speakers = _Speakers(
+            (model.name, (ClipSpeaker(model.name, model.info.licence, model.info.is_trained),))
+            for model in models
+        )
 
-    def speakers(self, engine: str) -> tuple[ClipSpeaker, ...]:
-        """Return the models that spoke, by their names in a speech.
 
-        The models of a stored clip were candidates of this plan, too.
-        """
+class _Speakers(dict[str, tuple[ClipSpeaker, ...]]):
+    """The models that spoke, by their names in a speech. Those of a stored clip were candidates of its plan,
+    too."""
+
+    def __missing__(self, engine: str) -> tuple[ClipSpeaker, ...]:
         found: list[ClipSpeaker] = []
         for name in dict.fromkeys(engine.split(", ")):
-            found.append(self._speakers.get(name) or ClipSpeaker(name, ""))
+            found += self.get(name) or (ClipSpeaker(name, ""),)
         return tuple(found)
 
 

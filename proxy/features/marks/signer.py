@@ -21,16 +21,16 @@ from prometheus_client import CollectorRegistry, Counter
 
 from proxy.config.sections import Config
 from proxy.errors import NoPlace
-from proxy.features.marks.certificate import (
-    SigningCertificate,
-    UnusableCertificate,
-    make_test_pem,
-    read_certificate,
-    read_test_certificate,
-)
 from proxy.features.marks.manifest import ManifestFacts, definition
 from proxy.features.marks.section import SECTION, TEST_CERTIFICATE, MarkingSection
-from proxy.features.marks.signing import MOST_BODY_BYTES, Signed, SignRequest, Unsigned
+from proxy.features.marks.signing import (
+    MOST_BODY_BYTES,
+    Signed,
+    SigningCertificate,
+    SignRequest,
+    Unsigned,
+    UnusableCertificate,
+)
 from proxy.features.marks.signing_queue import FILE_GONE, FileSink, FileSource, SigningQueue
 from proxy.file_store import locked_files
 from proxy.helpers.lazy_value import LazyValue
@@ -284,6 +284,9 @@ def ensure_certificate(section: MarkingSection, data: Path) -> SigningCertificat
 
     Waits for the disk. Raises OSError and UnusableCertificate.
     """
+    # A worker that signs nothing needs no library of certificates.
+    from proxy.features.marks.certificate import make_test_pem, read_certificate, read_test_certificate
+
     if section.certificate:
         return read_certificate(section.certificate, section.certificate_key)
     file = data / TEST_CERTIFICATE

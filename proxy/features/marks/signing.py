@@ -1,10 +1,13 @@
-"""The messages between a worker and its signing process: one request and one answer at a time.
+"""The certificate that signs, and the messages between a worker and its signing process: one request and one
+answer at a time.
 
 A file follows its message in pieces, so that no worker has it in memory. Keys are sent this way alone, never
 in a command line.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import msgspec
 
@@ -15,6 +18,28 @@ MOST_BODY_BYTES = 32 * 2**20
 
 PARENT = "parent"
 """The label under which a manifest names the provider's own one."""
+
+
+class UnusableCertificate(ValueError):
+    """The certificate cannot sign manifests. The message has the reason, and never the key."""
+
+
+class SigningCertificate(msgspec.Struct, frozen=True):
+    """A certificate that signs manifests.
+
+    `chain` is in PEM, and its first certificate signs. `key` is the private key of that certificate, in PEM
+    (PKCS 8). `algorithm` is the name that the manifest library uses, such as `es256`.
+    """
+
+    chain: str
+    key: str
+    algorithm: str
+    subject: str
+    expires: datetime
+    is_test: bool
+
+    def __repr__(self) -> str:
+        return f"<SigningCertificate of {self.subject!r}, {self.algorithm}>"
 
 
 class SignRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):

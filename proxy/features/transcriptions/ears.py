@@ -24,17 +24,16 @@ from proxy.catalogue.ears import (
 )
 from proxy.config.config_toml import Config
 from proxy.engines.engine_list import Engines
-from proxy.features.transcriptions.hearing import HearingMetrics, within
+from proxy.features.transcriptions.events import checked_transcripts
+from proxy.features.transcriptions.hearing import HearingMetrics
 from proxy.storage.rows import new_id
 from speech_engine import (
     EngineError,
-    EngineTimeout,
     EngineUnavailable,
     Hear,
     HearJob,
     ReadSounds,
     SoundsRead,
-    Transcript,
     TranscriptSegment,
 )
 from speech_engine.bounds import MOST_SHOWN, MOST_TEXTS
@@ -42,15 +41,8 @@ from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import run_to_end
 from speech_engine.pcm import PcmInMemory
 
-_HEARS_WELL = {"ears": ("*",), "base": ("en", "es"), "tiny-en": ("en",)}
-"""The languages of which a model hears fewer than 5 words in 100 wrong, by its id: see `bench.ears`."""
-
 _OF_TONES = frozenset({"ears"})
 """The models that hear tones, and no speech."""
-
-_EARLY_S = {"ears": 0.0}
-"""By how much a model tells the starts of known words too early. The 90th percentile of its other errors is
-at least 30 % less than that of times spread by letters."""
 
 _SOUNDS_PLUGIN = "espeak"
 _SOUNDS_S = 10.0
@@ -76,14 +68,14 @@ class Ears(NoEars):
         return is_coming or next(self._models(language), None) is not None
 
     def can_time(self, language: str) -> bool:
-        return any(_can_time(model) for model in self._models(language))
+        return any(_late_s(model, language) is not None for model in self._models(language))
 
     async def hear(self, recording: OwnRecording, within_s: float) -> OwnTranscript:
         model = next(self._models(recording.language), None)
         segments = await self._segments(model, recording, within_s)
         assert model is not None
         text = "".join([segment.text for segment in segments])
-        return OwnTranscript(text.strip(), _hears_well(model, recording.language))
+        return OwnTranscript(text.strip(), _base(recording.language) in model.info.hears_well)
 
     def ears_for(self, language: str, *, is_speech: bool = True) -> GoodEars | None:
         model = self._good_model(language, is_speech=is_speech)
@@ -103,20 +95,19 @@ class Ears(NoEars):
         found = await self._segments(model, recording, within_s, **fields)
         assert model is not None
         words = [word for segment in found for word in segment.words] if has_scores else []
-        early_s = _EARLY_S.get(model.info.id, 0.0)
-        placed = tuple([replace(word, start_s=word.start_s + early_s) for word in words])
+        late_s = _late_s(model, recording.language) or 0.0
+        placed = tuple([replace(word, start_s=word.start_s - late_s) for word in words])
         return KnownTranscript("".join([segment.text for segment in found]).strip(), placed)
 
     async def score_words(
         self, recording: OwnRecording, texts: Sequence[str], starts_s: Sequence[float], within_s: float
     ) -> Sequence[TranscriptSegment]:
-        model = next(filter(_can_time, self._models(recording.language)), None)
+        models = ((_late_s(each, recording.language), each) for each in self._models(recording.language))
+        late_s, model = next(((late, each) for late, each in models if late is not None), (0.0, None))
         known = {"texts": tuple(texts), "starts_s": tuple(starts_s), "times": "words" if texts else ""}
         found = await self._segments(model, recording, within_s, **known)
-        assert model is not None
-        early_s = _EARLY_S[model.info.id]
         return [
-            replace(each, words=tuple([replace(word, start_s=word.start_s + early_s) for word in each.words]))
+            replace(each, words=tuple([replace(word, start_s=word.start_s - late_s) for word in each.words]))
             for each in found
         ]
 
@@ -147,7 +138,7 @@ class Ears(NoEars):
 
     def _good_model(self, language: str, *, is_speech: bool) -> Model | None:
         found = (each for each in self._models(language) if (each.info.id in _OF_TONES) is not is_speech)
-        return next((each for each in found if _hears_well(each, language)), None)
+        return next((each for each in found if _base(language) in each.info.hears_well), None)
 
     async def _segments(
         self, model: Model | None, recording: OwnRecording, within_s: float, **fields: Any
@@ -167,22 +158,18 @@ class Ears(NoEars):
         stream = self._engines[model.engine].open(Hear(job), pcm=PcmInMemory(recording.pcm, HEARING_HZ))
         found: list[TranscriptSegment] = []
         try:
-            async with asyncio.timeout(within_s):
-                while (event := await stream.next_event()) is not None:
-                    if isinstance(event, Transcript):
-                        found += [within(segment, recording.length_s) for segment in event.segments]
-        except TimeoutError:
-            raise EngineTimeout("It was silent for too long.") from None
+            async for transcript in checked_transcripts(stream, recording.length_s, within_s):
+                found += transcript.segments
         finally:
             await run_to_end(stream.close())
         self._metrics.seconds.labels(model.engine, model.info.id).inc(recording.length_s)
         return found
 
 
-def _hears_well(model: Model, language: str) -> bool:
-    well = _HEARS_WELL.get(model.info.id, ())
-    return "*" in well or language.partition("-")[0].lower() in well
+def _late_s(model: Model, language: str) -> float | None:
+    """Return by how much a model hears known words too late; None if it does not time them well."""
+    return dict(model.info.known_words_late_s).get(_base(language))
 
 
-def _can_time(model: Model) -> bool:
-    return model.info.scores_text and model.info.id in _EARLY_S
+def _base(language: str) -> str:
+    return language.partition("-")[0].lower()

@@ -15,7 +15,9 @@ from policies.plans import Terms
 from proxy import errors
 from proxy.access.callers import Caller
 from proxy.api.answering import MOST_LAST_BYTES, TAG, Answering
+from proxy.api.speech import RECORDING_FAILURES
 from proxy.api.speech_answers import AudioError
+from proxy.api.speech_headers import SOME_ANSWER_HEADERS
 from proxy.features.history.records import HistoryRow
 from proxy.features.history.writing import HistoryEntries
 from proxy.features.transcriptions import formats
@@ -29,22 +31,21 @@ from proxy.features.transcriptions.form import (
 from proxy.features.transcriptions.formats import TextDelta, TextDone, TranscriptBuilder
 from proxy.features.transcriptions.hearing import (
     LEAST_S,
-    RECORDING_FAULT,
     HearCall,
     Hearing,
     HearTotals,
     dearest,
     failure_of,
     hold_request,
+    settling,
 )
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.file_store.once import digest_of_fields
-from proxy.http.body import BODY_FAILURES
 from proxy.http.connection import Connection, RawHeader, Settle
 from proxy.http.endpoint import Endpoint
 from proxy.http.idempotency import KEY_HEADER
 from proxy.http.replies import encode_json
-from proxy.ledger import Hold, Ledger, Payer
+from proxy.ledger import Hold, Ledger, Outcome, Payer
 from proxy.speech.speaking import Speaking
 from proxy.speech.usage_tag import TAG_HEADER, read_tag
 from speech_engine import EngineError
@@ -59,26 +60,19 @@ HEADERS = {
     "x-voxgate-engine": "The `engine/model` that heard; after a fallback, the one that really did.",
     "x-voxgate-language": "The language that was heard, if the model tells it.",
 }
-_SOME_HEADERS = {
-    "x-voxgate-ignored": "The fields of the request that change nothing here.",
-    "x-voxgate-replayed": "`true` on an answer from before, given once more to its Idempotency-Key.",
-    "x-ratelimit-limit-requests": "Requests a minute that are allowed, if there is a limit.",
-    "x-ratelimit-remaining-requests": "How many of them are left.",
-    "x-ratelimit-reset-requests": "When all of them are there again: `12ms`, `59.2s`, `1m0s`.",
+_SOME_HEADERS = {"x-voxgate-ignored": "The fields of the request that change nothing here."} | {
+    name: meaning
+    for name, meaning in SOME_ANSWER_HEADERS.items()
+    if name == "x-voxgate-replayed" or name.startswith("x-ratelimit")
 }
-_FAILURES = (
-    *BODY_FAILURES,
-    *(errors.NotFound, errors.RequestUnderWay, errors.UnsupportedMediaType, errors.IdempotencyKeyReused),
-    *(errors.NoPlace, errors.DecodingFailed, errors.NotAllowed, errors.RateLimited, errors.QuotaExceeded),
-    *(errors.LimitsUnavailable, errors.UpstreamFailed),
-)
 
 
 class Transcriptions:
-    """Both endpoints: they differ in their task."""
+    """The endpoint of one task, an ASGI app: it must see a client leave and break off an answer."""
 
     def __init__(
         self,
+        task: Task,
         speaking: Speaking,
         answering: Answering,
         hearing: Hearing,
@@ -86,6 +80,7 @@ class Transcriptions:
         ledger: Ledger,
         entries: HistoryEntries,
     ) -> None:
+        self._task: Task = task
         self._entries = entries
         self._admission = speaking.admission
         self._answering = answering
@@ -93,34 +88,26 @@ class Transcriptions:
         self._uploads = uploads
         self._ledger = ledger
 
-    def both_endpoints(self) -> list[Endpoint]:
-        text = "A recording written down: JSON, a text, subtitles, or server-sent events"
-        return [
-            self._endpoint(TRANSCRIPTIONS, "transcribe", "create_transcription", text, TranscriptionForm),
-            self._endpoint(
-                TRANSLATIONS, "translate", "create_translation", "A recording in English", TranslationForm
-            ),
-        ]
-
-    def _endpoint(
-        self, path: str, task: Task, name: str, summary: str, form: type[msgspec.Struct]
-    ) -> Endpoint:
+    def endpoint(self) -> Endpoint:
+        path, name, summary = TRANSLATIONS, "create_translation", "A recording in English"
         answers: dict[str, tuple[type[msgspec.Struct], ...]] = {
             "application/json": (formats.TranscriptText, formats.VerboseTranscript),
             "text/plain": (),
         }
-        if task == "transcribe":
+        if self._task == "transcribe":
+            path, name = TRANSCRIPTIONS, "create_transcription"
+            summary = "A recording written down: JSON, a text, subtitles, or server-sent events"
             answers["text/event-stream"] = (TextDelta, TextDone, AudioError)
         return Endpoint(
             "POST",
             path,
-            _TaskEndpoint(self, task),
+            self,
             name,
             summary,
             answers,
-            form=form,
+            form=TranscriptionForm if self._task == "transcribe" else TranslationForm,
             files=(FILE,),
-            failures=_FAILURES,
+            failures=RECORDING_FAILURES,
             request_headers=(KEY_HEADER, TAG),
             headers=HEADERS,
             some_headers=_SOME_HEADERS,
@@ -128,16 +115,16 @@ class Transcriptions:
             pace="own",
         )
 
-    async def respond(self, task: Task, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection, state = Connection(scope, receive, send), scope["state"]
         caller: Caller = state["caller"]
         # Before the body: a request that is refused for its body counts, too.
         terms, state["rate"] = await self._admission.admit(caller)
         with self._uploads.take(caller.account) as place:
             form, file = await self._uploads.read_upload(connection, place)
-            request = read_request(form, task)
+            request = read_request(form, self._task)
             hear = partial(self._hear, state, terms, request, file)
-            digest = partial(digest_of_fields, (task, request.form), file)
+            digest = partial(digest_of_fields, (self._task, request.form), file)
             await self._answering.once(connection, state, terms, digest, hear)
 
     async def _hear(
@@ -147,7 +134,7 @@ class Transcriptions:
         tag = read_tag(connection.headers(TAG_HEADER.encode()), request.form.tag)
         models = self._hearing.find_models(request, terms)
         payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=terms)
-        counted = payer if request.stream else payer.of_job()
+        counted = payer if request.form.stream else payer.of_job()
         await self._ledger.check_affordable(counted, dearest(models, terms, LEAST_S))
         recording = await self._uploads.decoded(caller.account, file)
         self._hearing.rates.check_wait(models[0].name, caller.account, recording.seconds)
@@ -160,15 +147,21 @@ class Transcriptions:
             recording=recording,
         )
         totals = HearTotals(call)
-        hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.stream))
+        hold = await self._ledger.hold(hold_request(call, tag, is_stream=request.form.stream))
         state["is_recorded"] = True
+        write = self._write_events if request.form.stream else self._write_whole
+
+        def cancelled() -> Outcome:
+            share = connection.sent_share
+            totals.given_s = 0.0 if share == 0.0 else totals.given_s
+            return "failed" if share is None else "left"
+
         try:
             with connection.stop_when_client_leaves():
-                await self._settled(call, totals, hold, connection)
+                async with settling(hold, totals, cancelled):
+                    await write(call, totals, connection, partial(_settle, hold, totals))
         finally:
-            if not hold.is_written:
-                await hold.abandon(totals.settlement())
-            if request.form.history:
+            if request.form.history and totals.given_s:
                 self._keep(call, totals, tag)
 
     def _keep(self, call: HearCall, totals: HearTotals, tag: str) -> None:
@@ -191,24 +184,6 @@ class Transcriptions:
         sound = pcm.whole if isinstance(pcm, PcmInMemory) else b""
         self._entries.keep_request(entry, body, call.terms.plan, sound, HEARING_HZ)
 
-    async def _settled(self, call: HearCall, totals: HearTotals, hold: Hold, connection: Connection) -> None:
-        write = self._write_events if call.request.stream else self._write_whole
-        settle = partial(_settle, hold, totals)
-        try:
-            await write(call, totals, connection, settle)
-        except (EngineError, errors.RequestFailed) as error:
-            failure = failure_of(error)
-            # What was given out before a fault of the recording itself is charged.
-            totals.error = RECORDING_FAULT if isinstance(failure, errors.InvalidRequest) else failure.code
-            await hold.settle("failed", totals.settlement())
-            raise failure from None
-        except asyncio.CancelledError:
-            share = connection.sent_share
-            if share == 0.0:
-                totals.given_s = 0.0
-            await hold.settle("failed" if share is None else "left", totals.settlement())
-            raise
-
     async def _write_whole(
         self, call: HearCall, totals: HearTotals, connection: Connection, settle: Settle
     ) -> None:
@@ -220,7 +195,12 @@ class Transcriptions:
         totals.first_ms = round((time.monotonic() - began) * 1000)
         asked, seconds = call.request, call.recording.seconds
         body = await asyncio.to_thread(
-            formats.transcript_body, made, asked.format, seconds, asked.task, asked.granularities
+            formats.transcript_body,
+            made,
+            asked.format,
+            seconds,
+            asked.task,
+            asked.form.timestamp_granularities,
         )
         media_type = _MEDIA_TYPES.get(call.request.format, _TEXT)
         connection.set_head(
@@ -258,17 +238,6 @@ class Transcriptions:
         usage = formats.DurationUsage(round(call.recording.seconds, 3))
         done = TextDone(text=made.whole_text, languages=made.languages, usage=usage)
         await connection.end(_event(done), settle)
-
-
-class _TaskEndpoint:
-    """An ASGI app, because it must see a client leave and break off an answer."""
-
-    def __init__(self, transcriptions: Transcriptions, task: Task) -> None:
-        self._transcriptions = transcriptions
-        self._task: Task = task
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._transcriptions.respond(self._task, scope, receive, send)
 
 
 async def _settle(hold: Hold, totals: HearTotals) -> None:

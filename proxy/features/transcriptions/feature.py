@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import get_args
 
 from proxy.config import natural
 from proxy.config.finding import Finding, ProbeResults, note
 from proxy.config.sections import Config
 from proxy.engines.registry import Registry
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from speech_engine.hearing import Task
 
 
 @asynccontextmanager
@@ -19,6 +21,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.endpoint import Transcriptions
     from proxy.features.transcriptions.hearing import HearingParts
     from proxy.features.transcriptions.long_decoder import open_long_decoder
+    from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_or(HistoryEntries())
     async with open_long_decoder() as long_decoder:
@@ -31,11 +34,14 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 return Additions()
             if ears is not None and revision.voices is not None:
                 ears.read_config(revision.config, revision.voices.catalogue.licences)
-            both = Transcriptions(speaking, answering, hearing, parts.uploads, context.ledger, entries)
-            return Additions(both.both_endpoints())
+            objects = (speaking, answering, hearing, parts.uploads, context.ledger, entries)
+            tasks = get_args(Task)
+            return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
         shared = context.sharing(parts)
-        yield FeatureInstance(shared if ears is None else shared.sharing(ears), at)
+        if ears is not None:
+            shared = shared.sharing(ears).sharing(WordTimes(ears, context.decoder))
+        yield FeatureInstance(shared, at)
 
 
 def _ears(config: Config, _registry: Registry, results: ProbeResults) -> Iterator[Finding]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from policies.language import usual
 from proxy.errors import InvalidRequest
@@ -13,6 +14,7 @@ from proxy.http.form import RequestForm, form_values, json_or_text
 from proxy.speech import speech_request
 from proxy.speech.usage_tag import Tag
 from speech_engine.hearing import Task
+from speech_engine.redacted import Redacted
 
 FILE = "file"
 TranscriptFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
@@ -31,7 +33,7 @@ Language = Annotated[
 ]
 
 
-class _HearForm(msgspec.Struct, frozen=True, kw_only=True):
+class _HearForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     model: ModelName
     prompt: Hint = ""
     response_format: Annotated[
@@ -40,9 +42,6 @@ class _HearForm(msgspec.Struct, frozen=True, kw_only=True):
     temperature: Annotated[float, Meta(ge=0, le=1, description="a number from 0 to 1")] | None = None
     tag: Tag | None = None
     history: Annotated[bool, Meta(description="true or false")] | None = None
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.model} as {self.response_format}>"
 
 
 class TranslationForm(_HearForm, frozen=True, kw_only=True):
@@ -69,29 +68,32 @@ class TranscriptionForm(_HearForm, frozen=True, kw_only=True):
     stream: Annotated[bool, Meta(description="true or false")] = False
 
 
-_OF_OTHERS = ("chunking_strategy", "include", "known_speaker_names", "known_speaker_references")
-"""Fields of OpenAI's that change nothing here. The answer lists those that were sent."""
-_LISTS = ("languages", "keywords", "timestamp_granularities", "include")
+_OF_OTHERS = (
+    # OpenAI
+    *("chunking_strategy", "include", "known_speaker_names", "known_speaker_references"),
+    # Speaches, Groq, Mistral, ElevenLabs
+    *("hotwords", "vad_filter", "without_timestamps", "url", "context_bias", "diarize", "num_speakers"),
+    *("tag_audio_events", "seed"),
+)
+"""Fields of known servers that change nothing here. The answer lists those that were sent."""
+_LISTS = ("languages", "keywords", "timestamp_granularities")
 _JSON = ("temperature", "stream", "history")
+_SPEAKERS = (
+    ("response_format", "diarized_json"),
+    ("model", "gpt-4o-transcribe-diarize"),
+    ("diarize", "true"),
+)
 FIELDS = frozenset((*TranscriptionForm.__struct_fields__, *_OF_OTHERS))
 
 
-class HearRequest(NamedTuple):
-    """A request that was read. `form` is for the digest of its Idempotency-Key. If it `has_all_formats`, its
-    transcript needs times in any case."""
+class HearRequest(Redacted, msgspec.Struct, frozen=True):
+    """A request that was read. `form` is for the digest of its Idempotency-Key, too. If it `has_all_formats`,
+    its transcript needs times in any case."""
 
-    form: _HearForm
+    form: TranscriptionForm
     task: Task
-    language: str = ""
-    languages: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    granularities: tuple[str, ...] = ()
-    stream: bool = False
     ignored: tuple[str, ...] = ()
     has_all_formats: bool = False
-
-    def __repr__(self) -> str:
-        return f"<HearRequest {self.task} {self.form!r}>"
 
     @property
     def format(self) -> TranscriptFormat:
@@ -99,24 +101,9 @@ class HearRequest(NamedTuple):
 
     @property
     def times(self) -> Literal["", "segments", "words"]:
-        if "word" in self.granularities:
+        if "word" in self.form.timestamp_granularities:
             return "words"
         return "segments" if self.has_all_formats or self.format in TIMED else ""
-
-
-def hear_request(
-    form: TranscriptionForm, task: Task = "transcribe", ignored: tuple[str, ...] = ()
-) -> HearRequest:
-    return HearRequest(
-        form,
-        task,
-        usual(form.language),
-        tuple(map(usual, form.languages)),
-        form.keywords,
-        form.timestamp_granularities,
-        form.stream,
-        ignored,
-    )
 
 
 def read_request(
@@ -124,47 +111,35 @@ def read_request(
 ) -> HearRequest:
     """Read a form. Raises InvalidRequest, which names the field."""
     texts = {name: values for name, values in form.fields.items() if values != [""]}
-    ignored = tuple(sorted({name.partition("[")[0] for name in texts} & {*_OF_OTHERS}))
-    own = {name: values for name, values in texts.items() if name.partition("[")[0] not in _OF_OTHERS}
-    values: dict[str, Any] = form_values(RequestForm(own, {}), lists=_LISTS)
-    values |= {name: json_or_text(values[name]) for name in _JSON if name in values}
-    _refuse_speakers(values)
-    if task == "translate":
-        known = TranslationForm.__struct_fields__
-        read = speech_request.read(TranslationForm, {key: values[key] for key in values if key in known})
-        return _checked(HearRequest(read, task, ignored=(*ignored, *sorted(values.keys() - {*known}))))
-    return _checked(hear_request(speech_request.read(as_, values), task, ignored))
+    for field, of_speakers in _SPEAKERS:
+        if texts.get(field) == [of_speakers]:
+            raise _unsupported(field, f"'{of_speakers}' tells speakers apart, and no model here does")
+    fields = (TranslationForm if task == "translate" else as_).__struct_fields__
+    own = {name: values for name, values in texts.items() if name.partition("[")[0] in fields}
+    ignored = sorted({name.partition("[")[0] for name in texts.keys() - own.keys()})
+    values = form_values(RequestForm(own, {}), lists=_LISTS)
+    values |= {name: json_or_text(str(values[name])) for name in _JSON if name in values}
+    read = speech_request.read(as_, values)
+    read = replace(read, language=usual(read.language), languages=tuple(map(usual, read.languages)))
+    _check(read)
+    return HearRequest(read, task, tuple(ignored))
 
 
-def _refuse_speakers(values: dict[str, Any]) -> None:
-    for field, of_speakers in (("response_format", "diarized_json"), ("model", "gpt-4o-transcribe-diarize")):
-        if values.get(field) == of_speakers:
-            raise InvalidRequest(
-                f"Invalid value for '{field}': '{of_speakers}' tells speakers apart, and no model here does.",
-                param=field,
-                code="unsupported_value",
-            )
-
-
-def _checked(request: HearRequest) -> HearRequest:
+def _check(form: TranscriptionForm) -> None:
     """Raise InvalidRequest for fields that do not go together."""
-    format_, granularities = request.format, request.granularities
-    if "word" in granularities and format_ != "verbose_json":
-        raise InvalidRequest(
-            f"'timestamp_granularities' is for response_format 'verbose_json', not for '{format_}'.",
-            param="timestamp_granularities",
-            code="unsupported_value",
-        )
-    if request.stream and format_ not in ("json", "text"):
-        raise InvalidRequest(
-            f"response_format '{format_}' cannot be streamed. Use 'json' or 'text', or leave out 'stream'.",
-            param="response_format",
-            code="unsupported_value",
-        )
-    hints = len("".join((request.form.prompt, *request.keywords)).encode())
+    format_ = form.response_format
+    if "word" in form.timestamp_granularities and format_ != "verbose_json":
+        raise _unsupported("timestamp_granularities", f"'word' is for 'verbose_json', not for '{format_}'")
+    if form.stream and format_ not in ("json", "text"):
+        message = f"'{format_}' cannot be streamed. Use 'json' or 'text', or leave out 'stream'"
+        raise _unsupported("response_format", message)
+    hints = len("".join((form.prompt, *form.keywords)).encode())
     if hints > MOST_HINT_BYTES:
-        raise InvalidRequest(
-            f"Invalid value for 'prompt': with 'keywords' it has {hints} bytes; {MOST_HINT_BYTES} may be.",
-            param="prompt",
+        message = (
+            f"Invalid value for 'prompt': with 'keywords' it has {hints} bytes; {MOST_HINT_BYTES} may be."
         )
-    return request
+        raise InvalidRequest(message, param="prompt")
+
+
+def _unsupported(field: str, fault: str) -> InvalidRequest:
+    return InvalidRequest(f"Invalid value for '{field}': {fault}.", param=field, code="unsupported_value")

@@ -12,6 +12,7 @@ from proxy.features.transcriptions.form import TranscriptFormat
 from proxy.http.replies import encode_json
 from speech_engine.hearing import Task, TranscriptSegment
 from speech_engine.language_names import english_name
+from speech_engine.redacted import Redacted
 
 
 class DurationUsage(msgspec.Struct, frozen=True):
@@ -25,15 +26,12 @@ class FoundLanguage(msgspec.Struct, frozen=True):
     code: str
 
 
-class TranscriptText(msgspec.Struct, frozen=True, kw_only=True):
+class TranscriptText(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `response_format: "json"`."""
 
     text: str
     languages: tuple[FoundLanguage, ...]
     usage: DurationUsage
-
-    def __repr__(self) -> str:
-        return f"<TranscriptText {len(self.text)} characters>"
 
 
 class TranscribedWord(msgspec.Struct, frozen=True):
@@ -55,7 +53,7 @@ class TranscribedSegment(msgspec.Struct, frozen=True, kw_only=True):
     no_speech_prob: float
 
 
-class VerboseTranscript(msgspec.Struct, frozen=True, kw_only=True):
+class VerboseTranscript(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The answer to `response_format: "verbose_json"`. `words` and `segments` are there if they were asked
     for; without `timestamp_granularities`, segments are."""
 
@@ -67,30 +65,21 @@ class VerboseTranscript(msgspec.Struct, frozen=True, kw_only=True):
     words: list[TranscribedWord] | UnsetType = UNSET
     usage: DurationUsage
 
-    def __repr__(self) -> str:
-        return f"<VerboseTranscript {len(self.text)} characters>"
 
-
-class TextDelta(msgspec.Struct, frozen=True, kw_only=True):
+class TextDelta(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of an event with the next piece of the text."""
 
     type: Literal["transcript.text.delta"] = "transcript.text.delta"
     delta: str
 
-    def __repr__(self) -> str:
-        return f"<TextDelta {len(self.delta)} characters>"
 
-
-class TextDone(msgspec.Struct, frozen=True, kw_only=True):
+class TextDone(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """The `data` of the last event: the whole text."""
 
     type: Literal["transcript.text.done"] = "transcript.text.done"
     text: str
     languages: tuple[FoundLanguage, ...]
     usage: DurationUsage
-
-    def __repr__(self) -> str:
-        return f"<TextDone {len(self.text)} characters>"
 
 
 class TranscriptBuilder:
@@ -129,55 +118,44 @@ def transcript_body(
     task: Task,
     granularities: Sequence[str] = (),
 ) -> bytes:
+    text, usage = made.whole_text, DurationUsage(round(seconds, 3))
     match format_:
         case "json":
-            return json_body(made, seconds)
+            return encode_json(TranscriptText(text=text, languages=made.languages, usage=usage))
         case "verbose_json":
-            return verbose_body(made, seconds, task, granularities)
-        case "srt":
-            return srt_body(made.segments)
-        case "vtt":
-            return vtt_body(made.segments)
+            answer = VerboseTranscript(
+                task=task,
+                language="english" if task == "translate" else english_name(made.language),
+                duration=usage.seconds,
+                text=text,
+                segments=UNSET if tuple(granularities) == ("word",) else _timed_segments(made.segments),
+                words=_timed_words(made.segments) if "word" in granularities else UNSET,
+                usage=usage,
+            )
+            return encode_json(answer)
+        case "srt" | "vtt":
+            return _subtitles(made.segments, is_vtt=format_ == "vtt").encode()
         case _:
-            return f"{made.whole_text}\n".encode()
+            return f"{text}\n".encode()
 
 
-def json_body(made: TranscriptBuilder, seconds: float) -> bytes:
-    usage = DurationUsage(round(seconds, 3))
-    return encode_json(TranscriptText(text=made.whole_text, languages=made.languages, usage=usage))
+def _subtitles(segments: Iterable[TranscriptSegment], *, is_vtt: bool) -> str:
+    cues = list[str]()
+    for segment in segments:
+        # A line break would end a cue, and an arrow begin one.
+        if text := " ".join(segment.text.split()).replace("-->", "→"):
+            times_ms = round(1000 * segment.start_s), round(1000 * segment.end_s)
+            cues.append(cue(len(cues) + 1, *times_ms, text, is_vtt=is_vtt))
+    return "\n".join(["WEBVTT\n", *cues] if is_vtt and cues else cues) or ("WEBVTT\n" if is_vtt else "\n")
 
 
-def verbose_body(made: TranscriptBuilder, seconds: float, task: Task, granularities: Sequence[str]) -> bytes:
-    answer = VerboseTranscript(
-        task=task,
-        language="english" if task == "translate" else english_name(made.language),
-        duration=round(seconds, 3),
-        text=made.whole_text,
-        segments=UNSET if tuple(granularities) == ("word",) else _timed_segments(made.segments),
-        words=_timed_words(made.segments) if "word" in granularities else UNSET,
-        usage=DurationUsage(round(seconds, 3)),
-    )
-    return encode_json(answer)
-
-
-def srt_body(segments: Sequence[TranscriptSegment]) -> bytes:
-    cues = [
-        f"{number}\n{_clock(segment.start_s, ',')} --> {_clock(segment.end_s, ',')}\n{_cue(segment.text)}\n"
-        for number, segment in enumerate(_with_text(segments), 1)
-    ]
-    return ("\n".join(cues) or "\n").encode()
-
-
-def vtt_body(segments: Sequence[TranscriptSegment]) -> bytes:
-    cues = [
-        f"\n{_clock(segment.start_s, '.')} --> {_clock(segment.end_s, '.')}\n{_escaped(_cue(segment.text))}\n"
-        for segment in _with_text(segments)
-    ]
-    return f"WEBVTT\n{''.join(cues)}".encode()
-
-
-def _with_text(segments: Iterable[TranscriptSegment]) -> list[TranscriptSegment]:
-    return [segment for segment in segments if segment.text.strip()]
+def cue(number: int, start_ms: int, end_ms: int, text: str, *, is_vtt: bool) -> str:
+    """Return a cue of WebVTT, where some signs begin a tag, or one of SRT, which has a number."""
+    times = f"{_clock(start_ms)} --> {_clock(end_ms)}"
+    if is_vtt:
+        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return f"{times}\n{text}\n"
+    return f"{number}\n{times.replace('.', ',')}\n{text}\n"
 
 
 def _timed_segments(segments: Iterable[TranscriptSegment]) -> list[TranscribedSegment]:
@@ -205,15 +183,5 @@ def _timed_words(segments: Iterable[TranscriptSegment]) -> list[TranscribedWord]
     ]
 
 
-def _clock(seconds: float, mark: str) -> str:
-    ms = round(seconds * 1000)
-    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}{mark}{ms % 1000:03}"
-
-
-def _cue(text: str) -> str:
-    """Return a text without line breaks, which would end a cue, and without its arrow."""
-    return " ".join(text.split()).replace("-->", "→")
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _clock(ms: int) -> str:
+    return f"{ms // 3_600_000:02}:{ms // 60_000 % 60:02}:{ms // 1000 % 60:02}.{ms % 1000:03}"

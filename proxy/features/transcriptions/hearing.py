@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from math import isfinite
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 import msgspec
 import structlog
-from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from policies import price
@@ -31,11 +29,12 @@ from proxy.errors import (
     from_engine,
 )
 from proxy.feature import AppContext, RevisionContext
+from proxy.features.transcriptions.events import checked_transcripts
 from proxy.features.transcriptions.form import FILE, HearRequest
 from proxy.features.transcriptions.long_decoder import LongDecoder
-from proxy.features.transcriptions.rates import HearingRates
+from proxy.features.transcriptions.rates import MOST_WAIT_S, SHORT_S, HearingRates
 from proxy.features.transcriptions.uploads import DecodedUpload, Uploads
-from proxy.ledger import HoldRequest, Spent, SpentAttempt, SpentPart
+from proxy.ledger import Hold, HoldRequest, Outcome, Spent, SpentAttempt, SpentPart
 from proxy.ledger.budgets import Budgets
 from proxy.speech.candidate_race import IDLE_S
 from proxy.speech.candidate_stream import HOST_STALL_S
@@ -43,29 +42,25 @@ from speech_engine import (
     EngineError,
     EngineFailed,
     EngineTimeout,
-    Finished,
     Hear,
     HearJob,
-    ProviderCount,
     Transcript,
-    TranscriptSegment,
     UnusableSample,
 )
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.host.engine_stream import EngineStream, run_to_end
+from speech_engine.redacted import Redacted
 from speech_engine.values import Urgency
 
 LEAST_S = 1.0
 """Who cannot pay for so much must not make the server decode a recording."""
 _QUEUE_S = 60.0
 _PROVIDER_S = 60.0
-_MOST_TEXT, _MOST_TEXT_A_SECOND = 10_000, 500
-"""In characters, ten for a word's times. Fast speech has twenty a second."""
 
 _log = structlog.get_logger()
 
 
-class HearCall(msgspec.Struct, frozen=True, kw_only=True):
+class HearCall(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     """A request that was read, routed and decoded. Only its totals change."""
 
     id: str
@@ -76,13 +71,10 @@ class HearCall(msgspec.Struct, frozen=True, kw_only=True):
     recording: DecodedUpload
     urgency: Urgency = "live"
 
-    def __repr__(self) -> str:
-        return f"<HearCall {self.id} of {self.recording!r}>"
-
-    @property
-    def queue_s(self) -> float:
-        """The longest wait for its turn."""
-        return IDLE_S if self.urgency == "idle" else _QUEUE_S
+    def queue_s(self, model: Model) -> float:
+        """Return the longest wait for its turn. `HearingRates` has let a long recording in."""
+        is_long = model.info.is_local and self.recording.seconds > SHORT_S
+        return IDLE_S if self.urgency == "idle" else MOST_WAIT_S if is_long else _QUEUE_S
 
 
 class _Attempt:
@@ -94,6 +86,9 @@ class _Attempt:
 
     def set_dispatched(self, is_dispatched: bool) -> None:
         self.was_dispatched = is_dispatched
+
+    def count_units(self, units: float) -> None:
+        self.units = units
 
     def of_ledger(self, seconds: float) -> SpentAttempt:
         units, a_minute = self.units, self.model.info.units_a_minute
@@ -202,8 +197,9 @@ class Hearing:
     def find_models(self, request: HearRequest, terms: Terms) -> tuple[Model, ...]:
         """Return the models that may hear a request, in order. Raises NotFound, InvalidRequest, NotAllowed
         and UpstreamFailed."""
-        query = HearQuery(request.language, request.task, request.format, needs_times=request.times != "")
-        found = self._catalogue.resolve_model(request.form.model)
+        form = request.form
+        query = HearQuery(form.language, request.task, request.format, needs_times=request.times != "")
+        found = self._catalogue.resolve_model(form.model)
         models, error = decide_hearing(found, query, terms, self._catalogue.licences)
         if error is not None:
             failure = NotAllowed if error.is_forbidden else InvalidRequest
@@ -304,6 +300,25 @@ class HearingParts:
 RECORDING_FAULT = "unusable_sample"
 
 
+@asynccontextmanager
+async def settling(hold: Hold, totals: HearTotals, cancelled: Callable[[], Outcome]) -> AsyncIterator[None]:
+    """Settle a hold whose block fails, so that only a fault of the recording itself is charged, for what was
+    given out before. `cancelled` tells the outcome of a block that is cancelled. Raises RequestFailed."""
+    try:
+        yield
+    except (EngineError, RequestFailed) as error:
+        failure = failure_of(error)
+        totals.error = RECORDING_FAULT if isinstance(failure, InvalidRequest) else failure.code
+        await hold.settle("failed", totals.settlement())
+        raise failure from None
+    except asyncio.CancelledError:
+        await hold.settle(cancelled(), totals.settlement())
+        raise
+    finally:
+        if not hold.is_written:
+            await hold.abandon(totals.settlement())
+
+
 def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
     """Return the failure for a client whose recording no model wrote down."""
     if isinstance(error, RequestFailed):
@@ -316,62 +331,33 @@ def failure_of(error: EngineError | RequestFailed) -> RequestFailed:
     return failure
 
 
-async def _events(
+def _events(
     stream: EngineStream, attempt: _Attempt, call: HearCall, model: Model
 ) -> AsyncGenerator[Transcript, None]:
     # Providers hear all of a recording before they answer, and idle work may wait between two windows.
     seconds, is_idle = call.recording.seconds, call.urgency == "idle"
     stall_s = HOST_STALL_S if model.info.is_local else _PROVIDER_S + seconds / 5
-    stall_s = max(stall_s, call.queue_s if is_idle else 0.0)
-    silent_at = time.monotonic() + stall_s + call.queue_s
-    characters, reached_s = 0, 0.0
-    while True:
-        try:
-            async with asyncio.timeout(max(0.0, silent_at - time.monotonic())):
-                event = await stream.next_event()
-        except TimeoutError:
-            raise EngineTimeout("It was silent for too long.", retry_after_s=2.0) from None
-        match event:
-            case None:
-                return
-            case Transcript(segments=segments, up_to_s=up_to_s):
-                characters += sum(len(segment.text) + 10 * len(segment.words) for segment in segments)
-                if characters + len(segments) > _MOST_TEXT + _MOST_TEXT_A_SECOND * seconds:
-                    raise EngineFailed("The engine gave far more text than the recording can have.")
-                if up_to_s > reached_s:
-                    reached_s, silent_at = up_to_s, time.monotonic() + stall_s
-                sane = tuple([within(segment, seconds) for segment in segments])
-                yield Transcript(sane, min(up_to_s, seconds))
-            case ProviderCount(units=float(units)) | Finished(units=float(units)):
-                attempt.units = units
+    queue_s = call.queue_s(model)
+    stall_s = max(stall_s, queue_s if is_idle else 0.0)
+    return checked_transcripts(stream, seconds, stall_s + queue_s, stall_s, attempt.count_units)
 
 
 def _job(call: HearCall, model: Model) -> HearJob:
-    request, recording = call.request, call.recording
+    request, form, recording = call.request, call.request.form, call.recording
     return HearJob(
         id=call.id,
         tenant=call.caller.account,
         model=model.info.id,
         recording=recording.digest,
         estimated_s=recording.seconds,
-        language=request.language,
-        languages=request.languages,
-        prompt=request.form.prompt,
-        keywords=request.keywords,
-        temperature=request.form.temperature or None,
+        language=form.language,
+        languages=form.languages,
+        prompt=form.prompt,
+        keywords=form.keywords,
+        temperature=form.temperature or None,
         task=request.task,
         times=request.times,
-        deadline_s=call.queue_s,
+        deadline_s=call.queue_s(model),
         share=call.terms.share,
         urgency=call.urgency,
     )
-
-
-def within(segment: TranscriptSegment, seconds: float) -> TranscriptSegment:
-    """Return a segment whose times are in the recording. Raises EngineFailed if they are no numbers."""
-    words = [moment for word in segment.words for moment in (word.start_s, word.end_s, word.logprob)]
-    numbers = [segment.start_s, segment.end_s, *words]
-    if not all(map(isfinite, numbers)):
-        raise EngineFailed("The engine gave times that are no numbers.")
-    start_s = min(max(0.0, segment.start_s), seconds)
-    return replace(segment, start_s=start_s, end_s=min(max(start_s, segment.end_s), seconds))

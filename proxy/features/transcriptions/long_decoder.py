@@ -11,7 +11,15 @@ import msgspec
 
 from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
 from proxy.audio.recordings.decoder import checked_sound
-from proxy.audio.recordings.recording import LEAST_RATE_HZ, MOST_RATE_HZ, Decoded, Undecoded
+from proxy.audio.recordings.recording import (
+    LEAST_RATE_HZ,
+    MOST_RATE_HZ,
+    Decoded,
+    Undecoded,
+    UnusableRecording,
+)
+from proxy.errors import InvalidRequest
+from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.long_recordings import (
     LEVEL_MS,
     LONGEST_S,
@@ -40,6 +48,7 @@ _SPEC = HelperSpec(
     again_within_s=AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_STRETCH_BYTES,
 )
+_SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 _T = TypeVar("_T")
 _decode_survey = msgspec.msgpack.Decoder(LongSurvey | Undecoded).decode
 
@@ -64,11 +73,14 @@ class LongDecoder:
     def __repr__(self) -> str:
         return f"<LongDecoder, {self._places.taken} surveys begun>"
 
-    async def survey(self, account: str, file: bytes) -> LongSurvey:
-        """Measure the length of a recording, and its quiet places. Raises UnusableRecording, DecodingFailed
-        and NoPlace."""
-        async with self._places.turn(account):
-            return await self._read(SurveyRequest(file), _checked_survey)
+    async def survey(self, account: str, file: bytes, *, waits: bool = False) -> LongSurvey:
+        """Measure the length of a recording, and its quiet places. Raises InvalidRequest, DecodingFailed and
+        NoPlace, which comes later if a caller whose number is bounded `waits`."""
+        async with self._places.turn(account, waits=waits):
+            survey = await self._read(SurveyRequest(file), _checked_survey)
+        if survey.is_cut:
+            raise too_long(f"{LONGEST_S // 3600} hours")
+        return survey
 
     async def stretch(self, account: str, request: StretchRequest, rate_hz: int) -> bytes:
         """Return the sound of a stretch: 16-bit mono at this rate. Raises as `survey` does."""
@@ -82,7 +94,21 @@ class LongDecoder:
     async def _read(
         self, question: SurveyRequest | StretchRequest, checked: Callable[[bytes], _T | Undecoded]
     ) -> _T:
-        return await read_apart(self._helper, msgspec.msgpack.encode(question), self._within_s, checked)
+        encoded = msgspec.msgpack.encode(question)
+        try:
+            return await read_apart(self._helper, encoded, self._within_s, checked)
+        except UnusableRecording as error:
+            raise unreadable(error) from None
+
+
+def unreadable(error: UnusableRecording) -> InvalidRequest:
+    message = f"Invalid file format: {error}. Supported formats: {[*_SUPPORTED]}"
+    return InvalidRequest(message, param=FILE, code="invalid_audio")
+
+
+def too_long(most: str) -> InvalidRequest:
+    message = f"Invalid '{FILE}': it is longer than {most}."
+    return InvalidRequest(message, param=FILE, code="recording_too_long")
 
 
 def _checked_survey(answer: bytes) -> LongSurvey | Undecoded:

@@ -9,20 +9,19 @@ from collections.abc import Sequence
 
 import msgspec
 
+from speech_engine.redacted import Redacted
+
 LONGEST_S = 2 * 3600
 """A small file may claim any length."""
 
 
-class SurveyRequest(msgspec.Struct, frozen=True, tag="survey"):
+class SurveyRequest(Redacted, msgspec.Struct, frozen=True, tag="survey"):
     """Requests the length of a file, and its levels."""
 
     file: bytes
 
-    def __repr__(self) -> str:
-        return f"<SurveyRequest of {len(self.file)} bytes>"
 
-
-class StretchRequest(msgspec.Struct, frozen=True, tag="stretch"):
+class StretchRequest(Redacted, msgspec.Struct, frozen=True, tag="stretch"):
     """Requests the sound of a file from `start_ms` up to `end_ms`, mixed as its survey says."""
 
     file: bytes
@@ -30,11 +29,8 @@ class StretchRequest(msgspec.Struct, frozen=True, tag="stretch"):
     end_ms: int
     takes_first: bool
 
-    def __repr__(self) -> str:
-        return f"<StretchRequest of {len(self.file)} bytes, {self.start_ms} to {self.end_ms} ms>"
 
-
-class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
+class LongSurvey(Redacted, msgspec.Struct, frozen=True, tag="surveyed"):
     """A file of `rate_hz` plays for `whole_ms`. `levels` has a byte for each `LEVEL_MS`: half decibels below
     the loudest sample. `takes_first`: the channels cancel each other, so only the first is used. `is_cut`:
     the file is longer than `LONGEST_S`."""
@@ -44,9 +40,6 @@ class LongSurvey(msgspec.Struct, frozen=True, tag="surveyed"):
     rate_hz: int
     takes_first: bool
     is_cut: bool
-
-    def __repr__(self) -> str:
-        return f"<LongSurvey of {self.whole_ms} ms>"
 
 
 LEVEL_MS = 20

@@ -10,7 +10,7 @@ MOST_WAIT_S = 480.0
 """The longest that an answer may take, by the rate of the last ones. Clients wait ten minutes."""
 _FIRST_RATE = 0.1
 _SMOOTHING = 0.8
-_SHORT_S = 30.0
+SHORT_S = 30.0
 """One window of a recogniser: what is no longer passes long ones, and its time shows nothing of theirs."""
 _NOTHING_S = 0.001
 
@@ -25,7 +25,7 @@ class HearingRates:
     def check_wait(self, model: str, account: str, seconds: float) -> None:
         """Raise UpstreamFailed if a recording would take too long beside those under way. Engines are fair,
         so each other account takes at most as long. A short recording passes long ones."""
-        if seconds <= _SHORT_S:
+        if seconds <= SHORT_S:
             return
         own_s = self._under_way[model, account] + seconds
         others = (s for (of, who), s in self._under_way.items() if of == model and who != account)
@@ -46,7 +46,7 @@ class HearingRates:
         """Note the end of a recording. `took_s` is None if its time shows nothing."""
         # What ran beside it had a part of the machine.
         all_s = sum(s for (of, _), s in self._under_way.items() if of == model)
-        if took_s is not None and seconds > _SHORT_S:
+        if took_s is not None and seconds > SHORT_S:
             known = self._rates.get(model, _FIRST_RATE)
             self._rates[model] = _SMOOTHING * known + (1 - _SMOOTHING) * took_s / all_s
         self._under_way[model, account] -= seconds

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from hashlib import sha256
-from typing import NamedTuple
+
+import msgspec
 
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import SpeechRecording, UnusableRecording
 from proxy.errors import InvalidRequest, RequestFailed, RequestTooLarge
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import FIELDS, FILE
-from proxy.features.transcriptions.long_decoder import LongDecoder
+from proxy.features.transcriptions.long_decoder import LongDecoder, too_long, unreadable
 from proxy.features.transcriptions.long_recordings import LongSurvey, StretchRequest
 from proxy.helpers.limiter import FairLimiter, FairPlace
 from proxy.http.connection import Connection
 from proxy.http.form import RequestForm, stream_form
 from speech_engine.hearing import HEARING_HZ
 from speech_engine.pcm import PcmInMemory, PcmReader, RepeatablePcm
+from speech_engine.redacted import Redacted
 
 MOST_FILE_BYTES = 25 * 1024 * 1024
 MOST_S = 1800.0
@@ -28,18 +30,14 @@ _WITHIN_S = 600.0
 _ALL_BYTES = 512 * 1024 * 1024
 """Of all recordings under way in one worker, with their sound: at least ten of the largest."""
 _SOUND_BYTES = 2 * HEARING_HZ * long_recordings.MOST_MS // 1000
-_SUPPORTED = ("flac", "m4a", "mp3", "mp4", "mpeg", "mpga", "oga", "ogg", "wav", "webm")
 
 
-class DecodedUpload(NamedTuple):
+class DecodedUpload(Redacted, msgspec.Struct, frozen=True):
     """A decoded upload. `digest` is the same for the same file."""
 
     pcm: RepeatablePcm
     seconds: float
     digest: str
-
-    def __repr__(self) -> str:
-        return f"<DecodedUpload of {self.seconds:.1f} s>"
 
 
 class Uploads:
@@ -84,17 +82,12 @@ class Uploads:
                 short = await self._decoder.decode(file)
                 if not short.is_cut:
                     return await _whole(short, digest)
-            survey = await self._long_decoder.survey(account, file)
         except UnusableRecording as error:
-            raise _invalid(error) from None
-        seconds = survey.whole_ms / 1000
-        if survey.is_cut or seconds > MOST_S:
-            raise InvalidRequest(
-                f"Invalid '{FILE}': it is longer than {MOST_S / 60:g} minutes. A job of kind "
-                f"transcription takes up to {long_recordings.LONGEST_S // 3600} hours.",
-                param=FILE,
-                code="recording_too_long",
-            )
+            raise unreadable(error) from None
+        survey = await self._long_decoder.survey(account, file, waits=True)
+        if (seconds := survey.whole_ms / 1000) > MOST_S:
+            most_h = long_recordings.LONGEST_S // 3600
+            raise too_long(f"{MOST_S / 60:g} minutes. A job of kind transcription takes up to {most_h} hours")
         return DecodedUpload(_Stretches(self._long_decoder, account, file, survey), seconds, digest)
 
 
@@ -123,11 +116,6 @@ async def _whole(short: SpeechRecording, digest: str) -> DecodedUpload:
     return DecodedUpload(PcmInMemory(pcm, HEARING_HZ), short.seconds, digest)
 
 
-def _invalid(error: UnusableRecording) -> InvalidRequest:
-    message = f"Invalid file format: {error}. Supported formats: {[*_SUPPORTED]}"
-    return InvalidRequest(message, param=FILE, code="invalid_audio")
-
-
 class _Stretches(RepeatablePcm):
     """A long recording. One stretch of it is in memory at a time, and each reading decodes it again."""
 
@@ -146,9 +134,6 @@ class _Stretches(RepeatablePcm):
             request = StretchRequest(self._file, first, last, self._survey.takes_first)
             try:
                 pcm = await self._decoder.stretch(self._account, request, HEARING_HZ)
-            except UnusableRecording as error:
-                self.failure = _invalid(error)
-                raise
             except RequestFailed as error:
                 self.failure = error
                 raise

@@ -1,9 +1,8 @@
-"""When words are heard in a sound whose words are known: local ears find them, sentence by sentence."""
+"""The times of words in speech whose engine tells none: local ears find them, sentence by sentence."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,66 +10,89 @@ import structlog
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from proxy.api.speech_answers import SpeechReport, WordTime
+from proxy.api.speech_answers import SpeechReport, SpeechReporter, WordTime, report
 from proxy.audio.formats import wav_header
 from proxy.audio.recordings.decoder import Decoder
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.catalogue.ears import NoEars, OwnRecording
 from proxy.errors import DecodingFailed, NoPlace
+from proxy.speech.answer import Answer
 from speech_engine import EngineError, TranscriptSegment
 from speech_engine.hearing import HEARING_HZ
 
-WITHIN_S = 30.0
-_SENTENCE_END = re.compile(r"[.!?\u2026\u3002\uff01\uff1f\u061f\u0964\n]")
+_OF_STEP_S, _OF_ANSWER_S = 30.0, 3.0
+_MOST_SENTENCES, _MOST_S = 20, 100.0
+"""The most of an answer whose client waits: ears do not find more in time."""
+
+_MARKS = frozenset(",;:.!?\u2013\u2014\u2026\u060c\u061b\u061f\u0964\u3001\u3002\uff01\uff0c\uff1b\uff1f")
+"""The marks at which a speaker pauses. Without them, ears take the pause for a part of the next word."""
 
 _log = structlog.get_logger()
 
 
-class WordTimes:
-    """The times of words in the speech of engines that tell none."""
+class WordTimes(SpeechReporter):
+    """If the times at which words are heard cannot be found, those that were computed stay."""
 
     def __init__(self, ears: NoEars, decoder: Decoder) -> None:
         self._ears = ears
         self._decoder = decoder
 
-    async def with_times(self, account: str, sound: bytes, report: SpeechReport, text: str) -> SpeechReport:
-        """Return the report of a sound with the times at which its words are heard. If they cannot be found,
-        those that were computed stay."""
+    async def report(self, answer: Answer, begin: int = 0, sound: bytes = b"") -> SpeechReport:
+        computed = report(answer, begin)
+        groups, is_step = _sentences(answer, computed), bool(sound)
+        is_short = len(groups) <= _MOST_SENTENCES and computed.duration_seconds <= _MOST_S
+        if not groups or not self._ears.can_time(computed.language) or not (is_step or is_short):
+            return computed
+        sound, account = sound or await answer.read_file(), answer.call.caller.account
+        if computed.audio_format == "pcm":
+            sound = wav_header(len(sound) // 2, computed.sample_rate) + sound
+        starts_s = [group[0].start_seconds for group in groups]
+        texts = _texts(groups, answer.call.request.text[begin:])
+        within_s = _OF_STEP_S if is_step else _OF_ANSWER_S
+        try:
+            async with asyncio.timeout(within_s):
+                pcm = await self._decoded(account, sound, waits=is_step)
+                recording = OwnRecording("", account, pcm, computed.language)
+                found = await self._ears.score_words(recording, texts, starts_s, within_s)
+        except (EngineError, UnusableRecording, DecodingFailed, NoPlace, TimeoutError) as error:
+            _log.warning("word_times.failed", error=type(error).__name__)
+            return computed
+        if len(found) != len(groups):
+            return computed
+        borders = pairwise([*starts_s, computed.duration_seconds])
+        timed = [_timed(*each) for each in zip(groups, found, borders, strict=True)]
+        return replace(computed, words=[word for group in timed for word in group], word_times="heard")
+
+    async def _decoded(self, account: str, sound: bytes, *, waits: bool) -> bytes:
         from proxy.audio.recordings.derivation import whole_sound
 
-        words = report.words or []
-        if not words or not all(word.interpolated for word in words):
-            return report
-        if not self._ears.can_time(report.language):
-            return report
-        groups = _sentences(words, text)
-        starts_s = [group[0].start_seconds for group in groups]
-        if report.audio_format == "pcm":
-            sound = wav_header(len(sound) // 2, report.sample_rate) + sound
-        try:
-            async with self._decoder.turn(account, waits=True):
-                recording = await self._decoder.decode(sound)
-            pcm = await asyncio.to_thread(whole_sound, recording.master, HEARING_HZ)
-            own = OwnRecording("", account, pcm, report.language)
-            texts = [" ".join([word.word for word in group]) for group in groups]
-            found = await self._ears.score_words(own, texts, starts_s, WITHIN_S)
-        except (EngineError, UnusableRecording, DecodingFailed, NoPlace) as error:
-            _log.warning("word_times.failed", error=type(error).__name__)
-            return report
-        if len(found) != len(groups):
-            return report
-        borders = pairwise([*starts_s, report.duration_seconds])
-        timed = [_timed(*each) for each in zip(groups, found, borders, strict=True)]
-        return replace(report, words=[word for group in timed for word in group], word_times="heard")
+        async with self._decoder.turn(account, waits=waits):
+            recording = await self._decoder.decode(sound)
+        return await asyncio.to_thread(whole_sound, recording.master, HEARING_HZ)
 
 
-def _sentences(words: Sequence[WordTime], text: str) -> list[list[WordTime]]:
-    groups: list[list[WordTime]] = [[]]
-    for word in words:
-        if groups[-1] and _SENTENCE_END.search(text[groups[-1][-1].source_end : word.source_start]):
+def _sentences(answer: Answer, computed: SpeechReport) -> list[list[WordTime]]:
+    """Return the words of each segment whose beginning is known, or nothing if an engine has told times."""
+    groups: list[list[WordTime]] = []
+    for word, own in zip(computed.words or (), answer.speech.words or (), strict=True):
+        if not own.is_interpolated or not (groups or own.begins_segment):
+            return []
+        if own.begins_segment:
             groups.append([])
         groups[-1].append(word)
     return groups
+
+
+def _texts(groups: Sequence[Sequence[WordTime]], text: str) -> list[str]:
+    """Return the words of each sentence with the marks behind them. Blanks part only words."""
+    words = [word for group in groups for word in group]
+    ends = [*(word.source_start for word in words[1:]), len(text)]
+    marked = [
+        word.word + next((sign for sign in text[word.source_end : end] if sign in _MARKS), "")
+        for word, end in zip(words, ends, strict=True)
+    ]
+    rest = iter(marked)
+    return [" ".join([next(rest) for _ in group]) for group in groups]
 
 
 def _timed(

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import openai
+from livekit import rtc
 from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
-from livekit.plugins.openai import TTS
+from livekit.plugins.openai import STT, TTS
 
 _TEXT = "The quick brown fox."
 _LONG = "This takes a while to say. " * 20
@@ -79,6 +80,18 @@ async def failing_again(server: Server) -> Any:
     return await _spoken(server, APIConnectOptions(), model="tone/standard", voice="tone/fail-late")
 
 
+async def written_down(server: Server) -> Any:
+    spoken = await _spoken(server, model="tts-1", response_format="pcm")
+    pcm = base64.b64decode(spoken["pcm"])
+    frame = rtc.AudioFrame(pcm, _SECOND, 1, len(pcm) // 2)
+    seen = {}
+    for model in ("whisper-1", "gpt-4o-mini-transcribe"):
+        async with STT(model=model, base_url=f"{server.url}/v1", api_key=server.key) as stt:
+            (found,) = (await stt.recognize(frame, conn_options=_ONCE)).alternatives
+            seen[model] = {"text": found.text, "language": found.language}
+    return seen
+
+
 ROWS: dict[int, Callable[[Server], Coroutine[Any, Any, Any]]] = {
     2: six_formats,
     13: errors,
@@ -87,6 +100,7 @@ ROWS: dict[int, Callable[[Server], Coroutine[Any, Any, Any]]] = {
     19: failing_again,
     20: leaving,
     24: events_and_bytes,
+    41: written_down,
 }
 
 

@@ -157,9 +157,27 @@ async function transcription() {
   const file = await toFile(Buffer.alloc(1 << 20), "a.wav");
   const { transcriptions } = retrying(sdk).audio;
   const seen = await exchanged(async () => ({
-    error: await error(() => transcriptions.create({ model: "whisper-1", file })),
+    error: await error(() => transcriptions.create({ model: "gpt-4o-transcribe", file })),
   }));
   return { error: seen.error, sent: seen.exchanges.map(({ path }) => path) };
+}
+
+async function writtenDown() {
+  const file = await toFile(await (await say({ response_format: "wav" })).arrayBuffer(), "a.wav");
+  const { transcriptions, translations } = sdk.audio;
+  const ask = (more) => transcriptions.create({ model: "whisper-1", file, ...more });
+  const names = Object.fromEntries(["json", "text", "srt", "vtt"].map((name) => [name, name]));
+  const seen = await each(names, (response_format) => ask({ response_format }));
+  const words = await ask({ response_format: "verbose_json", timestamp_granularities: ["word"] });
+  const events = [];
+  for await (const event of await ask({ stream: true })) events.push(event);
+  return {
+    ...seen,
+    verbose: await ask({ response_format: "verbose_json" }),
+    words: words.words.map(({ word }) => word),
+    events,
+    translation: (await translations.create({ model: "whisper-1", file })).text,
+  };
 }
 
 async function batch() {
@@ -286,4 +304,5 @@ await run({
   32: transcription,
   33: headers,
   37: batch,
+  41: writtenDown,
 });

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import openai
@@ -230,9 +231,24 @@ def consents(sdk: OpenAI) -> Any:
 
 def transcription(sdk: OpenAI) -> Any:
     transcriptions: Any = _retrying(sdk).audio.transcriptions
-    asked = {"model": "whisper-1", "file": ("a.wav", bytes(1 << 20))}
+    asked = {"model": "gpt-4o-transcribe", "file": ("a.wav", bytes(1 << 20))}
     seen = _exchanged(lambda: {"error": _error(lambda: transcriptions.create(**asked))})
     return {"error": seen["error"], "sent": [exchange["path"] for exchange in seen["exchanges"]]}
+
+
+def written_down(sdk: OpenAI) -> Any:
+    sound = sdk.audio.speech.create(model="tts-1", voice="alloy", input=_TEXT, response_format="wav").content
+    audio: Any = sdk.audio
+    ask = partial(audio.transcriptions.create, model="whisper-1", file=("a.wav", sound))
+    whole = {name: ask(response_format=name) for name in ("json", "text", "srt", "vtt")}
+    words = ask(response_format="verbose_json", timestamp_granularities=["word"])
+    return {
+        **{name: each if isinstance(each, str) else each.model_dump() for name, each in whole.items()},
+        "verbose": ask(response_format="verbose_json").model_dump(),
+        "words": [each.word for each in words.words],
+        "events": [each.model_dump() for each in ask(stream=True)],
+        "translation": audio.translations.create(model="whisper-1", file=("a.wav", sound)).text,
+    }
 
 
 def batch(sdk: OpenAI) -> Any:
@@ -286,6 +302,7 @@ ROWS: dict[int, Callable[[OpenAI], Any]] = {
     32: transcription,
     33: headers,
     37: batch,
+    41: written_down,
 }
 
 

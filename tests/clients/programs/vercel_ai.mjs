@@ -2,7 +2,7 @@
 // Without a row it takes one from each line of its input, which may name another URL and KEY behind it. URL is
 // the server's root, without /v1.
 import { createOpenAI } from "@ai-sdk/openai";
-import { APICallError, generateSpeech } from "ai";
+import { APICallError, experimental_transcribe as transcribe, generateSpeech } from "ai";
 import { LONG, TEXT, base64, exchanged, noting, run, server } from "./rows.mjs";
 
 const provider = ({ url, key }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key, fetch: noting });
@@ -81,6 +81,17 @@ const leaving = async () => ({
   ),
 });
 
+async function writtenDown() {
+  const { audio } = await say({ outputFormat: "wav" });
+  const seen = {};
+  for (const model of ["whisper-1", "gpt-4o-mini-transcribe"]) {
+    const heard = await transcribe({ model: provider(server).transcription(model), audio: audio.uint8Array });
+    const { text, segments, language, durationInSeconds } = heard;
+    seen[model] = { text, segments, language, seconds: durationInSeconds };
+  }
+  return seen;
+}
+
 await run({
   1: async () => answer(await say()),
   2: sixFormats,
@@ -90,4 +101,5 @@ await run({
   18: failureMidway,
   19: failingAgain,
   20: leaving,
+  41: writtenDown,
 });

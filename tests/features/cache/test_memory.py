@@ -4,6 +4,7 @@ import os
 import time
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ def _about(audio_bytes: int) -> About:
 
 
 def _has(memory: Memory, path: Path) -> bool:
-    return memory.get(str(path), 0.0) is not None
+    return memory.get(str(path), inf) is not None
 
 
 def test_the_clip_that_was_used_longest_ago_makes_room(tmp_path: Path) -> None:

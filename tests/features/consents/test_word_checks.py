@@ -66,7 +66,7 @@ async def new_voice(server: Inside, id_: str, name: str = "Ana") -> tuple[int, s
 
 
 async def test_a_recording_is_heard_and_its_account_is_told(tmp_path: Path) -> None:
-    ears, provider = Ears(id="ears"), Ears(id="ears", is_local=False)
+    ears, provider = Ears(hears_well=("en",)), Ears(hears_well=("en",), is_local=False)
     config = CONFIG.replace("[engines.scripted]", "[engines.cloud]\nhosted = false\n[engines.scripted]")
     async with inside(tmp_path, config, engines={"cloud": provider, "scripted": ears}) as server:
         body = {"name": "h", "url": "http://hooks.test/", "event_types": ["consent.heard"]}

@@ -63,6 +63,18 @@ def test_a_recording_is_written_down_and_heard_from_a_sentence(page: Reader, tmp
     page.wait("shown('.dock')")
 
 
+def test_a_model_without_times_is_asked_for_a_text_alone(page: Reader, tmp_path: Path) -> None:
+    script = str(page.tab.run("at('script[src]').src")).replace("main.js", "core/catalogue.js")
+    page.tab.run(
+        f"import({json.dumps(script)}).then(({{ catalogue }}) =>"
+        " catalogue.models.forEach((each) => delete each.times_words))"
+    )
+    _two(tmp_path, page)
+    _send(page)
+    page.reads(" ".join(_WORDS), "#transcribe-text")
+    assert page.tab.run("[at('#transcribe-srt'), at('#transcribe-txt') !== null]") == [None, True]
+
+
 def test_what_is_recorded_is_written_down_in_english(page: Reader) -> None:
     page.press("Record")
     page.wait("button('Stop', at('#page'))")

@@ -154,6 +154,12 @@ async def test_a_model_that_reads_numbers_is_compared_as_its_language_writes_the
     by = type(by)(by.model, by.voice, front_end=PLAIN)
     found = await judged(Listener("Call twenty men now."), text, segments=segments, by=by)
     assert (found.result, named(text, found)) == ("wrong", [("12", "twenty")])
+    text = "Llama a 12 hombres."
+    segments = (Segment(text, 0, len(text)),)
+    spanish: dict[str, Any] = {"segments": segments, "by": by, "language": "es"}
+    assert (await judged(Listener("Llama a doce hombres."), text, **spanish)).result == "right"
+    found = await judged(Listener("Llama a diez hombres."), text, **spanish)
+    assert named(text, found) == [("12", "diez")]
 
 
 async def test_only_models_of_providers_follow_tags() -> None:

@@ -35,7 +35,8 @@ class CheckByText(ScriptedCheck):
 
     async def verdict_on(self, made: MadePart) -> PartVerdict:
         self.made.append(made)
-        (result,) = [each for each in RESULTS if each in words_of(made.job.segments[0].spoken).tokens]
+        spoken = words_of(made.job.segments[0].spoken).tokens
+        (result,) = [each for each in RESULTS if each in spoken]
         return WRONG if result == "wrong" else PartVerdict(result)
 
 

@@ -97,6 +97,7 @@ async def test_a_few_connections_carry_many_mails(rig: MailRig) -> None:
         await sent_by(rig, served, 15)
         assert len(set(served.to)) == 60
         assert served.connections <= 4
+        assert rig.mails._connections is not None
         await rig.mails._connections.quit_idle(0.0)
         assert served.goodbyes == served.connections
 

@@ -16,6 +16,7 @@ from proxy.features.marks.manifest import ManifestFacts
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.section import TEST_CERTIFICATE, MarkingSection
 from proxy.features.marks.signer import ensure_certificate, open_signer
+from proxy.features.marks.signing import UnusableCertificate
 from tests.features.marks.certificates import Chain, make_chain, p256
 from tests.features.marks.manifests import read
 from tests.tables import each_row
@@ -79,7 +80,7 @@ async def test_the_operators_certificate_signs_and_is_trusted(
 )
 def test_what_no_validator_would_take_is_named(made: Callable[[], Chain], fault: str) -> None:
     chain = made()
-    with pytest.raises(certificate.UnusableCertificate, match=fault) as raised:
+    with pytest.raises(UnusableCertificate, match=fault) as raised:
         certificate.read_certificate(chain.chain, chain.key)
     assert str(raised.value).startswith("marking.certificate")
     assert "PRIVATE" not in str(raised.value)
@@ -98,5 +99,5 @@ def test_the_test_certificate_is_made_once_and_a_damaged_one_is_named(tmp_path: 
     assert certificate.read_test_certificate(certificate.make_test_pem()).chain != first.chain
     file = tmp_path / TEST_CERTIFICATE
     file.write_bytes(file.read_bytes()[:200])
-    with pytest.raises(certificate.UnusableCertificate, match=TEST_CERTIFICATE):
+    with pytest.raises(UnusableCertificate, match=TEST_CERTIFICATE):
         ensure_certificate(MarkingSection(), tmp_path)

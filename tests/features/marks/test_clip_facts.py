@@ -155,7 +155,7 @@ def test_who_repeats_a_speech_and_whose_voice_that_is_are_in_its_facts() -> None
     part = Part(ana, "en", (first,), 0, 1, 1.0, 1)
     facts = PlannedFacts(SpeechPlan(ana, "en", (part,), 1.0, terms(UNLIMITED), frozenset(), frozenset()))
     assert facts.consents == ("of ana", "of anna")
-    assert facts.speakers(first.speaker) == (
+    assert facts.speakers[first.speaker] == (
         ClipSpeaker("one/m", "CPML", is_trained=True),
         ClipSpeaker("rvc/c", "MIT", is_trained=True),
     )

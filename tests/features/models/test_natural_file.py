@@ -252,6 +252,18 @@ def test_before_a_start_any_failure_is_a_line_and_is_remembered(run: Run, folder
     assert natural_file.read(folder / "data") == natural.Layer()
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").write_text("no folder can be here")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(natural_voices, "require_index", lambda _listed: None)
+    ran = run("voices", "natural", "--at-start")
+    (failed,) = [line for line in ran.err.splitlines() if "To fetch them, run" in line]
+    assert ran.status == 0
+    assert failed.startswith("No natural voices, so espeak speaks: ")
+
+
 def test_the_voice_that_stands_in_speaks_before_the_others_are_there(
     run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

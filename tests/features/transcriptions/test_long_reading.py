@@ -10,8 +10,8 @@ import pytest
 
 from proxy.audio.recordings.decoder import checked_sound
 from proxy.audio.recordings.decoding import decode
-from proxy.audio.recordings.recording import Decoded, Undecoded, UnusableRecording
-from proxy.errors import DecodingFailed
+from proxy.audio.recordings.recording import Decoded, Undecoded
+from proxy.errors import DecodingFailed, InvalidRequest
 from proxy.features.transcriptions import long_decoder
 from proxy.features.transcriptions.long_decoder import AGAIN_WITHIN_S, LongDecoder, _checked_survey
 from proxy.features.transcriptions.long_reading_child import MOST_CPU_S, stretch, survey
@@ -105,7 +105,7 @@ async def test_a_process_of_its_own_reads_each() -> None:
             for start, end in ((0, half), (half, surveyed.whole_ms))
         ]
         assert b"".join(heard) == pcm
-        with pytest.raises(UnusableRecording):
+        with pytest.raises(InvalidRequest):
             await decoder.survey("acc_1", b"no recording")
     finally:
         await decoder.close()
@@ -182,7 +182,7 @@ async def test_a_slow_file_keeps_no_other_account_waiting(what: str) -> None:
     decoder._helper = slow = SlowProcess()
 
     async def read(account: str, file: bytes) -> None:
-        with suppress(UnusableRecording):
+        with suppress(InvalidRequest):
             if what == "surveys":
                 await decoder.survey(account, file)
             else:

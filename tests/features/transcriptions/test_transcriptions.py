@@ -1,7 +1,9 @@
 """Recordings written down: every format, field, event and error, as OpenAI's clients know them."""
 
+import asyncio
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,19 @@ import httpx2
 import numpy as np
 import pytest
 
-from proxy.errors import DecodingFailed, UpstreamFailed
+from proxy.errors import DecodingFailed, HostLost, UpstreamFailed
+from proxy.features.transcriptions.events import checked_transcripts
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.rates import HearingRates
-from speech_engine import EngineFailed, EngineUnavailable, Finished, Transcript, UnusableSample
+from speech_engine import (
+    EngineFailed,
+    EngineTimeout,
+    EngineUnavailable,
+    Event,
+    Finished,
+    Transcript,
+    UnusableSample,
+)
 from speech_engine.hearing import HEARING_HZ
 from tests.features.transcriptions.ears import (
     TRANSLATIONS,
@@ -27,6 +38,7 @@ from tests.features.transcriptions.ears import (
 from tests.proxy.api.inside import Inside, LeavingPeer, envelope, inside, inside_fixture
 from tests.proxy.audio.recordings.clips import Kind, encoded
 from tests.sound import decoded
+from tests.speech_engine.host.simulated_time import simulated
 from tests.tables import each_row
 from tests.waiting import soon
 
@@ -125,11 +137,13 @@ async def test_fields_of_openai_that_change_nothing_are_named(server: Inside) ->
         "chunking_strategy[type]": "server_vad",
         "chunking_strategy[threshold]": "0.5",
         "include[]": ["logprobs"],
+        "vad_filter": "true",
+        "diarize": "false",
         "unknown": "x",
     }
     answer = await heard(server, recorded(TEXT), **fields)
     assert answer.json()["text"] == TEXT
-    assert answer.headers["x-voxgate-ignored"] == "chunking_strategy, include"
+    assert answer.headers["x-voxgate-ignored"] == "chunking_strategy, diarize, include, vad_filter"
 
 
 WRONG: tuple[tuple[dict[str, Any], int, str, str], ...] = (
@@ -161,6 +175,7 @@ WRONG: tuple[tuple[dict[str, Any], int, str, str], ...] = (
     ({"model": "nobody"}, 404, "model", "model_not_found"),
     ({"model": "tone/standard"}, 400, "model", "unsupported_model"),
     ({"model": "gpt-4o-transcribe-diarize"}, 400, "model", "unsupported_value"),
+    ({"diarize": "true"}, 400, "diarize", "unsupported_value"),
     ({"language": "english please"}, 400, "language", "invalid_value"),
     ({"prompt": "a" * 8193}, 400, "prompt", "invalid_value"),
     ({"prompt": "é" * 4000, "keywords[]": "é" * 200}, 400, "prompt", "invalid_value"),
@@ -221,6 +236,9 @@ async def test_another_model_hears_until_something_was_given_out(tmp_path: Path)
         delta, error = (json.loads(line.removeprefix("data: ")) for line in sent.split("\n\n") if line)
         assert delta["delta"] == "First."
         assert (error["type"], error["error"]["code"]) == ("error", "engine_unavailable")
+        broken.script, broken.jobs = (HostLost("It died."),), []
+        assert (await heard(server, of_seconds(2.0))).json()["text"] == "Second."
+        assert len(broken.jobs) == 2, "its next host is tried once"
 
 
 @each_row(
@@ -300,8 +318,9 @@ async def test_a_retry_with_its_key_gets_the_same_answer_and_pays_once(tmp_path:
 
 async def test_its_text_and_its_sound_are_kept_where_the_request_says_so(tmp_path: Path) -> None:
     ears = Ears(*whole(said("To be kept.")))
-    async with inside(tmp_path, SCRIPTED, {"one": ears, "two": Ears()}) as server:
+    async with inside(tmp_path, SCRIPTED, {"one": ears, "two": Ears(EngineFailed("It broke."))}) as server:
         await heard(server, of_seconds(1.0))
+        assert (await heard(server, of_seconds(1.0), model="two/m", history="true")).status_code == 503
         await heard(server, of_seconds(2.0), history="true", tag="ep:1")
 
         async def listed() -> list[dict[str, Any]]:
@@ -356,15 +375,46 @@ async def test_segments_alone_are_no_fault_where_there_are_no_times(server: Insi
 
 
 async def test_far_too_much_text_is_a_failure_and_silence_is_nothing_given_out(tmp_path: Path) -> None:
-    endless = Ears(*whole(*[said("word " * 1000, 0.0, 1.0)] * 20))
-    good = Ears(*whole(said("Good.")))
+    endless, good = Ears(), Ears(*whole(said("Good.")))
     async with inside(tmp_path, SCRIPTED, {"one": endless, "two": good}) as server:
-        assert (await heard(server, of_seconds(2.0))).json()["text"] == "Good."
+        for much in ([said("word " * 1000, 0.0, 1.0)] * 20, [Transcript(said("").segments * 6_000)] * 2):
+            endless.script = whole(*much)
+            assert (await heard(server, of_seconds(2.0))).json()["text"] == "Good."
     silent = Ears(Transcript((), 1.0), EngineFailed("It broke."))
     (tmp_path / "second").mkdir()
     async with inside(tmp_path / "second", SCRIPTED, {"one": silent, "two": good}) as server:
         *_, done = events(await heard(server, of_seconds(2.0), stream="true"))
         assert done["text"] == "Good."
+
+
+@each_row(
+    ("pauses_s", "stall_s", "fails"),
+    [([5.0] * 4, 8.0, False), ([5.0, 9.0], 8.0, True), ([11.0], 8.0, True), ([6.0, 6.0], None, True)],
+)
+def test_an_engine_may_take_long_as_long_as_it_hears_more(
+    pauses_s: list[float], stall_s: float | None, *, fails: bool
+) -> None:
+    class Slow:
+        def __init__(self) -> None:
+            self.left = [*enumerate(pauses_s, 1)]
+
+        async def next_event(self) -> Event | None:
+            if not self.left:
+                return None
+            number, pause_s = self.left.pop(0)
+            await asyncio.sleep(pause_s)
+            return Transcript((), float(number))
+
+        async def close(self) -> None:
+            pass
+
+    @simulated
+    async def play() -> None:
+        found = [each async for each in checked_transcripts(Slow(), 60.0, 10.0, stall_s)]
+        assert len(found) == len(pauses_s)
+
+    with pytest.raises(EngineTimeout) if fails else nullcontext():
+        play()
 
 
 async def test_a_recording_that_cannot_be_read_on_is_no_engine_s_fault(

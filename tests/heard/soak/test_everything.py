@@ -4,20 +4,20 @@ import pytest
 
 from tests.heard.judge import OTHERS, which_sentence
 from tests.heard.matrix import EACH, Clip, hear, joined, speech, spread, whole
-from tests.heard.natural import JOE, KOKORO, speaking
+from tests.heard.natural import EARS, JOE, KOKORO, speaking
 
 
 def test_every_format_speed_and_voice_of_joe_is_understood(tmp_path_factory: pytest.TempPathFactory) -> None:
-    with speaking(tmp_path_factory.mktemp("joe"), JOE) as live:
+    with speaking(tmp_path_factory.mktemp("joe"), JOE, EARS) as live:
         assert hear(live, JOE.engine, whole(JOE.voices)).faults == []
         assert joined(live, JOE.engine, JOE.voices, "opus").faults == []
         others = [speech(live, JOE.engine, Clip(other, JOE.voices[0], "wav", 1.0)) for other in OTHERS]
-        assert [which_sentence(other) for other in others] == [None] * len(OTHERS)
+        assert [which_sentence(live, other) for other in others] == [None] * len(OTHERS)
 
 
 def test_kokoro_is_understood_in_each_format_and_where_parts_meet(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with speaking(tmp_path_factory.mktemp("kokoro"), KOKORO) as live:
+    with speaking(tmp_path_factory.mktemp("kokoro"), KOKORO, EARS) as live:
         assert hear(live, KOKORO.engine, spread(KOKORO.voices, EACH)).faults == []
         assert joined(live, KOKORO.engine, KOKORO.voices, "mp3").faults == []

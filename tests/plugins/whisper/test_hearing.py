@@ -114,6 +114,7 @@ def attempt(text: str, logprob: float, no_speech: float = 0.0) -> Attempt:
         ([attempt("dim", -1.2), attempt("good", -0.4)], 1, 2),
         ([attempt("dim", -1.2, 0.5), attempt("good", -0.4, 0.5)], 1, 2),
         ([attempt(" you", -1.2, 0.7)], None, 1),
+        ([attempt("soft, but sure", -0.3, 0.7)], 0, 1),
         ([attempt("so " * 40, -0.1), attempt(" you", float("nan"), 0.9)], None, 2),
         ([attempt("so " * 40, -0.1), *[attempt(str(at), -2.0 - at) for at in range(3)]], 1, 4),
         ([attempt("so " * 40, -0.3 - at / 10) for at in range(4)], 0, 4),

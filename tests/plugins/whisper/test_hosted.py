@@ -26,7 +26,6 @@ from proxy.engines.hosts.hosted import HostedEngine
 from proxy.engines.hosts.sample_source import NO_SOURCE
 from proxy.engines.registry import HostedEngineSpec
 from proxy.engines.stored_models import with_models
-from proxy.helpers.child import HOST_NICENESS
 from speech_engine import (
     HEARING_HZ,
     Engine,
@@ -236,13 +235,6 @@ async def test_what_a_killed_host_was_hearing_is_heard_by_the_next_one(kept: Kep
     child.kill()
     assert text_of(segments(await hearing)) == " ".join(SENTENCES)
     assert kept.host.supervisor.generation > 1
-
-
-async def test_it_gives_way_to_hosts_that_speak(kept: Kept) -> None:
-    child = kept.host.supervisor.child
-    assert child is not None
-    threads = os.listdir(f"/proc/{child.process.pid}/task")
-    assert max(os.getpriority(os.PRIO_PROCESS, int(each)) for each in threads) > HOST_NICENESS
 
 
 async def test_weights_that_are_no_numbers_are_refused_at_the_start() -> None:

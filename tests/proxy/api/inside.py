@@ -86,6 +86,7 @@ class LeavingPeer:
         self.is_gone = False
         self.is_ending = False
         self.is_behind = False
+        self.takes_first_body = False
         self.sent_share = 1.0
         self.on_gone: Callable[[], None] | None = None
         self.body_failure: RequestFailed | None = None

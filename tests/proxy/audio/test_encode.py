@@ -7,13 +7,16 @@ import warnings
 from typing import Any
 
 import av
+import numpy as np
 import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import AUDIO_FORMATS, FORMATS, USUAL_FORMS, SoundFailed
+from speech_engine.loudness import loudness_of
 from tests.proxy.audio.pieces import body, cut, encoded
 from tests.sound import PADDING_S, decoded, tone
 from tests.tables import each_row
@@ -180,3 +183,20 @@ def test_libsndfile_hears_the_same_as_libav(audio_format: str) -> None:
     data = body(encoded(open_encoder(USUAL_FORMS[audio_format]), cut(tone(440, 0.5), [960])))
     samples, sample_rate_hz = soundfile.read(io.BytesIO(data))
     assert len(samples) / sample_rate_hz == pytest.approx(0.5, abs=PADDING_S[audio_format])
+
+
+def test_opus_keeps_the_loudness_of_a_low_voice_unless_it_has_few_bits() -> None:
+    periods = np.arange(SECOND * 2) * 90 / SECOND
+    buzz = np.sum([np.sin(2 * np.pi * n * periods) / n**2 for n in range(1, 60)], axis=0) * 0.2
+    pcm = (buzz * 32_767).astype("<i2").tobytes()
+
+    def softer_by(kbit_s: int | None) -> float:
+        form = replace(USUAL_FORMS["opus"], kbit_s=kbit_s)
+        heard = decoded(body(encoded(open_encoder(form), iter([pcm]))), "opus")
+        before, after = loudness_of(buzz, SECOND), loudness_of(heard.samples, heard.sample_rate_hz)
+        assert before is not None
+        assert after is not None
+        return before - after
+
+    assert abs(softer_by(None)) < 0.1
+    assert softer_by(16) > 0.3

@@ -1,5 +1,6 @@
 """Clones, deletions and conversions reach every engine, wherever it runs, the way that speech does."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,7 @@ from speech_engine import (
     CloneRequest,
     ClonesListed,
     Convert,
+    Engine,
     EngineError,
     EngineFailed,
     EngineStumbled,
@@ -25,6 +27,8 @@ from speech_engine import (
     Event,
     FindClone,
     Finished,
+    Hear,
+    HearJob,
     ListClones,
     ReadSounds,
     SoundsRead,
@@ -37,11 +41,13 @@ from speech_engine import (
 )
 from speech_engine.host.slots import Slots
 from speech_engine.testing.recordings import PcmRecording
+from tests.features.transcriptions.ears import Ears
 from tests.proxy.engines.host_rig import hosted
 from tests.proxy.engines.keys import RecordedMetrics
 from tests.speech_engine.host import fakes
 from tests.speech_engine.host.fakes import clone, delete, job
 from tests.tables import each_row
+from tests.waiting import soon
 
 SOUNDS = ReadSounds(id="work_3", tenant="acc_1", deadline_s=5.0, texts=("un", "deux"), language="fr")
 PLACES = ("in process", "cloud", "hosted")
@@ -52,7 +58,7 @@ class Voiceless(fakes.FakeEngine):
     """It speaks, and can do nothing else."""
 
 
-def cloud(*engines: fakes.FakeEngine, queue: int = 4) -> CloudEngine:
+def cloud(*engines: Engine, queue: int = 4) -> CloudEngine:
     metrics = RecordedMetrics()
     keys = [
         ProviderKey("cloud", number, each, Slots(each.slots, queue), ProviderPace(None), metrics)
@@ -62,7 +68,7 @@ def cloud(*engines: fakes.FakeEngine, queue: int = 4) -> CloudEngine:
 
 
 @asynccontextmanager
-async def placed(place: str, engine: fakes.FakeEngine) -> AsyncIterator[AnyEngine]:
+async def placed(place: str, engine: Engine) -> AsyncIterator[AnyEngine]:
     if place == "in process":
         yield InProcessEngine(engine, 4)
     elif place == "cloud":
@@ -113,6 +119,26 @@ async def test_a_recording_is_converted(place: str) -> None:
         events = await fakes.read(engine.open(Convert(job()), pcm=PcmRecording(bytes(9_000))))
     assert (events[0], events[-1]) == (Started(fakes.RATE_HZ), Finished())
     assert b"".join(event.pcm for event in events if isinstance(event, Audio)) == bytes(9_000)
+
+
+@each_row("place", PLACES)
+async def test_recordings_of_one_account_leave_half_of_the_slots_to_others(place: str) -> None:
+    go = asyncio.Event()
+    ears = Ears(go.wait, Finished())
+    async with placed(place, ears) as engine, asyncio.TaskGroup() as group:
+
+        def hear(number: int, tenant: str) -> None:
+            work = Hear(HearJob(id=f"hear_{number}", tenant=tenant, model="m"))
+            group.create_task(fakes.read(engine.open(work, pcm=PcmRecording(bytes(2)))))
+
+        for number in range(7):
+            hear(number, "acc_1")
+        await soon(lambda: ears.open == 4)
+        hear(7, "acc_2")
+        await soon(lambda: ears.open > 4)
+        assert [job.tenant for job in ears.jobs] == [*["acc_1"] * 4, "acc_2"]
+        go.set()
+    assert len(ears.jobs) == 8
 
 
 @each_row("place", PLACES)

@@ -4,6 +4,7 @@ import asyncio
 import io
 import re
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 from pathlib import Path
 
 import av
@@ -199,7 +200,7 @@ class Borrowing(EngineAnswer):
 
 async def begun(events: Borrowing, deadline: Deadline | None = None) -> CandidateStream:
     model = Model("one", ModelInfo(id="m", languages=(), sample_rate_hz=RATE_HZ))
-    places, form = WordPositions("", ()), USUAL_FORMS["mp3"]
+    places, form = partial(WordPositions, "", ()), USUAL_FORMS["mp3"]
     stream = CandidateStream(Candidate(model, JOB.voice), JOB, places, 1.0, form, deadline or Deadline())
     await stream.read_first_audio(events)
     return stream

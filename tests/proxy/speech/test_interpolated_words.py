@@ -60,9 +60,9 @@ def test_words_share_the_time_of_their_own_sentence_by_their_length() -> None:
     places = WordPositions(text, (Segment("A bcd.", 0, 7), Segment("Ef gh", 7, 12)), begin=100)
     found = interpolate(places, {0: 1.0, 1: 2.0}, 5.0)
     assert found == [
-        SpokenWord(1.0, 100, 101, True),
+        SpokenWord(1.0, 100, 101, True, True),
         SpokenWord(1.25, 102, 105, True),
-        SpokenWord(2.0, 107, 109, True),
+        SpokenWord(2.0, 107, 109, True, True),
         SpokenWord(3.5, 110, 112, True),
     ]
 

@@ -142,14 +142,15 @@ async def test_one_in_line_is_told_as_soon_as_it_is_clear_that_it_waits_in_vain(
     inside, next_ = crowd.comes("a", estimated_s=100.0), crowd.comes("b", estimated_s=100.0)
     await steps()
     hasty, patient = crowd.comes("b", deadline_s=120.0), crowd.comes("b", deadline_s=3600.0)
-    await asyncio.sleep(90.0)
+    await asyncio.sleep(90.1)
     assert hasty.end == ""  # 100 s are what was to be expected
     inside.leave()
     await steps()
     assert next_.is_inside
-    # The last job took 90 s and so will the next.
+    await asyncio.sleep(0.2)
+    # The last job took 90.1 s and so will the next.
     assert (hasty.end, patient.end) == ("EngineBusy", "")
-    assert told_to_come_back_in_s(hasty) == round(100 * 94.5 / 109 - 30, 6)
+    assert told_to_come_back_in_s(hasty) == round(100 * 94.6 / 109 - 29.9, 6)
     assert crowd.slots.waiting == 1
 
 
@@ -249,3 +250,21 @@ async def test_health_tells_the_seconds_in_line() -> None:
     await steps()
     health = crowd.slots.health()
     assert (health.slots, health.running, health.waiting, health.waiting_s) == (1, 1, 2, 5.5)
+
+
+@in_simulated_time
+async def test_what_runs_tells_that_a_machine_became_slow_before_anything_has_finished() -> None:
+    crowd = await half_as_long_as_its_audio()
+    inside = crowd.comes("a", estimated_s=50.0)
+    await steps()
+    waiting = crowd.comes("b", deadline_s=30.0)
+    for _ in range(3):
+        await asyncio.sleep(4.0)
+        assert waiting.end == ""
+        inside.makes(2.0)
+    # Six seconds took twelve: another 88 are left.
+    hasty, patient = crowd.comes("c", deadline_s=80.0), crowd.comes("c", deadline_s=90.0)
+    await steps()
+    assert (told_to_come_back_in_s(hasty), patient.end) == (8.0, "")
+    await asyncio.sleep(1.0)
+    assert told_to_come_back_in_s(waiting) == 60.0

@@ -78,6 +78,25 @@ def test_a_job_that_will_not_fit_in_time_is_told_when_it_would() -> None:
     simulated_time.run(play())
 
 
+def test_jobs_in_line_are_told_as_soon_as_the_gate_will_stay_shut_too_long() -> None:
+    async def play() -> None:
+        door = Door()
+        slots = Slots(1, 8, door)
+        first = await comes(slots, "first")
+        late, patient = comes(slots, "late"), comes(slots, "patient", deadline_s=60.0)
+        await asyncio.sleep(1.0)
+        # No slot is free, so this is no news of a turn.
+        door.shut_s["late"] = 20.0
+        await asyncio.sleep(0.3)
+        with pytest.raises(EngineBusy) as busy:
+            await late
+        assert busy.value.retry_after_s == 12.25
+        slots.leave(first)
+        slots.leave(await patient)
+
+    simulated_time.run(play())
+
+
 def test_what_goes_on_and_what_nobody_waits_for_pass_a_job_that_does_not_fit() -> None:
     async def play() -> None:
         door = Door()

@@ -38,6 +38,32 @@ async def test_as_many_as_there_are_slots_are_inside() -> None:
     assert repr(crowd.slots) == "<Slots 3 of 3 running, 2 waiting>"
 
 
+@each_row(
+    ("arrivals", "inside"),
+    [
+        ("aaaaaaaa", "aaaa"),
+        ("aaaaaaaabbc", "aaaabc"),
+        ("aaaaabcdeF", "aaaabcF"),
+        ("ABCDEFGHI", "ABCDEFGH"),
+        ("abcdefghI", "abcdefI"),
+    ],
+)
+async def test_recordings_of_one_account_take_half_of_the_slots_and_long_ones_leave_some_to_short_ones(
+    arrivals: str, inside: str
+) -> None:
+    """Those of a small letter are long."""
+    crowd = Crowd(slots=8, limit=100)
+    for each in arrivals:
+        crowd.comes(each, estimated_s=1800.0 if each.islower() else 5.0, hears=True)
+        await steps()
+    assert "".join(visitor.tenant for visitor in crowd.inside) == inside
+    crowd.comes("speech")
+    await steps()
+    assert len(crowd.inside) == min(8, len(inside) + 1)
+    turns = await crowd.order()
+    assert sorted(turns) == sorted([*arrivals, "speech"])
+
+
 async def test_slots_grow_and_shrink_while_jobs_run() -> None:
     crowd = Crowd(slots=2, limit=100)
     for tenant in "abcdef":

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from speech_engine.errors import EngineError
 from speech_engine.events import Encoded, Finished, Started
-from speech_engine.host.slots import Slots
+from speech_engine.host.slots import Slots, SlotTurn
 
 RATE_HZ = 1_000_000
 """A high rate, so that any time is a whole number of samples."""
@@ -26,15 +26,18 @@ class Visitor:
         share: float = 1.0,
         *,
         runs_alone: bool = False,
+        hears: bool = False,
     ) -> None:
         self.tenant = tenant
         self.runs_alone = runs_alone
+        self._hears = hears
         self.retry_after_s: float | None = None
         self.is_inside = False
         self.end = ""
         self._slots = slots
         self._asks = (tenant, deadline_s, estimated_s, share)
         self._estimated_s = estimated_s
+        self._turn: SlotTurn | None = None
         self._leave = asyncio.Event()
         self._task = asyncio.create_task(self._visit())
         self._task.add_done_callback(self._ended)
@@ -45,6 +48,11 @@ class Visitor:
     def leave(self) -> None:
         self._leave.set()
 
+    def makes(self, sound_s: float) -> None:
+        assert self._turn is not None
+        self._slots.note(self._turn, Started(RATE_HZ))
+        self._slots.note(self._turn, Encoded("mp3", b"", round(sound_s * RATE_HZ)))
+
     def cancel(self) -> None:
         self._task.cancel()
 
@@ -53,12 +61,13 @@ class Visitor:
 
     async def _visit(self) -> None:
         try:
-            turn = await self._slots.enter(*self._asks, runs_alone=self.runs_alone)
+            self._turn = turn = await self._slots.enter(
+                *self._asks, runs_alone=self.runs_alone, hears=self._hears
+            )
             self.is_inside = True
             try:
                 await self._leave.wait()
-                self._slots.note(turn, Started(RATE_HZ))
-                self._slots.note(turn, Encoded("mp3", b"", round(self._estimated_s * RATE_HZ)))
+                self.makes(self._estimated_s - turn.made_s)
                 self._slots.note(turn, Finished())
             finally:
                 self.is_inside = False
@@ -94,8 +103,10 @@ class Crowd:
         share: float = 1.0,
         *,
         runs_alone: bool = False,
+        hears: bool = False,
     ) -> Visitor:
-        self.all.append(Visitor(self.slots, tenant, deadline_s, estimated_s, share, runs_alone=runs_alone))
+        asks = (self.slots, tenant, deadline_s, estimated_s, share)
+        self.all.append(Visitor(*asks, runs_alone=runs_alone, hears=hears))
         return self.all[-1]
 
     @property

@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from policies.tasks import SECOND
 from proxy import errors
 from proxy.access.callers import Callers
-from proxy.api.speech_answers import report
+from proxy.api.speech_answers import SpeechReporter
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
@@ -27,7 +27,6 @@ from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, 
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
-from proxy.features.transcriptions.word_times import WordTimes
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
@@ -76,12 +75,12 @@ class Steps(TaskKind[JobStep]):
         registry: CollectorRegistry,
         notices: DeliveryTasks,
         encoding: FileSteps | None = None,
-        times: WordTimes | None = None,
+        reporter: SpeechReporter | None = None,
         check: NoCheck = NO_CHECK,
     ) -> None:
         super().__init__(store)
         self._check = check
-        self._times = times
+        self._reporter = reporter or SpeechReporter()
         self._encoding = encoding
         self._notices = notices
         self._kinds = kinds
@@ -296,10 +295,7 @@ class Steps(TaskKind[JobStep]):
             clip.crc32, clip.played = await asyncio.to_thread(sound_facts, bytes(sound), job.format)
             clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
-            about = report(answer, tags)
-            if self._times is not None:
-                text = call.request.text[tags:]
-                about = await self._times.with_times(job.account, bytes(sound), about, text)
+            about = await self._reporter.report(answer, tags, bytes(sound))
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
             # From here on it is one commit or none: a cancellation waits.
             await settle_to_the_end(answer.settle)

@@ -1,5 +1,6 @@
 """Subtitles: cues that one can read, in the user's own words, at the time at which they are heard."""
 
+import asyncio
 import re
 import unicodedata
 from itertools import pairwise
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.jobs.kinds.speech.subtitles import LINE, WORD_TIMES, Writer, cues, with_times, writers
+from proxy.api.speech_headers import WORD_TIMES
+from proxy.features.jobs.kinds.speech.subtitles import LINE, Writer, cues, with_times, writers
+from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement
 from speech_engine import EngineFailed, Finished, Started, Transcript
@@ -28,6 +31,8 @@ _TIME = r"(\d\d):(\d\d):(\d\d)[.,](\d{3})"
 _CUE = re.compile(rf"{_TIME} --> {_TIME}\n(.+?)\n\n", re.DOTALL)
 PREAMBLE_S = 0.264
 """Before the word, in its tones."""
+HEARD = {"word_times": "heard", "audio_format": "wav"}
+EVENTS = {"response_format": "pcm", "stream_format": "words"}
 
 
 class Said(NamedTuple):
@@ -216,32 +221,51 @@ async def test_an_engine_without_word_times_has_subtitles_that_say_so(tmp_path: 
             assert shown[-1].start_s > done["seconds"] * (1 - 1 / done["steps"])
 
 
-@pytest.mark.parametrize("script", ["", "less", "fails"])
-async def test_times_of_an_engine_without_them_are_heard(tmp_path: Path, script: str) -> None:
-    text = "Ready, steady. Off they go."
-    starts = [[0.7, 0.2], [9.0, 1.4, 1.3]]
+@pytest.mark.parametrize("fault", ["", "less", "fails", "halts", "many", "long"])
+async def test_times_of_an_engine_without_them_are_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Those of a job's subtitles, and of an answer in JSON that asks for them, unless that is long."""
+    bounds = {"_OF_STEP_S": "halts", "_OF_ANSWER_S": "halts", "_MOST_SENTENCES": "many", "_MOST_S": "long"}
+    for name in (each for each, at in bounds.items() if at == fault):
+        monkeypatch.setattr(word_times, name, 0.01)
+    text = "Ready, steady. Dr. Lin's off!"
+    starts = [[0.8, 0.3], [9.1, 1.5, 1.4]]
     segments = tuple(
         TranscriptSegment(
             start_s=0.0, end_s=0.0, text="", words=tuple(TranscriptWord(at, at, "x") for at in each)
         )
         for each in starts
     )
-    events = (EngineFailed(""),) if script == "fails" else whole(Transcript(segments[: 1 if script else 2]))
-    ears = Ears(*events, id="ears", scores_text=True)
+    steps = {"fails": (EngineFailed(""),), "halts": (asyncio.Event().wait,)}
+    events = steps.get(fault, whole(Transcript(segments[: 1 if fault == "less" else 2])))
+    ears = Ears(*events, scores_text=True, known_words_late_s=(("en", 0.1),))
     sentences = [*sound(1.5, segment=0), *sound(1.5, segment=1)]
     engine = Scripted(Started(RATE_HZ), *sentences, Finished())
     async with jobs_inside(tmp_path, one=engine, ears=ears) as server:
         made = await new_job(server, text, model="one", voice="one")
         await job_with(server, made["id"], "done")
         (job,) = ears.jobs
-        assert (job.texts, job.urgency, job.starts_s[0]) == (("Ready steady", "Off they go"), "idle", 0.0)
-        path = f"/v1/jobs/{made['id']}"
-        answer = await server.ask("GET", f"{path}/subtitles")
-        assert answer.headers[WORD_TIMES] == ("interpolated" if script else "heard")
-        if script:
-            return
-        first, second = parsed(answer.text)
-        assert (first.start_s, second.start_s) == (0.7, 3.0), "in order, and in their sentences"
+        assert (job.texts, job.starts_s) == (("Ready, steady.", "Dr. Lin's off!"), (0.0, 1.5))
+        assert job.urgency == "idle"
+        subtitles = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
+        assert subtitles.headers[WORD_TIMES] == ("heard" if fault in ("", "many", "long") else "interpolated")
+        if not fault:
+            first, second = parsed(subtitles.text)
+            assert (first.start_s, second.start_s) == (0.7, 3.0), "in order, and in their sentences"
+        body = {"model": "one", "voice": "one", "input": text, "response_format": "json"}
+        plain, wav, pcm, streamed = [
+            await server.ask("POST", "/v1/audio/speech", body=body | more)
+            for more in ({}, HEARD, {**HEARD, "audio_format": "pcm"}, {**HEARD, **EVENTS})
+        ]
+        assert len(ears.jobs) == (1 if fault in ("many", "long") else 3)
+        assert all((each.texts, each.starts_s) == (job.texts, job.starts_s) for each in ears.jobs)
+        assert (WORD_TIMES in plain.headers, streamed.headers["x-voxgate-ignored"]) == (False, "word_times")
+        for answer in (wav, pcm):
+            assert answer.headers[WORD_TIMES] == ("interpolated" if fault else "heard")
+            words = answer.json()["words"]
+            assert [word.get("interpolated", False) for word in words] == [bool(fault)] * 5
+            assert fault or [word["start_seconds"] for word in words] == [0.7, 0.7, 3.0, 3.0, 3.0]
 
 
 async def test_told_times_do_not_say_so_and_clips_of_before_have_computed_ones(tmp_path: Path) -> None:

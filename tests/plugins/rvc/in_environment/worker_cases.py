@@ -60,6 +60,6 @@ class Contract(ConversionContract):
             yield rig.engine
 
 
-@pytest.mark.parametrize("rule", [name for name in vars(ConversionContract) if name.startswith("test_")])
+@pytest.mark.parametrize("rule", [name for name in dir(ConversionContract) if name.startswith("test_")])
 def test_it_keeps_the_contract_of_engines_that_convert(rule: str) -> None:
     asyncio.run(getattr(Contract(), rule)())

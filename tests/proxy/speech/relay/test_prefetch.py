@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,7 +53,8 @@ class Endless:
         self._chunk = chunk
 
     async def begin(self) -> CandidateStream:
-        speaking = CandidateStream(CANDIDATE, JOB, WordPositions("", ()), 1.0, USUAL_FORMS["pcm"], Deadline())
+        places = partial(WordPositions, "", ())
+        speaking = CandidateStream(CANDIDATE, JOB, places, 1.0, USUAL_FORMS["pcm"], Deadline())
         events = EngineAnswer(FakeEngine(self._events), Speak(JOB), FakeLog())
         await speaking.read_first_audio(events)
         return speaking

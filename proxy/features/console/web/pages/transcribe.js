@@ -66,6 +66,10 @@ export default class TranscribePage extends Page {
     return catalogue.models.filter(({ hears }) => hears);
   }
 
+  get chosen() {
+    return this.models.find(({ id }) => id === this.model) ?? {};
+  }
+
   // One button for both keeps its focus.
   submit(event) {
     event.preventDefault();
@@ -83,7 +87,7 @@ export default class TranscribePage extends Page {
         if (!take) throw new Failure({ message: t("recorder.missing"), param: "file" });
         if (!(await mayUpload()) || this.isLeft) return;
         this.say(t("transcribe.hearing"));
-        const fields = { model: this.model, language: this.isEnglish ? "" : this.language, response_format: "verbose_json", file: take };
+        const fields = { model: this.model, language: this.isEnglish ? "" : this.language, response_format: this.chosen.times_words ? "verbose_json" : "json", file: take };
         const isJob = this.recorder.length > LONGEST_S && hasFeature("jobs");
         if (isJob || !(await this.hear(fields, mine.signal))) await this.makeJob(fields);
         refreshAccount();
@@ -138,8 +142,7 @@ export default class TranscribePage extends Page {
   }
 
   form() {
-    const model = this.models.find(({ id }) => id === this.model) ?? {};
-    const { transcribed_languages: tags = [] } = model;
+    const { transcribed_languages: tags = [], translates } = this.chosen;
     const languages = tags.filter((tag) => tag !== "*").map((tag) => [tag, languageName(tag)]).sort(([, a], [, b]) => a.localeCompare(b));
     const isBusy = Boolean(this.sending);
     return html`<form class="card stack" id="transcribe-form" novalidate @submit=${(event) => this.submit(event)}>
@@ -149,7 +152,7 @@ export default class TranscribePage extends Page {
         options: [["", t("transcribe.any")], ...languages], change: (language) => this.set({ language }) })}
       ${this.choice("transcribe", "model", t("speak.model"), { value: this.model, disabled: isBusy, options: this.models.map(({ id }) => [id, id]),
         change: (each) => this.set({ model: each, language: "", isEnglish: false }) })}
-      ${model.translates ? this.tick("english", t("transcribe.english"), "isEnglish") : nothing}
+      ${translates ? this.tick("english", t("transcribe.english"), "isEnglish") : nothing}
       ${hasFeature("history") ? this.tick("kept", t("speak.keep"), "isKept") : nothing}
       <div class="row apart"><span class="quiet small num" role="status">${priceText(session.me?.prices.transcription, this.recorder.length)}</span>
         <button class="first" id="transcribe-go" @click=${(event) => event.detail > 1 && event.preventDefault()}>${isBusy ? html`${icon("stop")} ${t("speak.stop")}` : html`${icon("transcribe")} ${t("frame.transcribe")}`}</button></div>
@@ -163,18 +166,20 @@ export default class TranscribePage extends Page {
       @change=${(event) => this.set({ [field]: event.target.checked })}>${label}</label>`;
   }
 
-  result({ segments, duration: seconds }) {
+  // Without times, the text is one piece from the beginning on.
+  result({ text, segments = text ? [{ start: 0, text }] : [], usage }) {
+    const saved = this.found.segments ? SAVED : ["txt", "json"];
     const lang = this.isEnglish ? "en" : this.heardAs;
     return html`<section class="card stack" aria-labelledby="transcribe-end">
       <div class="row apart"><h2 id="transcribe-end" tabindex="-1">${t("transcribe.text")}</h2>
-        <span class="quiet small num">${[lang && languageName(lang), duration(seconds)].filter(Boolean).join(" · ")}</span></div>
+        <span class="quiet small num">${[lang && languageName(lang), duration(usage.seconds)].filter(Boolean).join(" · ")}</span></div>
       ${segments.length ? nothing : html`<p class="quiet" id="transcribe-silent">${t("transcribe.silent")}</p>`}
       <ul role="list" class="entries" id="transcribe-text">${segments.map(({ start, text }) => {
         const time = clock(start, ".").replace(/^00:/, "").slice(0, -4);
         return html`<li><p class="about" lang=${lang || nothing}>${text.trim()}</p>
           <button type="button" class="plain num" aria-label=${t("transcribe.from", { time })} @click=${() => this.play(start)}>${icon("play")} ${time}</button></li>`;
       })}</ul>
-      <div class="row">${SAVED.map((format) => html`<button type="button" class="plain" id="transcribe-${format}" @click=${() => this.save(format)}>${icon("down")} ${t("speak.save", { format: format.toUpperCase() })}</button>`)}</div>
+      <div class="row">${saved.map((format) => html`<button type="button" class="plain" id="transcribe-${format}" @click=${() => this.save(format)}>${icon("down")} ${t("speak.save", { format: format.toUpperCase() })}</button>`)}</div>
     </section>`;
   }
 }

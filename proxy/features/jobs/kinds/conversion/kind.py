@@ -34,7 +34,6 @@ from proxy.features.jobs.core.fields import ENCODED, StepFields, of_step, step_f
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.recordings import read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobStep
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.long_decoder import LongDecoder
@@ -147,7 +146,7 @@ class ConversionKind(SpokenKind):
         call = await speaking.prepare_call(id_, caller, speech_request, of_step(terms))
         payer = Payer(account=account, key=caller.key, anchor=caller.anchor, terms=terms)
         await self._ledger.check_conversion(payer.of_job())
-        survey = await survey_file(self._decoder, account, upload.audio)
+        survey = await self._decoder.survey(account, upload.audio)
         if await asyncio.to_thread(long_recordings.is_silent, survey.levels):
             raise invalid_audio("it is silent, or its level is far too low", FILE)
         pieces = await asyncio.to_thread(
@@ -183,7 +182,7 @@ class ConversionKind(SpokenKind):
         )
         file = await self.files.whole(job.account, job.digest)
         stretch = long_recordings.StretchRequest(file, held.first, held.last, fields.takes_first)
-        pcm = await read_stretch(self._decoder, job.account, stretch, SOURCE_HZ)
+        pcm = await self._decoder.stretch(job.account, stretch, SOURCE_HZ)
         sound_s = len(pcm) / SAMPLE_BYTES / SOURCE_HZ
         speech_request = upload.request(source_sound(pcm, sound_s, fields.source, grant))
         call = await speaking.prepare_call(held.request, caller, speech_request, terms)

@@ -16,6 +16,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.api.speech_headers import WORD_TIMES
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.content import SoundQuery, no_sound
@@ -28,7 +29,6 @@ from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
 from proxy.features.jobs.kinds.speech.subtitles import (
     SUBTITLES,
-    WORD_TIMES,
     Writer,
     with_times,
     writers,

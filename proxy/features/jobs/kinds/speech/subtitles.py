@@ -12,12 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from policies import text_tags
+from proxy.features.transcriptions.formats import cue
 from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
 from speech_engine import Segment
 
 SUBTITLES = {"srt": "application/x-subrip", "vtt": "text/vtt"}
-WORD_TIMES = "x-voxgate-word-times"
-"""The header that says `interpolated` or `heard`."""
 LINE = 42
 """The width of a line: in letters, of which those of Chinese and Japanese are two wide."""
 _MOST_S = 7.0
@@ -227,7 +226,7 @@ def _wide(letter: str) -> int:
 class Writer:
     """Writes cues, piece by piece. No cue begins before the end of the previous one."""
 
-    head = b""
+    head, is_vtt = b"", False
 
     def __init__(self) -> None:
         self._number = 0
@@ -238,31 +237,15 @@ class Writer:
         return "".join(self._written(cues(piece, words, ends_s - begins_s), begins_s)).encode()
 
     def _written(self, found: Sequence[Cue], begins_s: float) -> Iterator[str]:
-        for cue in found:
-            start = max(self._until_ms, round(1000 * (begins_s + cue.start_s)))
-            end = max(start + 1, round(1000 * (begins_s + cue.end_s)))
+        for each in found:
+            start = max(self._until_ms, round(1000 * (begins_s + each.start_s)))
+            end = max(start + 1, round(1000 * (begins_s + each.end_s)))
             self._until_ms, self._number = end, self._number + 1
-            yield self.form(start, end, cue.lines)
-
-    def form(self, start_ms: int, end_ms: int, lines: Sequence[str]) -> str:
-        times = f"{_clock(start_ms)},{start_ms % 1000:03} --> {_clock(end_ms)},{end_ms % 1000:03}"
-        return "\n".join((str(self._number), times, *lines)) + "\n\n"
+            yield cue(self._number, start, end, "\n".join(each.lines), is_vtt=self.is_vtt) + "\n"
 
 
 class VttWriter(Writer):
-    """The same as WebVTT, where some signs begin a tag."""
-
-    head = b"WEBVTT\n\n"
-
-    def form(self, start_ms: int, end_ms: int, lines: Sequence[str]) -> str:
-        times = f"{_clock(start_ms)}.{start_ms % 1000:03} --> {_clock(end_ms)}.{end_ms % 1000:03}"
-        escaped = (line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for line in lines)
-        return "\n".join((times, *escaped)) + "\n\n"
-
-
-def _clock(ms: int) -> str:
-    seconds = ms // 1000
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    head, is_vtt = b"WEBVTT\n\n", True
 
 
 writers: dict[str, Callable[[], Writer]] = {"srt": Writer, "vtt": VttWriter}

@@ -28,16 +28,15 @@ from proxy.features.jobs.core.fields import SealedFields, of_step
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobUpload, StepAttempt, TextKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.recordings import FILE, read_stretch, survey_file
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.features.transcriptions import form as transcription_form
 from proxy.features.transcriptions import long_recordings
 from proxy.features.transcriptions.form import (
+    FILE,
     HearRequest,
     TranscriptFormat,
     TranscriptionForm,
-    hear_request,
     read_request,
 )
 from proxy.features.transcriptions.formats import TranscriptBuilder, transcript_body
@@ -47,8 +46,8 @@ from proxy.features.transcriptions.hearing import (
     Hearing,
     HearTotals,
     dearest,
-    failure_of,
     hold_request,
+    settling,
 )
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.features.transcriptions.long_recordings import StretchRequest
@@ -58,8 +57,9 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.http.body import Title
 from proxy.http.replies import encode_json
 from proxy.ledger import Hold, Ledger, Payer
-from speech_engine import EngineError, TranscriptSegment
+from speech_engine import TranscriptSegment
 from speech_engine.hearing import HEARING_HZ, Task
+from speech_engine.language_names import UNSPACED, base_tag
 from speech_engine.pcm import PcmInMemory
 
 MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
@@ -70,8 +70,6 @@ MEDIA: dict[TranscriptFormat, tuple[str, str]] = {
     "vtt": ("text/vtt; charset=utf-8", "vtt"),
 }
 """The media type of each format, and the end of its file's name."""
-_WITHOUT_BLANKS = frozenset(("ja", "zh", "yue", "th", "lo", "km", "my", "bo"))
-"""Languages that have no blanks between words."""
 
 
 class TranscriptionJobForm(TranscriptionForm, frozen=True, kw_only=True):
@@ -133,7 +131,7 @@ class TranscriptionKind(TextKind):
         assert isinstance(form, TranscriptionJobForm), "it was read as one"
         models = self.hearing.find_models(_request_of(form), terms)
         await self._check_credits(caller, terms, models, LEAST_S)
-        survey = await survey_file(self._decoder, caller.account, file)
+        survey = await self._decoder.survey(caller.account, file)
         pieces = await asyncio.to_thread(
             long_recordings.stretches, survey.levels, survey.whole_ms, long_recordings.MOST_MS
         )
@@ -165,7 +163,7 @@ class TranscriptionKind(TextKind):
         await self._check_credits(caller, terms, models, seconds)
         file = await self.files.whole(job.account, job.digest)
         stretch = StretchRequest(file, held.first, held.last, fields.takes_first)
-        pcm = await read_stretch(self._decoder, job.account, stretch, HEARING_HZ)
+        pcm = await self._decoder.stretch(job.account, stretch, HEARING_HZ)
         digest = sha256(f"{fields.source} {held.first} {held.last}".encode()).hexdigest()
         recording = DecodedUpload(PcmInMemory(pcm, HEARING_HZ), seconds, digest)
         call = HearCall(
@@ -180,19 +178,8 @@ class TranscriptionKind(TextKind):
         totals = HearTotals(call)
         attempt.engine_attempts = totals.attempts
         hold = await self._ledger.hold(hold_request(call, job.tag, is_stream=False, job=job.id))
-        try:
+        async with settling(hold, totals, lambda: "left" if attempt.has_lost() else "failed"):
             await self._write_text(held, call, totals, hold)
-        except EngineError as error:
-            failure = failure_of(error)
-            totals.error = failure.code
-            await hold.settle("failed", totals.settlement())
-            raise failure from None
-        except asyncio.CancelledError:
-            await hold.settle("left" if attempt.has_lost() else "failed", totals.settlement())
-            raise
-        finally:
-            if not hold.is_written:
-                await hold.abandon(totals.settlement())
 
     async def _write_text(self, held: JobStep, call: HearCall, totals: HearTotals, hold: Hold) -> None:
         began, segments = time.monotonic(), list[TranscriptSegment]()
@@ -253,14 +240,14 @@ class TranscriptionKind(TextKind):
 
 
 def _request_of(form: TranscriptionJobForm) -> HearRequest:
-    return hear_request(form, form.task)._replace(has_all_formats=True)
+    return HearRequest(form, form.task, has_all_formats=True)
 
 
 def placed(segments: Sequence[TranscriptSegment], begin_s: float) -> Iterator[TranscriptSegment]:
     """Yield the segments of a step at their place in the recording, parted from the text before."""
     for number, segment in enumerate(segments):
         text = segment.text
-        if begin_s and number == 0 and segment.language.partition("-")[0].lower() not in _WITHOUT_BLANKS:
+        if begin_s and number == 0 and base_tag(segment.language) not in UNSPACED:
             text = f" {text.lstrip()}"
         words = tuple(
             replace(word, start_s=begin_s + word.start_s, end_s=begin_s + word.end_s)

@@ -1,0 +1,33 @@
+"""What an engine that speaks many jobs in one model tells about its room."""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+from speech_engine.values import SpeechJob
+
+
+class Batch(Protocol):
+    """The host's questions to an engine's `BatchLoop`, such as its room beside the present jobs."""
+
+    def fits_in_s(self, job: SpeechJob, admitted: tuple[SpeechJob, ...]) -> float:
+        """Return 0 if the job may begin, else the time until it may. `admitted` begin just now."""
+        ...
+
+    def goes_on(self, job: SpeechJob) -> bool:
+        """Tell whether a job is a further part of an answer that has begun here."""
+        ...
+
+    def figures(self) -> dict[str, float]: ...
+
+
+@runtime_checkable
+class EngineBatches(Protocol):
+    """An engine that speaks many jobs in one model."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+
+def batch_of(engine: object) -> Batch | None:
+    return engine.batch if isinstance(engine, EngineBatches) else None

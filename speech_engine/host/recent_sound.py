@@ -1,0 +1,27 @@
+"""How fast a job gives its sound: as it did in the last minute, since a machine may become busy meanwhile."""
+
+from __future__ import annotations
+
+import time
+
+_RECENT_S = 60.0
+
+
+class RecentSound:
+    """The sound of a job that begins now."""
+
+    def __init__(self) -> None:
+        self.made_s = 0.0
+        self.began_at = time.monotonic()
+        self._since = self._last = (self.began_at, 0.0)
+
+    def add(self, seconds: float) -> None:
+        self.made_s += seconds
+        now = time.monotonic()
+        if now - self._last[0] >= _RECENT_S / 2:
+            self._since, self._last = self._last, (now, self.made_s)
+
+    def lately(self) -> tuple[float, float]:
+        """Return a time, the last minute or less, and the seconds of sound that were made in it."""
+        since, made_s = self._since
+        return time.monotonic() - since, self.made_s - made_s
