@@ -21,6 +21,7 @@ import os
 import random
 import sys
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,14 +32,16 @@ from typing import Any, NamedTuple
 import httpx2
 
 from bench.ears import LANGUAGES
-from bench.heard_sentences import KINDS, sentence, words
+from bench.heard_sentences import FRAMED, KINDS, sentence, words
 
 PORT = 18177
 SPEAKERS = {"kokoro": "kokoro/standard", "joe": "piper/standard"}
-VOICES: Mapping[str, Sequence[str]] = {"en": ("alloy", "nova", "onyx"), **LANGUAGES}
+VOICES: Mapping[str, Sequence[str]] = {
+    language: ("alloy", "nova", "onyx") if language == "en" else LANGUAGES[language] for language in FRAMED
+}
 FAULTS = ("drop", "swap", "double", "double little", "repeat", "cut", "add")
 RESULTS = ("right", "unsure", "wrong", "unchecked")
-AT_ONCE, _LITTLE, _MOST_SHOWN = 2, 3, 60
+AT_ONCE, _LITTLE, _MOST_SHOWN, _BUSY_S = 2, 3, 60, 2.0
 
 
 class Asked(NamedTuple):
@@ -146,7 +149,9 @@ class Bench:
     def _heard(self, asked: Asked, model: str) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "voice": asked.voice, "language": asked.language, "input": asked.text}
         options = {"response_format": "pcm", "stream_format": "sse", "check": "behind"}
-        answer = self._client.post("/v1/audio/speech", json={**body, **options}).raise_for_status()
+        while (answer := self._client.post("/v1/audio/speech", json={**body, **options})).status_code == 503:
+            time.sleep(_BUSY_S)
+        answer.raise_for_status()
         done = json.loads(answer.text.strip().rpartition("data: ")[2])
         if "check" not in done:
             raise SystemExit(f"{model} broke off: {done}")
