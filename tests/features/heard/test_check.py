@@ -72,6 +72,12 @@ async def test_what_is_wrong_is_heard_again_in_a_full_window_and_the_milder_verd
         assert named(TEXT, found) == [("leaves", "lives")]
 
 
+async def test_words_too_many_have_their_place_between_others() -> None:
+    for heard, place in ((f"{TEXT} Thank you.", len(TEXT)), (f"Well, {TEXT}", 0)):
+        (word,) = (await judged(Listener(heard))).words
+        assert (word.start, word.end, word.wanted) == (place, place, "")
+
+
 async def test_a_part_of_several_windows_is_at_most_unsure() -> None:
     ears = Listener("Nothing.")
     found = await judged(ears, seconds=29.0)

@@ -83,6 +83,7 @@ def test_a_voice_that_varies_is_given_more_and_one_that_changes_is_learned_anew(
         lengths.learn("v", each, 2 * spoken(each))
     assert lengths.fits("v", size, 2 * spoken(size))
     assert not lengths.fits("v", size, spoken(size))
+    assert not lengths.fits("v", size, 1.75 * spoken(size)), "the former lengths are forgotten"
 
 
 def test_the_memory_of_voices_is_bounded() -> None:
