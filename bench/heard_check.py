@@ -1,12 +1,12 @@
 """What the check of speech is worth: `python -m bench.heard_check URL KEY [RIGHT [FAULTS [SEED]]]`.
 
 A server with Kokoro, Piper's joe and a model that hears speaks RIGHT sentences of seven kinds in five
-languages, and FAULTS with one fault each. Each is heard once, behind its sound. The faults come from an
-engine that damages the text, so the server needs these lines:
+languages, of those that the ears know well, and FAULTS with one fault each. Each is heard once, behind its
+sound. The faults come from an engine that damages the text, so the server needs these lines:
 
     [engines.damaging]
     plugin = "openai"
-    base_url = "http://127.0.0.1:8177/v1"
+    base_url = "http://127.0.0.1:18177/v1"
     models = ["kokoro", "joe"]
     voices = ["alloy", "nova", "onyx"]
     languages = ["en", "es", "fr", "it", "pt-BR"]
@@ -21,8 +21,10 @@ import os
 import random
 import sys
 import threading
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -30,14 +32,16 @@ from typing import Any, NamedTuple
 import httpx2
 
 from bench.ears import LANGUAGES
-from bench.heard_sentences import KINDS, sentence, words
+from bench.heard_sentences import FRAMED, KINDS, sentence, words
 
-PORT = 8177
+PORT = 18177
 SPEAKERS = {"kokoro": "kokoro/standard", "joe": "piper/standard"}
-VOICES: Mapping[str, Sequence[str]] = {"en": ("alloy", "nova", "onyx"), **LANGUAGES}
+VOICES: Mapping[str, Sequence[str]] = {
+    language: ("alloy", "nova", "onyx") if language == "en" else LANGUAGES[language] for language in FRAMED
+}
 FAULTS = ("drop", "swap", "double", "double little", "repeat", "cut", "add")
 RESULTS = ("right", "unsure", "wrong", "unchecked")
-_LITTLE, _MOST_SHOWN = 3, 60
+AT_ONCE, _LITTLE, _MOST_SHOWN, _BUSY_S = 2, 3, 60, 2.0
 
 
 class Asked(NamedTuple):
@@ -100,16 +104,27 @@ class Bench:
         self._chance = random.Random(seed)
         self._damages: dict[str, str] = {}
         self.shown: list[str] = []
+        self.languages = [*VOICES]
+
+    def leave_out_languages(self) -> None:
+        """Leave out the languages that the server does not check, and print them."""
+        for language in VOICES:
+            text = sentence(language, "plain", self._chance)
+            asked = Asked("kokoro", VOICES[language][0], language, "plain", text)
+            _, check = self._heard(asked, SPEAKERS["kokoro"])
+            if check.get("why") == "language":
+                print(f"{language}: not checked")
+                self.languages.remove(language)
 
     def ask(self, number: int) -> Asked:
-        language = tuple(VOICES)[number % len(VOICES)]
-        kind = KINDS[number // len(VOICES) % len(KINDS)]
-        speaker = "joe" if language == "en" and number // 35 % 2 else "kokoro"
+        language = self.languages[number % len(self.languages)]
+        kind = KINDS[number // len(self.languages) % len(KINDS)]
+        is_odd = number // (len(KINDS) * len(self.languages)) % 2
+        speaker = "joe" if language == "en" and is_odd else "kokoro"
         voice = self._chance.choice(VOICES[language])
         return Asked(speaker, voice, language, kind, sentence(language, kind, self._chance))
 
-    def right(self, number: int, table: Table) -> None:
-        asked = self.ask(number)
+    def right(self, asked: Asked, table: Table) -> None:
         result, check = self._heard(asked, SPEAKERS[asked.speaker])
         table.note(
             result, f"{asked.speaker} {asked.kind}", f"{asked.speaker} {asked.language}", asked.speaker
@@ -118,19 +133,25 @@ class Bench:
             found = "; ".join(f"{each['wanted']!r} as {each['heard']!r}" for each in check["wrong"])
             self.shown.append(f"- {asked.speaker}, {asked.voice}: {asked.text} ({found})")
 
-    def fault(self, number: int, table: Table) -> None:
+    def damage(self, number: int) -> tuple[str, Asked]:
         fault, asked, text = FAULTS[number % len(FAULTS)], self.ask(number // len(FAULTS)), None
         while text is None:
             asked = asked._replace(text=sentence(asked.language, asked.kind, self._chance))
             text = damaged(asked.text, fault, asked.language, self._chance)
         self._damages[asked.text] = text
+        return fault, asked
+
+    def fault(self, made: tuple[str, Asked], table: Table) -> None:
+        fault, asked = made
         result, _ = self._heard(asked, f"damaging/{asked.speaker}")
         table.note(result, fault, *(() if fault.startswith("double") else ("all but doubled",)))
 
     def _heard(self, asked: Asked, model: str) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "voice": asked.voice, "language": asked.language, "input": asked.text}
         options = {"response_format": "pcm", "stream_format": "sse", "check": "behind"}
-        answer = self._client.post("/v1/audio/speech", json={**body, **options}).raise_for_status()
+        while (answer := self._client.post("/v1/audio/speech", json={**body, **options})).status_code == 503:
+            time.sleep(_BUSY_S)
+        answer.raise_for_status()
         done = json.loads(answer.text.strip().rpartition("data: ")[2])
         if "check" not in done:
             raise SystemExit(f"{model} broke off: {done}")
@@ -175,12 +196,13 @@ def main() -> None:
     print(f"{when}, {os.cpu_count()} cores, {load}, {seed=}")
     bench, right, wrong = Bench(url, key, seed), Table("right sentences"), Table("one fault each")
     server = bench.damage_at(PORT)
-    for number in range(rights):
-        bench.right(number, right)
+    bench.leave_out_languages()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        deque(pool.map(lambda asked: bench.right(asked, right), [bench.ask(n) for n in range(rights)]), 0)
     right.print()
     print("\nCalled wrong:", *bench.shown, sep="\n", flush=True)
-    for number in range(faults):
-        bench.fault(number, wrong)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        deque(pool.map(lambda each: bench.fault(each, wrong), [bench.damage(n) for n in range(faults)]), 0)
     wrong.print()
     server.shutdown()
 

@@ -125,6 +125,7 @@ _FRAMES: Mapping[str, Mapping[str, Sequence[str]]] = {
         ),
     },
 }
+FRAMED = tuple(_FRAMES)
 _NAMES: Mapping[str, Sequence[str]] = {
     "en": ("Margaret", "Oliver", "Siobhan", "Priya", "Mr. Henderson", "Joshua"),
     "es": ("Carmen", "Joaquín", "Begoña", "Rafael", "Ximena", "Íñigo"),

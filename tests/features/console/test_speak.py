@@ -332,3 +332,10 @@ def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
     assert "tone/standard" in reader.text("#speak-by")
     reader.assert_readable(LOOKS)
     reader.choose(".tongue", "en")
+
+
+def test_a_text_that_was_checked_says_so(reader: Reader) -> None:
+    reader.open()
+    reader.tab.run("(at('.delivery summary').click(), at('#speak-check').click())")
+    speak(reader, "Hello there.")
+    reader.reads("Checked", "#player-checked")

@@ -1,8 +1,10 @@
 """Where the report of a check goes: usage, history, receipts, the steps of jobs and their warnings."""
 
+from pathlib import Path
 from typing import Any
 
 from policies.price import MICRO
+from proxy.features.heard.feature import FEATURE
 from proxy.speech.part_check import PartVerdict, WrongWords
 from tests.features.heard.test_checked_parts import (
     GAP_S,
@@ -19,6 +21,7 @@ from tests.features.heard.test_money import CheckByText
 from tests.features.history.rig import entry
 from tests.features.jobs.job_rig import job_with
 from tests.proxy.api.inside import Inside
+from tests.proxy.diagnosis.doctor.checks import configured
 from tests.replies import json_of
 
 __all__ = ["stage"]
@@ -113,3 +116,11 @@ async def test_a_cast_and_a_checked_text_cost_one_job_by_the_job(stage: Any) -> 
         rows = await server.usage()
     assert [row.credits for row in rows] == [60 * MICRO] * 2
     assert rows[0].samples > 9 * GAP_S
+
+
+def test_the_doctor_says_which_line_checks_all_jobs(tmp_path: Path) -> None:
+    ears = '[engines.tone]\nhears = true\n[models]\n"whisper-1" = ["tone/ears"]\n'
+    ((_, look),) = FEATURE.doctor
+    found = [[*look(configured(tmp_path, text))] for text in (ears, f"{ears}[heard]\njobs = true\n", "")]
+    assert [len(each) for each in found] == [1, 0, 0]
+    assert found[0][0].do.startswith("jobs = true in [heard]")

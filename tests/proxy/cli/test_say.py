@@ -400,8 +400,7 @@ def test_with_heard_a_sound_comes_with_what_was_heard(beside: Server, tmp_path: 
     done = say(beside, tmp_path, TEXT, "--heard", "--out", "a.ogg")
     first, second = done.stdout.decode().splitlines()
     assert first == "tone/standard as alloy in en, saved as a.ogg"
-    assert second.startswith("0.0 s heard, ")
-    assert second.endswith(" s not heard (no_ears)")
+    assert second == "1.1 s heard"
     assert decoded((tmp_path / "a.ogg").read_bytes(), "opus").seconds > 0.1
 
 
@@ -416,7 +415,8 @@ def test_twenty_sentences_show_how_a_voice_or_an_engine_is_heard(
     answer = json.loads(run(*arguments, "--json", environ=environ).stdout)
     assert {row["language"] for row in answer["data"]} == set(languages)
     for row in answer["data"]:
-        assert (row["sentences"], row["unchecked"], row["wrong_per_thousand"]) == (20, 20, None)
+        assert (row["sentences"], row["unchecked"]) == (20, 0)
+        assert row["wrong_per_thousand"] == 0.0 < row["words"]
         assert row["first_sound_ms"] > 0
     if "engine" in answer:
         assert (answer["engine"], answer["not_proved"]) == ("tone", [])

@@ -116,12 +116,12 @@ export default class JobPage extends Page {
   }
 
   notes(job) {
-    const ignored = job.warnings.filter((each) => each.endsWith("is followed"));
+    const fields = job.warnings.filter((each) => each.endsWith("is followed")).map((each) => each.split(":")[0]).join(", ");
     const texts = [
       waitText(job),
       this.isBroken && t("jobs.broken"),
       job.substitute && t("speak.substitute", { voice: voiceName(job.substitute) }),
-      ignored.length && t("speak.ignored", { fields: ignored.map((each) => each.split(":")[0]).join(", ") }),
+      fields && t("speak.ignored", { fields }),
     ];
     const error = job.error ? note(html`<span lang="en">${job.error}</span>`, "bad", "job-error") : nothing;
     return html`${error}${texts.filter(Boolean).map((text) => note(text))}`;

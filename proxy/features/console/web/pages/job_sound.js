@@ -15,9 +15,7 @@ const LOOKS = { done: "good", failed: "bad" };
 // Once the job has ended, the sound of a step is in its file alone.
 const JOINED = ["flac", "opus"];
 
-export function canHear(format) {
-  return !format.startsWith("g711") && !TEXTS.includes(format);
-}
+export const canHear = (format) => !format.startsWith("g711") && !TEXTS.includes(format);
 
 // Bare samples tell neither their rate nor their length, but the job knows how long they sound.
 async function playable(blob, seconds) {
@@ -42,9 +40,7 @@ export async function saveAs(path, title, query = {}) {
   saveBlob(await answer.blob(), `${title}.${suffix ?? query.format ?? "bin"}`);
 }
 
-export function saveSound(job, query = {}, part = "content", title = titleOf(job)) {
-  return saveAs(`${jobPath(job.id)}/${part}`, title, query);
-}
+export const saveSound = (job, query = {}, part = "content", title = titleOf(job)) => saveAs(`${jobPath(job.id)}/${part}`, title, query);
 
 export function stepsCard(page) {
   const { job } = page;

@@ -18,9 +18,7 @@ const WIDEST_PITCH = [-12, 12];
 const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
 const FIELDS = ["input", "language", "model", "speed", "pitch", "emotion", "instructions", "tag"];
 
-function bytesOf(base64) {
-  return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-}
+const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
 // The sound that comes now, and the page that is shown. A text is spoken to its end when the page changes.
 let speaking = null;

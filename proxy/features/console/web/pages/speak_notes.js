@@ -50,6 +50,5 @@ function estimateNotes({ estimate, doubt }) {
 }
 
 export function checkBox(page, hint = nothing) {
-  if (!hasFeature("heard")) return nothing;
-  return html`<label class="tick"><input type="checkbox" id="${page.form}-check" .checked=${draft.isChecked} @change=${(event) => page.change({ isChecked: event.target.checked })}>${t("speak.check")}</label>${hint}`;
+  return !hasFeature("heard") ? nothing : html`<label class="tick"><input type="checkbox" id="${page.form}-check" .checked=${draft.isChecked} @change=${(event) => page.change({ isChecked: event.target.checked })}>${t("speak.check")}</label>${hint}`;
 }

@@ -11,9 +11,10 @@ import { html, nothing } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
 import { hasFeature, session } from "../core/session.js";
-import { day, number, t } from "../core/texts.js";
+import { day, languageName, number, t } from "../core/texts.js";
 
 const LOOK_MS = 2000;
+const misheardLine = (each) => html`<p class="quiet small">${t("voices.misheard", { language: languageName(each.language), rate: number(each.wrong_per_thousand), words: number(each.words), usual: number(each.usual_per_thousand ?? each.wrong_per_thousand) })}</p>`;
 
 export default class VoicePage extends Page {
   constructor(path) {
@@ -128,7 +129,7 @@ export default class VoicePage extends Page {
         <div class="wide"><p>${factsOf(voice).join(" · ")}</p><p class="quiet small name">${voice.id}</p></div></div>
       ${stateTags(voice).length ? html`<div class="row tags">${stateTags(voice)}</div>` : nothing}
       ${voice.description ? html`<p class="name">${voice.description}</p>` : nothing}
-      ${this.members(voice)}${this.remarks(voice)}
+      ${this.members(voice)}${this.remarks(voice)}${(voice.misheard ?? []).map(misheardLine)}
       <div class="row">${previewButton(this, "about", voice)}
         <button class="first" id="voice-use" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)}>${t("voices.use")}</button>
         ${isOwn ? this.actions() : nothing}</div>
