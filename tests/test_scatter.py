@@ -39,7 +39,8 @@ def test_the_core_is_small() -> None:
     assert sum(SCATTER["source_of"](file).count("\n") for file in SCATTER["core"]()) <= MOST_CORE_LINES
 
 
-MOST_CORE_LINES = 53_100
+MOST_CORE_LINES = 53_550
+"""Of them, 400 are the seam of checked speech."""
 MOST_LINES = 3_000
 LARGE = {
     "marks": (5_930, "C2PA's manifests take 2,000 lines, and two plugins hide and find the marks"),

@@ -35,6 +35,10 @@ _MIX = {"minItems": 1, "maxItems": mixing.MOST_MIXED}
 VoiceName = Annotated[str, Meta(min_length=1, max_length=256)]
 
 
+MANIFEST_FORMATS = ("wav", "mp3", "flac")
+"""The formats whose files can hold a signed manifest."""
+
+
 class MixMember(msgspec.Struct, frozen=True):
     """A voice of a mix. The weights of a mix count in proportion to one another."""
 
@@ -163,3 +167,18 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     on_wrong: Annotated[Literal["send", "fail"], Meta(description="send or fail")] = "send"
     word_times: Annotated[Literal["heard"], Meta(description="heard")] | None = None
     tag: Tag | None = None
+
+
+def check_provenance(answer: str, format_: str) -> None:
+    """Refuse an answer that has no place for a manifest. Raises InvalidRequest."""
+    if answer in ("sse", "words"):
+        what = f"stream_format {answer}: a file has its manifest only when it is whole"
+    elif format_ not in MANIFEST_FORMATS:
+        what = f"{format_}, but with {', '.join(MANIFEST_FORMATS)}"
+    else:
+        return
+    raise InvalidRequest(
+        f"'provenance' cannot be c2pa with {what}. The header Link of marked answers names a manifest beside "
+        "the audio.",
+        param="provenance",
+    )

@@ -22,12 +22,17 @@ from proxy.errors import InvalidRequest
 from proxy.speech.client_fields import NOTHING, Extra, read_extra
 from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong
-from proxy.speech.speech_body import FORMAT_NAMES, MAX_INPUT, SpeechBody, VoiceFields, read_voice
+from proxy.speech.speech_body import (
+    FORMAT_NAMES,
+    MAX_INPUT,
+    SpeechBody,
+    VoiceFields,
+    check_provenance,
+    read_voice,
+)
 from speech_engine.redacted import Redacted
 
 MAX_BODY_BYTES = 256 * 1024
-MANIFEST_FORMATS = ("wav", "mp3", "flac")
-"""The formats whose files can hold a signed manifest."""
 _NO_SSE = ("tts-1", "tts-1-1106", "tts-1-hd", "tts-1-hd-1106")
 
 
@@ -96,7 +101,7 @@ class SpeechRequest(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNPLANNED = {"text": "", "tag": ""}
-"""The fields that a stored plan omits, each with its placeholder."""
+"""The fields that a stored plan omits."""
 
 
 class Defaults(msgspec.Struct, frozen=True):
@@ -129,23 +134,8 @@ def parse_speech(
     those that models take beyond ours; it is called if one was sent."""
     parsed = _speech_body(body, defaults)
     _check_text(parsed)
-    format_: str = parsed.response_format
-    if format_ not in FORMAT_NAMES:
-        format_ = _format(format_, "response_format", FORMAT_NAMES)
-    answer: AnswerKind = parsed.stream_format
-    if format_ == "json":
-        if answer != "audio":
-            raise InvalidRequest(
-                f"'stream_format' cannot be {answer} with response_format json: JSON is one whole answer.",
-                param="stream_format",
-            )
-        answer, format_ = "json", _format(parsed.audio_format, "audio_format", FORMATS)
-    elif answer == "sse" and parsed.model in _NO_SSE:
-        answer = "audio"  # OpenAI has no SSE for these, and clients know how to read bytes instead
-    if parsed.background or parsed.provenance is not None:
-        answer = _rare_answer(parsed, answer, format_)
-    has_own_form = parsed.sample_rate or parsed.bitrate
-    form = form_value(format_, parsed) if has_own_form else USUAL_FORMS[format_]
+    answer, format_ = _answer_of(parsed)
+    form = form_value(format_, parsed) if parsed.sample_rate or parsed.bitrate else USUAL_FORMS[format_]
     extra, ignored = NOTHING
     try:
         json_fields = raw_fields(body)
@@ -185,6 +175,26 @@ def parse_speech(
         on_wrong=parsed.on_wrong,
         hears_words=parsed.word_times is not None and answer == "json",
     )
+
+
+def _answer_of(body: SpeechBody) -> tuple[AnswerKind, str]:
+    """Return the kind of the answer, and the format of its sound. Raises InvalidRequest."""
+    format_: str = body.response_format
+    if format_ not in FORMAT_NAMES:
+        format_ = _format(format_, "response_format", FORMAT_NAMES)
+    answer: AnswerKind = body.stream_format
+    if format_ == "json":
+        if answer != "audio":
+            raise InvalidRequest(
+                f"'stream_format' cannot be {answer} with response_format json: JSON is one whole answer.",
+                param="stream_format",
+            )
+        answer, format_ = "json", _format(body.audio_format, "audio_format", FORMATS)
+    elif answer == "sse" and body.model in _NO_SSE:
+        answer = "audio"  # OpenAI has no SSE for these, and clients know how to read bytes instead
+    if body.background or body.provenance is not None:
+        answer = _rare_answer(body, answer, format_)
+    return answer, format_
 
 
 def _not_followed(body: SpeechBody, answer: AnswerKind) -> tuple[str, ...]:
@@ -356,7 +366,7 @@ def _check_text(body: SpeechBody) -> None:
 
 def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:
     if body.provenance is not None:
-        _check_provenance(answer, format_)
+        check_provenance(answer, format_)
     if not body.background:
         return answer
     if answer != "audio":
@@ -365,21 +375,6 @@ def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKi
             f"'{field}' cannot be {answer} with 'background': its sound comes as a file.", param=field
         )
     return "background"
-
-
-def _check_provenance(answer: str, format_: str) -> None:
-    """Refuse an answer that has no place for a manifest. Raises InvalidRequest."""
-    if answer in ("sse", "words"):
-        what = f"stream_format {answer}: a file has its manifest only when it is whole"
-    elif format_ not in MANIFEST_FORMATS:
-        what = f"{format_}, but with {', '.join(MANIFEST_FORMATS)}"
-    else:
-        return
-    raise InvalidRequest(
-        f"'provenance' cannot be c2pa with {what}. The header Link of marked answers names a manifest beside "
-        "the audio.",
-        param="provenance",
-    )
 
 
 def _format(name: str, field: str, known: tuple[str, ...]) -> str:

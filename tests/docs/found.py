@@ -68,7 +68,8 @@ def refusals() -> Iterator[Refusal]:
     for call, text in _calls(("proxy", "policies")):
         named = call.func.id if isinstance(call.func, ast.Name) else ""
         keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-        if named == routing.NoCandidate.__name__:
+        is_found = len(call.args) > 1 and isinstance(call.args[1], ast.Constant)
+        if named in (routing.NoCandidate.__name__, "_refusal") and is_found:
             if "is_forbidden" in keywords:
                 refusal: type[RequestFailed] = NotAllowed
             else:

@@ -17,8 +17,8 @@ from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE, RequestForm, json_or_tex
 from proxy.http.replies import encode_json
 from proxy.speech import speech_request
 from proxy.speech.client_fields import Extra
-from proxy.speech.speech_body import VoiceName
-from proxy.speech.speech_request import MANIFEST_FORMATS, SourceSound, SpeechRequest
+from proxy.speech.speech_body import MANIFEST_FORMATS, VoiceName
+from proxy.speech.speech_request import SourceSound, SpeechRequest
 from proxy.speech.usage_tag import Tag
 from speech_engine.redacted import Redacted
 

@@ -27,7 +27,7 @@ _SCRIPTS = {
 _TEXTS: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text()) for path in (WEB / "texts").glob("*.json")
 }
-_MOST_TEXTS = 600
+_MOST_TEXTS = 605
 _PLURAL = re.compile(r"\.(zero|one|two|few|many|other)$")
 _LIST = r"const {name} = \[(.*?)\];"
 _CALL = re.compile(r"""\bt\(\s*(?:[^"'`()]*\?\s*)?(["'`])([^"'`]*?)\1(?:\s*:\s*["']([^"']+)["'])?""")
@@ -69,6 +69,7 @@ def _values() -> dict[str, Collection[str]]:
         "admin.budget.": ["day", "month"],
         "admin.act.": ["grant", "correct", "suspend", "resume"],
         "admin.then.": ["suspend", "resume"],
+        "jobs.": ["batch", "cut"],
         "jobs.state.": [*get_args(Status), "part", "settling"],
         "jobs.waits.": [each for each in get_args(Waits) if each],
         "books.": [each for each in _list("pages/books.js", "PERIODS") if not each.isdecimal()],

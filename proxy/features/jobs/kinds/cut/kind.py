@@ -248,7 +248,7 @@ class CutKind(HearingKind):
             account=held.account,
             digest=await vault.put(held.account, measured.sound),
             tag=TRAINING,
-            seconds=round(piece.length_s, 3),
+            seconds=round(piece.plays_s, 3),
             quality=msgspec.json.encode(measured.quality).decode(),
             id=id_,
         )
@@ -295,7 +295,7 @@ class CutKind(HearingKind):
         pieces = [
             piece for clip in clips for piece in _decode(await self.files.whole(job.account, clip.digest))
         ]
-        kept = [piece.length_s for piece in pieces if not piece.left_out]
+        kept = [piece.plays_s for piece in pieces if not piece.left_out]
         left_out = Counter[str](piece.left_out for piece in pieces if piece.left_out)
         report = CutReport(
             voice=job.voice,
@@ -342,7 +342,7 @@ def _measured(master: bytes, begin_ms: int, piece: CutPiece) -> _Measured:
 
     sound = sound_of(master, begin_ms, piece)
     # Alone, a piece may have too few pauses to be measured, and all of it is speech.
-    quality = replace(rate_master(sound), refusal="", starts_s=0.0, ends_s=piece.length_s)
+    quality = replace(rate_master(sound), refusal="", starts_s=0.0, ends_s=piece.plays_s)
     return _Measured(sound, quality, whole_sound(sound, HEARING_HZ))
 
 

@@ -19,8 +19,8 @@ class CutPiece(msgspec.Struct, frozen=True):
     left_out: LeftOut = ""
 
     def __repr__(self) -> str:
-        return f"<CutPiece of {self.length_s:.1f} s {self.left_out}>"
+        return f"<CutPiece of {self.plays_s:.1f} s {self.left_out}>"
 
     @property
-    def length_s(self) -> float:
+    def plays_s(self) -> float:
         return self.end_s - self.start_s
