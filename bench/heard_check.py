@@ -1,8 +1,8 @@
 """What the check of speech is worth: `python -m bench.heard_check URL KEY [RIGHT [FAULTS [SEED]]]`.
 
 A server with Kokoro, Piper's joe and a model that hears speaks RIGHT sentences of seven kinds in five
-languages, of those that the ears know well, and FAULTS with one fault each. Each is heard once, behind its
-sound. The faults come from an engine that damages the text, so the server needs these lines:
+languages, of those that the ears know well, and FAULTS with one fault each. Each is spoken whole, as a
+checked part is, and heard once. The faults come from an engine that damages the text, by these lines:
 
     [engines.damaging]
     plugin = "openai"
@@ -148,14 +148,11 @@ class Bench:
 
     def _heard(self, asked: Asked, model: str) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "voice": asked.voice, "language": asked.language, "input": asked.text}
-        options = {"response_format": "pcm", "stream_format": "sse", "check": "behind"}
+        options = {"response_format": "json", "audio_format": "pcm", "check": "behind"}
         while (answer := self._client.post("/v1/audio/speech", json={**body, **options})).status_code == 503:
             time.sleep(_BUSY_S)
         answer.raise_for_status()
-        done = json.loads(answer.text.strip().rpartition("data: ")[2])
-        if "check" not in done:
-            raise SystemExit(f"{model} broke off: {done}")
-        check: dict[str, Any] = done["check"]
+        check: dict[str, Any] = answer.json()["check"]
         if not check["checked_s"]:
             return "unchecked", check
         return ("wrong" if "wrong" in check else "unsure" if "unsure" in check else "right"), check

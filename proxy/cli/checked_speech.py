@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from proxy.config.config_toml import Config
 
 _SPEECH = "/v1/audio/speech"
+_FIRST_SOUNDS = 3
 _MOST_VOICES = 3
 """So many voices are tried, until a model speaks with one of them."""
 
@@ -44,26 +45,31 @@ def write_checked(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -
 
 
 def _spoken(serving: Serving, body: dict[str, Any]) -> dict[str, Any]:
-    """Speak one sentence once: `behind` says nothing again. Return its report with the time to its sound."""
-    asked = {**body, "check": "behind", "response_format": "pcm", "stream_format": "sse"}
-    began, first_ms = time.monotonic(), 0.0
-    for event in serving.spoken_events(_SPEECH, json=asked):
-        if event["type"] == "speech.audio.delta":
-            first_ms = first_ms or 1000 * (time.monotonic() - began)
-        elif event["type"] == "speech.audio.done":
-            return {**event.get("check", {}), "first_ms": first_ms, "seconds": event["usage"]["seconds"]}
-        elif event["type"] == "error":
-            raise CommandRefused(event["error"]["message"], event["error"]["code"])
-    raise CommandRefused("the server broke off in the middle of a sentence")
+    """Speak one sentence whole, as a checked part is. Return its report; `behind` says nothing again."""
+    asked = {**body, "check": "behind", "response_format": "json", "audio_format": "pcm"}
+    answer = io.BytesIO()
+    serving.fetch(answer, "POST", _SPEECH, json=asked)
+    report = json.loads(answer.getvalue())
+    return {**report.get("check", {}), "seconds": report["duration_seconds"]}
+
+
+def _first_sound_ms(serving: Serving, body: dict[str, Any]) -> float:
+    """Return how long a listener waits for the first sound of a sentence that is not checked."""
+    asked = {**body, "check": "off", "response_format": "pcm", "stream_format": "sse"}
+    began = time.monotonic()
+    next((event for event in serving.spoken_events(_SPEECH, json=asked) if "audio" in event), None)
+    return 1000 * (time.monotonic() - began)
 
 
 def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, Any]:
     """Speak the sentences of a language, and return how they are heard. Raise CommandRefused."""
     words = wrong = unsure = unchecked = 0
-    firsts, places, seconds, began = list[float](), list[dict[str, Any]](), 0.0, time.monotonic()
-    for text in sentences(language):
-        spoken = _spoken(serving, {"model": model, "voice": voice, "language": language, "input": text})
-        firsts.append(spoken["first_ms"])
+    places, seconds, texts = list[dict[str, Any]](), 0.0, sentences(language)
+    body = {"model": model, "voice": voice, "language": language}
+    firsts = [_first_sound_ms(serving, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]]
+    began = time.monotonic()
+    for text in texts:
+        spoken = _spoken(serving, {**body, "input": text})
         seconds += spoken["seconds"]
         if not spoken.get("checked_s"):
             unchecked += 1
@@ -76,7 +82,7 @@ def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, A
         "model": model,
         "voice": voice,
         "language": language,
-        "sentences": len(firsts),
+        "sentences": len(texts),
         "unchecked": unchecked,
         "words": words,
         "wrong_per_thousand": round(1000 * wrong / words, 1) if words else None,

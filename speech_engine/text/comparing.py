@@ -202,7 +202,7 @@ class _RunJudge:
 
     def _is_rare(self, word: str, score: ScoredWord) -> bool:
         """Return whether a recogniser may well not know the word. Outside English that is a name."""
-        if score.pieces < 2 or not word.isalpha() or word in NUMBER_WORDS:
+        if score.pieces < 2 or not unicodedata.normalize("NFC", word).isalpha() or word in NUMBER_WORDS:
             return False
         return self._is_english or score.text.strip("\u00a1\u00bf\"'(\u201c\u00ab ")[:1].isupper()
 

@@ -27,7 +27,9 @@ _FOLDER = ROOT / "docs" / "reference"
 _MOST_MESSAGES = 4
 _GROUPS = {
     "Begin": ("start", "audiobook", "telegram", "n8n", "home-assistant", "clients", "glossary"),
-    "Speak": ("console", "http", "jobs", "heard", "transcribe", "make-a-voice", "marking", "webhooks", "errors"),
+    "Speak": (
+        *("console", "http", "jobs", "heard", "transcribe", "make-a-voice", "marking", "webhooks", "errors"),
+    ),
     "Run a server": (
         "run-a-server",
         "operations",

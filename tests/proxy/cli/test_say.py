@@ -415,8 +415,9 @@ def test_twenty_sentences_show_how_a_voice_or_an_engine_is_heard(
     answer = json.loads(run(*arguments, "--json", environ=environ).stdout)
     assert {row["language"] for row in answer["data"]} == set(languages)
     for row in answer["data"]:
-        assert (row["sentences"], row["unchecked"]) == (20, 0)
-        assert row["wrong_per_thousand"] == 0.0 < row["words"]
+        is_checked = row["language"] == "en"  # what the ears know well
+        assert (row["sentences"], row["unchecked"]) == (20, 0 if is_checked else 20)
+        assert row["wrong_per_thousand"] == (0.0 if is_checked else None)
         assert row["first_sound_ms"] > 0
     if "engine" in answer:
         assert (answer["engine"], answer["not_proved"]) == ("tone", [])

@@ -113,6 +113,8 @@ def test_outside_english_only_names_are_rare() -> None:
     for text, verdict in (("ask Xiomara", "right"), ("ask xiomara", "wrong")):
         evidence = Evidence(sounds, scored(text, 0.1, ("Xiomara", "xiomara")))
         assert compare(text, "ask ziamara", "es", evidence).verdict == verdict
+    accented = Evidence(sounds, scored("ask Íñigo", 0.1, ("Íñigo",)))
+    assert compare("ask Íñigo", "ask bolumar", "es", accented).verdict == "unsure"
 
 
 @each_row(
