@@ -14,6 +14,7 @@ from policies import routing
 from proxy import errors
 from proxy.cli.main import make_app
 from proxy.errors import InvalidRequest, NotAllowed, RequestFailed, UpstreamFailed
+from proxy.speech.part_check import WrongSpeech
 from tests.docs.pages import ROOT
 
 _ROOMS = ("proxy", "speech_engine")
@@ -58,7 +59,7 @@ def commands() -> Iterator[Command]:
 
 def refusals() -> Iterator[Refusal]:
     """From the classes, from the two tables for engines, and from every place that names a code."""
-    classes = {cls.__name__: cls for cls in RequestFailed.__subclasses__()}
+    classes = {cls.__name__: cls for cls in (*RequestFailed.__subclasses__(), WrongSpeech)}
     for cls in classes.values():
         yield _refusal(cls, cls.default_code, _doc(cls))
     for code, message in errors._ENGINE_FAULTS.values():
