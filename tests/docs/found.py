@@ -59,7 +59,8 @@ def commands() -> Iterator[Command]:
 
 def refusals() -> Iterator[Refusal]:
     """From the classes, from the two tables for engines, and from every place that names a code."""
-    classes = {cls.__name__: cls for cls in (*RequestFailed.__subclasses__(), WrongSpeech)}
+    classes: dict[str, type[RequestFailed]] = {cls.__name__: cls for cls in RequestFailed.__subclasses__()}
+    classes[WrongSpeech.__name__] = WrongSpeech
     for cls in classes.values():
         yield _refusal(cls, cls.default_code, _doc(cls))
     for code, message in errors._ENGINE_FAULTS.values():

@@ -5,8 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.errors import InvalidRequest, JobUsedUp, ReaderTooSlow, RequestFailed, UpstreamFailed, from_engine
+from proxy.errors import (
+    InvalidRequest,
+    JobUsedUp,
+    OwnError,
+    ReaderTooSlow,
+    RequestFailed,
+    UpstreamFailed,
+    from_engine,
+)
 from proxy.http.replies import failure_reply
+from proxy.speech.part_check import SpokenWrong
 from speech_engine import errors as engine_errors
 from speech_engine import runner
 from speech_engine.errors import EngineError
@@ -14,14 +23,16 @@ from speech_engine.host.messages import Failed
 from tests.tables import each_row
 
 # Every worker of a test run must see the same ones, whatever it has imported.
-ENGINE_ERRORS = [*EngineError.__subclasses__(), runner.NotBegun, runner.CannotTell]
-ENGINE_ERRORS = sorted(set(ENGINE_ERRORS), key=lambda each: each.__name__)
+ENGINE_ERRORS = [*EngineError.__subclasses__(), runner.NotBegun, runner.CannotTell, SpokenWrong]
+ENGINE_ERRORS = sorted({*ENGINE_ERRORS} - {OwnError}, key=lambda each: each.__name__)
 
 
 @each_row("kind", ENGINE_ERRORS)
 def test_every_engine_error_has_a_place(kind: type[EngineError]) -> None:
     failure = from_engine(kind("The engine's own words."))
-    if kind is JobUsedUp:
+    if kind is SpokenWrong:
+        assert (failure.status, failure.code) == (502, "heard_wrong")
+    elif kind is JobUsedUp:
         assert (failure.status, failure.message) == (403, "The engine's own words.")
     elif isinstance(failure, InvalidRequest):
         # The user's to mend: the engine's message is for them, and asking again would not help.

@@ -9,7 +9,8 @@ from scripts.changed import all_tests, reached, reached_by_rules
 from tests.tables import each_row
 
 LISTS = Path(__file__).parents[2] / "scripts" / "mutations"
-MOST_MISSED = 12
+MOST_MISSED = 21
+"""Files of the core whose killers are in a feature: the seam of checked speech has nine."""
 """Mutants that a test notices which no rule reaches: the lists alone name it."""
 
 

@@ -26,7 +26,7 @@ RESOLVED = frozenset(
 OF_SPEAKERS = frozenset({"instructions", "extra"})
 """Fields that only some models follow. They are in the name of what such a model speaks."""
 
-UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong"})
+UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong", "hears_words"})
 """Fields that change the form of an answer, but not its sound."""
 
 UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})

@@ -69,6 +69,7 @@ OTHERWISE: dict[str, Any] = {
     "history": True,
     "check": "heard",
     "on_wrong": "fail",
+    "hears_words": True,
 }
 """For each field of a request a value that differs from the one above."""
 
@@ -143,7 +144,7 @@ def test_a_request_has_another_name_when_it_sounds_otherwise(field: str) -> None
     assert (_name(other) == _name()) is (field in RESOLVED | OF_SPEAKERS | UNHEARD)
 
 
-@each_row("field", ["answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong"])
+@each_row("field", ["answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong", "hears_words"])
 def test_a_request_keeps_its_name_when_it_only_looks_otherwise(field: str) -> None:
     assert _name(msgspec.structs.replace(REQUEST, **{field: OTHERWISE[field]})) == _name()
 
