@@ -91,6 +91,7 @@ EXCHANGES = (
     Exchange("docs", "GET", "/docs"),
     Exchange("is_live_by_other_path", "GET", "/health"),
     Exchange("create_account", "POST", "/admin/accounts", {"name": "bob"}, 201),
+    Exchange("list_misheard_rates", "GET", "/admin/misheard"),
     Exchange("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
     Exchange("export_saved_voice", "GET", "/admin/voices/{voice}/export"),
     Exchange("clone_voice", "POST", "/admin/voices/{voice}/clones", {"engine": "tone"}, 400),
@@ -190,6 +191,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "WordTime",
         # Of a request that was not followed in all.
         "SpokenAnswer",
+        # The words are there if some are wrong, or may be.
+        "CheckReport",
         # A hint where nothing can speak a recording.
         "VoiceList",
         # Of a text whose tags change its emotion.
