@@ -1,7 +1,7 @@
 """A model that tells no weights: every choice of the loop stays as it was before rows had any.
 
-The digests are of the choices that the loop of 2026-11-22 made, in simulated time, but those with idle work
-are of later, as that waits behind all listeners: which rows join, step, sound and leave in which order, how
+The digests are of the choices that the loop made in simulated time, since its line is looked at four times a
+second: which rows join, step, sound and leave in which order, how
 wide steps are and what the gate says. A change of any rule changes them;
 `python -m tests.speech_engine.host.test_flow_choices` prints the new ones.
 """
@@ -26,14 +26,14 @@ from tests.tables import each_row
 pytestmark = pytest.mark.slow
 
 DIGESTS = (
-    "e79128f8955cbf1f",
-    "7f6d6b694ff66315",
+    "e27d69231219bb35",
+    "c74ed66bc0498b0f",
     "e6ac9efd4fcc73fc",
-    "39e1e883e30da322",
-    "0abb6906c7f9f140",
-    "9b87aa18c8c81a31",
-    "97ee1beedd180a32",
-    "a6ab251671a5740a",
+    "06ea4623c67804af",
+    "97cbd23d0caab03b",
+    "a98f7c20795fcc79",
+    "51da10b685d93381",
+    "386150d58f8eaae9",
     "8a06643185575517",
     "c856e3b60164ab8f",
     "faa714d75a6a8396",
