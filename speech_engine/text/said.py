@@ -21,6 +21,8 @@ _TRANSCRIBED = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
 """Signs that are read aloud. Other signs and punctuation are silent."""
 _LETTER = rf"[^\s0-9.,'{re.escape(_TRANSCRIBED)}]"
 _TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTER}+(?:'{_LETTER}+)*")
+_CLOCK_TIME = re.compile(r"(?<![0-9:])(([0-9]{1,2}):([0-9]{2}))(?![0-9:])")
+_DIGITS_OF_TIME = re.compile(r"(?<![0-9.,:])([0-9]{1,2})[.:h ]?([0-9]{2})(?![0-9]|[.,:][0-9])")
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 
@@ -131,3 +133,12 @@ def _ends(spoken: str, place: int, options: Sequence[str]) -> Iterator[int]:
 
 def _is_cut_off(spoken: str, place: int, option: str) -> bool:
     return option.startswith(spoken[place:].lstrip(" "))
+
+
+def with_times_of(text: str, transcript: str) -> str:
+    """Return a transcript with the times of a text as that writes them: a recogniser may write 3:10 as "310".
+
+    A front-end then reads them in both alike.
+    """
+    times = {(int(hour), minute): time for time, hour, minute in _CLOCK_TIME.findall(text)}
+    return _DIGITS_OF_TIME.sub(lambda found: times.get((int(found[1]), found[2]), found[0]), transcript)

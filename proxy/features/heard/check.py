@@ -40,6 +40,7 @@ from speech_engine.text.comparing import (
     texts_to_sound,
 )
 from speech_engine.text.english_readings import is_english, times_written
+from speech_engine.text.said import with_times_of
 
 LEAST_S = 0.4
 CALLED_WRONG: frozenset[tuple[str, str]] = frozenset()
@@ -154,7 +155,8 @@ class TranscriptCheck(MadePartCheck):
         most = _MOST_TIMES_LONGER * len(wanted.text) + _MORE_LETTERS
 
         async def prepared(transcript: str) -> str:
-            text = times_written(transcript[:most]) if is_english(language) else transcript[:most]
+            text = with_times_of(made.places.text, transcript[:most])
+            text = times_written(text) if is_english(language) else text
             if not any(map(str.isalnum, text)):
                 return text
             segments = await self._front_ends.use(

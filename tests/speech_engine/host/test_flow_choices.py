@@ -1,8 +1,8 @@
 """A model that tells no weights: every choice of the loop stays as it was before rows had any.
 
 The digests are of the choices that the loop made in simulated time, since its line is looked at four times a
-second: which rows join, step, sound and leave in which order, how
-wide steps are and what the gate says. A change of any rule changes them;
+second: which rows join, step, sound and leave in which order, how wide steps are and what the gate says. A
+change of any rule changes them;
 `python -m tests.speech_engine.host.test_flow_choices` prints the new ones.
 """
 

@@ -16,6 +16,7 @@ from speech_engine.text.comparing import (
     too_many,
 )
 from speech_engine.text.english_readings import times_written
+from speech_engine.text.said import with_times_of
 from tests.tables import each_row
 
 SAID = {
@@ -175,6 +176,22 @@ def test_long_texts_that_differ_are_compared_at_once() -> None:
 )
 def test_times_of_a_recogniser_are_written_as_people_do(heard: str, written: str) -> None:
     assert times_written(heard).casefold() == written.casefold()
+
+
+@each_row(
+    ("text", "heard", "written"),
+    [
+        ("It leaves at 3:10.", "It leaves at 310.", "It leaves at 3:10."),
+        ("It leaves at 03:10, not at 14:05.", "at 3.10, not at 1405", "at 03:10, not at 14:05"),
+        ("Sale a las 11:40.", "Sale a las 1140.", "Sale a las 11:40."),
+        ("It leaves at 3:10.", "It leaves at 311.", "It leaves at 311."),
+        ("It leaves at 3:10.", "It leaves at 3.10.2 or 13105.", "It leaves at 3.10.2 or 13105."),
+        ("It costs 310.", "It costs 310.", "It costs 310."),
+        ("At 10:20:30.", "At 10:20:30.", "At 10:20:30."),
+    ],
+)
+def test_times_of_the_text_are_written_as_there(text: str, heard: str, written: str) -> None:
+    assert with_times_of(text, heard) == written
 
 
 def test_a_distance_is_a_part_of_the_wanted_sounds() -> None:
