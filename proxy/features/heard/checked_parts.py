@@ -237,6 +237,8 @@ class PartsOfCall(CheckedParts):
         return await self._check.verdict_on(
             MadePart(
                 account=call.caller.account,
+                part=run.part,
+                again=run.again,
                 candidate=stream.candidate,
                 job=stream.job,
                 places=stream.places,

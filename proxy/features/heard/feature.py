@@ -31,7 +31,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     watch = CheckWatch(context.metrics.registry)
     async with open_rates(context.store, context.metrics) as own:
         check = TranscriptCheck(context.find_or(NoEars()), context.find(FrontEnds), watch, own)
-        room = FreeRoom(context.store, own)
+        room = FreeRoom(context.store)
 
         def at(revision: RevisionContext) -> Additions:
             check.use_section(SECTION.of(revision.config))

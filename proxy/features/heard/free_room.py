@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from functools import partial
 
 from policies.cycles import cycle_at
-from proxy.features.heard.rates import MisheardRates
 from proxy.features.heard.records import CheckedSpan
 from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
@@ -29,12 +28,11 @@ _CHARGED = f"SELECT CAST(coalesce(sum(charged_ms), 0) AS BIGINT) AS ms {_OF_CYCL
 
 
 class FreeRoom:
-    def __init__(self, store: Store, rates: MisheardRates) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
-        self._rates = rates
 
     def opener(self, _request: SpeechRequest, plan: SpeechPlan) -> OpenObserver | None:
-        return partial(_CheckObserver, self, self._rates) if plan.is_checked else None
+        return partial(_CheckObserver, self) if plan.is_checked else None
 
     async def left_s(self, account: str, anchor: int, now: int, wanted_s: float) -> float:
         """Return how much of an account's speech may still be free. Of more than `wanted_s`, only so much is
@@ -54,12 +52,10 @@ class FreeRoom:
 class _CheckObserver(Observer):
     """Gives a checked call the room of its account, and its row to the settlement, however the call ends."""
 
-    def __init__(self, room: FreeRoom, rates: MisheardRates, call: SpeechCall) -> None:
+    def __init__(self, room: FreeRoom, call: SpeechCall) -> None:
         self._room = room
-        self._rates = rates
         self._call = call
         self._at = 0
-        rates.calls[call.id] = call
 
     async def take_place(self) -> None:
         call, caller = self._call, self._call.caller
@@ -68,10 +64,6 @@ class _CheckObserver(Observer):
         room_s = await self._room.left_s(caller.account, caller.anchor, self._at, wanted_s)
         if (check := call.totals.check) is not None:
             check.free_room_s, check.make_rows = room_s, self._rows
-
-    def end(self, error: BaseException | None) -> None:
-        del error
-        self._rates.calls.pop(self._call.id, None)
 
     def _rows(self) -> Iterator[CheckedSpan]:
         totals = self._call.totals

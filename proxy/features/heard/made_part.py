@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from policies.routing import Candidate
+from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict
 from proxy.speech.word_times import WordPositions
 from speech_engine import SpeechJob
@@ -18,11 +19,14 @@ UNHEARD = PartVerdict("unchecked", (), "late")
 class MadePart(NamedTuple):
     """A part that a candidate has made, as 16-bit mono PCM at `rate_hz`.
 
-    The job has its text as it should be heard, and `places` leads from there to the text that was sent. What
-    is not heard `within_s` is of no use. Nobody waits for a part of a job that is `idle`.
+    It is the try number `again` of its `part`, from 0 on. The job has its text as it should be heard, and
+    `places` leads from there to the text that was sent. What is not heard `within_s` is of no use. Nobody
+    waits for a part of a job that is `idle`.
     """
 
     account: str
+    part: Part
+    again: int
     candidate: Candidate
     job: SpeechJob
     places: WordPositions

@@ -18,7 +18,6 @@ from policies.tasks import SECOND
 from proxy.catalogue.misheard_rates import LEAST_WORDS, MisheardRate, NoMisheardRates
 from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.records import RATES
-from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.part import Part
 from proxy.speech.part_check import PartVerdict
 from proxy.speech.planning import OWN_VOICE
@@ -91,25 +90,24 @@ HAVING sum(words) >= CAST(:least AS BIGINT) ORDER BY sum(words) DESC LIMIT {_MOS
 
 
 class MisheardRates(NoMisheardRates):
-    """The rates of one worker. `calls` are the checked calls under way, by id."""
+    """The rates of one worker."""
 
     def __init__(self, store: Store) -> None:
-        self.calls: dict[str, SpeechCall] = {}
         self._store = store
         self._counted: dict[RateKey, RateSums] = {}
         self._known: Mapping[tuple[str, str, str, str], Misheard] = {}
+        self._usual: Mapping[tuple[str, str], float] = {}
 
     def count_words(self, made: MadePart, words: int, verdict: PartVerdict, ears: str) -> None:
         """Count what was heard of a part. The voice of a request alone has no rate."""
-        run = self._run(made)
-        if run is None or not _has_rate(run):
+        part = made.part
+        if part.voice.is_recorded and not part.voice.id.startswith(OWN_VOICE):
             return
         count = sum(max(1, len(words_of(each.wanted).tokens)) for each in verdict.words)
         is_wrong = verdict.result == "wrong"
-        again = int(run.again > 0)
-        sums = RateSums(words, count * is_wrong, count * (verdict.result == "unsure"), again)
-        info = made.candidate.model.info
-        key = RateKey(run.part.voice.id, made.candidate.model.engine, info.id, run.part.language, ears)
+        sums = RateSums(words, count * is_wrong, count * (verdict.result == "unsure"), int(made.again > 0))
+        model = made.candidate.model
+        key = RateKey(part.voice.id, model.engine, model.info.id, part.language, ears)
         self._count(key, sums)
 
     def with_order(self, part: Part) -> Part:
@@ -125,20 +123,13 @@ class MisheardRates(NoMisheardRates):
 
     async def find_rates(self, voice: str) -> Sequence[MisheardRate]:
         rows = await self._store.read(_OF_VOICE, {"voice": voice, "least": LEAST_WORDS})
-        if not rows:
-            return ()
-        usual = {
-            (row["language"], row["ears"]): 1000 * row["wrong"] / row["words"]
-            for row in await self._store.read_long(_USUAL)
-            if row["words"] >= LEAST_WORDS
-        }
-        return [_rate(row, usual.get((row["language"], row["ears"]))) for row in rows]
+        return [_rate(row, self._usual.get((row["language"], row["ears"]))) for row in rows]
 
     async def of_models(self) -> Sequence[MisheardRate]:
         return [_rate(row, None) for row in await self._store.read_long(_OF_MODELS) if row["words"]]
 
     async def write_counts(self) -> None:
-        """Write what was counted, and read what routing needs."""
+        """Write what was counted, and read what routing and the rates of a voice need of all."""
         now = await self._store.now()
         day = now - now % DAY_US
         drop = Statement(_DROP_OLD, {"before": day - DAYS * DAY_US})
@@ -162,6 +153,11 @@ class MisheardRates(NoMisheardRates):
             (row["voice"], row["engine"], row["model"], row["language"]): Misheard(row["wrong"], row["words"])
             for row in reversed(rows)
         }
+        self._usual = {
+            (row["language"], row["ears"]): 1000 * row["wrong"] / row["words"]
+            for row in await self._store.read_long(_USUAL)
+            if row["words"] >= LEAST_WORDS
+        }
 
     def _count(self, key: RateKey, sums: RateSums) -> None:
         before = self._counted.get(key)
@@ -169,19 +165,9 @@ class MisheardRates(NoMisheardRates):
             return
         self._counted[key] = RateSums(*map(sum, zip(before or RateSums(), sums, strict=True)))
 
-    def _run(self, made: MadePart) -> PartRun | None:
-        call, (start, _) = self.calls.get(made.job.id), made.places.as_sent(0, 1)
-        runs = () if call is None else call.totals.parts
-        return next((run for run in runs if run.part.start <= start < run.part.end), None)
-
 
 def _known_name(part: Part, model: Model) -> tuple[str, str, str, str]:
     return part.voice.id, model.engine, model.info.id, part.language
-
-
-def _has_rate(run: PartRun) -> bool:
-    voice = run.part.voice
-    return not voice.is_recorded or voice.id.startswith(OWN_VOICE)
 
 
 def _rate(row: Mapping[str, object], usual: float | None) -> MisheardRate:

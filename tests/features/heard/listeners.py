@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from plugins.latin import plugin as latin
 from plugins.latin.front_end import LatinFrontEnd
 from plugins.plain import plugin as plain
-from policies.routing import Candidate, Model
+from policies.routing import Candidate, Model, Voice
 from proxy.catalogue.ears import GoodEars, KnownTranscript, MadeSpeech, NoEars
 from proxy.engines.registry import Registry
 from proxy.features.heard.check import TranscriptCheck
@@ -18,6 +18,7 @@ from proxy.features.heard.made_part import MadePart
 from proxy.features.heard.rates import MisheardRates
 from proxy.features.heard.watch import CheckWatch
 from proxy.speech.front_ends import open_front_ends
+from proxy.speech.part import Part
 from proxy.speech.word_times import WordPositions
 from speech_engine import EngineVoice, ModelInfo, Segment, SpeechJob
 from speech_engine.hearing import TranscriptWord
@@ -27,6 +28,7 @@ FRONT_ENDS = Registry(
     {(each.kind, each.name): each for each in (*latin.voxgate_register(), *plain.voxgate_register())}, []
 )
 HEARS = ("en", "es")
+ANA = Voice(id="ana", name="ana")
 Step = str | Exception | Callable[[], Awaitable[object]]
 
 
@@ -85,6 +87,8 @@ def part(
     pcm: bytes = b"",
     language: str = "en",
     by: Candidate | None = None,
+    voice: Voice = ANA,
+    again: int = 0,
     **more: Any,
 ) -> MadePart:
     """A part as `latin` prepares it, of 0.1 s a letter."""
@@ -96,4 +100,6 @@ def part(
     places = WordPositions(text, segments)
     sound = pcm or tone(440, seconds or 0.1 * max(5, len(text)), 24_000)
     fields: dict[str, Any] = {"within_s": 10.0, "is_idle": False, **more}
-    return MadePart("acc_1", by or candidate(), job, places, sound, 24_000, **fields)
+    speaker = by or candidate()
+    planned = Part(voice, language, (speaker,), 0, len(text), 1.0, len(text))
+    return MadePart("acc_1", planned, again, speaker, job, places, sound, 24_000, **fields)

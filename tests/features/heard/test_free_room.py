@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from policies.tasks import SECOND
 from proxy.features.heard import free_room
 from proxy.features.heard.free_room import FreeRoom
-from proxy.features.heard.rates import MisheardRates
 from proxy.ledger.verify import verify
 from proxy.storage import usage
 from proxy.storage.store import Params, Statement, Store
@@ -77,7 +76,7 @@ _PARTS = st.lists(st.tuples(st.floats(0.4, 60.0), st.booleans()), max_size=4)
 def test_no_order_of_requests_passes_the_bound(requests: list[tuple[int, list[tuple[float, bool]]]]) -> None:
     store = IN_MEMORY
     store.connection.execute("DELETE FROM heard_spans")
-    room = FreeRoom(store, MisheardRates(store))  # type: ignore[arg-type]
+    room = FreeRoom(store)  # type: ignore[arg-type]
     sums: dict[int, tuple[float, float]] = {}
 
     async def play_all() -> None:
@@ -103,7 +102,7 @@ async def test_the_room_is_of_an_account_and_a_cycle(store: Store) -> None:
     ]
     names = ("request", "account", "at", "charged_ms", "free_ms")
     await store.write(*[Statement(_ADD, dict(zip(names, row, strict=True))) for row in rows])
-    room = FreeRoom(store, MisheardRates(store))
+    room = FreeRoom(store)
 
     async def left_s(account: str, wanted_s: float = 5.0) -> float:
         return await room.left_s(account, moment(1, 10), moment(4, 12), wanted_s)

@@ -46,6 +46,5 @@ async def test_wrong_words_are_said_again_named_and_free(tmp_path: Path) -> None
         await rates.write_counts()
         (rate,) = await rates.of_models()
         assert (rate.words, rate.engine, rate.recogniser) == (6 * len(one.jobs), "one", "tone/ears")
-        assert rates.calls == {}
         (row,) = await server.worker.store.read("SELECT wrong, again FROM heard_rates")
         assert (row["wrong"], row["again"]) == (1 + 2, 1 + len(one.jobs) - 4)
