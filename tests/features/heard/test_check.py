@@ -188,7 +188,7 @@ async def test_a_word_of_a_lexicon_is_compared_by_its_replacement() -> None:
 
 
 async def test_a_model_that_is_often_called_wrong_is_only_unsure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "CALLED_WRONG", frozenset({("m", "en")}))
+    monkeypatch.setattr(check, "CALLED_WRONG", frozenset({("e/m", "en")}))
     assert (await judged(Listener("Nothing."))).result == "unsure"
     assert (await judged(Listener("Nada."), "Hola a todos.", language="es")).result == "wrong"
 
