@@ -47,7 +47,10 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
     # The signs before a part, such as the name of its speaker, are charged with its first piece.
     before = part.characters - len(own)
     for begin, end in pairwise(ends):
-        pause_s = (_PARAGRAPH_S if end in starts else _SENTENCE_S) / speed
+        # The blanks between two paragraphs may belong to the one behind.
+        behind = len(own) - len(own[end:].lstrip())
+        is_paragraph = any(end <= start <= behind for start in starts)
+        pause_s = (_PARAGRAPH_S if is_paragraph else _SENTENCE_S) / speed
         yield replace(
             part,
             start=part.start + begin,

@@ -297,6 +297,65 @@ async def test_a_checked_answer_that_is_right_is_stored_and_not_heard_again(stag
         assert [each.json()["check"]["unchecked_s"] for each in answers] == [0, 0]
 
 
+async def test_a_robot_or_another_person_never_says_a_sentence_again(stage: Any) -> None:
+    config = CONFIG.replace("[models]", "[server]\nrobot_fallback = true\n[models]")
+    robot = Rehearsed(play(1.5), is_trained=False, is_speech=True)
+    one = Rehearsed(play(1.0), is_speech=True)
+    async with stage(ScriptedCheck(WRONG, WRONG), one, robot, config=config) as server:
+        answer = await ask(server, SENTENCES[0])
+    assert (len(one.jobs), len(robot.jobs)) == (2, 0)
+    assert answer.json()["model_used"] == "one/m"
+
+
+async def test_with_fail_a_right_answer_is_sent(stage: Any) -> None:
+    async with stage(ScriptedCheck("unsure"), Rehearsed(play(1.0))) as server:
+        assert (await ask(server, voice="ana", on_wrong="fail")).status_code == 200
+
+
+async def test_the_room_for_free_speech_is_used_up(stage: Any) -> None:
+    check, one = ScriptedCheck(*[WRONG] * 6), Rehearsed(play(1.0))
+    async with stage(check, one, config=PAID, plan="paid", room_s=1.5) as server:
+        answer = await ask(server, voice="ana")
+        (row,) = await server.usage()
+    free_s = answer.json()["check"]["free_s"]
+    assert free_s in (1.0, 1.0 + GAP_S), "one of the two: whichever was heard first"
+    assert row.credits / MICRO == pytest.approx(2.0 + GAP_S - free_s)
+
+
+@each_row(("room_s", "credits"), [(9.0, 0), (1.1, 1)])
+async def test_with_fail_what_was_sent_is_free_while_there_is_room(
+    stage: Any, room_s: float, credits: int
+) -> None:
+    check, one = ScriptedCheck("right", WRONG, WRONG), Rehearsed(play(1.0))
+    async with stage(check, one, config=PAID, plan="paid", room_s=room_s) as server:
+        await server.raw_speech({**raw("heard"), "on_wrong": "fail"})
+        (row,) = await server.usage()
+        found = await verify(server.worker.store)
+    assert row.error == "heard_wrong"
+    assert row.credits / MICRO == pytest.approx(credits * (1.0 + GAP_S), abs=0.3)
+    assert found.is_clean
+
+
+async def test_a_price_by_job_is_held_once(stage: Any) -> None:
+    config = PAID.replace("prices.speech", "allowance = 1\nprices.speech")
+    config = config.replace("credits = 60, per = 'minute'", "credits = 1, per = 'job'")
+    async with stage(ScriptedCheck(), Rehearsed(play(1.0)), config=config, plan="paid") as server:
+        assert (await ask(server, voice="ana")).status_code == 200
+        (row,) = await server.usage()
+    assert row.credits == MICRO
+
+
+async def test_a_clip_and_a_plan_without_a_check_are_not_those_of_a_checked_request(stage: Any) -> None:
+    check, one = ScriptedCheck(), Rehearsed(play(1.0))
+    async with stage(check, one, config=f"[cache]\non = true\n{CONFIG}") as server:
+        await ask(server, SENTENCES[0], voice="ana", cache=True, check="off")
+        checked = await ask(server, SENTENCES[0], voice="ana", cache=True)
+        assert checked.headers["x-voxgate-cache"] == "miss"
+        assert len(check.made) == 1
+        await ask(server, voice="ana", cache=True)
+        assert len(check.made) == 3, "another text has its own parts"
+
+
 def raw(check: str) -> dict[str, Any]:
     text = "".join(SENTENCES)
     return {"model": "all", "voice": "ana", "input": text, "response_format": "pcm", "check": check}
