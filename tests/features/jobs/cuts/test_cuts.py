@@ -252,7 +252,7 @@ def spoken(*lengths_s: float) -> bytes:
         ((4.0, 5.0), 0, True, [(0.0, 4.15), (4.85, 10.0)], 0),
         # Short ones are joined over the shorter pause, up to fifteen seconds.
         ((1.0, 5.0, -0.5, 1.0), 0, True, [(0.0, 8.5)], 0),
-        ((9.0, -0.4, 1.0, 5.0), 0, True, [(0.0, 10.55), (11.25, 16.4)], 0),
+        ((-2.0, 9.0, -0.4, 1.0, 5.0), 0, True, [(1.85, 12.55), (13.25, 18.4)], 0),
         ((-2.0, 1.0, -9.0, 14.9, -2.0), 0, True, [], 2),
         ((16.0, -3.0, 4.0), 0, True, [(18.85, 23.0)], 1),
         # What touches the border of a stretch may be half of a word.
