@@ -326,7 +326,7 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     EngineError: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
-    engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy; its queue is full."),
+    engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy: the wait would be too long."),
     engine_errors.EngineStumbled: ("engine_unavailable", "The engine failed for a moment. Please try again."),
     engine_errors.EngineLimited: ("engine_unavailable", "The engine's provider is at its limit now."),
     engine_errors.EngineUnauthorized: ("engine_unavailable", "The engine is not available right now."),

@@ -138,7 +138,7 @@ def measure_voice(
     language: Annotated[str | None, typer.Option(help="A language; else that of the voice.")] = None,
     model: Annotated[str | None, typer.Option(help="A model; else server.default_model.")] = None,
 ) -> CommandResult:
-    """Speak 20 sentences with the running server, and show how often they are heard wrong.
+    """Speak 20 sentences of a voice, and show how many are wrong.
 
     It is charged as any speech. The command sends the key in VOXGATE_KEY. Without it, it sends the key that
     make serve made.
@@ -159,7 +159,7 @@ def prove(
     here: CommandContext,
     engine: Annotated[str, typer.Argument(metavar="ENGINE", help="An engine of the configuration.")],
 ) -> CommandResult:
-    """Speak 20 sentences with each model and language of an engine, and report how they are heard.
+    """Report how 20 sentences of each model and language are heard.
 
     The report is made to be published. It is charged as any speech, with the key in VOXGATE_KEY. Without it,
     the command sends the key that make serve made.

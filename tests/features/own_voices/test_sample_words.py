@@ -89,6 +89,7 @@ async def test_words_are_required_where_they_cannot_be_heard(tmp_path: Path) -> 
         long = await send(server, fields, speech_clips.long_wav())
         assert (long.status_code, envelope(long)["code"]) == (400, NEEDED)
         voice = (await clone(server, language="en"))["id"]
+        await soon(lambda: store.read("SELECT id FROM hearings WHERE tries = 1 AND lease = 0"))
         await store.write(Statement("UPDATE hearings SET due = 0, tries = 9"))
         await settled(server)
         assert (await spoken(server, voice)).endswith("give its text.")
