@@ -48,6 +48,8 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
 
 
 def _arm() -> None:
+    from proxy.features.heard.check import TranscriptCheck
+    from proxy.features.heard.checked_parts import PartsOfCall
     from proxy.http.connection import Connection
     from proxy.ledger import stored_holds
     from proxy.ledger.hold import Hold
@@ -62,6 +64,12 @@ def _arm() -> None:
         holds.take = _after("after_hold", holds.take, lambda *_: True)  # type: ignore[method-assign]
     Connection.send = _after(  # type: ignore[method-assign]
         "after_first_byte", Connection.send, lambda _self, _data, more=True: more
+    )
+    check = _after("after_check", TranscriptCheck.verdict_on, lambda *_: True)
+    check = _before("before_check_again", check, lambda _self, made: made.again)
+    TranscriptCheck.verdict_on = _before("before_check", check, lambda *_: True)  # type: ignore[method-assign]
+    PartsOfCall.start_part = _after(  # type: ignore[method-assign]
+        "after_part", PartsOfCall.start_part, lambda _self, run, *_: not run.number
     )
     settle = _before("before_settle", Hold.settle, lambda _self, outcome, _spent: outcome == "finished")
     Hold.settle = _after(  # type: ignore[method-assign]
