@@ -1,16 +1,19 @@
 """What a checked answer costs, whatever its verdicts are and whenever its client leaves."""
 
 import asyncio
-import random
+from collections import defaultdict
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from policies.price import MICRO
-from proxy.features.heard.made_part import MadePart
+from proxy.features.heard.free_room import SHARE
+from proxy.features.heard.made_part import RESULTS, MadePart
 from proxy.ledger.verify import verify
 from proxy.speech.part_check import CheckResult, PartVerdict
-from proxy.storage.usage import CheckSums
+from proxy.storage.usage import CheckSums, UsageRow
 from speech_engine.text.said import words_of
 from tests.features.heard.test_checked_parts import (
     GAP_S,
@@ -21,53 +24,88 @@ from tests.features.heard.test_checked_parts import (
     play,
     stage,
 )
+from tests.proxy.api.inside import Inside
 from tests.proxy.api.scripted import RATE_HZ
 
 __all__ = ["stage"]
 
 pytestmark = pytest.mark.both_stores
 
-RESULTS: tuple[CheckResult, ...] = ("right", "unsure", "wrong", "unchecked")
+ROOM_S = 20.0
+Tries = tuple[CheckResult, ...]
 
 
 class CheckByText(ScriptedCheck):
-    """What it thinks of a sentence is in it."""
+    """What it thinks of each try of a sentence is in the sentence. `best` has what it thought of parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.best: dict[int, CheckResult] = {}
 
     async def verdict_on(self, made: MadePart) -> PartVerdict:
-        self.made.append(made)
         spoken = words_of(made.job.segments[0].spoken).tokens
-        (result,) = [each for each in RESULTS if each in spoken]
+        tries = [word for word in spoken if word in RESULTS]
+        result: CheckResult = tries[min(made.again, len(tries) - 1)]
+        best = self.best.setdefault(made.part.start, result)
+        self.best[made.part.start] = min(best, result, key=RESULTS.index)
         return WRONG if result == "wrong" else PartVerdict(result)
 
 
+SENTENCES = st.lists(st.lists(st.sampled_from(RESULTS), min_size=1, max_size=3), min_size=1, max_size=4)
+
+
+async def speak(server: Inside, sentences: list[list[str]], stays: int, **more: Any) -> UsageRow:
+    """Speak to a client that leaves after so many pieces. Return its row."""
+    text = " ".join(f"This sentence of the text is {' and '.join(tries)} today." for tries in sentences)
+    leaves, left = asyncio.Event(), stays
+
+    async def leave(message: Any) -> None:
+        nonlocal left
+        left -= bool(message.get("body"))
+        if not left:
+            leaves.set()
+
+    body = {"model": "all", "voice": "both", "input": text, "response_format": "pcm"}
+    await server.raw_speech({**body, **more}, leaves, leave)
+    return (await server.usage())[0]
+
+
 async def test_the_charge_is_what_was_not_wrong_whenever_a_client_leaves(stage: Any, store_url: str) -> None:
-    chance = random.Random(8)
-    config = f'[storage]\nurl = "{store_url}"\n{PAID}'
-    async with stage(CheckByText(), Rehearsed(play(1.0)), config=config, plan="paid", room_s=1e6) as server:
-        for _ in range(12):
-            results = chance.choices(RESULTS, k=chance.randint(1, 4))
-            text = " ".join(f"This is the sentence that is {result} in this text." for result in results)
-            leaves, stays = asyncio.Event(), chance.choice((1, 2, 5, 9, 99))
+    config, check = f'[storage]\nurl = "{store_url}"\n{PAID}', CheckByText()
+    engines = [Rehearsed(play(1.0)) for _ in range(2)]
+    outcomes: dict[str, int] = defaultdict(int)
+    async with stage(check, *engines, config=config, plan="paid", room_s=ROOM_S) as server:
+        loop = asyncio.get_running_loop()
 
-            async def leave(message: Any, left: list[int] = [stays], leaves: Any = leaves) -> None:  # noqa: B006
-                left[0] -= bool(message.get("body"))
-                if not left[0]:
-                    leaves.set()
+        @given(
+            sentences=SENTENCES, stays=st.sampled_from((1, 2, 5, 9, 999, 999)), kind=st.sampled_from(KINDS)
+        )
+        def holds(sentences: list[list[str]], stays: int, kind: str) -> None:
+            check.best.clear()
+            sent = speak(server, sentences, stays, check=kind)
+            row = asyncio.run_coroutine_threadsafe(sent, loop).result(20.0)
+            outcomes[row.outcome] += 1
+            expect_charged(row, [check.best[start] for start in sorted(check.best)])
 
-            body = {"model": "all", "voice": "ana", "input": text, "response_format": "pcm"}
-            await server.raw_speech({**body, "check": "heard"}, leaves, leave)
-            row = (await server.usage())[0]
-            check = CheckSums.of_column(row.checked)
-            assert check is not None
-            free = [result == "wrong" for result in results]
-            if row.outcome == "finished":
-                gaps = [GAP_S] * (len(results) - 1) + [0.0]
-                lengths = [1.0 + gap for gap in gaps]
-                assert check.free_s == pytest.approx(
-                    sum(s for s, is_ in zip(lengths, free, strict=True) if is_)
-                )
-                assert check.wrong == sum(free)
-            charged_s = row.samples / RATE_HZ - check.free_s
-            assert row.credits == pytest.approx(charged_s * MICRO, abs=1_000), (results, row.outcome)
-        assert {row.outcome for row in await server.usage()} == {"finished", "left"}
+        await asyncio.to_thread(holds)
+        assert set(outcomes) == {"finished", "left"}
+        sums = [CheckSums.of_column(row.checked) for row in await server.usage()]
+        charged_s = sum(each.checked_s + each.unchecked_s - each.free_s for each in sums if each)
+        free_s = sum(each.free_s for each in sums if each)
+        assert 0 < free_s <= ROOM_S + SHARE * charged_s
         assert (await verify(server.worker.store)).is_clean
+
+
+KINDS = ("heard", "heard", "behind")
+
+
+def expect_charged(row: UsageRow, best: list[CheckResult]) -> None:
+    check = CheckSums.of_column(row.checked)
+    assert check is not None
+    charged_s = row.samples / RATE_HZ - check.free_s
+    assert row.credits == pytest.approx(charged_s * MICRO, abs=1_000), (best, row.outcome)
+    wrong = best.count("wrong")
+    assert check.free_s <= (1.0 + GAP_S) * wrong + 1e-6, best
+    if row.outcome == "finished":
+        assert check.wrong == wrong
+        assert row.samples / RATE_HZ == pytest.approx(len(best) * (1.0 + GAP_S) - GAP_S)
