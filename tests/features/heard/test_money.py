@@ -31,7 +31,7 @@ __all__ = ["stage"]
 
 pytestmark = pytest.mark.both_stores
 
-ROOM_S = 20.0
+ROOM_S = 3.0
 Tries = tuple[CheckResult, ...]
 
 
