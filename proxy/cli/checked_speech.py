@@ -5,6 +5,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -24,11 +25,12 @@ from proxy.cli.sound import Serving, SoundRequest, write_answer
 from proxy.commands.command import Command, CommandContext, CommandResult, Group
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
+from proxy.feature_list import modules
 
 if TYPE_CHECKING:
     from proxy.config.config_toml import Config
 
-_SPEECH = "/v1/audio/speech"
+_SPEECH, _VOICES = "/v1/audio/speech", "/v1/audio/voices"
 _FIRST_SOUNDS = 3
 _MOST_VOICES = 3
 """So many voices are tried, until a model speaks with one of them."""
@@ -46,11 +48,11 @@ def write_checked(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -
 
 def _spoken(serving: Serving, body: dict[str, Any]) -> dict[str, Any]:
     """Speak one sentence whole, as a checked part is. Return its report; `behind` says nothing again."""
-    asked = {**body, "check": "behind", "response_format": "json", "audio_format": "pcm"}
+    asked = {**body, "check": "behind", "response_format": "json", "audio_format": "wav"}
     answer = io.BytesIO()
     serving.fetch(answer, "POST", _SPEECH, json=asked)
-    report = json.loads(answer.getvalue())
-    return {**report.get("check", {}), "seconds": report["duration_seconds"]}
+    found: dict[str, Any] = json.loads(answer.getvalue())
+    return found
 
 
 def _first_sound_ms(serving: Serving, body: dict[str, Any]) -> float:
@@ -61,16 +63,18 @@ def _first_sound_ms(serving: Serving, body: dict[str, Any]) -> float:
     return 1000 * (time.monotonic() - began)
 
 
-def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, Any]:
-    """Speak the sentences of a language, and return how they are heard. Raise CommandRefused."""
+def rate(serving: Serving, model: str, voice: str, language: str, last: list[bytes]) -> dict[str, Any]:
+    """Speak the sentences of a language, and return how they are heard. Add the sound of the last one. Raise
+    CommandRefused."""
     words = wrong = unsure = unchecked = 0
     places, seconds, texts = list[dict[str, Any]](), 0.0, sentences(language)
     body = {"model": model, "voice": voice, "language": language}
     firsts = [_first_sound_ms(serving, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]]
     began = time.monotonic()
     for text in texts:
-        spoken = _spoken(serving, {**body, "input": text})
-        seconds += spoken["seconds"]
+        answer = _spoken(serving, {**body, "input": text})
+        spoken = answer.get("check", {})
+        seconds += answer["duration_seconds"]
         if not spoken.get("checked_s"):
             unchecked += 1
             continue
@@ -78,6 +82,7 @@ def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, A
         wrong += _count(spoken.get("wrong", ()))
         unsure += _count(spoken.get("unsure", ()))
         places += [{"text": text, **each} for each in spoken.get("wrong", ())]
+    last.append(base64.b64decode(answer["audio_base64"]))
     return {
         "model": model,
         "voice": voice,
@@ -88,6 +93,7 @@ def rate(serving: Serving, model: str, voice: str, language: str) -> dict[str, A
         "wrong_per_thousand": round(1000 * wrong / words, 1) if words else None,
         "unsure_per_thousand": round(1000 * unsure / words, 1) if words else None,
         "first_sound_ms": round(median(firsts)),
+        "seconds": round(seconds, 1),
         "realtime_factor": round(seconds / (time.monotonic() - began), 2),
         "wrong": places,
     }
@@ -98,7 +104,10 @@ def _count(found: Any) -> int:
 
 
 def _table(answer: dict[str, Any]) -> list[Part]:
-    columns = ("model", "voice", "language", "words", "wrong ‰", "unsure ‰", "first sound", "unchecked")
+    columns = (
+        *("model", "voice", "language", "words", "wrong ‰", "unsure ‰", "first sound", "processor", "alike"),
+        "unchecked",
+    )
     rows = [
         (
             each["model"],
@@ -108,6 +117,8 @@ def _table(answer: dict[str, Any]) -> list[Part]:
             "" if each["wrong_per_thousand"] is None else f"{each['wrong_per_thousand']}",
             "" if each["unsure_per_thousand"] is None else f"{each['unsure_per_thousand']}",
             f"{each['first_sound_ms']} ms",
+            f"{used:.2f} s/s" if (used := each.get("processor_per_second")) else "",
+            f"{alike['answer']} {alike['score'] or ''}" if (alike := each.get("likeness")) else "",
             str(each["unchecked"] or ""),
         )
         for each in answer["data"]
@@ -146,11 +157,11 @@ def measure_voice(
     config = here.config()
 
     def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
-        found = language or _get(serving, f"/v1/audio/voices/{voice}")["language"]
+        found = language or _get(serving, f"{_VOICES}/{voice}")["language"]
         spoken = found or config.server.default_language
         if not sentences(spoken):
             raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        return {"data": [rate(serving, model or config.server.default_model, voice, spoken)]}
+        return {"data": [rate(serving, model or config.server.default_model, voice, spoken, [])]}
 
     return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
 
@@ -184,27 +195,53 @@ def prove(
         for model, spoken in row["languages"].items():
             tags = [each["tag"] for each in spoken]
             for language in LANGUAGES if "*" in tags else [each for each in tags if sentences(each)]:
-                _prove_one(serving, report, model, language)
+                before_s, first = _processor_s(config, engine), len(report["data"])
+                _prove_one(config, serving, report, model, language)
+                for each in report["data"][first:]:
+                    used_s = _processor_s(config, engine) - before_s
+                    each["processor_per_second"] = round(used_s / each["seconds"], 3)
         return report
 
     return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
 
 
-def _prove_one(serving: Serving, report: dict[str, Any], model: str, language: str) -> None:
+def _processor_s(config: Config, engine: str) -> float:
+    """Return the seconds of processor that the hosts of an engine have used; 0 for one without hosts."""
+    from proxy.processes.admin_client import ask_once
+
+    (row,) = [each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine]
+    used_s: float = row["figures"].get("processor_seconds", 0.0)
+    return used_s
+
+
+def _prove_one(config: Config, serving: Serving, report: dict[str, Any], model: str, language: str) -> None:
     """Add how a model is heard in a language, with the first voice that it can speak with."""
     query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
     why = "it has no voice"
-    for voice in _get(serving, "/v1/audio/voices", params=query)["data"]:
+    for voice in _get(serving, _VOICES, params=query)["data"]:
+        spoken: list[bytes] = []
         try:
-            found = rate(serving, model, voice["id"], language)
+            found = rate(serving, model, voice["id"], language, spoken)
         except CommandRefused as refused:
             if not refused.code:
                 raise
             why = str(refused)
             continue
+        if "quality" in voice:
+            found["likeness"] = _likeness(config, serving, voice["id"], spoken[0])
         report["data"].append(found)
         return
     report["not_proved"].append(f"{model} in {language}: {why}")
+
+
+def _likeness(config: Config, serving: Serving, voice: str, wav: bytes) -> dict[str, Any] | None:
+    """Return how like a voice's recording its speech is, if there is a comparer."""
+    export = io.BytesIO()
+    serving.fetch(export, "GET", f"{_VOICES}/{voice}/export")
+    compared = [
+        asyncio.run(module.likeness(config, export.getvalue(), wav)) for module in modules("likeness")
+    ]
+    return next(filter(None, compared), None)
 
 
 def _get(serving: Serving, path: str, **more: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from typing import NoReturn
@@ -51,7 +52,8 @@ class _Peak:
 
 def _figures(peak: _Peak, batch: Batch | None, card: devices.DeviceFigures) -> dict[str, float]:
     peak.tell()
-    return {**(batch.figures() if batch else {}), **card.values()}
+    used = {"processor_seconds": time.process_time()}
+    return {**used, **(batch.figures() if batch else {}), **card.values()}
 
 
 def _load(slots: Slots) -> cluster_messages.HostLoad:
