@@ -200,9 +200,7 @@ def test_a_server_whose_providers_all_flood_it_answers_and_stops(tmp_path: Path,
         asked = {name: asking.submit(_speech, server, name) for name in _SPEECH}
         with server.client() as client:
             while not all(each.done() for each in asked.values()):
-                began = time.monotonic()
-                assert client.get("/healthz").is_success
-                assert time.monotonic() - began < 1.0
+                assert client.get("/healthz").is_success  # how soon: by what held the loop, below
                 wait(asked.values(), timeout=0.2)
         for name, each in asked.items():
             status, seconds = each.result()

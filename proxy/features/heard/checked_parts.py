@@ -31,7 +31,9 @@ LONGEST_S = 60.0
 _TIMES_ITS_LENGTH, _JOB_S = 3.0, 60.0
 """How long a part that was made may be heard and said again: so many times its length, in jobs longer."""
 _AGAIN_SHARE = 0.3
-"""The part of a request's estimated length that may be said again. One part always may."""
+"""The part of a request's estimated length that may be said again."""
+_ALWAYS_AGAIN = 2
+"""So many of its parts may always be, though a request is short."""
 _MOST_AGAIN = {"right": 0, "unchecked": 0, "unsure": 1, "wrong": 2}
 _LAST_S = 5.0
 """How long the end of an answer waits for the verdicts on parts that were sent before they were heard."""
@@ -148,6 +150,7 @@ class PartsOfCall(CheckedParts):
         self._totals = call.totals.check
         self._note_made = note_made
         self._again_s = 0.0
+        self._parts_again = 0
         self._made = [asyncio.Event() for _ in call.totals.parts]
         self._behind: set[asyncio.Task[None]] = set()
 
@@ -262,8 +265,9 @@ class PartsOfCall(CheckedParts):
             most = _MOST_AGAIN["wrong" if best is None else best.verdict.result]
             if number > most or not self._may_say_again(run, until):
                 break
-            # The tries of a part count once.
-            self._again_s += 0.0 if run.again else run.estimated_s
+            if not run.again:  # the tries of a part count once
+                self._again_s += run.estimated_s
+                self._parts_again += 1
             run.again += 1
             self._totals.again += 1
             left_s = until - time.monotonic()
@@ -278,8 +282,8 @@ class PartsOfCall(CheckedParts):
 
     def _may_say_again(self, run: PartRun, until: float) -> bool:
         most_s = _AGAIN_SHARE * self._call.plan.estimated_s
-        is_left = run.again or not self._again_s or self._again_s + run.estimated_s <= most_s
-        return bool(is_left) and time.monotonic() < until
+        is_few = self._parts_again < _ALWAYS_AGAIN or self._again_s + run.estimated_s <= most_s
+        return (run.again > 0 or is_few) and time.monotonic() < until
 
     def _ways(self, run: PartRun, spoke: Candidate) -> Iterator[Candidate]:
         """Yield who may say a part again: the same model with another seed or another cut, then others of the

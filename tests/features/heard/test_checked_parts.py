@@ -157,13 +157,16 @@ async def test_a_part_that_breaks_is_made_again_since_nobody_has_heard_it(stage:
     assert (answer.status_code, answer.json()["duration_seconds"], len(two.jobs)) == (200, 1.5, 1)
 
 
-async def test_a_third_of_a_request_is_said_again_at_most(stage: Any) -> None:
+@each_row(("sentences", "again"), [(10, 3), (3, 2)])
+async def test_a_third_of_a_request_is_said_again_at_most_or_two_sentences(
+    stage: Any, sentences: int, again: int
+) -> None:
     check, one = ScriptedCheck(*[PartVerdict("unsure")] * 40), Rehearsed(play(1.0))
-    text = "".join(f"This is the sentence of the number {number}. " for number in range(10))
+    text = "".join(f"This is the sentence of the number {number}. " for number in range(sentences))
     async with stage(check, one) as server:
         answer = await ask(server, text, voice="ana")
-    assert answer.json()["check"]["again"] == 3
-    assert len(one.jobs) == 13
+    assert answer.json()["check"]["again"] == again
+    assert len(one.jobs) == sentences + again
 
 
 async def test_a_wrong_part_is_free_while_there_is_room_and_the_books_are_true(stage: Any) -> None:
@@ -285,7 +288,7 @@ async def test_an_engine_with_one_slot_makes_the_next_part_while_one_is_heard(st
 
 async def test_a_checked_answer_that_is_right_is_stored_and_not_heard_again(stage: Any) -> None:
     config = f"[cache]\non = true\n{CONFIG}"
-    rows: Rows = (("right", ["miss", "hit"], 2), ("unsure", ["miss", "miss"], 6))
+    rows: Rows = (("right", ["miss", "hit"], 2), ("unsure", ["miss", "miss"], 8))
     for verdict, states, jobs in rows:
         check, one = ScriptedCheck(*[verdict] * 9), Rehearsed(play(1.0))
         async with stage(check, one, config=config) as server:

