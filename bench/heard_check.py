@@ -1,8 +1,9 @@
 """What the check of speech is worth: `python -m bench.heard_check URL KEY [RIGHT [FAULTS [SEED]]]`.
 
 A server with Kokoro, Piper's joe and a model that hears speaks RIGHT sentences of seven kinds in five
-languages, of those that the ears know well, and FAULTS with one fault each. Each is spoken whole, as a
-checked part is, and heard once. The faults come from an engine that damages the text, by these lines:
+languages, of those that the ears know well, and FAULTS with one fault each; joe, who is quick, most of those
+in English. Each is spoken whole, as a checked part is, and heard once. Wrong ones are only counted where
+`heard/check.py` has an empty `CALLED_WRONG`. Faults come from an engine that damages texts, by these lines:
 
     [engines.damaging]
     plugin = "openai"
@@ -41,6 +42,8 @@ VOICES: Mapping[str, Sequence[str]] = {
 }
 FAULTS = ("drop", "swap", "double", "double little", "repeat", "cut", "add")
 RESULTS = ("right", "unsure", "wrong", "unchecked")
+TURNS = 15
+"""In so many turns of all kinds Kokoro speaks each language once, and joe the rest."""
 AT_ONCE, _LITTLE, _MOST_SHOWN, _BUSY_S = 2, 3, 60, 2.0
 
 
@@ -117,10 +120,9 @@ class Bench:
                 self.languages.remove(language)
 
     def ask(self, number: int) -> Asked:
-        language = self.languages[number % len(self.languages)]
-        kind = KINDS[number // len(self.languages) % len(KINDS)]
-        is_odd = number // (len(KINDS) * len(self.languages)) % 2
-        speaker = "joe" if language == "en" and is_odd else "kokoro"
+        kind, turn = KINDS[number % len(KINDS)], number // len(KINDS) % TURNS
+        language = self.languages[turn] if turn < len(self.languages) else "en"
+        speaker = "kokoro" if turn < len(self.languages) else "joe"
         voice = self._chance.choice(VOICES[language])
         return Asked(speaker, voice, language, kind, sentence(language, kind, self._chance))
 
