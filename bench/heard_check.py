@@ -1,9 +1,10 @@
-"""What the check of speech is worth: `python -m bench.heard_check URL KEY [RIGHT [FAULTS [SEED]]]`.
+"""What the check of speech is worth: `python -m bench.heard_check URL KEY [RIGHT [FAULTS [SEED [FOLDER]]]]`.
 
 A server with Kokoro, Piper's joe and a model that hears speaks RIGHT sentences of seven kinds in five
 languages, of those that the ears know well, and FAULTS with one fault each; joe, who is quick, most of those
 in English. Each is spoken whole, as a checked part is, and heard once. Wrong ones are only counted where
-`heard/check.py` has an empty `CALLED_WRONG`. Faults come from an engine that damages texts, by these lines:
+`heard/check.py` has an empty `CALLED_WRONG`; their sounds go to FOLDER, for `bench.heard_judge`. Faults come
+from an engine that damages texts, by these lines:
 
     [engines.damaging]
     plugin = "openai"
@@ -17,6 +18,7 @@ in English. Each is spoken whole, as a checked part is, and heard once. Wrong on
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -28,6 +30,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx2
@@ -100,12 +103,13 @@ def damaged(text: str, fault: str, language: str, chance: random.Random) -> str 
 
 
 class Bench:
-    def __init__(self, url: str, key: str, seed: int) -> None:
+    def __init__(self, url: str, key: str, seed: int, folder: Path | None = None) -> None:
         self._client = httpx2.Client(
             base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=300.0, trust_env=False
         )
         self._chance = random.Random(seed)
         self._damages: dict[str, str] = {}
+        self._folder = folder
         self.shown: list[str] = []
         self.languages = [*VOICES]
 
@@ -114,8 +118,8 @@ class Bench:
         for language in VOICES:
             text = sentence(language, "plain", self._chance)
             asked = Asked("kokoro", VOICES[language][0], language, "plain", text)
-            _, check = self._heard(asked, SPEAKERS["kokoro"])
-            if check.get("why") == "language":
+            _, answer = self._heard(asked, SPEAKERS["kokoro"])
+            if answer["check"].get("why") == "language":
                 print(f"{language}: not checked")
                 self.languages.remove(language)
 
@@ -127,13 +131,22 @@ class Bench:
         return Asked(speaker, voice, language, kind, sentence(language, kind, self._chance))
 
     def right(self, asked: Asked, table: Table) -> None:
-        result, check = self._heard(asked, SPEAKERS[asked.speaker])
+        result, answer = self._heard(asked, SPEAKERS[asked.speaker])
         table.note(
             result, f"{asked.speaker} {asked.kind}", f"{asked.speaker} {asked.language}", asked.speaker
         )
         if result == "wrong" and len(self.shown) < _MOST_SHOWN:
-            found = "; ".join(f"{each['wanted']!r} as {each['heard']!r}" for each in check["wrong"])
+            wrong = answer["check"]["wrong"]
+            found = "; ".join(f"{each['wanted']!r} as {each['heard']!r}" for each in wrong)
+            if self._folder is not None:
+                self._keep(
+                    self._folder / f"{len(self.shown)}.wav", answer, {**asked._asdict(), "wrong": wrong}
+                )
             self.shown.append(f"- {asked.speaker}, {asked.voice}: {asked.text} ({found})")
+
+    def _keep(self, file: Path, answer: Mapping[str, Any], facts: dict[str, Any]) -> None:
+        file.write_bytes(base64.b64decode(answer["audio_base64"]))
+        file.with_suffix(".json").write_text(json.dumps(facts))
 
     def damage(self, number: int) -> tuple[str, Asked]:
         fault, asked, text = FAULTS[number % len(FAULTS)], self.ask(number // len(FAULTS)), None
@@ -150,14 +163,15 @@ class Bench:
 
     def _heard(self, asked: Asked, model: str) -> tuple[str, dict[str, Any]]:
         body = {"model": model, "voice": asked.voice, "language": asked.language, "input": asked.text}
-        options = {"response_format": "json", "audio_format": "pcm", "check": "behind"}
+        options = {"response_format": "json", "audio_format": "wav", "check": "behind"}
         while (answer := self._client.post("/v1/audio/speech", json={**body, **options})).status_code == 503:
             time.sleep(_BUSY_S)
         answer.raise_for_status()
-        check: dict[str, Any] = answer.json()["check"]
+        found: dict[str, Any] = answer.json()
+        check = found["check"]
         if not check["checked_s"]:
-            return "unchecked", check
-        return ("wrong" if "wrong" in check else "unsure" if "unsure" in check else "right"), check
+            return "unchecked", found
+        return ("wrong" if "wrong" in check else "unsure" if "unsure" in check else "right"), found
 
     def damage_at(self, port: int) -> ThreadingHTTPServer:
         """Open a server of OpenAI's speech API that says a damaged text."""
@@ -189,11 +203,12 @@ class Bench:
 
 
 def main() -> None:
-    url, key, *counts = sys.argv[1:]
-    rights, faults, seed = (*map(int, counts), *(3000, 3000, 1)[len(counts) :])
+    url, key, *more = sys.argv[1:]
+    rights, faults, seed = (*map(int, more[:3]), *(3000, 3000, 1)[len(more[:3]) :])
+    folder = Path(more[3]) if more[3:] else None
     when, load = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", f"load {os.getloadavg()[0]:.1f}"
     print(f"{when}, {os.cpu_count()} cores, {load}, {seed=}")
-    bench, right, wrong = Bench(url, key, seed), Table("right sentences"), Table("one fault each")
+    bench, right, wrong = Bench(url, key, seed, folder), Table("right sentences"), Table("one fault each")
     server = bench.damage_at(PORT)
     bench.leave_out_languages()
     with ThreadPoolExecutor(AT_ONCE) as pool:
