@@ -1,8 +1,8 @@
 """A second judge of sentences that were called wrong: `python bench/heard_judge.py FOLDER MODEL`.
 
 FOLDER has the sounds of `bench.heard_check`, and MODEL is a folder of faster-whisper, such as tiny.en. It
-needs an environment with faster-whisper. Where the judge hears the wanted words, the first ear was wrong; where it
-hears the same other words, it was the voice; else it is open.
+needs an environment with faster-whisper. Where the judge hears the wanted words, the first ear was wrong;
+where it hears the same other words, it was the voice; else it is open.
 """
 
 from __future__ import annotations
