@@ -43,7 +43,7 @@ from speech_engine.text.english_readings import is_english, times_written
 from speech_engine.text.said import with_times_of
 
 LEAST_S = 0.4
-CALLED_WRONG = frozenset((("kokoro/standard", "es"), ("piper/standard", "en")))
+CALLED_WRONG = frozenset((("kokoro/standard", "en"), ("kokoro/standard", "es"), ("piper/standard", "en")))
 """Models, by name, and languages of which `bench.heard_check` calls more than 2 right sentences in 100 wrong:
 a wrong one is only unsure, so it is said again once, and never free."""
 _ENDS_S = 0.05
