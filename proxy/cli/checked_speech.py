@@ -5,7 +5,6 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -236,6 +235,8 @@ def _prove_one(config: Config, serving: Serving, report: dict[str, Any], model: 
 
 def _likeness(config: Config, serving: Serving, voice: str, wav: bytes) -> dict[str, Any] | None:
     """Return how like a voice's recording its speech is, if there is a comparer."""
+    import asyncio
+
     export = io.BytesIO()
     serving.fetch(export, "GET", f"{_VOICES}/{voice}/export")
     compared = [
