@@ -29,7 +29,7 @@ TIMES = frozenset(
 )
 """Fields that are times, or that depend on them, and the end of a secret."""
 
-COUNTS = frozenset({"accounts", "running", "waiting", "waiting_s", "memory_gb"})
+COUNTS = frozenset({"accounts", "running", "waiting", "waiting_s", "memory_gb", "processor_seconds"})
 """Fields that count what all topics of a server made together, or what is under way just then."""
 
 GONE = frozenset({"one_shot"})

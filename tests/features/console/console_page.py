@@ -16,6 +16,7 @@ from tests.clients.environments import modules
 from tests.programs import present
 from tests.server import MintedKey, Server
 from tests.sound import decoded
+from tests.waiting import until
 
 PLAIN = "plain.voxgate.test"
 """A name of this machine under which it is any server without TLS."""
@@ -91,6 +92,12 @@ class Reader(NamedTuple):
         self.tab.run(f"location.hash === {place} || at('#page h1').setAttribute('class', 'before')")
         self.tab.run(f"void (location.hash = {place})")
         self.wait(f"location.hash === {place} && at('#page h1:not(.before)')")
+
+    def go_to_history(self, entries: int) -> None:
+        """Go there once it has so many entries: the last one is kept after its sound has come."""
+        with self.server.client(self.key.secret) as client:
+            until(lambda: len(client.get("/v1/history").json()["data"]) >= entries)
+        self.go("history")
 
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)

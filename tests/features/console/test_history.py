@@ -63,7 +63,7 @@ def test_an_entry_is_heard_saved_and_said_again(reader: Reader, tmp_path: Path) 
     assert sum(url.endswith("/v1/audio/speech") for url in reader.tab.requests) == 2
     reader.choose("#speak-format", "wav")
     reader.wait("!at('#speak-price').innerText")
-    reader.go("history")
+    reader.go_to_history(1)
     _lists(reader, "Find me again.")
     assert "credits · part-1" in reader.text("#history-list")
     reader.tab.run("played.length = 0")
@@ -84,7 +84,7 @@ def test_an_entry_is_heard_saved_and_said_again(reader: Reader, tmp_path: Path) 
     first = _request(reader)
     speak(reader)
     reader.wait(f"{IS_HEARD} && at('#speak-result')")
-    reader.go("history")
+    reader.go_to_history(2)
     _lists(reader, "Find me again.", "Find me again.")
     assert _request(reader) == first
     # A text that is spoken without the switch is not kept.
@@ -111,7 +111,7 @@ def test_a_request_of_a_program_is_said_again_as_it_was(reader: Reader) -> None:
     reader.assert_readable()
     speak(reader)
     reader.wait(IS_HEARD)
-    reader.go("history")
+    reader.go_to_history(2)
     reader.wait("document.querySelectorAll('#history-list li').length === 2")
     assert {**_request(reader), "response_format": "mp3"} == first
     reader.press("Say it again: [Ana] Hi. [Ben] Hello.")

@@ -57,7 +57,7 @@ def test_a_recording_is_written_down_and_heard_from_a_sentence(page: Reader, tmp
         saved = page.tab.downloaded(tmp_path, f"at('#transcribe-{format_}').click()")
         assert saved.decode().startswith(beginning)
     assert len([each for each in page.tab.requests if "/transcriptions" in each]) == 1
-    page.go("history")
+    page.go_to_history(1)
     page.reads(" ".join(_WORDS), "#history-list")
     page.press(f"Play: {' '.join(_WORDS)}")
     page.wait("shown('.dock')")
