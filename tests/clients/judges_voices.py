@@ -66,6 +66,7 @@ def consents_live_and_page(visit: Visit) -> None:
     assert (seen["unknown_after"]["class"], seen["unknown_after"]["param"]) == ("BadRequestError", "after")
     assert (seen["renamed"]["id"], seen["renamed"]["name"]) == (made["id"], "new name")
     # Meanwhile its words may have been heard.
-    assert seen["found"] == {**seen["renamed"], "words": seen["found"]["words"]}
+    heard = {name: seen["found"][name] for name in ("words", "words_checked")}
+    assert seen["found"] == {**seen["renamed"], **heard}
     assert seen["deleted"] == {"id": made["id"], "deleted": True, "object": "audio.voice_consent"}
     assert (seen["again"]["class"], seen["again"]["code"]) == ("NotFoundError", "consent_not_found")
