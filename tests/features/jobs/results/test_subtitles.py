@@ -245,9 +245,11 @@ async def test_times_of_an_engine_without_them_are_heard(
     async with jobs_inside(tmp_path, one=engine, ears=ears) as server:
         made = await new_job(server, text, model="one", voice="one")
         await job_with(server, made["id"], "done")
-        (job,) = ears.jobs
-        assert (job.texts, job.starts_s) == (("Ready, steady.", "Dr. Lin's off!"), (0.0, 1.5))
-        assert job.urgency == "idle"
+        # What halts may be given up before it has reached the ears.
+        assert fault == "halts" or len(ears.jobs) == 1
+        for job in ears.jobs:
+            assert (job.texts, job.starts_s) == (("Ready, steady.", "Dr. Lin's off!"), (0.0, 1.5))
+            assert job.urgency == "idle"
         subtitles = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
         assert subtitles.headers[WORD_TIMES] == ("heard" if fault in ("", "many", "long") else "interpolated")
         if not fault:
@@ -258,7 +260,6 @@ async def test_times_of_an_engine_without_them_are_heard(
             await server.ask("POST", "/v1/audio/speech", body=body | more)
             for more in ({}, HEARD, {**HEARD, "audio_format": "pcm"}, {**HEARD, **EVENTS})
         ]
-        # What halts may be given up before it has reached the ears.
         assert fault == "halts" or len(ears.jobs) == (1 if fault in ("many", "long") else 3)
         assert all((each.texts, each.starts_s) == (job.texts, job.starts_s) for each in ears.jobs)
         assert (WORD_TIMES in plain.headers, streamed.headers["x-voxgate-ignored"]) == (False, "word_times")
