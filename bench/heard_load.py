@@ -17,13 +17,12 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
-import psutil
 
 from bench.heard_sentences import sentence
+from tests.faults.processes import host_of
 
 LISTENERS, KILLS, KILL_EVERY_S, PHASE_S, STOPPED_S, WITHIN_S = 4, 20, 16.0, 30.0, 60.0, 120.0
 SLOW_S, FULL_S = 0.4, 0.1
@@ -83,34 +82,19 @@ class Listeners:
         return Answer(time.monotonic(), fault, heard_s, unheard_s, str(check.get("why", "")))
 
 
-def host(pid: int, engine: str) -> psutil.Process:
-    """Return the host of an engine, by the name of its socket, once it listens."""
-    ends = time.monotonic() + WITHIN_S
-    while time.monotonic() < ends:
-        for child in psutil.Process(pid).children(recursive=True):
-            try:
-                sockets = [Path(str(each.laddr)).name for each in child.net_connections(kind="unix")]
-            except psutil.Error:
-                continue
-            if any(name.startswith(f"{engine}.") for name in sockets):
-                return child
-        time.sleep(0.2)
-    raise SystemExit(f"no host of {engine} listens")
-
-
 def stop(pid: int, ears: str) -> None:
-    host(pid, ears).suspend()
+    host_of(pid, ears).suspend()
     time.sleep(STOPPED_S)
 
 
 def kill(pid: int, ears: str) -> None:
     for _ in range(KILLS):
-        os.kill(host(pid, ears).pid, signal.SIGKILL)
+        os.kill(host_of(pid, ears).pid, signal.SIGKILL)
         time.sleep(KILL_EVERY_S)
 
 
 def slow(pid: int, ears: str) -> None:
-    victim = host(pid, ears)
+    victim = host_of(pid, ears)
     ends = time.monotonic() + PHASE_S
     while time.monotonic() < ends and victim.is_running():
         victim.suspend()
@@ -124,7 +108,7 @@ def leave_alone(_pid: int, _ears: str) -> None:
 
 
 def recover(pid: int, ears: str) -> None:
-    host(pid, ears)
+    host_of(pid, ears)
     time.sleep(2 * PHASE_S)
 
 

@@ -1,7 +1,7 @@
 """All features in the order in which they open. A feature is a folder in `features/`, and one line here.
 
-A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, and `SECTION` in
-`section.py`.
+A folder has `FEATURE` in `feature.py`. It may have `COMMANDS` in `commands.py`, `SECTION` in `section.py`,
+and `likeness` in `likeness.py`.
 To import this file loads none of them: a worker needs no commands, `voxgate --help` nothing else, and a
 command beside a server the sections alone.
 """

@@ -62,10 +62,11 @@ def _first_sound_ms(serving: Serving, body: dict[str, Any]) -> float:
     return 1000 * (time.monotonic() - began)
 
 
-def rate(serving: Serving, model: str, voice: str, language: str, last: list[bytes]) -> dict[str, Any]:
-    """Speak the sentences of a language, and return how they are heard. Add the sound of the last one. Raise
+def rate(serving: Serving, model: str, voice: str, language: str) -> tuple[dict[str, Any], bytes]:
+    """Speak the sentences of a language. Return how they are heard, and the sound of the last one. Raise
     CommandRefused."""
     words = wrong = unsure = unchecked = 0
+    sound = ""
     places, seconds, texts = list[dict[str, Any]](), 0.0, sentences(language)
     body = {"model": model, "voice": voice, "language": language}
     firsts = [_first_sound_ms(serving, {**body, "input": text}) for text in texts[:_FIRST_SOUNDS]]
@@ -73,7 +74,7 @@ def rate(serving: Serving, model: str, voice: str, language: str, last: list[byt
     for text in texts:
         answer = _spoken(serving, {**body, "input": text})
         spoken = answer.get("check", {})
-        seconds += answer["duration_seconds"]
+        seconds, sound = seconds + answer["duration_seconds"], answer["audio_base64"]
         if not spoken.get("checked_s"):
             unchecked += 1
             continue
@@ -81,8 +82,7 @@ def rate(serving: Serving, model: str, voice: str, language: str, last: list[byt
         wrong += _count(spoken.get("wrong", ()))
         unsure += _count(spoken.get("unsure", ()))
         places += [{"text": text, **each} for each in spoken.get("wrong", ())]
-    last.append(base64.b64decode(answer["audio_base64"]))
-    return {
+    report = {
         "model": model,
         "voice": voice,
         "language": language,
@@ -96,6 +96,7 @@ def rate(serving: Serving, model: str, voice: str, language: str, last: list[byt
         "realtime_factor": round(seconds / (time.monotonic() - began), 2),
         "wrong": places,
     }
+    return report, base64.b64decode(sound)
 
 
 def _count(found: Any) -> int:
@@ -160,7 +161,8 @@ def measure_voice(
         spoken = found or config.server.default_language
         if not sentences(spoken):
             raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        return {"data": [rate(serving, model or config.server.default_model, voice, spoken, [])]}
+        report, _ = rate(serving, model or config.server.default_model, voice, spoken)
+        return {"data": [report]}
 
     return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
 
@@ -194,22 +196,18 @@ def prove(
         for model, spoken in row["languages"].items():
             tags = [each["tag"] for each in spoken]
             for language in LANGUAGES if "*" in tags else [each for each in tags if sentences(each)]:
-                before_s, first = _processor_s(config, engine), len(report["data"])
                 _prove_one(config, serving, report, model, language)
-                for each in report["data"][first:]:
-                    used_s = _processor_s(config, engine) - before_s
-                    each["processor_per_second"] = round(used_s / each["seconds"], 3)
         return report
 
     return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
 
 
-def _processor_s(config: Config, engine: str) -> float:
-    """Return the seconds of processor that the hosts of an engine have used; 0 for one without hosts."""
+def _processor_s(config: Config, engine: str) -> float | None:
+    """Return the seconds of processor that the hosts of an engine have used, if it has hosts."""
     from proxy.processes.admin_client import ask_once
 
     (row,) = [each for each in ask_once(config, "GET", "engines")["data"] if each["name"] == engine]
-    used_s: float = row["figures"].get("processor_seconds", 0.0)
+    used_s: float | None = row["figures"].get("processor_seconds")
     return used_s
 
 
@@ -218,16 +216,19 @@ def _prove_one(config: Config, serving: Serving, report: dict[str, Any], model: 
     query = {"engine": report["engine"], "language": language, "limit": _MOST_VOICES}
     why = "it has no voice"
     for voice in _get(serving, _VOICES, params=query)["data"]:
-        spoken: list[bytes] = []
+        before_s = _processor_s(config, report["engine"])
         try:
-            found = rate(serving, model, voice["id"], language, spoken)
+            found, wav = rate(serving, model, voice["id"], language)
         except CommandRefused as refused:
             if not refused.code:
                 raise
             why = str(refused)
             continue
+        after_s = _processor_s(config, report["engine"])
+        if before_s is not None and after_s is not None:
+            found["processor_per_second"] = round((after_s - before_s) / found["seconds"], 3)
         if "quality" in voice:
-            found["likeness"] = _likeness(config, serving, voice["id"], spoken[0])
+            found["likeness"] = _likeness(config, serving, voice["id"], wav)
         report["data"].append(found)
         return
     report["not_proved"].append(f"{model} in {language}: {why}")

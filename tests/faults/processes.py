@@ -20,8 +20,7 @@ AGAIN_S = 30.0
 
 
 def children(server: Server) -> list[psutil.Process]:
-    found: list[psutil.Process] = psutil.Process(server.process.pid).children(recursive=True)
-    return found
+    return _children(server.process.pid)
 
 
 def own_children(module: str) -> list[psutil.Process]:
@@ -37,17 +36,22 @@ def _runs(process: psutil.Process, module: str) -> bool:
 
 
 def worker(server: Server) -> psutil.Process:
-    return _child(server, lambda process: "proxy.processes.worker" in process.cmdline())
+    return _child(server.process.pid, lambda process: "proxy.processes.worker" in process.cmdline())
 
 
 def host(server: Server, engine: str) -> psutil.Process:
-    """The one host of an engine that listens, known by the name of its socket."""
+    """The one host of an engine that listens."""
+    return host_of(server.process.pid, engine)
+
+
+def host_of(pid: int, engine: str) -> psutil.Process:
+    """The same for the server of a pid. It is known by the name of its socket."""
 
     def listens(process: psutil.Process) -> bool:
         sockets = process.net_connections(kind="unix")
         return any(Path(str(each.laddr)).name.startswith(f"{engine}.") for each in sockets)
 
-    return _child(server, listens)
+    return _child(pid, listens)
 
 
 def is_over(process: psutil.Process) -> bool:
@@ -86,12 +90,17 @@ def usage_rows(server: Server) -> dict[str, UsageRow]:
     return {row.id: row for row in asyncio.run(read())}
 
 
-def _child(server: Server, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
+def _children(pid: int) -> list[psutil.Process]:
+    found: list[psutil.Process] = psutil.Process(pid).children(recursive=True)
+    return found
+
+
+def _child(pid: int, is_it: Callable[[psutil.Process], bool]) -> psutil.Process:
     """The only one, once there is one: the last may have died a moment ago."""
     found: list[psutil.Process] = []
 
     def find() -> bool:
-        found[:] = [child for child in children(server) if not is_over(child) and _safely(is_it, child)]
+        found[:] = [child for child in _children(pid) if not is_over(child) and _safely(is_it, child)]
         return len(found) == 1
 
     until(find)

@@ -32,6 +32,7 @@ __all__ = ["stage"]
 pytestmark = pytest.mark.both_stores
 
 ROOM_S = 3.0
+KINDS = ("heard", "heard", "behind")
 Tries = tuple[CheckResult, ...]
 
 
@@ -94,9 +95,6 @@ async def test_the_charge_is_what_was_not_wrong_whenever_a_client_leaves(stage: 
         free_s = sum(each.free_s for each in sums if each)
         assert 0 < free_s <= ROOM_S + SHARE * charged_s
         assert (await verify(server.worker.store)).is_clean
-
-
-KINDS = ("heard", "heard", "behind")
 
 
 def expect_charged(row: UsageRow, best: list[CheckResult]) -> None:
