@@ -1,5 +1,6 @@
 """What the console costs a browser, in a real Chromium on a real server: `python -m bench.console [PART …]`.
 
+    front       gzipped bytes and requests of the page for visitors, and from a click to its first sound
     load        gzipped bytes and requests of the first load, and of each further page
     sound       from the click on Speak to the first sound, beside the first byte of a plain request
     nodes       elements of a page with 10,000 entries of history, and with 1,000 voices in use
@@ -29,6 +30,8 @@ from tests.server import TONE, Server, running
 
 PAGES = ("voices", "train", "marks", "jobs", "history", "usage", "account", "orders", "admin")
 ROUNDS = 21
+SAMPLES_S = 90.0
+"""How long the first samples may take: they are made once nothing has run for 10 s."""
 _TEXT = "How soon is this heard?"
 _LATENCY_MS, _BYTES_PER_S = 400, 400_000 / 8
 _READY = (
@@ -46,6 +49,16 @@ AudioBufferSourceNode.prototype.start = function (when) {
 addEventListener('click', () => { window.clicked = performance.now(); window.begun = 0; }, true);
 """
 """Notes when a click comes, and when the clock of the loudspeaker comes to the first sample."""
+_SOUND = "document.querySelector('.front [data-sound]')"
+_PLAYED = """
+window.begun = 0;
+addEventListener('click', () => { window.clicked = performance.now(); window.begun = 0; }, true);
+const play = HTMLMediaElement.prototype.play;
+HTMLMediaElement.prototype.play = function () {
+  this.addEventListener('playing', () => { window.begun = performance.now(); }, { once: true });
+  return play.call(this);
+};
+"""
 _FETCHED = """
 performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
   .map(({ name, encodedBodySize }) => [name, encodedBodySize])
@@ -61,6 +74,32 @@ def browser() -> Iterator[Tab]:
 def fetched(tab: Tab) -> dict[str, int]:
     """Return the bytes of each thing that the page has fetched, as they came."""
     return {name: size for name, size in tab.run(_FETCHED) if name.startswith("http")}
+
+
+def front(server: Server) -> None:
+    """Open the page as a visitor. A sound is there once samples are made: wait for them for a while."""
+    with browser() as tab:
+        tab.call("Page.addScriptToEvaluateOnNewDocument", source=_PLAYED)
+        deadline = time.monotonic() + SAMPLES_S
+        tab.open(server.url)
+        print("|what|files, kB gzipped|requests|answers of the API, kB|\n|---|---|---|---|")
+        tab.run("new Promise((resolve) => setTimeout(resolve, 500))")
+        _row("front", fetched(tab), tab.requests)
+        while not tab.run(_SOUND) and time.monotonic() < deadline:
+            time.sleep(2)
+            tab.open(server.url)
+        if not tab.run(_SOUND):
+            print(f"no sample was made within {SAMPLES_S} s")
+            return
+        heard = []
+        for _ in range(ROUNDS):
+            tab.open("about:blank")
+            tab.open(server.url)
+            tab.run(f"{_SOUND}.focus()")
+            tab.press("Enter")
+            tab.wait("window.begun")
+            heard.append(float(tab.run("begun - clicked")))
+    print(f"click to a sample, p50: {statistics.median(heard):.0f} ms, most {max(heard):.0f} ms")
 
 
 def load(server: Server) -> None:
@@ -175,6 +214,7 @@ def functions(_: Server) -> None:
 
 
 PARTS: dict[str, Callable[[Server], None]] = {
+    "front": front,
     "load": load,
     "sound": sound,
     "nodes": nodes,

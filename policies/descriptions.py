@@ -73,12 +73,16 @@ _QUALITY = {
     "ใจดี",
     "high": "high high-pitched aguda agudo fina แหลม สูง",
     "low": "low lowest low-pitched grave baixa baixo baja bajo ต่ำ",
+    "measured": "measured steady pausada pausado",
+    "middle": "middle medium média médio",
     "news": "news newsreader anchor notícias jornalística jornalístico noticias periodística ข่าว ผู้ประกาศ",
     "professional": "professional formal corporate business profissional corporativa profesional มืออาชีพ "
     "ทางการ",
+    "quick": "quick fast rápida rápido เร็ว",
     "raspy": "raspy hoarse husky gravelly rough rouca rouco ronca ronco áspera áspero แหบ",
     "serious": "serious authoritative confident séria sério autoritária seria serio autoritaria segura "
     "จริงจัง น่าเชื่อถือ",
+    "slow": "slow lenta lento ช้า",
     "soft": "soft gentle tender whispery suave delicada delicado terna tierna นุ่ม นุ่มนวล อ่อนโยน เบา",
     "storytelling": "storytelling storyteller narrator narration narrative audiobook narradora narrador "
     "narração narración audiolivro audiolibro เล่าเรื่อง ผู้บรรยาย บรรยาย หนังสือเสียง",

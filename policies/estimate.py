@@ -30,6 +30,14 @@ def seconds(text: str, speed: float) -> float:
     return plain_s / speed * _MARGIN
 
 
+def expected_s(estimated_s: float, characters: int, pace: float | None, speed: float) -> float:
+    """Return what is likely in place of a generous estimate, which it never passes. `pace` are the characters
+    that the voice spoke in a second of plain speed so far, None before it has spoken."""
+    if pace is None:
+        return estimated_s / _MARGIN
+    return min(estimated_s, characters / pace / speed)
+
+
 def written_length(text: str) -> int:
     """Return the characters of a text once its numbers are written out, by the same estimate."""
     return len(text) + (_CHARACTERS_OF_SHORT - 1) * len(_SHORT.findall(text))

@@ -39,6 +39,14 @@ Words = Mapping[str, str]
 _Layers = tuple[tuple[int, str], ...]
 
 
+class WordsBeside(dict[str, str]):
+    """Entries that come before those of a lexicon: `beside` is its name, `none`, or entries."""
+
+    def __init__(self, words: Words, beside: str | Words | None) -> None:
+        super().__init__({**(beside if isinstance(beside, Mapping) else {}), **words})
+        self.beside = beside if isinstance(beside, str) else None
+
+
 class Lexicon(Redacted, msgspec.Struct, frozen=True):
     """The entries for one text: the spoken forms of words, and the sounds of words for engines with phonemes.
 
@@ -82,7 +90,10 @@ class Lexicons:
         if requested == NONE_BY_NAME or (requested is None and not any(self._owners)):
             return EMPTY
         if requested is not None and not isinstance(requested, str):
-            beside = self._layers(None, tag) or ()
+            named = requested.beside if isinstance(requested, WordsBeside) else None
+            beside = () if named == NONE_BY_NAME else self._layers(named, tag)
+            if beside is None:
+                return None
             return merge([requested, *map(self._words, beside)], own=1 + _own_layers(beside))
         layers = self._layers(requested, tag)
         if not layers:

@@ -18,11 +18,13 @@ _TAG = re.compile(r"\b([a-z]{2}-[A-Za-z]{2})\b")
 _POINTS = {"gender": 3, "language": 3, "age": 2, "quality": 2, "word": 1}
 _ONLY_ONE = ("gender", "language")
 """A voice that differs in one of these is no match."""
-_AKIN = ({"deep", "low"},)
+_AKIN = ({"deep", "low"}, {"calm", "measured"}, {"calm", "slow"})
 """Pairs of qualities that are alike. One counts half for the other."""
 
 Speaks = Callable[[Voice, str], bool]
 """Returns whether an engine speaks this language with the voice."""
+Measured = Callable[[Voice], tuple[str, ...]]
+"""Returns words for what was measured of the voice, such as low and quick."""
 
 
 class Match(msgspec.Struct, frozen=True):
@@ -40,7 +42,12 @@ class _Trait(NamedTuple):
     value: str
 
 
-def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = None) -> list[Match]:
+def match(
+    description: str,
+    voices: Iterable[Voice],
+    speaks: Speaks | None = None,
+    measured: Measured = lambda _: (),
+) -> list[Match]:
     """Return the voices that fit, the best first. If two fit equally, their ids decide.
 
     With `speaks`, a voice whose engines refuse the language does not fit. A voice without a language fits
@@ -50,7 +57,7 @@ def match(description: str, voices: Iterable[Voice], speaks: Speaks | None = Non
     most = sum(_POINTS[trait.kind] for trait in traits)
     matches = []
     for voice in voices:
-        points = _points(traits, voice, speaks)
+        points = _points(traits, voice, speaks, measured(voice))
         if total := sum(points.values()):
             reasons = tuple(f"{trait.kind}: {trait.value}" for trait in points if points[trait])
             matches.append(Match(voice, round(total / most, 2), reasons))
@@ -65,9 +72,11 @@ def _described_traits(description: str) -> list[_Trait]:
     return [trait for trait in traits if trait.kind != "language" or trait.value not in general]
 
 
-def _points(traits: Iterable[_Trait], voice: Voice, speaks: Speaks | None) -> dict[_Trait, float]:
+def _points(
+    traits: Iterable[_Trait], voice: Voice, speaks: Speaks | None, measured: tuple[str, ...]
+) -> dict[_Trait, float]:
     """Return the points of the voice for each requested trait, or nothing if the voice is known to differ."""
-    known = _known(voice)
+    known = _known(voice) | {_Trait("quality", word) for word in measured}
     tags = [trait for trait in traits if trait.kind == "language"]
     spoken = [trait for trait in tags if speaks is None or speaks(voice, trait.value)]
     if tags and not spoken:

@@ -69,6 +69,8 @@ class Prices(msgspec.Struct, frozen=True, kw_only=True):
         if kind == "speech":
             # This repeats `of_model` to save a call: every request comes here twice.
             return self.models.get(f"{engine}/{model}") or self.models.get(engine) or self.speech
+        if kind == "sample":
+            return FREE
         of_kind = self.of_transcription if kind == "transcription" else self.of_conversion
         return of_kind(engine, model) or FREE
 

@@ -5,8 +5,8 @@ The cost is money that a provider takes. It changes no balance of credits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -15,8 +15,8 @@ MICRO = 1_000_000
 
 Per = Literal["minute", "character", "job"]
 
-Operation = Literal["speech", "clone", "conversion", "training", "transcription"]
-"""The kinds of charged work."""
+Operation = Literal["speech", "clone", "conversion", "training", "transcription", "sample"]
+"""The kinds of charged work. A `sample` is the operator's own, and free."""
 
 
 class Price(msgspec.Struct, frozen=True):
@@ -135,3 +135,50 @@ def micro_usd(rate: Rate, *, seconds: float, characters: int, units: float | Non
     else:
         amount = units
     return round(amount * rate.usd * 1_000_000)
+
+
+_CHARACTERS_A_MINUTE = 15 * 60
+"""Characters that are spoken in a minute, about. Languages and voices differ."""
+
+
+class Minutes(msgspec.Struct, frozen=True):
+    """Minutes of speech. It `is_about` so many if speech is sold by character, or models differ in price."""
+
+    number: float
+    is_about: bool
+
+
+class SpeechPrices(Protocol):
+    """The prices of speech: see `policies.plans.Prices`."""
+
+    @property
+    def speech(self) -> Price: ...
+    @property
+    def models(self) -> Mapping[str, Price]: ...
+    def of_model(self, engine: str, model: str) -> Price: ...
+
+
+class Priced(Protocol):
+    """A plan, or the terms of a request: who may speak, and what it costs."""
+
+    @property
+    def engines(self) -> tuple[str, ...] | None: ...
+    @property
+    def prices(self) -> SpeechPrices: ...
+
+
+def minutes_of(credits: int | None, plan: Priced, models: Sequence[str] = ()) -> Minutes | None:
+    """Return the minutes of speech that these micro-credits buy. None: speech is free, has a price by job, or
+    there is no limit. Where the prices of models differ, the first of `models` counts that the plan may use:
+    these are the candidates of `tts-1`.
+    """
+    prices = plan.prices
+    differ = any(price != prices.speech for price in prices.models.values())
+    named = [full.partition("/") for full in models]
+    first = next((each for each in named if plan.engines is None or each[0] in plan.engines), None)
+    price = prices.of_model(first[0], first[2]) if differ and first else prices.speech
+    if credits is None or not price.micro or price.per == "job":
+        return None
+    by_character = price.per == "character"
+    a_minute = price.micro * (_CHARACTERS_A_MINUTE if by_character else 1)
+    return Minutes(round(max(0, credits) / a_minute, 2), differ or by_character)

@@ -1,7 +1,8 @@
 """The tags of a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
 
-A name of the cast changes the speaker until the next name. An emotion counts until the next emotion or the
-end of the turn. Other words in brackets are part of the text: some providers read tags of their own.
+A name of the cast changes the speaker until the next name. At the beginning of a line it may also be written
+as scripts have it: `ANA: Olá!`. An emotion counts until the next emotion or the end of the turn. Other words
+in brackets are part of the text: some providers read tags of their own.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from heapq import merge
 from typing import Literal, NamedTuple
 
 from speech_engine.text import cleaning
@@ -17,6 +20,7 @@ from speech_engine.text import cleaning
 MOST_NAMES = 16
 MOST_CHARACTERS = 64
 """The most characters of a name."""
+_MOST_WORDS = 3
 
 _UNUSABLE = re.compile(r"[\[\]\x00-\x1f\x7f]")
 
@@ -72,6 +76,13 @@ EMOTIONS: tuple[str, ...] = (
 
 
 _TAG = re.compile(r"\[([^\[\]\n]+)\]")
+_LINE = re.compile(
+    # Each part has a most, so that no text takes long. Marks of Markdown may be around the name.
+    r"^[ \t\ufeff*_#>-]{0,8}+([^\s\[\]][^\[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})",
+    re.MULTILINE,
+)
+"""The name that begins a line. A blank or the end of the line follows its colon, but for the wide colon of
+Chinese and Japanese, which has its blank within."""
 _EMOTIONS = frozenset(EMOTIONS)
 
 
@@ -85,13 +96,14 @@ class Tag(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """The text of one speaker, from `start` to `end`, without the name. `tags` are the emotions in it. A text
-    without a cast is one turn."""
+    """The text of one speaker, from `start` to `end`. `tags` are the emotions in it. Its name, if it has one,
+    is before it and begins at `named`. A text without a cast is one turn."""
 
     name: str
     start: int
     end: int
     tags: tuple[Tag, ...] = ()
+    named: int | None = None
 
 
 class Passage(NamedTuple):
@@ -102,19 +114,43 @@ class Passage(NamedTuple):
     emotion: str | None = None
 
 
-def turns(text: str, names: Iterable[str] = ()) -> tuple[Turn, ...]:
-    """Return the turns in order, without silent ones. The first member speaks before the first name."""
+def turns(text: str, names: Iterable[str] = (), start: int = 0, end: int = sys.maxsize) -> tuple[Turn, ...]:
+    """Return the turns of a text, or of a part of it, in order and without silent ones. The first member
+    speaks before the first name."""
     cast = {name_key(name): name for name in names}
     found = list[Turn]()
-    name, start, within = next(iter(cast.values()), ""), 0, list[Tag]()
-    for tag in _tags(text, cast):
+    name, named, within = next(iter(cast.values()), ""), None, list[Tag]()
+    for tag in _tags(text, cast, start, end):
         if tag.kind == "name":
-            found.append(Turn(name, start, tag.start, tuple(within)))
-            name, start, within = tag.value, tag.end, []
+            found.append(Turn(name, start, tag.start, tuple(within), named))
+            name, named, start, within = tag.value, tag.start, tag.end, []
         else:
             within.append(tag)
-    found.append(Turn(name, start, len(text), tuple(within)))
+    found.append(Turn(name, start, min(end, len(text)), tuple(within), named))
     return tuple([turn for turn in found if cleaning.is_speech(text[turn.start : turn.end])])
+
+
+def unused_names(text: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of a cast that the text never has as a tag."""
+    used = {tag.value for tag in _tags(text, {name_key(name): name for name in names}) if tag.kind == "name"}
+    return tuple([name for name in names if name not in used])
+
+
+def other_names(text: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what looks like names of a script and is not in its cast, the most frequent first: up to three
+    words that begin two lines or more. They would be read."""
+    cast = {name_key(name) for name in names}
+    shown, count = dict[str, str](), Counter[str]()
+    for found in _LINE.finditer(text):
+        name = " ".join(found[1].split())
+        if (
+            (key := name_key(name)) not in cast
+            and name.count(" ") < _MOST_WORDS
+            and any(map(str.isalpha, name))
+        ):
+            shown.setdefault(key, name)
+            count[key] += 1
+    return tuple([shown[key] for key, times in count.most_common(MOST_NAMES) if times > 1])
 
 
 def first_emotion(text: str, start: int = 0, end: int = sys.maxsize) -> Tag | None:
@@ -149,10 +185,13 @@ def without_emotions(text: str) -> str:
 
 
 def _tags(text: str, cast: dict[str, str], start: int = 0, end: int = sys.maxsize) -> Iterator[Tag]:
-    for found in _TAG.finditer(text, start, end):
-        words = name_key(found.group(1))
+    in_brackets = _TAG.finditer(text, start, end)
+    # A name has no brackets, so no two tags overlap.
+    in_lines = _LINE.finditer(text, start, end) if cast else iter(())
+    for found in merge(in_brackets, in_lines, key=re.Match.start):
+        words = name_key(found[1])
         if (name := cast.get(words)) is not None:
             yield Tag("name", name, *found.span())
-        elif words in _EMOTIONS and not text.startswith("(", found.end()):
+        elif found.re is _TAG and words in _EMOTIONS and not text.startswith("(", found.end()):
             # In Markdown, `[happy](address)` is a link, and its text is read.
             yield Tag("emotion", words, *found.span())

@@ -22,6 +22,7 @@ from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.erasing import DerivedThings
 from proxy.catalogue.library import Library
 from proxy.catalogue.misheard_rates import NoMisheardRates
+from proxy.catalogue.voice_samples import NoVoiceSamples
 from proxy.config.config_toml import Config
 from proxy.config.sections import Server
 from proxy.engines.registry import Registry
@@ -83,7 +84,8 @@ class Worker:
         plans = Plans(config.plans)
         budgets = Budgets(self.store, config.engines, self.metrics.engines)
         library = context.library(config)
-        voices = VoiceTools(catalogue, library, plans, context.find_or(NoMisheardRates()))
+        rates, samples = context.find_or(NoMisheardRates()), context.find_or(NoVoiceSamples())
+        voices = VoiceTools(catalogue, library, plans, rates, samples)
         names = names_of_open(all_features(), config)
         admin_tools = self._admin_tools._replace(config=config, features=names)
         self.admission = Admission(plans, self.parts.limits)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 FEATURES: dict[str, tuple[str, ...]] = {
+    "front": (),
     "erasure": (),
     "webhooks": (),
     "mail": ("webhooks",),
@@ -43,10 +44,13 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "marks": (),
     "conversions": ("consents",),
     "jobs": ("webhooks", "mail", "transcriptions", "consents", "own_voices", "marks", "conversions"),
+    "dubs": ("transcriptions", "marks", "jobs"),
     "estimates": ("jobs",),
-    "payments": ("mail",),
+    "books": ("jobs",),
+    "payments": ("mail", "users"),
     "alerts": ("mail",),
     "cluster": ("marks",),
+    "samples": (),
     "console": (),
 }
 """Each feature with those that it imports. They come before it."""

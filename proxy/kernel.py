@@ -26,6 +26,7 @@ from proxy.file_store.answers import StoredAnswers
 from proxy.file_store.shared_answers import open_answers
 from proxy.file_store.vault import Vault, open_vault
 from proxy.ledger import Ledger, open_ledger
+from proxy.speech.activity import Activity
 from proxy.speech.front_ends import FrontEnds, open_front_ends, routed_front_ends
 from proxy.speech.language_detection import LanguageDetection, open_detector
 from proxy.speech.loudness_levels import LoudnessLevels
@@ -86,6 +87,7 @@ class ServerParts(NamedTuple):
     front_ends: FrontEnds
     detector: LanguageDetection
     spill_quota: SpillQuota
+    activity: Activity
 
     def context(self, link: ServerLink | None) -> AppContext:
         """Return the context of a worker."""
@@ -94,7 +96,7 @@ class ServerParts(NamedTuple):
             front_end_revision=self.front_ends.revision,
             limits=self.limits,
             link=link,
-            shared=(self.front_ends,),
+            shared=(self.front_ends, self.activity),
         )
 
     def speech_parts(self, context: AppContext) -> SpeechParts:
@@ -107,6 +109,7 @@ class ServerParts(NamedTuple):
             self.kernel.ledger,
             self.kernel.metrics,
             self.spill_quota,
+            self.activity,
         )
 
     def revise(self, config: Config) -> None:
@@ -160,4 +163,4 @@ async def open_server_parts(kernel: Kernel) -> AsyncIterator[ServerParts]:
         open_detector(registry, name, section) as detector,
     ):
         spill_quota = SpillQuota(Path(config.data), config.server.spill_mb)
-        yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_quota)
+        yield ServerParts(kernel, limits, refusals, engines, front_ends, detector, spill_quota, Activity())

@@ -186,6 +186,9 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     Its folder is then in the setting `model_path`, a text. The engine only reads it. `gallery` is the path of
     gallery.toml beside the plugin's module: it lists models that can be had for it. With a `trained_format`,
     accounts bring voices that were trained for it. If it `clones`, its provider may charge for each clone.
+
+    `voices` has the ids of all voices of an engine whose voices are always the same. `voxgate check` refuses
+    other ids. None: only the running engine knows its voices.
     """
 
     kind: Kind
@@ -198,6 +201,7 @@ class Plugin(msgspec.Struct, Generic[S], frozen=True, kw_only=True):
     gallery: str = ""
     names: Callable[[S], Names] = no_names
     clones: bool = False
+    voices: tuple[str, ...] | None = None
 
 
 class WorkerModuleError(Exception):

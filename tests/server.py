@@ -119,6 +119,9 @@ def running(
         env |= {"VOXGATE_CONFIG": str(file), "VOXGATE_SERVER__DEV_KEY": "true"}
     if "first_audio_s" not in (config or ""):
         env["VOXGATE_SERVER__FIRST_AUDIO_S"] = str(FIRST_AUDIO_S)
+    if "[samples]" not in (config or ""):
+        # A server that has nothing to do would begin to speak.
+        env["VOXGATE_SAMPLES__MB"] = "0"
     env.update(environ or {})
     with log.open("ab") as stderr:
         words = command or (str(VOXGATE), "serve", "--port", "0")

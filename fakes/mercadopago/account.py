@@ -105,6 +105,13 @@ class Account:
             raise Refused(404, "preference not found")
         return found
 
+    def change_preference(self, id_: str, raw: Any) -> Preference:
+        """Replace the fields of a preference that are sent. Raises Refused."""
+        changed = {**self.preference(id_).raw, **(raw if isinstance(raw, dict) else {})}
+        _check_preference(changed)
+        self.preference(id_).raw = changed
+        return self.preference(id_)
+
     def payment(self, id_: str) -> Payment:
         if (found := self.payments.get(int(id_) if id_.isdecimal() else 0)) is None:
             raise Refused(404, "Payment not found", 2000)

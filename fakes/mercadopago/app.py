@@ -78,6 +78,7 @@ class FakeMercadoPago:
             Route("/checkout/v1/redirect", self._checkout, methods=["GET", "POST"]),
             self._route("/checkout/preferences", "POST", self._prefer),
             self._route("/checkout/preferences/{id}", "GET", self._show_preference),
+            self._route("/checkout/preferences/{id}", "PUT", self._change_preference),
             self._route("/v1/payments/search", "GET", self._search_payments),
             self._route("/v1/payments/{id}", "GET", self._show_payment),
             self._route("/v1/payments/{id}/refunds", "POST", self._refund),
@@ -119,6 +120,10 @@ class FakeMercadoPago:
 
     async def _show_preference(self, request: Request, _body: bytes) -> Response:
         return json_answer(self._shown(self.account.preference(request.path_params["id"]), request))
+
+    async def _change_preference(self, request: Request, body: bytes) -> Response:
+        changed = self.account.change_preference(request.path_params["id"], _json(request, body))
+        return json_answer(self._shown(changed, request))
 
     def _shown(self, preference: Preference, request: Request) -> dict[str, Any]:
         url = f"{request.base_url}checkout/v1/redirect?pref_id={preference.id}"

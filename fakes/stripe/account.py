@@ -137,6 +137,17 @@ class Account:
         session.status = "expired"
         self.changed("checkout.session.expired", self.shown_session(session))
 
+    def end(self, id_: str) -> Session:
+        """Expire a session for its merchant. Raises Refused."""
+        chosen = self.session(id_)
+        if chosen.status != "open":
+            raise Refused(
+                400,
+                f'Only Checkout Sessions with a status in ["open"] can be expired. {id_} is {chosen.status}.',
+            )
+        self.expire(chosen)
+        return chosen
+
     def pay(self, session: str, *, is_late: bool = False) -> Intent:
         """Pay a session, as its buyer does. A late payment is made by `settle`. Raises Refused."""
         chosen = self.session(session)

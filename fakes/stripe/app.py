@@ -75,6 +75,7 @@ class FakeStripe:
             self._route("/v1/checkout/sessions", "POST", self._begin),
             self._route("/v1/checkout/sessions", "GET", self._list_sessions),
             self._route("/v1/checkout/sessions/{id}", "GET", self._show_session),
+            self._route("/v1/checkout/sessions/{id}/expire", "POST", self._expire_session),
             self._route("/v1/payment_intents", "GET", self._list_intents),
             self._route("/v1/payment_intents/{id}", "GET", self._show_intent),
             self._route("/v1/refunds", "POST", self._refund),
@@ -118,6 +119,9 @@ class FakeStripe:
 
     async def _show_session(self, request: Request, _form: Form) -> Any:
         return self._shown(self.account.session(request.path_params["id"]), request)
+
+    async def _expire_session(self, request: Request, _form: Form) -> Any:
+        return self._shown(self.account.end(request.path_params["id"]), request)
 
     async def _list_sessions(self, request: Request, form: Form) -> Any:
         wanted = form.get("payment_intent")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 
-from plugins.espeak.voices import NAMES
+from plugins.espeak.voices import NAMES, VOICES
 from speech_engine import Hosted, Plugin
 from speech_engine.plugin import Missing
 
@@ -52,5 +52,6 @@ def voxgate_register() -> tuple[Plugin[EspeakSettings], ...]:
             create=Hosted("plugins.espeak.worker", memory_mb=2048, keeps_one_core=True),
             missing=missing,
             names=lambda _settings: NAMES,
+            voices=VOICES,
         ),
     )

@@ -29,6 +29,7 @@ _GENDERS: dict[str, str | None] = {
     **dict.fromkeys(_MALE, "male"),
     **dict.fromkeys(_UNSTATED, None),
 }
+VOICES = tuple(_GENDERS)
 
 
 def voices() -> tuple[VoiceInfo, ...]:

@@ -100,7 +100,9 @@ class Admission:
             await self._limits.admit(caller.account, caller.key, self._plans.terms(caller), more)
 
 
-RequestClass = Literal["read", "list", "write", "estimate", "usage", "file", "admin", "webhook", "unmatched"]
+RequestClass = Literal[
+    "read", "list", "write", "estimate", "usage", "file", "admin", "webhook", "sample", "unmatched"
+]
 
 MOST_A_MINUTE: dict[RequestClass, int] = {
     "read": 600,
@@ -110,6 +112,7 @@ MOST_A_MINUTE: dict[RequestClass, int] = {
     "usage": 60,
     "file": 30,  # a batch's file is made from its lines each time
     "admin": 600,
+    "sample": 120,
     "webhook": 600,  # of a provider, all of whose accounts may pay at once
     "unmatched": 120,  # a path or a method that is not served
 }

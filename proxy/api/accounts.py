@@ -1,10 +1,9 @@
-"""/admin/accounts: an operator makes, lists, shows, changes and closes accounts."""
+"""/admin/accounts: an operator makes, shows, changes and closes accounts."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from decimal import Decimal
-from functools import partial
 from typing import Annotated
 
 import msgspec
@@ -20,11 +19,11 @@ from proxy.api.admin_tools import AdminTools, check_open
 from proxy.api.agreed_terms import AgreedChange, ShownOverrides
 from proxy.api.balance import Balance, ShownCycle
 from proxy.api.keys import KeyEntry
-from proxy.catalogue.people import UserEntry
+from proxy.catalogue.people import UserEntry, title_of
 from proxy.config.sections import Config
 from proxy.errors import Conflict, InvalidRequest, NotFound
 from proxy.http.body import Name, NeededReason, body
-from proxy.http.lists import MOST, PAGE, Listing, iso_or_none, page
+from proxy.http.lists import MOST, iso_or_none
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, costs, key_records
@@ -72,18 +71,15 @@ class AccountEntry(msgspec.Struct, frozen=True, kw_only=True):
     agreed: ShownOverrides
 
 
-class AccountList(Listing, frozen=True, kw_only=True):
-    """The newest first."""
-
-    data: list[AccountEntry]
-
-
 class AccountDetails(AccountEntry, frozen=True, kw_only=True):
-    """`cycle` and `balance` are null if the account's plan is not in force: it is no longer configured,
+    """`title` is the name for people: where the name was made up, the address of its first user.
+
+    `cycle` and `balance` are null if the account's plan is not in force: it is no longer configured,
     or it needs an agreed limit, and none was agreed. `streams` counts running requests. `keys` has
     the newest thousand. `paid` is what it paid and did not get back, by currency, and `cost_usd` what
     providers took for it in this cycle."""
 
+    title: str
     cycle: ShownCycle | None
     balance: Balance | None
     streams: int
@@ -99,17 +95,6 @@ class Accounts(Resource):
         self._admin_tools = admin_tools
         self._store = admin_tools.store
         self._config = admin_tools.config
-
-    @endpoint("GET", "/admin/accounts", AccountList, queries=PAGE, failures=(InvalidRequest,))
-    async def list_accounts(self, request: Request) -> Response:
-        """All accounts, the newest first"""
-        store = self._store
-        listed = await page(
-            request,
-            partial(accounts.ROWS.place_of, store, None),
-            partial(accounts.page, store),
-        )
-        return await listed.list_response(AccountList, shown)
 
     @endpoint("POST", "/admin/accounts", AccountEntry, status=201, body=NewAccount, failures=(Conflict,))
     async def create_account(self, request: Request) -> Response:
@@ -137,17 +122,19 @@ class Accounts(Resource):
         account = await self._admin_tools.account(request.path_params["id"])
         records = await key_records.page(self._store, account.id, NEWEST, MOST)
         account_balance = await self._admin_tools.balance(account)
-        paid = await self._admin_tools.income.sums_paid(account.id)
+        paid = await self._admin_tools.income.sums_paid([account.id])
+        addresses = await self._admin_tools.people.addresses([account.id])
         cycle = cycle_at(account.anchor, await self._store.now())
         micro_usd = await costs.total(self._store, account.id, cycle.start, is_account=True)
         whole = AccountDetails(
             **msgspec.structs.asdict(shown(account)),
+            title=title_of(account.name, addresses.get(account.id, ())),
             cycle=account_balance.cycle if account_balance else None,
             balance=account_balance.balance if account_balance else None,
             streams=account_balance.running if account_balance else 0,
             keys=[keys.shown(key) for key in records],
             paid_until=iso_or_none(account.paid_until),
-            paid={currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in paid.items()},
+            paid=paid_texts(paid.get(account.id, {})),
             cost_usd=micro_usd / 1_000_000,
             users=[*await self._admin_tools.people.users_of(account.id)],
         )
@@ -248,6 +235,10 @@ def shown(account: Account) -> AccountEntry:
         name: iso_or_none(getattr(account, name)) for name in ("created", "closed", "suspended", "anchor")
     }
     return shown_as(AccountEntry, account, agreed=agreed_terms.shown(account.agreed), **times)
+
+
+def paid_texts(paid: Mapping[str, int]) -> dict[str, str]:
+    return {currency: f"{Decimal(amount).scaleb(-2):.2f}" for currency, amount in paid.items()}
 
 
 def _plan_details(plan: str, agreed: AgreedTerms) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from proxy.api.account_list import AccountListing
 from proxy.api.accounts import Accounts
 from proxy.api.admin_tools import AdminTools
 from proxy.api.audit import Audit
@@ -18,7 +19,7 @@ from proxy.http.endpoint import Endpoint, for_admins
 from proxy.speech.planning import Planner
 
 # Money comes before the accounts, whose names may have slashes in them.
-_RECORDS = (Money, Accounts, Keys, PlanPage, Audit, Usage, VaultRotation)
+_RECORDS = (Money, AccountListing, Accounts, Keys, PlanPage, Audit, Usage, VaultRotation)
 
 
 def record_endpoints(admin_tools: AdminTools) -> list[Endpoint]:

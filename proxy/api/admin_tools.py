@@ -55,8 +55,10 @@ class AdminTools(NamedTuple):
     features: tuple[str, ...] = ()
 
     async def account(self, id_or_name: str) -> Account:
-        """Return the account with this id or name. Raises NotFound."""
+        """Return the account with this id or name, or of this user's address. Raises NotFound."""
         account = await accounts.get(self.store, id_or_name) if can_be_named(id_or_name) else None
+        if account is None and "@" in id_or_name and (id_ := await self.people.account_of(id_or_name)):
+            account = await accounts.get(self.store, id_)
         if account is None:
             newest = await accounts.page(self.store, NEWEST, _MOST_NAMED)
             names = [each.name for each in newest if each.closed is None]

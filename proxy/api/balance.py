@@ -39,12 +39,14 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountBalance(NamedTuple):
-    """`running` counts the account's requests that have not ended, `clones_used` the clones of its cycle."""
+    """`running` counts the account's requests that have not ended, `clones_used` the clones of its cycle.
+    `available` are micro-credits, None without a limit."""
 
     cycle: ShownCycle
     balance: Balance
     running: int
     clones_used: int
+    available: int | None
 
 
 async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, terms: Terms) -> AccountBalance:
@@ -61,7 +63,13 @@ async def read_balance(ledger: Ledger, account: str, key: str, anchor: int, term
         available=_number(position.credits.available),
     )
     clones_used = await durable_holds.clones_used(ledger.store, account, start)
-    return AccountBalance(ShownCycle(iso(start), iso(end)), balance, position.live.account, clones_used)
+    return AccountBalance(
+        ShownCycle(iso(start), iso(end)),
+        balance,
+        position.live.account,
+        clones_used,
+        position.credits.available,
+    )
 
 
 def _number(micro: int | None) -> float | None:

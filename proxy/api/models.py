@@ -50,6 +50,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True):
     """It learns voices from recordings: jobs of kind training."""
     clones: Literal[True] | UnsetType = UNSET
     """It speaks with clones of recorded voices, which its engine makes at a price: `engines` of a voice."""
+    mixes: int | UnsetType = UNSET
+    """It blends up to so many voices into one."""
     speaks: Literal[False] | UnsetType = UNSET
     """It speaks no text."""
     spoken_languages: list[str] | UnsetType = UNSET
@@ -131,6 +133,7 @@ class Models(Resource):
                     converts=_only_if(model.info.converts),
                     trains=_only_if(model.info.trains),
                     clones=_only_if(is_cloned_for(model.info)),
+                    mixes=model.info.most_mixed if model.info.mixes else UNSET,
                     speaks=UNSET if model.info.speaks else False,
                     spoken_languages=spoken_languages(model.info) if model.info.speaks else UNSET,
                     jobs_only=_only_if(bool(model.info.runner)),

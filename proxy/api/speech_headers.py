@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import accumulate
 from urllib.parse import quote
 
+from policies import text_tags
 from proxy.http.connection import RawHeader
 from proxy.speech.answer import Answer
 from proxy.speech.call import SpeechCall
@@ -18,7 +19,7 @@ characters for all headers."""
 WORD_TIMES = "x-voxgate-word-times"
 ANSWER_HEADERS = {
     "x-voxgate-engine": "The `engine/model` that spoke; after a fallback, the one that really did.",
-    "x-voxgate-voice": "The id of the voice.",
+    "x-voxgate-voice": "The id of the voice; of a cast, the voices that speak, joined by a plus.",
     "x-voxgate-language": "The language it was spoken in.",
     "x-voxgate-sample-rate": "In Hz.",
     "x-voxgate-cache": "`hit`: the audio is from the cache; `miss`: it was spoken, and the cache may keep "
@@ -30,6 +31,7 @@ SOME_ANSWER_HEADERS = {
     '`rel="c2pa-manifest"`; not if the manifest is in the file.',
     "x-voxgate-substitute": "The engine's voice that spoke, if the engine lacks the one that was asked for, "
     "or has given it another name already, or is rule-based, and a natural one could have spoken.",
+    "x-voxgate-cast-unused": "The names of the cast that the text does not have, if there are any.",
     "x-voxgate-ignored": "The fields of the request that a model which spoke does not follow: "
     "`instructions`, and known fields of other servers; `emotion` if tags in the text were left out, `route` "
     "if no model of the language's route can speak the voice, and another one of the alias did.",
@@ -49,7 +51,7 @@ SOME_ANSWER_HEADERS = {
 def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
     """Return the headers of a good answer."""
     speech, call = answer.speech, answer.call
-    voice, language = call.plan.voice.id, call.plan.language
+    voice, language = call.plan.voice_id(call.request), call.plan.language
     engine = speech.engine
     headers = _raw_headers(media_type, engine, voice, language, speech.sample_rate_hz, call.totals.cache)
     treatment = call.plan.treatment and call.plan.treatment_of(engine)
@@ -62,6 +64,8 @@ def answer_headers(answer: Answer, media_type: str) -> tuple[RawHeader, ...]:
         headers = (*headers, *more())
     if voices := call.totals.tell():
         headers = (*headers, (b"x-voxgate-substitute", _in_a_header(voices).encode()))
+    if (cast := call.plan.cast(call.request)) and (unused := text_tags.unused_names(call.request.text, cast)):
+        headers = (*headers, (b"x-voxgate-cast-unused", _in_a_header(", ".join(unused)).encode()))
     request = call.request
     if request.instructions or request.extra or request.ignored:
         return _with_ignored(headers, call)

@@ -6,20 +6,28 @@ from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from policies.matching import Match
 from policies.routing import Voice
 from policies.text_tags import EMOTIONS
+from policies.voice_sounds import Pace, Pitch
+from policies.voice_titles import title_of
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.misheard_rates import MisheardRate
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
+from proxy.catalogue.voice_samples import NoVoiceSamples
 from proxy.storage.trained_models import TrainedModel
 
 _CREATED = 1_767_225_600
 
 EntryType = Literal["catalogue", "cast", "mix", "audio_sample"]
 _TYPES: dict[str, EntryType] = {"sample": "audio_sample", "mix": "mix", "cast": "cast"}
+
+
+_NO_SAMPLES = NoVoiceSamples()
+_MEASURED = ("pitch_hz", "words_a_minute", "pitch", "pace")
 
 
 class VoiceQuality(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +83,11 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     there is a limit in the account's plan. If nothing here
     can speak it, `engines` is empty and a `hint` says what helps. `misheard` tells how often it is heard
     wrong, once it was heard often enough; lists do not have it.
+
+    `title` is the name of the speaker for people; no request finds a voice by it. Voices with the same
+    `shown_as` are names of one speaker, and lists for people show the one with that id. `sample` is the
+    address of a clip, and null while it is still to be made. Its pitch and pace were measured, and the words
+    for them are by fixed bounds.
     """
 
     id: str
@@ -104,6 +117,13 @@ class VoiceEntry(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | UnsetType = UNSET
     hint: str | UnsetType = UNSET
     misheard: list[MisheardRate] | UnsetType = UNSET
+    title: str = ""
+    shown_as: str | UnsetType = UNSET
+    sample: str | UnsetType | None = UNSET
+    pitch_hz: float | UnsetType = UNSET
+    words_a_minute: float | UnsetType = UNSET
+    pitch: Pitch | UnsetType = UNSET
+    pace: Pace | UnsetType = UNSET
 
 
 class MatchedVoice(VoiceEntry, frozen=True, kw_only=True):
@@ -155,10 +175,12 @@ class Entries:
         known: KnownVoices,
         speakers: RecordingSpeakers,
         unused_days: int | None = None,
+        samples: NoVoiceSamples = _NO_SAMPLES,
     ) -> None:
         self.known = known
         self.speakers = speakers
         self._unused_days = unused_days
+        self._samples = samples
 
     def entry(self, voice: Voice) -> VoiceEntry:
         saved = self.known.saved(voice)
@@ -179,8 +201,18 @@ class Entries:
             cast=dict(voice.cast) or None,
             engines=self.known.engines(voice),
             alias_of=self.known.alias_of(voice) or UNSET,
+            title=title_of(voice.name) if saved is None else voice.name,
+            shown_as=self.known.shown_as(voice) or UNSET,
         )
+        if (sample := self._samples.sample_of(voice)) is not None:
+            told = {name: value for name in _MEASURED if (value := getattr(sample, name)) is not None}
+            plain = replace(plain, sample=sample.address or None, **told)
         return plain if saved is None or kind == "cast" else self._owned(plain, saved)
+
+    def measured(self, voice: Voice) -> tuple[str, ...]:
+        """Return the words for what was measured of a voice."""
+        sample = self._samples.sample_of(voice)
+        return () if sample is None else tuple(filter(None, (sample.pitch, sample.pace)))
 
     def matched(self, match: Match) -> MatchedVoice:
         plain = msgspec.structs.asdict(self.entry(match.voice))
@@ -188,12 +220,12 @@ class Entries:
 
     def _owned(self, plain: VoiceEntry, saved: LibraryVoice) -> VoiceEntry:
         record, parts = saved.record, saved.parts
-        whole = msgspec.structs.replace(plain, labels=dict(record.labels))
+        whole = replace(plain, labels=dict(record.labels))
         if record.kind == "mix":
             mix = [MixPart(id=id_, weight=weight) for id_, weight in record.mix.items()]
-            whole = msgspec.structs.replace(whole, mix=mix)
+            whole = replace(whole, mix=mix)
         else:
-            whole = msgspec.structs.replace(
+            whole = replace(
                 whole,
                 consent=record.consent,
                 clones=[
@@ -202,20 +234,20 @@ class Entries:
                 ],
             )
         if parts.trained:
-            whole = msgspec.structs.replace(whole, trained=[_facts(model) for model in parts.trained])
+            whole = replace(whole, trained=[_facts(model) for model in parts.trained])
         if parts.samples:
             if not whole.engines and (hint := self.speakers.hint(record.language or None)):
-                whole = msgspec.structs.replace(whole, hint=hint)
+                whole = replace(whole, hint=hint)
             quality = msgspec.json.decode(parts.samples[0].quality, type=VoiceQuality)
             emotions = {sample.tag for sample in parts.samples}
             spoken = [emotion for emotion in EMOTIONS if emotion in emotions]
-            whole = msgspec.structs.replace(whole, quality=quality, emotions=spoken or UNSET)
+            whole = replace(whole, quality=quality, emotions=spoken or UNSET)
         if (compared := record.compared) is not None:
             speaker = ComparedSpeakers(answer=compared.answer, score=compared.score)
-            whole = msgspec.structs.replace(whole, speaker=speaker)
+            whole = replace(whole, speaker=speaker)
         if self._unused_days is not None and record.account is not None:
             ends = record.ends_at(self._unused_days) // 1_000_000
-            whole = msgspec.structs.replace(whole, expires_at=ends)
+            whole = replace(whole, expires_at=ends)
         return whole
 
 

@@ -28,6 +28,7 @@ from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.library import AccountLibrary, Library
 from proxy.catalogue.misheard_rates import NoMisheardRates
 from proxy.catalogue.recording_speakers import RecordingSpeakers
+from proxy.catalogue.voice_samples import NoVoiceSamples
 from proxy.errors import InvalidRequest, NotFound
 from proxy.http.endpoint import Query
 from proxy.http.lists import query_choice, query_limit
@@ -59,6 +60,7 @@ class VoiceTools(NamedTuple):
     library: Library
     plans: Plans
     misheard_rates: NoMisheardRates = NoMisheardRates()
+    samples: NoVoiceSamples = NoVoiceSamples()
 
     async def entries(self, request: Request) -> Entries:
         """Return the entries of the voices that the caller may name; without a caller, of the public ones."""
@@ -70,7 +72,7 @@ class VoiceTools(NamedTuple):
         unused_days = None if terms is None else terms.voices_unused_days
 
         speakers = RecordingSpeakers(self.catalogue, terms)
-        return Entries(KnownVoices(own, self.catalogue, terms), speakers, unused_days)
+        return Entries(KnownVoices(own, self.catalogue, terms), speakers, unused_days, self.samples)
 
     async def entry(self, request: Request, id_: str) -> VoiceEntry:
         entries = self._entries(request, await self.library.get(_account(request)))
@@ -128,7 +130,9 @@ class Voices:
         if "describe" in query:
             # This runs in a thread: an engine may list thousands of voices, each with a description.
             described = _described(query["describe"])
-            matches = await asyncio.to_thread(matching.match, described, found, entries.known.may_speak)
+            matches = await asyncio.to_thread(
+                matching.match, described, found, entries.known.may_speak, entries.measured
+            )
             found = [match.voice for match in matches]
             scores = {match.voice.id: match for match in matches}
         found, has_more = _page(found, query.get("after"), limit)

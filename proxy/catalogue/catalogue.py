@@ -14,6 +14,7 @@ from policies.price import Rate
 from policies.routing.filters import only_hear
 from proxy.catalogue.configured_voices import ConfiguredVoices, unknown_voice
 from proxy.catalogue.post_steps import find_step
+from proxy.catalogue.speaker import NamedSpeaker, spoken_by
 from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
@@ -304,21 +305,26 @@ class Catalogue:
             return True
         return True
 
-    def with_speakers(self, voice: routing.Voice, terms: Terms | None) -> tuple[routing.Voice, str]:
-        """Return a voice with the gender that speaks if a request names no model and no language, and the
-        name whose alias it then is, or ""."""
+    def with_speaker(self, voice: routing.Voice, terms: Terms | None) -> NamedSpeaker:
+        """Return who speaks if a request names a voice, but no model and no language."""
         server = self._config.server
+        alone = NamedSpeaker(voice, "", spoken_by(voice))
         if not any(binding.shares for binding in voice.bindings):
-            return voice, ""
+            return alone
         try:
             decision = self._decide(voice, server.default_model, server.default_language, terms)
         except (NotFound, UpstreamFailed):
-            return voice, ""
+            return alone
         if not decision.candidates:
-            return voice, ""
+            return alone
         first = self.with_aliases(decision, server.default_model, terms).candidates[0]
         other = first.share.other_gender if first.share else ""
-        return (replace(voice, gender=other) if other else voice), first.alias_of
+        spoken = (first.model.engine, routing.voice_text(first.voice))
+        return NamedSpeaker(replace(voice, gender=other) if other else voice, first.alias_of, spoken)
+
+    def name_rank(self, voice: routing.Voice) -> int:
+        """Return which name of a speaker lists show, the lowest: the operator's, an engine's, OpenAI's."""
+        return 1 if voice.id not in self._own else 2 if voice.id in known_names() else 0
 
     def with_aliases(self, decision: routing.Decision, model: str, terms: Terms | None) -> routing.Decision:
         """Return a decision on a request for `model`, with the owners of its candidates' voices."""

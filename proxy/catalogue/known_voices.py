@@ -21,9 +21,17 @@ class KnownVoices:
     """The voices of one caller. The caller's own come first. Without terms, the list is public."""
 
     def __init__(self, own: AccountLibrary, catalogue: Catalogue, terms: Terms | None = None) -> None:
-        entries = [catalogue.with_speakers(voice, terms) for voice in catalogue.voices()]
-        listed = [voice for voice, _ in entries]
-        self._aliases = {voice.id: alias_of for voice, alias_of in entries if alias_of}
+        entries = [catalogue.with_speaker(voice, terms) for voice in catalogue.voices()]
+        listed = [each.voice for each in entries]
+        self._aliases = {each.voice.id: each.alias_of for each in entries if each.alias_of}
+        # The names of each speaker, the one that lists show first.
+        names_of: defaultdict[tuple[str, str], list[Voice]] = defaultdict(list)
+        for each in entries:
+            if each.spoken is not None:
+                names_of[each.spoken].append(each.voice)
+        for same in names_of.values():
+            same.sort(key=catalogue.name_rank)
+        self._speakers = {voice.id: same[0].id for same in names_of.values() for voice in same}
         self.voices = [*own.listed, *listed]
         self._own = own
         self._catalogue = catalogue
@@ -52,6 +60,10 @@ class KnownVoices:
     def alias_of(self, voice: Voice) -> str:
         """Return the owner of the voice, if this is only another name for it, else ""."""
         return self._aliases.get(voice.id, "")
+
+    def shown_as(self, voice: Voice) -> str:
+        """Return the id under which lists show the speaker of a voice, or "" for an account's own voice."""
+        return "" if self.saved(voice) else self._speakers.get(voice.id, voice.id)
 
     def is_own(self, voice: Voice) -> bool:
         found = self.saved(voice)

@@ -16,7 +16,7 @@ from collections import ChainMap
 from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from policies.lexicon import Lexicon, Lexicons, Words
+from policies.lexicon import Lexicon, Lexicons, Words, WordsBeside
 from policies.routing import Voice
 from proxy.catalogue.clones import Cloning
 from proxy.catalogue.own_voices import NONE, Known, LibraryVoice, OwnVoices
@@ -134,7 +134,8 @@ class AccountLibrary:
         """Return the lexicon for a text in this language and a request's `lexicon`. Raises InvalidRequest."""
         lexicon = self._lexicons.for_text(requested, tag)
         if lexicon is None:
-            name = str(requested)
+            name = requested.beside if isinstance(requested, WordsBeside) else requested
+            name = str(name)
             raise InvalidRequest(
                 f"The lexicon '{name[:80]}' does not exist. "
                 f"{possible(name, self._lexicons.names, 'lexicons')}",

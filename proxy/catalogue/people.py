@@ -6,12 +6,28 @@ and has paid nothing.
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
+from policies.price import Minutes
+from proxy.storage.store import Condition
 from speech_engine.redacted import Redacted
+
+_MADE_UP = re.compile(r"account-[0-9a-f]{12}")
+
+
+def made_up_name() -> str:
+    """Return a name for the account of a person who signs in for the first time."""
+    return f"account-{secrets.token_hex(6)}"
+
+
+def title_of(name: str, addresses: Sequence[str]) -> str:
+    """Return the name of an account for people: an address of its users, if its own name was made up."""
+    return addresses[0] if addresses and _MADE_UP.fullmatch(name) else name
 
 
 class UserEntry(Redacted, msgspec.Struct, frozen=True):
@@ -28,9 +44,12 @@ SignIn = Literal["closed", "invitation", "mail"]
 
 class People:
     """The users of accounts. `sign_in` tells how they sign in: by a mailed link, or only by an invitation. If
-    it is closed, an API key is needed. `terms` and `privacy` are links for those who sign in, or ""."""
+    it is closed, an API key is needed. If `may_sign_up`, everybody with an address gets an account, which
+    begins with the `plan`. `terms` and `privacy` are links for those who sign in, or ""."""
 
     sign_in: SignIn = "closed"
+    may_sign_up = False
+    plan = ""
     terms = ""
     privacy = ""
 
@@ -42,11 +61,47 @@ class People:
         del account
         return ()
 
+    async def account_of(self, address: str) -> str | None:
+        del address
+        return None
+
+    async def addresses(self, accounts: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        """Return the addresses of the users of accounts. Those of each come in the order of their joining."""
+        del accounts
+        return {}
+
+    def beginning_with(self, pattern: str) -> Condition:
+        """Return the condition of accounts with a user whose address is LIKE a pattern; `!` escapes."""
+        del pattern
+        return Condition("1 = 0", {})
+
+
+class Offered(Protocol):
+    """An offer, as GET /v1/plans shows it."""
+
+    @property
+    def object(self) -> Literal["plan", "pack"]: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def amount(self) -> str: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def providers(self) -> Sequence[str]: ...
+    @property
+    def features(self) -> Sequence[str]: ...
+    @property
+    def minutes(self) -> Minutes | None: ...
+
 
 class Income:
-    """The payments of accounts."""
+    """The payments of accounts, and what is sold to them."""
 
-    async def sums_paid(self, account: str) -> Mapping[str, int]:
-        """Return what an account paid, without what was given back, by currency in its minor unit."""
-        del account
+    def sold_offers(self) -> Sequence[Offered]:
+        return ()
+
+    async def sums_paid(self, accounts: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """Return what accounts paid, without what was given back, by currency in its minor unit."""
+        del accounts
         return {}

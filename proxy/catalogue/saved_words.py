@@ -7,6 +7,7 @@ from typing import Protocol
 
 from policies.lexicon import Words
 from proxy.config.sections import Config
+from proxy.errors import NotAllowed
 from proxy.storage.rows import decode_json
 
 WordRevisions = tuple[tuple[str, int, int], ...]
@@ -30,6 +31,10 @@ class SavedWords(Protocol):
         """Return each lexicon as the text that `read_words` reads: an account may have very many."""
         del account
         return {}
+
+    async def add_words(self, account: str, name: str, words: Words) -> None:
+        """Add words to a lexicon, which is made if the account has none of this name. Raises NotAllowed."""
+        raise NotAllowed("This server stores no lexicons: its feature is off.", param="keep_words")
 
 
 def read_words(text: str) -> Words:

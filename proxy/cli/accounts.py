@@ -15,7 +15,13 @@ from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Account, Credits, Sure, credits_of, limit_options, needs_yes, whole
 from proxy.errors import CommandRefused
 
-ACCOUNTS = Group("accounts", "Accounts, their plans and credits.")
+ACCOUNTS = Group(
+    "accounts",
+    "Accounts, their plans and credits.",
+    instead=dict.fromkeys(
+        ("disable", "delete", "block", "ban", "remove", "lock"), "suspend, which can be undone, or close"
+    ),
+)
 
 # A number below zero must not be read as an option.
 _SIGNED = {"ignore_unknown_options": True}
@@ -49,10 +55,14 @@ def accounts_create(
     return AdminRequest("POST", "accounts", body)
 
 
-@ACCOUNTS.command("list", tables.accounts)
-def accounts_list() -> AdminRequest:
-    """List all accounts, closed ones too."""
-    return AdminRequest("GET", "accounts", pages="all")
+@ACCOUNTS.command("list", tables.account_list)
+def accounts_list(
+    find: Annotated[
+        str | None, typer.Option(help="Only those with this in a name, or at the beginning of an address.")
+    ] = None,
+) -> AdminRequest:
+    """List accounts with their people, use, payments and costs. Closed ones too."""
+    return AdminRequest("GET", "accounts", query={"find": find}, pages="all")
 
 
 @ACCOUNTS.command("show", tables.account)

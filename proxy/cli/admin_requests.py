@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.core import TyperGroup
 
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest, Command, CommandContext, CommandResult, Group
@@ -23,9 +24,10 @@ from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
-    from proxy.processes.admin_client import AdminClient
+    from proxy.processes.admin_client import AdminClient, DataFolder
 
 _MOST_A_PAGE = 1000
+_MOST_IDS = 100
 _SHORT_S = 30.0
 _LONG_S = 3600.0
 
@@ -45,17 +47,17 @@ def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
 
     if ask.new_file is not None:
         return _save(config_file, ask, ask.new_file)
-    config = load_config(config_file)
+    data_folder = data_folder_of(config_file)
     if ask.question and asks(is_sure=False):
         if ask.must_exist:
             # It fails here if the thing does not exist.
-            ask_once(config, "GET", ask.path, **ask.query)
+            ask_once(data_folder, "GET", ask.path, **ask.query)
         be_sure(False, ask.question)
     data = {name: _read(file) for name, file in ask.files.items()}
 
     async def request() -> Any:
         within_s = _LONG_S if ask.is_long or ask.pages or data else _SHORT_S
-        async with admin_client(config, within_s) as client:
+        async with admin_client(data_folder, within_s) as client:
             if data:
                 fields = {name: field for name, field in ask.body.items() if field}
                 return await client.send(ask.path, fields, data, **ask.query)
@@ -69,6 +71,13 @@ def answer_to(ask: AdminRequest, config_file: Path | None, form: Form) -> Any:
 
     with Console(stderr=True).status(f"{next(iter(ask.files.values())).name}: {ask.work} …"):
         return asyncio.run(request())
+
+
+def data_folder_of(config_file: Path | None) -> DataFolder:
+    from proxy.config.config_file import server_of
+    from proxy.processes.admin_client import DataFolder
+
+    return DataFolder(server_of(config_file).data, lambda: load_config(config_file))
 
 
 def _read(file: Path) -> bytes:
@@ -85,10 +94,14 @@ async def _rows(client: AdminClient, ask: AdminRequest, with_names: bool) -> Any
         if ask.pages == "all"
         else client.ask("GET", ask.path, **ask.query)
     )
-    if not with_names or not any(row.get("account") for row in answer["data"]):
+    ids = sorted({row["account"] for row in answer["data"] if row.get("account")})
+    if not with_names or not ids:
         return answer
-    accounts = await _all_pages(client, "accounts")
-    return {**answer, "account_names": {row["id"]: row["name"] for row in accounts["data"]}}
+    names: dict[str, str] = {}
+    for start in range(0, len(ids), _MOST_IDS):
+        found = await client.ask("GET", "accounts", ids=",".join(ids[start : start + _MOST_IDS]))
+        names |= {row["id"]: row["title"] for row in found["data"]}
+    return {**answer, "account_names": names}
 
 
 async def _all_pages(client: AdminClient, path: str, **query: str | int | None) -> Any:
@@ -123,7 +136,7 @@ def write_answer_parts(
     from proxy.processes.admin_client import admin_client
 
     async def write_parts() -> None:
-        async with admin_client(load_config(config_file), _LONG_S) as client:
+        async with admin_client(data_folder_of(config_file), _LONG_S) as client:
             async with aclosing(client.parts(path, **query)) as parts:
                 async for part in parts:
                     write(part)
@@ -139,8 +152,18 @@ def failures() -> tuple[type[Exception], ...]:
     return (ConfigError, CommandRefused, StorageFailed)
 
 
+class _Suggesting(TyperGroup):
+    instead: Mapping[str, str] = {}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in self.instead:
+            ctx.fail(f"No such command '{args[0]}'. Did you mean {self.instead[args[0]]}?")
+        return super().resolve_command(ctx, args)
+
+
 def typer_group(group: Group) -> typer.Typer:
-    made = typer.Typer(help=group.about, no_args_is_help=True)
+    cls = type("Suggesting", (_Suggesting,), {"instead": group.instead})
+    made = typer.Typer(help=group.about, no_args_is_help=True, cls=cls)
     for name, function in group.typer_functions.items():
         made.command(name)(function)
     for command in group.commands:

@@ -154,17 +154,17 @@ def measure_voice(
     It is charged as any speech. The command sends the key in VOXGATE_KEY. Without it, it sends the key that
     make serve made.
     """
-    config = here.config()
+    server = here.server()
 
     def write(serving: Serving, _request: SoundRequest, _to: BinaryIO) -> dict[str, Any]:
         found = language or _get(serving, f"{_VOICES}/{voice}")["language"]
-        spoken = found or config.server.default_language
+        spoken = found or server.default_language
         if not sentences(spoken):
             raise CommandRefused(f"there are no sentences in {spoken!r}; there are: {', '.join(LANGUAGES)}")
-        report, _ = rate(serving, model or config.server.default_model, voice, spoken)
+        report, _ = rate(serving, model or server.default_model, voice, spoken)
         return {"data": [report]}
 
-    return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
+    return CommandResult(write_answer(server, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
 
 
 def prove(
@@ -199,7 +199,9 @@ def prove(
                 _prove_one(config, serving, report, model, language)
         return report
 
-    return CommandResult(write_answer(config, SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write))
+    return CommandResult(
+        write_answer(here.server(), SoundRequest(_SPEECH, {}, "json", None), io.BytesIO(), write)
+    )
 
 
 def _processor_s(config: Config, engine: str) -> float | None:

@@ -39,6 +39,7 @@ def check(
     from proxy.diagnosis import probes
     from proxy.diagnosis.config_check import check_config
     from proxy.diagnosis.doctor.databases import missing_plans
+    from proxy.diagnosis.doctor.machine import data_folder
     from proxy.diagnosis.plugin_check import check_plugin
     from proxy.engines import registry
 
@@ -55,7 +56,9 @@ def check(
 
             spoken, models = asyncio.run(check_live(loaded, plugins))
             results = msgspec.structs.replace(results, models={**results.models, **models})
-        findings = [*check_config(loaded, plugins, results), *missing_plans(loaded), *spoken]
+        found = check_config(loaded, plugins, results)
+        unusable = (each for each in data_folder(loaded) if each.verdict == "wrong")
+        findings = [*found, *unusable, *missing_plans(loaded), *spoken]
     _report(findings, form)
 
 

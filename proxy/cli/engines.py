@@ -5,6 +5,7 @@ The imports inside functions are slow, and `voxgate --help` needs none of them.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -16,7 +17,7 @@ from proxy.cli.diagnosis import print_findings
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands.command import AdminRequest
-from proxy.commands.tables import Grid, Line, Part, print_answer
+from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
 from proxy.feature_list import load_config
 
@@ -39,16 +40,15 @@ def list_(
     if is_for_all:
         show_answer(AdminRequest("GET", "machines"), config_file, form, _machine_table)
         return
+    from proxy.config.config_file import server_of
     from proxy.diagnosis.config_check import check_config
     from proxy.engines import registry
-    from proxy.processes import supervisor
-    from proxy.processes.admin_client import ask_once
+    from proxy.file_store import data_folder
 
-    loaded = load_config(config_file)
-    if supervisor.is_running(loaded):
-        print_answer(ask_once(loaded, "GET", "engines"), form, engine_table)
+    if data_folder.is_held(Path(server_of(config_file).data)):
+        show_answer(AdminRequest("GET", "engines"), config_file, form, engine_table)
     else:
-        found = check_config(loaded, registry.load())
+        found = check_config(load_config(config_file), registry.load())
         print_findings([each for each in found if each.what in ("engine", "plugin")], form)
 
 
@@ -61,14 +61,15 @@ def _add_command(action: str, about: str) -> None:
         config_file: ConfigFile = None,
         form: Printed = None,
     ) -> None:
-        from proxy.processes import supervisor
+        from proxy.config.config_file import server_of
+        from proxy.file_store import data_folder
 
         if machine is not None or is_for_all:
             give_order(action, machine, is_for_all, config_file, form, engine=name, now=now)
             return
-        loaded = load_config(config_file)
-        if not supervisor.is_running(loaded):
-            raise CommandRefused(f"no server runs on {loaded.data}; start it: voxgate serve")
+        data = server_of(config_file).data
+        if not data_folder.is_held(Path(data)):
+            raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
         body = {"action": action, "now": now}
         ask = AdminRequest("POST", f"engines/{quote(name, safe='')}/switch", body)
         show_answer(ask, config_file, form, _switched)

@@ -13,12 +13,12 @@ import typer
 from typer.core import TyperCommand
 
 from policies.limits import OF_KEYS
+from proxy.cli.admin_requests import data_folder_of
 from proxy.cli.options import ConfigFile, Printed
 from proxy.commands import tables
 from proxy.commands.command import AdminRequest, Group, path
 from proxy.commands.options import Key, OfAccount, Sure, limit_options, span_s
 from proxy.commands.tables import Line, Part, print_answer
-from proxy.feature_list import load_config
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -37,7 +37,7 @@ def keys_rotate_master(config_file: ConfigFile = None, form: Printed = None) -> 
     from proxy.processes.admin_client import admin_client
 
     async def rotate(status: Status) -> dict[str, Any]:
-        async with admin_client(load_config(config_file), _STEP_S) as client:
+        async with admin_client(data_folder_of(config_file), _STEP_S) as client:
             return await _all_steps(client, status)
 
     with Console(stderr=True, quiet=form is True).status("wrapping keys anew") as status:

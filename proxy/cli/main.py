@@ -21,15 +21,18 @@ from proxy import __version__
 from proxy.cli.accounts import ACCOUNTS
 from proxy.cli.admin_requests import failures, runner, show_answer, typer_group
 from proxy.cli.backup import backup, restore
+from proxy.cli.book import BOOK
 from proxy.cli.certificates import CERTIFICATES
 from proxy.cli.checked_speech import VOICE_CHECK
+from proxy.cli.database import DATABASE, MIGRATE
 from proxy.cli.diagnosis import check, doctor
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.features import FEATURE_LIST
+from proxy.cli.from_openai import FROM_OPENAI
+from proxy.cli.init import INIT
 from proxy.cli.keys import KEYS
 from proxy.cli.machine_orders import AllMachines, OneMachine, give_order
-from proxy.cli.migrate import MIGRATE
 from proxy.cli.options import ConfigFile, Printed
 from proxy.cli.reports import AUDIT, LEDGER, PLANS, usage
 from proxy.cli.route import route
@@ -253,12 +256,13 @@ def reload(
     form: Printed = None,
 ) -> None:
     """Let the running server read its config file again. SIGHUP does the same."""
+    from proxy.config.config_file import server_of
     from proxy.file_store import data_folder
 
     if machine is not None or is_for_all:
         give_order("reload", machine, is_for_all, config_file, form)
         return
-    data = Path(load_config(config_file).data)
+    data = Path(server_of(config_file).data)
     if not data_folder.is_held(data):
         raise CommandRefused(f"no server runs on {data}; start it: voxgate serve")
     show_answer(AdminRequest("POST", "reload"), config_file, form, _reload_result)
@@ -284,8 +288,8 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, host, say, convert, TRANSCRIBE, train, MIGRATE, reload, check, doctor, FEATURE_LIST),
-    *(PLANS, usage, AUDIT),
+    *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, train, FROM_OPENAI, reload, check, doctor),
+    *(FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command
@@ -298,6 +302,7 @@ _GROUPS: dict[str, Group | typer.Typer] = {
     ),
     "route": route,
     "env": env,
+    **merge_groups((INIT, DATABASE)),
     **merge_groups(_OF_FEATURES.last_groups),
 }
 
@@ -317,7 +322,8 @@ def make_app(only: str = "") -> typer.Typer:
     made.callback()(root)
     for name, command in _COMMANDS.items():
         if only in ("", name):
-            made.command(name)(runner(command) if isinstance(command, Command) else command)
+            settings = command.settings if isinstance(command, Command) else {}
+            made.command(name, **settings)(runner(command) if isinstance(command, Command) else command)
     for name, group in _GROUPS.items():
         if only in ("", name):
             made.add_typer(typer_group(group) if isinstance(group, Group) else group, name=name)

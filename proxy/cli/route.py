@@ -13,7 +13,6 @@ from proxy.commands.command import AdminRequest
 from proxy.commands.options import named_voices
 from proxy.commands.tables import Grid, Line, Part
 from proxy.errors import CommandRefused
-from proxy.feature_list import load_config
 
 route = typer.Typer(no_args_is_help=True, help="The engines that speak a request.")
 
@@ -46,9 +45,10 @@ def explain(
 ) -> None:
     """Show which engines would speak a request, and every filter. Nothing is spoken or charged."""
     # Imported here: it is slow, and `voxgate --help` does not need it.
+    from proxy.config.config_file import server_of
     from proxy.file_store import data_folder
 
-    if not data_folder.is_held(Path(load_config(config_file).data)):
+    if not data_folder.is_held(Path(server_of(config_file).data)):
         # Only an engine knows what it speaks, and only a server has engines.
         raise CommandRefused("no server runs here, so no engine can answer; start it: voxgate serve")
     if voice is not None and cast is not None:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NamedTuple, NoReturn
 
 import typer
 
@@ -27,7 +27,7 @@ from proxy.errors import CommandRefused
 if TYPE_CHECKING:
     import httpx2
 
-    from proxy.config.config_toml import Config
+    from proxy.config.sections import Server
 
 FormatName = Annotated[
     str | None, typer.Option("--format", help="A format; else that of FILE's name, else wav.")
@@ -119,21 +119,27 @@ class Serving(NamedTuple):
 
         It goes on if the command ends first. Raise CommandRefused.
         """
-        job, seen = self._json("POST", sound_request.path, **sound_request.body), ""
+        job = self.json("POST", sound_request.path, **sound_request.body)
         typer.echo(does.format(job["id"]), err=True)
+        return self.follow_job(job["id"], progress)
+
+    def follow_job(self, id_: str, progress: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+        """Tell the progress of a job, and return it once it is done. Raise CommandRefused."""
+        job, seen = self.json("GET", f"{JOBS}/{id_}"), ""
         while job["ended"] is None:
             if (reply_line := progress(job)) != seen:
                 typer.echo(reply_line, err=True)
                 seen = reply_line
             time.sleep(_LOOK_S)
-            job = self._json("GET", f"{JOBS}/{job['id']}")
+            job = self.json("GET", f"{JOBS}/{id_}")
         if job["status"] != "done":
             raise CommandRefused(
                 f"the job {job['id']} is {job['status']}: {job['error'] or 'it has no result'}"
             )
         return job
 
-    def _json(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+    def json(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """Return the JSON of an answer. Raise CommandRefused."""
         answer = io.BytesIO()
         self.fetch(answer, method, path, **body)
         found: dict[str, Any] = json.loads(answer.getvalue())
@@ -151,16 +157,16 @@ def streamed(serving: Serving, sound_request: SoundRequest, to: BinaryIO) -> dic
     return {**facts, "substitute": head.get("x-voxgate-substitute"), "bytes": size}
 
 
-def hear(config: Config, sound_request: SoundRequest, form: Form, write: Write = streamed) -> None:
+def hear(server: Server, sound_request: SoundRequest, form: Form, write: Write = streamed) -> None:
     """Ask the running server. Play its answer or save it to `sound_request.out`. Raise CommandRefused."""
     out = sound_request.out
     if out == "-":
-        write_answer(config, sound_request, sys.stdout.buffer, write)
+        write_answer(server, sound_request, sys.stdout.buffer, write)
         sys.stdout.flush()
         return
     sound = io.BytesIO()
     is_new = out is None or not Path(out).is_file()
-    facts = write_answer(config, sound_request, sound, write)
+    facts = write_answer(server, sound_request, sound, write)
     file = save(sound.getvalue(), sound_request.format, out)
     player = _play(file, sound_request.format) if out is None else None
     if player is not None:
@@ -230,6 +236,20 @@ def save(sound: bytes, format_: str, out: str | None) -> Path:
         raise CommandRefused(f"{out or tempfile.gettempdir()}: {error.strerror}") from None
 
 
+def save_streamed(serving: Serving, path: str, out: Path) -> int:
+    """Save an answer as it comes, and return its size. Raise CommandRefused; then nothing is replaced."""
+    beside = out.resolve().with_name(f".voxgate-{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            _, size = serving.fetch(file, "GET", path)
+        beside.rename(out.resolve())
+    except OSError as error:
+        raise CommandRefused(f"{out}: {error.strerror}") from None
+    finally:
+        beside.unlink(missing_ok=True)
+    return size
+
+
 def _replace(out: Path, data: bytes) -> None:
     """Write a file, whole or not at all. Raise OSError."""
     target = out.resolve()
@@ -257,7 +277,7 @@ def steps_of(job: dict[str, Any]) -> str:
 
 
 def write_answer(
-    config: Config,
+    server: Server,
     sound_request: SoundRequest,
     to: BinaryIO,
     write: Write,
@@ -266,12 +286,12 @@ def write_answer(
     """Write the sound of the running server, and return what is told of it. Raise CommandRefused."""
     import httpx2
 
-    base = _address(config)
+    base = _address(server)
     timeout = httpx2.Timeout(silence_s, connect=_CONNECT_S)
     # A proxy of the environment is for other machines.
     with httpx2.Client(base_url=base, timeout=timeout, trust_env=False) as client:
         # Not an option: what a command is given, everybody on the machine can read.
-        key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(config.data))
+        key = os.environ.get("VOXGATE_KEY", "") or _dev_key(Path(server.data))
         head = {"authorization": f"Bearer {key}"} if key else {}
         try:
             return write(Serving(client, base, head), sound_request, to)
@@ -283,18 +303,22 @@ def write_answer(
             raise CommandRefused(f"{base}: asking failed ({type(error).__name__})") from None
 
 
-def _address(config: Config) -> str:
+def _address(server: Server) -> str:
     """Return where the data folder's server listens, which `--port` may have said, else where it would."""
-    from proxy.processes import supervisor
-    from proxy.processes.admin_client import ask_once
+    from proxy.file_store import data_folder
+    from proxy.processes.admin_client import DataFolder, ask_once
 
-    host, port = config.server.host, config.server.port
-    if supervisor.is_running(config):
+    host, port = server.host, server.port
+    if data_folder.is_held(Path(server.data)):
         with suppress(CommandRefused):  # it is another user's, who lets only some in
-            found = ask_once(config, "GET", "server")
+            found = ask_once(DataFolder(server.data, _refuse_without_server), "GET", "server")
             host, port = found["host"], found["port"]
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def _refuse_without_server() -> NoReturn:
+    raise CommandRefused("the server has ended")
 
 
 def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
@@ -305,6 +329,8 @@ def _refusal(answer: httpx2.Response, base: str) -> CommandRefused:
         return CommandRefused(f"{base} is no voxgate: it answered {answer.status_code}; see server.port")
     if answer.status_code == 401:
         message = f"{message} Put a key into VOXGATE_KEY; voxgate keys create makes one."
+    if code == "voice_not_found":
+        message = f"{message} voxgate voices list lists them."
     return CommandRefused(message, code)
 
 

@@ -35,7 +35,6 @@ from proxy.cli.sound import (
 )
 from proxy.commands.tables import Line, Part, print_answer
 from proxy.errors import CommandRefused
-from proxy.feature_list import load_config
 
 _NO_FILE = "conflict"
 """The error code if a finished training has no such file."""
@@ -60,14 +59,16 @@ def say(
 
     The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
+    from proxy.config.config_file import server_of
+
     check_out(out, form)
     found_format, text_to_say = format_of(format_, out), sys.stdin.read() if text == "-" else text
     if not text_to_say.strip():
         raise CommandRefused("TEXT: there is nothing to say; give a text, or - and a text on stdin")
-    config = load_config(config_file)
+    server = server_of(config_file)
     body = {
-        "model": model or config.server.default_model,
-        "voice": voice or config.server.default_voice,
+        "model": model or server.default_model,
+        "voice": voice or server.default_voice,
         "input": text_to_say,
         "response_format": found_format,
         **({"language": language} if language else {}),
@@ -75,7 +76,7 @@ def say(
     if is_checked:
         body |= {"response_format": "json", "audio_format": found_format, "check": "heard"}
     sound_request = SoundRequest("/v1/audio/speech", {"json": body}, found_format, out)
-    hear(config, sound_request, form, write_checked if is_checked else streamed)
+    hear(server, sound_request, form, write_checked if is_checked else streamed)
 
 
 def convert(
@@ -107,6 +108,7 @@ def convert(
     The running server converts it. A recording of more than five minutes becomes a job. The command sends the
     key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
+    from proxy.config.config_file import server_of
     from proxy.http.form import MOST_FILE_BYTES, TOO_LARGE
 
     check_out(out, form)
@@ -123,15 +125,15 @@ def convert(
     fields |= {name: str(value) for name, value in options.items() if value is not None}
     fields |= {"f0_method": f0_method} if f0_method is not None else {}
     body: dict[str, Any] = {"data": fields, "files": {"file": (recording.name, data)}}
-    config = load_config(config_file)
+    server = server_of(config_file)
     sound_request = SoundRequest("/v1/audio/conversions", body, found_format, out)
     try:
-        hear(config, sound_request, form)
+        hear(server, sound_request, form)
     except CommandRefused as refused:
         if refused.code != "recording_too_long":
             raise
         job_body = {**body, "data": {**fields, "kind": "conversion"}}
-        hear(config, sound_request._replace(path=JOBS, body=job_body), form, _write_job)
+        hear(server, sound_request._replace(path=JOBS, body=job_body), form, _write_job)
 
 
 def train(
@@ -151,6 +153,8 @@ def train(
 
     The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
+    from proxy.config.config_file import server_of
+
     if out is not None and out.suffix.lower() != ".onnx":
         raise CommandRefused(f"{out}: it is ONNX; name it .onnx, or see voxgate voices export --model")
     job_fields = {"kind": "training", "voice": voice, "model": model}
@@ -165,7 +169,7 @@ def train(
         files = {"file": (from_.name, read_long_recording(from_))}
         cut = f"/v1/audio/voices/{quote(voice, safe='')}/samples?cut=true"
         write = partial(_cut, SoundRequest(cut, {"files": files}, "json", None))
-    answer = write_answer(load_config(config_file), sound_request, made, write)
+    answer = write_answer(server_of(config_file), sound_request, made, write)
     if out is not None:
         save(made.getvalue(), "onnx", str(out))
     print_answer({**answer, "file": None if out is None else str(out)}, form, _trained)

@@ -56,7 +56,7 @@ def transcribe(
             data = read_long_recording(recording)
             body, made = {"data": fields, "files": {"file": (recording.name, data)}}, io.BytesIO()
             request = SoundRequest(path, body, found_format, out)
-            facts = write_answer(here.config(), request, made, _write, silence_s=_SILENCE_S)
+            facts = write_answer(here.server(), request, made, _write, silence_s=_SILENCE_S)
             if file is None:
                 facts["transcript"] = made.getvalue().decode()
             else:

@@ -17,7 +17,7 @@ from proxy.commands.tables import Form, Line, Show
 from proxy.errors import CommandRefused
 
 if TYPE_CHECKING:
-    from proxy.config.sections import Config
+    from proxy.config.sections import Config, Server
 
 
 MORE_COMES = 75
@@ -73,6 +73,12 @@ class CommandContext(NamedTuple):
         """Read the configuration, anew at each call."""
         return self.load(self.config_file)
 
+    def server(self) -> Server:
+        """Read [server] alone: it is enough to ask a running server, and needs no secret."""
+        from proxy.config.config_file import server_of
+
+        return server_of(self.config_file)
+
 
 CommandFunction = Callable[
     ..., AdminRequest | Generator[AdminRequest, Any, int | None] | CommandResult | None
@@ -93,14 +99,20 @@ class Command(NamedTuple):
 
 
 class Group:
-    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly."""
+    """Commands behind one name: `voxgate consents …`. typer calls `typer_functions` directly. `instead` has
+    words that people try, each with the commands that are there."""
 
     def __init__(
-        self, name: str, about: str, typer_functions: Mapping[str, Callable[..., None]] = {}
+        self,
+        name: str,
+        about: str,
+        typer_functions: Mapping[str, Callable[..., None]] = {},
+        instead: Mapping[str, str] = {},
     ) -> None:
         self.name = name
         self.about = about
         self.typer_functions = typer_functions
+        self.instead = instead
         self.commands: list[Command] = []
 
     def command(
@@ -121,6 +133,7 @@ def merge_groups(groups: Iterable[Group]) -> dict[str, Group]:
         whole.about = whole.about or group.about
         whole.commands += group.commands
         whole.typer_functions = {**whole.typer_functions, **group.typer_functions}
+        whole.instead = {**whole.instead, **group.instead}
     return joined
 
 

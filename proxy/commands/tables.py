@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Form = bool | None
 """How an answer is printed: True is JSON, False is tables with all columns, None is tables for 80 columns."""
 
-_PIPED_WIDTH = 400
+_UNCUT = 100_000
 _NO_NAMES: Mapping[str, str] = {}
 
 
@@ -76,18 +76,25 @@ def print_answer(value: Any, form: Form, show: Show) -> None:
     if form is True:
         print(json.dumps(value, indent=2))  # noqa: T201 - a command's answer
         return
+    print_parts(show(value), sys.stdout, is_wide=form is False)
+
+
+def print_parts(parts: Iterable[Part], to: TextIO, *, is_wide: bool = False) -> None:
     from rich.console import Console
     from rich.text import Text
 
     # In a pipe a line stays a line: a line cut into columns can be neither copied nor searched.
-    is_measured = sys.stdout.isatty() or "COLUMNS" in os.environ
-    is_wide = form is False
-    console = Console(width=None if is_measured and not is_wide else _PIPED_WIDTH)
-    for part in show(value):
-        if isinstance(part, Grid):
-            console.print(part.draw(is_wide))
-        else:
-            console.print(Text(*part), soft_wrap=True)
+    is_measured = to.isatty() or "COLUMNS" in os.environ
+    console = Console(file=to, width=None if is_measured and not is_wide else _UNCUT)
+    with console.capture() as shown:
+        for part in parts:
+            if isinstance(part, Grid):
+                console.print(part.draw(is_wide))
+            else:
+                console.print(Text(*part), soft_wrap=True)
+    # A cell is padded to the widest one of its column, also at the end of a line.
+    lines = (line.rstrip(" ") for line in shown.get().split("\n"))
+    print("\n".join(lines), end="", file=to)
 
 
 def grid(answer: Mapping[str, Any], columns: Columns, wide: tuple[str, ...] = ()) -> Grid:
@@ -117,6 +124,23 @@ def number_in(field: str) -> Cell:
 def accounts(answer: dict[str, Any]) -> list[Part]:
     times = {name: time_in(name) for name in ("created", "closed", "suspended")}
     return [grid(answer, {"name": "name", "plan": "plan", **times, "id": "id"}, wide=("id",))]
+
+
+def account_list(answer: dict[str, Any]) -> list[Part]:
+    columns: Columns = {
+        "account": "title",
+        "people": lambda row: ", ".join(row["users"]),
+        "plan": "plan",
+        "until": lambda row: day(row["paid_until"]),
+        "minutes": lambda row: number(row["sums"]["minutes"]),
+        "credits": lambda row: number(row["sums"]["credits"]),
+        "paid": lambda row: ", ".join(f"{amount} {name}" for name, amount in row["sums"]["paid"].items()),
+        "cost": lambda row: f"$ {number(row['sums']['cost_usd'])}",
+        **{name: time_in(name) for name in ("created", "closed", "suspended")},
+        "name": "name",
+        "id": "id",
+    }
+    return [grid(answer, columns, wide=("created", "name", "id"))]
 
 
 def account(row: dict[str, Any]) -> list[Part]:

@@ -7,10 +7,8 @@ is plain data: the supervisor reads it once and sends it to every worker.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import ssl
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -23,6 +21,8 @@ from msgspec.structs import replace
 
 from proxy.config import addresses, natural
 from proxy.config.cluster_reader import check_clusters, read_clusters, read_host
+from proxy.config.config_file import find_file as find_file
+from proxy.config.config_file import merge_environment, parse_file, put, read_server, server_key, with_secrets
 from proxy.config.engines import check_runners, read_engines, read_plugins
 from proxy.config.feature_switches import NO_FEATURES, Needs, read_features_off
 from proxy.config.model_names import put_defaults_first, read_models
@@ -42,7 +42,7 @@ _SECTIONS = (
     *("consent", "host", "clusters", "features", *(f"{kind}s" for kind in KINDS)),
 )
 _OWN = (
-    *("server.host", "server.port", "server.data", "server.metrics", "server.dev_key"),
+    *("server.host", "server.port", "server.data", "server.secrets_file", "server.metrics", "server.dev_key"),
     *("storage.url", "limits.url", "upstream.proxy"),
 )
 _DIGITS = 12
@@ -76,16 +76,18 @@ def load(
     natural.toml may have engines of `plugins`. `needs` has all features, which [features] may turn off.
     """
     file = find_file(path, environ)
-    raw = {} if file is None else _parse(file)
+    raw = {} if file is None else parse_file(file)
     reader = Reader(str(file) if file else "defaults")
     _refuse_other_sections(reader, raw, (*_SECTIONS, *(section.name for section in sections)))
     folder = file.parent if file else Path()
-    layer = _natural(reader, folder / _data(raw, environ, server or {}), plugins)
+    environ = with_secrets(reader, raw, environ, folder)
+    data = str((server or {}).get("data") or server_key(raw, environ, "data", Server().data))
+    layer = _natural(reader, folder / data, plugins)
     counting = natural.lay_beneath(raw, layer)
     own = (section.name for section in sections if section.from_environment)
-    _merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
+    merge_environment(raw, environ, (*_FROM_ENVIRONMENT, *own))
     for key, value in (server or {}).items():
-        _put(raw, ["server", key], value)
+        put(raw, ["server", key], value)
     digest = _digest(raw)
     config = _read(reader, raw, environ, folder, layer)
     features = {
@@ -120,13 +122,6 @@ def _digest(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(encoded).hexdigest()[:_DIGITS]
 
 
-def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file: the one that is named, or VOXGATE_CONFIG, or ./config.toml, or none."""
-    here = Path("config.toml")
-    named = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
-    return named or (here if here.exists() else None)
-
-
 def built_in_voices() -> frozenset[str]:
     return frozenset(natural.shipped()["voices"])
 
@@ -138,14 +133,6 @@ def voices_to_bind() -> Mapping[str, Mapping[str, str]]:
 
 def built_in_models() -> dict[str, list[str]]:
     return {alias: list(names) for alias, names in natural.shipped()["models"].items()}
-
-
-def _data(raw: Mapping[str, Any], environ: Mapping[str, str], server: Mapping[str, Any]) -> str:
-    section = raw.get("server")
-    peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
-    _merge_environment(peek, environ, ("server",))
-    data = {**peek["server"], **server}.get("data")
-    return data if isinstance(data, str) and data else Server().data
 
 
 def _natural(reader: Reader, data: Path, plugins: natural.Plugins) -> natural.Layer:
@@ -164,42 +151,6 @@ def known_names() -> Mapping[str, str | None]:
     """Return OpenAI's names with their genders."""
     shipped = shipped_voices(natural.shipped()["voices"], {})
     return {name: voice.gender for name, voice in shipped.items()}
-
-
-def _parse(file: Path) -> dict[str, Any]:
-    try:
-        return natural.parse(file.read_text())
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
-        # ValueError is raised for wrong TOML, for bytes that are not text, and for endless numbers.
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
-
-
-def _merge_environment(raw: dict[str, Any], environ: Mapping[str, str], sections: Sequence[str]) -> None:
-    """Merge variables such as VOXGATE_SERVER__PORT=8001. A value is a TOML scalar or a text."""
-    for name, text in environ.items():
-        path = name.lower().removeprefix("voxgate_").split("__")
-        if not name.startswith("VOXGATE_") or path[0] not in sections or len(path) < 2:
-            continue
-        try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except (ValueError, RecursionError):
-            value = text
-        _put(raw, path, value)
-
-
-def _put(raw: dict[str, Any], path: list[str], value: object) -> None:
-    """Put a value at a path. If the file has no table on the way, its reader reports that fault instead."""
-    table: object = raw
-    for step in path[:-1]:
-        if not isinstance(table, dict):
-            return
-        table = table.setdefault(step, {})
-    if isinstance(table, dict):
-        table[path[-1]] = value
 
 
 def _refuse_other_sections(reader: Reader, raw: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -340,17 +291,6 @@ def _ca_file(reader: Reader, written: str, folder: Path) -> str:
     except OSError as error:
         reader.fault("upstream.ca_file", f"{written!r} cannot be read: {error.strerror}")
     return str(file)
-
-
-def read_server(reader: Reader, value: object) -> Server:
-    server = reader.section(Server, value, "server") or Server()
-    for entry in server.trusted_proxies:
-        try:
-            ipaddress.ip_network(entry)
-        except ValueError as error:
-            right = 'must be IP addresses or networks, such as "10.0.0.0/8"'
-            reader.fault("server.trusted_proxies", f"{right}; {entry!r} is none: {error}")
-    return server
 
 
 def read_storage(reader: Reader, value: object, environ: Mapping[str, str], folder: Path) -> Storage:

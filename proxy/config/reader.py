@@ -130,7 +130,7 @@ def possible(name: str, known: Iterable[str], kind: str) -> str:
     # A provider may have thousands of voices, and a comparison with each takes time.
     names = [each for each, _ in zip(known, range(_MOST_COMPARED), strict=False)]
     is_short = len(names) <= _MOST_SHOWN or kind not in _LISTS
-    most, likeness = (1, 0.6) if is_short else (5, 0.35)
+    most, likeness = (1, 0.6) if is_short else (3, 0.35)
     near = difflib.get_close_matches(name[:_LONGEST_COMPARED], names, most, likeness)
     guess = f"Did you mean {' or '.join(near)}? " if near else ""
     if is_short:

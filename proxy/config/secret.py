@@ -23,7 +23,9 @@ def resolve(text: str, environ: Mapping[str, str], folder: Path) -> str:
     if not colon or kind not in ("env", "file"):
         return text
     if kind == "env" and name not in environ:
-        raise ConfigError(f"env:{name} is not set; export {name}, or use file:PATH")
+        raise ConfigError(
+            f"env:{name} is not set; export {name}, add it to server.secrets_file, or use file:PATH"
+        )
     secret = environ[name] if kind == "env" else _content(folder / name)
     if not secret.strip():
         raise ConfigError(f"{text} is empty")

@@ -131,6 +131,13 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     data: Annotated[str, msgspec.Meta(min_length=1, description="a folder, relative to the config file")] = (
         "data"
     )
+    secrets_file: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=4096,
+            description='a file of lines NAME=value, of the service\'s user and mode 0600, or "" for none',
+        ),
+    ] = ""
     drain_s: _Seconds = 30.0
     drain_lag_s: Annotated[
         float, msgspec.Meta(ge=0, le=60, description="a number of seconds, 0 (none) to 60")

@@ -43,7 +43,8 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
     there = [row for row in rows if plugins.get(row["name"]) == row["plugin"] and row["models"]]
     return ProbeResults(
         {row["name"]: _models(row) for row in there},
-        {
+        _fixed_voices(config, registry)
+        | {
             row["name"]: frozenset((*row["voices"], *row["unlisted_voices"]))
             for row in there
             if row["unlisted_voices"] is not None
@@ -52,6 +53,14 @@ def ask(config: Config, registry: Registry) -> ProbeResults:
         address,
         saved,
     )
+
+
+def _fixed_voices(config: Config, registry: Registry) -> dict[str, frozenset[str]]:
+    """Return the voices of engines whose plugins know them without a running engine."""
+    plugins = registry.plugins("engine")
+    used = {name: plugins.get(section.plugin) for name, section in config.engines.items()}
+    known = {name: plugin.voices for name, plugin in used.items() if plugin is not None}
+    return {name: frozenset(voices) for name, voices in known.items() if voices is not None}
 
 
 def _is_saved(config: Config, name: str) -> bool:

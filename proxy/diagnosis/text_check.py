@@ -53,7 +53,7 @@ def _may_exist(config: Config, known: model_names.Known, candidate: str) -> bool
 
 
 def voices(config: Config, results: ProbeResults) -> list[Finding]:
-    """Return notes about the voices in the file: warnings, missing bindings and unusable voices."""
+    """Return findings about the voices in the file. One that no engine has is wrong."""
     from_file = [remark for remark in config.warnings if remark.key.startswith("voices.")]
     unknown = [
         Remark(
@@ -69,7 +69,10 @@ def voices(config: Config, results: ProbeResults) -> list[Finding]:
         for name, section in config.voices.items()
         if is_silent(section, results)
     ]
-    return [note("voice", each.text, name=each.key) for each in (*from_file, *unknown, *silent)]
+    return [
+        *(note("voice", each.text, name=each.key) for each in (*from_file, *unknown)),
+        *(wrong("voice", each.text, "name a voice that an engine has", name=each.key) for each in silent),
+    ]
 
 
 def is_silent(section: VoiceSection, results: ProbeResults) -> bool:

@@ -107,6 +107,9 @@ class StoredFile:
     def size(self) -> int:
         return self._offsets[-1]
 
+    async def read_whole(self) -> bytes:
+        return b"".join([data async for data in self.parts(range(self.size))])
+
     async def parts(self, part: range) -> AsyncGenerator[bytes, None]:
         at = max(0, bisect_right(self._offsets, part.start) - 1)
         while at < len(self.segments) and self._offsets[at] < part.stop:

@@ -28,7 +28,7 @@ Access = Literal["open", "catalogue", "key", "session", "fresh session"]
 person who has signed in, whom no API key replaces; a `fresh session` began in the last minutes."""
 
 
-Pace = Literal["usual", "list", "estimate", "usage", "webhook", "own"]
+Pace = Literal["usual", "list", "estimate", "usage", "webhook", "sample", "own"]
 """How often an endpoint may be called. With `own` it counts its requests itself, or needs no limit."""
 
 

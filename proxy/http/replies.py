@@ -133,6 +133,11 @@ class CsvReply(Response):
                 await connection.end(b"")
 
 
+def csv_bytes(names: Sequence[str], rows: Iterable[msgspec.Struct]) -> bytes:
+    """Return a whole table, as `CsvReply` sends it."""
+    return _lines([names]) + _lines(map(_cells, rows))
+
+
 def _cells(row: msgspec.Struct) -> list[Any]:
     return [_cell(value) for value in msgspec.structs.astuple(row)]
 

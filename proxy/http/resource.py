@@ -39,6 +39,7 @@ class Details(TypedDict, total=False):
     queries: tuple[Query, ...]
     failures: tuple[Failure, ...]
     unready: Struct
+    accepted: Struct
     request_headers: tuple[Header, ...]
     headers: Mapping[str, str]
     some_headers: Mapping[str, str]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2
 
@@ -69,11 +69,19 @@ class AdminClient:
         return parsed
 
 
+class DataFolder(NamedTuple):
+    """A server's data folder, and how its configuration is read. Only a command without a server reads it: it
+    may name secrets that the command does not have."""
+
+    path: str
+    load: Callable[[], Config]
+
+
 @asynccontextmanager
-async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
+async def admin_client(data: DataFolder, within_s: float = _STARTING_S + 25.0) -> AsyncIterator[AdminClient]:
     """Yield a client. Raise DataHeld if a server holds the data folder but does not answer."""
     async with asyncio.timeout(within_s):
-        if (live := await _live_transport(Path(config.data))) is not None:
+        if (live := await _live_transport(Path(data.path))) is not None:
             # A silent server gets our own message, before the time of the block is up.
             async with _http(live, within_s - _TELLING_S) as http:
                 yield AdminClient(http, is_live=True)
@@ -81,15 +89,18 @@ async def admin_client(config: Config, within_s: float = _STARTING_S + 25.0) -> 
     # Imported here: with a live server a command does not need it, and starts twice as fast.
     from proxy.processes.admin_direct import direct_transport
 
-    async with direct_transport(config) as transport, _http(transport, None) as http:
+    async with direct_transport(data.load()) as transport, _http(transport, None) as http:
         yield AdminClient(http, is_live=False)
 
 
-def ask_once(config: Config, method: str, path: str, body: Any = None, **query: str | int | None) -> Any:
+def ask_once(
+    config: Config | DataFolder, method: str, path: str, body: Any = None, **query: str | int | None
+) -> Any:
     """Send one request and return its answer's JSON, without an event loop. Raise CommandRefused."""
+    data = config if isinstance(config, DataFolder) else DataFolder(config.data, lambda: config)
 
     async def request() -> Any:
-        async with admin_client(config) as client:
+        async with admin_client(data) as client:
             return await client.ask(method, path, body, **query)
 
     return asyncio.run(request())

@@ -42,9 +42,12 @@ def check_worker_settings(config: Config) -> None:
 
 
 def why_not_listening(error: Exception) -> str:
-    """A port that is taken is what most people meet, and Python says it with an errno, and twice."""
-    is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-    return "the port is taken" if is_taken else str(error)
+    """Return the reason without Python's errno, which is in the text twice."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.EADDRINUSE:
+        return "the port is taken"
+    # Numbers below 0 are those of a failed look-up of a name, which have their own texts.
+    return os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or str(error)
 
 
 def listen(host: str, port: int, advice: str = _ADVICE) -> socket.socket:

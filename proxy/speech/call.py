@@ -80,9 +80,8 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     @property
     def models(self) -> tuple[Model, ...]:
-        if self.model is None:
-            return ()
-        return (self.model,) if self.post is None else (self.model, self.post.model)
+        post = None if self.post is None else self.post.model
+        return tuple(each for each in (self.model, post) if each is not None)
 
     @property
     def engine(self) -> str:
@@ -122,9 +121,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
         self.model, self.post, self.is_passed_over = None, None, True
 
     def give_to(self, candidate: Candidate) -> None:
-        self.model = candidate.model
-        self.post = candidate.post
-        self.text_key = candidate.text_key
+        self.model, self.post, self.text_key = candidate.model, candidate.post, candidate.text_key
 
     def text_read(self, *, is_untagged: bool) -> str:
         return text_tags.without_emotions(self.text) if is_untagged else self.text
@@ -142,23 +139,25 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
         The pause after the part is sound of the answer, so it is charged with the part.
         """
         most, longest_s = MostCharge(), 0.0
-        kind: Operation = "speech" if self.source is None else "conversion"
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
-            if not isinstance(text, PreparedText) or text.is_silent:
-                continue
-            estimated_s = text.estimated_s + self.part.pause_s
-            spoken = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
-            whole = price.estimate_charge(spoken, estimated_s=estimated_s, characters=text.characters)
-            by_job, repeated_by_job = whole if spoken.per == "job" else 0, 0
-            if (post := candidate.post) is not None:
-                repeated = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
-                charge = price.estimate_charge(repeated, estimated_s=estimated_s, characters=0)
-                whole, repeated_by_job = whole + charge, charge if repeated.per == "job" else 0
-            by_length = whole - by_job - repeated_by_job
-            most = most.higher(MostCharge(whole, by_length, by_job, repeated_by_job))
-            longest_s = max(longest_s, estimated_s)
+            if isinstance(text, PreparedText) and not text.is_silent:
+                estimated_s = text.estimated_s + self.part.pause_s
+                most = most.higher(self.charge_of(candidate, text, estimated_s, terms))
+                longest_s = max(longest_s, estimated_s)
         return most, longest_s
+
+    def charge_of(self, candidate: Candidate, text: PreparedText, seconds: float, terms: Terms) -> MostCharge:
+        """Return the price of the part if this candidate speaks for so many seconds."""
+        kind: Operation = "speech" if self.source is None else "conversion"
+        spoken = terms.prices.of_work(kind, candidate.model.engine, candidate.model.info.id)
+        whole = price.estimate_charge(spoken, estimated_s=seconds, characters=text.characters)
+        by_job, repeated_by_job, post = whole if spoken.per == "job" else 0, 0, candidate.post
+        if post is not None:
+            repeated = terms.prices.of_work("conversion", post.model.engine, post.model.info.id)
+            charge = price.estimate_charge(repeated, estimated_s=seconds, characters=0)
+            whole, repeated_by_job = whole + charge, charge if repeated.per == "job" else 0
+        return MostCharge(whole, whole - by_job - repeated_by_job, by_job, repeated_by_job)
 
 
 class Totals:
@@ -172,15 +171,13 @@ class Totals:
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
-        parts: list[PartRun] = []
-        for part in plan.parts:
-            text = request.text[part.start : part.end]
-            parts.append(PartRun(len(parts), part, text, source=request.source))
-        self.parts = tuple(parts)
+        self.parts = tuple(
+            PartRun(number, part, request.text[part.start : part.end], source=request.source)
+            for number, part in enumerate(plan.parts)
+        )
         self.parts[0].begins = 0
-        self.began = 0.0
+        self.began, self.samples = 0.0, 0
         self.attempts: list[Attempt] = []
-        self.samples = 0
         self.sample_rate_hz = request.form.sample_rate_hz
         self.first_byte_ms: int | None = None
         self.error: str | None = None
@@ -189,6 +186,7 @@ class Totals:
         self.is_held = False
         self.substitute_note: bool | None = None
         self.rows: list[msgspec.Struct] = []
+        self.kind: Operation = "speech"
         self.check = None if plan.check is None else CheckTotals(plan)
         self._request = request
         self._plan = plan
@@ -305,7 +303,7 @@ class Totals:
         return Spent(
             engine=names[0],
             model=names[1],
-            voice=self._plan.voice.id,
+            voice=self._plan.voice_id(self._request),
             language=self._plan.language,
             format=self._request.form.format,
             characters=total,
@@ -318,7 +316,7 @@ class Totals:
             substitute=self.substitute,
             parts=tuple(parts),
             attempts=tuple(attempts),
-            kind="speech" if source is None else "conversion",
+            kind=self.kind if source is None else "conversion",
             rows=(*self.rows, *(self.check.make_rows() if self.check else ())),
             checked=encode_json(report.sums) if (report := self.check_report(self.samples)) else "",
         )
@@ -334,7 +332,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     `clip` is its path in the audio cache, if any; `openers` open its observers, in order. An answer that
     `goes_whole` is sent when it is complete; one that `is_paced` is sent as fast as it plays. A call of a
     `job` has no listener: it does not count as a stream of its plan, and engines serve it last. All attempts
-    at a `step` share its name; each attempt is a call with its own id. Usage has its `tag`.
+    at a `step` share its name; each attempt has its own id. Usage has its `tag`. If `is_idle`, none listens.
     """
 
     id: str
@@ -349,6 +347,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
     job: str = ""
     step: str = ""
     tag: str = ""
+    is_idle: bool = False
 
     @property
     def terms(self) -> Terms:
@@ -368,8 +367,7 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         form = self.request.form
         if self.plan.treatment is None:
             return form
-        parts = self.plan.parts
-        models = [model for part in parts for candidate in part.candidates for model in candidate.models]
+        models = [model for part in self.plan.parts for each in part.candidates for model in each.models]
         source = TRAINED if any(model.info.is_trained for model in models) else RULES
         return msgspec.structs.replace(form, source=source)
 
@@ -396,5 +394,4 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
 
 
 def _pcm(form: OutputForm) -> OutputForm:
-    rate_hz = form.sample_rate_hz
-    return OutputForm("pcm", rate_hz, is_usual=rate_hz == OUTPUT_RATE_HZ)
+    return OutputForm("pcm", form.sample_rate_hz, is_usual=form.sample_rate_hz == OUTPUT_RATE_HZ)

@@ -114,7 +114,7 @@ def urgency_of(
     for later in call.totals.parts[run.number + 1 :]:
         if later.candidates[0].model.engine == candidate.model.engine:  # it is likely to speak that, too
             follows_s += later.estimated_s
-    if call.job:
+    if call.job or call.is_idle:
         return "idle", 0.0, follows_s
     if call.goes_whole:
         return "whole", 0.0, follows_s

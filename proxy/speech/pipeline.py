@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 
 import msgspec
@@ -13,6 +14,7 @@ import structlog
 from policies import price
 from proxy.errors import RequestFailed, from_engine
 from proxy.ledger import Hold, HoldRequest, Ledger
+from proxy.speech.activity import Activity
 from proxy.speech.answer import Answer
 from proxy.speech.attempt import error_details
 from proxy.speech.call import SpeechCall
@@ -65,7 +67,9 @@ class Pipeline:
         spill_quota: SpillQuota,
         ended: Sequence[Callable[[SpeechCall], None]] = (),
         part_check: NoCheck = NO_CHECK,
+        activity: Activity | None = None,
     ) -> None:
+        self._activity = activity or Activity()
         self._part_check = part_check
         self._ended = ended
         self._texts = texts
@@ -78,6 +82,10 @@ class Pipeline:
 
     async def answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         """Answer a call. Raises RequestFailed."""
+        with nullcontext() if call.is_idle else self._activity.one():
+            await self._answer(call, write, sent_share)
+
+    async def _answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         opened: list[Observer] = []
         try:
             for open_observer in call.openers:
@@ -116,6 +124,10 @@ class Pipeline:
             raise
         end_all(opened, None)
 
+    async def prepare_texts(self, call: SpeechCall) -> None:
+        """Prepare the texts of a call that is not spoken now. Raises RequestFailed."""
+        await self._texts.prepare(call, self._first_audio.budget_s(call, call.totals.parts[0]))
+
     async def estimate(self, call: SpeechCall) -> HoldRequest:
         """Return what a call would hold if the cache does not answer it. Nothing is held or spoken, but the
         texts are prepared, and the winner of each part is the candidate that would speak now.
@@ -123,7 +135,7 @@ class Pipeline:
         Raises RequestFailed.
         """
         parts = call.totals.parts
-        await self._texts.prepare(call, self._first_audio.budget_s(call, parts[0]))
+        await self.prepare_texts(call)
         check_size(call, None)
         try:
             for part in parts:

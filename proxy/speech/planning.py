@@ -58,6 +58,19 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     check: CheckKind | None = None
     obstacle: str = ""
 
+    def voice_id(self, request: SpeechRequest) -> str:
+        """Return the id of the voice for the answer: of an inline cast, the voices that speak."""
+        if not request.cast:
+            return self.voice.id
+        whole = f"+{self.voice.id}+"
+        places = {whole.find(f"+{part.voice.id}+"): part.voice.id for part in self.parts}
+        places.pop(-1, None)  # a route's own voice for sentences of another language
+        return "+".join(places[place] for place in sorted(places)) or self.voice.id
+
+    def cast(self, request: SpeechRequest) -> tuple[str, ...]:
+        """Return the names of the cast; none if one voice speaks."""
+        return tuple([name for name, _ in request.cast or self.voice.cast])
+
     @property
     def is_checked(self) -> bool:
         return self.check is not None and not self.obstacle
@@ -125,7 +138,7 @@ class Planner:
     async def plan_in_thread(self, request: SpeechRequest, terms: Terms, own: AccountLibrary) -> SpeechPlan:
         """Plan a request. A thread plans long texts and merges lexicons, because both take milliseconds."""
         is_long = len(request.text) > _LONG_TEXT_CHARACTERS
-        has_parts = request.by_sentence or "[" in request.text  # a tag begins with [
+        has_parts = request.by_sentence or "[" in request.text or bool(request.cast)
         is_merged = isinstance(request.lexicon, Mapping) or (request.by_sentence and own.has_lexicons)
         if is_merged or (is_long and has_parts):
             return await asyncio.to_thread(self.plan, request, terms, own)

@@ -18,6 +18,7 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
+from proxy.speech.activity import Activity
 from proxy.speech.call import SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.checked_parts import NO_CHECK, NoCheck
@@ -118,6 +119,7 @@ class SpeechParts(NamedTuple):
     ledger: Ledger
     metrics: Metrics
     spill_quota: SpillQuota
+    activity: Activity
 
 
 def wire_speech(
@@ -145,6 +147,7 @@ def wire_speech(
         parts.spill_quota,
         features.ended,
         part_check,
+        parts.activity,
     )
     plans = RecentPlans(planner, catalogue, parts.source, tuple(features.factories))
     return planner, plans, pipeline

@@ -47,7 +47,8 @@ class MixMember(msgspec.Struct, frozen=True):
 
 
 class VoiceReference(msgspec.Struct, frozen=True):
-    """One voice by its id; a cast, which has the names in brackets in the input; or a mix."""
+    """One voice by its id; a cast, whose names the input has in brackets, or as `ANA:` at the
+    beginning of a line; or a mix."""
 
     id: VoiceName | UnsetType = UNSET
     cast: Annotated[dict[str, VoiceName], Meta(extra_json_schema=CAST)] | UnsetType = UNSET

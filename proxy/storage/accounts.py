@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,7 +12,16 @@ from proxy.storage import audit, library_revisions, schema
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import ListedTable, lock_account
 from proxy.storage.rows import Place, decode_json, encode_json, new_id
-from proxy.storage.store import AlreadyExists, Params, Row, Statement, Store, write_deletion
+from proxy.storage.store import (
+    ALWAYS,
+    AlreadyExists,
+    Condition,
+    Params,
+    Row,
+    Statement,
+    Store,
+    write_deletion,
+)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -32,14 +41,23 @@ class Account(msgspec.Struct, frozen=True):
     suspended: int | None = None
     resumed: int = 0
     preferred_voice: str = ""
+    favourite_voices: tuple[str, ...] = ()
     paid_until: int | None = None
     lapsed_plan: str = ""
     has_paid: bool = False
 
 
+_BETWEEN = '""'
+
+
 def _account(row: Row) -> Account:
     """Return an account whose plan is the one in its row."""
-    fields = {"agreed": decode_json(row["agreed"]), "has_paid": bool(row["has_paid"])}
+    favourites = decode_json(f"[{row['favourite_voices'].replace(_BETWEEN, ','.join(_BETWEEN))}]")
+    fields = {
+        "agreed": decode_json(row["agreed"]),
+        "has_paid": bool(row["has_paid"]),
+        "favourite_voices": favourites,
+    }
     return msgspec.convert({**row, **fields}, Account)
 
 
@@ -90,7 +108,12 @@ UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
 """
 _PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
-_UNPREFER = "UPDATE accounts SET preferred_voice = '' WHERE preferred_voice = :voice"
+_FAVOUR = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
+_UNPREFER = """
+UPDATE accounts SET favourite_voices = replace(favourite_voices, '"' || :voice || '"', ''),
+    preferred_voice = CASE WHEN preferred_voice = :voice THEN '' ELSE preferred_voice END
+WHERE preferred_voice = :voice OR favourite_voices LIKE '%"' || :voice || '"%'
+"""
 _PLANS_IN_USE = """
 SELECT plan FROM accounts WHERE closed IS NULL
 UNION SELECT lapsed_plan FROM accounts WHERE closed IS NULL AND paid_until IS NOT NULL
@@ -126,10 +149,10 @@ async def create(
     return _account(created)
 
 
-async def page(store: Store, place: Place, limit: int) -> list[Account]:
-    """List accounts after the place, the newest first, also closed accounts."""
+async def page(store: Store, place: Place, limit: int, only: Condition = ALWAYS) -> list[Account]:
+    """List accounts after the place for which a condition is true, the newest first, also closed ones."""
     now = await store.now()
-    return [_at(account, now) for account in await ROWS.page(store, None, place, limit)]
+    return [_at(account, now) for account in await ROWS.page(store, None, place, limit, only=only)]
 
 
 async def get(store: Store, id_or_name: str) -> Account | None:
@@ -230,8 +253,13 @@ def prefer_statement(account: str, voice: str) -> Statement:
     return Statement(_PREFER, {"id": account, "voice": voice})
 
 
+def favour_statement(account: str, voices: Sequence[str]) -> Statement:
+    """Set the favourite voices of an account, by their ids."""
+    return Statement(_FAVOUR, {"id": account, "voices": "".join(encode_json(each) for each in voices)})
+
+
 def unprefer_statement(voice: str) -> Statement:
-    """Let no account prefer a voice that is deleted. An erasure does so by itself."""
+    """Let no account prefer or favour a voice that is deleted. An erasure does so by itself."""
     return Statement(_UNPREFER, {"voice": voice})
 
 

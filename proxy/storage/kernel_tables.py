@@ -36,7 +36,13 @@ KERNEL_TABLES: Tables = (
     Table(
         "accounts",
         paths=(PathColumn("id", account_name),),
-        erased_with=("UPDATE accounts SET preferred_voice = '' WHERE preferred_voice = :subject",),
+        erased_with=(
+            "UPDATE accounts SET preferred_voice = '' WHERE preferred_voice = :subject",
+            """
+            UPDATE accounts SET favourite_voices = replace(favourite_voices, '"' || :subject || '"', '')
+            WHERE favourite_voices LIKE '%"' || :subject || '"%'
+            """,
+        ),
     ),
     Table("keys", paths=(PathColumn("account", account_name),)),
     Table("audit", personal=True),

@@ -87,15 +87,22 @@ class ListedTable(Generic[R]):
         return int(row["number"])
 
     async def page(
-        self, store: Store, account: str | None, place: Place, limit: int, listed_params: Params = _NO_PARAMS
+        self,
+        store: Store,
+        account: str | None,
+        place: Place,
+        limit: int,
+        listed_params: Params = _NO_PARAMS,
+        only: Condition = ALWAYS,
     ) -> list[R]:
         """List rows of one account or of all, the newest first, from the place on.
 
-        `listed_params` are the parameters of the SQL condition `listed`.
+        `listed_params` are the parameters of the SQL condition `listed`. `only` is one more condition.
         """
         sql = self._page if account is None else f"account = :account AND {self._page}"
-        params = {**listed_params, "account": account, "at": place.at, "id": place.id, "limit": limit}
-        return await self._known(await store.read(f"{self.select} {sql}", params))
+        params = {**listed_params, **only.params, "account": account}
+        params |= {"at": place.at, "id": place.id, "limit": limit}
+        return await self._known(await store.read(f"{self.select} {only.sql} AND {sql}", params))
 
     async def _known(self, rows: Sequence[Row]) -> list[R]:
         return [each async for few in turns_of(rows) for each in read_known(few, self.read)]

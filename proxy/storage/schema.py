@@ -71,8 +71,8 @@ async def migrate(
         )
     if current < len(known) and not applies:
         raise StorageFailed(
-            f"the database has schema version {current}, and this voxgate needs {len(known)}; run voxgate "
-            "migrate, or set [storage] migrate = true"
+            f"the database has schema version {current}, and this voxgate needs {len(known)}; "
+            "run voxgate database upgrade, or set [storage] migrate = true"
         )
     for migration in known[current:]:
         await _apply(store, migration)

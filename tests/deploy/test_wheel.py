@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.shop import variables
 from proxy.cli.main import is_tried_out, with_dev_key
 from proxy.config import natural
 from proxy.feature_list import load_config
@@ -62,6 +63,15 @@ def test_the_wheel_serves_without_a_configuration_and_prints_a_key(installed: Pa
         assert (server.data / "dev-key").read_text().strip() == server.key
     assert LINE in line
     assert "the package index cannot be reached" in line
+
+
+def test_it_writes_a_shop(installed: Path, tmp_path: Path) -> None:
+    environ = {**os.environ, **variables(8010, "http://127.0.0.1:8000")}
+    command = [str(installed / "bin" / "voxgate"), "init", "shop"]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    source = ROOT / "proxy" / "features" / "payments" / "shop.toml"
+    assert (tmp_path / "config.toml").read_text() == source.read_text()
 
 
 def test_it_has_each_part_that_the_source_has(installed: Path) -> None:

@@ -32,7 +32,7 @@ def main(link: str) -> None:
         tab.run(f"({seek}.value = {seek}.max * 0.4, {seek}.dispatchEvent(new Event('input')))")
         _save(tab, "first-screen")
         tab.run("void (location.hash = '#/voices')")
-        tab.wait("document.querySelector('#voices-list li')")
+        tab.wait("document.querySelector('.voices li')")
         _save(tab, "voices")
 
 

@@ -26,7 +26,17 @@ INDEX = Path("docs/index.md")
 _FOLDER = ROOT / "docs" / "reference"
 _MOST_MESSAGES = 4
 _GROUPS = {
-    "Begin": ("start", "audiobook", "telegram", "n8n", "home-assistant", "clients", "glossary"),
+    "Begin": (
+        "start",
+        "compare",
+        "audiobook",
+        "dub",
+        "telegram",
+        "n8n",
+        "home-assistant",
+        "clients",
+        "glossary",
+    ),
     "Speak": (
         *("console", "http", "jobs", "heard", "transcribe", "make-a-voice", "marking", "webhooks", "errors"),
     ),

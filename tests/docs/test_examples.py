@@ -38,8 +38,9 @@ _AUDIO = {".mp3": "mp3", ".wav": "wav", ".ogg": "opus"}
 
 @each_row("block", _SH, ids=lambda block: block.where)
 def test_a_shell_example_prints_what_the_page_says(block: Block, shipped: Server) -> None:
-    if "curl" in block.text and shutil.which("curl") is None:
-        pytest.skip("this machine has no curl")
+    for tool in ("curl", "ffmpeg"):
+        if tool in block.text and shutil.which(tool) is None:
+            pytest.skip(f"this machine has no {tool}")
     folder = _cleared(shipped)
     lines = block.text.replace("\\\n", " ").splitlines()
     if all(line.startswith("voxgate ") for line in lines):

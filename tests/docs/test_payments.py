@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 
 from fakes.mercadopago.app import SECRET, SELLER, TOKEN
 from fakes.stripe.app import KEY
@@ -22,6 +23,7 @@ _FILES = {
     "mercadopago_secret": SECRET,
     "stripe_key": KEY,
     "stripe_secret": "whsec_x",
+    "smtp_url": "smtp://127.0.0.1:9",
 }
 
 
@@ -29,7 +31,7 @@ def _configuration() -> str:
     """The one that the page shows, with secrets in files and the fakes in place of the providers."""
     (block,) = pages.blocks(_PAGE, "toml")
     text = re.sub(r'"env:(\w+)"', lambda found: f'"file:{found[1].lower()}"', block.text)
-    text = text.replace('[server]\npublic_url = "https://voice.example.org"\n', "")
+    text = text[text.index("[front]") :]  # the rest is that of the test's server
     assert f'seller = "{SELLER}"' in text
     for name in ("mercadopago", "stripe"):
         text = text.replace(f"[payments.{name}]\n", f'[payments.{name}]\nbase_url = "{{{name}}}"\n')
@@ -38,7 +40,7 @@ def _configuration() -> str:
 
 async def test_the_page_leads_to_the_first_pix(tmp_path: Path) -> None:
     wanted, shown = (_json(block) for block in pages.blocks(_PAGE, "json"))
-    async with shop(tmp_path, config=_configuration(), secrets=_FILES) as opened:
+    async with shop(tmp_path, config=_configuration(), secrets=_FILES, people="") as opened:
         listed = json_of(await opened.server.ask("GET", "/v1/plans", key=""))
         assert [each["name"] for each in listed["data"]] == ["creator", "small"]
         order = json_of(await opened.ask("POST", "/v1/orders", wanted), 201)
@@ -55,6 +57,19 @@ async def test_the_page_leads_to_the_first_pix(tmp_path: Path) -> None:
         ]
         assert order["state"] in states
         assert paid["state"] in states
+        await _speech_costs_what_the_plan_says(opened)
+
+
+async def _speech_costs_what_the_plan_says(opened: Shop) -> None:
+    """A credit is a minute on the plan free, and its minutes go first."""
+    before = json_of(await opened.ask("GET", "/v1/me"))["credits"]
+    assert (before["allowance"], before["granted"]) == (10, 500)
+    body = {"model": "tts-1", "voice": "alloy", "input": "Hello.", "response_format": "pcm"}
+    spoken = await opened.ask("POST", "/v1/audio/speech", body)
+    assert spoken.status_code == 200, spoken.text
+    minutes = len(spoken.content) / 2 / 24_000 / 60
+    after = json_of(await opened.ask("GET", "/v1/me"))["credits"]
+    assert before["left"] - after["left"] == pytest.approx(minutes, abs=2e-6)
 
 
 async def _pay_with_pix(opened: Shop, url: str) -> str:

@@ -4,35 +4,20 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
-import pytest
-
 from policies import estimate
-from policies.admission import CreditBalance, Live, Refusal, Split, admit, split
 from policies.cycles import cycle_at
-from policies.limits import Caps
-from policies.plans import Plan, terms
-from policies.price import MICRO, Price, PricedPart, estimate_charge, in_credits, total
+from policies.price import MICRO, Price, PricedPart, in_credits, total
 from proxy.feature_list import load_config
 from tests.docs import pages
-from tests.tables import each_row
 
 _PAGE = pages.doc("plans.md")
 _RATE_HZ = 24_000
-_LETTERS = {"English": "a", "Thai": "ก", "Chinese": "語"}
 
 
 def table(heading: str) -> list[list[str]]:
     rows = pages.rows(pages.section(_PAGE, heading))
     assert rows
     return rows
-
-
-def price(text: str) -> Price:
-    amount, unit = text.split(" per ")
-    micro = int(Decimal(amount) * MICRO)
-    if unit == "second":
-        return Price(micro * 60, "minute")
-    return Price(micro, unit)  # type: ignore[arg-type]  # the page's word, which msgspec would refuse as little
 
 
 def micros(day: str) -> int:
@@ -56,50 +41,43 @@ def test_the_plans_are_the_shipped_ones() -> None:
     ] == table("Choose a plan")
 
 
-@each_row(("priced", "characters", "heard_s", "charged"), table("What a request costs"))
-def test_charges(priced: str, characters: str, heard_s: str, charged: str) -> None:
+def numbers(pattern: str) -> tuple[str, ...]:
+    """What the groups of a pattern find in the page."""
+    found = re.search(pattern, _PAGE)
+    assert found, f"the page does not say {pattern!r}"
+    return found.groups()
+
+
+def test_the_charges_are_those_of_the_prices() -> None:
+    characters, heard_s = numbers(r"text of (\d+) characters that is heard for ([\d.]+) seconds")
+    by_time, per_second, by_text, per_character = numbers(
+        r"costs ([\d.]+) credits at (\d+) per second, and ([\d.]+) credits at ([\d.]+) per character"
+    )
+    second = Price(int(per_second) * MICRO * 60, "minute")
+    character = Price(int(Decimal(per_character) * MICRO), "character")
     samples = round(float(heard_s) * _RATE_HZ)
-    found = total((PricedPart(price(priced), samples, int(characters)),), _RATE_HZ)
-    assert in_credits(found) == charged
+    for price, shown_charge in ((second, by_time), (character, by_text)):
+        assert in_credits(total((PricedPart(price, samples, int(characters)),), _RATE_HZ)) == shown_charge
 
 
-@pytest.mark.parametrize(
-    ("language", "characters", "speed", "seconds", "by_second", "by_minute"),
-    table("Holds"),
-)
-def test_holds(
-    language: str, characters: str, speed: str, seconds: str, by_second: str, by_minute: str
-) -> None:
-    estimated_s = estimate.seconds(_LETTERS[language] * int(characters), float(speed))
-    assert f"{estimated_s:g}" == seconds
-    for priced, held in (("1 per second", by_second), ("10 per minute", by_minute)):
-        found = estimate_charge(price(priced), estimated_s=estimated_s, characters=int(characters))
-        assert in_credits(found) == held
+def test_the_estimate_is_the_one_that_is_held() -> None:
+    seconds, characters = numbers(r"estimated: (\d+) seconds for (\d+) characters of English")
+    assert f"{estimate.seconds('a' * int(characters), 1.0):g}" == seconds
 
 
-@each_row(("allowance", "granted", "wanted", "first", "then"), table("Two pools"))
-def test_splits(allowance: str, granted: str, wanted: str, first: str, then: str) -> None:
-    found = split(int(wanted), CreditBalance(int(allowance), int(granted)))
-    assert found == (None if "refused" in (first, then) else Split(int(first), int(then)))
+def test_the_cycles_of_an_account_of_the_last_day_of_a_month() -> None:
+    made, *begin = numbers(r"account of ([\d-]+), cycles begin on ([\d-]+) and ([\d-]+)")
+    for day in begin:
+        assert cycle_at(micros(made), micros(day)).start == micros(day)
+        assert cycle_at(micros(made), micros(day) - 1).end == micros(day)
 
 
-@each_row(("made", "at", "start", "end"), table("Cycles"))
-def test_cycles(made: str, at: str, start: str, end: str) -> None:
-    cycle = cycle_at(micros(made), micros(at))
-    assert (cycle.start, cycle.end) == (micros(start), micros(end))
-
-
-@pytest.mark.parametrize(("plan", "allowance", "left"), table("Change a plan"))
-def test_changes(plan: str, allowance: str, left: str) -> None:
-    spent = int(re.findall(r"(\d+) credits into", _PAGE)[0]) * MICRO
-    new = load_config(pages.ROOT / "config.toml", {}).plans[plan.strip("`")].allowance
-    assert isinstance(new, int)
-    assert (in_credits(new), in_credits(new - spent)) == (allowance, left)
-
-
-@pytest.mark.parametrize(("streams", "cap", "live", "of_key", "answer"), table("Limit one key"))
-def test_caps(streams: str, cap: str, live: str, of_key: str, answer: str) -> None:
-    both = terms(Plan(name="p", streams=int(streams)), caps=Caps(streams=int(cap)))
-    found = admit(0, both, Live(int(live), int(of_key)), CreditBalance(None, 0))
-    refused = {"streams": "refused by the account", "key_streams": "refused by the key"}
-    assert (refused[found.reason] if isinstance(found, Refusal) else "allowed") == answer
+def test_a_change_of_plan_leaves_the_allowance_less_what_was_spent() -> None:
+    spent, left_of_more, more, left_of_less, less = numbers(
+        r"spent (\d+) credits has (\d+) left on `(\w+)`, and (-\d+) left on `(\w+)`"
+    )
+    plans = load_config(pages.ROOT / "config.toml", {}).plans
+    for plan, left in ((more, left_of_more), (less, left_of_less)):
+        allowance = plans[plan].allowance
+        assert isinstance(allowance, int)
+        assert in_credits(allowance - int(spent) * MICRO) == left

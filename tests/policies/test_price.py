@@ -5,7 +5,18 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.price import FREE, MICRO, Price, PricedPart, estimate_charge, in_credits, total
+from policies.plans import Plan, Prices
+from policies.price import (
+    FREE,
+    MICRO,
+    Minutes,
+    Price,
+    PricedPart,
+    estimate_charge,
+    in_credits,
+    minutes_of,
+    total,
+)
 from tests.tables import each_row
 
 SECOND = Price(60 * MICRO, "minute")
@@ -122,3 +133,41 @@ def test_micro_credits_as_people_write_them(micro: int, text: str) -> None:
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_a_written_amount_is_exact(micro: int) -> None:
     assert Fraction(in_credits(micro)) * MICRO == micro
+
+
+A_CHARACTER = Price(4_000, "character")
+CLOUD = {"cloud/a": Price(120 * MICRO, "minute")}
+
+
+@each_row(
+    ("credits", "prices", "engines", "minutes"),
+    [
+        (600, Prices(speech=SECOND), None, Minutes(10, False)),
+        (0, Prices(speech=SECOND), None, Minutes(0, False)),
+        (-5, Prices(speech=SECOND), None, Minutes(0, False)),
+        (100, Prices(speech=SECOND), None, Minutes(1.67, False)),
+        (None, Prices(speech=SECOND), None, None),
+        (600, Prices(), None, None),
+        (600, Prices(speech=Price(MICRO, "job")), None, None),
+        (36, Prices(speech=A_CHARACTER), None, Minutes(10, True)),
+        (600, Prices(speech=SECOND, models={"cloud/a": SECOND}), None, Minutes(10, False)),
+        (600, Prices(speech=SECOND, models=CLOUD), None, Minutes(5, True)),
+        (600, Prices(speech=SECOND, models={"espeak": FREE}), None, Minutes(10, True)),
+        (600, Prices(speech=SECOND, models={"cloud": FREE}), None, None),
+        (600, Prices(speech=SECOND, models=CLOUD), ("espeak",), Minutes(10, True)),
+        (600, Prices(speech=SECOND, models=CLOUD), ("other",), Minutes(10, True)),
+    ],
+)
+def test_credits_are_shown_as_minutes(
+    credits: int | None, prices: Prices, engines: tuple[str, ...] | None, minutes: Minutes | None
+) -> None:
+    plan = Plan(name="p", prices=prices, engines=engines)
+    micro = None if credits is None else credits * MICRO
+    assert minutes_of(micro, plan, ["cloud/a", "espeak/standard"]) == minutes
+
+
+@given(st.integers(0, 10**12), st.integers(1, 10**9))
+def test_minutes_by_time_are_what_speech_of_that_length_costs(micro: int, price: int) -> None:
+    found = minutes_of(micro, Plan(name="p", prices=Prices(speech=Price(price, "minute"))))
+    assert found is not None
+    assert abs(found.number - micro / price) <= 0.005 + 1e-9 * found.number

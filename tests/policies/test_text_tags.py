@@ -1,5 +1,8 @@
 """Who says what, and how: names of the cast and emotions are tags, everything else is text."""
 
+import time
+from itertools import pairwise
+
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -203,3 +206,103 @@ def test_without_a_cast_a_text_is_one_turn(text: str) -> None:
     assert bool(found and found[0].tags) == (text_tags.first_emotion(text) is not None)
     whole = [each for turn in found for each in text_tags.passages(text, turn, ())]
     assert [(each.start, each.end, each.emotion) for each in whole] == [(0, len(text), None)] * len(found)
+
+
+@each_row(
+    ("text", "expected"),
+    [
+        ("ANA: Olá.\nBEN: Hi.\nana: Bye.", [("Ana", " Olá.\n"), ("Ben", " Hi.\n"), ("Ana", " Bye.")]),
+        ("**BEN:** Hi.\n**Ana**: Bye.", [("Ben", " Hi.\n"), ("Ana", " Bye.")]),
+        ("BEN：你好。\nAna： 你好。", [("Ben", "你好。\n"), ("Ana", " 你好。")]),
+        ("  BEN :\nHi.\r\n\tAna:\r\nBye.", [("Ben", "\nHi.\r\n"), ("Ana", "\r\nBye.")]),
+        ("\ufeffBen: Hi.", [("Ben", " Hi.")]),
+        (
+            "> Ben: Hi.\n- Ana: Bye.\n### __BEN__: So.",
+            [("Ben", " Hi.\n"), ("Ana", " Bye.\n"), ("Ben", " So.")],
+        ),
+        ("BEN: Hi. [Ana] Bye.\nBen: So.", [("Ben", " Hi. "), ("Ana", " Bye.\n"), ("Ben", " So.")]),
+        ("Once.\nBen:", [("Ana", "Once.\n")]),
+        # A colon in the middle of a line, of a word, or behind another name is text.
+        ("I told BEN: go.", [("Ana", "I told BEN: go.")]),
+        ("ben:hi\nAna:Bye", [("Ana", "ben:hi\nAna:Bye")]),
+        ("Carl: Hi.\nhttps://x.y\n12:30 Ben", [("Ana", "Carl: Hi.\nhttps://x.y\n12:30 Ben")]),
+        ("Ben\n: Hi.", [("Ana", "Ben\n: Hi.")]),
+        ("*********Ben: Hi.", [("Ana", "*********Ben: Hi.")]),
+    ],
+)
+def test_a_name_may_begin_a_line_as_in_a_script(text: str, expected: list[tuple[str, str]]) -> None:
+    assert said(text) == expected
+
+
+@each_row("name", ["A", "A:B", "พิมพ์", "😀", "a" * 64, "José Luís", "12", "Ana (off)"])
+def test_any_name_of_a_cast_may_begin_a_line(name: str) -> None:
+    assert said(f"{name.upper()}: Hi.", ("Narrator", name)) == [(name, " Hi.")]
+    assert said(f"{name}: Hi.", (name,)) == [(name, " Hi.")]
+
+
+_LINES = st.lists(
+    st.sampled_from(
+        ["ANA: ", "**Ben:** ", "Ben：", "[Ana]", "[sad] ", "Carl: ", "Hi. ", ":", "12:30 ", "\n", "[", " "]
+    )
+).map("".join)
+
+
+@given(_LINES)
+def test_all_that_is_not_a_tag_is_said_by_one(text: str) -> None:
+    found = text_tags.turns(text, CAST)
+    assert all(one.end <= other.start for one, other in pairwise(found))
+    tagged = {turn.name for turn in found if turn.named is not None}
+    assert not tagged & set(text_tags.unused_names(text, CAST))
+
+
+@given(_LINES)
+def test_a_text_in_which_no_line_begins_with_a_name_is_said_as_before(text: str) -> None:
+    lines = "\n".join(f". {line}" for line in text.split("\n"))
+    found = text_tags.turns(lines, CAST)
+    assert all(lines[turn.start - 1] == "]" for turn in found if turn.named is not None)
+    assert text_tags.turns(text, ("Zoë", "Eva")) == tuple(
+        [
+            turn._replace(name="Zoë" if turn.name == "Cy" else turn.name)
+            for turn in text_tags.turns(text, ("Cy",))
+        ]
+    )
+
+
+def test_names_that_a_text_lacks_and_lines_that_look_like_names_are_told() -> None:
+    text = (
+        "ANA: Hi.\nCarl: So.\n**carl:** Oh.\nDr Zé Luís: A.\nDr Zé Luís: B.\nOnce: no.\n"
+        + "In the old city: x.\n" * 2
+    )
+    assert text_tags.unused_names(text, ("Ana", "Ben", "Eva")) == ("Ben", "Eva")
+    assert text_tags.other_names(text, ("Ana", "Ben")) == ("Carl", "Dr Zé Luís")
+    assert text_tags.other_names("12: 30\n12: 30\nhttps://a.b\nhttps://a.b") == ()
+    many = "".join(f"N{number}: Hi.\n" * 2 for number in range(10_000))
+    assert len(text_tags.other_names(many)) == text_tags.MOST_NAMES
+
+
+_MILLION = 1_000_000
+
+
+@each_row(
+    "letters",
+    [
+        " ",
+        "\t",
+        "\n",
+        "*",
+        "a",
+        "a ",
+        "a:",
+        ":",
+        "[",
+        "A: \n",
+        "* " * 4 + "a" * 64 + "*" * 4 + "\n",
+        "a" + " " * 70 + "\n",
+    ],
+)
+def test_no_text_takes_long(letters: str) -> None:
+    text = letters * (_MILLION // len(letters))
+    began = time.process_time()
+    text_tags.turns(text, CAST)
+    text_tags.other_names(text, CAST)
+    assert time.process_time() - began < 10  # without its bounds, the pattern takes minutes

@@ -21,6 +21,9 @@ that."""
 _CANCEL_S = 5.0
 """The longest time until a cancelled answer ends. A session that goes on talking is closed."""
 
+_MOST_UNKNOWN = 1000
+"""The most unknown messages in a row. A session with more ends: each costs time, and none brings sound."""
+
 OnLimits = Callable[[messages.SessionKey, list[messages.RateLimit]], None]
 
 
@@ -47,6 +50,7 @@ class Session:
         self._on_idle = on_idle
         self._ends_at = time.monotonic() + settings.session_s
         self._last_number = 0
+        self._unknown = 0
         self._open: dict[int, Response] = {}
         self._by_id: dict[str, Response] = {}
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -172,7 +176,11 @@ class Session:
         message = await socket.next_message()
         if message is None:
             raise SessionEnded("The provider closed the session.", detail=f"close {socket.close_code}")
-        return messages.read(message)
+        kind, event = messages.read(message)
+        self._unknown = self._unknown + 1 if event is None else 0
+        if self._unknown > _MOST_UNKNOWN:
+            raise SessionEnded("The provider sent too many unknown messages.")
+        return kind, event
 
     async def _next(self, socket: Socket) -> None:
         kind, event = await self._read(socket)

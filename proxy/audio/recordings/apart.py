@@ -7,7 +7,7 @@ the machine is overloaded: then a good file must not be refused.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ import structlog
 
 from proxy.audio.recordings.recording import Undecoded, UnusableRecording
 from proxy.errors import DecodingFailed
-from proxy.helpers.helper import Helper, HelperFailed
+from proxy.helpers.helper import HelperFailed
 
 TRIES_OF_FILE = 2
 """The tries of a file whose process died."""
@@ -33,15 +33,13 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
-async def read_apart(
-    helper: Helper, question: bytes, within_s: float, checked: Callable[[bytes], _T | Undecoded]
-) -> _T:
-    """Return the answer of a process about a recording. `checked` decodes and validates that answer.
+async def read_apart(asked: Awaitable[bytes], checked: Callable[[bytes], _T | Undecoded]) -> _T:
+    """Return the answer of a process that is `asked` about a file. `checked` decodes and validates it.
 
     Raises UnusableRecording if the file is to blame, and DecodingFailed otherwise.
     """
     try:
-        made = checked(await helper.ask(question, within_s=within_s))
+        made = checked(await asked)
     except msgspec.MsgspecError:
         made = Undecoded("lost")
     except TimeoutError:

@@ -64,7 +64,7 @@ class Decoder:
 
     async def decode_samples(self, data: bytes) -> recording.Decoded:
         """Decode an upload to bare samples, as `decode` does."""
-        made = await read_apart(self._helper, data, self._within_s, checked_sound)
+        made = await read_apart(self._helper.ask(data, within_s=self._within_s), checked_sound)
         if made.lacks and not self._has_warned:
             self._has_warned = True
             _log.warning("decoder.confinement.missing", what=[lack[:40] for lack in made.lacks[:5]])

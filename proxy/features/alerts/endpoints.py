@@ -63,6 +63,8 @@ class Alerts(Resource):
         """Send a test to all addresses of [alerts]"""
         if not self._mails.is_on:
             raise Conflict("There is no [mail] to send alerts by.")
+        if not self._section.mail:
+            raise Conflict("There is no address in [alerts] mail.")
         tools = self._admin_tools
         now = await tools.store.now()
         alert = Alert(id="test", kind="test", name="voxgate alerts test", detail="All is well.", since=now)

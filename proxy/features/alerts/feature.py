@@ -32,14 +32,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         section = SECTION.of(revision.config)
         if watch is not None:
             watch.section, watch.budgets = section, revision.budgets
-        return Additions(Alerts(revision.admin_tools, mails, section).endpoints if section.mail else ())
+        return Additions(Alerts(revision.admin_tools, mails, section).endpoints)
 
     alone_here = () if watch is None else (partial(watch.run, context.metrics),)
     yield FeatureInstance(context, at, alone_here=alone_here)
-
-
-def _missing(config: Config) -> str:
-    return "" if SECTION.of(config).mail else "set mail in [alerts]"
 
 
 def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
@@ -52,6 +48,5 @@ FEATURE = Feature(
     _open,
     tables=(records.TABLE,),
     paths=("/admin/alerts",),
-    missing=_missing,
     checks=(_check,),
 )

@@ -66,8 +66,6 @@ class Watch:
 
     async def look_once(self) -> None:
         """Look once. What changes, and its mails, are one commit."""
-        if not self.section.mail:
-            return
         found = await self.troubles()
         known = [each for each in await records.list_all(self._store) if self._is_ours(each.machine)]
         now = await self._store.now()

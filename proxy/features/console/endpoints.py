@@ -1,4 +1,4 @@
-"""GET / and /console/…: the console for a browser. Every other client that opens / gets JSON."""
+"""GET / and /console/…: the page for visitors and the console, for a browser. Other clients of / get JSON."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from proxy.api.admin_tools import AdminTools
+from proxy.api.front import LANGUAGE, PublicFront
 from proxy.api.welcome import PAGE_HEADERS, WelcomeAnswer, welcome_answer
 from proxy.errors import NotFound
 from proxy.features.console.files import console
@@ -21,7 +22,7 @@ _POLICY = "; ".join(
         "style-src 'self'",
         "connect-src 'self'",
         "img-src 'self' data:",
-        "media-src blob:",
+        "media-src 'self' blob:",
         "trusted-types lit-html",
         "require-trusted-types-for 'script'",
         "base-uri 'none'",
@@ -33,16 +34,19 @@ _YEAR = "public, max-age=31536000, immutable"
 
 
 class ConsoleEndpoints(Resource):
-    def __init__(self, admin_tools: AdminTools) -> None:
+    def __init__(self, admin_tools: AdminTools, front: PublicFront) -> None:
         self._admin_tools = admin_tools
+        self._front = front
 
-    @endpoint("GET", "/", WelcomeAnswer, media=("text/html",), access="open")
+    @endpoint("GET", "/", WelcomeAnswer, media=("text/html",), access="open", queries=(LANGUAGE,))
     async def welcome(self, request: Request) -> Response:
-        """Says that a voxgate is here; a browser gets the console"""
+        """Says that a voxgate is here; a browser gets the page for visitors, and the console"""
         if not _prefers_html(request.headers.get("accept", "")):
             return reply(welcome_answer(request, self._admin_tools), headers={"vary": "accept"})
-        headers = {**PAGE_HEADERS, "content-security-policy": _POLICY, "vary": "accept"}
-        return Response(console().shell, headers=headers, media_type="text/html")
+        page = await self._front.document(request, console().shell)
+        vary = "accept, accept-encoding, accept-language"
+        headers = {**PAGE_HEADERS, "content-security-policy": _POLICY, "vary": vary}
+        return page.compressed_response(request, headers)
 
     @endpoint(
         "GET",

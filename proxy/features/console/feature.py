@@ -10,10 +10,13 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.api.front import PublicFront
     from proxy.features.console.endpoints import ConsoleEndpoints
 
+    front = context.find_or(PublicFront())
+
     def at(revision: RevisionContext) -> Additions:
-        return Additions(ConsoleEndpoints(revision.admin_tools).endpoints)
+        return Additions(ConsoleEndpoints(revision.admin_tools, front).endpoints)
 
     yield FeatureInstance(context, at)
 

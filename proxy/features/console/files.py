@@ -8,24 +8,30 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+import msgspec
+
 from proxy.http.replies import Compressed
 
 _WEB = Path(__file__).with_name("web")
 _SHELL = "shell.html"
-_FIRST = ("main.js", "pages/speak.js")
+_HEAD = "head.js"
+"""The script in the head of the shell. It loads the modules of the first page."""
+_FIRST = ("core/frame.js", "pages/speak.js")
 """The modules of the first page. A browser fetches these, and all that they import, at once."""
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".json": "application/json",
 }
+_TEXTS, _LATER = "texts/", "texts/later/"
 _IMPORT = re.compile(r"""^(?:import|export)\b[^"'`;]*?["'](\.{1,2}/[^"']+)["']""", re.MULTILINE)
 _VENDOR_IMPORT = re.compile(r"""(?:import|from)\s*["'](\.{1,2}/[^"']+)["']""")
 """Vendor files are minified, so an import may stand anywhere in a line."""
 
 
 class Console(NamedTuple):
-    """`shell` is the HTML document. `files` has the others by their path. `build` is a hash of all."""
+    """`shell` is the HTML document, with places for what a visitor sees. `files` has the others by their
+    path. `build` is a hash of all."""
 
     build: str
     shell: str
@@ -40,19 +46,20 @@ def console() -> Console:
         for path in sorted(_WEB.rglob("*"))
         if path.suffix in _TYPES
     }
+    head = contents[_HEAD].decode()
+    first = first_modules(contents)
+    modules = msgspec.json.encode(first).decode()
+    contents |= _split_texts(contents, "".join([contents[name].decode() for name in first]))
+    contents[_HEAD] = head.replace("const MODULES = [];", f"const MODULES = {modules};").encode()
     shell = (_WEB / _SHELL).read_text()
     digest = hashlib.sha256(shell.encode())
     for name, content in contents.items():
         digest.update(name.encode() + b"\0" + content + b"\0")
     build = digest.hexdigest()[:16]
-    preloads = "\n".join(
-        f'<link rel="modulepreload" href="console/{build}/{name}">' for name in first_modules(contents)
-    )
     files = {
         name: Compressed.of(_TYPES[PurePosixPath(name).suffix], content) for name, content in contents.items()
     }
-    shell = shell.replace("<!-- preloads -->", preloads).replace("BUILD", build)
-    return Console(build, shell, files)
+    return Console(build, shell.replace("BUILD", build), files)
 
 
 def first_modules(contents: dict[str, bytes]) -> list[str]:
@@ -66,6 +73,20 @@ def first_modules(contents: dict[str, bytes]) -> list[str]:
             found.append(name)
             waiting += _imports(name, contents[name].decode())
     return found
+
+
+def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
+    """Return the texts that the first modules can show, and apart those of pages that are loaded later. The
+    texts of a page begin with its name."""
+    split: dict[str, bytes] = {}
+    for name, content in contents.items():
+        if name.startswith(_TEXTS):
+            texts: dict[str, str] = msgspec.json.decode(content)
+            later = {key: text for key, text in texts.items() if f"{key.partition('.')[0]}." not in first}
+            now = {key: text for key, text in texts.items() if key not in later}
+            split[name] = msgspec.json.encode(now)
+            split[name.replace(_TEXTS, _LATER)] = msgspec.json.encode(later)
+    return split
 
 
 def _imports(name: str, text: str) -> list[str]:

@@ -10,13 +10,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policies import text_tags
+from policies.price import Minutes
 from policies.routing import Candidate, find_emotions
 from proxy.access.callers import caller_of
+from proxy.api.minutes import minutes
 from proxy.api.speech import SPEECH_FAILURES
 from proxy.api.voices import VoiceTools
 from proxy.catalogue.library import AccountLibrary
 from proxy.config import credits
-from proxy.config.sections import Server
+from proxy.config.sections import Config
 from proxy.errors import NotFound
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.making import check_length
@@ -47,8 +49,10 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     the headers of its answer. If it is not `is_trained`, a model that follows rules would speak some of it.
 
     `characters`, `seconds` and `credits` are the most that is expected: so many credits would be held. An
-    answer from the cache may cost less. `available` credits are left; null means no limit. The emotion tags
-    in `dropped_tags` would be left out.
+    answer from the cache may cost less. `available` credits are left, null for no limit, and are
+    `available_minutes` of speech, null if that cannot be said. The emotion tags in `dropped_tags` would be
+    left out. The text does not have the names of the cast in `unused_names`. Each of `other_names` begins
+    some lines as a name does, and would be read.
     """
 
     object: Literal["estimate"] = "estimate"
@@ -61,8 +65,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     credits: float
     available: float | None
+    available_minutes: Minutes | None
     ignored: tuple[str, ...]
     dropped_tags: tuple[str, ...]
+    unused_names: tuple[str, ...]
+    other_names: tuple[str, ...]
     controls: Controls
 
 
@@ -71,11 +78,12 @@ Spoken = Sequence[tuple[Part, Candidate]]
 
 
 class Estimates(Resource):
-    def __init__(self, speaking: Speaking, voices: VoiceTools, ledger: Ledger, server: Server) -> None:
+    def __init__(self, speaking: Speaking, voices: VoiceTools, ledger: Ledger, config: Config) -> None:
         self._speaking = speaking
         self._voices = voices
         self._ledger = ledger
-        self._defaults = Defaults.of(server)
+        self._config = config
+        self._defaults = Defaults.of(config.server)
 
     @endpoint(
         "POST",
@@ -112,15 +120,18 @@ class Estimates(Resource):
             Estimate(
                 language=call.plan.language,
                 model=", ".join(dict.fromkeys(model.name for each in models for model in each)),
-                voice=call.plan.voice.id,
+                voice=call.plan.voice_id(speech),
                 substitute=call.totals.substitute or None,
                 is_trained=all(any(model.info.is_trained for model in each) for each in models),
                 characters=_characters(call),
                 seconds=round(hold.estimated_s, 3),
                 credits=credits.number(hold.amount),
                 available=None if available is None else credits.number(available),
+                available_minutes=minutes(available, terms, self._config),
                 ignored=call.ignored(),
                 dropped_tags=_dropped_tags(call, spoken),
+                unused_names=text_tags.unused_names(speech.text, call.plan.cast(speech)),
+                other_names=text_tags.other_names(speech.text, call.plan.cast(speech)),
                 controls=self._controls(call, spoken, own),
             )
         )

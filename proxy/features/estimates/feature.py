@@ -15,7 +15,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     def at(revision: RevisionContext) -> Additions:
         if revision.speaking is None or revision.voices is None:
             return Additions()
-        estimates = Estimates(revision.speaking, revision.voices, context.ledger, revision.config.server)
+        estimates = Estimates(revision.speaking, revision.voices, context.ledger, revision.config)
         return Additions(estimates.endpoints)
 
     yield FeatureInstance(context, at)

@@ -29,7 +29,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
         (
             row["id"],
             row["account"],
-            row["kind"],
+            row.get("words", {}).get("en", {}).get("kind", row["kind"]),
             row["status"],
             _steps(row),
             f"{row['credits']:g}",
@@ -54,7 +54,10 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _row_table(answer: dict[str, Any]) -> list[Part]:
-    return _list_table({"data": [answer]})
+    """Show a job, with the columns of its kind."""
+    words, columns = answer.get("words", {}).get("en", {}), answer.get("columns", {})
+    lines = [Line(f"{words.get(name, name)}: {value}") for name, value in columns.items()]
+    return [*_list_table({"data": [answer]}), *lines]
 
 
 def _line(answer: dict[str, Any]) -> list[Part]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -26,17 +27,13 @@ from proxy.features.jobs.core.kind import JobKind, JobKinds, JobUpload
 from proxy.features.jobs.core.making import count_canceled, too_many_wait
 from proxy.features.jobs.core.records import JOBS, Job
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.kinds.batch.bodies import BatchJobBody
-from proxy.features.jobs.kinds.conversion import kind as conversion
-from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES, JobBody
-from proxy.features.jobs.kinds.training.kind import TrainingBody
-from proxy.features.jobs.kinds.transcription import kind as transcription
+from proxy.features.jobs.kinds.speech.request import MOST_BODY_BYTES
 from proxy.features.transcriptions.form import FILE
 from proxy.features.transcriptions.uploads import Uploads
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.http.body import open_body, raw_body
 from proxy.http.connection import Connection
-from proxy.http.endpoint import Header
+from proxy.http.endpoint import Endpoint, Header
 from proxy.http.idempotency import KEY_HEADER, read_key
 from proxy.http.lists import PAGE, table_page
 from proxy.http.replies import encode_json, reply
@@ -190,10 +187,6 @@ class ClientJobs(JobResource):
         "/v1/jobs",
         ShownJob,
         status=202,
-        body=JobBody,
-        other_bodies=(BatchJobBody, TrainingBody),
-        form=conversion.ConversionJobForm,
-        other_forms=(transcription.TranscriptionJobForm,),
         files=(FILE,),
         failures=(
             errors.NotFound,
@@ -207,11 +200,10 @@ class ClientJobs(JobResource):
     )
     async def create_job(self, request: Request) -> Response:
         """Have a long text or lines spoken, a recording converted or written down, or a voice trained"""
-        background = await self._admitted(request)
+        background = await self.admitted(request)
         if request.headers.get("content-type", "").lower().startswith("multipart/"):
-            fields = conversion.FORM_FIELDS | transcription.FORM_FIELDS
             with self._uploads.take(background.caller.account) as place:
-                upload = await self._uploads.read_upload(open_body(request), place, fields)
+                upload = await self._uploads.read_upload(open_body(request), place, self._kinds.form_fields)
                 return await self._begin(self._kinds.of_form(upload[0]), background, upload)
         raw = await raw_body(request, MOST_BODY_BYTES)
         kind = await asyncio.to_thread(self._kinds.named_in, raw)
@@ -221,13 +213,13 @@ class ClientJobs(JobResource):
         self, kind: JobKind, fields: frozenset[str], request: Request, more: Mapping[str, str]
     ) -> Response:
         """Make a job of a form at another endpoint, with `more` fields."""
-        background = await self._admitted(request)
+        background = await self.admitted(request)
         with self._uploads.take(background.caller.account) as place:
             form, file = await self._uploads.read_upload(open_body(request), place, fields)
             form.fields.update({name: [value] for name, value in more.items()})
             return await self._begin(kind, background, (form, file))
 
-    async def _admitted(self, request: Request) -> BackgroundRequest:
+    async def admitted(self, request: Request) -> BackgroundRequest:
         caller = caller_of(request.scope)
         try:
             terms, _ = await self._admission.admit(caller)
@@ -249,9 +241,23 @@ class ClientJobs(JobResource):
     async def _begin(
         self, kind: JobKind, background: BackgroundRequest, upload: JobUpload | None = None
     ) -> Response:
-        job, headers = await kind.make(background, self._at, upload)
+        return await self.accept(*await kind.make(background, self._at, upload))
+
+    async def accept(self, job: Job, headers: Mapping[str, str]) -> Response:
+        """Answer with a job that was made."""
         self._look_soon()
         return await self.show(job, 202, {**headers, "location": f"/v1/jobs/{job.id}"})
+
+
+def taking_bodies(endpoints: Sequence[Endpoint], kinds: JobKinds) -> list[Endpoint]:
+    """Return endpoints, of which those that make and preview jobs take the bodies of all kinds."""
+    bodies, forms, previews = kinds.bodies, tuple(kinds.with_forms.values()), kinds.preview_bodies
+    of_forms = {"form": forms[0], "other_forms": forms[1:]}
+    taking: dict[str, dict[str, Any]] = {
+        "create_job": {"body": bodies[0], "other_bodies": bodies[1:], **of_forms},
+        "preview_job": {"body": previews[0], "other_bodies": previews[1:]},
+    }
+    return [each._replace(**taking.get(each.name, {})) for each in endpoints]
 
 
 MOST_OF_ACCOUNT = 32

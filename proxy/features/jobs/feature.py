@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 
 from proxy.feature import AppContext, Feature, FeatureInstance
 from proxy.features.jobs.check import ceilings, trainings
+from proxy.features.jobs.core.paces import TABLE as PACES
 from proxy.features.jobs.core.records import TABLES
-from proxy.features.jobs.kinds.batch.uploads import TABLE as FILES_TABLE
+from proxy.features.jobs.core.uploads import TABLES as FILE_TABLES
 from proxy.features.jobs.kinds.training.records import TABLE as TRAININGS
 from proxy.features.jobs.remote.records import TABLES as RUN_TABLES
 
@@ -22,7 +23,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
 
 # TRAININGS first: its SQL reads jobs, which the next table's SQL deletes.
-_TABLES = (TRAININGS, *TABLES, FILES_TABLE, *RUN_TABLES)
+_TABLES = (TRAININGS, *TABLES, *FILE_TABLES, PACES, *RUN_TABLES)
 FEATURE = Feature(
     "jobs",
     _open,

@@ -12,14 +12,16 @@ from proxy.catalogue.ears import NoEars
 from proxy.feature import Additions, AppContext, FeatureInstance, RevisionContext
 from proxy.features.consents.comparison import SpeakerComparison
 from proxy.features.consents.grants import Grants
+from proxy.features.jobs.again_endpoints import JobAgain, preview_places
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.files import JobFiles
-from proxy.features.jobs.core.kind import JobKinds, StepKind
+from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.mailed import description
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.core.steps import Steps
-from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs
-from proxy.features.jobs.kinds.batch.endpoints import Batches, Files
+from proxy.features.jobs.endpoints import ClientJobs, EventStreams, JobEvents, Jobs, taking_bodies
+from proxy.features.jobs.file_endpoints import Files, upload_places
+from proxy.features.jobs.kinds.batch.endpoints import Batches
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.jobs.kinds.conversion.kind import ConversionKind
 from proxy.features.jobs.kinds.cut.kind import FORM_FIELDS as CUT_FIELDS
@@ -44,7 +46,9 @@ from proxy.telemetry.background import RepeatingTask
 async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
     jobs = OpenJobs(context)
     if jobs.working is None:
-        yield FeatureInstance(context, jobs.at, alone=(jobs.retention.run,), files=(jobs.files,))
+        yield FeatureInstance(
+            context.sharing(jobs.kinds), jobs.at, alone=(jobs.retention.run,), files=(jobs.files,)
+        )
         return
     steps, encoding, trainings = jobs.working
     remote = open_remote(context, trainings.on_runners)
@@ -56,7 +60,7 @@ async def open_jobs(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return served._replace(endpoints=[*served.endpoints, *endpoints])
 
         yield FeatureInstance(
-            context.sharing(jobs.cutting),
+            context.sharing(jobs.cutting).sharing(jobs.kinds),
             at,
             task_kinds=(steps, encoding, trainings.task_kinds),
             alone=(jobs.retention.run, trainings.bills.run),
@@ -75,7 +79,7 @@ class OpenJobs:
         self.working: tuple[Steps, FileSteps, TrainingParts] | None = None
         self._notices = notices = context.find(DeliveryTasks)
         context.find(Mails).describe = partial(description, context.store)
-        self._streams = EventStreams()
+        self._streams, self._uploads, self._previews = EventStreams(), upload_places(), preview_places()
         self._batches = BatchKind(files, notices)
         decoder = context.find(HearingParts).long_decoder
         ears, grants = context.find_or(NoEars()), context.find(Grants)
@@ -85,29 +89,28 @@ class OpenJobs:
         comparison = context.find(SpeakerComparison)
         self._cuts = CutKind(files, decoder, context.ledger, ears, grants, comparison)
         self.cutting = JobCutting()
-        with_steps: tuple[StepKind, ...] = (
-            SpeechKind(files),
-            self._batches,
-            conversions,
-            self._transcriptions,
-            self._cuts,
+        self.kinds = JobKinds(
+            files, (SpeechKind(files), self._batches, conversions, self._transcriptions, self._cuts)
         )
         trainings = None
         if context.engines is not None:
             trainings = TrainingParts.of(context, files)
-            encoding = FileSteps(context.store, context.vault, files, notices)
-            by_name = {kind.name: kind for kind in with_steps}
+            encoding = FileSteps(
+                context.store, context.vault, files, notices, self.kinds.facts_of, self.kinds.make_files
+            )
             reporter = context.find_or(SpeechReporter())
             registry = context.metrics.registry
             check = context.find_or(NO_CHECK)
-            steps = Steps(context.store, by_name, files, registry, notices, encoding, reporter, check)
+            steps = Steps(
+                context.store, self.kinds.with_steps, files, registry, notices, encoding, reporter, check
+            )
             self.working = steps, encoding, trainings
         self._trainings = TrainingKind(files, trainings)
-        self._kinds = JobKinds(files, (*with_steps, self._trainings))
+        self.kinds.add_kind(self._trainings)
         self.retention = JobRetention(files, context.metrics, (self._batches.tidy,))
 
     def at(self, revision: RevisionContext) -> Additions:
-        section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self._kinds
+        section, tools, kinds = SECTION.of(revision.config), revision.admin_tools, self.kinds
         self.retention.days, self.retention.plans = section.days, revision.config.plans
         steps = None if self.working is None else self.working[0]
         resources: list[Resource] = [
@@ -123,10 +126,12 @@ class OpenJobs:
             background = client = ClientJobs(kinds, revision, steps, self._hearing.uploads)
             self.cutting.begin = partial(client.make_of_form, self._cuts, CUT_FIELDS)
             events, results = JobEvents(kinds, tools, self._streams), JobResults(kinds, revision)
-            files, batches = Files(self._batches, revision), Batches(self._batches, revision, steps)
-            resources = [client, events, results, files, batches, *resources]
+            files = Files(self._batches, self._uploads, revision)
+            batches = Batches(self._batches, revision, steps)
+            again = JobAgain(kinds, client, self._previews, revision)
+            resources = [client, again, events, results, files, batches, *resources]
         endpoints = [each for resource in resources for each in resource.endpoints]
-        return Additions(endpoints, background=background)
+        return Additions(taking_bodies(endpoints, kinds), background=background)
 
 
 @asynccontextmanager

@@ -7,16 +7,15 @@ from starlette.responses import Response
 
 from proxy import errors
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.content import ZIP
-from proxy.features.jobs.core.fields import FORMATS
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES
 from proxy.features.jobs.core.kind import JobKinds
 from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.endpoints import JobResource
-from proxy.features.jobs.kinds.speech.subtitles import SUBTITLES
 from proxy.features.jobs.kinds.training.kind import ONNX
 from proxy.features.jobs.kinds.transcription.kind import MEDIA
+from proxy.features.jobs.texts.subtitles import SUBTITLES
 from proxy.http.endpoint import Query
 from proxy.http.ranges import RANGE
 from proxy.http.resource import endpoint
@@ -24,6 +23,7 @@ from proxy.http.resource import endpoint
 _CHAPTER = Query("chapter", "Only this chapter, the first of which is 1.")
 _FORMAT = Query("format", "`srt`, if it is left out.", tuple(SUBTITLES))
 _TEXT_FORMAT = Query("format", "Of a transcription: its own `response_format`, if left out.", tuple(MEDIA))
+_FILE = Query("file", "Of a dub: `track`, if it is left out, `speech`, `bed`, `report.json` or `report.csv`.")
 _TEXTS = dict.fromkeys(media.partition(";")[0] for media, _ in MEDIA.values())
 
 
@@ -35,8 +35,8 @@ class JobResults(JobResource):
     @endpoint(
         "GET",
         "/v1/jobs/{id}/content",
-        media=(*(MEDIA_TYPES[name] for name in FORMATS), ZIP, ONNX, *_TEXTS),
-        queries=(_CHAPTER, _TEXT_FORMAT),
+        media=(*JOB_MEDIA_TYPES.values(), ZIP, ONNX, *_TEXTS, "text/csv"),
+        queries=(_CHAPTER, _TEXT_FORMAT, _FILE),
         failures=(
             errors.InvalidRequest,
             errors.NotFound,

@@ -43,6 +43,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     after the other; then it has the number and the title of its `chapter`. In a batch, these are the bytes of
     the line in its file, and in a conversion or transcription, the milliseconds of the recording.
 
+    A step that `is_taken_over` has the sound of the job that was said again, for no credits.
     A step with sound has a `request`, for which `credits` were charged. If it has a `receipt`, that is the
     path of it, and the receipt signs `sha256` and `mark`. `voice` is the requested one, and `voices` are the
     saved voices that spoke. `substitute` is the `x-voxgate-substitute` of an answer, or "". `check` has the
@@ -69,6 +70,7 @@ class ShownStep(msgspec.Struct, frozen=True, kw_only=True):
     mark: StepMark | None
     check: CheckSums | None
     wrong: Sequence[WrongWords]
+    is_taken_over: bool
     error: str
 
 
@@ -102,7 +104,7 @@ class JobSteps(JobResource):
         wrong: dict[str, Sequence[WrongWords]] = {}
         for row in listed.rows if account_of(request) is not None else ():
             if row.told and (check := CheckSums.of_column(row.checked)) and check.wrong:
-                step = WrongStep(row.number, row.first, row.told)
+                step = WrongStep(row.number, row.first if kind.is_one_text else 0, row.told)
                 wrong[row.id] = await wrong_words(self._kinds.files, job, step)
         return await listed.list_response(
             StepList,
@@ -122,7 +124,7 @@ class JobSteps(JobResource):
         clip = None
         if number.isascii() and number.isdecimal() and len(number) <= _MOST_DIGITS:
             clip = await records.find_clip(self._store, records.step_id(job, int(number)))
-        # Sound that is in the encoded file of its job is not stored a second time.
+        # Earlier versions did not store sound that is in the encoded file of its job.
         if clip is None or not clip.digest:
             raise NotFound("This step of the job has no sound.", param="number")
         return await self._kinds.of(job).step_content(job, clip, request.headers.get("range"))
@@ -155,6 +157,7 @@ def _shown(
         mark=StepMark(receipt.mark, receipt.mark_key) if receipt and receipt.mark else None,
         check=CheckSums.of_column(row.checked),
         wrong=wrong,
+        is_taken_over=bool(row.taken),
         error=kind.shown_error(row.error),
     )
 
@@ -179,12 +182,14 @@ class _StepRow(msgspec.Struct, frozen=True, kw_only=True):
     credits: int | None
     checked: str | None
     told: str | None
+    taken: str | None
 
 
 _SELECT = """
 SELECT job_steps.id, job_steps.number, job_steps.first, job_steps.last, job_steps.state, job_steps.error,
     job_clips.request, job_clips.samples, job_clips.sample_rate_hz, job_clips.voices,
-    usage.voice, usage.substitute, usage.credits, usage.checked, job_clips.told
+    usage.voice, usage.substitute, usage.checked, job_clips.told, job_clips.taken,
+    CASE WHEN job_clips.taken = '' THEN usage.credits ELSE 0 END AS credits
 FROM job_steps LEFT JOIN job_clips ON job_clips.step = job_steps.id
 LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_steps.job = :job AND job_steps.kind = 'speech' AND job_steps.number > :number

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from policies.lexicon import Words
+from policies.lexicon import MOST_LEXICONS, MOST_WORDS, Words, usual_name, usual_words
 from proxy.catalogue.saved_words import WordRevisions, read_words
 from proxy.config.sections import Config
+from proxy.errors import NotAllowed
 from proxy.features.lexicons.section import SECTION
 from proxy.storage import audit, library_revisions
 from proxy.storage.audit import Act
@@ -69,6 +70,17 @@ class AccountWords:
 
     async def texts(self, account: str) -> dict[str, str]:
         return await texts(self._store, account)
+
+    async def add_words(self, account: str, name: str, words: Words) -> None:
+        before = await get(self._store, account, usual_name(name))
+        joined = {**(before.words if before else {}), **usual_words(words)}
+        is_set = len(joined) <= MOST_WORDS and await put(
+            self._store, account, usual_name(name), joined, most=MOST_LEXICONS
+        )
+        if not is_set:
+            raise NotAllowed(
+                f"The lexicon '{name}' has no room for these words.", param="keep_words", code="lexicon_full"
+            )
 
 
 async def revisions(store: Store, account: str) -> WordRevisions:

@@ -22,6 +22,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     ca_file = context.config_at_start.upstream.ca_file
     mails = Mails(context.store, context.vault, context.limits, ca_file, context.metrics.registry)
+    mails.front = context.find_or(mails.front)
     mails.revise(context.config_at_start)
     context.find(DeliveryTasks).also = mails.notice_statements
 

@@ -14,6 +14,7 @@ from policies.alerts import Trouble
 from policies.tasks import SECOND, delay_s
 from proxy.access.limits import Limits
 from proxy.access.windows import Limit
+from proxy.api.front import PublicFront
 from proxy.config.sections import Config
 from proxy.errors import LimitsUnavailable
 from proxy.features.mail import records, texts
@@ -53,7 +54,8 @@ class Mails(TaskKind[MailRow]):
 
     `recipients` are the addresses and languages of the users of an account who want mails. `describe` returns
     the kind and the facts of a mail about an event of a job, or None if it is worth no mail. `ceilings` are
-    limits of mails a minute by rank, over all servers. Later features set them.
+    limits of mails a minute by rank, over all servers. Later features set them. `front` has the name of the
+    service.
     """
 
     name = "mail"
@@ -66,6 +68,7 @@ class Mails(TaskKind[MailRow]):
         super().__init__(store)
         self.section = MailSection()
         self.public_url = ""
+        self.front = PublicFront()
         self.recipients: Recipients = no_recipients
         self.describe: Describe = no_description
         self.ceilings: Mapping[int, Limit] = {}
@@ -241,7 +244,7 @@ class Mails(TaskKind[MailRow]):
 
         _log.info("mail.send.started", mail=held.id, kind=letter.kind, tries=held.tries)
         try:
-            said = texts.render(letter.kind, language, letter.facts)
+            said = texts.render(letter.kind, language, letter.facts, self.front.name)
             mail = message(held.id, held.created, self.section.sender, to, *said)
         except (KeyError, ValueError) as error:
             outcome = SendOutcome("refused", type(error).__name__)

@@ -32,11 +32,14 @@ def language_of(wanted: str) -> str:
     return next((tag for tag in near if tag == wanted), near[0] if near else DEFAULT)
 
 
-def render(kind: str, language: str, facts: Mapping[str, str]) -> tuple[str, str]:
-    """Return the subject and the body. Raises KeyError for an unknown kind, and for a missing fact."""
+def render(kind: str, language: str, facts: Mapping[str, str], service: str = "") -> tuple[str, str]:
+    """Return the subject and the body, with the name of the service if it has one. Raises KeyError for an
+    unknown kind, and for a missing fact."""
     texts = all_texts()[language_of(language)]
     lines = {name: _one_line(fact) for name, fact in facts.items()}
     subject, body = (texts[f"{kind}.{part}"].format_map(lines) for part in ("subject", "body"))
+    if service:
+        subject, body = f"{subject} · {service}", f"{body.rstrip()}\n\n{service}"
     return subject, f"{body.rstrip()}\n"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
 from policies.limits import COUNTED, limit_values, with_limits
 from policies.plans import Plan
+from policies.price import Minutes
 from proxy.config import credits
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.provider import FetchedPayment
@@ -27,7 +29,8 @@ class OfferLimits(msgspec.Struct, frozen=True, kw_only=True):
 class ShownOffer(msgspec.Struct, frozen=True, kw_only=True):
     """What is sold: a month of the plan `name` with its `limits`, or a pack of `credits`.
 
-    The credits of a plan are those of a month; null is no limit. `features` are texts for people.
+    The credits of a plan are those of a month; null is no limit. `minutes` of speech are what they buy, null
+    if that cannot be said. `features` are texts for people.
     """
 
     object: Literal["plan", "pack"]
@@ -37,12 +40,26 @@ class ShownOffer(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[ProviderName, ...]
     features: tuple[str, ...]
     credits: float | None
+    minutes: Minutes | None
     limits: OfferLimits | None
 
 
+class StartPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan of new accounts, with the `credits` and the `minutes` of each cycle. Null credits are no
+    limit, or each account has its own."""
+
+    name: str
+    credits: float | None
+    minutes: Minutes | None
+    limits: OfferLimits
+
+
 class OfferList(msgspec.Struct, frozen=True, kw_only=True):
+    """`start` is the plan with which an account begins."""
+
     object: Literal["list"] = "list"
     data: list[ShownOffer]
+    start: StartPlan | None
 
 
 class NewOrderBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +83,30 @@ class ShownPayment(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
+class EndedMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """The month of another `plan` that ends once an order is paid. What is left of it, now so many `credits`
+    and `minutes`, does not end."""
+
+    plan: str
+    credits: float
+    minutes: Minutes | None
+
+
+class BoughtTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The month of a plan that was bought."""
+
+    starts: str
+    ends: str
+
+
 class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order. While it is open it can be paid at `url`, until it expires. `credits` are those of a pack.
-    `warnings` say what paying for it changes besides, where they are asked for. Lists have no `payments`."""
+    An order that was `cancelled` has expired then. A paid one may have a `month`.
+
+    `ends` and `silenced` are what paying for it changes besides, where that is asked for: the month that
+    ends, and the voices that cannot speak any more, since their models forbid paid use. Lists have no
+    `payments`.
+    """
 
     id: str
     object: Literal["order"] = "order"
@@ -83,9 +121,19 @@ class ShownOrder(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None
     created: str
     expires: str
+    cancelled: str | None
     paid: str | None
+    month: BoughtTime | None = None
     payments: list[ShownPayment] = []
-    warnings: list[str] = []
+    ends: EndedMonth | None = None
+    silenced: list[str] = []
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What paying for an order changes besides. See `ShownOrder`."""
+
+    ends: EndedMonth | None = None
+    silenced: list[str] = []
 
 
 class OrderList(Listing, frozen=True, kw_only=True):
@@ -149,7 +197,21 @@ def shown_offer(offer: SoldOffer, sales: Sales) -> ShownOffer:
         providers=tuple(each for each in offer.providers if each in sales.providers),
         features=offer.features,
         credits=None if micro is None else credits.number(micro),
+        minutes=sales.minutes_of(offer),
         limits=None if plan is None else _limits(plan),
+    )
+
+
+def shown_start(sales: Sales) -> StartPlan | None:
+    plan = sales.plans.get(sales.first_plan)
+    if plan is None:
+        return None
+    allowance = sales.plan_allowance(plan.name)
+    return StartPlan(
+        name=plan.name,
+        credits=None if allowance is None else credits.number(allowance),
+        minutes=sales.minutes_in(allowance, plan.name),
+        limits=_limits(plan),
     )
 
 
@@ -170,24 +232,36 @@ def shown_payment(row: PaymentRecord) -> ShownPayment:
     )
 
 
+NO_CHANGES = Changes()
+
+
 def shown_order(
-    row: OrderRecord, now: int, payments: list[PaymentRecord] | None = None, warnings: list[str] | None = None
+    row: OrderRecord,
+    now: int,
+    *,
+    month: tuple[int, int] | None = None,
+    payments: Sequence[PaymentRecord] = (),
+    changes: Changes = NO_CHANGES,
 ) -> ShownOrder:
-    return shown_as(ShownOrder, row, **_facts(row, now, payments or []), warnings=warnings or [])
+    bought = None if month is None else BoughtTime(starts=iso(month[0]), ends=iso(month[1]))
+    facts = {"month": bought, "ends": changes.ends, "silenced": changes.silenced}
+    return shown_as(ShownOrder, row, **_facts(row, now, payments), **facts)
 
 
-def admin_order(row: OrderRecord, now: int, payments: list[PaymentRecord] | None = None) -> AdminOrder:
+def admin_order(row: OrderRecord, now: int, payments: Sequence[PaymentRecord] = ()) -> AdminOrder:
     return shown_as(
         AdminOrder,
         row,
-        **_facts(row, now, payments or []),
+        **_facts(row, now, payments),
+        month=None,
+        ends=None,
+        silenced=[],
         resolved=row.resolved.splitlines(),
         next_look=iso_or_none(row.due if row.due < NEVER else None),
-        warnings=[],
     )
 
 
-def _facts(row: OrderRecord, now: int, payments: list[PaymentRecord]) -> dict[str, object]:
+def _facts(row: OrderRecord, now: int, payments: Sequence[PaymentRecord]) -> dict[str, object]:
     is_open = row.state == "open" and now < row.expires
     return {
         "object": "order",
@@ -197,6 +271,7 @@ def _facts(row: OrderRecord, now: int, payments: list[PaymentRecord]) -> dict[st
         "url": row.url if is_open and row.url else None,
         "created": iso(row.created),
         "expires": iso(row.expires),
+        "cancelled": iso_or_none(row.cancelled),
         "paid": iso_or_none(row.paid),
         "payments": [shown_payment(each) for each in payments],
     }

@@ -167,8 +167,10 @@ class Booking:
     async def _receipt(self, order: OrderRecord, id_: str, now: int) -> tuple[Statement, ...]:
         if self._mails is None:
             return ()
+        of_plan = order.kind == "plan"
+        bought = (order.allowance, order.offer) if of_plan else (order.credits, self.sales.first_plan)
         facts = {
-            "title": order.title,
+            "title": self.sales.with_minutes(order.title, *bought),
             "amount": money(order.amount),
             "currency": order.currency,
             "order": order.id,

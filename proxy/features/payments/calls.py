@@ -59,10 +59,13 @@ class ProviderCalls:
             raise ProviderFailed("It answered with HTTP 404.", is_final=True)
         return found
 
-    async def post(self, type_: type[T], path: str, body: bytes, headers: Mapping[str, str]) -> T:
-        """Send a change. `headers` have its idempotency key, so another try has no second effect."""
+    async def change_object(
+        self, type_: type[T], path: str, body: bytes, headers: Mapping[str, str], method: str = "POST"
+    ) -> T:
+        """Send a change. `headers` have its idempotency key, or its method is PUT: another try has no second
+        effect."""
         request = HttpRequest(
-            method="POST", url=f"{self._base_url}{path}", headers={**self._headers, **headers}, body=body
+            method=method, url=f"{self._base_url}{path}", headers={**self._headers, **headers}, body=body
         )
         answer = await self._answer(request)
         if answer is None:

@@ -36,7 +36,7 @@ from proxy.features.payments import bodies
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.order_store import NewOrder, OrderStore
 from proxy.features.payments.provider import Provider, ProviderFailed, ProviderWebhook
-from proxy.features.payments.records import ORDERS
+from proxy.features.payments.records import ORDERS, OrderRecord
 from proxy.features.payments.section import SoldOffer
 from proxy.http.body import body, raw_body
 from proxy.http.endpoint import Endpoint, Query, json
@@ -47,9 +47,8 @@ from proxy.http.resource import Resource, endpoint
 from proxy.storage.store import Store
 
 _RETRY_S = 5.0
-_WARNINGS = Query("warnings", "`true` says what paying for an open order changes besides.", ("true",))
+_CHANGES = Query("changes", "`true` says what paying for an open order changes besides.", ("true",))
 _MOST_VOICES = 200
-_MOST_NAMED = 5
 _MOST_WEBHOOK_BYTES = 256 * 1024
 _PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
 
@@ -66,8 +65,8 @@ class Offers(Resource):
     @endpoint("GET", "/v1/plans", bodies.OfferList, access="open")
     async def list_offers(self, _request: Request) -> Response:
         """The plans and packs that are sold, with their prices"""
-        offers = self._sales.section.offers
-        return reply(bodies.OfferList(data=[bodies.shown_offer(each, self._sales) for each in offers]))
+        data = [bodies.shown_offer(each, self._sales) for each in self._sales.section.offers]
+        return reply(bodies.OfferList(data=data, start=bodies.shown_start(self._sales)))
 
 
 class Orders(Resource):
@@ -98,7 +97,7 @@ class Orders(Resource):
         offer = self._offer(new)
         account = await self._admin_tools.account(caller.account)
         check_open(account)
-        warnings = await self._warnings(caller, offer.kind, offer.name)
+        changes = await self._changes(caller, offer.kind, offer.name)
         act = await self._admin_tools.audit_row(request, "order.created", "", account.id)
         order = await self._orders.commit_order(account, NewOrder(offer, new.provider, key), act)
         try:
@@ -109,9 +108,7 @@ class Orders(Resource):
                 code="provider_unavailable",
                 retry_after_s=max(_RETRY_S, error.retry_after_s),
             ) from error
-        payments = await self._orders.payments_of(order.id)
-        shown = bodies.shown_order(order, await self._admin_tools.store.now(), payments, warnings)
-        return reply(shown, 201)
+        return reply(await self._shown(order, changes), 201)
 
     @endpoint(
         "GET",
@@ -125,16 +122,19 @@ class Orders(Resource):
     async def list_orders(self, request: Request) -> Response:
         """The account's orders, the newest first"""
         store = self._admin_tools.store
-        now = await store.now()
-        listed = await table_page(request, ORDERS, store, caller_of(request.scope).account)
-        return await listed.list_response(bodies.OrderList, lambda row: bodies.shown_order(row, now))
+        now, account = await store.now(), caller_of(request.scope).account
+        months = await self._orders.months_of(account)
+        listed = await table_page(request, ORDERS, store, account)
+        return await listed.list_response(
+            bodies.OrderList, lambda row: bodies.shown_order(row, now, month=months.get(row.id))
+        )
 
     @endpoint(
         "GET",
         "/v1/orders/{id}",
         bodies.ShownOrder,
         access="session",
-        queries=(_WARNINGS,),
+        queries=(_CHANGES,),
         failures=(InvalidRequest, NotFound),
     )
     async def get_order(self, request: Request) -> Response:
@@ -142,11 +142,20 @@ class Orders(Resource):
         caller, now = caller_of(request.scope), await self._admin_tools.store.now()
         order = await self._orders.find_order(caller.account, request.path_params["id"])
         await self._orders.look(order)
-        payments = await self._orders.payments_of(order.id)
-        # Warnings compare the account's voices with the models of a plan, and a page asks again and again.
-        is_wanted = query_choice(request, _WARNINGS) == "true" and order.state_at(now) == "open"
-        warnings = await self._warnings(caller, order.kind, order.offer) if is_wanted else []
-        return reply(bodies.shown_order(order, now, payments, warnings))
+        # The account's voices are compared with the models of a plan, and a page asks again and again.
+        is_wanted = query_choice(request, _CHANGES) == "true" and order.state_at(now) == "open"
+        changes = await self._changes(caller, order.kind, order.offer) if is_wanted else bodies.NO_CHANGES
+        return reply(await self._shown(order, changes))
+
+    @endpoint(
+        "POST", "/v1/orders/{id}/cancel", bodies.ShownOrder, access="session", failures=(NotFound, Conflict)
+    )
+    async def cancel_order(self, request: Request) -> Response:
+        """Cancel an open order. Money that was on its way counts, as after an expiry"""
+        caller = caller_of(request.scope)
+        order = await self._orders.find_order(caller.account, request.path_params["id"])
+        act = await self._admin_tools.audit_row(request, "order.cancelled", order.id, order.account)
+        return reply(await self._shown(await self._orders.cancel(order, act)))
 
     @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
     async def show_order_page(self, request: Request) -> Response:
@@ -159,26 +168,32 @@ class Orders(Resource):
         kind, name = ("plan", new.plan) if new.plan is not None else ("pack", new.pack)
         return self._sales.find_offer(kind, name or "", new.provider)
 
-    async def _warnings(self, caller: Caller, kind: str, name: str) -> list[str]:
-        """Say what paying for an offer changes besides, before anything is paid."""
-        found = [await self._silenced(caller, name if kind == "plan" else caller.plan)]
-        if kind == "plan" and (carried := await self._orders.carried(caller.account, name)):
-            account = await self._admin_tools.account(caller.account)
-            found.append(
-                f"The month of your plan '{account.plan}' ends when you pay: what is left of it, now "
-                f"{credits.number(carried):g} credits, becomes granted credits."
-            )
-        return [each for each in found if each]
+    async def _shown(
+        self, order: OrderRecord, changes: bodies.Changes = bodies.NO_CHANGES
+    ) -> bodies.ShownOrder:
+        months = await self._orders.months_of(order.account)
+        payments, now = await self._orders.payments_of(order.id), await self._admin_tools.store.now()
+        return bodies.shown_order(order, now, month=months.get(order.id), payments=payments, changes=changes)
 
-    async def _silenced(self, caller: Caller, plan_after: str) -> str:
+    async def _changes(self, caller: Caller, kind: str, name: str) -> bodies.Changes:
+        silenced = await self._silenced(caller, name if kind == "plan" else caller.plan)
+        ended = await self._orders.ended_month(caller.account, name) if kind == "plan" else None
+        if ended is None:
+            return bodies.Changes(silenced=silenced)
+        plan, left = ended
+        minutes = self._sales.minutes_in(left, name)
+        ends = bodies.EndedMonth(plan=plan, credits=credits.number(left), minutes=minutes)
+        return bodies.Changes(ends, silenced)
+
+    async def _silenced(self, caller: Caller, plan_after: str) -> list[str]:
         plan = self._sales.plans.get(plan_after)
         if self._voices is None or plan is None or caller.has_paid:
-            return ""
+            return []
         try:
             before = self._voices.plans.terms(caller)
         except NotAllowed:
             # Nothing speaks now.
-            return ""
+            return []
         after = terms(plan, caller.agreed, caller.caps, has_paid=True)
         own = (await self._voices.library.get(caller.account)).own.listed
         language = self._admin_tools.config.server.default_language
@@ -218,8 +233,8 @@ async def _receive(provider: Provider, store: Store, note: Note, request: Reques
 
 def _silenced_voices(
     voices: Sequence[Voice], catalogue: Catalogue, before: Terms, after: Terms, language: str
-) -> str:
-    """Return a sentence with the names of these voices, "" if there are none. It may take a while."""
+) -> list[str]:
+    """Return the names of the voices that could speak before, and cannot after. It may take a while."""
 
     def can_speak(voice: Voice, terms: Terms) -> bool:
         offer = Offer(models=tuple(catalogue.list_models(terms)[1]))
@@ -227,9 +242,4 @@ def _silenced_voices(
         return bool(offer.models and decide(offer, voice, query, terms, Rules(catalogue.licences)).candidates)
 
     some = voices[:_MOST_VOICES]
-    lost = [voice.name for voice in some if can_speak(voice, before) and not can_speak(voice, after)]
-    if not lost:
-        return ""
-    more = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
-    names = ", ".join(lost[:_MOST_NAMED])
-    return f"After a first payment these voices cannot speak, as their models forbid paid use: {names}{more}."
+    return [voice.name for voice in some if can_speak(voice, before) and not can_speak(voice, after)]

@@ -8,7 +8,7 @@ from functools import partial
 
 from proxy.config.config_toml import Config
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
-from proxy.features.payments import config_checks, records
+from proxy.features.payments import config_checks, records, shop_checks
 from proxy.features.payments.section import SECTION
 from proxy.telemetry.background import repeat
 
@@ -81,6 +81,6 @@ FEATURE = Feature(
     tables=records.TABLES,
     paths=("/v1/plans", "/v1/orders", "/orders", "/admin/orders", "/webhooks"),
     missing=_missing,
-    checks=(config_checks.sales,),
+    checks=(config_checks.sales, shop_checks.shop),
     doctor=(("payments", config_checks.reach),),
 )

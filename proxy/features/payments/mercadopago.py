@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import msgspec
 import structlog
@@ -117,8 +118,15 @@ class MercadoPago:
         if request.return_url.startswith("https://"):
             preference["auto_return"] = "approved"
         headers = {**_JSON, "x-idempotency-key": request.order}
-        made = await self._calls.post(_Preference, "/checkout/preferences", _encode(preference), headers)
+        made = await self._calls.change_object(
+            _Preference, "/checkout/preferences", _encode(preference), headers
+        )
         return Checkout(made.id, made.init_point)
+
+    async def end_checkout(self, checkout: str, at: int) -> None:
+        ended = _encode({"expires": True, "expiration_date_to": _moment(at)})
+        path = f"/checkout/preferences/{quote(checkout, safe='')}"
+        await self._calls.change_object(_Preference, path, ended, _JSON, "PUT")
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del checkout

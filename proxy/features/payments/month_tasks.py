@@ -126,10 +126,11 @@ class MonthTasks(TaskKind[MonthRecord]):
     ) -> tuple[Statement, ...]:
         if self._mails is None or kind is None:
             return ()
+        lapsed = reading.plan_state.lapsed_plan
         facts = {
             "plan": month.plan,
             "date": f"{datetime.fromtimestamp(month.ends / 1e6, UTC):%Y-%m-%d}",
-            "lapsed_plan": reading.plan_state.lapsed_plan,
+            "lapsed_plan": self.sales.with_minutes(lapsed, self.sales.plan_allowance(lapsed), lapsed),
             "link": self._mails.link(""),
         }
         letter = Letter(kind=kind, facts=facts)

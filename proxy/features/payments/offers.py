@@ -5,13 +5,15 @@ A provider needs a key and the secret of its webhooks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import math
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import NamedTuple
 
 import msgspec
 
 from policies.plans import Plan
+from policies.price import Minutes, minutes_of
 from proxy.api.accounts import default_plan
 from proxy.config.config_toml import Config
 from proxy.config.sections import Upstream
@@ -27,7 +29,8 @@ from speech_engine.http import HttpAnswer, HttpClient, HttpRequest
 class Sales(NamedTuple):
     """The offers, plans and providers of one revision.
 
-    An account gets `lapsed_plan` when its paid month ends.
+    An account gets `lapsed_plan` when its paid month ends, and begins with `first_plan`. `models` are the
+    candidates of `tts-1`.
     """
 
     section: PaymentsSection
@@ -35,6 +38,8 @@ class Sales(NamedTuple):
     providers: Mapping[str, Provider]
     lapsed_plan: str
     public_url: str
+    first_plan: str = ""
+    models: Sequence[str] = ()
 
     @classmethod
     def of(cls, config: Config, providers: Mapping[str, Provider]) -> Sales:
@@ -42,8 +47,9 @@ class Sales(NamedTuple):
         # An offer whose plan is not configured is left out. `voxgate check` reports it.
         plans = {name: offer for name, offer in section.plans.items() if name in config.plans}
         section = msgspec.structs.replace(section, plans=plans)
-        lapsed = section.lapsed_plan or (default_plan(config) if config.plans else "")
-        return cls(section, config.plans, providers, lapsed, config.server.public_url)
+        first = default_plan(config) if config.plans else ""
+        lapsed, models = section.lapsed_plan or first, config.models.get("tts-1", ())
+        return cls(section, config.plans, providers, lapsed, config.server.public_url, first, models)
 
     def find_offer(self, kind: str, name: str, provider: str) -> SoldOffer:
         """Return what is sold under this name at this provider. Raises InvalidRequest."""
@@ -62,8 +68,30 @@ class Sales(NamedTuple):
 
         Return None for a pack, without a limit, and if the account has an allowance of its own.
         """
-        allowance = self.plans[offer.name].allowance if offer.kind == "plan" else None
+        return self.plan_allowance(offer.name) if offer.kind == "plan" else None
+
+    def plan_allowance(self, name: str) -> int | None:
+        allowance = self.plans[name].allowance if name in self.plans else None
         return allowance if isinstance(allowance, int) else None
+
+    def minutes_of(self, offer: SoldOffer) -> Minutes | None:
+        """Return the minutes of speech of an offer; those of a pack are at the price of new accounts."""
+        if offer.kind == "plan":
+            return self.minutes_in(self.allowance_of(offer), offer.name)
+        return self.minutes_in(offer.credits, self.first_plan)
+
+    def minutes_in(self, credits: int | None, plan: str) -> Minutes | None:
+        """Return the minutes of speech that these micro-credits buy on a plan. None: it cannot be said."""
+        found = self.plans.get(plan)
+        return None if found is None else minutes_of(credits, found, self.models)
+
+    def with_minutes(self, text: str, credits: int | None, plan: str) -> str:
+        """Return a text of a mail in any language, with these minutes behind it: `500 credits (8.3 min)`."""
+        minutes = self.minutes_in(credits, plan)
+        if minutes is None:
+            return text
+        number = math.floor(minutes.number * 10) / 10 if minutes.number < 10 else math.floor(minutes.number)
+        return f"{text} ({'≈ ' if minutes.is_about else ''}{number:g} min)"
 
 
 class LateClient:

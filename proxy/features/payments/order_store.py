@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from policies.price import in_credits
 from policies.tasks import SECOND
 from proxy.catalogue.people import Income
 from proxy.errors import Conflict, IdempotencyKeyReused, NotAllowed, NotFound
-from proxy.features.payments import paid_months, plan_changes, records
+from proxy.features.payments import bodies, paid_months, plan_changes, records
 from proxy.features.payments.offers import Sales
 from proxy.features.payments.paid_months import BoughtMonth
 from proxy.features.payments.provider import CheckoutRequest, ProviderFailed
@@ -25,7 +25,7 @@ from proxy.storage import audit
 from proxy.storage.accounts import Account
 from proxy.storage.audit import Act
 from proxy.storage.listed_tables import lock_account
-from proxy.storage.rows import new_id
+from proxy.storage.rows import any_of, new_id
 from proxy.storage.store import Params, Statement
 
 MOST_OPEN = 5
@@ -43,7 +43,19 @@ AND (SELECT count(*) FROM orders
 ON CONFLICT DO NOTHING
 """
 _IS_NEW = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND created = :at)"
-_GIVE_URL = "UPDATE orders SET checkout = :checkout, url = :url WHERE id = :id AND checkout = ''"
+_GIVE_URL = """
+UPDATE orders SET checkout = :checkout, url = :url,
+    wakes = CASE WHEN cancelled IS NULL THEN wakes ELSE wakes + 1 END,
+    due = CASE WHEN cancelled IS NULL THEN due ELSE cancelled END
+WHERE id = :id AND checkout = ''
+"""
+# A checkout that was made meanwhile is not known yet: `_GIVE_URL` wakes the order again.
+_CANCEL = """
+UPDATE orders SET cancelled = CAST(:now AS BIGINT), expires = CAST(:now AS BIGINT), wakes = wakes + 1,
+    due = CAST(:now AS BIGINT)
+WHERE id = :id AND state = 'open' AND expires > CAST(:now AS BIGINT)
+"""
+_IS_CANCELLED = "EXISTS (SELECT 1 FROM orders WHERE id = :subject AND cancelled = :at)"
 _WAKE = """
 UPDATE orders SET wakes = wakes + 1, due = CAST(:now AS BIGINT) WHERE id = :id AND provider = :provider
 RETURNING id
@@ -59,8 +71,14 @@ SELECT id, state, attention FROM orders WHERE attention <> '' OR state = 'disput
 ORDER BY created DESC LIMIT 100
 """
 _SUMS = """
-SELECT currency, sum(amount - refunded - disputed) AS total FROM payments
-WHERE account = :account GROUP BY currency ORDER BY currency
+SELECT account, currency, sum(amount - refunded - disputed) AS total FROM payments
+WHERE account IN ({accounts}) GROUP BY account, currency ORDER BY currency
+"""
+# A month that another one has replaced ended then.
+_MONTHS = """
+SELECT payments.order_id, starts, CASE WHEN replaced < ends THEN replaced ELSE ends END AS ends
+FROM paid_months JOIN payments ON payments.id = paid_months.id
+WHERE paid_months.account = :account AND is_paid = 1
 """
 _WAITING = f"SELECT provider, count(*) AS number FROM orders WHERE due < {NEVER} GROUP BY provider"
 
@@ -85,6 +103,9 @@ class OrderStore(Income):
         self._ledger = ledger
         self._store = ledger.store
 
+    def sold_offers(self) -> list[bodies.ShownOffer]:
+        return [bodies.shown_offer(each, self.sales) for each in self.sales.section.offers]
+
     async def commit_order(self, account: Account, new: NewOrder, act: Act | None = None) -> OrderRecord:
         """Commit an order, or return the one that was made with this key. The act gets the order as its
         subject. Raises IdempotencyKeyReused, Conflict for a second month ahead, and NotAllowed."""
@@ -101,7 +122,7 @@ class OrderStore(Income):
         made = await ORDERS.get(self._store, account.id, order.id)
         if made is None:
             raise NotAllowed(
-                f"An account has {MOST_OPEN} open orders at most. Pay one, or wait until one has expired.",
+                f"An account has {MOST_OPEN} open orders at most. Pay or cancel one first.",
                 code="too_many_orders",
             )
         return _same(made, order)
@@ -126,7 +147,10 @@ class OrderStore(Income):
         await self._store.write(
             Statement(_GIVE_URL, {"checkout": checkout.id, "url": checkout.url, "id": order.id})
         )
-        return await self.find_order(None, order.id)
+        made = await self.find_order(None, order.id)
+        if made.cancelled is not None:
+            self.look_soon()
+        return made
 
     async def find_order(self, account: str | None, id_: str) -> OrderRecord:
         """Return an order of this account; without one, of any. Raises NotFound."""
@@ -138,9 +162,14 @@ class OrderStore(Income):
     async def payments_of(self, order: str) -> list[PaymentRecord]:
         return await records.payments_of(self._store, order)
 
-    async def sums_paid(self, account: str) -> Mapping[str, int]:
-        rows = await self._store.read(_SUMS, {"account": account})
-        return {row["currency"]: int(row["total"]) for row in rows}
+    async def sums_paid(self, accounts: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        if not accounts:
+            return {}
+        names, params = any_of(accounts)
+        found: dict[str, dict[str, int]] = {}
+        for row in await self._store.read(_SUMS.format(accounts=names), params):
+            found.setdefault(row["account"], {})[row["currency"]] = int(row["total"])
+        return found
 
     async def troubles(self) -> list[Trouble]:
         """Return the newest orders that an operator must see to: alerts are about them."""
@@ -156,10 +185,12 @@ class OrderStore(Income):
                 found.append(Trouble("order_attention", row["provider"], detail))
         return found
 
-    async def carried(self, account: str, plan: str) -> int:
-        """Return the micro-credits that a change to another plan would carry, without running requests."""
-        reading = await plan_changes.read(self._ledger, account, self.sales)
-        plan_state = reading.plan_state
+    async def ended_month(self, account: str, plan: str) -> tuple[str, int] | None:
+        """Return the plan whose paid month another one would end now, and the micro-credits that are left of
+        it, without running requests. None: no month would end."""
+        plan_state = (await plan_changes.read(self._ledger, account, self.sales)).plan_state
+        if not plan_state.chain or plan_state.chain[-1].plan == plan:
+            return None
         bought = BoughtMonth(id="", plan=plan, allowance=None, ordered=plan_state.now)
         change = paid_months.keep(plan_state, bought)
         later = (
@@ -167,7 +198,12 @@ class OrderStore(Income):
             for month in change.months
             if month.state == "replaced"
         )
-        return sum(credits for _, credits in change.credits) + sum(later)
+        return plan_state.plan, sum(credits for _, credits in change.credits) + sum(later)
+
+    async def months_of(self, account: str) -> Mapping[str, tuple[int, int]]:
+        """Return the begins and the ends of the paid months of an account, by their orders."""
+        rows = await self._store.read(_MONTHS, {"account": account})
+        return {row["order_id"]: (row["starts"], row["ends"]) for row in rows if row["ends"] > row["starts"]}
 
     async def look(self, order: OrderRecord) -> None:
         """Note a look by the owner, which wakes the order, every ten seconds at most."""
@@ -180,6 +216,16 @@ class OrderStore(Income):
         (rows,) = await self._store.write(Statement(_WAKE, woken))
         self.look_soon()
         return bool(rows)
+
+    async def cancel(self, order: OrderRecord, act: Act) -> OrderRecord:
+        """Let an open order expire now. Its task ends the checkout. Raises Conflict once it is paid."""
+        cancelled = Statement(_CANCEL, {"id": order.id, "now": act.at})
+        await self._store.write(cancelled, *audit.insert_statements(act, _IS_CANCELLED))
+        self.look_soon()
+        found = await self.find_order(None, order.id)
+        if found.state != "open":
+            raise Conflict("The order is paid, so it cannot be cancelled.", code="order_paid")
+        return found
 
     async def resolve(self, order: OrderRecord, act: Act) -> None:
         """Note that a person has looked at what needs attention."""

@@ -12,7 +12,7 @@ from proxy.features.payments.order_store import OrderStore
 from proxy.features.payments.provider import FetchedPayment, ProviderFailed
 from proxy.features.payments.records import NEVER, OrderRecord, PaymentRecord
 from proxy.queue.tasks import Again, Result, TaskKind
-from proxy.storage.store import AlreadyExists, Condition, Store
+from proxy.storage.store import AlreadyExists, Condition, Params, Store
 
 _TRIES = 5
 
@@ -47,6 +47,9 @@ class OrderTasks(TaskKind[OrderRecord]):
             rows = await self._orders.payments_of(held.id)
             try:
                 order = await self._orders.with_checkout(held)
+                if order.cancelled is not None and order.url:
+                    # First, so that nothing is paid after the look at its payments.
+                    await provider.end_checkout(order.checkout, order.expires)
                 fetched = await provider.payments_of(held.id, order.checkout)
             except ProviderFailed as error:
                 if error.is_final:
@@ -57,7 +60,7 @@ class OrderTasks(TaskKind[OrderRecord]):
                     self.settled(order.account)
             except AlreadyExists:
                 continue
-            return await self._later(held, rows=rows)
+            return await self._later(held, rows=rows, is_ended=order.cancelled is not None)
         return Again("Its bookings were refused: another worker books, or a reference is taken.", 1.0)
 
     async def book(self, provider: str, rows: Sequence[PaymentRecord], fetched: FetchedPayment) -> None:
@@ -69,11 +72,19 @@ class OrderTasks(TaskKind[OrderRecord]):
         if order.provider == provider and await self._booking.book(order, rows, [fetched]):
             self.settled(order.account)
 
-    async def _later(self, held: OrderRecord, error: str = "", rows: Sequence[PaymentRecord] = ()) -> Again:
+    async def _later(
+        self,
+        held: OrderRecord,
+        error: str = "",
+        rows: Sequence[PaymentRecord] = (),
+        *,
+        is_ended: bool = False,
+    ) -> Again:
         order = await self._orders.find_order(None, held.id)
         now = await self._store.now()
         due = payments.next_look(created=order.created, expires=order.expires, paid=order.paid, now=now)
         if due is None and error:
             due = payments.look_again(created=order.created, now=now)
         due = min(NEVER if due is None else due, self._booking.look_again(rows))
-        return Again(error, is_try=False, values={"due": due, "tries": 0})
+        ended: Params = {"url": ""} if is_ended else {}
+        return Again(error, is_try=False, values={"due": due, "tries": 0, **ended})

@@ -81,6 +81,11 @@ class Provider(Protocol):
         """Make the checkout of an order. A second call for the same order returns the same checkout."""
         ...
 
+    async def end_checkout(self, checkout: str, at: int) -> None:
+        """Let nothing be paid at a checkout since this moment. A second call changes nothing, and one for a
+        checkout that was paid is none of its failures."""
+        ...
+
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         """Return the payments that name an order; "" is a checkout that we do not know yet."""
         ...

@@ -46,6 +46,7 @@ class OrderRecord(QueuedTask, frozen=True, kw_only=True):
     resolved: str = ""
     wakes: int = 0
     looked: int = 0
+    cancelled: int | None = None
 
     def state_at(self, now: int) -> OrderState | Literal["expired"]:
         """Return its state for people. One that has expired may still become paid."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import AsyncIterator
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -38,6 +38,7 @@ _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 class _Session(msgspec.Struct):
     id: str
+    status: str | None = None
     url: str | None = None
     client_reference_id: str | None = None
     payment_intent: str | None = None
@@ -120,10 +121,20 @@ class Stripe:
             "expires_at": request.expires // SECOND,
         }
         headers = {**_FORM, "idempotency-key": request.order}
-        made = await self._calls.post(_Session, "/v1/checkout/sessions", urlencode(form).encode(), headers)
+        made = await self._calls.change_object(
+            _Session, "/v1/checkout/sessions", urlencode(form).encode(), headers
+        )
         if not made.url:
             raise ProviderFailed("Its checkout is over already.", is_final=True)
         return Checkout(made.id, made.url)
+
+    async def end_checkout(self, checkout: str, at: int) -> None:
+        del at
+        path = f"/v1/checkout/sessions/{quote(checkout, safe='')}"
+        # Stripe refuses to end a session that is over: it was paid, or is ended already.
+        if (await self._calls.get(_Session, path)).status == "open":
+            headers = {**_FORM, "idempotency-key": f"end-{checkout}"}
+            await self._calls.change_object(_Session, f"{path}/expire", b"", headers)
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         del order

@@ -103,7 +103,7 @@ class LongDecoder:
     ) -> _T:
         encoded = msgspec.msgpack.encode(question)
         try:
-            return await read_apart(self._helper, encoded, self._within_s, checked)
+            return await read_apart(self._helper.ask(encoded, within_s=self._within_s), checked)
         except UnusableRecording as error:
             raise unreadable(error) from None
 

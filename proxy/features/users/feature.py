@@ -39,6 +39,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         mails.ceilings = records.ceilings(section.mails_a_minute)
         directory.sign_in = "mail" if mails.is_on else "invitation"
         directory.terms, directory.privacy = section.terms, section.privacy
+        directory.may_sign_up, directory.plan = section.sign_up == "open" and mails.is_on, plan_of(config)
         if section.sign_up == "closed":
             directory.sign_in = "closed"
             return Additions()
@@ -69,10 +70,10 @@ def _missing(config: Config) -> str:
     return "set sign_up in [users]" if SECTION.of(config).sign_up == "closed" else ""
 
 
-def _check(config: Config, _registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
+def _check(config: Config, registry: Registry, _results: ProbeResults) -> Iterator[Finding]:
     from proxy.features.users.users_check import check
 
-    yield from check(config)
+    yield from check(config, registry)
 
 
 FEATURE = Feature(

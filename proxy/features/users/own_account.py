@@ -31,10 +31,14 @@ _OF_USER = ("mails", "language")
 
 
 class MeChange(msgspec.Struct, frozen=True):
-    """Fields that are left out stay. `preferred_voice` null removes it. An API key has neither `mails` nor a
-    `language`."""
+    """Fields that are left out stay. `preferred_voice` null removes it. `favourite_voices` replaces the whole
+    list. An API key has neither `mails` nor a `language`."""
 
     preferred_voice: Name | UnsetType | None = UNSET
+    favourite_voices: (
+        Annotated[list[Name], Meta(max_length=100, description="a list of at most 100 ids of voices")]
+        | UnsetType
+    ) = UNSET
     mails: Annotated[bool, Meta(description="true or false")] | UnsetType = UNSET
     language: (
         Annotated[Literal["en", "pt-BR", "es"], Meta(description="one of en, pt-BR, es")] | UnsetType
@@ -68,14 +72,14 @@ class SelfService(Resource):
 
     @endpoint("POST", "/v1/me", MeAnswer, body=MeChange, failures=(NotAllowed, UpstreamFailed))
     async def change_me(self, request: Request) -> Response:
-        """Set the preferred voice, and of a person who has signed in the language and the mails"""
+        """Set the preferred and favourite voices; a person who has signed in, also language and mails"""
         change, caller = await body(request, MeChange), caller_of(request.scope)
         details: dict[str, Any] = {
             name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET
         }
         if not details:
             raise InvalidRequest(
-                "Missing required parameter: 'preferred_voice', 'mails' or 'language'.",
+                "Missing required parameter: 'preferred_voice', 'favourite_voices', 'mails' or 'language'.",
                 param="preferred_voice",
                 code="missing_required_parameter",
             )
@@ -84,6 +88,10 @@ class SelfService(Resource):
             voice = await self._voice_id(caller, change.preferred_voice)
             details["preferred_voice"] = voice or None
             statements.append(accounts.prefer_statement(caller.account, voice))
+        if change.favourite_voices is not UNSET:
+            favourites = await self._favourite_ids(caller, change.favourite_voices)
+            details["favourite_voices"] = len(favourites)
+            statements.append(accounts.favour_statement(caller.account, favourites))
         if details.keys() & set(_OF_USER):
             if (session := session_or_none(request.scope)) is None:
                 raise SessionNeeded
@@ -123,11 +131,19 @@ class SelfService(Resource):
         answer.headers["set-cookie"] = records.ENDED_COOKIE
         return answer
 
-    async def _voice_id(self, caller: Caller, name: str | None) -> str:
+    async def _favourite_ids(self, caller: Caller, names: list[str]) -> list[str]:
+        """Return the ids of voices, each once. Those that the list has already may be away now."""
+        account = await accounts.get(self._store, caller.account)
+        known = set() if account is None else {*account.favourite_voices}
+        param = "favourite_voices"
+        ids = [name if name in known else await self._voice_id(caller, name, param) for name in names]
+        return [*dict.fromkeys(ids)]
+
+    async def _voice_id(self, caller: Caller, name: str | None, param: str = "preferred_voice") -> str:
         if name is None:
             return ""
         try:
             return (await self._voices.usable(caller, name)).id
         except (InvalidRequest, UpstreamFailed) as failure:
-            failure.param = "preferred_voice"
+            failure.param = param
             raise

@@ -13,6 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.mail.records import Rank
 from proxy.storage.disk_names import account_name
 from proxy.storage.listed_tables import ListedTable
+from proxy.storage.rows import any_of
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement, Store, Value
 from proxy.storage.tables import Erasable, PathColumn, Table
 from speech_engine.redacted import Redacted
@@ -152,6 +153,10 @@ async def by_address(store: Store, address: str) -> User | None:
     return _user(rows[0]) if rows else None
 
 
+_ADDRESSES = "SELECT account, address FROM users WHERE account IN ({names}) ORDER BY created, id"
+_BEGINNING = "id IN (SELECT account FROM users WHERE address LIKE :address ESCAPE '!')"
+
+
 class UserDirectory(People):
     """The users of accounts, for other features."""
 
@@ -164,6 +169,22 @@ class UserDirectory(People):
 
     async def users_of(self, account: str) -> Sequence[UserEntry]:
         return [each.entry for each in await ROWS.of_account(self._store, account)]
+
+    async def account_of(self, address: str) -> str | None:
+        user = await by_address(self._store, address.casefold()) if address.isprintable() else None
+        return None if user is None else user.account
+
+    async def addresses(self, accounts: Sequence[str]) -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        if not accounts:
+            return {}
+        names, params = any_of(accounts)
+        for row in await self._store.read(_ADDRESSES.format(names=names), params):
+            found.setdefault(row["account"], []).append(row["address"])
+        return found
+
+    def beginning_with(self, pattern: str) -> Condition:
+        return Condition(_BEGINNING, {"address": pattern})
 
     async def recipients(self, account: str) -> Sequence[tuple[str, str]]:
         """Return addresses and languages of the users who want mails. See `Mails.recipients`."""

@@ -20,6 +20,7 @@ from policies.networks import WIDER, networks_of
 from policies.plans import AgreedTerms
 from policies.tasks import SECOND
 from proxy.access.sessions import Session
+from proxy.catalogue.people import made_up_name
 from proxy.errors import Conflict, InvalidRequest, RateLimited
 from proxy.features.mail.folding import folded_address, mailbox_of
 from proxy.features.mail.mails import Mails
@@ -323,7 +324,7 @@ class SignIns:
         made: Params = {**session, "account": target.account, "now": now}
         account: Params = {
             **made,
-            "name": f"account-{secrets.token_hex(6)}",
+            "name": made_up_name(),
             "plan": self.plan,
             "agreed": encode_json(AgreedTerms()),
         }

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policies.plans import MissingLimits, terms
+from policies.plans import MissingLimits, Plan, terms
 from proxy.api.accounts import default_plan
+from proxy.api.minutes import is_speech_free
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, note, ok, wrong
+from proxy.engines.registry import Registry
 from proxy.features.mail.section import SECTION as MAIL
 from proxy.features.users.section import SECTION
+
+_USUAL = {"rpm": 10, "streams": 1, "allowance": 600, "clones": 0}
+_MORE = ("voices", "max_characters", "job_characters")
 
 
 def plan_of(config: Config) -> str:
@@ -17,7 +22,7 @@ def plan_of(config: Config) -> str:
     return SECTION.of(config).plan or default_plan(config)
 
 
-def check(config: Config) -> Iterator[Finding]:
+def check(config: Config, registry: Registry) -> Iterator[Finding]:
     section = SECTION.of(config)
     if section.sign_up == "closed":
         return
@@ -39,4 +44,21 @@ def check(config: Config) -> Iterator[Finding]:
     if section.sign_up == "invite" and not has_mail:
         found = "users have no mails, so each sign-in needs voxgate users invite"
         yield note("sign-up", found, "set [mail]")
+    if section.sign_up == "open" and (plan := config.plans.get(plan_of(config))) is not None:
+        yield from check_open(config, plan, registry)
     yield ok("sign-up", f"{section.sign_up}, on the plan {plan_of(config)}")
+
+
+def check_open(config: Config, plan: Plan, registry: Registry) -> Iterator[Finding]:
+    """Yield what a plan lacks that anybody can have: one person could take all, or cost without end."""
+    engines = registry.plugins("engine")
+    clones = any(each.plugin in engines and engines[each.plugin].clones for each in config.engines.values())
+    needed = ["rpm", "streams"]
+    needed += ["allowance"] if not is_speech_free(plan, config) else []
+    needed += ["clones"] if clones else []
+    where = f"everybody can sign up, and the plan {plan.name} has no"
+    if lacking := [name for name in needed if getattr(plan, name) is None]:
+        do = " and ".join(f"{name} = {_USUAL[name]}" for name in lacking)
+        yield wrong("sign-up", f"{where} {', '.join(lacking)}", f"write {do} in [plans.{plan.name}]")
+    if open_ := [name for name in _MORE if getattr(plan, name) is None]:
+        yield note("sign-up", f"{where} {', '.join(open_)}", f"write them in [plans.{plan.name}]")

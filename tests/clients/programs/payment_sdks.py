@@ -34,6 +34,9 @@ def mercadopago(url: str, token: str) -> dict[str, Any]:
     for way in ("pix:pending", "master:approved"):
         requests.post(first["response"]["init_point"], data={"pay": way}, allow_redirects=False, timeout=10)
     found = sdk.payment().search({"external_reference": "ord_1"})["response"]["results"]
+    ended = {"expires": True, "expiration_date_to": "2026-01-31T12:00:00.000+00:00"}
+    end = sdk.preference().update(first["response"]["id"], ended, options(access_token=token))
+    late = requests.post(first["response"]["init_point"], data={"pay": "pix:pending"}, timeout=10)
     card, pix = sorted(found, key=lambda each: str(each["status"]))
     refund = sdk.refund().create(card["id"], {"amount": 10}, keyed("refund"))
     return {
@@ -41,6 +44,7 @@ def mercadopago(url: str, token: str) -> dict[str, Any]:
         "is_same": first["response"]["id"] == again["response"]["id"],
         "title": sdk.preference().get(first["response"]["id"])["response"]["items"][0]["title"],
         "payments": [pix["status"], sdk.payment().get(card["id"])["response"]["status_detail"], len(found)],
+        "ended": [end["status"], end["response"]["expires"], "has expired" in late.text],
         "missing": sdk.payment().get(1)["status"],
     }
 
@@ -64,6 +68,12 @@ def stripe(url: str, key: str) -> dict[str, Any]:
     refund = client.v1.refunds.create({"payment_intent": paid.payment_intent, "amount": 1000})
     expand = {"expand": ["latest_charge"]}
     intent = client.v1.payment_intents.retrieve(paid.payment_intent, expand)
+    other = sessions.create({**wanted, "client_reference_id": "ord_3"}, {"idempotency_key": "ord_3"})
+    ended = [
+        sessions.expire(other.id).status,
+        failed(lambda: sessions.expire(other.id)),
+        failed(lambda: sessions.expire(first.id)),
+    ]
     stranger = sdk.StripeClient("sk_test_other", base_addresses={"api": url})
     return {
         "is_same": first.id == again.id,
@@ -71,6 +81,7 @@ def stripe(url: str, key: str) -> dict[str, Any]:
         "intent": [intent.amount_received, intent.latest_charge.amount_refunded],
         "disputes": len(client.v1.disputes.list({"payment_intent": intent.id}).data),
         "of_intent": [each.id == first.id for each in sessions.list({"payment_intent": intent.id}).data],
+        "ended": ended,
         "errors": [
             failed(lambda: sessions.create({**wanted, "client_reference_id": "ord_2"}, keyed)),
             failed(lambda: sessions.retrieve("cs_none")),

@@ -75,8 +75,8 @@ async def test_a_test_reaches_every_address_and_the_list_shows_what_is_wrong(tmp
             assert (await asked(server, method, path, ""))[0] == 401
 
 
-@each_row(("text", "statuses"), [("", (404, 404)), (ALERTS, (200, 409))], ids=["no section", "no mail"])
-async def test_without_a_section_nothing_is_served(
+@each_row(("text", "statuses"), [("", (200, 409)), (ALERTS, (200, 409)), (MAIL.format(port=9), (200, 409))])
+async def test_without_addresses_or_mail_alerts_are_shown_and_no_test_is_sent(
     tmp_path: Path, text: str, statuses: tuple[int, int]
 ) -> None:
     async with inside(tmp_path, TONE + text) as server:
@@ -88,7 +88,8 @@ async def test_without_a_section_nothing_is_served(
 
 
 def test_the_commands_work_without_a_server(run: Run, folder: Path) -> None:
-    assert refused(run("alerts", "list"))
+    assert run("alerts", "list").out == "Nothing needs you.\n"
+    assert "no [mail]" in refused(run("alerts", "test"))
     file = folder / "config.toml"
     file.write_text(file.read_text() + ALERTS + MAIL.format(port=9))
     assert run("alerts", "list").out == "Nothing needs you.\n"

@@ -69,6 +69,7 @@ class Watched:
         self.far.failure = ""
         self.cloud = cloud_engine(Turns(WELL))
         self.orders = Orders()
+        self.addresses: tuple[str, ...] = OPS
         assert isinstance(self.orders, HasTroubles)
 
     @asynccontextmanager
@@ -77,7 +78,7 @@ class Watched:
         async with open_store("sqlite", self.folder) as store, mail_rig(store, self.folder) as rig:
             engines = Engines({"far": self.far, "cloud": self.cloud}, sections)
             watch = Watch(store, rig.mails, engines, self.folder, [self.orders], ClusterView())
-            watch.section = AlertSection(OPS)
+            watch.section = AlertSection(self.addresses)
             watch.budgets = Budgets(store, sections, rig.metrics.engines)
             running = asyncio.create_task(watch.run(rig.metrics))
             try:
@@ -159,8 +160,13 @@ async def test_everything_that_is_known_is_told(tmp_path: Path, monkeypatch: pyt
 
 
 @simulated
-async def test_without_a_section_nothing_is_stored(tmp_path: Path) -> None:
-    async with open_store("sqlite", tmp_path) as store, mail_rig(store, tmp_path) as rig:
-        watch = Watch(store, rig.mails, Engines({}, {}), tmp_path / "gone", [], ClusterView())
-        await watch.look_once()
-        assert await records.list_all(store) == []
+async def test_without_addresses_trouble_is_noted_and_nothing_is_mailed(tmp_path: Path) -> None:
+    server = Watched(tmp_path)
+    server.addresses = ()
+    async with server.runs() as rig:
+        server.orders.found = [Trouble("order_attention", "ord_1")]
+        await asyncio.sleep(100)
+        assert [(each.kind, each.name) for each in await records.list_all(rig.store)] == [
+            ("order_attention", "ord_1")
+        ]
+        assert await mailed(rig) == []

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.both_stores
 PATH = "/v1/audio/voice_consents"
 CONFIG = f"{TONE}\n[webhooks]\non = true\nallow = ['hooks.test']\n[engines.scripted]\nhosted = false\n"
 PLUGINS = Registry({("engine", each.name): each for each in whisper.voxgate_register()}, [])
-OFF = "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n"
+OFF = "[features]\noff = ['transcriptions', 'jobs', 'books', 'dubs', 'estimates']\n"
 REFUSES = '[consent]\nwords = "refuse"\n'
 PHRASE = phrase("en", "voxgate") or ""
 HALF = " ".join(PHRASE.split()[:12])
@@ -245,7 +245,7 @@ async def test_one_that_must_be_heard_is_not(store: Store) -> None:
         (TONE.replace("hosted = false", "hosted = false\nhears = true") + REFUSES, []),
         (TONE + "[engines.whisper]\n" + REFUSES, []),
         (
-            TONE + "[features]\noff = ['transcriptions', 'jobs', 'estimates']\n[engines.whisper]\n" + REFUSES,
+            f"{TONE}{OFF}[engines.whisper]\n{REFUSES}",
             ["wrong"],
         ),
     ],

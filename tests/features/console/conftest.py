@@ -17,6 +17,10 @@ _TONE = TONE.replace("[engines.tone]", "[engines.tone]\ndelay_s = 0.001\nhears =
 )
 """A training has thousands of steps, each of which takes this delay."""
 CONFIG = f"""{_TONE}
+[webhooks]
+allow = ["127.0.0.1"]
+[lexicons.brands]
+ACME = "ack me"
 [plans.creator]
 price = "$5"
 rpm = 1000

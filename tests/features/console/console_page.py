@@ -83,7 +83,7 @@ class Reader(NamedTuple):
         """Open a page with the key of a link, as a person who has not been here."""
         forget(self.tab)
         self.tab.open(f"{self.server.url}{path}#key={self.key.secret}")
-        self.wait("at('.purse')")
+        self.wait("at('.known')")
         self.go(page)
 
     def go(self, page: str) -> None:
@@ -184,9 +184,9 @@ class Reader(NamedTuple):
 
 def forget(tab: Tab) -> None:
     """Leave the page, and let nothing of its reader stay in the browser."""
-    if tab.run("location.protocol !== 'about:' && Boolean(at('#frame'))"):
+    if tab.run("location.protocol !== 'about:' && Boolean(at('html.console'))"):
         # Before it is known who this is, a key could be kept once more.
-        tab.wait("at('.purse, #door-card')")
+        tab.wait("at('.known, #door-card')")
         tab.run("(sessionStorage.clear(), localStorage.clear())")
     tab.open("about:blank")
 

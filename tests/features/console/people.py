@@ -34,6 +34,7 @@ allowance = 10
 price = "R$ 49"
 allowance = 1000
 keys = 5
+prices.speech = {{ credits = 1, per = "second" }}
 [users]
 sign_up = "open"
 terms = "{TERMS}"
@@ -48,6 +49,7 @@ features = ["Own voices", "<b>Markup</b> and {"endless" * 20}"]
 [plans.pro]
 price = "R$ 99"
 allowance = 5000
+prices.speech = {{ credits = 1, per = "second" }}
 [payments.plans.pro]
 amount = "99.00"
 currency = "BRL"

@@ -36,7 +36,10 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     admin.assert_readable(((1280, "dark"),))
     admin.go("admin/accounts")
     admin.wait("at('.rows a')")
-    admin.fill("#find-name", _HOSTILE)
+    admin.fill("#find-find", "nobody at all")
+    admin.tab.press("Enter")
+    admin.reads("There is nothing yet.")
+    admin.fill("#find-find", _HOSTILE)
     admin.tab.press("Enter")
     admin.reads("100", "#account-tiles")
     assert admin.tab.run("location.hash") == f"#/admin/accounts/{quote(_HOSTILE, safe='!()*')}"
@@ -73,7 +76,7 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     reader.reads("This key has the role")
     reader.go("account")
     reader.press("Forget the key in this tab")
-    reader.arrive("at('#door-key') && !at('.purse')")
+    reader.arrive("shown('.front') && !at('.purse')")
     assert reader.tab.run("sessionStorage.getItem('voxgate-key')") == ""
 
 
@@ -168,6 +171,16 @@ def test_jobs_of_all_accounts_are_canceled_tried_again_and_deleted(reader: Reade
 
 def test_an_operator_invites_signs_out_and_removes_people(visitor: Reader, people: People) -> None:
     sign_in(visitor, people.invite("root@example.org", operator=True))
+    visitor.go("admin/accounts")
+    visitor.fill("#find-find", "root@")
+    visitor.tab.press("Enter")
+    visitor.reads("root@example.org", "h1")
+    visitor.reads("acc_")
+    visitor.go("admin/plans")
+    visitor.reads("Plans are written in config.toml.")
+    visitor.reads("R$49.00")
+    assert visitor.text(".tabs a:first-child") == "Overview"
+    visitor.assert_readable(((375, "light"), (1280, "dark")))
     visitor.go("admin/users")
     address = "new+%3cb%3e@example.org"
     visitor.fill("#invite-address", "no address")

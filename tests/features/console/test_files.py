@@ -10,6 +10,7 @@ from typing import get_args
 
 from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
+from policies.voice_sounds import Pace, Pitch
 from proxy.features import console
 from proxy.features.consents.records import Words
 from proxy.features.console.files import console as served
@@ -27,7 +28,7 @@ _SCRIPTS = {
 _TEXTS: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text()) for path in (WEB / "texts").glob("*.json")
 }
-_MOST_TEXTS = 605
+_MOST_TEXTS = 900
 _PLURAL = re.compile(r"\.(zero|one|two|few|many|other)$")
 _LIST = r"const {name} = \[(.*?)\];"
 _CALL = re.compile(r"""\bt\(\s*(?:[^"'`()]*\?\s*)?(["'`])([^"'`]*?)\1(?:\s*:\s*["']([^"']+)["'])?""")
@@ -57,7 +58,12 @@ def _values() -> dict[str, Collection[str]]:
     return {
         "player.": ["wrong", "unsure"],
         "gender.": _list("core/picker.js", "GENDERS"),
-        "picker.": _list("core/picker.js", "GROUPS"),
+        "picker.": [*_list("core/picker.js", "GROUPS"), "language", "accent", "gender", "pitch"],
+        "picker.any_": ["language", "accent", "gender", "pitch"],
+        "voices.": ["all", "own", "starred"],
+        "voices.none_": ["own", "starred"],
+        "pitch.": get_args(Pitch),
+        "pace.": get_args(Pace),
         # The frame names those to which it leads, and tabs name others.
         "frame.": {
             *_list("core/frame.js", "LINKS"),
@@ -72,9 +78,10 @@ def _values() -> dict[str, Collection[str]]:
         "jobs.": ["batch", "cut"],
         "jobs.state.": [*get_args(Status), "part", "settling"],
         "jobs.waits.": [each for each in get_args(Waits) if each],
+        "webhooks.state.": ["waiting", "delivered", "failed"],
         "books.": [each for each in _list("pages/books.js", "PERIODS") if not each.isdecimal()],
-        "order.state.": [*get_args(OrderState), "expired"],
-        "order.told.": [*get_args(OrderState), "expired"],
+        "order.state.": [*get_args(OrderState), "expired", "cancelled"],
+        "order.told.": [*get_args(OrderState), "expired", "cancelled"],
         "usage.operation.": get_args(Operation),
         "usage.": ["speech", "credits", "requests"],
         "emotion.": EMOTIONS,
@@ -159,7 +166,8 @@ def test_what_lies_in_it_from_elsewhere_is_unchanged() -> None:
 def test_the_first_load_is_light() -> None:
     files = served().files
     first = re.findall(r'(?:href|src)="console/\w+/([^"]+)"', served().shell)
-    first += ["texts/en.json"]
+    (modules,) = re.findall(r"const MODULES = (\[.*?\]);", files["head.js"].plain.decode())
+    first += [*json.loads(modules), "texts/en.json"]
     assert (
         sum(len(files[name].gzipped) for name in set(first)) + len(gzip.compress(served().shell.encode()))
         < 60_000

@@ -52,12 +52,12 @@ def test_an_entry_is_heard_saved_and_said_again(reader: Reader, tmp_path: Path) 
     reader.assert_readable()
     reader.press("Speak", "at('#page')")
     reader.choose("#speak-language", "en")
-    reader.tab.run("at('summary').click()")
+    reader.tab.run("at('#speak-more').click()")
     reader.fill("#speak-tag", "part-1")
     speak(reader, "Find me again.")
     assert heard(reader) == "Find me again."
     # In another format it is spoken again, once, for a price.
-    reader.reads("Spoken again, for up to ", "#speak-price")
+    reader.reads(", or once more: up to ", "#speak-price")
     reader.tab.run("at('#speak-save').click()")
     reader.tab.downloaded(tmp_path, "at('#speak-save').click()")
     assert sum(url.endswith("/v1/audio/speech") for url in reader.tab.requests) == 2
@@ -107,7 +107,7 @@ def test_a_request_of_a_program_is_said_again_as_it_was(reader: Reader) -> None:
     reader.press("Say it again: [Ana] Hi. [Ben] Hello.")
     reader.reads("Said again as it was, with: seed, voice, language")
     reader.reads("several voices", "#speak-voice")
-    reader.reads("1.25 ×", ".delivery")
+    reader.reads("1.25 ×", ".speed")
     reader.assert_readable()
     speak(reader)
     reader.wait(IS_HEARD)
@@ -116,7 +116,7 @@ def test_a_request_of_a_program_is_said_again_as_it_was(reader: Reader) -> None:
     assert {**_request(reader), "response_format": "mp3"} == first
     reader.press("Say it again: [Ana] Hi. [Ben] Hello.")
     reader.press("Leave that out")
-    reader.reads("alloy", "#speak-voice")
+    reader.reads("Alloy", "#speak-voice")
     assert "Said again" not in reader.text()
 
 

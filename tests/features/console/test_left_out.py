@@ -31,6 +31,6 @@ def test_what_is_off_is_nowhere_and_the_rest_speaks(browser: Tab, tmp_path: Path
             assert browser.run(f'document.querySelectorAll("{gone}").length') == 0
         reader.go("admin")
         tabs = "[...document.querySelectorAll('#page nav a, #page [role=tab]')].map((each) => each.hash)"
-        assert browser.run(tabs) == ["#/admin", "#/admin/accounts", "#/admin/audit"]
+        assert browser.run(tabs) == ["#/admin", "#/admin/accounts", "#/admin/plans", "#/admin/audit"]
         browser.run("void (location.hash = '#/history')")
         reader.wait("at('#speak-input')")

@@ -114,7 +114,7 @@ _VERDICTS: list[tuple[dict[str, object], dict[str, object] | None, str]] = [
 
 
 def test_the_verdict_claims_no_more_than_its_signs(marks: Reader, subtests: pytest.Subtests) -> None:
-    page = str(marks.tab.run("at('script[src]').src")).replace("main.js", "pages/marks.js")
+    page = str(marks.tab.run("at('script[src]').src")).replace("head.js", "pages/marks.js")
     for changes, c2pa, title in _VERDICTS:
         with subtests.test(title):
             answer = {"marks": [{**_MARK, **changes}], "c2pa": c2pa, "is_cut": False, "seconds": 3}

@@ -1,5 +1,8 @@
 """People at the console: they make keys, buy, set what is theirs, and go."""
 
+import re
+import time
+
 import httpx2
 import pytest
 
@@ -36,7 +39,7 @@ def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, 
     # One failed look is not the last.
     visitor.tab.run(_ONE_LOOK_FAILS)
     visitor.reads("Waiting")
-    visitor.reads("Paid. Thank you!")
+    visitor.reads("Paid. Thank you! 500 credits, without an end.")
     assert visitor.tab.run("failed") > 1
     assert visitor.tab.run(_FOLLOWED) == ["", "https://pay.test/1"]
     visitor.reads("510 credits", ".purse")
@@ -65,26 +68,77 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     )
     people.provider.account.pay(made["url"].partition("pref_id=")[2])
     until(lambda: people.administer("POST", f"orders/{made['id']}/check")["state"] == "paid")
-    visitor.press("pro: Pay with Mercado Pago")
+    visitor.go(f"orders/{made['id']}")
+    visitor.reads("Paid. Thank you! Creator until")
+    visitor.go("account")
+    visitor.wait("at('#account-plan')?.textContent.includes('until')")
+    told = visitor.text("#account-plan")
+    assert re.fullmatch(
+        r"Creator until \w+ \d+, \d{4}\. It ends by itself, and nothing is taken again\. "
+        r"After it you have Free\. Minutes that you bought on top stay\.",
+        told,
+    )
+    visitor.reads("16 minutes", ".tiles")
+    visitor.reads("16 minutes", ".purse")
+    assert visitor.tab.run("!!button('Creator: One more month · Mercado Pago')")
+    assert visitor.tab.run("at('.plan.mine details').open") is False
+    assert "API keys: 5" not in visitor.text(".plan.mine")
+    visitor.tab.run("void (at('.plan.mine details').open = true)")
+    assert "API keys: 5" in visitor.text(".plan.mine")
+    visitor.assert_readable(((375, "light"), (1280, "dark")))
+    visitor.press("Pro: Pay with Mercado Pago")
     visitor.wait("at('#question').open")
-    assert "The month of your plan 'creator' ends when you pay" in visitor.text("#question")
+    assert (
+        "Your month of Creator ends when you pay. What is left of it, now 16 minutes, stays"
+        in visitor.text("#question")
+    )
     visitor.assert_readable(((375, "light"),), "#question")
     visitor.press("Not now", "at('#question')")
-    visitor.wait("at('#orders-title')?.parentNode.innerText.includes('Plan pro, one month')")
+    visitor.wait("at('#orders-title')?.parentNode.innerText.includes('Plan Pro, one month')")
     assert visitor.tab.run("location.origin") == people.server.url
     # An order that waits says so on its own page, before the way to the provider. One that is paid does not.
-    visitor.press("Plan pro, one month")
-    visitor.reads("The month of your plan 'creator' ends when you pay", "#page ul")
+    visitor.press("Plan Pro, one month")
+    visitor.reads("Your month of Creator ends when you pay", "#page ul")
     assert visitor.tab.run("at('#page ul').compareDocumentPosition(at('#order-pay')) & 4") == 4
     visitor.assert_readable(((375, "light"),))
     visitor.go(f"orders/{made['id']}")
     visitor.reads("Paid. Thank you!")
     assert "ends when you pay" not in visitor.text()
     visitor.go("account")
-    visitor.press("pro: Pay with Mercado Pago")
+    visitor.press("Pro: Pay with Mercado Pago")
     visitor.wait("at('#question').open")
     visitor.tab.run("button('Pay now', at('#question')).click()")
     visitor.arrive("location.href.startsWith('" + people.provider_url + "')")
+
+
+def test_an_order_is_cancelled_on_its_page_and_what_was_paid_before_counts(
+    visitor: Reader, people: People
+) -> None:
+    sign_in(visitor, people.invite("cara@example.org"))
+    first, other = (_ordered(visitor) for _ in range(2))
+    visitor.go(f"orders/{first['id']}")
+    visitor.press("Cancel the order")
+    visitor.reads("You cancelled this order.")
+    visitor.reads("Cancelled", "#page .tag")
+    assert visitor.tab.run("at('#order-pay') || at('#order-cancel')") is None
+    visitor.assert_readable(((375, "light"), (1280, "dark")))
+    preference = people.provider.account.preferences[first["url"].partition("pref_id=")[2]]
+    until(lambda: preference.is_over(time.time()))
+    visitor.go(f"orders/{other['id']}")
+    visitor.wait("at('#order-cancel')")
+    people.provider.account.pay(other["url"].partition("pref_id=")[2])
+    until(lambda: people.administer("POST", f"orders/{other['id']}/check")["state"] == "paid")
+    visitor.tab.run("at('#order-cancel')?.click()")
+    visitor.reads("Paid. Thank you!")
+
+
+def _ordered(visitor: Reader) -> dict[str, str]:
+    made: dict[str, str] = visitor.tab.run(
+        "fetch('v1/orders', { method: 'POST', headers: { 'content-type': 'application/json' },"
+        " body: JSON.stringify({ pack: 'small', provider: 'mercadopago' }) })"
+        ".then((answer) => answer.json())"
+    )
+    return made
 
 
 def test_keys_are_made_after_a_fresh_sign_in_and_what_was_typed_stays(
@@ -173,5 +227,5 @@ def test_an_account_is_closed_by_its_own_address_alone(visitor: Reader, people: 
     visitor.press("Close the account")
     visitor.wait("at('#question').open")
     visitor.tab.run("void at('#question-yes').click()")
-    visitor.arrive("at('#door-address') && !at('.purse')")
+    visitor.arrive("shown('.front') && !at('.purse')")
     assert people.administer("GET", f"accounts/{account}")["closed"] is not None

@@ -12,6 +12,7 @@ import pytest
 from plugins.tone.decode import decode
 from proxy.audio.formats import FORMATS
 from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
+from tests.server import running
 from tests.sound import decoded
 from tests.tables import soak
 from tests.waiting import until
@@ -62,22 +63,23 @@ def test_a_text_is_heard_read_along_and_kept(reader: Reader, tmp_path: Path) -> 
     reader.open()
     reader.tab.run(
         "(window.seen = new Set(), new MutationObserver(() => {"
-        " const now = at('.words .now'); if (now) seen.add(now.textContent); })"
-        ".observe(at('#dock'), { subtree: true, childList: true, attributes: true }))"
+        " const now = at('.words .heard'); if (now) seen.add(now.textContent); })"
+        ".observe(at('#page'), { subtree: true, childList: true, attributes: true }))"
     )
     speak(reader, _TEXT)
     assert heard(reader) == _TEXT
     reader.reads(_TEXT, ".words")
     assert reader.tab.run("[...seen].length") >= 2
-    saved = decoded(reader.tab.downloaded(tmp_path, "button('Download as WAV').click()"), "wav")
+    reader.press("More")
+    reader.choose("#speak-format", "wav")
+    saved = decoded(reader.tab.downloaded(tmp_path, "button('Download WAV').click()"), "wav")
     assert decode(saved.samples, saved.sample_rate_hz) == (_TEXT,)
     assert "Spoken by tone/standard in English." in reader.text("#speak-by")
-    # The slider goes where it is put, and the player plays on when the page changes.
+    # The slider goes where it is put.
     reader.tab.run("(at('#player-seek').value = 0.5, at('#player-seek').dispatchEvent(new Event('input')))")
     assert float(reader.tab.run("at('#player-clock').textContent.split(' ')[0]")) == 0.5
     # What is typed now is another text: a download in another format is of what was heard.
     reader.fill("#speak-input", "Something else.")
-    reader.tab.run("at('summary').click()")
     reader.choose("#speak-format", "flac")
     kept = decoded(reader.tab.downloaded(tmp_path, "button('Download FLAC').click()"), "flac")
     assert decode(kept.samples, kept.sample_rate_hz) == (_TEXT,)
@@ -116,14 +118,19 @@ def test_sound_comes_while_the_rest_is_spoken_and_stop_ends_the_request(reader: 
 def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) -> None:
     reader.open()
     reader.fill("#speak-input", "[happy] Good morning, my friends.")
-    reader.reads("English, about", "#speak-estimate")
-    reader.reads("This is a robot voice", ".notes")
-    reader.reads("voxgate voices natural", ".notes code")
+    reader.reads("English (found)", "#speak-language")
+    reader.reads("About", "#speak-estimate")
+    reader.reads("A robot will read this. No natural voice here speaks English.", ".notes")
+    assert "voxgate voices" not in reader.text(".notes"), "a command is for whoever runs the server"
     reader.reads("left out", ".notes")
     assert "[happy]" in reader.text(".notes")
-    for control in ("#speak-emotion", "#speak-instructions"):
-        assert reader.tab.run(f"at('{control}').disabled")
-    assert "tone does not take this." in reader.text(".delivery")
+    # What the voice cannot do is not there.
+    reader.press("More")
+    reader.wait("at('#speak-format')")
+    assert reader.tab.run("[...at('.details').querySelectorAll('select')].map(({ id }) => id)") == [
+        "speak-format",
+        "speak-model",
+    ]
     reader.fill("#speak-input", "A long text. " * 400)
     reader.reads("becomes a job", ".notes")
     reader.press("Make it a job")
@@ -152,12 +159,13 @@ def test_the_code_says_what_the_page_says(reader: Reader, tmp_path: Path) -> Non
     assert 'baseURL: "' in javascript
     # The clipboard is closed to a page without TLS elsewhere: the code is shown instead.
     reader.tab.run("navigator.clipboard.writeText = () => Promise.reject(new Error())")
+    reader.press("As code")
     reader.press("Copy as curl")
     reader.reads("curl -s", "#speak-code")
 
 
 def _module(reader: Reader, path: str) -> str:
-    return str(reader.tab.run("at('script[src]').src")).replace("main.js", path)
+    return str(reader.tab.run("at('script[src]').src")).replace("head.js", path)
 
 
 def _request() -> dict[str, str]:
@@ -182,10 +190,10 @@ def test_a_voice_is_found_and_heard_before_it_is_chosen(reader: Reader) -> None:
     reader.fill("#picker-find", "zzz")
     reader.reads("0 voices", "#picker")
     reader.fill("#picker-find", "alloy")
-    reader.choose("#picker-language", "pt-BR")
-    reader.press("Play alloy", "at('#picker')")
-    reader.reads("alloy", "#dock")
-    assert any("/preview?" in url and "language=pt-BR" in url for url in reader.tab.requests)
+    reader.choose("#picker-language", "pt")
+    reader.press("Play Alloy", "at('#picker')")
+    reader.reads("Alloy", "#dock")
+    assert any("/preview?" in url and "language=pt" in url for url in reader.tab.requests)
     reader.tab.run("at('#picker [value=alloy]').focus()")
     reader.tab.press("Enter")
     reader.wait("!at('#picker').open")
@@ -194,6 +202,7 @@ def test_a_voice_is_found_and_heard_before_it_is_chosen(reader: Reader) -> None:
 def test_the_model_is_of_the_voice_that_is_chosen(reader: Reader) -> None:
     reader.open()
     model = "at('#speak-model').value"
+    reader.press("More")
     reader.wait(model)
     alias = reader.tab.run(model)
     assert "/" not in alias
@@ -212,6 +221,10 @@ def test_where_no_natural_voice_is_each_reader_can_begin(reader: Reader) -> None
     plain = reader.of_plan("rules")
     plain.open()
     plain.wait("[...at('#speak-language').options].some(({ value }) => value === 'de')")
+    # Each language is there once: neither "English (029)" nor two kinds of Norwegian.
+    names = plain.tab.run("[...at('#speak-language').options].map(({ text }) => text)")
+    assert sum(name.startswith("Norwegian") for name in names) == 1
+    assert sum(name.startswith("English") and "found" not in name for name in names) == 1
     # The text to begin with follows its reader, but only into what is spoken here, and not once it is theirs.
     plain.choose(".tongue", "es")
     plain.wait("at('#speak-input').value.startsWith('¡')")
@@ -294,11 +307,101 @@ def test_a_text_is_taken_from_a_file_and_outlives_the_page(reader: Reader, tmp_p
     reader.go("account")
     reader.go("speak")
     assert reader.tab.run("at('#speak-input').value") == "The river had no name then. ไทย"
-    assert reader.tab.run("document.title") == "What shall be said? · voxgate"
+    assert reader.tab.run("document.title") == "Speak · voxgate"
+
+
+_COVERED = """(() => {
+  const box = (each) => each.getBoundingClientRect();
+  const meet = (one, other) => one.x < other.right && other.x < one.right
+    && one.y < other.bottom && other.y < one.bottom;
+  const player = at('.dock') ?? at('#player-play').closest('.row');
+  const nav = getComputedStyle(at('.rail nav')).position === 'fixed' ? [at('.rail nav')] : [];
+  const all = '#page :is(button, a, input, select, textarea, h1, h2, p), nav a';
+  const shown = [...document.querySelectorAll(all)]
+    .filter((each) => each.offsetParent && !player.contains(each));
+  const parts = [...player.querySelectorAll('*')]
+    .filter((each) => nav.some((bar) => meet(box(each), box(bar))));
+  const covered = shown.filter((each) => meet(box(each), box(player)));
+  return [...parts, ...covered].map((each) => each.outerHTML.slice(0, 80));
+})()"""
+"""What the player covers, and what of it a bar covers."""
+
+
+def test_one_sound_has_one_player_that_covers_nothing(reader: Reader) -> None:
+    players = "document.querySelectorAll('#player-play').length"
+    reader.open()
+    for width, height in ((1280, 800), (375, 812)):
+        reader.tab.show(width=width, height=height)
+        speak(reader, f"It is heard at {width}.")
+        reader.wait(IS_HEARD)
+        assert reader.tab.run(f"[Boolean(at('.dock')), {players}]") == [False, 1]
+        assert reader.tab.run(_COVERED) == []
+        # Out of sight of its card, and on another page, the dock has it.
+        reader.tab.run("(at('#speak-input').style.height = '3000px', scrollTo(0, 0))")
+        reader.wait("at('.dock #player-play')")
+        assert reader.tab.run(players) == 1
+        reader.tab.run("at('#speak-input').style.height = ''")
+        reader.tab.run("at('#speak-player').scrollIntoView()")
+        reader.wait("!at('.dock') && at('#player-play')")
+        reader.go("account")
+        reader.wait("at('.dock #player-play')")
+        assert reader.tab.run(players) == 1
+        reader.tab.run("scrollTo(0, document.documentElement.scrollHeight)")
+        assert reader.tab.run(_COVERED) == []
+        reader.go("speak")
+        reader.wait("!at('.dock') && at('#player-play')")
+    # Another sound takes the dock, and the card has its own again once it is played there.
+    reader.tab.show(width=1280)
+    open_picker(reader)
+    reader.press("Play Alloy", "at('#picker')")
+    reader.wait("at('.dock #player-play')")
+    reader.tab.run("at('#picker').close()")
+    assert reader.tab.run(f"{players}") == 1
+    reader.press("Play", "at('#speak-result')")
+    reader.wait("!at('.dock') && at('#speak-result #player-play')")
+
+
+_LATE = """
+[server]
+default_model = "tts-1"
+robot_fallback = true
+[engines.far]
+plugin = "openai"
+base_url = "http://127.0.0.1:9/v1"
+api_key = "none"
+models = ["tts-1"]
+[engines.espeak]
+processes = 1
+[models]
+tts-1 = ["far/tts-1", "espeak/standard"]
+"""
+
+
+def test_a_robot_in_place_of_a_voice_says_so_and_the_voice_may_be_asked_again(
+    reader: Reader, tmp_path: Path
+) -> None:
+    with running(tmp_path, _LATE) as server:
+        late = reader._replace(server=server, key=server.mint_key("ana", plan="unlimited"))
+        late.open()
+        speak(late, "Good morning, my friends.")
+        late.wait(IS_HEARD)
+        late.reads("A robot read this. Alloy did not begin in time.", "#speak-instead")
+        late.assert_readable(ALL_LOOKS)
+        # What is typed by now is another text.
+        late.fill("#speak-input", "Something else.")
+        late.press("Say it again with Alloy")
+        asked = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/speech'))"
+        late.wait(f"{asked}.length === 2")
+        late.wait(IS_HEARD)
+        late.reads("Good morning, my friends.", "#speak-result .words")
+        late.reads("A robot read this.", "#speak-instead")
+        reader.tab.requests.clear()
+        reader.tab.open("about:blank")
 
 
 def test_every_format_of_the_server_can_be_chosen(reader: Reader) -> None:
     reader.open()
+    reader.press("More")
     assert set(reader.tab.run("[...at('#speak-format').options].map((each) => each.value)")) == set(FORMATS)
 
 
@@ -307,7 +410,7 @@ def test_it_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, st
     turns = [(each,) for each in looks] if len(looks) == 2 else [looks, looks]
     reader.open()
     reader.wait("at('#speak-estimate').textContent")
-    reader.tab.run("at('summary').click()")
+    reader.press("More")
     reader.assert_readable(turns[0])
     speak(reader, "Hi <b>there</b>.")
     reader.wait(IS_HEARD)
@@ -326,7 +429,7 @@ def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
     reader.choose(".tongue", "th")
     reader.wait("document.documentElement.lang === 'th'")
     reader.fill("#speak-input", text)
-    reader.reads("ไทย", "#speak-estimate")
+    reader.reads("ไทย", "#speak-language")
     speak(reader)
     assert heard(reader) == text
     assert "tone/standard" in reader.text("#speak-by")
@@ -336,6 +439,7 @@ def test_a_reader_of_thai_speaks_thai(reader: Reader) -> None:
 
 def test_a_text_that_was_checked_says_so(reader: Reader) -> None:
     reader.open()
-    reader.tab.run("(at('.delivery summary').click(), at('#speak-check').click())")
+    reader.press("More")
+    reader.tab.run("at('#speak-check').click()")
     speak(reader, "Hello there.")
     reader.reads("Checked", "#player-checked")

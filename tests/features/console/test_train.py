@@ -13,6 +13,7 @@ from tests.features.console.test_frame import follow
 from tests.features.jobs.conversions.rig import said
 from tests.server import MintedKey, Server
 from tests.tables import soak
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow_but("test_no_voice_may_be_trained_yet")
 
@@ -118,7 +119,8 @@ def test_a_training_is_cancelled(reader: Reader, recorded: Recorded) -> None:
     reader.open(f"train/{recorded.voice}")
     reader.press("Begin the training")
     # The price is held while it lasts.
-    reader.wait(f"at('.purse').textContent.includes('{left - 20:g} credits')")
+    with reader.server.client(recorded.key.secret) as client:
+        until(lambda: client.get("/v1/me").json()["credits"]["available"] == left - 20)
     # Another reader watches none of it.
     ends = "performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('/events')).length"
     assert reader.tab.run(ends) == 0

@@ -64,7 +64,7 @@ def test_a_recording_is_written_down_and_heard_from_a_sentence(page: Reader, tmp
 
 
 def test_a_model_without_times_is_asked_for_a_text_alone(page: Reader, tmp_path: Path) -> None:
-    script = str(page.tab.run("at('script[src]').src")).replace("main.js", "core/catalogue.js")
+    script = str(page.tab.run("at('script[src]').src")).replace("head.js", "core/catalogue.js")
     page.tab.run(
         f"import({json.dumps(script)}).then(({{ catalogue }}) =>"
         " catalogue.models.forEach((each) => delete each.times_words))"
@@ -127,7 +127,7 @@ def test_it_can_be_read_in_each_state(
 
 
 def test_a_text_becomes_the_same_files_as_the_servers(page: Reader) -> None:
-    script = str(page.tab.run("at('script[src]').src")).replace("main.js", "pages/transcribe.js")
+    script = str(page.tab.run("at('script[src]').src")).replace("head.js", "pages/transcribe.js")
     segments = [
         {"start": 0, "end": 1.5, "text": " One."},
         {"start": 3599.9996, "end": 3725.25, "text": " Two."},

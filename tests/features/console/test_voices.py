@@ -13,6 +13,7 @@ from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.features.console.test_new_voice import chosen, client, consents, own
 from tests.server import TONE, running
 from tests.tables import soak
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow_but("test_another_key_shows_nothing_of_the_one_before")
 
@@ -50,7 +51,7 @@ _STALE = """(() => {
   };
 })()"""
 """The next look at a voice is answered by a gateway that does not know of its clone yet."""
-_NAMED = "[...document.querySelectorAll('#voices-list h2')].map((each) => each.textContent)"
+_NAMED = "[...document.querySelectorAll('.voices h3')].map((each) => each.textContent)"
 
 
 def _names(reader: Reader) -> list[str]:
@@ -60,27 +61,36 @@ def _names(reader: Reader) -> list[str]:
 def test_voices_are_found_and_more_of_them_are_shown(reader: Reader) -> None:
     make_mix(reader, "Blend")
     with client(reader) as asked:
+        for name, language in (("Lisbon", "pt-PT"), ("Recife", "pt-BR")):
+            asked.post(f"/v1/audio/voices/{make_mix(reader, name)}", json={"language": language})
         asked.post("/v1/audio/voices", json={"name": "Two people", "cast": {"A": "alloy", "B": "tone/tone"}})
     with reader.server.control() as operator:
         operator.post("/admin/voices", json={"name": "Everybody's", "cast": {"A": "alloy"}})
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
+    # Nobody has asked for robots.
+    assert sorted(_names(reader)) == ["Blend", "Everybody's", "Lisbon", "Recife", "Two people"]
+    reader.tab.run("at('#voices-robots summary').click()")
+    reader.wait("at('#voices-rules li')")
+    first = reader.tab.run(f"{_NAMED}.slice(5)")
+    assert len(first) == 48
+    reader.tab.run("(at('.voices-more').focus(), at('.voices-more').click())")
+    assert reader.tab.run("document.activeElement === at('#voices-rules').children[48]")
+    assert _names(reader)[5:53] == first
+    # OpenAI's names stand on the page of their speaker.
+    assert "Alloy" not in _names(reader)
     reader.tab.run("at('[name=whose][value=own]').click()")
-    reader.reads("2 voices", "#voices-found")
-    assert sorted(_names(reader)) == ["Blend", "Two people"]
-    reader.tab.run("at('[name=whose][value=catalogue]').click()")
-    reader.wait("at('#voices-more')")
-    assert "Blend" not in _names(reader)
-    assert "Everybody's" in _names(reader)
-    first = _names(reader)
-    assert len(first) == 50
-    reader.tab.run("(at('#voices-more').focus(), at('#voices-more').click())")
-    assert reader.tab.run("document.activeElement === at('#voices-list').children[50]")
-    assert _names(reader)[:50] == first
+    reader.reads("4 voices", "#voices-found")
+    assert sorted(_names(reader)) == ["Blend", "Lisbon", "Recife", "Two people"]
+    reader.tab.run("at('[name=whose][value=all]').click()")
     reader.choose("#voices-gender", "female")
     reader.wait(
-        "[...document.querySelectorAll('#voices-list p')].every(({ innerText: it }) => it.includes('female'))"
+        "[...document.querySelectorAll('.voices li')].every(({ innerText: it }) => it.includes('female'))"
     )
-    reader.choose("#voices-language", "pt-BR")
+    reader.choose("#voices-gender", "")
+    reader.choose("#voices-language", "pt")
+    reader.choose("#voices-accent", "pt-PT")
+    reader.wait("at('#voices-own')?.children.length === 1")
+    assert _names(reader)[0] == "Lisbon"
     reader.fill("#voices-find", "zzz")
     reader.reads("0 voices", "#voices-found")
     assert reader.tab.run("document.querySelectorAll('*').length") < 1500
@@ -88,8 +98,8 @@ def test_voices_are_found_and_more_of_them_are_shown(reader: Reader) -> None:
 
 def test_a_voice_is_heard_and_used(reader: Reader) -> None:
     id_ = make_recorded(reader, "Ana")
-    _open(reader, "voices", "#voices-list li")
-    reader.tab.run("at('#voices-list [aria-label=\"Play Ana\"]').focus()")
+    _open(reader, "voices", "#page .voices li")
+    reader.tab.run("at('#page .voices [aria-label=\"Play Ana\"]').focus()")
     reader.tab.press("Enter")
     reader.reads("Ana", "#dock")
     # A second press stops it, also before it is there.
@@ -99,13 +109,13 @@ def test_a_voice_is_heard_and_used(reader: Reader) -> None:
     reader.reads("Stopped.")
     assert reader.tab.run("Boolean(at('.dock'))") is False
     assert any(f"{id_}/preview?" in url for url in reader.tab.requests)
-    reader.tab.run("at('#voices-list [aria-label=\"More about Ana\"]').click()")
+    reader.tab.run("at('#page .voices [aria-label=\"More about Ana\"]').click()")
     reader.wait("at('#voice-use')")
     # Where nobody signs in, an account has no preference.
     assert reader.tab.run("Boolean(at('#voice-preferred'))") is False
     reader.go("speak")
     reader.wait("at('#speak-voice') && !at('#speak-voice').disabled")
-    reader.tab.run("at('.delivery summary').click()")
+    reader.press("More")
     reader.choose("#speak-model", "espeak/standard")
     reader.go("voices")
     reader.press("Use Ana")
@@ -130,7 +140,35 @@ def test_a_voice_is_preferred_where_people_sign_in(reader: Reader, tmp_path: Pat
         with client(reader) as asked:
             assert asked.get("/v1/me").json()["preferred_voice"] == id_
         reader.go("voices")
-        reader.reads("Preferred", "#voices-list li")
+        reader.reads("Preferred", "#page .voices li")
+        reader.tab.open("about:blank")
+        reader.tab.requests.clear()
+
+
+def test_a_sample_is_heard_and_a_voice_gets_a_star(reader: Reader, tmp_path: Path) -> None:
+    config = (
+        TONE.replace("[server]", '[server]\npublic_url = "https://voices.test"')
+        + '[users]\nsign_up = "invite"\n[samples]\nmb = 4\n'
+    )
+    with running(tmp_path, config) as server:
+        reader = reader._replace(server=server, key=server.mint_key("ana", plan="unlimited"))
+        with client(reader) as asked:
+            # It is made once nobody has spoken for ten seconds.
+            until(lambda: asked.get("/v1/audio/voices/tone%2Ftone").json().get("sample"))
+        _open(reader, "voices", "#voices-rules li")
+        reader.press("Play Tone")
+        reader.reads("Tone", "#dock")
+        asked_for = [url for url in reader.tab.requests if "/samples/" in url or "/preview?" in url]
+        assert [url.rpartition(".")[2] for url in asked_for] == ["mp3"]
+        reader.press("Favourite: Tone")
+        reader.wait("at('[aria-label=\"Favourite: Tone\"]').ariaPressed === 'true'")
+        reader.tab.run("at('[name=whose][value=starred]').click()")
+        reader.reads("1 voice", "#voices-found")
+        with client(reader) as asked:
+            assert asked.get("/v1/me").json()["favourite_voices"] == ["tone/tone"]
+        reader.tab.run("at('.voices h3 a').click()")
+        reader.reads("In requests: tone/tone", "#voice-about")
+        reader.reads("Measured in its sample: a pitch of", "#voice-measured")
         reader.tab.open("about:blank")
         reader.tab.requests.clear()
 
@@ -235,24 +273,24 @@ def test_nothing_is_deleted_without_a_yes_and_what_is_gone_is_told(reader: Reade
 
 def test_a_voice_that_cannot_be_heard_is_told_on_its_card(reader: Reader) -> None:
     id_ = make_mix(reader, "Ana")
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
     with client(reader) as asked:
         assert asked.delete(f"/v1/audio/voices/{id_}").is_success
     reader.press("Play Ana")
-    reader.reads(f"The voice '{id_}' does not exist", "#voices-list li:has([role=alert])")
-    assert reader.text("#voices-list li:has([role=alert]) h2") == "Ana"
+    reader.reads(f"The voice '{id_}' does not exist", "#page .voices li:has([role=alert])")
+    assert reader.text("#page .voices li:has([role=alert]) h3") == "Ana"
 
 
 def test_another_key_shows_nothing_of_the_one_before(reader: Reader) -> None:
     make_mix(reader, "Ana")
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
     assert "Ana" in _names(reader)
     other = reader.server.mint_key(f"other-{reader.key.id}", plan="creator").secret
     reader.tab.run(f"void (location.hash = 'key={other}')")
     reader.press("Use the link's key")
     reader.wait("!at('#question-no')")
     reader.go("voices")
-    reader.wait(f"at('#voices-list li') && !{_NAMED}.includes('Ana')")
+    reader.wait(f"at('#page .voices li') && !{_NAMED}.includes('Ana')")
     reader.tab.run("at('[name=whose][value=own]').click()")
     reader.reads("There is none yet.", "#voices-found")
 
@@ -261,7 +299,7 @@ def test_hostile_names_are_text(reader: Reader) -> None:
     id_ = make_mix(reader, _HOSTILE[:100])
     with client(reader) as asked:
         asked.post(f"/v1/audio/voices/{id_}", json={"description": _HOSTILE * 3, "tags": ["<b>bold</b>"]})
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
     assert _HOSTILE[:100] in _names(reader)
     reader.assert_readable(LOOKS[:1])
     reader.go(f"voices/{id_}")
@@ -283,7 +321,7 @@ def test_hostile_names_are_text(reader: Reader) -> None:
 def test_they_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, str], ...]) -> None:
     turns = [(each,) for each in looks] if len(looks) == 2 else [looks, looks]
     id_ = make_recorded(reader, "Ana")
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
     reader.assert_readable(turns[0])
     reader.go(f"voices/{id_}")
     reader.wait("at('#sample-add')")
@@ -296,7 +334,7 @@ def test_they_can_be_read_in_each_state(reader: Reader, looks: tuple[tuple[int, 
 
 def test_it_can_be_used_in_forced_colours_and_at_twice_the_size(reader: Reader) -> None:
     make_recorded(reader, "Ana")
-    _open(reader, "voices", "#voices-list li")
+    _open(reader, "voices", "#page .voices li")
     # At 200 %, a window of 1280 is one of 640.
     reader.tab.show(width=640)
     assert reader.tab.run("document.documentElement.scrollWidth") <= 640

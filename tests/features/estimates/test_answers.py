@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx2
 import pytest
@@ -112,6 +113,27 @@ async def test_the_tags_that_would_be_left_out(
         found = await estimate(server, body(voice=voice, input=text, emotion_tags=mode))
     assert found["dropped_tags"] == expected
     assert ("emotion" in found["ignored"]) == bool(expected)
+
+
+@each_row(
+    "voice, text, unused, others",
+    [
+        (CAST, "ANA: Hi.\n**Ana:** Ho.", ["Ben"], []),
+        (CAST, "Ana: Hi.\nCARL: So.\nCarl: Oh.\nBEN: Ho.", [], ["CARL"]),
+        (CAST, "https://a.b\n12:30\nhttps://a.b\n12:30", ["Ana", "Ben"], []),
+        ({"cast": {"Zoë 👍, ok": "ana", "Ben": "ben"}}, "Ben: Hi.", ["Zoë 👍, ok"], []),
+        ("ana", "ANA: Hi.\nANA: Ho.", [], ["ANA"]),
+    ],
+)
+async def test_names_that_the_text_lacks_and_what_looks_like_names(
+    tmp_path: Path, voice: object, text: str, unused: list[str], others: list[str]
+) -> None:
+    async with inside(tmp_path, CONFIG, engines()) as server:
+        found = await estimate(server, body(voice=voice, input=text))
+        spoken = (await server.ask("POST", SPEECH, body=body(voice=voice, input=text))).headers
+    assert (found["unused_names"], found["other_names"]) == (unused, others)
+    assert unquote(spoken.get("x-voxgate-cast-unused", "")) == ", ".join(unused)
+    assert found["voice"] == spoken["x-voxgate-voice"]
 
 
 async def test_an_engine_that_rests_gives_way_to_the_next(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from proxy.app import open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.feature_list import load_config
-from proxy.features.jobs.core.encoding import FileSteps, _Making
+from proxy.features.jobs.core.encoding import FileMaking, FileSteps
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import FILES, STEPS
@@ -50,7 +50,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 }
 """Those of steps."""
 FILE_POINTS: dict[str, tuple[Any, str, str]] = {
-    "in encoding": (_Making, "_keep", "before"),
+    "in encoding": (FileMaking, "keep_blobs", "before"),
     "before encoded": (FileWriter, "put", "before"),
     "after encoded": (FileWriter, "put", "after"),
     "before file rows": (FILES, "write_held", "before"),

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.fields import file_name
-from proxy.features.jobs.kinds.speech.chapters import MOST_CHAPTERS, MOST_TITLE
+from proxy.features.jobs.texts.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.storage.store import Statement
 from tests.databases import postgresql_in_soak
 from tests.features.jobs.job_rig import CHAPTERS, content, job_with, jobs_inside, new_chapters
@@ -29,7 +29,7 @@ async def chapter(server: Inside, id_: str, number: object, **headers: str) -> A
 
 
 @postgresql_in_soak
-@pytest.mark.parametrize("format_", ["mp3", "wav", "flac", "opus"])
+@pytest.mark.parametrize("format_", ["mp3", "wav", "flac", "opus", "m4b"])
 async def test_one_file_of_all_and_any_chapter_alone(tmp_path: Path, store_url: str, format_: str) -> None:
     async with jobs_inside(tmp_path, store_url) as server:
         made = await new_chapters(server, response_format=format_)

@@ -113,9 +113,7 @@ async def test_a_job_waits_for_its_natural_voice_and_no_robot_stands_in(tmp_path
 async def test_a_step_has_its_sound_before_the_job_ends_and_none_before_it_is_spoken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "proxy.features.jobs.kinds.speech.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)]
-    )
+    monkeypatch.setattr("proxy.features.jobs.texts.chapters.pieces", lambda *_: [(0, 11), (11, 22), (22, 33)])
     async with jobs_inside(tmp_path, plan="short") as server:
         made = await new_job(server, "Word one.\n\nWord two.\n\nWord three.")
         await job_with(server, made["id"], "waiting")
@@ -139,10 +137,9 @@ async def test_a_step_is_in_its_chapter_and_the_file_of_a_job_is_no_step(tmp_pat
         whole = "".join(each["input"] for each in chapters)
         assert whole[listed[2]["start"] : listed[2]["end"]] == "Word two."
         assert all(each["receipt"] for each in listed)
-        # Its file is all that is kept, once that is made.
+        # The sound of its steps stays beside its file: another job may take it over.
         await retention(server).delete_old()
-        gone = await server.ask("GET", f"/v1/jobs/{made['id']}/steps/1/content")
-        assert (gone.status_code, envelope(gone)["param"]) == (404, "number")
+        assert said(await step_sound(server, made["id"], 3)) == ["Word two."]
 
 
 async def test_another_accounts_steps_are_those_of_no_job(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies import text_tags
-from proxy.features.jobs.kinds.speech.pieces import (
+from proxy.features.jobs.kinds.speech.request import step_text
+from proxy.features.jobs.texts.pieces import (
     MOST_CHARACTERS,
     MOST_TURNS,
     Saying,
@@ -32,12 +33,9 @@ def test_pieces_are_short_in_order_and_have_all_that_is_spoken(text: str, most: 
     assert not cleaning.is_speech(text[end:])
 
 
-_TAGGED = st.lists(
-    st.sampled_from(
-        ["[Ana] ", "[Ben]", "[happy] ", "[sad]", "[", "]", "it is ", "long. ", "\n\n", "— ", "  "]
-    ),
-    max_size=80,
-).map("".join)
+_WORDS = ["it is ", "long. ", "\n\n", "— ", "  ", "[", "]", ":"]
+_TAGS = ["[Ana] ", "[Ben]", "ANA: ", "**Ben:** ", "\nBen： ", "[happy] ", "[sad]"]
+_TAGGED = st.lists(st.sampled_from([*_WORDS, *_TAGS]), max_size=80).map("".join)
 
 
 @example("]long. ]it is it is it is it is [Ana] ", ("Ana", "Ben"), 1)
@@ -48,6 +46,24 @@ def test_a_piece_is_said_as_by_all_tags_before_it(text: str, names: tuple[str, .
         assert saying_at(text, names, start, end, reach) == turns.saying_at(start)
 
 
+def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Who says each letter, without what no voice speaks."""
+    turns, text = text_tags.turns(text, names), text_tags.without_emotions(text)
+    return [
+        (turn.name, letter) for turn in turns for letter in text[turn.start : turn.end] if letter.isalpha()
+    ]
+
+
+@given(_TAGGED, st.integers(20, 60))
+def test_the_pieces_are_said_by_who_says_the_whole(text: str, most: int) -> None:
+    names = ("Cy", "Ana", "Ben")
+    steps = [
+        step_text(text, names, start, end, has_emotion=False)[0]
+        for start, end in pieces(text, "en", names, most)
+    ]
+    assert [each for step in steps for each in who_says(step, names)] == who_says(text, names)
+
+
 def test_a_piece_of_a_very_long_text_with_a_cast_is_found_by_what_is_near(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -55,9 +71,9 @@ def test_a_piece_of_a_very_long_text_with_a_cast_is_found_by_what_is_near(
     found = pieces(text, "en", ("Ana", "Ben"))
     turns = text_tags.turns
 
-    def turns_of(text: str, names: Sequence[str]) -> tuple[text_tags.Turn, ...]:
-        seen.append(len(text))
-        return turns(text, names)
+    def turns_of(text: str, names: Sequence[str], start: int, end: int) -> tuple[text_tags.Turn, ...]:
+        seen.append(end - start)
+        return turns(text, names, start, end)
 
     monkeypatch.setattr(text_tags, "turns", turns_of)
     for start, end in found[1:]:
@@ -105,10 +121,11 @@ def test_a_turn_that_goes_on_in_the_next_piece_keeps_its_speaker_and_emotion() -
 def test_no_cut_is_inside_of_a_tag() -> None:
     names = ("Ana Maria Lopes", "Ben")
     for before in range(1, 40):
-        text = f"{'x' * before} [Ana Maria Lopes] {'y ' * 30}"
-        cuts = [end for _, end in pieces(text, "en", names, most=18)]
-        tag = text.index("[")
-        assert not [end for end in cuts if tag < end < tag + len("[Ana Maria Lopes]")], before
+        for tag in ("[Ana Maria Lopes]", "Ana Maria Lopes:"):
+            text = f"{'x' * before}\n{tag} {'y ' * 30}"
+            cuts = [end for _, end in pieces(text, "en", names, most=18)]
+            begin = text.index(tag)
+            assert not [end for end in cuts if begin < end < begin + len(tag)], before
 
 
 def test_a_piece_has_not_too_many_turns() -> None:

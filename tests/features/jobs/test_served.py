@@ -136,7 +136,7 @@ async def test_bad_input_names_its_field(tmp_path: Path) -> None:
         assert await refused(response_format="json") == (400, "invalid_value", "response_format")
         assert await refused(stream_format="sse") == (400, "invalid_value", "stream_format")
         assert await refused(kind="batch") == (400, "missing_required_parameter", "input_file_id")
-        assert await refused(kind="book") == (400, "invalid_value", "kind")
+        assert await refused(kind="poem") == (400, "invalid_value", "kind")
         assert await refused(voice="nobody") == (400, "voice_not_found", "voice")
         assert await refused(model="nothing") == (404, "model_not_found", "model")
         assert await refused(speed=9) == (400, "invalid_value", "speed")
@@ -283,7 +283,7 @@ async def test_a_job_without_credits_waits_for_a_grant_and_no_step_is_charged_tw
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
     text = "\n\n".join(["Word one.", "Word two.", "Word three."])
-    monkeypatch.setattr("proxy.features.jobs.kinds.speech.chapters.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.texts.chapters.pieces", _three)
     async with jobs_inside(tmp_path, store_url, "short") as server:
         hook = {"name": "acts", "url": "https://hooks.invalid./", "event_types": ["job.waiting"]}
         assert (await server.ask("POST", "/v1/webhook_endpoints", body=hook)).status_code == 200
@@ -313,7 +313,7 @@ async def test_a_job_waits_for_credits_once_no_step_of_it_is_under_way(
     tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("proxy.features.jobs.core.steps.WAITS_S", 0.2)
-    monkeypatch.setattr("proxy.features.jobs.kinds.speech.chapters.pieces", _three)
+    monkeypatch.setattr("proxy.features.jobs.texts.chapters.pieces", _three)
     engine = FirstOnly()
     told = "SELECT id FROM webhook_deliveries"
     async with jobs_inside(tmp_path, store_url, "short", engine) as server:

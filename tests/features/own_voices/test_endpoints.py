@@ -138,7 +138,7 @@ async def test_a_voice_is_changed_where_it_was_asked(server: Inside) -> None:
     change = {"name": "Ana Two", "tags": ["dark"], "labels": {"a": "b"}, "language": "", "gender": "female"}
     changed = await server.ask("POST", f"/v1/audio/voices/{voice['id']}", body=change)
     assert changed.status_code == 200, changed.text
-    expected = {**voice, **change, "label": "Ana Two", "language": None}
+    expected = {**voice, **change, "label": "Ana Two", "title": "Ana Two", "language": None}
     assert changed.json() == expected
     assert (await server.ask("GET", "/v1/audio/voices/Ana")).status_code == 404
     assert (await server.ask("GET", "/v1/audio/voices/Ana%20Two")).json() == expected

@@ -21,7 +21,7 @@ from proxy.features.payments.provider import Checkout, CheckoutRequest, FetchedP
 from proxy.features.payments.records import MonthRecord, OrderRecord
 from proxy.features.payments.section import PaymentsSection, SoldOffer
 from proxy.ledger import HoldRequest, Ledger, open_ledger
-from proxy.storage import accounts, entries
+from proxy.storage import accounts, audit, entries
 from proxy.storage.accounts import Account, Change
 from proxy.storage.store import Statement, Store
 from proxy.telemetry.metrics import Metrics
@@ -81,6 +81,10 @@ class TinyProvider:
     def __init__(self) -> None:
         self.checkouts: dict[str, CheckoutRequest] = {}
         self.paid: dict[str, FetchedPayment] = {}
+        self.ended: dict[str, int] = {}
+        """The checkouts that were ended, each with its moment."""
+        self.save: Callable[[], None] = lambda: None
+        """Notes what outlives a kill of our process."""
         self.prefix = ""
         self.old: list[dict[str, FetchedPayment]] = []
         """What the next fetches see, in order: an answer that was long on its way."""
@@ -92,6 +96,12 @@ class TinyProvider:
         assert made == request, "a second call has the same values"
         await self.at("after the checkout")
         return Checkout(f"pref-{request.order}", f"https://pay.example.org/{request.order}")
+
+    async def end_checkout(self, checkout: str, at: int) -> None:
+        await self.at("before the end")
+        assert self.ended.setdefault(checkout, at) == at, "a second call has the same values"
+        self.save()
+        await self.at("after the end")
 
     async def payments_of(self, order: str, checkout: str) -> list[FetchedPayment]:
         assert checkout in ("", f"pref-{order}")
@@ -212,6 +222,10 @@ class Shop:
         new = NewOrder(OFFERS[offer], "mercadopago", key)
         begun = await self.orders.commit_order(await self.read(account), new)
         return await self.orders.with_checkout(begun)
+
+    async def cancel(self, order: OrderRecord) -> OrderRecord:
+        act = audit.new_act(await self.clock.now(), "key_ada", "order.cancelled", order.id, order.account)
+        return await self.orders.cancel(order, act)
 
     async def buy(self, account: str, offer: str) -> str:
         """Order, pay and have it booked; return the payment's id."""

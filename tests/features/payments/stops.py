@@ -32,6 +32,9 @@ from tests.features.payments.rig import DAY_S, START, Shop, TinyProvider
 from tests.proxy.storage.watched import WatchedStore
 
 NEVER = 1_000_000
+_CANCELLED = """
+SELECT state, url, count(*) AS many FROM orders WHERE cancelled IS NOT NULL GROUP BY state, url ORDER BY state
+"""
 
 
 class Points:
@@ -100,6 +103,7 @@ class _Saved(msgspec.Struct):
     seconds: float
     checkouts: dict[str, CheckoutRequest]
     paid: dict[str, FetchedPayment]
+    ended: dict[str, int]
 
 
 class Life:
@@ -110,14 +114,17 @@ class Life:
         self.account = ""
         self._file = file
         self._has_webhooks = has_webhooks
+        shop.provider.save = self.save
         if file is not None and file.exists():
             saved = msgspec.json.decode(file.read_bytes(), type=_Saved)
             shop.clock.seconds = saved.seconds
             shop.provider.checkouts, shop.provider.paid = saved.checkouts, saved.paid
+            shop.provider.ended = saved.ended
 
     def save(self) -> None:
         if self._file is not None:
-            saved = _Saved(self.shop.clock.seconds, self.shop.provider.checkouts, self.shop.provider.paid)
+            outside = self.shop.provider
+            saved = _Saved(self.shop.clock.seconds, outside.checkouts, outside.paid, outside.ended)
             new = self._file.with_suffix(".new")
             new.write_bytes(msgspec.json.encode(saved))
             new.replace(self._file)
@@ -133,6 +140,12 @@ class Life:
         next_mini = await self._buy("mini", "next")
         await self._change(next_mini, refunded=990)
         await self._change(pack, refunded=1000)
+        await self._cancel("left")
+        late = await self._cancel("late")
+        if not any(payment.reference == late.id for payment in shop.provider.paid.values()):
+            shop.provider.pay(late)
+            self.save()
+        await self._hook(late)
         await self._at(9 * DAY_S)
         await self._buy("pro")
         await self._at(9 * DAY_S + 3600)
@@ -155,6 +168,14 @@ class Life:
             self.shop.provider.pay(order)
             self.save()
         await self._hook(order)
+        return order
+
+    async def _cancel(self, key: str) -> OrderRecord:
+        order = await self.shop.order(self.account, "small", key)
+        if order.state == "open":
+            order = await self.shop.cancel(order)
+        await self.shop.work()
+        self.save()
         return order
 
     async def _change(self, order: OrderRecord, **others: object) -> None:
@@ -196,6 +217,8 @@ class Life:
             "payments": rows[0]["many"],
             "is booked": acts[0]["many"] >= rows[0]["many"],
             "mails that wait": len(waiting),
+            "ended": len(shop.provider.ended),
+            "cancelled": [dict(row) for row in await shop.clock.read(_CANCELLED)],
             "months": [(month.plan, month.state, month.carried) for month in await shop.months(ada)],
             "plan": (read.plan, read.paid_until),
             "contradictions": (await verify(shop.clock)).contradictions,

@@ -54,6 +54,7 @@ async def test_the_sdks_drive_the_fakes_and_accept_their_signatures(interpreter:
         "is_same": True,
         "title": "500",
         "payments": ["pending", "partially_refunded", 2],
+        "ended": [200, True, True],
         "missing": 404,
     }
     assert seen["stripe"] == {
@@ -62,6 +63,7 @@ async def test_the_sdks_drive_the_fakes_and_accept_their_signatures(interpreter:
         "intent": [2990, 1000],
         "disputes": 0,
         "of_intent": [True],
+        "ended": ["expired", "InvalidRequestError", "InvalidRequestError"],
         "errors": ["IdempotencyError", "InvalidRequestError", "AuthenticationError", "InvalidRequestError"],
     }
     assert seen["valid"] == [True, True, True, False, True, True, False, False]

@@ -326,7 +326,12 @@ async def test_payments_that_no_order_has_are_found_at_the_providers(open_shop: 
     assert (len(found["data"]), list(found["failed"])) == (1, ["stripe"])
 
 
-OF_SESSIONS = (("POST", "/v1/orders"), ("GET", "/v1/orders"), ("GET", "/v1/orders/{id}"))
+OF_SESSIONS = (
+    ("POST", "/v1/orders"),
+    ("GET", "/v1/orders"),
+    ("GET", "/v1/orders/{id}"),
+    ("POST", "/v1/orders/{id}/cancel"),
+)
 OPEN = (("GET", "/v1/plans"), ("GET", "/orders/{id}"))
 OF_ADMINS = (
     ("GET", "/admin/orders"),
@@ -388,7 +393,7 @@ def _is_ours(each: Endpoint) -> bool:
 
 async def test_an_account_has_five_open_orders_at_most_and_sees_what_paying_changes(open_shop: Shop) -> None:
     order = await open_shop.order(plan="creator")
-    assert order["warnings"] == []
+    assert (order["ends"], order["silenced"]) == (None, [])
     open_shop.pay(order)
     await open_shop.deliver()
     await open_shop.in_state(order, "paid")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy.engines.registry import Registry
 from proxy.feature_list import load_config
 from proxy.features.users.users_check import check
 from tests.features.users.rig import Browser, config, json_of, mailed, served
@@ -65,9 +66,12 @@ async def test_a_session_that_is_made_beside_an_erasure_goes_with_its_user(
         assert await server.worker.store.read(left) == []
 
 
+_LIMITS = "rpm = 1\nstreams = 1\nvoices = 1\nmax_characters = 1\njob_characters = 1\n"
+
+
 def test_the_check_refuses_a_plan_that_leaves_a_limit_to_each_account(tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     for limit, verdict in (('"account"', "wrong"), ("5", "ok")):
-        file.write_text(config().replace("[users]", f"[plans.free]\nallowance = {limit}\n[users]"))
-        found = [*check(load_config(file, {}))]
+        file.write_text(config().replace("[users]", f"[plans.free]\nallowance = {limit}\n{_LIMITS}[users]"))
+        found = [*check(load_config(file, {}), Registry({}, ()))]
         assert found[0].verdict == verdict, found

@@ -45,6 +45,20 @@ async def test_a_key_sets_the_preferred_voice_and_the_next_request_has_it(server
     assert (first["action"], first["details"]) == ("account.preferred", {"preferred_voice": None})
 
 
+async def test_an_account_has_favourite_voices_until_they_are_erased(server: Inside) -> None:
+    made = json_of(
+        await server.ask("POST", "/v1/audio/voices", body={"name": "stage", "cast": {"A": "alloy"}})
+    )
+    wanted = ["bel", "stage", "tone/tone", made["id"]]
+    me = json_of(await server.ask("POST", "/v1/me", body={"favourite_voices": wanted}))
+    assert me["favourite_voices"] == ["bel", made["id"], "tone/tone"]
+    assert me["preferred_voice"] is None
+    assert (await server.ask("DELETE", f"/v1/audio/voices/{made['id']}")).is_success
+    assert json_of(await server.ask("GET", "/v1/me"))["favourite_voices"] == ["bel", "tone/tone"]
+    me = json_of(await server.ask("POST", "/v1/me", body={"favourite_voices": []}))
+    assert me["favourite_voices"] == []
+
+
 async def test_a_person_sets_a_language_and_mails_and_no_key_does(
     server: Inside,
 ) -> None:
@@ -83,6 +97,10 @@ def _literals(type_: Any) -> list[Any]:
         ({"preferred_voice": "a\x00b"}, "preferred_voice", "invalid_value"),
         ({"preferred_voice": "x" * 101}, "preferred_voice", "invalid_value"),
         ({"preferred_voice": "far"}, "preferred_voice", "voice_not_found"),
+        ({"favourite_voices": ["bel", "nobody"]}, "favourite_voices", "voice_not_found"),
+        ({"favourite_voices": ["far"]}, "favourite_voices", "voice_not_found"),
+        ({"favourite_voices": ["bel"] * 101}, "favourite_voices", "invalid_value"),
+        ({"favourite_voices": "bel"}, "favourite_voices", "invalid_value"),
         ({"mails": "yes"}, "mails", "invalid_value"),
         ({"language": "th"}, "language", "invalid_value"),
         ({"language": "x" * 100_000}, None, "request_too_large"),

@@ -16,9 +16,9 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
     me = (await priced.ask("GET", "/v1/me", key=made["key"])).json()
     cycle = me.pop("cycle")
     assert me == {
-        "account": {"id": priced.account.id, "name": "ada"},
+        "account": {"id": priced.account.id, "name": "ada", "title": "ada"},
         "key": {"id": made["id"], "name": "bot", "role": "speech", "hint": made["hint"], "caps": caps},
-        "plan": {"name": "free", "price": "", "consent": "required"},
+        "plan": {"name": "free", "price": "", "consent": "required", "minutes": None},
         "limits": {
             "rpm": 1000,
             "streams": None,
@@ -34,7 +34,10 @@ async def test_the_answer_says_whose_key_it_is_and_what_is_left(priced: Inside) 
         "clones_used": 0,
         "voices_used": 0,
         "preferred_voice": None,
+        "favourite_voices": [],
         "paid_until": None,
+        "next_plan": None,
+        "minutes": None,
         "user": None,
         "prices": {
             "speech": {"credits": 2.5, "per": "job"},

@@ -21,7 +21,7 @@ async def test_a_browser_gets_the_page(server: Inside, accept: str) -> None:
     answer = await server.ask("GET", "/", key="", accept=accept)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert '<textarea id="early"' in answer.text
-    assert answer.headers["vary"] == "accept"
+    assert answer.headers["vary"].startswith("accept, ")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ async def test_the_page_runs_its_own_files_alone(server: Inside) -> None:
         "style-src": "'self'",
         "connect-src": "'self'",
         "img-src": "'self' data:",
-        "media-src": "blob:",
+        "media-src": "'self' blob:",
         "trusted-types": "lit-html",
         "require-trusted-types-for": "'script'",
         "base-uri": "'none'",
@@ -71,7 +71,7 @@ async def test_the_page_runs_its_own_files_alone(server: Inside) -> None:
 async def test_the_files_of_the_page_are_kept_for_ever_and_only_of_this_version(server: Inside) -> None:
     html = (await server.ask("GET", "/", key="", accept=CHROMIUM)).text
     paths = re.findall(r'(?:href|src)="(console/[^"]+)"', html)
-    assert len(paths) > 20
+    assert len(paths) == 2
     for path in paths:
         answer = await server.ask("GET", f"/{path}", key="", **{"accept-encoding": "gzip"})
         assert answer.status_code == 200
@@ -79,10 +79,10 @@ async def test_the_files_of_the_page_are_kept_for_ever_and_only_of_this_version(
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["x-content-type-options"] == "nosniff"
     build = paths[0].split("/")[1]
-    plain = await server.ask("GET", f"/console/{build}/main.js", key="", **{"accept-encoding": "identity"})
+    plain = await server.ask("GET", f"/console/{build}/head.js", key="", **{"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
-    assert b"loadTexts" in plain.content
-    for other in (f"/console/{'0' * 16}/main.js", f"/console/{build}/shell.html"):
+    assert b"MODULES" in plain.content
+    for other in (f"/console/{'0' * 16}/head.js", f"/console/{build}/shell.html"):
         assert (await server.ask("GET", other, key="")).status_code == 404
 
 

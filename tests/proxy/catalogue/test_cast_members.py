@@ -110,8 +110,9 @@ async def test_the_names_of_a_long_cast_do_not_burst_a_header(tmp_path: Path, le
     config = f'[engines.one]\n[models]\ntts-1 = ["one/m"]\n{sections}'
     cast = {f"N{number}": name for number, name in enumerate(names)}
     async with inside(tmp_path, config, {"one": Scripted(*spoken(0.1))}) as server:
-        answer = await server.speech("[N0] Hi. [N15] Ho.", voice={"cast": cast})
-        whole = await server.speech("[N0] Hi.", voice={"cast": cast}, response_format="json")
+        text = " ".join(f"[{name}] Hi." for name in cast)
+        answer = await server.speech(text, voice={"cast": cast})
+        whole = await server.speech(text, voice={"cast": cast}, response_format="json")
     assert answer.status_code == 200, answer.text
     shown = answer.headers["x-voxgate-voice"]
     assert 980 < len(shown) <= 1000

@@ -9,7 +9,7 @@ from proxy.feature_list import FEATURES
 from tests.commands import command
 from tests.tables import each_row
 
-OFF = ["marks", "jobs", "estimates", "cluster", "lexicons"]
+OFF = ["marks", "jobs", "books", "dubs", "estimates", "cluster", "lexicons"]
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def config(tmp_path: Path) -> Path:
 def test_it_lists_what_is_on_and_how_the_rest_is_turned_on(config: Path) -> None:
     found = {each["name"]: each for each in json.loads(command(config, "features", "--json").stdout)}
     assert found.keys() == FEATURES.keys()
-    assert {name for name, each in found.items() if not each["on"]} == {*OFF, "users", "payments", "alerts"}
+    assert {name for name, each in found.items() if not each["on"]} == {*OFF, "users", "payments"}
     assert found["users"]["to_turn_on"] == "set sign_up in [users]"
     assert found["jobs"]["needs"] == [*FEATURES["jobs"]]
     assert "job_steps" in found["jobs"]["tables"]

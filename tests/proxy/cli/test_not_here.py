@@ -19,10 +19,6 @@ def test_where_a_server_is_the_only_one_all_says_so(plain_server: Server) -> Non
             "users is off on this server. To turn it on: set sign_up in [users].",
         ),
         (("orders", "list"), "payments is off on this server. To turn it on: set [payments]."),
-        (
-            ("alerts", "test"),
-            "alerts is off on this server. To turn it on: set mail in [alerts].",
-        ),
     ],
 )
 def test_what_is_off_is_named_and_not_its_url(

@@ -186,7 +186,10 @@ tts-1 = ["tone/standard"]
 [voices.alloy]
 tone = "tone"
 """
-_REASON = "engines.cloud.api_key: env:CLOUD_KEY is not set; export CLOUD_KEY, or use file:PATH"
+_REASON = (
+    "engines.cloud.api_key: env:CLOUD_KEY is not set; "
+    "export CLOUD_KEY, add it to server.secrets_file, or use file:PATH"
+)
 
 
 async def test_a_secret_that_is_missing_takes_its_engine_alone_and_everybody_says_so(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ _OTHER: dict[str, Any] = {
     "port": 9,
     "workers": 2,
     "data": "x",
+    "secrets_file": "x",
     "drain_s": 1.0,
     "drain_lag_s": 1.0,
     "stall_s": 1.0,

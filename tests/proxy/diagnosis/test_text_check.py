@@ -123,10 +123,10 @@ def test_a_voice_of_an_earlier_version_has_a_successor_where_it_is_there(voice: 
     assert found.startswith(f"it speaks no more, and {successor} does") is bool(successor)
 
 
-def test_without_a_server_front_ends_alone_are_asked(tmp_path: Path) -> None:
+def test_without_a_server_front_ends_are_asked_and_voices_that_never_change_are_known(tmp_path: Path) -> None:
     config = load(tmp_path, '[[routes]]\nlanguage = "es"\nfront_end = "latin"')
     asked = probes.ask(config, registry.load())
-    assert (asked.models, asked.voices) == ({}, {})
+    assert (dict(asked.models), [*asked.voices]) == ({}, ["espeak"])
     assert asked.front_ends["latin"] == {"en", "es", "fr", "it", "pt"}
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 
+from proxy.helpers.file_pieces import file_pieces
 from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
 from speech_engine.host.pipe_messages import BeginPlugin, Broken, Ready
 
@@ -22,10 +23,11 @@ def main() -> None:
             case "die":
                 os._exit(1)
             case "die_once":
-                if not os.path.exists(rest):
-                    with open(rest, "w"):
-                        os._exit(1)
+                _die_once(rest)
                 pipe.write(b"alive")
+            case "file":
+                sizes = [len(piece) for piece in file_pieces(pipe)]
+                pipe.write(f"{rest}: {sum(sizes)} in {len(sizes)}, the longest {max(sizes)}".encode())
             case "large":
                 pipe.write(bytes(int(rest)))
             case "priority":
@@ -34,6 +36,12 @@ def main() -> None:
                 pipe.write(" ".join(sorted(os.environ)).encode())
             case _:
                 pipe.write(f"{os.getpid()} {question.decode()}".encode())
+
+
+def _die_once(noted: str) -> None:
+    if not os.path.exists(noted):
+        with open(noted, "w"):
+            os._exit(1)
 
 
 def _begin(pipe: ParentPipe) -> None:

@@ -54,6 +54,7 @@ OBJECTS = {
     "sign-ins": "sign_in",
     "manifests": "manifest",
     "console": "build",
+    "front": "build",
     "accounts": "account",
 }
 """The object that a name in a path stands for, by the word before it."""
@@ -83,6 +84,7 @@ BODIES: dict[str, Any] = {
     "AccountChange": {"plan": "cached"},
     "Recloning": {"reclone": True},
     "NewClone": {"engine": "tone"},
+    "AgainBody": {"steps": [1]},
 }
 """Lawful bodies, by the names of their schemas."""
 _LINE = {"custom_id": "a", "method": "POST", "url": "/v1/audio/speech", "body": {**_SAY, "model": "tone"}}
@@ -137,7 +139,7 @@ class Operation(NamedTuple):
         if self.access == "admin":
             objects["key"] = objects["other key"]
         path = re.sub(r"([^/{}]+)/{\w+}", lambda found: _named(found, objects), self.path)
-        path = path.replace("{path}", "main.js")
+        path = path.replace("{path}", "head.js")
         if query := QUERIES.get(self.id, "account=owner" if self.id.endswith("_of") else ""):
             path = f"{path}?{query}"
         if self.id in FORMS:

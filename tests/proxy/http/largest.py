@@ -72,7 +72,28 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
         "stream_format": DROPPED,
         "response_format": "mp3",
     },
+    # The file of a book and of a dub is another test's.
+    "BookBody": {
+        **_SPEECH,
+        **dict.fromkeys(("input", "chapters", "stream_format"), DROPPED),
+        "input_file_id": "file-none",
+        "response_format": "m4b",
+    },
+    "DubBody": {
+        **dict.fromkeys(("input_file_id", "short_file_id", "original_file_id"), "file-none"),
+        "model": "tone/standard",
+        "voice": "alloy",
+        "bitrate": DROPPED,
+    },
+    "AgainBody": {
+        "input_file_id": DROPPED,
+        "steps": [1],
+        "words": {"nginx": "engine x"},
+        "cast": {"Ana": "alloy"},
+        "preview": False,
+    },
     "BatchJobBody": {"input_file_id": "{file}"},
+    "NewFile": {"purpose": "batch"},
     "TrainingBody": {"voice": "{voice}", "model": "tone/standard"},
     "RouteQuestion": {**_SPEECH, "account": "owner"},
     "NewVoice": _CAST,
@@ -98,7 +119,7 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     "WebhookUpdate": {**_HOOK, "is_on": True},
     "LexiconBody": {"words": ENTRIES},
     "NewLexicon": {"words": ENTRIES, "account": "owner"},
-    "MeChange": {"preferred_voice": "{voice}"},
+    "MeChange": {"preferred_voice": "{voice}", "favourite_voices": ["alloy"]},
     "NewSignIn": {"address": _ADDRESS},
     "Confirmation": {"token": "x" * 100, "code": DROPPED},
     "BatchBody": {"input_file_id": "{file}", "endpoint": "/v1/audio/speech", "completion_window": "24h"},
@@ -164,7 +185,8 @@ def _largest_of_type(document: Document, schema: Document) -> Any:
 
 def _text(schema: Document) -> str:
     most = schema.get("maxLength", 20)
-    texts = ((_WORDS * (most // len(_WORDS) + 1))[:most].rstrip(), "x" * most, "en", f"mch_{1:024x}")
+    words, numbers = (_WORDS * (most // len(_WORDS) + 1))[:most].rstrip(), "1," * (most // 2 - 1) + "1"
+    texts = (words, "x" * most, "en", f"mch_{1:024x}", numbers)
     fitting = schema.get("pattern", "")
     return next(each for each in texts if re.search(fitting, each))
 

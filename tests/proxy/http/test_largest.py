@@ -25,7 +25,8 @@ which samples are cut."""
 ONE_COMMIT = frozenset({"close_me", "close_account", "remove_user"})
 """They close an account or write a tombstone, which stays one commit."""
 UNLIMITED = {
-    *("AgreedChange.prices", "JobBody.chapters"),  # an object of any shape, and one that is described
+    # An object of any shape, and those that are described.
+    *("AgreedChange.prices", "JobBody.chapters", "BookBody.chapters"),
     *(f"{form}.{field}" for form in ("VoiceForm", "SavedVoiceForm") for field in ("prompt", "script_hint")),
 }
 """The last four are refused."""

@@ -92,6 +92,8 @@ EXCHANGES = (
     Exchange("is_live_by_other_path", "GET", "/health"),
     Exchange("create_account", "POST", "/admin/accounts", {"name": "bob"}, 201),
     Exchange("list_misheard_rates", "GET", "/admin/misheard"),
+    Exchange("list_alerts", "GET", "/admin/alerts"),
+    Exchange("test_alerts", "POST", "/admin/alerts/test", None, 409),
     Exchange("save_voice", "POST", "/admin/voices", _CAST | {"account": "bob"}, 201),
     Exchange("export_saved_voice", "GET", "/admin/voices/{voice}/export"),
     Exchange("clone_voice", "POST", "/admin/voices/{voice}/clones", {"engine": "tone"}, 400),
@@ -173,7 +175,8 @@ def test_a_program_can_rely_on_every_field_of_an_answer(document: Document) -> N
         "DegradedPart",
         "RouteQuestion",
         "NewClone",
-        *("JobBody", "BatchJobBody", "BatchBody", "TrainingBody"),
+        *("JobBody", "BatchJobBody", "BatchBody", "TrainingBody", "BookBody", "DubBody", "AgainBody"),
+        *("Pauses", "ReadRules"),
         # `substitute` is there if the header is, and `settling` while steps of a canceled job are under way.
         *("AudioDone", "ShownJob"),
         # OpenAI's object has no such field: `jobs_only` is there if it is so.

@@ -74,7 +74,7 @@ async def test_a_server_that_must_not_migrate_names_the_command(bare: Store) -> 
     await migrate(bare, [_FIRST])
     assert await migrate(bare, [_FIRST], applies=False) == 1
     with pytest.raises(
-        StorageFailed, match=r"schema version 1, and this voxgate needs 2; run voxgate migrate"
+        StorageFailed, match=r"schema version 1, and this voxgate needs 2; run voxgate database upgrade"
     ):
         await migrate(bare, [_FIRST, _SECOND], applies=False)
     assert await versions(bare) == [1]

@@ -60,6 +60,8 @@ ALL = {
     "deletion of old usage": (3600.0, TIDIES),
     "erasure of unused voices": (86_400.0, TIDIES),
     "jobs without a writer": (15.0, TIDIES),
+    "look for samples": (5.0, TIDIES),
+    "samples": (1.0, TIDIES),
     "signatures of erasures": (3600.0, TIDIES),
     "sweep of kept answers": (3600.0, TIDIES),
     "sweep of the audio cache": (3600.0, TIDIES),

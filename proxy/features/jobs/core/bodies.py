@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -67,6 +68,8 @@ class ShownJob(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     training: ShownTraining | None = None
     settling: Literal[True] | UnsetType = UNSET
+    words: Mapping[str, Mapping[str, str]] | UnsetType = UNSET
+    columns: Mapping[str, str | float] | UnsetType = UNSET
 
 
 class JobList(Listing, frozen=True, kw_only=True):

@@ -12,11 +12,11 @@ from zipfile import ZipFile, ZipInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
-from proxy.audio.formats import MEDIA_TYPES, WAV_HEADER_BYTES, true_wav
+from proxy.audio.formats import WAV_HEADER_BYTES, true_wav
 from proxy.errors import Conflict, InvalidRequest
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.encoded_records import list_encoded
-from proxy.features.jobs.core.fields import ENCODED, StepFields, file_name
+from proxy.features.jobs.core.fields import ENCODED, JOB_MEDIA_TYPES, StepFields, file_name
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import Job, JobClip
 from proxy.features.own_voices.export import ZIP_DATE, MadeBytes
@@ -124,7 +124,7 @@ async def spoken_reply(files: JobFiles, job: Job, request: Request) -> Response:
             names.append((name, sound))
         return whole_reply(SoundZip(names), f"{query.name}.zip", ZIP, range_)
     ((_, sound),) = sounds
-    return whole_reply(sound, f"{query.name}.{format_}", MEDIA_TYPES[format_], range_)
+    return whole_reply(sound, f"{query.name}.{format_}", JOB_MEDIA_TYPES[format_], range_)
 
 
 def no_sound() -> Conflict:

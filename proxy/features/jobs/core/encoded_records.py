@@ -21,7 +21,7 @@ Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_pa
 
 class EncodedBlob(msgspec.Struct, frozen=True, kw_only=True):
     """A blob of an encoded file. `voices` are the saved voices in that file, each between blanks. Only
-    results have a chapter; 0 is the file of all."""
+    results have a chapter, or the number of a file; 0 is the file of all."""
 
     job: str
     role: Role = "result"
@@ -39,6 +39,7 @@ _SELECT = f"SELECT {columns(EncodedBlob)} FROM job_encoded WHERE job = :job AND"
 IS_RESULT = "job_encoded.role = 'result'"
 _LIST = f"{_SELECT} role = :role AND chapter = :chapter ORDER BY number"
 _CHAPTERS = f"{_SELECT} {IS_RESULT} AND chapter > 0 ORDER BY chapter, number"
+_STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS bytes FROM job_encoded WHERE account = :account"
 _KEYS = drop_keys("job_encoded", "digest")
 _REMOVE = "DELETE FROM job_encoded WHERE {only} RETURNING account, digest"
 
@@ -82,6 +83,12 @@ async def list_encoded(store: Store, job: str, chapter: int | None) -> list[Enco
     else:
         rows = await store.read(_LIST, {"job": job, "role": "result", "chapter": chapter})
     return [msgspec.convert(row, EncodedBlob) for row in rows]
+
+
+async def stored_of(store: Store, account: str) -> int:
+    """Return the bytes of all files of an account's jobs."""
+    (row,) = await store.read_long(_STORED, {"account": account})
+    return int(row["bytes"])
 
 
 async def list_file(store: Store, job: str, role: Role) -> list[EncodedBlob]:

@@ -7,22 +7,25 @@ blobs without rows, and the next holder begins again: the commit that ends the j
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 
-from proxy.audio.encode import flac_with_length, open_encoder
+from proxy.audio.encode import Encoder, flac_with_length, open_encoder
 from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm, SoundFailed
-from proxy.errors import ErrorDetail
+from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.ends import ERASED
-from proxy.features.jobs.core.fields import StepFields
-from proxy.features.jobs.core.file_writer import FileWriter
+from proxy.features.jobs.core.fields import M4B, StepFields
+from proxy.features.jobs.core.file_writer import BLOB_BYTES, FileWriter
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.joined_sound import JoinedSound
+from proxy.features.jobs.core.m4b_facts import KBITS, FactsOf
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
@@ -33,9 +36,16 @@ from proxy.storage.store import Condition, Store
 from proxy.storage.tombstones import voices_column
 
 MOST_TRIES = 8
+WAITS_S = 10.0
 _KEEP_S = 15 * 60.0
 """A blob that no row names is dropped after an hour."""
 _LEFT = Again(is_try=False)
+
+if TYPE_CHECKING:
+    from proxy.features.jobs.core.m4b import M4bEncoder
+
+MakeFiles = Callable[["FileMaking", Job, Sequence[JobClip]], Awaitable[None]]
+"""Makes the files of a job. Raises VaultFailed, SoundFailed, FileGone, and RequestFailed."""
 
 _log = structlog.get_logger()
 _BROKEN = ErrorDetail("Its sound could not be encoded.", "server_error", None, "internal_error")
@@ -49,8 +59,18 @@ class FileSteps(TaskKind[JobStep]):
     outlives = False
     at_once = 1
 
-    def __init__(self, store: Store, vault: Vault, files: JobFiles, notices: DeliveryTasks) -> None:
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        files: JobFiles,
+        notices: DeliveryTasks,
+        facts: FactsOf,
+        make_files: MakeFiles,
+    ) -> None:
         super().__init__(store)
+        self._facts = facts
+        self._make_files = make_files
         self._vault = vault
         self._files = files
         self._notices = notices
@@ -72,10 +92,12 @@ class FileSteps(TaskKind[JobStep]):
         clips = await records.list_clips(self._store, job.id)
         if len(clips) < job.steps:
             return await self._failed(held, ERASED)
-        making = _Making(self._files, job)
+        making = FileMaking(self._files, job, self._facts)
         try:
-            fields = self._vault.open_record(job.account, job.id, job.record, StepFields)
-            is_made = await making.make_all(fields, clips)
+            await self._make_files(making, job, clips)
+            # If the process stood still for long, the clean-up may have dropped a file: then it is made
+            # again.
+            await making.keep_blobs()
         except asyncio.CancelledError:
             # The job may be over because a voice was erased.
             await making.undo()
@@ -86,9 +108,15 @@ class FileSteps(TaskKind[JobStep]):
                 return await self._failed(held, ERASED)
             _log.error("job.file.failed", job=job.id, reason=str(failed))
             return await self._failed(held, _BROKEN) if self.gives_up(held) else Again(_BROKEN.message)
-        if not is_made:
+        except FileGone:
             await making.undo()
             return _LEFT
+        except RequestFailed as failed:
+            await making.undo()
+            _log.warning("job.file.refused", job=job.id, code=failed.code)
+            if failed.status < 500 and failed.status != 429:
+                return await self._failed(held, failed.body().error)
+            return Again(failed.message, WAITS_S, is_try=False)
         now = await self._store.now()
         return Done({"state": "done"}, ends.after_file(held, now, making.files, self._notices))
 
@@ -97,13 +125,19 @@ class FileSteps(TaskKind[JobStep]):
         return Done({"state": "failed", "due": LAST_MOMENT, "error": why.message}, also)
 
 
-class _Making:
-    """The files of one attempt. Their blobs are dropped by `undo`, unless a commit names them."""
+class FileGone(Exception):
+    """A part of a file was dropped while the rest was made."""
 
-    def __init__(self, files: JobFiles, job: Job) -> None:
+
+class FileMaking:
+    """The files of one attempt. Their blobs are dropped by `undo`, unless a commit names them. What writes
+    raises FileGone."""
+
+    def __init__(self, files: JobFiles, job: Job, facts: FactsOf) -> None:
         self._writers: list[FileWriter] = []
         self._files = files
         self._job = job
+        self._facts = facts
         self._clock = asyncio.get_running_loop().time
         self._protected_at = self._clock()
 
@@ -111,44 +145,78 @@ class _Making:
     def files(self) -> list[EncodedBlob]:
         return [row for writer in self._writers for row in writer.rows]
 
-    async def make_all(self, fields: StepFields, clips: Sequence[JobClip]) -> bool:
-        """Make all files. False: a part of them was dropped meanwhile."""
-        form = form_of_file(self._job.format, fields, clips)
-        if fields.files == "one" and not await self._file(0, clips, form):
-            return False
-        for number, chapter in enumerate(fields.chapters, 1):
-            if not await self._file(number, clips[chapter.first - 1 : chapter.last], form):
-                return False
-        # If the process stood still for long, the clean-up may have dropped a file: then it is made again.
-        return await self._keep()
+    async def make_joined(self, clips: Sequence[JobClip]) -> None:
+        """Make one file of all clips, or one for each chapter."""
+        job = self._job
+        fields = self._files.vault.open_record(job.account, job.id, job.record, StepFields)
+        form = form_of_file(job.format, fields, clips)
+        parts = [(0, clips)] if fields.files == "one" else []
+        chosen = [(n, each) for n, each in enumerate(fields.chapters, 1) if each.first]
+        parts += [(n, clips[each.first - 1 : each.last]) for n, each in chosen]
+        for chapter, own in parts:
+            await self._file(chapter, JoinedSound(self._files, own, fields), form)
 
     async def undo(self) -> None:
         for writer in self._writers:
             await writer.drop()
 
-    async def _file(self, chapter: int, clips: Sequence[JobClip], form: OutputForm) -> bool:
-        """Make the file of these clips. False: a part of it was dropped meanwhile."""
+    def writer(
+        self,
+        chapter: int,
+        clips: Sequence[JobClip],
+        begin: Callable[[bytes], bytes] = bytes,
+        head_blobs: int = 0,
+    ) -> FileWriter:
+        """Begin the file of this number, in which the voices of these clips speak."""
         voices = voices_column({voice for clip in clips for voice in clip.voices.split()})
-        samples = sum(clip.bytes for clip in clips) // SAMPLE_BYTES
-        begin = partial(flac_with_length, samples=samples) if form.format == "flac" else bytes
-        job = self._job
-        writer = FileWriter(self._files, job.account, job.id, voices, chapter=chapter, begin=begin)
-        self._writers.append(writer)
-        async with aclosing(encoded(self._files, clips, form)) as parts:
-            async for part in parts:
-                await writer.add(part)
-                if not await self._keep(_KEEP_S):
-                    return False
-        await writer.add(b"", is_last=True)
-        return True
+        account, id_ = self._job.account, self._job.id
+        made = FileWriter(
+            self._files, account, id_, voices, chapter=chapter, begin=begin, head_blobs=head_blobs
+        )
+        self._writers.append(made)
+        return made
 
-    async def _keep(self, every_s: float = 0.0) -> bool:
-        """Protect the new blobs from the clean-up, unless that was done less than `every_s` ago. False: one
-        of them is gone."""
+    async def add_part(self, writer: FileWriter, data: bytes, *, is_last: bool = False) -> None:
+        await writer.add(data, is_last=is_last)
+        await self.keep_blobs(_KEEP_S)
+
+    async def _file(self, chapter: int, sound: JoinedSound, form: OutputForm) -> None:
+        """Make the file of this sound."""
+        book = await self._m4b(sound, form) if form.format == M4B else None
+        encoder = await opened(form) if book is None else book
+        blobs = -(-book.head_bytes // BLOB_BYTES) if book is not None else 0
+        writer = self.writer(chapter, sound.clips, beginning(form, sound.samples), blobs)
+        async with aclosing(encoded(sound.file, encoder)) as parts:
+            async for part in parts:
+                await self.add_part(writer, part)
+        await self.add_part(writer, b"", is_last=True)
+        if book is not None:
+            await writer.add_head(book.head, blobs)
+
+    async def _m4b(self, sound: JoinedSound, form: OutputForm) -> M4bEncoder:
+        # Imported here: it loads libav, which a server does once it needs it.
+        from proxy.features.jobs.core.m4b import M4bEncoder
+
+        facts, kbit_s = await self._facts(self._job), form.kbit_s or KBITS["standard"]
+        make = partial(M4bEncoder, facts, sound.marks, sound.rate_hz, kbit_s, sound.samples)
+        return await asyncio.to_thread(make)
+
+    async def keep_blobs(self, every_s: float = 0.0) -> None:
+        """Protect the new blobs from the clean-up, unless that was done less than `every_s` ago."""
         if (now := self._clock()) - self._protected_at < every_s:
-            return True
+            return
         self._protected_at = now
-        return await self._files.keep(self._job.account, [each.digest for each in self.files])
+        if not await self._files.keep(self._job.account, [each.digest for each in self.files]):
+            raise FileGone
+
+
+async def opened(form: OutputForm) -> Encoder:
+    return await asyncio.to_thread(open_encoder, form)
+
+
+def beginning(form: OutputForm, samples: int) -> Callable[[bytes], bytes]:
+    """Return what writes the length of a file into its first bytes, if its format has a place for it."""
+    return partial(flac_with_length, samples=samples) if form.format == "flac" else bytes
 
 
 def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> OutputForm:
@@ -159,13 +227,11 @@ def form_of_file(format_: str, fields: StepFields, clips: Sequence[JobClip]) -> 
     return OutputForm(format_, rate_hz, fields.kbit_s, is_usual=False, source=source)
 
 
-async def encoded(files: JobFiles, clips: Sequence[JobClip], form: OutputForm) -> AsyncGenerator[bytes, None]:
-    """Yield the encoded sound of these clips, one after the other. Raises VaultFailed and SoundFailed."""
+async def encoded(pcm_file: StoredFile, encoder: Encoder) -> AsyncGenerator[bytes, None]:
+    """Yield encoded sound, and close the encoder. Raises VaultFailed and SoundFailed."""
     # One thread, so that the end comes last, also after a cancellation.
     threads, loop, odd = ThreadPoolExecutor(1), asyncio.get_running_loop(), b""
-    encoder = await asyncio.to_thread(open_encoder, form)
     try:
-        pcm_file = StoredFile.of_blobs(files, clips)
         async with aclosing(pcm_file.parts(range(pcm_file.size))) as parts:
             async for part in parts:
                 pcm = odd + part

@@ -12,12 +12,15 @@ import msgspec
 from msgspec.structs import replace
 
 from policies.plans import Terms
-from proxy.audio.formats import AUDIO_FORMATS
+from proxy.audio.formats import AUDIO_FORMATS, MEDIA_TYPES
 from speech_engine.redacted import Redacted
 
 Files = Literal["one", "chapters"]
-FORMATS = tuple(AUDIO_FORMATS)
-ENCODED = ("flac", "opus")
+M4B = "m4b"
+"""The format of audiobooks, which only jobs have: AAC in MP4 with chapters, a cover and names."""
+FORMATS = (*AUDIO_FORMATS, M4B)
+JOB_MEDIA_TYPES = {**MEDIA_TYPES, M4B: "audio/mp4"}
+ENCODED = ("flac", "opus", M4B)
 """Formats whose sound cannot be joined: it is encoded when all steps are done."""
 _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
 """The format in which a step of such a job is spoken."""
@@ -26,7 +29,8 @@ _BLANKS = re.compile(r"\s+")
 
 
 class Chapter(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`."""
+    """A chapter of a text, from `start` up to `end`. Its steps have the numbers from `first` to `last`. A
+    chapter that the request has not chosen has none, and both are 0."""
 
     title: str
     start: int
@@ -47,14 +51,31 @@ class SealedFields(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     files: Files = "one"
 
 
+class SourceJob(msgspec.Struct, frozen=True, kw_only=True):
+    """The job whose clips a job takes over, except for the steps in the ranges `anew`, which are spoken."""
+
+    source: str
+    anew: tuple[tuple[int, int], ...] = ()
+
+    def is_anew(self, step: int) -> bool:
+        return any(first <= step <= last for first, last in self.anew)
+
+
 class StepFields(SealedFields, frozen=True, kw_only=True):
     """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast.
-    `kbit_s` is for a sound that is encoded at the end."""
+    `kbit_s` is for a sound that is encoded at the end, and `pauses` are steps with the seconds of silence
+    before them there. `only` are the chosen chapters, as they were sent, and `words` count before the lexicon
+    of the request. `own` is what only the kind of the job reads."""
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
     chapters: tuple[Chapter, ...] = ()
     kbit_s: int | None = None
+    pauses: tuple[tuple[int, float], ...] = ()
+    only: str = ""
+    words: dict[str, str] = {}
+    again: SourceJob | None = None
+    own: msgspec.Raw = msgspec.Raw(b"null")
 
     def begin_of(self, step: int) -> int:
         """Return where the chapter of this step begins."""

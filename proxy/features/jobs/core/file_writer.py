@@ -28,9 +28,10 @@ class FileWriter:
         role: Role = "result",
         chapter: int = 0,
         begin: Callable[[bytes], bytes] = bytes,
+        head_blobs: int = 0,
     ) -> None:
         """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
-        first blob, which has the head of the file."""
+        first blob, which has the head of the file. A head that is known last has its own `head_blobs`."""
         self.rows: list[EncodedBlob] = []
         self._files = files
         self._row = EncodedBlob(
@@ -45,15 +46,23 @@ class FileWriter:
             voices=voices,
         )
         self._begin = begin
+        self._next = head_blobs
         self._buffer = bytearray()
 
     async def add(self, data: bytes, *, is_last: bool = False) -> None:
         """Add bytes to the file. Raises VaultFailed, StorageFailed."""
         self._buffer += data
         if len(self._buffer) >= BLOB_BYTES or (is_last and self._buffer):
-            blob, number = bytes(self._buffer), len(self.rows)
+            blob, number = bytes(self._buffer), self._next
+            self._next += 1
             self._buffer.clear()
             await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
+
+    async def add_head(self, head: bytes, blobs: int) -> None:
+        """Add the head of the file in so many blobs. Raises VaultFailed, StorageFailed."""
+        size = -(-len(head) // blobs)
+        for number in range(blobs):
+            await to_the_end(self.put(number, head[number * size : (number + 1) * size]))
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
         """Store a blob of the file, and return its row. Raises VaultFailed, StorageFailed."""

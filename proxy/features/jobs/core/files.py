@@ -13,11 +13,6 @@ from proxy.storage.store import Statement
 class JobFiles(SealedBlobs):
     """The files of jobs in the vault. An erasure reaches them. Every method raises StorageFailed."""
 
-    async def drop_sound_of_encoded_jobs(self) -> None:
-        """Drop each step's own sound once the encoded file of its job has it."""
-        for job in await removals.list_encoded(self.store):
-            await self.drop_all(await removals.drop_sound(self.store, job))
-
     async def text(self, account: str, digest: str) -> str:
         return (await self.whole(account, digest)).decode()
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from policies.plans import Terms
@@ -13,7 +14,7 @@ from proxy.access.admission import Admission
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.errors import ErrorDetail, NotAllowed, RateLimited, RequestFailed
-from proxy.features.jobs.core import opening, records
+from proxy.features.jobs.core import opening, records, uploads
 from proxy.features.jobs.core.fields import ENCODED, SealedFields
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.parts import PART, Superseded
@@ -33,7 +34,8 @@ MadeJob = tuple[Job, dict[str, str]]
 class NewJob(NamedTuple):
     """A job to add. Its `fields` are sealed. `data` is its text or its file, and each of the `pieces` is the
     place of one step there. Without `created`, it is created now. A job with a `fault` has failed before it
-    began. With a `voice`, its file is a recording of it."""
+    began. With a `voice`, its file is a recording of it. It holds the uploaded `files`, ids with the
+    field that names each. If it `makes_files`, its kind makes them at the end in any format."""
 
     id: str
     kind: Kind
@@ -47,6 +49,8 @@ class NewJob(NamedTuple):
     steps_are: Literal["speech", "training"] = "speech"
     tag: str = ""
     voice: str = ""
+    files: Mapping[str, str] = MappingProxyType({})
+    makes_files: bool = False
 
     def __repr__(self) -> str:
         return f"<NewJob {self.id}>"
@@ -96,15 +100,20 @@ async def add_job(
     else:
         await request.admission.count_steps(request.caller, len(new.pieces))
         job = await _new_job(files, request.caller, new)
-    has_file, kind = new.format in ENCODED, new.steps_are
+    has_file, kind = new.format in ENCODED or new.makes_files, new.steps_are
     try:
-        is_added = await opening.add(store, job, new.pieces, beside(job), has_file=has_file, kind=kind)
+        is_added = await opening.add(
+            store, job, new.pieces, beside(job), has_file=has_file, kind=kind, files=new.files
+        )
     except AlreadyExists:
         await files.drop(account, job.digest)
         raise
     if not is_added:
         await files.drop(account, job.digest)
-        if await records.stored_bytes(store, account) + job.bytes > records.MOST_STORED_BYTES:
+        for file, field in new.files.items():
+            await uploads.find(store, account, file, field, "user_data")
+        more = job.bytes + await uploads.count_not_held(store, new.files)
+        if await records.stored_bytes(store, account) + more > records.MOST_STORED_BYTES:
             raise NotAllowed(
                 f"An account's jobs have texts of {records.MOST_STORED_BYTES} bytes at most, until they are "
                 "deleted; delete some that have ended first.",

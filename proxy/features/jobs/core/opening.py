@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, islice
 from typing import Literal
@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, UNMADE, PartClaim, Superseded, ranges
 from proxy.features.jobs.core.records import JOBS, MOST_WANTED, Job, hold, step_id
+from proxy.features.jobs.core.uploads import FileHolds
 from proxy.storage.listed_tables import lock_account
 from proxy.storage.rows import columns
 from proxy.storage.store import Params, Statement, Store, Value
@@ -25,7 +26,8 @@ _ADD = f"""
 INSERT INTO jobs ({columns(Job)}) SELECT {", ".join(JOBS.placeholders.values())}
 WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = :account AND closed IS NOT NULL)
 AND {_WANTED} + CAST(:steps AS BIGINT) <= {MOST_WANTED}
-AND ({records.STORED}) + CAST(:bytes AS BIGINT) <= {records.MOST_STORED_BYTES} RETURNING id
+AND ({records.STORED}) + CAST(:bytes AS BIGINT) + {{new_bytes}} <= {records.MOST_STORED_BYTES}
+AND {{only_if}} RETURNING id
 """
 _DONE_IF_NOTHING = """
 UPDATE jobs SET state = 'done', ended = :now WHERE id = :job AND state = 'open'
@@ -57,19 +59,23 @@ async def add(
     *,
     has_file: bool = False,
     kind: Literal["speech", "training"] = "speech",
+    files: Collection[str] = (),
 ) -> bool:
     """Add a job with its steps, all of this kind, and the statements `beside`, which must do nothing if the
     job is not added. `has_file` adds one more step. A large job is `making` until the last commit. If it
-    is `making` already, this call goes on with it. False: too many steps of the account wait, too much
-    of it is stored, or it is closed. Raises AlreadyExists for a known id, and Superseded."""
+    is `making` already, this call goes on with it. The job holds the `files`. False: too many steps of the
+    account wait, too much of it is stored, it is closed, or a file is gone. Raises AlreadyExists for a known
+    id, and Superseded."""
     numbered = enumerate(pieces, 1)
     steps: Iterator[_NewStep] = ((step_id(job, n), n, *piece, kind, "wanted") for n, piece in numbered)
     if has_file:
         steps = chain(steps, [(step_id(job, "file"), len(pieces) + 1, 0, 0, "file", "later")])
-    locking = lock_account(job.account)
+    holds = FileHolds(job.id, job.created, files)
+    locking = (lock_account(job.account), *holds.only_if.held)
     if len(pieces) <= PART:
-        adding = Statement(_ADD, msgspec.structs.asdict(job))
-        return bool((await store.write(locking, adding, *_insertions(job, [*steps]), *beside))[1])
+        written = _insertions(job, [*steps]), holds.adding, beside
+        answers = await store.write(*locking, _adding(job, holds), *chain.from_iterable(written))
+        return bool(answers[len(locking)])
     claim, made, until = PartClaim(job.id), 0, await store.now() + LEASE_US
     if job.state == "making":
         made = await claim.take_over(store)
@@ -79,9 +85,9 @@ async def add(
         if job.steps != len(pieces) or [tuple(row.values()) for row in before] != [row[2:4] for row in last]:
             raise Superseded("the job is made anew when its lease has ended")
     else:
-        adding = Statement(_ADD, msgspec.structs.asdict(replace(job, state="making")))
+        adding = _adding(replace(job, state="making"), holds)
         claiming = claim.statement(until, "state = 'making'", adds=True)
-        if not (await store.write(locking, adding, claiming))[-1]:
+        if not (await store.write(*locking, adding, *holds.adding, claiming))[-1]:
             return False
     while part := [*islice(steps, PART)]:
         made += len(part)
@@ -89,6 +95,11 @@ async def add(
     opening = (Statement(_OPEN, claim.ours), Statement(_BEGIN, claim.ours))
     await claim.write_part(store, *opening, *beside, claim.release())
     return True
+
+
+def _adding(job: Job, holds: FileHolds) -> Statement:
+    sql = _ADD.format(new_bytes=holds.new_bytes, only_if=holds.only_if.sql)
+    return Statement(sql, {**holds.only_if.params, **msgspec.structs.asdict(job)})
 
 
 _NewStep = tuple[Value, ...]

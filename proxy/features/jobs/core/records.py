@@ -10,6 +10,7 @@ import msgspec
 
 from policies.tasks import QueuedTask
 from proxy.features.jobs.core import encoded_records, parts
+from proxy.features.jobs.core.uploads import HELD
 from proxy.file_store.vault import SealedRecord
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
@@ -23,7 +24,8 @@ from speech_engine.redacted import Redacted
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]
 """A job that is `making` or `removed` is written part by part. Neither clients nor operators see it."""
-Kind = Literal["speech", "batch", "conversion", "transcription", "training", "cut"]
+Kind = str
+"""The name of a kind of jobs. A feature may bring kinds of its own."""
 Waits = Literal["", "credits", "engine", "memory", "suspended"]
 """Why an open job waits."""
 MOST_WANTED = 20_000
@@ -89,8 +91,9 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     """The sound of a step, or its text as JSON; then `samples` were heard. `voices` are the saved voices that
     spoke, each between blanks. `told` is the digest of the report beside the sound, with the times of so many
     `words`. Joined with others, the sound plays for `played` samples. `source` is IPTC's word for the maker,
-    if the file names one. `digest` is "" when the sound is in the encoded file of its job. Without the named
-    `consent`, neither the sound nor the charge is committed."""
+    if the file names one. Earlier versions dropped the sound and left "" as `digest` once it was in the
+    encoded file of its job. Without the named `consent`, neither the sound nor the charge is committed. A
+    clip that was `taken` from the step of an earlier job shares its sound, and costs nothing."""
 
     step: str
     job: str
@@ -108,6 +111,8 @@ class JobClip(msgspec.Struct, frozen=True, kw_only=True):
     words: int = 0
     source: str = ""
     consent: str | None = None
+    fingerprint: str = ""
+    taken: str = ""
 
     @property
     def played_s(self) -> float:
@@ -131,6 +136,11 @@ def step_id(job: Job, step: int | Literal["file"]) -> str:
 
 
 OF_CLIPS = drop_keys("job_clips", "digest", "told")
+IS_SHARED = """
+job_clips.digest <> '' AND EXISTS (SELECT 1 FROM job_clips AS others WHERE others.account = job_clips.account
+    AND others.digest = job_clips.digest AND others.job <> job_clips.job)
+"""
+"""SQL for a clip whose sound another job has, too."""
 OF_TEXTS = drop_keys("jobs", "digest")
 
 TABLES = (
@@ -186,8 +196,10 @@ _ALL_WAITING = """
 SELECT count(*) AS steps FROM job_steps JOIN jobs ON jobs.id = job_steps.job
 WHERE job_steps.state = 'wanted' AND jobs.state = 'open' AND jobs.waits NOT IN ('credits', 'suspended')
 """
-STORED = "SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS kept FROM jobs WHERE account = :account"
-"""SQL for the bytes that are stored of an account's requests."""
+STORED = f"""
+SELECT CAST(coalesce(sum(bytes), 0) + {HELD} AS BIGINT) AS kept FROM jobs WHERE account = :account
+"""
+"""SQL for the bytes that are stored of an account's requests, and of the files that they name."""
 _STILL_WANTED = "SELECT id FROM job_steps WHERE id IN ({steps}) AND state = 'wanted'"
 _UNDER_WAY = "SELECT DISTINCT job FROM job_steps WHERE job IN ({jobs}) AND lease > :now"
 _LOCK = "UPDATE jobs SET state = state WHERE id = :job"
@@ -197,7 +209,7 @@ _PIECES = "SELECT number, first, last FROM job_steps WHERE job = :job AND kind =
 _MADE = """
 SELECT job_clips.job, count(*) AS steps, CAST(sum(bytes) AS BIGINT) AS bytes,
     sum(CAST(job_clips.samples AS DOUBLE PRECISION) / job_clips.sample_rate_hz) AS seconds,
-    CAST(coalesce(sum(usage.credits), 0) AS BIGINT) AS credits,
+    CAST(coalesce(sum(CASE WHEN job_clips.taken = '' THEN usage.credits ELSE 0 END), 0) AS BIGINT) AS credits,
     coalesce(max(usage.substitute), '') AS substitute
 FROM job_clips LEFT JOIN usage ON usage.id = job_clips.request
 WHERE job_clips.job IN ({jobs}) GROUP BY job_clips.job

@@ -60,7 +60,6 @@ class JobRetention:
         now, deleted = await self._store.now(), 0
         stored = stored_days(self.days, self.plans)
         await self._files.remove_erased(now - stored.longest_us)
-        await self._files.drop_sound_of_encoded_jobs()
         for tidy in self._tidies:
             await tidy()
         while batch := await list_old(self._store, "jobs", "ended", stored, now):

@@ -7,7 +7,7 @@ its lease may still commit: a step has one row of sound, so the second commit fa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -19,14 +19,17 @@ from policies.tasks import SECOND
 from proxy import errors
 from proxy.access.callers import Callers
 from proxy.api.speech_answers import SpeechReporter
-from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core import ends, paces, records
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.fingerprints import spoken_fingerprint, usable_fingerprints
 from proxy.features.jobs.core.kind import PlannedStep, SpokenKind, StepAttempt, StepKind, TextKind
+from proxy.features.jobs.core.paces import Spoken, spoken_of
 from proxy.features.jobs.core.records import STEPS, Job, JobClip, JobStep, Kind
 from proxy.features.jobs.core.settling import settle_to_the_end, sound_facts
 from proxy.features.jobs.core.step_limiter import StepLimiter, is_remote, none_of
+from proxy.features.jobs.core.taking import take_clip
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.vault import VaultFailed
 from proxy.http.replies import encode_json
@@ -171,6 +174,10 @@ class Steps(TaskKind[JobStep]):
             # The steps of a large job are canceled part by part.
             await self._postpone(self._resting_jobs, held.job)
             return _LEFT
+        if job.kind not in self._kinds:
+            # Its feature is off here. Another server may have it.
+            await self._postpone(self._resting_jobs, held.job)
+            return _LEFT
         is_done_with_clip = self._kinds[job.kind].is_done_with_clip
         if is_done_with_clip and await records.find_clip(self._store, held.id) is not None:
             return await self._done(held, job)
@@ -191,7 +198,7 @@ class Steps(TaskKind[JobStep]):
             if not is_done_with_clip or await records.find_clip(self._store, held.id) is None:
                 raise
         # An erasure may have taken the sound already.
-        return await self._done(held, job)
+        return await self._done(held, job, attempt.spoken)
 
     async def _wait_for_account(
         self, held: JobStep, failure: errors.QuotaExceeded | errors.AccountSuspended
@@ -205,9 +212,9 @@ class Steps(TaskKind[JobStep]):
         asyncio.get_running_loop().call_later(WAITS_S, self.look_soon)
         return Again(failure.message, WAITS_S, is_try=False, also=also)
 
-    async def _done(self, held: JobStep, job: Job) -> Done:
+    async def _done(self, held: JobStep, job: Job, spoken: Sequence[Spoken] = ()) -> Done:
         also = ends.after_step(held, self._kinds[job.kind].events, await self._store.now(), self._notices)
-        return Done({"state": "done"}, also)
+        return Done({"state": "done"}, (*also, *paces.adding(spoken)))
 
     async def _failed(
         self, held: JobStep, job: Job, failure: errors.RequestFailed, attempt: StepAttempt
@@ -276,7 +283,10 @@ class Steps(TaskKind[JobStep]):
 
     async def _speak(self, job: Job, held: JobStep, attempt: StepAttempt, planned: PlannedStep) -> None:
         """Speak a step, and commit its sound with its charge. Raises RequestFailed, StorageFailed."""
-        call, tags, consent = planned
+        call, tags, consent, source = planned
+        can_repeat = self._kinds[job.kind].can_repeat
+        if source and await self._take_clip(held, call, source):
+            return
         attempt.engine_attempts = call.totals.attempts
         if self.places.note(held, is_remote=is_remote(call.plan)):
             self._wake.set()
@@ -293,16 +303,34 @@ class Steps(TaskKind[JobStep]):
                     sound += data
             sound += answer.last()
             assert len(sound) == size, "a whole answer has the size that it said"
-            clip.crc32, clip.played = await asyncio.to_thread(sound_facts, bytes(sound), job.format)
+            clip.crc32, clip.played = await asyncio.to_thread(
+                sound_facts, bytes(sound), call.request.form.format
+            )
             clip.source = call.form_by(answer.speech.engine).source
             clip.digest, clip.bytes = await self._put(job, bytes(sound)), size
             about = await self._reporter.report(answer, tags, bytes(sound))
             clip.told, clip.words = await self._put(job, encode_json(about)), len(about.words or ())
+            if can_repeat:
+                clip.fingerprint = await self._fingerprint(job, call)
             # From here on it is one commit or none: a cancellation waits.
             await settle_to_the_end(answer.settle)
+            attempt.spoken = spoken_of(call)
 
         pipeline = self._newest[0].pipeline
         await pipeline.answer(call, write, lambda: 0.0 if attempt.has_lost() else None)
+
+    async def _take_clip(self, held: JobStep, call: SpeechCall, source: str) -> bool:
+        """Take over a clip of another job, if one has the same sound. Raises RequestFailed, StorageFailed."""
+        await self._newest[0].pipeline.prepare_texts(call)
+        usable = await usable_fingerprints(self._files.vault, held.account, call)
+        return await take_clip(self._store, held, source, usable)
+
+    async def _fingerprint(self, job: Job, call: SpeechCall) -> str:
+        if not all(run.texts for run in call.totals.parts):
+            # It was answered from the cache.
+            with suppress(errors.RequestFailed):
+                await self._newest[0].pipeline.prepare_texts(call)
+        return await spoken_fingerprint(self._files.vault, job.account, call)
 
     async def _put(self, job: Job, data: bytes) -> str:
         try:
@@ -327,6 +355,7 @@ class _Clip(Observer):
         self.played: int | None = None
         self.words = 0
         self.source = ""
+        self.fingerprint = ""
         self._job = job
         self._step = step
         self._call = call
@@ -353,6 +382,7 @@ class _Clip(Observer):
             words=self.words,
             source=self.source,
             consent=self._consent,
+            fingerprint=self.fingerprint,
         )
         return replace(spent, rows=(*spent.rows, row))
 

@@ -22,7 +22,8 @@ MOST_NAMED = 20
 
 
 class WrongStep(NamedTuple):
-    """A step with something wrong: its number, where its piece begins, and the digest of its report."""
+    """A step with something wrong: its number, where its piece begins in the text of the job, and the digest
+    of its report."""
 
     number: int
     first: int
@@ -47,16 +48,17 @@ async def wrong_words(files: JobFiles, job: Job, step: WrongStep) -> Sequence[Wr
         report = msgspec.json.decode(await files.whole(job.account, step.told), type=_Report)
     except VaultFailed:
         return ()  # no reason to hide the job
-    first = step.first if job.kind == "speech" else 0
     words = report.check.wrong or () if report.check else ()
-    return [replace(word, start=word.start + first, end=word.end + first) for word in words]
+    return [replace(word, start=word.start + step.first, end=word.end + step.first) for word in words]
 
 
-async def warnings(files: JobFiles, job: Job, chapters: Sequence[Chapter], *, is_own: bool) -> list[str]:
+async def warnings(
+    files: JobFiles, job: Job, chapters: Sequence[Chapter], *, is_one_text: bool, is_own: bool
+) -> list[str]:
     """Name what stayed wrong in a job that has ended. Only its account sees the words."""
     found: list[str] = []
     for row in await files.store.read_long(_WRONG, {"job": job.id}):
-        step = WrongStep(**row)
+        step = WrongStep(row["number"], row["first"] if is_one_text else 0, row["told"])
         for word in await wrong_words(files, job, step):
             if len(found) == MOST_NAMED:
                 return [*found, "more was said wrong: see the steps"]

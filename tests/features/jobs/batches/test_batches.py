@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from policies.price import MICRO
-from proxy.features.jobs.core import steps
+from proxy.features.jobs.core import steps, uploads
 from proxy.features.jobs.core.records import MOST_STORED_BYTES
-from proxy.features.jobs.kinds.batch import uploads
 from proxy.features.jobs.kinds.batch.kind import WINDOW_US
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement

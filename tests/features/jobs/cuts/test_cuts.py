@@ -191,8 +191,8 @@ async def test_what_cannot_be_cut_is_refused_before_anything_is_heard(
 @each_row(
     ("features", "hears", "code"),
     [
-        ('off = ["jobs", "estimates"]', "true", "feature_off"),
-        ('off = ["transcriptions", "jobs", "estimates"]', "true", "feature_off"),
+        ('off = ["jobs", "books", "dubs", "estimates"]', "true", "feature_off"),
+        ('off = ["transcriptions", "jobs", "books", "dubs", "estimates"]', "true", "feature_off"),
         ("off = []", "false", "model_not_found"),
     ],
 )

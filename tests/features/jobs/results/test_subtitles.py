@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.api.speech_headers import WORD_TIMES
-from proxy.features.jobs.kinds.speech.subtitles import LINE, Writer, cues, with_times, writers
+from proxy.features.jobs.texts.subtitles import LINE, Writer, cues, with_times, writers
 from proxy.features.transcriptions import word_times
 from proxy.speech.word_times import SpokenWord
 from proxy.storage.store import Statement

@@ -166,6 +166,18 @@ async def test_a_session_that_says_that_it_has_expired_is_not_waited_for() -> No
             await session.ask("Two.", "Read.")
 
 
+async def test_only_unknown_messages_without_end_end_the_session() -> None:
+    async with begun() as (session, line):
+        response = await session.ask("One.", "Read.")
+        for kind in ["response.later"] * 1000 + ["response.created"] + ["response.later"] * 1000:
+            line.respond(kind, "r1")
+        await soon(lambda: line.comes.empty())
+        assert response.failure is None
+        line.say("response.later")
+        await soon(lambda: not line.is_open)
+        assert isinstance(response.failure, SessionEnded)
+
+
 async def test_an_error_fails_the_sentence_that_it_names_and_no_other() -> None:
     async with begun() as (session, line):
         first, second = [await session.ask(text, "Read.") for text in ("One.", "Two.")]

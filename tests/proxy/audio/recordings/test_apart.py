@@ -38,7 +38,7 @@ async def test_a_file_that_ends_its_process_or_its_time_is_refused(
 ) -> None:
     noted = tmp_path / "lives"
     with pytest.raises(UnusableRecording, match=message):
-        await read_apart(helper, f"{how} {noted}".encode(), WITHIN_S, checked_sound)
+        await read_apart(helper.ask(f"{how} {noted}".encode(), within_s=WITHIN_S), checked_sound)
     assert noted.read_text() == lives * "x"
 
 
@@ -48,5 +48,5 @@ async def test_a_process_that_something_else_ends_twice_leaves_the_file_for_late
 ) -> None:
     noted = tmp_path / "lives"
     with pytest.raises(DecodingFailed):
-        await read_apart(helper, f"{how} {noted}".encode(), WITHIN_S, checked_sound)
+        await read_apart(helper.ask(f"{how} {noted}".encode(), within_s=WITHIN_S), checked_sound)
     assert noted.read_text() == lives * "x"

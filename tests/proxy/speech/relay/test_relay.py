@@ -31,8 +31,21 @@ async def test_each_says_its_own_in_order_in_one_stream_with_pauses_between(tmp_
     assert [said(job) for engine in (two, three) for job in engine.jobs] == ["Hi.", "สวัสดี"]
     assert len(content) == (1.0 + 0.5 + 0.25 + 1.0 + 3 * PAUSE_S) * SECOND
     assert (row.engine, row.model, row.outcome) == ("one+two+three", "m", "finished")
-    assert (row.samples, row.voice) == (len(content) // 2, "ana+ben+cid+dot")
+    assert (row.samples, row.voice) == (len(content) // 2, "ana+ben+cid")
     assert [engine.open for engine in (one, two, three)] == [0, 0, 0]
+
+
+async def test_a_script_is_spoken_as_the_same_dialogue_with_brackets(tmp_path: Path) -> None:
+    texts = "[Ana] Olá.\n[Ben] Hi: you.\n[Ana] Tchau.", "ANA: Olá.\n**Ben:** Hi: you.\nana：Tchau."
+    heard = list[tuple[bytes, list[str], list[str]]]()
+    for number, text in enumerate(texts):
+        one, two, three = Scripted(*spoken(1.0)), Scripted(*spoken(0.5)), Scripted(*spoken(0.25))
+        (folder := tmp_path / str(number)).mkdir()
+        async with stage(folder, one, two, three) as server:
+            content = await hear(server, text)
+        heard.append((content, [said(job) for job in one.jobs], [said(job) for job in two.jobs]))
+    assert heard[0] == heard[1]
+    assert heard[0][1:] == (["Olá.", "Tchau."], ["Hi: you."])
 
 
 async def test_the_next_is_asked_while_one_is_heard_and_the_one_after_it_is_not(tmp_path: Path) -> None:

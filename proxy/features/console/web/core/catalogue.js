@@ -38,8 +38,20 @@ export function voiceOf(id) {
   return catalogue.voices.find((voice) => voice.id === id);
 }
 
+// The name of a person: Heart for af_heart.
+export function titleOf({ name, title }) {
+  return title || name;
+}
+
+// Where a request is told of, the name that it had, but for an engine's own id.
 export function voiceName(id) {
-  return voiceOf(id)?.name ?? id;
+  const voice = voiceOf(id);
+  return voice && id.includes("/") ? titleOf(voice) : (voice?.name ?? id);
+}
+
+// Whether a list for people shows the voice: each speaker once, under one name.
+export function isShown({ id, shown_as: shown }) {
+  return !shown || shown === id;
 }
 
 export function baseOf(tag) {
@@ -90,15 +102,18 @@ function natureOf({ engines, type }) {
 
 export function factsOf(voice) {
   if (!voice.engines.length) return [t("voice.unspoken")];
-  const same = voice.alias_of && t("voice.same", { name: voiceName(voice.alias_of) });
   const facts = [
     voice.type === "cast" && t("voice.cast"),
     voice.gender && t(`gender.${voice.gender}`),
     voice.language && languageName(voice.language),
-    same || (voice.id.includes("/") && voice.id.split("/")[0]),
     natureOf(voice),
   ];
   return facts.filter(Boolean);
+}
+
+// What was measured of its sample, in words.
+export function soundOf({ pitch, pace }) {
+  return [pitch && t(`pitch.${pitch}`), pace && t(`pace.${pace}`)].filter(Boolean);
 }
 
 // A recording tells how a person sounds: such a voice speaks what its engine can.
@@ -108,8 +123,8 @@ export function speaksOther(voice, tag) {
 
 export function isFound(voice, { words, language, gender }) {
   if (speaksOther(voice, language) || (gender && voice.gender !== gender)) return false;
-  const known = [voice.language && languageName(voice.language), voice.language, ...voice.tags].filter(Boolean);
-  const sought = [voice.id, voice.name, voice.description, ...known].join(" ").toLowerCase();
+  const known = [voice.language && languageName(voice.language), voice.language, ...voice.tags, ...soundOf(voice)].filter(Boolean);
+  const sought = [voice.id, voice.name, voice.title, voice.description, ...known].join(" ").toLowerCase();
   return words.every((word) => sought.includes(word));
 }
 
@@ -141,11 +156,48 @@ export function isSpoken(tag) {
   return !tags.length || tags.some((each) => each === "*" || baseOf(each) === baseOf(tag));
 }
 
-// The languages to choose from: what is spoken here, and further ones.
+const naturalModels = () => catalogue.models.filter(({ is_trained: isTrained, speaks }) => isTrained && speaks !== false);
+
+export const hasNaturalVoices = () => naturalModels().length > 0;
+
+export function isNaturalIn(tag) {
+  return tagsOf(naturalModels()).some((each) => each === "*" || rootOf(each) === rootOf(tag));
+}
+
+// That only robots speak a language, or "".
+export function noNatural(tag) {
+  return isNaturalIn(tag) ? "" : t("speak.no_natural", { language: languageName(baseOf(tag)) });
+}
+
+// Languages that have several codes are one to a reader.
+const ROOTS = { nb: "no", nn: "no", cmn: "zh" };
+const rootOf = (tag) => ROOTS[baseOf(tag)] ?? baseOf(tag);
+
+// The languages to choose from, as pairs of tag and name: those that are spoken naturally, and a group of those that
+// only robots speak. Each language is there once, and with an accent if a natural voice has it.
 export function languageChoices(more = []) {
-  const spoken = tagsOf(catalogue.models);
-  const likely = spoken.includes("*") ? navigator.languages : [];
-  const tags = [...spoken, ...likely, ...catalogue.voices.map(({ language }) => language), ...more];
-  const named = [...new Set(tags)].filter((tag) => tag && tag !== "*").map((tag) => [tag, languageName(tag)]);
-  return named.sort(([, a], [, b]) => a.localeCompare(b));
+  const own = catalogue.voices.filter((voice) => voice.engines.length && !isOfRules(voice)).map(({ language }) => language);
+  const natural = [...tagsOf(naturalModels()), ...own].filter(Boolean);
+  const likely = natural.includes("*") ? navigator.languages : [];
+  const robots = tagsOf(catalogue.models).filter((tag) => tag !== "*");
+  const spoken = namedByRoot([...natural.filter((tag) => tag !== "*"), ...likely], true);
+  const others = namedByRoot(robots, false).filter(([tag]) => !spoken.some(([each]) => rootOf(each) === rootOf(tag)));
+  const known = [...spoken, ...others].map(([tag]) => tag);
+  const chosen = [...new Set(more)].filter((tag) => tag && !known.includes(tag)).map((tag) => [tag, languageName(tag)]);
+  const listed = [...spoken, ...chosen].sort(byName);
+  return others.length && listed.length ? [...listed, [t("picker.rules"), others]] : [...listed, ...others];
+}
+
+const byName = ([, one], [, other]) => one.localeCompare(other);
+
+function namedByRoot(tags, hasAccents) {
+  const roots = new Map();
+  for (const tag of new Set(tags)) roots.set(rootOf(tag), [...(roots.get(rootOf(tag)) ?? []), tag]);
+  const named = [...roots].flatMap(([root, all]) => {
+    const [plain] = all.toSorted((one, other) => one.length - other.length);
+    const accents = hasAccents ? all.filter((tag) => tag.includes("-")) : [];
+    if (accents.length === 1) return [[accents[0], languageName(accents[0])]];
+    return [[baseOf(plain), languageName(root)], ...accents.map((tag) => [tag, languageName(tag)])];
+  });
+  return named.sort(byName);
 }

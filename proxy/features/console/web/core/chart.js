@@ -1,6 +1,6 @@
 // Bars, one beside the other, as SVG. They are drawn to the width that there is, so that letters keep their size.
 
-import { html, svg } from "./lit.js";
+import { html, nothing, svg } from "./lit.js";
 import { language } from "./texts.js";
 
 const HEIGHT = 216;
@@ -20,6 +20,8 @@ function roundAbove(most) {
 // A bar has a `value`, a short `name` for below it, and a `text` for a pointer that rests on it. `unit` is one that
 // numbers are counted in, such as minute.
 export function barChart({ bars, width, label, unit = "", least = 0 }) {
+  // Of a page that is not shown, no width is known.
+  if (width <= LEFT) return nothing;
   const { format } = new Intl.NumberFormat(language, unit ? { style: "unit", unit, unitDisplay: "short" } : {});
   const top = roundAbove(Math.max(least, ...bars.map(({ value }) => value)));
   const step = (width - LEFT) / bars.length;

@@ -1,11 +1,12 @@
-// The door: a key, or a mail with a code, or the link of a mail. It stands above the page until one is good.
+// The door: a mail with a code, the link of a mail, or a key. It is a page of its own for somebody who is not known
+// yet, and stands above the page of a reader who has to sign in anew, so that what they do stays.
 
 import { signOut } from "./account.js";
 import { Failure, read, whenUnknown } from "./api.js";
 import { agrees } from "./dialogs.js";
 import { html, nothing } from "./lit.js";
 import { icon, Page } from "./page.js";
-import { forget, keepKey, mayBeSignedIn, noteSignIn, session, SIGNED_IN, takeFragment, takeKeptKey } from "./session.js";
+import { forget, keepKey, mayBeSignedIn, hasSignedIn, noteSignIn, session, SIGNED_IN, takeFragment, takeKeptKey, wantedOffer } from "./session.js";
 import { language, t } from "./texts.js";
 
 function isOfSame(one, other) {
@@ -14,15 +15,18 @@ function isOfSame(one, other) {
 
 export class Door extends Page {
   // `onEnter` is called when it is known who the reader is. It is told whether that is another one than before.
-  constructor(onEnter) {
+  // `onChange` is called when the door opens.
+  constructor(onEnter, onChange) {
     super([]);
-    this.onEnter = onEnter;
+    Object.assign(this, { onEnter, onChange });
     this.typed = "";
     this.address = "";
     this.code = "";
     // The request that a mail answers: its id, and the token if a link was opened.
     this.signIn = null;
     this.isOpen = false;
+    // Somebody was known here before, so a page is shown at once.
+    this.isExpected = false;
     // The reader whose pages are shown, also while the door is open.
     this.reader = null;
     // The code of the failure that opened the door.
@@ -41,10 +45,23 @@ export class Door extends Page {
     const linked = takeFragment("key");
     this.takeLink();
     takeKeptKey();
+    this.isExpected = Boolean(linked || session.key || hasSignedIn());
     session.server = await read("v1").catch(() => session.server);
     if (session.key || (session.server.sign_in !== "closed" && mayBeSignedIn())) await this.enter();
-    else this.set({ isOpen: true });
+    else if (!linked) this.appear();
     await this.offer(linked);
+  }
+
+  appear() {
+    this.isOpen = true;
+    this.draw();
+    this.onChange();
+    this.focus();
+  }
+
+  // Whether it is all that is shown.
+  get isAlone() {
+    return !this.reader && (this.isOpen || Boolean(this.signIn?.token));
   }
 
   // A link with a key, or of a mail, may be opened where the page already is. Tells whether it was one.
@@ -104,9 +121,8 @@ export class Door extends Page {
     if (!this.signIn?.token) this.signIn = null;
     if (this.isAgain) this.set({ problem: null });
     else this.forget(failure);
-    this.draw();
+    this.appear();
     this.place.scrollIntoView({ block: "nearest" });
-    this.focus();
   }
 
   forget(failure) {
@@ -132,14 +148,16 @@ export class Door extends Page {
   }
 
   focus() {
-    this.place.querySelector("input, .first")?.focus();
+    [...this.place.querySelectorAll("input, .first")].find((each) => each.offsetParent)?.focus();
   }
 
   view() {
     const isLink = Boolean(this.signIn?.token);
     if (!this.isOpen && !isLink) return this.greeting();
+    const title = t(this.isAgain ? "door.again_title" : "door.title");
     return html`<section class="card stack" id="door-card" aria-labelledby="door-title">
-      <h2 id="door-title">${t(this.isAgain ? "door.again_title" : "door.title")}</h2>
+      ${this.isAlone ? html`<h1 id="door-title" tabindex="-1">${title}</h1>` : html`<h2 id="door-title">${title}</h2>`}
+      ${this.isAlone ? this.wanted() : nothing}
       ${this.isAgain ? html`<p>${t("error.sign_in_again")}</p>` : nothing}
       ${this.alert("door")}
       ${this.reason === "account_suspended" && !session.key ? this.ways() : this.forms(isLink)}
@@ -152,13 +170,19 @@ export class Door extends Page {
       <a class="button plain" href="#/account/close">${t("account.close")}</a></div>`;
   }
 
+  // What is bought once one has signed in.
+  wanted() {
+    const offer = wantedOffer();
+    return offer ? html`<p>${t("door.to_buy", { name: offer.title })}</p>` : nothing;
+  }
+
   forms(isLink) {
     const { sign_in: way } = session.server;
-    if (way === "closed") return this.keyForm();
+    if (way === "closed") return html`<p>${t("door.closed")}</p>${this.ownKey()}`;
     // A browser sends the cookie of a session over HTTPS alone, or to this machine.
-    if (!isSecureContext) return html`<p class="note warn">${icon("info")}<span>${t("door.https")}</span></p>${this.keyForm()}`;
+    if (!isSecureContext) return html`<p class="note warn">${icon("info")}<span>${t("door.https")}</span></p>${this.ownKey()}`;
     if (isLink) return html`${this.linkForm()}${this.agreed()}`;
-    return html`${way === "mail" ? this.mailForm() : html`<p>${t("door.invitation")}</p>`}${this.agreed()}${this.isAgain ? nothing : this.keyForm()}`;
+    return html`${way === "mail" ? this.mailForm() : html`<p>${t("door.invitation")}</p>`}${this.agreed()}${this.isAgain ? nothing : this.ownKey()}`;
   }
 
   // What one agrees with by signing in, if the operator says so.
@@ -199,12 +223,12 @@ export class Door extends Page {
     </form>`;
   }
 
-  keyForm() {
+  ownKey() {
     const change = (typed) => { this.typed = typed; };
-    return html`<form class="stack" novalidate @submit=${(event) => this.submit(event)}>
-      ${this.input("door", "key", t("door.key"), { type: "password", value: this.typed, placeholder: "sk-vg-…", hint: t("door.hint"), change })}
-      <div class="row"><button id="door-open">${t("door.open")}</button></div>
-    </form>`;
+    return html`<details ?open=${session.server.sign_in === "closed" || !isSecureContext}><summary>${t("door.have_key")}</summary>
+      <form class="row" novalidate @submit=${(event) => this.submit(event)}>
+        ${this.input("door", "key", t("door.key"), { type: "password", value: this.typed, placeholder: "sk-vg-…", change })}
+        <button id="door-open">${t("door.open")}</button></form></details>`;
   }
 
   greeting() {

@@ -32,6 +32,15 @@ export function showExample() {
   if (draft.text === example) draft.text = example = isSpoken(language) ? t("speak.example") : EXAMPLE;
 }
 
+// A page of another kind of text begins without the example, which is there again if nothing was typed.
+export function hideExample() {
+  if (draft.text === example) draft.text = "";
+}
+
+export function keepExample() {
+  draft.text ||= example;
+}
+
 // Once the catalogue is there: a model and a voice, unless they were chosen before.
 export function chooseFirst() {
   if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";

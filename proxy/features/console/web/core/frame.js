@@ -1,35 +1,42 @@
 // The frame around every page: the way to the others, the credits left, the door, and the player.
 
 import { Door } from "./door.js";
-import { showExample } from "./draft.js";
+import { draft, showExample } from "./draft.js";
 import { html, nothing, render } from "./lit.js";
-import { icon, loaded } from "./page.js";
+import { entitle, icon, loaded } from "./page.js";
 import { player } from "./player.js";
-import { hasFeature, isAdmin, session, tried } from "./session.js";
-import { chooseLanguage, language, LANGUAGES, t } from "./texts.js";
+import { BRAND, hasFeature, isAdmin, session, takeWantedOffer, tried, wantedOffer, wantOffer } from "./session.js";
+import { chooseLanguage, language, LANGUAGES, loadTexts, planName, t, worth } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
 // Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
 const LOADED = {
+  scripts: "", lexicons: "lexicons", mixes: "own_voices", tables: "jobs", webhooks: "webhooks",
   voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
   account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
-  admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments",
+  admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments", "admin/plans": "",
 };
 const PAGES = {
   speak: async () => ({ default: SpeakPage }),
   ...Object.fromEntries(Object.keys(LOADED).map((name) => [name, () => import(`../pages/${name.replace("/", "_")}.js`)])),
 };
 const LINKS = ["speak", "transcribe", "voices", "jobs", "history", "account", "admin"];
-// What there is to show while it is not known who the reader is: the field for a text, and a suspended person's way out.
-const FOR_ALL = ["speak", "account/close"];
 // Under which link of the frame a page is shown.
-const ABOVE = { train: "voices", marks: "voices", usage: "history", orders: "account" };
+const ABOVE = { scripts: "voices", lexicons: "voices", mixes: "voices", tables: "jobs", webhooks: "jobs", train: "voices", marks: "voices", usage: "history", orders: "account" };
 
 // The page of an address, and what else it has. "#job_…" is in mails.
 function pageOf(hash) {
   const parts = hash.replace(/^#(?=job_)/, "#/jobs/").replace(/^#\/?/, "").split("/").map((part) => tried(() => decodeURIComponent(part), part));
+  if (parts[0] === "sign-in") return { name: "sign-in", path: parts.slice(1) };
   const name = [parts.slice(0, 2).join("/"), parts[0]].find((each) => Object.hasOwn(PAGES, each) && hasFeature(LOADED[each]));
   return name ? { name, path: parts.slice(1) } : { name: "speak", path: [] };
+}
+
+// The sign of the server: its own, if it has one.
+function sign() {
+  const logo = document.querySelector("link.logo")?.href;
+  if (logo) return html`<img src=${logo} alt="" width="34" height="34">`;
+  return html`<svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="currentColor"></rect><path d="M8 13v6M13 9v14M18 6v20M23 11v10" stroke-width="2.6" stroke-linecap="round"></path></svg>`;
 }
 
 class Frame {
@@ -38,7 +45,7 @@ class Frame {
     this.name = "";
     this.hash = "";
     this.trouble = null;
-    this.door = new Door((isSame) => this.entered(isSame));
+    this.door = new Door((isSame) => this.entered(isSame), () => this.draw());
   }
 
   async start(place) {
@@ -66,29 +73,42 @@ class Frame {
   // is typed on Speak stays.
   async entered(isSame) {
     this.draw();
+    if (wantedOffer() || /^#\/sign-in\b/.test(location.hash)) return this.signIn([]);
     const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
     if (isSpeak) this.page.isOpened = false;
-    if (isSpeak || (isSame && this.hash === location.hash)) await this.page.reopen();
-    else await this.show({ isFirst: true });
+    if (isSpeak || (isSame && this.hash === location.hash)) return this.page.reopen();
+    return this.show({ isFirst: true });
+  }
+
+  // Sign-in has an address, and no page below the door. What is to be bought comes after it.
+  signIn([kind, name, title]) {
+    if (["plan", "pack"].includes(kind) && name) wantOffer(kind, name, title);
+    this.door.update();
+    if (!session.me) return this.draw();
+    const offer = takeWantedOffer();
+    history.replaceState(null, "", offer ? `#/orders/new/${offer.kind}/${encodeURIComponent(offer.name)}` : "#/speak");
+    return this.show({ isFirst: true });
   }
 
   async show({ isFirst = false } = {}) {
     const { name, path } = pageOf(location.hash);
-    if (!session.me && !FOR_ALL.includes(name)) return;
+    if (name === "sign-in") return this.signIn(path);
+    if (!session.me && !(name === "account/close" || (name === "speak" && this.door.isExpected))) return undefined;
     const turn = (this.turn = {});
-    const module = await loaded(PAGES[name]);
-    if (!module || turn !== this.turn) return;
+    const module = name === "speak" ? await PAGES.speak() : await loaded(PAGES[name]);
+    if (!module || turn !== this.turn) return undefined;
     this.page?.leave();
     this.trouble = null;
     this.name = name;
     this.hash = location.hash;
     this.page = new module.default(path);
     this.page.mount(this.place.querySelector("#page"));
-    document.title = `${this.page.title()} · voxgate`;
+    entitle(this.page.title());
     this.draw();
-    if (isFirst) return;
+    if (isFirst) return undefined;
     scrollTo(0, 0);
     this.place.querySelector("#page h1")?.focus();
+    return undefined;
   }
 
   // A file is not there: either the server cannot be reached, or it has files of another version.
@@ -106,7 +126,7 @@ class Frame {
     if (this.page instanceof SpeakPage) this.page.change({});
     else this.page?.update();
     player.draw();
-    if (this.page) document.title = `${this.page.title()} · voxgate`;
+    if (this.page) entitle(this.page.title());
   }
 
   draw() {
@@ -114,10 +134,13 @@ class Frame {
   }
 
   view() {
-    return html`<button class="skip" @click=${() => this.place.querySelector("#page h1")?.focus()}>${t("frame.skip")}</button>
-      <header class="rail">
-        <a class="brand" href="#/speak" aria-label="voxgate"><svg viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="8" fill="currentColor"></rect><path d="M8 13v6M13 9v14M18 6v20M23 11v10" stroke-width="2.6" stroke-linecap="round"></path></svg><span>voxgate</span></a>
-        <nav aria-label=${t("frame.pages")}>${LINKS.filter((name) => hasFeature(LOADED[name]) && (name !== "admin" || isAdmin())).map((name) => this.link(name))}</nav>
+    const isEntry = this.door.isAlone && this.name !== "account/close";
+    if (isEntry) entitle(this.door.title());
+    this.place.classList.toggle("entry", isEntry);
+    return html`<button class="skip" @click=${() => this.place.querySelector("#page h1, #door-title")?.focus()}>${t("frame.skip")}</button>
+      <header class="rail ${session.me ? "known" : ""}">
+        <a class="brand" href=${isEntry ? "#" : "#/speak"} aria-label=${BRAND}>${sign()}<span>${BRAND}</span></a>
+        <nav aria-label=${t("frame.pages")} ?hidden=${isEntry}>${LINKS.filter((name) => hasFeature(LOADED[name]) && (name !== "admin" || isAdmin())).map((name) => this.link(name))}</nav>
         ${session.me ? this.purse() : nothing}
         <select class="tongue" aria-label=${t("frame.language")} @change=${(event) => this.speak(event.target.value)}>
           ${Object.entries(LANGUAGES).map(([tag, name]) => html`<option value=${tag} lang=${tag} ?selected=${tag === language}>${name}</option>`)}
@@ -126,7 +149,7 @@ class Frame {
       <main>
         ${this.trouble ? this.told() : nothing}
         <div id="door"></div>
-        <div id="page"></div>
+        <div id="page" ?hidden=${isEntry}></div>
       </main>
       <div id="dock"></div>`;
   }
@@ -138,10 +161,10 @@ class Frame {
   }
 
   purse() {
-    const { credits, cycle } = session.me;
-    const left = credits.available;
-    const text = left === null ? t("frame.unlimited") : t("frame.credits", { n: Math.floor(left) });
-    return html`<a class="purse num" href="#/usage"><span>${text}</span>${cycle?.end ? html`<span class="more small quiet">${session.me.plan.name}</span>` : nothing}</a>`;
+    const { credits, minutes, cycle } = session.me;
+    if (credits.available === null) return nothing;
+    const text = worth(Math.floor(credits.available), minutes);
+    return html`<a class="purse num" href="#/usage"><span>${text}</span>${cycle?.end ? html`<span class="more small quiet">${planName(session.me.plan.name)}</span>` : nothing}</a>`;
   }
 
   told() {
@@ -151,4 +174,17 @@ class Frame {
   }
 }
 
-export const frame = new Frame();
+// The console's first step. What was typed before this ran is kept.
+await loadTexts();
+const early = document.getElementById("early");
+draft.text = early.value;
+showExample();
+const hadFocus = document.activeElement === early;
+early.closest("main").remove();
+await new Frame().start(document.getElementById("frame"));
+if (hadFocus) document.getElementById("speak-input")?.focus();
+
+// A file that misses its field would take the place of the page, and of what was typed in it.
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => event.dataTransfer?.types.includes("Files") && event.preventDefault());
+}

@@ -8,8 +8,8 @@ const EACH = 50;
 const MOST = 1000;
 
 export class Listing {
-  constructor(page, path, query = {}) {
-    Object.assign(this, { page, path, query, rows: [], hasMore: true, last: "", isRead: false, reading: null });
+  constructor(page, path, query = {}, most = MOST) {
+    Object.assign(this, { page, path, query, most, rows: [], hasMore: true, last: "", isRead: false, reading: null });
   }
 
   // Reads the next rows.
@@ -19,7 +19,7 @@ export class Listing {
 
   // Reads what is shown anew, from its beginning.
   refresh() {
-    return this.inTurn(() => this.read(Math.min(MOST, Math.max(EACH, this.rows.length))));
+    return this.inTurn(() => this.read(Math.min(this.most, Math.max(EACH, this.rows.length))));
   }
 
   // Each reading goes on from where the one before has ended.
@@ -31,6 +31,7 @@ export class Listing {
     const { data, has_more: hasMore, last_id: last } = await read(this.path, { query: { ...this.query, limit, after }, signal: this.page.signal });
     Object.assign(this, { rows: after ? [...this.rows, ...data] : data, hasMore, last, isRead: true });
     this.page.update();
+    await this.page.listed?.(data);
   }
 
   // One row has changed. Without `now` it is gone, and the rows behind it are found by the one before it.

@@ -2,7 +2,8 @@
 
 import { Failure } from "./api.js";
 import { html, live, nothing, render } from "./lit.js";
-import { hasText, t } from "./texts.js";
+import { BRAND } from "./session.js";
+import { hasText, loadLaterTexts, t } from "./texts.js";
 
 // The signs of shell.html.
 export function icon(name) {
@@ -14,9 +15,15 @@ export function failureText(failure) {
   return hasText(`error.${failure.code}`) ? t(`error.${failure.code}`) : html`<span lang="en">${failure.message}</span>`;
 }
 
-// Options of a choice, from pairs of value and text.
+export function entitle(title) {
+  document.title = `${title} · ${BRAND}`;
+}
+
+// Options of a choice, from pairs of value and text. A pair of a text and a list is a group of further pairs.
 function optionsOf(options, value) {
-  return options.map(([each, text]) => html`<option value=${each} ?selected=${each === value}>${text}</option>`);
+  return options.map(([each, text]) => (Array.isArray(text)
+    ? html`<optgroup label=${each}>${optionsOf(text, value)}</optgroup>`
+    : html`<option value=${each} ?selected=${each === value}>${text}</option>`));
 }
 
 // A choice whose label is not shown.
@@ -26,7 +33,7 @@ export function select(id, label, { value, options, change }) {
 
 // Loads what is not needed at first. If it is not there, the frame tells why, and what was typed stays.
 export async function loaded(load) {
-  return load().catch(() => void document.dispatchEvent(new Event("missing")));
+  return Promise.all([load(), loadLaterTexts()]).then(([module]) => module).catch(() => void document.dispatchEvent(new Event("missing")));
 }
 
 export class Page {

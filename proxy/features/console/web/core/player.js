@@ -1,4 +1,5 @@
-// The one player: it is docked at the bottom, and plays on when the page changes.
+// The one player. What Speak has spoken is played in its card. The dock at the bottom has all other sounds, and this
+// one on other pages or while its card is out of sight.
 
 import { saveBlob } from "./api.js";
 import { html, nothing, render } from "./lit.js";
@@ -10,11 +11,11 @@ const BARS = 120;
 // As samples, a long sound would fill the memory. It is played without its picture.
 const MOST_DRAWN_BYTES = 8 * 1024 * 1024;
 
-// One sound: `title` is shown, `name` is its file's. `words` have their place in `text` and their times. Until
+// One sound: `title` is shown, `name` is its file's. One that Speak has `isSpoken` has a card there. `words` have their place in `text` and their times. Until
 // it is whole, `live` plays its pieces as they come. `aborter` tells whoever fetches it that it was stopped.
 class Clip {
-  constructor({ title, name, text = "" }) {
-    Object.assign(this, { title, name, text, letters: [...text], words: [], peaks: [], blob: null, live: null, length: 0 });
+  constructor({ title, name, text = "", isSpoken = false }) {
+    Object.assign(this, { title, name, isSpoken, letters: [...text], words: [], peaks: [], blob: null, live: null, length: 0 });
     this.aborter = new AbortController();
   }
 }
@@ -27,12 +28,29 @@ class Player {
     this.turn = 0;
     this.audio = new Audio();
     this.isFollowing = false;
+    // The card of Speak: its place for the player, null while there is no card, and undefined on other pages.
+    Object.assign(this, { card: undefined, spoken: null, isSeen: true });
+    this.watch = new IntersectionObserver(([{ intersectionRatio: share }]) => {
+      this.isSeen = share > 0.5;
+      this.draw();
+    }, { threshold: 0.5 });
     for (const kind of ["play", "pause", "ended", "seeked"]) this.audio.addEventListener(kind, () => this.follow());
     document.addEventListener("reader", () => this.stop());
   }
 
   mount(place) {
     this.place = place;
+    this.draw();
+  }
+
+  // Takes the place in the card, and the sound that it is about.
+  settle(card, spoken = null) {
+    this.spoken = spoken;
+    if (card !== this.card) {
+      this.watch.disconnect();
+      if (card) this.watch.observe(card);
+      Object.assign(this, { card, isSeen: true });
+    }
     this.draw();
   }
 
@@ -75,6 +93,14 @@ class Player {
     this.draw();
   }
 
+  // Plays a sound that was heard before.
+  again(clip) {
+    this.stop();
+    this.clip = clip;
+    this.load();
+    this.audio.play().catch(() => {});
+  }
+
   load() {
     URL.revokeObjectURL(this.audio.src);
     this.audio.src = URL.createObjectURL(this.clip.blob);
@@ -86,7 +112,7 @@ class Player {
     this.draw();
   }
 
-  // Silences all, and takes the sound off the dock.
+  // Silences all, and empties the dock.
   stop() {
     this.turn += 1;
     this.clip?.live?.close();
@@ -126,9 +152,22 @@ class Player {
     this.draw();
   }
 
+  // The card of a sound that is still asked for is that of the sound before.
+  get isDocked() {
+    const { clip, card } = this;
+    return Boolean(clip) && !(clip.isSpoken && (card === null || (card && this.isSeen)));
+  }
+
   draw() {
-    if (this.place) render(this.clip ? this.view(this.clip) : this.problem(), this.place);
-    this.place?.querySelector(".now")?.scrollIntoView({ block: "nearest" });
+    if (!this.place) return;
+    const { clip, card, spoken } = this;
+    const focused = document.activeElement?.id;
+    if (card) render(spoken ? this.inCard(spoken) : nothing, card);
+    render(this.isDocked ? this.dock(clip) : clip ? nothing : this.problem(), this.place);
+    if (focused?.startsWith("player-") && document.activeElement.id !== focused) document.getElementById(focused)?.focus({ preventScroll: true });
+    const word = card?.querySelector(".heard");
+    const words = word?.parentElement;
+    if (word && (word.offsetTop < words.scrollTop || word.offsetTop + word.offsetHeight > words.scrollTop + words.clientHeight)) words.scrollTop = word.offsetTop;
   }
 
   problem() {
@@ -137,40 +176,55 @@ class Player {
       <button class="plain" @click=${() => this.stop()}>${t("player.close")}</button></p></section>`;
   }
 
-  view(clip) {
-    const position = clip.live ? clip.live.position : this.audio.currentTime;
-    const { seconds } = this;
-    const isPlaying = clip.live || !this.audio.paused;
-    const clock = t("player.clock", { at: position.toFixed(1), of: seconds.toFixed(1) });
-    if (clip.live) clip.peaks = clip.live.peaks(BARS);
-    return html`<section class="dock" aria-label=${t("player.title")}>
-      ${clip.words.length ? this.words(clip, position) : nothing}${clip.check ? checkedText(clip.check) : nothing}
-      <div class="row line">
-        <button class="round first" id="player-play" aria-label=${isPlaying ? t("player.pause") : t("player.play")} ?disabled=${Boolean(clip.live)}
-          @click=${() => this.toggle()}>${icon(isPlaying ? "pause" : "play")}</button>
-        <div class="wide"><p class="small title">${clip.title}</p>${wave(clip.peaks, seconds ? position / seconds : 0)}
-          <input type="range" id="player-seek" min="0" max=${seconds || 1} step="0.01" .value=${String(position)} ?disabled=${Boolean(clip.live)}
-            aria-label=${t("player.position")} aria-valuetext=${clock} @input=${(event) => this.seek(Number(event.target.value))}></div>
-        <span class="num quiet small" id="player-clock">${clock}</span>
-        <button class="round plain" aria-label=${t("player.save", { format: clip.name.split(".").pop().toUpperCase() })} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
-        <button class="round plain" aria-label=${t("player.close")} @click=${() => this.stop()}>${icon("close")}</button>
-      </div>
+  dock(clip) {
+    return html`<section class="dock" aria-label=${t("player.title")}><p class="small title">${clip.title}</p>
+      ${this.row(clip, html`<button class="round plain" aria-label=${t("player.save", { format: clip.name.split(".").pop().toUpperCase() })} ?disabled=${!clip.blob} @click=${() => saveBlob(clip.blob, clip.name)}>${icon("down")}</button>
+        <button class="round plain" aria-label=${t("player.close")} @click=${() => this.stop()}>${icon("close")}</button>`)}
     </section>`;
   }
 
+  inCard(clip) {
+    return html`${this.isDocked && clip === this.clip ? nothing : this.row(clip)}
+      ${clip.words.length ? this.words(clip) : nothing}${clip.check ? checkedText(clip.check) : nothing}`;
+  }
+
+  placeOf(clip) {
+    if (clip !== this.clip) return 0;
+    return clip.live ? clip.live.position : this.audio.currentTime;
+  }
+
+  // Where another sound is played, this one has the names of no controls.
+  row(clip, more = nothing) {
+    const isNow = clip === this.clip;
+    const position = this.placeOf(clip);
+    const seconds = isNow ? this.seconds : clip.length;
+    const isPlaying = isNow && (clip.live || !this.audio.paused);
+    const clock = t("player.clock", { at: position.toFixed(1), of: seconds.toFixed(1) });
+    const id = (name) => (isNow || !this.clip ? `player-${name}` : nothing);
+    if (clip.live) clip.peaks = clip.live.peaks(BARS);
+    return html`<div class="row line">
+        <button class="round first" id=${id("play")} aria-label=${isPlaying ? t("player.pause") : t("player.play")} ?disabled=${!clip.blob}
+          @click=${() => (isNow ? this.toggle() : this.again(clip))}>${icon(isPlaying ? "pause" : "play")}</button>
+        <div class="wide">${wave(clip.peaks, seconds ? position / seconds : 0)}
+          <input type="range" id=${id("seek")} min="0" max=${seconds || 1} step="0.01" .value=${String(position)} ?disabled=${!isNow || Boolean(clip.live)}
+            aria-label=${t("player.position")} aria-valuetext=${clock} @input=${(event) => this.seek(Number(event.target.value))}></div>
+        <span class="num quiet small" id=${id("clock")}>${clock}</span>${more}
+      </div>`;
+  }
+
   // The text with the word that is heard now.
-  words(clip, position) {
-    const isOver = !clip.live && this.audio.paused && (this.audio.ended || position === 0);
+  words(clip) {
+    const position = this.placeOf(clip);
+    const isOver = clip !== this.clip || (!clip.live && this.audio.paused && (this.audio.ended || position === 0));
     const now = isOver ? -1 : clip.words.findLastIndex(({ start_seconds: start }) => start <= position);
     let end = 0;
     const parts = clip.words.map(({ source_start: from, source_end: to }, index) => {
       const before = clip.letters.slice(end, from).join("");
       const isWrong = clip.check?.wrong?.some((each) => each.start < to && each.end > from);
       end = to;
-      return html`${before}<span class="${index === now ? "now" : ""} ${isWrong ? "wrong" : ""}">${clip.letters.slice(from, to).join("")}</span>`;
+      return html`${before}<span class="${index === now ? "heard" : ""} ${isWrong ? "wrong" : ""}">${clip.letters.slice(from, to).join("")}</span>`;
     });
-    return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>
-      ${clip.words.some(({ interpolated }) => interpolated) ? html`<p class="quiet small" id="player-guessed">${t("player.guessed")}</p>` : nothing}`;
+    return html`<p class="words" tabindex="0" role="group" aria-label=${t("player.words")}>${parts}${clip.letters.slice(end).join("")}</p>`;
   }
 }
 

@@ -1,9 +1,9 @@
 // Short sounds of voices. One thing is heard at a time, and a second press stops what the first began.
 
 import { ask } from "./api.js";
-import { modelFor } from "./catalogue.js";
+import { modelFor, titleOf } from "./catalogue.js";
 import { draft } from "./draft.js";
-import { html } from "./lit.js";
+import { html, nothing } from "./lit.js";
 import { icon } from "./page.js";
 import { player } from "./player.js";
 import { t } from "./texts.js";
@@ -15,16 +15,17 @@ async function hear(page, voice, language) {
   running?.aborter.abort();
   const turn = player.claim();
   running = null;
-  page.say(isStop ? t("speak.stopped") : t("preview.asking", { name: voice.name }));
+  page.say(isStop ? t("speak.stopped") : t("preview.asking", { name: titleOf(voice) }));
   if (isStop) return;
   const mine = (running = { voice, aborter: new AbortController() });
   try {
-    const query = { model: modelFor(voice, draft.wanted) ?? draft.model, response_format: "wav", language: voice.language ? "" : language || draft.language };
-    const path = `v1/audio/voices/${encodeURIComponent(voice.id)}/preview`;
+    const sample = voice.sample?.slice(1);
+    const query = sample ? {} : { model: modelFor(voice, draft.wanted) ?? draft.model, response_format: "wav", language: voice.language ? "" : language || draft.language };
+    const path = sample ?? `v1/audio/voices/${encodeURIComponent(voice.id)}/preview`;
     const blob = await (await ask(path, { query, signal: mine.aborter.signal })).blob();
     if (running !== mine) return;
     page.say("");
-    await player.play({ title: voice.name, name: `${voice.name}.wav` }, blob, turn);
+    await player.play({ title: titleOf(voice), name: `${titleOf(voice)}.${sample ? "mp3" : "wav"}` }, blob, turn);
   } finally {
     if (running === mine) running = null;
     page.update();
@@ -32,9 +33,12 @@ async function hear(page, voice, language) {
 }
 
 // A button that plays a voice. In a list, "Play" alone does not tell whom. A voice of many languages speaks this one.
+// Without a sample it costs as speech does; while the server is still to make one, there is no button.
 export function previewButton(page, form, voice, language = "") {
+  if (voice.sample === null) return nothing;
   const isRunning = running?.voice === voice;
-  const label = isRunning ? t("preview.stop", { name: voice.name }) : t("preview.play", { name: voice.name });
-  return html`<button type="button" class="round" aria-label=${label} ?disabled=${!voice.engines.length}
+  const name = titleOf(voice);
+  const label = isRunning ? t("preview.stop", { name }) : t("preview.play", { name });
+  return html`<button type="button" class="round" aria-label=${label} title=${voice.sample ? nothing : t("preview.costs")} ?disabled=${!voice.engines.length}
     @click=${() => page.run(form, () => hear(page, voice, language))}>${icon(isRunning ? "stop" : "play")}</button>`;
 }

@@ -2,6 +2,8 @@
 
 const KEPT = "voxgate-key";
 const LINKED = "voxgate-key-is-linked";
+const WANTED = "voxgate-wanted";
+const WANTED_MS = 3_600_000;
 export const SIGNED_IN = "voxgate-signed-in";
 
 // `me` is the answer of /v1/me, and null until it is known who this is. `server` is the answer of /v1.
@@ -53,6 +55,29 @@ export function noteSignIn(isIn) {
 export function mayBeSignedIn() {
   return tried(() => localStorage.getItem(SIGNED_IN) !== null, true);
 }
+
+export function hasSignedIn() {
+  return tried(() => localStorage.getItem(SIGNED_IN) !== null, false);
+}
+
+// What somebody chose on the front, kept over the sign-in: its mail may be opened in another tab.
+export function wantOffer(kind, name, title) {
+  tried(() => localStorage.setItem(WANTED, JSON.stringify({ kind, name, title: title || name, at: Date.now() })));
+}
+
+export function wantedOffer() {
+  const offer = tried(() => JSON.parse(localStorage.getItem(WANTED)));
+  return offer && Date.now() - offer.at < WANTED_MS ? offer : null;
+}
+
+export function takeWantedOffer() {
+  const offer = wantedOffer();
+  tried(() => localStorage.removeItem(WANTED));
+  return offer;
+}
+
+// The name of the service, for titles and the frame.
+export const BRAND = document.querySelector("meta[name=application-name]")?.content ?? "voxgate";
 
 // A session's cookie goes along only where no key does, so a key always decides whose account it is.
 export function credentials(key) {

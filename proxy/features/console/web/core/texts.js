@@ -5,25 +5,32 @@ import { tried } from "./session.js";
 export const LANGUAGES = { en: "English", "pt-BR": "Português (Brasil)", th: "ไทย", es: "Español" };
 const CHOSEN = "voxgate-language";
 let texts = {};
+let later = null;
 let plurals = new Intl.PluralRules("en");
 let numbers = new Intl.NumberFormat("en");
 let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
 export let language = "en";
 
-// The language that was chosen here before, else the first of the browser's that there is.
+// The language that was chosen on the front, or here before, else the first of the browser's that there is.
 function preferred() {
-  const chosen = tried(() => localStorage.getItem(CHOSEN));
-  if (chosen in LANGUAGES) return chosen;
+  const chosen = [new URLSearchParams(location.search).get("lang"), tried(() => localStorage.getItem(CHOSEN))];
+  const known = chosen.find((tag) => Object.hasOwn(LANGUAGES, tag));
+  if (known) return known;
   const base = (tag) => tag.split("-")[0].toLowerCase();
   const wanted = navigator.languages.map(base);
   const found = wanted.find((tag) => Object.keys(LANGUAGES).some((each) => base(each) === tag));
   return Object.keys(LANGUAGES).find((each) => base(each) === found) ?? "en";
 }
 
+async function readTexts(name) {
+  const answer = await fetch(new URL(`../texts/${name}.json`, import.meta.url));
+  if (!answer.ok) throw new Error(`texts of ${name}: ${answer.status}`);
+  return answer.json();
+}
+
 export async function loadTexts(tag = preferred()) {
-  const answer = await fetch(new URL(`../texts/${tag}.json`, import.meta.url));
-  if (!answer.ok) throw new Error(`texts of ${tag}: ${answer.status}`);
-  texts = await answer.json();
+  texts = await readTexts(tag);
+  later = null;
   language = tag;
   plurals = new Intl.PluralRules(tag);
   numbers = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
@@ -31,8 +38,17 @@ export async function loadTexts(tag = preferred()) {
   document.documentElement.lang = tag;
 }
 
+// The texts of the pages that are not the first one. They are read once.
+export function loadLaterTexts() {
+  const own = texts;
+  later ??= readTexts(`later/${language}`).then((more) => Object.assign(own, more)).catch((failure) => { later = null; throw failure; });
+  return later;
+}
+
 export async function chooseLanguage(tag) {
   await loadTexts(tag);
+  await loadLaterTexts();
+  history.replaceState(null, "", location.pathname + location.hash);
   tried(() => localStorage.setItem(CHOSEN, tag));
 }
 
@@ -66,6 +82,26 @@ function dateOf(time) {
 
 export function day(time) {
   return new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(dateOf(time));
+}
+
+export function fullDay(time) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "long" }).format(dateOf(time));
+}
+
+// Minutes of speech, as the server tells them: from ten on, whole ones.
+export function minutes({ number: n, is_about: isAbout }) {
+  const shown = n < 10 ? Math.floor(n * 10) / 10 : Math.floor(n);
+  return t(isAbout ? "minutes.about" : "minutes.exact", { n: shown });
+}
+
+// The name of a plan, as people write names.
+export function planName(name) {
+  return name.charAt(0).toUpperCase() + name.slice(1);
+}
+
+// What credits are worth to people: minutes, where those can be said.
+export function worth(credits, of) {
+  return of ? minutes(of) : t("frame.credits", { n: credits });
 }
 
 export function moment(time) {

@@ -1,7 +1,7 @@
 // Account: who this is, the plan and what is left of it, and what can be bought.
 
 import { LONGEST } from "./speak_notes.js";
-import { pay, PROVIDERS, stateTag } from "./checkout.js";
+import { gotOf, pay, PROVIDERS, stateTag, titleOf } from "./checkout.js";
 import { leave, refreshAccount, signOut } from "../core/account.js";
 import { orNone, read } from "../core/api.js";
 import { Listing } from "../core/listing.js";
@@ -9,10 +9,11 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { Page } from "../core/page.js";
 import { isAdmin, isPerson, session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
-import { day, money, number, t } from "../core/texts.js";
+import { day, fullDay, minutes, money, number, planName, t, worth } from "../core/texts.js";
 
 const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
-const OF_PLANS = ["streams", "voices", "clones", "keys"];
+// Those of a plan that buyers ask for. The others are below them.
+const OF_PLANS = ["voices", "clones"];
 const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
 
 export function accountTabs(now) {
@@ -52,6 +53,7 @@ export default class AccountPage extends Page {
     if (!me) return html`<section class="view">${this.heading()}</section>`;
     return html`<section class="view">${this.heading()}${accountTabs("account")}
       ${this.who(me)}${this.alert("page")}
+      ${this.plan(me)}
       ${this.tiles(me)}
       ${this.shop(me)}
       ${this.bought()}
@@ -60,7 +62,8 @@ export default class AccountPage extends Page {
   }
 
   who({ account, key, user }) {
-    const text = user ? t("account.person", { address: user.address, name: account.name }) : t("account.key", { hint: key.hint, name: account.name });
+    const whole = user ? t("account.person", { address: user.address, name: account.title }) : t("account.key", { hint: key.hint, name: account.title });
+    const text = user?.address === account.title ? account.title : whole;
     return html`<div class="card stack">
       <div class="row apart"><div class="row"><p class="name" id="account-who">${text}</p>${isAdmin() ? html`<span class="tag">${t("account.operator")}</span>` : nothing}</div>
         ${user
@@ -71,13 +74,23 @@ export default class AccountPage extends Page {
     </div>`;
   }
 
-  tiles({ plan, credits, cycle, paid_until: until }) {
-    const left = credits.available === null ? t("frame.unlimited") : number(credits.available);
+  // What one has, what ends when, and what comes then. A month ends by itself, so nothing here ends it.
+  plan({ plan, credits, paid_until: until, next_plan: next }) {
+    const each = plan.minutes ? t("account.monthly", { plan: planName(plan.name), minutes: minutes(plan.minutes) }) : credits.allowance === null ? planName(plan.name) : t("account.monthly", { plan: planName(plan.name), minutes: t("frame.credits", { n: credits.allowance }) });
+    const paid = [until ? t("account.paid", { plan: planName(plan.name), day: fullDay(until) }) : "", then(next), credits.available === null ? "" : t("account.stay")];
+    return html`<section class="card stack" aria-labelledby="plan-title"><div class="row apart"><h2 id="plan-title">${t("account.mine")}</h2>${plan.price ? html`<span class="tag">${plan.price}</span>` : nothing}</div>
+      <p id="account-plan" class="name">${until ? paid.filter(Boolean).join(" ") : each}</p></section>`;
+  }
+
+  // Where nothing is limited, there is nothing to count.
+  tiles({ plan, credits, cycle, minutes: left, paid_until: until, next_plan: next }) {
+    if (credits.available === null) return nothing;
     const rest = credits.granted ? t("account.granted", { n: credits.granted }) : t("account.used", { n: credits.used });
+    const isLast = until && until <= cycle.end;
+    const coming = isLast ? next?.minutes : plan.minutes;
     return html`<div class="tiles">
-      ${tile(t("word.plan"), plan.name, plan.price)}
-      ${tile(t("account.left"), left, rest)}
-      ${until ? tile(t("account.until"), day(until), "") : credits.available === null ? nothing : tile(t("account.cycle"), day(cycle.end), "")}
+      ${left ? tile(t("account.minutes"), minutes(left), t("account.credits", { n: credits.available, rest })) : tile(t("account.left"), number(credits.available), rest)}
+      ${isLast && !coming ? nothing : tile(t(coming ? "account.new" : "account.cycle"), day(isLast ? until : cycle.end), coming ? minutes(coming) : "")}
     </div>`;
   }
 
@@ -85,23 +98,37 @@ export default class AccountPage extends Page {
     if (!this.offers.length) return nothing;
     const [plans, packs] = ["plan", "pack"].map((kind) => this.offers.filter(({ object }) => object === kind));
     return html`<section class="stack" aria-labelledby="shop-title"><h2 id="shop-title">${t("account.buy")}</h2>
+      ${plans.length ? html`<p class="quiet small">${t("account.ends")}</p>` : nothing}
       ${this.alert("buy")}
       <ul class="grid" role="list">
-        ${plans.map((offer) => this.offer(offer, t("account.month"), offer.name === me.plan.name))}
-        ${packs.map((offer) => this.offer(offer, "", false))}
+        ${plans.map((offer) => this.sold(offer, me))}
+        ${packs.map((offer) => this.offer(offer, { title: worth(offer.credits, offer.minutes), lines: offer.minutes ? [t("frame.credits", { n: offer.credits })] : [] }))}
       </ul></section>`;
   }
 
-  offer(offer, per, isMine) {
-    const credits = offer.credits === null ? t("frame.unlimited") : t("frame.credits", { n: offer.credits });
-    const limits = OF_PLANS.filter((name) => offer.limits?.[name] != null).map((name) => `${t(`limit.${name}`)}: ${number(offer.limits[name])}`);
-    const title = offer.object === "plan" ? offer.name : credits;
-    return html`<li class="card stack plan ${isMine ? "now" : ""}">
+  // A month of a plan. Of the running one there is one more; another one says what comes of the rest.
+  sold(offer, { plan, paid_until: until }) {
+    const isMine = offer.name === plan.name;
+    const note = !until ? "" : isMine ? t("account.joins", { day: fullDay(until) }) : t("account.switch", { plan: planName(plan.name) });
+    const each = offer.credits === null ? t("frame.unlimited") : worth(offer.credits, offer.minutes);
+    const line = (name) => `${t(`limit.${name}`)}: ${offer.limits[name] === null ? t("frame.unlimited") : number(offer.limits[name])}`;
+    const few = OF_PLANS.filter((name) => offer.limits[name] !== null);
+    const others = LIMITS.filter((name) => !few.includes(name));
+    // A month would end what one has for nothing, so none is sold.
+    const providers = isMine && !until ? [] : offer.providers;
+    const all = html`<details><summary>${t("account.limits")}</summary><ul class="small">${others.map((name) => html`<li>${line(name)}</li>`)}</ul></details>`;
+    return this.offer({ ...offer, providers }, { title: planName(offer.name), per: t("account.month"), lines: [each, ...few.map(line)], note, isMine, all, pay: isMine ? t("account.one_more") : "" });
+  }
+
+  offer(offer, { title, lines, per = "", note = "", isMine = false, all = nothing, pay: what = "" }) {
+    const by = (provider) => (what ? `${what} · ${PROVIDERS[provider]}` : t("order.pay_at", { provider: PROVIDERS[provider] }));
+    return html`<li class="card stack plan ${isMine ? "mine" : ""}">
       <div class="row apart"><h3>${title}</h3>${isMine ? html`<span class="tag">${t("account.mine")}</span>` : nothing}</div>
       <p><strong class="num">${money(offer.amount, offer.currency)}</strong> <span class="quiet">${per}</span></p>
-      <ul class="small">${[...(per ? [credits] : []), ...limits, ...offer.features].map((line) => html`<li class="name">${line}</li>`)}</ul>
-      <div class="stack">${offer.providers.map((provider) => html`<button aria-label="${title}: ${t("order.pay_at", { provider: PROVIDERS[provider] })}"
-        @click=${() => this.buy(offer, provider)}>${t("order.pay_at", { provider: PROVIDERS[provider] })}</button>`)}</div>
+      <ul class="small">${[...lines, ...offer.features].map((line) => html`<li class="name">${line}</li>`)}</ul>
+      ${all}
+      ${note ? html`<p class="small quiet">${note}</p>` : nothing}
+      <div class="stack">${offer.providers.map((provider) => html`<button aria-label="${title}: ${by(provider)}" @click=${() => this.buy(offer, provider)}>${by(provider)}</button>`)}</div>
     </li>`;
   }
 
@@ -110,20 +137,20 @@ export default class AccountPage extends Page {
     if (!rows.length) return nothing;
     return html`<section class="card stack" aria-labelledby="orders-title"><h2 id="orders-title">${t("frame.admin/orders")}</h2>
       <table class="fold"><thead><tr><th>${t("word.order")}</th><th>${t("word.created")}</th><th class="end">${t("word.amount")}</th><th>${t("jobs.state")}</th></tr></thead>
-        <tbody>${repeat(rows, ({ id }) => id, (order) => html`<tr><td><a href="#/orders/${order.id}">${order.title}</a></td>
+        <tbody>${repeat(rows, ({ id }) => id, (order) => html`<tr><td><a href="#/orders/${order.id}">${titleOf(order)}</a>${order.state === "paid" ? html`<br><span class="quiet small">${gotOf(order)}</span>` : nothing}</td>
           <td class="quiet num">${day(order.created)}</td><td class="num end">${money(order.amount, order.currency)}</td><td>${stateTag(order)}</td></tr>`)}</tbody></table>
       ${this.orders.foot("page")}
     </section>`;
   }
 
-  limits({ limits, streams, voices_used: voices, clones_used: clones }) {
+  limits({ account, limits, streams, voices_used: voices, clones_used: clones }) {
     const used = { streams, voices, clones };
     const rows = LIMITS.map((name) => {
       const limit = name === "max_characters" ? limits[name] ?? LONGEST : limits[name];
       const most = limit === null ? t("frame.unlimited") : number(limit);
       return [t(`limit.${name}`), name in used && limit !== null ? t("account.of", { used: used[name], most }) : most];
     });
-    return facts(rows);
+    return facts([...rows, [t("account.id"), account.id]]);
   }
 
   prices({ prices }) {
@@ -131,6 +158,12 @@ export default class AccountPage extends Page {
     const rows = [...named, ...Object.entries(prices.models)];
     return facts(rows.map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free")]));
   }
+}
+
+// The plan after a paid month.
+function then(next) {
+  if (!next) return "";
+  return next.minutes ? t("account.then", { plan: planName(next.name), minutes: minutes(next.minutes) }) : t("account.then_plan", { plan: planName(next.name) });
 }
 
 function tile(label, value, more) {

@@ -12,7 +12,7 @@ const MOST_MODELS = 4;
 export default class AdminPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { readiness: null, engines: [], faults: [], alerts: [], months: [] });
+    Object.assign(this, { readiness: null, engines: [], faults: [], alerts: null, months: [] });
   }
 
   title() {
@@ -42,7 +42,8 @@ export default class AdminPage extends Page {
   view() {
     return html`<section class="view">${this.heading(html`<button id="admin-look" @click=${() => this.look()}>${icon("again")} ${t("admin.look")}</button>`)}
       ${adminTabs("admin")}${this.alert("page")}${this.statusLine()}
-      ${this.alerts.map((alert) => this.trouble(alert))}
+      ${this.alerts ? html`<section class="stack" aria-labelledby="alerts-title"><h2 id="alerts-title">${t("admin.alerts")}</h2>
+        ${this.alerts.length ? this.alerts.map((alert) => this.trouble(alert)) : html`<p class="quiet">${t("admin.no_alerts")}</p>`}</section>` : nothing}
       ${this.readiness ? this.server(this.readiness) : nothing}
       <section class="stack" aria-labelledby="engines-title"><h2 id="engines-title">${t("admin.engines")}</h2>
         <ul class="grid" role="list">${this.engines.map((engine) => this.engine(engine))}</ul></section>

@@ -34,7 +34,7 @@ export class AccountPage extends Page {
   }
 
   title() {
-    return this.name;
+    return this.account?.title ?? this.name;
   }
 
   get address() {

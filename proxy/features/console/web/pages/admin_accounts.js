@@ -1,12 +1,14 @@
 // Admin: the accounts, and one of them.
 
 import { AccountPage, accountTag } from "./admin_account.js";
+import { dollars } from "./admin.js";
 import { about, AdminList } from "./admin_parts.js";
 import { read } from "../core/api.js";
 import { keyName } from "../core/keys.js";
+import { Listing } from "../core/listing.js";
 import { html } from "../core/lit.js";
 import { secretCard, showSecret } from "../core/secret.js";
-import { day, t } from "../core/texts.js";
+import { day, money, t } from "../core/texts.js";
 
 class AccountsPage extends AdminList {
   constructor(path) {
@@ -34,10 +36,15 @@ class AccountsPage extends AdminList {
     }, ["name", "plan"]).finally(() => { this.isMaking = false; });
   }
 
+  // The only one that is found is opened.
   find(event) {
     event.preventDefault();
-    const name = this.wanted.trim();
-    if (name) location.hash = `#/admin/accounts/${encodeURIComponent(name)}`;
+    return this.run("find", async () => {
+      this.list = new Listing(this, this.name, { find: this.wanted.trim() });
+      await this.list.more();
+      const [only, other] = this.list.rows;
+      if (only && !other && this.wanted) location.hash = `#/admin/accounts/${encodeURIComponent(only.name)}`;
+    }, ["find"]);
   }
 
   before() {
@@ -50,13 +57,20 @@ class AccountsPage extends AdminList {
         ${this.alert("new")}
         <div class="row"><button class=${this.secret ? "" : "first"} id="new-make">${t("admin.make")}</button></div></form>
       <form class="row" novalidate @submit=${(event) => this.find(event)}>
-      ${this.input("find", "name", t("admin.find"), { value: this.wanted, change: (name) => { this.wanted = name; } })}
-      <button id="find-go">${t("door.open")}</button></form>`;
+      ${this.input("find", "find", t("admin.find"), { value: this.wanted, change: (name) => { this.wanted = name; } })}
+      <button id="find-go">${t("admin.search")}</button></form>${this.alert("find")}`;
   }
 
   row(account) {
-    const { name, plan, created } = account;
-    return html`${about(html`<a href="#/admin/accounts/${encodeURIComponent(name)}">${name}</a>`, `${plan} · ${day(created)}`)}${accountTag(account)}`;
+    const { name, title, users, plan, paid_until: until, created, sums } = account;
+    const people = users.filter((address) => address !== title);
+    const paid = Object.entries(sums.paid).map(([currency, amount]) => money(amount, currency));
+    const facts = [
+      [until ? t("admin.until", { plan, day: day(until) }) : plan, `${t("word.created")}: ${day(created)}`],
+      [t("minutes.exact", { n: sums.minutes }), sums.allowance === null ? t("frame.credits", { n: sums.credits }) : t("admin.used", { used: sums.credits, most: sums.allowance })],
+      [...paid, sums.cost_usd ? t("admin.cost", { usd: dollars(sums.cost_usd) }) : ""],
+    ].map((few) => few.filter(Boolean).join(" · "));
+    return html`${about(html`<a href="#/admin/accounts/${encodeURIComponent(name)}">${title}</a>`, ...[people.join(", "), ...facts].filter(Boolean))}${accountTag(account)}`;
   }
 }
 

@@ -1,6 +1,6 @@
 // What the pages of Admin share: the way from one to the other, and a list of what the server has.
 
-import { ask } from "../core/api.js";
+import { ask, read } from "../core/api.js";
 import { agrees } from "../core/dialogs.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
@@ -10,12 +10,16 @@ import { tabs } from "../core/tabs.js";
 import { t } from "../core/texts.js";
 
 export function adminTabs(now) {
-  const pages = ["admin", "admin/accounts", hasFeature("jobs") && "admin/jobs", hasFeature("users") && "admin/users", hasFeature("payments") && "admin/orders", "admin/audit"];
+  const pages = ["admin", "admin/accounts", "admin/plans", hasFeature("jobs") && "admin/jobs", hasFeature("users") && "admin/users", hasFeature("payments") && "admin/orders", "admin/audit"];
   return tabs(t("frame.admin"), pages.filter(Boolean), now);
 }
 
+// The names of accounts for people, by their ids.
+const titles = {};
+const MOST_IDS = 100;
+
 export function accountLink(account) {
-  return account ? html`<a href="#/admin/accounts/${encodeURIComponent(account)}">${account}</a>` : nothing;
+  return account ? html`<a href="#/admin/accounts/${encodeURIComponent(account)}">${titles[account] ?? account}</a>` : nothing;
 }
 
 // A subclass has `row(row)`, an item of the list, and may have `before()`, what stands above it.
@@ -33,6 +37,15 @@ export class AdminList extends Page {
 
   open() {
     return this.list.more();
+  }
+
+  // Reads the names of the accounts of rows, by one question for all.
+  async listed(rows) {
+    const ids = [...new Set(rows.map(({ account }) => account))].filter((id) => id && !(id in titles)).slice(0, MOST_IDS);
+    if (!ids.length) return;
+    const { data } = await read("admin/accounts", { query: { ids: ids.join(","), limit: MOST_IDS }, signal: this.signal });
+    for (const { id, title } of data) titles[id] = title;
+    this.update();
   }
 
   // Asks, does it, and shows the row as it is then. One that was deleted is gone.

@@ -1,7 +1,8 @@
 // One job: how far it is, what it waits for, and what was made of it.
 
+import { againCard } from "./job_again.js";
 import { canHear, playSound, saveSound, stepsCard, TEXTS } from "./job_sound.js";
-import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
+import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText, wordOf } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { ask, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
@@ -9,16 +10,17 @@ import { loadCatalogue, voiceName } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { Page, entitle, icon } from "../core/page.js";
 import { duration, moment, number, t } from "../core/texts.js";
 
-const AGAIN = ["speech", "conversion", "transcription", "cut"];
+// Of every other kind, what failed can be tried again.
+const ONCE = ["batch", "training"];
 const SUBTITLES = ["srt", "vtt"];
 
 export default class JobPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { id: path[0], job: null, text: "", isBroken: false, pace: new Pace() });
+    Object.assign(this, { id: path[0], job: null, text: "", word: "", spoken: "", isBroken: false, pace: new Pace() });
     this.steps = new Listing(this, `${jobPath(this.id)}/steps`);
   }
 
@@ -39,7 +41,7 @@ export default class JobPage extends Page {
     const before = this.job;
     this.pace.note(job);
     this.set({ job });
-    document.title = `${this.title()} · voxgate`;
+    entitle(this.title());
     if (job.ended && (!before || isOpen(before) || before.settling)) refreshAccount();
     const isFurther = before?.steps_done !== job.steps_done || before.status !== job.status;
     if (job.kind === "training" || !isFurther) return;
@@ -53,7 +55,7 @@ export default class JobPage extends Page {
       const { kind } = this.job;
       // What can be tried again was not lost.
       const question = { title: t("jobs.cancel_title"), text: t("jobs.cancel_text"), no: t("jobs.keep"), yes: t("voices.cancel"), isDanger: true };
-      if (!AGAIN.includes(kind) && !(await agrees(question))) return;
+      if (ONCE.includes(kind) && !(await agrees(question))) return;
       await this.take(await read(`${jobPath(this.id)}/cancel`, { method: "POST" }));
     });
   }
@@ -82,12 +84,13 @@ export default class JobPage extends Page {
       ${this.alert("page")}${this.alert("job")}
       ${job ? this.progress(job) : nothing}
       ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
+      ${job?.kind === "speech" && job.ended && job.steps_done ? againCard(this) : nothing}
       ${isWhole && this.steps.rows.length ? stepsCard(this) : nothing}
     </section>`;
   }
 
   buttons(job) {
-    const canRetry = ["failed", "canceled"].includes(job.status) && AGAIN.includes(job.kind);
+    const canRetry = ["failed", "canceled"].includes(job.status) && !ONCE.includes(job.kind);
     return html`<div class="row">
       ${isOpen(job) ? html`<button id="job-cancel" @click=${() => this.cancel()}>${icon("stop")} ${t("voices.cancel")}</button>` : nothing}
       ${canRetry ? html`<button class="first" id="job-retry" @click=${() => this.retry()}>${icon("again")} ${t("jobs.retry")}</button>` : nothing}
@@ -107,6 +110,7 @@ export default class JobPage extends Page {
         ${job.ended ? this.fact(t("jobs.ended"), moment(secondsOf(job.ended))) : this.fact(t("jobs.time_left"), leftText(job, this.pace) || "–", "job-left")}
         ${job.kind === "training" ? nothing : this.fact(t("jobs.sound"), duration(job.seconds))}
         ${this.fact(t("usage.credits"), number(job.credits))}
+        ${Object.entries(job.columns ?? {}).map(([name, value]) => this.fact(wordOf(job, name) ?? name, value))}
       </dl>
     </section>`;
   }

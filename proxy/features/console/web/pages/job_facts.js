@@ -4,7 +4,7 @@ import { ask, events, Failure, read } from "../core/api.js";
 import { voiceName } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { duration, number, t } from "../core/texts.js";
+import { duration, language, number, t } from "../core/texts.js";
 
 const AGAIN_MS = 2000;
 const SETTLES_MS = 2000;
@@ -18,7 +18,13 @@ export function titleOf({ title, id }) {
   return title || id;
 }
 
-export function kindOf({ kind }) {
+// A kind that a feature brings has its own words, by language.
+export function wordOf({ words }, name) {
+  return words?.[language]?.[name] ?? words?.en?.[name];
+}
+
+export function kindOf({ kind, ...job }) {
+  if (job.words) return wordOf(job, "kind") ?? kind;
   return ["batch", "cut"].includes(kind) ? t(`jobs.${kind}`) : t(`usage.operation.${kind}`);
 }
 

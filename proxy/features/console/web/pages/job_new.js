@@ -2,7 +2,7 @@
 
 import { note } from "./job_facts.js";
 import SpeakPage from "./speak.js";
-import { checkBox, estimateText, LONGEST, robotNote } from "./speak_notes.js";
+import { checkBox, estimateText, LONGEST, robotNote, slider } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { languageChoices, speakingModels } from "../core/catalogue.js";
@@ -36,7 +36,7 @@ export function cleanTitle(text) {
 export default class NewJobPage extends SpeakPage {
   constructor(path) {
     super(path);
-    Object.assign(this, { form: "job", name: "", format: "mp3", files: "one", isBusy: false, once: new OnceKey() });
+    Object.assign(this, { form: "job", hasCard: false, name: "", format: "mp3", files: "one", isBusy: false, once: new OnceKey() });
     this.measure();
   }
 
@@ -151,7 +151,7 @@ export default class NewJobPage extends SpeakPage {
       <div class="field"><strong>${t("history.voice")}</strong>
         ${this.voiceButton()}</div>
       ${this.choice("job", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices([draft.language])], change: set("language") })}
-      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
+      ${slider(this, "speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
       ${this.choice("job", "files", t("jobs.files"), { value: this.files, options: files, disabled: !this.chapters.length, change: (value) => this.set({ files: value }) })}
       <details class="stack"><summary>${t("speak.more")}</summary>
         ${this.choice("job", "model", t("speak.model"), { value: draft.model, options: speakingModels(true).map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}

@@ -12,8 +12,6 @@ const RATES = [8000, 16000, 22050, 24000, 44100, 48000];
 // What a transcription is asked for.
 export const TEXTS = ["text", "srt", "vtt", "verbose_json", "json"];
 const LOOKS = { done: "good", failed: "bad" };
-// Once the job has ended, the sound of a step is in its file alone.
-const JOINED = ["flac", "opus"];
 
 export const canHear = (format) => !format.startsWith("g711") && !TEXTS.includes(format);
 
@@ -65,7 +63,7 @@ function chapterRow(page, job, { chapter, chapter_title: name }) {
 
 function stepRow(page, job, step) {
   const name = t("jobs.step_number", { n: step.number });
-  const hasSound = step.seconds > 0 && canHear(job.format) && !(job.ended && JOINED.includes(job.format));
+  const hasSound = step.seconds > 0 && canHear(job.format);
   const play = () => page.run("steps", () => playSound(job, `steps/${step.number}/content`, `${titleOf(job)}, ${name}`, step.seconds));
   return html`<tr><td class="num">${name}</td><td class="num end" data-label=${t("jobs.sound")}>${step.seconds ? duration(step.seconds) : "–"}</td><td class="num end" data-label=${t("usage.credits")}>${number(step.credits)}</td>
     <td data-label=${t("jobs.state")}><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}${step.wrong.length ? html`<br><span class="small">${wordsText("wrong", step.wrong)}</span>` : nothing}</td>

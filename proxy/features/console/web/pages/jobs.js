@@ -9,6 +9,7 @@ import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page } from "../core/page.js";
 import { session } from "../core/session.js";
+import { areaTabs } from "../core/tabs.js";
 import { moment, t } from "../core/texts.js";
 
 const LOOK_MS = 3000;
@@ -62,6 +63,7 @@ class JobList extends Page {
         ${canConvert() ? html`<a class="button" href="#/jobs/convert">${icon("mic")} ${t("jobs.convert")}</a>`
           : html`<button disabled aria-describedby="jobs-no-converter">${icon("mic")} ${t("jobs.convert")}</button>`}
         <a class="button first" href="#/jobs/new">${icon("plus")} ${t("jobs.new")}</a></div>`)}
+      ${areaTabs("jobs")}
       ${canConvert() ? nothing : html`<p class="quiet small" id="jobs-no-converter">${t("jobs.no_converter")}</p>`}
       ${this.isStale ? note(t("failure.unreachable")) : nothing}
       ${this.alert("page")}

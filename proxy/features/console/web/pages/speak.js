@@ -1,33 +1,33 @@
 // Speak: a text, who speaks it and how, what it will cost, and what became of it.
 
-import { checkBox, estimateText, LONGEST, notices } from "./speak_notes.js";
-import { formatName, noteSpoken, spokenCard } from "./spoken.js";
+import { estimateText, languagesOf, LONGEST, moreControls, notices, range } from "./speak_notes.js";
+import { lastClip, noteSpoken, spokenCard, titleFor } from "./spoken.js";
 import { Failure, OnceKey, ask, events, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { catalogue, groupOf, languageChoices, loadCatalogue, speakingModels, voiceOf } from "../core/catalogue.js";
+import { catalogue, groupOf, loadCatalogue, titleOf, voiceOf } from "../core/catalogue.js";
 import { chooseFirst, chooseVoice, draft, requestOf, showExample } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { icon, Page, select } from "../core/page.js";
 import { player } from "../core/player.js";
 import { hasFeature, session } from "../core/session.js";
 import { duration, number, t } from "../core/texts.js";
 
 const MOST_FILE_BYTES = 8 * 1024 * 1024;
 const PAUSE_MS = 600;
-const WIDEST_PITCH = [-12, 12];
-const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
-const FIELDS = ["input", "language", "model", "speed", "pitch", "emotion", "instructions", "tag"];
+const OF_MORE = ["model", "pitch", "emotion", "instructions", "tag"];
+const FIELDS = ["input", "language", "speed", ...OF_MORE];
 
 const bytesOf = (base64) => Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
 
-// The sound that comes now, and the page that is shown. A text is spoken to its end when the page changes.
+// The sound that comes now, and the page that is shown.
 let speaking = null;
 let shown = null;
+let hasMore = false;
 
 export default class SpeakPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { estimate: null, doubt: null, isOver: false, once: new OnceKey() });
+    Object.assign(this, { estimate: null, doubt: null, isOver: false, hasCard: true, once: new OnceKey() });
     // The name of its form, which the page of long texts has of its own.
     this.form = "speak";
   }
@@ -51,11 +51,27 @@ export default class SpeakPage extends Page {
     clearTimeout(this.timer);
     this.asked?.abort();
     shown = null;
+    player.settle();
+  }
+
+  // The card has the player of what was spoken last.
+  draw() {
+    super.draw();
+    if (!this.isLeft && this.hasCard) player.settle(this.place.querySelector("#speak-player"), lastClip());
+  }
+
+  tell(form, failure, fields) {
+    hasMore ||= OF_MORE.includes(failure.param);
+    super.tell(form, failure, fields);
   }
 
   // What is spoken of the text.
   get spoken() {
     return draft.text;
+  }
+
+  get hasVoice() {
+    return Boolean(draft.voice || draft.more.voice);
   }
 
   request(text) {
@@ -75,6 +91,7 @@ export default class SpeakPage extends Page {
   change(changes) {
     Object.assign(draft, changes);
     if ("text" in changes) this.mended(this.form, "input");
+    if (!speaking) this.status = "";
     this.update();
     this.estimateSoon();
   }
@@ -99,7 +116,7 @@ export default class SpeakPage extends Page {
 
   async readEstimate() {
     this.asked?.abort();
-    if (!hasFeature("estimates") || !session.me || !this.spoken.trim() || !(draft.voice || draft.more.voice)) return this.set({ estimate: null, doubt: null });
+    if (!hasFeature("estimates") || !session.me || !this.spoken.trim() || !this.hasVoice) return this.set({ estimate: null, doubt: null });
     const aborter = (this.asked = new AbortController());
     const json = this.request([...this.spoken].slice(0, LONGEST).join(""));
     try {
@@ -120,13 +137,19 @@ export default class SpeakPage extends Page {
       if (!session.me) throw new Failure({ message: t("door.missing"), code: "key_missing" });
       if (!this.spoken.trim()) throw new Failure({ message: t("speak.empty"), param: "input" });
       if (this.isJob) return this.makeJob();
-      return this.speak();
+      const body = this.request(draft.text);
+      return this.speak({ body, voice: voiceOf(body.voice) });
     }, FIELDS);
+  }
+
+  // What was spoken last is spoken once more, whatever is typed by now.
+  sayAgain({ body, voice }) {
+    return this.run("result", () => this.speak({ body, voice }));
   }
 
   async makeJob() {
     const { text } = draft;
-    const json = { ...requestOf(draft), response_format: draft.format, title: [...text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
+    const json = { ...this.request(text), response_format: draft.format, title: [...text.trim().split("\n")[0].replace(/\p{Cc}/gu, " ")].slice(0, 80).join("") };
     const job = await read("v1/jobs", { json, headers: this.once.of(json) });
     this.handedIn(text, job);
   }
@@ -137,11 +160,9 @@ export default class SpeakPage extends Page {
     if (!this.isLeft) location.hash = `#/jobs/${job.id}`;
   }
 
-  async speak() {
+  async speak({ body, voice }) {
     player.stop();
-    const body = requestOf(draft);
-    const voice = voiceOf(draft.voice);
-    const clip = player.open({ title: voice?.name ?? t("voice.cast"), name: "speech.wav", text: draft.text });
+    const clip = player.open({ title: titleFor(body, voice), name: "speech.wav", text: body.input, isSpoken: true });
     const { signal } = clip.aborter;
     speaking = clip;
     this.say(t("speak.asking"));
@@ -151,7 +172,7 @@ export default class SpeakPage extends Page {
       if (signal.aborted) return;
       player.close(clip);
       clip.title = `${clip.title}, ${duration(clip.length)}`;
-      player.draw();
+      shown?.update();
     } catch (failure) {
       if (signal.aborted) return;
       player.stop();
@@ -181,10 +202,16 @@ export default class SpeakPage extends Page {
       if (clip.first !== undefined) continue;
       clip.first = Math.round(performance.now() - began);
       noteSpoken(Object.assign(spoken, { headers: answer.headers, first: clip.first }));
-      shown?.say(t("speak.speaking"));
+      shown?.reveal();
     }
     if (!isKnown && hasFeature("estimates")) spoken.credits = await read("v1/audio/speech/estimate", { json: body }).then(({ credits }) => credits, () => 0);
     if (!isWhole && !clip.aborter.signal.aborted) throw new Failure({ message: t("failure.broken"), code: "broken" });
+  }
+  // The player is in sight once there is something to hear.
+  reveal() {
+    this.say(t("speak.speaking"));
+    this.draw();
+    this.place.querySelector("#speak-player")?.scrollIntoView({ block: "nearest" });
   }
 
   // Nothing is spoken any more. What was last refused, or not answered, is asked anew.
@@ -225,71 +252,46 @@ export default class SpeakPage extends Page {
   }
 
   view() {
-    return html`<section class="view speak">${this.heading()}${this.alert("page")}
-      <div class="pair">
-        <div class="stack">${this.composer()}${spokenCard(this)}</div>
-        ${this.delivery()}
-      </div>
+    return html`<section class="view speak narrow">${this.heading()}${this.alert("page")}
+      ${this.composer()}${spokenCard(this)}
       ${this.picker?.view() ?? nothing}
     </section>`;
   }
 
   composer() {
     const press = (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.submit(event);
+    const speed = `${number(draft.speed)} ×`;
     return html`<form class="card composer ${this.isOver ? "over" : ""}" novalidate @submit=${(event) => this.submit(event)}
         @dragover=${() => this.isOver || this.set({ isOver: true })} @dragleave=${() => this.set({ isOver: false })} @drop=${(event) => this.drop(event)}>
-      <textarea id="speak-input" aria-label=${t("speak.text")} aria-describedby="speak-count" aria-invalid=${this.isWrong("speak", "input")}
+      <textarea id="speak-input" aria-label=${t("speak.text")} placeholder=${this.example ?? nothing} aria-describedby="speak-count" aria-invalid=${this.isWrong("speak", "input")}
         .value=${live(draft.text)} @input=${(event) => this.change({ text: event.target.value })} @keydown=${press}></textarea>
       <div class="row apart below quiet small"><label class="button plain file">${icon("plus")} ${t("speak.file")}<input type="file" id="speak-file" accept=".txt,.md,text/plain,text/markdown"
               @change=${(event) => this.take(event.target.files[0])}></label><span class="keys">${t("speak.keys")}</span><span class="num" id="speak-count">${t("speak.characters", { n: this.length })}</span></div>
       <div class="notes">${this.alert("speak", "input")}${notices(this)}</div>
+      ${this.speakers()}
       <div class="bar">
         ${this.voiceButton()}
-        <span class="quiet small num" id="speak-estimate" role="status">${estimateText(this)}</span>
+        ${select("speak-language", t("speak.language"), { value: draft.language, options: languagesOf(this), change: (language) => this.change({ language }) })}
+        <label class="row line small speed" for="speak-speed">${t("speak.speed")} ${range(this, "speed", { least: 0.5, most: 2, step: 0.05, text: speed })} <output class="num">${speed}</output></label>
+        <button type="button" class="plain" id="speak-more" aria-expanded=${hasMore} aria-controls="speak-details" @click=${() => { hasMore = !hasMore; this.update(); }}>${t("speak.more")}</button>
         <button class="first" id=${speaking ? "speak-stop" : "speak-go"} @click=${(event) => this.press(event)}>
           ${icon(speaking ? "stop" : "play")} ${speaking ? t("speak.stop") : this.isJob ? t("speak.job") : t("speak.go")}</button>
       </div>
-      ${this.alert("speak")}${this.alert("picker")}
-      ${this.statusLine()}
+      <div class="details two" id="speak-details" ?hidden=${!hasMore}>${hasMore ? moreControls(this) : nothing}</div>
+      ${["language", "speed"].map((field) => this.alert("speak", field))}${this.alert("speak")}${this.alert("picker")}
+      <p class="quiet small num foot" id="speak-estimate" role="status">${this.status || estimateText(this)}</p>
     </form>`;
+  }
+
+  // A page of several voices has them here.
+  speakers() {
+    return nothing;
   }
 
   voiceButton() {
     const voice = voiceOf(draft.voice);
     return html`<button class="pick" id="${this.form}-voice" type="button" ?disabled=${!catalogue.voices.length} @click=${() => this.openPicker((voice) => this.choose(voice))}>
-      <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...voice.name][0]?.toUpperCase() : "?"}</span>
-      <span class="name"><span class="skip">${t("speak.voice")} </span>${voice?.name ?? (draft.more.voice ? t("voice.cast") : t("speak.no_voice"))}</span></button>`;
-  }
-
-  delivery() {
-    const { controls, model } = this.estimate ?? {};
-    const can = controls ?? { pitch: WIDEST_PITCH, emotions: [], instructions: LONGEST };
-    const hasPitch = can.pitch[0] < can.pitch[1];
-    const pitch = hasPitch ? can.pitch : WIDEST_PITCH;
-    const name = model?.split("/")[0] ?? "";
-    const reason = (isMissing) => (controls && isMissing ? t("speak.cannot", { model: name }) : nothing);
-    const emotions = [["", t("speak.plain")], ...can.emotions.map((each) => [each, t(`emotion.${each}`)])];
-    const set = (field) => (value) => this.change({ [field]: value });
-    return html`<form class="card stack delivery" aria-labelledby="delivery" @submit=${(event) => event.preventDefault()}><h2 id="delivery">${t("speak.delivery")}</h2>
-      ${this.choice("speak", "language", t("speak.language"), { value: draft.language, options: [["", t("speak.automatic")], ...languageChoices([draft.language])], change: set("language") })}
-      ${this.slider("speed", t("speak.speed"), { least: 0.5, most: 2, step: 0.05, text: `${number(draft.speed)} ×` })}
-      ${this.slider("pitch", t("speak.pitch"), { least: pitch[0], most: pitch[1], step: 1, text: t("speak.semitones", { n: draft.pitch }), disabled: !hasPitch, hint: reason(!hasPitch) })}
-      ${this.choice("speak", "emotion", t("speak.emotion"), { value: draft.emotion, options: emotions, disabled: !can.emotions.length, hint: reason(!can.emotions.length), change: set("emotion") })}
-      ${this.field("speak", "instructions", t("speak.instructions"), html`<textarea class="short" id="speak-instructions" maxlength=${LONGEST} ?disabled=${!can.instructions}
-        .value=${live(draft.instructions)} @input=${(event) => set("instructions")(event.target.value)}></textarea>`, reason(!can.instructions))}
-      <details class="stack"><summary>${t("speak.more")}</summary>
-        ${this.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: (model) => this.change({ model, wanted: model }) })}
-        ${this.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
-        ${this.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
-        ${hasFeature("history") ? html`<label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => this.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>` : nothing}
-        ${checkBox(this)}
-      </details>
-    </form>`;
-  }
-
-  slider(name, label, { least, most, step, text, disabled = false, hint = nothing }) {
-    const control = html`<input id="${this.form}-${name}" type="range" min=${least} max=${most} step=${step} .value=${String(draft[name])} ?disabled=${disabled}
-      aria-valuetext=${text} @input=${(event) => this.change({ [name]: Number(event.target.value) })}>`;
-    return this.field(this.form, name, html`<span class="row apart">${label} <output class="num">${text}</output></span>`, control, hint);
+      <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${voice ? [...titleOf(voice)][0]?.toUpperCase() : "?"}</span>
+      <span class="name"><span class="skip">${t("speak.voice")} </span>${voice ? titleOf(voice) : draft.more.voice ? t("voice.cast") : t("speak.no_voice")}</span></button>`;
   }
 }

@@ -1,13 +1,19 @@
-// What is said of a text before it is spoken: its length and price, and what will be other than asked for.
+// What is said of a text before it is spoken: its length and price, what will be other than asked for, and how it may
+// be spoken.
 
-import { catalogue, voiceName } from "../core/catalogue.js";
+import { hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
-import { html, nothing } from "../core/lit.js";
+import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
-import { hasFeature } from "../core/session.js";
+import { formatName } from "./spoken.js";
+import { hasFeature, isAdmin } from "../core/session.js";
 import { duration, languageName, t } from "../core/texts.js";
 
 export const LONGEST = 4096;
+const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
+// What a voice takes: as long as no estimate tells, and where none ever does.
+const NOTHING = { pitch: [0, 0], emotions: [], instructions: 0 };
+const ANYTHING = { pitch: [-12, 12], emotions: [], instructions: LONGEST };
 const NATURAL = "voxgate voices natural";
 
 export function estimateText({ estimate, doubt, length }) {
@@ -15,20 +21,26 @@ export function estimateText({ estimate, doubt, length }) {
   // By its beginning, what the whole text would cost.
   const share = Math.max(1, length / LONGEST);
   const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
-  const facts = { language: languageName(estimate.language), time: duration(estimate.seconds * share), credits };
-  return share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts);
+  const facts = { time: duration(estimate.seconds * share), credits };
+  return [share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
 }
 
-// That a robot speaks, and where there is no natural voice at all, how to get some.
+function leftText(left) {
+  if (!left) return "";
+  const time = duration(left.number * 60);
+  return left.is_about ? t("speak.left_about", { time }) : t("speak.left", { time });
+}
+
+// That a robot will speak. Who runs the server reads how to get natural voices.
 export function robotNote({ is_trained: isTrained, language: tag }) {
   if (isTrained !== false) return "";
-  const isPlain = !catalogue.models.some((model) => model.is_trained);
-  return html`${t("speak.rules", { language: languageName(tag) })} ${isPlain ? html`${t("word.remedy")} <code>${NATURAL}</code>` : nothing}`;
+  const hasNone = isAdmin() && !hasNaturalVoices();
+  return html`<strong>${t("speak.robot_will")}</strong> ${noNatural(tag)} ${hasNone ? html`${t("word.remedy")} <code>${NATURAL}</code>` : nothing}`;
 }
 
 // What is other than asked for is said before the click.
 export function notices(page) {
-  const notes = [moreNote(page), page.isJob && t("speak.long", { most: LONGEST }), ...estimateNotes(page)].filter(Boolean);
+  const notes = [moreNote(page), page.isJob && t("speak.long", { most: LONGEST }), ...estimateNotes(page), ...nameNotes(page)].filter(Boolean);
   return notes.length ? html`<div class="note warn">${icon("info")}<ul>${notes.map((text) => html`<li>${text}</li>`)}</ul></div>` : nothing;
 }
 
@@ -49,6 +61,50 @@ function estimateNotes({ estimate, doubt }) {
   ];
 }
 
+// Names of a cast that the text lacks, and what looks like a name and would be read. An estimate is of the beginning of a
+// text, and a page of scripts knows them all.
+function nameNotes({ estimate, doubt, unused, others, addOthers }) {
+  const known = !doubt && estimate;
+  const [lacking, read] = [unused ?? (known?.unused_names || []), others ?? (known?.other_names || [])].map((names) => names.join(", "));
+  return [
+    lacking && t("scripts.lacking", { names: lacking }),
+    read && html`${t("scripts.read", { names: read })} ${addOthers ? html`<button type="button" class="plain" id="script-add" @click=${addOthers}>${t("scripts.add")}</button>` : html`<a href="#/scripts">${t("scripts.give")}</a>`}`,
+  ];
+}
+
 export function checkBox(page, hint = nothing) {
   return !hasFeature("heard") ? nothing : html`<label class="tick"><input type="checkbox" id="${page.form}-check" .checked=${draft.isChecked} @change=${(event) => page.change({ isChecked: event.target.checked })}>${t("speak.check")}</label>${hint}`;
+}
+
+// The language that was found is told in the place of the choice.
+export function languagesOf({ estimate, doubt }) {
+  const found = !draft.language && !doubt && estimate?.language;
+  return [["", found ? t("speak.found", { language: languageName(found) }) : t("speak.automatic")], ...languageChoices([draft.language])];
+}
+
+export function range(page, name, { least, most, step, text }) {
+  return html`<input id="${page.form}-${name}" type="range" min=${least} max=${most} step=${step} .value=${String(draft[name])}
+    aria-valuetext=${text} @input=${(event) => page.change({ [name]: Number(event.target.value) })}>`;
+}
+
+export function slider(page, name, label, sizes) {
+  return page.field(page.form, name, html`<span class="row apart">${label} <output class="num">${sizes.text}</output></span>`, range(page, name, sizes));
+}
+
+// What the voice takes, and what was chosen for another one and has to be taken back.
+export function moreControls(page) {
+  const { pitch: [least, most], emotions, instructions } = hasFeature("estimates") ? (page.estimate?.controls ?? NOTHING) : ANYTHING;
+  const set = (field) => (value) => page.change({ [field]: value });
+  const known = [...new Set([...emotions, draft.emotion])].filter(Boolean).map((each) => [each, t(`emotion.${each}`)]);
+  const { pitch } = draft;
+  return html`
+    ${least < most || pitch ? slider(page, "pitch", t("speak.pitch"), { least: Math.min(least, pitch), most: Math.max(most, pitch), step: 1, text: t("speak.semitones", { n: pitch }) }) : nothing}
+    ${known.length ? page.choice("speak", "emotion", t("speak.emotion"), { value: draft.emotion, options: [["", t("speak.plain")], ...known], change: set("emotion") }) : nothing}
+    ${instructions || draft.instructions ? page.field("speak", "instructions", t("speak.instructions"), html`<textarea class="short" id="speak-instructions" maxlength=${LONGEST}
+      .value=${live(draft.instructions)} @input=${(event) => set("instructions")(event.target.value)}></textarea>`) : nothing}
+    ${page.choice("speak", "format", t("speak.format"), { value: draft.format, options: FORMATS.map((each) => [each, formatName(each)]), change: set("format") })}
+    ${page.choice("speak", "model", t("speak.model"), { value: draft.model, options: speakingModels().map(({ id }) => [id, id]), change: (model) => page.change({ model, wanted: model }) })}
+    ${page.input("speak", "tag", t("speak.tag"), { value: draft.tag, max: 64, hint: t("speak.tag_hint"), change: set("tag") })}
+    <div>${hasFeature("history") ? html`<label class="tick"><input type="checkbox" id="speak-kept" .checked=${draft.isKept} @change=${(event) => page.change({ isKept: event.target.checked })}>${t("speak.keep")}</label>` : nothing}
+      ${checkBox(page)}</div>`;
 }

@@ -2,7 +2,7 @@
 
 import { download, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { isByRules, isOfRules, voiceName } from "../core/catalogue.js";
+import { isByRules, isNaturalIn, noNatural, titleOf, voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, loaded } from "../core/page.js";
@@ -10,11 +10,20 @@ import { languageName, t } from "../core/texts.js";
 
 let last = null;
 let isSaving = false;
+let isCoded = false;
 document.addEventListener("reader", () => { last = null; });
 
 // `credits` is what it costs at most to have it spoken once more.
 export function noteSpoken(spoken) {
   last = spoken;
+}
+
+export const lastClip = () => last?.clip;
+
+// Who is heard: a voice, or the names of a cast.
+export function titleFor({ voice: { cast } }, voice) {
+  if (voice) return titleOf(voice);
+  return cast ? Object.keys(cast).join(", ") : t("voice.cast");
 }
 
 export function formatName(format) {
@@ -63,34 +72,40 @@ async function copy(page, name) {
   }
 }
 
-// That another voice spoke than the one that was asked for, or a robot, and how to try once more.
-function insteadLine(page, { engine, substitute, language }) {
+// That a robot spoke, or another voice than the one that was asked for, and how to try once more.
+function insteadLine(page, { engine, substitute, tag }) {
   const { voice } = last;
-  const by = (engine ?? "").split("/")[0];
-  const isOther = voice && substitute?.includes("/");
+  const [by] = (engine ?? "").split("/");
   const own = voice?.engines.find((name) => name !== by && !isByRules(name));
-  if (isOther ? !own : !voice || !isByRules(by) || isOfRules(voice)) return nothing;
-  const facts = { model: own, voice: voiceName(substitute ?? ""), name: voice.name, language };
-  const text = own && substitute ? t("speak.stood_in", facts) : t("speak.robot_read", facts);
-  return html`<p class="note warn" id="speak-instead">${icon("info")}<span>${text}</span><button class="plain" id="speak-once-more" @click=${(event) => page.submit(event)}>${t("speak.once_more")}</button></p>`;
+  const isRobot = by.split("+").some(isByRules);
+  // Another name of a voice is no other speaker, unless a robot has it.
+  const isLate = own && isNaturalIn(tag) && (isRobot ? substitute : substitute?.includes("/"));
+  if (isRobot ? isNaturalIn(tag) && voice && !isLate : !isLate) return nothing;
+  const name = voice && titleOf(voice);
+  const why = isRobot ? (isLate ? t("speak.late", { name }) : noNatural(tag)) : t("speak.stood_in", { voice: voiceName(substitute), name });
+  return html`<div class="note warn" id="speak-instead">${icon("info")}<span>${isRobot ? html`<strong>${t("speak.robot_read")}</strong> ` : nothing}${why}</span>
+    ${isLate ? html`<button id="speak-with" @click=${() => page.sayAgain(last)}>${t("speak.again_with", { name })}</button>` : nothing}</div>`;
 }
 
 export function spokenCard(page) {
   if (!last) return nothing;
-  const { headers, voice, first, credits } = last;
+  const { headers, clip, first, credits } = last;
   const format = formatName(draft.format);
   const [engine, tag, substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`));
   const facts = { model: engine, language: languageName(tag ?? ""), ms: first };
   return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
-    <div class="row apart"><h2 id="result-title">${voice?.name ?? t("voice.cast")}</h2>
+    <div class="row apart"><h2 id="result-title">${clip.title}</h2>
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
-    ${insteadLine(page, { engine, substitute, language: facts.language })}
-    <p class="quiet small" id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</p>
+    ${insteadLine(page, { engine, substitute, tag: tag ?? "" })}
+    <div class="player stack" id="speak-player"></div>
     ${page.alert("result")}
-    <div class="row"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
-      <span class="quiet small" id="speak-price">${credits && !isHere() ? t("speak.anew", { credits: t("speak.credits", { n: credits }) }) : nothing}</span>
-      ${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}
+    <div class="row steps"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>
+      <button class="plain" id="speak-once-more" @click=${() => page.sayAgain(last)}>${t("speak.once_more")}</button>
+      <button class="plain" aria-expanded=${isCoded} aria-controls="speak-codes" @click=${() => { isCoded = !isCoded; page.update(); }}>${t("speak.as_code")}</button>
       <button class="plain" id="speak-receipt" @click=${() => page.run("result", saveReceipt)}>${t("speak.receipt")}</button></div>
-    <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre>
+    <div class="stack" id="speak-codes" ?hidden=${!isCoded}><div class="row steps">${KINDS.map((name) => html`<button class="plain" @click=${() => copy(page, name)}>${t("speak.copy", { name })}</button>`)}</div>
+      <pre id="speak-code" tabindex="0" hidden aria-label=${t("speak.code")}></pre></div>
+    <p class="quiet small"><span id="speak-by">${substitute ? t("speak.by_substitute", { ...facts, voice: voiceName(substitute) }) : t("speak.by", facts)}</span>
+      <span id="speak-price">${credits && !isHere() ? t("speak.anew", { format, credits: t("speak.credits", { n: credits }) }) : nothing}</span></p>
   </section>`;
 }

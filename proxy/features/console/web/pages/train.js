@@ -11,7 +11,7 @@ import { baseOf, catalogue, loadCatalogue } from "../core/catalogue.js";
 import { consentsFor } from "../core/consents.js";
 import { agrees } from "../core/dialogs.js";
 import { html, nothing, repeat } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { Page, entitle, icon } from "../core/page.js";
 import { Recorder } from "../core/recorder.js";
 import { hasFeature, session } from "../core/session.js";
 import { languageName, t } from "../core/texts.js";
@@ -78,7 +78,7 @@ class TrainPage extends Page {
     const job = jobs.data.find(({ training }) => training?.voice === voice.id) ?? null;
     const spoken = baseOf(voice.language ?? "");
     this.set({ voice, job, model: this.models[0]?.id ?? "", language: LANGUAGES.includes(spoken) ? spoken : "en" });
-    document.title = `${this.title()} · voxgate`;
+    entitle(this.title());
     if (job && isOpen(job)) watchTraining(job.id, voice.name);
     await this.readPrompts();
   }
@@ -135,7 +135,7 @@ class TrainPage extends Page {
     this.set({ job });
     if (isOpen(job)) {
       const { done, all } = stepsOf(job);
-      document.title = `${Math.floor((100 * done) / all)} % · ${this.title()} · voxgate`;
+      entitle(`${Math.floor((100 * done) / all)} % · ${this.title()}`);
     } else if (job.status === "done") {
       read(this.url).then((voice) => this.set({ voice }), () => {});
     }

@@ -1,6 +1,7 @@
 // Trainings that are watched as long as this tab is open, whichever page it shows: its title tells the end, and a
 // notification does if the reader wants one.
 
+import { entitle } from "../core/page.js";
 import { follow } from "./job_facts.js";
 import { refreshAccount } from "../core/account.js";
 import { Failure } from "../core/api.js";
@@ -48,7 +49,7 @@ function tell({ status, training }, name) {
   refreshAccount();
   if (status === "canceled") return;
   const text = status === "done" ? t("train.over", { name }) : t("train.failed", { name });
-  document.title = `${text} · voxgate`;
+  entitle(text);
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   try {
     const notice = new Notification(text, { tag: training.voice });

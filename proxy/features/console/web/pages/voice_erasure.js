@@ -4,7 +4,7 @@ import { ask, download, Failure, read } from "../core/api.js";
 import { forgetCatalogue } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { html, nothing } from "../core/lit.js";
-import { icon } from "../core/page.js";
+import { entitle, icon } from "../core/page.js";
 import { player } from "../core/player.js";
 import { t } from "../core/texts.js";
 
@@ -35,7 +35,7 @@ export class Erasure {
     player.stop();
     await ask(page.url, { method: "DELETE" });
     forgetCatalogue();
-    document.title = `${t("voices.deleted", { name: voice.name })} · voxgate`;
+    entitle(t("voices.deleted", { name: voice.name }));
     page.set({ erasure: this, samples: null });
     page.left();
     page.draw();

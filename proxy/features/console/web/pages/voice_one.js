@@ -1,14 +1,14 @@
 // One voice: what it is, what can be done with it, and its end.
 
 import { Erasure } from "./voice_erasure.js";
-import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, readMine, stateTags, useVoice } from "./voice_parts.js";
+import { cloners, clonePrice, cloneState, hintNote, isInWork, isMine, isUseless, readMine, soundTags, starButton, stateTags, useVoice } from "./voice_parts.js";
 import { Samples } from "./voice_samples.js";
 import { download, read } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { catalogue, factsOf, forgetCatalogue, groupOf, languageChoices, loadCatalogue, voiceName } from "../core/catalogue.js";
+import { catalogue, factsOf, forgetCatalogue, groupOf, languageChoices, loadCatalogue, titleOf, voiceName } from "../core/catalogue.js";
 import { agrees } from "../core/dialogs.js";
 import { html, nothing } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
+import { Page, entitle, icon } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
 import { hasFeature, session } from "../core/session.js";
 import { day, languageName, number, t } from "../core/texts.js";
@@ -24,7 +24,7 @@ export default class VoicePage extends Page {
   }
 
   title() {
-    return this.voice?.name ?? voiceName(this.id);
+    return this.voice ? titleOf(this.voice) : voiceName(this.id);
   }
 
   get url() {
@@ -39,7 +39,7 @@ export default class VoicePage extends Page {
     const [voice] = await Promise.all([read(this.url), loadCatalogue(), readMine()]);
     this.show(voice);
     this.set({ name: voice.name, language: voice.language ?? "" });
-    document.title = `${this.title()} · voxgate`;
+    entitle(this.title());
     if (!isMine(this.voice) || !this.isRecorded) return;
     this.samples = new Samples(this);
     await this.samples.open();
@@ -68,7 +68,7 @@ export default class VoicePage extends Page {
       this.say("");
       const voice = await read(this.url, { json: { name: this.name.trim(), language: this.language || null } });
       forgetCatalogue();
-      document.title = `${voice.name} · voxgate`;
+      entitle(voice.name);
       this.set({ voice, status: t("word.done") });
       await loadCatalogue();
       this.update();
@@ -124,12 +124,14 @@ export default class VoicePage extends Page {
   }
 
   about(voice, isOwn) {
+    const tags = [...soundTags(voice), ...stateTags(voice)];
     return html`<div class="card stack" id="voice-about">
-      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
-        <div class="wide"><p>${factsOf(voice).join(" · ")}</p><p class="quiet small name">${voice.id}</p></div></div>
-      ${stateTags(voice).length ? html`<div class="row tags">${stateTags(voice)}</div>` : nothing}
+      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...titleOf(voice)][0]?.toUpperCase() ?? "?"}</span>
+        <div class="wide"><p>${factsOf(voice).join(" · ")}</p></div>${starButton(this, "about", voice)}</div>
+      ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
+      ${this.measured(voice)}
       ${voice.description ? html`<p class="name">${voice.description}</p>` : nothing}
-      ${this.members(voice)}${this.remarks(voice)}${(voice.misheard ?? []).map(misheardLine)}
+      ${this.members(voice)}${this.names(voice)}${this.remarks(voice)}${(voice.misheard ?? []).map(misheardLine)}
       <div class="row">${previewButton(this, "about", voice)}
         <button class="first" id="voice-use" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)}>${t("voices.use")}</button>
         ${isOwn ? this.actions() : nothing}</div>
@@ -141,10 +143,25 @@ export default class VoicePage extends Page {
   }
 
   actions() {
-    const canTrain = hasFeature("jobs") && this.isRecorded && catalogue.models.some(({ trains }) => trains);
+    const canTrain = hasFeature("jobs") && this.isRecorded && !isUseless() && catalogue.models.some(({ trains }) => trains);
     return html`${canTrain ? html`<a class="button" id="voice-train" href="#/train/${encodeURIComponent(this.voice.id)}">${t("voices.train")}</a>` : nothing}
       <button id="voice-export" @click=${() => this.run("about", () => download(`${this.url}/export`, `${this.voice.id}.zip`))}>${icon("down")} ${t("voices.export")}</button>
       <button class="danger" id="voice-delete" @click=${() => this.delete()}>${icon("trash")} ${t("history.delete")}</button>`;
+  }
+
+  measured({ pitch_hz: hz, words_a_minute: words }) {
+    const told = [hz && t("voices.pitch_hz", { hz: number(hz, 0) }), words && t("voices.words_a_minute", { words: number(words, 0) })].filter(Boolean);
+    return told.length ? html`<p class="quiet small" id="voice-measured">${t("voices.measured_so", { told: told.join(", ") })}</p>` : nothing;
+  }
+
+  // What requests call it, other names of the same speaker, and what the operator says of it.
+  names(voice) {
+    const shown = voice.shown_as ?? voice.id;
+    const others = catalogue.voices.filter((each) => each.id !== voice.id && (each.shown_as ?? each.id) === shown).map(({ id }) => id);
+    const said = isMine(voice) ? [] : [...voice.tags, voice.age].filter(Boolean);
+    return html`<p class="quiet small name">${t("voices.id")} <code>${voice.id}</code></p>
+      ${others.length ? html`<p class="quiet small name" id="voice-names">${t("voices.same_as")} ${others.map((id) => html`<code>${id}</code> `)}</p>` : nothing}
+      ${said.length ? html`<p class="quiet small name" id="voice-said">${voice.id.includes("/") ? t("voices.engine_says") : t("voices.operator_says")} ${said.join(", ")}</p>` : nothing}`;
   }
 
   // Who speaks in a cast, and what a mix is mixed of.

@@ -1,11 +1,11 @@
 // What the pages of voices share: whose a voice is, its state in words, and how it is used.
 
 import { read } from "../core/api.js";
-import { catalogue } from "../core/catalogue.js";
+import { catalogue, soundOf, titleOf, voiceOf } from "../core/catalogue.js";
 import { chooseVoice } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
-import { session } from "../core/session.js";
+import { isAdmin, session } from "../core/session.js";
 import { day, languageName, t } from "../core/texts.js";
 
 const SOON_S = 7 * 86_400;
@@ -52,12 +52,39 @@ export function stateTags({ quality, trained = [], clones = [], type }) {
   return tags;
 }
 
-// Nothing here speaks a recording, in this language or in any, and what helps. The server ends its words by a command.
+// Nothing here speaks a recording, in this language or in any, and what helps. The server ends its words by a command,
+// which is for operators.
 export function hintNote(hint, id, language) {
   const [, command] = hint.split(/ can add it with: /);
   const mute = language ? t("voices.mute_in", { language: languageName(language) }) : t("voices.mute");
   return html`<p class="note warn" id=${id} role="status">${icon("info")}<span>${mute} ${hint.includes("'engines'") ? t("voices.mute_clone") : nothing}
-    ${command ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
+    ${command && isAdmin() ? html`${t("word.remedy")} <code>${command}</code>` : nothing}</span></p>`;
+}
+
+// The operator alone can add a model that speaks recordings.
+export const operatorNote = (hint, id, language) => (hint && isAdmin() ? hintNote(hint, id, language) : nothing);
+
+// The words for its sound, which were measured.
+export const soundTags = (voice) => soundOf(voice).map((word) => html`<span class="tag">${word}</span>`);
+
+// Favourites belong to an account of which somebody signs in.
+export const canStar = () => session.server.sign_in !== "closed";
+
+export function isStarred({ id }) {
+  return session.me?.favourite_voices?.includes(id) ?? false;
+}
+
+// What was deleted meanwhile takes no place.
+async function star(page, voice) {
+  const others = session.me.favourite_voices.filter((id) => id !== voice.id && voiceOf(id));
+  session.me = await read("v1/me", { json: { favourite_voices: isStarred(voice) ? others : [...others, voice.id] } });
+  page.update();
+}
+
+export function starButton(page, form, voice) {
+  if (!canStar() || !session.me) return nothing;
+  return html`<button type="button" class="round plain star" aria-pressed=${isStarred(voice)} aria-label=${t("voices.star", { name: titleOf(voice) })}
+    @click=${() => page.run(form, () => star(page, voice))}>${icon("star")}</button>`;
 }
 
 // The engines that speak with clones of their own, which have to be ordered.

@@ -1,17 +1,20 @@
-// Voices: the account's own and the catalogue, as cards. #/voices/new makes a voice, and #/voices/ID is one voice.
+// Voices: each speaker once, the account's own first, then natural ones, then robots. #/voices/new makes a voice, and
+// #/voices/ID is one voice.
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { expiryTag, hintNote, isMine, isUseless, readMine, stateTags, useVoice } from "./voice_parts.js";
-import { catalogue, factsOf, groupOf, loadCatalogue } from "../core/catalogue.js";
+import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, soundTags, starButton, stateTags, useVoice } from "./voice_parts.js";
+import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, titleOf } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
-import { icon, Page } from "../core/page.js";
-import { finderFields, foundVoices } from "../core/picker.js";
+import { icon, Page, select } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
 import { hasFeature, session } from "../core/session.js";
-import { t } from "../core/texts.js";
+import { areaTabs } from "../core/tabs.js";
+import { languageName, t } from "../core/texts.js";
 
-const SHOWN = 50;
+const SHOWN = 48;
+const GENDERS = ["female", "male", "neutral"];
+const PITCHES = ["low", "middle", "high"];
 
 // The frame calls this with `new`, and gets the page of the address.
 export default function page(path) {
@@ -19,10 +22,13 @@ export default function page(path) {
   return path[0] ? new VoicePage(path) : new VoicesPage(path);
 }
 
+// A choice of a filter: values that occur, each with its text, by its text.
+const sorted = (values, textOf) => [...new Set(values)].map((each) => [each, textOf(each)]).sort(([, a], [, b]) => a.localeCompare(b));
+
 class VoicesPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { isRead: false, words: "", language: "", gender: "", whose: "all", shown: SHOWN });
+    Object.assign(this, { isRead: false, words: "", language: "", accent: "", gender: "", pitch: "", whose: "all", isOpen: false, shown: SHOWN });
   }
 
   title() {
@@ -38,62 +44,100 @@ class VoicesPage extends Page {
     this.set({ ...changes, shown: SHOWN });
   }
 
+  get speakers() {
+    return catalogue.voices.filter((voice) => isMine(voice) || isShown(voice));
+  }
+
   get found() {
-    const isOfThem = { all: () => true, own: isMine, catalogue: (voice) => !isMine(voice) }[this.whose];
-    return foundVoices(this).filter(isOfThem);
+    const isOfThem = { all: () => true, own: isMine, starred: isStarred }[this.whose];
+    const wanted = { ...this, words: this.words.toLowerCase().split(/\s+/).filter(Boolean) };
+    return this.speakers.filter((voice) => isOfThem(voice) && isFound(voice, wanted)
+      && (!this.accent || voice.language === this.accent) && (!this.pitch || voice.pitch === this.pitch));
   }
 
   // The focus goes to the first of those that come where the button was.
-  showMore() {
+  showMore(list) {
     const before = this.shown;
     this.shown += SHOWN;
     this.draw();
-    this.place.querySelectorAll("#voices-list > li")[before]?.focus();
+    this.place.querySelectorAll(`#${list} > li`)[before]?.focus();
   }
 
   view() {
     return html`<section class="view">${this.heading(this.isRead ? this.maker() : nothing)}
-      ${this.isRead && catalogue.hint ? hintNote(catalogue.hint, "voices-hint") : nothing}
+      ${areaTabs("voices")}
+      ${this.isRead ? operatorNote(catalogue.hint, "voices-hint") : nothing}
       ${this.alert("page")}
       ${this.isRead ? this.list() : nothing}
     </section>`;
   }
 
   maker() {
-    if (!hasFeature("own_voices")) return nothing;
-    return isUseless()
-      ? html`<button class="first" id="voices-new" disabled aria-describedby="voices-hint">${icon("mic")} ${t("voices.new")}</button>`
-      : html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
+    if (!hasFeature("own_voices") || isUseless()) return nothing;
+    return html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
   }
 
   list() {
     const { found } = this;
-    const isEmpty = this.whose === "own" && !catalogue.voices.some(isMine);
-    return html`<div class="stack">
-        ${finderFields("voices", this)}
-        <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${this.chip("all", t("voices.all"))}${this.chip("own", t("picker.own"))}${this.chip("catalogue", t("voices.catalogue"))}</div>
-        <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t("voices.none_yet") : t("picker.found", { n: found.length })}</p>
+    const isEmpty = this.whose !== "all" && !this.speakers.some(this.whose === "own" ? isMine : isStarred);
+    const of = (group) => found.filter((voice) => (isMine(voice) ? "own" : groupOf(voice)) === group);
+    const [own, natural, rules] = ["own", "natural", "rules"].map(of);
+    return html`<div class="stack">${this.filters()}
+        <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t(`voices.none_${this.whose}`) : t("picker.found", { n: found.length })}</p>
           ${hasFeature("marks") ? html`<a class="button plain" href="#/marks">${t("voices.check")}</a>` : nothing}</div>
         ${this.statusLine()}
       </div>
-      <ul class="grid" role="list" id="voices-list">${repeat(found.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
-      ${found.length > this.shown ? html`<div class="row"><button id="voices-more" @click=${() => this.showMore()}>${t("list.more")}</button></div>` : nothing}`;
+      <div class="stack voices">${this.group("own", own)}${this.group("natural", natural)}${this.robots(rules, !own.length && !natural.length)}
+      ${natural.some(({ pitch }) => pitch) ? html`<p class="quiet small">${t("voices.measured")}</p>` : nothing}</div>`;
   }
 
-  chip(whose, text) {
-    return html`<label><input type="radio" name="whose" value=${whose} .checked=${this.whose === whose} @change=${() => this.change({ whose })}>${text}</label>`;
+  filters() {
+    const voices = this.speakers;
+    const tags = voices.map(({ language }) => language).filter(Boolean);
+    const accents = tags.filter((tag) => this.language && baseOf(tag) === this.language);
+    const pick = (name, options) => select(`voices-${name}`, t(`picker.${name}`), { value: this[name], options: [["", t(`picker.any_${name}`)], ...options], change: (value) => this.change({ [name]: value, ...(name === "language" && { accent: "" }) }) });
+    const named = (values, kind, textOf) => values.filter((each) => voices.some((voice) => voice[kind] === each)).map((each) => [each, textOf(each)]);
+    return html`<div class="row filters"><input type="search" id="voices-find" aria-label=${t("voices.find")} placeholder=${t("voices.find")} .value=${this.words}
+        @input=${(event) => this.change({ words: event.target.value })}>
+        ${pick("language", sorted(tags.map(baseOf), languageName))}
+        ${new Set(accents).size > 1 ? pick("accent", sorted(accents, languageName)) : nothing}
+        ${pick("gender", named(GENDERS, "gender", (each) => t(`gender.${each}`)))}
+        ${voices.some(({ pitch }) => pitch) ? pick("pitch", named(PITCHES, "pitch", (each) => t(`pitch.${each}`))) : nothing}</div>
+      <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${["all", "own", ...(canStar() ? ["starred"] : [])].map((whose) => html`<label><input type="radio" name="whose" value=${whose}
+        .checked=${this.whose === whose} @change=${() => this.change({ whose })}>${t(`voices.${whose}`)}</label>`)}</div>`;
+  }
+
+  group(name, voices) {
+    if (!voices.length) return nothing;
+    return html`<h2>${t(`picker.${name}`)}</h2>${this.cards(`voices-${name}`, voices)}`;
+  }
+
+  // Robots are many, and asked for rarely. They are drawn once the group is open.
+  robots(voices, isAlone) {
+    if (!voices.length) return nothing;
+    const isOpen = this.isOpen || isAlone;
+    return html`<details id="voices-robots" .open=${isOpen} @toggle=${(event) => event.target.open !== isOpen && this.set({ isOpen: event.target.open })}>
+      <summary>${t("picker.rules")} <span class="num">(${voices.length})</span></summary>${isOpen ? this.cards("voices-rules", voices) : nothing}</details>`;
+  }
+
+  cards(list, voices) {
+    return html`<ul class="grid" role="list" id=${list}>${repeat(voices.slice(0, this.shown), ({ id }) => id, (voice) => this.card(voice))}</ul>
+      ${voices.length > this.shown ? html`<div class="row"><button class="voices-more" @click=${() => this.showMore(list)}>${t("list.more")}</button></div>` : nothing}`;
   }
 
   card(voice) {
-    const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
+    const name = titleOf(voice);
+    const facts = [voice.type === "cast" && t("voice.cast"), voice.language && languageName(voice.language), voice.gender && t(`gender.${voice.gender}`), !voice.engines.length && t("voice.unspoken")].filter(Boolean);
+    const tags = [...soundTags(voice), expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
     if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
     return html`<li class="card stack" tabindex="-1">
-      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...voice.name][0]?.toUpperCase() ?? "?"}</span>
-        <div class="wide"><h2>${voice.name}</h2><p class="quiet small">${factsOf(voice).join(" · ")}</p></div></div>
+      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...name][0]?.toUpperCase() ?? "?"}</span>
+        <div class="wide"><h3><a href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name })}>${name}</a></h3><p class="quiet small">${facts.join(" · ")}</p></div>
+        ${starButton(this, `card-${voice.id}`, voice)}</div>
       ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
       <div class="row line">${previewButton(this, `card-${voice.id}`, voice, this.language)}
-        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${voice.name}">${t("voices.use")}</button>
-        <a class="button round plain" href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name: voice.name })}>${icon("more")}</a></div>
+        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${name}">${t("voices.use")}</button></div>
+      ${voice.sample === undefined && voice.engines.length ? html`<p class="quiet small">${t("preview.costs")}</p>` : nothing}
       ${this.alert(`card-${voice.id}`)}
     </li>`;
   }

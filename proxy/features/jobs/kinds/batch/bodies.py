@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from proxy.features.jobs.core.uploads import FileId, Purpose
 from proxy.features.jobs.kinds.batch.lines import ENDPOINT, LineFault
 from proxy.http.body import Title
 from proxy.http.lists import Listing
@@ -19,7 +20,6 @@ Metadata = Annotated[
     Meta(max_length=16, description="an object of up to 16 texts of up to 512 characters by their names"),
 ]
 Status = Literal["failed", "in_progress", "completed", "expired", "cancelled"]
-FileId = Annotated[str, Meta(min_length=1, max_length=100, description="the id of an uploaded file")]
 
 
 class BatchBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class BatchJobBody(msgspec.Struct, frozen=True, kw_only=True):
 class NewFile(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of the form of POST /v1/files. With `expires_after[seconds]`, the file goes sooner."""
 
-    purpose: Annotated[Literal["batch"], Meta(description="batch, the only purpose of files here")]
+    purpose: Annotated[Purpose, Meta(description="batch or user_data")]
 
 
 class FileObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +63,7 @@ class FileObject(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None
     filename: str
-    purpose: Literal["batch", "batch_output"]
+    purpose: Literal["batch", "batch_output", "user_data"]
     status: Literal["processed"] = "processed"
 
 

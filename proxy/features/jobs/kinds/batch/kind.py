@@ -15,9 +15,9 @@ from policies.plans import Terms
 from policies.tasks import SECOND
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
-from proxy.errors import ErrorDetail, InvalidRequest, NotFound
+from proxy.errors import ErrorDetail, InvalidRequest
 from proxy.feature import RevisionContext
-from proxy.features.jobs.core import ends
+from proxy.features.jobs.core import ends, uploads
 from proxy.features.jobs.core.content import ZIP, no_sound, whole_reply
 from proxy.features.jobs.core.ends import Events
 from proxy.features.jobs.core.fields import SealedFields
@@ -25,7 +25,7 @@ from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.records import IS_SHOWN, JOBS, Job, JobClip, JobStep, Made, State
-from proxy.features.jobs.kinds.batch import bodies, uploads
+from proxy.features.jobs.kinds.batch import bodies
 from proxy.features.jobs.kinds.batch.files import BatchFiles, LineFailure, What, clip_reply, file_id, why
 from proxy.features.jobs.kinds.batch.lines import LineFault, read_file, request_body
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
@@ -191,12 +191,8 @@ class BatchKind(SpokenKind):
             )
 
     async def _read(self, account: str, id_: str) -> bytes:
-        file = await uploads.FILES.get(self.store, account, id_) if id_.isprintable() else None
-        if file is None:
-            raise NotFound(
-                f"The file '{id_[:80]}' does not exist.", param="input_file_id", code="file_not_found"
-            )
-        return await self.files.whole(account, file.digest)
+        file = await uploads.find(self.store, account, id_, "input_file_id", "batch")
+        return await (await uploads.content(self.files, file)).read_whole()
 
 
 async def failed_lines(store: Store, jobs: Collection[str]) -> dict[str, int]:

@@ -98,6 +98,8 @@ class ConversionKind(SpokenKind):
     """
 
     name = "conversion"
+    form = ConversionJobForm
+    form_fields = FORM_FIELDS
     subtitles_refusal = "A conversion has no subtitles: it has no text."
 
     def __init__(self, files: JobFiles, decoder: LongDecoder, grants: Grants, ledger: Ledger) -> None:

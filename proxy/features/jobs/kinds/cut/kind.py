@@ -108,7 +108,6 @@ class CutKind(HearingKind):
 
     name = "cut"
     is_done_with_clip = False
-    is_of_jobs = False
     hearing: Hearing
     subtitles_refusal = "A recording that was cut has no subtitles."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
 import msgspec
@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policies import text_tags
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_answers import SpeechReport
@@ -19,75 +18,55 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.api.speech_headers import WORD_TIMES
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
+from proxy.features.jobs.core.again import AgainBody, again_fields, keep_words
 from proxy.features.jobs.core.content import SoundQuery, no_sound
-from proxy.features.jobs.core.fields import Chapter, StepFields, chapter_of, of_step
+from proxy.features.jobs.core.fields import Chapter, StepFields, of_step
 from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
+from proxy.features.jobs.core.previews import JobPreview
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.kinds.speech.chapters import cut, in_chapter, mute
-from proxy.features.jobs.kinds.speech.pieces import MOST_CHARACTERS
-from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job, step_body, step_text
-from proxy.features.jobs.kinds.speech.subtitles import (
-    SUBTITLES,
-    Writer,
-    with_times,
-    writers,
-)
-from proxy.features.jobs.section import SECTION
+from proxy.features.jobs.kinds.speech.drafting import TextPiece, drafted, plan_step
+from proxy.features.jobs.kinds.speech.previewing import JobText, previewed
+from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job
+from proxy.features.jobs.texts.chapters import mute
+from proxy.features.jobs.texts.subtitles import SUBTITLES, Writer, with_times, writers
+from proxy.file_store.once import digest_of_fields
 from proxy.http.ranges import StreamedFile
-from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_request import Defaults, parse_speech
-from proxy.speech.split_text import EMOTION, inexpressible
+from proxy.speech.split_text import EMOTION
 from proxy.speech.word_times import SpokenWord
-
-Plan = Callable[[str], Awaitable[SpeechCall]]
-"""Plans a piece of a text as a step will be planned. Raises RequestFailed."""
 
 
 class SpeechKind(SpokenKind):
     name = "speech"
-    body = JobBody
+    body: type[msgspec.Struct] | None = JobBody
+    is_one_text = True
+    can_repeat = True
 
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
+        body = await self.read_text(background, at)
+        check_length(background.terms, body.characters, body.field)
+        body = replace(body, tag=background.tag(body.tag))
+        return await made_once(self.files, background, partial(self._add, background, body, at))
+
+    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+        """Read the text of a request, and what is asked for it. Raises RequestFailed."""
         # It holds the interpreter's lock for a few milliseconds, and never blocks the loop.
         body = await asyncio.to_thread(parse_job, background.body, background.defaults)
         if not body.text.strip():
             raise mute(None)
-        check_length(background.terms, len(body.text), "chapters" if body.chapters else "input")
-        body = replace(body, tag=background.tag(body.tag))
-        return await made_once(self.files, background, partial(self._add, background, body, at))
+        return body
 
     async def _add(
         self, background: BackgroundRequest, body: JobFields, at: RevisionContext, id_: str, digest: bytes
     ) -> None:
         """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
-        assert at.speaking is not None, "a worker speaks"
-        begins = len(body.text) - len(body.text.lstrip())
-        most = SECTION.of(at.config).step_characters
-        plan = partial(_planned, at.speaking, id_, background.caller, body)
-        call = await plan(body.text[begins : begins + MOST_CHARACTERS])
-        names = tuple(name for name, _ in call.request.cast or tuple(call.plan.voice.cast))
-        pieces, chapters = await asyncio.to_thread(
-            cut, body.text, body.chapters, call.plan.language, names, most
-        )
-        fields = StepFields(
-            sent=body.sent,
-            cast=names,
-            request=digest.hex(),
-            title=body.title,
-            model=call.request.model,
-            voice=call.plan.voice.id,
-            chapters=chapters,
-            files=body.files,
-            kbit_s=body.kbit_s,
-        )
-        ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
-        fields = replace(fields, ignored=tuple(sorted(ignored)))
-        data, characters, tag = body.text.encode(), len(body.text), body.tag or ""
-        new = NewJob(id_, self.name, body.format, fields, data, pieces, characters, tag=tag)
+        fields, pieces = await drafted(at, id_, background.caller, body)
+        fields = replace(fields, request=digest.hex())
+        data, characters, tag, holds = body.text.encode(), body.characters, body.tag or "", body.of_file.holds
+        new = NewJob(id_, self.name, body.format, fields, data, pieces, characters, tag=tag, files=holds)
         await add_job(self.files, background, new)
 
     async def plan(
@@ -95,22 +74,58 @@ class SpeechKind(SpokenKind):
     ) -> PlannedStep:
         fields = self._fields(job)
         text = await self.files.text(job.account, job.digest)
-        # The speaker and the emotion begin anew with each chapter.
-        begin = fields.begin_of(held.number)
-        chapter, first, last = text[begin:], held.first - begin, held.last - begin
-        for has_emotion in (True, False):
-            # A thread, as it looks through the whole text.
-            piece, tags = await asyncio.to_thread(
-                partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
-            )
-            body = step_body(fields, piece)
-            request = parse_speech(body, Defaults(), speaking.plans.client_fields)
-            call = await speaking.prepare_call(held.request, caller, request, terms)
-            # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
-            # part begins before the end of the tags, and the step is planned again without the emotion.
-            if call.plan.parts[0].start >= tags - 1:
-                break
-        return PlannedStep(call, tags)
+        piece = TextPiece(held.number, held.first, held.last)
+        planned = await plan_step(speaking, caller, terms, fields, text, piece, held.request)
+        if fields.again is None or fields.again.is_anew(held.number):
+            return planned
+        return planned._replace(source=fields.again.source)
+
+    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
+        body = await self.read_text(background, at)
+        check_length(background.terms, body.characters, body.field)
+        fields, pieces = await drafted(at, background.id, background.caller, body)
+        preview = await previewed(self.files, at, background, JobText(fields, body.text, pieces))
+        return replace(preview, left_out=body.of_file.left_out)
+
+    async def say_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> MadeJob:
+        text = await self._again(background, job, body, at)
+        if body.keep_words and body.words:
+            await keep_words(at, job.account, text.language, body.words)
+        digest = await asyncio.to_thread(digest_of_fields, body, job.id.encode())
+        return await made_once(
+            self.files, background, partial(self._add_again, background, job, text), digest
+        )
+
+    async def preview_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobPreview:
+        return await previewed(self.files, at, background, await self._again(background, job, body, at))
+
+    async def _again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobText:
+        """Return what is said of a job that is said again. Raises RequestFailed."""
+        pieces = await records.list_pieces(self.store, job.id)
+        before = self._fields(job)
+        fields = again_fields(before, job, body)
+        text = await self.files.text(job.account, job.digest)
+        assert at.speaking is not None, "a worker speaks"
+        # A voice that is gone, or may not be used any more, is refused at once.
+        terms, first = of_step(background.terms), TextPiece(1, *pieces[1])
+        call, *_ = await plan_step(at.speaking, background.caller, terms, fields, text, first, background.id)
+        ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
+        fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
+        return JobText(fields, text, [pieces[number] for number in sorted(pieces)], call.plan.language)
+
+    async def _add_again(
+        self, background: BackgroundRequest, job: Job, text: JobText, id_: str, digest: bytes
+    ) -> None:
+        fields = replace(text.fields, request=digest.hex())
+        data = text.text.encode()
+        new = NewJob(id_, self.name, job.format, fields, data, text.pieces, job.characters, tag=job.tag)
+        await add_job(self.files, background, new)
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return self._fields(job).chapters
@@ -167,41 +182,3 @@ class SpeechKind(SpokenKind):
 
     def _fields(self, job: Job) -> StepFields:
         return self.files.vault.open_record(job.account, job.id, job.record, StepFields)
-
-
-async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
-    terms = of_step(speaking.admission.terms(caller))
-    request = parse_speech(
-        step_body(StepFields(sent=body.sent), text), Defaults(), speaking.plans.client_fields
-    )
-    if request.emotion_tags == "refuse":
-        request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
-    return await speaking.prepare_call(id_, caller, request, terms)
-
-
-async def _dropped_tags(
-    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
-) -> Sequence[str]:
-    """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
-    mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
-    for number, (start, end) in enumerate(pieces, 1):
-        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
-            continue
-        begin = fields.begin_of(number)
-        first, last = start - begin, end - begin
-        work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
-        piece, tag_characters = await asyncio.to_thread(work)
-        turns = text_tags.turns(piece, fields.cast)
-        tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
-        # Tags that were checked before have the same result.
-        for part in (await plan(piece)).plan.parts if tags - seen else ():
-            tag = text_tags.first_emotion(piece, part.start, part.end)
-            if tag is None or EMOTION not in part.candidates[0].ignores:
-                continue
-            if mode != "refuse":
-                return [EMOTION]
-            chapter = chapter_of(fields.chapters, number)
-            param = "input" if chapter is None else in_chapter(chapter - 1, "input")
-            raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
-        seen |= tags
-    return []

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from proxy.errors import InvalidRequest, RequestTooLarge
-from proxy.features.jobs.core.fields import ENCODED, FORMATS, Chapter, Files, StepFields, step_format
-from proxy.features.jobs.kinds.speech.chapters import ITEMS, MOST_CHAPTERS, read_chapters
-from proxy.features.jobs.kinds.speech.pieces import Saying, saying_at
+from proxy.features.jobs.core.choice import Only, chosen_chapters
+from proxy.features.jobs.core.fields import ENCODED, FORMATS, M4B, Chapter, Files, StepFields, step_format
+from proxy.features.jobs.core.m4b_facts import KBITS, Quality
+from proxy.features.jobs.core.previews import LeftOut
+from proxy.features.jobs.texts.chapters import ITEMS, MOST_CHAPTERS, read_chapters
+from proxy.features.jobs.texts.pieces import Saying, saying_at
 from proxy.http.body import Title
 from proxy.speech import speech_request
 from proxy.speech.speech_body import SpeechBody
@@ -48,7 +51,9 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
         | None
     ) = None
     files: Annotated[Files, Meta(description="one or chapters")] = "one"
+    only: Only | None = None
     title: Title = ""
+    quality: Annotated[Quality, Meta(description="small, standard or best, for m4b")] = "standard"
     response_format: Annotated[
         str,
         Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]}),
@@ -56,6 +61,27 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<JobBody {self.model}>"
+
+
+class OfFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What the text of a file has beside the words. `gaps` are the places where a section begins, with the
+    seconds of silence before it, and `paragraph_s` is the silence between paragraphs. `holds` are the files
+    that the job holds, with the field that names each. `own` is what only the kind of the job reads."""
+
+    gaps: tuple[tuple[int, float], ...] = ()
+    paragraph_s: float = 0.0
+    left_out: tuple[LeftOut, ...] = ()
+    holds: dict[str, str] = {}
+    own: msgspec.Raw = msgspec.Raw(b"null")
+
+    def pauses(self, text: str, pieces: Sequence[tuple[int, int]]) -> Iterator[tuple[int, float]]:
+        """Yield the steps that have a pause before them, with its seconds."""
+        gaps = dict(self.gaps)
+        for number, (start, _) in enumerate(pieces, 1):
+            if start in gaps:
+                yield number, gaps[start]
+            elif self.paragraph_s and number > 1 and text[max(0, start - 2) : start] == "\n\n":
+                yield number, self.paragraph_s
 
 
 class JobFields(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,12 +95,32 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     kbit_s: int | None = None
     tag: str | None = None
     title: str = ""
+    only: str = ""
+    of_file: OfFile = OfFile()
+
+    @property
+    def field(self) -> str:
+        return "chapters" if self.chapters else "input"
+
+    @property
+    def chosen(self) -> Sequence[int]:
+        """The numbers of the chosen chapters, or none for all. Raises InvalidRequest."""
+        return chosen_chapters(self.only, len(self.chapters)) if self.only else ()
+
+    @property
+    def spoken_chapters(self) -> Sequence[Chapter]:
+        return [self.chapters[number - 1] for number in self.chosen] or self.chapters
+
+    @property
+    def characters(self) -> int:
+        """The characters of the chosen chapters, or of the text."""
+        return sum(each.end - each.start for each in self.spoken_chapters) or len(self.text)
 
     def __repr__(self) -> str:
         return f"<JobFields of {len(self.text)} characters>"
 
 
-_OF_JOB = ("input", "kind", "background", "chapters", "files", "tag", "title")
+_OF_JOB = ("input", "kind", "background", "chapters", "files", "only", "quality", "tag", "title")
 """Fields that no step's request has."""
 
 
@@ -108,8 +154,9 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
     sent["response_format"] = msgspec.Raw(msgspec.json.encode(step_format(format_)))
     kbit_s = None
     if format_ in ENCODED:
-        form = speech_request.form_value(format_, body)
-        kbit_s = form.kbit_s
+        # An audiobook has the rates of PCM, and the bit rates of its quality.
+        form = speech_request.form_value("pcm" if format_ == M4B else format_, body)
+        kbit_s = KBITS[body.quality] if format_ == M4B else form.kbit_s
         sent |= {"sample_rate": msgspec.Raw(b"%d" % form.sample_rate_hz), "bitrate": msgspec.Raw(b"null")}
     return JobFields(
         text=text,
@@ -120,6 +167,7 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
         kbit_s=kbit_s,
         tag=body.tag,
         title=body.title,
+        only=body.only or "",
     )
 
 
@@ -166,7 +214,12 @@ def step_text(text: str, cast: Sequence[str], first: int, last: int, *, has_emot
     """Return the text of a step's request, and the length of the tags that begin it. A turn that goes on in
     the piece keeps its speaker, and perhaps its emotion."""
     saying = saying_at(text, cast, first, last) if first else Saying()
-    tags = "".join(f"[{tag}] " for tag in (saying.name, saying.emotion if has_emotion else "") if tag)
+    name = saying.name
+    if cast and first and not name and text[first - 1] not in "\n[":
+        name = cast[
+            0
+        ]  # a piece is a text of its own, where a word in the middle of a line may look like a name
+    tags = "".join(f"[{tag}] " for tag in (name, saying.emotion if has_emotion else "") if tag)
     return tags + text[first:last], len(tags)
 
 

@@ -91,6 +91,8 @@ class TranscriptionKind(HearingKind):
     """Transcriptions of long recordings, with the `hearing` of the newest revision."""
 
     name = "transcription"
+    form = TranscriptionJobForm
+    form_fields = FORM_FIELDS
     hearing: Hearing
 
     async def make(

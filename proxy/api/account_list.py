@@ -1,0 +1,132 @@
+"""GET /admin/accounts: the accounts with their people, what they used and paid, and what they cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.cycles import cycle_at
+from proxy.api import agreed_terms
+from proxy.api.accounts import AccountEntry, paid_texts, shown
+from proxy.api.admin_tools import AdminTools
+from proxy.catalogue.people import title_of
+from proxy.config import credits
+from proxy.errors import InvalidRequest
+from proxy.http.endpoint import Query
+from proxy.http.lists import PAGE, Listing, iso_or_none, page
+from proxy.http.resource import Resource, endpoint
+from proxy.storage import account_sums, accounts
+from proxy.storage.account_sums import CycleSums
+from proxy.storage.accounts import Account
+from proxy.storage.rows import any_of
+from proxy.storage.store import ALWAYS, Condition
+
+_FIND = Query("find", "Only those with this in their name, or at the beginning of their id or of an address.")
+_IDS = Query("ids", "Only these, up to 100 ids with commas between, without `sums`.")
+_MOST_FOUND, _MOST_IDS = 254, 100
+_NAMED = "name LIKE :part ESCAPE '!' OR lower(name) LIKE :folded ESCAPE '!' OR id LIKE :start ESCAPE '!'"
+
+
+class AccountSums(msgspec.Struct, frozen=True, kw_only=True):
+    """`minutes` of speech and `credits` used in this cycle; `allowance` is that of its plan, null without a
+    limit, and `granted` credits do not end. `paid` is all that was paid and not given back, by currency, and
+    `cost_usd` what providers took in this cycle."""
+
+    minutes: float
+    credits: float
+    allowance: float | None
+    granted: float
+    paid: dict[str, str]
+    cost_usd: float
+
+
+class AccountRow(AccountEntry, frozen=True, kw_only=True):
+    """`title` is the name for people: where the name was made up, the address of the first of its `users`. A
+    paid plan ends at `paid_until`."""
+
+    title: str
+    users: list[str]
+    paid_until: str | None
+    sums: AccountSums | None
+
+
+class AccountList(Listing, frozen=True, kw_only=True):
+    """The newest first."""
+
+    data: list[AccountRow]
+
+
+class AccountListing(Resource):
+    def __init__(self, admin_tools: AdminTools) -> None:
+        self._admin_tools = admin_tools
+        self._store = admin_tools.store
+
+    @endpoint("GET", "/admin/accounts", AccountList, queries=(_FIND, _IDS, *PAGE), failures=(InvalidRequest,))
+    async def list_accounts(self, request: Request) -> Response:
+        """All accounts, the newest first, with what they used and paid"""
+        ids, store = request.query_params.get("ids"), self._store
+        only = self._found(request) if ids is None else _among(ids)
+        place_of = partial(accounts.ROWS.place_of, store, None)
+        listed = await page(request, place_of, partial(accounts.page, store, only=only))
+        names = [account.id for account in listed.rows]
+        addresses = await self._admin_tools.people.addresses(names)
+        sums = {} if ids is not None else await self._sums(listed.rows)
+
+        def row(account: Account) -> AccountRow:
+            users = [*addresses.get(account.id, ())]
+            return AccountRow(
+                **msgspec.structs.asdict(shown(account)),
+                title=title_of(account.name, users),
+                users=users,
+                paid_until=iso_or_none(account.paid_until),
+                sums=sums.get(account.id),
+            )
+
+        return await listed.list_response(AccountList, row)
+
+    def _found(self, request: Request) -> Condition:
+        find = request.query_params.get("find", "").strip()
+        if len(find) > _MOST_FOUND or "\0" in find:
+            raise InvalidRequest(
+                f"Invalid value for 'find': it must be a text of {_MOST_FOUND} characters at most.",
+                param="find",
+            )
+        if not find:
+            return ALWAYS
+        text = find.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        users = self._admin_tools.people.beginning_with(f"{text.casefold()}%")
+        sql = f"({_NAMED} OR {users.sql})"
+        params = {"part": f"%{text}%", "folded": f"%{text.casefold()}%", "start": f"{text}%"}
+        return Condition(sql, {**params, **users.params})
+
+    async def _sums(self, rows: Sequence[Account]) -> Mapping[str, AccountSums]:
+        now, tools = await self._store.now(), self._admin_tools
+        starts = {account.id: cycle_at(account.anchor, now).start for account in rows}
+        found = await account_sums.of_cycles(self._store, starts)
+        paid = await tools.income.sums_paid([*starts])
+
+        def of(account: Account, sums: CycleSums) -> AccountSums:
+            terms = agreed_terms.in_force(account, tools.config)
+            allowance = None if terms is None else terms.allowance
+            return AccountSums(
+                minutes=round(sums.audio_ms / 60_000, 2),
+                credits=credits.number(sums.used),
+                allowance=None if allowance is None else credits.number(allowance),
+                granted=credits.number(sums.granted),
+                paid=paid_texts(paid.get(account.id, {})),
+                cost_usd=sums.micro_usd / 1_000_000,
+            )
+
+        return {account.id: of(account, found[account.id]) for account in rows}
+
+
+def _among(ids: str) -> Condition:
+    wanted = ids.split(",")
+    if len(wanted) > _MOST_IDS or "\0" in ids:
+        raise InvalidRequest(f"Invalid value for 'ids': it must be {_MOST_IDS} ids at most.", param="ids")
+    names, params = any_of(wanted)
+    return Condition(f"id IN ({names})", params)

@@ -1,0 +1,38 @@
+"""Credits as minutes of speech, for people who do not count in credits."""
+
+from __future__ import annotations
+
+from policies.plans import Plan, Terms
+from policies.price import Minutes, Priced, minutes_of
+from proxy.config import natural
+from proxy.config.sections import Config
+
+
+def minutes(credits: int | None, plan: Priced, config: Config) -> Minutes | None:
+    """Return the minutes that these micro-credits buy. None: it cannot be said."""
+    return minutes_of(credits, plan, config.models.get("tts-1", ()))
+
+
+def allowed_minutes(plan: Plan | Terms, config: Config) -> Minutes | None:
+    """Return the minutes of a cycle. None: it cannot be said, or each account has its own."""
+    allowance = plan.allowance
+    return minutes(allowance if isinstance(allowance, int) else None, plan, config)
+
+
+def priced_models(plan: Plan, config: Config) -> tuple[list[str], list[str]]:
+    """Return the models that may speak for a plan: those with a price, and those that are free."""
+    hearing = natural.ears(config.engines)
+    named = {full for alias, fulls in config.models.items() if alias not in hearing for full in fulls}
+    named |= {name for name in plan.prices.models if "/" in name}
+    found: tuple[list[str], list[str]] = ([], [])
+    for full in sorted(named):
+        engine, _, model = full.partition("/")
+        if engine in (config.engines if plan.engines is None else plan.engines):
+            found[not plan.prices.of_model(engine, model).micro].append(full)
+    return found
+
+
+def is_speech_free(plan: Plan, config: Config) -> bool:
+    """Tell whether a plan's speech costs no credits, with each model that may speak for it."""
+    priced, free = priced_models(plan, config)
+    return not priced and (bool(free) or not plan.prices.speech.micro)

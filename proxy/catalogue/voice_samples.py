@@ -1,0 +1,48 @@
+"""Samples of voices, and what was measured of them. A feature shares a subclass of `NoVoiceSamples`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+import msgspec
+
+from policies.routing import Voice
+from policies.voice_sounds import Pace, Pitch
+
+
+class MadeSample(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample. `address` begins with /v1, and is "" while the sample is still to be made. The words and
+    numbers are measured of the sound; a sound without a clear pitch has none."""
+
+    address: str
+    pitch_hz: float | None = None
+    words_a_minute: float | None = None
+    pitch: Pitch | None = None
+    pace: Pace | None = None
+
+
+class FrontSample(msgspec.Struct, frozen=True, kw_only=True):
+    """The longer sample of a language of the front, and the voice that speaks it."""
+
+    address: str
+    voice: str
+    text: str
+
+
+class NoVoiceSamples:
+    """The samples of a server that makes none. Each method answers from memory, and causes no speech."""
+
+    def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
+        """Return the sample of a voice, in its own language or in that of the front, if it is made."""
+        del voice, language
+        return None
+
+    def front_sample(self, language: str) -> FrontSample | None:
+        """Return the longer sample of a language, such as `pt-BR`, if it is made."""
+        del language
+        return None
+
+    def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
+        """Take the function that returns the ids of the voices that the front shows now. Their samples are
+        open to everybody, are made first, and are dropped last."""
+        del voices

@@ -1,0 +1,346 @@
+"""`voxgate from-openai PATH`: a project's lines that call OpenAI's audio, and how they would call voxgate.
+
+Files are read as text, and nothing is changed or run. A call is found by its form, and its client by the
+name that the call uses. A client that also chats keeps its address: only its audio is sent elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proxy.commands.command import Command, CommandResult
+from proxy.commands.tables import Line, Part
+
+_MOST_ENTRIES, _MOST_BYTES, _MOST_FILE_BYTES = 200_000, 200_000_000, 1_000_000
+_MOST_CALL, _MOST_FOUND, _NEAR_LINES, _LONGEST_SHOWN = 5_000, 100, 12, 300
+_KINDS = {".py": "python", ".pyw": "python", ".json": "n8n"}
+_KINDS |= dict.fromkeys((".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts"), "javascript")
+_KINDS |= dict.fromkeys((".sh", ".bash", ".zsh"), "shell")
+_LEFT_OUT = {"node_modules", "site-packages", "venv", "vendor", "__pycache__"}
+
+_AUDIO = r"audio/(speech|transcriptions|translations)\b"
+_CALL = re.compile(r"\??\.\s*audio\s*\??\.\s*(speech|transcriptions|translations)\b")
+_BEFORE_CALL = re.compile(r"([\w$]+|\))\s*\Z")
+_CREATE = re.compile(r"(?:\s*\.\s*\w+){1,4}\s*\(")
+_CLIENT = re.compile(r"(?<!class )\b(?:Async)?OpenAI\s*\(")
+_NAMED = re.compile(r"([\w$]+)\s*(?::[^=\n]{0,80})?=\s*(?:await\s+)?(?:new\s+)?(?:\w+\.)?\Z")
+_OTHER_USE = re.compile(
+    r"(?<![\w$])([\w$]{1,100})\s*\??\.\s*(?:beta|chat|responses|embeddings|images|files|batches)\b"
+)
+_OPTIONS = re.compile(r"\.with_?[Oo]ptions\s*\(")
+_URL = re.compile(rf"https://api\.openai\.com((?:/v1)?(?:/{_AUDIO})?/?)(?![\w/.-])")
+_OTHER_URL = re.compile(rf"https://api\.openai\.com/v1/(?!{_AUDIO})\w")
+_TOKEN = re.compile(
+    r"(?s:\"{3}.*?\"{3}|'{3}.*?'{3})|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`|[()\[\]{},]"
+)
+_KEY = re.compile(r"OPENAI_API_KEY|\bsk-[\w-]{8,}|(?<=Bearer )[\w.-]{8,}")
+_SECRET = re.compile(r"(\bsk-|(?:api_key|apiKey)\s*[=:]\s*[\"']|Bearer )[\w.-]{6,}")
+_FIELD = re.compile(r"[\"']?\b(model|voice|instructions)\\?[\"']?\s*[=:]\s*\\?[\"']([^\"'\\\n]{1,80})")
+_ENDS = (
+    "OpenAI ends whisper-1, its gpt-4o models that transcribe, and translations on 2027-02-26; here these "
+    "names stay, with a model that hears: voxgate models pull whisper-base"
+)
+_ADDRESS = re.compile(r"https?://[\w.:\[\]/-]+")
+
+
+Url = Annotated[str, typer.Option(help="voxgate's address, with /v1.")]
+Edit = tuple[int, int, str]
+"""Where a text starts and ends, and the new one."""
+
+
+class _Source:
+    """A file that was read, with the clients that it makes: name to (opening bracket, end)."""
+
+    def __init__(self, path: Path, kind: str, text: str) -> None:
+        self.path, self.kind, self.text = path, kind, text
+        self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self.edits, self.notes = list[Edit](), list[dict[str, Any]]()
+        code = kind in ("python", "javascript")
+        self.clients = [*self._clients()] if code else []
+        calls = islice(_CALL.finditer(text), _MOST_FOUND) if code else ()
+        self.calls = [match for match in calls if not self.is_comment(match.start())]
+        self.other_uses = {match[1] for match in _OTHER_USE.finditer(text)} if code else set()
+
+    def note(self, line: int, text: str) -> None:
+        found = {"file": _shown(str(self.path)), "line": line + 1, "note": _shown(text)}
+        self.notes += [] if found in self.notes or len(self.notes) >= _MOST_FOUND else [found]
+
+    def line(self, place: int) -> int:
+        return bisect_right(self.starts, place) - 1
+
+    def lines(self, first: int, last: int) -> tuple[int, int]:
+        """Return where these lines start and end, without the last line break."""
+        starts = [*self.starts, len(self.text) + 1]
+        return starts[max(first, 0)], starts[min(last + 1, len(starts) - 1)] - 1
+
+    def is_comment(self, place: int) -> bool:
+        start, end = self.lines(self.line(place), self.line(place))
+        return self.text[start:end].lstrip().startswith(("#", "//", "*"))
+
+    def _clients(self) -> Iterator[tuple[str, int, int]]:
+        for match in islice(_CLIENT.finditer(self.text), _MOST_FOUND):
+            end = _end(self.text, match.end() - 1)
+            if end and not self.is_comment(match.start()):
+                named = _NAMED.search(self.text[max(0, match.start() - 200) : match.start()])
+                yield named[1] if named else "", match.end() - 1, end
+
+
+def _end(text: str, opening: int) -> int:
+    """Return the end of the brackets that open here, or 0."""
+    depth = 0
+    for match in _TOKEN.finditer(text, opening, opening + _MOST_CALL):
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+        if not depth:
+            return match.end()
+    return 0
+
+
+def _value(text: str, start: int, end: int, name: str) -> tuple[int, int] | None:
+    """Return where the value of an argument is, empty for JavaScript's `{ apiKey }`."""
+    found = re.compile(rf"\b{name}\b(?:\s*[=:]\s*|(?=\s*[,}}]))").search(text, start, end)
+    if found is None:
+        return None
+    depth, start = 0, found.end()
+    for match in _TOKEN.finditer(text, start, end):
+        if not depth and match[0] in ",)]}":
+            return start, start + len(text[start : match.start()].rstrip())
+        depth += (match[0] in "([{") - (match[0] in ")]}")
+    return None
+
+
+class _Migration:
+    def __init__(self, url: str, sources: Sequence[_Source]) -> None:
+        self._url, self._sources = url, sources
+
+    def find(self) -> None:
+        for source in self._sources:
+            for call in source.calls:
+                before = sum(len(each.edits) for each in self._sources)
+                self._move_call(source, call)
+                is_moved = before < sum(len(each.edits) for each in self._sources)
+                if call[1] != "speech" and is_moved:
+                    source.note(source.line(call.start()), _ENDS)
+            if re.search(_AUDIO, source.text) and (source.kind != "n8n" or '"nodes"' in source.text):
+                self._move_urls(source)
+            if source.kind == "n8n":
+                self._look_at_nodes(source)
+
+    def _pair(self, kind: str, key: str = '"YOUR_KEY"') -> tuple[str, str]:
+        if kind == "python":
+            return f'base_url="{self._url}"', f"api_key={key}"
+        return f'baseURL: "{self._url}"', f"apiKey: {key}"
+
+    def _move_call(self, source: _Source, call: re.Match[str]) -> None:
+        text, place, pair = source.text, call.start(), ", ".join(self._pair(source.kind))
+        if create := _CREATE.match(text, call.end()):
+            self._look_at_fields(source, call.end(), _end(text, create.end() - 1) or create.end())
+        before = _BEFORE_CALL.search(text[max(0, place - 100) : place])
+        name, at = (before[1], place - len(before[0]) + len(before[1])) if before else ("?", place)
+        found = [(source, each) for each in source.clients if each[0] == name or each[2] == at]
+        alike = [each for each in self._sources if each.kind == source.kind]
+        found = found or [(each, client) for each in alike for client in each.clients if client[0] == name]
+        options = _OPTIONS.finditer(text, max(0, at - _MOST_CALL), at)
+        if any(_end(text, each.end() - 1) == at for each in options):
+            return  # it was moved
+        if found and not any(name in each.other_uses for each in (source, *(owner for owner, _ in found))):
+            for owner, (_, opening, end) in found:
+                self._move_client(owner, opening, end)
+            return
+        new = f".with_options({pair})" if source.kind == "python" else f".withOptions({{ {pair} }})"
+        if name == "openai" and source.kind == "python" and re.search(r"^import openai\b", text, re.M):
+            new = f".OpenAI({pair})"
+        source.edits.append((place, place, new))
+
+    def _move_client(self, source: _Source, opening: int, end: int) -> None:
+        text, kind = source.text, source.kind
+        names = ("base_url", "api_key") if kind == "python" else ("baseURL", "apiKey")
+        base, key = (_value(text, opening, end, name) for name in names)
+        written, old_key = (text[slice(*each)] if each else "" for each in (base, key))
+        if written[:1] in ('"', "'", "`") and "api.openai.com" not in written:
+            return  # it is another server's, or voxgate's already
+        new_key = _new_key(old_key)
+        for there, new in ((base, f'"{self._url}"'), (key, new_key)):
+            if there:
+                source.edits.append((*there, new if there[0] < there[1] else f": {new}"))
+        pair = zip(self._pair(kind, new_key), (base, key), strict=True)
+        if missing := ", ".join(part for part, there in pair if there is None):
+            source.edits.append(_insertion(kind, text[opening + 1 : end - 1], opening + 1, missing))
+
+    def _move_urls(self, source: _Source) -> None:
+        text, near = source.text, set[int]()
+        root = self._url.removesuffix("/v1")
+
+        def is_ours(place: int) -> bool:
+            in_client = any(start < place < end for _, start, end in source.clients)
+            return not in_client and not source.is_comment(place)
+
+        for match in islice(_URL.finditer(text), _MOST_FOUND):
+            if is_ours(match.start()):
+                source.edits.append((*match.span(), root + match[1]))
+                near.add(source.line(match.start()))
+        matches = [*islice(re.finditer(f"/{_AUDIO}", text), _MOST_FOUND)]
+        paths = [match.start() for match in matches]
+        near |= {source.line(place) for place in paths} if near else set()
+        for match in matches if near else ():
+            if match[1] != "speech" and not source.is_comment(match.start()):
+                source.note(source.line(match.start()), _ENDS)
+        is_audio_alone = not source.clients and not _OTHER_URL.search(text)
+        for match in _KEY.finditer(text) if near else ():
+            line = source.line(match.start())
+            is_near = any(abs(line - each) <= _NEAR_LINES for each in near)
+            if (is_near or is_audio_alone) and is_ours(match.start()):
+                new = "VOXGATE_API_KEY" if match[0] == "OPENAI_API_KEY" else "YOUR_KEY"
+                source.edits.append((*match.span(), new))
+        for place in paths:
+            line = source.line(place)
+            self._look_at_fields(source, *source.lines(line - _NEAR_LINES, line + _NEAR_LINES))
+            if not near and not source.is_comment(place) and root not in text:
+                source.note(line, f"its address is made elsewhere: let it be {self._url}")
+
+    def _look_at_fields(self, source: _Source, start: int, end: int) -> None:
+        from proxy.config import config_toml, natural
+
+        models = {*config_toml.built_in_models(), *natural.ears({})}
+        known = {"model": models, "voice": config_toml.built_in_voices()}
+        for match in _FIELD.finditer(source.text, start, end):
+            name, value = match.groups()
+            note = f"voxgate has no {name} {value} as installed: give one in [{name}s] of config.toml"
+            if name == "instructions":
+                note = "instructions: no voice as installed follows them; x-voxgate-ignored says so"
+            if name == "instructions" or value not in known[name]:
+                source.note(source.line(match.start()), note)
+
+    def _look_at_nodes(self, source: _Source) -> None:
+        note = f"the credential of this node, in n8n: Base URL {self._url}, API Key YOUR_KEY"
+        try:
+            for node in json.loads(source.text)["nodes"]:
+                how = node["parameters"]
+                does = how.get("resource"), how.get("operation", "generate")
+                is_audio = does[0] == "audio" and does[1] in ("generate", "transcribe", "translate")
+                if node["type"].endswith(".openAi") and is_audio:
+                    place = max(source.text.find(json.dumps(node["name"], ensure_ascii=False)), 0)
+                    for each in (note,) if does[1] == "generate" else (note, _ENDS):
+                        source.note(source.line(place), each)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return  # it is no workflow
+
+
+def _new_key(old: str) -> str:
+    """Return the expression of a key with voxgate's variable, and without other texts that stand in it."""
+    if "OPENAI_API_KEY" not in old:
+        return '"YOUR_KEY"'
+
+    def part(match: re.Match[str]) -> str:
+        is_text = match[0][0] in "\"'`" and len(match[0]) > 2 and "OPENAI_API_KEY" not in match[0]
+        return '"YOUR_KEY"' if is_text else match[0]
+
+    return _shown(_TOKEN.sub(part, old).replace("OPENAI_API_KEY", "VOXGATE_API_KEY"))
+
+
+def _insertion(kind: str, inside: str, place: int, missing: str) -> Edit:
+    """Return the edit that adds arguments to those inside the brackets."""
+    if kind == "python":
+        separator = ", " if inside[:1] != "\n" else ","
+        return place, place, missing + separator if inside.strip() else missing
+    if inside.lstrip().startswith("{"):
+        brace = place + inside.index("{") + 1
+        return brace, brace, f" {missing},"
+    rest = f"...{inside.strip()}, " if inside.strip() else ""
+    return place, place + len(inside), f"{{ {rest}{missing} }}"
+
+
+def _changes(source: _Source) -> Iterator[dict[str, Any]]:
+    """Yield the lines with edits, as they are and as they would be. Secrets are not shown."""
+    edits = sorted(set(source.edits))
+    spans = [(source.line(start), source.line(end)) for start, end, _ in edits]
+    cuts = [0, *(at for at, (one, two) in enumerate(pairwise(spans), 1) if two[0] > one[1]), len(edits)]
+    for first, last in pairwise(cuts) if edits else ():
+        start, end = source.lines(spans[first][0], spans[last - 1][1])
+        if end - start > _LONGEST_SHOWN:  # a workflow on one line
+            start, end = max(start, edits[first][0] - 80), min(end, edits[last - 1][1] + 80)
+        new, place = "", start
+        for begins, ends, text in edits[first:last]:
+            new, place = new + _shown(source.text[place:begins]) + text, ends
+        old, new = _shown(source.text[start:end]), new + _shown(source.text[place:end])
+        yield {"file": _shown(str(source.path)), "line": spans[first][0] + 1, "old": old, "new": new}
+
+
+def _shown(text: str) -> str:
+    return "".join(each for each in _SECRET.sub(r"\1…", text) if each.isprintable() or each in "\n\t")
+
+
+def _read(root: Path) -> tuple[list[_Source], list[str]]:
+    """Read what may have calls below a folder. Return it, and what was left out."""
+    sources, left, entries, size = list[_Source](), list[str](), 0, 0
+    top = os.walk(root, onerror=lambda error: left.append(f"{error.filename}: {error.strerror}"))
+    for folder, folders, names in top if root.is_dir() else ((root.parent, list[str](), [root.name]),):
+        folders[:] = sorted(each for each in folders if each[0] != "." and each not in _LEFT_OUT)
+        entries += len(names)
+        for path in (Path(folder, name) for name in sorted(names)):
+            kind = _KINDS.get(path.suffix.lower())
+            data = _content(path) if kind else b""
+            size += len(data)
+            if len(data) > _MOST_FILE_BYTES:
+                left.append(f"{path}: larger than {_MOST_FILE_BYTES // 1_000_000} MB")
+            elif kind and b"\0" not in data and (b"OpenAI" in data or b"audio" in data):
+                sources.append(_Source(path, kind, data.decode(errors="replace").replace("\r", "")))
+        if entries > _MOST_ENTRIES or size > _MOST_BYTES:
+            left.append(f"all that comes after {folder}: name a smaller folder")
+            break
+    return sources, left
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a plain file, and one more than the most, or none. No link is followed."""
+    with suppress(OSError):
+        if stat.S_ISREG(path.lstat().st_mode):
+            with path.open("rb") as file:
+                return file.read(_MOST_FILE_BYTES + 1)
+    return b""
+
+
+def from_openai(
+    path: Annotated[
+        Path, typer.Argument(exists=True, show_default=False, help="A project's folder, or one file.")
+    ],
+    url: Url = "http://127.0.0.1:8000/v1",
+) -> CommandResult:
+    """Show how a project would change from OpenAI to voxgate.
+
+    Nothing is changed. The status is 1 if there are such lines, and 2 for a failure.
+    """
+    if not _ADDRESS.fullmatch(url):
+        raise typer.BadParameter(f"--url is no address: {url}")
+    sources, left = _read(path)
+    _Migration(url.rstrip("/"), sources).find()
+    changes = [each for source in sources for each in _changes(source)]
+    notes = [note for source in sources for note in source.notes]
+    answer = {"changes": changes, "notes": notes, "left_out": [_shown(each) for each in left]}
+    return CommandResult(answer, status=1 if changes else 0)
+
+
+def show(answer: dict[str, Any]) -> list[Part]:
+    shown = list[Part]()
+    for change in answer["changes"]:
+        shown.append(Line(f"{change['file']}:{change['line']}", "bold"))
+        for mark, style, text in (("-", "red", change["old"]), ("+", "green", change["new"])):
+            shown += [Line(f"{mark} {line}", style) for line in text.split("\n")]
+    shown += [Line(f"{each['file']}:{each['line']}: {each['note']}", "yellow") for each in answer["notes"]]
+    shown += [Line(f"not read: {each}", "yellow") for each in answer["left_out"]]
+    count = len(answer["changes"])
+    last = f"Places to change: {count}. Nothing was changed. YOUR_KEY and VOXGATE_API_KEY: a key of voxgate."
+    return [*shown, Line(last if count else "No line calls OpenAI's audio at its own address.")]
+
+
+FROM_OPENAI = Command("from-openai", from_openai, show, without_config=True)

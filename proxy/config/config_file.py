@@ -1,0 +1,124 @@
+"""The configuration file and the environment, merged before the sections are read; and [server] alone, which
+is enough for a command that asks a running server."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from proxy.config import natural
+from proxy.config.reader import ConfigError, Reader
+from proxy.config.secrets_file import read_secrets
+from proxy.config.sections import Server
+
+_UNQUOTED = re.compile(r"^\s*([\w.-]+)\s*=\s*(?![Tt]rue\b|[Ff]alse\b)([A-Za-z/:]|\d+\.\d+\.\d).*$")
+
+
+def find_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file: the one that is named, or VOXGATE_CONFIG, or ./config.toml, or none."""
+    here = Path("config.toml")
+    named = path or (Path(environ["VOXGATE_CONFIG"]) if environ.get("VOXGATE_CONFIG") else None)
+    return named or (here if here.exists() else None)
+
+
+def parse_file(file: Path) -> dict[str, Any]:
+    text = ""
+    try:
+        text = file.read_text()
+        return natural.parse(text)
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        # ValueError is raised for wrong TOML, for bytes that are not text, and for endless numbers.
+        raise ConfigError(f"{file}: not valid TOML: {error}{_advice(text, str(error))}") from None
+
+
+def _advice(text: str, error: str) -> str:
+    """Return what to do about a text without quotes, the usual fault."""
+    found = re.search(r"at line (\d+)", error)
+    lines = text.split("\n")
+    if found is None or int(found[1]) > len(lines):
+        return ""
+    unquoted = _UNQUOTED.match(lines[int(found[1]) - 1])
+    return f"; put quotes around the value of {unquoted[1]}" if unquoted else ""
+
+
+def merge_environment(raw: dict[str, Any], environ: Mapping[str, str], sections: Sequence[str]) -> None:
+    """Merge variables such as VOXGATE_SERVER__PORT=8001. A value is a TOML scalar or a text."""
+    for name, text in environ.items():
+        path = name.lower().removeprefix("voxgate_").split("__")
+        if not name.startswith("VOXGATE_") or path[0] not in sections or len(path) < 2:
+            continue
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except (ValueError, RecursionError):
+            value = text
+        put(raw, path, value)
+
+
+def put(raw: dict[str, Any], path: list[str], value: object) -> None:
+    """Put a value at a path. If the file has no table on the way, its reader reports that fault instead."""
+    table: object = raw
+    for step in path[:-1]:
+        if not isinstance(table, dict):
+            return
+        table = table.setdefault(step, {})
+    if isinstance(table, dict):
+        table[path[-1]] = value
+
+
+def server_key(raw: Mapping[str, Any], environ: Mapping[str, str], key: str, default: str) -> str:
+    """Return a text of [server] before the sections are read."""
+    section = raw.get("server")
+    peek: dict[str, Any] = {"server": dict(section) if isinstance(section, dict) else {}}
+    merge_environment(peek, environ, ("server",))
+    found = peek["server"].get(key)
+    return found if isinstance(found, str) and found else default
+
+
+def with_secrets(
+    reader: Reader, raw: Mapping[str, Any], environ: Mapping[str, str], folder: Path
+) -> Mapping[str, str]:
+    """Return the environment with the variables of [server] secrets_file. They win, because systemd gives the
+    server those of its start, and a reload reads new ones."""
+    written = server_key(raw, environ, "secrets_file", "")
+    if not written:
+        return environ
+    try:
+        return {**environ, **read_secrets(folder / written)}
+    except ConfigError as error:
+        reader.fault("server.secrets_file", str(error))
+        return environ
+
+
+def read_server(reader: Reader, value: object) -> Server:
+    server = reader.section(Server, value, "server") or Server()
+    for entry in server.trusted_proxies:
+        try:
+            ipaddress.ip_network(entry)
+        except ValueError as error:
+            right = 'must be IP addresses or networks, such as "10.0.0.0/8"'
+            reader.fault("server.trusted_proxies", f"{right}; {entry!r} is none: {error}")
+    return server
+
+
+def server_of(path: Path | None, environ: Mapping[str, str] = os.environ) -> Server:
+    """Return [server] alone, with the whole path of its data folder. It needs no secret, and no other section
+    must be right: the server that runs has read them. Raises ConfigError."""
+    file = find_file(path, environ)
+    raw = {} if file is None else parse_file(file)
+    merge_environment(raw, environ, ("server",))
+    reader = Reader(str(file) if file else "defaults")
+    server = read_server(reader, raw.get("server", {}))
+    reader.raise_if_wrong()
+    folder = file.parent if file else Path()
+    return replace(server, data=str((folder / server.data).absolute()))

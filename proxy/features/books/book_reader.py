@@ -1,0 +1,99 @@
+"""The server's side of reading books: a process for each, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from importlib.util import find_spec
+
+import msgspec
+
+from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
+from proxy.audio.recordings.recording import UnusableRecording
+from proxy.errors import InvalidRequest
+from proxy.features.books.reading.book import Book, ReadRules
+from proxy.features.books.reading_orders import BookOrder, Make, Read, Refused
+from proxy.file_store.sealed_blobs import StoredFile
+from proxy.helpers.helper import Helper, HelperSpec, Life
+from proxy.helpers.limiter import FairLimiter
+
+FILE = "input_file_id"
+_WITHIN_S = 60.0
+_AGAIN_WITHIN_S = 4.0
+_MOST_ANSWER_BYTES = 16 * 1024 * 1024
+_SPEC = HelperSpec(
+    module="proxy.features.books.reading_child",
+    is_for_one=True,
+    lives=TRIES_OF_FILE,
+    again_within_s=_AGAIN_WITHIN_S,
+    most_answer_bytes=_MOST_ANSWER_BYTES,
+)
+_decoder: msgspec.msgpack.Decoder[Read | Refused] = msgspec.msgpack.Decoder(Read | Refused)
+
+
+class BookReader:
+    """Reads the books of a worker. `open_book_reader` closes it."""
+
+    def __init__(self) -> None:
+        self._places = FairLimiter("books that are read", places=8, of_account=3, at_once=1)
+        self._helper = Helper(_SPEC)
+
+    async def read(
+        self, account: str, file: StoredFile, name: str, rules: ReadRules, *, waits: bool = False
+    ) -> Book:
+        """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, and NoPlace, later if the caller
+        `waits`."""
+        order = BookOrder(_make_of(name, await _beginning(file)), rules)
+        if order.make == "epub" and find_spec("lxml") is None:
+            raise _unusable(
+                "this server reads no EPUBs, as it lacks the package lxml: pip install voxgate[books]"
+            )
+        async with self._places.turn(account, waits=waits):
+            asked = self._helper.talk(partial(_ask, order, file), within_s=_WITHIN_S)
+            try:
+                answer: Read | Refused = await read_apart(asked, _decoder.decode)
+            except UnusableRecording:
+                answer = Refused("to read it takes too long, or it is made to harm")
+        if isinstance(answer, Refused):
+            raise _unusable(answer.why, "book_is_protected" if answer.is_protected else "unusable_book")
+        return answer.book
+
+    async def close(self) -> None:
+        await self._helper.close()
+
+
+@asynccontextmanager
+async def open_book_reader() -> AsyncIterator[BookReader]:
+    reader = BookReader()
+    try:
+        yield reader
+    finally:
+        await reader.close()
+
+
+def _unusable(why: str, code: str = "unusable_book") -> InvalidRequest:
+    return InvalidRequest(f"Invalid '{FILE}': {why}.", param=FILE, code=code)
+
+
+def _make_of(name: str, beginning: bytes) -> Make:
+    """Return how a book is written, by its first bytes and its name."""
+    suffix = name.lower().rpartition(".")[2]
+    if beginning == b"PK" or suffix in {"epub", "docx"}:
+        return "epub"
+    return "markdown" if suffix in {"md", "markdown"} else "text"
+
+
+async def _beginning(file: StoredFile) -> bytes:
+    async with aclosing(file.parts(range(2))) as parts:
+        return b"".join([part async for part in parts])
+
+
+async def _ask(order: BookOrder, file: StoredFile, life: Life) -> bytes:
+    """Give the process its order, and the file once it is confined. Raises HelperFailed, VaultFailed."""
+    await life.ask(msgspec.msgpack.encode(order))
+    async with aclosing(file.parts(range(file.size))) as parts:
+        async for part in parts:
+            if part:
+                await life.send(part)
+    return await life.ask(b"")

@@ -1,0 +1,23 @@
+"""The entry of the feature books in the list of feature_list.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import AppContext, Feature, FeatureInstance
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.books.book_reader import open_book_reader
+    from proxy.features.books.kind import BookKind
+    from proxy.features.jobs.core.kind import JobKinds
+
+    async with open_book_reader() as reader:
+        kinds = context.find(JobKinds)
+        kinds.add_kind(BookKind(kinds.files, reader))
+        yield FeatureInstance(context)
+
+
+FEATURE = Feature("books", _open)

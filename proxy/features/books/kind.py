@@ -1,0 +1,75 @@
+"""Books: jobs of speech whose text is read from a file."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import ClassVar
+
+import msgspec
+
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio.formats import SoundFailed
+from proxy.errors import RequestFailed
+from proxy.feature import RevisionContext
+from proxy.features.books.book_reader import FILE, BookReader
+from proxy.features.books.request import BookBody, BookFacts, book_fields, parse_book
+from proxy.features.jobs.core import uploads
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.kind import Columns, Words
+from proxy.features.jobs.core.m4b_facts import M4bFacts
+from proxy.features.jobs.core.records import Job
+from proxy.features.jobs.core.uploads import FileSeal
+from proxy.features.jobs.kinds.speech.kind import SpeechKind
+from proxy.features.jobs.kinds.speech.request import JobFields
+from proxy.file_store.sealed_blobs import StoredFile
+
+
+class BookKind(SpeechKind):
+    name = "book"
+    body: type[msgspec.Struct] | None = BookBody
+    words: ClassVar[Words] = {
+        "en": {"kind": "Book", "author": "Author"},
+        "es": {"kind": "Libro", "author": "Autor"},
+        "pt-BR": {"kind": "Livro", "author": "Autor"},
+        "th": {"kind": "หนังสือ", "author": "ผู้แต่ง"},
+    }
+
+    def __init__(self, files: JobFiles, reader: BookReader) -> None:
+        super().__init__(files)
+        self._reader = reader
+
+    async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
+        request = await asyncio.to_thread(parse_book, background.body, background.defaults)
+        account = background.caller.account
+        file = await uploads.find(self.store, account, request.body.input_file_id, FILE, "user_data")
+        name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
+        content = await uploads.content(self.files, file)
+        book = await self._reader.read(account, content, name, request.body.read)
+        return await asyncio.to_thread(book_fields, request, book, name, background.defaults)
+
+    async def facts(self, job: Job) -> M4bFacts:
+        """Return what the book says of itself. It is read again for its cover: a job stores none."""
+        fields = self._fields(job)
+        own = msgspec.json.decode(fields.own, type=BookFacts)
+        content = await uploads.held_content(self.files, job.account, own.file)
+        about = own.about
+        return M4bFacts(
+            title=about.title,
+            authors=about.authors,
+            narrators=(fields.voice,),
+            year=about.year,
+            language=about.language,
+            series=about.series,
+            cover=await self._cover(job.account, content, own) if content.size else b"",
+        )
+
+    def columns(self, job: Job) -> Columns:
+        authors = msgspec.json.decode(self._fields(job).own, type=BookFacts).about.authors
+        return {"author": ", ".join(authors)} if authors else {}
+
+    async def _cover(self, account: str, content: StoredFile, own: BookFacts) -> bytes:
+        try:
+            return (await self._reader.read(account, content, own.name, own.rules, waits=True)).cover
+        except RequestFailed as failed:
+            # The step is tried again.
+            raise SoundFailed(failed.code) from None

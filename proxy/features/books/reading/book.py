@@ -1,0 +1,175 @@
+"""A book as it is read: its chapters, what is known of it, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from speech_engine.redacted import Redacted
+
+Rule = Literal[
+    "address",
+    "caption",
+    "code",
+    "contents",
+    "cover",
+    "formula",
+    "front",
+    "hidden",
+    "index",
+    "missing",
+    "note",
+    "note_mark",
+    "not_in_order",
+    "page_number",
+    "picture",
+    "ruby",
+    "table",
+    "title",
+]
+"""Why a part of a book is not read."""
+Gap = Literal["chapter", "heading", "scene"]
+"""What stands before a section: the beginning of a chapter, a heading, or a break between two scenes."""
+MOST_CHARACTERS = 1_000_000
+MOST_COVER_BYTES = 4 * 1024 * 1024
+MOST_LEFT_OUT = 500
+"""The most kinds of left out text that are told, each with its document."""
+_SAMPLE = 60
+
+
+class ReadRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What of a book is read."""
+
+    notes: Annotated[
+        Literal["skip", "after", "end"],
+        Meta(description="skip, after (behind the paragraph), or end (of the chapter)"),
+    ] = "skip"
+    tables: Annotated[Literal["rows", "skip"], Meta(description="rows or skip")] = "rows"
+    captions: Annotated[bool, Meta(description="true or false: whether captions of pictures are read")] = True
+    front: Annotated[bool, Meta(description="true or false: whether title pages and imprints are read")] = (
+        False
+    )
+    titles: Annotated[bool, Meta(description="true or false: whether titles of chapters are read")] = True
+    depth: Annotated[int, Meta(ge=1, le=3, description="an integer from 1 to 3: levels of the contents")] = 2
+
+
+class UnusableBook(Exception):
+    """Raised for a file that is no book, or a protected one. Its text says why."""
+
+    def __init__(self, why: str, *, is_protected: bool = False) -> None:
+        super().__init__(why)
+        self.is_protected = is_protected
+
+
+class BookSection(Redacted, msgspec.Struct, frozen=True):
+    """Paragraphs that are spoken without a longer pause. An empty line stands between two."""
+
+    gap: Gap
+    text: str
+
+
+class BookChapter(Redacted, msgspec.Struct, frozen=True):
+    title: str
+    sections: tuple[BookSection, ...]
+
+
+class LeftOutText(Redacted, msgspec.Struct, frozen=True):
+    """What a rule left out of a document: how often, how many characters, and the first words."""
+
+    where: str
+    rule: Rule
+    times: int
+    characters: int
+    sample: str
+
+
+class AboutBook(Redacted, msgspec.Struct, frozen=True, kw_only=True):
+    """What a book says of itself."""
+
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    language: str = ""
+    year: str = ""
+    series: str = ""
+
+
+class Book(Redacted, msgspec.Struct, frozen=True, kw_only=True):
+    """A book that was read. `cover` is a PNG or a JPEG."""
+
+    about: AboutBook
+    chapters: tuple[BookChapter, ...]
+    left_out: tuple[LeftOutText, ...] = ()
+    cover: bytes = b""
+
+
+class BookReading:
+    """What is collected while a book is read."""
+
+    def __init__(self, rules: ReadRules) -> None:
+        self.rules = rules
+        self._left_out: dict[tuple[str, Rule], LeftOutText] = {}
+        self._characters = 0
+
+    @property
+    def left_out(self) -> tuple[LeftOutText, ...]:
+        return tuple(self._left_out.values())
+
+    def leave_out(self, where: str, rule: Rule, text: str) -> None:
+        text = " ".join(text[:10_000].split())
+        was = self._left_out.get((where, rule))
+        if was is None and len(self._left_out) >= MOST_LEFT_OUT:
+            return
+        was = was or LeftOutText(where[:200], rule, 0, 0, text[:_SAMPLE])
+        self._left_out[where, rule] = LeftOutText(
+            was.where, rule, was.times + 1, was.characters + len(text), was.sample or text[:_SAMPLE]
+        )
+
+    def count(self, text: str) -> None:
+        """Count text that is read. Raises UnusableBook if it is too long."""
+        self._characters += len(text)
+        if self._characters > MOST_CHARACTERS:
+            raise UnusableBook(f"it has more than {MOST_CHARACTERS:,} characters")
+
+
+class ChapterText:
+    """A chapter that grows paragraph by paragraph."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.notes: list[str] = []
+        self._sections: list[tuple[Gap, list[str]]] = []
+        self._gap: Gap | None = "chapter"
+
+    @property
+    def has_text(self) -> bool:
+        return bool(self._sections)
+
+    def add_paragraph(self, text: str) -> None:
+        if self._gap is not None:
+            self._sections.append((self._gap, []))
+            self._gap = None
+        self._sections[-1][1].append(text)
+
+    def add_heading(self, text: str) -> None:
+        """Add a heading. What follows it is another section, and so is the heading itself."""
+        if self._gap is None:
+            self._gap = "heading"
+        self.add_paragraph(text)
+        self._gap = "heading"
+
+    def add_break(self) -> None:
+        if self._gap != "chapter":
+            self._gap = "scene"
+
+    def made(self) -> Iterator[BookChapter]:
+        """Yield the chapter, unless it has no text."""
+        if self.notes:
+            self.add_break()
+            for note in self.notes:
+                self.add_paragraph(note)
+        sections = tuple(BookSection(gap, "\n\n".join(texts)) for gap, texts in self._sections)
+        if sections:
+            yield BookChapter(self.title, sections)

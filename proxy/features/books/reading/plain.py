@@ -1,0 +1,127 @@
+"""A book as Markdown or plain text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from proxy.features.books.reading.book import (
+    AboutBook,
+    Book,
+    BookReading,
+    ChapterText,
+    ReadRules,
+    UnusableBook,
+)
+
+_TITLE = re.compile(r"#\s{1,9}(.{1,200})")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_HERE = "the text"
+
+
+def read_markdown(data: bytes, rules: ReadRules) -> Book:
+    """Read Markdown. A heading down to the level of the rules begins a chapter. Raises UnusableBook."""
+    reader = _TextReader(rules)
+    tokens = MarkdownIt("commonmark").enable("table").parse(_decoded(data))
+    cells = list[str]()
+    for number, token in enumerate(tokens):
+        inline = tokens[number + 1] if token.type.endswith("_open") and number + 1 < len(tokens) else None
+        text = _spoken(inline) if inline is not None and inline.type == "inline" else ""
+        if token.type == "heading_open":
+            reader.add_heading(text, int(token.tag[1:]))
+        elif token.type == "paragraph_open":
+            reader.add_paragraph(text)
+        elif token.type == "hr":
+            reader.add_break()
+        elif token.type in {"td_open", "th_open"}:
+            cells.append(text)
+        elif token.type == "tr_close":
+            reader.add_row(", ".join(filter(None, cells)))
+            cells.clear()
+        elif token.type in {"fence", "code_block"}:
+            reader.reading.leave_out(_HERE, "code", token.content)
+        elif token.type == "html_block":
+            reader.reading.leave_out(_HERE, "hidden", token.content)
+    return reader.book()
+
+
+def read_text(data: bytes, rules: ReadRules) -> Book:
+    """Read plain text. A line `# Title` begins a chapter. Raises UnusableBook."""
+    reader = _TextReader(rules)
+    for block in _BLANK_LINE.split(_decoded(data)):
+        lines = list[str]()
+        for line in block.splitlines():
+            if (title := _TITLE.fullmatch(line.strip())) is None:
+                lines.append(line.strip())
+                continue
+            reader.add_paragraph(" ".join(lines))
+            lines.clear()
+            reader.add_heading(title.group(1).strip(), 1)
+        reader.add_paragraph(" ".join(lines))
+    return reader.book()
+
+
+class _TextReader:
+    def __init__(self, rules: ReadRules) -> None:
+        self.reading = BookReading(rules)
+        self._chapters = [ChapterText("")]
+
+    def add_heading(self, text: str, level: int) -> None:
+        if level <= self.reading.rules.depth:
+            self._chapters.append(ChapterText(text))
+            if not self.reading.rules.titles:
+                self.reading.leave_out(_HERE, "title", text)
+                return
+        if text:
+            self.reading.count(text)
+            self._chapters[-1].add_heading(text)
+
+    def add_paragraph(self, text: str) -> None:
+        text = " ".join(text.split())
+        if any(each.isalnum() for each in text):
+            self.reading.count(text)
+            self._chapters[-1].add_paragraph(text)
+        elif text:
+            self.add_break()
+
+    def add_row(self, text: str) -> None:
+        if self.reading.rules.tables == "rows":
+            self.add_paragraph(text)
+        else:
+            self.reading.leave_out(_HERE, "table", text)
+
+    def add_break(self) -> None:
+        self._chapters[-1].add_break()
+
+    def book(self) -> Book:
+        chapters = tuple(made for each in self._chapters for made in each.made())
+        if not chapters:
+            raise UnusableBook("it has no text")
+        return Book(about=AboutBook(), chapters=chapters, left_out=self.reading.left_out)
+
+
+def _spoken(token: Token) -> str:
+    """Return the text of a line of Markdown: no pictures, and of a link its text."""
+    return "".join(_parts(token))
+
+
+def _parts(token: Token) -> Iterator[str]:
+    for each in token.children or ():
+        if each.type in {"text", "code_inline"}:
+            yield each.content
+        elif each.type in {"softbreak", "hardbreak"}:
+            yield " "
+
+
+def _decoded(data: bytes) -> str:
+    """Return a text in UTF-8, or in UTF-16 with its mark. Raises UnusableBook."""
+    try:
+        text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise UnusableBook("it is no EPUB, and no text in UTF-8") from None
+    if "\0" in text:
+        raise UnusableBook("it is no EPUB, and no text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,81 @@
+"""The process that reads one book: `python -m proxy.features.books.reading_child`.
+
+It gets its order and then the file over its pipe, part by part, answers once, and ends. Before the first byte
+of the file it drops its access to files, programs and the network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+
+import msgspec
+
+from proxy.features.books.reading.book import Book, ReadRules, UnusableBook
+from proxy.features.books.reading_orders import BookOrder, Make, Read, Refused
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import pipe_of_one_thread
+
+MOST_CPU_S = 20
+_MEMORY_MB = 512
+_TOO_MUCH = Refused("to read it takes more memory than any book needs")
+_TINY = {"epub": b"", "markdown": b"# A\n\nB.", "text": b"A."}
+_ENCODINGS = ("cp437", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1")
+_decode = msgspec.msgpack.Decoder(BookOrder).decode
+
+
+def main() -> None:
+    pipe = pipe_of_one_thread()
+    order = _decode(pipe.read() or b"")
+    read = _reader_of(order.make)
+    _warm_up(read, order.make)
+    confine_job(MOST_CPU_S, _MEMORY_MB)
+    pipe.write(b"")  # ready: the file may come
+    file = bytearray()
+    while part := pipe.read():
+        file += part
+    pipe.write(msgspec.msgpack.encode(_answer(read, bytes(file), order.rules)))
+
+
+def _reader_of(make: Make) -> Callable[[bytes, ReadRules], Book]:
+    # Imported here, as only EPUBs need the package lxml.
+    if make == "epub":
+        from proxy.features.books.reading.epub import read_epub
+
+        return lambda file, rules: read_epub(BytesIO(file), rules)
+    from proxy.features.books.reading.plain import read_markdown, read_text
+
+    return read_markdown if make == "markdown" else read_text
+
+
+def _answer(read: Callable[[bytes, ReadRules], Book], file: bytes, rules: ReadRules) -> Read | Refused:
+    try:
+        return Read(read(file, rules))
+    except UnusableBook as fault:
+        return Refused(str(fault), fault.is_protected)
+    except (MemoryError, RecursionError):
+        return _TOO_MUCH
+
+
+def _warm_up(read: Callable[[bytes, ReadRules], Book], make: Make) -> None:
+    """Load all modules of the work. Python loads some at their first use, and a confined process cannot."""
+    _answer(read, _TINY[make] or _tiny_epub(), ReadRules())
+    for encoding in _ENCODINGS:
+        "A".encode(encoding)
+
+
+def _tiny_epub() -> bytes:
+    """Return an EPUB that uses each part of the reader."""
+    from zipfile import ZIP_DEFLATED, ZipFile
+
+    out = BytesIO()
+    with ZipFile(out, "w", ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", '<c><rootfile full-path="b.opf"/></c>')
+        package = '<p><manifest><item id="a" href="a.x"/></manifest><spine><itemref idref="a"/></spine></p>'
+        archive.writestr("b.opf", package)
+        archive.writestr("a.x", '<html><body><p id="p">A <a href="#p">1</a><br>B</p></body></html>')
+    return out.getvalue()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+// Admin: the plans with their prices, what is sold of them, and who has them. They are written in config.toml.
+
+import { PROVIDERS } from "./checkout.js";
+import { adminTabs } from "./admin_parts.js";
+import { orNone, read } from "../core/api.js";
+import { html, nothing } from "../core/lit.js";
+import { Page } from "../core/page.js";
+import { money, number, t, worth } from "../core/texts.js";
+
+const RELOAD = "voxgate reload";
+const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
+const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
+
+export default class PlansPage extends Page {
+  constructor(path) {
+    super(path);
+    Object.assign(this, { plans: [], missing: {}, offers: [] });
+  }
+
+  title() {
+    return t("frame.admin/plans");
+  }
+
+  async open() {
+    const { data: plans, missing } = await read("admin/plans", { signal: this.signal });
+    this.set({ plans, missing });
+    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(orNone)).data });
+  }
+
+  view() {
+    const packs = this.offers.filter(({ object }) => object === "pack");
+    return html`<section class="view">${this.heading()}${adminTabs("admin/plans")}${this.alert("page")}
+      <p class="quiet">${t("admin.plans_text")} <code>${RELOAD}</code></p>
+      ${Object.entries(this.missing).map(([plan, n]) => html`<p class="note bad">${t("admin.plan_missing", { plan, n })}</p>`)}
+      <ul class="grid" role="list">
+        ${this.plans.map((plan) => this.card(plan.name, [plan.price, t("admin.accounts", { n: plan.accounts })], this.offers.filter(({ object, name }) => object === "plan" && name === plan.name), this.terms(plan)))}
+        ${packs.map((pack) => this.card(pack.name, [worth(pack.credits, pack.minutes)], [pack]))}
+      </ul></section>`;
+  }
+
+  card(name, facts, offers, more = nothing) {
+    return html`<li class="card stack"><h2>${name}</h2><p class="small quiet">${facts.filter(Boolean).join(" · ")}</p>
+      ${offers.map((offer) => html`<p><strong class="num">${money(offer.amount, offer.currency)}</strong> <span class="small quiet name">${[...offer.providers.map((name) => PROVIDERS[name]), ...offer.features].join(" · ")}</span></p>`)}
+      ${more}</li>`;
+  }
+
+  terms({ prices, allowance, engines, missing, ...plan }) {
+    const text = (value) => (value === null ? t("frame.unlimited") : value === "account" ? t("admin.agreed") : number(value));
+    const named = [...PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]), ...Object.entries(prices.models)];
+    const price = ({ credits, per }) => (credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free"));
+    const rows = [[t("account.credits_month"), text(allowance)], ...named.map(([name, each]) => [name, price(each)]), ...LIMITS.map((name) => [t(`limit.${name}`), text(plan[name])])];
+    return html`<table><tbody>${rows.map(([name, value]) => html`<tr><th scope="row" class="name">${name}</th><td class="num end">${value}</td></tr>`)}</tbody></table>`;
+  }
+}

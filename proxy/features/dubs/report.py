@@ -1,0 +1,88 @@
+"""The report of a dub, and its subtitles with the times of the speech."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from proxy.features.dubs.fitting import Fit, Lines, fitted_length
+from proxy.features.dubs.request import DubText
+from proxy.features.transcriptions.formats import cue
+from proxy.http.replies import csv_bytes
+
+
+class ReportCue(msgspec.Struct, frozen=True, kw_only=True):
+    """A line as it was placed. `number` is that of its first cue. `start` and `end` are planned, in seconds,
+    `spoken` was charged, `pace` is how fast it is, and `shift` how late it begins. Of a line that `is_cut`,
+    the end does not fit into the track."""
+
+    number: int
+    speaker: str
+    start: float
+    end: float
+    spoken: float
+    pace: float
+    shift: float
+    is_late: bool
+    is_short: bool
+    is_cut: bool = False
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """`paces` are those of the speakers, `mute` are the cues without a text to speak."""
+
+    cues: list[ReportCue]
+    late: int
+    longest_shift: float
+    paces: dict[str, float]
+    mute: int = 0
+    warnings: Sequence[str] = ()
+
+
+def report_of(text: DubText, planned: Lines, made: Fit, spoken_s: Sequence[float]) -> Report:
+    rate, cues, paces = planned.rate_hz, list[ReportCue](), dict[str, float]()
+    for number, (line, start, pace) in enumerate(zip(text.lines, made.starts, made.paces, strict=True)):
+        end = start + fitted_length(planned.lengths[number], pace)
+        paces[line.speaker] = made.of_speakers[planned.speakers[number]]
+        cues.append(
+            ReportCue(
+                number=line.turns[0].number,
+                speaker=line.speaker,
+                start=round(start / rate, 3),
+                end=round(end / rate, 3),
+                spoken=round(spoken_s[number], 3),
+                pace=round(pace, 4),
+                shift=round((start - planned.starts[number]) / rate, 3),
+                is_late=made.is_late(planned, number),
+                is_short=line.is_short,
+                is_cut=end > text.samples,
+            )
+        )
+    return Report(
+        cues=cues,
+        late=sum(each.is_late for each in cues),
+        longest_shift=max(each.shift for each in cues),
+        paces=paces,
+        mute=text.mute,
+        warnings=text.warnings,
+    )
+
+
+def report_warnings(report: Report) -> list[str]:
+    cut = sum(each.is_cut for each in report.cues)
+    late = [f"{report.late} lines begin more than 200 ms late: see report.json"] if report.late else []
+    return [*report.warnings, *late, *([f"{cut} lines are cut by the end of the track"] if cut else [])]
+
+
+def report_csv(report: Report) -> bytes:
+    return csv_bytes(ReportCue.__struct_fields__, report.cues)
+
+
+def timed_subtitles(text: DubText, report: Report, *, is_vtt: bool) -> bytes:
+    """Return the spoken texts with the times at which they are heard."""
+    parts = ["WEBVTT\n\n"] if is_vtt else []
+    for number, (line, each) in enumerate(zip(text.lines, report.cues, strict=True), 1):
+        start, end = round(1000 * each.start), round(1000 * each.end)
+        parts.append(cue(number, start, max(end, start + 1), line.text, is_vtt=is_vtt) + "\n")
+    return "".join(parts).encode()

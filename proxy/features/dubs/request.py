@@ -1,0 +1,145 @@
+"""The request of a dub: its files, its voices, and how its lines are fitted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from proxy.audio.formats import OutputForm
+from proxy.features.dubs.fitting import MOST_PACE, USUAL_PACE
+from proxy.features.dubs.lines import DubLine
+from proxy.features.jobs.core.fields import StepFields
+from proxy.features.jobs.core.uploads import FileId
+from proxy.http.body import Title
+from proxy.speech import speech_request
+from proxy.speech.speech_body import VoiceName, VoiceReference, read_voice
+from proxy.speech.speech_request import Defaults
+from proxy.speech.usage_tag import Tag
+
+FORMATS = ("flac", "wav", "opus", "mp3", "aac")
+Result = Literal["track", "speech", "bed"]
+_RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
+_OF_STEP = ("model", "language", "instructions", "lexicon", "seed", "emotion", "pitch", "check", "on_wrong")
+
+
+class DubBody(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of POST /v1/jobs for a dub: subtitles that become a track as long as their video."""
+
+    kind: Annotated[Literal["dub"], Meta(description="dub")]
+    input_file_id: FileId
+    short_file_id: FileId | None = None
+    original_file_id: FileId | None = None
+    original: Annotated[Literal["duck", "replace"], Meta(description="duck or replace")] = "duck"
+    length_s: Annotated[float, Meta(gt=0, le=14_400, description="seconds, up to 14400")] | None = None
+    model: Annotated[VoiceName, Meta(description="the id of a model, see GET /v1/models")]
+    voice: Annotated[
+        VoiceName | VoiceReference, Meta(description='a voice, or {"cast": {"Ana": "nova", "Ben": "onyx"}}')
+    ]
+    response_format: Annotated[
+        Literal["flac", "wav", "opus", "mp3", "aac"], Meta(description=f"one of {', '.join(FORMATS)}")
+    ] = "flac"
+    sample_rate: (
+        Annotated[
+            Literal[24000, 44100, 48000],
+            Meta(description="24000, 44100 or 48000; 48000 with an original, or else 24000"),
+        ]
+        | None
+    ) = None
+    bitrate: Annotated[int, Meta(ge=8, le=320, description="an integer of kbit/s, 8 to 320")] | None = None
+    results: Annotated[
+        list[Result], Meta(min_length=1, max_length=3, description="some of track, speech and bed")
+    ] = msgspec.field(default_factory=lambda: ["track"])
+    pace: Annotated[
+        float, Meta(ge=1.0, le=MOST_PACE, description=f"the most pace of a line, 1.0 to {MOST_PACE}")
+    ] = USUAL_PACE
+    fill: Annotated[bool, Meta(description="true or false")] = False
+    overlap: Annotated[bool, Meta(description="true or false")] = False
+    title: Title = ""
+    tag: Tag | None = None
+
+
+class DubFields(StepFields, frozen=True, kw_only=True):
+    """The sealed fields of a dub. `voices` are those of its speakers, "" is who speaks without a name."""
+
+    voices: dict[str, msgspec.Raw]
+    rate_hz: int
+    original_file: str = ""
+    ducks: bool = False
+    results: tuple[Result, ...] = ("track",)
+    pace: float = USUAL_PACE
+    fills: bool = False
+    overlaps: bool = False
+
+
+class DubText(msgspec.Struct, frozen=True, kw_only=True):
+    """What a dub says: its lines, the samples of its track, and what its subtitles have beside them."""
+
+    lines: list[DubLine]
+    samples: int
+    takes_first: bool = False
+    mute: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int:
+        return sum(len(line.text) for line in self.lines)
+
+    def __repr__(self) -> str:
+        return f"<DubText of {len(self.lines)} lines>"
+
+
+def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
+    """Parse a body. Raises InvalidRequest with the wrong field."""
+    body = speech_request.parse(DubBody, raw, defaults)
+    values = speech_request.raw_fields(raw, 0)
+    sent = {name: values[name] for name in _OF_STEP if name in values}
+    rate_hz = body.sample_rate or (_RATE_WITH_ORIGINAL if body.original_file_id else _RATE)
+    form = _form(body, rate_hz)
+    sent |= {
+        "model": _raw(body.model),
+        "response_format": _raw("pcm"),
+        "sample_rate": _raw(rate_hz),
+        # A stored clip may be marked, and the marks of a dub come when its lines are fitted.
+        "cache": msgspec.Raw(b"false"),
+    }
+    voices = {"": _raw(body.voice)}
+    if isinstance(body.voice, VoiceReference) and body.voice.cast is not UNSET:
+        voices = {name: _raw(voice) for name, voice in read_voice(body.voice).cast}
+    return body, DubFields(
+        sent=sent,
+        cast=tuple(name for name in voices if name),
+        title=body.title,
+        model=body.model,
+        kbit_s=form.kbit_s,
+        voices=voices,
+        rate_hz=rate_hz,
+        original_file=body.original_file_id or "",
+        ducks=body.original_file_id is not None and body.original == "duck",
+        results=tuple(dict.fromkeys(("track", *body.results))),
+        pace=body.pace,
+        fills=body.fill,
+        overlaps=body.overlap,
+    )
+
+
+def _form(body: DubBody, rate_hz: int) -> OutputForm:
+    asked = {
+        "model": body.model,
+        "voice": "any",
+        "input": "-",
+        "response_format": body.response_format,
+        "sample_rate": rate_hz,
+        "bitrate": body.bitrate,
+    }
+    return speech_request.parse_speech(msgspec.json.encode(asked), Defaults()).form
+
+
+def _raw(value: object) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def dub_step_body(fields: DubFields, line: DubLine) -> bytes:
+    voice = fields.voices.get(line.speaker) or next(iter(fields.voices.values()))
+    return msgspec.json.encode({**fields.sent, "voice": voice, "input": line.text})

@@ -1,0 +1,90 @@
+"""The process that decodes the original of one dub: `python -m proxy.features.dubs.sound_child`.
+
+It gets its order and then the file over its pipe, part by part, and decodes it once, in order. It gives mono
+PCM as the mixer takes it, and an empty part at the end; or, for a rate of 0, it only counts. No picture is
+decoded. It is confined like the process that decodes a short recording, and has more time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+import soxr  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from proxy.audio.recordings.decoding import Downmix, MonoFrames, read_frames, read_upload
+from proxy.audio.recordings.decoding_child import warm_up
+from proxy.audio.recordings.recording import Undecoded
+from proxy.features.dubs.child_orders import LONGEST_S, Counted, SoundOrder
+from proxy.helpers.job_confinement import confine_job
+from speech_engine.host.pipe import pipe_of_one_thread
+
+MOST_CPU_S = 240
+_MEMORY_MB = 256
+_decode = msgspec.msgpack.Decoder(SoundOrder).decode
+
+
+def main() -> None:
+    pipe = pipe_of_one_thread()
+    order = _decode(pipe.read() or b"")
+    tiny = warm_up()
+    _count(tiny)
+    _give(tiny, SoundOrder(16_000), lambda _pcm: None)
+    confine_job(MOST_CPU_S, _MEMORY_MB)
+    pipe.write(b"")  # ready: the file may come
+    parts = bytearray()
+    while part := pipe.read():
+        parts += part
+    file = bytes(parts)
+    del parts
+    if order.rate_hz:
+        _give(file, order, pipe.write)
+        pipe.write(b"")
+        return
+    answer: Counted | Undecoded = Undecoded("memory")
+    try:
+        answer = _count(file)
+    except MemoryError:
+        pass
+    pipe.write(msgspec.msgpack.encode(answer))
+
+
+def _count(file: bytes) -> Counted | Undecoded:
+    def counted(frames: MonoFrames) -> Counted:
+        samples = 0
+        for frame, count in frames:
+            if not frames.mix.takes_first:
+                frames.mono(frame, count)  # it tells whether the channels put each other out
+            samples += count
+            if samples > LONGEST_S * frames.rate_hz:
+                break
+        if not samples:
+            raise frames.no_sound()
+        return Counted(samples, frames.rate_hz, frames.mix.takes_first)
+
+    return read_upload(file, counted)
+
+
+def _give(file: bytes, order: SoundOrder, give: Callable[[bytes], None]) -> None:
+    def given(frames: MonoFrames) -> Undecoded:
+        stream = None
+        for frame, count in frames:
+            if stream is None:
+                stream = soxr.ResampleStream(frames.rate_hz, order.rate_hz, 1, dtype="float64", quality="HQ")
+            if pcm := _pcm(np.asarray(stream.resample_chunk(frames.mono(frame, count)))):
+                give(pcm)
+        if stream is not None and (pcm := _pcm(np.asarray(stream.resample_chunk(np.zeros(0), last=True)))):
+            give(pcm)
+        return Undecoded("empty")
+
+    read_frames(file, Downmix(takes_first=order.takes_first), given)
+
+
+def _pcm(mono: NDArray[np.float64]) -> bytes:
+    return bytes(np.clip(np.rint(mono * 32768), -32768, 32767).astype("<i2").data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""The files of a dub: its lines are fitted, marked as a whole, and mixed with the original, by blocks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proxy.audio.encode import Encoder
+from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, OutputForm, true_wav
+from proxy.audio.sound import FadeOut, Step
+from proxy.features.dubs.fitting import Fit, Lines
+from proxy.features.dubs.mixing import Ducking, floats, pcm_of
+from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
+from proxy.features.jobs.core.file_writer import FileWriter
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.records import JobClip
+from proxy.speech.sound_filter import OpenFilter
+from speech_engine.loudness import Limiter
+
+FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3}
+"""The number of each file in the rows of its job."""
+_BLOCK_S = 5
+
+
+class Placed(NamedTuple):
+    """The sound of a clip, from sample `first` up to `last`, at its place in the track and at its pace."""
+
+    clip: JobClip
+    first: int
+    last: int
+    start: int
+    pace: float
+
+
+def placed(clips: Sequence[JobClip], sounds: Sequence[tuple[int, int]], made: Fit) -> list[Placed]:
+    """Return the clips in the order in which they begin."""
+    rows = zip(clips, sounds, made.starts, made.paces, strict=True)
+    return sorted(
+        (Placed(clip, *sound, at, pace) for clip, sound, at, pace in rows), key=lambda each: each.start
+    )
+
+
+def spoken_places(planned: Lines, made: Fit) -> list[tuple[int, int]]:
+    rows = zip(made.starts, planned.lengths, made.paces, strict=True)
+    return [(start, start + round(length / pace)) for start, length, pace in rows if length]
+
+
+async def speech(
+    files: JobFiles, lines: Sequence[Placed], samples: int, rate_hz: int
+) -> AsyncGenerator[bytes, None]:
+    """Yield the speech of a track, as long as the track. Raises VaultFailed, SoundFailed."""
+    waiting, playing, block = [*reversed(lines)], list[tuple[int, NDArray[np.int16]]](), _BLOCK_S * rate_hz
+    for first in range(0, samples, block):
+        last = min(samples, first + block)
+        while waiting and waiting[-1].start < last:
+            line = waiting.pop()
+            if line.last > line.first:
+                pcm = await files.whole(line.clip.account, line.clip.digest)
+                playing.append((line.start, await asyncio.to_thread(_fitted, pcm, line, rate_hz)))
+        sound = np.zeros(last - first, np.int32)
+        for start, own in playing:
+            begin, end = max(first, start), min(last, start + len(own))
+            sound[begin - first : end - first] += own[begin - start : end - start]
+        playing = [(start, own) for start, own in playing if start + len(own) > last]
+        yield np.clip(sound, -32768, 32767).astype("<i2").tobytes()
+
+
+def _fitted(pcm: bytes, line: Placed, rate_hz: int) -> NDArray[np.int16]:
+    # Imported here: it loads libav, which a server does once it needs it.
+    from proxy.audio.fitting import Speed
+
+    steps: list[Step] = [Speed(line.pace, rate_hz)] if line.pace != 1.0 else []
+    sound = pcm[line.first * SAMPLE_BYTES : line.last * SAMPLE_BYTES]
+    for step in (*steps, FadeOut(rate_hz)):
+        sound = step.feed(sound) + step.flush()
+    return np.frombuffer(sound, "<i2")
+
+
+class DubFile:
+    """One of the files of a dub, while it is made. Close it."""
+
+    def __init__(self, making: FileMaking, writer: FileWriter, encoder: Encoder, tag: bytes) -> None:
+        self._making, self._writer, self._encoder, self._tag = making, writer, encoder, tag
+
+    @classmethod
+    async def begin_file(
+        cls, making: FileMaking, name: str, clips: Sequence[JobClip], form: OutputForm, samples: int
+    ) -> DubFile:
+        begin, tag = beginning(form, samples), b""
+        if form.format == "wav":
+            size = WAV_HEADER_BYTES + samples * SAMPLE_BYTES
+            head, tag = true_wav(size, form.sample_rate_hz, is_tagged=bool(form.source))
+            begin = partial(_with_head, head)
+        return cls(making, making.writer(FILES[name], clips, begin), await opened(form), tag)
+
+    async def add_sound(self, pcm: bytes) -> None:
+        if pcm:
+            await self._making.add_part(self._writer, (await asyncio.to_thread(self._encoder.feed, pcm)).data)
+
+    async def end(self) -> None:
+        rest = (await asyncio.to_thread(self._encoder.flush)).data
+        await self._making.add_part(self._writer, rest + self._tag, is_last=True)
+
+    def drop_encoder(self) -> None:
+        self._encoder.close()
+
+
+def _with_head(head: bytes, first: bytes) -> bytes:
+    return head + first[len(head) :]
+
+
+class OriginalBed:
+    """The sound of the original, as much of it as the mixer takes. After its end it is silent."""
+
+    def __init__(self, parts: AsyncGenerator[bytes, None] | None, ducking: Ducking) -> None:
+        self._parts, self._ducking = parts, ducking
+        self._held, self._at = b"", 0
+
+    async def take_sound(self, count: int) -> bytes:
+        held = [self._held]
+        size = len(self._held)
+        while size < count * SAMPLE_BYTES and self._parts is not None:
+            part = await anext(self._parts, b"")
+            if not part:
+                self._parts = None
+            held.append(part)
+            size += len(part)
+        whole = b"".join(held)
+        taken, self._held = whole[: count * SAMPLE_BYTES], whole[count * SAMPLE_BYTES :]
+        taken += bytes(count * SAMPLE_BYTES - len(taken))
+        self._at += count
+        return await asyncio.to_thread(self._ducked, taken, self._at - count)
+
+    def _ducked(self, pcm: bytes, first: int) -> bytes:
+        return pcm_of(floats(pcm) * self._ducking.gains(first, len(pcm) // SAMPLE_BYTES))
+
+
+async def write_track(
+    spoken: AsyncGenerator[bytes, None],
+    mark: OpenFilter | None,
+    original: OriginalBed | None,
+    outs: dict[str, DubFile],
+    rate_hz: int,
+) -> None:
+    """Write the files of a dub, in one pass. The mark is in the speech before it is mixed: so it is found in
+    the stem and in the track."""
+    limiter = Limiter(rate_hz)
+
+    async def mix(pcm: bytes) -> None:
+        if not pcm:
+            return
+        if "speech" in outs:
+            await outs["speech"].add_sound(pcm)
+        bed = await original.take_sound(len(pcm) // SAMPLE_BYTES) if original is not None else b""
+        if "bed" in outs:
+            await outs["bed"].add_sound(bed)
+        await outs["track"].add_sound(await asyncio.to_thread(_mixed, limiter, pcm, bed))
+
+    async with AsyncExitStack() as stack:
+        if mark is not None:
+            stack.push_async_callback(mark.close)
+        await stack.enter_async_context(aclosing(spoken))
+        async for pcm in spoken:
+            await mix(pcm if mark is None else await mark.feed(pcm))
+        if mark is not None:
+            await mix(await mark.flush())
+        await outs["track"].add_sound(pcm_of(limiter.flush()))
+        for out in outs.values():
+            await out.end()
+
+
+def _mixed(limiter: Limiter, pcm: bytes, bed: bytes) -> bytes:
+    return pcm_of(limiter.feed(floats(pcm) + floats(bed) if bed else floats(pcm)))

@@ -1,0 +1,203 @@
+"""What is true of this server: who speaks, what it can do, and what it costs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+from msgspec import UNSET
+
+from policies.language import base
+from policies.plans import UNLIMITED, Plan
+from policies.price import Minutes
+from policies.routing import Model, Voice
+from proxy.api.admin_tools import AdminTools
+from proxy.api.front import LANGUAGES
+from proxy.api.minutes import allowed_minutes
+from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voices import VoiceTools
+from proxy.catalogue.catalogue import Catalogue
+from proxy.catalogue.people import Offered
+from proxy.catalogue.recording_speakers import RecordingSpeakers
+from proxy.config.sections import Config
+from proxy.errors import NotFound, UpstreamFailed
+
+_USUAL_VOICES = 6
+
+
+class ShownVoice(NamedTuple):
+    """A voice for people. `sample` is the address of its clip, "" until that is made."""
+
+    title: str
+    language: str
+    gender: str
+    pitch: str
+    pace: str
+    sample: str
+
+
+class FrontClip(NamedTuple):
+    """The longer sample of a language of the front."""
+
+    language: str
+    text: str
+    address: str
+    voice: ShownVoice
+
+
+class Facts(NamedTuple):
+    """`voices` are those that are shown, of `all_voices` in so many `languages`. `start` are the minutes of
+    the plan of new accounts. The server `can` do these things."""
+
+    voices: Sequence[ShownVoice]
+    clips: Sequence[FrontClip]
+    all_voices: int
+    languages: int
+    is_natural: bool
+    offers: Sequence[Offered]
+    start: Minutes | None
+    can: Sequence[str]
+
+
+class Speakers(NamedTuple):
+    """The engines' voices without other names for them, those of local natural models first."""
+
+    voices: Sequence[Voice]
+    is_natural: bool
+
+    @property
+    def languages(self) -> set[str]:
+        return {base(each.language) for each in self.voices if each.language}
+
+    def choose_shown(self, first: Sequence[str]) -> list[str]:
+        """Return the ids of the voices that are shown: these first, then one of each language in turn, with
+        genders in turn."""
+        groups: dict[str, list[Voice]] = defaultdict(list)
+        for voice in self.voices:
+            groups[base(voice.language or "")].append(voice)
+        ours = [base(tag) for tag in LANGUAGES]
+        order = sorted(groups, key=lambda tag: (tag not in ours, -len(groups[tag]), tag))
+        others: list[Voice] = []
+        while any(groups.values()) and len(others) < _USUAL_VOICES:
+            for rest in (groups[tag] for tag in order if groups[tag]):
+                last = others[-1].gender if others else ""
+                others.append(next((each for each in rest if each.gender != last), rest[0]))
+                rest.remove(others[-1])
+        ids = dict.fromkeys((*first, *(voice.id for voice in others)))
+        return list(ids)[: max(len(first), _USUAL_VOICES)]
+
+
+def speakers_of(voices: Iterable[Voice], models: Sequence[Model]) -> Speakers:
+    local = {each.engine for each in models if each.info.is_trained and each.info.is_local}
+    natural = {each.engine for each in models if each.info.is_trained}
+    plain = [each for each in voices if not any(binding.shares for binding in each.bindings)]
+    for engines in (local, natural):
+        if found := [each for each in plain if any(b.engine in engines for b in each.bindings)]:
+            return Speakers(found, is_natural=True)
+    return Speakers(plain, is_natural=False)
+
+
+class FactsReader:
+    """Reads the facts of one revision of the configuration."""
+
+    def __init__(self, admin_tools: AdminTools, voices: VoiceTools, first: Sequence[str]) -> None:
+        self._admin_tools = admin_tools
+        self._voices = voices
+        self._first = first
+        self._speakers_at = -1
+        self._speakers = Speakers((), is_natural=False)
+        self._shown_ids: list[str] = []
+
+    @property
+    def speakers(self) -> Speakers:
+        self._look()
+        return self._speakers
+
+    def shown_ids(self) -> list[str]:
+        self._look()
+        return self._shown_ids
+
+    def _look(self) -> None:
+        """Read the voices again once an engine has others."""
+        catalogue = self._voices.catalogue
+        if self._speakers_at != catalogue.live.revision:
+            self._speakers_at = catalogue.live.revision
+            self._speakers = speakers_of(catalogue.voices(), catalogue.models())
+            self._shown_ids = self._speakers.choose_shown(self._first)
+
+    async def read_facts(self, entries: Entries) -> Facts:
+        config, people, income = (
+            self._admin_tools.config,
+            self._admin_tools.people,
+            self._admin_tools.income,
+        )
+        start = config.plans.get(people.plan)
+        offers = income.sold_offers()
+        return Facts(
+            voices=[shown for id_ in self.shown_ids() if (shown := _shown(entries, id_)) is not None],
+            clips=self._clips(entries),
+            all_voices=len(self.speakers.voices),
+            languages=len(self.speakers.languages),
+            is_natural=self.speakers.is_natural,
+            offers=offers,
+            start=None if start is None else allowed_minutes(start, config),
+            can=_abilities(self._admin_tools, self._voices.catalogue, start, offers),
+        )
+
+    def sample_state(self) -> list[object]:
+        """Return what changes when a sample of the page is made or goes."""
+        samples, catalogue = self._voices.samples, self._voices.catalogue
+        ids = self.shown_ids()
+        shown = [samples.sample_of(voice) for voice in self.speakers.voices if voice.id in ids]
+        return [catalogue.live.revision, *shown, *map(samples.front_sample, LANGUAGES)]
+
+    def _clips(self, entries: Entries) -> list[FrontClip]:
+        found = [(tag, self._voices.samples.front_sample(tag)) for tag in LANGUAGES]
+        return [
+            FrontClip(tag, sample.text, sample.address, voice)
+            for tag, sample in found
+            if sample is not None and (voice := _shown(entries, sample.voice)) is not None
+        ]
+
+
+def _shown(entries: Entries, id_: str) -> ShownVoice | None:
+    with suppress(NotFound, UpstreamFailed):
+        return _of_entry(entries.entry(entries.known.voice_named(id_)))
+    return None
+
+
+def _of_entry(entry: VoiceEntry) -> ShownVoice:
+    words = [each if each is not UNSET and each else "" for each in (entry.pitch, entry.pace, entry.sample)]
+    return ShownVoice(entry.title or entry.name, entry.language or "", entry.gender or "", *words)
+
+
+def _abilities(
+    tools: AdminTools, catalogue: Catalogue, start: Plan | None, offers: Sequence[Offered]
+) -> list[str]:
+    """Return the names of what the server can do for its people. Nothing is said that is not true here."""
+    config, features = tools.config, tools.features
+    sold = [config.plans[each.name] for each in offers if each.object == "plan"]
+    plans = [each for each in (start, *sold) if each is not None]
+    plans = plans or [*config.plans.values()] or [UNLIMITED]
+    first = plans[:1] if start is not None else plans
+    has_own = "own_voices" in features and any(plan.voices != 0 for plan in first)
+    is_true = {
+        "long": "jobs" in features and any(plan.job_characters != 0 for plan in plans),
+        "dialogue": True,
+        "own_voices": has_own and bool(RecordingSpeakers(catalogue, None).models(None)),
+        "program": True,
+        "marks": "marks" in features and all(_marks(config, catalogue.models(), plan) for plan in plans),
+    }
+    return [name for name, holds in is_true.items() if holds]
+
+
+def _marks(config: Config, models: Sequence[Model], plan: Plan) -> bool:
+    """Say whether all clips are marked. The feature may be off, so its section is plain data here."""
+    section = msgspec.to_builtins(config.features.get("marking", {}))
+    found = [(config.engines.get(each.engine), each.info.is_local) for each in models]
+    by_engine = [(None if engine is None else engine.marking, is_local) for engine, is_local in found]
+    usual = all(is_local if marking is None else marking for marking, is_local in by_engine)
+    return bool(section.get("mark", "spread")) and (usual if plan.marking is None else plan.marking)

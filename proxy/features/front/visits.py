@@ -1,0 +1,79 @@
+"""The pages for visitors, made when somebody opens one, and kept until something in them changes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from starlette.requests import Request
+
+from proxy.api.admin_tools import AdminTools
+from proxy.api.front import LANGUAGE, PublicFront, filled
+from proxy.api.voices import VoiceTools
+from proxy.features.front.facts import FactsReader
+from proxy.features.front.look import Look, read_look
+from proxy.features.front.page import FrontPage, Visitor
+from proxy.features.front.section import SECTION, FrontSection
+from proxy.features.front.texts import language_of
+from proxy.http.replies import Compressed
+
+_FROM_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+class VisitorFront(PublicFront):
+    """The front of one worker. `use_revision` makes it anew for each revision of the configuration."""
+
+    def __init__(self) -> None:
+        self.look = Look({}, ())
+        self._section = FrontSection()
+        self._reader: FactsReader | None = None
+        self._pages: dict[tuple[str, Visitor], Compressed] = {}
+        self._pages_of: list[object] = []
+
+    def use_revision(self, admin_tools: AdminTools, voices: VoiceTools) -> None:
+        self._section = SECTION.of(admin_tools.config)
+        self.name, self.look = self._section.name, read_look(self._section)
+        self._admin_tools, self._voices = admin_tools, voices
+        self._reader = reader = FactsReader(admin_tools, voices, self._section.voices)
+        self._pages = {}
+        voices.samples.show_on_front(reader.shown_ids)
+
+    async def document(self, request: Request, shell: str) -> Compressed:
+        reader = self._reader
+        if reader is None:
+            return filled(shell)
+        visitor = self._visitor(request)
+        # Of a page, strangers cause nothing but this comparison.
+        if (now := reader.sample_state()) != self._pages_of:
+            self._pages, self._pages_of = {}, now
+        pages, key = self._pages, (shell, visitor)
+        if key not in pages:
+            facts = await reader.read_facts(await self._voices.entries(request))
+            tools = self._admin_tools
+            url = tools.config.server.public_url
+            page = FrontPage(self._section, self.look, tools.people, facts, visitor, url)
+            language, styles = visitor.language, self.look.links()
+            pages[key] = filled(
+                shell,
+                language=language,
+                look="has-front",
+                head=page.head(),
+                styles=styles,
+                body=page.body_html(),
+            )
+        return pages[key]
+
+    def _visitor(self, request: Request) -> Visitor:
+        wanted = request.query_params.get(LANGUAGE.name, "")
+        language = language_of(wanted, request.headers.get("accept-language", ""))
+        return Visitor(language, self._is_own(request))
+
+    def _is_own(self, request: Request) -> bool:
+        """Say whether a trial server is asked by its own machine, and not by a proxy there."""
+        if not self._admin_tools.config.server.dev_key or request.client is None:
+            return False
+        if any(name in request.headers for name in _FROM_PROXIES):
+            return False
+        try:
+            return ip_address(request.client.host).is_loopback
+        except ValueError:
+            return False

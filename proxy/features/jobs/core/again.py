@@ -1,0 +1,130 @@
+"""What is said again of a job that has ended: the fields of a new job, which takes over the other clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from policies.lexicon import MOST_INLINE, Words
+from policies.text_tags import MOST_CHARACTERS, MOST_NAMES, name_key
+from proxy.errors import InvalidRequest
+from proxy.feature import RevisionContext
+from proxy.features.jobs.core.choice import Only, chosen_chapters
+from proxy.features.jobs.core.fields import SourceJob, StepFields
+from proxy.features.jobs.core.records import MOST_WANTED, Job
+from proxy.features.jobs.core.uploads import FileId
+from proxy.speech import speech_request
+from proxy.speech.speech_body import WORD, SpokenForm, VoiceName
+from speech_engine.redacted import Redacted
+
+MOST_BODY_BYTES = 1024 * 1024
+"""Enough for all words and steps, even if each letter is written as an escape."""
+
+
+class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
+    """What is said again: chapters, steps, and all that changes by other words or voices. With `preview`, the
+    answer is its price, and no job is made. With `keep_words`, the account's lexicon gets the words."""
+
+    only: Only | None = None
+    steps: Annotated[
+        tuple[Annotated[int, Meta(ge=1, le=MOST_WANTED)], ...],
+        Meta(max_length=MOST_WANTED, description="a list of numbers of steps"),
+    ] = ()
+    words: (
+        Annotated[
+            dict[str, SpokenForm],
+            Meta(
+                description=f'up to {MOST_INLINE} entries {{"word": "spoken"}}',
+                extra_json_schema={"maxProperties": MOST_INLINE, **WORD},
+            ),
+        ]
+        | None
+    ) = None
+    cast: (
+        Annotated[
+            dict[Annotated[str, Meta(max_length=MOST_CHARACTERS)], VoiceName],
+            Meta(max_length=MOST_NAMES, description="voices by the names of the job's cast"),
+        ]
+        | None
+    ) = None
+    input_file_id: FileId | None = None
+    keep_words: Annotated[bool, Meta(description="true or false")] = False
+    preview: Annotated[bool, Meta(description="true or false")] = False
+
+
+def again_fields(fields: StepFields, job: Job, body: AgainBody) -> StepFields:
+    """Return the fields of a job that says a part of another one again. Raises InvalidRequest."""
+    if not (body.only or body.steps or body.words or body.cast or body.input_file_id):
+        raise InvalidRequest(
+            "Missing required parameter: what to say again, by 'only', 'steps', 'words' or 'cast'.",
+            param="only",
+            code="missing_required_parameter",
+        )
+    if body.input_file_id is not None:
+        raise InvalidRequest("'input_file_id' is not for this job: it has no file.", param="input_file_id")
+    if body.steps and max(body.steps) > job.steps:
+        raise InvalidRequest(
+            f"Invalid value for 'steps': the job has {job.steps} steps.", param="steps", code="step_not_found"
+        )
+    anew = {*body.steps}
+    for number in chosen_chapters(body.only, len(fields.chapters)) if body.only else ():
+        chapter = fields.chapters[number - 1]
+        if not chapter.first:
+            raise InvalidRequest(
+                f"Invalid value for 'only': the job has not spoken chapter {number}.",
+                param="only",
+                code="chapter_not_found",
+            )
+        anew.update(range(chapter.first, chapter.last + 1))
+    words = fields.words
+    if body.words:
+        words = {**words, **speech_request.words(body.words, "words", MOST_INLINE)}
+        # Those of the job before count, too.
+        words = {**speech_request.words(words, "words", MOST_INLINE)}
+    again = SourceJob(source=job.id, anew=tuple(_ranges(sorted(anew))))
+    return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
+
+
+async def keep_words(at: RevisionContext, account: str, language: str, words: Words) -> None:
+    """Add words to the account's lexicon of a language. Raises NotAllowed."""
+    await at.context.words.add_words(account, language, words)
+    at.library.forget(account)
+    await at.admin_tools.purges.purge_lexicon(account)
+
+
+def _ranges(numbers: Iterable[int]) -> Sequence[tuple[int, int]]:
+    found = list[tuple[int, int]]()
+    for number in numbers:
+        first = found.pop()[0] if found and found[-1][1] == number - 1 else number
+        found.append((first, number))
+    return found
+
+
+class _Cast(msgspec.Struct, frozen=True):
+    cast: dict[str, msgspec.Raw]
+
+
+def _recast(sent: dict[str, msgspec.Raw], voices: dict[str, str]) -> dict[str, msgspec.Raw]:
+    """Return the fields of a request with other voices in its cast. Raises InvalidRequest."""
+    if not voices:
+        return sent
+    try:
+        cast = msgspec.json.decode(sent["voice"], type=_Cast).cast
+    except msgspec.DecodeError:
+        raise InvalidRequest(
+            "'cast' is not for this job: its voice is no cast of its own.", param="cast"
+        ) from None
+    names = {name_key(name): name for name in cast}
+    for name, voice in voices.items():
+        if name_key(name) not in names:
+            raise InvalidRequest(
+                f"Invalid value for 'cast': the job has no speaker '{name[:80]}'.",
+                param="cast",
+                code="speaker_not_found",
+            )
+        cast[names[name_key(name)]] = msgspec.Raw(msgspec.json.encode(voice))
+    return {**sent, "voice": msgspec.Raw(msgspec.json.encode({"cast": cast}))}

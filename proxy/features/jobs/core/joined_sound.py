@@ -1,0 +1,54 @@
+"""The sound of a job's steps, one after the other, with the pauses that its file adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+from proxy.audio.formats import SAMPLE_BYTES, silence
+from proxy.features.jobs.core.fields import StepFields
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.m4b_facts import M4bChapter
+from proxy.features.jobs.core.records import JobClip
+from proxy.file_store.sealed_blobs import Blob, StoredFile
+
+OWN_PAUSE_S = 0.19
+"""The silence between two steps that their own sound has: at the end of an answer, and before its first
+sound."""
+
+
+class JoinedSound:
+    """PCM of some clips, and the chapters in it as `marks`. Before the first clip there is no pause."""
+
+    def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
+        self.clips = clips
+        self.rate_hz = clips[0].sample_rate_hz
+        pauses = dict(fields.pauses)
+        lengths = [self._added(pauses.get(clip.number, 0.0)) if clip is not clips[0] else 0 for clip in clips]
+        # Pauses of one length are one object.
+        silences = {length: silence(length) for length in set(lengths)}
+        segments = list[bytes | Blob]()
+        for clip, length in zip(clips, lengths, strict=True):
+            if length:
+                segments.append(silences[length])
+            segments.append(Blob(clip.digest, 0, clip.bytes))
+        self.file = StoredFile(files, clips[0].account, segments)
+        self.samples = self.file.size // SAMPLE_BYTES
+        ends = [*accumulate(n + clip.bytes // SAMPLE_BYTES for n, clip in zip(lengths, clips, strict=True))]
+        begins = [end - clip.bytes // SAMPLE_BYTES for end, clip in zip(ends, clips, strict=True)]
+        self.marks = _marks(
+            fields, dict(zip((clip.number for clip in clips), begins, strict=True)), self.samples
+        )
+
+    def _added(self, pause_s: float) -> int:
+        return max(0, round((pause_s - OWN_PAUSE_S) * self.rate_hz)) if pause_s else 0
+
+
+def _marks(fields: StepFields, begins: Mapping[int, int], samples: int) -> list[M4bChapter]:
+    """Return the chapters of a sound, by where its steps begin. Each goes up to the next one."""
+    found = [(each.title, begins[each.first]) for each in fields.chapters if each.first in begins]
+    starts = [0, *[begin for _, begin in found[1:]], samples]
+    return [
+        M4bChapter(title, start, end)
+        for (title, _), start, end in zip(found, starts, starts[1:], strict=False)
+    ]

@@ -1,0 +1,157 @@
+"""An audiobook in one file: AAC in MP4 with chapters, a cover and names, and its index first.
+
+The index is written last, into room that was left for it. Only that head stays in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from io import SEEK_CUR, SEEK_SET
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from proxy.audio.compressed import audio_frame
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, SoundFailed
+from proxy.features.jobs.core.m4b_facts import M4bChapter, M4bFacts, index_bytes
+
+_FTYP_BYTES = 64
+
+
+class M4bEncoder:
+    """Encodes mono PCM. Its chunks are what follows the head; `head` is whole after `flush`."""
+
+    def __init__(
+        self, facts: M4bFacts, chapters: Sequence[M4bChapter], rate_hz: int, kbit_s: int, samples: int
+    ) -> None:
+        room = index_bytes(facts, len(chapters), samples / rate_hz)
+        self._sink = _HeadSink(room + _FTYP_BYTES)
+        self._rate_hz = rate_hz
+        self._fed = 0
+        self._is_closed = False
+        try:
+            self._open(facts, chapters, rate_hz, kbit_s, room)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SoundFailed(f"m4b failed: {error}") from error
+
+    def _open(
+        self, facts: M4bFacts, chapters: Sequence[M4bChapter], rate_hz: int, kbit_s: int, room: int
+    ) -> None:
+        options = {"brand": "M4B ", "moov_size": str(room)}
+        self._container = av.open(self._sink, "w", format="mp4", options=options)
+        self._container.metadata.update(facts.tags())
+        stream = self._container.add_stream(
+            "aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast", "threads": "1"}
+        )
+        assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = kbit_s * 1000
+        if facts.language:
+            stream.metadata["language"] = facts.language
+        self._stream = stream
+        marks: list[Any] = [
+            {
+                "id": number,
+                "start": chapter.start,
+                "end": chapter.end,
+                "time_base": Fraction(1, rate_hz),
+                "metadata": {"title": chapter.title},
+            }
+            for number, chapter in enumerate(chapters)
+        ]
+        self._container.set_chapters(marks)
+        if facts.cover:
+            self._add_cover(facts.cover)
+
+    def _add_cover(self, picture: bytes) -> None:
+        # The bytes of a stranger's picture are only carried. No decoder sees them.
+        is_png = picture.startswith(b"\x89PNG")
+        cover = self._container.add_stream("png" if is_png else "mjpeg", rate=1)
+        assert isinstance(cover, av.VideoStream)
+        cover.width = cover.height = 2
+        cover.pix_fmt = "rgb24" if is_png else "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        packet = av.Packet(picture)
+        packet.stream = cover
+        packet.pts = packet.dts = 0
+        self._container.mux(packet)
+
+    def feed(self, pcm: bytes) -> Chunk:
+        """Raises SoundFailed."""
+        if pcm:
+            self._encode(audio_frame(pcm, self._rate_hz, self._fed))
+            self._fed += len(pcm) // SAMPLE_BYTES
+        return Chunk(self._sink.taken())
+
+    def flush(self) -> Chunk:
+        """Raises SoundFailed."""
+        self._encode(None)
+        self._is_closed = True
+        try:
+            self._container.close()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SoundFailed(f"m4b failed: {error}") from error
+        return Chunk(self._sink.taken())
+
+    @property
+    def head_bytes(self) -> int:
+        """The bytes of the head, once the file is whole."""
+        return self._sink.head_bytes
+
+    @property
+    def head(self) -> bytes:
+        return self._sink.head()
+
+    def close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            try:
+                self._container.close()
+            except (av.error.FFmpegError, ValueError):
+                pass  # only the end of a file is lost that nobody wants
+
+    def _encode(self, frame: av.AudioFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                self._container.mux(packet)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise SoundFailed(f"m4b failed: {error}") from error
+
+
+class _HeadSink:
+    """A file of which the head stays, so that it can be written again; what follows is handed on."""
+
+    def __init__(self, head_bytes: int) -> None:
+        self.head_bytes = head_bytes
+        self._head = bytearray(head_bytes)
+        self._rest = bytearray()
+        self.write = self._put
+        self._at = 0
+        self._end = 0
+
+    def _put(self, data: bytes) -> int:
+        room = max(0, len(self._head) - self._at)
+        self._head[self._at : self._at + min(room, len(data))] = data[:room]
+        if rest := data[room:]:
+            if self._at + room != max(self._end, len(self._head)):
+                raise ValueError("the muxer wrote behind the head again")
+            self._rest += rest
+        self._at += len(data)
+        self._end = max(self._end, self._at)
+        return len(data)
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        self._at = offset + {SEEK_SET: 0, SEEK_CUR: self._at}.get(whence, self._end)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def taken(self) -> bytes:
+        data = bytes(self._rest)
+        self._rest.clear()
+        return data
+
+    def head(self) -> bytes:
+        return bytes(self._head[: self._end])

@@ -1,0 +1,60 @@
+"""What an audiobook in one file says of itself, and the room that its index takes. It imports no codec."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from proxy.audio.formats import COMMENT
+from proxy.features.jobs.core.records import Job
+from speech_engine.redacted import Redacted
+
+Quality = Literal["small", "standard", "best"]
+KBITS: dict[Quality, int] = {"small": 32, "standard": 64, "best": 96}
+_INDEX_BYTES_AN_HOUR = 400_000
+_INDEX_BYTES_A_CHAPTER = 600
+_LEAST_INDEX_BYTES = 65_536
+
+
+class M4bChapter(NamedTuple):
+    """A chapter, from its first sample up to that of the next one."""
+
+    title: str
+    start: int
+    end: int
+
+
+class M4bFacts(Redacted, msgspec.Struct, frozen=True):
+    """What an audiobook says of itself. `cover` is a PNG or a JPEG."""
+
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    narrators: tuple[str, ...] = ()
+    year: str = ""
+    language: str = ""
+    series: str = ""
+    cover: bytes = b""
+
+    def tags(self) -> dict[str, str]:
+        named = {
+            "title": self.title,
+            "album": self.series or self.title,
+            "artist": ", ".join(self.authors),
+            "composer": ", ".join(self.narrators),
+            "date": self.year,
+            "genre": "Audiobook",
+            "comment": COMMENT,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+FactsOf = Callable[[Job], Awaitable[M4bFacts]]
+"""Finds what the file of a job says of itself. Raises VaultFailed."""
+
+
+def index_bytes(facts: M4bFacts, chapters: int, seconds: float) -> int:
+    """Return the room for the index of a file."""
+    sound = round(seconds / 3600 * _INDEX_BYTES_AN_HOUR)
+    return _LEAST_INDEX_BYTES + sound + len(facts.cover) + chapters * _INDEX_BYTES_A_CHAPTER

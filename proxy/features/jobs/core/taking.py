@@ -1,0 +1,75 @@
+"""A job takes over clips of an earlier one, whose sound it shares. Nothing is charged for them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from proxy.features.jobs.core.records import JobClip, JobStep, forget_erased, hold
+from proxy.storage.rows import any_of, columns
+from proxy.storage.store import Params, Statement, Store
+
+_AT_ONCE = 256
+_OWN = ("step", "job", "number", "consent", "taken")
+_SHARED = [name for name in JobClip.__struct_fields__ if name not in _OWN]
+_USABLE = """
+job_clips.job = :source AND job_clips.account = :account AND job_clips.digest <> ''
+AND fingerprint IN ({fingerprints})
+AND EXISTS (SELECT 1 FROM jobs WHERE id = :source AND jobs.account = :account
+    AND state NOT IN ('making', 'removed'))
+"""
+_HAS_BLOB = """
+EXISTS (SELECT 1 FROM blobs WHERE blobs.account = job_clips.account AND blobs.digest = job_clips.digest
+    AND blobs.wrapped <> '')
+"""
+# A step that was canceled, deleted or done meanwhile takes nothing. The source may be removed, too.
+_TAKE = f"""
+INSERT INTO job_clips ({columns(JobClip)})
+SELECT {{values}} FROM job_clips WHERE {_USABLE} AND {_HAS_BLOB}
+AND EXISTS (SELECT 1 FROM job_steps WHERE id = :step AND state = 'wanted' AND fence = :fence)
+AND NOT EXISTS (SELECT 1 FROM job_clips AS others WHERE others.step = :step)
+ORDER BY CASE WHEN job_clips.number = :number THEN 0 ELSE 1 END, job_clips.number LIMIT 1
+RETURNING step
+"""
+_VALUES = {
+    "step": "CAST(:step AS TEXT)",
+    "job": "CAST(:job AS TEXT)",
+    "number": "CAST(:number AS BIGINT)",
+    "consent": "NULL",
+    "taken": "job_clips.step",
+}
+_SQL = _TAKE.replace(
+    "{values}", ", ".join(_VALUES.get(name, f"job_clips.{name}") for name in JobClip.__struct_fields__)
+)
+_FIND = f"SELECT DISTINCT fingerprint FROM job_clips WHERE {_USABLE} AND {_HAS_BLOB}"
+
+
+async def take_clip(store: Store, step: JobStep, source: str, fingerprints: Collection[str]) -> bool:
+    """Give a step the clip of a job with any of these fingerprints, in one commit. False: there is none."""
+    if not fingerprints:
+        return False
+    names, params = any_of(sorted(fingerprints), "fingerprint")
+    values: Params = {
+        **params,
+        "source": source,
+        "account": step.account,
+        "job": step.job,
+        "step": step.id,
+        "number": step.number,
+        "fence": step.fence,
+    }
+    taking = Statement(_SQL.format(fingerprints=names), values)
+    # The locks put a removal of either job before or behind this commit.
+    jobs = sorted({source, step.job})
+    answers = await store.write(*map(hold, jobs), taking, *forget_erased(step.id))
+    return bool(answers[len(jobs)])
+
+
+async def find_usable(store: Store, source: str, account: str, fingerprints: Collection[str]) -> set[str]:
+    """Return those of these fingerprints that clips of a job have."""
+    found, wanted = set[str](), sorted(fingerprints)
+    for first in range(0, len(wanted), _AT_ONCE):
+        names, params = any_of(wanted[first : first + _AT_ONCE], "fingerprint")
+        sql = _FIND.format(fingerprints=names)
+        rows = await store.read(sql, {**params, "source": source, "account": account})
+        found.update(row["fingerprint"] for row in rows)
+    return found

@@ -1,0 +1,142 @@
+"""What a job of speech will say: its pieces, its chapters, and the call of each step. Nothing is spoken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from policies import text_tags
+from policies.lexicon import WordsBeside
+from policies.plans import Terms
+from proxy.access.callers import Caller
+from proxy.feature import RevisionContext
+from proxy.features.jobs.core.fields import StepFields, chapter_of, of_step
+from proxy.features.jobs.core.kind import PlannedStep
+from proxy.features.jobs.kinds.speech.request import JobFields, step_body, step_text
+from proxy.features.jobs.section import SECTION
+from proxy.features.jobs.texts.chapters import cut, in_chapter
+from proxy.features.jobs.texts.pieces import MOST_CHARACTERS
+from proxy.speech.call import SpeechCall
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
+from proxy.speech.split_text import EMOTION, inexpressible
+
+Plan = Callable[[str], Awaitable[SpeechCall]]
+"""Plans a piece of a text as a step will be planned. Raises RequestFailed."""
+
+
+class TextPiece(NamedTuple):
+    """The piece of a text that a step speaks."""
+
+    number: int
+    first: int
+    last: int
+
+
+async def drafted(
+    at: RevisionContext, id_: str, caller: Caller, body: JobFields
+) -> tuple[StepFields, Sequence[tuple[int, int]]]:
+    """Plan the beginning of a text as a step will be planned, and cut it. Raises RequestFailed."""
+    assert at.speaking is not None, "a worker speaks"
+    start = body.spoken_chapters[0].start if body.chapters else 0
+    begins = start + len(body.text[start:]) - len(body.text[start:].lstrip())
+    most = SECTION.of(at.config).step_characters
+    plan = partial(_planned, at.speaking, id_, caller, body)
+    call = await plan(body.text[begins : begins + MOST_CHARACTERS])
+    names = call.plan.cast(call.request)
+    borders = [place for place, _ in body.of_file.gaps]
+    pieces, chapters = await asyncio.to_thread(
+        cut, body.text, body.chapters, call.plan.language, names, most, body.chosen, borders
+    )
+    fields = StepFields(
+        sent=body.sent,
+        cast=names,
+        title=body.title,
+        model=call.request.model,
+        voice=call.plan.voice.id,
+        chapters=chapters,
+        files=body.files,
+        kbit_s=body.kbit_s,
+        only=body.only,
+        pauses=tuple(body.of_file.pauses(body.text, pieces)),
+        own=body.of_file.own,
+    )
+    ignored = {*call.ignored(), *await _dropped_tags(fields, body.text, pieces, plan)}
+    return replace(fields, ignored=tuple(sorted(ignored))), pieces
+
+
+async def plan_step(
+    speaking: Speaking,
+    caller: Caller,
+    terms: Terms,
+    fields: StepFields,
+    text: str,
+    place: TextPiece,
+    request_id: str,
+) -> PlannedStep:
+    """Plan a step of a text. Raises RequestFailed."""
+    # The speaker and the emotion begin anew with each chapter.
+    begin = fields.begin_of(place.number)
+    chapter, first, last = text[begin:], place.first - begin, place.last - begin
+    for has_emotion in (True, False):
+        # A thread, as it looks through the whole text.
+        piece, tags = await asyncio.to_thread(
+            partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
+        )
+        request = _request(fields, piece, speaking)
+        call = await speaking.prepare_call(request_id, caller, request, terms)
+        # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
+        # part begins before the end of the tags, and the step is planned again without the emotion.
+        if call.plan.parts[0].start >= tags - 1:
+            break
+    return PlannedStep(call, tags)
+
+
+def _request(fields: StepFields, piece: str, speaking: Speaking) -> SpeechRequest:
+    request = parse_speech(step_body(fields, piece), Defaults(), speaking.plans.client_fields)
+    if fields.words:
+        request = replace(request, lexicon=WordsBeside(fields.words, request.lexicon))
+    return request
+
+
+async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
+    terms = of_step(speaking.admission.terms(caller))
+    request = parse_speech(
+        step_body(StepFields(sent=body.sent), text), Defaults(), speaking.plans.client_fields
+    )
+    if request.emotion_tags == "refuse":
+        request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
+    return await speaking.prepare_call(id_, caller, request, terms)
+
+
+async def _dropped_tags(
+    fields: StepFields, text: str, pieces: Sequence[tuple[int, int]], plan: Plan
+) -> Sequence[str]:
+    """Return EMOTION if tags of the text are left out. Raises InvalidRequest if the job refuses that."""
+    mode, seen = msgspec.json.decode(fields.sent.get("emotion_tags", b"null")), set[tuple[str, str]]()
+    for number, (start, end) in enumerate(pieces, 1):
+        if mode == "text" or text_tags.first_emotion(text[start:end]) is None:
+            continue
+        begin = fields.begin_of(number)
+        first, last = start - begin, end - begin
+        work = partial(step_text, text[begin:], fields.cast, first, last, has_emotion=False)
+        piece, tag_characters = await asyncio.to_thread(work)
+        turns = text_tags.turns(piece, fields.cast)
+        tags = {(turn.name, tag.value) for turn in turns for tag in turn.tags}
+        # Tags that were checked before have the same result.
+        for part in (await plan(piece)).plan.parts if tags - seen else ():
+            tag = text_tags.first_emotion(piece, part.start, part.end)
+            if tag is None or EMOTION not in part.candidates[0].ignores:
+                continue
+            if mode != "refuse":
+                return [EMOTION]
+            chapter = chapter_of(fields.chapters, number)
+            param = "input" if chapter is None else in_chapter(chapter - 1, "input")
+            raise inexpressible(tag, first + tag.start - tag_characters, part.candidates[0], param)
+        seen |= tags
+    return []

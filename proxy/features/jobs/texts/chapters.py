@@ -1,0 +1,97 @@
+"""The chapters of a job: texts with titles, spoken one after the other, as one file or as many."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
+
+from proxy.errors import InvalidRequest
+from proxy.features.jobs.core.fields import Chapter
+from proxy.features.jobs.texts.pieces import pieces
+from proxy.speech import speech_request
+
+MOST_CHAPTERS = 500
+MOST_TITLE = 200
+
+
+class ChapterFields(msgspec.Struct, frozen=True, kw_only=True):
+    """A chapter as it is sent. Without a title, the second one is called "Chapter 2"."""
+
+    title: Annotated[
+        str, Meta(max_length=MOST_TITLE, description=f"a text of up to {MOST_TITLE} characters")
+    ] = ""
+    input: Annotated[str, Meta(min_length=1, description="a text")]
+
+    def __repr__(self) -> str:
+        return f"<ChapterFields of {len(self.input)} characters>"
+
+
+ITEMS: dict[str, Any] = {"minItems": 1, "items": msgspec.json.schema(ChapterFields)["$defs"]["ChapterFields"]}
+"""The chapters of a request, for the OpenAPI document: their faults are named one by one."""
+
+
+def read_chapters(bodies: Sequence[dict[str, Any]]) -> tuple[str, tuple[Chapter, ...]]:
+    """Return the whole text, and its chapters. Raises InvalidRequest with the field that is wrong."""
+    texts, chapters, start = list[str](), list[Chapter](), 0
+    for number, each in enumerate(bodies):
+        try:
+            chapter = speech_request.read(ChapterFields, each)
+        except InvalidRequest as fault:
+            field = in_chapter(number, fault.param or "")
+            message = fault.message.replace(f"'{fault.param}'", f"'{field}'")
+            raise InvalidRequest(message, param=field, code=fault.code) from None
+        if not chapter.input.strip():
+            raise mute(number)
+        texts.append(chapter.input)
+        end = start + len(chapter.input)
+        title = chapter.title.strip() or f"Chapter {number + 1}"
+        chapters.append(Chapter(title=title, start=start, end=end))
+        start = end
+    return "".join(texts), tuple(chapters)
+
+
+def cut(
+    text: str,
+    chapters: Sequence[Chapter],
+    language: str,
+    names: Sequence[str],
+    most: int,
+    chosen: Collection[int] = (),
+    borders: Sequence[int] = (),
+) -> tuple[list[tuple[int, int]], tuple[Chapter, ...]]:
+    """Cut a text into pieces, each within one chapter. Return the chapters with the numbers of their steps.
+    If some are `chosen`, the others have no steps. No piece crosses one of the `borders`, which are in order.
+    Raises InvalidRequest."""
+    found, numbered = list[tuple[int, int]](), list[Chapter]()
+    for number, chapter in enumerate(chapters or (Chapter(title="", start=0, end=len(text)),)):
+        if chosen and number + 1 not in chosen:
+            numbered.append(chapter)
+            continue
+        within = borders[bisect_right(borders, chapter.start) : bisect_left(borders, chapter.end)]
+        own = [
+            (begin + start, begin + end)
+            for begin, last in pairwise((chapter.start, *within, chapter.end))
+            for start, end in pieces(text[begin:last], language, names, most)
+        ]
+        if not own:
+            raise mute(number if chapters else None)
+        numbered.append(replace(chapter, first=len(found) + 1, last=len(found) + len(own)))
+        found += own
+    return found, tuple(numbered if chapters else ())
+
+
+def mute(number: int | None) -> InvalidRequest:
+    """Return the refusal of a chapter, or of a text without any, that has nothing to speak."""
+    field = "input" if number is None else in_chapter(number, "input")
+    return InvalidRequest(f"Invalid '{field}': it must have something to say.", param=field)
+
+
+def in_chapter(number: int, field: str) -> str:
+    """Return the name of a chapter's field. The first chapter is number 0."""
+    return f"chapters[{number}].{field}"

@@ -1,0 +1,146 @@
+"""Cuts of a long text into pieces that are spoken one by one: after paragraphs, else after sentences."""
+
+from __future__ import annotations
+
+import re
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from policies import text_tags
+from proxy.features.jobs.section import JobSection
+from speech_engine.text import cleaning
+from speech_engine.text.sentences import sentence_ends
+
+MOST_CHARACTERS = JobSection().step_characters
+"""The default size of a piece. It takes an engine's slot while it is spoken, and a listener may wait for
+that."""
+MOST_TURNS = 128
+"""The most turns of a cast in a piece."""
+
+_MOST_SPEAKERS = 100
+_LEAST_PART = 4
+"""A window is not cut before its length divided by this, if it can be cut after that."""
+_PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
+_LINE = re.compile(r"\n\s*")
+_BLANK = re.compile(r"\s+")
+_SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
+_MOST_TAG = text_tags.MOST_CHARACTERS + 2
+
+
+def speaker_tags(text: str) -> list[str]:
+    """Return the tags at the beginnings of lines, which may be names of speakers, each once."""
+    return [*dict.fromkeys(match[1].strip() for match in _SPEAKER.finditer(text))][:_MOST_SPEAKERS]
+
+
+class Saying(NamedTuple):
+    """The speaker and the emotion that continue at a place of a text: a piece that begins there lacks their
+    tags."""
+
+    name: str = ""
+    emotion: str = ""
+
+
+class Turns:
+    """The turns of a text. Its tags name the speaker and the emotion. Without a cast it is one turn."""
+
+    def __init__(self, text: str, names: Sequence[str], start: int = 0, end: int = sys.maxsize) -> None:
+        self._turns = text_tags.turns(text, names, start, end) if names or "[" in text else ()
+        self._begins = [turn.start for turn in self._turns]
+        # A turn starts behind its name; the cut is before the name.
+        named = [(turn.named, turn.start) for turn in self._turns if turn.named is not None]
+        self.starts = [start for start, _ in named]
+        self._name_ends = [end for _, end in named]
+
+    def saying_at(self, place: int) -> Saying:
+        """Return the speaker and the emotion at a place. Some voices cannot express the emotion."""
+        number = bisect_left(self._begins, place) - 1
+        if number < 0 or place >= self._turns[number].end:
+            return Saying()
+        turn = self._turns[number]
+        tags = [tag.value for tag in turn.tags if tag.end <= place]
+        # Text before the first name belongs to the first member.
+        return Saying("" if turn.named is None else turn.name, tags[-1] if tags else "")
+
+    def has_begun_before(self, place: int) -> bool:
+        """Tell whether a tag sets the speaker at a place, or the emotion in a text without a cast."""
+        number = bisect_left(self._begins, place) - 1
+        turn = self._turns[number] if number >= 0 else None
+        return turn is not None and (
+            turn.named is not None or (not turn.name and any(tag.end <= place for tag in turn.tags))
+        )
+
+    def within(self, start: int, end: int) -> list[int]:
+        return self.starts[bisect_right(self.starts, start) : bisect_left(self.starts, end)]
+
+    def name_at(self, place: int) -> int:
+        """Return the start of the name that is open at a place, or -1."""
+        number = bisect_left(self.starts, place) - 1
+        return self.starts[number] if number >= 0 and place < self._name_ends[number] else -1
+
+    def limit(self, start: int, end: int) -> int:
+        """Return where a piece that begins at `start` must end, so that it has not too many turns."""
+        turn = bisect_right(self.starts, start) + MOST_TURNS
+        return min(end, self.starts[turn]) if turn < len(self.starts) else end
+
+
+def saying_at(text: str, names: Sequence[str], start: int, end: int, reach: int = MOST_CHARACTERS) -> Saying:
+    """Return the speaker and the emotion at the beginning of a piece. It reads near tags first, and the whole
+    text only if there are none: a long text has many pieces."""
+    while reach < start:
+        near = Turns(text, names, start - reach, end)
+        if near.has_begun_before(start):
+            return near.saying_at(start)
+        reach *= 8
+    return Turns(text, names, 0, end).saying_at(start)
+
+
+def pieces(
+    text: str, language: str, names: Sequence[str] = (), most: int = MOST_CHARACTERS
+) -> list[tuple[int, int]]:
+    """Cut a text. Return the start and the end of each piece, in their order. Nothing between them is
+    spoken."""
+    return list(_pieces(text, language, Turns(text, names), most))
+
+
+def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple[int, int]]:
+    start = 0
+    while start < len(text):
+        end = turns.limit(start, min(len(text), start + most))
+        if end < len(text):
+            end = start + _cut(text[start:end], language, start, turns)
+        if cleaning.is_speech(text_tags.without_emotions(text[start:end])):
+            yield start, end
+        start = end
+
+
+def _cut(window: str, language: str, start: int, turns: Turns) -> int:
+    """Return where to cut a window, which begins at `start`. It is never 0."""
+
+    def tag_at(end: int) -> int:
+        return max(_tag_at(window, end), turns.name_at(start + end) - start)
+
+    least = len(window) // _LEAST_PART
+    ends = [each - start for each in turns.within(start, start + len(window))]
+    ends += [match.end() for match in _PARAGRAPH.finditer(window)]
+    finders: tuple[Callable[[], list[int]], ...] = (
+        lambda: [match.end() for match in _LINE.finditer(window)],
+        # The last sentence is not whole.
+        lambda: sentence_ends(window, language)[:-1],
+        lambda: [match.end() for match in _BLANK.finditer(window)],
+        lambda: [len(window)],
+    )
+    for find in finders:
+        if usable := [end for end in ends if end >= least and tag_at(end) < 0]:
+            return max(usable)
+        ends = find()
+    tag = tag_at(len(window))
+    return tag if tag > 0 else len(window)
+
+
+def _tag_at(window: str, place: int) -> int:
+    """Return the start of the tag that is open at a place, or -1. It may end behind the window."""
+    begin = window.rfind("[", max(0, place - _MOST_TAG), place)
+    is_open = begin >= 0 and not any(end in window[begin:place] for end in "]\n")
+    return begin if is_open else -1

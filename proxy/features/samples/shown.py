@@ -1,0 +1,93 @@
+"""The samples that are made, as lists of voices and the front show them, and who may hear which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+
+from policies.language import base
+from policies.routing import Voice
+from policies.voice_sounds import pace_word, pitch_word
+from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
+from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
+from proxy.features.samples.wanted import EngineVoiceId, WantedSamples
+from speech_engine import EngineVoice
+
+ROOT = "/v1/audio/samples"
+_SPARE_BYTES = 256 * 1024
+
+
+class ShownSamples(NoVoiceSamples):
+    """Answers from memory. `shown_on_front` returns the names of voices that the front shows."""
+
+    def __init__(self, store: SampleFolder) -> None:
+        self.shown_on_front: Callable[[], Collection[str]] = tuple
+        self.orders: WantedSamples | None = None
+        self.most_bytes = 0
+        self._store = store
+        # The samples of each voice, made anew for each change of the store.
+        self._of: tuple[object, Mapping[EngineVoiceId, list[MeasuredSample]]] = (None, {})
+
+    def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
+        wanted = base(language or voice.language or "")
+        for binding in voice.bindings:
+            if isinstance(binding.voice, EngineVoice):
+                found = self._by_voice().get((binding.engine, binding.voice.id), ())
+                of_tag = [each for each in found if base(each.language) == wanted]
+                if chosen := [*of_tag, *(() if language else found)]:
+                    return _shown(chosen[0])
+                if (binding.engine, binding.voice.id) in self._to_make():
+                    return MadeSample(address="")
+        return None
+
+    def _to_make(self) -> Collection[EngineVoiceId]:
+        """Return the voices that will have a sample, if there is room."""
+        if self.orders is None or self._store.used_bytes >= self.most_bytes - _SPARE_BYTES:
+            return ()
+        return self.orders.wanted_voices()
+
+    def front_sample(self, language: str) -> FrontSample | None:
+        for kept in self._store.kept.values():
+            record = kept.record
+            if record.kind == "long" and base(record.language) == base(language):
+                return FrontSample(
+                    address=_address(record), voice=f"{record.engine}/{record.voice}", text=record.text
+                )
+        return None
+
+    def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
+        self.shown_on_front = voices
+
+    def find(self, digest: str, *, is_public: bool) -> StoredSample | None:
+        """Return a sample of the front, or any sample if all `is_public` to the caller."""
+        kept = self._store.kept.get(digest)
+        if kept is None or not (is_public or self._is_of_front(kept.record)):
+            return None
+        return self._store.get(digest)
+
+    def _is_of_front(self, record: MeasuredSample) -> bool:
+        shown = () if self.orders is None else self.orders.front_voices()
+        return record.kind == "long" or (record.engine, record.voice) in shown
+
+    def _by_voice(self) -> Mapping[EngineVoiceId, list[MeasuredSample]]:
+        kept = self._store.kept
+        if self._of[0] is not kept:
+            found: dict[EngineVoiceId, list[MeasuredSample]] = {}
+            for record in sorted([each.record for each in kept.values()], key=lambda each: each.language):
+                if record.kind == "voice":
+                    found.setdefault((record.engine, record.voice), []).append(record)
+            self._of = (kept, found)
+        return self._of[1]
+
+
+def _address(record: MeasuredSample) -> str:
+    return f"{ROOT}/{record.digest}.mp3"
+
+
+def _shown(record: MeasuredSample) -> MadeSample:
+    return MadeSample(
+        address=_address(record),
+        pitch_hz=record.pitch_hz,
+        words_a_minute=record.words_a_minute,
+        pitch=pitch_word(record.pitch_hz, record.gender),
+        pace=pace_word(record.words_a_minute, record.language),
+    )

@@ -1,0 +1,165 @@
+"""The samples that a server should have now, in the order in which they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from hashlib import sha256
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from policies.language import base
+from policies.preview_texts import FRONT_LANGUAGES, front_text, sample_text
+from policies.routing import Model, speaks
+from proxy.catalogue.catalogue import Catalogue
+from proxy.engines.engine_list import LiveEngine
+from proxy.errors import RequestFailed
+from proxy.features.samples.section import SamplesSection
+from proxy.speech.call import SpeechCall
+from speech_engine import EngineVoice, VoiceInfo
+
+FORMAT = "mp3"
+_DIGITS = 40
+
+EngineVoiceId = tuple[str, str]
+"""An engine, and its id of a voice."""
+
+
+class WantedSample(NamedTuple):
+    """A sample to make: a text, the model that speaks it, and the engine's voice. `rank` is its place."""
+
+    engine: str
+    model: str
+    voice: str
+    language: str
+    kind: Literal["voice", "long"]
+    text: str
+    gender: str | None
+    is_of_front: bool
+    rank: int
+
+
+def digest_of(order: WantedSample, call: SpeechCall) -> str:
+    """Return the name of a sample: it has another one when text, voice, model, mark or format change."""
+    (part,) = call.plan.parts
+    candidate = part.candidates[0]
+    treatment = call.plan.treatment_of(candidate.speaker)
+    made_of = (
+        (order.text, order.language, order.engine, order.voice, order.kind, FORMAT),
+        (candidate.model.name, candidate.model.info.digest, candidate.front_end),
+        treatment and treatment.filter and treatment.filter.key,
+        call.form.source,
+    )
+    return sha256(msgspec.msgpack.encode(made_of, order="deterministic")).hexdigest()[:_DIGITS]
+
+
+class WantedSamples:
+    """What one revision of the configuration wants. `front` returns the names that the front shows now, and
+    `named` are those that [front] names."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        section: SamplesSection,
+        front: Callable[[], Collection[str]],
+        named: Sequence[str],
+        default_voice: str | None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._section = section
+        self._front = front
+        self._named = named
+        self._default_voice = default_voice
+        self._shown: tuple[object, list[EngineVoiceId]] = (None, [])
+        self._voices: tuple[object, frozenset[EngineVoiceId]] = (None, frozenset())
+
+    @property
+    def revision(self) -> object:
+        """It changes when other voices may be wanted."""
+        live = self._catalogue.live
+        states = tuple([engine.state for _, engine in live.items()])
+        return live.revision, states, tuple(self.front_voices())
+
+    def wanted_voices(self) -> frozenset[EngineVoiceId]:
+        """Return the engines' voices that should have a sample now."""
+        if self._voices[0] != (revision := self.revision):
+            self._voices = revision, frozenset([(each.engine, each.voice) for each in self.in_order()])
+        return self._voices[1]
+
+    def front_voices(self) -> list[EngineVoiceId]:
+        """Return the engines' voices that the front shows, in its order. Each visitor comes here."""
+        names = (*self._named, *self._front())
+        asked = (self._catalogue.live.revision, names)
+        if self._shown[0] != asked:
+            self._shown = asked, self._bound(names)
+        return self._shown[1]
+
+    def has_known_voices(self, engine: str) -> bool:
+        """Tell whether the voices of an engine are known now, so that others are of no use. Of one that is
+        not configured, none is."""
+        live = self._catalogue.live
+        return engine not in live or live[engine].state == "ready"
+
+    def in_order(self) -> list[WantedSample]:
+        front, paid = self.front_voices(), set(self._bound(self._named))
+        found: dict[tuple[str, str, str], WantedSample] = {}
+        for name, engine in self._catalogue.live.items():
+            is_paid = name in self._section.paid
+            for model, voice in self._speakers(name, engine, is_free=not is_paid):
+                if not is_paid or (name, voice.id) in paid:
+                    for order in _orders(model, voice, front):
+                        found.setdefault((name, voice.id, order.language), order)
+        longs = (self._long(found.values(), tag, front) for tag in FRONT_LANGUAGES)
+        return [*(each for each in longs if each), *sorted(found.values(), key=lambda each: each.rank)]
+
+    def _speakers(self, name: str, engine: LiveEngine, *, is_free: bool) -> Iterator[tuple[Model, VoiceInfo]]:
+        """Yield each voice with the models that may speak it now. A free one costs nothing by its use."""
+        for info in () if engine.state != "ready" else engine.models():
+            model = Model(name, info)
+            is_usable = info.speaks and not info.runner
+            if is_usable and (not is_free or (info.is_local and self._catalogue.rate(model) is None)):
+                for voice in engine.voices():
+                    yield model, voice
+
+    def _long(
+        self, found: Iterable[WantedSample], tag: str, front: Sequence[EngineVoiceId]
+    ) -> WantedSample | None:
+        """Return the longer sample of a language, by the first natural voice that the front, or else the
+        server, has for it. A robot speaks none."""
+        able = [each for each in found if each.rank < 2 and base(each.language) == base(tag)]
+        liked = [*front, *self._bound([self._default_voice or ""])]
+        places = {voice: place for place, voice in reversed([*enumerate(liked)])}
+        first = min(able, key=lambda each: places.get((each.engine, each.voice), len(liked)), default=None)
+        if first is None:
+            return None
+        return first._replace(kind="long", text=front_text(tag), is_of_front=True, rank=0)
+
+    def _bound(self, names: Sequence[str]) -> list[EngineVoiceId]:
+        found: list[EngineVoiceId] = []
+        for name in dict.fromkeys(names):
+            try:
+                bindings = self._catalogue.resolve_voice(name).bindings if name else ()
+            except RequestFailed:
+                continue
+            found += [
+                (each.engine, each.voice.id) for each in bindings[:1] if isinstance(each.voice, EngineVoice)
+            ]
+        return found
+
+
+def _orders(model: Model, voice: VoiceInfo, front: Sequence[EngineVoiceId]) -> Iterator[WantedSample]:
+    """Yield the short samples of a voice: in its language, or in those of the front if it has none."""
+    is_of_front = (model.engine, voice.id) in front
+    for tag in [voice.language] if voice.language else FRONT_LANGUAGES:
+        if (text := sample_text(tag)) and speaks(model.info, tag):
+            yield WantedSample(
+                engine=model.engine,
+                model=model.name,
+                voice=voice.id,
+                language=tag,
+                kind="voice",
+                text=text,
+                gender=voice.gender,
+                is_of_front=is_of_front,
+                rank=0 if is_of_front else 1 if model.info.is_trained else 2,
+            )

@@ -1,0 +1,236 @@
+"""Makes the samples that are wanted: one at a time, while the server has nothing else to do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from functools import partial
+
+import structlog
+from msgspec.structs import replace
+
+from proxy.access.callers import Caller
+from proxy.catalogue.library import NOTHING
+from proxy.engines.engine_list import Engines
+from proxy.errors import RequestFailed
+from proxy.features.samples.account import TERMS, open_account
+from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
+from proxy.features.samples.measuring import measure
+from proxy.features.samples.wanted import FORMAT, WantedSample, WantedSamples, digest_of
+from proxy.http.replies import encode_json
+from proxy.speech.activity import Activity
+from proxy.speech.answer import Answer
+from proxy.speech.call import SpeechCall
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, parse_speech
+from proxy.storage.rows import new_id
+from proxy.storage.store import Store
+from proxy.telemetry.background import repeat
+from proxy.telemetry.metrics import Metrics
+
+QUIET_S = 10.0
+LOOK_S = 1.0
+_LISTEN_S = 0.25
+_BYTES_A_CHARACTER = 1200
+"""More than an MP3 needs for a character of a text that is read slowly."""
+
+_log = structlog.get_logger()
+
+
+class SampleWorker:
+    """The one worker of samples on a machine. `revise` gives it what is wanted now."""
+
+    def __init__(self, store: Store, kept: SampleFolder, engines: Engines, activity: Activity) -> None:
+        self.quiet_s = QUIET_S
+        self.most_bytes = 0
+        self._store = store
+        self.kept = kept
+        self._engines = engines
+        self._activity = activity
+        self._orders: WantedSamples | None = None
+        self._speaking: Speaking | None = None
+        self._caller: Caller | None = None
+        # The samples that could not be made, or had no room, since the last revision.
+        self._refused: set[str] = set()
+        # The orders of one revision of the engines' voices.
+        self._planned: tuple[object, dict[str, WantedSample]] = (None, {})
+
+    def use_revision(self, orders: WantedSamples, speaking: Speaking, most_bytes: int) -> None:
+        self._orders, self._speaking, self.most_bytes = orders, speaking, most_bytes
+        self._refused.clear()
+        self._planned = (None, {})
+
+    async def make_in_quiet(self, metrics: Metrics) -> None:
+        await repeat("samples", self.make_wanted, LOOK_S, metrics, tidies=True)
+
+    async def make_wanted(self) -> None:
+        """Make what is wanted while it is quiet."""
+        if not self.most_bytes and not self.kept.kept:
+            return
+        while await self._is_quiet():
+            wanted = await self._wanted()
+            await self._drop_useless(wanted)
+            found = self._next(wanted)
+            if found is None or not await self._make(*found):
+                return
+
+    async def _is_quiet(self) -> bool:
+        """Tell whether nobody was spoken for lately, here or by another worker."""
+        if self._activity.idle_s < self.quiet_s:
+            return False
+        for _, engine in self._engines.items():
+            if engine.state == "ready":
+                health = await engine.health()
+                if health.running or health.waiting:
+                    self._activity.note()
+                    return False
+        return True
+
+    async def _wanted(self) -> dict[str, WantedSample]:
+        """Return the orders by their digests. They are planned again if the engines or the front changed."""
+        assert self._orders is not None, "it is revised before it works"
+        self._caller = self._caller or await open_account(self._store)
+        revision = self._orders.revision
+        if self._planned[0] != revision:
+            found: dict[str, WantedSample] = {}
+            for order in self._orders.in_order():
+                if (call := await self._plan(order)) is not None:
+                    found[digest_of(order, call)] = order
+                await asyncio.sleep(0)
+            self._planned = (revision, found)
+        return self._planned[1]
+
+    async def _plan(self, order: WantedSample) -> SpeechCall | None:
+        """Return the call of an order, or None if another voice or model would speak it."""
+        assert self._speaking is not None, "it is revised before it works"
+        assert self._caller is not None, "the account is open"
+        fields = {"model": order.model, "voice": f"{order.engine}/{order.voice}", "input": order.text}
+        body = encode_json({**fields, "language": order.language, "response_format": FORMAT, "cache": False})
+        plans, id_ = self._speaking.plans, new_id("req")
+        try:
+            request = parse_speech(body, Defaults())
+            call = await plans.planned_call(id_, self._caller, request, TERMS, NOTHING)
+        except RequestFailed:
+            return None
+        (part, *others) = call.plan.parts
+        if others or any(each.model.name != order.model or each.stands_in for each in part.candidates):
+            return None
+        call.totals.kind = "sample"
+        return replace(call, is_idle=True, goes_whole=True)
+
+    async def _drop_useless(self, wanted: dict[str, WantedSample]) -> None:
+        """Drop what nobody wants any more, and what has no room."""
+        assert self._orders is not None, "it is revised before it works"
+        orders = self._orders
+        useless = [
+            digest
+            for digest, kept in self.kept.kept.items()
+            if digest not in wanted and orders.has_known_voices(kept.record.engine)
+        ]
+        if useless:
+            await asyncio.to_thread(self.kept.remove_samples, useless)
+        await self._make_room(0, self._of_front(wanted))
+
+    async def _make_room(self, for_bytes: int, but: set[str]) -> None:
+        """Drop the samples that were not used for the longest time, but none of these, until so many bytes
+        have room. Samples of the front go when nothing else is left and the room itself is too small."""
+        over, gone = self.kept.used_bytes + for_bytes - self.most_bytes, list[str]()
+        oldest = [*self.kept.oldest(but), *(self.kept.oldest(()) if not for_bytes else ())]
+        for digest in dict.fromkeys(oldest):
+            if over <= 0:
+                break
+            over -= self.kept.bytes_of((digest,))
+            gone.append(digest)
+        if gone:
+            self._refused.update(gone)
+            await asyncio.to_thread(self.kept.remove_samples, gone)
+
+    def _of_front(self, wanted: dict[str, WantedSample]) -> set[str]:
+        return {digest for digest, order in wanted.items() if order.is_of_front}
+
+    def _next(self, wanted: dict[str, WantedSample]) -> tuple[str, WantedSample] | None:
+        """Return what is made next. One that would push out another one is made for the front alone."""
+        of_front = self._of_front(wanted)
+        used_bytes, front_bytes = self.kept.used_bytes, self.kept.bytes_of(of_front)
+        for digest, order in wanted.items():
+            taken = front_bytes if order.is_of_front else used_bytes
+            has_room = taken + _BYTES_A_CHARACTER * len(order.text) <= self.most_bytes
+            if digest not in self.kept.kept and digest not in self._refused and has_room:
+                return digest, order
+        return None
+
+    async def _make(self, digest: str, order: WantedSample) -> bool:
+        """Make a sample. Return False if somebody wants to listen: then it is left at once."""
+        self._activity.began.clear()
+        making = asyncio.ensure_future(self._speak(digest, order))
+        listening = asyncio.ensure_future(self._wait_for_listener(order.engine))
+        try:
+            await asyncio.wait((making, listening), return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                making.result()
+            return making.done()
+        except RequestFailed as failure:
+            self._refused.add(digest)
+            _log.info("sample.failed", engine=order.engine, code=failure.code)
+            return True
+        finally:
+            for each in (making, listening):
+                each.cancel()
+            await asyncio.wait((making, listening))
+
+    async def _wait_for_listener(self, engine: str) -> None:
+        """Wait for a call of this worker, or for one of another worker that waits for the engine."""
+        while True:
+            try:
+                async with asyncio.timeout(_LISTEN_S):
+                    return await _void(self._activity.began.wait())
+            except TimeoutError:
+                health = await self._engines[engine].health()
+                if health.waiting or health.running > 1:
+                    self._activity.note()
+                    return None
+
+    async def _speak(self, digest: str, order: WantedSample) -> None:
+        call = await self._plan(order)
+        if call is None:
+            self._refused.add(digest)
+            return
+        assert self._speaking is not None, "it is revised before it works"
+        sound = bytearray()
+        await self._speaking.pipeline.answer(call, partial(_collect, sound), lambda: None)
+        await self._keep(digest, order, bytes(sound))
+
+    async def _keep(self, digest: str, order: WantedSample, sound: bytes) -> None:
+        measured = await asyncio.to_thread(measure, sound)
+        words = len(order.text.split())
+        minutes = measured.spoken_s / 60
+        record = MeasuredSample(
+            digest=digest,
+            engine=order.engine,
+            voice=order.voice,
+            language=order.language,
+            kind=order.kind,
+            text=order.text,
+            gender=order.gender,
+            pitch_hz=measured.pitch_hz and round(measured.pitch_hz, 1),
+            words_a_minute=round(words / minutes, 1) if minutes else None,
+        )
+        of_front = self._of_front(self._planned[1])
+        await self._make_room(len(sound), of_front)
+        if self.kept.used_bytes + len(sound) > self.most_bytes:
+            self._refused.add(digest)
+            return
+        await asyncio.to_thread(self.kept.store_sample, StoredSample(record, sound))
+
+
+async def _void(waited: Awaitable[object]) -> None:
+    await waited
+
+
+async def _collect(sound: bytearray, answer: Answer) -> None:
+    """Take the whole file of an answer, and settle it."""
+    await answer.collect()
+    while (data := await answer.next_chunk()) is not None:
+        sound += data
+    sound += answer.last()
+    await answer.settle()

@@ -1,0 +1,38 @@
+"""Whether a worker is speaking for somebody now, for work that waits until it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+class Activity:
+    """The running calls of a worker, and how long ago the last one ended. Calls that are `is_idle` do not
+    count. `began` is set whenever a call begins; the one that waits for it clears it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.began = asyncio.Event()
+        self._clock = clock
+        self._running = 0
+        self._last = clock()
+
+    @property
+    def idle_s(self) -> float:
+        return 0.0 if self._running else self._clock() - self._last
+
+    def note(self) -> None:
+        """Count work that another process does now."""
+        self._last = self._clock()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a call while the block runs."""
+        self._running += 1
+        self.began.set()
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self.note()

@@ -1,0 +1,48 @@
+"""Books that are read in a confined process."""
+
+import pytest
+
+from proxy.errors import InvalidRequest
+from proxy.features.books.book_reader import BookReader, open_book_reader
+from proxy.features.books.reading.book import Book, ReadRules
+from proxy.file_store.sealed_blobs import SealedBlobs, StoredFile
+from tests.features.books.epubs import epub, xhtml
+from tests.features.books.test_hostile_books import REFUSED
+
+
+async def _read(reader: BookReader, data: bytes, name: str = "") -> Book:
+    files: SealedBlobs = None  # type: ignore[assignment]  # the file has no blobs
+    parts = [data[start : start + 65_536] for start in range(0, len(data), 65_536)]
+    return await reader.read("acc_1", StoredFile(files, "acc_1", parts), name, ReadRules())
+
+
+async def test_a_book_is_read_by_what_it_is() -> None:
+    markdown = b"# One\n\nA *word*.\n\n* * *\n\n| a | b |\n|---|---|\n| c | d |\n\n## Two\n\nB."
+    async with open_book_reader() as reader:
+        book = await _read(reader, epub({"a.xhtml": xhtml("<h1>One</h1><p>A.<br>B.</p>")}))
+        assert [each.sections[-1].text for each in book.chapters] == ["A. B."]
+        book = await _read(reader, markdown, "Novel.MD")
+        assert [each.title for each in book.chapters] == ["One", "Two"]
+        assert [part.text for part in book.chapters[0].sections] == ["One", "A word.", "a, b\n\nc, d"]
+        book = await _read(reader, "Before.\n# One\nA\nb.\n\n***\n\nC.".encode("utf-16"), "novel.txt")
+        assert [[part.text for part in each.sections] for each in book.chapters] == [
+            ["Before."],
+            ["One", "A b.", "C."],
+        ]
+
+
+@pytest.mark.slow
+async def test_what_is_no_book_is_refused_with_a_code(subtests: pytest.Subtests) -> None:
+    async with open_book_reader() as reader:
+        for name, case in REFUSED.items():
+            with subtests.test(name):
+                with pytest.raises(InvalidRequest, match=case.why) as refused:
+                    await _read(reader, case.make(), "book.epub")
+                code = "book_is_protected" if name == "protected" else "unusable_book"
+                assert (refused.value.code, refused.value.param) == (code, "input_file_id")
+
+
+async def test_a_text_in_no_known_letters_is_refused() -> None:
+    async with open_book_reader() as reader:
+        with pytest.raises(InvalidRequest, match="no text in UTF-8"):
+            await _read(reader, b"\xe9t\xe9", "novel.txt")

@@ -1,0 +1,124 @@
+"""Books from an upload to an audiobook: what is read, how long the pauses are, and what it costs."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tests.features.books.epubs import PNG, epub, nav, xhtml
+from tests.features.jobs.batches.rig import upload
+from tests.features.jobs.job_rig import RATE_HZ, content, job_with, jobs_inside
+from tests.proxy.api.inside import Inside, envelope
+from tests.replies import json_of
+from tests.sound import decoded
+from tests.tones import words
+
+pytestmark = pytest.mark.slow
+
+BOOK = epub(
+    {
+        "cover.xhtml": xhtml("<p>The cover.</p>", 'epub:type="cover"'),
+        "one.xhtml": xhtml("<h1>One</h1><p>First.</p><p>Second.</p><hr/><p>Third.</p>"),
+        "two.xhtml": xhtml('<h1>Two</h1><p>Fourth<a epub:type="noteref" href="#n">1</a>.</p>'),
+        "nav.xhtml": xhtml(nav("one.xhtml|One", "two.xhtml|Two")),
+        "c.png": PNG,
+    },
+    items='<item id="c" href="c.png" media-type="image/png" properties="cover-image"/>',
+)
+
+
+async def uploaded(server: Inside, data: bytes = BOOK, name: str = "novel.epub") -> str:
+    file = json_of(await upload(server, data, name=name, purpose="user_data"))
+    return str(file["id"])
+
+
+def body_of(file: str, **more: Any) -> dict[str, Any]:
+    return {"kind": "book", "model": "tone", "voice": "alloy", "input_file_id": file, **more}
+
+
+async def made(server: Inside, body: dict[str, Any]) -> dict[str, Any]:
+    return json_of(await server.ask("POST", "/v1/jobs", body=body), 202)
+
+
+def silences(samples: Any) -> list[float]:
+    """Return the silences in a sound that are longer than those of the engine, in seconds."""
+    loud = np.flatnonzero(np.abs(samples) > 0.02)
+    gaps = np.diff(loud) / RATE_HZ
+    return [round(float(each), 2) for each in gaps if each > 0.3]
+
+
+async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server)
+        preview = json_of(await server.ask("POST", "/v1/jobs/preview", body=body_of(file)))
+        assert [(each["number"], each["title"]) for each in preview["chapters"]] == [(1, "One"), (2, "Two")]
+        assert {each["rule"] for each in preview["left_out"]} == {"cover", "note_mark"}
+        job = await made(server, body_of(file))
+        assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200, "the job holds it"
+        done = await job_with(server, job["id"], "done", "failed")
+        assert (done["status"], done["title"], done["kind"]) == ("done", "The Book", "book"), done
+        assert done["columns"] == {"author": "Ana Lima"}
+        assert done["credits"] <= preview["most_credits"]
+        sound = (await content(server, job["id"])).content
+    assert words(*decoded(sound, "m4b")) == ["One", "First.", "Second.", "Third.", "Two", "Fourth."]
+    with av.open(io.BytesIO(sound), "r") as book:
+        assert (book.metadata["title"], book.metadata["artist"]) == ("The Book", "Ana Lima")
+        assert [each["metadata"]["title"] for each in book.chapters()] == ["One", "Two"]
+        assert [each.type for each in book.streams] == ["audio", "data", "video"]
+
+
+async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
+    pauses = {"paragraph": 1, "scene": 2, "chapter": 3}
+    async with jobs_inside(tmp_path) as server:
+        job = await made(server, body_of(await uploaded(server), response_format="flac", pauses=pauses))
+        done = await job_with(server, job["id"], "done", "failed")
+        assert done["status"] == "done", done
+        sound = decoded((await content(server, job["id"])).content, "flac")
+    # Tone has no silence of its own at its ends: what the file adds is less by OWN_PAUSE_S.
+    assert silences(sound.samples) == pytest.approx([0.81, 1.81, 2.81, 0.81], abs=0.07)
+
+
+async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server)
+        job = await made(server, body_of(file, only="2", response_format="flac"))
+        done = await job_with(server, job["id"], "done", "failed")
+        assert (done["status"], done["steps"]) == ("done", 2), done
+        assert words(*decoded((await content(server, job["id"])).content, "flac")) == ["Two", "Fourth."]
+        again = {"words": {"Fourth": "Fifth"}}
+        path = f"/v1/jobs/{job['id']}/again"
+        preview = json_of(await server.ask("POST", path, body={**again, "preview": True}))
+        assert preview["steps"] == 1
+        anew = json_of(await server.ask("POST", path, body=again), 202)
+        done = await job_with(server, anew["id"], "done", "failed")
+        assert done["status"] == "done", done
+        assert words(*decoded((await content(server, anew["id"])).content, "flac")) == ["Two", "Fifth."]
+
+
+REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
+    "a text beside it": ({"input": "A."}, 400, "input", None),
+    "chapters beside it": ({"chapters": [{"input": "A."}]}, 400, "chapters", None),
+    "mp3": ({"response_format": "mp3"}, 400, "response_format", None),
+    "an unknown file": ({"input_file_id": "file_1"}, 404, "input_file_id", "file_not_found"),
+    "a level too deep": ({"read": {"depth": 4}}, 400, "read.depth", None),
+    "an unknown rule": ({"read": {"footnotes": "skip"}}, 400, "read.footnotes", None),
+    "a long pause": ({"pauses": {"scene": 11}}, 400, "pauses.scene", None),
+    "a chapter that is not there": ({"only": "3"}, 400, "only", "chapter_not_found"),
+}
+
+
+async def test_bad_requests_name_the_field(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server)
+        for name, (more, status, param, code) in REFUSED.items():
+            with subtests.test(name):
+                refused = await server.ask("POST", "/v1/jobs", body=body_of(file, **more))
+                found = envelope(refused)
+                assert (refused.status_code, found["param"]) == (status, param), found
+                assert code in (None, found["code"])
+        no_book = await uploaded(server, b"PK nothing")
+        refused = await server.ask("POST", "/v1/jobs/preview", body=body_of(no_book))
+        assert (refused.status_code, envelope(refused)["code"]) == (400, "unusable_book")

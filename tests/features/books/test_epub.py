@@ -1,0 +1,228 @@
+"""Twelve books of typical make: what is read is what a narrator reads, by a list made by hand."""
+
+import io
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+import pytest
+
+from proxy.features.books.reading.book import Book, ReadRules
+from proxy.features.books.reading.epub import read_epub
+from tests.features.books.epubs import PNG, epub, nav, ncx, xhtml
+
+Said = list[tuple[str, list[str]]]
+
+
+class Case(NamedTuple):
+    book: bytes
+    says: Said
+    leaves_out: AbstractSet[str] = frozenset()
+    rules: ReadRules = ReadRules()
+
+
+def said(book: Book) -> Said:
+    """Return each chapter's title and sections. A section after a scene break begins with `* `."""
+    return [
+        (each.title, [("* " if part.gap == "scene" else "") + part.text for part in each.sections])
+        for each in book.chapters
+    ]
+
+
+PUBLISHER = epub(
+    {
+        "cover.xhtml": xhtml('<img src="c.png" alt="Cover"/>', 'epub:type="cover"'),
+        "title.xhtml": xhtml('<section epub:type="titlepage"><h1>The Book</h1></section>'),
+        "imprint.xhtml": xhtml("<p>© 2024. All rights reserved.</p>", 'epub:type="copyright-page"'),
+        "dedication.xhtml": xhtml("<p>For Ben.</p>", 'epub:type="dedication"'),
+        "one.xhtml": xhtml(
+            '<h1>One</h1><p><span class="drop">T</span>he be\u00adgin\u00adning.<a epub:type="noteref" '
+            'href="#n1">1</a></p><p>It <em>goes</em> on.</p><p>* * *</p>'
+            '<p><span epub:type="pagebreak" id="p9">9</span>Later.</p>'
+            '<aside epub:type="footnote" id="n1"><p>A note.</p></aside>'
+        ),
+        "two.xhtml": xhtml("<h1>Two</h1><p>Half.</p>"),
+        "two-b.xhtml": xhtml("<p>The other half.</p>"),
+        "index.xhtml": xhtml("<p>Ana, 9</p>", 'epub:type="index"'),
+        "nav.xhtml": xhtml(nav("|Part One", "one.xhtml|One", "two.xhtml|Two")),
+    },
+    items='<item id="c" href="c.png" media-type="image/png" properties="cover-image"/>',
+)
+GUTENBERG = epub(
+    {
+        "book.xhtml": xhtml(
+            "<h1>THE BOOK</h1><p>By Ana</p>"
+            '<p><a href="#c1">I</a> <a href="#c2">II</a> <a href="#pg5">5</a></p>'
+            '<div class="chapter"><h2><a id="c1"></a>CHAPTER I.<br/>A Start</h2>'
+            '<p>It began.<a id="r1"></a><sup><a href="#f1">[1]</a></sup></p>'
+            '<p><span class="pagenum"><a id="pg5">5</a></span>It went on.</p></div><hr/>'
+            '<div class="chapter"><h2><a id="c2"></a>CHAPTER II.</h2><p>It ended.</p>'
+            '<p><a id="f1"></a><a href="#r1">[1]</a> A note of the author.</p></div>'
+        ),
+        "toc.ncx": ncx("book.xhtml|The Book", "book.xhtml#c1|I. A Start", "book.xhtml#c2|II"),
+    }
+)
+ENDNOTES = epub(
+    {
+        "one.xhtml": xhtml(
+            '<h2>One</h2><p>A claim.<sup><a id="r1" href="notes.xhtml#e1">1</a></sup> More.</p><p>After.</p>'
+        ),
+        "notes.xhtml": xhtml(
+            '<h2>Notes</h2><ol><li id="e1">The proof. <a href="one.xhtml#r1">↩</a></li></ol>',
+            'epub:type="endnotes"',
+        ),
+        "nav.xhtml": xhtml(nav("one.xhtml|One", "notes.xhtml|Notes")),
+    }
+)
+ARABIC = xhtml("<h1>الفصل</h1><p>مرحبا&nbsp;بكم.</p>")
+CASES = {
+    "a publisher's": Case(
+        PUBLISHER,
+        [
+            ("", ["For Ben."]),
+            ("Part One. One", ["One", "The beginning.\n\nIt goes on.", "* Later."]),
+            ("Two", ["Two", "Half.\n\nThe other half."]),
+        ],
+        {"cover", "front", "note", "note_mark", "page_number", "index"},
+    ),
+    "with title pages": Case(
+        PUBLISHER,
+        [
+            ("The Book", ["The Book", "© 2024. All rights reserved.\n\nFor Ben."]),
+            ("Part One. One", ["One", "The beginning.\n\nA note.\n\nIt goes on.", "* Later."]),
+            ("Two", ["Two", "Half.\n\nThe other half."]),
+        ],
+        {"picture", "note", "note_mark", "page_number", "index"},
+        ReadRules(front=True, notes="after"),
+    ),
+    "Gutenberg's, one file": Case(
+        GUTENBERG,
+        [
+            ("The Book", ["THE BOOK", "By Ana"]),
+            ("I. A Start", ["CHAPTER I. A Start", "It began.\n\nIt went on."]),
+            ("II", ["CHAPTER II.", "It ended."]),
+        ],
+        {"note", "note_mark", "page_number"},
+    ),
+    "notes in a document": Case(
+        ENDNOTES, [("One", ["One", "A claim. More.\n\nAfter."])], {"note", "note_mark"}
+    ),
+    "notes at the end": Case(
+        ENDNOTES,
+        [("One", ["One", "A claim. More.\n\nAfter.", "* The proof."])],
+        {"note", "note_mark"},
+        ReadRules(notes="end"),
+    ),
+    "EPUB 2 with a guide": Case(
+        epub(
+            {
+                "cover.xhtml": xhtml("<p>The cover</p>"),
+                "a.xhtml": xhtml("<p>First.</p>"),
+                "b.xhtml!": xhtml("<p>An answer.</p>"),
+                "toc.ncx": ncx("a.xhtml|Alpha"),
+            },
+            guide='<reference type="cover" href="cover.xhtml"/>',
+        ),
+        [("Alpha", ["Alpha", "First."])],
+        {"cover", "not_in_order"},
+    ),
+    "no contents": Case(
+        epub({"a.xhtml": xhtml("<h1>Dawn</h1><p>Light.</p>"), "b.xhtml": xhtml("<p>Dusk.</p>")}),
+        [("Dawn", ["Dawn", "Light."]), ("", ["Dusk."])],
+    ),
+    "tables, captions, links, formulas": Case(
+        epub(
+            {
+                "a.xhtml": xhtml(
+                    "<h1>Data</h1><table><tr><th>Name</th><th>Age</th></tr><tr><td><p>Ana</p></td><td>9</td>"
+                    '</tr></table><figure><img src="x.png" alt="no"/><figcaption>A map.</figcaption></figure>'
+                    '<p>See <a href="https://e.org/">the page</a> or <a href="https://e.org/">https://e.org/'
+                    "</a>.</p><p>So <math alttext='x squared'><mi>x</mi></math>, not <math><mi>y</mi></math>."
+                    "</p><p hidden='hidden'>Secret.</p><p style='display: none'>Secret.</p>"
+                )
+            }
+        ),
+        [
+            (
+                "Data",
+                ["Data", "Name, Age\n\nAna, 9\n\nA map.\n\nSee the page or .\n\nSo x squared , not ."],
+            )
+        ],
+        {"picture", "address", "formula", "hidden"},
+    ),
+    "without tables and captions": Case(
+        epub(
+            {
+                "a.xhtml": xhtml(
+                    "<p>Data.</p><table><tr><td>1</td></tr></table><figure><figcaption>A.</figcaption></figure>"
+                )
+            }
+        ),
+        [("", ["Data."])],
+        {"table", "caption"},
+        ReadRules(tables="skip", captions=False),
+    ),
+    "ruby": Case(
+        epub({"a.xhtml": xhtml("<h1>夜</h1><p><ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp></ruby>字。</p>")}),
+        [("夜", ["夜", "漢字。"])],
+        {"ruby"},
+    ),
+    "Arabic, in UTF-16": Case(
+        epub(
+            {
+                "a.xhtml": xhtml("<h1>الفصل</h1><p>مرحبا&nbsp;بكم.</p>")
+                .replace("utf-8", "utf-16")
+                .encode("utf-16")
+            }
+        ),
+        [("الفصل", ["الفصل", "مرحبا بكم."])],
+    ),
+    "verse, broken": Case(
+        epub({"a.xhtml": xhtml("<h1>Song</h1><p>A line<br>and another<br/>end.</p><p>Caf&eacute; <b>open")}),
+        [("Song", ["Song", "A line and another end.\n\nCafé open"])],
+    ),
+    "levels": Case(
+        epub(
+            {
+                "a.xhtml": xhtml('<h1>A</h1><p>1.</p><h2 id="s">S</h2><p>2.</p>'),
+                "nav.xhtml": xhtml(nav("a.xhtml|A", ">a.xhtml#s|S")),
+            }
+        ),
+        [("A", ["A", "1.", "S", "2."])],
+        set(),
+        ReadRules(depth=1),
+    ),
+    "without titles": Case(
+        epub(
+            {
+                "a.xhtml": xhtml('<h1>A</h1><p>1.</p><h2 id="s">S</h2><p>2.</p>'),
+                "nav.xhtml": xhtml(nav("a.xhtml|A", ">a.xhtml#s|S")),
+            }
+        ),
+        [("A", ["1."]), ("S", ["2."])],
+        {"title"},
+        ReadRules(titles=False),
+    ),
+}
+
+
+def test_books_are_read_as_a_narrator_would(subtests: pytest.Subtests) -> None:
+    for name, case in CASES.items():
+        with subtests.test(name):
+            book = read_epub(io.BytesIO(case.book), case.rules)
+            assert said(book) == case.says
+            assert {each.rule for each in book.left_out} == case.leaves_out
+
+
+def test_a_book_says_who_wrote_it_and_has_its_cover() -> None:
+    files: dict[str, str | bytes] = {"a.xhtml": xhtml("<p>A.</p>"), "c.png": PNG}
+    item = '<item id="c" href="c.png" media-type="image/png" properties="cover-image"/>'
+    series = '<meta name="calibre:series" content="Tales"/><meta name="calibre:series_index" content="2"/>'
+    book = read_epub(io.BytesIO(epub(files, items=item, meta=series)), ReadRules())
+    about = book.about
+    assert (about.title, about.authors, about.language) == ("The Book", ("Ana Lima",), "en")
+    assert (about.year, about.series, book.cover) == ("2024", "Tales 2", PNG)
+
+
+def test_a_document_that_is_missing_is_named() -> None:
+    book = read_epub(io.BytesIO(epub({"a.xhtml": xhtml("<p>A.</p>"), "../gone.xhtml": "x"})), ReadRules())
+    assert [(each.rule, each.where) for each in book.left_out] == [("missing", "gone.xhtml")]

@@ -1,0 +1,179 @@
+"""Files that are no book, or made to harm: each is refused with its reason, or read as far as it goes."""
+
+import io
+import struct
+import time
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.features.books.reading.book import Book, ReadRules, UnusableBook
+from proxy.features.books.reading.epub import read_epub
+from proxy.features.books.reading.plain import read_markdown, read_text
+from tests.features.books.epubs import CONTAINER, epub, package, xhtml, zipped
+
+RULES = ReadRules()
+_MB = 1024 * 1024
+
+
+class Refused(NamedTuple):
+    make: Callable[[], bytes]
+    why: str
+
+
+def _encrypted(way: str) -> bytes:
+    data = (
+        '<encryption xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><EncryptedData>'
+        f'<EncryptionMethod Algorithm="{way}"/></EncryptedData></encryption>'
+    )
+    return epub({"a.xhtml": xhtml("<p>A.</p>"), "META-INF/encryption.xml": data})
+
+
+def _twice() -> bytes:
+    out = io.BytesIO(epub({"a.xhtml": xhtml("<p>A.</p>")}))
+    with zipfile.ZipFile(out, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("OEBPS/a.xhtml", "B")
+    return out.getvalue()
+
+
+def _flagged() -> bytes:
+    """Return a zip whose central directory says that its first file is encrypted."""
+    data = bytearray(epub({"a.xhtml": xhtml("<p>A.</p>")}))
+    place = data.index(b"PK\1\2")
+    data[place + 8 : place + 10] = struct.pack("<H", 1)
+    return bytes(data)
+
+
+def _damaged() -> bytes:
+    data = bytearray(zipped({"META-INF/container.xml": CONTAINER}))
+    data[50] ^= 0xFF
+    return bytes(data)
+
+
+def _of(text: str | bytes) -> Callable[[], bytes]:
+    return lambda: epub({"a.xhtml": text})
+
+
+REFUSED = {
+    "no zip": Refused(lambda: b"PK not a zip", "no EPUB"),
+    "empty": Refused(lambda: b"", "no EPUB"),
+    "cut": Refused(lambda: epub({"a.xhtml": xhtml("<p>A.</p>")})[:-40], "no EPUB"),
+    "damaged": Refused(_damaged, "damaged"),
+    "no container": Refused(lambda: zipped({"a": "b"}), "names no package"),
+    "Word": Refused(lambda: zipped({"word/document.xml": "<w/>"}), "it is a DOCX"),
+    "no package": Refused(lambda: zipped({"META-INF/container.xml": CONTAINER}), "names no package"),
+    "a name twice": Refused(_twice, "same name"),
+    "encrypted zip": Refused(_flagged, "encrypted"),
+    "protected": Refused(lambda: _encrypted("http://www.w3.org/2001/04/xmlenc#aes128-cbc"), "protected"),
+    "many files": Refused(lambda: zipped({str(each): "" for each in range(5_001)}), "more than 5,000 files"),
+    "a bomb": Refused(lambda: zipped({str(each): bytes(9 * _MB) for each in range(29)}), "256 MiB"),
+    "a large text": Refused(_of(bytes(8 * _MB + 1)), "8 MiB"),
+    "many tags": Refused(_of(xhtml("<i/>" * 400_001)), "200,000 tags"),
+    "laughs": Refused(_of('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'), "declares entities"),
+    "a file": Refused(_of('<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><x>&a;</x>'), "entities"),
+    "deep": Refused(_of(xhtml("<div>" * 300 + "A" + "</div>" * 300)), "nests too deeply"),
+    "no text": Refused(_of(xhtml("<p>* * *</p>")), "no text"),
+    "no XML": Refused(_of(b"\x00\x01"), "no text"),
+    "long": Refused(_of(xhtml(f"<p>{'word ' * 100}</p>" * 2_100)), "1,000,000 characters"),
+}
+READ: dict[str, Callable[[], bytes]] = {
+    "obscured fonts": lambda: _encrypted("http://www.idpf.org/2008/embedding"),
+    "an outer DTD": _of(xhtml("<p>A.</p>").replace("<!DOCTYPE html>", '<!DOCTYPE html SYSTEM "file:///x">')),
+    "scripts": _of(xhtml("<script>alert(1)</script><p>A.</p>")),
+    "Latin-1": _of(xhtml("<p>A.</p>").replace("utf-8", "iso-8859-1").encode("latin-1")),
+    "an unknown encoding": _of(xhtml("<p>A.</p>").replace("utf-8", "odd-8")),
+    "nested": _of(xhtml("<div>" * 240 + "A." + "</div>" * 240)),
+    "paths that leave": lambda: zipped(
+        {
+            "META-INF/container.xml": CONTAINER,
+            "OEBPS/book.opf": package(["../../etc/passwd", "a.xhtml"]),
+            "OEBPS/a.xhtml": xhtml("<p>A.</p>"),
+        }
+    ),
+}
+
+
+def _read(data: bytes) -> Book:
+    return read_epub(io.BytesIO(data), RULES)
+
+
+def test_what_is_no_book_is_refused_with_its_reason(subtests: pytest.Subtests) -> None:
+    for name, case in REFUSED.items():
+        with subtests.test(name):
+            data = case.make()
+            with pytest.raises(UnusableBook, match=case.why) as refused:
+                _read(data)
+            assert refused.value.is_protected == (name == "protected")
+
+
+def test_odd_books_are_read(subtests: pytest.Subtests) -> None:
+    for name, make in READ.items():
+        with subtests.test(name):
+            assert [each.sections[-1].text for each in _read(make()).chapters] == ["A."]
+
+
+WORST = {
+    "empty tags": ("", "<i/>" * 12_500, ""),
+    "marks": ("", '<a href="#x">1</a>' * 5_000, ""),
+    "anchors in one paragraph": ("<p>", '<a id="x" href="#x">1</a>' * 5_000, "</p>"),
+    "marks in marks": ("", ("<sup>" * 200 + "1" + "</sup>" * 200) * 25, ""),
+    "ampersands": ("", "&amp" * 25_000, ""),
+    "open brackets": ("", "<" * 22_500, ""),
+    "doctypes": ("", "<!DOCTYPE " * 10_000, ""),
+    "an address": ("<p><a href='#'>", "a@" * 62_500, "</a></p>"),
+    "soft hyphens": ("<p>", "&shy;" * 25_000, "</p>"),
+    "rows": ("<table>", "<tr><td>1</td></tr>" * 5_000, "</table>"),
+}
+
+
+@pytest.mark.slow
+def test_twice_as_many_of_the_worst_letters_take_at_most_three_times_as_long(
+    subtests: pytest.Subtests,
+) -> None:
+    for name, (before, many, after) in WORST.items():
+        with subtests.test(name):
+            once, twice = [
+                min(_seconds(epub({"a.xhtml": xhtml(before + many * times + after)})) for _ in range(2))
+                for times in (1, 2)
+            ]
+            assert twice < 3 * once + 0.1
+
+
+def _seconds(data: bytes) -> float:
+    begun = time.process_time()
+    with suppress(UnusableBook):
+        _read(data)
+    return time.process_time() - begun
+
+
+@given(st.text(max_size=2_000), st.sampled_from([read_markdown, read_text]))
+def test_any_text_is_read_or_refused(text: str, read: Callable[[bytes, ReadRules], Book]) -> None:
+    try:
+        book = read(text.encode("utf-8", "surrogatepass"), RULES)
+    except UnusableBook:
+        return
+    words = "".join(section.text for each in book.chapters for section in each.sections)
+    assert any(each.isalnum() for each in words)
+
+
+@given(st.binary(max_size=2_000))
+def test_any_document_is_read_or_refused(data: bytes) -> None:
+    with suppress(UnusableBook):
+        _read(epub({"a.xhtml": b"<html><body><p>A</p>" + data}))
+
+
+def test_a_book_takes_little_memory() -> None:
+    paragraph = "<p>" + "Some words that are read aloud. " * 10 + "</p>"
+    data = epub({f"{each:03}.xhtml": xhtml(f"<h1>{each}</h1>" + paragraph * 100) for each in range(30)})
+    tracemalloc.start()
+    try:
+        assert len(_read(data).chapters) == 30
+        assert tracemalloc.get_traced_memory()[1] < 64 * _MB
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,196 @@
+"""Dubs: subtitles become a track that is exactly as long as their video."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from proxy.features.jobs.core.kind import JobKinds
+from proxy.storage.store import Statement
+from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
+from tests.features.jobs.job_rig import jobs_inside, said
+from tests.replies import json_of
+
+
+async def test_a_dub_has_each_line_at_its_time(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        id_ = await new_dub(server)
+        sound, rate_hz = sound_of(await file_of(server, id_))
+        assert (len(sound), rate_hz) == (156_000, 24_000), "without an original, it ends with the last cue"
+        for start, word in ((1.0, "One."), (3.0, "Two."), (5.0, "Three.")):
+            part = sound[round(start * rate_hz) : round((start + 1.4) * rate_hz)]
+            assert said(part.tobytes()) == [word]
+            assert not np.any(sound[round((start - 0.5) * rate_hz) : round(start * rate_hz)])
+        report = json.loads(await file_of(server, id_, "report.json"))
+        assert [(each["number"], each["speaker"], each["start"]) for each in report["cues"]] == [
+            (1, "Ana", 1.0),
+            (2, "Ben", 3.0),
+            (3, "Ana", 5.0),
+        ]
+        assert (report["late"], report["longest_shift"], report["paces"]) == (
+            0,
+            0.0,
+            {"Ana": 1.0, "Ben": 1.0},
+        )
+        rows = [*csv.reader(io.StringIO((await file_of(server, id_, "report.csv")).decode()))]
+        assert (len(rows), rows[0][:3], rows[1][:2]) == (4, ["number", "speaker", "start"], ["1", "Ana"])
+        told = (await server.ask("GET", f"/v1/jobs/{id_}/subtitles")).text
+        assert told.startswith("1\n00:00:01,000 --> 00:00:01,")
+        assert "Three." in told
+        shown = json_of(await server.ask("GET", f"/v1/jobs/{id_}"))
+        assert (shown["kind"], shown["steps"], shown["characters"], shown["format"]) == ("dub", 3, 14, "flac")
+        step = await server.ask("GET", f"/v1/jobs/{id_}/steps/1/content")
+        assert step.status_code == 409, "it has no mark"
+
+
+async def test_the_original_is_softer_under_speech(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        film = original_of(8.123, 44_100)
+        id_ = await new_dub(server, SRT, film, results=["track", "speech", "bed"], response_format="wav")
+        track, rate_hz = sound_of(await file_of(server, id_))
+        bed, _ = sound_of(await file_of(server, id_, "bed"))
+        speech, _ = sound_of(await file_of(server, id_, "speech"))
+        assert rate_hz == 48_000
+        assert len(track) == len(bed) == len(speech) == round(8.123 * 48_000)
+        levels = [float(np.std(bed[round(at * 48_000) :][:4800])) for at in (0.2, 1.05, 7.5)]
+        assert levels[1] == pytest.approx(levels[0] * 10 ** (-14 / 20), rel=0.1)
+        assert levels[2] == pytest.approx(levels[0], rel=0.1)
+        assert np.max(np.abs(track.astype(int) - bed - speech)) <= 2
+
+
+async def test_each_format_has_the_length_of_its_video(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    async with jobs_inside(tmp_path) as server:
+        for format_, more in (("flac", 0.0), ("wav", 0.0), ("opus", 0.0), ("mp3", 0.06), ("aac", 0.06)):
+            with subtests.test(format_):
+                id_ = await new_dub(server, SRT, length_s=7.5, response_format=format_, sample_rate=48000)
+                sound, rate_hz = sound_of(await file_of(server, id_))
+                assert 0 <= len(sound) / rate_hz - 7.5 <= more
+
+
+async def test_a_short_text_is_spoken_in_place_of_a_late_one(tmp_path: Path) -> None:
+    text = "1\n00:00:00,000 --> 00:00:01,000\n{}\n\n2\n00:00:01,000 --> 00:00:03,000\nEnd.\n"
+    async with jobs_inside(tmp_path) as server:
+        short = await user_file(server, text.format("Short.").encode())
+        long = text.format("A text that is much too long for a single second of this film, by far.")
+        id_ = await new_dub(server, long, short_file_id=short)
+        cues = json.loads(await file_of(server, id_, "report.json"))["cues"]
+        assert [each["is_short"] for each in cues] == [True, False]
+        shown = json_of(await server.ask("GET", f"/v1/jobs/{id_}"))
+        assert (shown["characters"], shown["credits"]) == (10, 10), "only what is spoken is charged"
+
+
+async def test_names_in_a_table_are_no_formulas(tmp_path: Path) -> None:
+    name = "=1+1"
+    async with jobs_inside(tmp_path) as server:
+        srt = f"1\n00:00:00,000 --> 00:00:01,000\n<v {name}>Hi.\n"
+        id_ = await new_dub(server, srt, voice={"cast": {name: "alloy"}})
+        assert "'=1+1" in (await file_of(server, id_, "report.csv")).decode()
+
+
+async def test_bad_input_names_its_field(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    cases: dict[str, tuple[str, bytes | None, dict[str, Any], str]] = {
+        "unusable_subtitles": ("No times.", None, {}, "input_file_id"),
+        "speaker_without_voice": (SRT.replace("Ben:", "<v Cy>"), None, {}, "voice.cast"),
+        "unusable_original": (SRT, b"no sound", {}, "original_file_id"),
+        "original_too_long": (SRT, original_of(70, 8000), {}, "original_file_id"),
+        "voice_not_found": (SRT, None, {"voice": {"cast": {"Ana": "alloy", "Ben": "nobody"}}}, "voice"),
+        "files_too_large": (
+            SRT + "\n4\n03:59:00,000 --> 03:59:01,000\nLate.\n",
+            None,
+            {"response_format": "wav", "sample_rate": 48000, "results": ["track", "speech"]},
+            "results",
+        ),
+        "file_not_found": (SRT, None, {"short_file_id": "file_no"}, "short_file_id"),
+    }
+    async with jobs_inside(tmp_path) as server:
+        for code, (srt, original, more, field) in cases.items():
+            with subtests.test(code):
+                answer = await ask_dub(server, srt, original, **more)
+                error = answer.json()["error"]
+                assert (error["code"], error["param"]) == (code, field)
+                assert answer.status_code in (400, 404)
+        late = await ask_dub(server, SRT, length_s=2)
+        assert json_of(late, 400)["error"]["param"] == "length_s"
+        assert json_of(await ask_dub(server, SRT, voice=CAST, pace=2), 400)["error"]["param"] == "pace"
+        listed = json_of(await server.ask("GET", "/v1/jobs"))
+        assert listed["data"] == [], "nothing is made, and nothing is charged"
+
+
+async def test_a_preview_tells_the_price_and_makes_nothing(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        body = {"kind": "dub", "model": "tone", "voice": CAST}
+        body["input_file_id"] = await user_file(
+            server, SRT.encode() + b"\n4\n00:00:07,000 --> 00:00:08,000\n[door]\n"
+        )
+        shown = json_of(await server.ask("POST", "/v1/jobs/preview", body=body))
+        assert (shown["steps"], shown["characters"], shown["credits"], shown["most_credits"]) == (
+            3,
+            14,
+            14,
+            14,
+        )
+        assert shown["cast"] == {"names": ["Ana", "Ben"], "without_voice": []}
+        assert shown["warnings"] == ["1 cues have sounds alone, and are not spoken"]
+        refused = await server.ask(
+            "POST", "/v1/jobs/preview", body={**body, "voice": {"cast": {"Ben": "nobody"}}}
+        )
+        assert (
+            json_of(refused, 404 if refused.status_code == 404 else 400)["error"]["code"] == "voice_not_found"
+        )
+        assert json_of(await server.ask("GET", "/v1/jobs"))["data"] == []
+
+
+async def test_an_erased_voice_takes_the_track(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        id_ = await new_dub(server, SRT, results=["track", "speech"])
+        store = server.worker.store
+        await store.write(Statement("UPDATE job_clips SET voices = ' voice_ana ' WHERE number = 1"))
+        await store.write(Statement("UPDATE job_encoded SET voices = ' voice_ana ' WHERE chapter < 3"))
+        await server.worker.open_context.context.find(JobKinds).files.remove_voice("voice_ana", is_late=False)
+        for name in ("track", "speech"):
+            gone = await server.ask("GET", f"/v1/jobs/{id_}/content?file={name}")
+            assert "erased" in json_of(gone, 409)["error"]["message"]
+        assert json.loads(await file_of(server, id_, "report.json"))["late"] == 0
+        clips = await store.read("SELECT number FROM job_clips ORDER BY number")
+        assert [row["number"] for row in clips] == [2, 3]
+
+
+async def test_a_sentence_over_three_cues_is_spoken_as_one(tmp_path: Path) -> None:
+    times = ("01,000 --> 00:00:02,000", "02,100 --> 00:00:03,000", "03,100 --> 00:00:04,000")
+    srt = "".join(
+        f"{n}\n00:00:{each}\n{text}\n\n"
+        for n, (each, text) in enumerate(zip(times, ("One", "two", "three."), strict=True), 1)
+    )
+    async with jobs_inside(tmp_path) as server:
+        id_ = await new_dub(server, srt)
+        (cue,) = json.loads(await file_of(server, id_, "report.json"))["cues"]
+        assert (cue["number"], cue["start"]) == (1, 1.0)
+        assert "One two three." in (await server.ask("GET", f"/v1/jobs/{id_}/subtitles?format=vtt")).text
+
+
+async def test_the_same_files_come_after_the_end_was_made_again(tmp_path: Path) -> None:
+    film = original_of(8.0)
+    async with jobs_inside(tmp_path) as server:
+        first, second = [await file_of(server, await new_dub(server, SRT, film)) for _ in range(2)]
+        assert first == second
+
+
+async def test_lines_that_are_late_or_cut_are_warnings(tmp_path: Path) -> None:
+    srt = "".join(
+        f"{n}\n00:00:0{n},000 --> 00:00:0{n},100\nA line that takes much longer than it should.\n\n"
+        for n in (1, 2, 3)
+    )
+    async with jobs_inside(tmp_path) as server:
+        id_ = await new_dub(server, srt)
+        shown = json_of(await server.ask("GET", f"/v1/jobs/{id_}"))
+        assert shown["warnings"] == [
+            "2 lines begin more than 200 ms late: see report.json",
+            "2 lines are cut by the end of the track",
+        ]
+        assert len(sound_of(await file_of(server, id_))[0]) == round(3.1 * 24_000), (
+            "and it is as long as it should be"
+        )

@@ -1,0 +1,232 @@
+"""The page for visitors, as a server writes it: what it says to whom, and that it says nothing untrue."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from proxy.feature_list import load_config
+from tests.features.front.rig import SHOP, Shop, shop
+from tests.features.front.test_logo import GOOD
+from tests.proxy.api.inside import TONE, Inside, inside
+from tests.tables import each_row
+
+BROWSER = "text/html"
+_MAIL = SHOP[SHOP.index("[mail]") : SHOP.index("[payments.plans.creator]")]
+_SIGN_UP = _MAIL + '[users]\nsign_up = "%s"\n'
+_PUBLIC, _DEV = 'public_url = "https://voices.test"', "dev_key = true"
+_FEW = '[features]\noff = ["jobs", "estimates", "books", "dubs", "marks", "cluster", "conversions"]'
+
+
+async def page(server: Inside | Shop, path: str = "/", **headers: str) -> str:
+    worker = server.worker
+    opened = server if isinstance(server, Inside) else Inside(worker, None, "", "")  # type: ignore[arg-type]
+    answer = await opened.ask("GET", path, key="", accept=BROWSER, **headers)
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+@pytest.fixture
+async def made(tmp_path: Path) -> AsyncIterator[Shop]:
+    async with shop(tmp_path) as opened:
+        yield opened
+
+
+async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
+    html = await page(made)
+    assert "<title>Lumen Voices: text to speech</title>" in html
+    assert "noindex" not in html
+    assert 'property="og:url" content="http://127.0.0.1"' in html
+    for said in (
+        "Start with 10 free minutes",
+        "R$ 49",
+        "5 h 33 min of speech",
+        "R$ 0.15 a minute",
+        "80 minutes more",
+        'href="#/sign-in/plan/creator/Creator"',
+        'href="#/sign-in/pack/small/80%20minutes%20more"',
+        "Paid at Mercado Pago.",
+        ">Heart<",
+        "Woman, Brazilian Portuguese",
+        "High, quick",
+        "8 voices in 6 languages.",
+    ):
+        assert said in html, said
+    # Its links come first, and ours last.
+    assert re.findall(r">(Terms|Impressum|API)</a>", html) == ["Terms", "Impressum", "API"]
+    assert html.count('data-sound="v1/audio/samples/one.wav"') == 3 + 6
+
+
+async def test_prices_are_those_of_the_api(made: Shop) -> None:
+    opened = Inside(made.worker, None, "", "")  # type: ignore[arg-type]  # nobody asks with a key
+    offers = (await opened.ask("GET", "/v1/plans", key="")).json()["data"]
+    assert [(each["name"], each["amount"], each["minutes"]["number"]) for each in offers] == [
+        ("creator", "49.00", 333.33),
+        ("small", "29.90", 80.0),
+    ]
+
+
+async def test_a_visit_causes_no_speech_and_a_page_is_made_once(made: Shop) -> None:
+    first = await page(made)
+    for number in range(1000):
+        # Each comes from another network.
+        client = (f"{number // 250 + 20}.{number % 250}.0.1", 1)
+        transport = httpx2.ASGITransport(app=made.worker.public, client=client)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://voxgate.test") as visitor:
+            html = (await visitor.get(f"/?number={number}", headers={"accept": BROWSER})).text
+        assert html == first
+    assert made.studio.jobs == []
+    # What is not made yet has no button.
+    made.samples.missing, made.samples.has_front = ("af_heart",), False
+    html = await page(made)
+    assert html.count("data-sound=") == 5
+    assert "Press play" not in html
+    assert {*made.samples.shown()} >= {"studio/af_heart", "studio/pf_dora"}
+
+
+@each_row(
+    ("server_line", "sections", "host", "said", "unsaid"),
+    [
+        (
+            _PUBLIC,
+            _SIGN_UP % "open",
+            "9.9.9.9",
+            ["Start", "#/sign-in", "mail address"],
+            ["noindex", "key-form"],
+        ),
+        (_PUBLIC, _SIGN_UP % "invite", "9.9.9.9", ["By invitation", ">Sign in<", "noindex"], ["key-form"]),
+        ("", "", "9.9.9.9", ["You need a key", "I have a key", "key-form", "noindex"], ["#/sign-in"]),
+        (_DEV, "", "127.0.0.1", ["This is your own server", "key-form"], ["You need a key"]),
+        (_DEV, "", "::1", ["This is your own server"], ["You need a key"]),
+        (_DEV, "", "9.9.9.9", ["You need a key"], ["your own server"]),
+        (_DEV, "", "proxy", ["You need a key"], ["your own server"]),
+        ("", "", "127.0.0.1", ["You need a key"], ["your own server"]),
+    ],
+)
+async def test_each_kind_of_server_says_where_one_begins(
+    server_line: str, sections: str, host: str, said: list[str], unsaid: list[str], tmp_path: Path
+) -> None:
+    text = TONE.replace("[server]\n", f"[server]\n{server_line}\n", 1) + sections
+    async with inside(tmp_path, text) as server:
+        headers = [(b"accept", b"text/html"), (b"host", b"voxgate.test")]
+        if host == "proxy":
+            headers.append((b"x-forwarded-for", b"9.9.9.9"))
+        client = "127.0.0.1" if host == "proxy" else host
+        sent: list[bytes] = []
+        scope: dict[str, object] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "raw_path": b"/",
+            "query_string": b"",
+        }
+        scope |= {"headers": headers, "client": (client, 1), "scheme": "http", "server": ("voxgate.test", 80)}
+        scope |= {"query_string": b"", "root_path": "", "http_version": "1.1", "extensions": {}}
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: dict[str, object]) -> None:
+            if body := message.get("body"):
+                assert isinstance(body, bytes)
+                sent.append(body)
+
+        await server.worker.public(scope, receive, send)  # type: ignore[arg-type]  # plain messages
+        html = b"".join(sent).decode()
+        front = html[html.index('<div class="front">') :]
+        assert [each for each in said if each not in html] == []
+        assert [each for each in unsaid if each in front] == []
+
+
+@each_row(
+    ("config", "said", "unsaid"),
+    [
+        ("", ["Long texts", "Dialogue", "OpenAI", "Honest"], []),
+        (
+            '[features]\noff = ["jobs", "estimates", "books", "dubs", "marks", "cluster", "conversions"]',
+            ["Dialogue"],
+            ["Long texts"],
+        ),
+        ('[marking]\nmark = ""', ["Dialogue"], ["Honest", "Marked as AI-made"]),
+        ("[plans.free]\nvoices = 0\njob_characters = 0", ["Dialogue"], ["Long texts", "Your own voice"]),
+        ("[plans.free]\nmarking = false", ["Dialogue"], ["Honest"]),
+    ],
+)
+async def test_what_it_can_do_is_said_only_if_it_is_true(
+    config: str, said: list[str], unsaid: list[str], tmp_path: Path
+) -> None:
+    async with inside(tmp_path, f"{TONE}\n{config}\n") as server:
+        html = await page(server)
+    assert [each for each in said if each not in html] == []
+    assert [each for each in unsaid if each in html] == []
+
+
+async def test_texts_are_texts_in_every_key(tmp_path: Path) -> None:
+    evil = '<img src=x onerror=\\"alert(1)\\">&'
+    front = f"""
+[front]
+name = "{evil}"
+lead = {{ en = "{evil}{"w" * 120}" }}
+links = [{{ title = "{evil}", url = "https://a.test/?a=1&b=<" }}]
+voices = ["{evil}", "tone/tone"]
+""".replace("&b=<", "&b=2")
+    async with inside(tmp_path, f"{TONE}{front}") as server:
+        html = await page(server)
+        assert "<img src=x" not in html
+        assert html.count("&lt;img src=x onerror=&quot;alert(1)&quot;&gt;&amp;") >= 5
+        assert 'href="https://a.test/?a=1&amp;b=2"' in html
+        # The lead of another language is ours.
+        assert "Para vídeos" in await page(server, **{"accept-language": "pt"})
+
+
+@each_row(
+    ("path", "accepted", "language"),
+    [
+        ("/", "", "en"),
+        ("/", "th, en;q=0.5", "th"),
+        ("/", "de, pt-PT;q=0.9, es;q=0.8", "pt-BR"),
+        ("/", "en;q=0.1, es", "es"),
+        ("/?lang=th", "es", "th"),
+        ("/?lang=toString", "es", "es"),
+        ("/?lang=<script>", "*;q=x,,;;q=9" * 99, "en"),
+    ],
+)
+async def test_the_page_is_in_the_language_of_its_reader(
+    path: str, accepted: str, language: str, tmp_path: Path
+) -> None:
+    async with inside(tmp_path) as server:
+        html = await page(server, path, **{"accept-language": accepted})
+        assert f'<html lang="{language}" class="has-front">' in html
+
+
+async def test_a_reload_changes_the_look_without_a_restart(tmp_path: Path) -> None:
+    async with inside(tmp_path) as server:
+        assert "<title>voxgate: text to speech</title>" in await page(server)
+        (tmp_path / "logo.png").write_bytes(GOOD)
+        file = tmp_path / "config.toml"
+        file.write_text(f'{TONE}[front]\nname = "Lumen"\nlogo = "logo.png"\ncolour = "#0050a0"\n')
+        server.worker.revise(load_config(file, {}))
+        html = await page(server)
+        assert "<title>Lumen: text to speech</title>" in html
+        assert 'content="Lumen"' in html
+        sheet, logo = re.findall(r'(?:href)="(front/[^"]+)"', html)
+        assert 'rel="icon" href="data:' not in html
+        for path, media in ((sheet, "text/css; charset=utf-8"), (logo, "image/png")):
+            answer = await server.ask("GET", f"/{path}", key="")
+            assert answer.headers["content-type"] == media
+            assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
+            assert "immutable" in answer.headers["cache-control"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+        for path in ("front/logo.png", "front/..%2Fconfig.toml", f"front/{'a' * 5000}", "front/"):
+            assert (await server.ask("GET", f"/{path}", key="")).status_code in (401, 404), path
+
+
+async def test_without_the_front_there_is_the_sign_in_alone(tmp_path: Path) -> None:
+    async with inside(tmp_path, f'{TONE}[features]\noff = ["front"]\n') as server:
+        html = await page(server)
+        assert "has-front" not in html
+        assert 'class="front"' not in html
+        assert "noindex" in html
+        assert (await server.ask("GET", "/front/a.css", key=server.admin_key)).status_code == 404
