@@ -1,6 +1,7 @@
 """Real programs for tests: the machine's own, or from Debian's packages in the user's cache, without root."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ T = TypeVar("T")
 
 _PACKAGES = {
     "chromium": ("chromium", "fonts-liberation", "fonts-tlwg-garuda-ttf"),
+    "ffmpeg": ("ffmpeg",),
     "fish": ("fish", "fish-common", "libpcre2-32-0"),
     "nginx": ("nginx", "nginx-common", "libpcre2-8-0"),
     "systemd-analyze": ("systemd",),
@@ -34,6 +36,16 @@ class Program(NamedTuple):
 def program(name: str) -> Program:
     """Skips the test where the program cannot be had, by name."""
     return present(lambda: _found(name))
+
+
+def script(name: str, folder: Path) -> Path:
+    """Return a script in `folder` that is the program with its environment, for a shell's PATH."""
+    found = program(name)
+    file = folder / name
+    words = ["env", *(f"{key}={value}" for key, value in found.environ.items()), found.file]
+    file.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    file.chmod(0o755)
+    return file
 
 
 def present(find: Callable[[], T]) -> T:
