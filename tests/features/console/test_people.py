@@ -80,7 +80,7 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     )
     visitor.reads("16 minutes", ".tiles")
     visitor.reads("16 minutes", ".purse")
-    assert visitor.tab.run("!!button('Creator: One more month · Mercado Pago')")
+    visitor.wait("!!button('Creator: One more month · Mercado Pago')")
     assert visitor.tab.run("at('.plan.mine details').open") is False
     assert "API keys: 5" not in visitor.text(".plan.mine")
     visitor.tab.run("void (at('.plan.mine details').open = true)")

@@ -87,6 +87,7 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
     },
     "AgainBody": {
         "input_file_id": DROPPED,
+        "only": DROPPED,
         "steps": [1],
         "words": {"nginx": "engine x"},
         "cast": {"Ana": "alloy"},
