@@ -16,6 +16,7 @@ from starlette.responses import Response
 from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
+from proxy.audio import libraries
 from proxy.audio.formats import MEDIA_TYPES, OutputForm, SoundFailed, bytes_a_second
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
@@ -23,19 +24,10 @@ from proxy.features.dubs.child_orders import SoundOrder
 from proxy.features.dubs.fitting import FitRules, fit
 from proxy.features.dubs.inputs import DubInputs, file_ids
 from proxy.features.dubs.lines import DubLine, choose_shorts, lines_of
-from proxy.features.dubs.mixing import Ducking, sounding
 from proxy.features.dubs.previewing import previewed
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
 from proxy.features.dubs.request import DubBody, DubFields, DubText, dub_step_body, parse_dub
-from proxy.features.dubs.track import (
-    FILES,
-    DubFile,
-    OriginalBed,
-    placed,
-    speech,
-    spoken_places,
-    write_track,
-)
+from proxy.features.dubs.track_files import FILES
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
@@ -163,6 +155,18 @@ class DubKind(SpokenKind):
         return PlannedStep(call)
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
+        await libraries.ensure_loaded()
+        # Imported here: they need numpy, which a worker loads once it needs it.
+        from proxy.features.dubs.mixing import Ducking, sounding
+        from proxy.features.dubs.track import (
+            DubFile,
+            OriginalBed,
+            placed,
+            speech,
+            spoken_places,
+            write_track,
+        )
+
         fields, text = self._fields(job), await self._text(job)
         form, samples, rate_hz = form_of_file(job.format, fields, clips), text.samples, fields.rate_hz
         await self._check_room(job.account, form, samples, fields)

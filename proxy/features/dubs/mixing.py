@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.features.dubs.fitting import Numbers
+Numbers = NDArray[np.floating[Any]]
 
 DUCKED_DB = -14.0
 _BEFORE_S, _AFTER_S, _PAUSE_S = 0.15, 0.5, 1.2

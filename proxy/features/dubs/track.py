@@ -16,6 +16,7 @@ from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, OutputForm, true
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.fitting import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, floats, pcm_of
+from proxy.features.dubs.track_files import FILES
 from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
@@ -23,8 +24,6 @@ from proxy.features.jobs.core.records import JobClip
 from proxy.speech.sound_filter import OpenFilter
 from speech_engine.loudness import Limiter
 
-FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3}
-"""The number of each file in the rows of its job."""
 _BLOCK_S = 5
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec.structs import replace
@@ -15,7 +16,6 @@ from proxy.engines.engine_list import Engines
 from proxy.errors import RequestFailed
 from proxy.features.samples.account import TERMS, open_account
 from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
-from proxy.features.samples.measuring import measure
 from proxy.features.samples.wanted import FORMAT, WantedSample, WantedSamples, digest_of
 from proxy.http.replies import encode_json
 from proxy.speech.activity import Activity
@@ -27,6 +27,9 @@ from proxy.storage.rows import new_id
 from proxy.storage.store import Store
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from proxy.features.samples.measuring import Measured
 
 QUIET_S = 10.0
 LOOK_S = 1.0
@@ -201,7 +204,7 @@ class SampleWorker:
         await self._keep(digest, order, bytes(sound))
 
     async def _keep(self, digest: str, order: WantedSample, sound: bytes) -> None:
-        measured = await asyncio.to_thread(measure, sound)
+        measured = await asyncio.to_thread(_measured, sound)
         words = len(order.text.split())
         minutes = measured.spoken_s / 60
         record = MeasuredSample(
@@ -221,6 +224,13 @@ class SampleWorker:
             self._refused.add(digest)
             return
         await asyncio.to_thread(self.kept.store_sample, StoredSample(record, sound))
+
+
+def _measured(sound: bytes) -> Measured:
+    # Imported here: it loads libav and numpy, which a worker does once it needs them.
+    from proxy.features.samples.measuring import measure
+
+    return measure(sound)
 
 
 async def _void(waited: Awaitable[object]) -> None:
