@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from proxy.features.dubs.fitting import FASTEST_OF_LINE, LATE_MS, SLOWEST, FitRules, Lines, paces
+from proxy.features.dubs.line_values import FASTEST_OF_LINE, LATE_MS, SLOWEST, FitRules, Lines, paces
 
 Numbers = NDArray[np.floating[Any]]
 

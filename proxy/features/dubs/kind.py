@@ -21,8 +21,9 @@ from proxy.audio.formats import MEDIA_TYPES, OutputForm, SoundFailed, bytes_a_se
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
-from proxy.features.dubs.fitting import FitRules, fit
+from proxy.features.dubs.fitting import fit
 from proxy.features.dubs.inputs import DubInputs, file_ids
+from proxy.features.dubs.line_values import FitRules
 from proxy.features.dubs.lines import DubLine, choose_shorts, lines_of
 from proxy.features.dubs.previewing import previewed
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from policies import estimate
 from policies.text_tags import name_key
 from proxy.errors import InvalidRequest
-from proxy.features.dubs.fitting import FitRules, Lines, fit
+from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.line_values import FitRules, Lines
 from proxy.features.dubs.subtitle_reader import unusable
 from proxy.features.dubs.subtitle_text import SpokenTurn
 from speech_engine.redacted import Redacted

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from proxy.features.dubs.fitting import Fit, Lines, fitted_length
+from proxy.features.dubs.line_values import Fit, Lines, fitted_length
 from proxy.features.dubs.request import DubText
 from proxy.features.transcriptions.formats import cue
 from proxy.http.replies import csv_bytes

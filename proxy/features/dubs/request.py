@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from proxy.audio.formats import OutputForm
-from proxy.features.dubs.fitting import MOST_PACE, USUAL_PACE
+from proxy.features.dubs.line_values import MOST_PACE, USUAL_PACE
 from proxy.features.dubs.lines import DubLine
 from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.uploads import FileId

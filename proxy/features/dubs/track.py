@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from proxy.audio.encode import Encoder
 from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, OutputForm, true_wav
 from proxy.audio.sound import FadeOut, Step
-from proxy.features.dubs.fitting import Fit, Lines
+from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, floats, pcm_of
 from proxy.features.dubs.track_files import FILES
 from proxy.features.jobs.core.encoding import FileMaking, beginning, opened

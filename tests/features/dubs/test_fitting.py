@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.dubs.fitting import MOST_PACE, Fit, FitRules, Lines, fit, fitted_length
+from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.line_values import MOST_PACE, Fit, FitRules, Lines, fitted_length
 
 RATE_HZ = 1000
 
