@@ -144,7 +144,9 @@ def _note_of(file: str, shared: str) -> Path:
 
 def _collect(files: list[str], marks: str) -> list[str]:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", "-m", marks]
-    run = subprocess.run([*command, *files], cwd=ROOT, capture_output=True, text=True, check=False)
+    # A person's own options would change what pytest prints.
+    plain = {**os.environ, "PYTEST_ADDOPTS": ""}
+    run = subprocess.run([*command, *files], cwd=ROOT, env=plain, capture_output=True, text=True, check=False)
     if run.returncode not in (_PASSED, _NONE_RAN):
         raise SystemExit(f"pytest cannot collect the listed tests:\n{run.stdout}{run.stderr}")
     return [line for line in run.stdout.splitlines() if "::" in line]
