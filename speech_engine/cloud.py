@@ -153,17 +153,16 @@ class EventStream:
     def _events(self, *lines: bytes | bytearray) -> list[bytes]:
         events = []
         for line in lines:
-            if line.startswith(b"data") and line[4:5] in (b"", b":", b"\r"):
-                value = line if isinstance(line, bytearray) else bytearray(line)
-                # In place, as an event may be long.
-                del value[: 6 if value[5:6] == b" " else 5]
-                if value.endswith(b"\r"):
-                    del value[-1:]
+            if line[:4] == b"data" and line[4:5] in (b"", b":", b"\r"):
+                begin, end = 6 if line[5:6] == b" " else 5, len(line) - line.endswith(b"\r")
                 if self._data is None:
-                    self._data = value
+                    # In place, as an event may be long.
+                    self._data = line if isinstance(line, bytearray) else bytearray(line)
+                    del self._data[end:]
+                    del self._data[:begin]
                 else:
                     self._data += b"\n"
-                    self._data += value
+                    self._data += line[begin:end]
             elif line in (b"", b"\r") and self._data is not None:
                 events.append(bytes(self._data))
                 self._data = None
