@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
@@ -120,9 +119,6 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-_BLANK_LINES = re.compile(rb"\n\n\n+")
-
-
 class EventStream:
     """Reads server-sent events of a provider: takes bytes, split anywhere, and returns whole events' data.
 
@@ -135,8 +131,7 @@ class EventStream:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Returns the events that this piece completes. Raises EngineFailed if an event is much too long."""
-        # Blank lines say nothing but the first, and a flood of them would hold the loop.
-        first, *others = _BLANK_LINES.sub(b"\n\n", piece).split(b"\n")
+        first, *others = piece.split(b"\n")
         self._line += first
         if len(self._line) + len(self._data or b"") > MOST_BYTES:
             raise errors.EngineFailed("The provider sends an event that is longer than any that makes sense.")

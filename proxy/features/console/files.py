@@ -82,7 +82,9 @@ def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
     for name, content in contents.items():
         if name.startswith(_TEXTS):
             texts: dict[str, str] = msgspec.json.decode(content)
-            later = {key: text for key, text in texts.items() if f"{key.partition('.')[0]}." not in first}
+            pages = {key.partition(".")[0] for key in texts}
+            shown = {page for page in pages if f"{page}." in first}
+            later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown}
             now = {key: text for key, text in texts.items() if key not in later}
             split[name] = msgspec.json.encode(now)
             split[name.replace(_TEXTS, _LATER)] = msgspec.json.encode(later)

@@ -27,8 +27,7 @@ from proxy.features.dubs.line_values import FitRules
 from proxy.features.dubs.lines import DubLine, choose_shorts, lines_of
 from proxy.features.dubs.previewing import previewed
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
-from proxy.features.dubs.request import DubBody, DubFields, DubText, dub_step_body, parse_dub
-from proxy.features.dubs.track_files import FILES
+from proxy.features.dubs.request import FILES, DubBody, DubFields, DubText, dub_step_body, parse_dub
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of

@@ -22,7 +22,7 @@ class FitRules(NamedTuple):
 
 class Lines(NamedTuple):
     """The lines of a dub in their order: where each should begin and end, how long it was spoken, all in
-    samples, and the number of its speaker. With `overlaps`, only lines of one speaker must not overlap."""
+    samples, and the number of its speaker. With `may_overlap`, only lines of one speaker must not overlap."""
 
     starts: Sequence[int]
     ends: Sequence[int]

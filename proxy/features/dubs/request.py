@@ -21,6 +21,8 @@ from proxy.speech.usage_tag import Tag
 FORMATS = ("flac", "wav", "opus", "mp3", "aac")
 Result = Literal["track", "speech", "bed"]
 _RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
+FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3}
+"""The number of each file in the rows of its job."""
 _OF_STEP = ("model", "language", "instructions", "lexicon", "seed", "emotion", "pitch", "check", "on_wrong")
 
 

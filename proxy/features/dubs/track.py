@@ -16,7 +16,7 @@ from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, OutputForm, true
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, floats, pcm_of
-from proxy.features.dubs.track_files import FILES
+from proxy.features.dubs.request import FILES
 from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles

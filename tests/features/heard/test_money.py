@@ -5,7 +5,7 @@ from collections import defaultdict
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from policies.price import MICRO
@@ -81,6 +81,8 @@ async def test_the_charge_is_what_was_not_wrong_whenever_a_client_leaves(stage: 
         @given(
             sentences=SENTENCES, stays=st.sampled_from((1, 2, 5, 9, 999, 999)), kind=st.sampled_from(KINDS)
         )
+        # Something is free, whatever else is drawn.
+        @example(sentences=[["wrong"]], stays=999, kind="behind")
         def holds(sentences: list[list[str]], stays: int, kind: str) -> None:
             check.best.clear()
             sent = speak(server, sentences, stays, check=kind)
