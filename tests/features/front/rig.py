@@ -47,6 +47,9 @@ prices.speech = { credits = 1, per = "second" }
 [plans.creator]
 price = "R$ 49"
 allowance = 20000
+streams = 4
+voices = 1
+job_characters = 500000
 prices.speech = { credits = 1, per = "second" }
 [users]
 sign_up = "open"
@@ -58,7 +61,6 @@ from = "Voices <voices@example.org>"
 amount = "49.00"
 currency = "BRL"
 providers = ["mercadopago"]
-features = ["60 requests a minute"]
 [payments.packs.small]
 credits = 4800
 amount = "29.90"
@@ -87,17 +89,18 @@ class Studio(Scripted):
 
 
 class MadeSamples(NoVoiceSamples):
-    """Samples that are all made, but for voices whose name is in `missing`."""
+    """Samples that are all made, but for voices whose name is in `missing`. Those in `soon` will be made."""
 
     def __init__(self) -> None:
         self.missing: Collection[str] = ()
+        self.soon: Collection[str] = ()
         self.has_front = True
         self.shown: Callable[[], Collection[str]] = tuple
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
         del language
         if voice.name in self.missing:
-            return None
+            return MadeSample(address="") if voice.name in self.soon else None
         pitch: Pitch = "low" if voice.gender == "male" else "high"
         return MadeSample(address=f"/{_WAV}", pitch_hz=200, pitch=pitch, words_a_minute=160, pace="quick")
 
