@@ -70,6 +70,7 @@ def _values() -> dict[str, Collection[str]]:
             *(each for each in pages if f"frame.{each}" in _TEXTS["en"]),
         },
         "limit.": [*_list("pages/account.js", "LIMITS"), *_list("pages/account.js", "OF_PLANS")],
+        "limit.n.": _list("pages/account.js", "LIMITS"),
         "price.": _list("pages/account.js", "PRICES"),
         "price.per.": get_args(Per),
         "admin.budget.": ["day", "month"],
