@@ -79,6 +79,7 @@ def _values() -> dict[str, Collection[str]]:
         "jobs.": ["batch", "cut"],
         "jobs.state.": [*get_args(Status), "part", "settling"],
         "jobs.waits.": [each for each in get_args(Waits) if each],
+        "tables.column.": _list("pages/tables.js", "EXPLAINED"),
         "webhooks.state.": ["waiting", "delivered", "failed"],
         "books.": [each for each in _list("pages/books.js", "PERIODS") if not each.isdecimal()],
         "order.state.": [*get_args(OrderState), "expired", "cancelled"],

@@ -74,8 +74,8 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     visitor.wait("at('#account-plan')?.textContent.includes('until')")
     told = visitor.text("#account-plan")
     assert re.fullmatch(
-        r"Creator until \w+ \d+, \d{4}\. It ends by itself, and nothing is taken again\. "
-        r"After it you have Free\. Minutes that you bought on top stay\.",
+        r"Creator until \w+ \d+, \d{4}\. It ends by itself, and you are not charged again\. "
+        r"After it you have Free\. Extra minutes that you bought stay\.",
         told,
     )
     visitor.reads("16 minutes", ".tiles")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from policies.preview_texts import front_text
 from policies.routing import Voice
 from policies.voice_sounds import Pitch
 from proxy.app import Worker
@@ -20,7 +21,6 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.http.sockets import serving
 from tests.sound import tone
 
-TEXT = "The last train had left, and the station was quiet at last. Somebody had forgotten an umbrella."
 VOICES = (
     ("af_heart", "en-US", "female"),
     ("am_eric", "en-US", "male"),
@@ -106,7 +106,11 @@ class MadeSamples(NoVoiceSamples):
 
     def front_sample(self, language: str) -> FrontSample | None:
         voice = {"en": "studio/af_heart", "pt-BR": "studio/pf_dora", "es": "studio/ef_dora"}.get(language)
-        return FrontSample(address=f"/{_WAV}", voice=voice, text=TEXT) if voice and self.has_front else None
+        return (
+            FrontSample(address=f"/{_WAV}", voice=voice, text=front_text(language))
+            if voice and self.has_front
+            else None
+        )
 
     def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
         self.shown = voices

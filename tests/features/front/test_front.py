@@ -67,7 +67,7 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
 
 async def test_limits_are_told_in_the_language_of_the_reader(made: Shop) -> None:
     spanish = await page(made, **{"accept-language": "es"})
-    for said in ("5 h 33 min de voz · 20.000 créditos", "4 peticiones a la vez", "hasta 500.000 caracteres"):
+    for said in ("5 h 33 min de voz · 20.000 créditos", "4 solicitudes a la vez", "hasta 500.000 caracteres"):
         assert said in spanish, said
     # What is limited by nothing has no line, and a pack has no limits.
     assert html_of_price(spanish, "creator").count("<li>") == 6
