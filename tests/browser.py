@@ -34,7 +34,8 @@ _FLAGS = (
     # A container gives shared memory little room, or none.
     "--disable-dev-shm-usage",
 )
-_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowDown": 40, "ArrowRight": 39}
+_KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, "Space": 32, "ArrowDown": 40, "ArrowRight": 39}
+_TEXTS = {"Enter": "\r", "Space": " "}
 
 
 class Tab:
@@ -99,8 +100,9 @@ class Tab:
 
     def press(self, key: str, *, ctrl: bool = False) -> None:
         """One key of the keyboard, to whatever has the focus."""
-        text = {"text": "\r"} if key == "Enter" else {}
-        common = {"key": key, "code": key, "windowsVirtualKeyCode": _KEYS[key], "modifiers": 2 * ctrl}
+        text = {"text": _TEXTS[key]} if key in _TEXTS else {}
+        name = " " if key == "Space" else key
+        common = {"key": name, "code": key, "windowsVirtualKeyCode": _KEYS[key], "modifiers": 2 * ctrl}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)
         self.call("Input.dispatchKeyEvent", type="keyUp", **common)
 

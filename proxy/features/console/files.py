@@ -83,7 +83,7 @@ def _split_texts(contents: dict[str, bytes], first: str) -> dict[str, bytes]:
         if name.startswith(_TEXTS):
             texts: dict[str, str] = msgspec.json.decode(content)
             pages = {key.partition(".")[0] for key in texts}
-            shown = {page for page in pages if f"{page}." in first}
+            shown = {page for page in pages if re.search(rf"[\"'`]{page}\.", first)}
             later = {key: text for key, text in texts.items() if key.partition(".")[0] not in shown}
             now = {key: text for key, text in texts.items() if key not in later}
             split[name] = msgspec.json.encode(now)

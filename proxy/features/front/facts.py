@@ -29,14 +29,14 @@ _USUAL_VOICES = 6
 
 
 class ShownVoice(NamedTuple):
-    """A voice for people. `sample` is the address of its clip, "" until that is made."""
+    """A voice for people. `sample` is the address of its clip: None until that is made, "" if it never is."""
 
     title: str
     language: str
     gender: str
     pitch: str
     pace: str
-    sample: str
+    sample: str | None
 
 
 class FrontClip(NamedTuple):
@@ -170,8 +170,10 @@ def _shown(entries: Entries, id_: str) -> ShownVoice | None:
 
 
 def _of_entry(entry: VoiceEntry) -> ShownVoice:
-    words = [each if each is not UNSET and each else "" for each in (entry.pitch, entry.pace, entry.sample)]
-    return ShownVoice(entry.title or entry.name, entry.language or "", entry.gender or "", *words)
+    pitch, pace = [each if each is not UNSET and each else "" for each in (entry.pitch, entry.pace)]
+    sample = "" if entry.sample is UNSET else entry.sample
+    title = entry.title or entry.name
+    return ShownVoice(title, entry.language or "", entry.gender or "", pitch, pace, sample)
 
 
 def _abilities(

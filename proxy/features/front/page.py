@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import NamedTuple
 from urllib.parse import quote
 
+import msgspec
+
 from proxy.api.front import LANGUAGES
 from proxy.catalogue.people import Offered, People
 from proxy.features.front.facts import Facts, ShownVoice
@@ -18,6 +20,8 @@ from proxy.features.front.texts import Texts
 _TONGUES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
 _PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
+_LIMITS = ("streams", "voices", "job_characters")
+"""What buyers ask for. The console has the others."""
 _PATHS = {
     "long": "M4 5c3-1 6-1 8 1 2-2 5-2 8-1v13c-3-1-6-1-8 1-2-2-5-2-8-1zM12 6v13",
     "dialogue": "M4 5h10v7H8l-4 3zM14 9h6v9l-4-2h-6v-3",
@@ -136,7 +140,9 @@ class FrontPage(NamedTuple):
 
     def _sample(self) -> Html:
         if not self.facts.clips:
-            return Html()
+            samples = [each.sample for each in self.facts.voices]
+            state = "soon" if None in samples else "below" if any(samples) else "none"
+            return html("note", text=self.texts(f"sample_{state}"))
         # The reader's own language comes first, if it is spoken here.
         clips = sorted(self.facts.clips, key=lambda clip: clip.language != self.visitor.language)
         first = clips[0].language
@@ -184,7 +190,7 @@ class FrontPage(NamedTuple):
         words = [self.texts(f"pitch.{voice.pitch}")] if voice.pitch else []
         words += [self.texts(f"pace.{voice.pace}")] if voice.pace else []
         label, pause = self.texts("hear", name=voice.title), self.texts("pause")
-        sound = voice.sample.lstrip("/")
+        sound = (voice.sample or "").lstrip("/")
         who = self._who(voice)
         return html(
             "voice",
@@ -209,13 +215,13 @@ class FrontPage(NamedTuple):
     def _price(self, offer: Offered, *, is_first: bool) -> Html:
         texts, is_plan = self.texts, offer.object == "plan"
         amount = Decimal(offer.amount)
-        lines: list[str] = []
-        if offer.minutes is not None:
-            lines.append(texts.speech(offer.minutes))
-            if offer.minutes.number >= 1:
-                each = amount / Decimal(str(offer.minutes.number))
-                lines.append(texts("a_minute", price=texts.price(each, offer.currency)))
-        lines += [*offer.features, texts("ends" if is_plan else "stays")]
+        bought = [] if offer.minutes is None else [texts.speech(offer.minutes)]
+        bought += [] if offer.credits is None else [texts("credits", n=texts.number(offer.credits))]
+        lines = [" · ".join(bought)] if bought else []
+        if offer.minutes is not None and offer.minutes.number >= 1:
+            each = amount / Decimal(str(offer.minutes.number))
+            lines.append(texts("a_minute", price=texts.price(each, offer.currency)))
+        lines += [*self._limits(offer), *offer.features, texts("ends" if is_plan else "stays")]
         title = offer.name[:1].upper() + offer.name[1:] if is_plan else self._pack(offer)
         may_buy = self.people.sign_in != "closed" and offer.providers
         wanted = "/".join(quote(each, safe="") for each in (offer.object, offer.name, title))
@@ -233,6 +239,14 @@ class FrontPage(NamedTuple):
             lines=joined(html("line", text=line) for line in lines),
             choose=choose if may_buy else Html(),
         )
+
+    def _limits(self, offer: Offered) -> list[str]:
+        """Return the limits of a plan as sentences. What it has none of, or without a limit, has none."""
+        limits = {} if offer.limits is None else msgspec.structs.asdict(offer.limits)
+        texts = self.texts
+        known = [(name, n) for name in _LIMITS if (n := limits.get(name))]
+        shown = [(name, n) for name, n in known if name != "job_characters" or "long" in self.facts.can]
+        return [texts(f"limit.{name}{'_one' if n == 1 else ''}", n=texts.number(n)) for name, n in shown]
 
     def _pack(self, offer: Offered) -> str:
         minutes = int(offer.minutes.number) if offer.minutes else 0

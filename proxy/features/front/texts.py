@@ -18,6 +18,7 @@ from proxy.api.front import LANGUAGES
 _FOLDER = Path(__file__).parent / "texts"
 _WITH_COMMA = ("es", "pt")
 _SIGNS = {"BRL": "R$ ", "EUR": "€ ", "GBP": "£", "INR": "₹", "MXN": "MX$", "THB": "฿", "USD": "$"}
+_COMMAS = str.maketrans(",.", ".,")
 _CENT = Decimal("0.01")
 
 
@@ -63,8 +64,9 @@ class Texts(NamedTuple):
     def speech(self, minutes: Minutes) -> str:
         return self("about" if minutes.is_about else "speech", time=self.time(minutes.number))
 
-    def number(self, value: int) -> str:
-        return f"{value:,}".replace(",", "." if base(self.language) in _WITH_COMMA else ",")
+    def number(self, value: float) -> str:
+        text = f"{value:,.2f}".rstrip("0").rstrip(".")
+        return text.translate(_COMMAS) if base(self.language) in _WITH_COMMA else text
 
     def price(self, amount: Decimal, currency: str) -> str:
         """Return an amount: two decimals, none for a whole number, more for less than a cent."""
@@ -73,5 +75,5 @@ class Texts(NamedTuple):
         else:
             text = f"{amount:.2f}" if amount >= _CENT else f"{amount:.4f}"
         if base(self.language) in _WITH_COMMA:
-            text = text.replace(".", ",")
+            text = text.translate(_COMMAS)
         return f"{_SIGNS.get(currency, f'{currency} ')}{text}"

@@ -68,7 +68,7 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     admin.reads("130", "#account-tiles")
     reader._replace(key=account).open("account")
     reader.reads("130 credits", ".purse")
-    reader.reads("30 of them without an end")
+    reader.reads("of these, 30 credits do not expire")
     assert "…" + account.secret[-4:] in reader.text("#account-who")
     reader.tab.run("(at('details.card').open = true)")
     reader.assert_readable(((1280, "dark"),))

@@ -57,7 +57,7 @@ def test_an_entry_is_heard_saved_and_said_again(reader: Reader, tmp_path: Path) 
     speak(reader, "Find me again.")
     assert heard(reader) == "Find me again."
     # In another format it is spoken again, once, for a price.
-    reader.reads(", or once more: up to ", "#speak-price")
+    reader.reads(", or saying it again, costs up to ", "#speak-price")
     reader.tab.run("at('#speak-save').click()")
     reader.tab.downloaded(tmp_path, "at('#speak-save').click()")
     assert sum(url.endswith("/v1/audio/speech") for url in reader.tab.requests) == 2

@@ -250,7 +250,7 @@ def test_what_was_typed_is_kept_until_the_server_takes_it(reader: Reader, tmp_pa
     assert reader.tab.run("document.activeElement.id") == "new-name"
     reader.fill("#new-name", "Ana")
     reader.tab.run(_LOSE_ONE_ANSWER)
-    assert create(reader) == "The server cannot be reached. Does it still run?"
+    assert create(reader) == "The server cannot be reached. Is it still running?"
     assert create(reader) == ""
     assert [len(own(reader)), len(consents(reader))] == [1, 1]
 

@@ -39,13 +39,13 @@ def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, 
     # One failed look is not the last.
     visitor.tab.run(_ONE_LOOK_FAILS)
     visitor.reads("Waiting")
-    visitor.reads("Paid. Thank you! 500 credits, without an end.")
+    visitor.reads("Paid. Thank you! 500 credits, with no end date.")
     assert visitor.tab.run("failed") > 1
     assert visitor.tab.run(_FOLLOWED) == ["", "https://pay.test/1"]
     visitor.reads("510 credits", ".purse")
     visitor.assert_readable(((1280, "dark"),))
     visitor.go("account")
-    visitor.reads("500 of them without an end")
+    visitor.reads("of these, 500 credits do not expire")
     visitor.wait("button('500 credits')?.closest('tr').innerText.includes('Paid')")
     # The provider gives it back.
     order = visitor.tab.run("button('500 credits').hash.slice('#/orders/'.length)")
@@ -74,17 +74,19 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     visitor.wait("at('#account-plan')?.textContent.includes('until')")
     told = visitor.text("#account-plan")
     assert re.fullmatch(
-        r"Creator until \w+ \d+, \d{4}\. It ends by itself, and nothing is taken again\. "
-        r"After it you have Free\. Minutes that you bought on top stay\.",
+        r"Creator until \w+ \d+, \d{4}\. It ends by itself, and you are not charged again\. "
+        r"After it you have Free\. Extra minutes that you bought stay\.",
         told,
     )
     visitor.reads("16 minutes", ".tiles")
     visitor.reads("16 minutes", ".purse")
     visitor.wait("!!button('Creator: One more month · Mercado Pago')")
     assert visitor.tab.run("at('.plan.mine details').open") is False
-    assert "API keys: 5" not in visitor.text(".plan.mine")
+    # Minutes come first, and limits are sentences.
+    visitor.reads("16 minutes · 1,000 credits", ".plan.mine")
+    assert "5 API keys" not in visitor.text(".plan.mine")
     visitor.tab.run("void (at('.plan.mine details').open = true)")
-    assert "API keys: 5" in visitor.text(".plan.mine")
+    assert "5 API keys" in visitor.text(".plan.mine")
     visitor.assert_readable(((375, "light"), (1280, "dark")))
     visitor.press("Pro: Pay with Mercado Pago")
     visitor.wait("at('#question').open")

@@ -23,6 +23,21 @@ def test_a_list_without_a_row_is_readable(reader: Reader, page: str) -> None:
     reader.assert_readable(((375, "dark"), (1280, "light")))
 
 
+def test_tabs_stay_in_one_row_and_the_one_of_the_page_is_in_sight(reader: Reader) -> None:
+    reader.tab.show(width=375)
+    reader.open("voices")
+    for page in ("voices", "scripts", "lexicons", "mixes", "jobs", "tables", "webhooks", "history", "usage"):
+        reader.go(page)
+        reader.wait("at('.tabs [aria-current]')")
+        assert (
+            reader.tab.run("new Set([...at('.tabs').children].map(({ offsetTop }) => offsetTop)).size") == 1
+        )
+        box = "at('.tabs [aria-current]').getBoundingClientRect()"
+        assert reader.tab.run(f"(({{ left, right }}) => left >= 0 && right <= innerWidth)({box})"), page
+        assert reader.tab.run("document.documentElement.scrollWidth") <= 375
+    reader.tab.show(width=1280)
+
+
 def test_a_chart_without_room_is_not_drawn(reader: Reader) -> None:
     with reader.server.client(reader.key.secret) as client:
         body = {"model": "tone", "voice": "alloy", "input": "Hi."}

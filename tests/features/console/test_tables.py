@@ -56,10 +56,10 @@ def test_a_table_becomes_sounds_and_comes_back_with_its_outcomes(reader: Reader,
     reader.reads("Columns that are not used: notes")
     assert reader.tab.run("at('#table-lines b')") is None
     reader.assert_readable(ALL_LOOKS[1:3])
-    reader.press("Begin the job")
-    reader.reads("It is handed in.")
+    reader.press("Speak all lines")
+    reader.reads("It is sent.")
     reader.wait("document.activeElement.id === 'tables-title'")
-    outcome = "button('Outcomes as CSV: lines')"
+    outcome = "button('Results as CSV: lines')"
     reader.wait(outcome)
     reader.assert_readable(LOOKS)
     table = reader.tab.downloaded(tmp_path, f"{outcome}.click()").decode("utf-8-sig")
@@ -89,7 +89,7 @@ def test_faults_are_told_by_line_before_anything_is_sent(reader: Reader, tmp_pat
         assert reader.tab.run("at('#table-go')") is None, fault
     many = "".join(f"{number},,nobody,English\n" for number in range(1000))
     _choose(reader, tmp_path, f"{_HEAD}{many}".encode(), "\u202efpj.gnp.csv")
-    reader.reads("mend 3,000 faults")
+    reader.reads("fix 3,000 mistakes")
     reader.reads("and 2,980 more")
     reader.assert_readable(LOOKS)
     assert not any("/v1/files" in url for url in reader.tab.requests)
@@ -107,7 +107,7 @@ def test_twenty_thousand_lines_are_read_and_sent(reader: Reader, tmp_path: Path)
     reader.wait("at('#table-file')")
     _choose(reader, tmp_path, b"text\n" + b"Hi.\n" * 20_000)
     reader.reads("20,000 lines, 60,000 characters", "#table-facts")
-    reader.press("Begin the job")
+    reader.press("Speak all lines")
     reader.reads("of 20,000 spoken", "#tables-list")
     with reader.server.client(reader.key.secret) as client:
         [batch] = json_of(client.get("/v1/batches"))["data"]
@@ -131,9 +131,9 @@ def test_a_line_that_fails_is_in_the_table_with_its_reason(reader: Reader, tmp_p
     reader.open("tables")
     reader.wait("at('#table-file')")
     _choose(reader, tmp_path, f"{_HEAD}good,Hi.,,\nbad,Hi.,tone/refuse,\n".encode())
-    reader.press("Begin the job")
+    reader.press("Speak all lines")
     reader.reads("Failed in part", "#tables-list")
-    table = reader.tab.downloaded(tmp_path, "button('Outcomes as CSV: lines').click()")
+    table = reader.tab.downloaded(tmp_path, "button('Results as CSV: lines').click()")
     rows = list(csv.DictReader(io.StringIO(table.decode("utf-8-sig"), newline="")))
     assert [(row["id"], row["outcome"], bool(row["error"])) for row in rows] == [
         ("good", "spoken", False),

@@ -103,7 +103,7 @@ def test_what_was_sent_is_listed_and_sent_again(reader: Reader) -> None:
         reader.open(f"webhooks/{id_}")
         reader.wait("at('#sent-look')")
         reader.tab.run("window.looks = setInterval(() => at('#sent-look').click(), 300)")
-        reader.reads("Taken", "#sent-list")
+        reader.reads("Delivered", "#sent-list")
         reader.tab.run("clearInterval(looks)")
         reader.press(reader.tab.run("at('[aria-label^=\"Send again\"]').ariaLabel"))
         reader.reads("It is sent again.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
+from policies.preview_texts import front_text
 from policies.routing import Voice
 from policies.voice_sounds import Pitch
 from proxy.app import Worker
@@ -20,7 +21,6 @@ from tests.proxy.api.scripted import Scripted, spoken
 from tests.proxy.http.sockets import serving
 from tests.sound import tone
 
-TEXT = "The last train had left, and the station was quiet at last. Somebody had forgotten an umbrella."
 VOICES = (
     ("af_heart", "en-US", "female"),
     ("am_eric", "en-US", "male"),
@@ -47,6 +47,9 @@ prices.speech = { credits = 1, per = "second" }
 [plans.creator]
 price = "R$ 49"
 allowance = 20000
+streams = 4
+voices = 1
+job_characters = 500000
 prices.speech = { credits = 1, per = "second" }
 [users]
 sign_up = "open"
@@ -58,7 +61,6 @@ from = "Voices <voices@example.org>"
 amount = "49.00"
 currency = "BRL"
 providers = ["mercadopago"]
-features = ["60 requests a minute"]
 [payments.packs.small]
 credits = 4800
 amount = "29.90"
@@ -87,23 +89,28 @@ class Studio(Scripted):
 
 
 class MadeSamples(NoVoiceSamples):
-    """Samples that are all made, but for voices whose name is in `missing`."""
+    """Samples that are all made, but for voices whose name is in `missing`. Those in `soon` will be made."""
 
     def __init__(self) -> None:
         self.missing: Collection[str] = ()
+        self.soon: Collection[str] = ()
         self.has_front = True
         self.shown: Callable[[], Collection[str]] = tuple
 
     def sample_of(self, voice: Voice, language: str | None = None) -> MadeSample | None:
         del language
         if voice.name in self.missing:
-            return None
+            return MadeSample(address="") if voice.name in self.soon else None
         pitch: Pitch = "low" if voice.gender == "male" else "high"
         return MadeSample(address=f"/{_WAV}", pitch_hz=200, pitch=pitch, words_a_minute=160, pace="quick")
 
     def front_sample(self, language: str) -> FrontSample | None:
         voice = {"en": "studio/af_heart", "pt-BR": "studio/pf_dora", "es": "studio/ef_dora"}.get(language)
-        return FrontSample(address=f"/{_WAV}", voice=voice, text=TEXT) if voice and self.has_front else None
+        return (
+            FrontSample(address=f"/{_WAV}", voice=voice, text=front_text(language))
+            if voice and self.has_front
+            else None
+        )
 
     def show_on_front(self, voices: Callable[[], Collection[str]]) -> None:
         self.shown = voices

@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from proxy.cli.main import _TRY
 from proxy.feature_list import load_config
-from tests.features.front.rig import SHOP, Shop, shop
+from tests.features.front.rig import SHOP, VOICES, Shop, shop
 from tests.features.front.test_logo import GOOD
 from tests.proxy.api.inside import TONE, Inside, inside
 from tests.tables import each_row
@@ -17,6 +18,7 @@ BROWSER = "text/html"
 _MAIL = SHOP[SHOP.index("[mail]") : SHOP.index("[payments.plans.creator]")]
 _SIGN_UP = _MAIL + '[users]\nsign_up = "%s"\n'
 _PUBLIC, _DEV = 'public_url = "https://voices.test"', "dev_key = true"
+_LINE = "begins with “Open http”"
 _FEW = '[features]\noff = ["jobs", "estimates", "books", "dubs", "marks", "cluster", "conversions"]'
 
 
@@ -42,7 +44,11 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
     for said in (
         "Start with 10 free minutes",
         "R$ 49",
-        "5 h 33 min of speech",
+        "5 h 33 min of speech · 20,000 credits",
+        "1 h 20 min of speech · 4,800 credits",
+        "4 requests at the same time",
+        "One saved voice",
+        "Long texts of up to 500,000 characters",
         "R$ 0.15 a minute",
         "80 minutes more",
         'href="#/sign-in/plan/creator/Creator"',
@@ -57,6 +63,21 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
     # Its links come first, and ours last.
     assert re.findall(r">(Terms|Impressum|API)</a>", html) == ["Terms", "Impressum", "API"]
     assert html.count('data-sound="v1/audio/samples/one.wav"') == 3 + 6
+
+
+async def test_limits_are_told_in_the_language_of_the_reader(made: Shop) -> None:
+    spanish = await page(made, **{"accept-language": "es"})
+    for said in ("5 h 33 min de voz · 20.000 créditos", "4 solicitudes a la vez", "hasta 500.000 caracteres"):
+        assert said in spanish, said
+    # What is limited by nothing has no line, and a pack has no limits.
+    assert html_of_price(spanish, "creator").count("<li>") == 6
+    assert html_of_price(spanish, "small").count("<li>") == 3
+
+
+def html_of_price(html: str, name: str) -> str:
+    """The lines of one offer."""
+    (card,) = [each for each in html.split('class="card stack price"') if f"/{name}/" in each]
+    return card[card.index("<ul") : card.index("</ul>")]
 
 
 async def test_prices_are_those_of_the_api(made: Shop) -> None:
@@ -82,7 +103,14 @@ async def test_a_visit_causes_no_speech_and_a_page_is_made_once(made: Shop) -> N
     made.samples.missing, made.samples.has_front = ("af_heart",), False
     html = await page(made)
     assert html.count("data-sound=") == 5
-    assert "Press play" not in html
+    assert "Press play:" not in html
+    assert "Press play at a voice below" in html
+    # Nothing can be heard: it says whether that changes.
+    names = [name for name, _, _ in VOICES]
+    made.samples.missing, made.samples.soon = names, names[:1]
+    assert "Samples are being made." in await page(made)
+    made.samples.soon = ()
+    assert "This server makes no samples." in await page(made)
     assert {*made.samples.shown()} >= {"studio/af_heart", "studio/pf_dora"}
 
 
@@ -98,7 +126,7 @@ async def test_a_visit_causes_no_speech_and_a_page_is_made_once(made: Shop) -> N
         ),
         (_PUBLIC, _SIGN_UP % "invite", "9.9.9.9", ["By invitation", ">Sign in<", "noindex"], ["key-form"]),
         ("", "", "9.9.9.9", ["You need a key", "I have a key", "key-form", "noindex"], ["#/sign-in"]),
-        (_DEV, "", "127.0.0.1", ["This is your own server", "key-form"], ["You need a key"]),
+        (_DEV, "", "127.0.0.1", ["This is your own server", _LINE, "key-form"], ["You need a key"]),
         (_DEV, "", "::1", ["This is your own server"], ["You need a key"]),
         (_DEV, "", "9.9.9.9", ["You need a key"], ["your own server"]),
         (_DEV, "", "proxy", ["You need a key"], ["your own server"]),
@@ -161,6 +189,11 @@ async def test_what_it_can_do_is_said_only_if_it_is_true(
         html = await page(server)
     assert [each for each in said if each not in html] == []
     assert [each for each in unsaid if each in html] == []
+
+
+def test_the_line_that_is_named_is_printed() -> None:
+    printed = _TRY.format(base="http://127.0.0.1:8000", key="sk-vg-1").splitlines()
+    assert [line for line in printed if line.startswith("Open http") and "#key=" in line]
 
 
 async def test_texts_are_texts_in_every_key(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ export class Door extends Page {
   // A person whose account is suspended can still go.
   ways() {
     return html`<div class="row"><button id="door-out" @click=${() => this.run("door", signOut)}>${t("door.sign_out")}</button>
-      <a class="button plain" href="#/account/close">${t("account.close")}</a></div>`;
+      <a class="button plain" href="#/account/close">${t("door.close_account")}</a></div>`;
   }
 
   // What is bought once one has signed in.

@@ -50,6 +50,8 @@ class Frame {
 
   async start(place) {
     this.place = place;
+    // Somebody who comes from the front has done something already.
+    this.isStarted = Boolean(document.querySelector("link[href$='/front.js']"));
     this.draw();
     this.door.mount(place.querySelector("#door"));
     player.mount(place.querySelector("#dock"));
@@ -58,7 +60,13 @@ class Frame {
     document.addEventListener("missing", () => this.isOutdated());
     // The door takes a key or a link out of the address before anything else reads it.
     session.ready = this.door.start();
-    await this.show({ isFirst: true });
+    await this.show({ isFirst: !this.isStarted });
+    this.isStarted = true;
+  }
+
+  // What had the focus is gone, so the page gets it.
+  land() {
+    if (this.isStarted && document.activeElement === document.body) this.place.querySelector("#page h1")?.focus({ preventScroll: true });
   }
 
   // The address of the page comes back in place of a link's, which the door has taken.
@@ -76,8 +84,9 @@ class Frame {
     if (wantedOffer() || /^#\/sign-in\b/.test(location.hash)) return this.signIn([]);
     const isSpeak = this.page instanceof SpeakPage && pageOf(location.hash).name === "speak";
     if (isSpeak) this.page.isOpened = false;
-    if (isSpeak || (isSame && this.hash === location.hash)) return this.page.reopen();
-    return this.show({ isFirst: true });
+    if (!isSpeak && !(isSame && this.hash === location.hash)) return this.show({ isFirst: !this.isStarted });
+    this.land();
+    return this.page.reopen();
   }
 
   // Sign-in has an address, and no page below the door. What is to be bought comes after it.
@@ -87,7 +96,7 @@ class Frame {
     if (!session.me) return this.draw();
     const offer = takeWantedOffer();
     history.replaceState(null, "", offer ? `#/orders/new/${offer.kind}/${encodeURIComponent(offer.name)}` : "#/speak");
-    return this.show({ isFirst: true });
+    return this.show({ isFirst: !this.isStarted });
   }
 
   async show({ isFirst = false } = {}) {
@@ -105,6 +114,8 @@ class Frame {
     this.page.mount(this.place.querySelector("#page"));
     entitle(this.page.title());
     this.draw();
+    // Of tabs that do not fit, the one of this page is in sight.
+    this.place.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     if (isFirst) return undefined;
     scrollTo(0, 0);
     this.place.querySelector("#page h1")?.focus();

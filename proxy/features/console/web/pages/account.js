@@ -1,7 +1,7 @@
 // Account: who this is, the plan and what is left of it, and what can be bought.
 
 import { LONGEST } from "./speak_notes.js";
-import { gotOf, pay, PROVIDERS, stateTag, titleOf } from "./checkout.js";
+import { bothOf, gotOf, ownMinutes, pay, PROVIDERS, stateTag, titleOf } from "./checkout.js";
 import { leave, refreshAccount, signOut } from "../core/account.js";
 import { orNone, read } from "../core/api.js";
 import { Listing } from "../core/listing.js";
@@ -13,7 +13,7 @@ import { day, fullDay, minutes, money, number, planName, t, worth } from "../cor
 
 const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
 // Those of a plan that buyers ask for. The others are below them.
-const OF_PLANS = ["voices", "clones"];
+const OF_PLANS = ["streams", "voices", "job_characters"];
 const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
 
 export function accountTabs(now) {
@@ -54,7 +54,6 @@ export default class AccountPage extends Page {
     return html`<section class="view">${this.heading()}${accountTabs("account")}
       ${this.who(me)}${this.alert("page")}
       ${this.plan(me)}
-      ${this.tiles(me)}
       ${this.shop(me)}
       ${this.bought()}
       <details class="card stack"><summary>${t("account.terms")}</summary>${this.limits(me)}${this.prices(me)}</details>
@@ -75,17 +74,19 @@ export default class AccountPage extends Page {
   }
 
   // What one has, what ends when, and what comes then. A month ends by itself, so nothing here ends it.
-  plan({ plan, credits, paid_until: until, next_plan: next }) {
-    const each = plan.minutes ? t("account.monthly", { plan: planName(plan.name), minutes: minutes(plan.minutes) }) : credits.allowance === null ? planName(plan.name) : t("account.monthly", { plan: planName(plan.name), minutes: t("frame.credits", { n: credits.allowance }) });
+  plan(me) {
+    const { plan, credits, paid_until: until, next_plan: next } = me;
+    const each = credits.allowance === null ? planName(plan.name) : t("account.monthly", { plan: planName(plan.name), minutes: worth(credits.allowance, plan.minutes) });
     const paid = [until ? t("account.paid", { plan: planName(plan.name), day: fullDay(until) }) : "", then(next), credits.available === null ? "" : t("account.stay")];
     return html`<section class="card stack" aria-labelledby="plan-title"><div class="row apart"><h2 id="plan-title">${t("account.mine")}</h2>${plan.price ? html`<span class="tag">${plan.price}</span>` : nothing}</div>
-      <p id="account-plan" class="name">${until ? paid.filter(Boolean).join(" ") : each}</p></section>`;
+      <p id="account-plan" class="name">${until ? paid.filter(Boolean).join(" ") : each}</p>${this.tiles(me)}</section>`;
   }
 
   // Where nothing is limited, there is nothing to count.
   tiles({ plan, credits, cycle, minutes: left, paid_until: until, next_plan: next }) {
     if (credits.available === null) return nothing;
-    const rest = credits.granted ? t("account.granted", { n: credits.granted }) : t("account.used", { n: credits.used });
+    const { granted, used } = credits;
+    const rest = granted ? t("account.granted", { what: worth(granted, ownMinutes(granted)) }) : t("account.used", { what: worth(used, ownMinutes(used)) });
     const isLast = until && until <= cycle.end;
     const coming = isLast ? next?.minutes : plan.minutes;
     return html`<div class="tiles">
@@ -98,21 +99,21 @@ export default class AccountPage extends Page {
     if (!this.offers.length) return nothing;
     const [plans, packs] = ["plan", "pack"].map((kind) => this.offers.filter(({ object }) => object === kind));
     return html`<section class="stack" aria-labelledby="shop-title"><h2 id="shop-title">${t("account.buy")}</h2>
-      ${plans.length ? html`<p class="quiet small">${t("account.ends")}</p>` : nothing}
+      ${plans.length ? html`<p class="quiet small">${t("account.ends")} ${me.paid_until ? t("account.switch", { plan: planName(me.plan.name) }) : nothing}</p>` : nothing}
       ${this.alert("buy")}
       <ul class="grid" role="list">
         ${plans.map((offer) => this.sold(offer, me))}
-        ${packs.map((offer) => this.offer(offer, { title: worth(offer.credits, offer.minutes), lines: offer.minutes ? [t("frame.credits", { n: offer.credits })] : [] }))}
+        ${packs.map((offer) => this.offer(offer, { title: worth(offer.credits, offer.minutes), lines: offer.minutes ? [bothOf(offer.credits, null)] : [] }))}
       </ul></section>`;
   }
 
-  // A month of a plan. Of the running one there is one more; another one says what comes of the rest.
+  // A month of a plan. Of the running one there is one more.
   sold(offer, { plan, paid_until: until }) {
     const isMine = offer.name === plan.name;
-    const note = !until ? "" : isMine ? t("account.joins", { day: fullDay(until) }) : t("account.switch", { plan: planName(plan.name) });
-    const each = offer.credits === null ? t("frame.unlimited") : worth(offer.credits, offer.minutes);
-    const line = (name) => `${t(`limit.${name}`)}: ${offer.limits[name] === null ? t("frame.unlimited") : number(offer.limits[name])}`;
-    const few = OF_PLANS.filter((name) => offer.limits[name] !== null);
+    const note = until && isMine ? t("account.joins", { day: fullDay(until) }) : "";
+    const each = offer.credits === null ? t("frame.unlimited") : bothOf(offer.credits, offer.minutes);
+    const line = (name) => limitText(name, offer.limits[name]);
+    const few = OF_PLANS.filter((name) => offer.limits[name]);
     const others = LIMITS.filter((name) => !few.includes(name));
     // A month would end what one has for nothing, so none is sold.
     const providers = isMine && !until ? [] : offer.providers;
@@ -160,6 +161,12 @@ export default class AccountPage extends Page {
   }
 }
 
+// A limit of a plan as a sentence.
+function limitText(name, n) {
+  if (n) return t(`limit.n.${name}`, { n });
+  return `${t(`limit.${name}`)}: ${n === null ? t("frame.unlimited") : number(0)}`;
+}
+
 // The plan after a paid month.
 function then(next) {
   if (!next) return "";
@@ -167,7 +174,7 @@ function then(next) {
 }
 
 function tile(label, value, more) {
-  return html`<div class="card"><span class="quiet small">${label}</span><strong class="num name">${value}</strong><span class="small quiet">${more}</span></div>`;
+  return html`<div><span class="quiet small">${label}</span><strong class="num name">${value}</strong><span class="small quiet">${more}</span></div>`;
 }
 
 function facts(rows) {

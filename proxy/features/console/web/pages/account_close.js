@@ -11,14 +11,14 @@ export default class ClosePage extends Page {
   address = "";
 
   title() {
-    return t("account.close");
+    return t("door.close_account");
   }
 
   close(event) {
     event.preventDefault();
     return this.run("close", async () => {
       const address = this.address.trim();
-      const question = { title: t("account.close"), text: t("close.text"), no: t("word.no"), yes: t("account.close"), isDanger: true };
+      const question = { title: t("door.close_account"), text: t("close.text"), no: t("word.no"), yes: t("door.close_account"), isDanger: true };
       if (address && !(await agrees(question))) return;
       await read("v1/me/close", { json: { address } });
       leave();
@@ -31,7 +31,7 @@ export default class ClosePage extends Page {
         <p class="note bad">${icon("info")}<span>${t("close.text")}</span></p>
         ${this.input("close", "address", t("close.address"), { type: "email", value: this.address, max: 254, change: (address) => { this.address = address; } })}
         ${this.alert("close")}
-        <div class="row"><button class="danger" id="close-go">${t("account.close")}</button><a class="button plain" href="#/account">${t("word.no")}</a></div>
+        <div class="row"><button class="danger" id="close-go">${t("door.close_account")}</button><a class="button plain" href="#/account">${t("word.no")}</a></div>
       </form></section>`;
   }
 }

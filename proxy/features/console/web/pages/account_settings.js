@@ -51,8 +51,8 @@ export default class SettingsPage extends Page {
 
   view() {
     const parts = html`${this.form()}${this.list()}
-      <section class="card stack" aria-labelledby="close-title"><h2 id="close-title">${t("account.close")}</h2>
-        <p>${t("close.text")}</p><div class="row"><a class="button danger" href="#/account/close">${t("account.close")}</a></div></section>
+      <section class="card stack" aria-labelledby="close-title"><h2 id="close-title">${t("door.close_account")}</h2>
+        <p>${t("close.text")}</p><div class="row"><a class="button danger" href="#/account/close">${t("door.close_account")}</a></div></section>
       ${this.picker?.view() ?? nothing}`;
     return html`<section class="view">${this.heading()}${accountTabs("account/settings")}
       ${this.statusLine()}${this.alert("page")}${isPerson() ? parts : nothing}

@@ -1,11 +1,11 @@
 // Admin: the plans with their prices, what is sold of them, and who has them. They are written in config.toml.
 
-import { PROVIDERS } from "./checkout.js";
+import { bothOf, PROVIDERS } from "./checkout.js";
 import { adminTabs } from "./admin_parts.js";
 import { orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
 import { Page } from "../core/page.js";
-import { money, number, t, worth } from "../core/texts.js";
+import { minutes, money, number, t } from "../core/texts.js";
 
 const RELOAD = "voxgate reload";
 const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
@@ -14,7 +14,7 @@ const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcri
 export default class PlansPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { plans: [], missing: {}, offers: [] });
+    Object.assign(this, { plans: [], missing: {}, offers: [], start: null });
   }
 
   title() {
@@ -24,7 +24,8 @@ export default class PlansPage extends Page {
   async open() {
     const { data: plans, missing } = await read("admin/plans", { signal: this.signal });
     this.set({ plans, missing });
-    this.set({ offers: (await read("v1/plans", { signal: this.signal }).catch(orNone)).data });
+    const { data: offers, start = null } = await read("v1/plans", { signal: this.signal }).catch(orNone);
+    this.set({ offers, start });
   }
 
   view() {
@@ -33,9 +34,16 @@ export default class PlansPage extends Page {
       <p class="quiet">${t("admin.plans_text")} <code>${RELOAD}</code></p>
       ${Object.entries(this.missing).map(([plan, n]) => html`<p class="note bad">${t("admin.plan_missing", { plan, n })}</p>`)}
       <ul class="grid" role="list">
-        ${this.plans.map((plan) => this.card(plan.name, [plan.price, t("admin.accounts", { n: plan.accounts })], this.offers.filter(({ object, name }) => object === "plan" && name === plan.name), this.terms(plan)))}
-        ${packs.map((pack) => this.card(pack.name, [worth(pack.credits, pack.minutes)], [pack]))}
+        ${this.plans.map((plan) => this.plan(plan))}
+        ${packs.map((pack) => this.card(pack.name, [bothOf(pack.credits, pack.minutes)], [pack]))}
       </ul></section>`;
+  }
+
+  // What a month of it is worth is known of plans that are sold, and of the first one.
+  plan(plan) {
+    const offers = this.offers.filter(({ object, name }) => object === "plan" && name === plan.name);
+    const of = [...offers, ...(this.start?.name === plan.name ? [this.start] : [])][0]?.minutes;
+    return this.card(plan.name, [plan.price, of ? minutes(of) : "", t("admin.accounts", { n: plan.accounts })], offers, this.terms(plan));
   }
 
   card(name, facts, offers, more = nothing) {
@@ -49,6 +57,6 @@ export default class PlansPage extends Page {
     const named = [...PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]), ...Object.entries(prices.models)];
     const price = ({ credits, per }) => (credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free"));
     const rows = [[t("account.credits_month"), text(allowance)], ...named.map(([name, each]) => [name, price(each)]), ...LIMITS.map((name) => [t(`limit.${name}`), text(plan[name])])];
-    return html`<table><tbody>${rows.map(([name, value]) => html`<tr><th scope="row" class="name">${name}</th><td class="num end">${value}</td></tr>`)}</tbody></table>`;
+    return html`<details><summary>${t("account.terms")}</summary><table><tbody>${rows.map(([name, value]) => html`<tr><th scope="row" class="name">${name}</th><td class="num end">${value}</td></tr>`)}</tbody></table></details>`;
   }
 }

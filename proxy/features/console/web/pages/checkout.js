@@ -2,7 +2,8 @@
 
 import { agrees } from "../core/dialogs.js";
 import { html, nothing } from "../core/lit.js";
-import { fullDay, planName, t, worth } from "../core/texts.js";
+import { session } from "../core/session.js";
+import { fullDay, minutes, planName, t, worth } from "../core/texts.js";
 
 export const PROVIDERS = { mercadopago: "Mercado Pago", stripe: "Stripe" };
 const MOST_NAMED = 5;
@@ -17,13 +18,25 @@ export function stateTag(order) {
   return html`<span class="tag ${LOOKS[order.state] ?? ""}">${t(`order.state.${stateOf(order)}`)}</span>`;
 }
 
+// What credits are worth to the reader in minutes, if that can be said.
+export function ownMinutes(credits) {
+  const { plan, credits: { allowance, available }, minutes: left } = session.me;
+  const [of, all] = plan.minutes?.number ? [plan.minutes, allowance] : [left, available];
+  return of?.number && all ? { ...of, number: Math.round((of.number * credits * 100) / all) / 100 } : null;
+}
+
+// Minutes first, and the credits behind them.
+export function bothOf(credits, of = ownMinutes(credits)) {
+  return [of ? minutes(of) : "", t("frame.credits", { n: credits })].filter(Boolean).join(" · ");
+}
+
 export function titleOf({ kind, offer, credits }) {
-  return kind === "plan" ? t("order.plan", { plan: planName(offer) }) : t("frame.credits", { n: credits });
+  return kind === "plan" ? t("order.plan", { plan: planName(offer) }) : worth(credits, ownMinutes(credits));
 }
 
 // What was got for the money, and until when.
 export function gotOf({ kind, offer, credits, month }) {
-  if (kind === "pack") return t("order.got.pack", { n: credits });
+  if (kind === "pack") return t("order.got.pack", { got: bothOf(credits) });
   if (!month) return t("order.got.credits");
   const days = { plan: planName(offer), start: fullDay(month.starts), day: fullDay(month.ends) };
   const isLater = new Date(month.starts) > Date.now();

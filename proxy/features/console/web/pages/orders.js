@@ -1,6 +1,6 @@
 // One order: it waits until the provider has told of the payment, and shows what became of it.
 
-import { changesOf, checkoutOf, gotOf, PROVIDERS, stateOf, stateTag, titleOf } from "./checkout.js";
+import { bothOf, changesOf, checkoutOf, gotOf, PROVIDERS, stateOf, stateTag, titleOf } from "./checkout.js";
 import { refreshAccount } from "../core/account.js";
 import { Failure, OnceKey, orNone, read } from "../core/api.js";
 import { html, nothing } from "../core/lit.js";
@@ -118,7 +118,7 @@ export default class OrderPage extends Page {
   payment({ amount, currency, refunded, disputed, credited, created }) {
     const back = Number(refunded) ? t("order.given_back", { amount: money(refunded, currency) }) : "";
     const held = Number(disputed) ? t("order.held", { amount: money(disputed, currency) }) : "";
-    const facts = [money(amount, currency), moment(created), credited ? t("frame.credits", { n: credited }) : "", back, held];
+    const facts = [money(amount, currency), moment(created), credited ? bothOf(credited) : "", back, held];
     return html`<li class="num">${icon("account")}<span>${facts.filter(Boolean).join(" · ")}</span></li>`;
   }
 }

@@ -5,7 +5,7 @@ import { hasNaturalVoices, languageChoices, noNatural, speakingModels, voiceName
 import { draft } from "../core/draft.js";
 import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
-import { formatName } from "./spoken.js";
+import { formatName, isRobotTold } from "./spoken.js";
 import { hasFeature, isAdmin } from "../core/session.js";
 import { duration, languageName, t } from "../core/texts.js";
 
@@ -22,7 +22,7 @@ export function estimateText({ estimate, doubt, length }) {
   const share = Math.max(1, length / LONGEST);
   const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
   const facts = { time: duration(estimate.seconds * share), credits };
-  return [share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
+  return [share > 1 ? t("speak.estimate_long", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
 }
 
 function leftText(left) {
@@ -49,13 +49,13 @@ function moreNote(page) {
   return more.length && html`${t("speak.more_fields", { fields: more.join(", ") })} <button type="button" class="plain" id="speak-less" @click=${() => page.forgetMore()}>${t("speak.less")}</button>`;
 }
 
-function estimateNotes({ estimate, doubt }) {
+function estimateNotes({ estimate, doubt, hasCard }) {
   if (doubt || !estimate) return [doubt && failureText(doubt)];
   const { substitute, dropped_tags: dropped } = estimate;
   const ignored = estimate.ignored.filter((field) => field !== "emotion" || !dropped.length);
   return [
     substitute && t("speak.substitute", { voice: voiceName(substitute) }),
-    robotNote(estimate),
+    !(hasCard && isRobotTold(estimate.language ?? "")) && robotNote(estimate),
     dropped.length && t("speak.dropped", { tags: dropped.map((tag) => `[${tag}]`).join(" ") }),
     ignored.length && t("speak.ignored", { fields: ignored.join(", ") }),
   ];

@@ -2,7 +2,7 @@
 
 import { download, saveBlob } from "../core/api.js";
 import { refreshAccount } from "../core/account.js";
-import { isByRules, isNaturalIn, noNatural, titleOf, voiceName } from "../core/catalogue.js";
+import { baseOf, isByRules, isNaturalIn, noNatural, titleOf, voiceName } from "../core/catalogue.js";
 import { draft } from "../core/draft.js";
 import { html, nothing } from "../core/lit.js";
 import { icon, loaded } from "../core/page.js";
@@ -72,19 +72,30 @@ async function copy(page, name) {
   }
 }
 
-// That a robot spoke, or another voice than the one that was asked for, and how to try once more.
-function insteadLine(page, { engine, substitute, tag }) {
-  const { voice } = last;
+// That a robot spoke, or another voice than the one that was asked for, and why. Null if neither did.
+function insteadOf({ voice, headers }) {
+  const [engine, tag = "", substitute] = ["engine", "language", "substitute"].map((name) => headers.get(`x-voxgate-${name}`) ?? undefined);
   const [by] = (engine ?? "").split("/");
   const own = voice?.engines.find((name) => name !== by && !isByRules(name));
   const isRobot = by.split("+").some(isByRules);
   // Another name of a voice is no other speaker, unless a robot has it.
   const isLate = own && isNaturalIn(tag) && (isRobot ? substitute : substitute?.includes("/"));
-  if (isRobot ? isNaturalIn(tag) && voice && !isLate : !isLate) return nothing;
+  if (isRobot ? isNaturalIn(tag) && voice && !isLate : !isLate) return null;
   const name = voice && titleOf(voice);
   const why = isRobot ? (isLate ? t("speak.late", { name }) : noNatural(tag)) : t("speak.stood_in", { voice: voiceName(substitute), name });
-  return html`<div class="note warn" id="speak-instead">${icon("info")}<span>${isRobot ? html`<strong>${t("speak.robot_read")}</strong> ` : nothing}${why}</span>
-    ${isLate ? html`<button id="speak-with" @click=${() => page.sayAgain(last)}>${t("speak.again_with", { name })}</button>` : nothing}</div>`;
+  return { isRobot, isLate, name, tag, why };
+}
+
+// Whether the card says already that only robots speak this language.
+export function isRobotTold(tag) {
+  const told = last && insteadOf(last);
+  return Boolean(told?.isRobot && !told.isLate && baseOf(told.tag) === baseOf(tag));
+}
+
+function insteadLine(page) {
+  const told = insteadOf(last);
+  return told && html`<div class="note warn" id="speak-instead">${icon("info")}<span>${told.isRobot ? html`<strong>${t("speak.robot_read")}</strong> ` : nothing}${told.why}</span>
+    ${told.isLate ? html`<button id="speak-with" @click=${() => page.sayAgain(last)}>${t("speak.again_with", { name: told.name })}</button>` : nothing}</div>`;
 }
 
 export function spokenCard(page) {
@@ -96,7 +107,7 @@ export function spokenCard(page) {
   return html`<section class="card stack" id="speak-result" aria-labelledby="result-title">
     <div class="row apart"><h2 id="result-title">${clip.title}</h2>
       ${headers.get("x-voxgate-mark") ? html`<span class="tag good">${t("speak.marked")}</span>` : nothing}</div>
-    ${insteadLine(page, { engine, substitute, tag: tag ?? "" })}
+    ${insteadLine(page)}
     <div class="player stack" id="speak-player"></div>
     ${page.alert("result")}
     <div class="row steps"><button id="speak-save" ?disabled=${isSaving} aria-describedby="speak-price" @click=${() => page.run("result", () => save(page))}>${icon("down")} ${t("speak.save", { format })}</button>

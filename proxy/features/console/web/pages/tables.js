@@ -3,8 +3,8 @@
 import { note, stateTag } from "./job_facts.js";
 import { COLUMNS, batchFile, mostText, outcomeFile, readTable, requestOf, sizeOf } from "./table_lines.js";
 import { Failure, OnceKey, download, read, saveBlob } from "../core/api.js";
-import { loadCatalogue, voiceOf } from "../core/catalogue.js";
-import { textOf } from "../core/csv.js";
+import { isSpoken, loadCatalogue, voiceOf } from "../core/catalogue.js";
+import { fileOf, textOf } from "../core/csv.js";
 import { chooseFirst, draft } from "../core/draft.js";
 import { voiceButton } from "../core/hear.js";
 import { Listing } from "../core/listing.js";
@@ -12,8 +12,9 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
 import { hasFeature, session } from "../core/session.js";
 import { areaTabs } from "../core/tabs.js";
-import { moment, number, t } from "../core/texts.js";
+import { language, moment, number, t } from "../core/texts.js";
 
+const EXPLAINED = ["text", "id", "voice", "language"];
 const FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
 const MOST_BYTES = 10 * 1024 * 1024;
 const MOST_LISTED = 100;
@@ -22,7 +23,6 @@ const SHOWN_FAULTS = 20;
 const MOST_ASKED = 6;
 const LOOK_MS = 3000;
 const STATES = { completed: "done", in_progress: "running", failed: "failed", expired: "expired", cancelled: "canceled" };
-const EXAMPLE = `${COLUMNS.join(",")}\nhello,"Good morning, everybody.",,en\nbye,Until tomorrow.,,`;
 
 export default class TablesPage extends Page {
   batches = new Listing(this, "v1/batches", {}, MOST_LISTED);
@@ -140,8 +140,7 @@ export default class TablesPage extends Page {
     const { table } = this;
     return html`<form class="card stack" novalidate @submit=${(event) => this.send(event)}>
       <h2>${t("tables.new")}</h2>
-      <p>${t("tables.about", { columns: COLUMNS.join(", ") })}</p>
-      ${table ? nothing : html`<pre id="tables-example">${EXAMPLE}</pre>`}
+      ${table ? nothing : this.guide()}
       <div class="grid">
         <div class="field"><strong>${t("tables.voice")}</strong>${voiceButton(this, "table-voice", (voice) => this.change({ voice }))}</div>
         ${this.choice("table", "format", t("tables.format"), { value: this.format, options: FORMATS.map((each) => [each, each.toUpperCase()]), change: (format) => this.change({ format }) })}
@@ -150,8 +149,16 @@ export default class TablesPage extends Page {
       ${this.alert("table")}${this.alert("picker")}${this.statusLine()}
       <div class="row"><label class="button file ${table ? "" : "first"}">${icon("plus")} ${t("tables.choose")}<input type="file" id="table-file" accept=".csv,.tsv,.txt,text/csv"
           @change=${(event) => { this.take(event.target.files[0]); event.target.value = ""; }}></label>
-        ${table && !table.faults.length ? html`<button class="first" id="table-go" ?disabled=${this.isBusy}>${icon("jobs")} ${t("jobs.go")}</button>` : nothing}</div>
+        ${table && !table.faults.length ? html`<button class="first" id="table-go" ?disabled=${this.isBusy}>${icon("jobs")} ${t("tables.go")}</button>` : nothing}</div>
     </form>`;
+  }
+
+  // What the columns are, and what happens with the file.
+  guide() {
+    const example = () => saveBlob(fileOf([COLUMNS, ["hello", t("tables.example_text"), "", isSpoken(language) ? language : ""], ["bye", t("tables.example_text"), "", ""]]), "example.csv");
+    return html`<p>${t("tables.about")}</p>
+      <table class="small" id="tables-columns"><tbody>${EXPLAINED.map((name) => html`<tr><th scope="row"><code>${name}</code></th><td>${t(`tables.column.${name}`)}</td></tr>`)}</tbody></table>
+      <p>${t("tables.then", { go: t("tables.go") })} <button type="button" class="plain" id="tables-example" @click=${example}>${icon("down")} ${t("tables.example")}</button></p>`;
   }
 
   // What was found in the file: its faults, or its first lines and the price.

@@ -3,8 +3,8 @@
 
 import NewVoicePage from "./voice_new.js";
 import VoicePage from "./voice_one.js";
-import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, soundTags, starButton, stateTags, useVoice } from "./voice_parts.js";
-import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, titleOf } from "../core/catalogue.js";
+import { canStar, expiryTag, isMine, isStarred, isUseless, operatorNote, readMine, starButton, stateTags, useVoice } from "./voice_parts.js";
+import { baseOf, catalogue, groupOf, isFound, isShown, loadCatalogue, soundOf, titleOf } from "../core/catalogue.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { icon, Page, select } from "../core/page.js";
 import { previewButton } from "../core/previews.js";
@@ -64,7 +64,7 @@ class VoicesPage extends Page {
   }
 
   view() {
-    return html`<section class="view">${this.heading(this.isRead ? this.maker() : nothing)}
+    return html`<section class="view">${this.heading(this.isRead ? this.ways() : nothing)}
       ${areaTabs("voices")}
       ${this.isRead ? operatorNote(catalogue.hint, "voices-hint") : nothing}
       ${this.alert("page")}
@@ -72,9 +72,10 @@ class VoicesPage extends Page {
     </section>`;
   }
 
-  maker() {
-    if (!hasFeature("own_voices") || isUseless()) return nothing;
-    return html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>`;
+  ways() {
+    const canMake = hasFeature("own_voices") && !isUseless();
+    return html`<div class="row">${hasFeature("marks") ? html`<a class="button plain" href="#/marks">${t("voices.check")}</a>` : nothing}
+      ${canMake ? html`<a class="button first" id="voices-new" href="#/voices/new">${icon("mic")} ${t("voices.new")}</a>` : nothing}</div>`;
   }
 
   list() {
@@ -82,9 +83,9 @@ class VoicesPage extends Page {
     const isEmpty = this.whose !== "all" && !this.speakers.some(this.whose === "own" ? isMine : isStarred);
     const of = (group) => found.filter((voice) => (isMine(voice) ? "own" : groupOf(voice)) === group);
     const [own, natural, rules] = ["own", "natural", "rules"].map(of);
+    const isPaid = found.some(({ sample, engines }) => sample === undefined && engines.length);
     return html`<div class="stack">${this.filters()}
-        <div class="row apart"><p class="quiet small" role="status" id="voices-found">${isEmpty ? t(`voices.none_${this.whose}`) : t("picker.found", { n: found.length })}</p>
-          ${hasFeature("marks") ? html`<a class="button plain" href="#/marks">${t("voices.check")}</a>` : nothing}</div>
+        <div class="row apart">${this.owners()}<p class="quiet small"><span role="status" id="voices-found">${isEmpty ? t(`voices.none_${this.whose}`) : t("picker.found", { n: found.length })}</span> ${isPaid ? t("voices.costs") : nothing}</p></div>
         ${this.statusLine()}
       </div>
       <div class="stack voices">${this.group("own", own)}${this.group("natural", natural)}${this.robots(rules, !own.length && !natural.length)}
@@ -102,8 +103,11 @@ class VoicesPage extends Page {
         ${pick("language", sorted(tags.map(baseOf), languageName))}
         ${new Set(accents).size > 1 ? pick("accent", sorted(accents, languageName)) : nothing}
         ${pick("gender", named(GENDERS, "gender", (each) => t(`gender.${each}`)))}
-        ${voices.some(({ pitch }) => pitch) ? pick("pitch", named(PITCHES, "pitch", (each) => t(`pitch.${each}`))) : nothing}</div>
-      <div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${["all", "own", ...(canStar() ? ["starred"] : [])].map((whose) => html`<label><input type="radio" name="whose" value=${whose}
+        ${voices.some(({ pitch }) => pitch) ? pick("pitch", named(PITCHES, "pitch", (each) => t(`pitch.${each}`))) : nothing}</div>`;
+  }
+
+  owners() {
+    return html`<div class="chips" role="radiogroup" aria-label=${t("frame.voices")}>${["all", "own", ...(canStar() ? ["starred"] : [])].map((whose) => html`<label><input type="radio" name="whose" value=${whose}
         .checked=${this.whose === whose} @change=${() => this.change({ whose })}>${t(`voices.${whose}`)}</label>`)}</div>`;
   }
 
@@ -128,16 +132,14 @@ class VoicesPage extends Page {
   card(voice) {
     const name = titleOf(voice);
     const facts = [voice.type === "cast" && t("voice.cast"), voice.language && languageName(voice.language), voice.gender && t(`gender.${voice.gender}`), !voice.engines.length && t("voice.unspoken")].filter(Boolean);
-    const tags = [...soundTags(voice), expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
+    const tags = [expiryTag(voice), ...stateTags(voice)].filter((each) => each !== nothing);
     if (session.me?.preferred_voice === voice.id) tags.unshift(html`<span class="tag good">${t("voices.preferred")}</span>`);
     return html`<li class="card stack" tabindex="-1">
-      <div class="row line"><span class="face ${groupOf(voice)}" aria-hidden="true">${[...name][0]?.toUpperCase() ?? "?"}</span>
+      <div class="row line">${voice.sample === null ? html`<span class="face ${groupOf(voice)}" aria-hidden="true">${[...name][0]?.toUpperCase() ?? "?"}</span>` : previewButton(this, `card-${voice.id}`, voice, this.language)}
         <div class="wide"><h3><a href="#/voices/${encodeURIComponent(voice.id)}" aria-label=${t("voices.about", { name })}>${name}</a></h3><p class="quiet small">${facts.join(" · ")}</p></div>
         ${starButton(this, `card-${voice.id}`, voice)}</div>
-      ${tags.length ? html`<div class="row tags">${tags}</div>` : nothing}
-      <div class="row line">${previewButton(this, `card-${voice.id}`, voice, this.language)}
-        <button class="wide" ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${name}">${t("voices.use")}</button></div>
-      ${voice.sample === undefined && voice.engines.length ? html`<p class="quiet small">${t("preview.costs")}</p>` : nothing}
+      <div class="row line apart"><div class="row tags"><span class="quiet small">${soundOf(voice).join(" · ")}</span>${tags}</div>
+        <button ?disabled=${!voice.engines.length} @click=${() => useVoice(voice)} aria-label="${t("voices.use")} ${name}">${t("voices.use")}</button></div>
       ${this.alert(`card-${voice.id}`)}
     </li>`;
   }
