@@ -13,7 +13,7 @@ import typer
 
 from proxy.commands.command import AdminRequest, CommandContext, FeatureCommands, Group, path
 from proxy.commands.options import OfAccount, Sure
-from proxy.commands.tables import Grid, Line, Part
+from proxy.commands.tables import Grid, Line, Part, number
 from proxy.errors import CommandRefused
 from proxy.file_store import data_folder
 
@@ -32,7 +32,7 @@ def _list_table(answer: dict[str, Any]) -> list[Part]:
             row.get("words", {}).get("en", {}).get("kind", row["kind"]),
             row["status"],
             _steps(row),
-            f"{row['credits']:g}",
+            number(row["credits"]),
             row["created"][:16].replace("T", " "),
             _why(row),
         )

@@ -133,7 +133,7 @@ def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) ->
     ]
     reader.fill("#speak-input", "A long text. " * 400)
     reader.reads("becomes a job", ".notes")
-    reader.press("Make it a job")
+    reader.press("Hand in as a long text")
     reader.wait("location.hash.startsWith('#/jobs/')")
     with reader.server.client(reader.key.secret) as client:
         [job] = client.get("/v1/jobs").json()["data"]

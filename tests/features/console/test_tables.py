@@ -141,6 +141,17 @@ def test_a_line_that_fails_is_in_the_table_with_its_reason(reader: Reader, tmp_p
     ]
 
 
+def test_credits_below_ten_are_exact(reader: Reader) -> None:
+    reader.open("tables")
+    module = "at('script[src]').src.replace('head.js', 'core/texts.js')"
+    shown = reader.tab.run(
+        f"import({module}).then(({{ number, t, wholeFromTen }}) =>"
+        " [0.002, 9.123456, 12.3456].map((n) => number(n))"
+        ".concat([0.5, 1, 10.2].map((n) => t('speak.credits', { n: wholeFromTen(n, Math.ceil) }))))"
+    )
+    assert shown == ["0.002", "9.123456", "12.35", "up to 0.5 credits", "up to 1 credit", "up to 11 credits"]
+
+
 def test_any_table_is_read_as_python_reads_it(reader: Reader) -> None:
     reader.open("tables")
     module = "at('script[src]').src.replace('head.js', 'core/csv.js')"

@@ -134,7 +134,7 @@ def test_a_period_is_drawn_and_summed_by_each_side(reader: Reader) -> None:
     today = f"{datetime.now(UTC):%b} {datetime.now(UTC).day}, {datetime.now(UTC).year}"
     assert f"The most on one day: 20, on {today}." in label
     assert reader.tab.run("document.querySelectorAll('.chart rect').length") == 7
-    assert reader.tab.run(_TABLE) == [[f"{today} under way", "3", "30 s", "20\n10 given back"]]
+    assert reader.tab.run(_TABLE) == [[f"{today} so far today", "3", "30 s", "20\n10 given back"]]
     reader.tab.run("at('[value=requests]').click()")
     reader.reads("Requests by day")
     reader.choose("#usage-period", "90")

@@ -1,12 +1,13 @@
 """The life of an account, which may stop at each commit and each call of the provider, and then begins anew.
 
-`python -m tests.features.payments.stops URL DATA POINT WEBHOOKS SMTP_URL` lives it in a process that kills
-itself at a point.
+`python -m tests.features.payments.stops URL DATA POINT KIND SMTP_URL` lives it in a process that kills
+itself at a point. `KIND` is `all`, `none` (no webhook arrives), or `cancelled` (only cancelled orders).
 """
 
 import asyncio
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from proxy.ledger.verify import verify
 from proxy.storage import accounts
 from proxy.storage.store import BatchItem, Content, Row, Statement, Store, WriteOutcome
 from proxy.telemetry.metrics import Metrics
+from tests.databases import lay_tables
+from tests.features.mail.receiver import Receiver, receiver
 from tests.features.payments.rig import DAY_S, START, Shop, TinyProvider
 from tests.proxy.storage.watched import WatchedStore
 
@@ -130,22 +133,14 @@ class Life:
             new.replace(self._file)
 
     async def live(self) -> None:
-        shop = self.shop
-        found = await accounts.get(shop.clock, "ada")
-        self.account = (found or await accounts.create(shop.clock, name="ada", plan="free")).id
-        # The leases of a killed worker end.
-        await self._at(shop.clock.seconds + 61)
+        await self._begin()
         pack = await self._buy("small")
         mini = await self._buy("mini")
         next_mini = await self._buy("mini", "next")
         await self._change(next_mini, refunded=990)
         await self._change(pack, refunded=1000)
         await self._cancel("left")
-        late = await self._cancel("late")
-        if not any(payment.reference == late.id for payment in shop.provider.paid.values()):
-            shop.provider.pay(late)
-            self.save()
-        await self._hook(late)
+        await self._pay(await self._cancel("late"))
         await self._at(9 * DAY_S)
         await self._buy("pro")
         await self._at(9 * DAY_S + 3600)
@@ -155,6 +150,13 @@ class Life:
         await self._change(pack, disputed=0, seller_won_dispute=True)
         await self._at(60 * DAY_S)
 
+    async def _begin(self) -> None:
+        clock = self.shop.clock
+        found = await accounts.get(clock, "ada")
+        self.account = (found or await accounts.create(clock, name="ada", plan="free")).id
+        # The leases of a killed worker end.
+        await self._at(clock.seconds + 61)
+
     async def close(self) -> None:
         for worker in self.shop.workers:
             await worker.ledger.holds.close()
@@ -163,12 +165,15 @@ class Life:
 
     async def _buy(self, offer: str, key: str = "") -> OrderRecord:
         order = await self.shop.order(self.account, offer, key or offer)
+        await self._pay(order)
+        return order
+
+    async def _pay(self, order: OrderRecord) -> None:
         paid = self.shop.provider.paid.values()
         if not any(payment.reference == order.id for payment in paid):
             self.shop.provider.pay(order)
             self.save()
         await self._hook(order)
-        return order
 
     async def _cancel(self, key: str) -> OrderRecord:
         order = await self.shop.order(self.account, "small", key)
@@ -225,13 +230,30 @@ class Life:
         }
 
 
+class CancelledLife(Life):
+    """Three orders that are cancelled: one is left, one is paid later, and one is paid and refunded."""
+
+    async def live(self) -> None:
+        await self._begin()
+        await self._cancel("left")
+        await self._pay(await self._cancel("late"))
+        back = await self._cancel("back")
+        await self._pay(back)
+        await self._change(back, refunded=2990)
+        await self._at(2 * DAY_S)
+
+
+LIVES: dict[str, type[Life]] = {"all": Life, "none": Life, "cancelled": CancelledLife}
+
+
 def life_on(
     store: Store,
     points: Points,
     data: Path,
     smtp_url: str,
     provider: TinyProvider | None = None,
-    **others: object,
+    kind: str = "all",
+    file: Path | None = None,
 ) -> Life:
     clock = StoppingStore(store, points)
     new_holds = StoredHolds if store.is_shared else MemoryHolds
@@ -249,20 +271,60 @@ def life_on(
     if provider is not None:
         shop.use(provider)
     shop.provider.at = points.passing
-    return Life(shop, **others)  # type: ignore[arg-type] # handed on
+    return LIVES[kind](shop, file, has_webhooks=kind != "none")
+
+
+async def live_until(
+    store: Store, at: int, folder: Path, smtp_url: str, outside: TinyProvider, seconds: float, kind: str
+) -> tuple[Life, Points]:
+    """Live until a stop, or to the end."""
+    before, stopped = asyncio.all_tasks(), asyncio.Event()
+    points = Points(at, stopped.set)
+    life = life_on(store, points, folder, smtp_url, outside, kind)
+    life.shop.clock.seconds = seconds
+    living = asyncio.create_task(life.live())
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([living, waiting], return_when=asyncio.FIRST_COMPLETED)
+    if not points.is_dead:
+        await living
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    await asyncio.gather(*(asyncio.all_tasks() - before), return_exceptions=True)
+    # The connections of a process end with it.
+    for worker in life.shop.workers:
+        assert worker.mails is not None
+        await worker.mails.close()
+    return life, points
+
+
+async def with_a_stop(
+    url: str, folder: Path, point: int, kind: str = "all"
+) -> tuple[dict[str, object], Points]:
+    """Live with a stop at a point, then to the end. Return what was found, and the points until the stop."""
+    lay_tables(folder)
+    outside = TinyProvider()
+    async with receiver() as served, open_store(url, folder) as store:
+        life, points = await live_until(store, point, folder, served.url, outside, 0.0, kind)
+        if points.is_dead:
+            seconds = life.shop.clock.seconds
+            life, _ = await live_until(store, NEVER, folder, served.url, outside, seconds, kind)
+        return {**await life.found(), "mails": arrived(served)}, points
+
+
+def arrived(served: Receiver) -> Counter[str]:
+    """The mails by their subjects, without their dates. One that came again is one, by its id."""
+    subjects = {mail["Message-ID"]: str(mail["Subject"]) for mail in served.got}
+    return Counter(subject.partition(" on ")[0] for subject in subjects.values())
 
 
 async def recipients(_account: str) -> Sequence[tuple[str, str]]:
     return [("ada@example.net", "en")]
 
 
-async def main(url: str, data: str, point: str, webhooks: str, smtp_url: str) -> None:
+async def main(url: str, data: str, point: str, kind: str, smtp_url: str) -> None:
     points, folder = Points(int(point), lambda: os.kill(os.getpid(), signal.SIGKILL)), Path(data)
     async with open_store(url, folder) as store:
-        has_webhooks = webhooks == "all"
-        life = life_on(
-            store, points, folder, smtp_url, file=folder / "outside.json", has_webhooks=has_webhooks
-        )
+        life = life_on(store, points, folder, smtp_url, kind=kind, file=folder / "outside.json")
         await life.live()
         print(msgspec.json.encode(await life.found()).decode())
         await life.close()

@@ -6,7 +6,7 @@ import { html, nothing, render } from "./lit.js";
 import { entitle, icon, loaded } from "./page.js";
 import { player } from "./player.js";
 import { BRAND, hasFeature, isAdmin, session, takeWantedOffer, tried, wantedOffer, wantOffer } from "./session.js";
-import { chooseLanguage, language, LANGUAGES, loadTexts, planName, t, worth } from "./texts.js";
+import { chooseLanguage, language, LANGUAGES, loadTexts, planName, t, wholeFromTen, worth } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
 // Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
@@ -174,7 +174,7 @@ class Frame {
   purse() {
     const { credits, minutes, cycle } = session.me;
     if (credits.available === null) return nothing;
-    const text = worth(Math.floor(credits.available), minutes);
+    const text = worth(wholeFromTen(credits.available, Math.floor), minutes);
     return html`<a class="purse num" href="#/usage"><span>${text}</span>${cycle?.end ? html`<span class="more small quiet">${planName(session.me.plan.name)}</span>` : nothing}</a>`;
   }
 

@@ -7,7 +7,7 @@ const CHOSEN = "voxgate-language";
 let texts = {};
 let later = null;
 let plurals = new Intl.PluralRules("en");
-let numbers = new Intl.NumberFormat("en");
+const formats = new Map();
 let names = new Intl.DisplayNames("en", { type: "language", style: "short" });
 export let language = "en";
 
@@ -33,7 +33,7 @@ export async function loadTexts(tag = preferred()) {
   later = null;
   language = tag;
   plurals = new Intl.PluralRules(tag);
-  numbers = new Intl.NumberFormat(tag, { maximumFractionDigits: 2 });
+  formats.clear();
   names = new Intl.DisplayNames(tag, { type: "language", style: "short" });
   document.documentElement.lang = tag;
 }
@@ -63,7 +63,7 @@ export function t(key, values = {}) {
   return text.replace(/\{(\w+)\}/g, (whole, name) => {
     const value = values[name];
     if (value === undefined) return whole;
-    return typeof value === "number" ? numbers.format(value) : String(value);
+    return typeof value === "number" ? number(value) : String(value);
   });
 }
 
@@ -71,8 +71,15 @@ export function languageName(tag) {
   return tried(() => names.of(tag), tag);
 }
 
-export function number(value, digits = 2) {
-  return new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+// A number with two decimals, and below ten with the six that credits have: a price of 0.002 is not 0.
+export function number(value, digits = Math.abs(value) < 10 ? 6 : 2) {
+  if (!formats.has(digits)) formats.set(digits, new Intl.NumberFormat(language, { maximumFractionDigits: digits }));
+  return formats.get(digits).format(value);
+}
+
+// Credits of which people need to know about how many: whole ones from ten on, fewer as they are.
+export function wholeFromTen(credits, round) {
+  return Math.abs(credits) < 10 ? credits : round(credits);
 }
 
 // Times are seconds, or texts such as "2026-01-31T12:00:00Z".

@@ -7,7 +7,7 @@ import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { formatName, isRobotTold } from "./spoken.js";
 import { hasFeature, isAdmin } from "../core/session.js";
-import { duration, languageName, t } from "../core/texts.js";
+import { duration, languageName, t, wholeFromTen } from "../core/texts.js";
 
 export const LONGEST = 4096;
 const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
@@ -20,7 +20,7 @@ export function estimateText({ estimate, doubt, length }) {
   if (!estimate || doubt) return "";
   // By its beginning, what the whole text would cost.
   const share = Math.max(1, length / LONGEST);
-  const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
+  const credits = estimate.credits ? t("speak.credits", { n: wholeFromTen(estimate.credits * share, Math.ceil) }) : t("speak.free");
   const facts = { time: duration(estimate.seconds * share), credits };
   return [share > 1 ? t("speak.estimate_long", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
 }

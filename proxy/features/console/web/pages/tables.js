@@ -12,7 +12,7 @@ import { html, nothing, repeat } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
 import { hasFeature, session } from "../core/session.js";
 import { areaTabs } from "../core/tabs.js";
-import { language, moment, number, t } from "../core/texts.js";
+import { language, moment, number, t, wholeFromTen } from "../core/texts.js";
 
 const EXPLAINED = ["text", "id", "voice", "language"];
 const FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
@@ -179,7 +179,7 @@ export default class TablesPage extends Page {
   priceText() {
     const { credits } = this.price ?? {};
     if (credits === undefined) return "";
-    return credits ? t("speak.credits", { n: Math.ceil(credits) }) : t("speak.free");
+    return credits ? t("speak.credits", { n: wholeFromTen(credits, Math.ceil) }) : t("speak.free");
   }
 
   notes() {
