@@ -20,7 +20,7 @@ _FAULTS: tuple[tuple[bytes, str], ...] = (
     (b"", "Line 1: this line must name the columns"),
     (b"id,voice\na,b\n", "Line 1: this line must name the columns"),
     (b"text,Text\na,b\n", "Line 1: this line must name the columns"),
-    (b"text\n\n \n", "Line 1: below it are no lines"),
+    (b"text\n\n \n", "Line 1: there are no lines below it"),
     (b'text\nHi.\n"It never ends\nand goes on\n', "Line 3: a quote opens here and never ends"),
     (b'text\n"Hi."x\n', "Line 2: something stands behind a closing quote"),
     (b"text\nHi.\n\xff\xfe\n", "Line 3: this is no text in UTF-8"),
