@@ -45,6 +45,9 @@ def _choose(reader: Reader, folder: Path, content: bytes, name: str = "lines.csv
 def test_a_table_becomes_sounds_and_comes_back_with_its_outcomes(reader: Reader, tmp_path: Path) -> None:
     reader.open("tables")
     reader.wait("at('#tables-none')")
+    reader.reads("What is said. Only this column is needed.", "#tables-columns")
+    example = reader.tab.downloaded(tmp_path, "button('Save an example').click()").decode("utf-8-sig")
+    assert example.splitlines() == ["id,text,voice,language", 'hello,"Good morning, everybody.",,en']
     reader.assert_readable(ALL_LOOKS[:1])
     lines = (
         '\ufeffid;text;voice;language;notes\r\nhello;"He said ""hi""; and\r\nleft.";;en;x\r\n'
