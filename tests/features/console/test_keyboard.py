@@ -22,8 +22,8 @@ _UNSEEN = """(() => {
   if (bottom <= 0 || top >= innerHeight || right <= 0 || left >= innerWidth) return `away: ${it.outerHTML}`;
   const outer = ["label", ".file", ".composer"].map((each) => it.closest(each)).filter(Boolean);
   const isOutlined = (each) => {
-    const { outlineStyle: style, outlineWidth: width } = getComputedStyle(each);
-    return style !== "none" && width !== "0px";
+    const { outlineStyle: style, outlineColor: colour, boxShadow: bar } = getComputedStyle(each);
+    return style !== "none" && (colour !== "rgba(0, 0, 0, 0)" || bar !== "none");
   };
   return [it, ...outer].some(isOutlined) ? "" : `unmarked: ${it.outerHTML}`;
 })()"""

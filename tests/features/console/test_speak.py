@@ -124,6 +124,11 @@ def test_the_estimate_tells_what_will_be_other_than_asked_for(reader: Reader) ->
     assert "voxgate voices" not in reader.text(".notes"), "a command is for whoever runs the server"
     reader.reads("left out", ".notes")
     assert "[happy]" in reader.text(".notes")
+    # Once it has, the card says so, and not both.
+    speak(reader)
+    reader.wait(IS_HEARD)
+    reader.reads("A robot read this. No natural voice here speaks English.", "#speak-instead")
+    reader.wait("!at('.notes').innerText.includes('robot')")
     # What the voice cannot do is not there.
     reader.press("More")
     reader.wait("at('#speak-format')")

@@ -20,7 +20,7 @@ _FAULTS: tuple[tuple[bytes, str], ...] = (
     (b"", "Line 1: this line must name the columns"),
     (b"id,voice\na,b\n", "Line 1: this line must name the columns"),
     (b"text,Text\na,b\n", "Line 1: this line must name the columns"),
-    (b"text\n\n \n", "Line 1: below it are no lines"),
+    (b"text\n\n \n", "Line 1: there are no lines below it"),
     (b'text\nHi.\n"It never ends\nand goes on\n', "Line 3: a quote opens here and never ends"),
     (b'text\n"Hi."x\n', "Line 2: something stands behind a closing quote"),
     (b"text\nHi.\n\xff\xfe\n", "Line 3: this is no text in UTF-8"),
@@ -45,6 +45,9 @@ def _choose(reader: Reader, folder: Path, content: bytes, name: str = "lines.csv
 def test_a_table_becomes_sounds_and_comes_back_with_its_outcomes(reader: Reader, tmp_path: Path) -> None:
     reader.open("tables")
     reader.wait("at('#tables-none')")
+    reader.reads("What is said. Only this column is needed.", "#tables-columns")
+    example = reader.tab.downloaded(tmp_path, "button('Save an example').click()").decode("utf-8-sig")
+    assert example.splitlines() == ["id,text,voice,language", 'hello,"Good morning, everybody.",,en']
     reader.assert_readable(ALL_LOOKS[:1])
     lines = (
         '\ufeffid;text;voice;language;notes\r\nhello;"He said ""hi""; and\r\nleft.";;en;x\r\n'

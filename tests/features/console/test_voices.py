@@ -71,6 +71,7 @@ def test_voices_are_found_and_more_of_them_are_shown(reader: Reader) -> None:
     assert sorted(_names(reader)) == ["Blend", "Everybody's", "Lisbon", "Recife", "Two people"]
     reader.tab.run("at('#voices-robots summary').click()")
     reader.wait("at('#voices-rules li')")
+    assert reader.text().count("costs as speech") == 1, "it is said once, and not on each card"
     first = reader.tab.run(f"{_NAMED}.slice(5)")
     assert len(first) == 48
     reader.tab.run("(at('.voices-more').focus(), at('.voices-more').click())")

@@ -103,8 +103,14 @@ export default class AccountPage extends Page {
       ${this.alert("buy")}
       <ul class="grid" role="list">
         ${plans.map((offer) => this.sold(offer, me))}
-        ${packs.map((offer) => this.offer(offer, { title: worth(offer.credits, offer.minutes), lines: offer.minutes ? [bothOf(offer.credits, null)] : [] }))}
+        ${packs.map((offer) => this.pack(offer))}
       </ul></section>`;
+  }
+
+  // Its minutes are those of the plan that one has.
+  pack(offer) {
+    const of = ownMinutes(offer.credits) ?? offer.minutes;
+    return this.offer(offer, { title: worth(offer.credits, of), lines: of ? [t("frame.credits", { n: offer.credits })] : [] });
   }
 
   // A month of a plan. Of the running one there is one more.

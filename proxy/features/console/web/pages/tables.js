@@ -149,16 +149,16 @@ export default class TablesPage extends Page {
       ${this.alert("table")}${this.alert("picker")}${this.statusLine()}
       <div class="row"><label class="button file ${table ? "" : "first"}">${icon("plus")} ${t("tables.choose")}<input type="file" id="table-file" accept=".csv,.tsv,.txt,text/csv"
           @change=${(event) => { this.take(event.target.files[0]); event.target.value = ""; }}></label>
+        ${table ? nothing : html`<button type="button" class="plain" id="tables-example" @click=${() => saveBlob(exampleFile(), "example.csv")}>${icon("down")} ${t("tables.example")}</button>`}
         ${table && !table.faults.length ? html`<button class="first" id="table-go" ?disabled=${this.isBusy}>${icon("jobs")} ${t("tables.go")}</button>` : nothing}</div>
     </form>`;
   }
 
   // What the columns are, and what happens with the file.
   guide() {
-    const example = () => saveBlob(fileOf([COLUMNS, ["hello", t("tables.example_text"), "", isSpoken(language) ? language : ""], ["bye", t("tables.example_text"), "", ""]]), "example.csv");
     return html`<p>${t("tables.about")}</p>
       <table class="small" id="tables-columns"><tbody>${EXPLAINED.map((name) => html`<tr><th scope="row"><code>${name}</code></th><td>${t(`tables.column.${name}`)}</td></tr>`)}</tbody></table>
-      <p>${t("tables.then", { go: t("tables.go") })} <button type="button" class="plain" id="tables-example" @click=${example}>${icon("down")} ${t("tables.example")}</button></p>`;
+      <p>${t("tables.then", { go: t("tables.go") })}</p>`;
   }
 
   // What was found in the file: its faults, or its first lines and the price.
@@ -211,6 +211,8 @@ export default class TablesPage extends Page {
         ${hasEnded ? saver("CSV", t("tables.outcome"), async () => saveBlob(await outcomeFile(batch), `${name}.csv`)) : nothing}</div></td></tr>`;
   }
 }
+
+const exampleFile = () => fileOf([COLUMNS, ["hello", t("tables.example_text"), "", isSpoken(language) ? language : ""]]);
 
 // The texts of lines, as much as an estimate takes. A line has at least one character.
 function beginningOf(lines) {

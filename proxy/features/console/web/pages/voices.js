@@ -85,7 +85,7 @@ class VoicesPage extends Page {
     const [own, natural, rules] = ["own", "natural", "rules"].map(of);
     const isPaid = found.some(({ sample, engines }) => sample === undefined && engines.length);
     return html`<div class="stack">${this.filters()}
-        <div class="row apart">${this.owners()}<p class="quiet small"><span role="status" id="voices-found">${isEmpty ? t(`voices.none_${this.whose}`) : t("picker.found", { n: found.length })}</span> ${isPaid ? t("voices.costs") : nothing}</p></div>
+        <div class="row apart">${this.owners()}<p class="quiet small"><span role="status" id="voices-found">${isEmpty ? t(`voices.none_${this.whose}`) : t("picker.found", { n: found.length })}</span>${isPaid ? html` · ${t("voices.costs")}` : nothing}</p></div>
         ${this.statusLine()}
       </div>
       <div class="stack voices">${this.group("own", own)}${this.group("natural", natural)}${this.robots(rules, !own.length && !natural.length)}
