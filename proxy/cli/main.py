@@ -26,6 +26,7 @@ from proxy.cli.certificates import CERTIFICATES
 from proxy.cli.checked_speech import VOICE_CHECK
 from proxy.cli.database import DATABASE, MIGRATE
 from proxy.cli.diagnosis import check, doctor
+from proxy.cli.dub import DUB
 from proxy.cli.engines import engines
 from proxy.cli.env import env
 from proxy.cli.features import FEATURE_LIST
@@ -288,8 +289,8 @@ _OF_FEATURES = all_commands()
 
 # Both in the order of the help, which begins with the commands for a new operator.
 _FIRST: tuple[Command | Callable[..., None], ...] = (
-    *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, train, FROM_OPENAI, reload, check, doctor),
-    *(FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),
+    *(serve, worker, host, say, convert, TRANSCRIBE, BOOK, DUB, train, FROM_OPENAI, reload, check),
+    *(doctor, FEATURE_LIST, PLANS, usage, AUDIT, MIGRATE),
 )
 _COMMANDS = {
     command.name if isinstance(command, Command) else command.__name__: command

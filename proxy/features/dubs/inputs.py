@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from msgspec.structs import replace
 
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import LONGEST_S, Counted
-from proxy.features.dubs.lines import make_lines
-from proxy.features.dubs.original_sound import FIELD, OriginalSounds
-from proxy.features.dubs.request import DubBody, DubFields, DubText
+from proxy.features.dubs.line_values import FitRules
+from proxy.features.dubs.lines import choose_shorts, make_lines
+from proxy.features.dubs.original_sound import OriginalSounds
+from proxy.features.dubs.request import INPUT, ORIGINAL, SHORTS, DubFields, DubText
 from proxy.features.dubs.subtitle_reader import SubtitleReader
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.files import JobFiles
 from proxy.file_store.sealed_blobs import StoredFile
 
-_SUBTITLES, _SHORTS = "input_file_id", "short_file_id"
 _MOST_BEHIND_S = 60.0
-
-
-def file_ids(body: DubBody) -> dict[str, str]:
-    """Return the files that a request names, by the field of each."""
-    ids = {_SUBTITLES: body.input_file_id, _SHORTS: body.short_file_id, FIELD: body.original_file_id}
-    return {field: id_ for field, id_ in ids.items() if id_ is not None}
 
 
 class DubInputs:
@@ -36,36 +34,47 @@ class DubInputs:
         await self._reader.close_process()
         await self.originals.close_process()
 
-    async def read_inputs(self, account: str, body: DubBody, fields: DubFields) -> DubText:
+    async def read_inputs(self, account: str, fields: DubFields, length_s: float | None) -> DubText:
         """Read the files of a request. Raises RequestFailed, VaultFailed."""
-        content = dict[str, StoredFile]()
-        for field, id_ in file_ids(body).items():
-            found = await uploads.find(self._files.store, account, id_, field, "user_data")
-            content[field] = await uploads.content(self._files, found)
+        content = {field: await self._find(account, field, id_) for field, id_ in fields.inputs.items()}
+        text = await self._read_lines(account, content, fields)
+        begin_s, end_s = text.last_begin_s, max(line.end_ms for line in text.lines) / 1000
+        if ORIGINAL in content:
+            counted = await self.originals.measure(account, content[ORIGINAL])
+            end_s = _length(counted, begin_s, end_s, is_cut=length_s is not None)
+            text = replace(text, takes_first=counted.takes_first)
+        if length_s is None:
+            return replace(text, samples=max(1, round(end_s * fields.rate_hz)))
+        return text.with_length(length_s, fields.rate_hz)
+
+    async def read_mended(self, account: str, fields: DubFields, before: DubText) -> DubText:
+        """Read other subtitles for a dub. All else is as it was. Raises RequestFailed, VaultFailed."""
+        content = {INPUT: await self._find(account, INPUT, fields.inputs[INPUT])}
+        if SHORTS in fields.inputs:
+            content[SHORTS] = await uploads.held_content(self._files, account, fields.inputs[SHORTS])
+        text = await self._read_lines(account, content, fields)
+        return replace(text, samples=before.samples, takes_first=before.takes_first)
+
+    async def _find(self, account: str, field: str, id_: str) -> StoredFile:
+        found = await uploads.find(self._files.store, account, id_, field, "user_data")
+        return await uploads.content(self._files, found)
+
+    async def _read_lines(
+        self, account: str, content: Mapping[str, StoredFile], fields: DubFields
+    ) -> DubText:
         read = {
             field: await self._reader.read_turns(account, content[field], field, fields.cast)
-            for field in (_SUBTITLES, _SHORTS)
+            for field in (INPUT, SHORTS)
             if field in content
         }
-        shorts = read[_SHORTS].turns if _SHORTS in read else ()
-        lines = await asyncio.to_thread(make_lines, read[_SUBTITLES].turns, shorts, fields.cast)
-        begin_s, end_s = (
-            max(line.start_ms for line in lines) / 1000,
-            max(line.end_ms for line in lines) / 1000,
-        )
-        takes_first = False
-        if FIELD in content:
-            counted = await self.originals.measure(account, content[FIELD])
-            own_s = _length(counted, begin_s, end_s, is_cut=body.length_s is not None)
-            end_s, takes_first = own_s, counted.takes_first
-        if body.length_s is not None and body.length_s <= begin_s:
-            message = f"Invalid value for 'length_s': the last cue begins at {begin_s:g} s."
-            raise InvalidRequest(message, param="length_s")
+        shorts = read[SHORTS].turns if SHORTS in read else ()
+        lines = await asyncio.to_thread(make_lines, read[INPUT].turns, shorts, fields.cast)
+        rules = FitRules(fields.pace, fields.fills)
+        choose = partial(choose_shorts, lines, rules, may_overlap=fields.overlaps)
         return DubText(
-            lines=lines,
-            samples=max(1, round((body.length_s or end_s) * fields.rate_hz)),
-            takes_first=takes_first,
-            mute=read[_SUBTITLES].mute,
+            lines=await asyncio.to_thread(choose),
+            samples=0,
+            mute=read[INPUT].mute,
             warnings=tuple(warning for each in read.values() for warning in each.warnings),
         )
 
@@ -82,4 +91,4 @@ def _length(counted: Counted, begin_s: float, end_s: float, *, is_cut: bool) -> 
         why, code = "it ends before the last cue begins", "unusable_original"
     else:
         return own_s
-    raise InvalidRequest(f"Invalid '{FIELD}': {why}.", param=FIELD, code=code)
+    raise InvalidRequest(f"Invalid '{ORIGINAL}': {why}.", param=ORIGINAL, code=code)

@@ -22,31 +22,38 @@ from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
 from proxy.features.dubs.fitting import fit
-from proxy.features.dubs.inputs import DubInputs, file_ids
+from proxy.features.dubs.inputs import DubInputs
 from proxy.features.dubs.line_values import FitRules
-from proxy.features.dubs.lines import DubLine, choose_shorts, lines_of
-from proxy.features.dubs.previewing import previewed
+from proxy.features.dubs.lines import DubLine, lines_of, steps_of_cues
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
-from proxy.features.dubs.request import FILES, DubBody, DubFields, DubText, dub_step_body, parse_dub
+from proxy.features.dubs.request import (
+    FILES,
+    INPUT,
+    ORIGINAL,
+    DubBody,
+    DubFields,
+    DubText,
+    dub_step_body,
+    parse_dub,
+)
 from proxy.features.jobs.core import uploads
+from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
 from proxy.features.jobs.core.fields import of_step
-from proxy.features.jobs.core.kind import Columns, JobUpload, PlannedStep, SpokenKind, Words
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.previews import JobPreview
+from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
+from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
+from proxy.features.jobs.texts.drafts import Drafting, DraftKind, JobDraft, step_request
 from proxy.features.jobs.texts.subtitles import SUBTITLES
 from proxy.features.marks.mark_filter import MarkTreatment
 from proxy.features.marks.rules import Marking
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import VaultFailed
 from proxy.speech.call import SpeechCall
-from proxy.speech.checked_parts import NO_CHECK
 from proxy.speech.sound_filter import OpenFilter
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_request import Defaults, parse_speech
 from speech_engine import EngineError
 
 MOST_JOB_BYTES = 2 * 1024**3
@@ -57,12 +64,12 @@ _decode = msgspec.json.Decoder(DubText).decode
 _decode_report = msgspec.json.Decoder(Report).decode
 
 
-class DubKind(SpokenKind):
+class DubKind(DraftKind):
     """Dubs, as the newest revision speaks and marks them. `at` is set before it works."""
 
     name = "dub"
     body = DubBody
-    can_repeat = True
+    makes_files = True
     at: RevisionContext
     words: ClassVar[Words] = {
         "en": {"kind": "Dub", "results": "Files"},
@@ -75,84 +82,78 @@ class DubKind(SpokenKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
-    ) -> MadeJob:
-        parsed = await asyncio.to_thread(parse_dub, background.body, background.defaults)
-        check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
-        return await made_once(self.files, background, partial(self._add, background, *parsed))
-
-    async def _add(
-        self, background: BackgroundRequest, body: DubBody, fields: DubFields, id_: str, digest: bytes
-    ) -> None:
-        fields, text = await self._drafted(background, body, fields)
-        new = NewJob(
-            id_,
-            self.name,
-            body.response_format,
-            replace(fields, request=digest.hex()),
-            await asyncio.to_thread(msgspec.json.encode, text),
-            [(line.start_ms, line.end_ms) for line in text.lines],
-            text.characters,
-            tag=background.tag(body.tag),
-            files={file: field for field, file in file_ids(body).items()},
-            makes_files=True,
-        )
-        await add_job(self.files, background, new)
-
-    async def _drafted(
-        self, background: BackgroundRequest, body: DubBody, fields: DubFields
-    ) -> tuple[DubFields, DubText]:
-        """Read the files of a request, and choose its texts. Raises RequestFailed."""
-        account, terms = background.caller.account, background.terms
-        text = await self._inputs.read_inputs(account, body, fields)
-        rules = FitRules(fields.pace, fields.fills)
-        choose = partial(choose_shorts, text.lines, rules, may_overlap=fields.overlaps)
-        text = replace(text, lines=await asyncio.to_thread(choose))
-        check_length(terms, text.characters, "input_file_id")
-        ignored = set[str]()
-        for line in _first_lines(text.lines):
-            call = await self._call(fields, line, background.id, background.caller, of_step(terms))
-            ignored.update(call.ignored())
-            fields = replace(fields, voice=fields.voice or call.plan.voice.id)
-        form = OutputForm(body.response_format, fields.rate_hz, fields.kbit_s, is_usual=False)
-        await self._check_room(account, form, text.samples, fields)
-        return replace(fields, ignored=tuple(sorted(ignored))), text
-
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
-        check_length(background.terms, 0, "input_file_id")
-        fields, text = await self._drafted(background, body, fields)
-        terms = of_step(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
-        plan = partial(self._call, fields, id_=background.id, caller=background.caller, terms=terms)
-        return await previewed(at, background, self.store, text, fields, plan)
+        check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
 
-    async def _call(
+        async def draft() -> JobDraft:
+            text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
+            return await self._draft(background, fields, text, body.response_format, body.tag)
+
+        return draft
+
+    async def draft_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobDraft:
+        fields, text = self._fields(job), await self._text(job)
+        if body.input_file_id is not None:
+            fields = replace(fields, inputs={**fields.inputs, INPUT: body.input_file_id})
+            text = await self._inputs.read_mended(job.account, fields, text)
+        if body.input_file_id is not None or body.length_s is not None:
+            # Without an original, too, the track stays as long as it was.
+            text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
+        body = replace(body, steps=steps_of_cues(text.lines, body.steps))
+        fields = again_fields(fields, job.id, len(text.lines), body, has_file=True)
+        return await self._draft(background, replace(fields, voice=""), text, job.format)
+
+    async def _draft(
         self,
+        background: BackgroundRequest,
         fields: DubFields,
-        line: DubLine,
-        id_: str,
-        caller: Caller,
-        terms: Terms,
-        at: Speaking | None = None,
-    ) -> SpeechCall:
-        """Plan a line. Raises RequestFailed."""
-        speaking = at or self.at.speaking
-        assert speaking is not None, "a worker speaks"
-        request = parse_speech(dub_step_body(fields, line), Defaults(), speaking.plans.client_fields)
-        return await speaking.prepare_call(id_, caller, request, terms)
+        text: DubText,
+        format_: str,
+        tag: str | None = None,
+    ) -> JobDraft:
+        """Plan a line of each speaker, and check the room of the files. Raises RequestFailed."""
+        caller, terms, speaking = background.caller, background.terms, self._speaking
+        check_length(terms, text.characters, INPUT)
+        ignored, language = set[str](), ""
+        for line in _first_lines(text.lines):
+            call = await _call(speaking, fields, line, background.id, caller, of_step(terms))
+            ignored.update(call.ignored())
+            language = language or call.plan.language
+            fields = replace(fields, voice=fields.voice or call.plan.voice.id)
+        form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)
+        await self._check_room(caller.account, form, text.samples, fields)
+
+        async def plan(number: int, terms: Terms) -> SpeechCall:
+            line = text.lines[number - 1]
+            return _unmarked(await _call(speaking, fields, line, background.id, caller, terms))
+
+        return JobDraft(
+            fields=replace(fields, ignored=tuple(sorted(ignored))),
+            format=format_,
+            data=await asyncio.to_thread(msgspec.json.encode, text),
+            pieces=[(line.start_ms, line.end_ms) for line in text.lines],
+            characters=text.characters,
+            plan=plan,
+            language=language,
+            tag=background.tag(tag),
+            holds={id_: field for field, id_ in fields.inputs.items()},
+            warnings=text.all_warnings,
+        )
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
-        line = (await self._text(job)).lines[held.number - 1]
-        call = await self._call(self._fields(job), line, held.request, caller, terms, speaking)
-        # Its sound is not marked: a mark does not live through a change of the pace.
-        treatment = call.plan.treatment
-        if isinstance(treatment, MarkTreatment):
-            treatment = replace(treatment, filter=None, marking=Marking())
-            call = replace(call, plan=replace(call.plan, treatment=treatment))
-        return PlannedStep(call)
+        fields, line = self._fields(job), (await self._text(job)).lines[held.number - 1]
+        call = await _call(speaking, fields, line, held.request, caller, terms)
+        return PlannedStep(_unmarked(call), source=fields.source_of(held.number))
+
+    @property
+    def _speaking(self) -> Speaking:
+        assert self.at.speaking is not None, "a worker speaks"
+        return self.at.speaking
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         await libraries.ensure_loaded()
@@ -191,7 +192,7 @@ class DubKind(SpokenKind):
                     stack.callback(outs[name].drop_encoder)
             original = None
             if fields.ducks:
-                file = await uploads.held_content(self.files, job.account, fields.original_file)
+                file = await uploads.held_content(self.files, job.account, fields.inputs[ORIGINAL])
                 parts = self._inputs.originals.sound_parts(file, SoundOrder(rate_hz, text.takes_first))
                 stack.push_async_callback(parts.aclose)
                 original = OriginalBed(parts, Ducking(spoken_places(planned, made), rate_hz))
@@ -207,10 +208,10 @@ class DubKind(SpokenKind):
     async def _mark(self, job: Job, fields: DubFields, text: DubText, rate_hz: int) -> OpenFilter | None:
         """Open the mark of a dub, if the speech of one of its voices must have one. Raises RequestFailed."""
         caller = await self.at.admin_tools.callers.by_id(job.key)
-        assert self.at.speaking is not None, "a worker speaks"
-        terms = of_step(self.at.speaking.admission.terms(caller))
+        terms = of_step(self._speaking.admission.terms(caller))
         for line in _first_lines(text.lines):
-            treatment = (await self._call(fields, line, job.id, caller, terms)).plan.treatment
+            call = await _call(self._speaking, fields, line, job.id, caller, terms)
+            treatment = call.plan.treatment
             if treatment is not None and treatment.filter is not None:
                 return await treatment.filter.open(rate_hz, _MARK_WITHIN_S)
         return None
@@ -253,7 +254,10 @@ class DubKind(SpokenKind):
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
         report, text = await self._report(job), await self._text(job)
         made = await asyncio.to_thread(partial(timed_subtitles, text, report, is_vtt=format_ == "vtt"))
-        file, media_type = StoredFile(self.files, job.account, [made]), f"{SUBTITLES[format_]}; charset=utf-8"
+        file, media_type = (
+            StoredFile(self.files, job.account, [made]),
+            f"{SUBTITLES[format_]}; charset=utf-8",
+        )
         return whole_reply(file, f"{job.id}.{format_}", media_type, request.headers.get("range"))
 
     async def step_content(self, job: Job, clip: JobClip, range_: str | None) -> Response:
@@ -280,6 +284,23 @@ class DubKind(SpokenKind):
 
     def _fields(self, job: Job) -> DubFields:
         return self.files.vault.open_record(job.account, job.id, job.record, DubFields)
+
+
+async def _call(
+    speaking: Speaking, fields: DubFields, line: DubLine, id_: str, caller: Caller, terms: Terms
+) -> SpeechCall:
+    """Plan a line. Raises RequestFailed."""
+    request = step_request(fields, dub_step_body(fields, line), speaking)
+    return await speaking.prepare_call(id_, caller, request, terms)
+
+
+def _unmarked(call: SpeechCall) -> SpeechCall:
+    """Return the call of a line, whose sound has no mark: none lives through a change of the pace."""
+    treatment = call.plan.treatment
+    if not isinstance(treatment, MarkTreatment):
+        return call
+    treatment = replace(treatment, filter=None, marking=Marking())
+    return replace(call, plan=replace(call.plan, treatment=treatment))
 
 
 def _first_lines(lines: Sequence[DubLine]) -> list[DubLine]:

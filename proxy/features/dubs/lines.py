@@ -133,6 +133,16 @@ def expected_s(text: str) -> float:
     return estimate.seconds(text, 1.0) / 1.2
 
 
+def steps_of_cues(lines: Sequence[DubLine], cues: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers of the lines that speak these cues. Raises InvalidRequest."""
+    wanted = {*cues}
+    found = {n: wanted & {turn.number for turn in line.turns} for n, line in enumerate(lines, 1)}
+    if missing := wanted.difference(*found.values()):
+        message = f"Invalid value for 'steps': the dub speaks no cue {min(missing)}."
+        raise InvalidRequest(message, param="steps", code="step_not_found")
+    return tuple(number for number, own in found.items() if own)
+
+
 def lines_of(lines: Sequence[DubLine], lengths: Sequence[int], rate_hz: int, *, may_overlap: bool) -> Lines:
     """Return lines as they are fitted, by the length of each in samples."""
     speakers = {name: number for number, name in enumerate(dict.fromkeys(line.speaker for line in lines))}

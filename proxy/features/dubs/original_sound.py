@@ -13,12 +13,12 @@ from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.dubs.child_orders import Counted, SoundAnswer, SoundOrder
+from proxy.features.dubs.request import ORIGINAL
 from proxy.features.dubs.subtitle_reader import ask_with_file
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from proxy.helpers.limiter import FairLimiter
 
-FIELD = "original_file_id"
 _WITHIN_S = 600.0
 _PART_WITHIN_S = 60.0
 _SPEC = HelperSpec(
@@ -46,8 +46,8 @@ class OriginalSounds:
             try:
                 counted = await read_apart(asked, _decoder.decode)
             except UnusableRecording as refused:
-                message = f"Invalid '{FIELD}': {refused}."
-                raise InvalidRequest(message, param=FIELD, code="unusable_original") from None
+                message = f"Invalid '{ORIGINAL}': {refused}."
+                raise InvalidRequest(message, param=ORIGINAL, code="unusable_original") from None
         assert isinstance(counted, Counted), "any other answer is raised"
         return counted
 

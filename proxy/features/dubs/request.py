@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta
+from msgspec.structs import replace
 
 from proxy.audio.formats import OutputForm
+from proxy.errors import InvalidRequest
 from proxy.features.dubs.line_values import MOST_PACE, USUAL_PACE
 from proxy.features.dubs.lines import DubLine
+from proxy.features.jobs.core.again import cast_of
 from proxy.features.jobs.core.fields import StepFields
 from proxy.features.jobs.core.uploads import FileId
 from proxy.http.body import Title
@@ -18,6 +21,7 @@ from proxy.speech.speech_body import VoiceName, VoiceReference, read_voice
 from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import Tag
 
+INPUT, SHORTS, ORIGINAL = "input_file_id", "short_file_id", "original_file_id"
 FORMATS = ("flac", "wav", "opus", "mp3", "aac")
 Result = Literal["track", "speech", "bed"]
 _RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
@@ -63,11 +67,10 @@ class DubBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DubFields(StepFields, frozen=True, kw_only=True):
-    """The sealed fields of a dub. `voices` are those of its speakers, "" is who speaks without a name."""
+    """The sealed fields of a dub. `inputs` are the ids of its files, by the field that names each."""
 
-    voices: dict[str, msgspec.Raw]
     rate_hz: int
-    original_file: str = ""
+    inputs: dict[str, str]
     ducks: bool = False
     results: tuple[Result, ...] = ("track",)
     pace: float = USUAL_PACE
@@ -88,6 +91,22 @@ class DubText(msgspec.Struct, frozen=True, kw_only=True):
     def characters(self) -> int:
         return sum(len(line.text) for line in self.lines)
 
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        mute = f"{self.mute} cues have sounds alone, and are not spoken"
+        return (*self.warnings, *([mute] if self.mute else ()))
+
+    @property
+    def last_begin_s(self) -> float:
+        return max(line.start_ms for line in self.lines) / 1000
+
+    def with_length(self, seconds: float, rate_hz: int) -> DubText:
+        """Return it for a track of this length. Raises InvalidRequest."""
+        if seconds <= self.last_begin_s:
+            message = f"Invalid value for 'length_s': the last cue begins at {self.last_begin_s:g} s"
+            raise InvalidRequest(f"{message}, and the track would have {seconds:g} s.", param="length_s")
+        return replace(self, samples=max(1, round(seconds * rate_hz)))
+
     def __repr__(self) -> str:
         return f"<DubText of {len(self.lines)} lines>"
 
@@ -106,18 +125,19 @@ def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
         # A stored clip may be marked, and the marks of a dub come when its lines are fitted.
         "cache": msgspec.Raw(b"false"),
     }
-    voices = {"": _raw(body.voice)}
+    voices = dict[str, object]()
     if isinstance(body.voice, VoiceReference) and body.voice.cast is not UNSET:
-        voices = {name: _raw(voice) for name, voice in read_voice(body.voice).cast}
+        voices.update(read_voice(body.voice).cast)
+    sent["voice"] = _raw({"cast": voices} if voices else body.voice)
+    inputs = {INPUT: body.input_file_id, SHORTS: body.short_file_id, ORIGINAL: body.original_file_id}
     return body, DubFields(
         sent=sent,
-        cast=tuple(name for name in voices if name),
+        cast=tuple(voices),
         title=body.title,
         model=body.model,
         kbit_s=form.kbit_s,
-        voices=voices,
         rate_hz=rate_hz,
-        original_file=body.original_file_id or "",
+        inputs={field: id_ for field, id_ in inputs.items() if id_ is not None},
         ducks=body.original_file_id is not None and body.original == "duck",
         results=tuple(dict.fromkeys(("track", *body.results))),
         pace=body.pace,
@@ -143,5 +163,6 @@ def _raw(value: object) -> msgspec.Raw:
 
 
 def dub_step_body(fields: DubFields, line: DubLine) -> bytes:
-    voice = fields.voices.get(line.speaker) or next(iter(fields.voices.values()))
+    cast = cast_of(fields.sent)
+    voice = cast.get(line.speaker) or next(iter(cast.values()), fields.sent["voice"])
     return msgspec.json.encode({**fields.sent, "voice": voice, "input": line.text})

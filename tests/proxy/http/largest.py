@@ -91,6 +91,7 @@ LAWFUL: Mapping[str, Mapping[str, Any]] = {
         "steps": [1],
         "words": {"nginx": "engine x"},
         "cast": DROPPED,
+        "length_s": DROPPED,
         "keep_words": False,
         "preview": False,
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,11 +15,13 @@ from proxy.errors import InvalidRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.choice import Only, chosen_chapters
 from proxy.features.jobs.core.fields import SourceJob, StepFields
-from proxy.features.jobs.core.records import MOST_WANTED, Job
+from proxy.features.jobs.core.records import MOST_WANTED
 from proxy.features.jobs.core.uploads import FileId
 from proxy.speech import speech_request
 from proxy.speech.speech_body import WORD, SpokenForm, VoiceName
 from speech_engine.redacted import Redacted
+
+_F = TypeVar("_F", bound=StepFields)
 
 MOST_BODY_BYTES = 1024 * 1024
 """Enough for all words and steps, even if each letter is written as an escape."""
@@ -52,23 +54,26 @@ class AgainBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         | None
     ) = None
     input_file_id: FileId | None = None
+    length_s: Annotated[float, Meta(gt=0, le=14_400, description="seconds, up to 14400")] | None = None
     keep_words: Annotated[bool, Meta(description="true or false")] = False
     preview: Annotated[bool, Meta(description="true or false")] = False
 
 
-def again_fields(fields: StepFields, job: Job, body: AgainBody) -> StepFields:
-    """Return the fields of a job that says a part of another one again. Raises InvalidRequest."""
-    if not (body.only or body.steps or body.words or body.cast or body.input_file_id):
+def again_fields(fields: _F, source: str, steps: int, body: AgainBody, *, has_file: bool = False) -> _F:
+    """Return the fields of a job of so many steps that says a part of the job `source` again. Raises
+    InvalidRequest."""
+    if not (body.only or body.steps or body.words or body.cast or body.input_file_id or body.length_s):
         raise InvalidRequest(
             "Missing required parameter: what to say again, by 'only', 'steps', 'words' or 'cast'.",
             param="only",
             code="missing_required_parameter",
         )
-    if body.input_file_id is not None:
-        raise InvalidRequest("'input_file_id' is not for this job: it has no file.", param="input_file_id")
-    if body.steps and max(body.steps) > job.steps:
+    for field in ("input_file_id", "length_s"):
+        if getattr(body, field) is not None and not has_file:
+            raise InvalidRequest(f"'{field}' is not for this job: it is no dub.", param=field)
+    if body.steps and max(body.steps) > steps:
         raise InvalidRequest(
-            f"Invalid value for 'steps': the job has {job.steps} steps.", param="steps", code="step_not_found"
+            f"Invalid value for 'steps': the job has {steps} steps.", param="steps", code="step_not_found"
         )
     anew = {*body.steps}
     for number in chosen_chapters(body.only, len(fields.chapters)) if body.only else ():
@@ -85,7 +90,7 @@ def again_fields(fields: StepFields, job: Job, body: AgainBody) -> StepFields:
         words = {**words, **speech_request.words(body.words, "words", MOST_INLINE)}
         # Those of the job before count, too.
         words = {**speech_request.words(words, "words", MOST_INLINE)}
-    again = SourceJob(source=job.id, anew=tuple(_ranges(sorted(anew))))
+    again = SourceJob(source=source, anew=tuple(_ranges(sorted(anew))))
     return replace(fields, words=words, again=again, sent=_recast(fields.sent, body.cast or {}))
 
 
@@ -108,16 +113,21 @@ class _Cast(msgspec.Struct, frozen=True):
     cast: dict[str, msgspec.Raw]
 
 
+def cast_of(sent: dict[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+    """Return the voices of a request's cast by their names, or none."""
+    try:
+        return msgspec.json.decode(sent["voice"], type=_Cast).cast
+    except msgspec.DecodeError:
+        return {}
+
+
 def _recast(sent: dict[str, msgspec.Raw], voices: dict[str, str]) -> dict[str, msgspec.Raw]:
     """Return the fields of a request with other voices in its cast. Raises InvalidRequest."""
     if not voices:
         return sent
-    try:
-        cast = msgspec.json.decode(sent["voice"], type=_Cast).cast
-    except msgspec.DecodeError:
-        raise InvalidRequest(
-            "'cast' is not for this job: its voice is no cast of its own.", param="cast"
-        ) from None
+    cast = cast_of(sent)
+    if not cast:
+        raise InvalidRequest("'cast' is not for this job: its voice is no cast of its own.", param="cast")
     names = {name_key(name): name for name in cast}
     for name, voice in voices.items():
         if name_key(name) not in names:

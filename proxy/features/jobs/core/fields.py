@@ -81,6 +81,10 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
         """Return where the chapter of this step begins."""
         return next((each.start for each in self.chapters if each.first <= step <= each.last), 0)
 
+    def source_of(self, step: int) -> str:
+        """Return the job whose clip a step may take over, or ""."""
+        return "" if self.again is None or self.again.is_anew(step) else self.again.source
+
 
 def step_format(format_: str) -> str:
     return _STEP_FORMATS.get(format_, format_)

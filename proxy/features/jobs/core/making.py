@@ -111,7 +111,8 @@ async def add_job(
     if not is_added:
         await files.drop(account, job.digest)
         for file, field in new.files.items():
-            await uploads.find(store, account, file, field, "user_data")
+            if not (await uploads.held_content(files, account, file)).size:
+                await uploads.find(store, account, file, field, "user_data")
         more = job.bytes + await uploads.count_not_held(store, new.files)
         if await records.stored_bytes(store, account) + more > records.MOST_STORED_BYTES:
             raise NotAllowed(

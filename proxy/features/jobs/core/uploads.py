@@ -121,13 +121,17 @@ AND NOT EXISTS (SELECT 1 FROM job_file_holds AS others
 _OLD_FILE = """
 job_files.id = :going AND NOT EXISTS (SELECT 1 FROM job_file_holds WHERE job_file_holds.file = job_files.id)
 """
+# A job that is said again holds the files of the job before, also if they were deleted.
 _HOLD = """
-INSERT INTO job_file_holds (job, file, account) SELECT CAST(:job AS TEXT), id, account FROM job_files
-WHERE id IN ({files}) AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND created = :asked)
+INSERT INTO job_file_holds (job, file, account)
+SELECT CAST(:job AS TEXT), file, account FROM job_file_blobs
+WHERE number = 0 AND file IN ({files}) AND EXISTS (SELECT 1 FROM jobs WHERE id = :job AND created = :asked)
 """
 _ARE_THERE = """
-(SELECT count(*) FROM job_files WHERE id IN ({files}) AND job_files.account = :account) = {number}
+(SELECT count(*) FROM job_file_blobs AS own
+WHERE own.number = 0 AND own.file IN ({files}) AND own.account = :account) = {number}
 """
+_HOLDS = "SELECT file FROM job_file_holds WHERE job = :job ORDER BY file"
 _IS_HELD = "EXISTS (SELECT 1 FROM job_file_holds AS holds WHERE holds.file = job_file_blobs.file)"
 HELD = f"""
 (SELECT coalesce(sum(job_file_blobs.bytes), 0) FROM job_file_blobs
@@ -265,6 +269,11 @@ async def count_not_held(store: Store, ids: Collection[str]) -> int:
     names, params = any_of([*ids] or [""], "file")
     (row,) = await store.read(f"SELECT CAST({_NOT_HELD.format(files=names)} AS BIGINT) AS bytes", params)
     return int(row["bytes"])
+
+
+async def list_holds(store: Store, job: str) -> dict[str, str]:
+    """Return the ids of the files that a job holds, with the field that may name them."""
+    return {row["file"]: "input_file_id" for row in await store.read(_HOLDS, {"job": job})}
 
 
 async def list_old(store: Store, now: int, limit: int) -> list[tuple[str, str]]:

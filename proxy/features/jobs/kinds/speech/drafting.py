@@ -11,19 +11,19 @@ import msgspec
 from msgspec.structs import replace
 
 from policies import text_tags
-from policies.lexicon import WordsBeside
 from policies.plans import Terms
 from proxy.access.callers import Caller
+from proxy.api.speech_forms import BackgroundRequest
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core.fields import StepFields, chapter_of, of_step
 from proxy.features.jobs.core.kind import PlannedStep
 from proxy.features.jobs.kinds.speech.request import JobFields, step_body, step_text
 from proxy.features.jobs.section import SECTION
 from proxy.features.jobs.texts.chapters import cut, in_chapter
+from proxy.features.jobs.texts.drafts import step_request
 from proxy.features.jobs.texts.pieces import MOST_CHARACTERS
 from proxy.speech.call import SpeechCall
 from proxy.speech.speaking import Speaking
-from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from proxy.speech.split_text import EMOTION, inexpressible
 
 Plan = Callable[[str], Awaitable[SpeechCall]]
@@ -88,7 +88,7 @@ async def plan_step(
         piece, tags = await asyncio.to_thread(
             partial(step_text, chapter, fields.cast, first, last, has_emotion=has_emotion)
         )
-        request = _request(fields, piece, speaking)
+        request = step_request(fields, step_body(fields, piece), speaking)
         call = await speaking.prepare_call(request_id, caller, request, terms)
         # If no voice expresses the emotion, its tag counts as text, and would be spoken: then the first
         # part begins before the end of the tags, and the step is planned again without the emotion.
@@ -97,18 +97,29 @@ async def plan_step(
     return PlannedStep(call, tags)
 
 
-def _request(fields: StepFields, piece: str, speaking: Speaking) -> SpeechRequest:
-    request = parse_speech(step_body(fields, piece), Defaults(), speaking.plans.client_fields)
-    if fields.words:
-        request = replace(request, lexicon=WordsBeside(fields.words, request.lexicon))
-    return request
+def planner(
+    at: RevisionContext,
+    background: BackgroundRequest,
+    fields: StepFields,
+    text: str,
+    pieces: Sequence[tuple[int, int]],
+) -> Callable[[int, Terms], Awaitable[SpeechCall]]:
+    """Return what plans the step of a number, for its price."""
+    speaking = at.speaking
+    assert speaking is not None, "a worker speaks"
+
+    async def plan(number: int, terms: Terms) -> SpeechCall:
+        place = TextPiece(number, *pieces[number - 1])
+        planned = await plan_step(speaking, background.caller, terms, fields, text, place, background.id)
+        return planned.call
+
+    return plan
 
 
 async def _planned(speaking: Speaking, id_: str, caller: Caller, body: JobFields, text: str) -> SpeechCall:
     terms = of_step(speaking.admission.terms(caller))
-    request = parse_speech(
-        step_body(StepFields(sent=body.sent), text), Defaults(), speaking.plans.client_fields
-    )
+    fields = StepFields(sent=body.sent)
+    request = step_request(fields, step_body(fields, text), speaking)
     if request.emotion_tags == "refuse":
         request = replace(request, emotion_tags="drop")  # a refusal tells the place in the whole text
     return await speaking.prepare_call(id_, caller, request, terms)

@@ -18,38 +18,32 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.api.speech_headers import WORD_TIMES
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import records
-from proxy.features.jobs.core.again import AgainBody, again_fields, keep_words
+from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, of_step
-from proxy.features.jobs.core.kind import JobUpload, PlannedStep, SpokenKind
-from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
-from proxy.features.jobs.core.previews import JobPreview
+from proxy.features.jobs.core.kind import PlannedStep
+from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.kinds.speech.drafting import TextPiece, drafted, plan_step
-from proxy.features.jobs.kinds.speech.previewing import JobText, previewed
+from proxy.features.jobs.kinds.speech.drafting import TextPiece, drafted, plan_step, planner
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job
 from proxy.features.jobs.texts.chapters import mute
+from proxy.features.jobs.texts.drafts import Drafting, DraftKind, JobDraft
 from proxy.features.jobs.texts.subtitles import SUBTITLES, Writer, with_times, writers
-from proxy.file_store.once import digest_of_fields
 from proxy.http.ranges import StreamedFile
 from proxy.speech.speaking import Speaking
 from proxy.speech.split_text import EMOTION
 from proxy.speech.word_times import SpokenWord
 
 
-class SpeechKind(SpokenKind):
+class SpeechKind(DraftKind):
     name = "speech"
     body: type[msgspec.Struct] | None = JobBody
     is_one_text = True
-    can_repeat = True
 
-    async def make(
-        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
-    ) -> MadeJob:
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
         body = await self.read_text(background, at)
         check_length(background.terms, body.characters, body.field)
-        body = replace(body, tag=background.tag(body.tag))
-        return await made_once(self.files, background, partial(self._add, background, body, at))
+        return partial(self._draft, background, body, at)
 
     async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
         """Read the text of a request, and what is asked for it. Raises RequestFailed."""
@@ -59,15 +53,37 @@ class SpeechKind(SpokenKind):
             raise mute(None)
         return body
 
-    async def _add(
-        self, background: BackgroundRequest, body: JobFields, at: RevisionContext, id_: str, digest: bytes
-    ) -> None:
-        """Plan the beginning as a step will be planned, and add the job. Raises RequestFailed."""
-        fields, pieces = await drafted(at, id_, background.caller, body)
-        fields = replace(fields, request=digest.hex())
-        data, characters, tag, holds = body.text.encode(), body.characters, body.tag or "", body.of_file.holds
-        new = NewJob(id_, self.name, body.format, fields, data, pieces, characters, tag=tag, files=holds)
-        await add_job(self.files, background, new)
+    async def _draft(self, background: BackgroundRequest, body: JobFields, at: RevisionContext) -> JobDraft:
+        fields, pieces = await drafted(at, background.id, background.caller, body)
+        text = body.text
+        return JobDraft(
+            fields=fields,
+            format=body.format,
+            data=text.encode(),
+            pieces=pieces,
+            characters=body.characters,
+            plan=planner(at, background, fields, text, pieces),
+            text=text,
+            tag=background.tag(body.tag),
+            holds=body.of_file.holds,
+            left_out=body.of_file.left_out,
+        )
+
+    async def draft_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobDraft:
+        places = await records.list_pieces(self.store, job.id)
+        pieces = [places[number] for number in sorted(places)]
+        before, text = self._fields(job), await self.files.text(job.account, job.digest)
+        fields = again_fields(before, job.id, job.steps, body)
+        # A voice that is gone, or may not be used any more, is refused at once.
+        call = await planner(at, background, fields, text, pieces)(1, of_step(background.terms))
+        ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
+        fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
+        plan = planner(at, background, fields, text, pieces)
+        return JobDraft(
+            fields, job.format, text.encode(), pieces, job.characters, plan, call.plan.language, text
+        )
 
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
@@ -76,56 +92,7 @@ class SpeechKind(SpokenKind):
         text = await self.files.text(job.account, job.digest)
         piece = TextPiece(held.number, held.first, held.last)
         planned = await plan_step(speaking, caller, terms, fields, text, piece, held.request)
-        if fields.again is None or fields.again.is_anew(held.number):
-            return planned
-        return planned._replace(source=fields.again.source)
-
-    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        body = await self.read_text(background, at)
-        check_length(background.terms, body.characters, body.field)
-        fields, pieces = await drafted(at, background.id, background.caller, body)
-        preview = await previewed(self.files, at, background, JobText(fields, body.text, pieces))
-        return replace(preview, left_out=body.of_file.left_out)
-
-    async def say_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
-    ) -> MadeJob:
-        text = await self._again(background, job, body, at)
-        if body.keep_words and body.words:
-            await keep_words(at, job.account, text.language, body.words)
-        digest = await asyncio.to_thread(digest_of_fields, body, job.id.encode())
-        return await made_once(
-            self.files, background, partial(self._add_again, background, job, text), digest
-        )
-
-    async def preview_again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
-    ) -> JobPreview:
-        return await previewed(self.files, at, background, await self._again(background, job, body, at))
-
-    async def _again(
-        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
-    ) -> JobText:
-        """Return what is said of a job that is said again. Raises RequestFailed."""
-        pieces = await records.list_pieces(self.store, job.id)
-        before = self._fields(job)
-        fields = again_fields(before, job, body)
-        text = await self.files.text(job.account, job.digest)
-        assert at.speaking is not None, "a worker speaks"
-        # A voice that is gone, or may not be used any more, is refused at once.
-        terms, first = of_step(background.terms), TextPiece(1, *pieces[1])
-        call, *_ = await plan_step(at.speaking, background.caller, terms, fields, text, first, background.id)
-        ignored = {*call.ignored(), *({EMOTION} & {*before.ignored})}
-        fields = replace(fields, voice=call.plan.voice.id, ignored=tuple(sorted(ignored)))
-        return JobText(fields, text, [pieces[number] for number in sorted(pieces)], call.plan.language)
-
-    async def _add_again(
-        self, background: BackgroundRequest, job: Job, text: JobText, id_: str, digest: bytes
-    ) -> None:
-        fields = replace(text.fields, request=digest.hex())
-        data = text.text.encode()
-        new = NewJob(id_, self.name, job.format, fields, data, text.pieces, job.characters, tag=job.tag)
-        await add_job(self.files, background, new)
+        return planned._replace(source=fields.source_of(held.number))
 
     def chapters(self, job: Job) -> Sequence[Chapter]:
         return self._fields(job).chapters

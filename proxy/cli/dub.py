@@ -1,0 +1,106 @@
+"""`voxgate dub`: subtitles spoken by the running server as a track that is as long as their video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from proxy.cli.file_jobs import (
+    FileJob,
+    JobId,
+    Model,
+    OutPath,
+    Words,
+    make_file,
+    named_pairs,
+    saved_parts,
+    voice_fields,
+)
+from proxy.commands.command import Command, CommandContext, CommandResult
+from proxy.commands.options import Sure
+from proxy.commands.tables import Line, Part
+from proxy.errors import CommandRefused
+
+DubFormat = Literal["flac", "wav", "opus", "mp3", "aac"]
+
+
+def dub(
+    here: CommandContext,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Subtitles, as SRT or WebVTT.")],
+    original: Annotated[
+        Path | None, typer.Option(metavar="SOUND", help="Sound or video that goes on softly under it.")
+    ] = None,
+    voice: Annotated[
+        list[str] | None,
+        typer.Option(help="A voice; or NAME=VOICE for each speaker. The first one speaks unnamed cues."),
+    ] = None,
+    short: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Subtitles with shorter texts, for late lines.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="The track has the speech alone.")] = False,
+    length: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="The track's length; else the original's.")
+    ] = None,
+    model: Model = None,
+    language: Annotated[str | None, typer.Option(help="The language of the subtitles, as pt-BR.")] = None,
+    format_: Annotated[DubFormat, typer.Option("--format", help="flac, wav, opus, mp3 or aac.")] = "flac",
+    cues: Annotated[str, typer.Option(help="With --again: numbers of cues, as 5,12.")] = "",
+    word: Words = None,
+    out: OutPath = None,
+    yes: Sure = False,
+    again: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Say the changed lines of FILE again in a new job; the others cost nothing.",
+        ),
+    ] = None,
+    job: JobId = None,
+) -> CommandResult:
+    """Speak subtitles with the running server, as one track.
+
+    First it shows the price, and at the end the lines that are late. The job goes on if the command ends:
+    --job fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve
+    made.
+    """
+    body: dict[str, Any] = voice_fields(voice, again) | ({"length_s": length} if length else {})
+    files = {"input_file_id": file}
+    if again:
+        words = named_pairs(word, "--word", "WORD=SPOKEN")
+        body |= {"words": words} if words else {}
+        body |= {"steps": cue_numbers(cues)} if cues else {}
+    else:
+        body |= {"kind": "dub", "model": model or here.server().default_model, "response_format": format_}
+        body |= {"language": language} if language else {}
+        body |= {"original": "replace"} if replace else {}
+        files |= {"original_file_id": original} if original else {}
+        files |= {"short_file_id": short} if short else {}
+    wanted = FileJob(body, {} if job else files, file, out, again, job)
+    return make_file(here, wanted, is_sure=yes, report="report")
+
+
+def cue_numbers(text: str) -> list[int]:
+    """Return the numbers of cues. Raise CommandRefused."""
+    parts = [each.strip() for each in text.split(",")]
+    if not all(each.isdecimal() for each in parts):
+        raise CommandRefused(f"--cues: {text!r} are no numbers; write 5,12")
+    return [int(each) for each in parts]
+
+
+def _shown(answer: dict[str, Any]) -> list[Part]:
+    late = [
+        Line(f"cue {each['number']}, {each['speaker']}: {each['shift']:.2f} s late", "yellow")
+        for each in answer["report"]["cues"]
+        if each["is_late"]
+    ]
+    cut = [
+        Line(f"cue {each['number']}, {each['speaker']}: the track ends before it", "yellow")
+        for each in answer["report"]["cues"]
+        if each["is_cut"]
+    ]
+    return [*saved_parts(answer), *late, *cut]
+
+
+DUB = Command("dub", dub, _shown)

@@ -1,0 +1,151 @@
+"""Jobs of files that a command has made by the running server, as any client asks it: its files are uploaded,
+the price is shown and agreed to, and what was made is saved. Books and dubs have this in common.
+
+The imports inside functions are slow, and `voxgate --help` needs none of them.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, NamedTuple
+
+import typer
+
+from proxy.cli.sound import JOBS, Serving, SoundRequest, read_recording, save_streamed, steps_of, write_answer
+from proxy.commands.command import CommandContext, CommandResult
+from proxy.commands.tables import Grid, Line, Part, print_parts
+from proxy.errors import CommandRefused
+
+Model = Annotated[str | None, typer.Option(help="A model; else server.default_model.")]
+Words = Annotated[
+    list[str] | None,
+    typer.Option("--word", metavar="WORD=SPOKEN", help="With --again: how a word is said, once for each."),
+]
+OutPath = Annotated[str | None, typer.Option(metavar="PATH", help="Save it there; else beside FILE.")]
+JobId = Annotated[str | None, typer.Option("--job", metavar="ID", help="Go on with a job of this command.")]
+_FILES = "/v1/files"
+_MOST_BYTES = 64 * 1024 * 1024
+_TOO_LARGE = "a file has at most 64 MiB"
+_SILENCE_S = 600.0
+
+
+class FileJob(NamedTuple):
+    """What a command wants made: the request without its `files`, which are named by their fields. `again` is
+    the job that is said again, `job` one that goes on. `source` is the file beside which it is saved."""
+
+    body: Mapping[str, Any]
+    files: Mapping[str, Path]
+    source: Path
+    out: str | None
+    again: str | None = None
+    job: str | None = None
+
+    def target(self, format_: str) -> Path:
+        return Path(self.out) if self.out is not None else self.source.with_suffix(f".{format_}")
+
+
+def make_file(here: CommandContext, wanted: FileJob, *, is_sure: bool, report: str = "") -> CommandResult:
+    """Have a job made and save its file. With `report`, its JSON of this name is in the answer. Raise
+    CommandRefused."""
+    target = wanted.target(wanted.body.get("response_format", "sound"))
+    if not target.parent.is_dir() or target.resolve() in [each.resolve() for each in wanted.files.values()]:
+        raise CommandRefused(f"--out {target}: there is no folder, or it is a file that is read")
+
+    def write(serving: Serving, asked: SoundRequest, to: BinaryIO) -> dict[str, Any]:
+        del asked, to
+        job = wanted.job or _begin(serving, wanted, here, is_sure=is_sure)
+        done = serving.follow_job(job, steps_of)
+        path = f"{JOBS}/{done['id']}/content"
+        file = wanted.target(done["format"])
+        size = save_streamed(serving, path, file)
+        facts: dict[str, Any] = {name: done[name] for name in ("id", "seconds", "credits", "warnings")}
+        facts |= {report: serving.json("GET", path, params={"file": f"{report}.json"})} if report else {}
+        return {**facts, "file": str(file), "bytes": size}
+
+    request = SoundRequest(JOBS, {}, "", wanted.out)
+    return CommandResult(write_answer(here.server(), request, io.BytesIO(), write, silence_s=_SILENCE_S))
+
+
+def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
+    """Return the voices of a request: one, or a cast. Raise CommandRefused."""
+    cast = named_pairs([each for each in voices or () if "=" in each], "--voice", "NAME=VOICE")
+    alone = [each for each in voices or () if "=" not in each]
+    if len(alone) > 1 or (alone and (cast or again)):
+        wanted = "NAME=VOICE for each name" if again else "one voice, or NAME=VOICE for each name"
+        raise CommandRefused(f"--voice: name {wanted}")
+    if again:
+        return {"cast": cast} if cast else {}
+    return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
+
+
+def named_pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
+    """Return what stands behind the first = of each text by what stands before. Raise CommandRefused."""
+    pairs = [each.partition("=") for each in texts or ()]
+    if not all(name.strip() and value.strip() for name, _, value in pairs):
+        raise CommandRefused(f"{option}: write {example}")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: bool) -> str:
+    """Upload the files, show what the job will say and cost, ask once, and make it. Raise CommandRefused."""
+    path, ids = f"{JOBS}/{wanted.again}/again" if wanted.again else JOBS, dict[str, str]()
+    try:
+        for field, file in wanted.files.items():
+            data = read_recording(file, _MOST_BYTES, _TOO_LARGE)
+            form = {"data": {"purpose": "user_data"}, "files": {"file": (file.name, data)}}
+            ids[field] = serving.json("POST", _FILES, **form)["id"]
+        body = {**wanted.body, **ids}
+        if wanted.again:
+            preview = serving.json("POST", path, json={**body, "preview": True})
+        else:
+            preview = serving.json("POST", f"{JOBS}/preview", json=body)
+        if here.form is not True:
+            print_parts(_preview_parts(preview), sys.stderr)
+        if not is_sure and not _agrees(preview):
+            raise CommandRefused("nothing was spoken")
+        job: str = serving.json("POST", path, json=body)["id"]
+    finally:
+        # A job has what it needs of them.
+        for id_ in ids.values():
+            serving.json("DELETE", f"{_FILES}/{id_}")
+    typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
+    return job
+
+
+def _agrees(preview: dict[str, Any]) -> bool:
+    if not sys.stdin.isatty():
+        raise CommandRefused("this needs your yes: add --yes, as there is no terminal to ask you")
+    return typer.confirm(f"Speak it for about {preview['credits']:g} credits?", err=True)
+
+
+def _preview_parts(preview: dict[str, Any]) -> list[Part]:
+    rows = [
+        (str(each["number"]), each["title"], f"{each['seconds'] / 60:.1f}", f"{each['credits']:g}")
+        for each in preview["chapters"]
+    ]
+    left_out = [
+        Line(f"not read: {each['rule']}, {each['where']}: {each['sample']}") for each in preview["left_out"]
+    ]
+    unknown = [
+        Line(f"no voice for [{name}]: it is read as text", "yellow")
+        for name in preview["cast"]["without_voice"]
+    ]
+    minutes, steps = preview["seconds"] / 60, preview["steps"]
+    total = f"{steps} steps, {minutes:.1f} minutes, about {preview['credits']:g} credits, at most"
+    available = preview["available"]
+    has = "" if available is None else f"; you have {available:g}"
+    return [
+        *([Grid(("", "chapter", "minutes", "credits"), rows)] if rows else []),
+        *left_out,
+        *unknown,
+        *(Line(each, "yellow") for each in preview["warnings"]),
+        Line(f"{total} {preview['most_credits']:g}{has}"),
+    ]
+
+
+def saved_parts(answer: dict[str, Any]) -> list[Part]:
+    warnings = [Line(each, "yellow") for each in answer.get("warnings", ())]
+    return [Line(f"saved as {answer['file']}, {answer['bytes'] / 1e6:.1f} MB"), *warnings]

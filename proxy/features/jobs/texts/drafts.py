@@ -1,0 +1,221 @@
+"""Drafts of jobs: what a job will say, before it is made. A new job, a preview, and a job that is said again
+have one in common, whatever their text is read from."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from policies import estimate, price
+from policies.lexicon import WordsBeside
+from policies.plans import Terms
+from policies.text_tags import EMOTIONS, name_key
+from proxy.api.speech_forms import BackgroundRequest
+from proxy.config import credits
+from proxy.feature import RevisionContext
+from proxy.features.jobs.core import uploads
+from proxy.features.jobs.core.again import AgainBody, keep_words
+from proxy.features.jobs.core.fields import StepFields, chapter_of, of_step
+from proxy.features.jobs.core.files import JobFiles
+from proxy.features.jobs.core.fingerprints import usable_fingerprints
+from proxy.features.jobs.core.kind import JobUpload, SpokenKind
+from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, made_once
+from proxy.features.jobs.core.paces import Paces
+from proxy.features.jobs.core.previews import JobPreview, LeftOut, PreviewCast, PreviewChapter
+from proxy.features.jobs.core.records import Job
+from proxy.features.jobs.core.taking import find_usable
+from proxy.features.jobs.texts.pieces import speaker_tags
+from proxy.file_store.once import digest_of_fields
+from proxy.ledger import Payer
+from proxy.speech.call import SpeechCall
+from proxy.speech.checked_parts import NO_CHECK
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
+
+
+class JobDraft(NamedTuple):
+    """What a job will say. `data` is stored as its text. `plan` plans the step of a number under these terms.
+    A `text` with speakers in brackets is looked through for those that have no voice. The job holds the
+    files `holds`, ids with the field that names each; without them, one that is said again holds what the job
+    before does."""
+
+    fields: StepFields
+    format: str
+    data: bytes
+    pieces: Sequence[tuple[int, int]]
+    characters: int
+    plan: Callable[[int, Terms], Awaitable[SpeechCall]]
+    language: str = ""
+    text: str = ""
+    tag: str = ""
+    holds: Mapping[str, str] = {}
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<JobDraft of {len(self.pieces)} steps>"
+
+
+Drafting = Callable[[], Awaitable[JobDraft]]
+"""Drafts the job of a request that was read. Raises RequestFailed."""
+
+
+class DraftKind(SpokenKind):
+    """A kind whose jobs are drafted."""
+
+    can_repeat = True
+    makes_files = False
+
+    @abstractmethod
+    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
+        """Read a request. Raises RequestFailed."""
+
+    @abstractmethod
+    async def draft_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobDraft:
+        """JobDraft a job that says a part of another one again. Raises RequestFailed."""
+
+    async def make(
+        self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
+    ) -> MadeJob:
+        draft = await self.read_request(background, at)
+
+        async def add(id_: str, digest: bytes) -> None:
+            await self._add_draft(background, await draft(), id_, digest)
+
+        return await made_once(self.files, background, add)
+
+    async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
+        draft = await self.read_request(background, at)
+        return await previewed(self.files, at, background, await draft())
+
+    async def say_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> MadeJob:
+        draft = await self.draft_again(background, job, body, at)
+        if body.keep_words and body.words:
+            await keep_words(at, job.account, draft.language, body.words)
+        draft = draft._replace(tag=job.tag, holds=draft.holds or await uploads.list_holds(self.store, job.id))
+        digest = await asyncio.to_thread(digest_of_fields, body, job.id.encode())
+        return await made_once(self.files, background, partial(self._add_draft, background, draft), digest)
+
+    async def preview_again(
+        self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
+    ) -> JobPreview:
+        draft = await self.draft_again(background, job, body, at)
+        return await previewed(self.files, at, background, draft)
+
+    async def _add_draft(
+        self, background: BackgroundRequest, draft: JobDraft, id_: str, digest: bytes
+    ) -> None:
+        new = NewJob(
+            id_,
+            self.name,
+            draft.format,
+            replace(draft.fields, request=digest.hex()),
+            draft.data,
+            draft.pieces,
+            draft.characters,
+            tag=draft.tag,
+            files=draft.holds,
+            makes_files=self.makes_files,
+        )
+        await add_job(self.files, background, new)
+
+
+def step_request(fields: StepFields, body: bytes, speaking: Speaking) -> SpeechRequest:
+    """Return the request of a step, with the words of its job beside its lexicon. Raises InvalidRequest."""
+    request = parse_speech(body, Defaults(), speaking.plans.client_fields)
+    if fields.words:
+        request = replace(request, lexicon=WordsBeside(fields.words, request.lexicon))
+    return request
+
+
+class _Cost(NamedTuple):
+    """The cost of a step, in millionths of a credit: what is likely, and the most."""
+
+    number: int
+    seconds: float
+    likely: int
+    most: int
+
+
+async def previewed(
+    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+) -> JobPreview:
+    """Return the preview of a job: each step is planned and priced as it will be, and not spoken. Raises
+    RequestFailed."""
+    caller, fields = background.caller, draft.fields
+    costs = [cost async for cost in _costs(files, at, background, draft)]
+    payer = Payer(account=caller.account, key=caller.key, anchor=caller.anchor, terms=background.terms)
+    # What an account cannot pay is shown, too.
+    position = await at.context.ledger.check_affordable(payer.of_job(), 0)
+    available = position.credits.available
+    chapters = [
+        PreviewChapter(
+            number=number,
+            title=chapter.title,
+            characters=chapter.end - chapter.start,
+            seconds=round(sum(each.seconds for each in own), 3),
+            credits=credits.number(sum(each.likely for each in own)),
+        )
+        for number, chapter in enumerate(fields.chapters, 1)
+        if chapter.first
+        for own in [[each for each in costs if chapter_of(fields.chapters, each.number) == number]]
+    ]
+    known = {*map(name_key, (*fields.cast, *EMOTIONS))}
+    unknown = [name for name in speaker_tags(draft.text) if name_key(name) not in known]
+    ignored = (f"{each}: not all of it is followed" for each in fields.ignored)
+    return JobPreview(
+        chapters=chapters,
+        left_out=draft.left_out,
+        cast=PreviewCast(names=fields.cast, without_voice=unknown),
+        warnings=(*draft.warnings, *ignored),
+        characters=draft.characters,
+        steps=len(costs),
+        seconds=round(sum(each.seconds for each in costs), 3),
+        credits=credits.number(sum(each.likely for each in costs)),
+        most_credits=credits.number(sum(each.most for each in costs)),
+        available=None if available is None else credits.number(available),
+    )
+
+
+async def _costs(
+    files: JobFiles, at: RevisionContext, background: BackgroundRequest, draft: JobDraft
+) -> AsyncIterator[_Cost]:
+    """Yield the costs of the steps that are spoken."""
+    assert at.speaking is not None, "a worker speaks"
+    terms = of_step(background.terms, is_checked=at.context.find_or(NO_CHECK).checks_jobs)
+    paces = Paces(files.store)
+    for number in range(1, len(draft.pieces) + 1):
+        call = await draft.plan(number, terms)
+        if source := draft.fields.source_of(number):
+            await at.speaking.pipeline.prepare_texts(call)
+            account = background.caller.account
+            usable = await usable_fingerprints(files.vault, account, call)
+            if await find_usable(files.store, source, account, usable):
+                continue
+        most = (await at.speaking.pipeline.estimate(call)).amount
+        seconds, likely = await _likely_cost(paces, call, terms)
+        yield _Cost(number, seconds, min(likely, most), most)
+
+
+async def _likely_cost(paces: Paces, call: SpeechCall, terms: Terms) -> tuple[float, int]:
+    """Return the likely seconds and price of a call, whose texts are prepared."""
+    seconds, charges = 0.0, []
+    for run, candidate in zip(call.totals.parts, call.totals.speaking, strict=True):
+        text = run.text_for(candidate)
+        if text.is_silent:
+            continue
+        pace = await paces.find_pace(candidate.model.name, run.part.voice.id, run.part.language)
+        most_s = text.estimated_s + run.part.pause_s
+        likely_s = estimate.expected_s(most_s, text.spoken_characters, pace, call.request.speed)
+        charges.append(run.charge_of(candidate, text, likely_s, terms))
+        seconds += likely_s
+    return seconds, price.most_together(charges) if charges else 0
