@@ -1,8 +1,9 @@
 """The tags of a text, which are not spoken: `[Ana] [happy] Olá! [Ben] Hi.`
 
 A name of the cast changes the speaker until the next name. At the beginning of a line it may also be written
-as scripts have it: `ANA: Olá!`. An emotion counts until the next emotion or the end of the turn. Other words
-in brackets are part of the text: some providers read tags of their own.
+as scripts have it: `ANA: Olá!`. An emotion counts until the next emotion or the end of the turn.
+`[pause 0.5s]` is silence. Other words in brackets are part of the text: some providers read tags of their
+own.
 """
 
 from __future__ import annotations
@@ -84,6 +85,12 @@ _LINE = re.compile(
 """The name that begins a line. A blank or the end of the line follows its colon, but for the wide colon of
 Chinese and Japanese, which has its blank within."""
 _EMOTIONS = frozenset(EMOTIONS)
+_PAUSE = re.compile(
+    # As with emotions, `[pause 1s](address)` is a link.
+    r"\[pause(?:[ \t]+|:[ \t]*)([0-9]+(?:\.[0-9]+)?)[ \t]*(m?s)\](?!\()",
+    re.ASCII | re.IGNORECASE,
+)
+MOST_PAUSE_S = 10.0
 
 
 class Tag(NamedTuple):
@@ -93,6 +100,14 @@ class Tag(NamedTuple):
     value: str
     start: int
     end: int
+
+
+class Pause(NamedTuple):
+    """A tag from `start` to `end` of the text that asks for silence."""
+
+    start: int
+    end: int
+    seconds: float
 
 
 class Turn(NamedTuple):
@@ -175,10 +190,31 @@ def passages(text: str, turn: Turn, emotions: Collection[str]) -> tuple[Passage,
     return tuple([each for each in found if cleaning.is_speech(text[each.start : each.end])])
 
 
-def without_emotions(text: str) -> str:
-    """Return the text with its emotion tags replaced by blanks, so that places stay."""
+def pauses(text: str, start: int = 0, end: int = sys.maxsize) -> Iterator[Pause]:
+    """Yield the pauses of a text, or of a part of it: `[pause 0.5s]`, `[pause 500ms]`, `[pause:0.5s]`."""
+    for found in _PAUSE.finditer(text, start, end):
+        yield Pause(*found.span(), float(found[1]) / (1000 if len(found[2]) > 1 else 1))
+
+
+def excessive_pause(text: str, most_s: float) -> Pause | None:
+    """Return the first pause that is too long, or with which all pauses are longer than `most_s`."""
+    total_s = 0.0
+    for pause in pauses(text):
+        total_s += pause.seconds
+        if pause.seconds > MOST_PAUSE_S or total_s > most_s:
+            return pause
+    return None
+
+
+def tags(text: str) -> Iterator[Tag | Pause]:
+    """Yield the emotions and pauses of a text, in order."""
+    return merge(emotions(text), pauses(text), key=lambda tag: tag.start)
+
+
+def without_tags(text: str) -> str:
+    """Return the text with its emotions and pauses replaced by blanks, so that places stay."""
     pieces, end = list[str](), 0
-    for tag in _tags(text, {}) if "[" in text else ():
+    for tag in tags(text) if "[" in text else ():
         pieces += [text[end : tag.start], " " * (tag.end - tag.start)]
         end = tag.end
     return "".join([*pieces, text[end:]])

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterable
+from itertools import takewhile
 from typing import Protocol
 
 from proxy.audio.encode import open_encoder
@@ -89,6 +91,39 @@ def _fitting(source_rate_hz: int, rate_hz: int, factor: float, decibels: float) 
 
         steps.append(Gain(decibels, rate_hz))
     return steps
+
+
+_QUIET = 150
+"""A sample below it is silence before a pause or after it: 46 dB below full scale."""
+
+
+class SilentEnds:
+    """Cuts the silence at the ends of a part, so that the pause there is as long as the text asks for."""
+
+    def __init__(self, *, cuts_head: bool, cuts_tail: bool) -> None:
+        self._in_head, self._cuts_tail = cuts_head, cuts_tail
+        self._held = b""
+        self.cut_samples = 0
+
+    def cut_ends(self, pcm: bytes) -> bytes:
+        if self._in_head:
+            begin = _first_loud(memoryview(pcm).cast("h")) * SAMPLE_BYTES
+            self.cut_samples += begin // SAMPLE_BYTES
+            self._in_head, pcm = begin == len(pcm), pcm[begin:]
+        if not self._cuts_tail or not pcm:
+            return pcm
+        silent = _first_loud(memoryview(pcm).cast("h")[::-1]) * SAMPLE_BYTES
+        if silent == len(pcm):
+            self._held += pcm
+            return b""
+        loud = len(pcm) - silent
+        pcm, self._held = self._held + pcm[:loud], pcm[loud:]
+        return pcm
+
+
+def _first_loud(samples: Iterable[int]) -> int:
+    """Return the number of silent samples before the first loud one."""
+    return sum(1 for _ in takewhile(lambda sample: -_QUIET < sample < _QUIET, samples))
 
 
 _FADES_A_SECOND = 200

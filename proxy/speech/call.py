@@ -124,7 +124,7 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
         self.model, self.post, self.text_key = candidate.model, candidate.post, candidate.text_key
 
     def text_read(self, *, is_untagged: bool) -> str:
-        return text_tags.without_emotions(self.text) if is_untagged else self.text
+        return text_tags.without_tags(self.text) if is_untagged else self.text
 
     def text_for(self, candidate: Candidate) -> PreparedText:
         """Return the prepared text of a candidate. Raises EngineError if there is none."""
@@ -385,12 +385,11 @@ class SpeechCall(Redacted, msgspec.Struct, frozen=True, eq=False):
         """Return the form in which a candidate makes a part. Several parts are joined as PCM. A candidate
         that is spared makes the final form."""
         plan, form = self.plan, self.request.form
-        is_whole = len(plan.parts) == 1 and not plan.is_checked
         if plan.treatment is None:
-            return form if is_whole else _pcm(form)
+            return _pcm(form) if plan.is_joined else form
         if plan.spares(candidate.speaker):
             return form
-        return self.sound_form if is_whole else _pcm(form)
+        return _pcm(form) if plan.is_joined else self.sound_form
 
 
 def _pcm(form: OutputForm) -> OutputForm:

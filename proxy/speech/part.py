@@ -14,7 +14,8 @@ class Part(msgspec.Struct, frozen=True):
 
     `candidates` are tried in order. `characters` are charged: they include the speaker's name before the
     part, which is not spoken. `source` tells how the language was found, and `route` is the route that
-    matched. `pause_s` is the silence after the part. The model itself or recordings express the `emotion`.
+    matched. `pause_s` is the silence after the part; the text asks for `requested_pause_s` of it. The model
+    itself or recordings express the `emotion`.
     """
 
     voice: Voice
@@ -28,6 +29,7 @@ class Part(msgspec.Struct, frozen=True):
     route: str | None = None
     lexicon: Lexicon = EMPTY
     pause_s: float = 0.0
+    requested_pause_s: float = 0.0
     emotion: str | None = None
 
     @property

@@ -23,7 +23,7 @@ from proxy.speech.part import Part
 from proxy.speech.part_check import CheckKind, PlanCheck
 from proxy.speech.sound_filter import Treat, Treatment, untreated
 from proxy.speech.speech_request import SpeechRequest
-from proxy.speech.split_text import Span, TextSplitter, candidates_of
+from proxy.speech.split_text import Span, TextSplitter, candidates_of, check_pauses
 from speech_engine.values import find_samples
 
 OWN_VOICE = "voice_"
@@ -35,6 +35,8 @@ _NO_LANGUAGE = LanguageChoice("und", "default")
 _LONG_TEXT_CHARACTERS = 1000
 _MOST_HEADER_CHARACTERS = 1000
 _MOST_DECISIONS = 2000
+MOST_PAUSES_S, MOST_JOB_PAUSES_S = 60.0, 600.0
+"""The most seconds of all pauses that a text asks for."""
 
 
 class SpeechPlan(msgspec.Struct, frozen=True):
@@ -57,6 +59,12 @@ class SpeechPlan(msgspec.Struct, frozen=True):
     treatment: Treatment | None = None
     check: CheckKind | None = None
     obstacle: str = ""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether a relay joins the parts as PCM: also a single one, if a pause follows it."""
+        is_checked = self.check is not None and not self.obstacle
+        return is_checked or len(self.parts) > 1 or self.parts[0].pause_s > 0
 
     def voice_id(self, request: SpeechRequest) -> str:
         """Return the id of the voice for the answer: of an inline cast, the voices that speak."""
@@ -152,6 +160,8 @@ class Planner:
         has never been up, so its voices are unknown.
         """
         check_length(request, terms)
+        if "[" in request.text and request.emotion_tags != "text":
+            check_pauses(request.text, MOST_JOB_PAUSES_S if terms.is_for_job else MOST_PAUSES_S)
         if request.provenance is not None:
             self._check_provenance()
         voice, spans = self._spans(request, terms, own)
@@ -199,6 +209,8 @@ class Planner:
             characters=span.characters,
             source=query.source,
             route=None if decision.route is None else decision.route.language,
+            pause_s=span.pause_s,
+            requested_pause_s=span.pause_s,
             emotion=span.emotion,
         )
 
@@ -285,7 +297,7 @@ class Planner:
         ]
         goes_on = [this == following for this, following in pairwise(spans_spoken)]
         return [
-            part if is_same else replace(part, pause_s=pause_s)
+            part if is_same else replace(part, pause_s=part.pause_s + pause_s)
             for part, is_same in zip(parts, [*goes_on, True], strict=True)
         ]
 
@@ -321,7 +333,9 @@ class Planner:
             terms=terms,
             voices=frozenset(voices),
             own_voices=frozenset(id_ for id_ in voices if id_.startswith((OWN_VOICE, OWN_CLIP))),
-            treatment=self._treat(models, terms, has_parts=is_joined or len(parts) > 1),
+            treatment=self._treat(
+                models, terms, has_parts=is_joined or len(parts) > 1 or parts[0].pause_s > 0
+            ),
         )
 
     def explain(

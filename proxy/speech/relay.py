@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 from msgspec.structs import replace
 
 from proxy.audio import libraries
 from proxy.audio.encode import open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, Tail, silence
-from proxy.audio.sound import FadeOut
+from proxy.audio.sound import FadeOut, SilentEnds
 from proxy.speech.call import PartRun, SpeechCall
 from proxy.speech.candidate_race import FirstAudio
 from proxy.speech.candidate_stream import CapReached
@@ -39,8 +40,8 @@ async def begin_speech(
     The limit is the first part's budget to first audio, less the time that the call has waited. The loudness
     measurement of a new voice may take another second.
     """
-    first, *others = call.totals.parts
-    if not others and not call.plan.is_checked:
+    first = call.totals.parts[0]
+    if not call.plan.is_joined:
         try:
             return await first_audio.start_stream(call, first, waited_s)
         except UnsupportedText as error:
@@ -90,6 +91,12 @@ class Relay:
         form = call.sound_form
         self.sample_rate_hz = form.sample_rate_hz
         self._fade = FadeOut(self.sample_rate_hz)
+        requested = [False, *[run.part.requested_pause_s > 0 for run in self._runs]]
+        self._silent_ends = {
+            number: SilentEnds(cuts_head=has_before, cuts_tail=has_behind)
+            for number, (has_before, has_behind) in enumerate(pairwise(requested))
+            if has_before or has_behind
+        }
         self._fed = 0
         self._encoder = open_encoder(form)
         self._tail = Tail()
@@ -111,9 +118,11 @@ class Relay:
             if run.begins is None or prefetch.stream is None or (words := prefetch.stream.words) is None:
                 continue
             known = self._known_words.get(number, 0)
-            begins_s = run.begins / self.sample_rate_hz
+            begins_s, ends = run.begins / self.sample_rate_hz, self._silent_ends.get(number)
+            cut_s = ends.cut_samples / self.sample_rate_hz if ends else 0.0
             self._words += [
-                replace(word, start_seconds=round(word.start_seconds + begins_s, 3)) for word in words[known:]
+                replace(word, start_seconds=round(max(0.0, word.start_seconds - cut_s) + begins_s, 3))
+                for word in words[known:]
             ]
             self._known_words[number] = len(words)
         return self._words if self._known_words else None
@@ -159,6 +168,8 @@ class Relay:
                         raise
                     continue
             pcm = await self._part.next_pcm()
+            if pcm is not None and (ends := self._silent_ends.get(self._number)) is not None:
+                pcm = ends.cut_ends(pcm)
             pcm = self._end_part() if pcm is None else self._fade.feed(pcm)
             self._fed += len(pcm) // SAMPLE_BYTES
             chunk = self._tail.push(self._encoder.feed(pcm))

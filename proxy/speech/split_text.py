@@ -1,7 +1,8 @@
-"""Splits a text into parts: by voice, by emotion, and by the language of its sentences."""
+"""Splits a text into parts: by voice, by emotion, by the language of its sentences, and at its pauses."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby, islice
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 from policies import language, text_tags
 from policies.language import Detect, LanguageChoice, LanguageSpan, Source, base
 from policies.routing import Candidate, Decision, Voice
-from policies.text_tags import NEUTRAL, Tag, Turn
+from policies.text_tags import NEUTRAL, Pause, Tag, Turn
 from proxy.catalogue.cast_members import resolve_members, resolve_named, resolve_unsaved_mix
 from proxy.catalogue.catalogue import Catalogue
 from proxy.catalogue.library import AccountLibrary
@@ -26,7 +27,8 @@ class Span(NamedTuple):
     """A piece of the text that one voice speaks in one language and one emotion.
 
     Without a `language`, it is still to be detected. `characters` are charged. `turn` is the number of its
-    turn in a dialogue. `plain` are the candidates for the piece without its emotion.
+    turn in a dialogue. `plain` are the candidates for the piece without its emotion. The text asks for
+    `pause_s` of silence after it.
     """
 
     start: int
@@ -38,6 +40,7 @@ class Span(NamedTuple):
     emotion: str | None = None
     turn: int = 0
     plain: tuple[Candidate, ...] = ()
+    pause_s: float = 0.0
 
 
 MOST_PARTS = 256
@@ -91,9 +94,13 @@ class TextSplitter:
             raise
         if request.by_sentence and any(route.sentences for route in self._catalogue.routes):
             texts = text, _untagged(request)
-            spans = list(self._split_by_sentence(spans, texts, partial(decide, request)))
+            plain = request if texts[0] is texts[1] else replace(request, text=texts[1])
+            spans = list(self._split_by_sentence(spans, texts, partial(decide, plain)))
             if not request.cast and not voice.cast:
                 voice = _combine_voices({span.voice.id: span.voice for span in spans})
+        if "[" in text and request.emotion_tags != "text" and (pauses := [*text_tags.pauses(text)]):
+            untagged = replace(request, text=_untagged(request))
+            spans = _split_at_pauses(spans, pauses, untagged.text, partial(decide, untagged))
         if len(spans) == 1 and spans[0].characters == len(text):
             # Most texts are one piece, which already has all characters.
             return voice, spans
@@ -240,7 +247,7 @@ class TextSplitter:
 
 
 def _untagged(request: SpeechRequest) -> str:
-    return request.text if request.emotion_tags == "text" else text_tags.without_emotions(request.text)
+    return request.text if request.emotion_tags == "text" else text_tags.without_tags(request.text)
 
 
 def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> Iterator[Span]:
@@ -261,10 +268,50 @@ def _split_by_emotion(turn: Turn, span: Span, untagged: str, decide: Decide) -> 
         yield whole._replace(start=start, end=end, emotion=emotion)
 
 
+def _split_at_pauses(
+    spans: Sequence[Span], pauses: Sequence[Pause], untagged: str, decide: Decide
+) -> list[Span]:
+    """Cut spans at their pauses, each in the language of the whole span: a short piece shows none. Pauses
+    before the first word are left out."""
+    found = list[Span]()
+    for span in spans:
+        inside = [pause for pause in pauses if span.start <= pause.start < span.end]
+        if not inside:
+            found.append(span)
+            continue
+        query = decide(span).query
+        whole = span._replace(language=query.language, source=query.source)
+        starts, ends = [pause.end for pause in inside], [pause.start for pause in inside]
+        for start, end in zip([span.start, *starts], [*ends, span.end], strict=True):
+            # Signs alone would have no sound, nor the pause after them.
+            if not cleaning.is_silent(untagged[start:end]):
+                found.append(whole._replace(start=start, end=end))
+    if not found:
+        raise InvalidRequest("Invalid 'input': it has nothing to say, only tags or signs.", param="input")
+    _check_number(found)
+    places = [span.end for span in found]
+    for pause in pauses:
+        if number := bisect_right(places, pause.start):
+            before = found[number - 1]
+            found[number - 1] = before._replace(pause_s=before.pause_s + pause.seconds)
+    return found
+
+
+def check_pauses(text: str, most_s: float, param: str = "input") -> None:
+    """Raise InvalidRequest for a pause that is too long, or if all are longer than `most_s`."""
+    if (pause := text_tags.excessive_pause(text, most_s)) is not None:
+        raise InvalidRequest(
+            f"Invalid '{param}': the pause at character {pause.start} is too long. A pause may have "
+            f"{text_tags.MOST_PAUSE_S:.0f} s, and all together {most_s:.0f} s.",
+            param=param,
+            code="pause_too_long",
+        )
+
+
 def _check_number(parts: Sequence[object]) -> None:
     if len(parts) > MOST_PARTS:
         raise InvalidRequest(
-            f"Invalid 'input': it changes its voice or its emotion too often, into {len(parts)} parts; "
+            f"Invalid 'input': its voices, emotions and pauses make {len(parts)} parts; "
             f"{MOST_PARTS} can be spoken in one request.",
             param="input",
         )

@@ -125,13 +125,24 @@ def test_a_text_whose_plan_may_be_kept_has_no_tag() -> None:
 
 def test_blanks_take_the_place_of_tags_when_a_language_is_sought() -> None:
     text = "[Ana] [happy] Oi. [happy](x) [laughs] [Ben] Hm. [sad]"
-    assert text_tags.without_emotions(text) == "[Ana]         Oi. [happy](x) [laughs] [Ben] Hm.      "
+    assert text_tags.without_tags(text) == "[Ana]         Oi. [happy](x) [laughs] [Ben] Hm.      "
 
 
 texts = st.lists(
     st.one_of(
         st.sampled_from(
-            ["[Ana]", "[Ben]", "[Carl]", "[happy]", "[ SAD ]", "[neutral]", "(", "[", "]", " ", "Hi.", "..."]
+            [
+                "[Ana]",
+                "[Ben]",
+                "[Carl]",
+                "[happy]",
+                "[ SAD ]",
+                "[neutral]",
+                "[pause 1s]",
+                *"([] ",
+                "Hi.",
+                "...",
+            ]
         ),
         st.text(max_size=8),
     )
@@ -188,11 +199,44 @@ def _without(text: str, start: int, end: int, tags: set[text_tags.Tag]) -> str:
     return "".join(text[at] for at in range(start, end) if not any(a <= at < b for a, b in inside))
 
 
+@each_row(
+    ("text", "found"),
+    [
+        ("a [pause 0.5s] b", [(2, 14, 0.5)]),
+        ("[Pause:500MS][pause: 2s]", [(0, 13, 0.5), (13, 24, 2.0)]),
+        ("[pause\t1 s]", [(0, 11, 1.0)]),
+        ("[[pause 0s]]", [(1, 11, 0.0)]),
+        ("[pause] [pause s] [pause 5] [pause 5m] [pause -1s] [pause 1e9s] [pause .5s] [pause 1,5s]", []),
+        ("[pause1s] [pause  ] [ pause 1s] [paus\u017f 1s] [pause 1\u017f] [pause \u0661s]", []),
+        ("[pause 1s](x) [pause\n1s]", []),
+    ],
+)
+def test_a_pause_is_a_number_of_seconds_or_milliseconds(
+    text: str, found: list[tuple[int, int, float]]
+) -> None:
+    assert [*text_tags.pauses(text)] == found
+    assert "pause" not in text_tags.without_tags(text) or not found
+
+
+@each_row(
+    ("text", "place"),
+    [
+        ("[pause 10s] [pause 9s]", None),
+        ("a [pause 10001ms]", 2),
+        ("[pause 10s] [pause 10s] [pause 1ms]", 24),
+        (f"[pause {'9' * 5000}s]", 0),
+    ],
+)
+def test_the_first_pause_that_is_too_long_is_named(text: str, place: int | None) -> None:
+    found = text_tags.excessive_pause(text, 20.0)
+    assert (found.start if found else None) == place
+
+
 @given(texts)
 def test_a_text_that_was_read_has_no_more_tags_and_the_same_places(text: str) -> None:
-    read = text_tags.without_emotions(text)
+    read = text_tags.without_tags(text)
     assert len(read) == len(text)
-    assert text_tags.without_emotions(read) == read
+    assert text_tags.without_tags(read) == read
     assert text_tags.first_emotion(read) is None
 
 

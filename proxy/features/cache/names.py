@@ -29,8 +29,8 @@ OF_SPEAKERS = frozenset({"instructions", "extra"})
 UNHEARD = frozenset({"answer", "cache", "ignored", "provenance", "tag", "history", "on_wrong", "hears_words"})
 """Fields that change the form of an answer, but not its sound."""
 
-UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route"})
-"""Fields of a part that are for routing and for the bill."""
+UNHEARD_OF_PART = frozenset({"estimated_s", "characters", "source", "route", "requested_pause_s"})
+"""Fields of a part that are for routing and for the bill, or that follow from the text."""
 
 _SPOKEN = tuple(
     field

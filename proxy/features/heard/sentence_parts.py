@@ -58,5 +58,6 @@ def _pieces(part: Part, text: str, speed: float, least_s: float) -> Iterator[Par
             characters=end - begin + before,
             estimated_s=estimate.seconds(own[begin:end], speed),
             pause_s=part.pause_s if end == len(own) else pause_s,
+            requested_pause_s=part.requested_pause_s if end == len(own) else 0.0,
         )
         before = 0

@@ -97,6 +97,7 @@ OTHER_PARTS: dict[str, Any] = {
     "route": "en",
     "lexicon": Lexicon({"a": "b"}, digest="of it"),
     "pause_s": 0.5,
+    "requested_pause_s": 0.5,
     "emotion": "happy",
 }
 """For each field of a part a value that differs from the one above."""

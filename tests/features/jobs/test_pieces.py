@@ -1,5 +1,6 @@
 """Where long texts are cut."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -34,6 +35,7 @@ def test_pieces_are_short_in_order_and_have_all_that_is_spoken(text: str, most: 
 
 
 _WORDS = ["it is ", "long. ", "\n\n", "— ", "  ", "[", "]", ":"]
+_PAUSES = ["[pause 1s] ", "[pause:0.5s]"]
 _TAGS = ["[Ana] ", "[Ben]", "ANA: ", "**Ben:** ", "\nBen： ", "[happy] ", "[sad]"]
 _TAGGED = st.lists(st.sampled_from([*_WORDS, *_TAGS]), max_size=80).map("".join)
 
@@ -48,10 +50,22 @@ def test_a_piece_is_said_as_by_all_tags_before_it(text: str, names: tuple[str, .
 
 def who_says(text: str, names: tuple[str, ...]) -> list[tuple[str, str]]:
     """Who says each letter, without what no voice speaks."""
-    turns, text = text_tags.turns(text, names), text_tags.without_emotions(text)
+    turns, text = text_tags.turns(text, names), text_tags.without_tags(text)
     return [
         (turn.name, letter) for turn in turns for letter in text[turn.start : turn.end] if letter.isalpha()
     ]
+
+
+@given(
+    st.lists(st.sampled_from([*_WORDS[:3], *_PAUSES])).map(lambda found: "".join(["it ", *found])),
+    st.integers(12, 60),
+)
+def test_no_pause_is_cut_and_none_begins_a_later_piece(text: str, most: int) -> None:
+    found = pieces(text, "en", most=most)
+    places = [each.start for each in text_tags.pauses(text)]
+    assert all(any(start <= place < end for start, end in found) for place in places)
+    for start, end in found[1:]:
+        assert not re.match(r"\s*\[pause(?: 1|:0\.5)s\]", text[start:end])
 
 
 @given(_TAGGED, st.integers(20, 60))

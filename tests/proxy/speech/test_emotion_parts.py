@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from policies import plans
+from policies import plans, text_tags
 from policies.language import Detect
 from policies.lexicon import Lexicons
 from policies.plans import Plan, Terms
@@ -28,6 +28,7 @@ from proxy.speech.planning import Planner, SpeechPlan
 from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech
 from proxy.speech.split_text import MOST_PARTS
 from speech_engine import EngineVoice, Language, Sample
+from speech_engine.text.cleaning import is_silent
 from speech_engine.values import find_samples
 from tests.proxy.api.scripted import Scripted
 from tests.tables import each_row
@@ -196,7 +197,7 @@ def test_who_was_planned_without_an_emotion_is_judged_again_with_one() -> None:
 @pytest.mark.parametrize("voice", ["felt", {"cast": {"A": "felt"}}])
 def test_more_emotions_than_parts_are_refused(voice: object) -> None:
     assert len(planned("[sad] a " * MOST_PARTS, voice=voice).parts) == MOST_PARTS
-    with pytest.raises(InvalidRequest, match="too often, into 257 parts; 256 can") as refused:
+    with pytest.raises(InvalidRequest, match="make 257 parts; 256 can") as refused:
         planned("[sad] a " * (MOST_PARTS + 1), voice=voice)
     assert refused.value.param == "input"
 
@@ -251,6 +252,39 @@ def _is_by_recordings(part: Part) -> bool:
     tags = {each.tag for each in find_samples(part.candidates[0].voice)}
     assert tags == {part.emotion or ""}
     return True
+
+
+_PAUSED = re.compile(r"\[pause(?: |:)(?:0\.5|3)s\](?!\()", re.IGNORECASE)
+paused_texts = st.lists(
+    st.sampled_from(
+        ["[pause 0.5s]", "[PAUSE:3s]", "[pause]", "[A]", "[happy]", *"[]() ", "\n", "Hi.", "Zwei", "สาม", "…"]
+    )
+    | st.text(max_size=5)
+).map("".join)
+
+
+@given(paused_texts, st.sampled_from(["felt", "own", "dull", CAST]))
+def test_all_but_tags_is_spoken_and_every_pause_behind_a_word_is_there(text: str, voice: Any) -> None:
+    try:
+        parts = planner(pause_ms=0)[0].plan(request(text, voice=voice), FREE, LIBRARY).parts
+    except InvalidRequest:
+        return
+    assert sum(part.characters for part in parts) == len(text)
+    read = text_tags.without_tags(text)
+    names = [
+        (each.named, each.start) for each in text_tags.turns(text, CAST["cast"]) if each.named is not None
+    ]
+    at = 0
+    for part in [*parts, None]:
+        # Names, tags and signs are left out.
+        end = part.start if part else len(text)
+        rest = "".join(read[place] for place in range(at, end) if not any(a <= place < b for a, b in names))
+        if voice != CAST:
+            assert is_silent(rest)
+        at = part.end if part else at
+    assert not any(_PAUSED.search(text, part.start, part.end) for part in parts)
+    asked = [each for each in text_tags.pauses(text) if each.start >= parts[0].end]
+    assert sum(part.pause_s for part in parts) == sum(each.seconds for each in asked)
 
 
 @given(texts, st.sampled_from(["felt", "own"]))

@@ -69,7 +69,7 @@ READERS: dict[str, Callable[[str], object]] = {
     ),
     "turns": lambda text: text_tags.turns(text, CAST),
     "emotions": lambda text: [
-        (text_tags.passages(text, turn, EMOTIONS), text_tags.without_emotions(text))
+        (text_tags.passages(text, turn, EMOTIONS), text_tags.without_tags(text))
         for turn in text_tags.turns(text)
     ],
     "pieces": lambda text: segments.fit((Segment(text, 0, len(text)),), 100),

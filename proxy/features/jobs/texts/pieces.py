@@ -26,12 +26,15 @@ _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")
 _BLANK = re.compile(r"\s+")
 _SPEAKER = re.compile(r"^\[([^\[\]\n]{1,64})\]", re.MULTILINE)
+_MOST_PAUSES = 200
+"""The most characters of pauses by which a piece may be longer."""
 _MOST_TAG = text_tags.MOST_CHARACTERS + 2
 
 
 def speaker_tags(text: str) -> list[str]:
     """Return the tags at the beginnings of lines, which may be names of speakers, each once."""
-    return [*dict.fromkeys(match[1].strip() for match in _SPEAKER.finditer(text))][:_MOST_SPEAKERS]
+    tags = [match for match in _SPEAKER.finditer(text) if not any(text_tags.pauses(match[0]))]
+    return [*dict.fromkeys(match[1].strip() for match in tags)][:_MOST_SPEAKERS]
 
 
 class Saying(NamedTuple):
@@ -110,7 +113,12 @@ def _pieces(text: str, language: str, turns: Turns, most: int) -> Iterator[tuple
         end = turns.limit(start, min(len(text), start + most))
         if end < len(text):
             end = start + _cut(text[start:end], language, start, turns)
-        if cleaning.is_speech(text_tags.without_emotions(text[start:end])):
+            # A pause belongs to the piece before it.
+            for pause in text_tags.pauses(text, end, end + _MOST_PAUSES):
+                if text[end : pause.start].strip():
+                    break
+                end = pause.end
+        if cleaning.is_speech(text_tags.without_tags(text[start:end])):
             yield start, end
         start = end
 

@@ -58,7 +58,7 @@ def with_times(
     """Return the told words, and all others between them: they share the time by their letters."""
     # Places stay, so what is not spoken becomes blanks.
     spoken = _LINK.sub(
-        lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_emotions(piece)
+        lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_tags(piece)
     ).replace("`", " ")
     turns = text_tags.turns(spoken, cast)
     segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
@@ -72,11 +72,13 @@ class Cue(NamedTuple):
 
 
 class _Unit(NamedTuple):
-    """A word, or a part of a long one, with the signs around it. `ends` is the kind of end behind it."""
+    """A word, or a part of a long one, with the signs around it. `ends` is the kind of end behind it, and
+    `pause_s` the silence that the text asks for there."""
 
     text: str
     start_s: float
     ends: int
+    pause_s: float = 0.0
 
     @property
     def width(self) -> int:
@@ -89,8 +91,8 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
     found, first = list[Cue](), 0
     while first < len(units):
         stop = _stop(units, first)
-        until_s = units[stop].start_s if stop < len(units) else end_s
         last = units[stop - 1]
+        until_s = (units[stop].start_s if stop < len(units) else end_s) - last.pause_s
         # In a long pause behind it, nothing is shown.
         most_s = last.start_s + _LETTER_S * len(last.text) + 2 * _PAUSE_S
         lines = _lines(units[first:stop])
@@ -111,13 +113,15 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         stored = len(gap) if is_last else _border(gap)
         before = _NOT_SPOKEN.sub("", between[begin : word.source_start])
         behind = _NOT_SPOKEN.sub("", gap[:stored])
-        until_s = end_s if is_last else spoken[number + 1].start_seconds
+        pause_s = sum([each.seconds for each in text_tags.pauses(piece, word.source_end, following)])
+        until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
         text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
         takes_s = _LETTER_S * len(text) + _PAUSE_S
-        ends = _PARAGRAPH_END if _PARAGRAPH.search(gap) else _ends(text)
+        ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _ends(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
-        yield from _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
+        *parts, last = _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
+        yield from (*parts, last._replace(pause_s=pause_s))
         begin = word.source_end + stored
 
 

@@ -57,6 +57,17 @@ def lines_of(text: str, **more: float) -> list[tuple[str, ...]]:
     return [cue.lines for cue in cues(text, found, len(found) * 0.4)]
 
 
+def test_a_cue_ends_before_a_pause() -> None:
+    text = "One two. [pause 0.5s] Three four. [pause 2s]"
+    found = said(text.replace("pause", "-----").replace("0.5s", "----").replace("2s", "--"))
+    heard = [
+        each._replace(start_seconds=each.start_seconds + 0.5 * (number > 1))
+        for number, each in enumerate(found)
+    ]
+    shown = [(cue.lines, round(cue.end_s, 3)) for cue in cues(text, heard, 4.1)]
+    assert shown == [(("One two.",), 0.8), (("Three four.",), 2.1)]
+
+
 def parsed(subtitles: str) -> list[Shown]:
     found = []
     for cue in _CUE.finditer(subtitles):

@@ -17,8 +17,10 @@ from proxy.features.jobs.texts.chapters import ITEMS, MOST_CHAPTERS, read_chapte
 from proxy.features.jobs.texts.pieces import Saying, saying_at
 from proxy.http.body import Title
 from proxy.speech import speech_request
+from proxy.speech.planning import MOST_JOB_PAUSES_S
 from proxy.speech.speech_body import SpeechBody
 from proxy.speech.speech_request import Defaults
+from proxy.speech.split_text import check_pauses
 
 MOST_INPUT = 1_000_000
 MOST_BODY_BYTES = 8 * 1024 * 1024
@@ -134,6 +136,8 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
             param="response_format",
         )
     text, chapters = _text(body)
+    if body.emotion_tags != "text":
+        check_pauses(text, MOST_JOB_PAUSES_S, "chapters" if chapters else "input")
     values = _values(raw, len(text))
     for name, is_wanted in (
         ("stream", bytes(values.get("stream", b"")) == b"true"),
