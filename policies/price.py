@@ -59,11 +59,13 @@ class MostCharge(NamedTuple):
     repeated_by_job: int = 0
 
     def higher(self, other: MostCharge) -> MostCharge:
-        return MostCharge(*[max(one, another) for one, another in zip(self, other, strict=True)])
+        return MostCharge(*map(max, self, other))
 
 
 def most_together(parts: Sequence[MostCharge]) -> int:
     """Return the most that the parts of a request may cost together."""
+    if len(parts) == 1:
+        return parts[0].whole
     jobs = max([most.by_job for most in parts]) + max([most.repeated_by_job for most in parts])
     return min(sum([most.whole for most in parts]), jobs + sum([most.by_length for most in parts]))
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Activity:
@@ -26,13 +25,13 @@ class Activity:
         """Count work that another process does now."""
         self._last = self._clock()
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Count a call while the block runs."""
-        self._running += 1
-        self.began.set()
-        try:
-            yield
-        finally:
+    def call_began(self, *, is_idle: bool) -> None:
+        """Count a call until `call_ended`."""
+        if not is_idle:
+            self._running += 1
+            self.began.set()
+
+    def call_ended(self, *, is_idle: bool) -> None:
+        if not is_idle:
             self._running -= 1
-            self.note()
+            self._last = self._clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
 
 import msgspec
 
@@ -80,8 +81,9 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
     @property
     def models(self) -> tuple[Model, ...]:
-        post = None if self.post is None else self.post.model
-        return tuple(each for each in (self.model, post) if each is not None)
+        if self.model is None:
+            return ()
+        return (self.model,) if self.post is None else (self.model, self.post.model)
 
     @property
     def engine(self) -> str:
@@ -138,14 +140,14 @@ class PartRun(Redacted, msgspec.Struct, eq=False):
 
         The pause after the part is sound of the answer, so it is charged with the part.
         """
-        most, longest_s = MostCharge(), 0.0
+        charges, longest_s = list[MostCharge](), 0.0
         for candidate in self.part.candidates:
             text = self.texts[candidate.text_key]
             if isinstance(text, PreparedText) and not text.is_silent:
                 estimated_s = text.estimated_s + self.part.pause_s
-                most = most.higher(self.charge_of(candidate, text, estimated_s, terms))
+                charges.append(self.charge_of(candidate, text, estimated_s, terms))
                 longest_s = max(longest_s, estimated_s)
-        return most, longest_s
+        return reduce(MostCharge.higher, charges) if charges else MostCharge(), longest_s
 
     def charge_of(self, candidate: Candidate, text: PreparedText, seconds: float, terms: Terms) -> MostCharge:
         """Return the price of the part if this candidate speaks for so many seconds."""
@@ -171,10 +173,11 @@ class Totals:
     """
 
     def __init__(self, request: SpeechRequest, plan: SpeechPlan) -> None:
-        self.parts = tuple(
-            PartRun(number, part, request.text[part.start : part.end], source=request.source)
-            for number, part in enumerate(plan.parts)
-        )
+        runs = list[PartRun]()
+        for number, part in enumerate(plan.parts):
+            text = request.text[part.start : part.end]
+            runs.append(PartRun(number, part, text, source=request.source))
+        self.parts = tuple(runs)
         self.parts[0].begins = 0
         self.began, self.samples = 0.0, 0
         self.attempts: list[Attempt] = []
@@ -318,7 +321,7 @@ class Totals:
             attempts=tuple(attempts),
             kind=self.kind if source is None else "conversion",
             rows=(*self.rows, *(self.check.make_rows() if self.check else ())),
-            checked=encode_json(report.sums) if (report := self.check_report(self.samples)) else "",
+            checked=encode_json(own.sums) if self.check and (own := self.check_report(self.samples)) else "",
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
 from functools import partial
 
 import msgspec
@@ -82,11 +81,8 @@ class Pipeline:
 
     async def answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         """Answer a call. Raises RequestFailed."""
-        with nullcontext() if call.is_idle else self._activity.one():
-            await self._answer(call, write, sent_share)
-
-    async def _answer(self, call: SpeechCall, write: Write, sent_share: SentShare) -> None:
         opened: list[Observer] = []
+        self._activity.call_began(is_idle=call.is_idle)
         try:
             for open_observer in call.openers:
                 opened.append(open_observer(call))
@@ -100,11 +96,7 @@ class Pipeline:
                 await self._texts.prepare(call, budget_s)
             else:
                 call.totals.replay(lookup.stored.names, lookup.stored.speakers)
-            whole_quota = None
-            if call.goes_whole:
-                whole_quota = WholeQuota.of(
-                    call, lookup.stored, self._spill_quota, is_rewritten=observers.rewriter is not None
-                )
+            whole_quota = self._whole_quota(call, lookup, observers) if call.goes_whole else None
             hold = await self._ledger.hold(_hold_request(call, lookup.stored))
             call.totals.is_held = True
             try:
@@ -122,7 +114,13 @@ class Pipeline:
         except BaseException as error:
             end_all(opened, error)
             raise
+        finally:
+            self._activity.call_ended(is_idle=call.is_idle)
         end_all(opened, None)
+
+    def _whole_quota(self, call: SpeechCall, lookup: LookUp, observers: Observers) -> WholeQuota:
+        is_rewritten = observers.rewriter is not None
+        return WholeQuota.of(call, lookup.stored, self._spill_quota, is_rewritten=is_rewritten)
 
     async def prepare_texts(self, call: SpeechCall) -> None:
         """Prepare the texts of a call that is not spoken now. Raises RequestFailed."""
@@ -225,8 +223,8 @@ class Pipeline:
 def _hold_request(call: SpeechCall, stored: StoredSpeech | None) -> HoldRequest:
     terms = call.plan.terms
     if stored is None:
-        most = [part.dearest(terms) for part in call.totals.parts]
-        amount, estimated_s = price.most_together([each for each, _ in most]), sum([each for _, each in most])
+        most, lengths_s = zip(*[part.dearest(terms) for part in call.totals.parts], strict=True)
+        amount, estimated_s = price.most_together(most), sum(lengths_s)
     else:
         # Its length is known, so the price is exact.
         estimated_s = stored.samples / stored.sample_rate_hz

@@ -85,7 +85,7 @@ class SpeechPlan(msgspec.Struct, frozen=True):
 
     def is_checked_first(self, part: int) -> bool:
         """Tell whether the sound of a part is checked before it is sent."""
-        return self.is_checked and (self.check == "heard" or part > 0)
+        return self.check is not None and (self.check == "heard" or part > 0) and not self.obstacle
 
     def treatment_of(self, speaker: str) -> Treatment | None:
         """Return the treatment of an answer. `speaker` names its model, or several, joined by commas."""

@@ -30,6 +30,8 @@ _SHORTEST, _LONGEST = 0.90, 1.11
 
 _MOST_PAIRS = 50_000
 _LONGEST_SOUNDED = 200
+_BEFORE_WORDS = "\u00a1\u00bf\"'(\u201c\u00ab "
+_SHORTEST_NAME = 2
 _Place = tuple[int, int, int, int]
 _STRESS = str.maketrans("", "", "\u02c8\u02cc -\u200d_")
 
@@ -198,13 +200,21 @@ class _RunJudge:
             whole, *less = [distance(self._plain([wanted]), self._plain(part)) for part in parts]
             # A word beside it that takes it further away was added.
             return "right" if whole <= NEAR and whole <= min(less) else "unsure"
-        return "unsure" if score.likely >= LIKELY else "wrong"
+        may_be = score.likely >= LIKELY or (transcribed and self._is_name(at, score))
+        return "unsure" if may_be else "wrong"
+
+    def _is_name(self, at: int, score: ScoredWord) -> bool:
+        """Return whether a word has a capital inside a sentence. A recogniser may know it, and spell another
+        one."""
+        before = self._scores[at - 1].text.rstrip() if self._scores and at else ""
+        word = score.text.strip(_BEFORE_WORDS)
+        return len(word) > _SHORTEST_NAME and word[0].isupper() and before[-1:] not in ("", *".!?:\u2026")
 
     def _is_rare(self, word: str, score: ScoredWord) -> bool:
         """Return whether a recogniser may well not know the word. Outside English that is a name."""
         if score.pieces < 2 or not unicodedata.normalize("NFC", word).isalpha() or word in NUMBER_WORDS:
             return False
-        return self._is_english or score.text.strip("\u00a1\u00bf\"'(\u201c\u00ab ")[:1].isupper()
+        return self._is_english or score.text.strip(_BEFORE_WORDS)[:1].isupper()
 
 
 def _tokens(text: str, language: str) -> tuple[str, ...]:

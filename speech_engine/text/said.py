@@ -22,7 +22,7 @@ _TRANSCRIBED = f"%\u2030+=&@\u00b0\u2212{_CURRENCIES}"
 _LETTER = rf"[^\s0-9.,'{re.escape(_TRANSCRIBED)}]"
 _TOKEN = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{re.escape(_TRANSCRIBED)}]|{_LETTER}+(?:'{_LETTER}+)*")
 _CLOCK_TIME = re.compile(r"(?<![0-9:])(([0-9]{1,2}):([0-9]{2}))(?![0-9:])")
-_DIGITS_OF_TIME = re.compile(r"(?<![0-9.,:])([0-9]{1,2})[.:h ]?([0-9]{2})(?![0-9]|[.,:][0-9])")
+_DIGITS_OF_TIME = re.compile(r"(?<![0-9.,:])([0-9]{1,2})[.:h \u2013-]?([0-9]{2})(?![0-9]|[.,:][0-9])")
 _MINUS = re.compile(r"(?<![^\s(])[-\u2013](?=[0-9])")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -38,11 +38,9 @@ _MOST_AGAIN = {"right": 0, "unchecked": 0, "unsure": 1, "wrong": 2}
 _LAST_S = 5.0
 """How long the end of an answer waits for the verdicts on parts that were sent before they were heard."""
 
-Begin = Callable[[], Awaitable[CandidateStream]]
-
 
 class MadePartCheck(NoCheck):
-    """A check that hears made parts: the rest of a subclass is `obstacle` and `hear`."""
+    """A check that hears made parts: a subclass has `obstacle` and `verdict_on`."""
 
     is_paid_again = False
     """Whether a provider that bills a text when it gets it is asked for the same one again."""
@@ -159,7 +157,7 @@ class PartsOfCall(CheckedParts):
     ) -> CheckedPart:
         """Return a part that may be sent. It stands in place of `FirstAudio.start_stream`."""
         begin = partial(self._first_audio.start_stream, self._call, run, waited_s, wait_until_free)
-        source = self._read(begin)
+        source = Prefetch(begin, self._room)
         takes = [source]
         try:
             return await self._checked(run, source, takes)
@@ -189,7 +187,11 @@ class PartsOfCall(CheckedParts):
         self, run: PartRun, source: Prefetch[CandidateStream], takes: list[Prefetch[CandidateStream]]
     ) -> CheckedPart:
         stream = await source.wait_begun()
-        why = "long" if run.estimated_s > LONGEST_S else self._obstacle(run, stream.candidate)
+        why = (
+            "long"
+            if run.estimated_s > LONGEST_S
+            else self._check.obstacle(stream.candidate, run.part.language)
+        )
         if why:
             self._totals.note_verdict(run.number, PartVerdict("unchecked", (), why), 0.0)
             return CheckedPart(source, stream)
@@ -222,12 +224,6 @@ class PartsOfCall(CheckedParts):
         run.winner = best.stream.candidate
         self._note(run, best)
         return CheckedPart(best.source, best.stream, best.chunks)
-
-    def _read(self, begin: Begin) -> Prefetch[CandidateStream]:
-        return Prefetch(begin, self._room)
-
-    def _obstacle(self, run: PartRun, candidate: Candidate) -> str:
-        return self._check.obstacle(candidate, run.part.language)
 
     def _plays_at(self, run: PartRun) -> float:
         """Return the moment at which a listener hears a part: the first one, and a whole, are waited for."""
@@ -272,7 +268,7 @@ class PartsOfCall(CheckedParts):
             self._totals.again += 1
             left_s = until - time.monotonic()
             begin = partial(self._first_audio.attempt, self._call, run, candidate, left_s)
-            takes.append(source := self._read(begin))
+            takes.append(source := Prefetch(begin, self._room))
             with suppress(EngineError):
                 if await _is_made(source, until):
                     take = await _Take.of(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from typing import NamedTuple
 
 from cachetools import LRUCache
@@ -71,7 +71,7 @@ class _Fit:
     """Least squares in which older sentences count less. `_ratios` are parts of the expected lengths."""
 
     def __init__(self) -> None:
-        self._squares = [[_RIDGE * (row == column) for column in range(3)] for row in range(3)]
+        self._squares = [[0.0] * 3 for _ in range(3)]
         self._products = [0.0, 0.0, 0.0]
         self._count = 0
         self._ratios: deque[float] = deque(maxlen=_MOST_RATIOS)
@@ -100,21 +100,9 @@ class _Fit:
         return min(ratios[first], 1 - _NARROWEST), max(ratios[-1 - first], 1 + _NARROWEST)
 
     def _ratio(self, size: SentenceSize, seconds: float) -> float:
-        weights = _solved(self._squares, self._products)
-        expected_s = sum(weight * term for weight, term in zip(weights, size.factors, strict=True))
+        import numpy as np
+
+        # By the ridge, a term that no sentence has gets no weight.
+        weights = np.linalg.solve(np.array(self._squares) + _RIDGE * np.eye(3), self._products)
+        expected_s = float(weights @ size.factors)
         return seconds / expected_s if expected_s > 0 else 1.0
-
-
-def _solved(squares: Sequence[Sequence[float]], products: Sequence[float]) -> list[float]:
-    """Solve three equations. A term that no sentence has gets no weight."""
-    rows = [[*row, product] for row, product in zip(squares, products, strict=True)]
-    for at in range(3):
-        best = max(range(at, 3), key=lambda row: abs(rows[row][at]))
-        rows[at], rows[best] = rows[best], rows[at]
-        if abs(rows[at][at]) < _RIDGE:
-            rows[at] = [float(column == at) for column in range(3)] + [0.0]
-        for other in range(3):
-            if other != at:
-                factor = rows[other][at] / rows[at][at]
-                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[at], strict=True)]
-    return [rows[at][3] / rows[at][at] for at in range(3)]

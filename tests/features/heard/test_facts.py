@@ -86,6 +86,14 @@ def test_a_voice_that_varies_is_given_more_and_one_that_changes_is_learned_anew(
     assert not lengths.fits("v", size, 1.75 * spoken(size)), "the former lengths are forgotten"
 
 
+def test_sentences_that_are_all_alike_or_without_marks_are_judged_for_ever() -> None:
+    lengths, size = VoiceLengths(), SentenceSize(30, 0)
+    for _ in range(9000):
+        lengths.learn("v", size, spoken(size))
+    assert lengths.fits("v", size, spoken(size))
+    assert not lengths.fits("v", size, 2 * spoken(size))
+
+
 def test_the_memory_of_voices_is_bounded() -> None:
     lengths = VoiceLengths()
     for number in range(600):

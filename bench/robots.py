@@ -1,0 +1,101 @@
+"""What a busy machine speaks with: `python -m bench.robots URL KEY [REQUESTS [TAG…]]`.
+
+REQUESTS sentences of each language are asked for by OpenAI's names in turn, some at once, of a server as
+shipped. It prints who spoke, whether each substitute was announced, and how soon the others got a 503. Each
+of these is asked for once more when its `Retry-After` is over.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import cycle, islice
+from statistics import quantiles
+from typing import NamedTuple
+
+import httpx2
+
+from bench.sentences import sentences
+from proxy.config.config_toml import known_names
+from tests.heard.judge import OTHERS, SENTENCES
+
+AT_ONCE = {"en": 6}
+_MOST_AT_ONCE = 16
+_SAME = "coral"
+"""The name whose speaker hibari is."""
+
+
+class Told(NamedTuple):
+    voice: str
+    status: int
+    engine: str
+    substitute: str
+    seconds: float
+    retry_after: str
+
+
+def main() -> None:
+    url, key, *more = sys.argv[1:]
+    count, tags = int((more or ["200"])[0]), more[1:] or ["en", "es", "fr"]
+    client = httpx2.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=120.0)
+    for tag in tags:
+        texts = [*SENTENCES, *OTHERS] if tag == "en" else sentences(tag)
+        asked = list(islice(zip(cycle(texts), cycle(known_names()), strict=False), count))
+
+        def ask(one: tuple[str, str], tag: str = tag) -> Sequence[Told]:
+            first = _told(client, tag, *one)
+            if first.status != 503 or not first.retry_after:
+                return (first,)
+            time.sleep(float(first.retry_after))
+            return first, _told(client, tag, *one)
+
+        load = os.getloadavg()[0]
+        with ThreadPoolExecutor(AT_ONCE.get(tag, _MOST_AT_ONCE)) as pool:
+            answers = list(pool.map(ask, asked))
+        loads = f"load {load:.1f} to {os.getloadavg()[0]:.1f}"
+        print(f"\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {loads}: {tag}, {count}")
+        _print(answers)
+
+
+def _told(client: httpx2.Client, tag: str, text: str, voice: str) -> Told:
+    body = {"model": "tts-1", "voice": voice, "language": tag, "input": text, "response_format": "pcm"}
+    began = time.monotonic()
+    with client.stream("POST", "/v1/audio/speech", json=body) as answer:
+        status, told = answer.status_code, answer.headers.get
+        first_s = time.monotonic() - began  # the headers wait for the first sound
+        answer.read()
+    engine, substitute = told("x-voxgate-engine", ""), told("x-voxgate-substitute", "")
+    return Told(voice, status, engine, substitute, first_s, told("retry-after", ""))
+
+
+def _print(answers: Sequence[Sequence[Told]]) -> None:
+    firsts = [each[0] for each in answers]
+    spoken = [each for each in firsts if each.status == 200]
+    stood_in = [each for each in spoken if each.engine.startswith("hibari") and each.voice != _SAME]
+    print(f"by {dict(Counter(each.engine for each in spoken))}, {_times(spoken)} to the first sound")
+    announced = sum(bool(each.substitute) for each in stood_in)
+    robots = sum("espeak" in each.engine for each in spoken)
+    print(f"robots {robots}, stood in {len(stood_in)}, told {announced}")
+    refused = [each for each in firsts if each.status != 200]
+    print(f"others {dict(Counter(each.status for each in refused))}, {_times(refused)} to the answer")
+    again = [each[1] for each in answers if len(each) > 1]
+    held = sum(each.status == 200 for each in again)
+    waits = sorted(float(each.retry_after) for each in refused if each.retry_after)
+    print(f"Retry-After {waits[:1]} to {waits[-1:]} s, of {len(again)} asked again {held} were spoken")
+
+
+def _times(answers: Sequence[Told]) -> str:
+    times = sorted(each.seconds for each in answers)
+    if len(times) < 2:
+        return f"{times} s"
+    hundredths = quantiles(times, n=100, method="inclusive")
+    return f"p50 {hundredths[49]:.1f}, p95 {hundredths[94]:.1f}, most {times[-1]:.1f} s"
+
+
+if __name__ == "__main__":
+    main()
