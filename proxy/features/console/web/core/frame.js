@@ -12,7 +12,7 @@ import SpeakPage from "../pages/speak.js";
 // Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
 const LOADED = {
   scripts: "", lexicons: "lexicons", mixes: "own_voices", tables: "jobs", webhooks: "webhooks",
-  voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
+  voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", "jobs/book": "books", "jobs/dub": "dubs", history: "history", usage: "", orders: "payments",
   account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
   admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments", "admin/plans": "",
 };

@@ -1,6 +1,6 @@
 // The form of a job that speaks a long text, perhaps in chapters.
 
-import { note } from "./job_facts.js";
+import { kindTabs, note } from "./job_facts.js";
 import SpeakPage from "./speak.js";
 import { checkBox, estimateText, LONGEST, robotNote, slider } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
@@ -92,9 +92,7 @@ export default class NewJobPage extends SpeakPage {
   }
 
   view() {
-    return html`<section class="view">${this.heading()}
-      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
-      ${this.alert("page")}
+    return html`<section class="view">${this.heading()}${kindTabs("new")}${this.alert("page")}
       <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
         ${this.delivery()}

@@ -22,7 +22,7 @@ export function estimateText({ estimate, doubt, length }) {
   const share = Math.max(1, length / LONGEST);
   const credits = estimate.credits ? t("speak.credits", { n: Math.ceil(estimate.credits * share) }) : t("speak.free");
   const facts = { time: duration(estimate.seconds * share), credits };
-  return [share > 1 ? t("jobs.estimate", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
+  return [share > 1 ? t("speak.estimate_long", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
 }
 
 function leftText(left) {
