@@ -1,4 +1,4 @@
-"""Books: a file is dropped, its chapters and its price are shown, it is spoken, and a line of it said again."""
+"""Books: a file is chosen, its chapters and its price are shown, it is spoken, and a line is said again."""
 
 from pathlib import Path
 
@@ -69,7 +69,8 @@ def test_a_book_is_previewed_spoken_and_said_again(reader: Reader, tmp_path: Pat
     priced.press("Play from 00:00")
     _heard(priced, tmp_path, "The shed")
     priced.assert_readable(ALL_LOOKS[:1])
-    field = "[...document.querySelectorAll('#lines-list textarea')].find((each) => each.value.includes('Siobhan'))"
+    fields = "[...document.querySelectorAll('#lines-list textarea')]"
+    field = f"{fields}.find((each) => each.value.includes('Siobhan'))"
     priced.tab.run(f"({field}.focus(), {field}.select())")
     priced.tab.type(str(priced.tab.run(f"{field}.value")).replace("Siobhan", "shi-VAWN"))
     priced.press("Say 1 changed line again")

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import speech_clips
 from tests.features.console.console_page import ALL_LOOKS, Reader
 from tests.features.console.test_books import choose_file
 from tests.features.console.test_jobs import _state

@@ -11,7 +11,22 @@ import { language, languageName, t } from "../core/texts.js";
 
 const MOST_NAMES = 16;
 const GROUPS = ["own", "natural", "rules"];
+const MOST_WORDS = 3;
+// As policies/text_tags.py has it.
+const LINE = /^[ \t\ufeff*_#>-]{0,8}([^\s[\]][^[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})/gm;
 export const keyOf = (name) => name.trim().split(/\s+/).join(" ").normalize("NFC").toLowerCase();
+
+// What begins lines as names do: how it is written, and how often, by key.
+export function namesOf(text) {
+  const found = new Map();
+  for (const [, written] of text.matchAll(LINE)) {
+    const name = written.trim().split(/\s+/).join(" ");
+    if (name.split(" ").length > MOST_WORDS || !/\p{L}/u.test(name)) continue;
+    const known = found.get(keyOf(name)) ?? { name, times: 0 };
+    found.set(keyOf(name), { ...known, times: known.times + 1 });
+  }
+  return found;
+}
 
 // One speaker under one name: a cast has no cast in it.
 const speakers = () => catalogue.voices.filter(({ id, type, engines, shown_as: shown = id }) => engines.length && type !== "cast" && shown === id);

@@ -93,7 +93,7 @@ export default class JobPage extends Page {
       ${job ? this.progress(job) : nothing}
       ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
       ${this.lines?.view() ?? nothing}
-      ${["speech", "book"].includes(job?.kind) && job.ended && job.steps_done ? againCard(this) : nothing}
+      ${SPOKEN.includes(job?.kind) && job.ended && job.steps_done ? againCard(this) : nothing}
       ${isWhole && !(job.kind === "dub" && this.lines) && this.steps.rows.length ? stepsCard(this) : nothing}
     </section>`;
   }
@@ -142,17 +142,23 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
-    if (job.kind === "transcription") return this.written(job);
+    const isText = job.kind === "transcription";
     const isZip = job.files === "chapters" || job.kind === "batch";
     const hear = !isZip && canHear(job.format);
+    const save = (query, part = "content", title = titleOf(job)) => () => this.run("result", () => saveSound(job, query, part, title));
+    const more = [
+      ...this.filesOf(job).map(([file, name]) => [file.split(".")[0], name, save({ file }, "content", `${titleOf(job)} ${file.split(".")[0]}`)]),
+      ...(SPOKEN.includes(job.kind) ? SUBTITLES : []).map((format) => [format, format.toUpperCase(), save({ format }, "subtitles")]),
+      ...(isText ? TEXTS.slice(0, -1) : []).map((format) => [format, t("speak.save", { format: { text: "TXT", verbose_json: "JSON" }[format] ?? format.toUpperCase() }), save({ format })]),
+    ];
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
       <h2 id="job-result-title">${t("jobs.result")}</h2>
       ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
+      ${isText ? html`<p id="job-text">${this.text}</p>` : nothing}
       <div class="row">
         ${hear ? html`<button class=${job.status === "done" ? "first" : ""} id="job-play" @click=${() => this.run("result", () => playSound(job, "content", titleOf(job), job.seconds))}>${icon("play")} ${t("player.play")}</button>` : nothing}
-        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>
-        ${this.filesOf(job).map(([file, name]) => html`<button class="plain" id="job-${file}" @click=${() => this.run("result", () => saveSound(job, { file }, "content", `${titleOf(job)} ${file.split(".")[0]}`))}>${icon("down")} ${name}</button>`)}
-        ${SPOKEN.includes(job.kind) ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${icon("down")} ${format.toUpperCase()}</button>`) : nothing}
+        ${isText ? nothing : html`<button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${save()}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>`}
+        ${more.map(([name, text, step]) => html`<button class="plain" id="job-${name}" @click=${step}>${icon("down")} ${text}</button>`)}
       </div>
       ${this.alert("result")}
     </section>`;
@@ -163,16 +169,6 @@ export default class JobPage extends Page {
     if (kind !== "dub" || status !== "done") return [];
     const stems = String(columns?.results ?? "").split(", ").filter((name) => ["speech", "bed"].includes(name));
     return [...stems.map((name) => [name, t(`jobs.stem.${name}`)]), ["report.csv", t("jobs.report")]];
-  }
-
-  written(job) {
-    return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
-      <h2 id="job-result-title">${t("jobs.result")}</h2>
-      ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
-      <p id="job-text">${this.text}</p>
-      <div class="row">${TEXTS.slice(0, -1).map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }))}>${icon("down")} ${t("speak.save", { format: { text: "TXT", verbose_json: "JSON" }[format] ?? format.toUpperCase() })}</button>`)}</div>
-      ${this.alert("result")}
-    </section>`;
   }
 
   trained(job) {

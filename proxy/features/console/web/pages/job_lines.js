@@ -2,7 +2,7 @@
 // its time, changed, and said again.
 
 import { sayAgain } from "./job_again.js";
-import { jobPath } from "./job_facts.js";
+import { clock, jobPath, shortClock } from "./job_facts.js";
 import { drop, keep, kept } from "./job_kept.js";
 import { canHear, playSound } from "./job_sound.js";
 import { upload } from "./job_upload.js";
@@ -21,13 +21,6 @@ const CUE = /(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3})[^\n]*\n
 function cuesOf(srt) {
   const seconds = (h, m, s, ms) => 3600 * h + 60 * m + Number(s) + ms / 1000;
   return [...srt.matchAll(CUE)].map(([, h, m, s, ms, ...end], index) => ({ number: index + 1, start: seconds(h, m, s, ms), end: seconds(...end.slice(0, 4)), text: end[4].split("\n").join(" ").trim() }));
-}
-
-function clock(seconds, mark = "") {
-  const ms = Math.round(seconds * 1000);
-  const part = (each, digits = 2) => String(Math.floor(each)).padStart(digits, "0");
-  const [hours, rest] = [part(ms / 3_600_000), `${part((ms / 60_000) % 60)}:${part((ms / 1000) % 60)}`];
-  return mark ? `${hours}:${rest}${mark}${part(ms % 1000, 3)}` : `${hours === "00" ? "" : `${hours}:`}${rest}`;
 }
 
 const bare = (word) => word.replace(/^[^\p{L}\p{N}/]+|[^\p{L}\p{N}/]+$/gu, "");
@@ -144,17 +137,21 @@ export class JobLines {
     }
   }
 
-  // Subtitles of one cue a line, with the times that the lines were to have.
+  // Subtitles with the numbers of the old ones, and the times that the lines were to have. A number that speaks no line
+  // is kept by a cue that is not spoken.
   subtitles(steps) {
-    const cues = this.rows.map((row, at) => {
-      const next = steps[at + 1]?.start ?? Infinity;
+    const cues = [];
+    this.rows.forEach((row, at) => {
       const { start, end } = steps[at];
+      const next = steps[at + 1]?.start ?? Infinity;
       const isClose = this.rows[at + 1]?.speaker === row.speaker && next >= end && next - end < JOINED_MS;
-      const text = (this.edits.get(this.keyOf(row))?.[1] ?? row.text).replace(/\s+/g, " ");
-      const times = [start, isClose ? Math.max(start + 1, next - JOINED_MS) : end].map((ms) => clock(ms / 1000, ","));
-      return `${at + 1}\n${times.join(" --> ")}\n${row.speaker ? `${row.speaker}: ` : ""}${text}\n`;
+      const [, text = row.text] = this.edits.get(this.keyOf(row)) ?? [];
+      const cue = { start, end: isClose ? Math.max(start + 1, next - JOINED_MS) : end, said: `${row.speaker ? `${row.speaker}: ` : ""}${text.replace(/\s+/g, " ")}` };
+      while (cues.length < row.cue - 1) cues.push({ start, end: start + 1, said: "♪" });
+      const before = this.rows[at - 1]?.cue === row.cue ? cues.pop() : null;
+      cues.push(before ? { ...before, end: Math.max(before.end, end), said: `${before.said}\n${cue.said}` } : cue);
     });
-    return cues.join("\n");
+    return cues.map(({ start, end, said }, at) => `${at + 1}\n${clock(start / 1000, ",")} --> ${clock(end / 1000, ",")}\n${said}\n`).join("\n");
   }
 
   view() {
@@ -183,13 +180,13 @@ export class JobLines {
 
   row(row, run) {
     const { job, isDub } = this;
-    const time = clock(row.start);
+    const time = shortClock(row.start);
     const [, text = row.text] = this.edits.get(this.keyOf(row)) ?? [];
     const label = t("jobs.line", { n: row.number });
     return html`<tr class=${text === row.text ? "" : "changed"}><td>${canHear(job.format) ? html`<button type="button" class="plain num" aria-label=${t("transcribe.from", { time })} @click=${run(() => this.play(row))}>${icon("play")} ${time}</button>` : html`<span class="num">${time}</span>`}</td>
       <td class="cue">${row.speaker ? html`<span class="quiet small">${row.speaker}</span>` : nothing}<textarea rows="1" aria-label=${label} maxlength="2000" .value=${live(text)} @input=${(event) => this.edit(row, event.target.value)}></textarea></td>
       ${isDub ? html`<td class="small num">${this.facts(row)}</td>
-        <td class="end"><button type="button" class="round plain" aria-label=${t("jobs.line_again", { n: row.number })} @click=${run(() => sayAgain(job, { steps: [row.number] }))}>${icon("again")}</button></td>` : nothing}</tr>`;
+        <td class="end"><button type="button" class="round plain" aria-label=${t("jobs.line_again", { n: row.number })} @click=${run(() => sayAgain(job, { steps: [row.cue] }))}>${icon("again")}</button></td>` : nothing}</tr>`;
   }
 
   facts({ pace, shift, is_late: isLate, is_short: isShort, is_cut: isCut }) {

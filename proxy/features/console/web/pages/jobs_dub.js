@@ -1,19 +1,17 @@
 // The form of a dub: subtitles, the original and shorter texts, a voice for each name, and the track.
 
-import { keyOf } from "./cast.js";
+import { keyOf, namesOf } from "./cast.js";
 import { FileJobPage } from "./job_form.js";
-import { note } from "./job_facts.js";
-import { cleanTitle } from "./job_new.js";
+import { cleanTitle, note } from "./job_facts.js";
 import { fileField } from "./job_upload.js";
-import { namesOf } from "./scripts.js";
 import { formatName } from "./spoken.js";
-import { SOUND_FILES } from "../core/recorder.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { duration, number, t } from "../core/texts.js";
 
 const FORMATS = ["flac", "wav", "opus", "mp3", "aac"];
 const SUBTITLES = ".srt,.vtt,application/x-subrip,text/vtt";
+const SOUNDS = "audio/*,video/*,.m4a,.ogg,.opus,.flac,.mkv,.webm";
 const TURN = /<v(?:\.[^\s>]*)?[ \t]+([^>\n]{1,64})>/g;
 const MOST_READ_BYTES = 8 * 1024 * 1024;
 
@@ -68,7 +66,7 @@ export default class DubPage extends FileJobPage {
     const { perhaps } = this.form;
     return html`<section class="card stack">
       ${fileField(this, "input_file_id", { label: t("jobs.subtitles"), hint: t("jobs.subtitles_hint"), accept: SUBTITLES })}
-      ${fileField(this, "original_file_id", { label: t("jobs.original"), hint: t("jobs.original_hint"), accept: `${SOUND_FILES},video/*`, isOptional: true })}
+      ${fileField(this, "original_file_id", { label: t("jobs.original"), hint: t("jobs.original_hint"), accept: SOUNDS, isOptional: true })}
       ${fileField(this, "short_file_id", { label: t("jobs.shorts"), hint: t("jobs.shorts_hint"), accept: SUBTITLES, isOptional: true })}
       ${perhaps.length ? html`<div class="note warn">${icon("info")}<span>${t("scripts.read", { names: perhaps.join(", ") })}</span><button type="button" id="dub-add" @click=${() => this.addOthers()}>${t("scripts.add")}</button></div>` : nothing}
       ${this.statusText()}${this.faultNote()}</section>`;

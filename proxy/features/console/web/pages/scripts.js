@@ -1,6 +1,6 @@
 // Scripts: a text in which names begin lines, and a voice for each name. It is spoken, or its cast becomes a voice.
 
-import { Cast, castRow, castSaver, keyOf } from "./cast.js";
+import { Cast, castRow, castSaver, keyOf, namesOf } from "./cast.js";
 import SpeakPage from "./speak.js";
 import { spokenCard } from "./spoken.js";
 import { Failure } from "../core/api.js";
@@ -10,9 +10,6 @@ import { areaTabs } from "../core/tabs.js";
 import { language, t } from "../core/texts.js";
 
 const MOST_NAMED = 16;
-const MOST_WORDS = 3;
-// As policies/text_tags.py has it.
-const LINE = /^[ \t\ufeff*_#>-]{0,8}([^\s[\]][^[\]\n]{0,63}?)[ \t*_]{0,4}(?::[*_]{0,3}(?!\S)|\uff1a[*_]{0,3})/gm;
 const TAG = /\[([^[\]\n]{1,64})\]/g;
 
 // The names and their voices, until there is another reader.
@@ -20,18 +17,6 @@ const cast = new Cast();
 // What looks like a name and is not to be one.
 const refused = new Set();
 document.addEventListener("reader", () => [cast, refused].forEach((each) => each.clear()));
-
-// What begins lines as names do: how it is written, and how often, by key.
-export function namesOf(text) {
-  const found = new Map();
-  for (const [, written] of text.matchAll(LINE)) {
-    const name = written.trim().split(/\s+/).join(" ");
-    if (name.split(" ").length > MOST_WORDS || !/\p{L}/u.test(name)) continue;
-    const known = found.get(keyOf(name)) ?? { name, times: 0 };
-    found.set(keyOf(name), { ...known, times: known.times + 1 });
-  }
-  return found;
-}
 
 export default class ScriptsPage extends SpeakPage {
   constructor(path) {
