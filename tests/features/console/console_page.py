@@ -99,6 +99,11 @@ class Reader(NamedTuple):
             until(lambda: len(client.get("/v1/history").json()["data"]) >= entries)
         self.go("history")
 
+    def reload(self, condition: str) -> None:
+        """Load the page anew, and wait until a condition holds there."""
+        self.tab.run("(window.isOld = true, location.reload())")
+        self.arrive(f"!window.isOld && ({condition})")
+
     def wait(self, condition: str) -> None:
         self.tab.wait(condition)
 

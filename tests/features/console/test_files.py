@@ -12,9 +12,11 @@ from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
 from policies.voice_sounds import Pace, Pitch
 from proxy.features import console
+from proxy.features.books.reading.book import Rule
 from proxy.features.consents.records import Words
 from proxy.features.console.files import console as served
 from proxy.features.jobs.core.bodies import Status
+from proxy.features.jobs.core.m4b_facts import KBITS
 from proxy.features.jobs.core.records import Waits
 from proxy.features.payments.rules import OrderState
 from speech_engine.training import Stage
@@ -28,7 +30,7 @@ _SCRIPTS = {
 _TEXTS: dict[str, dict[str, str]] = {
     path.stem: json.loads(path.read_text()) for path in (WEB / "texts").glob("*.json")
 }
-_MOST_TEXTS = 900
+_MOST_TEXTS = 1_000
 _PLURAL = re.compile(r"\.(zero|one|two|few|many|other)$")
 _LIST = r"const {name} = \[(.*?)\];"
 _CALL = re.compile(r"""\bt\(\s*(?:[^"'`()]*\?\s*)?(["'`])([^"'`]*?)\1(?:\s*:\s*["']([^"']+)["'])?""")
@@ -77,6 +79,15 @@ def _values() -> dict[str, Collection[str]]:
         "admin.act.": ["grant", "correct", "suspend", "resume"],
         "admin.then.": ["suspend", "resume"],
         "jobs.": ["batch", "cut"],
+        "jobs.kind.": ["new", "book", "dub"],
+        "jobs.fault.": [
+            key.removeprefix("jobs.fault.") for key in _TEXTS["en"] if key.startswith("jobs.fault.")
+        ],
+        "jobs.rule.": get_args(Rule),
+        "jobs.notes.": _list("pages/jobs_book.js", "NOTES"),
+        "jobs.quality.": KBITS,
+        "jobs.original.": ["duck", "replace"],
+        "jobs.stem.": ["speech", "bed"],
         "jobs.state.": [*get_args(Status), "part", "settling"],
         "jobs.waits.": [each for each in get_args(Waits) if each],
         "tables.column.": _list("pages/tables.js", "EXPLAINED"),

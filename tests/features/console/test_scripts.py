@@ -102,7 +102,7 @@ def test_the_cast_becomes_a_voice(reader: Reader) -> None:
 def test_the_page_finds_the_names_that_the_server_finds(reader: Reader) -> None:
     reader.open()
     module = str(reader.tab.run("at('link[href$=\"console.css\"]').href")).replace(
-        "console.css", "pages/scripts.js"
+        "console.css", "pages/cast.js"
     )
     for text in _TEXTS:
         found = reader.tab.run(

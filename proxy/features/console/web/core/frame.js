@@ -9,10 +9,10 @@ import { BRAND, hasFeature, isAdmin, session, takeWantedOffer, tried, wantedOffe
 import { chooseLanguage, language, LANGUAGES, loadTexts, planName, t, wholeFromTen, worth } from "./texts.js";
 import SpeakPage from "../pages/speak.js";
 
-// Pages of files of their own, each with the feature that it needs, if any: pages/admin_jobs.js has "admin/jobs".
+// Pages of files of their own, each with the feature that it needs, if any: pages/account_keys.js has "account/keys".
 const LOADED = {
   scripts: "", lexicons: "lexicons", mixes: "own_voices", tables: "jobs", webhooks: "webhooks",
-  voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", history: "history", usage: "", orders: "payments",
+  voices: "", transcribe: "transcriptions", train: "jobs", marks: "marks", jobs: "jobs", "jobs/new": "jobs", "jobs/convert": "jobs", "jobs/book": "books", "jobs/dub": "dubs", history: "history", usage: "", orders: "payments",
   account: "", "account/keys": "users", "account/settings": "users", "account/close": "users",
   admin: "", "admin/accounts": "", "admin/jobs": "jobs", "admin/audit": "", "admin/users": "users", "admin/orders": "payments", "admin/plans": "",
 };

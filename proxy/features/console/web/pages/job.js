@@ -1,6 +1,7 @@
 // One job: how far it is, what it waits for, and what was made of it.
 
 import { againCard } from "./job_again.js";
+import { JobLines } from "./job_lines.js";
 import { canHear, playSound, saveSound, stepsCard, TEXTS } from "./job_sound.js";
 import { follow, isOpen, jobPath, kindOf, leftText, note, Pace, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText, wordOf } from "./job_facts.js";
 import { formatName } from "./spoken.js";
@@ -16,11 +17,13 @@ import { duration, moment, number, t } from "../core/texts.js";
 // Of every other kind, what failed can be tried again.
 const ONCE = ["batch", "training"];
 const SUBTITLES = ["srt", "vtt"];
+// What has subtitles, and lines that are said again.
+const SPOKEN = ["speech", "book", "dub"];
 
 export default class JobPage extends Page {
   constructor(path) {
     super(path);
-    Object.assign(this, { id: path[0], job: null, text: "", word: "", spoken: "", isBroken: false, pace: new Pace() });
+    Object.assign(this, { id: path[0], job: null, lines: null, text: "", word: "", spoken: "", isBroken: false, pace: new Pace() });
     this.steps = new Listing(this, `${jobPath(this.id)}/steps`);
   }
 
@@ -46,6 +49,11 @@ export default class JobPage extends Page {
     const isFurther = before?.steps_done !== job.steps_done || before.status !== job.status;
     if (job.kind === "training" || !isFurther) return;
     await this.steps.refresh().catch((failure) => this.tell("steps", failure));
+    if (SPOKEN.includes(job.kind) && job.status === "done") {
+      this.lines = new JobLines(this, job);
+      // Of a job whose sound was erased, there are no lines.
+      await this.run("lines", () => this.lines.open().catch((failure) => { if (failure.status !== 409) throw failure; }));
+    }
     if (job.kind !== "transcription" || !job.ended || !job.steps_done) return;
     await this.run("result", async () => this.set({ text: await (await ask(`${jobPath(this.id)}/content`, { query: { format: "text" } })).text() }));
   }
@@ -84,8 +92,9 @@ export default class JobPage extends Page {
       ${this.alert("page")}${this.alert("job")}
       ${job ? this.progress(job) : nothing}
       ${job && job.ended && (job.steps_done || job.kind === "training") ? this.result(job) : nothing}
-      ${job?.kind === "speech" && job.ended && job.steps_done ? againCard(this) : nothing}
-      ${isWhole && this.steps.rows.length ? stepsCard(this) : nothing}
+      ${this.lines?.view() ?? nothing}
+      ${SPOKEN.includes(job?.kind) && job.ended && job.steps_done ? againCard(this) : nothing}
+      ${isWhole && !(job.kind === "dub" && this.lines) && this.steps.rows.length ? stepsCard(this) : nothing}
     </section>`;
   }
 
@@ -133,29 +142,33 @@ export default class JobPage extends Page {
 
   result(job) {
     if (job.kind === "training") return this.trained(job);
-    if (job.kind === "transcription") return this.written(job);
+    const isText = job.kind === "transcription";
     const isZip = job.files === "chapters" || job.kind === "batch";
     const hear = !isZip && canHear(job.format);
+    const save = (query, part = "content", title = titleOf(job)) => () => this.run("result", () => saveSound(job, query, part, title));
+    const more = [
+      ...this.filesOf(job).map(([file, name]) => [file.split(".")[0], name, save({ file }, "content", `${titleOf(job)} ${file.split(".")[0]}`)]),
+      ...(SPOKEN.includes(job.kind) ? SUBTITLES : []).map((format) => [format, format.toUpperCase(), save({ format }, "subtitles")]),
+      ...(isText ? TEXTS.slice(0, -1) : []).map((format) => [format, t("speak.save", { format: { text: "TXT", verbose_json: "JSON" }[format] ?? format.toUpperCase() }), save({ format })]),
+    ];
     return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
       <h2 id="job-result-title">${t("jobs.result")}</h2>
       ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
+      ${isText ? html`<p id="job-text">${this.text}</p>` : nothing}
       <div class="row">
         ${hear ? html`<button class=${job.status === "done" ? "first" : ""} id="job-play" @click=${() => this.run("result", () => playSound(job, "content", titleOf(job), job.seconds))}>${icon("play")} ${t("player.play")}</button>` : nothing}
-        <button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${() => this.run("result", () => saveSound(job))}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>
-        ${job.kind === "speech" ? SUBTITLES.map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }, "subtitles"))}>${t("speak.save", { format: format.toUpperCase() })}</button>`) : nothing}
+        ${isText ? nothing : html`<button id="job-save" class=${hear || job.status !== "done" ? "" : "first"} @click=${save()}>${icon("down")} ${t("speak.save", { format: isZip ? "ZIP" : formatName(job.format) })}</button>`}
+        ${more.map(([name, text, step]) => html`<button class="plain" id="job-${name}" @click=${step}>${icon("down")} ${text}</button>`)}
       </div>
       ${this.alert("result")}
     </section>`;
   }
 
-  written(job) {
-    return html`<section class="card stack" id="job-result" aria-labelledby="job-result-title">
-      <h2 id="job-result-title">${t("jobs.result")}</h2>
-      ${job.status === "done" ? nothing : html`<p class="quiet">${t("jobs.partly")}</p>`}
-      <p id="job-text">${this.text}</p>
-      <div class="row">${TEXTS.slice(0, -1).map((format) => html`<button class="plain" id="job-${format}" @click=${() => this.run("result", () => saveSound(job, { format }))}>${icon("down")} ${t("speak.save", { format: { text: "TXT", verbose_json: "JSON" }[format] ?? format.toUpperCase() })}</button>`)}</div>
-      ${this.alert("result")}
-    </section>`;
+  // What a dub has beside its track.
+  filesOf({ kind, status, columns }) {
+    if (kind !== "dub" || status !== "done") return [];
+    const stems = String(columns?.results ?? "").split(", ").filter((name) => ["speech", "bed"].includes(name));
+    return [...stems.map((name) => [name, t(`jobs.stem.${name}`)]), ["report.csv", t("jobs.report")]];
   }
 
   trained(job) {

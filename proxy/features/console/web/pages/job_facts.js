@@ -4,19 +4,44 @@ import { ask, events, Failure, read } from "../core/api.js";
 import { voiceName } from "../core/catalogue.js";
 import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
+import { hasFeature } from "../core/session.js";
 import { duration, language, number, t } from "../core/texts.js";
 
 const AGAIN_MS = 2000;
 const SETTLES_MS = 2000;
+export const MOST_TITLE = 200;
+export const JOB_FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
 const LOOKS = { done: "good", failed: "bad", expired: "bad", waiting: "warn", part: "warn" };
 
 export function jobPath(id) {
   return `v1/jobs/${encodeURIComponent(id)}`;
 }
 
+// The forms of new jobs, each with the feature that it needs, if any.
+const FORMS = { new: "", book: "books", dub: "dubs" };
+
+export function kindTabs(now) {
+  const names = Object.keys(FORMS).filter((name) => hasFeature(FORMS[name]));
+  return html`<p><a href="#/jobs">← ${t("frame.jobs")}</a></p>${names.length > 1 ? html`<nav class="tabs" aria-label=${t("jobs.new")}>
+    ${names.map((name) => html`<a href="#/jobs/${name}" aria-current=${name === now ? "page" : nothing}>${t(`jobs.kind.${name}`)}</a>`)}</nav>` : nothing}`;
+}
+
 export function titleOf({ title, id }) {
   return title || id;
 }
+
+export function cleanTitle(text) {
+  return [...text.replace(/\p{Cc}+/gu, " ").trim()].slice(0, MOST_TITLE).join("");
+}
+
+// A time as subtitles have it, and one for people. `mark` stands before the thousandths.
+export function clock(seconds, mark) {
+  const ms = Math.round(seconds * 1000);
+  const part = (each, digits = 2) => String(Math.floor(each)).padStart(digits, "0");
+  return `${part(ms / 3_600_000)}:${part((ms / 60_000) % 60)}:${part((ms / 1000) % 60)}${mark}${part(ms % 1000, 3)}`;
+}
+
+export const shortClock = (seconds) => clock(seconds, ".").replace(/^00:/, "").slice(0, -4);
 
 // A kind that a feature brings has its own words, by language.
 export function wordOf({ words }, name) {

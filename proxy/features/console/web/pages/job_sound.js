@@ -1,5 +1,6 @@
 // The sound of jobs: of a whole one, of a chapter, and of each step.
 
+import { sayAgain } from "./job_again.js";
 import { jobPath, titleOf } from "./job_facts.js";
 import { ask, Failure, saveBlob } from "../core/api.js";
 import { html, nothing, repeat } from "../core/lit.js";
@@ -67,5 +68,6 @@ function stepRow(page, job, step) {
   const play = () => page.run("steps", () => playSound(job, `steps/${step.number}/content`, `${titleOf(job)}, ${name}`, step.seconds));
   return html`<tr><td class="num">${name}</td><td class="num end" data-label=${t("jobs.sound")}>${step.seconds ? duration(step.seconds) : "–"}</td><td class="num end" data-label=${t("usage.credits")}>${number(step.credits)}</td>
     <td data-label=${t("jobs.state")}><span class="tag ${LOOKS[step.status] ?? ""}">${t(`jobs.state.${step.status}`)}</span>${step.error ? html`<br><span class="small" lang="en">${step.error}</span>` : nothing}${step.wrong.length ? html`<br><span class="small">${wordsText("wrong", step.wrong)}</span>` : nothing}</td>
-    <td class="end">${hasSound ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${play}>${icon("play")}</button>` : nothing}</td></tr>`;
+    <td class="end">${hasSound ? html`<button class="round plain" aria-label=${t("preview.play", { name })} @click=${play}>${icon("play")}</button>` : nothing}
+      ${page.lines ? html`<button class="round plain" aria-label=${t("jobs.step_again", { n: step.number })} @click=${() => page.run("steps", () => sayAgain(job, { steps: [step.number] }))}>${icon("again")}</button>` : nothing}</td></tr>`;
 }

@@ -1,7 +1,5 @@
-// Jobs: all of the account, the newest first. The address may name a form, or one of them.
+// Jobs: all of the account, the newest first. The address may name one of them.
 
-import ConvertPage from "./job_convert.js";
-import NewJobPage from "./job_new.js";
 import JobPage from "./job.js";
 import { isOpen, kindOf, note, progressBar, secondsOf, stateTag, stepsOf, titleOf, voicesOf, waitText } from "./job_facts.js";
 import { canConvert, loadCatalogue } from "../core/catalogue.js";
@@ -92,10 +90,7 @@ class JobList extends Page {
   }
 }
 
-const FORMS = { new: NewJobPage, convert: ConvertPage };
-
 // The frame makes a page of an address: this one chooses which.
 export default function jobsPage(path) {
-  const Shown = path[0] ? (FORMS[path[0]] ?? JobPage) : JobList;
-  return new Shown(path);
+  return path[0] ? new JobPage(path) : new JobList(path);
 }

@@ -1,7 +1,6 @@
 // Transcribe: a recording is written down, and its text stands beside its sound. What is saved is made of one answer.
 
-import { note, priceText } from "./job_facts.js";
-import { cleanTitle } from "./job_new.js";
+import { cleanTitle, clock, note, priceText, shortClock } from "./job_facts.js";
 import { refreshAccount } from "../core/account.js";
 import { ask, Failure, OnceKey, read, saveBlob } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";
@@ -19,12 +18,6 @@ const USUAL = "whisper-1";
 // Longer ones are jobs.
 const LONGEST_S = 1800;
 const SAVED = ["txt", "srt", "vtt", "json"];
-
-function clock(seconds, mark) {
-  const ms = Math.round(seconds * 1000);
-  const part = (each, digits = 2) => String(Math.floor(each)).padStart(digits, "0");
-  return `${part(ms / 3_600_000)}:${part((ms / 60_000) % 60)}:${part((ms / 1000) % 60)}${mark}${part(ms % 1000, 3)}`;
-}
 
 // The files that the server would make of the same answer.
 export function fileOf(found, format) {
@@ -175,7 +168,7 @@ export default class TranscribePage extends Page {
         <span class="quiet small num">${[lang && languageName(lang), duration(usage.seconds)].filter(Boolean).join(" · ")}</span></div>
       ${segments.length ? nothing : html`<p class="quiet" id="transcribe-silent">${t("transcribe.silent")}</p>`}
       <ul role="list" class="entries" id="transcribe-text">${segments.map(({ start, text }) => {
-        const time = clock(start, ".").replace(/^00:/, "").slice(0, -4);
+        const time = shortClock(start);
         return html`<li><p class="about" lang=${lang || nothing}>${text.trim()}</p>
           <button type="button" class="plain num" aria-label=${t("transcribe.from", { time })} @click=${() => this.play(start)}>${icon("play")} ${time}</button></li>`;
       })}</ul>

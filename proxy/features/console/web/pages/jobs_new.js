@@ -1,6 +1,6 @@
 // The form of a job that speaks a long text, perhaps in chapters.
 
-import { note } from "./job_facts.js";
+import { cleanTitle, JOB_FORMATS, kindTabs, MOST_TITLE, note } from "./job_facts.js";
 import SpeakPage from "./speak.js";
 import { checkBox, estimateText, LONGEST, robotNote, slider } from "./speak_notes.js";
 import { formatName } from "./spoken.js";
@@ -12,9 +12,7 @@ import { failureText, icon } from "../core/page.js";
 import { session } from "../core/session.js";
 import { number, t } from "../core/texts.js";
 
-const MOST_TITLE = 200;
 const MOST_LISTED = 30;
-export const JOB_FORMATS = ["mp3", "wav", "opus", "flac", "aac"];
 const FIELDS = ["input", "title", "language", "model", "speed", "response_format", "tag"];
 
 // The chapters of a text: each begins with a line "# Its title". A text without such a line has none.
@@ -27,10 +25,6 @@ export function chaptersOf(text) {
 
 function named({ title, input }, index) {
   return { title: title || t("jobs.chapter", { n: index + 1 }), input };
-}
-
-export function cleanTitle(text) {
-  return [...text.replace(/\p{Cc}+/gu, " ").trim()].slice(0, MOST_TITLE).join("");
 }
 
 export default class NewJobPage extends SpeakPage {
@@ -92,9 +86,7 @@ export default class NewJobPage extends SpeakPage {
   }
 
   view() {
-    return html`<section class="view">${this.heading()}
-      <p><a href="#/jobs">← ${t("frame.jobs")}</a></p>
-      ${this.alert("page")}
+    return html`<section class="view">${this.heading()}${kindTabs("new")}${this.alert("page")}
       <form class="pair" novalidate @submit=${(event) => this.submit(event)}>
         <div class="stack">${this.text()}${this.chapters.length ? this.contents() : nothing}</div>
         ${this.delivery()}

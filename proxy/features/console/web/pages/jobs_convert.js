@@ -1,8 +1,7 @@
 // The form of a conversion: a recording, and the voice in which its words are to be heard. It is always a job,
 // so that a recording may be long, and this page may be left.
 
-import { JOB_FORMATS, cleanTitle } from "./job_new.js";
-import { note, priceText } from "./job_facts.js";
+import { cleanTitle, JOB_FORMATS, note, priceText } from "./job_facts.js";
 import { formatName } from "./spoken.js";
 import { Failure, OnceKey, read } from "../core/api.js";
 import { catalogue, loadCatalogue } from "../core/catalogue.js";

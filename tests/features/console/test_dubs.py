@@ -1,0 +1,56 @@
+"""Dubs: subtitles get a voice for each name, become a track, and a late line is said again."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.features.console.console_page import ALL_LOOKS, Reader
+from tests.features.console.test_books import choose_file
+from tests.features.console.test_jobs import _state
+
+pytestmark = pytest.mark.slow_but("test_a_dub_is_cast_previewed_and_heard_line_by_line")
+
+_LATE = "A line that is much too long for half a second of any film, by far, and so the next one is late."
+_SRT = f"""1
+00:00:01,000 --> 00:00:01,500
+Ana: {_LATE}
+
+2
+00:00:01,500 --> 00:00:02,000
+Ben: Only here.
+
+3
+00:00:20,000 --> 00:00:21,000
+Ana: Come.
+
+4
+00:00:22,000 --> 00:00:23,000
+Ben: I do.
+"""
+_ROWS = "[...document.querySelectorAll('#lines-list tbody tr')]"
+
+
+def test_a_dub_is_cast_previewed_and_heard_line_by_line(reader: Reader, tmp_path: Path) -> None:
+    priced = reader.of_plan("priced")
+    priced.open("jobs/dub")
+    priced.wait("at('#job-go')?.disabled")
+    choose_file(priced, tmp_path, "film.srt", _SRT.encode())
+    priced.wait("document.querySelectorAll('#script-cast li').length === 2")
+    for name in ("Ana", "Ben"):
+        priced.choose(f"[aria-label='Voice of {name}']", "tone/tone")
+    priced.wait("at('#dub-preview') && !at('#job-go').disabled")
+    priced.choose("#job-response_format", "wav")
+    priced.assert_readable(ALL_LOOKS[:1])
+    priced.reload("document.querySelector('#dub-preview')")
+    assert priced.tab.run("document.querySelectorAll('#script-cast li').length") == 2
+    priced.wait("!at('#job-go').disabled")
+    priced.press(priced.text("#job-go").strip())
+    _state(priced, "Done")
+    priced.wait("at('#lines-list')")
+    priced.reads("late", "#lines-list")
+    priced.assert_readable(ALL_LOOKS[:1])
+    assert priced.tab.run(f"{_ROWS}.length") == 1
+    priced.tab.run("at('#lines-late').click()")
+    priced.wait(f"{_ROWS}.length === 4")
+    priced.tab.run(f"{_ROWS}[2].querySelector('button').click()")
+    priced.wait("at('#player-seek') && Number(at('#player-seek').value) >= 19.5")
