@@ -38,7 +38,7 @@ def test_a_grant_by_an_admin_is_seen_by_its_account(reader: Reader) -> None:
     admin.wait("at('.rows a')")
     admin.fill("#find-find", "nobody at all")
     admin.tab.press("Enter")
-    admin.reads("There is nothing yet.")
+    admin.reads("Nothing here yet.")
     admin.fill("#find-find", _HOSTILE)
     admin.tab.press("Enter")
     admin.reads("100", "#account-tiles")
@@ -160,7 +160,7 @@ def test_jobs_of_all_accounts_are_canceled_tried_again_and_deleted(reader: Reade
         admin.wait(f"button('Cancel: {job}')")
         admin.press(f"Delete: {job}")
         _answer(admin, "Delete")
-        admin.reads("There is nothing yet.")
+        admin.reads("Nothing here yet.")
         assert client.get(f"/v1/jobs/{job}").status_code == 404
         admin.press("Show all")
         admin.wait("location.hash === '#/admin/jobs'")

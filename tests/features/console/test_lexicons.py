@@ -47,7 +47,7 @@ def test_words_are_added_heard_and_saved_at_once(reader: Reader, tmp_path: Path)
     reader.wait("at('#add-word')")
     reader.assert_readable(LOOKS[:1])
     reader.press("Add")
-    reader.reads("lacks its other half")
+    reader.reads("is incomplete")
     _add(reader, "nginx", "engine x", "1 word")
     _add(reader, "SQL", "sequel", "2 words")
     assert reader.tab.run("document.activeElement.id") == "add-word"

@@ -60,7 +60,7 @@ def test_names_that_are_lacking_and_lines_that_look_like_names_are_told(reader: 
     reader.fill("#speak-input", _SCRIPT)
     reader.wait("document.querySelectorAll('#script-cast li').length === 2")
     reader.press("Ben is not a name")
-    reader.reads("These look like names, and are read: Ben", ".notes")
+    reader.reads("These look like names, and are read aloud: Ben", ".notes")
     reader.press("Make them names")
     reader.wait("document.querySelectorAll('#script-cast li').length === 2")
     reader.choose("[aria-label='Voice of Ben']", "tone/tone")
