@@ -10,6 +10,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -297,9 +298,7 @@ async def live_until(
     return life, points
 
 
-async def with_a_stop(
-    url: str, folder: Path, point: int, kind: str = "all"
-) -> tuple[dict[str, object], Points]:
+async def with_a_stop(url: str, folder: Path, point: int, kind: str = "all") -> tuple[dict[str, Any], Points]:
     """Live with a stop at a point, then to the end. Return what was found, and the points until the stop."""
     lay_tables(folder)
     outside = TinyProvider()
