@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import ClassVar
@@ -25,6 +25,7 @@ from proxy.features.dubs.fitting import fit
 from proxy.features.dubs.inputs import DubInputs
 from proxy.features.dubs.line_values import FitRules
 from proxy.features.dubs.lines import DubLine, lines_of, steps_of_cues
+from proxy.features.dubs.receipt import receipt_of, signed_receipt
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
 from proxy.features.dubs.request import (
     FILES,
@@ -41,6 +42,7 @@ from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
+from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import of_step
 from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
 from proxy.features.jobs.core.making import check_length
@@ -59,7 +61,6 @@ from speech_engine import EngineError
 MOST_JOB_BYTES = 2 * 1024**3
 MOST_ACCOUNT_BYTES = 4 * MOST_JOB_BYTES
 _MARK_WITHIN_S = 60.0
-_STEMS = ("report.json", "report.csv")
 _decode = msgspec.json.Decoder(DubText).decode
 _decode_report = msgspec.json.Decoder(Report).decode
 
@@ -192,29 +193,29 @@ class DubKind(DraftKind):
                     stack.callback(outs[name].drop_encoder)
             original = None
             if fields.ducks:
-                file = await uploads.held_content(self.files, job.account, fields.inputs[ORIGINAL])
-                parts = self._inputs.originals.sound_parts(file, SoundOrder(rate_hz, text.takes_first))
+                content = await uploads.held_content(self.files, job.account, fields.inputs[ORIGINAL])
+                parts = self._inputs.originals.sound_parts(content, SoundOrder(rate_hz, text.takes_first))
                 stack.push_async_callback(parts.aclose)
                 original = OriginalBed(parts, Ducking(spoken_places(planned, made), rate_hz))
             spoken = speech(self.files, placed(clips, sounds, made), samples, rate_hz)
+            calls = await self._planned(job, fields, text)
             try:
-                mark = await self._mark(job, fields, text, rate_hz)
-                await write_track(spoken, mark, original, outs, rate_hz)
+                await write_track(spoken, await _mark(calls, rate_hz), original, outs, rate_hz)
             except EngineError as failed:
                 raise SoundFailed(f"the mark failed: {type(failed).__name__}") from None
-        writer = making.writer(FILES["report.json"], ())
-        await making.add_part(writer, msgspec.json.encode(report), is_last=True)
+        writers = {name: out.writer for name, out in outs.items()}
+        receipt = receipt_of(job, await self.store.now(), (samples, rate_hz), writers, calls)
+        for file, facts in (("report.json", report), ("receipt.json", receipt)):
+            await making.add_part(making.writer(FILES[file], ()), msgspec.json.encode(facts), is_last=True)
 
-    async def _mark(self, job: Job, fields: DubFields, text: DubText, rate_hz: int) -> OpenFilter | None:
-        """Open the mark of a dub, if the speech of one of its voices must have one. Raises RequestFailed."""
+    async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
+        """Plan a line of each speaker. Raises RequestFailed."""
         caller = await self.at.admin_tools.callers.by_id(job.key)
         terms = of_step(self._speaking.admission.terms(caller))
-        for line in _first_lines(text.lines):
-            call = await _call(self._speaking, fields, line, job.id, caller, terms)
-            treatment = call.plan.treatment
-            if treatment is not None and treatment.filter is not None:
-                return await treatment.filter.open(rate_hz, _MARK_WITHIN_S)
-        return None
+        return {
+            line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)
+            for line in _first_lines(text.lines)
+        }
 
     async def _check_room(self, account: str, form: OutputForm, samples: int, fields: DubFields) -> None:
         """Refuse files that are too large, or for which the account has no room. Raises NotAllowed."""
@@ -230,15 +231,18 @@ class DubKind(DraftKind):
         return {"results": ", ".join(self._fields(job).results)}
 
     async def end_warnings(self, job: Job) -> Sequence[str]:
+        if job.state != "done":
+            return ()
+        if not await list_encoded(self.store, job.id, FILES["track"]):
+            return (f"{ERASED.message} Its lines, stems and track are gone.",)
         try:
-            report = await self._report(job) if job.state == "done" else None
+            return report_warnings(await self._report(job))
         except (Conflict, VaultFailed):
             return ()  # no reason to hide the job
-        return () if report is None else report_warnings(report)
 
     async def content(self, job: Job, request: Request, at: RevisionContext) -> Response:
         name, range_ = request.query_params.get("file") or "track", request.headers.get("range")
-        if name not in FILES and name not in _STEMS:
+        if name not in FILES and name != "report.csv":
             known = ", ".join((*FILES, "report.csv"))
             raise InvalidRequest(f"Invalid value for 'file': it must be one of {known}.", param="file")
         if name == "report.csv":
@@ -246,8 +250,11 @@ class DubKind(DraftKind):
             file = StoredFile(self.files, job.account, [table])
             return whole_reply(file, f"{job.id}.csv", "text/csv", range_)
         file = await self._file(job, name)
-        if name == "report.json":
-            return whole_reply(file, f"{job.id}.json", "application/json", range_)
+        if name == "receipt.json":
+            signed = await asyncio.to_thread(signed_receipt, await file.read_whole(), at)
+            file = StoredFile(self.files, job.account, [signed])
+        if name.endswith(".json"):
+            return whole_reply(file, f"{job.id}_{name}", "application/json", range_)
         part = "" if name == "track" else f"_{name}"
         return whole_reply(file, f"{job.id}{part}.{job.format}", MEDIA_TYPES[job.format], range_)
 
@@ -284,6 +291,15 @@ class DubKind(DraftKind):
 
     def _fields(self, job: Job) -> DubFields:
         return self.files.vault.open_record(job.account, job.id, job.record, DubFields)
+
+
+async def _mark(calls: Mapping[str, SpeechCall], rate_hz: int) -> OpenFilter | None:
+    """Open the mark of a dub, if the speech of one of its voices must have one."""
+    for call in calls.values():
+        treatment = call.plan.treatment
+        if treatment is not None and treatment.filter is not None:
+            return await treatment.filter.open(rate_hz, _MARK_WITHIN_S)
+    return None
 
 
 async def _call(

@@ -25,7 +25,7 @@ INPUT, SHORTS, ORIGINAL = "input_file_id", "short_file_id", "original_file_id"
 FORMATS = ("flac", "wav", "opus", "mp3", "aac")
 Result = Literal["track", "speech", "bed"]
 _RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
-FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3}
+FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3, "receipt.json": 4}
 """The number of each file in the rows of its job."""
 _OF_STEP = ("model", "language", "instructions", "lexicon", "seed", "emotion", "pitch", "check", "on_wrong")
 

@@ -85,7 +85,7 @@ class DubFile:
     """One of the files of a dub, while it is made. Close it."""
 
     def __init__(self, making: FileMaking, writer: FileWriter, encoder: Encoder, tag: bytes) -> None:
-        self._making, self._writer, self._encoder, self._tag = making, writer, encoder, tag
+        self._making, self.writer, self._encoder, self._tag = making, writer, encoder, tag
 
     @classmethod
     async def begin_file(
@@ -100,11 +100,11 @@ class DubFile:
 
     async def add_sound(self, pcm: bytes) -> None:
         if pcm:
-            await self._making.add_part(self._writer, (await asyncio.to_thread(self._encoder.feed, pcm)).data)
+            await self._making.add_part(self.writer, (await asyncio.to_thread(self._encoder.feed, pcm)).data)
 
     async def end(self) -> None:
         rest = (await asyncio.to_thread(self._encoder.flush)).data
-        await self._making.add_part(self._writer, rest + self._tag, is_last=True)
+        await self._making.add_part(self.writer, rest + self._tag, is_last=True)
 
     def drop_encoder(self) -> None:
         self._encoder.close()

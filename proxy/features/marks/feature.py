@@ -45,6 +45,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             yield FeatureInstance(context, at=lambda revision: Additions([*detection, *rotation(revision)]))
         return
     lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
+    context = context.sharing(ring)
     async with (
         open_marker(context.registry, config, store, stored) as marker,
         open_manifests(config, store, context.metrics.registry, stored) as manifests,

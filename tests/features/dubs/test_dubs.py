@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from proxy.features.jobs.core.kind import JobKinds
-from proxy.storage.store import Statement
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import jobs_inside, said
 from tests.replies import json_of
@@ -142,21 +140,6 @@ async def test_a_preview_tells_the_price_and_makes_nothing(tmp_path: Path) -> No
             json_of(refused, 404 if refused.status_code == 404 else 400)["error"]["code"] == "voice_not_found"
         )
         assert json_of(await server.ask("GET", "/v1/jobs"))["data"] == []
-
-
-async def test_an_erased_voice_takes_the_track(tmp_path: Path) -> None:
-    async with jobs_inside(tmp_path) as server:
-        id_ = await new_dub(server, SRT, results=["track", "speech"])
-        store = server.worker.store
-        await store.write(Statement("UPDATE job_clips SET voices = ' voice_ana ' WHERE number = 1"))
-        await store.write(Statement("UPDATE job_encoded SET voices = ' voice_ana ' WHERE chapter < 3"))
-        await server.worker.open_context.context.find(JobKinds).files.remove_voice("voice_ana", is_late=False)
-        for name in ("track", "speech"):
-            gone = await server.ask("GET", f"/v1/jobs/{id_}/content?file={name}")
-            assert "erased" in json_of(gone, 409)["error"]["message"]
-        assert json.loads(await file_of(server, id_, "report.json"))["late"] == 0
-        clips = await store.read("SELECT number FROM job_clips ORDER BY number")
-        assert [row["number"] for row in clips] == [2, 3]
 
 
 async def test_a_sentence_over_three_cues_is_spoken_as_one(tmp_path: Path) -> None:

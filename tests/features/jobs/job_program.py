@@ -8,15 +8,16 @@ say that it is so many days later.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
 from policies.tasks import SECOND
-from proxy.app import open_worker
+from proxy.app import Worker, open_worker
 from proxy.config.config_toml import Config
 from proxy.engines import registry
 from proxy.feature_list import load_config
@@ -69,8 +70,8 @@ class _Point:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def arm(point: str, number: int) -> None:
-    owner, name, when = (POINTS | FILE_POINTS)[point]
+def arm(point: str, number: int, points: Mapping[str, tuple[Any, str, str]] | None = None) -> None:
+    owner, name, when = (points or POINTS | FILE_POINTS)[point]
     method, reached = getattr(owner, name), _Point(number)
 
     @wraps(method)
@@ -82,7 +83,12 @@ def arm(point: str, number: int) -> None:
             reached.come()
         return result
 
-    setattr(owner, name, passing)
+    @wraps(method)
+    def passing_in_thread(*arguments: Any, **named: Any) -> Any:
+        reached.come()
+        return method(*arguments, **named)
+
+    setattr(owner, name, passing if iscoroutinefunction(method) else passing_in_thread)
 
 
 def move_clock(days: float) -> None:
@@ -114,15 +120,20 @@ async def main(file: str, role: str, days: str, point: str = "", number: str = "
         config = as_worker(config)
     move_clock(float(days))
     async with open_worker(config, registry.load()) as worker:
-        kinds = [kind for kind in worker.task_kinds if isinstance(kind, Steps | FileSteps)]
         if point:
             arm(point, int(number))
-        began = await worker.store.now()
-        running = [asyncio.create_task(kind.run(worker.metrics, began)) for kind in kinds]
-        while True:
-            if not await worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
-                break
-            await asyncio.sleep(0.02)
-        for each in running:
-            each.cancel()
-        await asyncio.wait(running)
+        await work_to_the_end(worker)
+
+
+async def work_to_the_end(worker: Worker) -> None:
+    """Work until no job is open."""
+    kinds = [kind for kind in worker.task_kinds if isinstance(kind, Steps | FileSteps)]
+    began = await worker.store.now()
+    running = [asyncio.create_task(kind.run(worker.metrics, began)) for kind in kinds]
+    while True:
+        if not await worker.store.read("SELECT id FROM jobs WHERE state = 'open'"):
+            break
+        await asyncio.sleep(0.02)
+    for each in running:
+        each.cancel()
+    await asyncio.wait(running)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import zlib
 from collections.abc import Callable
 
@@ -17,7 +18,8 @@ BLOB_BYTES = 4 * 1024 * 1024
 
 
 class FileWriter:
-    """Writes one file of a job, whose blobs are `rows`. A commit has to add these within an hour."""
+    """Writes one file of a job, whose blobs are `rows`. A commit has to add these within an hour. `digest` is
+    the SHA-256 of the blobs in the order in which they were put: of the file, unless its head was last."""
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class FileWriter:
         """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
         first blob, which has the head of the file. A head that is known last has its own `head_blobs`."""
         self.rows: list[EncodedBlob] = []
+        self.digest = hashlib.sha256()
         self._files = files
         self._row = EncodedBlob(
             job=job,
@@ -67,10 +70,14 @@ class FileWriter:
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
         """Store a blob of the file, and return its row. Raises VaultFailed, StorageFailed."""
         digest = await self._files.put(self._row.account, blob)
-        crc32 = await asyncio.to_thread(zlib.crc32, blob)
+        crc32 = await asyncio.to_thread(self._sums, blob)
         row = replace(self._row, number=number, digest=digest, bytes=len(blob), crc32=crc32)
         self.rows.append(row)
         return row
+
+    def _sums(self, blob: bytes) -> int:
+        self.digest.update(blob)
+        return zlib.crc32(blob)
 
     async def drop(self) -> None:
         """Drop the blobs that no row names."""
