@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.dubs.kind import DubKind
 from tests.features.console.console_page import ALL_LOOKS, Reader
 from tests.features.console.test_books import choose_file
 from tests.features.console.test_jobs import _state
@@ -54,3 +55,37 @@ def test_a_dub_is_cast_previewed_and_heard_line_by_line(reader: Reader, tmp_path
     priced.wait(f"{_ROWS}.length === 4")
     priced.tab.run(f"{_ROWS}[2].querySelector('button').click()")
     priced.wait("at('#player-seek') && Number(at('#player-seek').value) >= 19.5")
+
+
+@pytest.mark.skipif(not hasattr(DubKind, "draft_again"), reason="dubs cannot be said again yet")
+def test_a_late_line_of_a_dub_is_mended(reader: Reader, tmp_path: Path) -> None:
+    priced = reader.of_plan("priced")
+    with priced.server.client(priced.key.secret) as client:
+        file = client.post(
+            "/v1/files", data={"purpose": "user_data"}, files={"file": ("film.srt", _SRT.encode())}
+        ).json()["id"]
+        body = {"kind": "dub", "input_file_id": file, "model": "tone", "response_format": "wav"}
+        voices = {"voice": {"cast": {"Ana": "tone/tone", "Ben": "tone/tone"}}, "title": "Film"}
+        job = client.post("/v1/jobs", json={**body, **voices}).raise_for_status().json()["id"]
+    priced.open(f"jobs/{job}")
+    priced.wait("at('#lines-list')")
+    priced.tab.run("at('#lines-late').click()")
+    priced.wait(f"{_ROWS}.length === 4")
+    priced.fill("#lines-list textarea", "Short.")
+    priced.wait("at('.changed')")
+    # What was typed outlives a reload.
+    priced.reload("document.querySelector('.changed')")
+    priced.press("Say 1 changed line again")
+    priced.reads("Steps that are spoken: 1,", "#question")
+    priced.press("Say it again", "at('#question')")
+    priced.wait(f"!location.hash.endsWith('{job}')")
+    _state(priced, "Done")
+    priced.wait("at('#lines-list') && !at('#lines-late')")
+    assert priced.tab.run(f"{_ROWS}[0].querySelector('textarea').value") == "Short."
+    with priced.server.client(priced.key.secret) as client:
+        made = client.get("/v1/jobs").json()["data"][0]["id"]
+        steps = client.get(f"/v1/jobs/{made}/steps").json()["data"]
+    assert [each["is_taken_over"] for each in steps] == [False, True, True, True]
+    priced.press("Say line 2 again")
+    priced.reads("Steps that are spoken: 1,", "#question")
+    priced.press("Not now", "at('#question')")

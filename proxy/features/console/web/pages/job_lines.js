@@ -158,7 +158,7 @@ export class JobLines {
     const { page, rows, edits, isLateOnly, isDub } = this;
     if (!this.isRead) return page.alert("lines");
     const late = rows.filter(({ is_late: isLate, is_cut: isCut }) => isLate || isCut);
-    const listed = isLateOnly ? late : rows;
+    const listed = isLateOnly ? rows.filter((row) => late.includes(row) || edits.has(this.keyOf(row))) : rows;
     const run = (step) => () => page.run("lines", step);
     return html`<section class="card stack" id="job-lines" aria-labelledby="lines-title">
       <div class="row apart"><h2 id="lines-title">${t("jobs.lines")}</h2>
