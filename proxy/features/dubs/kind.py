@@ -17,7 +17,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio import libraries
-from proxy.audio.formats import MEDIA_TYPES, OutputForm, SoundFailed, bytes_a_second
+from proxy.audio.formats import OutputForm, SoundFailed, bytes_a_second
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
@@ -27,12 +27,12 @@ from proxy.features.dubs.line_values import FitRules
 from proxy.features.dubs.lines import DubLine, choose_shorts, lines_of
 from proxy.features.dubs.previewing import previewed
 from proxy.features.dubs.report import Report, report_csv, report_of, report_warnings, timed_subtitles
-from proxy.features.dubs.request import FILES, DubBody, DubFields, DubText, dub_step_body, parse_dub
+from proxy.features.dubs.request import FILES, DubBody, DubFields, DubText, dub_step_body, parse_dub, rated
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, of_step
 from proxy.features.jobs.core.kind import Columns, JobUpload, PlannedStep, SpokenKind, Words
 from proxy.features.jobs.core.making import MadeJob, NewJob, add_job, check_length, made_once
 from proxy.features.jobs.core.previews import JobPreview
@@ -217,7 +217,7 @@ class DubKind(SpokenKind):
 
     async def _check_room(self, account: str, form: OutputForm, samples: int, fields: DubFields) -> None:
         """Refuse files that are too large, or for which the account has no room. Raises NotAllowed."""
-        size = round(len(fields.results) * bytes_a_second(form) * samples / form.sample_rate_hz)
+        size = round(len(fields.results) * bytes_a_second(rated(form)) * samples / form.sample_rate_hz)
         if size > MOST_JOB_BYTES:
             message = f"The files of a job have at most {MOST_JOB_BYTES} bytes; these may have {size}."
             raise InvalidRequest(message, param="results", code="files_too_large")
@@ -248,7 +248,7 @@ class DubKind(SpokenKind):
         if name == "report.json":
             return whole_reply(file, f"{job.id}.json", "application/json", range_)
         part = "" if name == "track" else f"_{name}"
-        return whole_reply(file, f"{job.id}{part}.{job.format}", MEDIA_TYPES[job.format], range_)
+        return whole_reply(file, f"{job.id}{part}.{job.format}", JOB_MEDIA_TYPES[job.format], range_)
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
         report, text = await self._report(job), await self._text(job)
