@@ -18,7 +18,9 @@ T = TypeVar("T")
 _PACKAGES = {
     "chromium": ("chromium", "fonts-liberation", "fonts-tlwg-garuda-ttf"),
     "ffmpeg": ("ffmpeg",),
+    "ffprobe": ("ffmpeg",),
     "fish": ("fish", "fish-common", "libpcre2-32-0"),
+    "mediainfo": ("mediainfo",),
     "nginx": ("nginx", "nginx-common", "libpcre2-8-0"),
     "systemd-analyze": ("systemd",),
     "zsh": ("zsh", "zsh-common"),

@@ -42,7 +42,7 @@ _MP3_KBITS = {
 _OPUS_KBITS = dict.fromkeys((8_000, 16_000, 24_000, 48_000), range(8, 257))
 # AAC allows 6 bits a sample, but the encoder does not reach that. Here the limit is 5.
 _AAC_KBITS = {rate: range(16, rate * 5 // 1000 + 1) for rate in RATES_HZ}
-_USUAL_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
+USUAL_KBITS = {8_000: 32, 16_000: 48, 22_050: 64, 24_000: 64, 44_100: 96, 48_000: 96}
 
 
 class Codec(NamedTuple):
@@ -77,7 +77,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         Codec(
             "mp3",
             "libmp3lame",
-            _USUAL_KBITS,
+            USUAL_KBITS,
             {"write_xing": "0", "id3v2_version": "0"},
             {"compression_level": "7", "reservoir": "0"},
         ),
@@ -99,7 +99,7 @@ AUDIO_FORMATS: dict[str, AudioFormat] = {
         _OPUS_KBITS,
     ),
     "aac": AudioFormat(
-        "audio/aac", Codec("adts", "aac", _USUAL_KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
+        "audio/aac", Codec("adts", "aac", USUAL_KBITS, {}, {"aac_coder": "fast"}), kbits=_AAC_KBITS
     ),
     "flac": AudioFormat(
         "audio/flac",

@@ -13,7 +13,7 @@ from proxy.audio.recordings.apart import TRIES_OF_FILE, read_apart
 from proxy.audio.recordings.recording import UnusableRecording
 from proxy.errors import InvalidRequest
 from proxy.features.books.reading.book import Book, ReadRules
-from proxy.features.books.reading_orders import BookOrder, Make, Read, Refused
+from proxy.features.books.reading_orders import BookOrder, FoundCover, Make, Read, Refused
 from proxy.file_store.sealed_blobs import StoredFile
 from proxy.helpers.helper import Helper, HelperSpec, Life
 from proxy.helpers.limiter import FairLimiter
@@ -29,7 +29,8 @@ _SPEC = HelperSpec(
     again_within_s=_AGAIN_WITHIN_S,
     most_answer_bytes=_MOST_ANSWER_BYTES,
 )
-_decoder: msgspec.msgpack.Decoder[Read | Refused] = msgspec.msgpack.Decoder(Read | Refused)
+_Answer = Read | FoundCover | Refused
+_decoder: msgspec.msgpack.Decoder[_Answer] = msgspec.msgpack.Decoder(_Answer)
 
 
 class BookReader:
@@ -39,11 +40,23 @@ class BookReader:
         self._places = FairLimiter("books that are read", places=8, of_account=3, at_once=1)
         self._helper = Helper(_SPEC)
 
-    async def read(
-        self, account: str, file: StoredFile, name: str, rules: ReadRules, *, waits: bool = False
-    ) -> Book:
-        """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, and NoPlace, later if the caller
-        `waits`."""
+    async def read(self, account: str, file: StoredFile, name: str, rules: ReadRules) -> Book:
+        """Read a book. Raises InvalidRequest, DecodingFailed, VaultFailed, NoPlace."""
+        answer = await self._answer(account, file, name, rules)
+        assert isinstance(answer, Read), "it was asked with rules"
+        return answer.book
+
+    async def read_cover(self, account: str, file: StoredFile, name: str) -> bytes:
+        """Return the picture of a book's cover, or nothing. It waits for its turn. Raises as `read` does."""
+        if _make_of(name, await _beginning(file)) != "epub":
+            return b""
+        answer = await self._answer(account, file, name, None, waits=True)
+        assert isinstance(answer, FoundCover), "it was asked without rules"
+        return answer.picture
+
+    async def _answer(
+        self, account: str, file: StoredFile, name: str, rules: ReadRules | None, *, waits: bool = False
+    ) -> Read | FoundCover:
         order = BookOrder(_make_of(name, await _beginning(file)), rules)
         if order.make == "epub" and find_spec("lxml") is None:
             raise _unusable(
@@ -52,12 +65,12 @@ class BookReader:
         async with self._places.turn(account, waits=waits):
             asked = self._helper.talk(partial(_ask, order, file), within_s=_WITHIN_S)
             try:
-                answer: Read | Refused = await read_apart(asked, _decoder.decode)
+                answer: _Answer = await read_apart(asked, _decoder.decode)
             except UnusableRecording:
                 answer = Refused("to read it takes too long, or it is made to harm")
         if isinstance(answer, Refused):
             raise _unusable(answer.why, "book_is_protected" if answer.is_protected else "unusable_book")
-        return answer.book
+        return answer
 
     async def close(self) -> None:
         await self._helper.close()

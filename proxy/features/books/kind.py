@@ -6,6 +6,7 @@ import asyncio
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import SoundFailed
@@ -21,7 +22,6 @@ from proxy.features.jobs.core.records import Job
 from proxy.features.jobs.core.uploads import FileSeal
 from proxy.features.jobs.kinds.speech.kind import SpeechKind
 from proxy.features.jobs.kinds.speech.request import JobFields
-from proxy.file_store.sealed_blobs import StoredFile
 
 
 class BookKind(SpeechKind):
@@ -45,31 +45,33 @@ class BookKind(SpeechKind):
         name = self.files.vault.open_record(account, file.id, file.seal, FileSeal).name
         content = await uploads.content(self.files, file)
         book = await self._reader.read(account, content, name, request.body.read)
-        return await asyncio.to_thread(book_fields, request, book, name, background.defaults)
+        fields = await asyncio.to_thread(book_fields, request, book, name, background.defaults)
+        return await self.with_cover(background, fields)
 
     async def facts(self, job: Job) -> M4bFacts:
-        """Return what the book says of itself. It is read again for its cover: a job stores none."""
-        fields = self._fields(job)
-        own = msgspec.json.decode(fields.own, type=BookFacts)
-        content = await uploads.held_content(self.files, job.account, own.file)
+        """Return what the book says of itself. It is opened again for its cover: a job stores none."""
+        facts, own = await super().facts(job), msgspec.json.decode(self._fields(job).own, type=BookFacts)
         about = own.about
-        return M4bFacts(
+        return replace(
+            facts,
             title=about.title,
             authors=about.authors,
-            narrators=(fields.voice,),
             year=about.year,
-            language=about.language,
+            language=about.language or facts.language,
             series=about.series,
-            cover=await self._cover(job.account, content, own) if content.size else b"",
+            cover=facts.cover or await self._cover(job.account, own),
         )
 
     def columns(self, job: Job) -> Columns:
         authors = msgspec.json.decode(self._fields(job).own, type=BookFacts).about.authors
         return {"author": ", ".join(authors)} if authors else {}
 
-    async def _cover(self, account: str, content: StoredFile, own: BookFacts) -> bytes:
+    async def _cover(self, account: str, own: BookFacts) -> bytes:
+        content = await uploads.held_content(self.files, account, own.file)
+        if not content.size:
+            return b""
         try:
-            return (await self._reader.read(account, content, own.name, own.rules, waits=True)).cover
+            return await self._reader.read_cover(account, content, own.name)
         except RequestFailed as failed:
             # The step is tried again.
             raise SoundFailed(failed.code) from None

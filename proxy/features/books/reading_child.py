@@ -11,8 +11,8 @@ from io import BytesIO
 
 import msgspec
 
-from proxy.features.books.reading.book import Book, ReadRules, UnusableBook
-from proxy.features.books.reading_orders import BookOrder, Make, Read, Refused
+from proxy.features.books.reading.book import ReadRules, UnusableBook
+from proxy.features.books.reading_orders import BookOrder, FoundCover, Make, Read, Refused
 from proxy.helpers.job_confinement import confine_job
 from speech_engine.host.pipe import pipe_of_one_thread
 
@@ -21,45 +21,50 @@ _MEMORY_MB = 512
 _TOO_MUCH = Refused("to read it takes more memory than any book needs")
 _TINY = {"epub": b"", "markdown": b"# A\n\nB.", "text": b"A."}
 _ENCODINGS = ("cp437", "utf-16", "utf-16-le", "utf-16-be", "windows-1252", "latin-1")
+_Reader = Callable[[bytes], Read | FoundCover]
 _decode = msgspec.msgpack.Decoder(BookOrder).decode
 
 
 def main() -> None:
     pipe = pipe_of_one_thread()
     order = _decode(pipe.read() or b"")
-    read = _reader_of(order.make)
-    _warm_up(read, order.make)
+    answer = _reader_of(order)
+    _warm_up(answer, order.make)
     confine_job(MOST_CPU_S, _MEMORY_MB)
     pipe.write(b"")  # ready: the file may come
     file = bytearray()
     while part := pipe.read():
         file += part
-    pipe.write(msgspec.msgpack.encode(_answer(read, bytes(file), order.rules)))
+    pipe.write(msgspec.msgpack.encode(_answer(answer, bytes(file))))
 
 
-def _reader_of(make: Make) -> Callable[[bytes, ReadRules], Book]:
+def _reader_of(order: BookOrder) -> _Reader:
     # Imported here, as only EPUBs need the package lxml.
-    if make == "epub":
-        from proxy.features.books.reading.epub import read_epub
+    rules = order.rules
+    if order.make == "epub":
+        from proxy.features.books.reading.epub import read_cover, read_epub
 
-        return lambda file, rules: read_epub(BytesIO(file), rules)
+        if rules is None:
+            return lambda file: FoundCover(read_cover(BytesIO(file)))
+        return lambda file: Read(read_epub(BytesIO(file), rules))
     from proxy.features.books.reading.plain import read_markdown, read_text
 
-    return read_markdown if make == "markdown" else read_text
+    read = read_markdown if order.make == "markdown" else read_text
+    return lambda file: Read(read(file, rules or ReadRules()))
 
 
-def _answer(read: Callable[[bytes, ReadRules], Book], file: bytes, rules: ReadRules) -> Read | Refused:
+def _answer(read: _Reader, file: bytes) -> Read | FoundCover | Refused:
     try:
-        return Read(read(file, rules))
+        return read(file)
     except UnusableBook as fault:
         return Refused(str(fault), fault.is_protected)
     except (MemoryError, RecursionError):
         return _TOO_MUCH
 
 
-def _warm_up(read: Callable[[bytes, ReadRules], Book], make: Make) -> None:
+def _warm_up(read: _Reader, make: Make) -> None:
     """Load all modules of the work. Python loads some at their first use, and a confined process cannot."""
-    _answer(read, _TINY[make] or _tiny_epub(), ReadRules())
+    _answer(read, _TINY[make] or _tiny_epub())
     for encoding in _ENCODINGS:
         "A".encode(encoding)
 

@@ -13,10 +13,11 @@ Make = Literal["epub", "markdown", "text"]
 
 
 class BookOrder(msgspec.Struct, frozen=True):
-    """What to read. The parts of the file follow, and an empty one at its end."""
+    """What to read: without rules, the cover of an EPUB. The parts of the file follow, and an empty one at
+    its end."""
 
     make: Make
-    rules: ReadRules
+    rules: ReadRules | None
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -28,3 +29,12 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 class Read(msgspec.Struct, frozen=True, tag="read"):
     book: Book
+
+
+class FoundCover(msgspec.Struct, frozen=True, tag="cover"):
+    """A PNG or a JPEG, or nothing."""
+
+    picture: bytes
+
+    def __repr__(self) -> str:
+        return f"<FoundCover of {len(self.picture)} bytes>"

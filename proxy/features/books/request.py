@@ -107,8 +107,9 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
     sent = {key: value for key, value in request.sent.items() if key not in _OF_BOOK}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
+    read = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
-        parse_job(msgspec.json.encode(fields), defaults),
+        read,
         of_file=OfFile(
             gaps=tuple(gaps),
             paragraph_s=body.pauses.paragraph,
@@ -116,7 +117,7 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
                 LeftOut(where=each.where, rule=each.rule, characters=each.characters, sample=each.sample)
                 for each in book.left_out
             ),
-            holds={body.input_file_id: FILE},
+            holds={**read.of_file.holds, body.input_file_id: FILE},
             own=msgspec.Raw(msgspec.json.encode(own)),
         ),
     )

@@ -17,7 +17,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio import libraries
-from proxy.audio.formats import MEDIA_TYPES, OutputForm, SoundFailed, bytes_a_second
+from proxy.audio.formats import OutputForm, SoundFailed, bytes_a_second
 from proxy.errors import Conflict, InvalidRequest, NotAllowed
 from proxy.feature import RevisionContext
 from proxy.features.dubs.child_orders import SoundOrder
@@ -36,6 +36,7 @@ from proxy.features.dubs.request import (
     DubText,
     dub_step_body,
     parse_dub,
+    rated,
 )
 from proxy.features.jobs.core import uploads
 from proxy.features.jobs.core.again import AgainBody, again_fields
@@ -43,7 +44,7 @@ from proxy.features.jobs.core.content import no_sound, whole_reply
 from proxy.features.jobs.core.encoded_records import list_encoded, stored_of
 from proxy.features.jobs.core.encoding import FileMaking, form_of_file
 from proxy.features.jobs.core.ends import ERASED
-from proxy.features.jobs.core.fields import of_step
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, of_step
 from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
@@ -219,7 +220,7 @@ class DubKind(DraftKind):
 
     async def _check_room(self, account: str, form: OutputForm, samples: int, fields: DubFields) -> None:
         """Refuse files that are too large, or for which the account has no room. Raises NotAllowed."""
-        size = round(len(fields.results) * bytes_a_second(form) * samples / form.sample_rate_hz)
+        size = round(len(fields.results) * bytes_a_second(rated(form)) * samples / form.sample_rate_hz)
         if size > MOST_JOB_BYTES:
             message = f"The files of a job have at most {MOST_JOB_BYTES} bytes; these may have {size}."
             raise InvalidRequest(message, param="results", code="files_too_large")
@@ -256,7 +257,7 @@ class DubKind(DraftKind):
         if name.endswith(".json"):
             return whole_reply(file, f"{job.id}_{name}", "application/json", range_)
         part = "" if name == "track" else f"_{name}"
-        return whole_reply(file, f"{job.id}{part}.{job.format}", MEDIA_TYPES[job.format], range_)
+        return whole_reply(file, f"{job.id}{part}.{job.format}", JOB_MEDIA_TYPES[job.format], range_)
 
     async def subtitles(self, job: Job, request: Request, format_: str) -> Response:
         report, text = await self._report(job), await self._text(job)

@@ -13,7 +13,7 @@ from proxy.errors import InvalidRequest
 from proxy.features.dubs.line_values import MOST_PACE, USUAL_PACE
 from proxy.features.dubs.lines import DubLine
 from proxy.features.jobs.core.again import cast_of
-from proxy.features.jobs.core.fields import StepFields
+from proxy.features.jobs.core.fields import M4A, StepFields
 from proxy.features.jobs.core.uploads import FileId
 from proxy.http.body import Title
 from proxy.speech import speech_request
@@ -22,7 +22,7 @@ from proxy.speech.speech_request import Defaults
 from proxy.speech.usage_tag import Tag
 
 INPUT, SHORTS, ORIGINAL = "input_file_id", "short_file_id", "original_file_id"
-FORMATS = ("flac", "wav", "opus", "mp3", "aac")
+FORMATS = ("flac", "wav", "opus", M4A, "mp3", "aac")
 Result = Literal["track", "speech", "bed"]
 _RATE_WITH_ORIGINAL, _RATE = 48_000, 24_000
 FILES = {"track": 0, "speech": 1, "bed": 2, "report.json": 3, "receipt.json": 4}
@@ -44,7 +44,7 @@ class DubBody(msgspec.Struct, frozen=True, kw_only=True):
         VoiceName | VoiceReference, Meta(description='a voice, or {"cast": {"Ana": "nova", "Ben": "onyx"}}')
     ]
     response_format: Annotated[
-        Literal["flac", "wav", "opus", "mp3", "aac"], Meta(description=f"one of {', '.join(FORMATS)}")
+        Literal["flac", "wav", "opus", "m4a", "mp3", "aac"], Meta(description=f"one of {', '.join(FORMATS)}")
     ] = "flac"
     sample_rate: (
         Annotated[
@@ -146,12 +146,17 @@ def parse_dub(raw: bytes, defaults: Defaults) -> tuple[DubBody, DubFields]:
     )
 
 
+def rated(form: OutputForm) -> OutputForm:
+    """Return the form of answers that has the bit rates of this form."""
+    return replace(form, format="aac") if form.format == M4A else form
+
+
 def _form(body: DubBody, rate_hz: int) -> OutputForm:
     asked = {
         "model": body.model,
         "voice": "any",
         "input": "-",
-        "response_format": body.response_format,
+        "response_format": "aac" if body.response_format == M4A else body.response_format,
         "sample_rate": rate_hz,
         "bitrate": body.bitrate,
     }

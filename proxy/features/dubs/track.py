@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, floats, pcm_of
 from proxy.features.dubs.request import FILES
 from proxy.features.jobs.core.encoding import FileMaking, beginning, opened
+from proxy.features.jobs.core.fields import M4A
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.records import JobClip
@@ -25,6 +26,9 @@ from proxy.speech.sound_filter import OpenFilter
 from speech_engine.loudness import Limiter
 
 _BLOCK_S = 5
+
+if TYPE_CHECKING:
+    from proxy.features.jobs.core.m4b import M4bEncoder
 
 
 class Placed(NamedTuple):
@@ -84,13 +88,23 @@ def _fitted(pcm: bytes, line: Placed, rate_hz: int) -> NDArray[np.int16]:
 class DubFile:
     """One of the files of a dub, while it is made. Close it."""
 
-    def __init__(self, making: FileMaking, writer: FileWriter, encoder: Encoder, tag: bytes) -> None:
-        self._making, self.writer, self._encoder, self._tag = making, writer, encoder, tag
+    def __init__(
+        self,
+        making: FileMaking,
+        writer: FileWriter,
+        encoder: Encoder,
+        tag: bytes = b"",
+        mp4: M4bEncoder | None = None,
+    ) -> None:
+        self._making, self.writer, self._encoder, self._tag, self._mp4 = making, writer, encoder, tag, mp4
 
     @classmethod
     async def begin_file(
         cls, making: FileMaking, name: str, clips: Sequence[JobClip], form: OutputForm, samples: int
     ) -> DubFile:
+        if form.format == M4A:
+            mp4 = await making.open_mp4(form, samples)
+            return cls(making, making.writer(FILES[name], clips, head_bytes=mp4.head_bytes), mp4, mp4=mp4)
         begin, tag = beginning(form, samples), b""
         if form.format == "wav":
             size = WAV_HEADER_BYTES + samples * SAMPLE_BYTES
@@ -105,6 +119,8 @@ class DubFile:
     async def end(self) -> None:
         rest = (await asyncio.to_thread(self._encoder.flush)).data
         await self._making.add_part(self.writer, rest + self._tag, is_last=True)
+        if self._mp4 is not None:
+            await self.writer.add_head(self._mp4.head)
 
     def drop_encoder(self) -> None:
         self._encoder.close()

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from proxy.features.books.reading.book import Book, ReadRules
-from proxy.features.books.reading.epub import read_epub
+from proxy.features.books.reading.epub import read_cover, read_epub
 from tests.features.books.epubs import PNG, epub, nav, ncx, xhtml
 
 Said = list[tuple[str, list[str]]]
@@ -217,10 +217,10 @@ def test_a_book_says_who_wrote_it_and_has_its_cover() -> None:
     files: dict[str, str | bytes] = {"a.xhtml": xhtml("<p>A.</p>"), "c.png": PNG}
     item = '<item id="c" href="c.png" media-type="image/png" properties="cover-image"/>'
     series = '<meta name="calibre:series" content="Tales"/><meta name="calibre:series_index" content="2"/>'
-    book = read_epub(io.BytesIO(epub(files, items=item, meta=series)), ReadRules())
-    about = book.about
+    made = epub(files, items=item, meta=series)
+    about = read_epub(io.BytesIO(made), ReadRules()).about
     assert (about.title, about.authors, about.language) == ("The Book", ("Ana Lima",), "en")
-    assert (about.year, about.series, book.cover) == ("2024", "Tales 2", PNG)
+    assert (about.year, about.series, read_cover(io.BytesIO(made))) == ("2024", "Tales 2", PNG)
 
 
 def test_a_document_that_is_missing_is_named() -> None:

@@ -97,12 +97,11 @@ class AboutBook(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Book(Redacted, msgspec.Struct, frozen=True, kw_only=True):
-    """A book that was read. `cover` is a PNG or a JPEG."""
+    """A book that was read."""
 
     about: AboutBook
     chapters: tuple[BookChapter, ...]
     left_out: tuple[LeftOutText, ...] = ()
-    cover: bytes = b""
 
 
 class BookReading:

@@ -32,6 +32,11 @@ def read_epub(file: BinaryIO, rules: ReadRules) -> Book:
     return _EpubReader(archive, package, BookReading(rules)).read()
 
 
+def read_cover(file: BinaryIO) -> bytes:
+    """Return the picture of an EPUB's cover, or nothing. Raises UnusableBook."""
+    return Package(Archive(file)).cover()
+
+
 class _EpubReader:
     def __init__(self, archive: Archive, package: Package, reading: BookReading) -> None:
         self._archive = archive
@@ -54,7 +59,6 @@ class _EpubReader:
             about=self._package.about(),
             chapters=chapters,
             left_out=self._reading.left_out,
-            cover=self._package.cover(),
         )
 
     def _is_there(self, document: Document) -> bool:

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from proxy.audio.encode import Encoder, flac_with_length, open_encoder
-from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, OutputForm, SoundFailed
+from proxy.audio.formats import RULES, SAMPLE_BYTES, TRAINED, USUAL_KBITS, OutputForm, SoundFailed
 from proxy.errors import ErrorDetail, RequestFailed
 from proxy.features.jobs.core import ends, records
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.ends import ERASED
 from proxy.features.jobs.core.fields import M4B, StepFields
-from proxy.features.jobs.core.file_writer import BLOB_BYTES, FileWriter
+from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.joined_sound import JoinedSound
-from proxy.features.jobs.core.m4b_facts import KBITS, FactsOf
+from proxy.features.jobs.core.m4b_facts import FactsOf, M4bChapter
 from proxy.features.jobs.core.records import FILES, Job, JobClip, JobStep
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.file_store.sealed_blobs import StoredFile
@@ -165,13 +165,13 @@ class FileMaking:
         chapter: int,
         clips: Sequence[JobClip],
         begin: Callable[[bytes], bytes] = bytes,
-        head_blobs: int = 0,
+        head_bytes: int = 0,
     ) -> FileWriter:
         """Begin the file of this number, in which the voices of these clips speak."""
         voices = voices_column({voice for clip in clips for voice in clip.voices.split()})
         account, id_ = self._job.account, self._job.id
         made = FileWriter(
-            self._files, account, id_, voices, chapter=chapter, begin=begin, head_blobs=head_blobs
+            self._files, account, id_, voices, chapter=chapter, begin=begin, head_bytes=head_bytes
         )
         self._writers.append(made)
         return made
@@ -182,23 +182,24 @@ class FileMaking:
 
     async def _file(self, chapter: int, sound: JoinedSound, form: OutputForm) -> None:
         """Make the file of this sound."""
-        book = await self._m4b(sound, form) if form.format == M4B else None
+        book = await self.open_mp4(form, sound.samples, sound.marks) if form.format == M4B else None
         encoder = await opened(form) if book is None else book
-        blobs = -(-book.head_bytes // BLOB_BYTES) if book is not None else 0
-        writer = self.writer(chapter, sound.clips, beginning(form, sound.samples), blobs)
+        head_bytes = book.head_bytes if book is not None else 0
+        writer = self.writer(chapter, sound.clips, beginning(form, sound.samples), head_bytes)
         async with aclosing(encoded(sound.file, encoder)) as parts:
             async for part in parts:
                 await self.add_part(writer, part)
         await self.add_part(writer, b"", is_last=True)
         if book is not None:
-            await writer.add_head(book.head, blobs)
+            await writer.add_head(book.head)
 
-    async def _m4b(self, sound: JoinedSound, form: OutputForm) -> M4bEncoder:
+    async def open_mp4(self, form: OutputForm, samples: int, marks: Sequence[M4bChapter] = ()) -> M4bEncoder:
         # Imported here: it loads libav, which a server does once it needs it.
         from proxy.features.jobs.core.m4b import M4bEncoder
 
-        facts, kbit_s = await self._facts(self._job), form.kbit_s or KBITS["standard"]
-        make = partial(M4bEncoder, facts, sound.marks, sound.rate_hz, kbit_s, sound.samples)
+        facts, rate_hz = await self._facts(self._job), form.sample_rate_hz
+        kbit_s = form.kbit_s or USUAL_KBITS[rate_hz]
+        make = partial(M4bEncoder, facts, marks, rate_hz, kbit_s, samples, is_book=form.format == M4B)
         return await asyncio.to_thread(make)
 
     async def keep_blobs(self, every_s: float = 0.0) -> None:

@@ -18,8 +18,10 @@ from speech_engine.redacted import Redacted
 Files = Literal["one", "chapters"]
 M4B = "m4b"
 """The format of audiobooks, which only jobs have: AAC in MP4 with chapters, a cover and names."""
+M4A = "m4a"
+"""The same of a dub: without chapters and a cover."""
 FORMATS = (*AUDIO_FORMATS, M4B)
-JOB_MEDIA_TYPES = {**MEDIA_TYPES, M4B: "audio/mp4"}
+JOB_MEDIA_TYPES = {**MEDIA_TYPES, M4B: "audio/mp4", M4A: "audio/mp4"}
 ENCODED = ("flac", "opus", M4B)
 """Formats whose sound cannot be joined: it is encoded when all steps are done."""
 _STEP_FORMATS = dict.fromkeys(("wav", *ENCODED), "pcm")
@@ -65,7 +67,7 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast.
     `kbit_s` is for a sound that is encoded at the end, and `pauses` are steps with the seconds of silence
     before them there. `only` are the chosen chapters, as they were sent, and `words` count before the lexicon
-    of the request. `own` is what only the kind of the job reads."""
+    of the request. `cover` is the file of its picture. `own` is what only the kind of the job reads."""
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     only: str = ""
     words: dict[str, str] = {}
     again: SourceJob | None = None
+    cover: str = ""
     own: msgspec.Raw = msgspec.Raw(b"null")
 
     def begin_of(self, step: int) -> int:

@@ -30,10 +30,11 @@ class FileWriter:
         role: Role = "result",
         chapter: int = 0,
         begin: Callable[[bytes], bytes] = bytes,
-        head_blobs: int = 0,
+        head_bytes: int = 0,
     ) -> None:
         """`voices` are the saved voices in the file, as `voices_column` writes them. `begin` changes the
-        first blob, which has the head of the file. A head that is known last has its own `head_blobs`."""
+        first blob, which has the head of the file. A head that is known last, of `head_bytes` at most,
+        has blobs of its own."""
         self.rows: list[EncodedBlob] = []
         self.digest = hashlib.sha256()
         self._files = files
@@ -49,7 +50,7 @@ class FileWriter:
             voices=voices,
         )
         self._begin = begin
-        self._next = head_blobs
+        self._next = self._head_blobs = -(-head_bytes // BLOB_BYTES)
         self._buffer = bytearray()
 
     async def add(self, data: bytes, *, is_last: bool = False) -> None:
@@ -61,10 +62,10 @@ class FileWriter:
             self._buffer.clear()
             await to_the_end(self.put(number, self._begin(blob) if number == 0 else blob))
 
-    async def add_head(self, head: bytes, blobs: int) -> None:
-        """Add the head of the file in so many blobs. Raises VaultFailed, StorageFailed."""
-        size = -(-len(head) // blobs)
-        for number in range(blobs):
+    async def add_head(self, head: bytes) -> None:
+        """Add the head of the file. Raises VaultFailed, StorageFailed."""
+        size = -(-len(head) // self._head_blobs)
+        for number in range(self._head_blobs):
             await to_the_end(self.put(number, head[number * size : (number + 1) * size]))
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:

@@ -17,12 +17,12 @@ from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
 from proxy.errors import Conflict, ErrorDetail, InvalidRequest
 from proxy.feature import RevisionContext
-from proxy.features.jobs.core import ends, records
+from proxy.features.jobs.core import ends, records, uploads
 from proxy.features.jobs.core.again import AgainBody
 from proxy.features.jobs.core.bodies import Progress, ShownJob, shown_job
 from proxy.features.jobs.core.content import spoken_reply, whole_reply
 from proxy.features.jobs.core.encoding import FileMaking
-from proxy.features.jobs.core.fields import Chapter, SealedFields, step_format
+from proxy.features.jobs.core.fields import Chapter, SealedFields, StepFields, step_format
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.m4b_facts import M4bFacts
 from proxy.features.jobs.core.making import MadeJob
@@ -106,8 +106,14 @@ class JobKind:
 
     async def facts(self, job: Job) -> M4bFacts:
         """Return what an audiobook of a job says of itself. Raises VaultFailed."""
-        fields = self.files.vault.open_record(job.account, job.id, job.record, SealedFields)
-        return M4bFacts(title=fields.title, narrators=(fields.voice,) if fields.voice else ())
+        fields = self.files.vault.open_record(job.account, job.id, job.record, StepFields)
+        cover = await uploads.held_content(self.files, job.account, fields.cover)  # without one, it is empty
+        return M4bFacts(
+            title=fields.title,
+            narrators=(fields.voice,) if fields.voice else (),
+            language=msgspec.json.decode(fields.sent.get("language", b"null")) or "",
+            cover=await cover.read_whole(),
+        )
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
         """Make the files of a job whose steps are done. Raises as `MakeFiles` says."""

@@ -14,41 +14,59 @@ import av
 from av.stream import Disposition
 
 from proxy.audio.compressed import audio_frame
-from proxy.audio.formats import SAMPLE_BYTES, Chunk, SoundFailed
+from proxy.audio.formats import SAMPLE_BYTES, Chunk, SoundFailed, silence
 from proxy.features.jobs.core.m4b_facts import M4bChapter, M4bFacts, index_bytes
 
+_BOOK = "M4B "
 _FTYP_BYTES = 64
+_FRAME = 1024
+"""The samples in a frame of AAC."""
 
 
 class M4bEncoder:
     """Encodes mono PCM. Its chunks are what follows the head; `head` is whole after `flush`."""
 
     def __init__(
-        self, facts: M4bFacts, chapters: Sequence[M4bChapter], rate_hz: int, kbit_s: int, samples: int
+        self,
+        facts: M4bFacts,
+        chapters: Sequence[M4bChapter],
+        rate_hz: int,
+        kbit_s: int,
+        samples: int,
+        *,
+        is_book: bool = True,
     ) -> None:
         room = index_bytes(facts, len(chapters), samples / rate_hz)
         self._sink = _HeadSink(room + _FTYP_BYTES)
         self._rate_hz = rate_hz
+        # A decoder skips the silence before the first sample, but plays what fills the last frame.
+        self._lead = -samples % _FRAME
         self._fed = 0
         self._is_closed = False
         try:
-            self._open(facts, chapters, rate_hz, kbit_s, room)
+            self._open(facts, chapters, rate_hz, kbit_s, _options(room, rate_hz, is_book=is_book))
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
 
     def _open(
-        self, facts: M4bFacts, chapters: Sequence[M4bChapter], rate_hz: int, kbit_s: int, room: int
+        self,
+        facts: M4bFacts,
+        chapters: Sequence[M4bChapter],
+        rate_hz: int,
+        kbit_s: int,
+        options: dict[str, str],
     ) -> None:
-        options = {"brand": "M4B ", "moov_size": str(room)}
         self._container = av.open(self._sink, "w", format="mp4", options=options)
         self._container.metadata.update(facts.tags())
+        if options["brand"] == _BOOK:
+            self._container.metadata["genre"] = "Audiobook"
         stream = self._container.add_stream(
             "aac", rate=rate_hz, layout="mono", options={"aac_coder": "fast", "threads": "1"}
         )
         assert isinstance(stream, av.AudioStream)
         stream.bit_rate = kbit_s * 1000
-        if facts.language:
-            stream.metadata["language"] = facts.language
+        if facts.iso_language:
+            stream.metadata["language"] = facts.iso_language
         self._stream = stream
         marks: list[Any] = [
             {
@@ -80,6 +98,8 @@ class M4bEncoder:
     def feed(self, pcm: bytes) -> Chunk:
         """Raises SoundFailed."""
         if pcm:
+            if self._lead:
+                pcm, self._fed, self._lead = silence(self._lead) + pcm, -self._lead, 0
             self._encode(audio_frame(pcm, self._rate_hz, self._fed))
             self._fed += len(pcm) // SAMPLE_BYTES
         return Chunk(self._sink.taken())
@@ -117,6 +137,11 @@ class M4bEncoder:
                 self._container.mux(packet)
         except (av.error.FFmpegError, ValueError) as error:
             raise SoundFailed(f"m4b failed: {error}") from error
+
+
+def _options(room: int, rate_hz: int, *, is_book: bool) -> dict[str, str]:
+    # With another timescale, the length would be rounded to milliseconds.
+    return {"brand": _BOOK if is_book else "M4A ", "moov_size": str(room), "movie_timescale": str(rate_hz)}
 
 
 class _HeadSink:

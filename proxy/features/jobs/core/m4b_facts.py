@@ -18,6 +18,15 @@ _INDEX_BYTES_A_CHAPTER = 600
 _LEAST_INDEX_BYTES = 65_536
 
 
+_LANGUAGES = """
+ar=ara bg=bul ca=cat cs=ces da=dan de=deu el=ell en=eng es=spa et=est fa=fas fi=fin fr=fra gl=glg he=heb
+hi=hin hr=hrv hu=hun id=ind it=ita ja=jpn ko=kor lt=lit lv=lav nb=nob nl=nld no=nor pl=pol pt=por ro=ron
+ru=rus sk=slk sl=slv sr=srp sv=swe th=tha tr=tur uk=ukr vi=vie zh=zho
+"""
+_LETTERS = dict(each.split("=") for each in _LANGUAGES.split())
+"""The three letters that a file has for a language, by the two that most tags have."""
+
+
 class M4bChapter(NamedTuple):
     """A chapter, from its first sample up to that of the next one."""
 
@@ -44,10 +53,15 @@ class M4bFacts(Redacted, msgspec.Struct, frozen=True):
             "artist": ", ".join(self.authors),
             "composer": ", ".join(self.narrators),
             "date": self.year,
-            "genre": "Audiobook",
             "comment": COMMENT,
         }
         return {name: value for name, value in named.items() if value}
+
+    @property
+    def iso_language(self) -> str:
+        """The language in three letters, or ""."""
+        tag = self.language.lower().partition("-")[0]
+        return _LETTERS.get(tag, tag if len(tag) == 3 and tag.isascii() and tag.isalpha() else "")
 
 
 FactsOf = Callable[[Job], Awaitable[M4bFacts]]

@@ -63,6 +63,7 @@ async def drafted(
         files=body.files,
         kbit_s=body.kbit_s,
         only=body.only,
+        cover=body.cover,
         pauses=tuple(body.of_file.pauses(body.text, pieces)),
         own=body.of_file.own,
     )

@@ -17,7 +17,7 @@ from proxy.api.speech_answers import SpeechReport
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.api.speech_headers import WORD_TIMES
 from proxy.feature import RevisionContext
-from proxy.features.jobs.core import records
+from proxy.features.jobs.core import covers, records
 from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, of_step
@@ -51,6 +51,12 @@ class SpeechKind(DraftKind):
         body = await asyncio.to_thread(parse_job, background.body, background.defaults)
         if not body.text.strip():
             raise mute(None)
+        return await self.with_cover(background, body)
+
+    async def with_cover(self, background: BackgroundRequest, body: JobFields) -> JobFields:
+        """Return the same fields, whose picture can be used. Raises RequestFailed."""
+        if body.cover:
+            await covers.check_cover(self.files, background.caller.account, body.cover)
         return body
 
     async def _draft(self, background: BackgroundRequest, body: JobFields, at: RevisionContext) -> JobDraft:

@@ -9,10 +9,12 @@ import msgspec
 from msgspec import Meta
 
 from proxy.errors import InvalidRequest, RequestTooLarge
+from proxy.features.jobs.core import covers
 from proxy.features.jobs.core.choice import Only, chosen_chapters
 from proxy.features.jobs.core.fields import ENCODED, FORMATS, M4B, Chapter, Files, StepFields, step_format
 from proxy.features.jobs.core.m4b_facts import KBITS, Quality
 from proxy.features.jobs.core.previews import LeftOut
+from proxy.features.jobs.core.uploads import FileId
 from proxy.features.jobs.texts.chapters import ITEMS, MOST_CHAPTERS, read_chapters
 from proxy.features.jobs.texts.pieces import Saying, saying_at
 from proxy.http.body import Title
@@ -56,6 +58,7 @@ class JobBody(SpeechBody, frozen=True, kw_only=True):
     only: Only | None = None
     title: Title = ""
     quality: Annotated[Quality, Meta(description="small, standard or best, for m4b")] = "standard"
+    cover_file_id: FileId | None = None
     response_format: Annotated[
         str,
         Meta(description=f"one of {', '.join(FORMATS)}", extra_json_schema={"enum": [*FORMATS]}),
@@ -98,6 +101,7 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
     tag: str | None = None
     title: str = ""
     only: str = ""
+    cover: str = ""
     of_file: OfFile = OfFile()
 
     @property
@@ -122,7 +126,10 @@ class JobFields(msgspec.Struct, frozen=True, kw_only=True):
         return f"<JobFields of {len(self.text)} characters>"
 
 
-_OF_JOB = ("input", "kind", "background", "chapters", "files", "only", "quality", "tag", "title")
+_OF_JOB = (
+    *("input", "kind", "background", "chapters", "files", "only", "quality", "tag", "title"),
+    covers.FIELD,
+)
 """Fields that no step's request has."""
 
 
@@ -146,6 +153,8 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
     ):
         if is_wanted:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
+    if body.cover_file_id is not None and format_ != M4B:
+        raise InvalidRequest(f"'{covers.FIELD}' is for m4b: no other format has a cover.", param=covers.FIELD)
     sent = {name: value for name, value in values.items() if name not in _OF_JOB}
     # Each step's request has them.
     if sum(len(memoryview(value)) for value in sent.values()) > speech_request.MAX_BODY_BYTES:
@@ -172,6 +181,8 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
         tag=body.tag,
         title=body.title,
         only=body.only or "",
+        cover=body.cover_file_id or "",
+        of_file=OfFile(holds={body.cover_file_id: covers.FIELD} if body.cover_file_id else {}),
     )
 
 
