@@ -99,6 +99,7 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(min_length=1, description=f"a text of 1 to {MAX_INPUT} characters", extra_json_schema=_LENGTH),
     ]
+    input_type: Annotated[Literal["text", "ssml"], Meta(description="text or ssml")] = "text"
     voice: Annotated[
         VoiceName | VoiceReference,
         Meta(
@@ -168,6 +169,22 @@ class SpeechBody(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     on_wrong: Annotated[Literal["send", "fail"], Meta(description="send or fail")] = "send"
     word_times: Annotated[Literal["heard"], Meta(description="heard")] | None = None
     tag: Tag | None = None
+
+
+def check_text(body: SpeechBody) -> None:
+    """Refuse a text that is too long, or blank. Raises InvalidRequest."""
+    for name, text in (("input", body.input), ("instructions", body.instructions or "")):
+        if len(text) > MAX_INPUT:
+            raise InvalidRequest(
+                f"Invalid '{name}': string too long. Expected a string with maximum length {MAX_INPUT}, "
+                f"but got a string with length {len(text)} instead.",
+                param=name,
+                code="string_above_max_length",
+            )
+    if not body.input.strip():
+        raise InvalidRequest(
+            "Invalid 'input': it must have something to say, not only blanks.", param="input"
+        )
 
 
 def check_provenance(answer: str, format_: str) -> None:

@@ -24,12 +24,13 @@ from proxy.speech.json_size import ESCAPE_BYTES, MOST_STRUCTURE, json_size
 from proxy.speech.part_check import CheckKind, OnWrong
 from proxy.speech.speech_body import (
     FORMAT_NAMES,
-    MAX_INPUT,
     SpeechBody,
     VoiceFields,
     check_provenance,
+    check_text,
     read_voice,
 )
+from proxy.speech.ssml_body import body_of_ssml
 from speech_engine.redacted import Redacted
 
 MAX_BODY_BYTES = 256 * 1024
@@ -133,7 +134,7 @@ def parse_speech(
     """Parse a body. Raises InvalidRequest with the first field that is wrong. `client_fields` returns
     those that models take beyond ours; it is called if one was sent."""
     parsed = _speech_body(body, defaults)
-    _check_text(parsed)
+    check_text(parsed)
     answer, format_ = _answer_of(parsed)
     form = form_value(format_, parsed) if parsed.sample_rate or parsed.bitrate else USUAL_FORMS[format_]
     extra, ignored = NOTHING
@@ -143,6 +144,8 @@ def parse_speech(
         json_fields = {}  # only the name of an unknown field can be no text
     if not json_fields.keys() <= _OWN_FIELDS:
         extra, ignored = read_extra(json_fields, client_fields() - _OWN_FIELDS)
+    if parsed.input_type == "ssml":
+        parsed = body_of_ssml(parsed, json_fields)
     if parsed.markdown == "on" or parsed.word_times is not None:
         ignored += _not_followed(parsed, answer)
     tag = parsed.language
@@ -347,21 +350,6 @@ def _invalid(fault: fields.FieldFault) -> InvalidRequest:
     return InvalidRequest(
         f"Invalid value for '{fault.field}': it must be {fault.expected}{shown}.", param=fault.field
     )
-
-
-def _check_text(body: SpeechBody) -> None:
-    for name, text in (("input", body.input), ("instructions", body.instructions or "")):
-        if len(text) > MAX_INPUT:
-            raise InvalidRequest(
-                f"Invalid '{name}': string too long. Expected a string with maximum length {MAX_INPUT}, "
-                f"but got a string with length {len(text)} instead.",
-                param=name,
-                code="string_above_max_length",
-            )
-    if not body.input.strip():
-        raise InvalidRequest(
-            "Invalid 'input': it must have something to say, not only blanks.", param="input"
-        )
 
 
 def _rare_answer(body: SpeechBody, answer: AnswerKind, format_: str) -> AnswerKind:

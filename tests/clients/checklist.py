@@ -79,6 +79,7 @@ ROWS: dict[int, Row] = {
             "homeassistant": replays.home_assistant_speaks,
             "librechat": replays.librechat_speaks,
             "sillytavern": replays.sillytavern_speaks,
+            "mcp": replays.mcp_host_speaks,
         },
     ),
     2: _row(

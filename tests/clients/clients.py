@@ -26,5 +26,6 @@ CLIENTS: dict[str, Client] = {
     "librechat": Client("LibreChat", _APP),
     "sillytavern": Client("SillyTavern", _APP),
     "telegram": Client("Telegram bots", "a bot fetches voice notes with an SDK, which has its own column"),
+    "mcp": Client("MCP hosts", "its bridge asks for mp3 files; tests/examples/test_mcp.py has a real host"),
     "raw": Client("curl and browsers", "requests by hand, for what no library lets through"),
 }

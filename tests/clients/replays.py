@@ -52,6 +52,7 @@ _LIBRECHAT = (
     Sent('{"input":"TEXT","model":"tts-1","voice":"echo"}', {"api-key": "KEY"}),
 )
 _SILLYTAVERN = Sent('{"input":"TEXT","response_format":"mp3","voice":"onyx","speed":1,"model":"tts-1"}', {})
+_MCP = Sent('{"model":"tts-1","voice":"nova","input":"TEXT","language":"en","bitrate":32}', {})
 
 
 HEARING: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
@@ -151,6 +152,10 @@ def sillytavern_without_a_key_gets_a_sentence_to_show(servers: Servers) -> None:
     refused = httpx2.post(servers.shut.server.url + _SPEECH, content=_SILLYTAVERN.body)
     assert refused.status_code == 401
     assert "API key" in refused.json()["error"]["message"]
+
+
+def mcp_host_speaks(servers: Servers) -> None:
+    _assert_spoken(servers.shut.server, _MCP)
 
 
 def telegram_gets_a_voice_note(servers: Servers) -> None:

@@ -66,6 +66,7 @@ class ConversionForm(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 FIELDS = frozenset(ConversionForm.__struct_fields__)
 OF_SPEECH = frozenset({"emotion", "instructions", "language", "speed", "stream_format"})
 """Fields of speech that a conversion ignores. The answer lists those that were sent."""
+INPUT_TYPE = "input_type"
 
 
 class ConversionUpload(NamedTuple):
@@ -130,7 +131,9 @@ async def read_conversion_body(request: Request | Connection) -> RequestForm:
     """Read the body of a request. Raises what `read_form` raises. If the body or the file is too large, the
     error names the file."""
     try:
-        return await read_form(request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *OF_SPEECH})
+        return await read_form(
+            request, files={FILE: MOST_FILE_BYTES}, fields={*FIELDS, *OF_SPEECH, INPUT_TYPE}
+        )
     except RequestTooLarge:
         raise RequestTooLarge(f"Invalid value for '{FILE}': {TOO_LARGE}.", param=FILE) from None
     except InvalidRequest as failure:
@@ -145,6 +148,8 @@ def read_conversion(
 ) -> ConversionUpload:
     """Read a form. Raises InvalidRequest, which names the field."""
     filled_fields = {name: texts for name, texts in form.fields.items() if texts != [""]}
+    if INPUT_TYPE in filled_fields:
+        raise InvalidRequest(f"'{INPUT_TYPE}' is for texts, and not for a recording.", param=INPUT_TYPE)
     ignored = tuple(sorted(filled_fields.keys() & OF_SPEECH))
     values = {name: _value(name, texts) for name, texts in filled_fields.items() if name not in ignored}
     read = speech_request.read(as_, values)

@@ -37,6 +37,7 @@ _SPEECH = {
     "bitrate": DROPPED,
     "emotion": DROPPED,
     "emotion_tags": "text",
+    "input_type": "text",
     "pitch": DROPPED,
     "speed": 1,
     "provenance": DROPPED,

@@ -21,6 +21,7 @@ from proxy.feature import RevisionContext
 from proxy.features.consents.grants import Grants
 from proxy.features.conversions.form import (
     FILE,
+    INPUT_TYPE,
     OF_SPEECH,
     ConversionForm,
     ConversionUpload,
@@ -87,7 +88,7 @@ def upload_of(form: ConversionForm, file: bytes = b"") -> ConversionUpload:
     return ConversionUpload(form, output_of(form), file)
 
 
-FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *OF_SPEECH))
+FORM_FIELDS = frozenset((*ConversionJobForm.__struct_fields__, *OF_SPEECH, INPUT_TYPE))
 
 
 class ConversionKind(SpokenKind):

@@ -142,6 +142,12 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
             f"Invalid value for 'response_format': of a job it must be one of {', '.join(FORMATS)}.",
             param="response_format",
         )
+    if body.input_type != "text":
+        raise InvalidRequest(
+            "'input_type' can only be text for a job, which cuts its text into steps.",
+            param="input_type",
+            code="unsupported_value",
+        )
     text, chapters = _text(body)
     if body.emotion_tags != "text":
         check_pauses(text, MOST_JOB_PAUSES_S, "chapters" if chapters else "input")

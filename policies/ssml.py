@@ -1,0 +1,187 @@
+"""SSML as a text: breaks become pauses, and sounds of words become entries of a lexicon.
+
+Few elements are known. Others are refused by name, because half of what a writer asked for would be worse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+from xml.parsers import expat
+
+from policies.lexicon import words_fault
+
+MOST_LEVELS = 16
+STRENGTHS_S = {"none": 0.0, "x-weak": 0.0, "weak": 0.25, "medium": 0.5, "strong": 1.0, "x-strong": 1.5}
+
+Code = Literal["invalid_ssml", "unsupported_ssml"]
+
+_TIME = re.compile(r"\s*\+?([0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})(m?s)\s*", re.IGNORECASE | re.ASCII)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_ELEMENTS = ("p", "s", "break", "sub", "phoneme")
+_PARAGRAPH = "\0"
+"""XML cannot have it."""
+_BLANKS = re.compile(r"[ \t\r\n\0]+")
+_SENTENCE_ENDS = frozenset(".!?…。！？।؟៕")
+_CLOSING = "\"'”’»›)]」』】》 \t\r\n"
+_MOST_SHOWN = 40
+
+
+class SsmlText(NamedTuple):
+    """What is read, the words with a sound of their own, and the language, or ""."""
+
+    text: str
+    words: Mapping[str, str]
+    language: str
+
+
+class SsmlFault(Exception):
+    """It cannot be read. The message is a part of a sentence, and `line` and `column` begin with 1."""
+
+    def __init__(self, code: Code, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.code: Code = code
+        self.line = line
+        self.column = column
+
+
+def read_ssml(ssml: str) -> SsmlText:
+    """Return what an SSML document says. Raises SsmlFault. Nothing is fetched, and no entity is defined."""
+    return _Reading().read(ssml)
+
+
+class _Reading:
+    def __init__(self) -> None:
+        # The text is one, so what it says of its encoding does not count.
+        self._parser = expat.ParserCreate("utf-8")
+        self._parser.buffer_text = True
+        self._parser.StartDoctypeDeclHandler = self._refuse_dtd
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._add
+        self._open = list[str]()
+        self._pieces = list[str]()
+        self._unended: int | None = None
+        """The last piece of words in a sentence that has not ended."""
+        self._replaced: list[str] | None = None
+        """The text within an element that is not read as it stands."""
+        self._sound, self._sound_at = "", (1, 1)
+        self._words = dict[str, str]()
+        self._language = ""
+
+    def read(self, ssml: str) -> SsmlText:
+        try:
+            self._parser.Parse(ssml.encode("utf-8", "surrogatepass"), True)
+        except expat.ExpatError as error:
+            hint = "" if self._pieces or self._open else "; it must be one <speak> element"
+            message = f"{expat.ErrorString(error.code)}{hint}"
+            raise SsmlFault("invalid_ssml", message, error.lineno, error.offset + 1) from None
+        text = _BLANKS.sub(lambda found: "\n\n" if _PARAGRAPH in found[0] else " ", "".join(self._pieces))
+        return SsmlText(text.strip(), self._words, self._language)
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        return self._parser.CurrentLineNumber, self._parser.CurrentColumnNumber + 1
+
+    def _invalid(self, message: str) -> SsmlFault:
+        return SsmlFault("invalid_ssml", message, *self._place)
+
+    def _unsupported(self, what: str) -> SsmlFault:
+        message = f"{what} is not supported: only speak, {', '.join(_ELEMENTS)} are"
+        return SsmlFault("unsupported_ssml", message, *self._place)
+
+    def _refuse_dtd(self, *_declared: object) -> None:
+        raise self._invalid("it cannot have a DTD")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._open and name != "speak":
+            raise self._invalid("it must be one <speak> element")
+        if self._replaced is not None:
+            raise self._invalid(f"<{self._open[-1]}> can only have text")
+        if len(self._open) == MOST_LEVELS:
+            raise self._invalid(f"it has more than {MOST_LEVELS} levels")
+        is_root = not self._open
+        if not is_root and name not in _ELEMENTS:
+            raise self._unsupported(f"<{name[:_MOST_SHOWN]}>")
+        self._open.append(name)
+        language = attributes.get("xml:lang", self._language)
+        if not is_root and language != self._language:
+            raise self._unsupported(f"'xml:lang' on <{name}>")
+        if language and not _LANGUAGE.fullmatch(language):
+            raise self._invalid("'xml:lang' must be a language tag such as pt-BR")
+        self._language = language
+        self._begin(name, attributes)
+
+    def _begin(self, name: str, attributes: dict[str, str]) -> None:
+        match name:
+            case "p" | "s":
+                self._end_sentence(name)
+            case "break":
+                self._pause(attributes)
+            case "sub":
+                self._add(self._needed(attributes, "alias"))
+                self._replaced = []
+            case "phoneme":
+                if attributes.get("alphabet", "").lower() != "ipa":
+                    raise self._unsupported("an 'alphabet' other than ipa")
+                self._sound, self._sound_at = f"/{self._needed(attributes, 'ph')}/", self._place
+                self._replaced = []
+
+    def _end(self, name: str) -> None:
+        self._open.pop()
+        within, self._replaced = self._replaced, None
+        if name in ("p", "s"):
+            self._end_sentence(name)
+        elif name == "phoneme":
+            self._pronounce(" ".join("".join(within or ()).split()))
+
+    def _add(self, text: str) -> None:
+        if self._replaced is not None:
+            self._replaced.append(text)
+            return
+        if text.strip():
+            self._unended = len(self._pieces)
+        self._pieces.append(text)
+
+    def _needed(self, attributes: dict[str, str], name: str) -> str:
+        if value := attributes.get(name, "").strip():
+            return value
+        raise self._invalid(f"<{self._open[-1]}> must have '{name}'")
+
+    def _pause(self, attributes: dict[str, str]) -> None:
+        time, strength = attributes.get("time"), attributes.get("strength", "medium")
+        if strength not in STRENGTHS_S:
+            raise self._invalid(f"'strength' must be one of {', '.join(STRENGTHS_S)}")
+        seconds = STRENGTHS_S[strength]
+        if time is not None:
+            if (found := _TIME.fullmatch(time)) is None:
+                raise self._invalid("'time' must be such as 250ms or 1.5s")
+            seconds = float(found[1]) / (1000 if len(found[2]) > 1 else 1)
+        shown = f"{seconds:.3f}".rstrip("0").rstrip(".")
+        # Without the blank behind it, `(…)` would make it a link.
+        self._pieces.append(f"[pause {shown}s] " if float(shown) else " ")
+
+    def _pronounce(self, word: str) -> None:
+        if (fault := words_fault({word: self._sound}, 1)) is not None:
+            raise SsmlFault("invalid_ssml", f"<phoneme> must have {fault}", *self._sound_at)
+        if self._words.setdefault(word, self._sound) != self._sound:
+            raise SsmlFault("invalid_ssml", "a word cannot have two sounds", *self._sound_at)
+        self._add(word)
+
+    def _end_sentence(self, name: str) -> None:
+        """End what was said so far with a full stop, unless it ends with a mark of its own."""
+        if self._unended is not None:
+            said = self._pieces[self._unended].rstrip()
+            last = said.rstrip(_CLOSING)[-1:]
+            if last.isalnum() or (last and last not in _SENTENCE_ENDS):
+                self._pieces[self._unended] = f"{said}{_full_stop(last)} "
+            self._unended = None
+        self._pieces.append(_PARAGRAPH if name == "p" else " ")
+
+
+def _full_stop(last: str) -> str:
+    """Return the full stop of the script of a letter."""
+    if "\u0900" <= last <= "\u097f":
+        return "।"
+    return "。" if "\u3040" <= last <= "\u9fff" else "."
