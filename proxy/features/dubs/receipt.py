@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from proxy.audio.formats import MEDIA_TYPES
 from proxy.feature import RevisionContext
+from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.features.jobs.core.records import Job
 from proxy.features.marks.jws import RECEIPT_TYPE
@@ -73,7 +73,7 @@ def receipt_of(
         made=iso(made),
         sha256=files[0].sha256,
         bytes=files[0].bytes,
-        media_type=MEDIA_TYPES[job.format],
+        media_type=JOB_MEDIA_TYPES[job.format],
         format=job.format,
         samples=sound[0],
         sample_rate_hz=sound[1],

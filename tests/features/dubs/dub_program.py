@@ -4,7 +4,6 @@ It asks for the job, with the same Idempotency-Key each time, and works until it
 it comes to a point for the time with this number.
 """
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from proxy.features.dubs.original_sound import OriginalSounds
 from proxy.features.dubs.subtitle_reader import SubtitleReader
 from tests.features.jobs.job_program import FILE_POINTS, arm, work_to_the_end
 from tests.features.jobs.job_program import POINTS as STEP_POINTS
+from tests.waiting import soon
 
 READING: dict[str, tuple[Any, str, str]] = {
     "before subtitles": (SubtitleReader, "read_turns", "before"),
@@ -50,11 +50,10 @@ async def main(file: str, key: str, body: str, point: str = "", number: str = "1
             transport=transport, base_url="http://voxgate.test", headers=headers
         ) as client:
             # The request that was killed may hold its key a little longer.
-            while True:
-                answer = await client.post("/v1/jobs", json=json.loads(body))
-                if answer.status_code not in _UNDER_WAY:
-                    break
-                await asyncio.sleep(0.05)
+            answer = await soon(
+                lambda: client.post("/v1/jobs", json=json.loads(body)),
+                lambda given: given.status_code not in _UNDER_WAY,
+            )
         assert answer.status_code == 202, answer.text
         print(answer.json()["id"])
         await work_to_the_end(worker)

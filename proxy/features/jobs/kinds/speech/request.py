@@ -133,25 +133,14 @@ _OF_JOB = (
 """Fields that no step's request has."""
 
 
-def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
-    """Parse a body. Raises InvalidRequest with the wrong field, except for fields that a step checks."""
-    body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
-    format_ = body.response_format.lower()
-    if format_ not in FORMATS:
-        raise InvalidRequest(
-            f"Invalid value for 'response_format': of a job it must be one of {', '.join(FORMATS)}.",
-            param="response_format",
-        )
+def _refuse_fields(body: JobBody, format_: str, values: dict[str, msgspec.Raw]) -> None:
+    """Refuse fields that no job takes, or none of this format. Raises InvalidRequest."""
     if body.input_type != "text":
         raise InvalidRequest(
             "'input_type' can only be text for a job, which cuts its text into steps.",
             param="input_type",
             code="unsupported_value",
         )
-    text, chapters = _text(body)
-    if body.emotion_tags != "text":
-        check_pauses(text, MOST_JOB_PAUSES_S, "chapters" if chapters else "input")
-    values = _values(raw, len(text))
     for name, is_wanted in (
         ("stream", bytes(values.get("stream", b"")) == b"true"),
         ("stream_format", body.stream_format != "audio"),
@@ -161,6 +150,22 @@ def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
             raise InvalidRequest(f"'{name}' is not for a job: its sound comes as a file.", param=name)
     if body.cover_file_id is not None and format_ != M4B:
         raise InvalidRequest(f"'{covers.FIELD}' is for m4b: no other format has a cover.", param=covers.FIELD)
+
+
+def parse_job(raw: bytes, defaults: Defaults) -> JobFields:
+    """Parse a body. Raises InvalidRequest with the wrong field, except for fields that a step checks."""
+    body = speech_request.parse(JobBody, raw, defaults, MOST_BODY_BYTES)
+    format_ = body.response_format.lower()
+    if format_ not in FORMATS:
+        raise InvalidRequest(
+            f"Invalid value for 'response_format': of a job it must be one of {', '.join(FORMATS)}.",
+            param="response_format",
+        )
+    text, chapters = _text(body)
+    if body.emotion_tags != "text":
+        check_pauses(text, MOST_JOB_PAUSES_S, "chapters" if chapters else "input")
+    values = _values(raw, len(text))
+    _refuse_fields(body, format_, values)
     sent = {name: value for name, value in values.items() if name not in _OF_JOB}
     # Each step's request has them.
     if sum(len(memoryview(value)) for value in sent.values()) > speech_request.MAX_BODY_BYTES:
