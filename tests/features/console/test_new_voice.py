@@ -229,10 +229,8 @@ def test_what_was_typed_is_kept_until_the_server_takes_it(reader: Reader, tmp_pa
     state(reader, "Ana")
     assert create(reader) == "Make a recording, or choose a file."
     assert reader.tab.run("document.activeElement.id") == _SAMPLE[1:]
-    assert (
-        chosen(reader, _SAMPLE, bad)
-        == "This browser cannot play it. The server will tell whether it can read it."
-    )
+    told = chosen(reader, _SAMPLE, bad)
+    assert told == "This browser cannot play it. The server will tell whether it can read it."
     # The key came with a link, so the first upload is asked about, and "no" is where the focus begins.
     reader.press("Create the voice")
     reader.wait("document.activeElement.id === 'question-no'")

@@ -71,7 +71,7 @@ def test_names_that_are_lacking_and_lines_that_look_like_names_are_told(reader: 
     # On Speak, a script gets a way here.
     reader.go("speak")
     choose_voice(reader, "alloy")
-    reader.reads("These look like names, and are read: ANA", ".notes")
+    reader.reads("These look like names, and are read aloud: ANA", ".notes")
     reader.press("Give each name a voice")
     reader.wait("at('#script-cast')")
 

@@ -1,17 +1,17 @@
-// Short speech that a page asks for, such as a word of a lexicon. One thing is heard at a time, and a second press
-// stops what the first began.
+// Short sounds: a voice, or speech that a page asks for, such as a word of a lexicon. One thing is heard at a time, and
+// a second press stops what the first began.
 
 import { refreshAccount } from "./account.js";
 import { ask } from "./api.js";
-import { groupOf } from "./catalogue.js";
-import { html } from "./lit.js";
+import { groupOf, titleOf } from "./catalogue.js";
+import { html, nothing } from "./lit.js";
 import { icon } from "./page.js";
 import { player } from "./player.js";
 import { t } from "./texts.js";
 
 let running = null;
 
-async function hear(page, { id, title, json }) {
+async function hear(page, { id, title, name = "speech.wav", load, isFree = false }) {
   const isStop = running?.id === id;
   running?.aborter.abort();
   const turn = player.claim();
@@ -20,29 +20,31 @@ async function hear(page, { id, title, json }) {
   if (isStop) return;
   const mine = (running = { id, aborter: new AbortController() });
   try {
-    const blob = await (await ask("v1/audio/speech", { json: { ...json(), response_format: "wav" }, signal: mine.aborter.signal })).blob();
+    const blob = await (await load(mine.aborter.signal)).blob();
     if (running !== mine) return;
     page.say("");
-    await player.play({ title, name: "speech.wav" }, blob, turn);
+    await player.play({ title, name }, blob, turn);
   } finally {
     if (running === mine) running = null;
     page.update();
-    refreshAccount();
+    if (!isFree) refreshAccount();
   }
 }
 
-// `sound` has an `id`, its `title`, and `json`, which returns the request for it. With a `text`, that is on the button.
-export function hearButton(page, form, { text = "", ...sound }, isDisabled = false) {
+// `sound` has an `id`, its `title`, and `load`, which asks for it, or `json`, which returns the request for speech. With
+// a `text`, that is on the button; a `tip` is told of a sound that is not free.
+export function hearButton(page, form, { text = "", tip = nothing, json, ...sound }, isDisabled = false) {
   const isRunning = running?.id === sound.id;
   const label = text || t(isRunning ? "preview.stop" : "preview.play", { name: sound.title });
-  return html`<button type="button" class=${text ? "" : "round"} aria-label=${label} ?disabled=${isDisabled}
-    @click=${() => page.run(form, () => hear(page, sound))}>${icon(isRunning ? "stop" : "play")} ${text}</button>`;
+  const load = (signal) => ask("v1/audio/speech", { json: { ...json(), response_format: "wav" }, signal });
+  return html`<button type="button" class=${text ? "" : "round"} aria-label=${label} title=${tip} ?disabled=${isDisabled}
+    @click=${() => page.run(form, () => hear(page, { load, ...sound }))}>${icon(isRunning ? "stop" : "play")} ${text}</button>`;
 }
 
 // Opens the list of voices. The page's `voice` is the one that is chosen.
 export function voiceButton(page, id, onChoice) {
   const { voice } = page;
-  const name = voice ? voice.title || voice.name : t("speak.no_voice");
+  const name = voice ? titleOf(voice) : t("speak.no_voice");
   return html`<button type="button" class="pick" id=${id} ?disabled=${!voice} @click=${() => page.openPicker(onChoice, () => page.voice?.id)}>
     <span class="face ${voice ? groupOf(voice) : ""}" aria-hidden="true">${[...name][0]?.toUpperCase()}</span>
     <span class="name"><span class="skip">${t("speak.voice")} </span>${name}</span></button>`;

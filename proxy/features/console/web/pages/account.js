@@ -11,7 +11,7 @@ import { isAdmin, isPerson, session } from "../core/session.js";
 import { tabs } from "../core/tabs.js";
 import { day, fullDay, minutes, money, number, planName, t, worth } from "../core/texts.js";
 
-const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
+export const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
 // Those of a plan that buyers ask for. The others are below them.
 const OF_PLANS = ["streams", "voices", "job_characters"];
 const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
@@ -56,7 +56,7 @@ export default class AccountPage extends Page {
       ${this.plan(me)}
       ${this.shop(me)}
       ${this.bought()}
-      <details class="card stack"><summary>${t("account.terms")}</summary>${this.limits(me)}${this.prices(me)}</details>
+      <details class="card stack"><summary>${t("account.terms")}</summary>${this.limits(me)}${facts(priceRows(me.prices))}</details>
     </section>`;
   }
 
@@ -159,12 +159,12 @@ export default class AccountPage extends Page {
     });
     return facts([...rows, [t("account.id"), account.id]]);
   }
+}
 
-  prices({ prices }) {
-    const named = PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]);
-    const rows = [...named, ...Object.entries(prices.models)];
-    return facts(rows.map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free")]));
-  }
+// Each kind of work, and each model with a price of its own.
+export function priceRows(prices) {
+  const named = PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]);
+  return [...named, ...Object.entries(prices.models)].map(([name, { credits, per }]) => [name, credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free")]);
 }
 
 // A limit of a plan as a sentence.
@@ -183,6 +183,6 @@ function tile(label, value, more) {
   return html`<div><span class="quiet small">${label}</span><strong class="num name">${value}</strong><span class="small quiet">${more}</span></div>`;
 }
 
-function facts(rows) {
+export function facts(rows) {
   return html`<table><tbody>${rows.map(([name, value]) => html`<tr><th scope="row" class="name">${name}</th><td class="num end">${value}</td></tr>`)}</tbody></table>`;
 }

@@ -1,5 +1,6 @@
 // Admin: the plans with their prices, what is sold of them, and who has them. They are written in config.toml.
 
+import { facts, LIMITS, priceRows } from "./account.js";
 import { bothOf, PROVIDERS } from "./checkout.js";
 import { adminTabs } from "./admin_parts.js";
 import { orNone, read } from "../core/api.js";
@@ -8,8 +9,6 @@ import { Page } from "../core/page.js";
 import { minutes, money, number, t } from "../core/texts.js";
 
 const RELOAD = "voxgate reload";
-const LIMITS = ["rpm", "streams", "voices", "clones", "keys", "max_characters", "job_characters"];
-const PRICES = ["speech", "cached", "clone", "conversion", "training", "transcription"];
 
 export default class PlansPage extends Page {
   constructor(path) {
@@ -54,9 +53,7 @@ export default class PlansPage extends Page {
 
   terms({ prices, allowance, engines, missing, ...plan }) {
     const text = (value) => (value === null ? t("frame.unlimited") : value === "account" ? t("admin.agreed") : number(value));
-    const named = [...PRICES.filter((name) => prices[name]).map((name) => [t(`price.${name}`), prices[name]]), ...Object.entries(prices.models)];
-    const price = ({ credits, per }) => (credits ? t("price.each", { n: credits, per: t(`price.per.${per}`) }) : t("speak.free"));
-    const rows = [[t("account.credits_month"), text(allowance)], ...named.map(([name, each]) => [name, price(each)]), ...LIMITS.map((name) => [t(`limit.${name}`), text(plan[name])])];
-    return html`<details><summary>${t("account.terms")}</summary><table><tbody>${rows.map(([name, value]) => html`<tr><th scope="row" class="name">${name}</th><td class="num end">${value}</td></tr>`)}</tbody></table></details>`;
+    const rows = [[t("account.credits_month"), text(allowance)], ...priceRows(prices), ...LIMITS.map((name) => [t(`limit.${name}`), text(plan[name])])];
+    return html`<details><summary>${t("account.terms")}</summary>${facts(rows)}</details>`;
   }
 }
