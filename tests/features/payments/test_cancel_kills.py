@@ -29,7 +29,7 @@ FOUND = {
     "contradictions": [],
 }
 MAILS = Counter({"Receipt: 500 credits": 2})
-FEW = 35
+FEW = 60
 """Every so many points in each run, every tenth in a slow one."""
 
 
