@@ -1,8 +1,8 @@
 """What a busy machine speaks with: `python -m bench.robots URL KEY [REQUESTS [TAG…]]`.
 
 REQUESTS sentences of each language are asked for by OpenAI's names in turn, some at once, of a server as
-shipped. It prints who spoke, whether each substitute was announced, and how soon the others got a 503. Each
-of these is asked for once more when its `Retry-After` is over.
+shipped. It prints who spoke, whether each substitute was announced, and how soon the others got a 503. The
+last of these are asked for once more when their `Retry-After` is over.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _SAME = "coral"
 
 
 class Told(NamedTuple):
+    text: str
     voice: str
     status: int
     engine: str
@@ -46,20 +47,24 @@ def main() -> None:
     for tag in tags:
         texts = [*SENTENCES, *OTHERS] if tag == "en" else sentences(tag)
         asked = list(islice(zip(cycle(texts), cycle(known_names()), strict=False), count))
-
-        def ask(one: tuple[str, str], tag: str = tag) -> Sequence[Told]:
-            first = _told(client, tag, *one)
-            if first.status != 503 or not first.retry_after:
-                return (first,)
-            time.sleep(float(first.retry_after))
-            return first, _told(client, tag, *one)
-
         load = os.getloadavg()[0]
         with ThreadPoolExecutor(AT_ONCE.get(tag, _MOST_AT_ONCE)) as pool:
-            answers = list(pool.map(ask, asked))
+            answers = list(pool.map(lambda one, tag=tag: _told(client, tag, *one), asked))
         loads = f"load {load:.1f} to {os.getloadavg()[0]:.1f}"
         print(f"\n{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, {loads}: {tag}, {count}")
         _print(answers)
+        last = [each for each in answers if each.retry_after][-_MOST_AT_ONCE:]
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            again = list(pool.map(lambda one, tag=tag: _told_again(client, tag, one), last))
+        print(
+            f"of the last {len(again)}, {sum(each.status == 200 for each in again)} were spoken then",
+            flush=True,
+        )
+
+
+def _told_again(client: httpx2.Client, tag: str, refused: Told) -> Told:
+    time.sleep(float(refused.retry_after))
+    return _told(client, tag, refused.text, refused.voice)
 
 
 def _told(client: httpx2.Client, tag: str, text: str, voice: str) -> Told:
@@ -70,23 +75,20 @@ def _told(client: httpx2.Client, tag: str, text: str, voice: str) -> Told:
         first_s = time.monotonic() - began  # the headers wait for the first sound
         answer.read()
     engine, substitute = told("x-voxgate-engine", ""), told("x-voxgate-substitute", "")
-    return Told(voice, status, engine, substitute, first_s, told("retry-after", ""))
+    return Told(text, voice, status, engine, substitute, first_s, told("retry-after", ""))
 
 
-def _print(answers: Sequence[Sequence[Told]]) -> None:
-    firsts = [each[0] for each in answers]
-    spoken = [each for each in firsts if each.status == 200]
+def _print(answers: Sequence[Told]) -> None:
+    spoken = [each for each in answers if each.status == 200]
     stood_in = [each for each in spoken if each.engine.startswith("hibari") and each.voice != _SAME]
     print(f"by {dict(Counter(each.engine for each in spoken))}, {_times(spoken)} to the first sound")
     announced = sum(bool(each.substitute) for each in stood_in)
     robots = sum("espeak" in each.engine for each in spoken)
     print(f"robots {robots}, stood in {len(stood_in)}, told {announced}")
-    refused = [each for each in firsts if each.status != 200]
+    refused = [each for each in answers if each.status != 200]
     print(f"others {dict(Counter(each.status for each in refused))}, {_times(refused)} to the answer")
-    again = [each[1] for each in answers if len(each) > 1]
-    held = sum(each.status == 200 for each in again)
     waits = sorted(float(each.retry_after) for each in refused if each.retry_after)
-    print(f"Retry-After {waits[:1]} to {waits[-1:]} s, of {len(again)} asked again {held} were spoken")
+    print(f"Retry-After {waits[:1]} to {waits[-1:]} s in {len(waits)} of {len(refused)}")
 
 
 def _times(answers: Sequence[Told]) -> str:

@@ -372,7 +372,12 @@ class Slots:
         return forecast(self._order.order(), self._free_in_s(pace), pace, lambda turn: turn.is_waiting)
 
     def _pace_now(self) -> float:
-        return self._pace.beside(turn.sound.lately() for turn in self._running)
+        pace = self._pace.beside(turn.sound.lately() for turn in self._running)
+        # Where nothing is known, jobs that have given no sound yet tell how slow they are at least.
+        silent = [turn for turn in self._running if not turn.made_s and turn.estimated_s]
+        if pace or len(silent) < self.count:
+            return pace
+        return min([turn.sound.lately()[0] / turn.estimated_s for turn in silent])
 
     def _longest_wait_s(self) -> float:
         pace = self._pace_now()

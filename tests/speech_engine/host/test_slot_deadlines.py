@@ -45,6 +45,23 @@ async def test_at_first_nobody_is_refused_since_nothing_is_known() -> None:
 
 
 @in_simulated_time
+async def test_jobs_without_a_sound_tell_that_the_line_is_too_long_before_anything_is_known() -> None:
+    crowd = Crowd(slots=2, limit=100)
+    for _ in range(2):
+        crowd.comes("a", estimated_s=3.0)
+    line = [crowd.comes("b", estimated_s=3.0, deadline_s=30.0) for _ in range(14)]
+    await asyncio.sleep(9.0)
+    # Three seconds have taken nine, so two of the line begin each nine seconds, and the last two in 54.
+    assert {visitor.end for visitor in line[:6]} == {""}
+    assert {visitor.end for visitor in line[-4:]} == {"EngineBusy"}
+    newcomer = crowd.comes("c", estimated_s=3.0, deadline_s=8.0)
+    await steps()
+    assert newcomer.end == ""  # its account has had nothing, so it is next
+    await asyncio.sleep(22.0)
+    assert "EngineTimeout" in {visitor.end for visitor in line}, "those that were near the front have waited"
+
+
+@in_simulated_time
 async def test_short_texts_alone_send_no_long_text_away() -> None:
     crowd = Crowd(slots=1, limit=100)
     for _ in range(30):
