@@ -31,6 +31,7 @@ _GROUPS = {
         "compare",
         "audiobook",
         "dub",
+        "dublar-um-video",
         "telegram",
         "n8n",
         "home-assistant",

@@ -14,10 +14,11 @@ from tests.tables import each_row
 _TWO_SCREENS = 100
 _SAY = {".py", ".toml", ".yaml", ".yml", ".service", ".html", ".js", ".json", ""}
 _NAMED_PAGE = re.compile(r"\b(docs/[\w-]+(?:/[\w-]+)?\.(?:md|txt))(?:#([\w-]+))?")
-MOST_WORDS = 23_120
-"""Of the README and the pages in docs/, as `wc -w` counts them, without those that are generated. 760 are a
-first change, most of them code that a test runs. 970 are transcriptions and the check of speech, 750
-dubs, and 390 a whole shop."""
+MOST_WORDS = 23_400
+"""Of the README and the pages in docs/, as `wc -w` counts them, without those that are generated, and without
+`_TRANSLATED`. 760 are a first change, most of them code that a test runs. 970 are transcriptions and the
+check of speech, 750 dubs, and 390 a whole shop."""
+_TRANSLATED = {ROOT / "docs" / "dublar-um-video.md"}
 
 
 @each_row("page", [*PAGES, *REFERENCE, *PLUGIN_PAGES], ids=pages.name)
@@ -94,7 +95,7 @@ def test_the_architecture_names_files_and_rooms_that_exist() -> None:
 
 
 def test_the_pages_are_short_enough_to_be_read() -> None:
-    written = {ROOT / "README.md", *(ROOT / "docs").glob("*.md")} - set(REFERENCE)
+    written = {ROOT / "README.md", *(ROOT / "docs").glob("*.md")} - set(REFERENCE) - _TRANSLATED
     assert sum(len(page.read_text().split()) for page in written) <= MOST_WORDS
 
 
