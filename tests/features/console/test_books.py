@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.features.books.epubs import epub, nav, xhtml
-from tests.features.console.console_page import ALL_LOOKS, Reader
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.features.console.test_jobs import _heard, _state
 
 pytestmark = pytest.mark.slow_but("test_a_book_is_previewed_spoken_and_said_again")
@@ -80,3 +80,70 @@ def test_a_book_is_previewed_spoken_and_said_again(reader: Reader, tmp_path: Pat
     priced.wait(f"location.hash !== {before!r}")
     _state(priced, "Done")
     priced.wait("at('#lines-list') && !at('.changed')")
+
+
+def test_a_book_that_cannot_be_read_says_why_and_another_takes_its_place(
+    reader: Reader, tmp_path: Path
+) -> None:
+    reader.open("jobs/book")
+    choose_file(reader, tmp_path, "broken.epub", b"PK\x03\x04 is no book")
+    reader.reads("broken.epub cannot be read as a book.", "#job-fault")
+    reader.reads("it is no EPUB, which is a zip.", "#job-fault")
+    reader.assert_readable(LOOKS)
+    assert reader.tab.run("at('#job-go').disabled")
+    choose_file(reader, tmp_path, "long.txt", b"x" * 65 * 1024 * 1024)
+    reader.reads("64 MiB", "#job-input_file_id-alert")
+    # An upload on a slow line is shown, and can be cancelled.
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 20_000}
+    reader.tab.call("Network.emulateNetworkConditions", **slow)
+    try:
+        (tmp_path / "slow.txt").write_bytes(b"One more line.\n" * 20_000)
+        reader.file("#job-input_file_id", tmp_path / "slow.txt")
+        reader.press("Cancel")
+        reader.wait("!at('progress')")
+    finally:
+        fast = {**slow, "uploadThroughput": -1}
+        reader.tab.call("Network.emulateNetworkConditions", **fast)
+    reader.reads("broken.epub")
+    choose_file(reader, tmp_path, "short.txt", b"# One\nHi.\n")
+    reader.reads("1 chapter", "#book-title")
+    assert reader.tab.run("[at('#job-fault'), at('#job-price .small').textContent]") == [None, "free"]
+    with reader.server.client(reader.key.secret) as client:
+        files = [each["filename"] for each in client.get("/v1/files").json()["data"]]
+    assert files == ["short.txt"], "the one before has made room"
+
+
+def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: Path) -> None:
+    text = b"# One\nIt rained.\n\n[Ana] Hello.\n\n# Two\n[Ben] Good night.\n"
+    reader.open("jobs/book")
+    choose_file(reader, tmp_path, "one.md", text)
+    names = "[...document.querySelectorAll('#script-cast li .name')].map((each) => each.textContent)"
+    reader.wait("document.querySelectorAll('#script-cast li').length === 3")
+    assert reader.tab.run(names) == ["Narrator", "Ana", "Ben"]
+    reader.choose("[aria-label='Voice of Ana']", "tone/tone")
+    reader.choose("[aria-label='Voice of Ben']", "tone/tone")
+    reader.choose("[aria-label='Voice of Narrator']", "tone/tone")
+    reader.fill("#script-name", "The series")
+    reader.press("Save as a voice")
+    reader.reads("The series is saved.")
+    reader.wait("!at('#job-go').disabled")
+    reader.assert_readable(LOOKS)
+    choose_file(reader, tmp_path, "two.md", text.replace(b"Hello", b"Again"))
+    reader.wait("at('#job-input_file_id-name').textContent.startsWith('two.md')")
+    reader.wait("document.querySelectorAll('#script-cast li').length === 3")
+    chosen = "[...document.querySelectorAll('#script-cast select')].slice(1).map((each) => each.value)"
+    assert reader.tab.run(chosen) == ["tone/tone", "tone/tone"]
+    reader.wait("!at('#job-go').disabled")
+    reader.choose("#job-response_format", "opus")
+    reader.choose("#job-notes", "after")
+    reader.wait("at('#job-go').disabled")
+    reader.wait("!at('#job-go').disabled")
+    reader.press("Begin the job")
+    _state(reader, "Done")
+    reader.press("Say step 1 again")
+    reader.reads("Steps that are spoken: 1,", "#question")
+    reader.press("Not now", "at('#question')")
+    # A book keeps its words.
+    reader.fill("#lines-list textarea", "")
+    reader.press("Say 1 changed line again")
+    reader.reads("A book keeps its words", "#lines-end-alert")

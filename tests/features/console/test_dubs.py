@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from proxy.features.dubs.kind import DubKind
-from tests.features.console.console_page import ALL_LOOKS, Reader
+from tests import speech_clips
+from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.features.console.test_books import choose_file
 from tests.features.console.test_jobs import _state
 
@@ -89,3 +90,31 @@ def test_a_late_line_of_a_dub_is_mended(reader: Reader, tmp_path: Path) -> None:
     priced.press("Say line 2 again")
     priced.reads("Steps that are spoken: 1,", "#question")
     priced.press("Not now", "at('#question')")
+
+
+def test_a_dub_over_its_original_is_made_by_the_keyboard(reader: Reader, tmp_path: Path) -> None:
+    reader.open("jobs/dub")
+    srt = _SRT.replace("Ben: Only here.", "Only here.").replace("00:00:2", "00:00:0")
+    choose_file(reader, tmp_path, "film.srt", srt.encode())
+    reader.reads("These look like names, and are read: Ben")
+    reader.press("Make them names")
+    reader.wait("document.querySelectorAll('#script-cast li').length === 2")
+    for name in ("Ana", "Ben"):
+        reader.choose(f"[aria-label='Voice of {name}']", "tone/tone")
+    choose_file(reader, tmp_path, "film.wav", speech_clips.wav(), "original_file_id")
+    reader.wait("at('#dub-preview, #job-fault')")
+    reader.tab.run("at('#page h1').focus()")
+    reader.tab_to("details summary")
+    reader.tab.press("Enter")
+    reader.tab_to("#job-stems")
+    reader.tab.run("document.activeElement.click()")
+    reader.wait("!at('#job-go').disabled")
+    reader.assert_readable(LOOKS)
+    reader.tab_to("#job-go")
+    reader.tab.press("Enter")
+    _state(reader, "Done")
+    assert reader.text("h1") == "film"
+    assert b"number,speaker," in reader.tab.downloaded(tmp_path, "at('#job-report').click()")
+    for name in ("speech", "bed"):
+        assert reader.tab.downloaded(tmp_path, f"at('#job-{name}').click()")[:4] == b"fLaC"
+    assert b"-->" in reader.tab.downloaded(tmp_path, "at('#job-vtt').click()")

@@ -54,6 +54,12 @@ export class Cast extends Map {
     return modelFor({ type: isOfOne ? "audio_sample" : "cast", engines: this.engines }, draft.wanted) ?? draft.model;
   }
 
+  // The voice that the name has in a saved cast, so that the next volume sounds like the last one, or another one.
+  voiceFor(name, tag) {
+    const known = catalogue.voices.flatMap(({ cast }) => Object.entries(cast ?? {})).find(([each, id]) => keyOf(each) === keyOf(name) && voiceOf(id)?.engines.length);
+    return known?.[1] ?? this.nextVoice(tag);
+  }
+
   // The next natural voice of the language that nobody has yet, of an engine of the others; once all are taken, they
   // begin anew.
   nextVoice(tag = language) {

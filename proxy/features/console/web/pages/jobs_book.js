@@ -41,7 +41,7 @@ export default class BookPage extends FileJobPage {
     if (!names.length || cast.isFull || voice?.type === "cast") return;
     if (!cast.size) cast.set(NARRATOR, { name: t("jobs.narrator"), voice: voice?.id ?? "" });
     const before = cast.size;
-    for (const name of names) if (!cast.isFull && !cast.has(keyOf(name))) cast.set(keyOf(name), { name, voice: cast.nextVoice(this.form.language || undefined) });
+    for (const name of names) if (!cast.isFull && !cast.has(keyOf(name))) cast.set(keyOf(name), { name, voice: cast.voiceFor(name, this.form.language || undefined) });
     if (cast.size > before) this.change({});
   }
 

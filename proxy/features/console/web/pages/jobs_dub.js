@@ -44,7 +44,7 @@ export default class DubPage extends FileJobPage {
   }
 
   add(name) {
-    if (!this.cast.isFull) this.cast.set(keyOf(name), { name, voice: this.cast.nextVoice(this.form.language || undefined) });
+    if (!this.cast.isFull) this.cast.set(keyOf(name), { name, voice: this.cast.voiceFor(name, this.form.language || undefined) });
   }
 
   addOthers() {
