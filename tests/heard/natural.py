@@ -49,9 +49,9 @@ _LOADED_S = 120.0
 
 
 @contextmanager
-def speaking(folder: Path, *speakers: Speaker) -> Iterator[Server]:
+def speaking(folder: Path, *speakers: Speaker, plans: str = "") -> Iterator[Server]:
     """A server whose engines have loaded their models. Skips where these cannot be had, but never in CI."""
-    config = "[server]\nfirst_audio_s = 60\n[engines.espeak]\nprocesses = 1\n"
+    config = f"[server]\nfirst_audio_s = 60\n[engines.espeak]\nprocesses = 1\n{plans}"
     for speaker in (each for each in speakers if each.model):
         interpreter(speaker.engine)
         put(speaker.model, folder / "data")

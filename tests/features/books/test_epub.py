@@ -73,7 +73,62 @@ ENDNOTES = epub(
         "nav.xhtml": xhtml(nav("one.xhtml|One", "notes.xhtml|Notes")),
     }
 )
-ARABIC = xhtml("<h1>الفصل</h1><p>مرحبا&nbsp;بكم.</p>")
+_PAR = '<p class="calibre3">'
+CALIBRE = epub(
+    {
+        "titlepage.xhtml": xhtml('<div><svg><image href="c.jpeg"/></svg></div>'),
+        "split_000.xhtml": xhtml(
+            '<div class="calibre1" id="calibre_pb_0"></div><h2 class="calibre2"><span class="b">1</span></h2>'
+            f'{_PAR}<span class="calibre4">“It</span> <i class="calibre5">rains</i>,” she said.</p>'
+            f'{_PAR}&nbsp;</p>{_PAR}Nobody answered.</p><div class="calibre6"> </div>',
+            'class="calibre"',
+        ),
+        "split_001.xhtml": xhtml(
+            f'{_PAR}She waited<a class="calibre7" id="b1" href="split_002.xhtml#n1">'
+            '<sup class="calibre8">[1]</sup></a> for an answer.</p>'
+        ),
+        "split_002.xhtml": xhtml(f'{_PAR}<a id="n1"></a><a href="split_001.xhtml#b1">[1]</a> In vain.</p>'),
+        "toc.ncx": ncx("split_000.xhtml|1. Rain"),
+    },
+    guide='<reference type="cover" href="titlepage.xhtml"/>',
+)
+WORD = epub(
+    {
+        "book.xhtml": xhtml(
+            '<div class="WordSection1"><h1>The Shed</h1><p class="MsoNormal"><span lang="EN-US">He stood'
+            '<a href="#_ftn1" name="_ftnref1"><span class="MsoFootnoteReference">[1]</span></a> there.'
+            "<o:p></o:p></span></p><p class='MsoNormal' align='center'>***</p><p class='MsoNormal'><b>She</b>"
+            " came.</p></div><div><br clear='all'/><hr align='left' size='1' width='33%'/>"
+            '<div id="ftn1"><p class="MsoFootnoteText"><a href="#_ftnref1" name="_ftn1">[1]</a> By a wall.'
+            "</p></div></div>"
+        )
+    }
+)
+INDESIGN = epub(
+    {
+        "Cover.xhtml": xhtml('<div id="_idContainer000"><img src="c.png"/></div>', 'epub:type="cover"'),
+        "Tales.xhtml": xhtml(
+            '<div id="_idContainer001" class="Frame"><p class="Head">The <span class="Char-1">Lake</span>'
+            '</p><p class="Body">A l<span class="Char-2">ake</span> lay there.<span id="note-001-backlink">'
+            '<a class="_idFootnoteLink" href="Tales.xhtml#footnote-001">1</a></span></p></div>'
+            '<div class="_idFootnotes"><div id="footnote-001" class="_idFootnote"><p class="Note">'
+            '<a class="_idFootnoteAnchor" href="Tales.xhtml#note-001-backlink">1</a> It was deep.</p>'
+            "</div></div>"
+        ),
+        "toc.xhtml": xhtml('<p><a href="Tales.xhtml">The Lake 3</a></p>', 'epub:type="toc"'),
+        "nav.xhtml": xhtml(nav("Tales.xhtml|The Lake")),
+    }
+)
+SIGIL = epub(
+    {
+        "Section0001.xhtml": xhtml(
+            '<h2 id="sigil_toc_id_1">Noon</h2><p>Light.</p><h3 class="sigil_not_in_toc">A list</h3>'
+            "<ul><li>One thing.</li><li><p>Another.</p></li></ul><blockquote><p>A quote.</p></blockquote>"
+        ),
+        "Section0002.xhtml": xhtml('<h2 title="Night">Ni<br/>ght</h2><p>Dark.</p>'),
+        "nav.xhtml": xhtml(nav("Section0001.xhtml|Noon", "Section0002.xhtml|Night")),
+    }
+)
 CASES = {
     "a publisher's": Case(
         PUBLISHER,
@@ -83,6 +138,26 @@ CASES = {
             ("Two", ["Two", "Half.\n\nThe other half."]),
         ],
         {"cover", "front", "note", "note_mark", "page_number", "index"},
+    ),
+    "calibre's": Case(
+        CALIBRE,
+        [("1. Rain", ["1", "“It rains,” she said.\n\nNobody answered.\n\nShe waited for an answer."])],
+        {"cover", "note", "note_mark"},
+    ),
+    "Word's": Case(
+        WORD, [("The Shed", ["The Shed", "He stood there.", "* She came."])], {"note", "note_mark"}
+    ),
+    "InDesign's": Case(
+        INDESIGN,
+        [("The Lake", ["The Lake", "The Lake\n\nA lake lay there."])],
+        {"cover", "contents", "note", "note_mark"},
+    ),
+    "Sigil's": Case(
+        SIGIL,
+        [
+            ("Noon", ["Noon", "Light.", "A list", "One thing.\n\nAnother.\n\nA quote."]),
+            ("Night", ["Ni. ght", "Dark."]),
+        ],
     ),
     "with title pages": Case(
         PUBLISHER,

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import sys
 import time
 import tracemalloc
 import zipfile
@@ -56,6 +57,14 @@ def _damaged() -> bytes:
     return bytes(data)
 
 
+def _lying() -> bytes:
+    """Return a zip whose central directory says that its document is shorter than it is."""
+    data = bytearray(epub({"a.xhtml": xhtml("<p>A.</p>" * 9)}))
+    place = data.rindex(b"PK\1\2")
+    data[place + 24 : place + 28] = struct.pack("<I", 99)
+    return bytes(data)
+
+
 def _of(text: str | bytes) -> Callable[[], bytes]:
     return lambda: epub({"a.xhtml": text})
 
@@ -65,6 +74,8 @@ REFUSED = {
     "empty": Refused(lambda: b"", "no EPUB"),
     "cut": Refused(lambda: epub({"a.xhtml": xhtml("<p>A.</p>")})[:-40], "no EPUB"),
     "damaged": Refused(_damaged, "damaged"),
+    "a size that is not true": Refused(_lying, "damaged"),
+    "a PDF": Refused(lambda: b"%PDF-1.7\n1 0 obj << >> endobj", "no EPUB"),
     "no container": Refused(lambda: zipped({"a": "b"}), "names no package"),
     "Word": Refused(lambda: zipped({"word/document.xml": "<w/>"}), "it is a DOCX"),
     "no package": Refused(lambda: zipped({"META-INF/container.xml": CONTAINER}), "names no package"),
@@ -73,6 +84,7 @@ REFUSED = {
     "protected": Refused(lambda: _encrypted("http://www.w3.org/2001/04/xmlenc#aes128-cbc"), "protected"),
     "many files": Refused(lambda: zipped({str(each): "" for each in range(5_001)}), "more than 5,000 files"),
     "a bomb": Refused(lambda: zipped({str(each): bytes(9 * _MB) for each in range(29)}), "256 MiB"),
+    "a large file": Refused(lambda: zipped({"a": bytes(257 * _MB)}), "256 MiB"),
     "a large text": Refused(_of(bytes(8 * _MB + 1)), "8 MiB"),
     "many tags": Refused(_of(xhtml("<i/>" * 400_001)), "200,000 tags"),
     "laughs": Refused(_of('<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'), "declares entities"),
@@ -84,6 +96,7 @@ REFUSED = {
 }
 READ: dict[str, Callable[[], bytes]] = {
     "obscured fonts": lambda: _encrypted("http://www.idpf.org/2008/embedding"),
+    "Adobe's obscured fonts": lambda: _encrypted("http://ns.adobe.com/pdf/enc#RC"),
     "an outer DTD": _of(xhtml("<p>A.</p>").replace("<!DOCTYPE html>", '<!DOCTYPE html SYSTEM "file:///x">')),
     "scripts": _of(xhtml("<script>alert(1)</script><p>A.</p>")),
     "Latin-1": _of(xhtml("<p>A.</p>").replace("utf-8", "iso-8859-1").encode("latin-1")),
@@ -107,15 +120,49 @@ def test_what_is_no_book_is_refused_with_its_reason(subtests: pytest.Subtests) -
     for name, case in REFUSED.items():
         with subtests.test(name):
             data = case.make()
+            begun = time.process_time()
             with pytest.raises(UnusableBook, match=case.why) as refused:
                 _read(data)
             assert refused.value.is_protected == (name == "protected")
+            assert time.process_time() - begun < 2
 
 
 def test_odd_books_are_read(subtests: pytest.Subtests) -> None:
     for name, make in READ.items():
         with subtests.test(name):
             assert [each.sections[-1].text for each in _read(make()).chapters] == ["A."]
+
+
+_opened: list[object] | None = None
+
+
+def _note_opened(event: str, given: tuple[object, ...]) -> None:
+    if _opened is not None and event in {"open", "os.open", "socket.connect", "subprocess.Popen"}:
+        _opened.append(given[0])
+
+
+def test_no_book_opens_a_file_or_a_connection() -> None:
+    global _opened
+    books = [*(case.make() for case in REFUSED.values()), *(make() for make in READ.values())]
+
+    def read_all() -> None:
+        for data in books:
+            with suppress(UnusableBook):
+                _read(data)
+
+    read_all()  # the first time, Python loads modules
+    sys.addaudithook(_note_opened)
+    _opened = []
+    try:
+        read_all()
+        assert _opened == []
+    finally:
+        _opened = None
+
+
+def test_a_pdf_is_no_text() -> None:
+    with pytest.raises(UnusableBook, match="PDF"):
+        read_text(b"%PDF-1.7\n1 0 obj << >> endobj", RULES)
 
 
 WORST = {

@@ -118,6 +118,8 @@ def _parts(token: Token) -> Iterator[str]:
 
 def _decoded(data: bytes) -> str:
     """Return a text in UTF-8, or in UTF-16 with its mark. Raises UnusableBook."""
+    if data.startswith(b"%PDF"):
+        raise UnusableBook("it is a PDF: save it as an EPUB, as Markdown or as text")
     try:
         text = data.decode("utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig")
     except UnicodeDecodeError:

@@ -1,0 +1,222 @@
+"""Books and dubs by real voices: `python -m bench.dubs [credits] [fit] [words]`.
+
+`credits`: what a preview expects of two minutes of text in six languages, and what is charged, before and
+after the server knows the voice's pace. `fit`: sixty subtitles, six languages with ten timings, planned by
+the lengths of lines that were spoken. `words`: what Whisper hears wrong of six dubs, as spoken and after
+fitting.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import httpx2
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.sentences import sentences
+from proxy.features.dubs.fitting import fit
+from proxy.features.dubs.line_values import FitRules, Lines, fitted_length
+from proxy.features.dubs.mixing import sounding
+from speech_engine.text.said import words_of
+from tests.heard.judge import OTHERS, SENTENCES, edits, transcript
+from tests.heard.natural import EARS, ESPEAK, JOE, speaking
+from tests.server import Server
+from tests.sound import Heard
+
+VOICES = {"en": "piper/joe", "es": "espeak/david", "fr": "espeak/david", "it": "espeak/david"}
+VOICES |= {"pt-BR": "espeak/david", "hi": "espeak/david"}
+CUES, TIMINGS, RATE_HZ = 40, 10, 24_000
+_CROWDED = 20.0
+"""Characters a second: more than the voices speak, so that most lines must be faster."""
+_PLANS = """
+[plans.metered]
+allowance = 1000000
+streams = 2
+prices.speech = { credits = 1, per = "second" }
+"""
+_ENDS = {"done", "failed", "canceled", "expired"}
+
+
+def texts(tag: str, count: int, seed: int = 0) -> list[str]:
+    """Return sentences in a random order, as they come from a film: short and long ones."""
+    known = [*SENTENCES, *OTHERS] if tag == "en" else sentences(tag)
+    dice = random.Random(seed)
+    return [dice.choice(known) for _ in range(count)]
+
+
+class Desk:
+    """A client of a server, whose account pays for each second."""
+
+    def __init__(self, live: Server) -> None:
+        self._client = live.client(live.mint_key("bench", plan="metered").secret, timeout=120.0)
+
+    def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self._client.post(path, json=body)
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def done(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Make a job, and return it when it is done."""
+        id_ = self.ask("/v1/jobs", body)["id"]
+        while (job := self._client.get(f"/v1/jobs/{id_}").json())["status"] not in _ENDS:
+            time.sleep(0.2)
+        assert job["status"] == "done", job
+        return dict(job)
+
+    def file(self, data: bytes) -> str:
+        form = {"data": {"purpose": "user_data"}, "files": {"file": ("a.srt", data)}}
+        answer = self._client.post("/v1/files", **form)  # type: ignore[arg-type]
+        return str(answer.raise_for_status().json()["id"])
+
+    def content(self, path: str) -> httpx2.Response:
+        return self._client.get(path).raise_for_status()
+
+
+def asked(tag: str) -> dict[str, Any]:
+    voice = VOICES[tag]
+    return {"model": voice.partition("/")[0] + "/standard", "voice": voice, "language": tag}
+
+
+def credits_of(desk: Desk) -> None:
+    print("|language|voice|expected|charged|off|at most|with the pace known|charged|off|\n" + "|-" * 9 + "|")
+    for tag in VOICES:
+        cells = list[str]()
+        for seed in (1, 2):
+            text = "\n\n".join(" ".join(texts(tag, 6, 10 * seed + part)) for part in range(6))
+            body = {**asked(tag), "input": text, "response_format": "pcm", "cache": False}
+            expected = desk.ask("/v1/jobs/preview", body)
+            done = desk.done(body)
+            assert done["credits"] <= expected["most_credits"], "the most is passed"
+            off = 100 * (expected["credits"] / done["credits"] - 1)
+            cells += [f"{expected['credits']:.1f}", f"{done['credits']:.1f}", f"{off:+.1f} %"]
+            cells += [f"{expected['most_credits']:.1f}"] if seed == 1 else []
+        print(f"|{tag}|{VOICES[tag]}|{'|'.join(cells)}|", flush=True)
+
+
+def timed(lines: Sequence[str], seed: int, a_second: float = 15.5) -> list[tuple[int, int]]:
+    """Return times in milliseconds, as broadcasters set them for so many characters a second."""
+    dice, at, cues = random.Random(seed), 1000, list[tuple[int, int]]()
+    for line in lines:
+        takes = round(min(7000, max(830, 1000 * len(line) / max(9.0, dice.gauss(a_second, 2.6)))))
+        cues.append((at, at + takes))
+        at += takes + (83 if dice.random() < 0.55 else dice.randrange(200, 3000))
+    return cues
+
+
+def fits(desk: Desk) -> None:
+    print(
+        "|language|voice|lines|overlaps|late|worst, ms|jumps, most of a file|highest pace|\n" + "|-" * 8 + "|"
+    )
+    for tag in VOICES:
+        said = texts(tag, CUES, 5)
+        body = {**asked(tag), "chapters": [{"title": str(n), "input": each} for n, each in enumerate(said)]}
+        id_ = desk.done({**body, "response_format": "pcm"})["id"]
+        lengths = list[int]()
+        for step in range(1, CUES + 1):
+            pcm = desk.content(f"/v1/jobs/{id_}/steps/{step}/content").content
+            first, last = sounding(pcm, RATE_HZ)
+            lengths.append(last - first)
+        late, worst, jumps, overlaps, highest = 0, 0.0, list[int](), 0, 0.0
+        for seed in range(TIMINGS):
+            starts, ends = zip(*timed(said, seed), strict=True)
+            speakers = [random.Random(100 * seed + n).randrange(2) for n in range(CUES)]
+            ms = RATE_HZ // 1000
+            planned = Lines([s * ms for s in starts], [e * ms for e in ends], lengths, speakers, RATE_HZ)
+            made = fit(planned, FitRules())
+            shifts = [made.starts[n] - planned.starts[n] for n in range(CUES)]
+            late += sum(shift > 0.2 * RATE_HZ for shift in shifts)
+            worst = max(worst, max(shifts) / ms)
+            stops = [
+                s + fitted_length(n, p) for s, n, p in zip(made.starts, lengths, made.paces, strict=True)
+            ]
+            overlaps += sum(b < a for a, b in zip(stops, made.starts[1:], strict=False))
+            own = [p / made.of_speakers[who] for p, who in zip(made.paces, speakers, strict=True)]
+            near = [b - a < 0.7 * RATE_HZ for a, b in zip(stops, made.starts[1:], strict=False)]
+            jumps.append(sum(n and abs(a - b) > 0.1 for n, (a, b) in zip(near, pairwise(own), strict=True)))
+            highest = max(highest, *made.paces)
+        row = (tag, VOICES[tag], CUES * TIMINGS, overlaps, late, round(worst), f"{sum(jumps)}, {max(jumps)}")
+        print("|" + "|".join(map(str, row)) + f"|{highest:.2f}|", flush=True)
+
+
+def words(desk: Desk, live: Server) -> None:
+    print("|language|voice|words|wrong as spoken|wrong after fitting|paces|late|\n" + "|-" * 7 + "|")
+    for tag in ("en", "es"):
+        for seed in range(3):
+            said = texts(tag, 15, 20 + seed)
+            srt = "".join(
+                f"{n}\n{_clock(start)} --> {_clock(end)}\n{line}\n\n"
+                for n, (line, (start, end)) in enumerate(
+                    zip(said, timed(said, seed, _CROWDED), strict=True), 1
+                )
+            )
+            body = {
+                "kind": "dub",
+                "input_file_id": desk.file(srt.encode()),
+                "results": ["speech"],
+                **asked(tag),
+            }
+            count = sum(len(words_of(line).tokens) for line in said)
+            wrong, report = list[int](), dict[str, Any]()
+            # At pace 1 the lines are as they were spoken, and a long track cuts none.
+            for more in ({"pace": 1.0, "length_s": 200}, {}):
+                id_ = desk.done({**body, **more})["id"]
+                report = desk.content(f"/v1/jobs/{id_}/content?file=report.json").json()
+                sound = _sound(desk.content(f"/v1/jobs/{id_}/content?file=speech").content)
+                wrong.append(sum(map(_Judge(live, tag, sound).wrong, report["cues"], said)))
+            paces = [each["pace"] for each in report["cues"]]
+            print(
+                f"|{tag}|{VOICES[tag]}|{count}|{wrong[0]}|{wrong[1]}|{min(paces):.2f} to {max(paces):.2f}"
+                f"|{report['late']}|",
+                flush=True,
+            )
+
+
+class _Judge:
+    def __init__(self, live: Server, tag: str, sound: NDArray[np.float32]) -> None:
+        self._live, self._tag, self._sound = live, tag, sound
+
+    def wrong(self, cue: dict[str, Any], line: str) -> int:
+        begin = cue["start"] + cue["shift"]
+        part = self._sound[round(begin * RATE_HZ) : round((begin + cue["spoken"] / cue["pace"]) * RATE_HZ)]
+        quiet = np.zeros(RATE_HZ // 4, np.float32)
+        heard = Heard(np.concatenate((quiet, part, quiet)), RATE_HZ)
+        found = transcript(self._live, heard, self._tag)
+        return edits(words_of(line).tokens, words_of(found).tokens)
+
+
+def _sound(flac: bytes) -> NDArray[np.float32]:
+    with av.open(io.BytesIO(flac), "r") as container:
+        parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
+    return np.asarray(np.concatenate(parts).astype(np.float32) / np.float32(32768))
+
+
+def _clock(ms: int) -> str:
+    return f"00:{ms // 60_000:02}:{ms // 1000 % 60:02},{ms % 1000:03}"
+
+
+def main() -> None:
+    wanted = set(sys.argv[1:]) or {"credits", "fit", "words"}
+    print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n")
+    speakers = (JOE, ESPEAK, EARS) if "words" in wanted else (JOE, ESPEAK)
+    with tempfile.TemporaryDirectory() as folder, speaking(Path(folder), *speakers, plans=_PLANS) as live:
+        desk = Desk(live)
+        for name, run in (("credits", credits_of), ("fit", fits), ("words", lambda it: words(it, live))):
+            if name in wanted:
+                run(desk)
+                print(flush=True)
+
+
+if __name__ == "__main__":
+    main()
