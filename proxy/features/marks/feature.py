@@ -45,7 +45,6 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             yield FeatureInstance(context, at=lambda revision: Additions([*detection, *rotation(revision)]))
         return
     lost, ring = LostManifests(context.metrics.registry), ReceiptRing(stored)
-    context = context.sharing(ring)
     async with (
         open_marker(context.registry, config, store, stored) as marker,
         open_manifests(config, store, context.metrics.registry, stored) as manifests,
@@ -58,7 +57,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             for each in (marker, manifests, checker, ring):
                 each.revise(config)
             has_receipts = SECTION.of(config).receipts
-            receipts = Receipts(store, ring, config.consent.operator, is_on=has_receipts)
+            receipts = Receipts(store, ring, ring.operator, is_on=has_receipts)
             marks = Marks(marker)
             factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)
             return Additions(
@@ -80,7 +79,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         if stored is not None:
             stored.listeners.append(take_keys)
-        yield FeatureInstance(context, at)
+        yield FeatureInstance(context.sharing(ring), at)
 
 
 def _check(config: Config, registry: Registry, results: ProbeResults) -> Iterator[Finding]:

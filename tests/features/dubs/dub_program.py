@@ -54,7 +54,7 @@ async def main(file: str, key: str, body: str, point: str = "", number: str = "1
                 answer = await client.post("/v1/jobs", json=json.loads(body))
                 if answer.status_code not in _UNDER_WAY:
                     break
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
         assert answer.status_code == 202, answer.text
         print(answer.json()["id"])
         await work_to_the_end(worker)
