@@ -98,8 +98,9 @@ def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> list[
 
 def signed_receipt(receipt: bytes, at: RevisionContext) -> bytes:
     """Return a receipt with its signature, or without one where the server keeps no receipts."""
-    claims = {"iss": at.config.consent.operator, **msgspec.json.decode(receipt)}
+    ring = at.context.find_or(ReceiptRing())
+    claims = {"iss": ring.operator, **msgspec.json.decode(receipt)}
     answer = {"object": "audio.receipt", "id": claims["request"], "claims": claims}
-    if (keys := at.context.find_or(ReceiptRing()).keys) is not None:
+    if (keys := ring.keys) is not None:
         answer |= {"jws": keys.newest.sign(encode_json(claims), RECEIPT_TYPE), "jwk": keys.newest.jwk}
     return encode_json(answer)

@@ -57,7 +57,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             for each in (marker, manifests, checker, ring):
                 each.revise(config)
             has_receipts = SECTION.of(config).receipts
-            receipts = Receipts(store, ring, config.consent.operator, is_on=has_receipts)
+            receipts = Receipts(store, ring, ring.operator, is_on=has_receipts)
             marks = Marks(marker)
             factory = ProvenanceObservers(manifests, lost, has_receipts=has_receipts)
             return Additions(

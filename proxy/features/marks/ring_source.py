@@ -97,14 +97,16 @@ def list_ids(config: Config, stored: StoredRings) -> dict[str, list[str]]:
 
 
 class ReceiptRing:
-    """The usable keys of a worker's latest revision, or None."""
+    """The usable keys of a worker's latest revision, or None, and the operator who signs by them."""
 
     def __init__(self, stored: StoredRings | None = None) -> None:
         self.keys: ReceiptKeys | None = None
+        self.operator = ""
         self._source = RingSource("receipt_keys", RECEIPT_KEYS, stored)
 
     def revise(self, config: Config) -> None:
         """Read the keys again. Waits for the disk."""
+        self.operator = config.consent.operator
         try:
             ring = self._source.read(config, may_make=SECTION.of(config).receipts)
             self.keys = None if ring is None else ReceiptKeys(ring)

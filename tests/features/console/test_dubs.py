@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from proxy.features.dubs.kind import DubKind
 from tests import speech_clips
 from tests.features.console.console_page import ALL_LOOKS, LOOKS, Reader
 from tests.features.console.test_books import choose_file
@@ -58,7 +57,6 @@ def test_a_dub_is_cast_previewed_and_heard_line_by_line(reader: Reader, tmp_path
     priced.wait("at('#player-seek') && Number(at('#player-seek').value) >= 19.5")
 
 
-@pytest.mark.skipif(not hasattr(DubKind, "draft_again"), reason="dubs cannot be said again yet")
 def test_a_late_line_of_a_dub_is_mended(reader: Reader, tmp_path: Path) -> None:
     priced = reader.of_plan("priced")
     with priced.server.client(priced.key.secret) as client:
