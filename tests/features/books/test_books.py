@@ -11,6 +11,7 @@ import pytest
 from tests.features.books.epubs import PNG, epub, nav, xhtml
 from tests.features.jobs.batches.rig import upload
 from tests.features.jobs.job_rig import RATE_HZ, content, job_with, jobs_inside
+from tests.features.jobs.results.pictures import JPEG
 from tests.proxy.api.inside import Inside, envelope
 from tests.replies import json_of
 from tests.sound import decoded
@@ -98,11 +99,43 @@ async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> N
         assert words(*decoded((await content(server, anew["id"])).content, "flac")) == ["Two", "Fifth."]
 
 
+async def test_again_costs_what_is_said_again(tmp_path: Path) -> None:
+    twelve = epub({f"{n:02}.xhtml": xhtml(f"<h1>Part {n:02}</h1><p>Some words.</p>") for n in range(12)})
+    async with jobs_inside(tmp_path) as server:
+        job = await made(server, body_of(await uploaded(server, twelve)))
+        done = await job_with(server, job["id"], "done", "failed")
+        anew = json_of(await server.ask("POST", f"/v1/jobs/{job['id']}/again", body={"only": "5"}), 202)
+        again = await job_with(server, anew["id"], "done", "failed")
+        assert (again["status"], again["credits"]) == ("done", done["credits"] / 12), again
+        names = {3: "Siobhan", 17: "Siobhan", 38: "Siobhan"}
+        forty = [{"input": f"{names.get(n, 'Somebody')} spoke."} for n in range(40)]
+        body = {"model": "tone", "voice": "alloy", "chapters": forty}
+        job = await made(server, body)
+        await job_with(server, job["id"], "done", "failed")
+        words = {"words": {"Siobhan": "shi-VAWN"}}
+        anew = json_of(await server.ask("POST", f"/v1/jobs/{job['id']}/again", body=words), 202)
+        again = await job_with(server, anew["id"], "done", "failed")
+        steps = json_of(await server.ask("GET", f"/v1/jobs/{anew['id']}/steps?limit=100"))["data"]
+        assert [each["number"] for each in steps if not each["is_taken_over"]] == [4, 18, 39]
+        assert again["credits"] == sum(each["credits"] for each in steps) == 3 * len("shi-VAWN spoke.")
+
+
+async def test_a_cover_of_the_request_takes_the_place_of_the_books_own(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        cover = await uploaded(server, JPEG, "cover.jpg")
+        job = await made(server, body_of(await uploaded(server), cover_file_id=cover))
+        done = await job_with(server, job["id"], "done", "failed")
+        assert done["status"] == "done", done
+        with av.open(io.BytesIO((await content(server, job["id"])).content), "r") as book:
+            assert [each.codec_context.name for each in book.streams.video] == ["mjpeg"]
+
+
 REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "a text beside it": ({"input": "A."}, 400, "input", None),
     "chapters beside it": ({"chapters": [{"input": "A."}]}, 400, "chapters", None),
     "mp3": ({"response_format": "mp3"}, 400, "response_format", None),
     "an unknown file": ({"input_file_id": "file_1"}, 404, "input_file_id", "file_not_found"),
+    "a cover that is no file": ({"cover_file_id": "file_1"}, 404, "cover_file_id", "file_not_found"),
     "a level too deep": ({"read": {"depth": 4}}, 400, "read.depth", None),
     "an unknown rule": ({"read": {"footnotes": "skip"}}, 400, "read.footnotes", None),
     "a long pause": ({"pauses": {"scene": 11}}, 400, "pauses.scene", None),
