@@ -29,8 +29,8 @@ def test_a_feature_is_imported_by_the_list_and_by_features_alone() -> None:
 
 def test_what_a_feature_owns_is_named_in_few_files() -> None:
     # Refusals of routing lead to three endpoints of own voices, and clones have a path below theirs. Two
-    # commands ask for jobs. Two receipts name the operator of `[consent]`.
-    most = {"own_voices": 5, "jobs": 4, "consents": 4}
+    # commands ask for jobs.
+    most = {"own_voices": 5, "jobs": 4}
     naming = {name: reach.naming for name, reach in reaches().items()}
     assert not {name: files for name, files in naming.items() if len(files) > most.get(name, 3)}
 
