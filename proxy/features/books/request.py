@@ -55,7 +55,6 @@ class BookFacts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     name: str
-    rules: ReadRules
     about: AboutBook
 
 
@@ -101,9 +100,7 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
             code="unusable_book",
         )
     title = body.title or book.about.title or name.rpartition(".")[0] or name
-    own = BookFacts(
-        file=body.input_file_id, name=name, rules=body.read, about=replace(book.about, title=title)
-    )
+    own = BookFacts(file=body.input_file_id, name=name, about=replace(book.about, title=title))
     sent = {key: value for key, value in request.sent.items() if key not in _OF_BOOK}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
