@@ -1,14 +1,20 @@
 """Dubs: subtitles become a track that is exactly as long as their video."""
 
+import asyncio
 import csv
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
+from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from proxy.audio.formats import Chunk
+from proxy.features.dubs.track import DubFile
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import jobs_inside, said
 from tests.replies import json_of
@@ -178,3 +184,28 @@ async def test_lines_that_are_late_or_cut_are_warnings(tmp_path: Path) -> None:
         assert len(sound_of(await file_of(server, id_))[0]) == round(3.1 * 24_000), (
             "and it is as long as it should be"
         )
+
+
+async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> None:
+    calls, is_fed, may_end, is_closed = list[str](), Event(), Event(), Event()
+
+    def feed(pcm: bytes) -> Chunk:
+        is_fed.set()
+        may_end.wait(5)
+        calls.append("fed")
+        return Chunk(pcm)
+
+    def close() -> None:
+        calls.append("closed")
+        is_closed.set()
+
+    file = DubFile(Mock(), Mock(), Mock(feed=feed, close=close))
+    adding = asyncio.create_task(file.add_sound(bytes(2)))
+    assert await asyncio.to_thread(is_fed.wait, 5)
+    adding.cancel()
+    with suppress(asyncio.CancelledError):
+        await adding
+    file.drop_encoder()
+    may_end.set()
+    assert await asyncio.to_thread(is_closed.wait, 5)
+    assert calls == ["fed", "closed"]
