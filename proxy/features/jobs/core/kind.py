@@ -15,7 +15,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, ErrorDetail, InvalidRequest
+from proxy.errors import Conflict, ErrorDetail, InvalidRequest, ServerBusy
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records, uploads
 from proxy.features.jobs.core.again import AgainBody
@@ -155,6 +155,9 @@ class AbsentKind(JobKind):
     """Stands for the kind of a feature that is off. Its jobs can be seen, ended and deleted."""
 
     retry_refusal = subtitles_refusal = ABSENT
+
+    async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
+        raise ServerBusy(ABSENT)  # another server may have the feature, or this one later
 
 
 class StepKind(JobKind):
