@@ -7,8 +7,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
-from typing import Any
-from unittest.mock import Mock
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -186,26 +186,35 @@ async def test_lines_that_are_late_or_cut_are_warnings(tmp_path: Path) -> None:
         )
 
 
-async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> None:
-    calls, is_fed, may_end, is_closed = list[str](), Event(), Event(), Event()
+class _Slow:
+    """An encoder whose thread is busy until it `may_end`."""
 
-    def feed(pcm: bytes) -> Chunk:
-        is_fed.set()
-        may_end.wait(5)
-        calls.append("fed")
+    def __init__(self) -> None:
+        self.calls, self.is_fed, self.may_end, self.is_closed = list[str](), Event(), Event(), Event()
+
+    def feed(self, pcm: bytes) -> Chunk:
+        self.is_fed.set()
+        self.may_end.wait(5)
+        self.calls.append("fed")
         return Chunk(pcm)
 
-    def close() -> None:
-        calls.append("closed")
-        is_closed.set()
+    def flush(self) -> Chunk:
+        return Chunk()
 
-    file = DubFile(Mock(), Mock(), Mock(feed=feed, close=close))
+    def close(self) -> None:
+        self.calls.append("closed")
+        self.is_closed.set()
+
+
+async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> None:
+    encoder, unused = _Slow(), cast("Any", SimpleNamespace(add_part=None))
+    file = DubFile(unused, unused, encoder)
     adding = asyncio.create_task(file.add_sound(bytes(2)))
-    assert await asyncio.to_thread(is_fed.wait, 5)
+    assert await asyncio.to_thread(encoder.is_fed.wait, 5)
     adding.cancel()
     with suppress(asyncio.CancelledError):
         await adding
     file.drop_encoder()
-    may_end.set()
-    assert await asyncio.to_thread(is_closed.wait, 5)
-    assert calls == ["fed", "closed"]
+    encoder.may_end.set()
+    assert await asyncio.to_thread(encoder.is_closed.wait, 5)
+    assert encoder.calls == ["fed", "closed"]

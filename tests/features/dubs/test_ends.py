@@ -16,7 +16,6 @@ from tests.proxy.api.inside import Inside
 from tests.replies import json_of
 from tests.waiting import soon
 
-
 _FILE_STEP = "SELECT error FROM job_steps WHERE job = :job AND kind = 'file' AND state = 'wanted'"
 
 
