@@ -17,7 +17,9 @@ from proxy.features.jobs.core.uploads import FileId
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, OfFile, parse_job
 from proxy.features.jobs.texts.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.speech import speech_request
+from proxy.speech.planning import MOST_JOB_PAUSES_S
 from proxy.speech.speech_request import Defaults
+from proxy.speech.split_text import check_pauses
 from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
 
@@ -104,6 +106,8 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
     sent = {key: value for key, value in request.sent.items() if key not in _OF_BOOK}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
+    if body.emotion_tags != "text":
+        check_pauses("".join(each["input"] for each in chapters), MOST_JOB_PAUSES_S, FILE)
     read = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
         read,
