@@ -12,8 +12,11 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from proxy.audio.formats import Chunk
+from proxy.features.dubs.lines import MOST_CHARACTERS, make_lines
+from proxy.features.dubs.subtitle_text import SpokenTurn
 from proxy.features.dubs.track import DubFile
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import jobs_inside, said
@@ -218,3 +221,15 @@ async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> No
     encoder.may_end.set()
     assert await asyncio.to_thread(encoder.is_closed.wait, 5)
     assert encoder.calls == ["fed", "closed"]
+
+
+def test_no_sentence_is_longer_than_a_step_may_be() -> None:
+    text = "a" * (MOST_CHARACTERS // 2)
+    turns = [
+        SpokenTurn(number=n, speaker="Ana", start_ms=1000 * n, end_ms=1000 * n + 900, text=text)
+        for n in range(3)
+    ]
+    lengths = [len(line.text) for line in make_lines(turns, (), ("Ana",))]
+    assert lengths == [len(text)] * 3
+    lines = make_lines([replace(turns[0], text="a"), *turns[1:]], (), ("Ana",))
+    assert [len(line.turns) for line in lines] == [2, 1]
