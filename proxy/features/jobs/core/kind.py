@@ -156,9 +156,6 @@ class AbsentKind(JobKind):
 
     retry_refusal = subtitles_refusal = ABSENT
 
-    async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
-        raise ServerBusy(ABSENT)  # another server may have the feature, or this one later
-
 
 class StepKind(JobKind):
     """A kind whose steps `Steps` works on. `voice_gone` is the message when the voice was deleted. If it
@@ -292,7 +289,9 @@ class JobKinds:
         return await self.of(job).facts(job)
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
-        await self.of(job).make_files(making, job, clips)
+        if (kind := self.of(job)) is self._absent:
+            raise ServerBusy(ABSENT)  # another server may have the feature, or this one later
+        await kind.make_files(making, job, clips)
 
     def named_in(self, body: bytes) -> JobKind:
         """Return the kind of a JSON body. It reads every byte, so run it in a thread."""
