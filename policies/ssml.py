@@ -174,7 +174,7 @@ class _Reading:
         if self._unended is not None:
             said = self._pieces[self._unended].rstrip()
             last = said.rstrip(_CLOSING)[-1:]
-            if last.isalnum() or (last and last not in _SENTENCE_ENDS):
+            if last and last not in _SENTENCE_ENDS:
                 self._pieces[self._unended] = f"{said}{_full_stop(last)} "
             self._unended = None
         self._pieces.append(_PARAGRAPH if name == "p" else " ")

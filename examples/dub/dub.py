@@ -28,13 +28,15 @@ def upload(client: OpenAI, file: Path) -> str:
 def begin(client: OpenAI, dub: dict[str, Any], subtitles: Path, original: Path) -> Job:
     """Hand in a dub, or find the job that an earlier run has handed in."""
     content = subtitles.read_bytes() + original.read_bytes() + json.dumps(dub).encode()
-    headers = {"Idempotency-Key": f"dub {hashlib.sha256(content).hexdigest()}"}
-    known = Path(f"{subtitles}.files.json")
+    key, known = f"dub {hashlib.sha256(content).hexdigest()}", Path(f"{subtitles}.files.json")
+    headers = {"Idempotency-Key": key}
     # The same key wants the same request, and so the same uploaded files.
-    if not known.exists():
+    uploaded = json.loads(known.read_text()) if known.exists() else {}
+    if key not in uploaded:
         ids = {"input_file_id": upload(client, subtitles), "original_file_id": upload(client, original)}
-        known.write_text(json.dumps(ids))
-    body = {**dub, **json.loads(known.read_text())}
+        uploaded = {key: ids}
+        known.write_text(json.dumps(uploaded))
+    body = {**dub, **uploaded[key]}
     return client.post("/jobs", cast_to=Job, body=body, options={"headers": headers})
 
 

@@ -23,7 +23,7 @@ from proxy.commands.options import Sure
 from proxy.commands.tables import Line, Part
 from proxy.errors import CommandRefused
 
-DubFormat = Literal["flac", "wav", "opus", "mp3", "aac"]
+DubFormat = Literal["flac", "wav", "opus", "m4a", "mp3", "aac"]
 
 
 def dub(
@@ -45,7 +45,9 @@ def dub(
     ] = None,
     model: Model = None,
     language: Annotated[str | None, typer.Option(help="The language of the subtitles, as pt-BR.")] = None,
-    format_: Annotated[DubFormat, typer.Option("--format", help="flac, wav, opus, mp3 or aac.")] = "flac",
+    format_: Annotated[
+        DubFormat, typer.Option("--format", help="flac, wav, opus, m4a, mp3 or aac.")
+    ] = "flac",
     cues: Annotated[str, typer.Option(help="With --again: numbers of cues, as 5,12.")] = "",
     word: Words = None,
     out: OutPath = None,

@@ -107,11 +107,11 @@ def _begin(serving: Serving, wanted: FileJob, here: CommandContext, *, is_sure: 
         if not is_sure and not _agrees(preview):
             raise CommandRefused("nothing was spoken")
         job: str = serving.json("POST", path, json=body)["id"]
+        typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     finally:
         # A job has what it needs of them.
         for id_ in ids.values():
             serving.json("DELETE", f"{_FILES}/{id_}")
-    typer.echo(f"The job {job} speaks it. It goes on if you leave: --job {job} fetches it.", err=True)
     return job
 
 

@@ -36,3 +36,8 @@ def test_each_language_becomes_a_track_as_long_as_the_video(
         sound, rate_hz = sound_of(Path(name).with_suffix(".flac").read_bytes())
         assert len(sound) == 8 * rate_hz
     assert printed[0].out.startswith("video.en.flac: ")
+    changed, track = Path("video.en.srt"), Path("video.en.flac")
+    before = track.read_bytes()
+    changed.write_text(changed.read_text().replace("One.", "Another one."))
+    runpy.run_path(str(ROOT / "examples" / "dub" / "dub.py"), run_name="__main__")
+    assert track.read_bytes() != before, "the changed text is spoken"

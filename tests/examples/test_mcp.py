@@ -101,6 +101,22 @@ def test_what_fails_is_a_tools_error_and_the_next_call_works(tones: Server, tmp_
     assert "does not answer" in refusal(away)
 
 
+def test_a_sound_that_no_answer_has_room_for_is_told_before_it_is_charged(
+    tones: Server, tmp_path: Path
+) -> None:
+    key = tones.mint_key("slow", plan="unlimited").secret
+    agreed = {"allowance": 10_000, "prices": {"speech": {"credits": 1, "per": "character"}}}
+    with tones.control() as control:
+        assert control.post("/admin/accounts/slow", json={"agreed": agreed}).is_success
+    many = "[pause 10s] Wait. " * 6 + "你好。" * 1_300
+    said = [["speak", {"text": text, "language": "zh"}] for text in (many, many[:400])]
+    calls = [said[0], ["usage", {}], said[1]]
+    long, used, fits = answers(tones.url, key, tmp_path, *calls)
+    assert "too long for an answer" in refusal(long)
+    assert json.loads(used["content"][0]["text"])["credits"]["used"] == 0
+    assert not fits["is_error"]
+
+
 def test_used_up_credits_and_a_revoked_key_are_told(tones: Server, tmp_path: Path) -> None:
     key = tones.mint_key("poor", plan="unlimited")
     agreed = {"allowance": 1, "prices": {"speech": {"credits": 1, "per": "character"}}}

@@ -17,7 +17,9 @@ from proxy.features.jobs.core.uploads import FileId
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, OfFile, parse_job
 from proxy.features.jobs.texts.chapters import MOST_CHAPTERS, MOST_TITLE
 from proxy.speech import speech_request
+from proxy.speech.planning import MOST_JOB_PAUSES_S
 from proxy.speech.speech_request import Defaults
+from proxy.speech.split_text import check_pauses
 from speech_engine.redacted import Redacted
 from speech_engine.text import cleaning
 
@@ -55,7 +57,6 @@ class BookFacts(Redacted, msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     name: str
-    rules: ReadRules
     about: AboutBook
 
 
@@ -101,12 +102,12 @@ def book_fields(request: BookRequest, book: Book, name: str, defaults: Defaults)
             code="unusable_book",
         )
     title = body.title or book.about.title or name.rpartition(".")[0] or name
-    own = BookFacts(
-        file=body.input_file_id, name=name, rules=body.read, about=replace(book.about, title=title)
-    )
+    own = BookFacts(file=body.input_file_id, name=name, about=replace(book.about, title=title))
     sent = {key: value for key, value in request.sent.items() if key not in _OF_BOOK}
     fields = {**sent, "kind": "speech", "chapters": chapters, "title": title[:MOST_TITLE]}
     fields["response_format"] = body.response_format
+    if body.emotion_tags != "text":
+        check_pauses("".join(each["input"] for each in chapters), MOST_JOB_PAUSES_S, FILE)
     read = parse_job(msgspec.json.encode(fields), defaults)
     return replace(
         read,

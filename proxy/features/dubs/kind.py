@@ -211,7 +211,8 @@ class DubKind(DraftKind):
 
     async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
-        caller = await self.at.admin_tools.callers.by_id(job.key)
+        # All is spoken and charged, so a suspended account gets its files.
+        caller = await self.at.admin_tools.callers.by_id(job.key, may_be_suspended=True)
         terms = of_step(self._speaking.admission.terms(caller))
         return {
             line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)

@@ -101,6 +101,7 @@ def _goes_on(before: DubLine, after: DubLine) -> bool:
     return (
         before.speaker == after.speaker
         and len(before.turns) < _MOST_JOINED
+        and len(before.text) + len(after.text) < MOST_CHARACTERS
         and not before.text.endswith(_ENDS)
         and before.turns[-1].number != after.turns[0].number
         and 0 <= after.start_ms - before.turns[-1].end_ms < _JOINED_GAP_MS

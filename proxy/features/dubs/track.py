@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proxy.audio.encode import Encoder
-from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, OutputForm, true_wav
+from proxy.audio.formats import SAMPLE_BYTES, WAV_HEADER_BYTES, Chunk, OutputForm, true_wav
 from proxy.audio.sound import FadeOut, Step
 from proxy.features.dubs.line_values import Fit, Lines
 from proxy.features.dubs.mixing import Ducking, floats, pcm_of
@@ -97,6 +98,8 @@ class DubFile:
         mp4: M4bEncoder | None = None,
     ) -> None:
         self._making, self.writer, self._encoder, self._tag, self._mp4 = making, writer, encoder, tag, mp4
+        # One thread, so that the end comes last, also after a cancellation.
+        self._threads = ThreadPoolExecutor(1)
 
     @classmethod
     async def begin_file(
@@ -114,16 +117,21 @@ class DubFile:
 
     async def add_sound(self, pcm: bytes) -> None:
         if pcm:
-            await self._making.add_part(self.writer, (await asyncio.to_thread(self._encoder.feed, pcm)).data)
+            await self._making.add_part(self.writer, (await self._encoded(self._encoder.feed, pcm)).data)
 
     async def end(self) -> None:
-        rest = (await asyncio.to_thread(self._encoder.flush)).data
+        rest = (await self._encoded(self._encoder.flush)).data
         await self._making.add_part(self.writer, rest + self._tag, is_last=True)
         if self._mp4 is not None:
             await self.writer.add_head(self._mp4.head)
+            await self.writer.digest_again()
 
     def drop_encoder(self) -> None:
-        self._encoder.close()
+        self._threads.submit(self._encoder.close)
+        self._threads.shutdown(wait=False)
+
+    async def _encoded(self, work: Callable[..., Chunk], *pcm: bytes) -> Chunk:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *pcm)
 
 
 def _with_head(head: bytes, first: bytes) -> bytes:

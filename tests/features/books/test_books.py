@@ -155,3 +155,6 @@ async def test_bad_requests_name_the_field(tmp_path: Path, subtests: pytest.Subt
         no_book = await uploaded(server, b"PK nothing")
         refused = await server.ask("POST", "/v1/jobs/preview", body=body_of(no_book))
         assert (refused.status_code, envelope(refused)["code"]) == (400, "unusable_book")
+        slow = await uploaded(server, b"# One\n\nWait. [pause 11s] Go on.", "slow.md")
+        found = envelope(await server.ask("POST", "/v1/jobs", body=body_of(slow)))
+        assert (found["param"], found["code"]) == ("input_file_id", "pause_too_long")

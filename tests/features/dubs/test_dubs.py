@@ -1,14 +1,23 @@
 """Dubs: subtitles become a track that is exactly as long as their video."""
 
+import asyncio
 import csv
 import io
 import json
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from threading import Event
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from proxy.audio.formats import Chunk
+from proxy.features.dubs.lines import MOST_CHARACTERS, make_lines
+from proxy.features.dubs.subtitle_text import SpokenTurn
+from proxy.features.dubs.track import DubFile
 from tests.features.dubs.rig import CAST, SRT, ask_dub, file_of, new_dub, original_of, sound_of, user_file
 from tests.features.jobs.job_rig import jobs_inside, said
 from tests.replies import json_of
@@ -178,3 +187,49 @@ async def test_lines_that_are_late_or_cut_are_warnings(tmp_path: Path) -> None:
         assert len(sound_of(await file_of(server, id_))[0]) == round(3.1 * 24_000), (
             "and it is as long as it should be"
         )
+
+
+class _Slow:
+    """An encoder whose thread is busy until it `may_end`."""
+
+    def __init__(self) -> None:
+        self.calls, self.is_fed, self.may_end, self.is_closed = list[str](), Event(), Event(), Event()
+
+    def feed(self, pcm: bytes) -> Chunk:
+        self.is_fed.set()
+        self.may_end.wait(5)
+        self.calls.append("fed")
+        return Chunk(pcm)
+
+    def flush(self) -> Chunk:
+        return Chunk()
+
+    def close(self) -> None:
+        self.calls.append("closed")
+        self.is_closed.set()
+
+
+async def test_a_canceled_file_closes_its_encoder_when_no_thread_uses_it() -> None:
+    encoder, unused = _Slow(), cast("Any", SimpleNamespace(add_part=None))
+    file = DubFile(unused, unused, encoder)
+    adding = asyncio.create_task(file.add_sound(bytes(2)))
+    assert await asyncio.to_thread(encoder.is_fed.wait, 5)
+    adding.cancel()
+    with suppress(asyncio.CancelledError):
+        await adding
+    file.drop_encoder()
+    encoder.may_end.set()
+    assert await asyncio.to_thread(encoder.is_closed.wait, 5)
+    assert encoder.calls == ["fed", "closed"]
+
+
+def test_no_sentence_is_longer_than_a_step_may_be() -> None:
+    text = "a" * (MOST_CHARACTERS // 2)
+    turns = [
+        SpokenTurn(number=n, speaker="Ana", start_ms=1000 * n, end_ms=1000 * n + 900, text=text)
+        for n in range(3)
+    ]
+    lengths = [len(line.text) for line in make_lines(turns, (), ("Ana",))]
+    assert lengths == [len(text)] * 3
+    lines = make_lines([replace(turns[0], text="a"), *turns[1:]], (), ("Ana",))
+    assert [len(line.turns) for line in lines] == [2, 1]

@@ -11,6 +11,7 @@ from proxy.features.marks.receipt_check import check_receipt
 from tests.features.dubs.rig import SRT, file_of, new_dub, original_of, sound_of
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.job_rig import job_with, jobs_inside
+from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone
 from tests.replies import json_of
 
@@ -23,10 +24,7 @@ async def test_a_receipt_names_each_file_and_each_voice_with_its_consent(tmp_pat
         id_ = await new_dub(server, SRT, original_of(8.0), voice=cast, results=results)
         signed = await file_of(server, id_, "receipt.json")
         claims = json.loads(signed)["claims"]
-        assert [each["name"] for each in claims["files"]] == results
-        for each in claims["files"]:
-            file = await file_of(server, id_, each["name"])
-            assert (each["sha256"], each["bytes"]) == (hashlib.sha256(file).hexdigest(), len(file))
+        await _expect_files(server, id_, results)
         ana, ben = claims["voices"]
         assert (ana["name"], ana["voice"], len(ana["consents"])) == ("Ana", voice["id"], 1)
         assert ben == {"name": "Ben", "voice": "alloy", "consents": []}
@@ -39,6 +37,20 @@ async def test_a_receipt_names_each_file_and_each_voice_with_its_consent(tmp_pat
         assert all(line.is_good for line in check_receipt(track, receipt, keys))
         receipt.write_bytes(msgspec.json.encode({**json.loads(signed), "claims": {**claims, "bytes": 1}}))
         assert not all(line.is_good for line in check_receipt(track, receipt, keys))
+
+
+async def test_a_receipt_names_an_m4a_whose_head_was_written_last(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        id_ = await new_dub(server, SRT, response_format="m4a", results=["track", "speech"])
+        await _expect_files(server, id_, ["track", "speech"])
+
+
+async def _expect_files(server: Inside, id_: str, names: list[str]) -> None:
+    files = json.loads(await file_of(server, id_, "receipt.json"))["claims"]["files"]
+    assert [each["name"] for each in files] == names
+    for each in files:
+        file = await file_of(server, id_, each["name"])
+        assert (each["sha256"], each["bytes"]) == (hashlib.sha256(file).hexdigest(), len(file))
 
 
 async def test_an_erased_voice_takes_its_lines_and_the_track_and_the_job_says_so(

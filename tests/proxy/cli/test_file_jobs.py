@@ -140,8 +140,9 @@ def test_lines_that_are_late_are_named(beside: Server, video: Path) -> None:
     texts = ("A line that is much too long for its time.", "Soon.")
     cues = enumerate(texts, 1)
     video.write_text("".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},500\n{text}\n\n" for n, text in cues))
-    status, out, log = told(beside, "dub", str(video), *_VOICES, "--yes")
+    status, out, log = told(beside, "dub", str(video), *_VOICES, "--format", "m4a", "--yes")
     assert status == 0, log
+    assert video.with_suffix(".m4a").read_bytes()[4:12] == b"ftypM4A "
     assert "cue 2, Ana: " in out
     assert " s late\n" in out
 

@@ -6,12 +6,14 @@ import asyncio
 import hashlib
 import zlib
 from collections.abc import Callable
+from operator import attrgetter
 
 from msgspec.structs import replace
 
 from proxy.features.jobs.core.encoded_records import EncodedBlob, Role
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.settling import to_the_end
+from proxy.file_store.sealed_blobs import StoredFile
 
 BLOB_BYTES = 4 * 1024 * 1024
 """Bytes of a file in memory."""
@@ -19,7 +21,8 @@ BLOB_BYTES = 4 * 1024 * 1024
 
 class FileWriter:
     """Writes one file of a job, whose blobs are `rows`. A commit has to add these within an hour. `digest` is
-    the SHA-256 of the blobs in the order in which they were put: of the file, unless its head was last."""
+    the SHA-256 of the blobs in the order in which they were put: of the file, unless its head was last. Then
+    `digest_again` computes it."""
 
     def __init__(
         self,
@@ -67,6 +70,13 @@ class FileWriter:
         size = -(-len(head) // self._head_blobs)
         for number in range(self._head_blobs):
             await to_the_end(self.put(number, head[number * size : (number + 1) * size]))
+
+    async def digest_again(self) -> None:
+        """Compute the digest of a file whose head was last. Raises VaultFailed."""
+        file = StoredFile.of_blobs(self._files, sorted(self.rows, key=attrgetter("number")))
+        self.digest = hashlib.sha256()
+        async for part in file.parts(range(file.size)):
+            await asyncio.to_thread(self.digest.update, part)
 
     async def put(self, number: int, blob: bytes) -> EncodedBlob:
         """Store a blob of the file, and return its row. Raises VaultFailed, StorageFailed."""

@@ -15,7 +15,7 @@ from policies.plans import Terms
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.formats import MEDIA_TYPES
-from proxy.errors import Conflict, ErrorDetail, InvalidRequest
+from proxy.errors import Conflict, ErrorDetail, InvalidRequest, ServerBusy
 from proxy.feature import RevisionContext
 from proxy.features.jobs.core import ends, records, uploads
 from proxy.features.jobs.core.again import AgainBody
@@ -289,7 +289,9 @@ class JobKinds:
         return await self.of(job).facts(job)
 
     async def make_files(self, making: FileMaking, job: Job, clips: Sequence[JobClip]) -> None:
-        await self.of(job).make_files(making, job, clips)
+        if (kind := self.of(job)) is self._absent:
+            raise ServerBusy(ABSENT)  # another server may have the feature, or this one later
+        await kind.make_files(making, job, clips)
 
     def named_in(self, body: bytes) -> JobKind:
         """Return the kind of a JSON body. It reads every byte, so run it in a thread."""

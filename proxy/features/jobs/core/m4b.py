@@ -15,12 +15,10 @@ from av.stream import Disposition
 
 from proxy.audio.compressed import audio_frame
 from proxy.audio.formats import SAMPLE_BYTES, Chunk, SoundFailed, silence
-from proxy.features.jobs.core.m4b_facts import M4bChapter, M4bFacts, index_bytes
+from proxy.features.jobs.core.m4b_facts import FRAME_SAMPLES, M4bChapter, M4bFacts, index_bytes
 
 _BOOK = "M4B "
 _FTYP_BYTES = 64
-_FRAME = 1024
-"""The samples in a frame of AAC."""
 
 
 class M4bEncoder:
@@ -36,11 +34,11 @@ class M4bEncoder:
         *,
         is_book: bool = True,
     ) -> None:
-        room = index_bytes(facts, len(chapters), samples / rate_hz)
+        room = index_bytes(facts, len(chapters), samples)
         self._sink = _HeadSink(room + _FTYP_BYTES)
         self._rate_hz = rate_hz
         # A decoder skips the silence before the first sample, but plays what fills the last frame.
-        self._lead = -samples % _FRAME
+        self._lead = -samples % FRAME_SAMPLES
         self._fed = 0
         self._is_closed = False
         try:

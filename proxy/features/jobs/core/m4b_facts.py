@@ -13,7 +13,9 @@ from speech_engine.redacted import Redacted
 
 Quality = Literal["small", "standard", "best"]
 KBITS: dict[Quality, int] = {"small": 32, "standard": 64, "best": 96}
-_INDEX_BYTES_AN_HOUR = 400_000
+FRAME_SAMPLES = 1024
+"""The samples in a frame of AAC."""
+_INDEX_BYTES_A_FRAME = 4.75
 _INDEX_BYTES_A_CHAPTER = 600
 _LEAST_INDEX_BYTES = 65_536
 
@@ -68,7 +70,7 @@ FactsOf = Callable[[Job], Awaitable[M4bFacts]]
 """Finds what the file of a job says of itself. Raises VaultFailed."""
 
 
-def index_bytes(facts: M4bFacts, chapters: int, seconds: float) -> int:
+def index_bytes(facts: M4bFacts, chapters: int, samples: int) -> int:
     """Return the room for the index of a file."""
-    sound = round(seconds / 3600 * _INDEX_BYTES_AN_HOUR)
+    sound = round(samples / FRAME_SAMPLES * _INDEX_BYTES_A_FRAME)
     return _LEAST_INDEX_BYTES + sound + len(facts.cover) + chapters * _INDEX_BYTES_A_CHAPTER

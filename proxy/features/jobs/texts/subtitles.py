@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from policies import text_tags
 from proxy.features.transcriptions.formats import cue
 from proxy.speech.word_times import GrowingWords, SpokenWord, WordPositions
@@ -55,14 +57,26 @@ class TimedWord(Protocol):
 def with_times(
     piece: str, cast: Sequence[str], told: Sequence[SpokenWord], whole_s: float
 ) -> Sequence[SpokenWord]:
-    """Return the told words, and all others between them: they share the time by their letters."""
+    """Return the told words, and all others between them: they share the time by their letters. If none is
+    told, none of that time is in the pauses of the text."""
     # Places stay, so what is not spoken becomes blanks.
     spoken = _LINK.sub(
         lambda link: f" {link[1]} " + " " * len(link[2]), text_tags.without_tags(piece)
     ).replace("`", " ")
     turns = text_tags.turns(spoken, cast)
     segments = [Segment(spoken[turn.start : turn.end], turn.start, turn.end) for turn in turns]
-    return GrowingWords(WordPositions(spoken, tuple(segments)), told).so_far(whole_s)
+    words = WordPositions(spoken, tuple(segments))
+    if told or not (pauses := [*text_tags.pauses(piece, len(spoken) - len(spoken.lstrip()))]):
+        return GrowingWords(words, told).so_far(whole_s)
+    paused_s = sum([pause.seconds for pause in pauses])
+    return [
+        replace(word, start_seconds=word.start_seconds + _before(pauses, word.source_start))
+        for word in GrowingWords(words, told).so_far(max(0.0, whole_s - paused_s))
+    ]
+
+
+def _before(pauses: Sequence[text_tags.Pause], place: int) -> float:
+    return sum([pause.seconds for pause in pauses if pause.start < place])
 
 
 class Cue(NamedTuple):

@@ -107,3 +107,12 @@ def test_a_track_has_its_length_to_the_sample(tmp_path: Path, samples: int) -> N
     shown = json.loads(_run("ffprobe", "-v", "error", "-of", "json", "-show_format", str(file)))["format"]
     assert float(shown["duration"]) == pytest.approx(samples / RATE_HZ, abs=1e-6)
     assert (shown["tags"]["major_brand"], "genre" in shown["tags"]) == ("M4A ", False)
+
+
+def test_a_long_track_of_the_highest_rate_has_room_for_its_index() -> None:
+    rate_hz, minutes = 48_000, 20
+    encoder = M4bEncoder(M4bFacts(), (), rate_hz, 96, minutes * 60 * rate_hz, is_book=False)
+    for _ in range(minutes):
+        encoder.feed(bytes(2 * 60 * rate_hz))
+    encoder.flush()
+    assert b"moov" in encoder.head[:200]

@@ -68,6 +68,14 @@ def test_a_cue_ends_before_a_pause() -> None:
     assert shown == [(("One two.",), 0.8), (("Three four.",), 2.1)]
 
 
+def test_words_without_times_share_the_time_outside_of_pauses() -> None:
+    text = "[pause 1s] One. [pause 5s] Two. [pause 2s]"
+    shown = [(cue.start_s, cue.end_s, cue.lines) for cue in cues(text, with_times(text, (), (), 9.0), 9.0)]
+    assert shown == [(0.0, 1.0, ("One.",)), (6.0, 7.0, ("Two.",))], (
+        "the pause before the first word has no sound"
+    )
+
+
 def parsed(subtitles: str) -> list[Shown]:
     found = []
     for cue in _CUE.finditer(subtitles):

@@ -9,7 +9,7 @@ import { html, nothing } from "../core/lit.js";
 import { icon } from "../core/page.js";
 import { duration, number, t } from "../core/texts.js";
 
-const FORMATS = ["flac", "wav", "opus", "mp3", "aac"];
+const FORMATS = ["flac", "wav", "opus", "m4a", "mp3", "aac"];
 const SUBTITLES = ".srt,.vtt,application/x-subrip,text/vtt";
 const SOUNDS = "audio/*,video/*,.m4a,.ogg,.opus,.flac,.mkv,.webm";
 const TURN = /<v(?:\.[^\s>]*)?[ \t]+([^>\n]{1,64})>/g;
