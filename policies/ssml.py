@@ -172,7 +172,7 @@ class _Reading:
     def _end_sentence(self, name: str) -> None:
         """End what was said so far with a full stop, unless it ends with a mark of its own."""
         if self._unended is not None:
-            said = self._pieces[self._unended].rstrip()
+            said = self._pieces[self._unended].rstrip().rstrip(",;:")
             last = said.rstrip(_CLOSING)[-1:]
             if last and last not in _SENTENCE_ENDS:
                 self._pieces[self._unended] = f"{said}{_full_stop(last)} "

@@ -13,6 +13,7 @@ from proxy.cli.file_jobs import (
     Model,
     OutPath,
     Words,
+    check_options,
     make_file,
     named_pairs,
     saved_parts,
@@ -54,6 +55,13 @@ def book(
     First it shows the chapters, what is left out and the price. The job goes on if the command ends: --job
     fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve made.
     """
+    first = {
+        "--model": model,
+        "--format": format_ != "m4b",
+        "--quality": quality != "standard",
+        "--notes": notes != "skip",
+    }
+    check_options(again, first=first, later={"--word": word})
     body: dict[str, Any] = voice_fields(voice, again) | ({"only": only} if only else {})
     if again:
         words = named_pairs(word, "--word", "WORD=SPOKEN")

@@ -13,6 +13,7 @@ from proxy.cli.file_jobs import (
     Model,
     OutPath,
     Words,
+    check_options,
     make_file,
     named_pairs,
     saved_parts,
@@ -67,6 +68,18 @@ def dub(
     --job fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve
     made.
     """
+    check_options(
+        again,
+        first={
+            "--original": original,
+            "--short": short,
+            "--replace": replace,
+            "--model": model,
+            "--language": language,
+            "--format": format_ != "flac",
+        },
+        later={"--cues": cues, "--word": word},
+    )
     body: dict[str, Any] = voice_fields(voice, again) | ({"length_s": length} if length else {})
     files = {"input_file_id": file}
     if again:

@@ -81,6 +81,14 @@ def voice_fields(voices: list[str] | None, again: str | None) -> dict[str, Any]:
     return {"voice": {"cast": cast}} if cast else {"voice": alone[0]} if alone else {}
 
 
+def check_options(again: str | None, *, first: Mapping[str, object], later: Mapping[str, object]) -> None:
+    """Refuse options that only a first job takes, or only one that is said again. Raise CommandRefused."""
+    for name, value in (first if again else later).items():
+        if value:
+            why = "a job that is said again keeps what it had" if again else "this is for --again"
+            raise CommandRefused(f"{name}: {why}")
+
+
 def named_pairs(texts: list[str] | None, option: str, example: str) -> dict[str, str]:
     """Return what stands behind the first = of each text by what stands before. Raise CommandRefused."""
     pairs = [each.partition("=") for each in texts or ()]

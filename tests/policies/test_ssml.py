@@ -42,6 +42,7 @@ READ: list[tuple[str, str, dict[str, str], str]] = [
     ("<speak>\n  <p>\n    <s>One</s>\n  </p>\n</speak>", "One.", {}, ""),
     ("<speak><s>One <break/></s><s>Two</s></speak>", "One. [pause 0.5s] Two.", {}, ""),
     ('<speak><s>"One."</s><s>Two”</s></speak>', '"One." Two”.', {}, ""),
+    ("<speak><s>One,</s><s>two</s></speak>", "One. two.", {}, ""),
     ("<speak>One<s>Two</s>three</speak>", "One. Two. three", {}, ""),
     ("<speak><s/><p></p><s>…</s>One</speak>", "… One", {}, ""),
     ("<speak><s>你好</s><s>नमस्ते</s></speak>", "你好。 नमस्ते।", {}, ""),

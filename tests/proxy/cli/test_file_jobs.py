@@ -103,6 +103,11 @@ def test_a_job_is_fetched_later_and_options_are_checked(beside: Server, book: Pa
         ((str(book), "--voice", "alloy", "--voice", "Ana=nova", "--yes"), "NAME=VOICE"),
         ((str(book), "--voice", "alloy", "--again", job), "NAME=VOICE"),
         ((str(book), "--word", "Ana", "--again", job), "WORD=SPOKEN"),
+        ((str(book), "--word", "Ana=Anna"), "--word: this is for --again"),
+        (
+            (str(book), "--notes", "end", "--again", job),
+            "--notes: a job that is said again keeps what it had",
+        ),
         ((str(book), "--out", str(book), "--yes"), "a file that is read"),
         ((str(book.with_name("none.epub")), "--yes"), "No such file"),
     ):
@@ -132,6 +137,8 @@ def test_a_dub_is_as_long_as_its_original_and_said_again(beside: Server, video: 
     assert track.read_bytes() != before
     status, out, log = told(beside, *again, "--cues", "1,3", "--yes", "--json")
     assert json.loads(out)["credits"] == 12, log
+    status, _, log = told(beside, *again, "--original", str(video))
+    assert (status, "--original: a job that is said again" in log) == (1, True), log
     status, _, log = told(beside, *again, "--cues", "one")
     assert (status, "write 5,12" in log) == (1, True)
 
