@@ -45,6 +45,7 @@ def test_a_book_is_previewed_spoken_and_said_again(reader: Reader, tmp_path: Pat
     priced.reads("Mark of a footnote", "#book-out")
     priced.assert_readable(ALL_LOOKS[:1])
     whole = priced.text("#job-go")
+    assert "." in priced.text("#job-price .small"), "few credits are not rounded"
     priced.tab.run("document.querySelectorAll('#book-chapters input')[1].click()")
     priced.wait(f"at('#job-go').textContent.trim() !== {whole.strip()!r}")
     # What was chosen outlives a reload.
@@ -115,11 +116,17 @@ def test_a_book_that_cannot_be_read_says_why_and_another_takes_its_place(
 
 def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: Path) -> None:
     text = b"# One\nIt rained.\n\n[Ana] Hello.\n\n# Two\n[Ben] Good night.\n"
+    with reader.server.client(reader.key.secret) as client:
+        mix = {"name": "First of the list", "mix": [{"id": "tone/tone"}, {"id": "tone/slow"}]}
+        client.post("/v1/audio/voices", json=mix).raise_for_status()
+        usual = client.get("/v1/audio/voices/alloy").raise_for_status().json()
     reader.open("jobs/book")
     choose_file(reader, tmp_path, "one.md", text)
     names = "[...document.querySelectorAll('#script-cast li .name')].map((each) => each.textContent)"
     reader.wait("document.querySelectorAll('#script-cast li').length === 3")
     assert reader.tab.run(names) == ["Narrator", "Ana", "Ben"]
+    # In lists, the voice that reads has another name.
+    assert reader.tab.run("at(`[aria-label='Voice of Narrator']`).value") == usual["shown_as"]
     reader.choose("[aria-label='Voice of Ana']", "tone/tone")
     reader.choose("[aria-label='Voice of Ben']", "tone/tone")
     reader.choose("[aria-label='Voice of Narrator']", "tone/tone")
