@@ -94,7 +94,7 @@ def test_a_dub_over_its_original_is_made_by_the_keyboard(reader: Reader, tmp_pat
     reader.open("jobs/dub")
     srt = _SRT.replace("Ben: Only here.", "Only here.").replace("00:00:2", "00:00:0")
     choose_file(reader, tmp_path, "film.srt", srt.encode())
-    reader.reads("These look like names, and are read: Ben")
+    reader.reads("These look like names, and are read aloud: Ben")
     reader.press("Make them names")
     reader.wait("document.querySelectorAll('#script-cast li').length === 2")
     for name in ("Ana", "Ben"):
