@@ -150,7 +150,7 @@ def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: P
     reader.press("Say step 1 again")
     reader.reads("Steps that are spoken: 1,", "#question")
     reader.press("Not now", "at('#question')")
-    # A book keeps its words.
+    # A line keeps its words.
     reader.fill("#lines-list textarea", "")
     reader.press("Say 1 changed line again")
-    reader.reads("A book keeps its words", "#lines-end-alert")
+    reader.reads("The words stay", "#lines-end-alert")
