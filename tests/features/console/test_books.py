@@ -112,6 +112,14 @@ def test_a_book_that_cannot_be_read_says_why_and_another_takes_its_place(
     with reader.server.client(reader.key.secret) as client:
         files = [each["filename"] for each in client.get("/v1/files").json()["data"]]
     assert files == ["short.txt"], "the one before has made room"
+    # A key that has ended takes nothing with it, also if the page is loaded anew.
+    reader.hold("/v1/jobs/preview", 401)
+    reader.choose("#job-notes", "end")
+    reader.wait("window.letGo")
+    reader.tab.run("letGo()")
+    reader.wait("at('#door-card')")
+    reader.tab.run("dispatchEvent(new Event('pagehide'))")
+    assert "short.txt" in str(reader.tab.run("sessionStorage.getItem('voxgate-form-book')"))
 
 
 def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: Path) -> None:
