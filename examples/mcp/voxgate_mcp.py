@@ -17,10 +17,8 @@ from pydantic import Field
 MOST_CHARACTERS = 4096
 MOST_BYTES = 1024 * 1024
 MOST_VOICES = 50
-SHORT_CHARACTERS = 200
-"""The answer of a longer text has the most of KBITS that its estimated length leaves room for."""
-KBITS = (64, 32, 16)
-TOO_LONG = "The sound is too long for an answer: say less, or give save_to."
+LONG_CHARACTERS = 1500
+"""A longer text comes at 32 kbit/s, unless it becomes a file: then four minutes have room in an answer."""
 NAME = re.compile(r"\w[\w .-]{0,90}\.mp3")
 
 try:
@@ -50,11 +48,8 @@ async def speak(
     body: dict[str, Any] = {"model": model, "voice": voice, "input": text}
     if language:
         body["language"] = language
-    if path is None and len(text) > SHORT_CHARACTERS:
-        seconds = (await ask("POST", "audio/speech/estimate", json=body)).json()["seconds"]
-        if not (fitting := [kbit_s for kbit_s in KBITS if seconds * kbit_s * 125 < MOST_BYTES]):
-            raise ToolError(TOO_LONG)  # before it is charged
-        body["bitrate"] = fitting[0]
+    if path is None and len(text) > LONG_CHARACTERS:
+        body["bitrate"] = 32
     sound = (await ask("POST", "audio/speech", json=body)).content
     if path is not None:
         try:
@@ -64,7 +59,7 @@ async def speak(
             raise ToolError(f"{path} cannot be written: {error.strerror}.") from None
         return [TextContent(type="text", text=str(path))]
     if len(sound) > MOST_BYTES:
-        raise ToolError(TOO_LONG)
+        raise ToolError("The sound is too long for an answer: say less, or give save_to.")
     data = base64.b64encode(sound).decode()
     return [AudioContent(type="audio", data=data, mime_type="audio/mpeg")]
 

@@ -9,7 +9,7 @@ import { refreshAccount } from "../core/account.js";
 import { ask, Failure, OnceKey, read } from "../core/api.js";
 import { loadCatalogue, modelFor, voiceOf, languageChoices } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";
-import { chooseFirst, draft } from "../core/draft.js";
+import { chooseFirst, draft, usualVoice } from "../core/draft.js";
 import { voiceButton } from "../core/hear.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
@@ -36,7 +36,8 @@ export class FileJobPage extends Page {
     const { cast = [], ...form } = kept(this.kind) ?? {};
     Object.assign(this.form, form);
     for (const [key, member] of cast) if (voiceOf(member.voice)) this.cast.set(key, member);
-    this.form.voice = voiceOf(this.form.voice)?.id ?? draft.voice;
+    // What is said again by a cast or a mix has no voice of its own.
+    this.form.voice = (voiceOf(this.form.voice) ?? voiceOf(draft.voice) ?? usualVoice())?.id ?? "";
     this.set({ isReady: true });
     this.previewSoon(0);
   }
