@@ -256,7 +256,7 @@ class FairOrder(Generic[T]):
 _KEEPS = 0.9
 """The weight of the past: a tenth less for each job, so that about twenty jobs hide a cold start."""
 
-_LEAST_SPOKEN_S = 5.0
+LEAST_SPOKEN_S = 5.0
 """Short texts alone are misleading: they take hardly longer to speak than to start, and by their pace a long
 text would seem to wait in vain."""
 
@@ -274,7 +274,7 @@ class Pace:
 
     @property
     def value(self) -> float | None:
-        return self._held_s / self._estimated_s if self._estimated_s >= _LEAST_SPOKEN_S else None
+        return self._held_s / self._estimated_s if self._estimated_s >= LEAST_SPOKEN_S else None
 
     def learn(self, held_s: float, estimated_s: float, made_s: float) -> None:
         """Divides a sum by a sum and takes no mean of ratios, so that many short jobs do not outweigh a long
@@ -288,7 +288,7 @@ class Pace:
         """Return the pace of jobs that run, from the `lately` of each; if they have made little, the value.
         It is 0 if nothing is known."""
         held_s, made_s = map(sum, zip((0.0, 0.0), *(each for each in running if each[1]), strict=True))
-        if made_s < _LEAST_SPOKEN_S:
+        if made_s < LEAST_SPOKEN_S:
             return self.value or 0.0
         return held_s / made_s * (self._made_s / self._estimated_s if self.value else _USUAL_LENGTH)
 

@@ -17,7 +17,7 @@ from speech_engine.errors import EngineBusy, EngineTimeout
 from speech_engine.events import Audio, Encoded, Event, Finished, Started
 from speech_engine.hearing import Transcript
 from speech_engine.host.batch import Batch
-from speech_engine.host.fair import IDLE, WAITED_FOR, FairOrder, Pace, Ticket, forecast
+from speech_engine.host.fair import IDLE, LEAST_SPOKEN_S, WAITED_FOR, FairOrder, Pace, Ticket, forecast
 from speech_engine.host.messages import HealthReport
 from speech_engine.host.recent_sound import RecentSound
 from speech_engine.values import SpeechJob, Urgency
@@ -375,7 +375,7 @@ class Slots:
         pace = self._pace.beside(turn.sound.lately() for turn in self._running)
         # Where nothing is known, jobs that have given no sound yet tell how slow they are at least.
         silent = [turn for turn in self._running if not turn.made_s and turn.estimated_s]
-        if pace or len(silent) < self.count:
+        if pace or len(silent) < self.count or sum(turn.estimated_s for turn in silent) < LEAST_SPOKEN_S:
             return pace
         return min([turn.sound.lately()[0] / turn.estimated_s for turn in silent])
 

@@ -45,6 +45,7 @@ def test_a_book_is_previewed_spoken_and_said_again(reader: Reader, tmp_path: Pat
     priced.reads("Mark of a footnote", "#book-out")
     priced.assert_readable(ALL_LOOKS[:1])
     whole = priced.text("#job-go")
+    assert "." in priced.text("#job-price .small"), "few credits are not rounded"
     priced.tab.run("document.querySelectorAll('#book-chapters input')[1].click()")
     priced.wait(f"at('#job-go').textContent.trim() !== {whole.strip()!r}")
     # What was chosen outlives a reload.
@@ -111,15 +112,36 @@ def test_a_book_that_cannot_be_read_says_why_and_another_takes_its_place(
     with reader.server.client(reader.key.secret) as client:
         files = [each["filename"] for each in client.get("/v1/files").json()["data"]]
     assert files == ["short.txt"], "the one before has made room"
+    # A key that has ended takes nothing with it, also if the page is loaded anew.
+    reader.hold("/v1/jobs/preview", 401)
+    reader.choose("#job-notes", "end")
+    reader.wait("window.letGo")
+    reader.tab.run("letGo()")
+    reader.wait("at('#door-card')")
+    reader.tab.run("dispatchEvent(new Event('pagehide'))")
+    assert "short.txt" in str(reader.tab.run("sessionStorage.getItem('voxgate-form-book')"))
 
 
 def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: Path) -> None:
     text = b"# One\nIt rained.\n\n[Ana] Hello.\n\n# Two\n[Ben] Good night.\n"
-    reader.open("jobs/book")
+    with reader.server.client(reader.key.secret) as client:
+        mix = {"name": "First of the list", "mix": [{"id": "tone/tone"}, {"id": "tone/slow"}]}
+        client.post("/v1/audio/voices", json=mix).raise_for_status()
+        usual = client.get("/v1/audio/voices/alloy").raise_for_status().json()
+    # A cast that is said again has no voice of its own: the usual one reads.
+    reader.open()
+    reader.wait("!at('#speak-go').disabled")
+    draft = "performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/draft.js')).name"
+    cast = "Object.assign(draft, { voice: '', more: { voice: { cast: { Ana: 'tone/tone' } } } })"
+    reader.tab.run(f"import({draft}).then(({{ draft }}) => void {cast})")
+    reader.go("jobs/book")
+    reader.wait("at('#job-voice')?.disabled === false")
     choose_file(reader, tmp_path, "one.md", text)
     names = "[...document.querySelectorAll('#script-cast li .name')].map((each) => each.textContent)"
     reader.wait("document.querySelectorAll('#script-cast li').length === 3")
     assert reader.tab.run(names) == ["Narrator", "Ana", "Ben"]
+    # In lists, the voice that reads has another name.
+    assert reader.tab.run("at(`[aria-label='Voice of Narrator']`).value") == usual["shown_as"]
     reader.choose("[aria-label='Voice of Ana']", "tone/tone")
     reader.choose("[aria-label='Voice of Ben']", "tone/tone")
     reader.choose("[aria-label='Voice of Narrator']", "tone/tone")
@@ -143,7 +165,7 @@ def test_names_get_voices_that_the_next_volume_knows(reader: Reader, tmp_path: P
     reader.press("Say step 1 again")
     reader.reads("Steps that are spoken: 1,", "#question")
     reader.press("Not now", "at('#question')")
-    # A book keeps its words.
+    # A line keeps its words.
     reader.fill("#lines-list textarea", "")
     reader.press("Say 1 changed line again")
-    reader.reads("A book keeps its words", "#lines-end-alert")
+    reader.reads("The words stay", "#lines-end-alert")

@@ -62,6 +62,16 @@ async def test_jobs_without_a_sound_tell_that_the_line_is_too_long_before_anythi
 
 
 @in_simulated_time
+async def test_a_short_text_that_has_no_sound_yet_sends_no_long_text_away() -> None:
+    crowd = Crowd(slots=1, limit=100)
+    crowd.comes("z", estimated_s=0.5)
+    await asyncio.sleep(4.0)
+    long = [crowd.comes(account, estimated_s=20.0, deadline_s=30.0) for account in "ab"]
+    await asyncio.sleep(2.0)
+    assert [visitor.end for visitor in long] == ["", ""]
+
+
+@in_simulated_time
 async def test_short_texts_alone_send_no_long_text_away() -> None:
     crowd = Crowd(slots=1, limit=100)
     for _ in range(30):

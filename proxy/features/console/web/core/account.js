@@ -1,7 +1,7 @@
 // The account's credits, read again after whatever changes them, which the frame shows; and the way out.
 
 import { ask, read } from "./api.js";
-import { forget, noteSignIn, session } from "./session.js";
+import { forget, noteSignIn, session, tried } from "./session.js";
 
 export async function refreshAccount() {
   if (!session.me) return;
@@ -23,6 +23,7 @@ export async function signOut() {
 export function leave() {
   if (!session.key) noteSignIn(false);
   forget();
+  tried(() => sessionStorage.clear());
   history.replaceState(null, "", location.pathname + location.search);
   location.reload();
 }

@@ -41,11 +41,13 @@ export function keepExample() {
   draft.text ||= example;
 }
 
+export const usualVoice = () => voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
+
 // Once the catalogue is there: a model and a voice, unless they were chosen before.
 export function chooseFirst() {
   if (!catalogue.models.some(({ id }) => id === draft.model)) draft.model = catalogue.models[0]?.id ?? "";
   if (draft.more.voice || voiceOf(draft.voice)) return;
-  const first = voiceOf(session.me.preferred_voice) ?? voiceOf("alloy") ?? catalogue.voices.find(({ engines }) => engines.length);
+  const first = usualVoice();
   draft.voice = (first ?? catalogue.voices[0])?.id ?? "";
   draft.model = modelFor(first, draft.wanted) ?? draft.model;
 }

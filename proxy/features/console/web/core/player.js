@@ -79,18 +79,20 @@ class Player {
     return this.turn;
   }
 
-  // Plays a sound that is whole, unless another one has begun since its turn.
+  // Plays a sound that is whole, unless another one has begun since its turn. Returns what is played, or null.
   async play(about, blob, turn) {
-    if (turn !== this.turn) return;
+    if (turn !== this.turn) return null;
     this.stop();
     const clip = Object.assign(new Clip(about), { blob });
     this.clip = clip;
     this.load();
     this.audio.play().catch(() => {});
     const samples = blob.size <= MOST_DRAWN_BYTES && (await samplesOf(blob));
-    if (!samples) return;
-    clip.peaks = peaksOf([samples], BARS);
-    this.draw();
+    if (samples) {
+      clip.peaks = peaksOf([samples], BARS);
+      this.draw();
+    }
+    return clip;
   }
 
   // Plays a sound that was heard before.

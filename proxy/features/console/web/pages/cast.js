@@ -90,7 +90,7 @@ export function castRow(page, form, member, { about, tag, change, remove }) {
 function groupOptions(group, member) {
   const voices = speakers().filter((voice) => groupOf(voice) === group);
   const nameOf = (voice) => [titleOf(voice), voice.gender && t(`gender.${voice.gender}`), voice.language && languageName(voice.language)].filter(Boolean).join(", ");
-  return voices.length ? html`<optgroup label=${t(`picker.${group}`)}>${voices.map((voice) => html`<option value=${voice.id} ?selected=${voice.id === member.voice}>${nameOf(voice)}</option>`)}</optgroup>` : nothing;
+  return voices.length ? html`<optgroup label=${t(`picker.${group}`)}>${voices.map((voice) => html`<option value=${voice.id} ?selected=${voice.id === (voiceOf(member.voice)?.shown_as ?? member.voice)}>${nameOf(voice)}</option>`)}</optgroup>` : nothing;
 }
 
 async function save(page, cast) {

@@ -20,6 +20,7 @@ export function stateTag(order) {
 
 // What credits are worth to the reader in minutes, if that can be said.
 export function ownMinutes(credits) {
+  if (!session.me) return null;
   const { plan, credits: { allowance, available }, minutes: left } = session.me;
   const [of, all] = plan.minutes?.number ? [plan.minutes, allowance] : [left, available];
   return of?.number && all ? { ...of, number: Math.round((of.number * credits * 100) / all) / 100 } : null;

@@ -9,11 +9,11 @@ import { refreshAccount } from "../core/account.js";
 import { ask, Failure, OnceKey, read } from "../core/api.js";
 import { loadCatalogue, modelFor, voiceOf, languageChoices } from "../core/catalogue.js";
 import { mayUpload } from "../core/door.js";
-import { chooseFirst, draft } from "../core/draft.js";
+import { chooseFirst, draft, usualVoice } from "../core/draft.js";
 import { voiceButton } from "../core/hear.js";
 import { html, nothing, repeat } from "../core/lit.js";
 import { failureText, icon, Page } from "../core/page.js";
-import { duration, hasText, number, t } from "../core/texts.js";
+import { duration, hasText, number, t, wholeFromTen } from "../core/texts.js";
 
 const PAUSE_MS = 400;
 const FIELDS = ["input_file_id", "original_file_id", "short_file_id", "length_s"];
@@ -36,7 +36,8 @@ export class FileJobPage extends Page {
     const { cast = [], ...form } = kept(this.kind) ?? {};
     Object.assign(this.form, form);
     for (const [key, member] of cast) if (voiceOf(member.voice)) this.cast.set(key, member);
-    this.form.voice = voiceOf(this.form.voice)?.id ?? draft.voice;
+    // What is said again by a cast or a mix has no voice of its own.
+    this.form.voice = (voiceOf(this.form.voice) ?? voiceOf(draft.voice) ?? usualVoice())?.id ?? "";
     this.set({ isReady: true });
     this.previewSoon(0);
   }
@@ -100,6 +101,8 @@ export class FileJobPage extends Page {
 
   previewSoon(pause = PAUSE_MS) {
     clearTimeout(this.timer);
+    // Until it is there, what is shown is the price of something else.
+    this.set({ isReading: Boolean(this.form.files.input_file_id) });
     this.timer = setTimeout(() => this.readPreview(), pause);
   }
 
@@ -212,11 +215,12 @@ export class FileJobPage extends Page {
     const most = preview && preview.most_credits * (share.credits / (preview.credits || 1));
     const lacks = preview && preview.available !== null && share.credits > preview.available;
     return html`<div class="stack" id="job-price">
-      ${isNone ? nothing : html`<p class="num" role="status">${t("jobs.about", { time: duration(share.seconds) })}<br><span class="quiet small">${share.credits ? t("jobs.most", { credits: number(most, 0) }) : t("speak.free")}</span></p>`}
-      ${lacks ? note(t("jobs.lacks", { credits: number(preview.available, 0) })) : nothing}
-      <button class="first" id="job-go" ?disabled=${isNone || this.isBusy || this.isReading}>${icon("jobs")} ${share?.credits ? t("jobs.go_for", { n: roundedCredits(share.credits) }) : t("jobs.go")}</button>
+      ${isNone ? nothing : html`<p class="num" role="status">${t("jobs.about", { time: duration(share.seconds) })}<br><span class="quiet small">${share.credits ? t("jobs.most", { credits: number(wholeFromTen(most, Math.ceil)) }) : t("speak.free")}</span></p>`}
+      ${lacks ? note(t("jobs.lacks", { credits: number(wholeFromTen(preview.available, Math.floor)) })) : nothing}
+      <button class="first" id="job-go" ?disabled=${isNone || this.isBusy || this.isReading}>${icon("jobs")} ${share?.credits ? t("jobs.go_for", { n: aboutCredits(share.credits) }) : t("jobs.go")}</button>
       ${this.alert("job")}${this.alert("picker")}</div>`;
   }
 }
 
-const roundedCredits = (credits) => (credits < 10 ? Math.round(credits * 100) / 100 : Math.round(credits));
+// Of few credits three digits: 0.002 are not 0.
+const aboutCredits = (credits) => (credits < 10 ? Number(credits.toPrecision(3)) : Math.round(credits));

@@ -22,5 +22,3 @@ function dropAll() {
   tried(() => Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX)).forEach((key) => sessionStorage.removeItem(key)));
 }
 document.addEventListener("reader", dropAll);
-// A reader who has signed out leaves nothing.
-addEventListener("pagehide", () => session.me || dropAll());

@@ -99,15 +99,19 @@ export class JobLines {
 
   // The sound is fetched once, and then heard from any place.
   async play({ start }) {
-    if (!this.clip || player.clip !== this.clip) {
+    const { audio } = player;
+    let { clip } = this;
+    if (!clip || player.clip !== clip) {
       const title = this.chapters.find(([each]) => each === this.chapter)?.[1] ?? this.page.title();
-      await playSound(this.job, "content", title, this.job.seconds, this.query);
-      this.clip = player.clip;
-      const { audio } = player;
+      clip = await playSound(this.job, "content", title, this.job.seconds, this.query);
+      if (!clip) return;
+      this.clip = clip;
       if (audio.readyState < audio.HAVE_METADATA) await new Promise((resolve) => audio.addEventListener("loadedmetadata", resolve, { once: true }));
     }
+    // Another sound may have begun meanwhile.
+    if (player.clip !== clip) return;
     player.seek(start);
-    player.audio.play().catch(() => {});
+    audio.play().catch(() => {});
   }
 
   async say() {
@@ -190,7 +194,7 @@ export class JobLines {
   }
 
   facts({ pace, shift, is_late: isLate, is_short: isShort, is_cut: isCut }) {
-    const tags = [isLate && ["warn", t("jobs.line_late", { s: number(shift) })], isCut && ["bad", t("jobs.line_cut")], isShort && ["", t("jobs.line_short")]].filter(Boolean);
-    return html`${number(pace)} × ${tags.map(([look, text]) => html`<span class="tag ${look}">${text}</span> `)}`;
+    const tags = [isLate && ["warn", t("jobs.line_late", { s: number(shift, 2) })], isCut && ["bad", t("jobs.line_cut")], isShort && ["", t("jobs.line_short")]].filter(Boolean);
+    return html`${number(pace, 2)} × ${tags.map(([look, text]) => html`<span class="tag ${look}">${text}</span> `)}`;
   }
 }

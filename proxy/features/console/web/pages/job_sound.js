@@ -29,7 +29,7 @@ export async function playSound(job, part, title, seconds, query = {}) {
   const answer = await ask(`${jobPath(job.id)}/${part}`, { query });
   const sound = await playable(await answer.blob(), seconds);
   if (!new Audio().canPlayType(sound.type)) throw new Failure({ message: t("jobs.unplayable"), code: "unplayable" });
-  await player.play({ title, name: `${titleOf(job)}.${sound.type === "audio/wav" ? "wav" : job.format}` }, sound, turn);
+  return player.play({ title, name: `${titleOf(job)}.${sound.type === "audio/wav" ? "wav" : job.format}` }, sound, turn);
 }
 
 // The server names the kind of the file, and the reader its title.

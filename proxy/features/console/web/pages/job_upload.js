@@ -25,9 +25,10 @@ export async function upload(file, { signal, progress = () => {} }) {
     request.addEventListener("error", () => reject(new Failure({ message: t("failure.unreachable"), code: "unreachable" })));
     request.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
   });
-  signal.addEventListener("abort", () => request.abort());
+  const stop = () => request.abort();
+  signal.addEventListener("abort", stop);
   request.send(form);
-  await answered;
+  await answered.finally(() => signal.removeEventListener("abort", stop));
   // A key or a session that has ended opens the door.
   if (request.status === 401) await read("v1/me", { signal });
   if (request.status >= 300) throw new Failure(request.response?.error ?? { message: t("failure.status", { status: request.status }) }, request.status);

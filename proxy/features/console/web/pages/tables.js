@@ -5,7 +5,7 @@ import { COLUMNS, batchFile, mostText, outcomeFile, readTable, requestOf, sizeOf
 import { Failure, OnceKey, download, read, saveBlob } from "../core/api.js";
 import { isSpoken, loadCatalogue, voiceOf } from "../core/catalogue.js";
 import { fileOf, textOf } from "../core/csv.js";
-import { chooseFirst, draft } from "../core/draft.js";
+import { chooseFirst, draft, usualVoice } from "../core/draft.js";
 import { voiceButton } from "../core/hear.js";
 import { Listing } from "../core/listing.js";
 import { html, nothing, repeat } from "../core/lit.js";
@@ -41,7 +41,7 @@ export default class TablesPage extends Page {
   async open() {
     await Promise.all([loadCatalogue(), this.readBatches()]);
     chooseFirst();
-    this.set({ voice: voiceOf(draft.voice) });
+    this.set({ voice: voiceOf(draft.voice) ?? usualVoice() });
   }
 
   left() {
