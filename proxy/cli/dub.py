@@ -68,18 +68,9 @@ def dub(
     --job fetches it. The command sends the key in VOXGATE_KEY. Without it, it sends the key that make serve
     made.
     """
-    check_options(
-        again,
-        first={
-            "--original": original,
-            "--short": short,
-            "--replace": replace,
-            "--model": model,
-            "--language": language,
-            "--format": format_ != "flac",
-        },
-        later={"--cues": cues, "--word": word},
-    )
+    names = ("--original", "--short", "--model", "--language", "--replace", "--format")
+    first = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
+    check_options(again, first=first, later={"--cues": cues, "--word": word})
     body: dict[str, Any] = voice_fields(voice, again) | ({"length_s": length} if length else {})
     files = {"input_file_id": file}
     if again:
