@@ -108,6 +108,8 @@ def test_a_dub_over_its_original_is_made_by_the_keyboard(reader: Reader, tmp_pat
     reader.tab.run("document.activeElement.click()")
     reader.wait("!at('#job-go').disabled")
     reader.assert_readable(LOOKS)
+    # The price is asked for anew, with the stems.
+    reader.wait("!at('#job-go').disabled")
     reader.tab_to("#job-go")
     reader.tab.press("Enter")
     _state(reader, "Done")
