@@ -297,7 +297,8 @@ def write_answer(
             return write(Serving(client, base, head), sound_request, to)
         except httpx2.ConnectError:
             raise CommandRefused(
-                f"no server answers on {base}; start one: make serve, or voxgate serve"
+                f"no server of the folder {server.data} answers on {base}; "
+                "start one: make serve, or voxgate serve"
             ) from None
         except (httpx2.TransportError, httpx2.InvalidURL, UnicodeError) as error:
             raise CommandRefused(f"{base}: asking failed ({type(error).__name__})") from None

@@ -1,10 +1,13 @@
 """Books that are read in a confined process."""
 
+from typing import Literal
+
 import pytest
 
 from proxy.errors import InvalidRequest
 from proxy.features.books.book_reader import BookReader, open_book_reader
 from proxy.features.books.reading.book import Book, ReadRules
+from proxy.features.books.reading.plain import read_markdown
 from proxy.file_store.sealed_blobs import SealedBlobs, StoredFile
 from tests.features.books.epubs import epub, xhtml
 from tests.features.books.test_hostile_books import REFUSED
@@ -29,6 +32,21 @@ async def test_a_book_is_read_by_what_it_is() -> None:
             ["Before."],
             ["One", "A b.", "C."],
         ]
+
+
+def test_notes_of_markdown_are_read_as_the_rules_say() -> None:
+    markdown = b"# One[^b]\n\nA[^1], b [^x].\n\n[^1]: The *first*\nnote.\n[^b]: Second\n[^c]: Third.\n\nC."
+    expected: dict[Literal["skip", "after", "end"], list[str]] = {
+        "skip": ["One", "A, b [^x].", "C."],
+        "after": ["One", "Second", "A, b [^x].", "The first note.", "C."],
+        "end": ["One", "A, b [^x].", "C.", "Second", "The first note."],
+    }
+    for notes, texts in expected.items():
+        book = read_markdown(markdown, ReadRules(notes=notes))
+        found = "\n\n".join(part.text for part in book.chapters[0].sections).split("\n\n")
+        assert (book.chapters[0].title, found) == ("One", texts)
+        left_out = {each.rule: each.times for each in book.left_out}
+        assert left_out == {"note_mark": 2, "note": 3 if notes == "skip" else 1}
 
 
 @pytest.mark.slow

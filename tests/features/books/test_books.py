@@ -1,6 +1,7 @@
 """Books from an upload to an audiobook: what is read, how long the pauses are, and what it costs."""
 
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,15 @@ async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
         done = await job_with(server, job["id"], "done", "failed")
         assert done["status"] == "done", done
         sound = decoded((await content(server, job["id"])).content, "flac")
+        cues = (await server.ask("GET", f"/v1/jobs/{job['id']}/subtitles?format=srt")).text
     # Tone has no silence of its own at its ends: what the file adds is less by OWN_PAUSE_S.
     assert silences(sound.samples) == pytest.approx([0.81, 1.81, 2.81, 0.81], abs=0.07)
+    times = [int(m) * 60 + float(s.replace(",", ".")) for m, s in re.findall(r":(\d\d):(\d\d,\d+)", cues)]
+    loud = np.flatnonzero(np.abs(sound.samples) > 0.02) / RATE_HZ
+    begins = [float(loud[0]), *(float(each) for each in loud[1:][np.diff(loud) > 0.3])]
+    # A word of tone begins with silence.
+    assert max(min(abs(time - each) for time in times[::2]) for each in begins) < 0.31
+    assert times[-1] == pytest.approx(len(sound.samples) / RATE_HZ, abs=0.01)
 
 
 async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> None:

@@ -216,6 +216,7 @@ def test_without_a_key_or_a_server_it_says_what_to_run(beside: Server, tmp_path:
     assert "voxgate keys create makes one" in keyless.stderr.decode()
     port = str(server.free_port())
     lonely = say(beside, tmp_path, TEXT, VOXGATE_SERVER__DATA=str(tmp_path), VOXGATE_SERVER__PORT=port)
+    assert f"no server of the folder {tmp_path} answers on" in lonely.stderr.decode()
     assert lonely.stderr.decode().endswith("; start one: make serve, or voxgate serve\n")
     assert lonely.returncode == 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -19,13 +19,17 @@ from proxy.features.books.reading.book import (
 
 _TITLE = re.compile(r"#\s{1,9}(.{1,200})")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_NOTE = re.compile(r"^ {0,3}\[\^([^\]\s]{1,99})\]:(.*(?:\n(?! {0,3}\[\^)[^\S\n]*\S.*)*)", re.MULTILINE)
+_NOTE_MARK = re.compile(r"\[\^([^\]\s]{1,99})\]")
 _HERE = "the text"
 
 
 def read_markdown(data: bytes, rules: ReadRules) -> Book:
     """Read Markdown. A heading down to the level of the rules begins a chapter. Raises UnusableBook."""
-    reader = _TextReader(rules)
-    tokens = MarkdownIt("commonmark").enable("table").parse(_decoded(data))
+    parser, text = MarkdownIt("commonmark").enable("table"), _decoded(data)
+    inlines = {each[1]: parser.parseInline(each[2])[0] for each in _NOTE.finditer(text)}
+    reader = _TextReader(rules, {name: " ".join(_spoken(each).split()) for name, each in inlines.items()})
+    tokens = parser.parse(_NOTE.sub("", text))
     cells = list[str]()
     for number, token in enumerate(tokens):
         inline = tokens[number + 1] if token.type.endswith("_open") and number + 1 < len(tokens) else None
@@ -65,11 +69,16 @@ def read_text(data: bytes, rules: ReadRules) -> Book:
 
 
 class _TextReader:
-    def __init__(self, rules: ReadRules) -> None:
+    """Collects chapters. `notes` are those of Markdown, by the names in their marks."""
+
+    def __init__(self, rules: ReadRules, notes: Mapping[str, str] | None = None) -> None:
         self.reading = BookReading(rules)
         self._chapters = [ChapterText("")]
+        self._notes = notes or {}
+        self._read = set[str]()
 
     def add_heading(self, text: str, level: int) -> None:
+        text, names = self._without_marks(text)
         if level <= self.reading.rules.depth:
             self._chapters.append(ChapterText(text))
             if not self.reading.rules.titles:
@@ -78,14 +87,16 @@ class _TextReader:
         if text:
             self.reading.count(text)
             self._chapters[-1].add_heading(text)
+        self._add_notes(names)
 
     def add_paragraph(self, text: str) -> None:
-        text = " ".join(text.split())
+        text, names = self._without_marks(" ".join(text.split()))
         if any(each.isalnum() for each in text):
             self.reading.count(text)
             self._chapters[-1].add_paragraph(text)
         elif text:
             self.add_break()
+        self._add_notes(names)
 
     def add_row(self, text: str) -> None:
         if self.reading.rules.tables == "rows":
@@ -96,7 +107,31 @@ class _TextReader:
     def add_break(self) -> None:
         self._chapters[-1].add_break()
 
+    def _without_marks(self, text: str) -> tuple[str, list[str]]:
+        """Return a text without the marks of its notes, and their names."""
+        names = list[str]()
+
+        def without(mark: re.Match[str]) -> str:
+            if mark[1] not in self._notes:
+                return mark[0]
+            self.reading.leave_out(_HERE, "note_mark", mark[0])
+            names.append(mark[1])
+            return ""
+
+        return _NOTE_MARK.sub(without, text), names
+
+    def _add_notes(self, names: list[str]) -> None:
+        rule, chapter = self.reading.rules.notes, self._chapters[-1]
+        for name in names if rule != "skip" else ():
+            self._read.add(name)
+            if text := self._notes[name]:
+                self.reading.count(text)
+                chapter.add_paragraph(text) if rule == "after" else chapter.notes.append(text)
+
     def book(self) -> Book:
+        for name, text in self._notes.items():
+            if name not in self._read:
+                self.reading.leave_out(_HERE, "note", text)
         chapters = tuple(made for each in self._chapters for made in each.made())
         if not chapters:
             raise UnusableBook("it has no text")

@@ -23,8 +23,7 @@ class JoinedSound:
     def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
         self.clips = clips
         self.rate_hz = clips[0].sample_rate_hz
-        pauses = dict(fields.pauses)
-        lengths = [self._added(pauses.get(clip.number, 0.0)) if clip is not clips[0] else 0 for clip in clips]
+        lengths = added_samples(clips, fields)
         # Pauses of one length are one object.
         silences = {length: silence(length) for length in set(lengths)}
         segments = list[bytes | Blob]()
@@ -40,8 +39,12 @@ class JoinedSound:
             fields, dict(zip((clip.number for clip in clips), begins, strict=True)), self.samples
         )
 
-    def _added(self, pause_s: float) -> int:
-        return max(0, round((pause_s - OWN_PAUSE_S) * self.rate_hz)) if pause_s else 0
+
+def added_samples(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
+    """Return the samples of silence that the file adds before each clip."""
+    pauses = dict(fields.pauses)
+    added_s = [0.0, *[max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) for clip in clips[1:]]]
+    return [round(each * clip.sample_rate_hz) for each, clip in zip(added_s, clips, strict=True)]
 
 
 def _marks(fields: StepFields, begins: Mapping[int, int], samples: int) -> list[M4bChapter]:

@@ -108,7 +108,7 @@ def cues(piece: str, words: Sequence[TimedWord], end_s: float) -> list[Cue]:
         last = units[stop - 1]
         until_s = (units[stop].start_s if stop < len(units) else end_s) - last.pause_s
         # In a long pause behind it, nothing is shown.
-        most_s = last.start_s + _LETTER_S * len(last.text) + 2 * _PAUSE_S
+        most_s = last.start_s + _longest_s(last.text) + 2 * _PAUSE_S
         lines = _lines(units[first:stop])
         found.append(Cue(units[first].start_s, min(until_s, most_s), lines or ()))
         first = stop
@@ -130,13 +130,18 @@ def _units(piece: str, words: Sequence[TimedWord], end_s: float) -> Iterator[_Un
         pause_s = sum([each.seconds for each in text_tags.pauses(piece, word.source_end, following)])
         until_s = (end_s if is_last else spoken[number + 1].start_seconds) - pause_s
         text = _BLANKS.sub(" ", before.lstrip() + piece[word.source_start : word.source_end] + behind)
-        takes_s = _LETTER_S * len(text) + _PAUSE_S
+        takes_s = _longest_s(text) + _PAUSE_S
         ends = _PARAGRAPH_END if pause_s or _PARAGRAPH.search(gap) else _ends(text)
         if until_s - word.start_seconds > takes_s:
             ends = max(ends, _SENTENCE)
         *parts, last = _parts(text, word.start_seconds, min(until_s, word.start_seconds + takes_s), ends)
         yield from (*parts, last._replace(pause_s=pause_s))
         begin = word.source_end + stored
+
+
+def _longest_s(text: str) -> float:
+    """Return how long a slow speaker takes for a text. A digit is spoken as a word."""
+    return _LETTER_S * sum(5 if each.isdigit() else 1 for each in text)
 
 
 def _in_order(words: Sequence[TimedWord]) -> Iterator[TimedWord]:

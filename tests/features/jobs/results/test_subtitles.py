@@ -116,6 +116,12 @@ def test_a_pause_ends_a_cue_and_nothing_is_shown_in_it() -> None:
     assert found[1].start_s == 5.0
 
 
+def test_a_number_that_takes_long_ends_no_cue() -> None:
+    found = said("It cost £2.50 to post.", r"\S+")
+    found[3:] = [each._replace(start_seconds=each.start_seconds + 1.4) for each in found[3:]]
+    assert [cue.lines for cue in cues("It cost £2.50 to post.", found, 3.4)] == [("It cost £2.50 to post.",)]
+
+
 def test_tags_and_marks_that_are_not_said_are_not_shown() -> None:
     text = "[Ana] [happy] **Hello**, “you” there! [Ben] See [this](http://a.b/c) *now*."
     spans = [
