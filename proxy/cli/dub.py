@@ -10,6 +10,7 @@ import typer
 from proxy.cli.file_jobs import (
     FileJob,
     JobId,
+    Language,
     Model,
     OutPath,
     Words,
@@ -45,7 +46,7 @@ def dub(
         float | None, typer.Option(metavar="SECONDS", help="The track's length; else the original's.")
     ] = None,
     model: Model = None,
-    language: Annotated[str | None, typer.Option(help="The language of the subtitles, as pt-BR.")] = None,
+    language: Language = None,
     format_: Annotated[
         DubFormat, typer.Option("--format", help="flac, wav, opus, m4a, mp3 or aac.")
     ] = "flac",
