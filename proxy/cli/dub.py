@@ -39,7 +39,7 @@ def dub(
         typer.Option(help="A voice; or NAME=VOICE for each speaker. The first one speaks unnamed cues."),
     ] = None,
     short: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Subtitles with shorter texts, for late lines.")
+        Path | None, typer.Option(metavar="FILE", help="Subtitles with shorter texts, for long lines.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="The track has the speech alone.")] = False,
     length: Annotated[
