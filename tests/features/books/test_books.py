@@ -78,8 +78,11 @@ async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
         done = await job_with(server, job["id"], "done", "failed")
         assert done["status"] == "done", done
         sound = decoded((await content(server, job["id"])).content, "flac")
+        told = (await server.ask("GET", f"/v1/jobs/{job['id']}/subtitles")).text
     # Tone has no silence of its own at its ends: what the file adds is less by OWN_PAUSE_S.
     assert silences(sound.samples) == pytest.approx([0.81, 1.81, 2.81, 0.81], abs=0.07)
+    length = f"{len(sound.samples) / RATE_HZ:.3f}".replace(".", ",")
+    assert told.endswith(f" --> 00:00:{length}\nFourth.\n\n"), "subtitles know of the pauses"
 
 
 async def test_chapters_are_chosen_and_a_word_is_said_again(tmp_path: Path) -> None:

@@ -17,14 +17,20 @@ OWN_PAUSE_S = 0.19
 sound."""
 
 
+def added_silences(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
+    """Return the samples of silence that the file adds before each clip."""
+    pauses = dict(fields.pauses)
+    added = [max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) * clip.sample_rate_hz for clip in clips]
+    return [0, *map(round, added[1:])]
+
+
 class JoinedSound:
     """PCM of some clips, and the chapters in it as `marks`. Before the first clip there is no pause."""
 
     def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
         self.clips = clips
         self.rate_hz = clips[0].sample_rate_hz
-        pauses = dict(fields.pauses)
-        lengths = [self._added(pauses.get(clip.number, 0.0)) if clip is not clips[0] else 0 for clip in clips]
+        lengths = added_silences(clips, fields)
         # Pauses of one length are one object.
         silences = {length: silence(length) for length in set(lengths)}
         segments = list[bytes | Blob]()
@@ -39,9 +45,6 @@ class JoinedSound:
         self.marks = _marks(
             fields, dict(zip((clip.number for clip in clips), begins, strict=True)), self.samples
         )
-
-    def _added(self, pause_s: float) -> int:
-        return max(0, round((pause_s - OWN_PAUSE_S) * self.rate_hz)) if pause_s else 0
 
 
 def _marks(fields: StepFields, begins: Mapping[int, int], samples: int) -> list[M4bChapter]:
