@@ -10,6 +10,7 @@ import typer
 from proxy.cli.file_jobs import (
     FileJob,
     JobId,
+    Language,
     Model,
     OutPath,
     Words,
@@ -35,6 +36,7 @@ def book(
         typer.Option(help="A voice; or NAME=VOICE for [NAME] in the text, once for each name."),
     ] = None,
     model: Model = None,
+    language: Language = None,
     only: Annotated[str | None, typer.Option(help="Chapters, as 2-14,16.")] = None,
     format_: Annotated[BookFormat, typer.Option("--format", help="m4b, opus or flac.")] = "m4b",
     quality: Annotated[Quality, typer.Option(help="Of m4b: small, standard or best.")] = "standard",
@@ -57,6 +59,7 @@ def book(
     """
     first = {
         "--model": model,
+        "--language": language,
         "--format": format_ != "m4b",
         "--quality": quality != "standard",
         "--notes": notes != "skip",
@@ -68,6 +71,7 @@ def book(
         body |= {"words": words} if words else {}
     else:
         body |= {"kind": "book", "model": model or here.server().default_model}
+        body |= {"language": language} if language else {}
         body |= {"response_format": format_, "quality": quality, "read": {"notes": notes}}
     files = {} if again or job else {"input_file_id": file}
     return make_file(here, FileJob(body, files, file, out, again, job), is_sure=yes)

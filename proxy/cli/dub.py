@@ -10,6 +10,7 @@ import typer
 from proxy.cli.file_jobs import (
     FileJob,
     JobId,
+    Language,
     Model,
     OutPath,
     Words,
@@ -38,14 +39,14 @@ def dub(
         typer.Option(help="A voice; or NAME=VOICE for each speaker. The first one speaks unnamed cues."),
     ] = None,
     short: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Subtitles with shorter texts, for late lines.")
+        Path | None, typer.Option(metavar="FILE", help="Subtitles with shorter texts, for long lines.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="The track has the speech alone.")] = False,
     length: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The track's length; else the original's.")
     ] = None,
     model: Model = None,
-    language: Annotated[str | None, typer.Option(help="The language of the subtitles, as pt-BR.")] = None,
+    language: Language = None,
     format_: Annotated[
         DubFormat, typer.Option("--format", help="flac, wav, opus, m4a, mp3 or aac.")
     ] = "flac",

@@ -20,6 +20,7 @@ from proxy.commands.tables import Grid, Line, Part, print_parts
 from proxy.errors import CommandRefused
 
 Model = Annotated[str | None, typer.Option(help="A model; else server.default_model.")]
+Language = Annotated[str | None, typer.Option(help="The language of the text, as pt-BR.")]
 Words = Annotated[
     list[str] | None,
     typer.Option("--word", metavar="WORD=SPOKEN", help="With --again: how a word is said, once for each."),

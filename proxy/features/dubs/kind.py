@@ -106,7 +106,7 @@ class DubKind(DraftKind):
             text = text.with_length(body.length_s or text.samples / fields.rate_hz, fields.rate_hz)
         body = replace(body, steps=steps_of_cues(text.lines, body.steps))
         fields = again_fields(fields, job.id, len(text.lines), body, has_file=True)
-        return await self._draft(background, replace(fields, voice=""), text, job.format)
+        return await self._draft(background, fields, text, job.format)
 
     async def _draft(
         self,
@@ -119,12 +119,12 @@ class DubKind(DraftKind):
         """Plan a line of each speaker, and check the room of the files. Raises RequestFailed."""
         caller, terms, speaking = background.caller, background.terms, self._speaking
         check_length(terms, text.characters, INPUT)
-        ignored, language = set[str](), ""
+        ignored, language, voices = set[str](), "", list[str]()
         for line in _first_lines(text.lines):
             call = await _call(speaking, fields, line, background.id, caller, of_step(terms))
             ignored.update(call.ignored())
             language = language or call.plan.language
-            fields = replace(fields, voice=fields.voice or call.plan.voice.id)
+            voices.append(call.plan.voice.id)
         form = OutputForm(format_, fields.rate_hz, fields.kbit_s, is_usual=False)
         await self._check_room(caller.account, form, text.samples, fields)
 
@@ -133,7 +133,7 @@ class DubKind(DraftKind):
             return _unmarked(await _call(speaking, fields, line, background.id, caller, terms))
 
         return JobDraft(
-            fields=replace(fields, ignored=tuple(sorted(ignored))),
+            fields=replace(fields, ignored=tuple(sorted(ignored)), voice="+".join(dict.fromkeys(voices))),
             format=format_,
             data=await asyncio.to_thread(msgspec.json.encode, text),
             pieces=[(line.start_ms, line.end_ms) for line in text.lines],
@@ -322,5 +322,8 @@ def _unmarked(call: SpeechCall) -> SpeechCall:
 
 
 def _first_lines(lines: Sequence[DubLine]) -> list[DubLine]:
-    """Return a line of each speaker."""
-    return [*{line.speaker: line for line in reversed(lines)}.values()]
+    """Return the first line of each speaker, in their order."""
+    first = dict[str, DubLine]()
+    for line in lines:
+        first.setdefault(line.speaker, line)
+    return [*first.values()]

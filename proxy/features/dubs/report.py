@@ -70,9 +70,14 @@ def report_of(text: DubText, planned: Lines, made: Fit, spoken_s: Sequence[float
 
 
 def report_warnings(report: Report) -> list[str]:
-    cut = sum(each.is_cut for each in report.cues)
-    late = [f"{report.late} lines begin more than 200 ms late: see report.json"] if report.late else []
-    return [*report.warnings, *late, *([f"{cut} lines are cut by the end of the track"] if cut else [])]
+    late, cut = report.late, sum(each.is_cut for each in report.cues)
+    begin = "1 line begins" if late == 1 else f"{late} lines begin"
+    are_cut = "1 line is" if cut == 1 else f"{cut} lines are"
+    return [
+        *report.warnings,
+        *([f"{begin} more than 200 ms late: shorten what is said before"] if late else []),
+        *([f"{are_cut} cut by the end of the track"] if cut else []),
+    ]
 
 
 def report_csv(report: Report) -> bytes:

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 import msgspec
 
-from policies.text_tags import MOST_CHARACTERS, name_key
+from policies.text_tags import MOST_CHARACTERS, name_key, other_names
 from speech_engine.redacted import Redacted
 
 MOST_TURNS = 5_000
@@ -69,6 +69,8 @@ def read_subtitles(data: bytes, cast: Sequence[str]) -> Subtitles:
         raise UnusableSubtitles(
             "they have no cue with a text" if cues else "they have no cue: no line of times"
         )
+    if others := other_names("\n".join(turn.text for turn in turns), cast):
+        warnings = (*warnings, f"These look like names, but have no voice, and are read: {', '.join(others)}")
     return Subtitles(turns=sorted(turns, key=attrgetter("start_ms")), mute=mute, warnings=warnings)
 
 

@@ -150,6 +150,10 @@ async def test_a_preview_tells_the_price_and_makes_nothing(tmp_path: Path) -> No
             json_of(refused, 404 if refused.status_code == 404 else 400)["error"]["code"] == "voice_not_found"
         )
         assert json_of(await server.ask("GET", "/v1/jobs"))["data"] == []
+        voices = {"Ana": "alloy", "Ben": "tone/tone"}
+        await server.ask("POST", "/v1/jobs", body={**body, "voice": {"cast": voices}})
+        (made,) = json_of(await server.ask("GET", "/v1/jobs"))["data"]
+        assert made["voice"] == "alloy+tone/tone", "in the order in which they are heard"
 
 
 async def test_a_sentence_over_three_cues_is_spoken_as_one(tmp_path: Path) -> None:
@@ -181,7 +185,7 @@ async def test_lines_that_are_late_or_cut_are_warnings(tmp_path: Path) -> None:
         id_ = await new_dub(server, srt)
         shown = json_of(await server.ask("GET", f"/v1/jobs/{id_}"))
         assert shown["warnings"] == [
-            "2 lines begin more than 200 ms late: see report.json",
+            "2 lines begin more than 200 ms late: shorten what is said before",
             "2 lines are cut by the end of the track",
         ]
         assert len(sound_of(await file_of(server, id_))[0]) == round(3.1 * 24_000), (

@@ -58,6 +58,15 @@ def test_speakers_are_named_by_voices_and_by_the_cast(subtests: pytest.Subtests)
     assert (first.start_ms, first.end_ms, second.start_ms, second.end_ms) == (1000, 1500, 1500, 2000)
 
 
+def test_names_without_a_voice_are_told() -> None:
+    cue = "{}\n00:00:0{}.000 --> 00:00:0{}.500\n{}\n\n"
+    texts = ("Ana: Hi.", "Cy: Hi.", "Note: it is late.", "- Cy: Now.")
+    srt = "".join(cue.format(n, n, n, text) for n, text in enumerate(texts, 1)).encode()
+    (told,) = read_subtitles(srt, ("Ana",)).warnings
+    assert told == "These look like names, but have no voice, and are read: Cy"
+    assert read_subtitles(srt, ("Ana", "Cy")).warnings == ()
+
+
 def test_turns_are_in_the_order_of_their_times() -> None:
     late = "00:00:09,000 --> 00:00:10,000\nLast.\n\n"
     assert [(turn.number, turn.text) for turn in read_subtitles((late + SRT).encode(), CAST).turns] == [

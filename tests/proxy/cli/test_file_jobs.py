@@ -108,6 +108,8 @@ def test_a_job_is_fetched_later_and_options_are_checked(beside: Server, book: Pa
             (str(book), "--notes", "end", "--again", job),
             "--notes: a job that is said again keeps what it had",
         ),
+        ((str(book), "--language", "no tag", "--model", "tone", "--voice", "alloy"), "'language'"),
+        ((str(book), "--language", "pt-BR", "--again", job), "--language: a job that is said again"),
         ((str(book), "--out", str(book), "--yes"), "a file that is read"),
         ((str(book.with_name("none.epub")), "--yes"), "No such file"),
     ):

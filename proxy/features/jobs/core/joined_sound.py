@@ -17,13 +17,20 @@ OWN_PAUSE_S = 0.19
 sound."""
 
 
+def added_silences(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
+    """Return the samples of silence that the file adds before each clip."""
+    pauses = dict(fields.pauses)
+    added = [max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) * clip.sample_rate_hz for clip in clips]
+    return [0, *map(round, added[1:])]
+
+
 class JoinedSound:
     """PCM of some clips, and the chapters in it as `marks`. Before the first clip there is no pause."""
 
     def __init__(self, files: JobFiles, clips: Sequence[JobClip], fields: StepFields) -> None:
         self.clips = clips
         self.rate_hz = clips[0].sample_rate_hz
-        lengths = added_samples(clips, fields)
+        lengths = added_silences(clips, fields)
         # Pauses of one length are one object.
         silences = {length: silence(length) for length in set(lengths)}
         segments = list[bytes | Blob]()
@@ -38,13 +45,6 @@ class JoinedSound:
         self.marks = _marks(
             fields, dict(zip((clip.number for clip in clips), begins, strict=True)), self.samples
         )
-
-
-def added_samples(clips: Sequence[JobClip], fields: StepFields) -> list[int]:
-    """Return the samples of silence that the file adds before each clip."""
-    pauses = dict(fields.pauses)
-    added_s = [0.0, *[max(0.0, pauses.get(clip.number, 0.0) - OWN_PAUSE_S) for clip in clips[1:]]]
-    return [round(each * clip.sample_rate_hz) for each, clip in zip(added_s, clips, strict=True)]
 
 
 def _marks(fields: StepFields, begins: Mapping[int, int], samples: int) -> list[M4bChapter]:

@@ -21,7 +21,7 @@ from proxy.features.jobs.core import covers, records
 from proxy.features.jobs.core.again import AgainBody, again_fields
 from proxy.features.jobs.core.content import SoundQuery, no_sound
 from proxy.features.jobs.core.fields import Chapter, StepFields, of_step
-from proxy.features.jobs.core.joined_sound import added_samples
+from proxy.features.jobs.core.joined_sound import added_silences
 from proxy.features.jobs.core.kind import PlannedStep
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
@@ -145,13 +145,12 @@ class SpeechKind(DraftKind):
     ) -> AsyncGenerator[bytes, None]:
         places, begins_s = await records.list_pieces(self.store, job.id), 0.0
         fields = self._fields(job)
-        cast = fields.cast
         yield writer.head
-        for clip, added in zip(clips, added_samples(clips, fields), strict=True):
+        for clip, added in zip(clips, added_silences(clips, fields), strict=True):
             begins_s += added / clip.sample_rate_hz
             told, (first, last) = await self._words(clip), places[clip.number]
             seconds, piece = clip.samples / clip.sample_rate_hz, text[first:last]
-            words = await asyncio.to_thread(with_times, piece, cast, told, seconds)
+            words = await asyncio.to_thread(with_times, piece, fields.cast, told, seconds)
             yield await asyncio.to_thread(writer.write_cues, piece, words, begins_s, begins_s + seconds)
             # The frames of joined clips play for longer than the sound in them.
             begins_s += clip.played_s
