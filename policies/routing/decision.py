@@ -31,6 +31,7 @@ from policies.routing.values import (
 from speech_engine import ModelInfo
 
 _NO_SUBSTITUTE = "The natural voice is not available right now, and no other speaks in its place."
+_COMING = "The natural voice is not up yet. It may still be fetched or loaded: ask again in a minute."
 
 
 class FrontEndNames(msgspec.Struct, frozen=True):
@@ -166,7 +167,8 @@ def _decide(offer: Offer, voice: Voice, query: RoutingQuery, terms: Terms | None
     if is_for_job and (may_come or not all(speaker.stands_in for _, speaker in able)):
         able = [each for each in able if not each[1].stands_in]  # a job waits for the voice itself
     if not able and error is None:
-        error = NoCandidate("model", "engine_unavailable", _NO_SUBSTITUTE, retry_after_s=2.0)
+        message = _COMING if may_come else _NO_SUBSTITUTE
+        error = NoCandidate("model", "engine_unavailable", message, retry_after_s=2.0)
     return Decision(
         voice=voice,
         query=query,

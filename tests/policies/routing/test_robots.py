@@ -88,6 +88,7 @@ def test_an_engine_that_has_not_been_up_may_be_the_natural_one() -> None:
     assert refused.error is not None
     assert (refused.candidates, refused.error.code) == ((), "engine_unavailable")
     assert refused.error.retry_after_s == 2.0
+    assert "ask again in a minute" in refused.error.message
 
 
 @pytest.mark.parametrize("names", ["both robot", "robot both"])
