@@ -272,9 +272,9 @@ async def test_times_of_an_engine_without_them_are_heard(
         await job_with(server, made["id"], "done")
         # What halts may be given up before it has reached the ears.
         assert fault == "halts" or len(ears.jobs) == 1
+        asked = (("Ready, steady.", "Dr. Lin's off!"), (0.0, 1.5))
         for job in ears.jobs:
-            assert (job.texts, job.starts_s) == (("Ready, steady.", "Dr. Lin's off!"), (0.0, 1.5))
-            assert job.urgency == "idle"
+            assert (job.texts, job.starts_s, job.urgency) == (*asked, "idle")
         subtitles = await server.ask("GET", f"/v1/jobs/{made['id']}/subtitles")
         assert subtitles.headers[WORD_TIMES] == ("heard" if fault in ("", "many", "long") else "interpolated")
         if not fault:
@@ -286,7 +286,7 @@ async def test_times_of_an_engine_without_them_are_heard(
             for more in ({}, HEARD, {**HEARD, "audio_format": "pcm"}, {**HEARD, **EVENTS})
         ]
         assert fault == "halts" or len(ears.jobs) == (1 if fault in ("many", "long") else 3)
-        assert all((each.texts, each.starts_s) == (job.texts, job.starts_s) for each in ears.jobs)
+        assert all((each.texts, each.starts_s) == asked for each in ears.jobs)
         assert (WORD_TIMES in plain.headers, streamed.headers["x-voxgate-ignored"]) == (False, "word_times")
         for answer in (wav, pcm):
             assert answer.headers[WORD_TIMES] == ("interpolated" if fault else "heard")
