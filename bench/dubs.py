@@ -2,8 +2,8 @@
 
 `credits`: what a preview expects of two minutes of text in six languages, and what is charged, before and
 after the server knows the voice's pace. `fit`: sixty subtitles, six languages with ten timings, planned by
-the lengths of lines that were spoken. `words`: what Whisper hears wrong of six dubs, as spoken and after
-fitting.
+the lengths of lines that were spoken, beside two ways of other tools. `words`: what Whisper hears wrong of
+six dubs, as spoken and after fitting.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import httpx2
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from bench.sentences import sentences
 from proxy.features.dubs.fitting import fit
-from proxy.features.dubs.line_values import FitRules, Lines, fitted_length
+from proxy.features.dubs.line_values import USUAL_PACE, Fit, FitRules, Lines, fitted_length
 from proxy.features.dubs.mixing import sounding
 from speech_engine.text.said import words_of
 from tests.heard.judge import OTHERS, SENTENCES, edits, transcript
@@ -116,10 +116,59 @@ def timed(lines: Sequence[str], seed: int, a_second: float = 15.5) -> list[tuple
     return cues
 
 
-def fits(desk: Desk) -> None:
-    print(
-        "|language|voice|lines|overlaps|late|worst, ms|jumps, most of a file|highest pace|\n" + "|-" * 8 + "|"
+def squeezed(lines: Lines) -> Fit:
+    """Begin each line at its time, as fast as it must be to end before the next one, as desktop tools do."""
+    times = zip(lines.lengths, lines.starts, [*lines.starts[1:], lines.ends[-1]], strict=True)
+    found = [max(1.0, length / (then - start)) for length, start, then in times]
+    return Fit([*lines.starts], found, dict.fromkeys(lines.speakers, 1.0))
+
+
+def greedy(lines: Lines) -> Fit:
+    """Begin each line once the one before has ended, as fast as our dubs may be and it must be."""
+    starts, found, free_at = list[int](), list[float](), 0
+    times = zip(lines.lengths, lines.starts, [*lines.starts[1:], lines.ends[-1]], strict=True)
+    for length, start, then in times:
+        starts.append(max(start, free_at))
+        found.append(min(USUAL_PACE, max(1.0, length / max(1, then - starts[-1]))))
+        free_at = starts[-1] + fitted_length(length, found[-1])
+    return Fit(starts, found, dict.fromkeys(lines.speakers, 1.0))
+
+
+WAYS: dict[str, Callable[[Lines], Fit]] = {
+    "ours": lambda lines: fit(lines, FitRules()),
+    "greedy": greedy,
+    "squeezed": squeezed,
+}
+
+
+class Judged(NamedTuple):
+    """What is wrong with a plan: overlaps, late lines, jumps of the pace; and its extremes."""
+
+    overlaps: int
+    late: int
+    jumps: int
+    worst_ms: float
+    highest: float
+
+
+def judged(lines: Lines, made: Fit) -> Judged:
+    shifts = [made.starts[n] - start for n, start in enumerate(lines.starts)]
+    stops = [s + fitted_length(n, p) for s, n, p in zip(made.starts, lines.lengths, made.paces, strict=True)]
+    own = [p / made.of_speakers[who] for p, who in zip(made.paces, lines.speakers, strict=True)]
+    near = [b - a < 0.7 * RATE_HZ for a, b in zip(stops, made.starts[1:], strict=False)]
+    return Judged(
+        # A sample is what rounding a length may cost.
+        sum(b < a - 1 for a, b in zip(stops, made.starts[1:], strict=False)),
+        sum(shift > 0.2 * RATE_HZ for shift in shifts),
+        sum(n and abs(a - b) > 0.1 for n, (a, b) in zip(near, pairwise(own), strict=True)),
+        max(shifts) * 1000 / RATE_HZ,
+        max(made.paces),
     )
+
+
+def fits(desk: Desk) -> None:
+    print("|language|voice|lines|way|overlaps|late|worst, ms|jumps, most of a file|highest pace|")
+    print("|-" * 9 + "|")
     for tag in VOICES:
         said = texts(tag, CUES, 5)
         body = {**asked(tag), "chapters": [{"title": str(n), "input": each} for n, each in enumerate(said)]}
@@ -129,26 +178,19 @@ def fits(desk: Desk) -> None:
             pcm = desk.content(f"/v1/jobs/{id_}/steps/{step}/content").content
             first, last = sounding(pcm, RATE_HZ)
             lengths.append(last - first)
-        late, worst, jumps, overlaps, highest = 0, 0.0, list[int](), 0, 0.0
+        files = list[Lines]()
         for seed in range(TIMINGS):
             starts, ends = zip(*timed(said, seed), strict=True)
             speakers = [random.Random(100 * seed + n).randrange(2) for n in range(CUES)]
             ms = RATE_HZ // 1000
-            planned = Lines([s * ms for s in starts], [e * ms for e in ends], lengths, speakers, RATE_HZ)
-            made = fit(planned, FitRules())
-            shifts = [made.starts[n] - planned.starts[n] for n in range(CUES)]
-            late += sum(shift > 0.2 * RATE_HZ for shift in shifts)
-            worst = max(worst, max(shifts) / ms)
-            stops = [
-                s + fitted_length(n, p) for s, n, p in zip(made.starts, lengths, made.paces, strict=True)
-            ]
-            overlaps += sum(b < a for a, b in zip(stops, made.starts[1:], strict=False))
-            own = [p / made.of_speakers[who] for p, who in zip(made.paces, speakers, strict=True)]
-            near = [b - a < 0.7 * RATE_HZ for a, b in zip(stops, made.starts[1:], strict=False)]
-            jumps.append(sum(n and abs(a - b) > 0.1 for n, (a, b) in zip(near, pairwise(own), strict=True)))
-            highest = max(highest, *made.paces)
-        row = (tag, VOICES[tag], CUES * TIMINGS, overlaps, late, round(worst), f"{sum(jumps)}, {max(jumps)}")
-        print("|" + "|".join(map(str, row)) + f"|{highest:.2f}|", flush=True)
+            files.append(Lines([s * ms for s in starts], [e * ms for e in ends], lengths, speakers, RATE_HZ))
+        for way, plan in WAYS.items():
+            found = [judged(each, plan(each)) for each in files]
+            overlaps, late, jumps = (sum(column) for column in [*zip(*found, strict=True)][:3])
+            worst, highest = max(each.worst_ms for each in found), max(each.highest for each in found)
+            row = (tag, VOICES[tag], CUES * TIMINGS, way, overlaps, late, round(worst))
+            most = max(each.jumps for each in found)
+            print("|" + "|".join(map(str, row)) + f"|{jumps}, {most}|{highest:.2f}|", flush=True)
 
 
 def words(desk: Desk, live: Server) -> None:
