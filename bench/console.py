@@ -89,10 +89,10 @@ def front(server: Server) -> None:
         print("|what|files, kB gzipped|requests|answers of the API, kB|\n|---|---|---|---|")
         tab.run("new Promise((resolve) => setTimeout(resolve, 500))")
         _row("front", fetched(tab), tab.requests)
-        while not tab.run(_SOUND) and time.monotonic() < deadline:
+        while not tab.run(f"{_SOUND} !== null") and time.monotonic() < deadline:
             time.sleep(2)
             tab.open(server.url)
-        if not tab.run(_SOUND):
+        if not tab.run(f"{_SOUND} !== null"):
             print(f"no sample was made within {SAMPLES_S} s")
             return
         heard = []
