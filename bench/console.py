@@ -7,8 +7,8 @@
     slow        at 400 ms and 400 kbit/s: when one can type, and when one can speak
     functions   the share of our functions that the tests reach, by Chromium's coverage (minutes)
 
-Without a part, all but `functions`. The server speaks with the tone engine, so that an engine takes no time, but that
-of `front` with Kokoro: a robot speaks no sample of the front, and a sound has the size that visitors fetch.
+Without a part, all but `functions`. The server speaks with the tone engine, so that an engine takes no time.
+That of `front` has Kokoro: a robot speaks no sample of the front, and a sound has the size that visitors fetch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.server import TONE, Server, running
 PAGES = ("voices", "train", "marks", "jobs", "history", "usage", "account", "orders", "admin")
 ROUNDS = 21
 SAMPLES_S = 300.0
-"""How long the first samples may take: they are made once the model is loaded and nothing has run for 10 s."""
+"""How long the first sample may take: it is made once the model is loaded and nothing has run for 10 s."""
 _TEXT = "How soon is this heard?"
 _LATENCY_MS, _BYTES_PER_S = 400, 400_000 / 8
 _READY = (
