@@ -8,7 +8,7 @@
     functions   the share of our functions that the tests reach, by Chromium's coverage (minutes)
 
 Without a part, all but `functions`. The server speaks with the tone engine, so that an engine takes no time.
-That of `front` has Kokoro: a robot speaks no sample of the front, and a sound has the size that visitors fetch.
+That of `front` has Kokoro: a robot speaks no sample of the front, and its sounds have the size of real ones.
 """
 
 from __future__ import annotations
