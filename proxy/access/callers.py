@@ -94,10 +94,12 @@ class Callers:
             raise InvalidKey(_message(secret, answer.fault))
         return answer.caller
 
-    async def by_id(self, key: str, *, may_be_suspended: bool = False) -> Caller:
-        """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended."""
+    async def by_id(self, key: str, *, may_be_suspended: bool = False, may_be_over: bool = False) -> Caller:
+        """Return the caller of a key by its id, as it is now. Raises InvalidKey and AccountSuspended. A key
+        that `may_be_over` may be revoked or expired: it tells whose work was done."""
         record, now = await key_records.by_id(self._store, key), await self._store.now()
-        fault = "No such key exists here." if record is None else key_fault(record, now)
+        known = None if record is None or may_be_over else key_fault(record, now)
+        fault = "No such key exists here." if record is None else known
         if record is None or fault is not None:
             raise InvalidKey(f"The key {key} is no good any more. {fault}")
         caller = caller_at(record, now)

@@ -48,7 +48,7 @@ async def test_the_page_leads_to_the_first_pix(tmp_path: Path) -> None:
         back = await _pay_with_pix(opened, order["url"])
         assert back.startswith(f"https://voxgate.example.org/orders/{order['id']}?")
         page = await opened.server.ask("GET", back.removeprefix("https://voxgate.example.org"), key="")
-        assert (page.status_code, page.headers["location"]) == (303, f"../#/orders/{order['id']}")
+        assert (page.status_code, page.headers["location"]) == (303, f"../#/orders/{order['id']}/back")
         await opened.deliver()
         paid = await opened.in_state(order, "paid")
         assert [(each["amount"], each["credited"]) for each in paid["payments"]] == [("29.90", 500)]

@@ -35,6 +35,7 @@ from proxy.features.dubs.request import (
     DubFields,
     DubText,
     dub_step_body,
+    line_of_text,
     parse_dub,
     rated,
 )
@@ -148,7 +149,8 @@ class DubKind(DraftKind):
     async def plan(
         self, job: Job, held: JobStep, speaking: Speaking, caller: Caller, terms: Terms
     ) -> PlannedStep:
-        fields, line = self._fields(job), (await self._text(job)).lines[held.number - 1]
+        fields, data = self._fields(job), await self.files.whole(job.account, job.digest)
+        line = await asyncio.to_thread(line_of_text, data, held.number)
         call = await _call(speaking, fields, line, held.request, caller, terms)
         return PlannedStep(_unmarked(call), source=fields.source_of(held.number))
 
@@ -211,8 +213,9 @@ class DubKind(DraftKind):
 
     async def _planned(self, job: Job, fields: DubFields, text: DubText) -> dict[str, SpeechCall]:
         """Plan a line of each speaker. Raises RequestFailed."""
-        # All is spoken and charged, so a suspended account gets its files.
-        caller = await self.at.admin_tools.callers.by_id(job.key, may_be_suspended=True)
+        # All is spoken and charged, so the account gets its files, suspended or without the key.
+        callers = self.at.admin_tools.callers
+        caller = await callers.by_id(job.key, may_be_suspended=True, may_be_over=True)
         terms = of_step(self._speaking.admission.terms(caller))
         return {
             line.speaker: await _call(self._speaking, fields, line, job.id, caller, terms)

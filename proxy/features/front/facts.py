@@ -26,6 +26,8 @@ from proxy.config.sections import Config
 from proxy.errors import NotFound, UpstreamFailed
 
 _USUAL_VOICES = 6
+_LIMITS = {"streams": "", "voices": "own_voices", "job_characters": "jobs"}
+"""The limits of a plan that the front tells, and the feature of each."""
 
 
 class ShownVoice(NamedTuple):
@@ -50,7 +52,7 @@ class FrontClip(NamedTuple):
 
 class Facts(NamedTuple):
     """`voices` are those that are shown, of `all_voices` in so many `languages`. `start` are the minutes of
-    the plan of new accounts. The server `can` do these things."""
+    the plan of new accounts. The server `can` do these things, and plans have `limits` of them."""
 
     voices: Sequence[ShownVoice]
     clips: Sequence[FrontClip]
@@ -60,6 +62,7 @@ class Facts(NamedTuple):
     offers: Sequence[Offered]
     start: Minutes | None
     can: Sequence[str]
+    limits: Sequence[str]
 
 
 class Speakers(NamedTuple):
@@ -145,6 +148,7 @@ class FactsReader:
             offers=offers,
             start=None if start is None else allowed_minutes(start, config),
             can=_abilities(self._admin_tools, self._voices.catalogue, start, offers),
+            limits=[name for name, of in _LIMITS.items() if not of or of in self._admin_tools.features],
         )
 
     def sample_state(self) -> list[object]:

@@ -20,7 +20,6 @@ from proxy.features.front.texts import Texts
 _TONGUES = {"en": "English", "pt-BR": "Português", "th": "ไทย", "es": "Español"}
 _SIGN_IN = "#/sign-in"
 _PROVIDERS = {"mercadopago": "Mercado Pago", "stripe": "Stripe"}
-_LIMITS = ("streams", "voices", "job_characters")
 """What buyers ask for. The console has the others."""
 _PATHS = {
     "long": "M4 5c3-1 6-1 8 1 2-2 5-2 8-1v13c-3-1-6-1-8 1-2-2-5-2-8-1zM12 6v13",
@@ -244,8 +243,7 @@ class FrontPage(NamedTuple):
         """Return the limits of a plan as sentences. What it has none of, or without a limit, has none."""
         limits = {} if offer.limits is None else msgspec.structs.asdict(offer.limits)
         texts = self.texts
-        known = [(name, n) for name in _LIMITS if (n := limits.get(name))]
-        shown = [(name, n) for name, n in known if name != "job_characters" or "long" in self.facts.can]
+        shown = [(name, n) for name in self.facts.limits if (n := limits.get(name))]
         return [texts(f"limit.{name}{'_one' if n == 1 else ''}", n=texts.number(n)) for name, n in shown]
 
     def _pack(self, offer: Offered) -> str:

@@ -160,7 +160,7 @@ class Orders(Resource):
     @endpoint("GET", "/orders/{id}", status=303, headers=CONSOLE_PLACE, access="open")
     async def show_order_page(self, request: Request) -> Response:
         """Leads a buyer from the provider to the order in the console, without what the provider adds"""
-        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}")
+        return to_console(request, f"#/orders/{quote(request.path_params['id'], safe='')}/back")
 
     def _offer(self, new: bodies.NewOrderBody) -> SoldOffer:
         if (new.plan is None) == (new.pack is None):

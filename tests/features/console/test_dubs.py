@@ -28,6 +28,20 @@ Ana: Come.
 00:00:22,000 --> 00:00:23,000
 Ben: I do.
 """
+_OF_LANGUAGES = """
+import(performance.getEntriesByType('resource').find(({ name }) => name.endsWith('/catalogue.js')).name)
+  .then(({ catalogue }) => catalogue.voices.forEach((voice) => {
+    voice.language = { 'tone/slow': 'es-MX', 'tone/late': 'fr' }[voice.id] ?? voice.language;
+  }))
+"""
+_LACKS_A_CUE = r"""(() => {
+  const ask = fetch;
+  window.fetch = async (...asked) => {
+    const answer = await ask(...asked);
+    if (!answer.url.includes('/subtitles')) return answer;
+    return new Response((await answer.text()).replace(/(^|\n)2\n.+\n.+\n\n/, '$1'));
+  };
+})()"""
 _ROWS = "[...document.querySelectorAll('#lines-list tbody tr')]"
 
 
@@ -85,9 +99,32 @@ def test_a_late_line_of_a_dub_is_mended(reader: Reader, tmp_path: Path) -> None:
         made = client.get("/v1/jobs").json()["data"][0]["id"]
         steps = client.get(f"/v1/jobs/{made}/steps").json()["data"]
     assert [each["is_taken_over"] for each in steps] == [False, True, True, True]
+    # A line whose subtitle is lacking is there, and is not said without its text.
+    priced.tab.run(_LACKS_A_CUE)
+    priced.go("jobs")
+    priced.go(f"jobs/{made}")
+    priced.wait(f"{_ROWS}.length === 4")
+    texts = f"{_ROWS}.map((row) => row.querySelector('textarea').value)"
+    assert priced.tab.run(texts) == ["Short.", "", "Come.", "I do."]
+    priced.fill("#lines-list textarea", "Shorter.")
+    priced.wait("at('.changed') && at('#lines-go').disabled")
+    priced.fill("[aria-label='Line 2']", "Only here.")
+    priced.wait("!at('#lines-go').disabled")
     priced.press("Say line 2 again")
     priced.reads("Steps that are spoken: 1,", "#question")
     priced.press("Not now", "at('#question')")
+
+
+def test_the_voices_of_the_language_come_first(reader: Reader, tmp_path: Path) -> None:
+    reader.open("jobs/dub")
+    choose_file(reader, tmp_path, "film.srt", _SRT.encode())
+    reader.wait("document.querySelectorAll('#script-cast li').length === 2")
+    reader.tab.run(_OF_LANGUAGES)
+    listed = "[...at('[aria-label=\"Voice of Ana\"]').options].map(({ value }) => value)"
+    for language, first, last in (("es", "tone/slow", "tone/late"), ("fr", "tone/late", "tone/slow")):
+        reader.choose("#job-language", language)
+        reader.wait(f"{listed}[0] === '{first}'")
+        assert reader.tab.run(f"{listed}.at(-1)") == last
 
 
 def test_a_dub_over_its_original_is_made_by_the_keyboard(reader: Reader, tmp_path: Path) -> None:

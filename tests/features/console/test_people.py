@@ -36,6 +36,8 @@ def test_a_pack_is_bought_at_the_provider_and_its_credits_come(visitor: Reader, 
     visitor.tab.run("at('[value=\"pix:approved\"]').click()")
     visitor.arrive("location.hash.startsWith('#/orders/ord_') && at('#order-state')")
     assert visitor.tab.run("location.href").startswith(f"{people.server.url}/#/orders/")
+    # What may be paid is not offered again before the provider has told.
+    assert visitor.tab.run("at('#order-pay') || at('#order-cancel')") is None
     # One failed look is not the last.
     visitor.tab.run(_ONE_LOOK_FAILS)
     visitor.reads("Waiting")
@@ -80,6 +82,10 @@ def test_what_paying_changes_is_read_before_one_pays(visitor: Reader, people: Pe
     )
     visitor.reads("16 minutes", ".tiles")
     visitor.reads("16 minutes", ".purse")
+    visitor.go("speak")
+    visitor.fill("#speak-input", "A word.")
+    visitor.reads("You have 16 minutes left.", "#speak-estimate")
+    visitor.go("account")
     visitor.wait("!!button('Creator: One more month · Mercado Pago')")
     assert visitor.tab.run("at('.plan.mine details').open") is False
     # Minutes come first, and limits are sentences.
@@ -118,7 +124,10 @@ def test_an_order_is_cancelled_on_its_page_and_what_was_paid_before_counts(
 ) -> None:
     sign_in(visitor, people.invite("cara@example.org"))
     first, other = (_ordered(visitor) for _ in range(2))
-    visitor.go(f"orders/{first['id']}")
+    visitor.go(f"orders/{first['id']}/back")
+    visitor.reads("Waiting")
+    assert visitor.tab.run("at('#order-pay')") is None
+    visitor.wait("at('#order-pay')")
     visitor.press("Cancel the order")
     visitor.reads("You cancelled this order.")
     visitor.reads("Cancelled", "#page .tag")

@@ -65,6 +65,15 @@ async def test_a_shop_says_what_it_costs_and_where_to_begin(made: Shop) -> None:
     assert html.count('data-sound="v1/audio/samples/one.wav"') == 3 + 6
 
 
+async def test_a_limit_of_what_is_off_is_not_told(tmp_path: Path) -> None:
+    off = '[features]\noff = ["own_voices", "clones", "jobs", "estimates", "books", "dubs"]'
+    async with shop(tmp_path, f"{SHOP}{off}\n") as opened:
+        creator = html_of_price(await page(opened), "creator")
+    assert "4 requests at the same time" in creator
+    assert "saved voice" not in creator
+    assert "Long texts" not in creator
+
+
 async def test_limits_are_told_in_the_language_of_the_reader(made: Shop) -> None:
     spanish = await page(made, **{"accept-language": "es"})
     for said in ("5 h 33 min de voz · 20.000 créditos", "4 solicitudes a la vez", "hasta 500.000 caracteres"):

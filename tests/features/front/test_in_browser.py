@@ -30,6 +30,11 @@ HTMLMediaElement.prototype.play = ((play) => function () {
   return play.call(this);
 })(HTMLMediaElement.prototype.play);
 """
+_PRESSED_EARLY = """
+window.asked = [];
+HTMLMediaElement.prototype.play = function () { asked.push(this.src); return Promise.resolve(); };
+addEventListener('DOMContentLoaded', () => document.querySelector('.clip [data-sound]').click());
+"""
 _IS_IN_VIEW = (
     "(({ top, bottom, right }) => top >= 0 && bottom <= innerHeight && right <= innerWidth)"
     "(at('.clip:not([hidden]) [data-sound]').getBoundingClientRect())"
@@ -87,6 +92,16 @@ def test_a_sound_is_heard_on_the_first_screen(front: Reader, made: Shop) -> None
     front.tab.press("Enter")
     front.wait("button('Play the sample by Dora')")
     assert made.studio.jobs == []
+
+
+def test_play_that_is_pressed_before_the_script_is_there_is_heard(browser: Tab, made: Shop) -> None:
+    added = browser.call("Page.addScriptToEvaluateOnNewDocument", source=_PRESSED_EARLY)["identifier"]
+    try:
+        browser.open(made.url)
+        browser.wait("asked.length")
+        assert browser.run("asked") == [f"{made.url}/v1/audio/samples/one.wav"]
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=added)
 
 
 def test_the_page_is_readable_in_each_look_and_language(front: Reader, made: Shop) -> None:

@@ -425,4 +425,4 @@ async def test_an_account_has_five_open_orders_at_most_and_sees_what_paying_chan
 async def test_a_buyer_is_led_to_the_order_in_the_console(open_shop: Shop, asked: str, fragment: str) -> None:
     answer = await open_shop.server.ask("GET", f"/orders/{asked}", key="")
     place = urljoin(f"https://proxy.test/voice/orders/{asked}", answer.headers["location"])
-    assert (answer.status_code, place) == (303, f"https://proxy.test/voice/#/orders/{fragment}")
+    assert (answer.status_code, place) == (303, f"https://proxy.test/voice/#/orders/{fragment}/back")

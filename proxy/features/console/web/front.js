@@ -34,6 +34,7 @@ front.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-sound]");
   if (button) play(button);
 });
+if (document.documentElement.pressed) play(document.documentElement.pressed);
 // Each language has a clip of its own.
 front.addEventListener("change", ({ target }) => {
   if (target.name !== "front-clip") return;

@@ -53,6 +53,8 @@
       location.hash = `#key=${encodeURIComponent(key)}`;
     }
   });
+  // Who presses play before the front's script is there is heard once it is.
+  addEventListener("click", ({ target }) => (root.pressed = target.closest("[data-sound]")), true);
   addEventListener("hashchange", show);
   show();
 })();

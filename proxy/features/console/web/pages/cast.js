@@ -31,6 +31,9 @@ export function namesOf(text) {
 // One speaker under one name: a cast has no cast in it.
 const speakers = () => catalogue.voices.filter(({ id, type, engines, shown_as: shown = id }) => engines.length && type !== "cast" && shown === id);
 
+// The place of a voice in a list: first those of the language, then those of every one.
+const placeOf = ({ language: own }, tag) => 2 * Boolean(own && baseOf(own) !== baseOf(tag)) + !own;
+
 // The members by key: `name` as it is written, and `voice`. `isChosen` says that the reader chose the voice.
 export class Cast extends Map {
   get isFull() {
@@ -65,10 +68,9 @@ export class Cast extends Map {
   nextVoice(tag = language) {
     const speaker = (id) => voiceOf(id)?.shown_as ?? voiceOf(id)?.alias_of ?? id;
     const taken = [...this.values()].map(({ voice }) => speaker(voice));
-    const isFor = (voice) => !voice.language || baseOf(voice.language) === baseOf(tag);
     const { engines: shared } = this;
     const isAlike = (voice) => !shared.length || voice.engines.some((engine) => shared.includes(engine));
-    const rankOf = (voice) => 4 * isOfRules(voice) + 2 * !isFor(voice) + !isAlike(voice);
+    const rankOf = (voice) => 4 * isOfRules(voice) + (placeOf(voice, tag) & 2) + !isAlike(voice);
     const order = speakers().toSorted((one, other) => rankOf(one) - rankOf(other));
     return (order.find(({ id }) => !taken.includes(speaker(id))) ?? order[taken.length % order.length])?.id ?? "";
   }
@@ -82,13 +84,13 @@ export function castRow(page, form, member, { about, tag, change, remove }) {
     change();
   };
   return html`<li><span class="about"><span class="name">${member.name}</span><span class="quiet small num">${about}</span></span>
-    <select aria-label=${t("scripts.voice", { name: member.name })} @change=${choose}>${GROUPS.map((group) => groupOptions(group, member))}</select>
+    <select aria-label=${t("scripts.voice", { name: member.name })} @change=${choose}>${GROUPS.map((group) => groupOptions(group, member, tag || language))}</select>
     ${voice ? previewButton(page, form, voice, tag) : nothing}
     ${remove ? html`<button type="button" class="round plain" aria-label=${t("scripts.remove", { name: member.name })} @click=${remove}>${icon("close")}</button>` : nothing}</li>`;
 }
 
-function groupOptions(group, member) {
-  const voices = speakers().filter((voice) => groupOf(voice) === group);
+function groupOptions(group, member, tag) {
+  const voices = speakers().filter((voice) => groupOf(voice) === group).toSorted((one, other) => placeOf(one, tag) - placeOf(other, tag));
   const nameOf = (voice) => [titleOf(voice), voice.gender && t(`gender.${voice.gender}`), voice.language && languageName(voice.language)].filter(Boolean).join(", ");
   return voices.length ? html`<optgroup label=${t(`picker.${group}`)}>${voices.map((voice) => html`<option value=${voice.id} ?selected=${voice.id === (voiceOf(member.voice)?.shown_as ?? member.voice)}>${nameOf(voice)}</option>`)}</optgroup>` : nothing;
 }

@@ -16,11 +16,11 @@ const EACH = 50;
 const MOST_READ = 1000;
 // A pause of a speaker that is shorter would join two lines.
 const JOINED_MS = 300;
-const CUE = /(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3})[^\n]*\n([^]*?)(?=\n\n|\n*$)/g;
+const CUE = /(\d+)\n(\d+):(\d\d):(\d\d),(\d{3}) --> (\d+):(\d\d):(\d\d),(\d{3})[^\n]*\n([^]*?)(?=\n\n|\n*$)/g;
 
 function cuesOf(srt) {
   const seconds = (h, m, s, ms) => 3600 * h + 60 * m + Number(s) + ms / 1000;
-  return [...srt.matchAll(CUE)].map(([, h, m, s, ms, ...end], index) => ({ number: index + 1, start: seconds(h, m, s, ms), end: seconds(...end.slice(0, 4)), text: end[4].split("\n").join(" ").trim() }));
+  return [...srt.matchAll(CUE)].map(([, each, h, m, s, ms, ...end]) => ({ number: Number(each), start: seconds(h, m, s, ms), end: seconds(...end.slice(0, 4)), text: end[4].split("\n").join(" ").trim() }));
 }
 
 const bare = (word) => word.replace(/^[^\p{L}\p{N}/]+|[^\p{L}\p{N}/]+$/gu, "");
@@ -69,8 +69,9 @@ export class JobLines {
   async read() {
     const cues = cuesOf(await (await ask(`${this.path}/subtitles`, { query: { ...this.query, format: "srt" }, signal: this.page.signal })).text());
     const report = this.isDub ? await read(`${this.path}/content`, { query: { file: "report.json" }, signal: this.page.signal }) : null;
-    // A line of the report and its subtitle have one place.
-    this.rows = report ? report.cues.map((cue, at) => ({ ...cue, cue: cue.number, number: at + 1, text: cues[at].text })) : cues;
+    // A line of the report and its subtitle have one number. What has no text is not said again without one.
+    const texts = new Map(cues.map(({ number: each, text }) => [each, text]));
+    this.rows = report ? report.cues.map((cue, at) => ({ ...cue, cue: cue.number, number: at + 1, text: texts.get(at + 1) ?? "" })) : cues;
     Object.assign(this, { isRead: true, shown: EACH, clip: null, isLateOnly: Boolean(report?.late) });
     this.page.update();
   }
@@ -164,6 +165,7 @@ export class JobLines {
     const late = rows.filter(({ is_late: isLate, is_cut: isCut }) => isLate || isCut);
     const listed = isLateOnly ? rows.filter((row) => late.includes(row) || edits.has(this.keyOf(row))) : rows;
     const run = (step) => () => page.run("lines", step);
+    const isLacking = isDub && rows.some((row) => !row.text && !edits.has(this.keyOf(row)));
     return html`<section class="card stack" id="job-lines" aria-labelledby="lines-title">
       <div class="row apart"><h2 id="lines-title">${t("jobs.lines")}</h2>
         ${this.chapters.length > 1 ? html`<select id="lines-chapter" aria-label=${t("jobs.chapters", { n: this.chapters.length })} @change=${(event) => this.turn(Number(event.target.value))}>
@@ -173,7 +175,7 @@ export class JobLines {
       <div class="scroll"><table class="fold" id="lines-list"><thead><tr><th>${t("jobs.time")}</th><th>${t("speak.text")}</th>${isDub ? html`<th>${t("speak.speed")}</th><th><span class="skip">${t("jobs.again_go")}</span></th>` : nothing}</tr></thead>
         <tbody>${repeat(listed.slice(0, this.shown), (row) => this.keyOf(row), (row) => this.row(row, run))}</tbody></table></div>
       ${listed.length > this.shown ? html`<div class="row"><button type="button" @click=${() => { this.shown += EACH; page.update(); }}>${t("list.more")}</button></div>` : nothing}
-      <div class="row"><button class=${edits.size ? "first" : ""} id="lines-go" ?disabled=${!edits.size} @click=${run(() => this.say())}>${icon("again")} ${edits.size ? t("jobs.lines_go", { n: edits.size }) : t("jobs.again_go")}</button></div>
+      <div class="row"><button class=${edits.size ? "first" : ""} id="lines-go" ?disabled=${!edits.size || isLacking} @click=${run(() => this.say())}>${icon("again")} ${edits.size ? t("jobs.lines_go", { n: edits.size }) : t("jobs.again_go")}</button></div>
       ${page.alert("lines")}</section>`;
   }
 

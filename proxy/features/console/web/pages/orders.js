@@ -14,6 +14,7 @@ const SETTLED_MS = 30_000;
 
 export default class OrderPage extends Page {
   order = null;
+  looks = 0;
 
   title() {
     return t("word.order");
@@ -62,6 +63,7 @@ export default class OrderPage extends Page {
       const order = await read(`v1/orders/${encodeURIComponent(this.path[0] ?? "")}`, { query, signal: this.signal });
       if (before && order.state === "open") Object.assign(order, { ends: before.ends, silenced: before.silenced });
       if (before?.state !== order.state && order.state !== "open") refreshAccount();
+      this.looks += 1;
       this.set({ order, problem: null });
       return order.state === "open" ? SOON_MS : SETTLED_MS;
     } catch (failure) {
@@ -103,13 +105,15 @@ export default class OrderPage extends Page {
   card(order) {
     const { state, provider, amount, currency, expires } = order;
     const address = checkoutOf(order);
+    // The first look has the provider asked, and the second one tells. Who comes from there may have paid.
+    const isToPay = state === "open" && (this.path[1] !== "back" || this.looks > 1);
     return html`<section class="card stack" aria-labelledby="order-name">
       <div class="row apart"><h2 id="order-name">${titleOf(order)}</h2>${stateTag(order)}</div>
       <p><strong class="num">${money(amount, currency)}</strong> <span class="quiet">${PROVIDERS[provider] ?? provider}</span></p>
       <p role="status" id="order-state">${state === "open" && !order.url ? t("order.prepared") : t(`order.told.${stateOf(order)}`)} ${state === "paid" ? gotOf(order) : ""}</p>
       ${state === "open" ? html`<p class="quiet small">${t("order.expires", { time: moment(expires) })}</p>` : nothing}
       ${changesOf(order)}
-      ${state === "open" ? html`<div class="row">${address ? html`<a class="button first" id="order-pay" href=${address} rel="noreferrer">${t("order.pay")}</a>` : nothing}
+      ${isToPay ? html`<div class="row">${address ? html`<a class="button first" id="order-pay" href=${address} rel="noreferrer">${t("order.pay")}</a>` : nothing}
         <button class="plain" id="order-cancel" @click=${() => this.cancel()}>${t("order.cancel")}</button></div>` : nothing}
       ${order.payments.length ? html`<ul class="rows">${order.payments.map((payment) => this.payment(payment))}</ul>` : nothing}
     </section>`;

@@ -7,7 +7,7 @@ import { html, live, nothing } from "../core/lit.js";
 import { failureText, icon } from "../core/page.js";
 import { formatName, isRobotTold } from "./spoken.js";
 import { hasFeature, isAdmin } from "../core/session.js";
-import { duration, languageName, t, wholeFromTen } from "../core/texts.js";
+import { duration, languageName, minutes, t, wholeFromTen } from "../core/texts.js";
 
 export const LONGEST = 4096;
 const FORMATS = ["mp3", "wav", "opus", "aac", "flac", "pcm", "g711_ulaw", "g711_alaw"];
@@ -22,13 +22,8 @@ export function estimateText({ estimate, doubt, length }) {
   const share = Math.max(1, length / LONGEST);
   const credits = estimate.credits ? t("speak.credits", { n: wholeFromTen(estimate.credits * share, Math.ceil) }) : t("speak.free");
   const facts = { time: duration(estimate.seconds * share), credits };
-  return [share > 1 ? t("speak.estimate_long", facts) : t("speak.estimate", facts), leftText(estimate.available_minutes)].filter(Boolean).join(" ");
-}
-
-function leftText(left) {
-  if (!left) return "";
-  const time = duration(left.number * 60);
-  return left.is_about ? t("speak.left_about", { time }) : t("speak.left", { time });
+  const left = estimate.available_minutes;
+  return [share > 1 ? t("speak.estimate_long", facts) : t("speak.estimate", facts), left && t("speak.left", { time: minutes(left) })].filter(Boolean).join(" ");
 }
 
 // That a robot will speak. Who runs the server reads how to get natural voices.
