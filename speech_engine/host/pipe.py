@@ -21,8 +21,8 @@ from typing import NoReturn
 
 import msgspec
 
-from speech_engine.host.confinement import die_with_parent
 from speech_engine.host.pipe_messages import Message
+from speech_engine.host.process_rights import die_with_parent
 
 _LENGTH = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
