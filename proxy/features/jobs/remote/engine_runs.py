@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 
 import structlog
 
-from proxy.engines.remote_engine import RemoteEngine, TrainingWork
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
 from proxy.file_store.vault import Vault
