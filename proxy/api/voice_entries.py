@@ -11,13 +11,12 @@ from msgspec.structs import replace
 from policies.matching import Match
 from policies.routing import Voice
 from policies.text_tags import EMOTIONS
-from policies.voice_sounds import Pace, Pitch
 from policies.voice_titles import title_of
 from proxy.catalogue.known_voices import KnownVoices
 from proxy.catalogue.misheard_rates import MisheardRate
 from proxy.catalogue.own_voices import LibraryVoice
 from proxy.catalogue.recording_speakers import RecordingSpeakers
-from proxy.catalogue.voice_samples import NoVoiceSamples
+from proxy.catalogue.voice_samples import NoVoiceSamples, Pace, Pitch
 from proxy.storage.trained_models import TrainedModel
 
 _CREATED = 1_767_225_600

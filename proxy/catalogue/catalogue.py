@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from proxy.catalogue.speaker import NamedSpeaker, spoken_by
 from proxy.config import natural
 from proxy.config.config_toml import Config, known_names
 from proxy.config.model_names import find_misnamed
-from proxy.config.reader import hint, nearest, possible
+from proxy.config.reader import hint, nearest
 from proxy.config.sections import Remark
 from proxy.engines.engine_list import Engines
 from proxy.errors import InvalidRequest, NotFound, UpstreamFailed
@@ -72,24 +72,6 @@ class Catalogue:
 
     def client_fields(self) -> frozenset[str]:
         return frozenset[str]().union(*(model.info.client_fields for model in self.models())) - NEVER_PASSED
-
-    def needs_text(self, providers: Container[str] | None, *, is_local_only: bool) -> bool:
-        """Tell whether all models that could speak with a recording need its words.
-
-        Only local models and `providers`, if some are named, may have the recording. An engine that has not
-        been up yet may have any model.
-        """
-        if not all(engine.models() for _, engine in self.live.items()):
-            return False
-        return routing.needs_text(
-            model.info
-            for model in self.models()
-            if model.info.is_local
-            or not (
-                is_local_only
-                or (providers is not None and (model.info.runner or model.engine) not in providers)
-            )
-        )
 
     def list_models(self, terms: Terms | None) -> tuple[list[str], list[routing.Model]]:
         """Return the aliases and models that a plan may use, or without terms, the public ones."""
@@ -214,33 +196,6 @@ class Catalogue:
         routed = [full for route in self._routes for full in route.candidates]
         models = self._all_named([*self._aliases[alias], *routed])
         return bool(models) and all(model.info.runner for model in models)
-
-    def check_binding(self, engine: str, voice: str) -> str:
-        """Check a voice against its engine's list. Return a doubt, or "".
-
-        Raises InvalidRequest for an unknown engine or voice, and UpstreamFailed if the engine is not up.
-        """
-        if engine not in self.live:
-            known = [name for name, _ in self.live.items()]
-            raise InvalidRequest(
-                f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
-            )
-        live = self.live[engine]
-        if not live.models():
-            raise UpstreamFailed(f"The engine '{engine}' is not available right now.", retry_after_s=5.0)
-        listed, unlisted = [info.id for info in live.voices()], live.unlisted_voices
-        if voice in listed or voice in (unlisted or ()):
-            return ""
-        if live.tries_unknown_voices:
-            return f"'{engine}' lists a new voice after its first use, and '{voice[:80]}' is not in its list."
-        if unlisted is None:
-            return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
-        raise InvalidRequest(
-            f"Invalid value for 'bindings.{engine}': '{engine}' has no voice '{voice[:80]}'. "
-            f"{possible(voice, listed, 'voices')}",
-            param=f"bindings.{engine}",
-            code="voice_not_found",
-        )
 
     def check_known(self, full: str) -> None:
         """Raise UpstreamFailed if the engine has not been up yet: it may have this model or voice. A name

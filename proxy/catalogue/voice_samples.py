@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import Literal
 
 import msgspec
 
 from policies.routing import Voice
-from policies.voice_sounds import Pace, Pitch
+
+Pitch = Literal["low", "middle", "high"]
+Pace = Literal["slow", "measured", "quick"]
 
 
 class MadeSample(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,12 +60,6 @@ def _check_model(reader: Reader, key: str, name: str, engines: Engines) -> None:
         reader.fault(key, f"{name!r}: no [engines.{engine}] here; known: {', '.join(engines) or 'none'}")
 
 
-def listed_models(config: Config) -> Known:
-    """Return the models of the engines whose section lists them."""
-    lists = {name: section.settings.get("models") for name, section in config.engines.items()}
-    return {name: models for name, models in lists.items() if isinstance(models, list) and models}
-
-
 CLONE = "clone"
 """The line in `costs` for making a voice at the provider. It is no model."""
 
@@ -82,28 +76,9 @@ def find_misnamed(config: Config, known: Known) -> list[Remark]:
     ]
 
 
-def find_without_cost(config: Config, known: Known) -> list[Remark]:
-    """Return the models without a cost, of engines with a budget: the budget would not count them."""
-    offered = {(engine, model) for engine, models in known.items() for model in models}
-    offered |= {(engine, model) for _, engine, model in _spoken_by(config) if engine not in known}
-    return [
-        Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
-        for engine, model in sorted(offered)
-        if _is_unseen(config.engines.get(engine), model)
-    ]
-
-
-def _is_unseen(section: EngineSection | None, model: str) -> bool:
-    if section is None or (section.budget_usd_day is None and section.budget_usd_month is None):
-        return False
-    if section.runner:
-        return False  # The runner reports the cost of its work.
-    return not section.costs.keys() & {model, "*"}
-
-
 def _names(config: Config) -> Iterator[tuple[str, str, str]]:
     """Return the place, the engine and the model of each name."""
-    yield from _spoken_by(config)
+    yield from spoken_by(config)
     for engine, section in config.engines.items():
         for model in section.costs.keys() - {"*", CLONE}:
             yield f"engines.{engine}.costs.{model}", engine, model
@@ -114,7 +89,7 @@ def _names(config: Config) -> Iterator[tuple[str, str, str]]:
                 yield f"plans.{plan.name}.prices.models.{full}", engine, model
 
 
-def _spoken_by(config: Config) -> Iterator[tuple[str, str, str]]:
+def spoken_by(config: Config) -> Iterator[tuple[str, str, str]]:
     """Return the models that aliases and the operator's routes name."""
     written = [route for route in config.routes if not route.is_shipped]
     routes = {f"routes.{route.language}": route.named_models for route in written}

@@ -10,8 +10,8 @@ from policies.retirement import Retirement, find_retirement, parse_day
 from proxy.config import model_names
 from proxy.config.config_toml import Config
 from proxy.config.finding import Finding, ProbeResults, note, ok, wrong
-from proxy.config.model_names import STANDARD
-from proxy.config.sections import EngineSection
+from proxy.config.model_names import STANDARD, Known, spoken_by
+from proxy.config.sections import EngineSection, Remark
 from proxy.engines.registry import EngineConfigError, Registry, RemoteSpec
 from speech_engine import Hosted, Language, ModelInfo
 from speech_engine.plugin import KnowsShutdowns
@@ -26,7 +26,7 @@ def models(
 ) -> Iterator[Finding]:
     """Yield a finding for each alias, and each wrong name of a model. `sick` are engines that cannot run."""
     known = known_models(config, registry, results)
-    faults = [*model_names.find_misnamed(config, known), *model_names.find_without_cost(config, known)]
+    faults = [*model_names.find_misnamed(config, known), *find_without_cost(config, known)]
     faulty = {fault.key for fault in faults}
     for alias, names in config.models.items():
         if alias not in faulty:
@@ -58,7 +58,7 @@ def _info(id_: str, tags: Iterable[str]) -> ModelInfo:
 
 def known_models(config: Config, registry: Registry, results: ProbeResults) -> dict[str, Sequence[str]]:
     """Return the models of engines whose settings list them, that answered, or that have imported models."""
-    listed = model_names.listed_models(config)
+    listed = listed_models(config)
     found: dict[str, Sequence[str]] = {}
     for name, section in config.engines.items():
         named = [info.id for info in results.models.get(name, ())]
@@ -169,3 +169,28 @@ def _is_unreadable(config: Config, registry: Registry, engine: str) -> bool:
     except EngineConfigError:
         return True
     return False
+
+
+def listed_models(config: Config) -> Known:
+    """Return the models of the engines whose section lists them."""
+    lists = {name: section.settings.get("models") for name, section in config.engines.items()}
+    return {name: models for name, models in lists.items() if isinstance(models, list) and models}
+
+
+def find_without_cost(config: Config, known: Known) -> list[Remark]:
+    """Return the models without a cost, of engines with a budget: the budget would not count them."""
+    offered = {(engine, model) for engine, models in known.items() for model in models}
+    offered |= {(engine, model) for _, engine, model in spoken_by(config) if engine not in known}
+    return [
+        Remark(f"{engine}/{model}", f"{engine}/{model} has no cost: its budget does not see it")
+        for engine, model in sorted(offered)
+        if _is_unseen(config.engines.get(engine), model)
+    ]
+
+
+def _is_unseen(section: EngineSection | None, model: str) -> bool:
+    if section is None or (section.budget_usd_day is None and section.budget_usd_month is None):
+        return False
+    if section.runner:
+        return False  # The runner reports the cost of its work.
+    return not section.costs.keys() & {model, "*"}

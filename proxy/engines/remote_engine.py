@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Collection
 from typing import Protocol
 
-import msgspec
 from msgspec.structs import replace
 
 from proxy.config.sections import EngineSection
@@ -25,41 +24,13 @@ from speech_engine import (
 )
 from speech_engine.host.engine_stream import EngineStream, OnDispatch, ignore_dispatch
 from speech_engine.host.messages import HealthReport, HelloReply
-from speech_engine.redacted import Redacted
-from speech_engine.training import TrainingEnd
 from speech_engine.work import job_with_samples
-
-
-class TrainingWork(Redacted, msgspec.Struct, frozen=True):
-    """A training for a rented machine: a step of an account's job.
-
-    `fingerprint` covers every input: a second request with the same value joins the run. `digests` name the
-    recordings.
-    """
-
-    account: str
-    job: str
-    step: str
-    fingerprint: str
-    digests: tuple[str, ...]
 
 
 class RemoteRuns(Protocol):
     """The runs of one remote engine."""
 
     def open(self, work: Speak, on_dispatch: OnDispatch) -> EngineStream: ...
-
-    async def train(self, order: TrainingWork) -> tuple[str, TrainingEnd]:
-        """Train in one run, and return its name and its end.
-
-        A second call returns the same end until `pass_over`. Raises EngineError. After EngineUnavailable
-        there is no run, so the caller may try again.
-        """
-        ...
-
-    async def pass_over(self, run: str) -> None:
-        """Forget this run, so that the next training begins anew."""
-        ...
 
     @property
     def running(self) -> int:
@@ -133,12 +104,6 @@ class RemoteEngine(HelloEngine):
 
     async def has_begun(self, step: str) -> bool:
         return self.runs is not None and await self.runs.has_begun(step)
-
-    def training_runs(self) -> RemoteRuns:
-        """Return `runs`. Raises EngineUnavailable if there are none."""
-        if self.runs is None:
-            raise EngineUnavailable(f"{self.name} is not there: {self.reason}")
-        return self.runs
 
     async def health(self) -> HealthReport:
         running = 0 if self.runs is None else self.runs.running

@@ -19,8 +19,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from proxy.helpers.child import JOB_NICENESS, MOST_FRAME_BYTES, Child
-from speech_engine.host import pipe
-from speech_engine.host.pipe_messages import Broken, Message
+from speech_engine.host.pipe_messages import Broken
 from speech_engine.redacted import Redacted
 
 _FIRST_USE_S = 10.0
@@ -63,7 +62,9 @@ class HelperSpec(Redacted, msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     inherit: tuple[int, ...] = ()
     """Open files, whose numbers follow the arguments."""
-    begin: Message | None = None
+    begin: msgspec.Struct | None = None
+    unpack: Callable[[bytes], Any] = msgspec.msgpack.decode
+    """Reads the messages of a plugin's process."""
     interpreter: str = sys.executable
     environ: Mapping[str, str] = {}
     variables: tuple[str, ...] = ()
@@ -89,18 +90,18 @@ class Life:
 
     def __init__(self, child: Child) -> None:
         self.child = child
-        self.ready: Message | None = None
+        self.ready: Any = None
         self.users = 0
         self.is_over = False
         self.answers = 0
         """How many numbered answers came."""
-        self._waiting_calls: dict[int, asyncio.Future[Message]] = {}
+        self._waiting_calls: dict[int, asyncio.Future[Any]] = {}
 
-    async def exchange(self, number: int, question: Message, within_s: float) -> Message:
+    async def exchange(self, number: int, question: msgspec.Struct, within_s: float) -> Any:
         """Return the answer with this number. Raises HelperFailed and TimeoutError."""
         if self.is_over:
             raise HelperFailed(what="died")
-        answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting_calls[number] = answer
         try:
             self.child.send(question)
@@ -109,9 +110,9 @@ class Life:
         finally:
             del self._waiting_calls[number]
 
-    async def hand_out(self) -> None:
+    async def hand_out(self, unpack: Callable[[bytes], Any]) -> None:
         try:
-            async with aclosing(self.child.messages()) as messages:
+            async with aclosing(self.child.messages_of(unpack)) as messages:
                 async for message in messages:
                     self.answers += 1
                     waiting = self._waiting_calls.get(getattr(message, "number", 0))
@@ -345,7 +346,7 @@ class Helper:
         is_begun = False
         try:
             child.send(spec.begin)
-            ready = pipe.unpack(await life.receive())
+            ready = spec.unpack(await life.receive())
             is_begun = not isinstance(ready, Broken)
         except (HelperFailed, msgspec.MsgspecError):
             raise HelperFailed(f"{name} ended while it started", "refused") from None
@@ -360,7 +361,7 @@ class Helper:
         return life
 
     async def _hand_out(self, life: Life) -> None:
-        await life.hand_out()
+        await life.hand_out(self.spec.unpack)
         self.on_end(life)
         self.end(life)
 

@@ -50,8 +50,8 @@ from proxy.processes.metrics_page import MetricsPage, WorkerMetrics
 from proxy.storage.rows import new_id
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostTls, Watched
-from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe_messages import HostState
+from speech_engine.host.process_rights import forbid_dumps
 
 _MOST_WATCHES = 1000
 _MOST_UNREAD = 5000

@@ -35,7 +35,7 @@ from proxy.storage.rows import new_id
 from speech_engine.host import pipe_messages
 from speech_engine.host.booking_messages import Booked, BookedPeak, BookingOver, BookingQuestion
 from speech_engine.host.cluster_messages import ClusterNews, TombstonesRead
-from speech_engine.host.confinement import forbid_dumps
+from speech_engine.host.process_rights import forbid_dumps
 
 if TYPE_CHECKING:
     from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts

@@ -37,9 +37,9 @@ from proxy.storage.retention import delete_old_usage
 from proxy.storage.store import StorageFailed, StorageUnreachable
 from proxy.telemetry import logs
 from proxy.telemetry.loop_watch import hold_notes, watch_loop
-from speech_engine.host.confinement import forbid_dumps
 from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, Ready, Revision
+from speech_engine.host.process_rights import forbid_dumps
 
 SWITCH_S = 0.001
 """A thread that reads a large file in Python keeps the interpreter from the loop for this long at a time."""

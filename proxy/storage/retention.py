@@ -6,8 +6,7 @@ Entries and the audit stay, since they are the books.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Self
+from collections.abc import Callable
 
 import structlog
 
@@ -50,48 +49,3 @@ async def _delete_older(store: Store, moment: int) -> None:
         is_done = rows < BATCH
     if any(deleted.values()):
         _log.info("usage.delete.complete", **deleted)
-
-
-_OLD_BATCH = 100
-# After a suspension, a row is stored for as long again as at first.
-_OLD = """
-SELECT {table}.id, {table}.account FROM {table} JOIN accounts ON accounts.id = {table}.account
-WHERE {table}.{at} < :latest AND {table}.{at} < {before}
-AND accounts.suspended IS NULL AND accounts.resumed < {before} ORDER BY {table}.{at} LIMIT :limit
-"""
-
-
-class StoredDays(NamedTuple):
-    """How long the rows of a table stay, in microseconds: by the configuration, and on some plans."""
-
-    usual_us: int
-    plans_us: Mapping[str, int]
-
-    @classmethod
-    def of(cls, days: float, by_plan: Mapping[str, float | None]) -> Self:
-        """Take days. A plan with None has those of the configuration."""
-        own = {name: round(each * _DAY) for name, each in by_plan.items() if each is not None}
-        return cls(round(days * _DAY), own)
-
-    @property
-    def longest_us(self) -> int:
-        return max([self.usual_us, *self.plans_us.values()])
-
-    def us_of(self, plan: str) -> int:
-        return self.plans_us.get(plan, self.usual_us)
-
-
-async def list_old(store: Store, table: str, at: str, stored: StoredDays, now: int) -> list[tuple[str, str]]:
-    """List id and account of some rows whose moment `at` was too long ago, the oldest first. Rows of
-    suspended accounts stay."""
-    shortest = min([stored.usual_us, *stored.plans_us.values()])
-    params: dict[str, str | int] = {"before": now - stored.usual_us, "latest": now - shortest}
-    cases = []
-    for number, (plan, plan_us) in enumerate(sorted(stored.plans_us.items())):
-        params |= {f"plan{number}": plan, f"before{number}": now - plan_us}
-        cases.append(f"WHEN :plan{number} THEN CAST(:before{number} AS BIGINT)")
-    usual = "CAST(:before AS BIGINT)"
-    before = f"CASE accounts.plan {' '.join(cases)} ELSE {usual} END" if cases else usual
-    sql = _OLD.format(table=table, at=at, before=before)
-    rows = await store.read(sql, {**params, "limit": _OLD_BATCH})
-    return [(row["id"], row["account"]) for row in rows]

@@ -9,20 +9,21 @@ from functools import partial
 from speech_engine.comparer import Comparer
 from speech_engine.host import plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import ParentPipe, tell
-from speech_engine.host.pipe_messages import (
+from speech_engine.host.pipe import tell
+from speech_engine.host.plugin_messages import (
     BeginPlugin,
     ComparerReady,
     ComparisonQuestion,
     ComparisonScore,
-    Message,
+    PluginMessage,
+    PluginPipe,
 )
 
 
-async def _serve(pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
+async def _serve(pipe: PluginPipe, begin: BeginPlugin, log: HostLogger) -> None:
     loop, questions = asyncio.get_running_loop(), asyncio.Queue[ComparisonQuestion]()
 
-    def on_message(message: Message) -> None:
+    def on_message(message: PluginMessage) -> None:
         if isinstance(message, ComparisonQuestion):
             tell(loop, questions.put_nowait, message)
 

@@ -11,14 +11,12 @@ import ctypes
 import os
 import platform
 import resource
-import signal
 import struct
-import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
+from speech_engine.host.process_rights import forbid_dumps, libc, prctl
+
 _PR_SET_NO_NEW_PRIVS = 38
 _SECCOMP_SET_MODE_FILTER = 1
 _SECCOMP_GET_ACTION_AVAIL = 2
@@ -121,24 +119,13 @@ def limit_memory(memory_mb: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_mb * 2**20, memory_mb * 2**20))
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent ends, however that ends."""
-    if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def forbid_dumps() -> bool:
-    """Close this process to the debuggers of its own user, and to core dumps. Return whether that worked."""
-    return _prctl(_PR_SET_DUMPABLE, 0)
-
-
 def has_call_filter() -> bool:
     """Tell whether the kernel can refuse system calls to a process. Changes nothing."""
     machine = _MACHINES.get(platform.machine())
     if machine is None:
         return False
     action = ctypes.c_uint32(_REFUSE & 0xFFFF0000)
-    return bool(_libc().syscall(machine.seccomp, _SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
+    return bool(libc().syscall(machine.seccomp, _SECCOMP_GET_ACTION_AVAIL, 0, ctypes.byref(action)) == 0)
 
 
 def has_landlock() -> bool:
@@ -175,15 +162,15 @@ def _take(rights: int, network: int) -> bool:
         return False
     fields = [rights, network] if network else [rights]
     ruleset = struct.pack(f"={len(fields)}Q", *fields)
-    libc = _libc()
-    descriptor = libc.syscall(_CREATE_RULESET, ctypes.c_char_p(ruleset), ctypes.c_size_t(len(ruleset)), 0)
+    library = libc()
+    descriptor = library.syscall(_CREATE_RULESET, ctypes.c_char_p(ruleset), ctypes.c_size_t(len(ruleset)), 0)
     if descriptor < 0:
         return False
     try:
-        if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
+        if not prctl(_PR_SET_NO_NEW_PRIVS, 1):
             return False
         # A ruleset without a single rule allows none of the rights that it handles.
-        return bool(libc.syscall(_RESTRICT_SELF, ctypes.c_int(descriptor), 0) == 0)
+        return bool(library.syscall(_RESTRICT_SELF, ctypes.c_int(descriptor), 0) == 0)
     finally:
         os.close(descriptor)
 
@@ -191,7 +178,7 @@ def _take(rights: int, network: int) -> bool:
 def _confine_calls(needs: frozenset[str], is_alone: bool) -> Iterator[str]:
     if not forbid_dumps():
         yield "not dumpable"
-    if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
+    if not prctl(_PR_SET_NO_NEW_PRIVS, 1):
         yield "no_new_privs"
     machine = _MACHINES.get(platform.machine())
     if machine is None or not _install(machine, _program(machine, needs, is_alone)):
@@ -257,22 +244,11 @@ def _install(machine: _Machine, program: bytes) -> bool:
     code = ctypes.create_string_buffer(program, len(program))
     filter_ = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
     flags = ctypes.c_ulong(_FOR_ALL_THREADS)
-    done = _libc().syscall(machine.seccomp, _SECCOMP_SET_MODE_FILTER, flags, ctypes.c_char_p(filter_))
+    done = libc().syscall(machine.seccomp, _SECCOMP_SET_MODE_FILTER, flags, ctypes.c_char_p(filter_))
     return bool(done == 0)
-
-
-def _prctl(option: int, value: int) -> bool:
-    zero = ctypes.c_ulong(0)
-    return bool(_libc().prctl(option, ctypes.c_ulong(value), zero, zero, zero) == 0)
-
-
-def _libc() -> ctypes.CDLL:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
-    return libc
 
 
 def _landlock_version() -> int:
     if platform.machine() not in _MACHINES:
         return 0
-    return int(_libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GIVE_VERSION))
+    return int(libc().syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _GIVE_VERSION))

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from speech_engine.host import pipe_messages, plugin_process
+from speech_engine.host import plugin_messages, plugin_process
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import ParentPipe, tell
+from speech_engine.host.pipe import tell
+from speech_engine.host.plugin_messages import PluginPipe
 from speech_engine.mark import Mark, MarkStream
 
-_Step = pipe_messages.OpenMarkStream | pipe_messages.MarkSound | pipe_messages.CloseMarkStream
+_Step = plugin_messages.OpenMarkStream | plugin_messages.MarkSound | plugin_messages.CloseMarkStream
 
 
 class _Marking:
@@ -23,20 +24,20 @@ class _Marking:
         self._log = log
         self._streams: dict[int, MarkStream] = {}
 
-    def take(self, step: _Step) -> pipe_messages.MarkedSound | None:
+    def take(self, step: _Step) -> plugin_messages.MarkedSound | None:
         number = step.number
-        if isinstance(step, pipe_messages.CloseMarkStream):
+        if isinstance(step, plugin_messages.CloseMarkStream):
             self._streams.pop(number, None)
             return None
         try:
-            return pipe_messages.MarkedSound(number, self._marked(step))
+            return plugin_messages.MarkedSound(number, self._marked(step))
         except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
             self._log.warning("mark.sound.failed", error=type(error).__name__)
             self._streams.pop(number, None)
-            return pipe_messages.MarkedSound(number, failure=type(error).__name__)
+            return plugin_messages.MarkedSound(number, failure=type(error).__name__)
 
-    def _marked(self, step: pipe_messages.OpenMarkStream | pipe_messages.MarkSound) -> bytes:
-        if isinstance(step, pipe_messages.OpenMarkStream):
+    def _marked(self, step: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
+        if isinstance(step, plugin_messages.OpenMarkStream):
             self._streams[step.number] = self._mark.open(step.sample_rate_hz, step.key, step.payload)
             return b""
         stream = self._streams[step.number]
@@ -44,21 +45,21 @@ class _Marking:
         return marked + stream.flush() if step.is_last else marked
 
 
-def _found(mark: Mark, log: HostLogger, question: pipe_messages.MarkQuestion) -> pipe_messages.MarkAnswer:
+def _found(mark: Mark, log: HostLogger, question: plugin_messages.MarkQuestion) -> plugin_messages.MarkAnswer:
     try:
         found = mark.detect(question.pcm, question.sample_rate_hz, question.keys)
     except Exception as error:  # noqa: BLE001 - the seam around a plugin: its class only, it may quote the sound
         log.warning("mark.detect.failed", error=type(error).__name__)
-        return pipe_messages.MarkAnswer(question.number, failure=type(error).__name__)
-    return pipe_messages.MarkAnswer(question.number, found)
+        return plugin_messages.MarkAnswer(question.number, failure=type(error).__name__)
+    return plugin_messages.MarkAnswer(question.number, found)
 
 
-async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginPlugin, log: HostLogger) -> None:
+async def _serve(pipe: PluginPipe, begin: plugin_messages.BeginPlugin, log: HostLogger) -> None:
     loop = asyncio.get_running_loop()
-    steps, questions = asyncio.Queue[_Step](), asyncio.Queue[pipe_messages.MarkQuestion]()
+    steps, questions = asyncio.Queue[_Step](), asyncio.Queue[plugin_messages.MarkQuestion]()
 
-    def on_message(message: pipe_messages.Message) -> None:
-        if isinstance(message, pipe_messages.MarkQuestion):
+    def on_message(message: plugin_messages.PluginMessage) -> None:
+        if isinstance(message, plugin_messages.MarkQuestion):
             tell(loop, questions.put_nowait, message)
         elif isinstance(message, _Step):
             tell(loop, steps.put_nowait, message)
@@ -66,7 +67,7 @@ async def _serve(pipe: ParentPipe, begin: pipe_messages.BeginPlugin, log: HostLo
     pipe.watch(on_message, lambda: None)
     async with plugin_process.open_confined("mark", begin, log) as mark:
         marking = _Marking(mark, log)
-        pipe.send(pipe_messages.MarkReady())
+        pipe.send(plugin_messages.MarkReady())
         async with asyncio.TaskGroup() as group:
             group.create_task(plugin_process.answer_in_thread(steps, marking.take, pipe))
             # A detection takes seconds, and no answer should wait for it.

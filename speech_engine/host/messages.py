@@ -7,7 +7,6 @@ recordings, it answers `MissingSamples` and no more: the server puts them there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Annotated, Any
 
 import msgspec
@@ -19,8 +18,6 @@ from speech_engine.errors import EngineError, EngineFailed, error_named, name_of
 from speech_engine.events import Event
 from speech_engine.models import ModelInfo, VoiceInfo
 from speech_engine.redacted import Redacted
-from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece
-from speech_engine.training import TrainingEnd
 from speech_engine.work import Work
 
 SERVICE = "voxgate.Host"
@@ -202,53 +199,3 @@ def decode_hello(data: bytes) -> HelloReply:
         raise ValueError(f"it has {len(data)} bytes, and {MOST_HELLO_BYTES} are allowed")
     hello: HelloReply = decoded(_decode_hello, data)
     return hello
-
-
-# The pieces of remote work. The far end packs their frames, and the server reads them. A runner cannot.
-
-_MOST_DATA_BYTES = MOST_PIECE_BYTES * 7 // 10
-"""Base64 adds a third, and JSON some bytes."""
-
-
-class FarIntroduction(msgspec.Struct, frozen=True, tag="introduction"):
-    """The first frame of every result: the engine's description."""
-
-    hello: HelloReply
-
-
-RemoteFrame = Event | Failed | FarIntroduction | TrainingEnd
-
-_decode = msgspec.msgpack.Decoder(list[RemoteFrame]).decode
-
-
-class Packer:
-    """Packs frames into pieces. A piece goes out when it is full, or at the end."""
-
-    def __init__(self) -> None:
-        self._frames: list[bytes] = []
-        self._bytes = 0
-        self._number = 0
-
-    def add(self, frame: RemoteFrame) -> RemotePiece | None:
-        """Add a frame. Return the piece that was full without it."""
-        data = encode(frame)
-        piece = self._take(is_last=False) if self._bytes + len(data) > _MOST_DATA_BYTES else None
-        self._frames.append(data)
-        self._bytes += len(data)
-        return piece
-
-    def last(self) -> RemotePiece:
-        return self._take(is_last=True)
-
-    def _take(self, *, is_last: bool) -> RemotePiece:
-        data = encode([msgspec.Raw(frame) for frame in self._frames])
-        piece = RemotePiece(number=self._number, data=data, is_last=is_last)
-        self._frames, self._bytes = [], 0
-        self._number += 1
-        return piece
-
-
-def frames_of(pieces: Iterable[RemotePiece]) -> Iterator[RemoteFrame]:
-    """Yield the frames of pieces in their order. Raises ValueError for a piece without frames."""
-    for piece in pieces:
-        yield from decoded(_decode, piece.data)

@@ -8,29 +8,26 @@ the message in msgpack, and the head is its length.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import select
 import socket
 import struct
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 import msgspec
 
-from speech_engine.host.confinement import die_with_parent
 from speech_engine.host.pipe_messages import Message
 
+M = TypeVar("M")
 _LENGTH = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
-encode: Callable[[Message], bytes] = msgspec.msgpack.Encoder().encode
+encode: Callable[[msgspec.Struct], bytes] = msgspec.msgpack.Encoder().encode
 unpack: Callable[[bytes], Message] = msgspec.msgpack.Decoder(Message).decode
 
 
-def pack(message: Message) -> bytes:
+def pack(message: msgspec.Struct) -> bytes:
     """Return a message with its head, ready to send."""
     frame = encode(message)
     return head(frame) + frame
@@ -47,15 +44,17 @@ def length(head: bytes) -> int:
     return size
 
 
-class ParentPipe:
-    """A child's side of the pipe. `watch` reads in a thread, so even a child with a busy event loop exits."""
+class Pipe(Generic[M]):
+    """A child's side of a pipe, whose frames `unpack` reads. `watch` reads in a thread, so even a child with
+    a busy event loop exits."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, unpack: Callable[[bytes], M]) -> None:
+        self._unpack = unpack
         self._socket = socket.socket(fileno=fd)
         self._socket.setblocking(True)
         self._send_lock = threading.Lock()
 
-    def send(self, message: Message) -> None:
+    def send(self, message: msgspec.Struct) -> None:
         """Sends a message. If the parent is dead, nothing is sent: the reading thread ends the child."""
         with self._send_lock, suppress(OSError):
             self._socket.sendall(pack(message))
@@ -74,17 +73,17 @@ class ParentPipe:
     def close(self) -> None:
         self._socket.close()
 
-    def receive(self) -> Message | None:
+    def receive(self) -> M | None:
         """Returns the next message, or None at the end of the pipe. Blocks."""
         frame = self.read()
-        return None if frame is None else unpack(frame)
+        return None if frame is None else self._unpack(frame)
 
     def read(self) -> bytes | None:
         """Returns the next frame, or None at the end of the pipe. Blocks."""
         head = self._read_exactly(HEAD_BYTES)
         return None if head is None else self._read_exactly(length(head))
 
-    def watch(self, on_message: Callable[[Message], None], on_end: Callable[[], None]) -> None:
+    def watch(self, on_message: Callable[[M], None], on_end: Callable[[], None]) -> None:
         """Calls `on_message` with every message, in a new thread. At the end, calls `on_end` and exits."""
 
         def read() -> NoReturn:
@@ -111,20 +110,11 @@ class ParentPipe:
         return b"".join(parts)
 
 
-def pipe_of_one_thread() -> ParentPipe:
-    """Returns the pipe of a child without a reading thread. The kernel kills the child when its parent dies.
+class ParentPipe(Pipe[Message]):
+    """The pipe of a host or a worker to its supervisor."""
 
-    If the parent has died before this call, the process exits. A question in the pipe then needs no answer.
-    """
-    die_with_parent()
-    # The child's package may have switched the collector off, so that the imports are faster.
-    gc.enable()
-    fd = int(sys.argv[1])
-    poll = select.poll()
-    poll.register(fd, select.POLLHUP)
-    if poll.poll(0):
-        sys.exit(0)
-    return ParentPipe(fd)
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd, unpack)
 
 
 def tell(loop: asyncio.AbstractEventLoop, listener: Callable[..., object], *arguments: object) -> None:

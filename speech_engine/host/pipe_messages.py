@@ -1,7 +1,7 @@
-"""The messages between a process and its children.
+"""The messages between the supervisor and its children.
 
-The supervisor talks so with workers and hosts, and a worker with the processes of comparers, marks and
-trainers. Each stream of a mark and each question to it has a number, so many of them share one pipe.
+The supervisor talks so with workers and hosts. The processes of plugins have messages of their own:
+plugin_messages.py.
 """
 
 from __future__ import annotations
@@ -14,82 +14,7 @@ from speech_engine.bounds import MOST_JOBS, Line, Text
 from speech_engine.device import DeviceKind
 from speech_engine.host.booking_messages import Booked, BookingWord
 from speech_engine.host.cluster_messages import ClusterTick, ClusterWord, HostLoad, HostTls
-from speech_engine.mark import Detection, MarkKey
 from speech_engine.redacted import Redacted
-from speech_engine.training import TrainingMessage
-
-
-class ComparerReady(msgspec.Struct, frozen=True, tag="comparer_ready"):
-    """The comparer has loaded. The numbers are its `SpeakerScale`."""
-
-    same: float
-    other: float
-
-
-class ComparisonQuestion(Redacted, msgspec.Struct, frozen=True, tag="comparison_asked"):
-    """A question to a comparer: are these two recordings of one speaker?"""
-
-    one: bytes
-    other: bytes
-
-
-class ComparisonScore(msgspec.Struct, frozen=True, tag="comparison"):
-    """The answer. A `failure` is the class of the comparer's exception; then there is no score."""
-
-    score: float = 0.0
-    failure: str = ""
-
-
-class MarkReady(msgspec.Struct, frozen=True, tag="mark_ready"):
-    """The mark has loaded."""
-
-
-class OpenMarkStream(msgspec.Struct, frozen=True, tag="mark_opened"):
-    """Open a stream. The answer is a `MarkedSound` without sound."""
-
-    number: int
-    sample_rate_hz: int
-    key: MarkKey
-    payload: int
-
-
-class MarkSound(Redacted, msgspec.Struct, frozen=True, tag="mark_sound"):
-    """The next sound of a stream, or its end. The answer is a `MarkedSound`."""
-
-    number: int
-    pcm: bytes = b""
-    is_last: bool = False
-
-
-class CloseMarkStream(msgspec.Struct, frozen=True, tag="mark_closed"):
-    """Forget a stream. There is no answer."""
-
-    number: int
-
-
-class MarkedSound(Redacted, msgspec.Struct, frozen=True, tag="marked_sound"):
-    """The marked sound. A `failure` is the class of the mark's exception; then the stream is over."""
-
-    number: int
-    pcm: bytes = b""
-    failure: str = ""
-
-
-class MarkQuestion(Redacted, msgspec.Struct, frozen=True, tag="mark_asked"):
-    """A question to a mark: is one of these keys in this sound?"""
-
-    number: int
-    pcm: bytes
-    sample_rate_hz: int
-    keys: tuple[MarkKey, ...]
-
-
-class MarkAnswer(msgspec.Struct, frozen=True, tag="mark_answer"):
-    """The answer. With a `failure`, there is no detection."""
-
-    number: int
-    detection: Detection | None = None
-    failure: str = ""
 
 
 class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
@@ -112,16 +37,6 @@ class BeginHost(Redacted, msgspec.Struct, frozen=True, tag="begin_host"):
     memory_gb: float | None = None
     tls: HostTls | None = None
     is_watched: bool = False
-
-
-class BeginPlugin(Redacted, msgspec.Struct, frozen=True, tag="begin_plugin"):
-    """A worker's first message to the process of a comparer or a mark."""
-
-    name: str
-    module: str
-    settings: bytes
-    needs: tuple[str, ...] = ()
-    memory_mb: int | None = None
 
 
 class Revision(Redacted, msgspec.Struct, frozen=True, tag="revision"):
@@ -357,9 +272,7 @@ Reply = MetricsReport | PlansInUse | VoiceForgotten
 WorkerQuestion = ReloadQuestion | ErasureQuestion | EngineQuestion | EngineWanted | BookingWord | ClusterWord
 SupervisorAnswer = ReloadResult | ErasureSpread | EngineSwitched | Booked
 _ToWorker = Revision | Leaving | HostState | WorkerGivenUp | Question | SupervisorAnswer
-_ToPlugin = BeginPlugin | ComparisonQuestion | OpenMarkStream | MarkSound | CloseMarkStream | MarkQuestion
-_OfPlugin = ComparerReady | ComparisonScore | MarkReady | MarkedSound | MarkAnswer
-_ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | _ToPlugin | Drain
+_ToChild = BeginHost | MayLoad | TextVerdicts | ClusterTick | _ToWorker | Drain
 _OfHost = DeviceFound | Introduction | Loading | PeakMemory | Tick
-_ToSupervisor = Ready | Broken | _OfHost | Reply | WorkerQuestion | _OfPlugin
-Message = _ToChild | _ToSupervisor | TrainingMessage
+_ToSupervisor = Ready | Broken | _OfHost | Reply | WorkerQuestion
+Message = _ToChild | _ToSupervisor

@@ -18,12 +18,12 @@ import msgspec
 
 from speech_engine.host.confinement import confine, limit_memory
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import BeginPlugin, Broken, Message
+from speech_engine.host.pipe_messages import Broken
+from speech_engine.host.plugin_messages import BeginPlugin, PluginMessage, PluginPipe
 from speech_engine.plugin import Context, Kind, worker_plugin
 
 Q = TypeVar("Q")
-Serve = Callable[[ParentPipe, BeginPlugin, HostLogger], Awaitable[None]]
+Serve = Callable[[PluginPipe, BeginPlugin, HostLogger], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def open_confined(kind: Kind, begin: BeginPlugin, log: HostLogger) -> Asyn
 
 
 async def answer_in_thread(
-    questions: asyncio.Queue[Q], answer: Callable[[Q], Message | None], pipe: ParentPipe
+    questions: asyncio.Queue[Q], answer: Callable[[Q], PluginMessage | None], pipe: PluginPipe
 ) -> None:
     """Answer questions for ever, one after the other, in one thread: libraries prepare each thread anew."""
     with ThreadPoolExecutor(1) as thread:
@@ -50,7 +50,7 @@ async def answer_in_thread(
                 pipe.send(found)
 
 
-async def _life(serve: Serve, pipe: ParentPipe, begin: BeginPlugin, log: HostLogger) -> None:
+async def _life(serve: Serve, pipe: PluginPipe, begin: BeginPlugin, log: HostLogger) -> None:
     try:
         await serve(pipe, begin, log)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the seam around a plugin: the worker learns why
@@ -60,7 +60,7 @@ async def _life(serve: Serve, pipe: ParentPipe, begin: BeginPlugin, log: HostLog
 def run(serve: Serve) -> None:
     """Serve until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = ParentPipe(int(sys.argv[1]))
+    pipe = PluginPipe(int(sys.argv[1]))
     begin = pipe.receive()
     if isinstance(begin, BeginPlugin):
         asyncio.run(_life(serve, pipe, begin, HostLogger(begin.name)))

@@ -22,8 +22,8 @@ import msgspec
 
 from speech_engine import training
 from speech_engine.errors import EngineCannot, EngineFailed, EngineUnavailable
-from speech_engine.host.pipe import ParentPipe
 from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad
+from speech_engine.host.plugin_messages import PluginPipe
 from speech_engine.host.remote_calls import answered, direct_opener, until_answered
 
 _MESSAGE_EVERY_S = 5.0
@@ -104,7 +104,7 @@ class _Relay:
         # Held while blocks go into the pipe that may end within a message.
         self._feeding = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: ParentPipe | None = None
+        self._pipe: PluginPipe | None = None
         self._file = _FileOut()
         self._message_at = -_MESSAGE_EVERY_S
         self._stage = ""
@@ -163,7 +163,7 @@ class _Relay:
             self._pipe = None
             pipe.close()
 
-    def _start(self) -> tuple[subprocess.Popen[bytes], ParentPipe]:
+    def _start(self) -> tuple[subprocess.Popen[bytes], PluginPipe]:
         ours, theirs = socket.socketpair()
         try:
             environ = {
@@ -186,10 +186,10 @@ class _Relay:
             theirs.close()
         if self._is_over.is_set():
             self._process.kill()
-        self._pipe = ParentPipe(ours.detach())
+        self._pipe = PluginPipe(ours.detach())
         return self._process, self._pipe
 
-    def _feed(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> bool:
+    def _feed(self, process: subprocess.Popen[bytes], pipe: PluginPipe) -> bool:
         """Give the process its inputs, and return False if they broke off."""
         with self._feeding:
             feed = partial(self._feed_once, process, pipe)
@@ -198,7 +198,7 @@ class _Relay:
             pipe.send(Drain(0.0))
         return is_fed
 
-    def _feed_once(self, process: subprocess.Popen[bytes], pipe: ParentPipe) -> bool:
+    def _feed_once(self, process: subprocess.Popen[bytes], pipe: PluginPipe) -> bool:
         has_begun = False
         try:
             for block in self._line.inputs():

@@ -20,8 +20,9 @@ from speech_engine.engine import Engine
 from speech_engine.errors import EngineCannot, EngineError, EngineFailed, EngineTimeout, UnusableSample
 from speech_engine.host.batch import batch_of
 from speech_engine.host.engine_stream import SlotStream
-from speech_engine.host.messages import Failed, FarIntroduction, Packer, RemoteFrame, hello_of
+from speech_engine.host.messages import Failed, hello_of
 from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_pieces import FarIntroduction, Packer, RemoteFrame
 from speech_engine.host.remote_training import HttpLine, OpenLine, train
 from speech_engine.host.sample_cache import SampleCache
 from speech_engine.host.slots import Slots

@@ -24,8 +24,8 @@ from speech_engine.device import Device
 from speech_engine.host.confinement import confine, forbid_writing, limit_memory
 from speech_engine.host.devices import GB, DeviceLacking, choose_device, find_memory, peak_gb
 from speech_engine.host.log import HostLogger
-from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, PeakMemory
+from speech_engine.host.plugin_messages import PluginMessage, PluginPipe
 from speech_engine.model_files import UnusableModel
 from speech_engine.plugin import Context, worker_plugin
 
@@ -35,7 +35,7 @@ _Question = training.RecordingPiece | training.FilePiece | training.Train
 class _Talk:
     """A `TrainingTalk` over the pipe."""
 
-    def __init__(self, pipe: ParentPipe, device: Device) -> None:
+    def __init__(self, pipe: PluginPipe, device: Device) -> None:
         self.must_stop = False
         self._pipe = pipe
         self._device = device
@@ -100,7 +100,7 @@ class _TrainingQuestion:
 
 
 class _Process:
-    def __init__(self, pipe: ParentPipe, begin: training.BeginTraining) -> None:
+    def __init__(self, pipe: PluginPipe, begin: training.BeginTraining) -> None:
         self._pipe = pipe
         self._begin = begin
         self._log = HostLogger(begin.name)
@@ -128,7 +128,7 @@ class _Process:
             # The trainer may block this loop for hours, because no other task runs in it.
             self._answer(trainer)
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, message: PluginMessage) -> None:
         match message:
             case MayLoad():
                 self._may_load.set()
@@ -189,7 +189,7 @@ class _Process:
 def main() -> None:
     # Ctrl-C in a terminal reaches the whole group, but the server decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    pipe = ParentPipe(int(sys.argv[1]))
+    pipe = PluginPipe(int(sys.argv[1]))
     begin = pipe.receive()
     if isinstance(begin, training.BeginTraining):
         try:

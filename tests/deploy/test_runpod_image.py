@@ -15,7 +15,7 @@ import httpx2
 import msgspec
 import pytest
 
-from speech_engine.host.messages import FarIntroduction, frames_of
+from speech_engine.host.remote_pieces import FarIntroduction, frames_of
 from speech_engine.runner import RemotePiece, RemoteWork
 from tests.waiting import until
 

@@ -15,7 +15,7 @@ from proxy.audio.compressed import Sink, audio_frame
 from proxy.audio.recordings.decoding import decode
 from proxy.audio.recordings.recording import Decoded, Undecoded
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256

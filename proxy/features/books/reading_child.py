@@ -14,7 +14,7 @@ import msgspec
 from proxy.features.books.reading.book import ReadRules, UnusableBook
 from proxy.features.books.reading_orders import BookOrder, FoundCover, Make, Read, Refused
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 20
 _MEMORY_MB = 512

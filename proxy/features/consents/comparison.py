@@ -34,8 +34,8 @@ from proxy.helpers.child import HOST_NICENESS
 from proxy.helpers.helper import Helper, HelperFailed, HelperSpec
 from speech_engine import Comparer, Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
-from speech_engine.host import pipe
-from speech_engine.host.pipe_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
+from speech_engine.host import pipe, plugin_messages
+from speech_engine.host.plugin_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
 
 HOST_MODULE = "speech_engine.host.comparing"
 WITHIN_S = 60.0
@@ -85,7 +85,7 @@ class HostedComparer:
         question = pipe.encode(ComparisonQuestion(one, other))
         try:
             async with asyncio.timeout(self._within_s), self._helper.turn, self._helper.use() as life:
-                scale, answer = life.ready, pipe.unpack(await life.ask(question))
+                scale, answer = life.ready, plugin_messages.unpack(await life.ask(question))
                 if not isinstance(answer, ComparisonScore) or not isinstance(scale, ComparerReady):
                     raise HelperFailed
         except TimeoutError:
@@ -144,6 +144,7 @@ def _hosted(
         module=HOST_MODULE,
         name=name,
         begin=begin,
+        unpack=plugin_messages.unpack,
         interpreter=interpreter,
         environ=environ,
         niceness=HOST_NICENESS,

@@ -13,7 +13,7 @@ import msgspec
 from proxy.features.dubs.child_orders import RefusedSubtitles, SubtitleAnswer, SubtitleOrder
 from proxy.features.dubs.subtitle_text import UnusableSubtitles, read_subtitles
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 20
 _MEMORY_MB = 512

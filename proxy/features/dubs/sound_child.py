@@ -19,7 +19,7 @@ from proxy.audio.recordings.decoding_child import warm_up
 from proxy.audio.recordings.recording import Undecoded
 from proxy.features.dubs.child_orders import LONGEST_S, Counted, SoundOrder
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 240
 _MEMORY_MB = 256

@@ -22,6 +22,7 @@ from proxy.api.server import ServerLink
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.erasing import DerivedThings, OwnedRecord, Spread
 from proxy.errors import NotFound
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.followers import are_behind, exact_now, put_follower, remove_follower
 from proxy.features.erasure.journal import ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import ObjectJournal, once_a_start
@@ -65,7 +66,7 @@ class Erasure(TaskKind[Tombstone]):
     """The erasure of one worker. Each revision of the configuration sets `things`."""
 
     name = "erasures that are not complete"
-    table = tombstones.TASKS
+    table = tombstone_rows.TASKS
     # Together: a provider that is away keeps each of them waiting.
     at_once = 16
     outlives = False
@@ -122,7 +123,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def erase_account(self, account: str) -> None:
         buried = []
-        for id_ in await tombstones.list_of_account(self._store, account):
+        for id_ in await tombstone_rows.list_of_account(self._store, account):
             if (tombstone := await self._bury(id_, account, None)) is not None:
                 buried.append(tombstone)
         await asyncio.gather(*(self._receipt_soon(tombstone) for tombstone in buried))
@@ -148,13 +149,13 @@ class Erasure(TaskKind[Tombstone]):
     async def replay_journal(self) -> None:
         """Erase and count the journal's erasures that the database lacks. Call it before serving."""
         unknown = await self._journal.list_unknown(self._store)
-        if any(not tombstones.may_be_needed(self._store, line.subject) for line in unknown):
+        if any(not tombstone_rows.may_be_needed(self._store, line.subject) for line in unknown):
             # The database is older: it was restored, perhaps by PostgreSQL's own tools. A kill in an erasure
             # looks the same.
             restored = [sql for table in self._store.tables for sql in table.restored_with]
             await self._store.write(*map(Statement, restored))
         for line in unknown:
-            digests = await tombstones.digests_of(self._store, line.subject)
+            digests = await tombstone_rows.digests_of(self._store, line.subject)
             tombstone = Tombstone(
                 subject=line.subject,
                 account=line.account,
@@ -162,7 +163,7 @@ class Erasure(TaskKind[Tombstone]):
                 began=line.at,
                 pending=_STEPS,
             )
-            self.replayed += await tombstones.erase(self._store, tombstone)
+            self.replayed += await tombstone_rows.erase(self._store, tombstone)
 
     async def sign_lines(self) -> None:
         """Sign the journal of a shared vault by the newest master key. Raises StorageFailed."""
@@ -182,7 +183,7 @@ class Erasure(TaskKind[Tombstone]):
 
     async def repeat_for_older(self) -> None:
         """Erase and close once more what an older version has erased and closed on this newer database."""
-        erased = await tombstones.erase_again(self._store, _STEPS)
+        erased = await tombstone_rows.erase_again(self._store, _STEPS)
         closed = await accounts.close_again(self._store)
         if erased or closed:
             _log.info("erasure.repeat.complete", erased=erased, closed=closed)
@@ -202,7 +203,7 @@ class Erasure(TaskKind[Tombstone]):
         """Forget the erased records of other servers on this database, and record the progress."""
         now = await exact_now(self._store)
         # From the last position on, because a database may be away for long.
-        recent = await tombstones.list_since(self._store, (self._seen or now) - _OVERLAP_US)
+        recent = await tombstone_rows.list_since(self._store, (self._seen or now) - _OVERLAP_US)
         if self._on_read is not None:
             self._on_read()
         for tombstone in recent:
@@ -250,20 +251,20 @@ class Erasure(TaskKind[Tombstone]):
             tombstone = Tombstone(
                 subject=subject,
                 account=account or "",
-                digests=tombstones.digests_in(recordings),
+                digests=tombstone_rows.digests_in(recordings),
                 began=now,
                 pending=_STEPS,
                 lease=now + LEASE_S * SECOND,
             )
             await self._journal.write_down(tombstone)
-            if await tombstones.erase(
+            if await tombstone_rows.erase(
                 self._store, tombstone, nameless, recordings=recordings, by_owner=by_owner
             ):
                 return tombstone
             # If a recording was added meanwhile, the tombstone must name it: try again.
             if not await tombstones.recordings_of(self._store, subject) - recordings:
                 break
-        if tombstones.may_be_needed(self._store, subject):
+        if tombstone_rows.may_be_needed(self._store, subject):
             # Refused, because something needs it. A later start must not erase it unbidden.
             await self._journal.write_down(tombstone, is_withdrawn=True)
         return None
@@ -308,7 +309,7 @@ class Erasure(TaskKind[Tombstone]):
             _log.info("erasure.finish.complete")
 
     async def _do(self, name: str, step: _Step, subject: str) -> bool:
-        return await step() is not False and not await tombstones.is_left(self._store, subject, name)
+        return await step() is not False and not await tombstone_rows.is_left(self._store, subject, name)
 
     async def _spread_everywhere(self, tombstone: Tombstone) -> bool:
         """Let every worker of this server forget, and wait a while for the other servers on this database."""

@@ -16,12 +16,12 @@ import msgspec
 import structlog
 
 from policies.tasks import SECOND
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine, decode, without_known
 from proxy.file_store import locked_files
 from proxy.file_store.objects import ListedObject, list_folder
 from proxy.file_store.sealing import MasterKeys, erasure_signature
 from proxy.file_store.vault import Vault
-from proxy.storage import tombstones
 from proxy.storage.disk_names import ERASURES, UnsafeName
 from proxy.storage.store import StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
@@ -101,7 +101,7 @@ class ObjectJournal:
         has none. Return their number. Lines with a tombstone are not read; deleted ones come back."""
         names, number = await self._names(), 0
         there = {name.text for name in names}
-        async for batch in tombstones.batches(store):
+        async for batch in tombstone_rows.batches(store):
             number += await self._put(batch, there)
         unknown = await self._read(await _unknown(store, names))
         return number + await self._put((line for _, signed in unknown for line in signed), there)

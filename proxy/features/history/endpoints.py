@@ -33,9 +33,9 @@ from proxy.http.ranges import RANGE, file_reply
 from proxy.http.replies import reply, shown_as
 from proxy.http.resource import Resource, endpoint
 from proxy.speech.check_totals import CheckReport
-from proxy.storage.retention import StoredDays
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Row
+from proxy.storage.stored_days import StoredDays
 from speech_engine.redacted import Redacted
 
 ROOT = "/v1/history"

@@ -14,8 +14,8 @@ from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
 from proxy.speech.speech_stream import Speech
-from proxy.storage.retention import StoredDays
-from proxy.storage.tombstones import voices_column
+from proxy.storage.spoken_voices import voices_column
+from proxy.storage.stored_days import StoredDays
 
 
 class HistoryObservers:

@@ -14,11 +14,11 @@ from proxy.speech.check_totals import CheckReport
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
-from proxy.storage.retention import StoredDays, list_old
 from proxy.storage.rows import LAST_MOMENT, any_of
+from proxy.storage.spoken_voices import BY_VOICE, has_erased
 from proxy.storage.store import ALWAYS, Condition, Params, Row, Statement
+from proxy.storage.stored_days import StoredDays, list_old
 from proxy.storage.tables import PathColumn, Remains, Table
-from proxy.storage.tombstones import BY_VOICE, has_erased
 from proxy.storage.turns import MOST_ROWS, write_in_turn
 from speech_engine.redacted import Redacted
 

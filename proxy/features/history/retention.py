@@ -8,7 +8,7 @@ from policies.tasks import SECOND
 from proxy.config.sections import Config
 from proxy.features.history.records import HistoryStore
 from proxy.features.history.section import SECTION
-from proxy.storage.retention import StoredDays
+from proxy.storage.stored_days import StoredDays
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 

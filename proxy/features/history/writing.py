@@ -17,8 +17,8 @@ from proxy.audio.encode import flac_with_length, open_encoder
 from proxy.audio.formats import SAMPLE_BYTES, OutputForm, SoundFailed, wav_samples
 from proxy.features.history.records import HistoryRow, HistoryStore, SealedRequest
 from proxy.features.history.section import MEGABYTE, HistorySection
-from proxy.storage.retention import StoredDays
 from proxy.storage.store import StorageFailed
+from proxy.storage.stored_days import StoredDays
 from speech_engine.redacted import Redacted
 
 MOST_SOUND_BYTES = 16 * 1024 * 1024

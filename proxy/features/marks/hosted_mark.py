@@ -10,7 +10,7 @@ import structlog
 
 from proxy.audio.formats import SoundFailed
 from proxy.helpers.helper import Helper, HelperFailed, Life
-from speech_engine.host import pipe_messages
+from speech_engine.host import plugin_messages
 from speech_engine.mark import Detection, MarkKey
 
 STEP_S = 20.0
@@ -56,7 +56,7 @@ class HostedMark:
         try:
             if stream.life.users > MOST_STREAMS:
                 raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
-            await stream.step(pipe_messages.OpenMarkStream(stream.number, sample_rate_hz, key, payload))
+            await stream.step(plugin_messages.OpenMarkStream(stream.number, sample_rate_hz, key, payload))
             is_open = True
         except SoundFailed as failed:
             raise MarkUnusable(str(failed)) from None
@@ -72,7 +72,7 @@ class HostedMark:
         """
         if len(self.helper.under_way) >= MOST_QUESTIONS:
             raise MarkUnusable(f"the mark {self.name} is busy", is_busy=True)
-        question = pipe_messages.MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
+        question = plugin_messages.MarkQuestion(next(self._numbers), pcm, sample_rate_hz, tuple(keys))
         asking = self.helper.start_work(self._answer(question))
         try:
             answer = await asyncio.shield(asking)
@@ -88,26 +88,26 @@ class HostedMark:
     async def close(self) -> None:
         await self.helper.close()
 
-    async def _answer(self, question: pipe_messages.MarkQuestion) -> pipe_messages.MarkAnswer:
+    async def _answer(self, question: plugin_messages.MarkQuestion) -> plugin_messages.MarkAnswer:
         async with self.helper.turn:
             try:
                 life = await self._take_life()
             except MarkUnusable as unusable:
-                return pipe_messages.MarkAnswer(question.number, failure=str(unusable))
+                return plugin_messages.MarkAnswer(question.number, failure=str(unusable))
             self._last_question = question.number
             try:
                 answer = await life.exchange(question.number, question, self._detect_s)
             except HelperFailed:
-                return pipe_messages.MarkAnswer(question.number, failure="its process ended")
+                return plugin_messages.MarkAnswer(question.number, failure="its process ended")
             except TimeoutError:
                 # It ends with its last stream. Later streams get a new process.
                 self.helper.retire(life)
-                return pipe_messages.MarkAnswer(
+                return plugin_messages.MarkAnswer(
                     question.number, failure=f"no answer within {self._detect_s:g} s"
                 )
             finally:
                 self.helper.leave(life)
-            assert isinstance(answer, pipe_messages.MarkAnswer)
+            assert isinstance(answer, plugin_messages.MarkAnswer)
             return answer
 
     async def _take_life(self) -> Life:
@@ -137,11 +137,11 @@ class HostedMarkStream:
 
     async def feed(self, pcm: bytes) -> bytes:
         pieces = (pcm[at : at + PIECE_BYTES] for at in range(0, len(pcm), PIECE_BYTES))
-        return b"".join([await self.step(pipe_messages.MarkSound(self.number, piece)) for piece in pieces])
+        return b"".join([await self.step(plugin_messages.MarkSound(self.number, piece)) for piece in pieces])
 
     async def flush(self) -> bytes:
         try:
-            return await self.step(pipe_messages.MarkSound(self.number, is_last=True))
+            return await self.step(plugin_messages.MarkSound(self.number, is_last=True))
         finally:
             # Its listener may take minutes to hear the rest, and others need the place.
             await self.close()
@@ -150,10 +150,10 @@ class HostedMarkStream:
         self._is_broken = True
         if not self._is_closed:
             self._is_closed = True
-            self.life.child.send(pipe_messages.CloseMarkStream(self.number))
+            self.life.child.send(plugin_messages.CloseMarkStream(self.number))
             self._mark.helper.leave(self.life)
 
-    async def step(self, message: pipe_messages.OpenMarkStream | pipe_messages.MarkSound) -> bytes:
+    async def step(self, message: plugin_messages.OpenMarkStream | plugin_messages.MarkSound) -> bytes:
         """Return the sound that a step gives. Raise SoundFailed."""
         name = self._mark.name
         if self._is_broken:
@@ -169,7 +169,7 @@ class HostedMarkStream:
             if self.life.answers == before:
                 self._mark.helper.end(self.life)  # it is frozen: it answered no step in this time
             raise SoundFailed(f"the mark {name} gave no sound within {self._mark.step_s:g} s") from None
-        assert isinstance(answer, pipe_messages.MarkedSound)
+        assert isinstance(answer, plugin_messages.MarkedSound)
         if answer.failure:
             raise SoundFailed(f"the mark {name} failed: {answer.failure}")
         self._is_broken = False

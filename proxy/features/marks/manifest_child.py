@@ -19,7 +19,7 @@ from proxy.features.marks.claim_signature import is_signed_with
 from proxy.features.marks.findings import ManifestFinding, ManifestJob, ManifestState
 from proxy.features.marks.source_file import media_type
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 MOST_CPU_S = 10
 _MEMORY_MB = 256

@@ -24,8 +24,8 @@ from proxy.engines.plugin_instances import PluginRequest, open_plugin
 from proxy.features.marks.findings import MarkFinding, SearchJob
 from proxy.helpers.job_confinement import used_mb
 from speech_engine import Hosted
+from speech_engine.host.child_pipe import pipe_of_one_thread
 from speech_engine.host.confinement import confine
-from speech_engine.host.pipe import pipe_of_one_thread
 from speech_engine.mark import Mark, MarkKey
 
 MOST_CPU_S = 60

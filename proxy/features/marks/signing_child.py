@@ -27,8 +27,9 @@ from proxy.features.marks.signing import (
 )
 from proxy.features.marks.signing_library import sign
 from proxy.helpers.job_confinement import confine_job, used_mb
+from speech_engine.host.child_pipe import pipe_of_one_thread
 from speech_engine.host.confinement import confine
-from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
+from speech_engine.host.pipe import ParentPipe
 
 _SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/algorithmicMedia"
 _PIECE_BYTES = 64 * 1024

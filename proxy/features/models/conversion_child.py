@@ -22,7 +22,8 @@ import numpy as np
 
 from proxy.features.models.torch_archive import StoredTensor, is_archive, read_archive
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
+from speech_engine.host.pipe import ParentPipe
 from speech_engine.model_declarations import WIDTHS
 from speech_engine.model_files import ModelFile, UnusableModel
 from speech_engine.model_files.onnx_halves import cut_graph

@@ -34,7 +34,7 @@ _NODE_DIGESTS = (
 NODE_BYTES = 320_000_000
 """Of that wheel, and of its files."""
 _RUN = (
-    "import os, sys; from speech_engine.host.confinement import die_with_parent; die_with_parent(); "
+    "import os, sys; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "os.execv(sys.argv[1], sys.argv[1:])"
 )
 """npm ends with the process that waits for it, even if that is killed."""

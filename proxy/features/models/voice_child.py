@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 from speech_engine.model_files import UnusableModel
 from speech_engine.trained_files import TrainedFiles, UnusableSource
 

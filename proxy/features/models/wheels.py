@@ -19,7 +19,7 @@ from proxy.features.models.part_file import Count
 
 _ENCRYPTED = 0x1
 _PIP = (
-    "import runpy; from speech_engine.host.confinement import die_with_parent; die_with_parent(); "
+    "import runpy; from speech_engine.host.process_rights import die_with_parent; die_with_parent(); "
     "runpy.run_module('pip', run_name='__main__', alter_sys=True)"
 )
 """pip ends with the process that waits for it, even if that is killed."""

@@ -25,9 +25,10 @@ from proxy.features.own_voices.clips import (
     owner_of,
 )
 from proxy.features.own_voices.cutting import CUT, CutForm, NoCutting
+from proxy.features.own_voices.keyed_making import KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, voice_endpoint
 from proxy.features.own_voices.voice_creation import Beginning
-from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.body import body
 from proxy.http.endpoint import Endpoint
 from proxy.http.form import MOST_FILE_BYTES, form_values, read_form

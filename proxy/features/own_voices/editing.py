@@ -24,10 +24,11 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.engines.plugin_instances import who_knows
 from proxy.features.own_voices import bodies, records
 from proxy.features.own_voices.export import VoiceExport
+from proxy.features.own_voices.keyed_making import KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
-from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.body import body
 from proxy.http.form import MOST_FILE_BYTES, read_form
 from proxy.http.lists import PAGE, page

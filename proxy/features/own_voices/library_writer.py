@@ -21,6 +21,7 @@ from proxy.config.config_toml import built_in_voices
 from proxy.errors import Conflict, InvalidRequest, NotAllowed, NotFound
 from proxy.features.consents.grants import Grant
 from proxy.features.own_voices import records
+from proxy.features.own_voices.engine_checks import check_binding, needs_text
 from proxy.features.own_voices.seals import open_if_possible, open_voice
 from proxy.file_store.vault import Vault
 from proxy.storage import blobs
@@ -114,7 +115,7 @@ class LibraryWriter:
         """
         if self._catalogue is None:
             raise InvalidRequest("Voices can be bound while a server runs.", param="bindings")
-        unsure = [self._catalogue.check_binding(engine, voice) for engine, voice in bindings.items()]
+        unsure = [check_binding(self._catalogue, engine, voice) for engine, voice in bindings.items()]
         for engine, voice in bindings.items():
             if await self._clones.is_clone(engine, voice):
                 raise InvalidRequest(
@@ -137,7 +138,7 @@ class LibraryWriter:
         is_local_only, catalogue = rights.is_local_only, self._catalogue
         if awaits_words or words or catalogue is None:
             return rights
-        if catalogue.needs_text(rights.providers, is_local_only=is_local_only):
+        if needs_text(catalogue, rights.providers, is_local_only=is_local_only):
             raise InvalidRequest(
                 "Missing required parameter: 'ref_text'. All models that could speak with this voice must "
                 "know the words of its recording.",

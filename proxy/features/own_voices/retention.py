@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 
 import structlog
 
@@ -21,10 +21,11 @@ from proxy.speech.call import OpenObserver, SpeechCall
 from proxy.speech.observer import Observer
 from proxy.speech.planning import SpeechPlan
 from proxy.speech.speech_request import SpeechRequest
-from proxy.storage import accounts, tombstones
+from proxy.storage import accounts
 from proxy.storage.disk_names import UnsafeName
 from proxy.storage.rows import NEWEST, Place
 from proxy.storage.store import StorageFailed, Store
+from proxy.storage.tables import Tables, wholes
 from proxy.telemetry.background import RepeatingTask, repeat
 from proxy.telemetry.metrics import Metrics
 
@@ -99,7 +100,7 @@ class Retention:
 
 async def erase_unused(store: Store, plans: Mapping[str, Plan], erasing: Erasing) -> int:
     """Erase the voices of closed accounts, and unused ones of others. Return the number of the latter."""
-    for closed in await tombstones.list_closed_owners(store):
+    for closed in await list_closed_owners(store):
         try:
             await erasing.erase_account(closed)
         except UnsafeName as unsafe:  # one row must not delay the others
@@ -151,3 +152,16 @@ class _VoiceUseObserver(Observer):
                 self._use.note_voice(part.voice)
                 if part.post is not None:
                     self._use.note_voice(part.post.whose)
+
+
+@cache
+def _closed_owners(tables: Tables) -> str:
+    # A closed account loses its key last.
+    owning = (*(table.name for table in wholes(tables)), "account_keys")
+    has_one = " OR ".join(f"EXISTS (SELECT 1 FROM {name} WHERE account = accounts.id)" for name in owning)
+    return f"SELECT id FROM accounts WHERE closed IS NOT NULL AND ({has_one}) ORDER BY id"
+
+
+async def list_closed_owners(store: Store) -> list[str]:
+    """List the closed accounts that still have something that can be erased."""
+    return [row["id"] for row in await store.read_long(_closed_owners(store.tables))]

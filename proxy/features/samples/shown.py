@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping
 
 from policies.language import base
 from policies.routing import Voice
-from policies.voice_sounds import pace_word, pitch_word
 from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
 from proxy.features.samples.folder import MeasuredSample, SampleFolder, StoredSample
+from proxy.features.samples.sound_words import pace_word, pitch_word
 from proxy.features.samples.wanted import EngineVoiceId, WantedSamples
 from speech_engine import EngineVoice
 

@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from policies.language import base
-from policies.preview_texts import FRONT_LANGUAGES, front_text, sample_text
 from policies.routing import Model, speaks
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import LiveEngine
 from proxy.errors import RequestFailed
 from proxy.features.samples.section import SamplesSection
+from proxy.features.samples.texts import FRONT_LANGUAGES, front_text, sample_text
 from proxy.speech.call import SpeechCall
 from speech_engine import EngineVoice, VoiceInfo
 

@@ -22,7 +22,7 @@ from proxy.features.transcriptions.long_recordings import (
     SurveyRequest,
 )
 from proxy.helpers.job_confinement import confine_job
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 _A_SECOND = 1000 // LEVEL_MS
 _SILENCE = 10 ** (-255 / 40)

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from proxy.features.cache import records as clips
 from proxy.features.cache.records import ClipOwner
-from proxy.storage import tombstones
+from proxy.features.erasure import tombstone_rows
 from proxy.storage.store import Statement, Store
 from proxy.storage.tombstones import Tombstone
 
@@ -111,7 +111,7 @@ async def test_nothing_of_an_erased_voice_is_kept(store: Store, moment: str) -> 
 
     async def erase_at(now: str) -> None:
         if now == moment:
-            assert await tombstones.erase(store, tombstone)
+            assert await tombstone_rows.erase(store, tombstone)
 
     owner = ClipOwner("ada", frozenset({"voice_ana", "ben"}), has_lexicon=False)
     await erase_at("before it begins")

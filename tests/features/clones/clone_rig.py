@@ -18,12 +18,13 @@ from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.features.clones.orders import CloneOrders
 from proxy.features.clones.recordings import CloneRecordings
 from proxy.features.clones.records import CloneRecord, CloneTask
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.ledger import open_ledger
 from proxy.ledger.budgets import Budgets
 from proxy.storage import accounts
 from proxy.storage.rows import new_id
 from proxy.storage.store import Statement, Store
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from speech_engine import ModelInfo
 from tests.features.consents.granted import granted

@@ -7,8 +7,9 @@ import pytest
 from proxy.catalogue.voice_records import VoiceRecord
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneRecord, CloneTask
+from proxy.features.erasure import tombstone_rows
 from proxy.features.own_voices import records as voices
-from proxy.storage import accounts, tombstones
+from proxy.storage import accounts
 from proxy.storage.schema import installation_id
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
@@ -70,7 +71,7 @@ async def erase(store: Store, voice: VoiceRecord) -> None:
     tombstone = Tombstone(
         subject=voice.id, account=voice.account or "", digests=(), began=await store.now(), pending=("hosts",)
     )
-    assert await tombstones.erase(store, tombstone)
+    assert await tombstone_rows.erase(store, tombstone)
 
 
 async def test_a_place_has_one_row_whoever_wants_it(store: Store, voice: VoiceRecord) -> None:

@@ -21,7 +21,7 @@ from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import Hosted, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
 from speech_engine.host.confinement import has_call_filter
-from speech_engine.host.pipe_messages import BeginPlugin
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from tests.faults.processes import own_children
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.engines.pitch_comparer import DEADLY, ENDLESS, HARMFUL, NO_NUMBER, OUTWARD, PitchSettings
@@ -39,7 +39,9 @@ ENVIRON: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 def comparer_of(settings: PitchSettings | None = None) -> HostedComparer:
     begin = BeginPlugin("pitch", MODULE, msgspec.json.encode(settings or PitchSettings()))
-    return HostedComparer(Helper(HelperSpec(module=HOST_MODULE, name="pitch", begin=begin, environ=ENVIRON)))
+    return HostedComparer(
+        Helper(HelperSpec(module=HOST_MODULE, name="pitch", begin=begin, unpack=unpack, environ=ENVIRON))
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import get_args
 
 from policies.price import Operation, Per
 from policies.text_tags import EMOTIONS
-from policies.voice_sounds import Pace, Pitch
+from proxy.catalogue.voice_samples import Pace, Pitch
 from proxy.features import console
 from proxy.features.books.reading.book import Rule
 from proxy.features.consents.records import Words

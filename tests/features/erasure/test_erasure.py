@@ -7,8 +7,8 @@ import pytest
 
 from proxy.catalogue.library import AccountLibrary
 from proxy.errors import NotFound
+from proxy.features.erasure import tombstone_rows
 from proxy.speech.recent_plans import RecentPlans
-from proxy.storage import tombstones
 from proxy.storage.store import StorageFailed
 from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
@@ -149,12 +149,12 @@ async def test_a_closed_account_takes_all_with_it(tmp_path: Path) -> None:
         await owned.add_voice(store, "acc_other", other)
         answer = await server.administer("DELETE", f"accounts/{account}")
         assert answer.status_code == 200
-        assert {each.subject for each in await tombstones.list_since(store, 0)} == {voice, consent}
+        assert {each.subject for each in await tombstone_rows.list_since(store, 0)} == {voice, consent}
         # A step may have to be done again: the log of a database that is being read cannot be emptied.
         async with asyncio.timeout(30):
             while any(each.pending for each in await erasure_of(server.worker).finish_interrupted()):
                 pass
-        assert all(each.completed for each in await tombstones.list_since(store, 0))
+        assert all(each.completed for each in await tombstone_rows.list_since(store, 0))
         assert not (tmp_path / "data" / "voices" / account).exists()
         assert await vault.open("acc_other", other) == bytes(1000)
 
@@ -169,7 +169,7 @@ async def test_what_another_server_has_erased_is_not_kept_before_this_one_knows(
         stream = asyncio.create_task(server.raw_speech(body(record.id), headers=headers))
         await halt.is_there.wait()
         tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
-        assert await tombstones.erase(server.worker.store, tombstone)
+        assert await tombstone_rows.erase(server.worker.store, tombstone)
         halt.goes_on.set()
         sent = await stream
         assert not sent[-1]["more_body"]
@@ -189,7 +189,7 @@ async def test_a_kept_answer_is_not_given_again_once_its_voice_has_a_tombstone(t
         again = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" in dict(again[0]["headers"])
         tombstone = Tombstone(subject=record.id, account=server.account.id, digests=(), began=1)
-        assert await tombstones.erase(server.worker.store, tombstone)
+        assert await tombstone_rows.erase(server.worker.store, tombstone)
         last = await server.raw_speech(body(record.id), headers=headers)
         assert b"x-voxgate-replayed" not in dict(last[0]["headers"])
         await server.worker.kernel.answers.sweep()

@@ -10,10 +10,10 @@ import pytest
 
 from proxy.config.sections import VaultSection
 from proxy.feature_list import all_tables, open_store
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.storage import tombstones
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.sqlite_backup import back_up, restore
 from proxy.storage.store import Row, Statement, StorageFailed, Store
@@ -73,7 +73,7 @@ async def test_a_journal_that_cannot_be_written_erases_nothing(store: Store, tmp
         (tmp_path / FILE).mkdir()
         with pytest.raises(StorageFailed, match="journal of erasures cannot be written"):
             await erasure.erase_voice(Owned(voice, "acc_a"))
-    assert await tombstones.list_since(store, 0) == []
+    assert await tombstone_rows.list_since(store, 0) == []
     assert len(await store.read("SELECT id FROM voices")) == 1
     with pytest.raises(StorageFailed, match="journal of erasures cannot be read"):
         async with open_erasure(store, vault, tmp_path, Metrics()):

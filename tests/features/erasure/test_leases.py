@@ -6,9 +6,10 @@ import pytest
 
 from proxy.catalogue.erasing import DerivedThings
 from proxy.config.sections import VaultSection
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure
 from proxy.file_store.vault import Vault
-from proxy.storage import answer_claims, tombstones
+from proxy.storage import answer_claims
 from proxy.storage.answer_claims import Claim
 from proxy.storage.schema import migrate, shipped
 from proxy.storage.store import Statement, Store
@@ -90,7 +91,7 @@ async def test_erasures_of_the_version_before_are_finished_and_those_that_it_is_
         await store.write(as_before("b", now))
         things = Things()
         await step(erasure_with(store, things, tmp_path))
-        found = await tombstones.list_since(store, 0)
+        found = await tombstone_rows.list_since(store, 0)
         expected = {"a": (), "b": ("files",) if store.is_shared else ()}
         assert {each.subject: each.pending for each in found} == expected
         # Nobody knows here how far the other version had come.

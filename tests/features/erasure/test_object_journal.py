@@ -13,6 +13,7 @@ import structlog
 from proxy.api.server import ServerLink
 from proxy.config.sections import VaultSection
 from proxy.feature_list import load_config, open_store
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import FILE, ErasureJournal, JournalLine
 from proxy.features.erasure.object_journal import TAKEN, ObjectJournal, lines_in, once_a_start
@@ -21,7 +22,6 @@ from proxy.file_store.objects import Folder
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.processes import whole_backup, whole_restore
-from proxy.storage import tombstones
 from proxy.storage.store import Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
@@ -131,7 +131,7 @@ async def test_without_its_journal_nothing_is_erased_and_no_server_starts(
             with pytest.raises(StorageFailed, match=r"vault.store: .* fails"):
                 await erasure.erase_voice(Owned(voice, "acc_a"))
     assert voice in await voices(store)
-    assert await tombstones.list_since(store, 0) == []
+    assert await tombstone_rows.list_since(store, 0) == []
 
 
 async def test_a_journal_that_is_a_file_is_taken_over_once(store: Store, tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ async def test_an_erasure_of_another_machine_that_is_under_way_is_left_to_it(
     start = asyncio.create_task(_replayed(store, tmp_path, vault))
     await asyncio.sleep(0.3)
     assert not start.done()
-    assert await tombstones.erase(store, theirs)
+    assert await tombstone_rows.erase(store, theirs)
     assert await start == 2
     assert len(read) == 2, "each other line once, however long the start waits"
 

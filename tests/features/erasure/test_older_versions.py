@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from proxy.config.sections import VaultSection
+from proxy.features.erasure import tombstone_rows
 from proxy.file_store.vault import Vault
-from proxy.storage import accounts, schema, tombstones
+from proxy.storage import accounts, schema
 from proxy.storage.schema import Migration, migrate, shipped
 from proxy.storage.store import Statement, Store
 from proxy.storage.tables import Table
@@ -84,7 +85,7 @@ async def test_an_older_version_leaves_an_erasure_of_a_newer_one_to_it(
     stone = Tombstone(subject="voice_x", account=ACCOUNT, digests=(), began=1, pending=("files",), lease=1)
     with monkeypatch.context() as patch:
         upgrade(store, patch)
-        await tombstones.erase(store, stone)
+        await tombstone_rows.erase(store, stone)
     assert await older.look() == []
     upgrade(store, monkeypatch)
     assert [each.subject for each in await newer.look()] == ["voice_x"]

@@ -13,10 +13,10 @@ from proxy.config.sections import VaultSection
 from proxy.feature_list import all_tables
 from proxy.features.clones import records
 from proxy.features.clones.records import CloneTask
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import ErasureJournal
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.storage import tombstones
 from proxy.storage.schema import migrate
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement
@@ -207,7 +207,7 @@ async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database
     now = await store.now()
     for name, began in (("voice_fresh", now), ("voice_old", now - 61_000_000)):
         tombstone = Tombstone(subject=name, account=ACCOUNT, digests=(), began=began, pending=("files",))
-        assert await tombstones.erase(store, tombstone)
+        assert await tombstone_rows.erase(store, tombstone)
 
     async def finished(is_shared: bool) -> set[str]:
         store.is_shared = is_shared
@@ -219,7 +219,7 @@ async def test_another_server_s_fresh_erasure_is_left_to_it_on_a_shared_database
         finishing.cancel()
         await asyncio.wait([finishing])
         await erasure.finish()
-        return {each.subject for each in await tombstones.list_since(store, 0) if each.completed}
+        return {each.subject for each in await tombstone_rows.list_since(store, 0) if each.completed}
 
     assert await finished(is_shared=True) == {"voice_old"}
     assert await finished(is_shared=False) == {"voice_old", "voice_fresh"}
@@ -232,7 +232,7 @@ async def test_other_servers_are_followed_where_the_database_is_shared(
     store.is_shared = is_shared
     voice = await voice_of(store)
     tombstone = Tombstone(subject=voice.id, account=ACCOUNT, digests=(), began=await store.now())
-    assert await tombstones.erase(store, tombstone)
+    assert await tombstone_rows.erase(store, tombstone)
     vault = Vault(store, VaultSection(), tmp_path)
     async with open_erasure(store, vault, tmp_path, Metrics()) as opened:
         for _ in range(200):
@@ -247,7 +247,7 @@ async def test_what_could_not_be_forgotten_while_following_is_forgotten_at_a_lat
 ) -> None:
     monkeypatch.setattr("proxy.features.erasure.erasure._SILENT_S", 0.01)
     tombstone = Tombstone(subject="voice_a", account=ACCOUNT, digests=(), began=await store.now())
-    assert await tombstones.erase(store, tombstone)
+    assert await tombstone_rows.erase(store, tombstone)
     with erasure.erased.speaking(("voice_a",)):
         await erasure.follow_others()
     await erasure.follow_others()
@@ -267,7 +267,7 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
     working = RepeatingTask("erasures", eraser.turn, 0.1, Metrics())
     following = RepeatingTask("others", follower.follow_others, 1.0, Metrics())
     try:
-        assert await tombstones.erase(store, msgspec.structs.replace(others, began=await store.now()))
+        assert await tombstone_rows.erase(store, msgspec.structs.replace(others, began=await store.now()))
         await eraser.erase_voice(await voice_of(store))
         own.done.clear()
         its.done.clear()
@@ -278,7 +278,7 @@ async def test_an_erasure_that_waits_for_an_object_looks_again_once_in_five_seco
         own.failing.clear()
         its.failing.clear()
         await asyncio.sleep(6)
-        assert [each.completed is None for each in await tombstones.list_since(store, 0)] == [False] * 2
+        assert [each.completed is None for each in await tombstone_rows.list_since(store, 0)] == [False] * 2
     finally:
         await working.close()
         await following.close()
@@ -292,7 +292,7 @@ async def test_a_closed_account_loses_its_voices_before_the_consents_that_they_n
     voice, consent = await add_voice(store, ACCOUNT), await add_consent(store, ACCOUNT, "cd" * 32)
     await store.write(needs(voice, consent))
     await erasure.erase_account(ACCOUNT)
-    assert {each.subject for each in await tombstones.list_since(store, 0)} == {voice, consent}
+    assert {each.subject for each in await tombstone_rows.list_since(store, 0)} == {voice, consent}
 
 
 async def test_a_closed_account_loses_the_key_of_its_digests(
@@ -315,7 +315,7 @@ async def test_a_consent_that_a_voice_begins_to_need_meanwhile_stays_and_no_rest
     await store.write(needs(voice, ""))
     await erasure.replay_journal()
     assert erasure.replayed == 0
-    assert await tombstones.list_since(store, 0) == []
+    assert await tombstone_rows.list_since(store, 0) == []
 
 
 async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journal(
@@ -327,7 +327,7 @@ async def test_a_replayed_erasure_has_the_recordings_of_the_row_and_of_the_journ
     before = Tombstone(subject=voice.id, account=ACCOUNT, digests=("cd" * 32,), began=5)
     ErasureJournal(tmp_path).append(before)
     await erasure.replay_journal()
-    (found,) = await tombstones.list_since(store, 0)
+    (found,) = await tombstone_rows.list_since(store, 0)
     assert (erasure.replayed, found.digests) == (1, ("ab" * 32, "cd" * 32))
     # What a provider has of it is deleted there.
     assert [row["state"] for row in await store.read("SELECT state FROM bindings")] == ["doomed"]

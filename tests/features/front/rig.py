@@ -7,11 +7,10 @@ from pathlib import Path
 
 from starlette.types import Receive, Scope, Send
 
-from policies.preview_texts import front_text
 from policies.routing import Voice
-from policies.voice_sounds import Pitch
 from proxy.app import Worker
-from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples
+from proxy.catalogue.voice_samples import FrontSample, MadeSample, NoVoiceSamples, Pitch
+from proxy.features.samples.texts import front_text
 from proxy.http.server_protocol import ServerProtocol
 from speech_engine import Language, VoiceInfo
 from tests.features.console.people import _inside as inside_loop

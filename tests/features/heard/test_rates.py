@@ -8,11 +8,12 @@ from msgspec.structs import replace
 
 from policies.misheard import Misheard, misheard_last
 from policies.routing import Candidate, Voice
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.features.heard.rates import DAY_US, MisheardRates
 from proxy.speech.part import Part
 from proxy.speech.part_check import CheckResult, PartVerdict, WrongWords
 from proxy.storage.store import Statement, StorageFailed, Store
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from tests.features.heard.listeners import ANA, candidate, part
 from tests.proxy.api.inside import TONE, inside
 from tests.tables import each_row

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from proxy.audio.formats import USUAL_FORMS
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.features.history.records import SealedRequest
 from proxy.features.history.writing import HistoryWriter, NewEntry
 from proxy.storage.store import Statement
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from proxy.telemetry.metrics import Metrics
 from tests.features.history.rig import (
     blobs,

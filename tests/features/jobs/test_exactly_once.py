@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from proxy.errors import InvalidRequest
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.features.jobs.core import ends, opening, records, removals
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.kind import StepAttempt
@@ -19,7 +20,7 @@ from proxy.ledger.verify import verify
 from proxy.queue import tasks
 from proxy.storage.rows import LAST_MOMENT
 from proxy.storage.store import Statement
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from speech_engine import Finished, Started
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.job_rig import (

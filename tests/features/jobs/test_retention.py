@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.features.jobs.core import records
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.core.retention import JobRetention
 from proxy.features.jobs.kinds.batch.kind import BatchKind
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.storage.store import Statement
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from tests.features.jobs.job_rig import job_with, jobs_inside, new_job, text_of
 from tests.proxy.api.inside import Inside
 from tests.proxy.api.owning import clone

@@ -24,7 +24,7 @@ from proxy.features.marks.hosted_mark import (
 )
 from proxy.helpers.helper import Helper, HelperSpec
 from speech_engine import EngineUnavailable, Hosted
-from speech_engine.host.pipe_messages import BeginPlugin
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from speech_engine.mark import Detection, MarkKey
 from tests.faults.processes import own_children
 from tests.features.marks import odd_mark
@@ -44,6 +44,7 @@ def mark_of(settings: OddSettings | None = None, idle_s: float = 900.0, **times:
         module=HOST_MODULE,
         name="odd",
         begin=begin,
+        unpack=unpack,
         environ=ENVIRON,
         idle_s=idle_s,
         rest_s=10.0,

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 
 from proxy.errors import Conflict, IdempotencyKeyReused, RequestUnderWay
-from proxy.file_store.once import KeyedMaking, Once
-from proxy.storage import tombstones
+from proxy.features.erasure import tombstone_rows
+from proxy.features.own_voices.keyed_making import KeyedMaking
+from proxy.file_store.once import Once
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 
@@ -71,7 +72,7 @@ async def test_one_is_made_at_a_time(store: Store) -> None:
 async def test_a_key_is_used_up_when_what_it_made_was_erased(store: Store) -> None:
     making = Making(store)
     id_ = ONCE.id_of("clip")
-    assert await tombstones.erase(store, Tombstone(subject=id_, account="acc_a", digests=(), began=1))
+    assert await tombstone_rows.erase(store, Tombstone(subject=id_, account="acc_a", digests=(), began=1))
     with pytest.raises(Conflict, match="recording that this Idempotency-Key made was deleted"):
         await making.keyed.run(ONCE, making.make)
 

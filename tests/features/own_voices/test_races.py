@@ -14,8 +14,9 @@ from proxy.catalogue.voice_records import VoiceRecord
 from proxy.feature_list import open_store
 from proxy.features.consents import records as consents
 from proxy.features.consents.records import ConsentRecord
+from proxy.features.erasure import tombstone_rows
 from proxy.features.own_voices import records as voices
-from proxy.storage import accounts, blobs, tombstones
+from proxy.storage import accounts, blobs
 from proxy.storage.blobs import BlobRow
 from proxy.storage.rows import new_id
 from proxy.storage.samples import SampleRecord
@@ -103,7 +104,7 @@ class Race:
 
     async def _erase(self, store: Any) -> bool:
         tombstone = Tombstone(subject=CONSENT, account=self.account, digests=(), began=9)
-        return await tombstones.erase(store, tombstone)
+        return await tombstone_rows.erase(store, tombstone)
 
 
 def consent(account: str, id_: str, digest: str | None = None) -> ConsentRecord:

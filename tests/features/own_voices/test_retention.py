@@ -9,9 +9,11 @@ import pytest
 
 from proxy.catalogue.voice_records import DAY_US
 from proxy.feature_list import load_config, open_store
+from proxy.features.erasure import tombstone_rows
 from proxy.features.own_voices import records as voices
+from proxy.features.own_voices import retention
 from proxy.features.own_voices.retention import erase_unused
-from proxy.storage import accounts, blobs, tombstones
+from proxy.storage import accounts, blobs
 from proxy.storage.audit import Act
 from proxy.storage.store import Params, Statement
 from tests.features.cache.keeping import revise
@@ -175,10 +177,10 @@ async def test_what_a_closed_account_still_has_is_erased(server: Inside, tmp_pat
         await erasure_of(server.worker).erase(Owned(voice["consent"], account))
     await accounts.close(store, account)
     assert await erase(server, tmp_path) == 0
-    assert await tombstones.list_of_account(store, account) == []
+    assert await tombstone_rows.list_of_account(store, account) == []
     assert await blobs.account_key(store, account) is None
     assert not (tmp_path / "data" / "voices" / account).exists()
     receipt = await erasure_of(server.worker).receipt(account, voice["id"])
     assert receipt is not None
     assert receipt.completed is not None
-    assert await tombstones.list_closed_owners(store) == []
+    assert await retention.list_closed_owners(store) == []

@@ -23,8 +23,13 @@ from proxy.config.secret import environ_for_hosts
 from proxy.features.consents.rules import judge_speakers
 from speech_engine import Comparer, SpeakerScale
 from speech_engine.comparer import COMPARED_RATE_HZ
-from speech_engine.host.pipe import ParentPipe
-from speech_engine.host.pipe_messages import BeginPlugin, ComparerReady, ComparisonQuestion, ComparisonScore
+from speech_engine.host.plugin_messages import (
+    BeginPlugin,
+    ComparerReady,
+    ComparisonQuestion,
+    ComparisonScore,
+    PluginPipe,
+)
 from speech_engine.testing.comparers import ComparerContract
 from tests.plugins.espeak.heard import said
 from tests.plugins.resemblyzer.environment import NAME, interpreter
@@ -80,7 +85,7 @@ class ComparerProcess:
             command, pass_fds=(theirs.fileno(),), env=environ_for_hosts(os.environ, ())
         )
         theirs.close()
-        self._pipe = ParentPipe(ours.detach())
+        self._pipe = PluginPipe(ours.detach())
         self._pipe.send(BeginPlugin(NAME, HOSTED.module, msgspec.json.encode(ResemblyzerSettings())))
         ready = self._pipe.receive()
         assert isinstance(ready, ComparerReady), ready

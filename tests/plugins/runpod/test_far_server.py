@@ -13,7 +13,7 @@ from proxy.config.sections import Upstream
 from proxy.engines.http.upstream_http import open_http
 from speech_engine import Context, EngineUnauthorized, SpeechJob
 from speech_engine.device import CPU
-from speech_engine.host.messages import FarIntroduction, frames_of
+from speech_engine.host.remote_pieces import FarIntroduction, frames_of
 from speech_engine.host.remote_server import RemoteServer
 from speech_engine.host.remote_worker import RemoteAnswer, open_remote_worker
 from speech_engine.runner import NotBegun, RemotePiece, RemoteWork

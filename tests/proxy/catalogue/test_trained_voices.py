@@ -8,10 +8,11 @@ import pytest
 from proxy.catalogue.trained_voice_store import TrainedVoiceStore
 from proxy.catalogue.voice_records import Kind, VoiceRecord
 from proxy.config.sections import VaultSection
+from proxy.features.erasure import tombstone_rows
 from proxy.features.erasure.erasure import open_erasure
 from proxy.features.own_voices import records
 from proxy.file_store.vault import Vault, VaultFailed
-from proxy.storage import library_revisions, tombstones, trained_models
+from proxy.storage import library_revisions, trained_models
 from proxy.storage.store import AlreadyExists, Condition, Statement, Store
 from proxy.storage.tombstones import Tombstone
 from proxy.storage.trained_models import TrainedModel
@@ -105,7 +106,7 @@ async def test_a_model_is_written_only_if_all_that_it_needs_is_there(
         await store.write(Statement("DELETE FROM voices"))
     elif lack == "its erasure":
         gone = Tombstone(subject=voice, account=ACCOUNT, digests=(), began=1)
-        await tombstones.erase(store, gone)
+        await tombstone_rows.erase(store, gone)
         await add_voice(store, ACCOUNT, id_=voice)  # as a restored backup may bring it back
     elif lack == "the file":
         await vault.drop(ACCOUNT, [model.digest])

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from proxy.errors import IdempotencyKeyReused, RequestUnderWay
+from proxy.features.erasure import tombstone_rows
 from proxy.file_store import locked_files
 from proxy.file_store.answers import STORED_S, AnswerRecording, StoredAnswer, StoredAnswers
 from proxy.file_store.folder import BoundedFolder
 from proxy.file_store.locked_files import Lock
 from proxy.file_store.once import Once
-from proxy.storage import tombstones
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Params, Row, Statement, StorageFailed, Store
 from proxy.storage.tombstones import Tombstone
@@ -50,7 +50,7 @@ def request(number: int = 1, *, account: str = "acc_a", body: bytes = b"hello") 
 
 
 async def erase(store: Store, voice: str) -> None:
-    assert await tombstones.erase(store, Tombstone(subject=voice, account="a", digests=(), began=1))
+    assert await tombstone_rows.erase(store, Tombstone(subject=voice, account="a", digests=(), began=1))
 
 
 async def keep(

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from proxy.config.sections import VaultSection
+from proxy.features.erasure import tombstone_rows
 from proxy.file_store import sealing
 from proxy.file_store.locked_files import PART
 from proxy.file_store.objects import LEFT
 from proxy.file_store.vault import SealedRecord, Vault, VaultFailed, open_vault
-from proxy.storage import blobs, tombstones
+from proxy.storage import blobs
 from proxy.storage.blobs import BlobRow
 from proxy.storage.sqlite import SqliteStore
 from proxy.storage.store import Row, Statement, StorageFailed, Store
@@ -270,7 +271,7 @@ async def test_an_object_without_a_row_of_what_was_erased_is_removed_soon(
         await vault.erase("acc_a", [digest])
     else:
         tombstone = Tombstone(subject="voice_1", account="acc_a", digests=(digest,), began=1)
-        assert await tombstones.erase(store, tombstone)
+        assert await tombstone_rows.erase(store, tombstone)
         await vault.tidy()
         _age(tmp_path / "voices" / "acc_a", 3601)
         await vault.tidy()

@@ -5,8 +5,10 @@ import signal
 import sys
 
 from proxy.helpers.file_pieces import file_pieces
-from speech_engine.host.pipe import ParentPipe, pipe_of_one_thread
-from speech_engine.host.pipe_messages import BeginPlugin, Broken, Ready
+from speech_engine.host.child_pipe import pipe_of_one_thread
+from speech_engine.host.pipe import ParentPipe
+from speech_engine.host.pipe_messages import Broken, Ready
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 
 BEGINS = "begins"
 
@@ -45,7 +47,8 @@ def _die_once(noted: str) -> None:
 
 
 def _begin(pipe: ParentPipe) -> None:
-    begin = pipe.receive()
+    frame = pipe.read()
+    begin = None if frame is None else unpack(frame)
     assert isinstance(begin, BeginPlugin)
     match begin.module:
         case "never":

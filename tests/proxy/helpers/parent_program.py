@@ -12,7 +12,7 @@ import msgspec
 import psutil
 
 from proxy.helpers.helper import Helper, HelperSpec
-from speech_engine.host.pipe_messages import BeginPlugin
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from tests.features.marks import odd_mark
 from tests.proxy.engines import pitch_comparer
 from tests.proxy.helpers import odd_helper
@@ -39,7 +39,7 @@ async def main() -> None:
     files = (os.open(os.devnull, os.O_RDONLY), os.open(os.devnull, os.O_WRONLY))
     helpers = [Helper(HelperSpec(module=module, inherit=files)) for module in OURS]
     helpers += [
-        Helper(HelperSpec(module=module, begin=begin, environ=os.environ))
+        Helper(HelperSpec(module=module, begin=begin, unpack=unpack, environ=os.environ))
         for module, begin in PLUGINS.items()
     ]
     for helper in helpers:

@@ -20,7 +20,8 @@ from proxy.helpers.helper import (
     HelperSpec,
     Life,
 )
-from speech_engine.host.pipe_messages import BeginPlugin, Ready
+from speech_engine.host.pipe_messages import Ready
+from speech_engine.host.plugin_messages import BeginPlugin, unpack
 from tests.proxy.helpers import odd_helper
 from tests.waiting import soon
 
@@ -50,7 +51,7 @@ async def make(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Make]:
 
 
 def beginning(how: str = "well") -> dict[str, Any]:
-    return {"begin": BeginPlugin("odd", how, b""), "arguments": (odd_helper.BEGINS,)}
+    return {"begin": BeginPlugin("odd", how, b""), "unpack": unpack, "arguments": (odd_helper.BEGINS,)}
 
 
 def processes() -> list[psutil.Process]:

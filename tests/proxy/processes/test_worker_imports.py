@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 from tests.tables import each_row
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,10 @@ import pytest
 
 from proxy import features, storage
 from proxy.catalogue.voice_records import VoiceRecord
+from proxy.features.erasure import tombstone_rows
 from proxy.features.lexicons import records as lexicons
 from proxy.features.own_voices import records as voices
-from proxy.storage import accounts, library_revisions, tombstones
+from proxy.storage import accounts, library_revisions
 from proxy.storage.store import Store
 from proxy.storage.tombstones import Tombstone
 from tests.features.own_voices.saving import add_cast
@@ -31,7 +32,7 @@ CHANGES: dict[str, Change] = {
     "a voice is added": lambda store, voice: add_cast(store, voice.account, "other"),
     "a voice is changed": changed,
     "a voice is deleted": lambda store, voice: voices.delete(store, voice.id),
-    "a voice is erased": lambda store, voice: tombstones.erase(store, tombstone(voice)),
+    "a voice is erased": lambda store, voice: tombstone_rows.erase(store, tombstone(voice)),
 }
 OF_ACCOUNTS: dict[str, Change] = {
     "a lexicon is put": lambda store, voice: lexicons.put(
@@ -92,5 +93,5 @@ def test_whoever_writes_a_voice_or_a_lexicon_raises_the_number() -> None:
     of_voices = {"own_voices/records.py", "own_voices/sample_words.py"}
     assert writers == {"lexicons/records.py", *of_voices, "storage/trained_models.py"}
     # What a table says of its rows' end is carried out there.
-    raising = writers | {"storage/accounts.py", "storage/tombstones.py"}
+    raising = writers | {"storage/accounts.py", "erasure/tombstone_rows.py"}
     assert all("library_revisions.raise_" in texts[name] for name in raising)

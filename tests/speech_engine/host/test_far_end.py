@@ -22,8 +22,9 @@ from speech_engine import (
     Voice,
 )
 from speech_engine.device import CPU
-from speech_engine.host.messages import Failed, FarIntroduction, RemoteFrame, frames_of
+from speech_engine.host.messages import Failed
 from speech_engine.host.remote_calls import fetched
+from speech_engine.host.remote_pieces import FarIntroduction, RemoteFrame, frames_of
 from speech_engine.host.remote_server import RemoteServer
 from speech_engine.host.remote_worker import MOST_STORED, Fetch, RemoteWorker, open_remote_worker
 from speech_engine.runner import MOST_PIECE_BYTES, RemotePiece, RemoteSample, RemoteWork, decode_work

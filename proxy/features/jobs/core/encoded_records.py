@@ -11,9 +11,9 @@ import msgspec
 from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.rows import columns
+from proxy.storage.spoken_voices import BY_VOICE
 from proxy.storage.store import Params, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
-from proxy.storage.tombstones import BY_VOICE
 
 Role = Literal["result", "checkpoint", "checkpoint_part", "voice_part", "onnx_part"]
 """The role of a file: a result, a checkpoint, an export, or a part that a rented machine is sending."""

@@ -32,8 +32,8 @@ from proxy.file_store.sealed_blobs import StoredFile
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.queue.tasks import Again, Done, Result, TaskKind
 from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, Store
-from proxy.storage.tombstones import voices_column
 
 MOST_TRIES = 8
 WAITS_S = 10.0

@@ -11,8 +11,8 @@ from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PART, PartClaim, Superseded, ranges
 from proxy.features.webhooks.delivery_tasks import DeliveryTasks
 from proxy.features.webhooks.records import Event
+from proxy.storage.spoken_voices import has_erased
 from proxy.storage.store import Condition, Params, Statement, Store
-from proxy.storage.tombstones import has_erased
 
 Events = Mapping[records.State, Sequence[Event]]
 JOB_EVENTS: Events = {

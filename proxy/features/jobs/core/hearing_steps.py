@@ -20,7 +20,7 @@ from proxy.features.jobs.core.settling import settle_to_the_end
 from proxy.features.transcriptions.hearing import HearCall, HearTotals, dearest, hold_request, settling
 from proxy.features.transcriptions.long_decoder import LongDecoder
 from proxy.ledger import Hold, Ledger, Payer
-from proxy.storage.tombstones import voices_column
+from proxy.storage.spoken_voices import voices_column
 from speech_engine.hearing import HEARING_HZ
 
 

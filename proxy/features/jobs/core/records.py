@@ -16,10 +16,10 @@ from proxy.storage.blobs import drop_keys
 from proxy.storage.disk_names import owner_name
 from proxy.storage.listed_tables import ListedTable
 from proxy.storage.rows import any_of, columns
+from proxy.storage.spoken_voices import BY_VOICE, has_erased
 from proxy.storage.store import Condition, Params, Row, Statement, Store
 from proxy.storage.tables import PathColumn, Remains, Table
 from proxy.storage.task_tables import TaskTable
-from proxy.storage.tombstones import BY_VOICE, has_erased
 from speech_engine.redacted import Redacted
 
 State = Literal["making", "open", "done", "failed", "canceled", "expired", "removed"]

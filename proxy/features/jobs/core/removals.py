@@ -8,8 +8,8 @@ from proxy.features.jobs.core import encoded_records, uploads
 from proxy.features.jobs.core.parts import IS_OURS, LEASE_US, PartClaim, ranges
 from proxy.features.jobs.core.records import IS_SHARED, OF_CLIPS, OF_TEXTS, hold
 from proxy.storage.rows import any_of
+from proxy.storage.spoken_voices import BY_VOICE, has_erased
 from proxy.storage.store import Params, Row, Statement, Store, Value, write_deletion
-from proxy.storage.tombstones import BY_VOICE, has_erased
 from proxy.storage.turns import write_in_turn
 
 _HIDE = """

@@ -11,7 +11,7 @@ from policies.plans import Plan
 from proxy.features.jobs.core import ends
 from proxy.features.jobs.core.files import JobFiles
 from proxy.features.jobs.section import JobSection
-from proxy.storage.retention import StoredDays, list_old
+from proxy.storage.stored_days import StoredDays, list_old
 from proxy.telemetry.background import repeat
 from proxy.telemetry.metrics import Metrics
 

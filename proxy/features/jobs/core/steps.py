@@ -41,8 +41,8 @@ from proxy.speech.checked_parts import NO_CHECK, NoCheck
 from proxy.speech.observer import Observer
 from proxy.speech.speaking import Speaking
 from proxy.storage.rows import LAST_MOMENT
+from proxy.storage.spoken_voices import voices_column
 from proxy.storage.store import Condition, MissingReference, Params, Statement, StorageFailed, Store
-from proxy.storage.tombstones import voices_column
 
 WAITS_S = 10.0
 """The delay before another try for an account without credits, a suspended account, or a busy engine."""

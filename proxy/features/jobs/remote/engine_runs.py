@@ -6,13 +6,15 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iter
 
 import structlog
 
-from proxy.engines.remote_engine import RemoteEngine, TrainingWork
+from proxy.engines.remote_engine import RemoteEngine
+from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.remote.runs import Runs
 from proxy.features.jobs.remote.work import piece_name, piece_of, training_piece
 from proxy.file_store.vault import Vault
 from speech_engine import EngineCannot, EngineFailed, Event, ModelInfo, Speak, SpeechJob
 from speech_engine.host.engine_stream import EngineAnswer, EngineStream, OnDispatch
-from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, RemoteFrame
+from speech_engine.host.messages import Failed, HelloReply
+from speech_engine.host.remote_pieces import FarIntroduction, RemoteFrame
 from speech_engine.training import TrainingDone, TrainingEnd, TrainingFailed, TrainingStopped
 
 _log = structlog.get_logger()

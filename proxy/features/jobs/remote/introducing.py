@@ -17,7 +17,8 @@ from proxy.features.jobs.remote.work import introduction_of
 from proxy.storage import introductions
 from proxy.storage.store import Store
 from speech_engine import API_VERSION, EngineError, EngineFailed
-from speech_engine.host.messages import Failed, FarIntroduction, HelloReply, decode_hello, encode
+from speech_engine.host.messages import Failed, HelloReply, decode_hello, encode
+from speech_engine.host.remote_pieces import FarIntroduction
 
 AGAIN_S = 60.0
 LONGEST_S = 3600.0

@@ -48,7 +48,7 @@ async def open_remote(context: AppContext, trainings: TrainingsOnRunners) -> Asy
             if runner is None:
                 engine.failure = f"its runner {engine.runner} cannot be used: see voxgate check, and the log"
                 continue
-            runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics)
+            runs[engine.name] = await _connect(stack, context, engine, runner, links, metrics, trainings)
         sweeping = Sweeping(context.store, runs, context.metrics, metrics)
         yield links, [*samples.endpoints, *training_endpoint.endpoints], (sweeping.run,)
 
@@ -72,6 +72,7 @@ async def _connect(
     runner: Runner,
     links: Links,
     metrics: RunnerMetrics,
+    trainings: TrainingsOnRunners,
 ) -> Runs:
     section = engine.section
     assert section.budget_usd_day is not None, "the configuration was checked"
@@ -79,7 +80,8 @@ async def _connect(
     most = Ceilings(round(section.budget_usd_day * _MICRO), round(section.job_usd * _MICRO), of_account)
     runs = Runs(context.store, engine.name, engine.runner, runner, most, links, metrics)
     introducing = Introducing(context.store, engine, runs)
-    engine.runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note)
+    engine_runs = RemoteEngineRuns(engine, runs, context.vault, introducing.note)
+    engine.runs = trainings.runs[engine.name] = engine_runs
 
     async def turn() -> None:
         await asyncio.sleep(await introducing.introduce_engine())

@@ -32,7 +32,8 @@ from proxy.features.jobs.remote.work import WorkPiece
 from proxy.storage.store import StorageFailed, Store, until_written
 from speech_engine import EngineError, EngineFailed, EngineUnavailable
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch, run_to_end
-from speech_engine.host.messages import Failed, RemoteFrame, frames_of
+from speech_engine.host.messages import Failed
+from speech_engine.host.remote_pieces import RemoteFrame, frames_of
 from speech_engine.runner import OPEN, CannotTell, NotBegun, RemotePiece, RemoteState, RemoteWork, Runner
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from proxy.engines.remote_engine import TrainingWork
+from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.remote.links import Links
 from proxy.features.jobs.remote.records import Run
 from proxy.file_store.vault import Vault, VaultFailed

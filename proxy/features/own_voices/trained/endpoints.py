@@ -14,6 +14,7 @@ from proxy.api.voice_entries import VoiceEntry
 from proxy.catalogue.known_voices import no_voice
 from proxy.feature import AppContext
 from proxy.features.own_voices.bodies import SavedVoice, saved_voice
+from proxy.features.own_voices.keyed_making import KeyedMaking
 from proxy.features.own_voices.requested import RequestedVoices, key_of, once_of, terms_of, voice_endpoint
 from proxy.features.own_voices.stream_reply import StreamReply
 from proxy.features.own_voices.trained.bodies import FILE, INDEX, SavedVoiceModelForm, VoiceModelForm
@@ -22,7 +23,7 @@ from proxy.features.own_voices.trained.leaving import QUERIES, ModelExport
 from proxy.features.own_voices.trained.model_limiter import ModelLimiter
 from proxy.features.own_voices.trained.prompts import Prompts
 from proxy.features.own_voices.voice_creation import Beginning, VoiceCreation
-from proxy.file_store.once import REPLAYED, KeyedMaking, digest_of_fields
+from proxy.file_store.once import REPLAYED, digest_of_fields
 from proxy.http.endpoint import Endpoint
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from proxy.config.config_toml import Config
-from proxy.config.model_names import find_without_cost
 from proxy.config.reader import ConfigError
 from proxy.diagnosis.config_check import check_config
+from proxy.diagnosis.model_check import find_without_cost
 from proxy.engines.registry import EngineConfigError, Registry
 from proxy.feature_list import load_config
 from proxy.features.jobs.check import ceilings

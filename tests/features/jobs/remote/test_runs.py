@@ -32,7 +32,8 @@ from speech_engine import (
     SpeechJob,
     UnsupportedRequest,
 )
-from speech_engine.host.messages import Failed, FarIntroduction, RemoteFrame
+from speech_engine.host.messages import Failed
+from speech_engine.host.remote_pieces import FarIntroduction, RemoteFrame
 from speech_engine.runner import RemotePiece, RemoteSample
 from tests.features.jobs.remote.rented import MOST_USD, USD, Rented, rented
 from tests.waiting import soon

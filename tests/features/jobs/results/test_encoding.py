@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from proxy.features.erasure.tombstone_rows import erase
 from proxy.features.jobs.core import encoding, file_writer
 from proxy.features.jobs.core.encoded_records import EncodedBlob
 from proxy.features.jobs.core.encoding import FileSteps
 from proxy.features.jobs.core.file_writer import FileWriter
 from proxy.ledger.verify import verify
 from proxy.storage.store import Statement, Store
-from proxy.storage.tombstones import Tombstone, erase
+from proxy.storage.tombstones import Tombstone
 from tests.databases import postgresql_in_soak
 from tests.features.erasure.erasing import erasure_of
 from tests.features.jobs.job_kills import expect_one_of_each

@@ -25,7 +25,8 @@ from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.storage.durable_holds import DurableHold, get
 from speech_engine import training
 from speech_engine.host import training as host_training
-from speech_engine.host.pipe_messages import Drain, Message
+from speech_engine.host.pipe_messages import Drain
+from speech_engine.host.plugin_messages import PluginMessage
 from tests import speech_clips
 from tests.features.own_voices.test_clips import add
 from tests.proxy.api.inside import Inside, inside
@@ -87,7 +88,7 @@ async def train_here(
     follower: TrainingFollower,
 ) -> TrainingResult | None:
     """Train as `TrainingProcess.train` does, but in a thread of this process, which starts much sooner."""
-    loop, messages = asyncio.get_running_loop(), asyncio.Queue[Message]()
+    loop, messages = asyncio.get_running_loop(), asyncio.Queue[PluginMessage]()
     pipe: Any = SimpleNamespace(send=partial(loop.call_soon_threadsafe, cast(Any, messages.put_nowait)))
     begin = training.BeginTraining(name="tone", module="plugins.tone.trainer", settings=b"{}")
     here = host_training._Process(pipe, begin)
@@ -100,7 +101,7 @@ async def train_here(
     trainer: Any = ToneTrainer(msgspec.json.decode(settings, type=ToneSettings))
     answering = loop.run_in_executor(None, here._answer, trainer)
 
-    async def told() -> AsyncIterator[Message]:
+    async def told() -> AsyncIterator[PluginMessage]:
         while True:
             yield await messages.get()
 

@@ -7,7 +7,7 @@ import sys
 import msgspec
 
 from proxy.audio.recordings.recording import Undecoded
-from speech_engine.host.pipe import pipe_of_one_thread
+from speech_engine.host.child_pipe import pipe_of_one_thread
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from proxy.features.jobs.kinds.training import records
 from proxy.features.jobs.kinds.training.following import MOST_BYTES, pieces_of
 from proxy.features.jobs.kinds.training.process import MOST_VOICE_BYTES, TrainingBroken
 from proxy.features.jobs.kinds.training.records import Training
+from proxy.features.jobs.kinds.training.remote_runs import TrainingRuns
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.storage.store import Condition, Params, Statement, Store
@@ -77,6 +78,8 @@ class TrainingsOnRunners:
         self._files = files
         self._learning = learning
         self._trainers = trainers
+        self.runs: dict[str, TrainingRuns] = {}
+        """Those of each engine whose runner can be used."""
 
     async def asked(self, job: str, digests: Collection[str]) -> AsyncGenerator[TrainingMessage, None]:
         """Yield the input of a job's training, and `Train` at the end. It sends these recordings and no

@@ -20,7 +20,8 @@ from proxy.engines.memory_reservations import MemoryReservations
 from proxy.engines.registry import HostedEngineSpec
 from proxy.helpers.child import JOB_NICENESS, Child
 from speech_engine import training
-from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, Message, PeakMemory
+from speech_engine.host.pipe_messages import Broken, DeviceFound, Drain, MayLoad, PeakMemory
+from speech_engine.host.plugin_messages import PluginMessage, unpack
 
 SILENT_S = 900.0
 """A step takes seconds. Preparing hours of sound, or writing a checkpoint, takes minutes."""
@@ -102,7 +103,7 @@ class TrainingProcess:
     ) -> TrainingResult | None:
         """Train, and return the voice. None: it was stopped, and goes on later from its last checkpoint.
         Raises TrainingBroken, and the errors of the follower and of the iterators."""
-        async with self._process() as child, aclosing(child.messages()) as messages:
+        async with self._process() as child, aclosing(child.messages_of(unpack)) as messages:
             await self._get_ready(child, messages)
             async for recording in recordings:
                 for part in training.recording_pieces(recording):
@@ -138,7 +139,7 @@ class TrainingProcess:
             await asyncio.shield(child.wait_for_end())
             self._book.release(self._holder)
 
-    async def _get_ready(self, child: Child, messages: AsyncIterator[Message]) -> None:
+    async def _get_ready(self, child: Child, messages: AsyncIterator[PluginMessage]) -> None:
         engine = self.engine
         child.send(
             training.BeginTraining(
@@ -168,7 +169,7 @@ class TrainingProcess:
             raise TrainingBroken(refusal.reason, memory_after_s=refusal.again_s or 0.0)
 
     async def _answer(
-        self, messages: AsyncIterator[Message], follower: TrainingFollower
+        self, messages: AsyncIterator[PluginMessage], follower: TrainingFollower
     ) -> TrainingResult | None:
         assembly, voice, size = training.Assembly(), b"", 0
         while True:
@@ -189,7 +190,7 @@ class TrainingProcess:
                 case training.TrainingFailed(reason, is_owners):
                     raise TrainingBroken(reason, is_owners=is_owners)
 
-    async def _next(self, messages: AsyncIterator[Message]) -> Message:
+    async def _next(self, messages: AsyncIterator[PluginMessage]) -> PluginMessage:
         """Return the next message that is not about memory. Raises TrainingBroken at the end."""
         while True:
             try:
@@ -215,7 +216,7 @@ def _assembled(assembly: training.Assembly, piece: training.FilePiece) -> bytes 
         raise TrainingBroken(str(error)) from None
 
 
-async def _send(child: Child, message: Message) -> None:
+async def _send(child: Child, message: PluginMessage) -> None:
     child.send(message)
     try:
         await child.drain()

@@ -11,7 +11,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from proxy.engines.remote_engine import RemoteEngine, TrainingWork
+from proxy.engines.remote_engine import RemoteEngine
 from proxy.errors import AccountSuspended, ErrorDetail, JobUsedUp, RequestFailed, from_engine
 from proxy.features.jobs.core import encoded_records
 from proxy.features.jobs.core import records as job_records
@@ -28,6 +28,7 @@ from proxy.features.jobs.kinds.training.process import (
     TrainingResult,
 )
 from proxy.features.jobs.kinds.training.records import TRAININGS, Training
+from proxy.features.jobs.kinds.training.remote_runs import TrainingWork
 from proxy.features.jobs.kinds.training.training_engines import TrainingEngines
 from proxy.features.jobs.kinds.training.training_input import TrainingInput, TrainingInputs
 from proxy.file_store.vault import VaultFailed
@@ -216,7 +217,9 @@ class Trainings(TaskKind[JobStep]):
     ) -> Result:
         """Train in one run, or join the run under way. At the end of its time, the next run begins. Its
         messages come through an endpoint, perhaps of another worker."""
-        job, runs = training.id, engine.training_runs()
+        job, runs = training.id, self.on_runners.runs.get(engine.name)
+        if runs is None:
+            raise EngineUnavailable(f"{engine.name} is not there: {engine.reason}")
         fingerprint = msgspec.json.encode((training.model, inputs.order, inputs.digests)).decode()
         work = TrainingWork(training.account, job, held.id, fingerprint, inputs.digests)
         run, end = await runs.train(work)

@@ -5,15 +5,8 @@ from msgspec import inspect
 
 from proxy.engines.hosts.cluster.messages import GatewayMessage, HostMessage, SwitchQuestion, SwitchReply
 from speech_engine import EngineFailed
-from speech_engine.host.messages import (
-    DropReply,
-    Failed,
-    Frame,
-    HealthReport,
-    HelloReply,
-    PutReply,
-    RemoteFrame,
-)
+from speech_engine.host.messages import DropReply, Failed, Frame, HealthReport, HelloReply, PutReply
+from speech_engine.host.remote_pieces import RemoteFrame
 from speech_engine.runner import RemotePiece
 from speech_engine.training import RemoteMessage
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.voice_sounds import PITCH_HZ, WORDS_A_MINUTE, pace_word, pitch_word
 from policies.voice_titles import title_of
+from proxy.features.samples.sound_words import PITCH_HZ, WORDS_A_MINUTE, pace_word, pitch_word
 from tests.tables import each_row
 
 _ORDER = ("low", "middle", "high")

@@ -1,18 +1,15 @@
 """Words for what was measured of a voice: its pitch, and its pace.
 
 The bounds are the thirds of Kokoro's 41 voices in their samples: the pitch by gender, the pace by language. A
-language with fewer than six of these voices has the spread of English around its own mean.
-"""
+language with fewer than six of these voices has the spread of English around its own mean."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from policies.language import base
-
-Pitch = Literal["low", "middle", "high"]
-Pace = Literal["slow", "measured", "quick"]
+from proxy.catalogue.voice_samples import Pace, Pitch
 
 
 class Bounds(NamedTuple):
@@ -26,7 +23,6 @@ PITCH_HZ: Mapping[str, Bounds] = {
     "": Bounds(128.0, 173.5),
 }
 """By gender. Voices of another gender, or of none, have the bounds of all."""
-
 WORDS_A_MINUTE: Mapping[str, Bounds] = {
     "en": Bounds(206.0, 225.0),
     "es": Bounds(185.5, 203.0),

@@ -1,0 +1,162 @@
+"""The rows of tombstones, as erasures write them and go through them. See storage/tombstones.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from functools import cache
+
+from proxy.storage import audit, library_revisions, schema
+from proxy.storage.audit import Act
+from proxy.storage.disk_names import safe_names
+from proxy.storage.rows import any_of, encode_json
+from proxy.storage.store import ALWAYS, Params, Statement, Store
+from proxy.storage.tables import Erasable, Tables, erasable_of, wholes
+from proxy.storage.task_tables import TaskTable
+from proxy.storage.tombstones import COLUMNS, Tombstone, erased, recordings_of, tombstone_of
+
+# The first tombstone stays: its time is that of the erasure.
+_INSERT = """
+INSERT INTO erasures (subject, account, digests, began, pending, lease, by_schema)
+SELECT :subject, :account, :digests, CAST(:began AS BIGINT), :pending, CAST(:lease AS BIGINT),
+    CAST(:known AS BIGINT)
+WHERE {only_if} AND {has_no_others}
+ON CONFLICT (subject) DO NOTHING RETURNING subject
+"""
+_WAS_INSERTED = "EXISTS (SELECT 1 FROM erasures WHERE subject = :subject AND began = :began)"
+_BATCH = 500
+_PAGE = f"SELECT {COLUMNS} FROM erasures WHERE subject > :after ORDER BY subject LIMIT {_BATCH}"
+_SINCE = f"SELECT {COLUMNS} FROM erasures WHERE began >= :since ORDER BY began"
+# The erasures that an older version wrote after a migration that is newer than itself.
+_BY_OLDER = f"""
+SELECT {COLUMNS} FROM erasures WHERE by_schema < :known AND {schema.since_unknown("by_schema", "began")}
+"""
+# 1 is long ago, so the task is due at once.
+_AGAIN = """
+UPDATE erasures SET by_schema = :known, digests = :digests, pending = :pending, completed = NULL, due = 1,
+    lease = 0
+WHERE subject = :subject AND by_schema < :known
+"""
+# The details of earlier acts may have the name of what is erased, so they are removed.
+_SCRUB_AUDIT = "UPDATE audit SET details = '{}' WHERE subject = :subject"
+
+
+@cache
+def _of_account(tables: Tables) -> str:
+    return " UNION ALL ".join(
+        f"SELECT id, {place} AS place FROM {table.name} WHERE account = :account"
+        for place, table in enumerate(wholes(tables))
+    )
+
+
+async def digests_of(store: Store, subject: str) -> tuple[str, ...]:
+    """List the recordings of something that can be erased, by their digests."""
+    return digests_in(await recordings_of(store, subject))
+
+
+def digests_in(recordings: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({str(name) for name in safe_names(recordings)}))
+
+
+async def erase(
+    store: Store,
+    tombstone: Tombstone,
+    act: Act | None = None,
+    *,
+    recordings: Collection[str] | None = None,
+    by_owner: bool = False,
+    also: Sequence[Statement] = (),
+) -> bool:
+    """Write a tombstone and delete its subject, in one commit.
+
+    Return False if the subject was erased before, if something needs it, or if it has other recordings than
+    `recordings`, since one may just have been added. With `by_owner`, the account itself deletes. `also` are
+    further statements for the commit; they run even if it is refused.
+    """
+    row: Params = {
+        "subject": tombstone.subject,
+        "account": tombstone.account,
+        "digests": encode_json(tombstone.digests),
+        "began": tombstone.began,
+        "pending": encode_json(tombstone.pending),
+        "lease": tombstone.lease,
+        "known": schema.known_version(),
+    }
+    subject: Params = {"subject": tombstone.subject, "began": tombstone.began}
+    erasable = erasable_of(store.tables, tombstone.subject) or Erasable("", "", ())
+    held = (Statement(erasable.hold, subject),) if erasable.hold else ()
+    has_no_others, recording_params = _has_no_others(erasable, recordings)
+    insert = _INSERT.format(only_if=erasable.only_if or ALWAYS.sql, has_no_others=has_no_others)
+    # A row that came back after its erasure is deleted as well. `_WAS_INSERTED` is also true for a repeated
+    # erasure, whose tombstone has the stored `began`.
+    is_due = _WAS_INSERTED if erasable.only_if else erased(":subject")
+    answers = await store.write(
+        *held,
+        Statement(insert, {**row, **recording_params}),
+        *audit.insert_statements(act, _WAS_INSERTED, {"began": tombstone.began}),
+        Statement(f"{_SCRUB_AUDIT} AND {is_due}", subject),
+        *(
+            Statement(f"{sql} AND {is_due}", {**subject, "by_owner": int(by_owner)})
+            for sql in (*(each for table in store.tables for each in table.erased_with), *erasable.deletes)
+        ),
+        library_revisions.raise_statement(tombstone.account),
+        *also,
+    )
+    return bool(answers[len(held)])
+
+
+async def erase_again(store: Store, steps: Sequence[str]) -> int:
+    """Erase in all tables what an older version has erased, and begin its steps anew. Return the number."""
+    version: Params = {"known": schema.known_version()}
+    found = [tombstone_of(row) for row in await store.read_long(_BY_OLDER, version)]
+    for each in found:
+        digests = {*each.digests, *await digests_of(store, each.subject)}
+        lists = {"digests": encode_json(sorted(digests)), "pending": encode_json(steps)}
+        await erase(store, each, also=(Statement(_AGAIN, {**version, **lists, "subject": each.subject}),))
+    return len(found)
+
+
+def _has_no_others(erasable: Erasable, recordings: Collection[str] | None) -> tuple[str, Params]:
+    """Return SQL that is true if something has no other recordings than these, and its parameters."""
+    if recordings is None or not erasable.digests:
+        return ALWAYS.sql, {}
+    if not recordings:
+        return f"NOT EXISTS ({erasable.digests})", {}
+    names, params = any_of(sorted(recordings))
+    return f"NOT EXISTS ({erasable.digests} AND digest NOT IN ({names}))", params
+
+
+def may_be_needed(store: Store, subject: str) -> bool:
+    """Tell whether the erasure of a subject can be refused because something needs it."""
+    erasable = erasable_of(store.tables, subject)
+    return erasable is not None and bool(erasable.only_if)
+
+
+async def is_left(store: Store, subject: str, step: str) -> bool:
+    """Tell whether rows remain that keep this step of an erasure from being done."""
+    remains = [table.remains for table in store.tables if table.remains is not None]
+    for sql in [each.sql for each in remains if each.step == step]:
+        if await store.read(sql, {"subject": subject}):
+            return True
+    return False
+
+
+async def list_since(store: Store, since: int) -> list[Tombstone]:
+    return [tombstone_of(row) for row in await store.read(_SINCE, {"since": since})]
+
+
+async def batches(store: Store) -> AsyncIterator[list[Tombstone]]:
+    """Yield all tombstones, 500 at once."""
+    after = ""
+    while rows := await store.read_long(_PAGE, {"after": after}):
+        yield [tombstone_of(row) for row in rows]
+        after = rows[-1]["subject"]
+
+
+async def list_of_account(store: Store, account: str) -> list[str]:
+    """List the ids of everything of an account that can be erased. A thing comes before the things that it
+    needs."""
+    rows = await store.read(_of_account(store.tables), {"account": account})
+    return [row["id"] for row in sorted(rows, key=lambda row: -row["place"])]
+
+
+TASKS = TaskTable("erasures", Tombstone, "completed IS NULL", key="subject", read=tombstone_of)

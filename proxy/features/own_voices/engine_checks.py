@@ -1,0 +1,56 @@
+"""Checks of a saved voice against the engines: their own voices, and the words of its recording."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from policies import routing
+from proxy.catalogue.catalogue import Catalogue
+from proxy.config.reader import possible
+from proxy.errors import InvalidRequest, UpstreamFailed
+
+
+def check_binding(catalogue: Catalogue, engine: str, voice: str) -> str:
+    """Check a voice against its engine's list. Return a doubt, or "".
+
+    Raises InvalidRequest for an unknown engine or voice, and UpstreamFailed if the engine is not up.
+    """
+    if engine not in catalogue.live:
+        known = [name for name, _ in catalogue.live.items()]
+        raise InvalidRequest(
+            f"There is no engine '{engine[:80]}'. {possible(engine, known, 'engines')}", param="bindings"
+        )
+    live = catalogue.live[engine]
+    if not live.models():
+        raise UpstreamFailed(f"The engine '{engine}' is not available right now.", retry_after_s=5.0)
+    listed, unlisted = [info.id for info in live.voices()], live.unlisted_voices
+    if voice in listed or voice in (unlisted or ()):
+        return ""
+    if live.tries_unknown_voices:
+        return f"'{engine}' lists a new voice after its first use, and '{voice[:80]}' is not in its list."
+    if unlisted is None:
+        return f"'{engine}' does not list all its voices, and '{voice[:80]}' is not in its list."
+    raise InvalidRequest(
+        f"Invalid value for 'bindings.{engine}': '{engine}' has no voice '{voice[:80]}'. "
+        f"{possible(voice, listed, 'voices')}",
+        param=f"bindings.{engine}",
+        code="voice_not_found",
+    )
+
+
+def needs_text(catalogue: Catalogue, providers: Container[str] | None, *, is_local_only: bool) -> bool:
+    """Tell whether all models that could speak with a recording need its words.
+
+    Only local models and `providers`, if some are named, may have the recording. An engine that has not been
+    up yet may have any model.
+    """
+    if not all(engine.models() for _, engine in catalogue.live.items()):
+        return False
+    return routing.needs_text(
+        model.info
+        for model in catalogue.models()
+        if model.info.is_local
+        or not (
+            is_local_only or (providers is not None and (model.info.runner or model.engine) not in providers)
+        )
+    )
