@@ -151,6 +151,17 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
 }
 
 
+async def test_a_replay_needs_no_file_any_more(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file, key = await uploaded(server), {"idempotency-key": "book-1"}
+        first = json_of(await server.ask("POST", "/v1/jobs", body=body_of(file), **key), 202)
+        assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200
+        again = await server.ask("POST", "/v1/jobs", body=body_of(file), **key)
+        assert (json_of(again, 202)["id"], again.headers["x-voxgate-replayed"]) == (first["id"], "true")
+        other = await server.ask("POST", "/v1/jobs", body=body_of(file, title="Other"), **key)
+        assert envelope(other)["code"] == "idempotency_key_reused"
+
+
 async def test_bad_requests_name_the_field(tmp_path: Path, subtests: pytest.Subtests) -> None:
     async with jobs_inside(tmp_path) as server:
         file = await uploaded(server)
