@@ -72,6 +72,16 @@ async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
         assert [each.type for each in book.streams] == ["audio", "data", "video"]
 
 
+async def test_a_book_that_does_not_say_its_language_has_that_of_its_text(tmp_path: Path) -> None:
+    text = "# Uno\n\nLa casa era muy grande y el jardín también. No había nadie en las calles de la ciudad."
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server, text.encode(), "libro.md")
+        done = await job_with(server, (await made(server, body_of(file)))["id"], "done", "failed")
+        assert done["status"] == "done", done
+        with av.open(io.BytesIO((await content(server, done["id"])).content), "r") as book:
+            assert book.streams.audio[0].metadata["language"] == "spa"
+
+
 async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
     pauses = {"paragraph": 1, "scene": 2, "chapter": 3}
     async with jobs_inside(tmp_path) as server:
