@@ -7,19 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from proxy.cli.file_jobs import (
-    FileJob,
-    JobId,
-    Language,
-    Model,
-    OutPath,
-    Words,
-    check_options,
-    make_file,
-    named_pairs,
-    saved_parts,
-    voice_fields,
-)
+from proxy.cli import file_jobs
 from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.options import Sure
 
@@ -35,22 +23,22 @@ def book(
         list[str] | None,
         typer.Option(help="A voice; or NAME=VOICE for [NAME] in the text, once for each name."),
     ] = None,
-    model: Model = None,
-    language: Language = None,
+    model: file_jobs.Model = None,
+    language: file_jobs.Language = None,
     only: Annotated[str | None, typer.Option(help="Chapters, as 2-14,16.")] = None,
     format_: Annotated[BookFormat, typer.Option("--format", help="m4b, opus or flac.")] = "m4b",
     quality: Annotated[Quality, typer.Option(help="Of m4b: small, standard or best.")] = "standard",
     notes: Annotated[
         Notes, typer.Option(help="skip; after: behind the paragraph; end: of the chapter.")
     ] = "skip",
-    word: Words = None,
-    out: OutPath = None,
+    word: file_jobs.Words = None,
+    out: file_jobs.OutPath = None,
     yes: Sure = False,
     again: Annotated[
         str | None,
         typer.Option(metavar="ID", help="Say a part of this job again, by --only, --word or --voice."),
     ] = None,
-    job: JobId = None,
+    job: file_jobs.JobId = None,
 ) -> CommandResult:
     """Speak a book with the running server, in one file.
 
@@ -64,17 +52,17 @@ def book(
         "--quality": quality != "standard",
         "--notes": notes != "skip",
     }
-    check_options(again, first=first, later={"--word": word})
-    body: dict[str, Any] = voice_fields(voice, again) | ({"only": only} if only else {})
+    file_jobs.check_options(again, first=first, later={"--word": word})
+    body: dict[str, Any] = file_jobs.voice_fields(voice, again) | ({"only": only} if only else {})
     if again:
-        words = named_pairs(word, "--word", "WORD=SPOKEN")
+        words = file_jobs.named_pairs(word, "--word", "WORD=SPOKEN")
         body |= {"words": words} if words else {}
     else:
         body |= {"kind": "book", "model": model or here.server().default_model}
         body |= {"language": language} if language else {}
         body |= {"response_format": format_, "quality": quality, "read": {"notes": notes}}
     files = {} if again or job else {"input_file_id": file}
-    return make_file(here, FileJob(body, files, file, out, again, job), is_sure=yes)
+    return file_jobs.make_file(here, file_jobs.FileJob(body, files, file, out, again, job), is_sure=yes)
 
 
-BOOK = Command("book", book, saved_parts)
+BOOK = Command("book", book, file_jobs.saved_parts)

@@ -7,19 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from proxy.cli.file_jobs import (
-    FileJob,
-    JobId,
-    Language,
-    Model,
-    OutPath,
-    Words,
-    check_options,
-    make_file,
-    named_pairs,
-    saved_parts,
-    voice_fields,
-)
+from proxy.cli import file_jobs
 from proxy.commands.command import Command, CommandContext, CommandResult
 from proxy.commands.options import Sure
 from proxy.commands.tables import Line, Part
@@ -45,14 +33,14 @@ def dub(
     length: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="The track's length; else the original's.")
     ] = None,
-    model: Model = None,
-    language: Language = None,
+    model: file_jobs.Model = None,
+    language: file_jobs.Language = None,
     format_: Annotated[
         DubFormat, typer.Option("--format", help="flac, wav, opus, m4a, mp3 or aac.")
     ] = "flac",
     cues: Annotated[str, typer.Option(help="With --again: numbers of cues, as 5,12.")] = "",
-    word: Words = None,
-    out: OutPath = None,
+    word: file_jobs.Words = None,
+    out: file_jobs.OutPath = None,
     yes: Sure = False,
     again: Annotated[
         str | None,
@@ -61,7 +49,7 @@ def dub(
             help="Say the changed lines of FILE again in a new job; the others cost nothing.",
         ),
     ] = None,
-    job: JobId = None,
+    job: file_jobs.JobId = None,
 ) -> CommandResult:
     """Speak subtitles with the running server, as one track.
 
@@ -71,11 +59,11 @@ def dub(
     """
     names = ("--original", "--short", "--model", "--language", "--replace", "--format")
     first = dict(zip(names, (original, short, model, language, replace, format_ != "flac"), strict=True))
-    check_options(again, first=first, later={"--cues": cues, "--word": word})
-    body: dict[str, Any] = voice_fields(voice, again) | ({"length_s": length} if length else {})
+    file_jobs.check_options(again, first=first, later={"--cues": cues, "--word": word})
+    body: dict[str, Any] = file_jobs.voice_fields(voice, again) | ({"length_s": length} if length else {})
     files = {"input_file_id": file}
     if again:
-        words = named_pairs(word, "--word", "WORD=SPOKEN")
+        words = file_jobs.named_pairs(word, "--word", "WORD=SPOKEN")
         body |= {"words": words} if words else {}
         body |= {"steps": cue_numbers(cues)} if cues else {}
     else:
@@ -84,8 +72,8 @@ def dub(
         body |= {"original": "replace"} if replace else {}
         files |= {"original_file_id": original} if original else {}
         files |= {"short_file_id": short} if short else {}
-    wanted = FileJob(body, {} if job else files, file, out, again, job)
-    return make_file(here, wanted, is_sure=yes, report="report")
+    wanted = file_jobs.FileJob(body, {} if job else files, file, out, again, job)
+    return file_jobs.make_file(here, wanted, is_sure=yes, report="report")
 
 
 def cue_numbers(text: str) -> list[int]:
@@ -107,7 +95,7 @@ def _shown(answer: dict[str, Any]) -> list[Part]:
         for each in answer["report"]["cues"]
         if each["is_cut"]
     ]
-    return [*saved_parts(answer), *late, *cut]
+    return [*file_jobs.saved_parts(answer), *late, *cut]
 
 
 DUB = Command("dub", dub, _shown)

@@ -49,7 +49,7 @@ from proxy.features.jobs.core.fields import JOB_MEDIA_TYPES, of_step
 from proxy.features.jobs.core.kind import Columns, PlannedStep, Words
 from proxy.features.jobs.core.making import check_length
 from proxy.features.jobs.core.records import Job, JobClip, JobStep
-from proxy.features.jobs.texts.drafts import Drafting, DraftKind, JobDraft, step_request
+from proxy.features.jobs.texts.drafts import DraftKind, JobDraft, step_request
 from proxy.features.jobs.texts.subtitles import SUBTITLES
 from proxy.features.marks.mark_filter import MarkTreatment
 from proxy.features.marks.rules import Marking
@@ -85,15 +85,11 @@ class DubKind(DraftKind):
         self._inputs = DubInputs(self.files)
         stack.push_async_callback(self._inputs.close_readers)
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
+    async def draft(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
         body, fields = await asyncio.to_thread(parse_dub, background.body, background.defaults)
         check_length(background.terms, 0, "input_file_id")  # it refuses a plan without jobs
-
-        async def draft() -> JobDraft:
-            text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
-            return await self._draft(background, fields, text, body.response_format, body.tag)
-
-        return draft
+        text = await self._inputs.read_inputs(background.caller.account, fields, body.length_s)
+        return await self._draft(background, fields, text, body.response_format, body.tag)
 
     async def draft_again(
         self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext

@@ -14,7 +14,7 @@ from proxy.features.jobs.core.records import Job
 from proxy.features.marks.jws import RECEIPT_TYPE
 from proxy.features.marks.mark_filter import possible_marking
 from proxy.features.marks.provenance_observer import PlannedFacts
-from proxy.features.marks.receipt_endpoints import ReceiptMark
+from proxy.features.marks.receipt_endpoints import ReceiptMark, SoundClaims
 from proxy.features.marks.receipt_records import ClipSpeaker
 from proxy.features.marks.ring_source import ReceiptRing
 from proxy.http.lists import iso
@@ -36,20 +36,10 @@ class ReceiptVoice(msgspec.Struct, frozen=True):
     consents: tuple[str, ...]
 
 
-class DubReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    request: str
+class DubReceipt(SoundClaims, frozen=True, kw_only=True):
     kind: str = "dub"
-    made: str
-    sha256: str
-    bytes: int
-    media_type: str
-    format: str
-    sample_rate_hz: int
-    samples: int
     files: Sequence[ReceiptFile]
     voices: Sequence[ReceiptVoice]
-    speakers: Sequence[ClipSpeaker]
-    mark: ReceiptMark | None
 
 
 def receipt_of(
@@ -84,7 +74,7 @@ def receipt_of(
     )
 
 
-def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> list[ClipSpeaker]:
+def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> tuple[ClipSpeaker, ...]:
     """Return the models that speak if none fails, each once."""
     found = [
         speaker
@@ -93,7 +83,7 @@ def _models(calls: Iterable[SpeechCall], facts: Iterable[PlannedFacts]) -> list[
         for model in part.candidates[0].models
         for speaker in own.speakers[model.name]
     ]
-    return [*dict.fromkeys(found)]
+    return tuple(dict.fromkeys(found))
 
 
 def signed_receipt(receipt: bytes, at: RevisionContext) -> bytes:

@@ -35,7 +35,22 @@ class ReceiptMark(msgspec.Struct, frozen=True):
     key: str
 
 
-class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
+class SoundClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """The facts of any receipt about the sound."""
+
+    request: str
+    made: str
+    sha256: str
+    bytes: int
+    media_type: str
+    format: str
+    sample_rate_hz: int
+    samples: int
+    speakers: tuple[ClipSpeaker, ...]
+    mark: ReceiptMark | None
+
+
+class ReceiptClaims(SoundClaims, frozen=True, kw_only=True):
     """The signed facts. `sha256` and `bytes` describe the audio that was sent, decoded from events or JSON.
     `source_sha256` describes the uploaded recording of a conversion.
 
@@ -46,21 +61,11 @@ class ReceiptClaims(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     iss: str
-    request: str
     kind: Kind
     source_sha256: str | None
-    made: str
-    sha256: str
-    bytes: int
-    media_type: str
-    format: str
-    sample_rate_hz: int
-    samples: int
     duration_seconds: float
     language: str
-    speakers: tuple[ClipSpeaker, ...]
     consents: tuple[str, ...]
-    mark: ReceiptMark | None
     manifest: ManifestPlace
     credits: float
     check: CheckSums | None

@@ -72,6 +72,16 @@ async def test_an_epub_becomes_an_audiobook(tmp_path: Path) -> None:
         assert [each.type for each in book.streams] == ["audio", "data", "video"]
 
 
+async def test_a_book_that_does_not_say_its_language_has_that_of_its_text(tmp_path: Path) -> None:
+    text = "# Uno\n\nLa casa era muy grande y el jardín también. No había nadie en las calles de la ciudad."
+    async with jobs_inside(tmp_path) as server:
+        file = await uploaded(server, text.encode(), "libro.md")
+        done = await job_with(server, (await made(server, body_of(file)))["id"], "done", "failed")
+        assert done["status"] == "done", done
+        with av.open(io.BytesIO((await content(server, done["id"])).content), "r") as book:
+            assert book.streams.audio[0].metadata["language"] == "spa"
+
+
 async def test_pauses_are_those_of_a_narrator(tmp_path: Path) -> None:
     pauses = {"paragraph": 1, "scene": 2, "chapter": 3}
     async with jobs_inside(tmp_path) as server:
@@ -149,6 +159,17 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
     "a long pause": ({"pauses": {"scene": 11}}, 400, "pauses.scene", None),
     "a chapter that is not there": ({"only": "3"}, 400, "only", "chapter_not_found"),
 }
+
+
+async def test_a_replay_needs_no_file_any_more(tmp_path: Path) -> None:
+    async with jobs_inside(tmp_path) as server:
+        file, key = await uploaded(server), {"idempotency-key": "book-1"}
+        first = json_of(await server.ask("POST", "/v1/jobs", body=body_of(file), **key), 202)
+        assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200
+        again = await server.ask("POST", "/v1/jobs", body=body_of(file), **key)
+        assert (json_of(again, 202)["id"], again.headers["x-voxgate-replayed"]) == (first["id"], "true")
+        other = await server.ask("POST", "/v1/jobs", body=body_of(file, title="Other"), **key)
+        assert envelope(other)["code"] == "idempotency_key_reused"
 
 
 async def test_bad_requests_name_the_field(tmp_path: Path, subtests: pytest.Subtests) -> None:

@@ -54,6 +54,12 @@ async def test_mended_subtitles_cost_their_changes_and_keep_the_length(
         file = await user_file(server, mended.encode())
         done = await _again(server, id_, input_file_id=file)
         assert (done["steps"], done["credits"]) == (2, 2)
+        # A replay needs the file no more.
+        asked: dict[str, Any] = {"body": {"input_file_id": file}, "idempotency-key": "again-1"}
+        keyed = json_of(await server.ask("POST", f"/v1/jobs/{id_}/again", **asked), 202)
+        assert (await server.ask("DELETE", f"/v1/files/{file}")).status_code == 200
+        replayed = await server.ask("POST", f"/v1/jobs/{id_}/again", **asked)
+        assert json_of(replayed, 202)["id"] == keyed["id"]
         assert await _taken(server, done["id"]) == [False, True]
         track = await file_of(server, done["id"])
         assert len(sound_of(track)[0]) == 156_000, "a track does not grow unasked"

@@ -67,7 +67,8 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     """The fields of a step's request without its text, as they were sent. `cast` has the names of its cast.
     `kbit_s` is for a sound that is encoded at the end, and `pauses` are steps with the seconds of silence
     before them there. `only` are the chosen chapters, as they were sent, and `words` count before the lexicon
-    of the request. `cover` is the file of its picture. `own` is what only the kind of the job reads."""
+    of the request. `cover` is the file of its picture, and `language` that of its beginning. `own` is what
+    only the kind of the job reads."""
 
     sent: dict[str, msgspec.Raw]
     cast: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ class StepFields(SealedFields, frozen=True, kw_only=True):
     words: dict[str, str] = {}
     again: SourceJob | None = None
     cover: str = ""
+    language: str = ""
     own: msgspec.Raw = msgspec.Raw(b"null")
 
     def begin_of(self, step: int) -> int:

@@ -111,7 +111,7 @@ class JobKind:
         return M4bFacts(
             title=fields.title,
             narrators=(fields.voice,) if fields.voice else (),
-            language=msgspec.json.decode(fields.sent.get("language", b"null")) or "",
+            language=fields.language or msgspec.json.decode(fields.sent.get("language", b"null")) or "",
             cover=await cover.read_whole(),
         )
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -61,10 +60,6 @@ class JobDraft(NamedTuple):
         return f"<JobDraft of {len(self.pieces)} steps>"
 
 
-Drafting = Callable[[], Awaitable[JobDraft]]
-"""Drafts the job of a request that was read. Raises RequestFailed."""
-
-
 class DraftKind(SpokenKind):
     """A kind whose jobs are drafted."""
 
@@ -72,8 +67,8 @@ class DraftKind(SpokenKind):
     makes_files = False
 
     @abstractmethod
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
-        """Read a request. Raises RequestFailed."""
+    async def draft(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
+        """Return what the job of a request will say. Raises RequestFailed."""
 
     @abstractmethod
     async def draft_again(
@@ -84,26 +79,27 @@ class DraftKind(SpokenKind):
     async def make(
         self, background: BackgroundRequest, at: RevisionContext, upload: JobUpload | None
     ) -> MadeJob:
-        draft = await self.read_request(background, at)
-
+        # A request that comes again is not read: its files may be gone.
         async def add(id_: str, digest: bytes) -> None:
-            await self._add_draft(background, await draft(), id_, digest)
+            await self._add_draft(background, await self.draft(background, at), id_, digest)
 
         return await made_once(self.files, background, add)
 
     async def preview(self, background: BackgroundRequest, at: RevisionContext) -> JobPreview:
-        draft = await self.read_request(background, at)
-        return await previewed(self.files, at, background, await draft())
+        return await previewed(self.files, at, background, await self.draft(background, at))
 
     async def say_again(
         self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext
     ) -> MadeJob:
-        draft = await self.draft_again(background, job, body, at)
-        if body.keep_words and body.words:
-            await keep_words(at, job.account, draft.language, body.words)
-        draft = draft._replace(tag=job.tag, holds=draft.holds or await uploads.list_holds(self.store, job.id))
+        async def add(id_: str, digest: bytes) -> None:
+            draft = await self.draft_again(background, job, body, at)
+            if body.keep_words and body.words:
+                await keep_words(at, job.account, draft.language, body.words)
+            holds = draft.holds or await uploads.list_holds(self.store, job.id)
+            await self._add_draft(background, draft._replace(tag=job.tag, holds=holds), id_, digest)
+
         digest = await asyncio.to_thread(digest_of_fields, body, job.id.encode())
-        return await made_once(self.files, background, partial(self._add_draft, background, draft), digest)
+        return await made_once(self.files, background, add, digest)
 
     async def preview_again(
         self, background: BackgroundRequest, job: Job, body: AgainBody, at: RevisionContext

@@ -64,6 +64,7 @@ async def drafted(
         kbit_s=body.kbit_s,
         only=body.only,
         cover=body.cover,
+        language=call.plan.language,
         pauses=tuple(body.of_file.pauses(body.text, pieces)),
         own=body.of_file.own,
     )

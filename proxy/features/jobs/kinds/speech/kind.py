@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from functools import partial
 
 import msgspec
 from msgspec.structs import replace
@@ -28,7 +27,7 @@ from proxy.features.jobs.core.records import Job, JobClip, JobStep
 from proxy.features.jobs.kinds.speech.drafting import TextPiece, drafted, plan_step, planner
 from proxy.features.jobs.kinds.speech.request import JobBody, JobFields, parse_job
 from proxy.features.jobs.texts.chapters import mute
-from proxy.features.jobs.texts.drafts import Drafting, DraftKind, JobDraft
+from proxy.features.jobs.texts.drafts import DraftKind, JobDraft
 from proxy.features.jobs.texts.subtitles import SUBTITLES, Writer, with_times, writers
 from proxy.http.ranges import StreamedFile
 from proxy.speech.speaking import Speaking
@@ -41,10 +40,10 @@ class SpeechKind(DraftKind):
     body: type[msgspec.Struct] | None = JobBody
     is_one_text = True
 
-    async def read_request(self, background: BackgroundRequest, at: RevisionContext) -> Drafting:
+    async def draft(self, background: BackgroundRequest, at: RevisionContext) -> JobDraft:
         body = await self.read_text(background, at)
         check_length(background.terms, body.characters, body.field)
-        return partial(self._draft, background, body, at)
+        return await self._draft(background, body, at)
 
     async def read_text(self, background: BackgroundRequest, at: RevisionContext) -> JobFields:
         """Read the text of a request, and what is asked for it. Raises RequestFailed."""
