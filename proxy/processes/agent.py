@@ -20,10 +20,10 @@ from typing import Any
 import grpc
 import structlog
 
-from proxy.config.clusters import HostAddress, HostSection, TlsFiles, address_of
+from proxy.config.clusters import HostAddress, HostSection, address_of
 from proxy.config.config_toml import Config
 from proxy.config.secret import environ_for_hosts
-from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, stamp
+from proxy.engines.hosts.cluster.certificates import UnusableCertificates, read_pair, server_credentials
 from proxy.engines.hosts.cluster.messages import (
     OPTIONS,
     SILENT_S,
@@ -342,30 +342,3 @@ def run_host(
             return await Agent(config, specs).run(announce, ends_with_stdin=ends_with_stdin)
 
         return asyncio.run(run())
-
-
-def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
-    """Return what a host shows to gateways. It admits only them.
-
-    The files are read again when their stamp has changed. Files that have become unusable are reported, and
-    the last usable ones stay. Raises UnusableCertificates if they are so now.
-    """
-    last = stamp(files)
-
-    # gRPC calls this for each connection, in a thread of its own.
-    def read_again() -> Any:
-        nonlocal last
-        before, last = last, stamp(files)
-        if last == before:
-            return None
-        try:
-            return configuration()
-        except UnusableCertificates as error:
-            _log.error("host.certificates.unusable", reason=str(error))
-            return None
-
-    def configuration() -> Any:
-        pair = read_pair(files, "host")
-        return grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)], pair.authority)
-
-    return grpc.dynamic_ssl_server_credentials(configuration(), read_again, True)

@@ -24,10 +24,10 @@ from proxy.engines.hosts.cluster.certificates import (
     channel_credentials,
     read_files,
     read_pair,
+    server_credentials,
 )
 from proxy.engines.hosts.cluster.channels import Channels
 from proxy.file_store import certificates
-from proxy.processes.agent import server_credentials
 from tests.proxy.engines.hosts.cluster.certificate_files import (
     OTHER,
     files_of,

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from proxy.config.clusters import ClusterSection, TlsFiles, address_of
 from proxy.engines.hosts.cluster import watch
+from proxy.engines.hosts.cluster.certificates import server_credentials
 from proxy.engines.hosts.cluster.channels import Channels
 from proxy.engines.hosts.cluster.messages import (
     HostEnded,
@@ -28,7 +29,6 @@ from proxy.engines.hosts.cluster.messages import (
     method,
 )
 from proxy.engines.hosts.cluster.watch import HostWatch
-from proxy.processes.agent import server_credentials
 from speech_engine import API_VERSION
 from speech_engine.host import messages
 from speech_engine.host.cluster_messages import HostLoad, ProcessJobs
