@@ -29,8 +29,6 @@ from proxy.api.answering import Answering
 from proxy.api.server import ServerLink
 from proxy.api.speech_forms import Background, SpeechForms
 from proxy.api.voices import VoiceTools
-from proxy.audio.recordings.decoder import Decoder
-from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.absent import NoClones, NoOwnVoices, NoSavedWords, NothingStored, NothingToErase
 from proxy.catalogue.catalogue import CommandFor, no_command
 from proxy.catalogue.clones import Cloning
@@ -81,8 +79,6 @@ class AppContext(NamedTuple):
     vault: Vault
     trained: TrainedVoiceStore
     ledger: Ledger
-    decoder: Decoder
-    intake: RecordingIntake
     samples: OneShotSamples
     engines: Engines | None
     metrics: Metrics

@@ -11,8 +11,6 @@ from proxy import storage
 from proxy.access.limits import Limits, open_limits
 from proxy.access.refusals import RefusalTotals, open_refusals
 from proxy.api.server import ServerLink
-from proxy.audio.recordings.decoder import Decoder, open_decoder
-from proxy.audio.recordings.intake import RecordingIntake
 from proxy.catalogue.cluster import ClusterView
 from proxy.catalogue.erased_voices import ErasedVoices
 from proxy.catalogue.sample_store import SampleStore
@@ -51,7 +49,6 @@ class Kernel(NamedTuple):
     ledger: Ledger
     answers: StoredAnswers
     vault: Vault
-    decoder: Decoder
     account_samples: SampleStore
     samples: OneShotSamples
 
@@ -65,8 +62,6 @@ class Kernel(NamedTuple):
             vault=self.vault,
             trained=TrainedVoiceStore(self.store, self.vault),
             ledger=self.ledger,
-            decoder=self.decoder,
-            intake=RecordingIntake(self.decoder),
             samples=self.samples,
             engines=None,
             metrics=self.metrics,
@@ -126,7 +121,6 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
         open_ledger(store, metrics) as ledger,
         open_vault(store, data, config.vault, metrics) as vault,
         open_answers(store, data, config.server, vault, metrics) as answers,
-        open_decoder() as decoder,
     ):
         store.watch_commits(metrics.commit_seconds.observe)
         account_samples = SampleStore(store, vault)
@@ -138,7 +132,6 @@ async def open_kernel(config: Config, registry: Registry, tables: Tables) -> Asy
             ledger,
             answers,
             vault,
-            decoder,
             account_samples=account_samples,
             samples=OneShotSamples(account_samples),
         )

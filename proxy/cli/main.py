@@ -167,11 +167,11 @@ def _fetch_voices(config_file: Path | None, config: Config) -> subprocess.Popen[
     """Fetch natural voices in a process of its own: the server starts whatever happens there. If one can
     speak, return a process that fetches the others. Raises CannotServe if the server could not start
     afterwards, since its port is taken."""
-    from proxy.processes import runtime, supervisor
+    from proxy.processes import start_checks, supervisor
 
     if supervisor.is_running(config):
         return None  # the start is refused, with that as the reason
-    runtime.try_ports(config.server)
+    start_checks.try_ports(config.server)
     named = () if config_file is None else ("--config", str(config_file))
     # The script's folder stays out of the import path: `python -m proxy` is a file beside our `http`.
     command = (sys.executable, "-P", sys.argv[0], "voices", "natural", *named)
@@ -183,7 +183,7 @@ def worker(config_file: ConfigFile = None) -> None:
     """Speak the jobs of a server until Ctrl-C or SIGTERM."""
     from msgspec.structs import replace
 
-    from proxy.processes.runtime import check_worker_settings
+    from proxy.processes.start_checks import check_worker_settings
 
     def load() -> Config:
         config = replace(load_config(config_file), serves=False)

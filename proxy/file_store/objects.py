@@ -25,21 +25,17 @@ from proxy.file_store.bounded_relay import BoundedRelay
 from proxy.file_store.locked_files import LOCK, PART
 from proxy.file_store.master_keys import VaultFailed
 from proxy.storage.disk_names import ANSWERS, ERASURES, OPERATOR, UnsafeName, flush
-from proxy.storage.rows import new_id
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Store
 
 FOLDER = "voices"
-IDENTITY = "voxgate-vault"
-"""The object with the random id of a vault, by which machines see that they share it."""
 
 _TRIES, _TRY_S, _MOST_S = 3, 4.5, 10.0
 _PAUSE_S = 0.2
 _PART_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 2 * 1024 * 1024
 _MOST_ANSWER_BYTES = _READ_BYTES + 256 * 1024
-_MOST_IDENTITY_BYTES = 100
 _RIGHT = re.compile(
     r"(?:[A-Za-z0-9][A-Za-z0-9_-]{0,79}/)?[A-Za-z0-9][A-Za-z0-9_-]{0,99}(?:\.[a-z0-9]{1,40})?"
 )
@@ -355,17 +351,6 @@ def _s3(section: VaultSection, retries: int) -> S3Store:
         },
         **{name: value for name, value in named.items() if value},  # type: ignore[arg-type]  # by their names
     )
-
-
-async def vault_identity(objects: Objects, *, may_make: bool = True) -> str:
-    """Return the random id of a vault. If there is none, make it, or return "": one machine at a time."""
-    try:
-        return (await objects.read(IDENTITY, 0, _MOST_IDENTITY_BYTES)).decode("ascii", "replace").strip()
-    except FileNotFoundError:
-        if not may_make:
-            return ""
-    await objects.put(IDENTITY, new_id("vlt").encode())
-    return await vault_identity(objects)
 
 
 async def check_objects(objects: Objects) -> None:

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from proxy.config.addresses import is_local
-from proxy.config.config_toml import Config, ConfigError
-from proxy.config.sections import Server
 from proxy.errors import CannotServe
 from proxy.file_store import data_folder
 
@@ -27,17 +25,6 @@ def check_dev_key(host: str) -> None:
         raise CannotServe(
             f"server.dev_key: the dev key has no limits and is for this machine alone, and {host} can be "
             "reached from elsewhere; leave it out and run voxgate keys create"
-        )
-
-
-def check_worker_settings(config: Config) -> None:
-    """Raise ConfigError if the configuration shares nothing with a server."""
-    if config.storage.url == "sqlite":
-        raise ConfigError("storage.url: a worker needs its server's PostgreSQL; SQLite is one server's own")
-    if not (config.vault.folder or config.vault.store):
-        raise ConfigError(
-            "vault.folder: a worker keeps sound where its server finds it; name the folder that both share, "
-            "or a bucket in vault.store"
         )
 
 
@@ -56,14 +43,6 @@ def listen(host: str, port: int, advice: str = _ADVICE) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError, UnicodeError) as error:
         raise CannotServe(f"cannot listen on {host}:{port}: {why_not_listening(error)}; {advice}") from None
-
-
-def try_ports(server: Server) -> None:
-    """Open the ports of a server, and close them again. Raises CannotServe."""
-    listen(server.host, server.port).close()
-    if server.metrics:
-        host, _, port = server.metrics.rpartition(":")
-        listen(host, int(port), f"it is that of server.metrics; {NO_METRICS}").close()
 
 
 def runtime_base() -> Path:

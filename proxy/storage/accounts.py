@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import msgspec
@@ -107,8 +107,6 @@ _RESUME = f"""
 UPDATE accounts SET resumed = CASE WHEN suspended IS NULL THEN resumed ELSE CAST(:at AS BIGINT) END,
     suspended = NULL WHERE id = :id RETURNING {ROWS.columns}
 """
-_PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
-_FAVOUR = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
 _UNPREFER = """
 UPDATE accounts SET favourite_voices = replace(favourite_voices, '"' || :voice || '"', ''),
     preferred_voice = CASE WHEN preferred_voice = :voice THEN '' ELSE preferred_voice END
@@ -246,16 +244,6 @@ async def resume(store: Store, account: str, act: Act) -> Account | None:
     resume_ = Statement(_RESUME, {"id": account, "at": act.at})
     *_, rows = await store.write(lock_account(account), *audit.insert_statements(act, _RESUMES), resume_)
     return _one(rows, act.at)
-
-
-def prefer_statement(account: str, voice: str) -> Statement:
-    """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
-    return Statement(_PREFER, {"id": account, "voice": voice})
-
-
-def favour_statement(account: str, voices: Sequence[str]) -> Statement:
-    """Set the favourite voices of an account, by their ids."""
-    return Statement(_FAVOUR, {"id": account, "voices": "".join(encode_json(each) for each in voices)})
 
 
 def unprefer_statement(voice: str) -> Statement:

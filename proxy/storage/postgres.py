@@ -27,7 +27,6 @@ from proxy.storage.settlements import End, settlements_of
 from proxy.storage.tables import Tables
 
 CONNECTIONS = 14
-_MOST_SHARE = 0.8
 ANSWER_S = 5.0
 """The longest wait of a caller, also for a free connection: the server's clients give up after 10 s."""
 LONGER = 3
@@ -243,17 +242,6 @@ class PostgresStore:
         self, pool: asyncpg.Pool, unit: tuple[database.Statement, ...], within_s: float
     ) -> list[list[database.Row]]:
         return await answer_in_time(carry_out(pool, [call_of(statement) for statement in unit]), within_s)
-
-
-async def connections_note(store: database.Store, connections: int, workers: int) -> str:
-    """Return a warning if so many workers, on all machines, may take most of the server's connections."""
-    (row,) = await store.read("SELECT CAST(current_setting('max_connections') AS BIGINT) AS most")
-    if connections * workers <= _MOST_SHARE * row["most"]:
-        return ""
-    return (
-        f"{workers} worker(s) may open {connections * workers} connections, and PostgreSQL's max_connections "
-        f"is {row['most']}; raise it, or lower [storage] connections"
-    )
 
 
 @asynccontextmanager

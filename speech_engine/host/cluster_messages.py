@@ -7,6 +7,11 @@ import msgspec
 
 from speech_engine.redacted import Redacted
 
+UNWATCHED_S = 15.0
+"""The silence of the supervisor after which a host forgets."""
+FORGOTTEN_S = 20.0
+"""The time after which a lost host has forgotten, even if its machine notices the loss 4 s late."""
+
 
 class HostTls(Redacted, msgspec.Struct, frozen=True):
     """What a host needs for mutual TLS, each in PEM. It trusts the clients of `authority`."""

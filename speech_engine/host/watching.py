@@ -10,12 +10,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from speech_engine.host.cluster_messages import UNWATCHED_S
 from speech_engine.plugin import Logger
-
-UNWATCHED_S = 15.0
-"""The silence of the supervisor after which a host forgets."""
-FORGOTTEN_S = 20.0
-"""The time after which a lost host has forgotten, even if its machine notices the loss 4 s late."""
 
 
 class UnwatchedWork:

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from speech_engine.host.watching import FORGOTTEN_S
+from speech_engine.host.cluster_messages import FORGOTTEN_S
 from tests.databases import Postgres
 from tests.faults.cluster_hosts import CLUSTER, GATEWAY, agent, certificates, gateway, relay, watched
 from tests.faults.processes import state

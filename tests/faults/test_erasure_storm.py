@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from fakes.elevenlabs import KEY as ELEVENLABS_KEY
-from proxy.file_store.objects import IDENTITY
+from proxy.features.cluster.vault_identity import IDENTITY
 from tests import speech_clips
 from tests.databases import Postgres, postgres
 from tests.features.clones.clone_rig import MINIMAX_KEY, Clouds, clouds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import msgspec
@@ -106,7 +106,14 @@ def _recording(made: recording.Decoded) -> recording.SpeechRecording:
 
 
 @asynccontextmanager
-async def open_decoder() -> AsyncIterator[Decoder]:
+async def open_decoder(shared: Iterable[object] = ()) -> AsyncIterator[Decoder]:
+    """Give the worker's decoder: the one that an earlier feature has `shared`, or a new one.
+
+    The features that need one share it with later features.
+    """
+    if (found := next((each for each in shared if isinstance(each, Decoder)), None)) is not None:
+        yield found
+        return
     decoder = Decoder()
     try:
         yield decoder

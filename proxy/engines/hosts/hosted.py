@@ -26,11 +26,10 @@ from proxy.engines.hosts.sample_delivery import SampleDelivery, SampleOrder
 from proxy.engines.hosts.sample_source import NO_SOURCE, SampleSource
 from speech_engine import API_VERSION, EngineFailed, EngineUnavailable, SpeechJob, Work
 from speech_engine.host import messages
-from speech_engine.host.cluster_messages import ProcessJobs
+from speech_engine.host.cluster_messages import FORGOTTEN_S, ProcessJobs
 from speech_engine.host.engine_stream import OnDispatch, ignore_dispatch
 from speech_engine.host.figure_sums import add_figures
 from speech_engine.host.pipe_messages import HostState
-from speech_engine.host.watching import FORGOTTEN_S
 
 if TYPE_CHECKING:
     from proxy.engines.hosts.cluster.channels import Channels

@@ -17,7 +17,7 @@ from policies.price import FREE
 from proxy.catalogue.clones import PARAM
 from proxy.config.model_names import CLONE
 from proxy.errors import NotAllowed, QuotaExceeded, RequestFailed
-from proxy.features.clones import records
+from proxy.features.clones import counts, records
 from proxy.features.clones.records import CloneRecord
 from proxy.ledger import Ledger, Payer
 from proxy.ledger.durable_ends import FixedPrice, Purchase
@@ -68,9 +68,7 @@ class CloneBills:
         # A write is carried out though its caller is cancelled. If it was not, the next try says so.
         is_stored = True
         try:
-            is_stored = await durable_holds.keep(
-                self._store, self._price.durable(hold), held.fence, terms.clones
-            )
+            is_stored = await counts.keep(self._store, self._price.durable(hold), held.fence, terms.clones)
         except StorageFailed:
             is_stored = await durable_holds.get(self._store, held.id) is not None
             raise
@@ -96,7 +94,7 @@ class CloneBills:
         )
         if await self._price.charge(due, made):
             if hold is None and held.payer:
-                await durable_holds.count(self._store, due.account, due.pool)
+                await counts.count(self._store, due.account, due.pool)
             self.ended.labels(held.engine, "made").inc()
         await self._price.forget(held.id, held.account)
 
@@ -109,7 +107,7 @@ class CloneBills:
         )
 
     async def release(self, held: CloneRecord) -> None:
-        await durable_holds.release(self._store, held.id)
+        await counts.release(self._store, held.id)
         self._ledger.holds.drop(held.id, held.account)
 
 

@@ -84,7 +84,8 @@ def vault_move(
 
 
 async def _move(config: Config, target: Config) -> dict[str, Any]:
-    from proxy.file_store.objects import open_objects, vault_identity
+    from proxy.features.cluster.vault_identity import vault_identity
+    from proxy.file_store.objects import open_objects
 
     source, to = (open_objects(each.vault, Path(each.data)) for each in (config, target))
     if source.where == to.where or await vault_identity(to, may_make=False):

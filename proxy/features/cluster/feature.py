@@ -80,7 +80,8 @@ def _look(config: Config) -> Iterator[Finding]:
 
 
 async def _read(config: Config) -> tuple[list[Machine], float, str]:
-    from proxy.storage.postgres import PostgresStore, connections_note
+    from proxy.features.cluster.connections import connections_note
+    from proxy.storage.postgres import PostgresStore
 
     store = await PostgresStore.open(config.storage.url, _ANSWER_S)
     try:

@@ -101,7 +101,7 @@ class Membership:
 
     async def _warn_of_connections(self) -> None:
         # Imported here: a server with SQLite needs no driver.
-        from proxy.storage.postgres import connections_note
+        from proxy.features.cluster.connections import connections_note
 
         workers, each = machines.workers_of(self._living), self.config.storage.connections
         if note := await connections_note(self._store, each, workers):

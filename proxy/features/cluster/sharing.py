@@ -15,9 +15,9 @@ import structlog
 from proxy.config.config_toml import Config
 from proxy.features.cluster import machines
 from proxy.features.cluster.machines import LIVES_S, Machine
+from proxy.features.cluster.vault_identity import vault_identity
 from proxy.features.marks.ring_source import needed_rings
 from proxy.features.marks.stored_rings import StoredRings
-from proxy.file_store.objects import vault_identity
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage import wrapped_keys
 from proxy.storage.store import StorageFailed, Store

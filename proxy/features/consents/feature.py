@@ -49,6 +49,8 @@ def needs_plugins(config: Config) -> bool:
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.audio.recordings.decoder import open_decoder
+    from proxy.audio.recordings.intake import RecordingIntake
     from proxy.features.consents.comparison import open_comparison
     from proxy.features.consents.consent_store import ConsentStore
     from proxy.features.consents.endpoints import Consents
@@ -59,9 +61,13 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     tasks = hearings.Hearings(context.store, ears)
     checks = WordChecks(context.store, context.vault, ears, notices)
     tasks.uses["cons"] = hearings.HearingUse(checks.consent_recording, checks.judged_words)
-    async with open_comparison(context.registry, context.config_at_start) as comparison:
+    async with (
+        open_decoder(context.shared) as decoder,
+        open_comparison(context.registry, context.config_at_start) as comparison,
+    ):
+        intake = RecordingIntake(decoder)
         consents = ConsentStore(
-            context.store, context.vault, context.intake, comparison, context.erasing.erase, tasks
+            context.store, context.vault, intake, comparison, context.erasing.erase, tasks
         )
         grants = Grants(context.store, consents.compare, tasks.is_waiting)
 
@@ -73,7 +79,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
         # A command hears nothing: its server does, when it is back.
         kinds = () if context.engines is None else (tasks,)
-        shared = context.sharing(grants).sharing(tasks).sharing(comparison)
+        shared = context.sharing(decoder).sharing(grants).sharing(tasks).sharing(comparison)
         yield FeatureInstance(shared, at, task_kinds=kinds)
 
 

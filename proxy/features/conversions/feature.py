@@ -10,10 +10,12 @@ from proxy.feature import Additions, AppContext, Feature, FeatureInstance, Revis
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.audio.recordings.decoder import Decoder
+    from proxy.audio.recordings.intake import RecordingIntake
     from proxy.features.consents.grants import Grants
     from proxy.features.conversions.endpoint import Conversions, Sources
 
-    sources, grants = Sources(context.intake), context.find(Grants)
+    sources, grants = Sources(RecordingIntake(context.find(Decoder))), context.find(Grants)
 
     def at(revision: RevisionContext) -> Additions:
         if revision.speaking is None or revision.answering is None:

@@ -12,6 +12,8 @@ from proxy.speech.speaking import OnTheWay
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.audio.recordings.decoder import Decoder
+    from proxy.audio.recordings.intake import RecordingIntake
     from proxy.features.consents.grants import Grants
     from proxy.features.consents.hearings import Hearings
     from proxy.features.own_voices.clip_endpoints import VoiceSamples
@@ -30,9 +32,10 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
 
     forms, grants, hearings = None, context.find(Grants), context.find(Hearings)
     words = SampleWords(context.store, context.vault, hearings)
+    intake = RecordingIntake(context.find(Decoder))
     if context.engines is not None:
         forms = ReferenceSpeech(
-            context.intake, context.samples, context.engines, context.levels, grants, context.ledger
+            intake, context.samples, context.engines, context.levels, grants, context.ledger
         )
     retention = Retention(context.store, context.config_at_start.plans, context.erasing, context.metrics)
     export = VoiceExport(context.store, context.vault, export_limiter())
@@ -51,7 +54,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
                 revision.config.voices,
                 None if lists is None else lists.catalogue,
             )
-            intake, erasing = context.intake, context.erasing
+            erasing = context.erasing
             voice_creation = VoiceCreation(
                 context.vault, library_writer, intake, grants, erasing, clones, hearings
             )

@@ -16,6 +16,7 @@ from speech_engine.hearing import Task
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.audio.recordings.decoder import open_decoder
     from proxy.features.history.writing import HistoryEntries
     from proxy.features.transcriptions.ears import Ears
     from proxy.features.transcriptions.endpoint import Transcriptions
@@ -24,8 +25,8 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.transcriptions.word_times import WordTimes
 
     entries = context.find_or(HistoryEntries())
-    async with open_long_decoder() as long_decoder:
-        parts = HearingParts(context, long_decoder)
+    async with open_decoder(context.shared) as decoder, open_long_decoder() as long_decoder:
+        parts = HearingParts(context.metrics, decoder, long_decoder)
         ears = None if context.engines is None else Ears(context.engines, parts.metrics)
 
         def at(revision: RevisionContext) -> Additions:
@@ -38,9 +39,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             tasks = get_args(Task)
             return Additions([Transcriptions(task, *objects).endpoint() for task in tasks])
 
-        shared = context.sharing(parts)
+        shared = context.sharing(decoder).sharing(parts)
         if ears is not None:
-            shared = shared.sharing(ears).sharing(WordTimes(ears, context.decoder))
+            shared = shared.sharing(ears).sharing(WordTimes(ears, decoder))
         yield FeatureInstance(shared, at)
 
 

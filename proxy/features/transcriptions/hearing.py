@@ -18,6 +18,7 @@ from policies.price import Rate
 from policies.routing import Model
 from policies.routing.hearing import HearQuery, decide_hearing
 from proxy.access.callers import Caller
+from proxy.audio.recordings.decoder import Decoder
 from proxy.catalogue.catalogue import Catalogue
 from proxy.engines.engine_list import Engines
 from proxy.errors import (
@@ -28,7 +29,7 @@ from proxy.errors import (
     UpstreamFailed,
     from_engine,
 )
-from proxy.feature import AppContext, RevisionContext
+from proxy.feature import RevisionContext
 from proxy.features.transcriptions.events import checked_transcripts
 from proxy.features.transcriptions.form import FILE, HearRequest
 from proxy.features.transcriptions.long_decoder import LongDecoder
@@ -38,6 +39,7 @@ from proxy.ledger import Hold, HoldRequest, Outcome, Spent, SpentAttempt, SpentP
 from proxy.ledger.budgets import Budgets
 from proxy.speech.candidate_race import IDLE_S
 from proxy.speech.candidate_stream import HOST_STALL_S
+from proxy.telemetry.metrics import Metrics
 from speech_engine import (
     EngineError,
     EngineFailed,
@@ -288,11 +290,11 @@ class Hearing:
 class HearingParts:
     """The objects for hearing that live as long as a worker, also for later features."""
 
-    def __init__(self, context: AppContext, long_decoder: LongDecoder) -> None:
+    def __init__(self, metrics: Metrics, decoder: Decoder, long_decoder: LongDecoder) -> None:
         self.long_decoder = long_decoder
-        self.uploads = Uploads(context.decoder, long_decoder)
+        self.uploads = Uploads(decoder, long_decoder)
         self._rates = HearingRates()
-        self.metrics = HearingMetrics(context.metrics.registry)
+        self.metrics = HearingMetrics(metrics.registry)
 
     def hearing(self, revision: RevisionContext) -> Hearing | None:
         """Return what hears in a revision; None in a command."""

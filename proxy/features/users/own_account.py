@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -23,11 +24,24 @@ from proxy.http.lists import iso
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
 from proxy.storage import accounts, audit
+from proxy.storage.rows import encode_json
 from proxy.storage.store import Statement
 from speech_engine.redacted import Redacted
 
 _OF_USER = ("mails", "language")
 """Fields that belong to a person, whom no API key is."""
+_PREFER = "UPDATE accounts SET preferred_voice = :voice WHERE id = :id AND closed IS NULL"
+_FAVOUR = "UPDATE accounts SET favourite_voices = :voices WHERE id = :id AND closed IS NULL"
+
+
+def prefer_statement(account: str, voice: str) -> Statement:
+    """Set the voice of the account's requests that name none; "" is none. Forget its callers afterwards."""
+    return Statement(_PREFER, {"id": account, "voice": voice})
+
+
+def favour_statement(account: str, voices: Sequence[str]) -> Statement:
+    """Set the favourite voices of an account, by their ids."""
+    return Statement(_FAVOUR, {"id": account, "voices": "".join(encode_json(each) for each in voices)})
 
 
 class MeChange(msgspec.Struct, frozen=True):
@@ -87,11 +101,11 @@ class SelfService(Resource):
         if change.preferred_voice is not UNSET:
             voice = await self._voice_id(caller, change.preferred_voice)
             details["preferred_voice"] = voice or None
-            statements.append(accounts.prefer_statement(caller.account, voice))
+            statements.append(prefer_statement(caller.account, voice))
         if change.favourite_voices is not UNSET:
             favourites = await self._favourite_ids(caller, change.favourite_voices)
             details["favourite_voices"] = len(favourites)
-            statements.append(accounts.favour_statement(caller.account, favourites))
+            statements.append(favour_statement(caller.account, favourites))
         if details.keys() & set(_OF_USER):
             if (session := session_or_none(request.scope)) is None:
                 raise SessionNeeded

@@ -12,6 +12,7 @@ from policies.cycles import cycle_at
 from policies.plans import terms as terms_of
 from policies.price import MICRO
 from proxy.feature_list import open_store
+from proxy.features.clones import counts
 from proxy.features.clones.clone_tasks import CloneTasks
 from proxy.ledger.holds import Payer
 from proxy.ledger.verify import verify
@@ -268,7 +269,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time of the attempt is over between the commit and its answer."""
-    keep = durable_holds.keep
+    keep = counts.keep
 
     async def keep_and_die(store: Store, hold: DurableHold, fence: int, most: int | None) -> bool:
         await keep(store, hold, fence, most)
@@ -276,7 +277,7 @@ async def test_a_hold_that_is_on_disk_is_not_forgotten_by_a_cancel(
 
     async with open_store("sqlite", tmp_path) as store, clone_rig(store) as rig:
         voice = await owned_voice(store, plan="short")
-        monkeypatch.setattr(durable_holds, "keep", keep_and_die)
+        monkeypatch.setattr(counts, "keep", keep_and_die)
         id_ = await rig.want(voice, payer=KEY)
         with suppress(asyncio.CancelledError):
             await rig.step()

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from proxy.audio.recordings.decoder import Decoder
 from speech_engine import Context, Plugin, SpeakerScale
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
@@ -96,7 +97,7 @@ async def test_another_recording_of_the_voice_is_compared_too(tmp_path: Path, re
 async def test_a_consent_that_is_deleted_meanwhile_is_not_found(tmp_path: Path) -> None:
     async with inside(tmp_path, CONFIG, more={("comparer", "exact"): PLUGIN}) as server:
         agreed = await consent(server)
-        decoder = server.worker.open_context.context.intake._decoder
+        decoder = server.worker.open_context.context.find(Decoder)
         async with decoder.turn(server.account.id):
             # It has found its consent, and waits for its turn.
             making = asyncio.create_task(send(server, {"name": "Ana", "consent": agreed}))

@@ -20,10 +20,11 @@ import structlog
 
 from proxy.config.sections import VaultSection
 from proxy.feature_list import open_store
+from proxy.features.cluster.vault_identity import vault_identity
 from proxy.features.erasure.erasure import Erasure, open_erasure
 from proxy.features.erasure.journal import JournalLine
 from proxy.file_store import sealing
-from proxy.file_store.objects import LEFT, vault_identity
+from proxy.file_store.objects import LEFT
 from proxy.file_store.sealed_file import SealedFileReader
 from proxy.file_store.vault import Vault, VaultFailed
 from proxy.storage.disk_names import ANSWERS, ERASURES

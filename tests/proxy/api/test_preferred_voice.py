@@ -7,7 +7,7 @@ import pytest
 
 from proxy.catalogue.library import AccountLibrary, Library
 from proxy.feature_list import load_config
-from proxy.storage import accounts
+from proxy.features.users import own_account
 from tests import speech_clips
 from tests.proxy.api.inside import TONE, Inside, envelope, inside
 from tests.replies import json_of
@@ -31,7 +31,7 @@ async def server(tmp_path: Path, store_url: str) -> AsyncIterator[Inside]:
 
 
 async def prefer(server: Inside, voice: str) -> None:
-    await server.worker.store.write(accounts.prefer_statement(server.account.id, voice))
+    await server.worker.store.write(own_account.prefer_statement(server.account.id, voice))
     # A change by an operator lets the worker read the account anew.
     await server.administer("POST", f"accounts/{server.account.id}", {"plan": server.account.plan})
 

@@ -11,6 +11,7 @@ import pytest
 from proxy.config.config_toml import ConfigError
 from proxy.config.sections import VaultSection
 from proxy.feature_list import load_config, open_store
+from proxy.features.cluster import vault_identity
 from proxy.file_store import data_folder, objects
 from proxy.file_store.objects import Bucket, Objects, VaultAway, VaultRefused, check_objects, open_objects
 from proxy.file_store.vault import Vault, VaultFailed, object_of
@@ -66,8 +67,8 @@ async def test_an_object_is_whole_or_not_there(tmp_path: Path, where: str) -> No
         with pytest.raises(UnsafeName):
             await opened.read(bad, 0, 1)
     await check_objects(opened)
-    made = await asyncio.gather(*(objects.vault_identity(opened) for _ in range(1)))
-    assert {*made, await objects.vault_identity(opened, may_make=False)} == {made[0]}
+    made = await asyncio.gather(*(vault_identity.vault_identity(opened) for _ in range(1)))
+    assert {*made, await vault_identity.vault_identity(opened, may_make=False)} == {made[0]}
 
 
 @each_row("where", ["folder", "bucket"])
@@ -275,6 +276,6 @@ async def test_a_vault_moves_into_a_bucket_and_its_last_run_wants_no_server(tmp_
         assert "All are there" in last
         there = Vault(store, msgspec.structs.replace(bucket, master_key=""), data)
         assert await there.open("acc_a", digest) == PLAIN
-        await objects.vault_identity(there.objects)
+        await vault_identity.vault_identity(there.objects)
         refused = await asyncio.to_thread(command, old, "vault", "move", str(new), check=False)
         assert "is the vault of a server" in refused.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from proxy.config.sections import Server
 from proxy.errors import CannotServe
-from proxy.processes import runtime
+from proxy.processes import runtime, start_checks
 from tests.tables import each_row
 
 
@@ -42,12 +42,12 @@ def test_ports_that_were_tried_are_free_again() -> None:
     with runtime.listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         free = Server(port=0, metrics="")
-        runtime.try_ports(free)
+        start_checks.try_ports(free)
         with pytest.raises(CannotServe, match=f":{port}: .*choose another with --port"):
-            runtime.try_ports(Server(port=port, metrics=""))
+            start_checks.try_ports(Server(port=port, metrics=""))
         with pytest.raises(CannotServe, match=f":{port}: .*that of server.metrics; choose another, or"):
-            runtime.try_ports(Server(port=0, metrics=f"127.0.0.1:{port}"))
-    runtime.try_ports(Server(port=port, metrics=""))
+            start_checks.try_ports(Server(port=0, metrics=f"127.0.0.1:{port}"))
+    start_checks.try_ports(Server(port=port, metrics=""))
     runtime.listen("127.0.0.1", port).close()
 
 

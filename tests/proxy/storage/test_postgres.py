@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.feature_list import all_tables
-from proxy.storage.postgres import CONNECTIONS, PostgresStore, connections_note, migrating, pool_sizes
+from proxy.features.cluster.connections import connections_note
+from proxy.storage.postgres import CONNECTIONS, PostgresStore, migrating, pool_sizes
 from proxy.storage.schema import Migration, migrate
 from proxy.storage.store import MissingReference, Row, Statement, StorageFailed, StorageUnreachable
 from tests.databases import Postgres

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from speech_engine.host.watching import UNWATCHED_S, UnwatchedWork
+from speech_engine.host.cluster_messages import UNWATCHED_S
+from speech_engine.host.watching import UnwatchedWork
 from tests.speech_engine.host import simulated_time
 
 

@@ -30,9 +30,8 @@ from proxy.engines.hosts.cluster.channels import Channels
 from proxy.engines.hosts.cluster.messages import SwitchQuestion
 from proxy.engines.hosts.cluster.watch import HostWatch
 from proxy.engines.introductions import StoredIntroduction
-from speech_engine.host.cluster_messages import ClusterNews, ProcessJobs
+from speech_engine.host.cluster_messages import FORGOTTEN_S, ClusterNews, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
-from speech_engine.host.watching import FORGOTTEN_S
 
 _RESOLVE_EVERY_S = 5.0
 UNREAD_S = 40.0

@@ -15,10 +15,10 @@ from proxy.engines.hosts import hosted as hosted_module
 from proxy.engines.hosts.cluster.channels import Channels
 from proxy.engines.hosts.hosted import HostedEngine
 from speech_engine import API_VERSION, EngineUnavailable, Finished, ModelInfo, Speak, UnsupportedText
+from speech_engine.host.cluster_messages import FORGOTTEN_S
 from speech_engine.host.messages import HOST_API
 from speech_engine.host.pipe_messages import HostState
 from speech_engine.host.sample_cache import SampleCache
-from speech_engine.host.watching import FORGOTTEN_S
 from tests.proxy.engines.host_rig import odd_host, spoken
 from tests.speech_engine.host.fakes import MODEL, FakeEngine, host, job, short_folder
 from tests.tables import each_row

@@ -18,9 +18,8 @@ from proxy.config.sections import Config, EngineSection, Server, Storage
 from proxy.engines.hosts.cluster import cluster_hosts, watch
 from proxy.engines.hosts.cluster.cluster_hosts import ClusterHosts
 from proxy.engines.hosts.cluster.messages import HostHello, HostMessage, HostTick, ProcessLoad
-from speech_engine.host.cluster_messages import AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
+from speech_engine.host.cluster_messages import FORGOTTEN_S, AnnouncedHost, ClusterNews, HostLoad, ProcessJobs
 from speech_engine.host.pipe_messages import EngineQuestion, HostState
-from speech_engine.host.watching import FORGOTTEN_S
 from tests.proxy.engines.hosts.cluster.test_watch import SayingAgent, encoded_hello
 from tests.tables import each_row
 from tests.waiting import soon
