@@ -40,8 +40,8 @@ def heard(reader: Reader) -> str:
     pieces = reader.tab.run("played")
     for one, then in itertools.pairwise(pieces):
         assert then["when"] >= one["when"] + len(one["samples"]) / one["rate"] - 1e-6, "one over the other"
-    [text] = decode(np.concatenate([np.array(piece["samples"]) for piece in pieces]), pieces[0]["rate"])
-    return text
+    sound = np.concatenate([np.array(piece["samples"]) for piece in pieces])
+    return " ".join(decode(sound, pieces[0]["rate"]))
 
 
 def open_picker(reader: Reader, button: str = "#speak-voice") -> None:

@@ -9,9 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from proxy.features.jobs.core.records import JOBS
 from proxy.features.jobs.kinds.training import records
+from proxy.features.jobs.kinds.training.trainings import Trainings
 from proxy.ledger.verify import verify
-from proxy.storage.store import Statement
+from proxy.storage import samples
+from proxy.storage.samples import SampleRecord
+from proxy.storage.store import Statement, Store
 from speech_engine.host import remote_worker
 from speech_engine.training import TrainingProgress
 from tests.features.jobs.job_rig import job_with
@@ -199,6 +203,30 @@ async def test_what_a_training_owes_is_bounded_by_what_was_asked_and_kept(
             await _tell(rig, 777)
             shown = (await rig.server.ask("POST", f"/v1/jobs/{id_}/cancel")).json()
             assert (shown["status"], shown["credits"]) == ("canceled", 155.4)
+
+
+@simulated
+async def test_a_voice_that_goes_while_its_recordings_are_read_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_voice = samples.of_voice
+    async with under_way(tmp_path) as (rig, voice, id_):
+        store = rig.server.worker.store
+        (trains,) = [each for each in rig.server.worker.task_kinds if isinstance(each, Trainings)]
+        job, training = await JOBS.get(store, None, id_), await records.get(store, id_)
+        assert job is not None
+        assert training is not None
+        info = trains.trainers.info(training.engine)
+        assert info is not None
+        assert await trains._learning.training_inputs(job, training, info) is not None
+
+        async def read_late(of: Store, id_: str) -> list[SampleRecord]:
+            monkeypatch.setattr(samples, "of_voice", of_voice)
+            assert (await rig.server.ask("DELETE", f"/v1/audio/voices/{voice}")).is_success
+            return await of_voice(of, id_)
+
+        monkeypatch.setattr(samples, "of_voice", read_late)
+        assert await trains._learning.training_inputs(job, training, info) is None
 
 
 @simulated

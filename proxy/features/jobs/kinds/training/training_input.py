@@ -119,7 +119,12 @@ class TrainingInput:
         voice = await self._voices.get(training.voice)
         if voice is None or voice.account != job.account:
             return None
-        recordings = await self.allowed_recordings(terms, voice, info.runner)
+        try:
+            recordings = await self.allowed_recordings(terms, voice, info.runner)
+        except InvalidRequest:
+            if await self._voices.get(training.voice) is None:
+                return None  # it was deleted after it was read, and its recordings with it
+            raise
         fields = self._vault.open_record(job.account, job.id, job.record, TrainingFields)
         read = self._read(job.account, recordings, info)
         return TrainingInputs(fields.order, tuple([each.digest for each in recordings]), read)
