@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.sample_quality import SampleMeasures, SampleQuality, judge_sample
+from policies.sample_quality import SampleQuality
+from policies.sample_rules import SampleMeasures, judge_sample
 from proxy.audio.recordings.master import Floats, Master
 from proxy.audio.recordings.recording import SpeechRecording
 

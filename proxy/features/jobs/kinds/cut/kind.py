@@ -21,7 +21,8 @@ from starlette.responses import Response
 
 from policies.plans import Terms
 from policies.routing import Model
-from policies.sample_quality import SampleQuality, is_clipped
+from policies.sample_quality import SampleQuality
+from policies.sample_rules import is_clipped
 from proxy.access.callers import Caller
 from proxy.api.speech_forms import BackgroundRequest
 from proxy.audio.recordings.intake import invalid_audio

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.sample_quality import LEAST_SPEECH_S, SampleMeasures, judge_sample
+from policies.sample_rules import LEAST_SPEECH_S, SampleMeasures, judge_sample
 from tests.tables import each_row
 
 GOOD = SampleMeasures(
