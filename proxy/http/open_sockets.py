@@ -11,7 +11,8 @@ from proxy.access.sessions import session_or_none
 from proxy.config.sections import Server
 from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.frame_pace import FramePace
+from proxy.http.socket import LEAVING, Socket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
 
@@ -23,6 +24,7 @@ class OpenSockets:
         self._open: set[Socket] = set()
         self._by_account: Counter[str] = Counter()
         self._is_leaving = False
+        self.pace = FramePace()
         metrics.count_sockets = self._open.__len__
         self.revise(server)
 
@@ -47,7 +49,7 @@ class OpenSockets:
     async def run(self, socket: Socket, endpoint: SocketEndpoint) -> None:
         """Run a handler with a socket that has a place. Raises RateLimited and ServerBusy."""
         if self._is_leaving:
-            raise ServerBusy("This server is about to end. Connect once more.")
+            raise ServerBusy(LEAVING)
         account, most = socket.caller.account, self._server.sockets_per_account
         if self._by_account[account] >= most:
             raise _too_many(f"Your account has {most} open sockets here, and that is the most.")
@@ -110,6 +112,6 @@ class _Handshake:
         if session_or_none(scope) is not None:
             # A foreign page could open the socket with the cookie of its visitor.
             raise InvalidKey("A socket needs an API key: a session opens none.")
-        socket = Socket(scope)
+        socket = Socket(scope, self._sockets.pace)
         self._sockets.check_origin(socket)
         await self._sockets.run(socket, self._endpoint)

@@ -14,14 +14,16 @@ from starlette.types import Scope
 from websockets.utils import accept_key
 
 from proxy.access.callers import Caller, caller_of
-from proxy.errors import ClientLeft, RequestFailed, UpgradeRequired
+from proxy.errors import ClientLeft, RequestFailed, ServerBusy, UpgradeRequired
 from proxy.http.connection import PEER
+from proxy.http.frame_pace import FramePace
 from proxy.http.kernel_buffer import share_sent
 from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, Swap, nothing_to_do
 from proxy.speech.deadline import MovingTimer, StoppableBlock
 
 SUBPROTOCOL = "voxgate.v1"
 IDLE_S = 180.0
+LEAVING = "This server is about to end. Connect once more."
 
 
 class Socket(StoppableBlock):
@@ -30,7 +32,7 @@ class Socket(StoppableBlock):
     Before `accept`, a failure is an answer over HTTP.
     """
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, pace: FramePace) -> None:
         extensions = scope["extensions"]
         if SOCKET_OFFER not in extensions or not (key := _handshake_key(scope)):
             raise UpgradeRequired(
@@ -45,7 +47,7 @@ class Socket(StoppableBlock):
         self.is_gone = False
         self.on_leave: Callable[[], None] | None = None
         self.last_message = 0.0
-        self._key = key
+        self._key, self._pace = key, pace
         self._swap: Swap = extensions[SOCKET_OFFER]
         self._peer = extensions[PEER]
         self._peer.on_gone = self._lose
@@ -82,10 +84,13 @@ class Socket(StoppableBlock):
         """Answer the handshake."""
         if self._peer.is_gone:
             raise ClientLeft
+        if self.is_leaving or self._peer.is_ending:
+            raise ServerBusy(LEAVING)
         headers = [(b"sec-websocket-accept", self._key.encode()), (b"x-request-id", self.id.encode())]
         if SUBPROTOCOL in offered_protocols(self.scope):
             headers.append((b"sec-websocket-protocol", SUBPROTOCOL.encode()))
-        self._protocol = self._swap(headers)
+        self._protocol = self._swap(headers, self.caller.account, self._pace)
+        self.scope["state"]["exchange"].status = 101
         self._protocol.on_gone = self._lose
         self._protocol.on_leave = self.leave
         self._note_message()
@@ -94,11 +99,10 @@ class Socket(StoppableBlock):
         """Return the next message."""
         protocol = self._open_protocol()
         message = await protocol.receive()
-        if message["type"] != "websocket.receive":
-            return await _wait_for_the_end()
         self._note_message()
-        text = message.get("text")
-        return message["bytes"] if text is None else text
+        # At the end of the connection comes a message without data, and the cancellation.
+        data = message.get("text", message.get("bytes"))
+        return data if isinstance(data, str | bytes) else await _wait_for_the_end()
 
     async def send(self, data: str | bytes) -> None:
         """Send a message, and wait until the kernel has it. This never returns if the socket is closed: the
@@ -126,7 +130,7 @@ class Socket(StoppableBlock):
             if not self._speaking:
                 self._note_message()
                 if self.is_leaving:
-                    asyncio.get_running_loop().call_soon(self.end, 1001, "The server is leaving.")
+                    asyncio.get_running_loop().call_soon(self.end, 1001, LEAVING)
 
     def mark(self) -> int:
         """Return the bytes of the connection that were written until now."""
@@ -147,7 +151,7 @@ class Socket(StoppableBlock):
             return
         self.is_leaving = True
         if self.is_silent:
-            self.end(1001, "The server is leaving.")
+            self.end(1001, LEAVING)
         elif self.on_leave is not None:
             self.on_leave()
 
