@@ -8,9 +8,7 @@ with the most frames in the last second wait. An account below 100 a second neve
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter, deque
-from collections.abc import Callable
 from typing import Protocol
 
 TURN_BYTES = 4096
@@ -38,9 +36,9 @@ class PacedReader(Protocol):
 class FramePace:
     """The turns of the sockets of a worker."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._second = 0.0
+        # Frames by account, in this second of the loop's clock and in the one before.
         self._now: Counter[str] = Counter()
         self._before: Counter[str] = Counter()
         self._waiting: dict[str, deque[PacedReader]] = {}
@@ -59,7 +57,7 @@ class FramePace:
 
     def frames(self, account: str) -> float:
         """Return about how many frames of an account were read in the last second."""
-        second, part = divmod(self._clock(), 1.0)
+        second, part = divmod(asyncio.get_running_loop().time(), 1.0)
         if second != self._second:
             self._before = self._now if second == self._second + 1 else Counter()
             self._now, self._second = Counter(), second
@@ -67,21 +65,19 @@ class FramePace:
 
     def _set_timer(self, at: float) -> None:
         if self._timer is None and self._waiting:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, at - self._clock()), self._give_turn)
+            self._timer = asyncio.get_running_loop().call_at(at, self._give_turn)
 
     def _give_turn(self) -> None:
-        self._timer = None
+        self._timer, now = None, asyncio.get_running_loop().time()
         account = min(self._waiting, key=self.frames)
         if self.frames(account) >= OF_ACCOUNT:
-            self._set_timer(self._clock() + _LOOK_S)
+            self._set_timer(now + _LOOK_S)
             return
-        readers = self._waiting[account]
-        reader = readers.popleft()
-        if not readers:
+        reader = self._waiting[account].popleft()
+        if not self._waiting[account]:
             del self._waiting[account]
         frames = reader.read_some(TURN_BYTES)
         self._now[account] += frames
-        self._free_at = max(self._free_at, self._clock()) + frames / OF_WORKER
+        self._free_at = max(self._free_at, now) + frames / OF_WORKER
         reader.read_on()
         self._set_timer(self._free_at)

@@ -110,10 +110,10 @@ class ServerProtocol(RequestProtocol):
         self.connections.discard(self)
         if self.places is not None:
             self.places.hand_over(self, protocol)
-        protocol.open(self.transport, bytes(self._held))
+        self.flow.resume_reading()
+        protocol.open(self.transport, self._held)
         if self.flow.write_paused:
             protocol.pause_writing()
-        self.flow.resume_reading()
         # The cycle stays while the socket is open, and nothing else of the request's protocol.
         self.cycle.response_started = self.cycle.response_complete = True
         self.cycle.scope["extensions"] = {}

@@ -44,7 +44,7 @@ def nothing_to_do() -> None:
 
 
 class _CountedFrames(Frames):
-    """A connection that counts the bytes that it writes."""
+    """Counts the bytes that it writes, and those of the connection before the handshake."""
 
     written = 0
 
@@ -57,10 +57,11 @@ class _CountedFrames(Frames):
 class SocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
 
-    `on_gone` is called once, when the client closes the socket or is lost. `written` counts all bytes of the
-    connection, with those before the handshake.
+    `on_gone` is called once, when the client closes the socket or is lost. `info` is the
+    `tcp_info` of that moment.
     """
 
+    conn: _CountedFrames
     stall_s: float
     least_bytes_per_s: float
     places: OpenConnections | None = None
@@ -85,20 +86,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._free_at = 0.0
         self._watch = ReaderWatch(self)
 
-    @property
-    def written(self) -> int:
-        written: int = self.conn.written  # type: ignore[attr-defined]  # it is a _CountedFrames
-        return written
-
-    def open(self, transport: asyncio.Transport, held: bytes) -> None:
+    def open(self, transport: asyncio.Transport, held: bytearray) -> None:
         """Take over a connection, and the bytes that came behind the handshake."""
         self.connection_made(transport)
         transport.set_protocol(self)
         buffer_little(transport, read_bytes=_READ_BYTES)
         self.ping_timeout = max(_PONG_S, self.stall_s)
         self.start_keepalive()
-        if held:
-            self.data_received(held)
+        self._unread += held
+        self.read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.places is not None:
@@ -192,9 +188,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """Tell the client what was wrong. A client that still sends would lose a close at once."""
         self._lose()
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.end_soon()
-
-    def end_soon(self) -> None:
         self.close_sent = True
         self.transport.write_eof()
         self.close_timer = self.loop.call_later(_LINGER_S, self.transport.close)
@@ -202,26 +195,27 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         self.on_leave()
 
-    def write(self, data: str | bytes) -> None:
+    def write(self, data: str | bytes) -> bool:
+        """Write a message, unless the socket is closing."""
+        if self.close_sent or self.transport.is_closing():
+            return False
         if isinstance(data, str):
             self.conn.send_text(data.encode())
         else:
             self.conn.send_binary(data)
         self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
 
-    async def drain(self) -> None:
-        """Wait until the kernel has all written bytes, or the client is gone."""
-        await self.writable.wait()
-
-    def close(self, code: int, reason: str) -> None:
-        """Begin to close. The client has a moment to answer."""
+    def close(self, code: int, reason: str) -> bool:
+        """Begin to close, unless the socket is closing. The client has a moment to answer."""
         if self.close_sent or self.transport.is_closing():
-            return
+            return False
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.close)
         self.read_on()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -237,7 +231,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return self.transport.get_write_buffer_size()
 
     def count_taken(self) -> int:
-        return self.written - self.count_unsent()
+        return self.conn.written - self.count_unsent()
 
     def cut_off(self) -> None:
         drop_unsent(self.transport)
