@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from proxy.errors import NotAllowed
-from proxy.http.socket import Socket, SocketEndpoint
+from proxy.http.socket import ClientSocket, SocketEndpoint
 from tests.proxy.api.inside import TONE
 from tests.proxy.http.socket_rig import ECHO, SocketPort, echo, socket_port
 from tests.proxy.http.sockets import RawAnswer, ask, calling
@@ -25,7 +25,7 @@ OFFER = {
 }
 
 
-async def choosy(socket: Socket) -> None:
+async def choosy(socket: ClientSocket) -> None:
     """Refuses before it accepts."""
     raise NotAllowed(f"Not {socket.path_params['name']} with {socket.query['a']}.", param="name")
 
