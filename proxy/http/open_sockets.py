@@ -12,6 +12,7 @@ from proxy.config.sections import Server
 from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
 from proxy.http.endpoint import Endpoint
 from proxy.http.frame_pace import FramePace
+from proxy.http.hosts import host_name
 from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
 from proxy.telemetry.metrics import Metrics
 
@@ -60,7 +61,9 @@ class OpenSockets:
     def _check_origin(self, socket: ClientSocket) -> None:
         """Raise NotAllowed for a page of another origin."""
         origin, allowed = socket.header(b"origin"), self._server.cors_origins
-        is_own = origin.partition("://")[2].lower() == socket.header(b"host").lower()
+        sender = origin.partition("://")[2].lower()
+        # A proxy may name the host without its port.
+        is_own = socket.header(b"host").lower() in (sender, host_name(sender))
         if origin and not is_own and origin not in allowed and "*" not in allowed:
             raise NotAllowed(
                 "No page of this origin may connect: [server] cors_origins lists those that may.",
