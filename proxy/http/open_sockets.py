@@ -1,0 +1,111 @@
+"""The open WebSockets of a worker: how many there may be, and what becomes of them when the worker leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from proxy.access.sessions import session_or_none
+from proxy.config.sections import Server
+from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
+from proxy.http.endpoint import Endpoint
+from proxy.http.frame_pace import FramePace
+from proxy.http.hosts import host_name
+from proxy.http.socket import LEAVING, ClientSocket, SocketEndpoint
+from proxy.telemetry.metrics import Metrics
+
+
+class OpenSockets:
+    """The sockets of a worker. `revise_limits` takes the limits of a new configuration."""
+
+    def __init__(self, server: Server, metrics: Metrics) -> None:
+        self.pace = FramePace()
+        self._metrics = metrics
+        self._open: set[ClientSocket] = set()
+        self._is_leaving = False
+        metrics.count_sockets = self._open.__len__
+        self.revise_limits(server)
+
+    def __repr__(self) -> str:
+        return f"<OpenSockets {len(self._open)} of {self._server.sockets}>"
+
+    def revise_limits(self, server: Server) -> None:
+        self._server = server
+
+    def leave_server(self) -> None:
+        """Open no more sockets. Silent ones close now, and the others after what they speak."""
+        self._is_leaving = True
+        for socket in list(self._open):
+            socket.leave_when_silent()
+
+    def socket_endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
+        return [
+            Endpoint("GET", each.path, _Handshake(self, each), each.name, each.summary, {})
+            for each in sockets
+        ]
+
+    async def open_socket(self, socket: ClientSocket, endpoint: SocketEndpoint) -> None:
+        """Run a handler with a socket that has a place. Raises NotAllowed, RateLimited and ServerBusy."""
+        self._check_origin(socket)
+        self._take_place(socket)
+        # A socket would stand among the requests under way for hours.
+        self._metrics.in_flight -= 1
+        try:
+            await socket.run_handler(endpoint.handle)
+        finally:
+            self._metrics.in_flight += 1
+            self._open.discard(socket)
+
+    def _check_origin(self, socket: ClientSocket) -> None:
+        """Raise NotAllowed for a page of another origin."""
+        origin, allowed = socket.header(b"origin"), self._server.cors_origins
+        sender = origin.partition("://")[2].lower()
+        # A proxy may name the host without its port.
+        is_own = socket.header(b"host").lower() in (sender, host_name(sender))
+        if origin and not is_own and origin not in allowed and "*" not in allowed:
+            raise NotAllowed(
+                "No page of this origin may connect: [server] cors_origins lists those that may.",
+                code="cors_refused",
+                param="Origin",
+            )
+
+    def _take_place(self, socket: ClientSocket) -> None:
+        if self._is_leaving:
+            raise ServerBusy(LEAVING)
+        most = self._server.sockets_per_account
+        if sum(each.caller.account == socket.caller.account for each in self._open) >= most:
+            raise _too_many(f"Your account has {most} open sockets at this server, and that is the most.")
+        if len(self._open) >= self._server.sockets:
+            self._make_room()
+        self._open.add(socket)
+
+    def _make_room(self) -> None:
+        """Close the socket that is idle for longest, of the account with the most idle ones."""
+        silent = [each for each in self._open if each.is_silent]
+        if not silent:
+            raise _too_many("This server has as many open sockets as it takes, and all are busy.")
+        [(account, _)] = Counter(each.caller.account for each in silent).most_common(1)
+        oldest = min(
+            (each for each in silent if each.caller.account == account), key=lambda each: each.last_message
+        )
+        self._open.discard(oldest)
+        oldest.end_by_server(1013, "The server is full, and this socket was idle.")
+
+
+class _Handshake:
+    """The ASGI app of a path on which sockets open."""
+
+    def __init__(self, sockets: OpenSockets, endpoint: SocketEndpoint) -> None:
+        self._sockets, self._endpoint = sockets, endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if session_or_none(scope) is not None:
+            # A foreign page could open the socket with the cookie of its visitor.
+            raise InvalidKey("A socket needs an API key. A session opens none.")
+        await self._sockets.open_socket(ClientSocket(scope, self._sockets.pace), self._endpoint)
+
+
+def _too_many(message: str) -> RateLimited:
+    return RateLimited(message, code="too_many_sockets", retry_after_s=1.0)

@@ -1,0 +1,242 @@
+"""The protocol of an open WebSocket: uvicorn's own, without compression, and with this server's limits.
+
+The HTTP protocol of the connection hands the transport over when a handler accepts the socket. Until then,
+a handshake is a GET like any other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from uvicorn.config import Config
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode, Frame
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol as Frames
+
+from proxy.http.connection import RawHeader
+from proxy.http.frame_pace import FramePace
+from proxy.http.kernel_buffer import buffer_little, drop_unsent, tcp_info
+from proxy.http.open_connections import OpenConnections
+from proxy.http.reader_watch import ReaderWatch
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveEvent
+
+SOCKET_OFFER = "voxgate.socket"
+"""The ASGI extension of a GET that may become a socket: a `Swap`."""
+MESSAGE_BYTES, MESSAGE_FRAGMENTS = 128 * 1024, 4096
+FRAMES_A_SECOND, _AT_ONCE_S = 400, 5.0
+"""A socket that has read none for so long may send 2,000 at once."""
+
+_READ_BYTES = 16 * 1024
+"""What the kernel holds of a client's messages. A flood waits at its sender."""
+_UNSENT_BYTES = 64 * 1024
+"""With so much unsent, as of pongs, nothing more is read."""
+_CLOSE_S, _LINGER_S, _PONG_S = 3.0, 1.0, 20.0
+
+
+def nothing_to_do() -> None:
+    """Do nothing for a socket without an owner."""
+
+
+class _CountedFrames(Frames):
+    """Counts the bytes that it writes, and those of the connection before the handshake."""
+
+    written = 0
+
+    def data_to_send(self) -> list[bytes]:
+        pieces = super().data_to_send()
+        self.written += sum(map(len, pieces))
+        return pieces
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket after its handshake. It is the `WatchedReader` of its client, and an `OpenConnection`.
+
+    `on_gone` is called once, when the client closes the socket or is lost. `info` is the
+    `tcp_info` of that moment, and `written` the bytes of the connection until then.
+    """
+
+    conn: _CountedFrames
+    stall_s: float
+    least_bytes_per_s: float
+    places: OpenConnections | None = None
+
+    def __init__(
+        self, config: Config, state: ServerState, written: int, account: str, pace: FramePace
+    ) -> None:
+        super().__init__(config, state, {})
+        self.conn = _CountedFrames(state=OPEN, max_size=MESSAGE_BYTES)
+        self.conn.written = written
+        self.handshake_initiated = self.handshake_complete = True
+        self.is_gone = False
+        self.on_gone: Callable[[], None] = nothing_to_do
+        self.on_leave: Callable[[], None] = nothing_to_do
+        self.info, self.written = b"", 0
+        self.account = account
+        self._pace = pace
+        self._unread = bytearray()
+        self._is_waiting = False
+        self._frames_read = 0
+        self._received_at = 0.0
+        self._free_at = 0.0
+        self._watch = ReaderWatch(self)
+
+    def take_over(self, transport: asyncio.Transport, held: bytearray) -> None:
+        """Take over a connection, and the bytes that came behind the handshake."""
+        self.connection_made(transport)
+        transport.set_protocol(self)
+        buffer_little(transport, read_bytes=_READ_BYTES)
+        self.ping_timeout = max(_PONG_S, self.stall_s)
+        self.start_keepalive()
+        self._unread += held
+        self.loop.call_soon(self.read_on)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.places is not None:
+            self.places.leave(self)
+        self._watch.close()
+        self._lose()
+        super().connection_lost(exc)
+
+    def keepalive_timeout(self) -> None:
+        """Close for a ping without an answer, unless the answer may wait behind something else."""
+        if self.read_paused or self.count_unsent() or self._received_at > self.ping_sent_at:
+            self.pong_timer = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
+
+    def _lose(self) -> None:
+        if not self.is_gone:
+            self.is_gone = True
+            self.info, self.written = tcp_info(self.transport), self.conn.written
+            self.on_gone()
+
+    def eof_received(self) -> None:
+        self._lose()
+
+    def data_received(self, data: bytes) -> None:
+        self._received_at = self.loop.time()
+        self._unread += data
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Read what has come, as far as the handler takes it and the pace allows it."""
+        while self._unread and not self._is_waiting and self._has_room():
+            wait_s = self._free_at - self.loop.time()
+            if wait_s > 0:
+                self._is_waiting = True
+                self.loop.call_later(wait_s, self._end_wait)
+            else:
+                self._is_waiting = not self._pace.read_or_wait(self)
+        is_paused = bool(self._unread) or not self._has_room()
+        if is_paused != self.read_paused and not self.transport.is_closing():
+            self.read_paused = is_paused
+            (self.transport.pause_reading if is_paused else self.transport.resume_reading)()
+
+    def read_some(self, most_bytes: int) -> int:
+        self._is_waiting = False
+        if self.conn.parser_exc is not None or self.is_gone:
+            self._unread.clear()
+            return 1
+        data = bytes(self._unread[:most_bytes])
+        del self._unread[:most_bytes]
+        super().data_received(data)
+        frames, self._frames_read = max(1, self._frames_read), 0
+        self._free_at = max(self._free_at, self.loop.time() - _AT_ONCE_S) + frames / FRAMES_A_SECOND
+        return frames
+
+    def _end_wait(self) -> None:
+        self._is_waiting = False
+        self.read_on()
+
+    def _has_room(self) -> bool:
+        return (self.queue.empty() or self.close_sent) and self.count_unsent() < _UNSENT_BYTES
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await self.queue.get()
+        self.read_on()
+        return message
+
+    def handle_events(self) -> None:
+        self._frames_read += len(self.conn.events)
+        super().handle_events()
+
+    def send_receive_event_to_app(self) -> None:
+        # uvicorn would pause reading here. `read_on` decides after the whole turn.
+        was_paused, self.read_paused = self.read_paused, True
+        super().send_receive_event_to_app()
+        self.read_paused = was_paused
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) < MESSAGE_FRAGMENTS:
+            super().handle_cont(event)
+        elif not self.close_sent:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, f"over {MESSAGE_FRAGMENTS} fragments")
+            self.handle_parser_exception()
+
+    def handle_close(self, event: Frame) -> None:
+        self._lose()
+        super().handle_close(event)
+
+    def handle_parser_exception(self) -> None:
+        """Tell the client what was wrong. A client that still sends would lose a close at once."""
+        self._lose()
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.transport.write_eof()
+        self.close_timer = self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def shutdown(self) -> None:
+        self.on_leave()
+
+    def write_message(self, data: str | bytes) -> bool:
+        """Write a message, unless the socket is closing."""
+        if self.close_sent or self.transport.is_closing():
+            return False
+        if isinstance(data, str):
+            self.conn.send_text(data.encode())
+        else:
+            self.conn.send_binary(data)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        return True
+
+    def begin_close(self, code: int, reason: str) -> bool:
+        """Begin to close, unless the socket is closing. The client has a moment to answer."""
+        if self.close_sent or self.transport.is_closing():
+            return False
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(_CLOSE_S, self.transport.close)
+        self.read_on()
+        return True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self._watch.is_on:
+            self._watch.start_watch()
+
+    def resume_writing(self) -> None:
+        self._watch.end()
+        super().resume_writing()
+        self.read_on()
+
+    def count_unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def count_taken(self) -> int:
+        return self.conn.written - self.count_unsent()
+
+    def cut_off(self) -> None:
+        drop_unsent(self.transport)
+        self.transport.abort()
+
+
+Swap = Callable[[list[RawHeader], str, FramePace], SocketProtocol]
+"""Answers 101 with these headers, and returns the protocol of the socket of an account."""
