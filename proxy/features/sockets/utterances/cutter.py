@@ -26,7 +26,7 @@ _HARD_END = re.compile(rf"[。！？।॥｡]+[{re.escape(_CLOSING)}]*\s*")
 _END_MARKS = ".!?…。！？।॥｡．؟۔։።"
 _WHOLE_WORD = re.compile(r"(?:\s*+[^\w\s]++(?=\s))*+\s*+[^\w\s]*+\w\S*+\s")
 _MOST_WORD = 100
-_MAY_CLOSE = re.compile(r"[\s。！？।॥｡」』”»]")
+_MAY_CLOSE = re.compile(rf"[\s」』”»{re.escape(_END_MARKS)}]")
 _CLAUSE = re.compile(r"[,;:،؛–—](?=\s)\s*|[、，；：]")
 _BLANK = re.compile(r"\s+")
 # Brackets, tags and marks that are closed, or not yet: what has no end before the next one is none. `a < b`,
@@ -77,9 +77,9 @@ class Cutter:
         return f"<Cutter {self._start} characters taken, {len(self._text)} left>"
 
     @property
-    def received(self) -> int:
-        """The number of all characters so far."""
-        return self._start + len(self._text)
+    def may_close(self) -> bool:
+        """Whether something may have closed since the last `take`."""
+        return self._ends is None
 
     @property
     def has_more(self) -> bool:
@@ -94,6 +94,11 @@ class Cutter:
         if len(self._text) > MOST_OPEN or _MAY_CLOSE.search(text) is not None:
             self._ends = None
         self._quiet_at = now + QUIET_S
+
+    def join(self, cut: Cut) -> None:
+        """Take a piece back, because the whole text is one."""
+        self._text, self._start, self.is_one_piece = cut.text + self._text, cut.start, True
+        self._flushed = len(self._text) if self.has_ended else 0
 
     def flush(self) -> None:
         """Close all text so far."""
