@@ -1,0 +1,1 @@
+"""Speech while the text is being written: WebSockets, and the utterances that are spoken on them."""

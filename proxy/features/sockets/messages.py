@@ -1,0 +1,212 @@
+"""The messages of the native socket: what a client sends, read once, and what it gets.
+
+The shape is vLLM-Omni's, and what it lacks is added: docs/agents.md. A field's description is also the text
+of its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from proxy.errors import ErrorDetail, InvalidRequest
+from proxy.http.replies import encode_json
+from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech, raw_fields, read
+from speech_engine.redacted import Redacted
+
+_EXAMPLE = '{"type": "input.text", "text": "Hello. "}'
+_SAMPLES = {b'"ssml"': b'"<speak>-</speak>"'}
+"""A text to read the fields with, by the input_type. The texts come later."""
+_NOT_HERE = {
+    **dict.fromkeys(("background", "history", "provenance", "word_times"), (b"null", b"false")),
+    "check": (b"null", b'"off"'),
+    "stream_format": (b"null", b'"audio"'),
+}
+"""Fields of a speech request that no utterance has, with the values that ask for nothing."""
+_NO_FORMATS = {"wav": "a file has its length in its head", "json": "JSON is one whole answer"}
+
+
+class ConfigMessage(Redacted, msgspec.Struct, frozen=True):
+    """How the next utterances sound. `request` has all fields but the text. With `is_whole`, an utterance is
+    spoken once its text has ended."""
+
+    request: SpeechRequest
+    is_ssml: bool
+    is_whole: bool
+
+
+class _Granularity(msgspec.Struct, frozen=True):
+    split_granularity: Annotated[Literal["sentence", "none"], Meta(description="sentence or none")] = (
+        "sentence"
+    )
+
+
+class TextMessage(Redacted, msgspec.Struct, frozen=True):
+    text: Annotated[str, Meta(description="a text")]
+
+
+class DoneMessage(msgspec.Struct, frozen=True):
+    """The text of the utterance has ended."""
+
+
+class CancelMessage(msgspec.Struct, frozen=True):
+    """The sound is to stop. The listener has heard so many milliseconds of the utterance."""
+
+    played_ms: Annotated[int, Meta(ge=0, le=2**31, description="a number of milliseconds")] | None = None
+
+
+class CloseMessage(msgspec.Struct, frozen=True):
+    """No more messages come."""
+
+
+ClientMessage = ConfigMessage | TextMessage | DoneMessage | CancelMessage | CloseMessage
+
+_PLAIN: Mapping[bytes, type[TextMessage | DoneMessage | CancelMessage | CloseMessage]] = {
+    b'"input.text"': TextMessage,
+    b'"input.done"': DoneMessage,
+    b'"input.cancel"': CancelMessage,
+    b'"session.close"': CloseMessage,
+}
+_CONFIG = b'"session.config"'
+_TYPES = b", ".join((_CONFIG, *_PLAIN)).decode().replace('"', "")
+
+
+def read_message(
+    sent: str | bytes, defaults: Defaults, client_fields: Callable[[], frozenset[str]]
+) -> ClientMessage:
+    """Read a message. Raises InvalidRequest, with the first field that is wrong. `defaults` and
+    `client_fields` are for a config, as in `parse_speech`."""
+    if isinstance(sent, bytes):
+        raise InvalidRequest(
+            f"A message of a client is text, not binary: one JSON object such as {_EXAMPLE}.",
+            code="invalid_message",
+        )
+    fields = _fields(sent)
+    if (type_ := bytes(fields.pop("type", b""))) == _CONFIG:
+        return _config(fields, defaults, client_fields)
+    if (plain := _PLAIN.get(type_)) is not None:
+        return read(
+            plain, {name: _value(fields[name]) for name in fields.keys() & {*plain.__struct_fields__}}
+        )
+    if not type_:
+        raise InvalidRequest(
+            f"Missing required parameter: 'type', one of {_TYPES}.",
+            param="type",
+            code="missing_required_parameter",
+        )
+    raise InvalidRequest(f"Invalid value for 'type': it must be one of {_TYPES}.", param="type")
+
+
+def _fields(sent: str) -> dict[str, msgspec.Raw]:
+    try:
+        return raw_fields(sent.encode())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidRequest(
+            f"We could not parse your message. It must be one JSON object such as {_EXAMPLE}, and no half "
+            "of a surrogate pair may stand alone in it.",
+            code="invalid_json",
+        ) from None
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return raw  # which no field takes, so its name is told
+
+
+def _config(
+    fields: dict[str, msgspec.Raw], defaults: Defaults, client_fields: Callable[[], frozenset[str]]
+) -> ConfigMessage:
+    for name, nothing in _NOT_HERE.items():
+        if bytes(fields.pop(name, b"null")) not in nothing:
+            raise InvalidRequest(
+                f"'{name}' has no effect on a socket: leave it out, or ask for it in a request to "
+                "POST /v1/audio/speech.",
+                param=name,
+                code="unsupported_value",
+            )
+    split = fields.pop("split_granularity", None)
+    granularity = read(_Granularity, {} if split is None else {"split_granularity": _value(split)})
+    kind = bytes(fields.get("input_type", b""))
+    fields["input"] = msgspec.Raw(_SAMPLES.get(kind, b'"-"'))
+    if bytes(fields.get("response_format", b"null")) == b"null":
+        fields["response_format"] = msgspec.Raw(b'"pcm"')
+    request = parse_speech(encode_json(fields), defaults, client_fields)
+    if request.cast:
+        raise InvalidRequest(
+            "'voice' cannot be a cast on a socket: begin an utterance for each voice.", param="voice"
+        )
+    if request.answer == "json" or request.form.format in _NO_FORMATS:
+        name = "json" if request.answer == "json" else request.form.format
+        raise InvalidRequest(
+            f"'response_format' cannot be {name} on a socket: {_NO_FORMATS[name]}. Take pcm.",
+            param="response_format",
+        )
+    return ConfigMessage(request, kind in _SAMPLES, granularity.split_granularity == "none")
+
+
+class SpokenUsage(msgspec.Struct, frozen=True):
+    """What usage counts, as the sum of its rows: one for each piece, whose format is pcm."""
+
+    characters: int = 0
+    seconds: float = 0.0
+
+
+class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.start"):
+    """A piece begins. `start_ms` is its place in the utterance, and `request_id` that of its row in usage."""
+
+    utterance_index: int
+    sentence_index: int
+    sentence_text: str
+    format: str
+    sample_rate: int
+    request_id: str
+    start_ms: int
+    substitute: str | UnsetType = UNSET
+
+
+class AudioDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="audio.done"):
+    utterance_index: int
+    sentence_index: int
+    total_bytes: int
+    error: bool
+
+
+class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session.done"):
+    """The utterance has ended. No local ears have heard it, and no receipt is signed for it."""
+
+    utterance_index: int
+    total_sentences: int
+    usage: SpokenUsage
+    check: Literal["unchecked"] = "unchecked"
+    receipt: Literal["none"] = "none"
+
+
+class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.cancelled"):
+    """The utterance was interrupted. Both texts are as they were sent."""
+
+    utterance_index: int
+    sentence_index: int = 0
+    reason: Literal["client_cancel", "server_shutdown"] = "client_cancel"
+    text_spoken: str = ""
+    text_remaining: str = ""
+    sent_ms: int = 0
+    usage: SpokenUsage = SpokenUsage()
+
+
+class ErrorMessage(msgspec.Struct, frozen=True, tag="error"):
+    error: ErrorDetail
+    utterance_index: int | UnsetType = UNSET
+
+
+ServerMessage = (
+    AudioStartMessage | AudioDoneMessage | SessionDoneMessage | AudioCancelledMessage | ErrorMessage
+)
+
+
+def as_text(message: ServerMessage) -> str:
+    return encode_json(message).decode()
