@@ -1,1 +1,1 @@
-"""Speech while the text is being written: WebSockets, and the utterances that are spoken on them."""
+"""Speech while the text is being written: sockets whose clients send words and get sound."""
