@@ -13,8 +13,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from proxy.errors import ErrorDetail, InvalidRequest
+from proxy.features.sockets.utterances.values import Usage, UtteranceSettings
 from proxy.http.replies import encode_json
-from proxy.speech.speech_request import Defaults, SpeechRequest, parse_speech, raw_fields, read
+from proxy.speech.speech_request import Defaults, parse_speech, raw_fields, read
 from speech_engine.redacted import Redacted
 
 _EXAMPLE = '{"type": "input.text", "text": "Hello. "}'
@@ -26,16 +27,12 @@ _NOT_HERE = {
     "stream_format": (b"null", b'"audio"'),
 }
 """Fields of a speech request that no utterance has, with the values that ask for nothing."""
-_NO_FORMATS = {"wav": "a file has its length in its head", "json": "JSON is one whole answer"}
 
 
 class ConfigMessage(Redacted, msgspec.Struct, frozen=True):
-    """How the next utterances sound. `request` has all fields but the text. With `is_whole`, an utterance is
-    spoken once its text has ended."""
+    """How the next utterances sound: the fields as they were sent, which `settings_of` reads."""
 
-    request: SpeechRequest
-    is_ssml: bool
-    is_whole: bool
+    fields: dict[str, msgspec.Raw]
 
 
 class _Granularity(msgspec.Struct, frozen=True):
@@ -74,11 +71,8 @@ _CONFIG = b'"session.config"'
 _TYPES = b", ".join((_CONFIG, *_PLAIN)).decode().replace('"', "")
 
 
-def read_message(
-    sent: str | bytes, defaults: Defaults, client_fields: Callable[[], frozenset[str]]
-) -> ClientMessage:
-    """Read a message. Raises InvalidRequest, with the first field that is wrong. `defaults` and
-    `client_fields` are for a config, as in `parse_speech`."""
+def read_message(sent: str | bytes) -> ClientMessage:
+    """Read a message. Raises InvalidRequest, with the first field that is wrong."""
     if isinstance(sent, bytes):
         raise InvalidRequest(
             f"A message of a client is text, not binary: one JSON object such as {_EXAMPLE}.",
@@ -86,11 +80,10 @@ def read_message(
         )
     fields = _fields(sent)
     if (type_ := bytes(fields.pop("type", b""))) == _CONFIG:
-        return _config(fields, defaults, client_fields)
+        return ConfigMessage(fields)
     if (plain := _PLAIN.get(type_)) is not None:
-        return read(
-            plain, {name: _value(fields[name]) for name in fields.keys() & {*plain.__struct_fields__}}
-        )
+        own = fields.keys() & {*plain.__struct_fields__}
+        return read(plain, {name: _value(fields[name]) for name in own})
     if not type_:
         raise InvalidRequest(
             f"Missing required parameter: 'type', one of {_TYPES}.",
@@ -118,14 +111,17 @@ def _value(raw: msgspec.Raw) -> Any:
         return raw  # which no field takes, so its name is told
 
 
-def _config(
-    fields: dict[str, msgspec.Raw], defaults: Defaults, client_fields: Callable[[], frozenset[str]]
-) -> ConfigMessage:
+def settings_of(
+    config: ConfigMessage, defaults: Defaults, client_fields: Callable[[], frozenset[str]]
+) -> UtteranceSettings:
+    """Return the settings of the next utterances. Raises InvalidRequest, with the first field that is wrong.
+    `defaults` and `client_fields` are as in `parse_speech`."""
+    fields = dict(config.fields)
     for name, nothing in _NOT_HERE.items():
         if bytes(fields.pop(name, b"null")) not in nothing:
             raise InvalidRequest(
-                f"'{name}' has no effect on a socket: leave it out, or ask for it in a request to "
-                "POST /v1/audio/speech.",
+                f"'{name}' has no effect on a socket: leave it out, or send the text to POST "
+                "/v1/audio/speech.",
                 param=name,
                 code="unsupported_value",
             )
@@ -136,24 +132,15 @@ def _config(
     if bytes(fields.get("response_format", b"null")) == b"null":
         fields["response_format"] = msgspec.Raw(b'"pcm"')
     request = parse_speech(encode_json(fields), defaults, client_fields)
-    if request.cast:
+    if request.answer == "json":
         raise InvalidRequest(
-            "'voice' cannot be a cast on a socket: begin an utterance for each voice.", param="voice"
+            "'response_format' cannot be json on a socket. Take pcm.", param="response_format"
         )
-    if request.answer == "json" or request.form.format in _NO_FORMATS:
-        name = "json" if request.answer == "json" else request.form.format
-        raise InvalidRequest(
-            f"'response_format' cannot be {name} on a socket: {_NO_FORMATS[name]}. Take pcm.",
-            param="response_format",
-        )
-    return ConfigMessage(request, kind in _SAMPLES, granularity.split_granularity == "none")
+    splits = granularity.split_granularity == "sentence"
+    return UtteranceSettings.of(request, splits=splits)
 
 
-class SpokenUsage(msgspec.Struct, frozen=True):
-    """What usage counts, as the sum of its rows: one for each piece, whose format is pcm."""
-
-    characters: int = 0
-    seconds: float = 0.0
+CancelReason = Literal["client_cancel", "server_shutdown", "too_many_errors"]
 
 
 class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.start"):
@@ -181,7 +168,7 @@ class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session
 
     utterance_index: int
     total_sentences: int
-    usage: SpokenUsage
+    usage: Usage
     check: Literal["unchecked"] = "unchecked"
     receipt: Literal["none"] = "none"
 
@@ -191,11 +178,11 @@ class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True,
 
     utterance_index: int
     sentence_index: int = 0
-    reason: Literal["client_cancel", "server_shutdown"] = "client_cancel"
+    reason: CancelReason
     text_spoken: str = ""
     text_remaining: str = ""
     sent_ms: int = 0
-    usage: SpokenUsage = SpokenUsage()
+    usage: Usage = Usage()
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, tag="error"):

@@ -14,7 +14,9 @@ from proxy.features.sockets.messages import (
     DoneMessage,
     TextMessage,
     read_message,
+    settings_of,
 )
+from proxy.features.sockets.utterances.values import UtteranceSettings
 from proxy.speech.speech_request import Defaults
 from tests.tables import each_row
 
@@ -23,13 +25,13 @@ CONFIG = {"type": "session.config", "model": "tts-1", "voice": "alloy"}
 
 def read(sent: object) -> ClientMessage:
     text = sent if isinstance(sent, (str, bytes)) else json.dumps(sent)
-    return read_message(text, Defaults(), lambda: frozenset({"steps"}))
+    return read_message(text)
 
 
-def config(**fields: Any) -> ConfigMessage:
+def config(**fields: Any) -> UtteranceSettings:
     message = read({**CONFIG, **fields})
     assert isinstance(message, ConfigMessage)
-    return message
+    return settings_of(message, Defaults(), lambda: frozenset({"steps"}))
 
 
 def test_each_message_is_read_as_what_it_is() -> None:
@@ -46,7 +48,8 @@ def test_a_config_is_a_speech_request_without_a_text() -> None:
     request = config(speed=1.5, language="pt-br", lexicon="none", markdown="off", steps=4).request
     assert (request.speed, request.language, request.lexicon) == (1.5, "pt-BR", "none")
     assert (request.markdown, request.extra) == ("off", (("steps", "4"),))
-    assert (request.answer, request.form.format, request.form.sample_rate_hz) == ("audio", "pcm", 24_000)
+    form = config().form
+    assert (form.format, form.sample_rate_hz) == ("pcm", 24_000)
 
 
 @each_row(
@@ -57,20 +60,19 @@ def test_a_config_is_a_speech_request_without_a_text() -> None:
     ],
 )
 def test_a_format_of_speech_is_one_of_sockets(format_: str, rate: int) -> None:
-    form = config(response_format=format_, sample_rate=rate).request.form
+    form = config(response_format=format_, sample_rate=rate).form
     assert (form.format, form.sample_rate_hz) == (format_, rate)
 
 
 def test_no_format_is_pcm() -> None:
-    assert config(response_format=None).request.form == config().request.form
+    assert config(response_format=None).form == config().form
 
 
 def test_what_asks_for_nothing_is_no_fault() -> None:
     config(check="off", stream_format="audio", background=False, history=None, input="", stream_audio=True)
-    assert not config(split_granularity="sentence").is_whole
-    assert config(split_granularity="none").is_whole
-    assert config(input_type="ssml").is_ssml
-    assert not config().is_ssml
+    assert config(split_granularity="sentence") == config(split_granularity=None) == config()
+    assert config().splits
+    assert not config(split_granularity="none").splits
 
 
 @each_row(
@@ -155,7 +157,10 @@ def test_a_message_is_refused_by_what_is_wrong(sent: str | bytes, code: str, par
 )
 def test_no_error_and_no_repr_repeats_a_text(sent: dict[str, Any]) -> None:
     try:
-        shown = repr(read(sent))
+        message = read(sent)
+        shown = repr(message)
+        if isinstance(message, ConfigMessage):
+            shown = repr(settings_of(message, Defaults(), frozenset))
     except InvalidRequest as refused:
         shown = refused.message
     assert "secret" not in shown
