@@ -1,36 +1,25 @@
-"""A client that opens the native socket and says nothing."""
+"""A client that opens the native socket and sends no config."""
 
-import asyncio
 import json
-from typing import Any
+from pathlib import Path
 
-from proxy.features.sockets.session import NativeSession
-from tests.speech_engine.host.simulated_time import simulated
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from proxy.features.sockets import session
+from tests.features.sockets.native import PATH
+from tests.proxy.http.socket_rig import socket_port
 
 
-class QuietSocket:
-    """A socket whose client sends these messages, each after so many seconds."""
-
-    def __init__(self, *sent: tuple[float, str]) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.closed: tuple[int, str] | None = None
-        self.is_gone = False
-        self._sent = list(sent)
-
-    async def accept(self) -> None:
-        pass
-
-    async def receive(self) -> str:
-        if not self._sent:
-            await asyncio.Event().wait()
-        wait_s, message = self._sent.pop(0)
-        await asyncio.sleep(wait_s)
-        return message
-
-    async def send(self, data: str) -> None:
-        self.got.append(json.loads(data))
-
-    async def close(self, code: int, reason: str) -> None:
-        self.closed = (code, reason)
-
-    def speaking(self) -> asyncio.Timeout: ...
+async def test_a_socket_without_a_config_closes_after_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session.CONFIG_S == 10
+    monkeypatch.setattr(session, "CONFIG_S", 0.05)
+    async with socket_port(tmp_path, ()) as port:
+        async with port.connect(PATH) as socket:
+            assert json.loads(await socket.recv())["error"]["code"] == "config_missing"
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008

@@ -51,7 +51,9 @@ class SocketPort(NamedTuple):
 
 @asynccontextmanager
 async def socket_port(
-    folder: Path, endpoints: Sequence[SocketEndpoint] = (SocketEndpoint(ECHO, echo, "echo"),), text: str = TONE
+    folder: Path,
+    endpoints: Sequence[SocketEndpoint] = (SocketEndpoint(ECHO, echo, "echo"),),
+    text: str = TONE,
 ) -> AsyncIterator[SocketPort]:
     async with inside(folder, text) as opened:
         worker = opened.worker
