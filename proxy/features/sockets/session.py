@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -15,23 +16,7 @@ from msgspec import UNSET, UnsetType
 
 from proxy.audio.formats import OutputForm
 from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
-from proxy.features.sockets.messages import (
-    AudioCancelledMessage,
-    AudioDoneMessage,
-    AudioStartMessage,
-    CancelMessage,
-    CancelReason,
-    CloseMessage,
-    ConfigMessage,
-    DoneMessage,
-    ErrorMessage,
-    ServerMessage,
-    SessionDoneMessage,
-    TextMessage,
-    as_text,
-    read_message,
-    settings_of,
-)
+from proxy.features.sockets import messages
 from proxy.features.sockets.utterances.utterance import Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
@@ -145,8 +130,9 @@ class NativeSession:
             if not self._socket.is_gone:
                 # The drain is over. What was sent is paid for, and the client learns what that was.
                 reading.cancel()
-                async with asyncio.timeout(_LAST_WORDS_S):
-                    await self._interrupt("server_shutdown")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_WORDS_S):
+                        await self._interrupt("server_shutdown")
             raise
         finally:
             for task in (reading, speaking):
@@ -175,25 +161,25 @@ class NativeSession:
 
     async def _take(self, sent: str | bytes) -> None:
         """Do what a message says. Raises RequestFailed."""
-        message = read_message(sent)
-        if isinstance(message, ConfigMessage):
+        message = messages.read_message(sent)
+        if isinstance(message, messages.ConfigMessage):
             self._settings = await self._read_settings(message)
             return
         if self._settings is None:
             raise _no_config("The first message is a session.config.")
         match message:
-            case TextMessage():
+            case messages.TextMessage():
                 self._add(self._settings, message.text)
-            case DoneMessage():
+            case messages.DoneMessage():
                 if not self._end_text():
                     self._begin_turn(self._settings).end_text()
-            case CancelMessage():
+            case messages.CancelMessage():
                 await self._interrupt("client_cancel", message.played_ms)
-            case CloseMessage():
+            case messages.CloseMessage():
                 self._is_closing = True
                 self._end_text()
 
-    async def _read_settings(self, message: ConfigMessage) -> UtteranceSettings:
+    async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
         if self._turns and not self._turns[-1].has_ended:
             raise InvalidRequest(
                 "A session.config comes between utterances: send input.done or input.cancel first.",
@@ -205,7 +191,7 @@ class NativeSession:
             defaults = await newest.speaking.defaults_of(self._socket.caller, newest.defaults)
         except StorageFailed as error:
             raise self._storage_failure(error) from None
-        return settings_of(message, defaults, newest.speaking.plans.client_fields)
+        return messages.settings_of(message, defaults, newest.speaking.plans.client_fields)
 
     def _add(self, settings: UtteranceSettings, text: str) -> None:
         if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
@@ -246,7 +232,7 @@ class NativeSession:
             await self._interrupt("too_many_errors")
         self._has_news.set()
 
-    async def _interrupt(self, reason: CancelReason, played_ms: int | None = None) -> None:
+    async def _interrupt(self, reason: messages.CancelReason, played_ms: int | None = None) -> None:
         """End what is spoken and what waits, and tell the client what it has heard."""
         turns, index, got = [*self._turns], self._index, Interrupted()
         while len(self._turns) > 1:
@@ -263,7 +249,7 @@ class NativeSession:
             self._has_news.set()
         waited = "".join(text for each in turns for text in each.texts)
         await self._send(
-            AudioCancelledMessage(
+            messages.AudioCancelledMessage(
                 utterance_index=index,
                 sentence_index=got.piece,
                 reason=reason,
@@ -298,7 +284,9 @@ class NativeSession:
             if not turn.is_cancelled:
                 index, end = self._index, turn.end
                 await self._send(
-                    SessionDoneMessage(utterance_index=index, total_sentences=end.pieces, usage=end.usage)
+                    messages.SessionDoneMessage(
+                        utterance_index=index, total_sentences=end.pieces, usage=end.usage
+                    )
                 )
             self._turns.popleft()
             self._index += 1
@@ -328,10 +316,10 @@ class NativeSession:
         return StorageUnavailable()
 
     async def _send_failure(self, failure: RequestFailed, index: int | UnsetType = UNSET) -> None:
-        await self._send(ErrorMessage(error=failure.body().error, utterance_index=index))
+        await self._send(messages.ErrorMessage(error=failure.body().error, utterance_index=index))
 
-    async def _send(self, message: ServerMessage) -> None:
-        await self._socket.send(as_text(message))
+    async def _send(self, message: messages.ServerMessage) -> None:
+        await self._socket.send(messages.as_text(message))
 
 
 def _no_config(message: str) -> InvalidRequest:
@@ -349,7 +337,7 @@ class _Listener:
         self.share_sent = socket.share_sent
 
     async def piece_began(self, start: PieceStart) -> None:
-        message = AudioStartMessage(
+        message = messages.AudioStartMessage(
             utterance_index=self._index,
             sentence_index=start.number,
             sentence_text=start.text,
@@ -359,17 +347,17 @@ class _Listener:
             start_ms=start.start_ms,
             substitute=start.substitute or UNSET,
         )
-        await self._socket.send(as_text(message))
+        await self._socket.send(messages.as_text(message))
 
     async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         if data:
             await self._socket.send(data)
 
     async def piece_ended(self, end: PieceEnd) -> None:
-        message = AudioDoneMessage(
+        message = messages.AudioDoneMessage(
             utterance_index=self._index,
             sentence_index=end.number,
             total_bytes=end.bytes,
             error=end.failure is not None,
         )
-        await self._socket.send(as_text(message))
+        await self._socket.send(messages.as_text(message))
