@@ -27,7 +27,7 @@ def speak(client: httpx2.Client) -> FaultOrder:
         with talking(str(client.base_url).rstrip("/"), key) as talker:
             talker.texts(*TEXTS)
             if is_interrupted:
-                spoken = talker.until("audio.start")
+                spoken = talker.read_until("audio.start")
                 talker.cancel()
                 rest = talker.spoken()
                 spoken = rest._replace(messages=[*spoken.messages, *rest.messages])
@@ -41,8 +41,8 @@ def speak(client: httpx2.Client) -> FaultOrder:
 
 
 def expect_books_to_outlive(killing: Killing, points: Sequence[str]) -> None:
-    """Kill at these points, one after the other. Then no piece that was heard is lost or charged twice, and no
-    stream is held."""
+    """Kill at these points, one after the other. Then no piece that was heard is lost or charged twice, and
+    no stream is held."""
     killing.kill(points)
     assert Counter(killing.struck()) == Counter(points)
     found = killing.books()

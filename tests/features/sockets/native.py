@@ -81,7 +81,7 @@ class Talker:
         message: Message = json.loads(got)
         return message
 
-    def until(self, *types: str) -> Spoken:
+    def read_until(self, *types: str) -> Spoken:
         """All that comes until a message of one of these types, or until the socket is closed."""
         messages, sound, first = list[Message](), bytearray(), 0.0
         while (got := self.next()) is not None:
@@ -96,7 +96,7 @@ class Talker:
 
     def spoken(self) -> Spoken:
         """What comes until the utterance has ended."""
-        return self.until("session.done", "audio.cancelled")
+        return self.read_until("session.done", "audio.cancelled")
 
     def speak(self, *texts: str) -> Spoken:
         self.texts(*texts)

@@ -1,4 +1,4 @@
-"""Utterances on the native socket over a real port: what is heard, what is interrupted, and what is charged."""
+"""Utterances on the native socket over a real port: what is heard, interrupted and charged."""
 
 import numpy as np
 import pytest
@@ -152,9 +152,9 @@ def _whole_frames(pcm: np.ndarray) -> np.ndarray:
 def test_a_text_that_is_too_long_is_an_error_and_the_rest_is_spoken(plain_server: Server) -> None:
     with at(plain_server) as talker:
         talker.texts("One is here. ")
-        talker.until("audio.start")
+        talker.read_until("audio.start")
         talker.texts("x" * 20_000)
-        refused = talker.until("error").end["error"]
+        refused = talker.read_until("error").end["error"]
         talker.done()
         spoken = talker.spoken()
     assert refused["param"] in ("text", "input")
@@ -164,7 +164,7 @@ def test_a_text_that_is_too_long_is_an_error_and_the_rest_is_spoken(plain_server
 def test_a_failed_utterance_ends_with_an_error_and_the_socket_speaks_on(plain_server: Server) -> None:
     with at(plain_server, voice="tone/fail") as talker:
         talker.texts("One is here. And then ")
-        failed = talker.until("error")
+        failed = talker.read_until("error")
         assert failed.end["error"]["code"] == "engine_unavailable"
         assert failed.end["utterance_index"] == 0
         talker.texts("this is dropped.")
