@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.processes import usage_rows
-from tests.features.sockets.native import Talker, at, rows, talking
+from tests.features.sockets.native import Talker, at, talking
 from tests.features.sockets.test_speaking import by_words, said
 from tests.server import ALONE, Server, live_server, running, stop
 from tests.waiting import until
@@ -124,4 +124,3 @@ def test_of_two_hundred_clients_that_cut_the_connection_none_is_free(own: Server
     until(lambda: {*requests} <= usage_rows(own).keys())
     spent = usage_rows(own)
     assert {spent[each].outcome for each in requests} == {"left"}
-    assert rows(own, requests[:1])
