@@ -109,9 +109,9 @@ def test_without_a_split_an_utterance_is_spoken_at_its_end(plain_server: Server)
 LONG = "He counted the boats, and then he counted them again. One of them was missing, and no one knew why. "
 
 
-def _interrupted(talker: Talker, seconds: float, **fields: int) -> Spoken:
-    """Interrupt the long text after so many seconds of sound."""
-    talker.texts(*by_words(LONG * 3))
+def _interrupted(talker: Talker, seconds: float, text: str = LONG * 3, **fields: int) -> Spoken:
+    """Interrupt a text after so many seconds of sound."""
+    talker.texts(*by_words(text))
     sound, messages = bytearray(), []
     while len(sound) < 2 * RATE_HZ * seconds:
         got = talker.next()
@@ -181,3 +181,21 @@ def test_an_unknown_voice_fails_the_utterance_alone(plain_server: Server) -> Non
         ended = talker.spoken()
         assert ended.messages[0]["error"]["param"] == "voice"
         assert ended.end["type"] == "session.done"
+
+
+def test_ssml_is_spoken_piece_by_piece_and_its_faults_end_the_utterance(plain_server: Server) -> None:
+    sent = 'One <sub alias="two">2</sub> three. <break time="500ms"/> <p>Four five.</p> Six.'
+    with at(plain_server, input_type="ssml") as talker:
+        spoken = talker.speak(*by_words(sent))
+        interrupted = _interrupted(talker, 0.5, text=sent, played_ms=400)
+        wrong = talker.speak("One is right. Two <b>is not</b>.")
+        broken = talker.speak("<p>One is right. And this is two.</p>")
+        silent = talker.speak('<break time="500ms"/>')
+    assert said(spoken) == "One two three. Four five. Six."
+    assert spoken.messages[0]["sentence_text"].strip() == 'One <sub alias="two">2</sub> three.'
+    assert interrupted.end["text_spoken"] + interrupted.end["text_remaining"] == sent
+    assert interrupted.end["text_spoken"].startswith("One")
+    assert [each["error"]["code"] for each in wrong.having("error")] == ["unsupported_ssml"]
+    assert "column 5" in wrong.having("error")[0]["error"]["message"]
+    assert [each["error"]["code"] for each in broken.having("error")] == ["invalid_ssml"]
+    assert silent.types == ["session.done"]
