@@ -1,5 +1,7 @@
 """Utterances on the native socket over a real port: what is heard, interrupted and charged."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -72,26 +74,29 @@ def test_a_socket_speaks_one_utterance_after_another_each_with_its_config(plain_
     assert [each.end["utterance_index"] for each in (first, second, third, fourth)] == [0, 1, 2, 3]
 
 
-@each_row(
-    "format_, rate_hz",
-    [
-        *(("mp3", 24_000), ("mp3", 44_100), ("opus", 48_000), ("aac", 24_000), ("flac", 24_000)),
-        *(("pcm", 8_000), ("g711_ulaw", 8_000), ("g711_alaw", 8_000)),
-    ],
-)
-def test_the_sound_of_an_utterance_is_one_stream_of_its_format(
-    format_: str, rate_hz: int, plain_server: Server
-) -> None:
-    with at(plain_server, response_format=format_, sample_rate=rate_hz) as talker:
-        spoken = talker.speak("One is here. ", "Two is here. ", "Three.")
+FORMATS = [
+    *(("mp3", 24_000), ("mp3", 44_100), ("opus", 48_000), ("aac", 24_000), ("flac", 24_000)),
+    *(("pcm", 8_000), ("g711_ulaw", 8_000), ("g711_alaw", 8_000)),
+]
+
+
+def test_the_sound_of_an_utterance_is_one_stream_of_its_format(plain_server: Server) -> None:
+    with ThreadPoolExecutor() as threads:
+        for _ in threads.map(lambda row: _expect_one_stream(plain_server, *row), FORMATS):
+            pass
+
+
+def _expect_one_stream(server: Server, format_: str, rate_hz: int) -> None:
+    with at(server, response_format=format_, sample_rate=rate_hz) as talker:
+        spoken = talker.speak("One is. ", "Two is. ", "Three.")
     heard: Heard = decoded(spoken.sound, format_, rate_hz)
     seconds = spoken.end["usage"]["seconds"]
-    assert heard.sample_rate_hz == (48_000 if format_ == "opus" else rate_hz)
-    assert -0.01 <= heard.seconds - seconds <= PADDING_S[format_] + 0.1
-    assert heard.loudness > 0.005
+    assert heard.sample_rate_hz == (48_000 if format_ == "opus" else rate_hz), format_
+    assert -0.01 <= heard.seconds - seconds <= PADDING_S[format_] + 0.1, format_
+    assert heard.loudness > 0.005, format_
     assert {each["format"] for each in spoken.having("audio.start")} == {format_}
     assert spoken.end["total_sentences"] > 1
-    expect_usage(plain_server, spoken)
+    expect_usage(server, spoken)
 
 
 def test_without_a_split_an_utterance_is_spoken_at_its_end(plain_server: Server) -> None:
