@@ -140,12 +140,13 @@ class Rig:
         utterance.add(text)
         return Spoken(utterance, ear, settings)
 
-    async def rows(self) -> list[UsageRow]:
-        return sorted(await self.server.usage(), key=lambda row: row.id)
+    async def rows(self, of: str = "") -> list[UsageRow]:
+        found = [row for row in await self.server.usage() if row.id.startswith(of)]
+        return sorted(found, key=lambda row: row.id)
 
-    async def check(self, told: UtteranceEnd | Interrupted) -> list[UsageRow]:
+    async def check(self, told: UtteranceEnd | Interrupted, of: str = "") -> list[UsageRow]:
         """Check that the rows and the ledger have what was told, and that nothing is held."""
-        rows, worker = await self.rows(), self.server.worker
+        rows, worker = await self.rows(of), self.server.worker
         counted = [row for row in rows if row.outcome != "failed"]
         usage = Usage(
             sum(row.characters for row in counted),

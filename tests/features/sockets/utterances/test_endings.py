@@ -9,6 +9,7 @@ import pytest
 
 from proxy.errors import RateLimited, RequestFailed
 from proxy.storage import accounts
+from proxy.storage.audit import Act
 from proxy.storage.usage import UsageRow
 from speech_engine import Finished, Started, errors
 from tests.features.sockets.utterances.rig import PAIR, RATE_HZ, Ear, Rig, Spoken, rig
@@ -219,8 +220,9 @@ async def revoked(one: Rig) -> None:
 
 
 async def suspended(one: Rig) -> None:
-    worker = one.server.worker
-    await accounts.suspend(worker.store, one.server.account.id)
+    store, account = one.server.worker.store, one.server.account.id
+    act = Act(id="aud_1", at=await store.now(), actor="control", action="", subject=account, account=account)
+    await accounts.suspend(store, account, act)
 
 
 @each_row("end_key, code", [(revoked, "invalid_api_key"), (suspended, "account_suspended")])
@@ -263,11 +265,24 @@ async def test_a_hold_of_the_piece_before_does_not_use_up_the_credits(tmp_path: 
     assert outcomes(rows) == ["finished", "finished"]
 
 
-async def test_a_saved_voice_that_is_erased_ends_it(tmp_path: Path) -> None:
-    async with rig(tmp_path, config(), engines=two(*spoken(0.8)), plan="paid") as one:
-        body = {"name": "both", "mix": [{"id": "ana"}]}
+async def test_a_saved_voice_that_is_erased_ends_it_after_the_piece(tmp_path: Path) -> None:
+    voices = config() + '[voices.ben]\none = "v"\n'
+    async with rig(tmp_path, voices, engines=two(*spoken(0.8), mixes=True), plan="paid") as one:
+        body = {"name": "both", "mix": [{"id": "ana"}, {"id": "ben"}]}
         made = await one.server.ask("POST", "/v1/audio/voices", body=body)
-        print(made.text)
+        assert made.is_success, made.text
+        voice = made.json()["id"]
+        speech = await one.begin(ONE, voice=voice, model="one/m")
+        speech.utterance.flush()
+        await speech.ear.heard_s(0.1)
+        erased = await one.server.ask("DELETE", f"/v1/audio/voices/{voice}")
+        assert erased.is_success, erased.text
+        speech.utterance.add(ONE)
+        end = await speech.whole()
+        rows = await one.check(end)
+    assert end.failure is not None
+    assert (end.failure.param, end.ends_socket) == ("voice", False)
+    assert outcomes(rows) == ["finished"]
 
 
 @each_row(
