@@ -134,6 +134,7 @@ class Worker:
             self.refusals,
             additions.sessions,
             closed,
+            additions.dialects,
         )
 
     def _wire_speech(

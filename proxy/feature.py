@@ -49,6 +49,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
+from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
@@ -137,7 +138,7 @@ class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
-    endpoints `for_commands`."""
+    endpoints `for_commands`. Below the prefix of one of `dialects`, failures are as its clients read them."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -145,6 +146,7 @@ class Additions(NamedTuple):
     forms: SpeechForms | None = None
     background: Background | None = None
     sessions: Sessions | None = None
+    dialects: Sequence[Dialect] = ()
 
 
 class RevisionContext(NamedTuple):
@@ -297,6 +299,7 @@ class OpenFeatures(NamedTuple):
             forms=next((each.forms for each in served if each.forms is not None), None),
             background=next((each.background for each in served if each.background is not None), None),
             sessions=next((each.sessions for each in served if each.sessions is not None), None),
+            dialects=[dialect for each in served for dialect in each.dialects],
         )
 
 
