@@ -51,6 +51,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": (),
+    "elevenlabs_api": (),
     "console": (),
 }
 """Each feature with those that it imports. They come before it."""

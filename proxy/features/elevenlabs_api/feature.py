@@ -1,0 +1,33 @@
+"""The entry of the feature elevenlabs_api in the list of feature_list.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.http.dialect import Dialect
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.elevenlabs_api import speech
+    from proxy.features.elevenlabs_api.failures import KEY_HEADER, PREFIX, reply_in_dialect
+    from proxy.features.elevenlabs_api.fields import FieldReader
+    from proxy.features.elevenlabs_api.lists import Lists
+
+    def at(revision: RevisionContext) -> Additions:
+        speaking, voices, answering = revision.speaking, revision.voices, revision.answering
+        if speaking is None or voices is None or answering is None:
+            return Additions()
+        reader = FieldReader(revision.config, voices.catalogue, speaking)
+        endpoints = [
+            *speech.endpoints(reader, speaking, answering),
+            *Lists(voices, context.ledger).endpoints,
+        ]
+        return Additions(dialects=[Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)])
+
+    yield FeatureInstance(context, at)
+
+
+FEATURE = Feature("elevenlabs_api", _open, paths=("/elevenlabs",))
