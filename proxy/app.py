@@ -39,6 +39,7 @@ from proxy.http import layers
 from proxy.http.closed_paths import ClosedPaths
 from proxy.http.endpoint import for_admins, for_clients
 from proxy.http.idempotency import Idempotency
+from proxy.http.open_sockets import OpenSockets
 from proxy.kernel import ServerParts, open_kernel, open_server_parts
 from proxy.ledger.budgets import Budgets
 from proxy.speech.speaking import Speaking, wire_speech
@@ -65,6 +66,7 @@ class Worker:
         self.task_kinds, self.cluster = open_context.task_kinds, context.cluster
         self.server_state, self._link = health.ServerState(), link
         self._admin_tools = context.admin_tools(lambda: self.engines.names)
+        self.sockets = OpenSockets(kernel.config.server, kernel.metrics)
         self._logins = Logins(self._admin_tools.callers, parts.limits)
         self.revise(kernel.config)
 
@@ -79,6 +81,7 @@ class Worker:
     def revise(self, config: Config) -> None:
         server, context = config.server, self.open_context.context
         self.usage_days = server.usage_days
+        self.sockets.revise(server)
         self.parts.revise(config)
         catalogue = Catalogue(config, self.engines, context.addable)
         plans = Plans(config.plans)
@@ -126,7 +129,7 @@ class Worker:
         closed = ClosedPaths(closed_paths(all_features(), config))
         self._control_app = layers.control_app([*admin_routes, *own_routes], self.metrics, closed)
         self.app = layers.public_app(
-            self.endpoints,
+            [*self.endpoints, *self.sockets.endpoints(additions.sockets)],
             server,
             self._logins,
             self.parts.limits,

@@ -193,6 +193,10 @@ class HeadTooLarge(RequestFailed):
     status, kind, default_code = 431, "invalid_request_error", "head_too_large"
 
 
+class UpgradeRequired(RequestFailed):
+    status, kind, default_code = 426, "invalid_request_error", "upgrade_required"
+
+
 class IdempotencyKeyReused(RequestFailed):
     """422: the same Idempotency-Key came with another body before."""
 
@@ -324,7 +328,6 @@ class OwnError(EngineError):
 
 _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     EngineError: ("engine_unavailable", "The engine failed to speak this. Please try again."),
-    engine_errors.EngineFailed: ("engine_unavailable", "The engine failed to speak this. Please try again."),
     engine_errors.EngineUnavailable: ("engine_unavailable", "The engine is not available right now."),
     engine_errors.EngineBusy: ("engine_unavailable", "The engine is busy: the wait would be too long."),
     engine_errors.EngineStumbled: ("engine_unavailable", "The engine failed for a moment. Please try again."),
@@ -334,10 +337,7 @@ _ENGINE_FAULTS: dict[type, tuple[str, str]] = {
     engine_errors.UnsupportedRequest: ("engine_unavailable", "The engine does not take this request."),
     engine_errors.EngineTimeout: ("engine_timeout", "The engine gave no audio in time."),
     DayUsedUp: ("engine_unavailable", "The engine has used up what it may cost today."),
-    ShareUsedUp: (
-        "engine_unavailable",
-        "Your account has used up its share of what the engine may cost today.",
-    ),
+    ShareUsedUp: ("engine_unavailable", "Your share of what the engine may cost today is used up."),
     NoDiskSpace: ("server_busy", "The server has no room to collect a whole answer now."),
 }
 

@@ -51,6 +51,7 @@ from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
 from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
+from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
 from proxy.ledger.budgets import Budgets
 from proxy.queue.tasks import TaskKind
@@ -138,7 +139,8 @@ class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
-    endpoints `for_commands`. Below the prefix of one of `dialects`, failures are as its clients read them."""
+    endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
+    `dialects`, failures are as its clients read them."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -147,6 +149,7 @@ class Additions(NamedTuple):
     background: Background | None = None
     sessions: Sessions | None = None
     dialects: Sequence[Dialect] = ()
+    sockets: Sequence[SocketEndpoint] = ()
 
 
 class RevisionContext(NamedTuple):
@@ -300,6 +303,7 @@ class OpenFeatures(NamedTuple):
             background=next((each.background for each in served if each.background is not None), None),
             sessions=next((each.sessions for each in served if each.sessions is not None), None),
             dialects=[dialect for each in served for dialect in each.dialects],
+            sockets=[socket for each in served for socket in each.sockets],
         )
 
 

@@ -148,6 +148,8 @@ class Server(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 1000
     connections: _Number = 2000
     connections_per_client: _Number = 500
+    sockets: _Number = 500
+    sockets_per_account: _Number = 100
     first_audio_s: _Seconds = 30.0
     robot_fallback: Switch = False
     commercial: Switch = True

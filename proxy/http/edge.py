@@ -51,6 +51,9 @@ _ROOTS_OF_ROLES = tuple(_ROLES)
 
 _AZURE_ROOT = re.compile(r"/openai(?:/v1(?=/|\Z)|/deployments/(.+)(?=/audio/speech\Z)|(?=/))")
 
+_OFFERED_KEY = re.compile(rb"(?:^|,)\s*openai-insecure-api-key\.([^,\s]+)")
+"""A browser sets no header of a handshake, but can offer subprotocols. The name is OpenAI's."""
+
 Place = tuple[str, str]
 """A method and a path."""
 
@@ -311,8 +314,10 @@ def _check_role(role: Role, path: str) -> None:
 
 
 def presented_key(scope: Scope) -> str:
-    """Return the key in `Authorization: Bearer …`, or in Azure's `api-key`, or "" without one. Below the
-    prefix of a dialect, return that in its own header."""
+    """Return the key in `Authorization: Bearer …`, in Azure's `api-key`, or in a subprotocol, or "".
+
+    Below the prefix of a dialect, return that in its own header.
+    """
     if (dialect := dialect_of(scope)) is not None:
         return dict(scope["headers"]).get(dialect.key_header.encode(), b"").decode("latin-1").strip()
     azure_key = ""
@@ -322,6 +327,8 @@ def presented_key(scope: Scope) -> str:
             return rest.strip() if scheme.lower() == "bearer" else ""
         if name == b"api-key":
             azure_key = value.decode("latin-1").strip()
+        if name == b"sec-websocket-protocol" and (offered := _OFFERED_KEY.search(value)):
+            azure_key = azure_key or offered[1].decode("latin-1")
     return azure_key
 
 

@@ -83,6 +83,10 @@ class OpenConnections:
         if not self._by_network[network]:
             del self._by_network[network]
 
+    def hand_over(self, connection: OpenConnection, successor: OpenConnection) -> None:
+        """Give the place of a connection to the one that goes on with its transport."""
+        self._networks[successor] = self._networks.pop(connection)
+
     def is_spare(self, connection: OpenConnection) -> bool:
         return connection in self._spare
 

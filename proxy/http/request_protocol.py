@@ -68,6 +68,8 @@ class RequestProtocol(HttpToolsProtocol):
         self._is_spare = False
         # How long the body is, if its request offers another protocol.
         self._offered = b""
+        # The bytes behind a request that may become a WebSocket.
+        self._held: bytearray | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         super().connection_made(transport)
@@ -95,7 +97,7 @@ class RequestProtocol(HttpToolsProtocol):
             return
         self._chunk_bytes = len(data)
         self._silent_bytes += self._chunk_bytes
-        while data:
+        while data and not self._holds(data):
             try:
                 self.parser.feed_data(data)
                 break
@@ -153,7 +155,9 @@ class RequestProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if self.parser.should_upgrade():
             self._offered = framing(self.headers)
-        if self._is_spare or self._offered or (self.places is not None and self.places.are_leaving):
+            self._held = bytearray() if self._offers_socket() else None
+        is_last = self._is_spare or self._offered or self._held is not None
+        if is_last or (self.places is not None and self.places.are_leaving):
             self.cycle.keep_alive = False
         self._phase = _BODY
         self._body_within_s = self.body_s
@@ -204,6 +208,21 @@ class RequestProtocol(HttpToolsProtocol):
             self._linger()
         elif self._phase == _IDLE:
             self._clock.at(time.monotonic() + self.timeout_keep_alive)
+
+    def _offers_socket(self) -> bool:
+        is_get = self.scope["method"] == "GET" and self.scope["http_version"] == "1.1"
+        return is_get and not self._offered and not self.pipeline and self._get_upgrade() == b"websocket"
+
+    def _holds(self, data: bytes) -> bool:
+        """Hold bytes behind a request that may become a WebSocket, or tell that there is none."""
+        if self._held is None:
+            return False
+        self._held += data
+        # If it becomes none, the connection must read on for a moment after the answer.
+        self.cycle.more_body = True
+        if len(self._held) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
+        return True
 
     @property
     def _is_answering(self) -> bool:

@@ -16,21 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from proxy.config.sections import Server
 from proxy.http.answer_cycle import AnswerCycle
-from proxy.http.connection import PEER
+from proxy.http.connection import PEER, RawHeader
+from proxy.http.kernel_buffer import buffer_little, drop_unsent, share_sent, tcp_info
 from proxy.http.open_connections import OpenConnections
 from proxy.http.reader_watch import ReaderWatch
 from proxy.http.request_protocol import RequestProtocol
+from proxy.http.socket_protocol import SOCKET_OFFER, SocketProtocol, nothing_to_do
 
 _CREDENTIALS = struct.Struct("=iII")
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""SO_LINGER with a time of 0: the kernel drops its buffer and resets the connection."""
-_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)
-_BYTES_SENT_AT, _BYTES_SENT_AGAIN_AT = 200, 208
-"""Places of `tcpi_bytes_sent` and `tcpi_bytes_retrans` in Linux's `struct tcp_info`."""
+_SWITCH = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade")]
 
 
 class ServerProtocol(RequestProtocol):
@@ -63,12 +61,7 @@ class ServerProtocol(RequestProtocol):
         if self._is_close or self.transport.is_closing():
             return
         self._is_close = True
-        self.transport.set_write_buffer_limits(high=1)
-        try:
-            connection: socket.socket = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, 1)
-        except OSError:
-            pass  # not TCP, or not Linux: all written bytes count as sent
+        buffer_little(self.transport)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -95,6 +88,37 @@ class ServerProtocol(RequestProtocol):
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self._held is not None:
+            self.scope["extensions"][SOCKET_OFFER] = self.open_socket  # type: ignore[index]  # set for each
+
+    def open_socket(self, headers: list[RawHeader]) -> SocketProtocol:
+        """Answer 101 to the running request, and hand the connection over."""
+        assert self._held is not None, "it offers a socket"
+        self._clock.close()
+        self._watch.close()
+        self.on_gone = None
+        fields = [*self.server_state.default_headers, *_SWITCH, *headers]
+        lines = [STATUS_LINE[101], *(b"%b: %b\r\n" % field for field in fields), b"\r\n"]
+        self.transport.write(head := b"".join(lines))
+        protocol = SocketProtocol(
+            self.config, self.server_state, {}, written=self.count_taken() + self.count_unsent() + len(head)
+        )
+        protocol.stall_s, protocol.least_bytes_per_s = self.stall_s, self.least_bytes_per_s
+        self.connections.discard(self)
+        if self.places is not None:
+            self.places.hand_over(self, protocol)
+        protocol.open(self.transport, bytes(self._held))
+        if self.flow.write_paused:
+            protocol.pause_writing()
+        self.flow.resume_reading()
+        # The cycle stays while the socket is open, and nothing else of the request's protocol.
+        self.cycle.response_started = self.cycle.response_complete = True
+        self.cycle.scope["extensions"] = {}
+        self.cycle.on_response = nothing_to_do
+        return protocol
+
     def on_response_complete(self) -> None:
         """Watch the rest of the answer. The application is done, so it cannot see that the client stalls."""
         super().on_response_complete()
@@ -116,11 +140,7 @@ class ServerProtocol(RequestProtocol):
     def cut_off(self) -> None:
         """End the connection now. The kernel must not send the rest of its buffer: those bytes are not
         charged."""
-        try:
-            connection: socket.socket = self.transport.get_extra_info("socket")
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-        except OSError:
-            pass  # it is closed already
+        drop_unsent(self.transport)
         super().cut_off()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -136,30 +156,12 @@ class ServerProtocol(RequestProtocol):
         if answer is None or not answer.written:
             return 0.0
         before, written = self._written_before + answer.written_before, answer.written
-        try:
-            connection: socket.socket = self.transport.get_extra_info("socket")
-            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT_AGAIN_AT + 8)
-        except OSError:
-            return 1.0
-        return share_sent(info, before, written)
+        return share_sent(tcp_info(self.transport), before, written)
 
     def _watch_the_rest(self) -> None:
         # Not while the connection sends another answer: the bytes of that one come on top.
         if not self._watch.is_on and self.cycle.response_complete and self.count_unsent():
             self._watch.start_watch()
-
-
-def share_sent(info: bytes, before: int, written: int) -> float:
-    """Return the share of an answer's `written` bytes that have left this machine.
-
-    The connection has sent `before` bytes before the answer. `info` is Linux's `tcp_info`. Bytes that were
-    sent again count once.
-    """
-    if len(info) < _BYTES_SENT_AGAIN_AT + 8:
-        return 1.0
-    bytes_sent, bytes_sent_again = struct.unpack_from("=QQ", info, _BYTES_SENT_AT)
-    unsent: int = before + written - (bytes_sent - bytes_sent_again)
-    return min(1.0, max(0.0, 1.0 - unsent / written))
 
 
 class OwnersProtocol(ServerProtocol):

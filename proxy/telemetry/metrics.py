@@ -124,6 +124,9 @@ class Metrics:
         in_flight = Gauge("voxgate_requests_in_flight", "Requests under way.", registry=registry)
         # It is read with the page, since every request would change the gauge twice.
         in_flight.set_function(lambda: self.in_flight)
+        self.count_sockets: Callable[[], int] = lambda: 0
+        sockets = Gauge("voxgate_sockets", "Open WebSockets.", registry=registry)
+        sockets.set_function(lambda: self.count_sockets())
         plain, counter = partial(PlainCounter, registry=registry), partial(Counter, registry=registry)
         self._requests = plain("voxgate_requests", "Requests answered.", ["route", "status"])
         self._errors = plain("voxgate_errors", "Requests refused or failed, by their error.", ["code"])

@@ -19,7 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from proxy.config.sections import Server
 from proxy.http.connection import PEER, Peer
-from proxy.http.server_protocol import ServerProtocol, server_protocol, share_sent
+from proxy.http.kernel_buffer import share_sent
+from proxy.http.server_protocol import ServerProtocol, server_protocol
 from tests.proxy.http.sockets import serving
 from tests.tables import each_row
 

@@ -1,0 +1,115 @@
+"""The open WebSockets of a worker: how many there may be, and what becomes of them when the worker leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from starlette.types import Receive, Scope, Send
+
+from proxy.access.sessions import session_or_none
+from proxy.config.sections import Server
+from proxy.errors import InvalidKey, NotAllowed, RateLimited, ServerBusy
+from proxy.http.endpoint import Endpoint
+from proxy.http.socket import Socket, SocketEndpoint
+from proxy.telemetry.metrics import Metrics
+
+
+class OpenSockets:
+    """The sockets of a worker. `revise` takes the limits of a new configuration."""
+
+    def __init__(self, server: Server, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._open: set[Socket] = set()
+        self._by_account: Counter[str] = Counter()
+        self._is_leaving = False
+        metrics.count_sockets = self._open.__len__
+        self.revise(server)
+
+    def __repr__(self) -> str:
+        return f"<OpenSockets {len(self._open)} of {self._server.sockets}>"
+
+    def revise(self, server: Server) -> None:
+        self._server = server
+
+    def leave(self) -> None:
+        """Open no more sockets. Silent ones close now, and the others after what they speak."""
+        self._is_leaving = True
+        for socket in list(self._open):
+            socket.leave()
+
+    def endpoints(self, sockets: Sequence[SocketEndpoint]) -> list[Endpoint]:
+        return [
+            Endpoint("GET", each.path, _Handshake(self, each), each.name, each.summary, {})
+            for each in sockets
+        ]
+
+    async def run(self, socket: Socket, endpoint: SocketEndpoint) -> None:
+        """Run a handler with a socket that has a place. Raises RateLimited and ServerBusy."""
+        if self._is_leaving:
+            raise ServerBusy("This server is about to end. Connect once more.")
+        account, most = socket.caller.account, self._server.sockets_per_account
+        if self._by_account[account] >= most:
+            raise _too_many(f"Your account has {most} open sockets here, and that is the most.")
+        if len(self._open) >= self._server.sockets:
+            self._make_room()
+        self._open.add(socket)
+        self._by_account[account] += 1
+        # It would stand among the requests under way for hours.
+        self._metrics.in_flight -= 1
+        try:
+            await socket.run(endpoint.handle)
+        finally:
+            self._metrics.in_flight += 1
+            self._leave(socket)
+
+    def check_origin(self, socket: Socket) -> None:
+        """Raise NotAllowed for the page of another site."""
+        origin, allowed = socket.header(b"origin"), self._server.cors_origins
+        own = origin.partition("://")[2].lower() == socket.header(b"host").lower()
+        if origin and not own and origin not in allowed and "*" not in allowed:
+            raise NotAllowed(
+                "No page of this origin may connect here: [server] cors_origins lists the origins that may.",
+                code="cors_refused",
+                param="Origin",
+            )
+
+    def _leave(self, socket: Socket) -> None:
+        if socket in self._open:
+            self._open.discard(socket)
+            self._by_account[socket.caller.account] -= 1
+            if not self._by_account[socket.caller.account]:
+                del self._by_account[socket.caller.account]
+
+    def _make_room(self) -> None:
+        """Close the socket that is idle for longest, of the account with the most idle ones."""
+        silent = [each for each in self._open if each.is_silent]
+        idle = Counter(each.caller.account for each in silent)
+        if not silent:
+            raise _too_many("This server has as many open sockets as it takes.")
+        most = max(idle.values())
+        oldest = min(
+            (each for each in silent if idle[each.caller.account] == most), key=lambda each: each.last_message
+        )
+        oldest.end(1013, "The server is full, and this socket was idle.")
+        self._leave(oldest)
+
+
+def _too_many(message: str) -> RateLimited:
+    return RateLimited(message, code="too_many_sockets", retry_after_s=1.0)
+
+
+class _Handshake:
+    """The ASGI app of a path on which sockets open."""
+
+    def __init__(self, sockets: OpenSockets, endpoint: SocketEndpoint) -> None:
+        self._sockets = sockets
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if session_or_none(scope) is not None:
+            # A foreign page could open the socket with the cookie of its visitor.
+            raise InvalidKey("A socket needs an API key: a session opens none.")
+        socket = Socket(scope)
+        self._sockets.check_origin(socket)
+        await self._sockets.run(socket, self._endpoint)

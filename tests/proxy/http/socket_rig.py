@@ -1,0 +1,73 @@
+"""A worker on a real port with sockets of the test's own, and clients that connect."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from proxy.app import Worker
+from proxy.feature import Additions, FeatureInstance
+from proxy.http.open_connections import OpenConnections
+from proxy.http.server_protocol import server_protocol
+from proxy.http.socket import Socket, SocketEndpoint
+from tests.proxy.api.inside import TONE, Inside, inside
+from tests.proxy.http.sockets import Address, serving
+
+ECHO = "/v1/echo"
+
+
+async def echo(socket: Socket) -> None:
+    """Sends each message back, until the client leaves or says goodbye."""
+    await socket.accept()
+    while (message := await socket.receive()) != "bye":
+        await socket.send(message)
+
+
+class SocketPort(NamedTuple):
+    """The port. `worker` is inside the test's process."""
+
+    inside: Inside
+    address: Address
+    places: OpenConnections
+
+    @property
+    def worker(self) -> Worker:
+        return self.inside.worker
+
+    def url(self, path: str = ECHO) -> str:
+        host, port = self.address[:2]
+        return f"ws://{host}:{port}{path}"
+
+    def connect(
+        self, path: str = ECHO, key: str | None = None, headers: dict[str, str] | None = None, **options: Any
+    ) -> AbstractAsyncContextManager[ClientConnection]:
+        """Connect with the speech key, another one, or none (an empty text)."""
+        secret = self.inside.key if key is None else key
+        sent = {"authorization": f"Bearer {secret}"} if secret else {}
+        return connect(self.url(path), additional_headers={**sent, **(headers or {})}, proxy=None, **options)
+
+
+@asynccontextmanager
+async def socket_port(
+    folder: Path,
+    endpoints: Sequence[SocketEndpoint] = (SocketEndpoint(ECHO, echo, "echo"),),
+    text: str = TONE,
+) -> AsyncIterator[SocketPort]:
+    async with inside(folder, text) as opened:
+        worker = opened.worker
+        with_sockets(worker, endpoints)
+        server = worker.kernel.config.server
+        places = OpenConnections(server, worker.metrics.connections)
+        async with serving(worker.public, server_protocol(server, places)) as address:
+            yield SocketPort(opened, address, places)
+
+
+def with_sockets(worker: Worker, endpoints: Sequence[SocketEndpoint]) -> None:
+    """Give a worker a feature that adds these sockets."""
+    context = worker.open_context.context
+    feature = FeatureInstance(context, at=lambda _: Additions(sockets=endpoints))
+    features = (*worker.open_context.features, feature)
+    worker.open_context = worker.open_context._replace(features=features)
+    worker.revise(worker.kernel.config)
