@@ -44,7 +44,8 @@ class LetterTimes:
 
     def __init__(self) -> None:
         self._place = 0
-        self._end_ms = 0.0
+        self.end_ms = 0.0
+        """The end of the last character that was timed."""
 
     def next(self, text: str, words: Iterable[TimedWord]) -> TimedText:
         """Return the characters up to the last of these words, with the marks and the blank behind it: some
@@ -54,18 +55,18 @@ class LetterTimes:
             if word.end <= self._place:
                 continue
             start, end = max(word.start, self._place), _with_marks(text, word.end)
-            start_ms = max(word.start_ms, self._end_ms)
-            starts_ms += _shared(self._end_ms, start_ms, start - self._place)
+            start_ms = max(word.start_ms, self.end_ms)
+            starts_ms += _shared(self.end_ms, start_ms, start - self._place)
             end_ms = max(word.end_ms, start_ms)
             starts_ms += _shared(start_ms, end_ms, end - start)
-            self._place, self._end_ms = end, end_ms
-        return TimedText(text[begin : self._place], starts_ms, self._end_ms)
+            self._place, self.end_ms = end, end_ms
+        return TimedText(text[begin : self._place], starts_ms, self.end_ms)
 
     def rest(self, text: str, end_ms: float) -> TimedText:
         """Return all other characters; the sound ends at `end_ms`."""
-        begin, since_ms = self._place, self._end_ms
-        self._place, self._end_ms = len(text), max(end_ms, since_ms)
-        return TimedText(text[begin:], _shared(since_ms, self._end_ms, len(text) - begin), self._end_ms)
+        begin, since_ms = self._place, self.end_ms
+        self._place, self.end_ms = len(text), max(end_ms, since_ms)
+        return TimedText(text[begin:], _shared(since_ms, self.end_ms, len(text) - begin), self.end_ms)
 
 
 def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[TimedWord]:

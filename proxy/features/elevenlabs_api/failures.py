@@ -24,6 +24,7 @@ _FIELDS = {
     "model": "model_id",
     "voice": "voice_id",
     "language": "language_code",
+    "response_format": "output_format",
     "speed": "voice_settings.speed",
 }
 """What our fields are called there."""

@@ -112,6 +112,14 @@ class FieldReader:
             is_ssml=query.get("enable_ssml_parsing", "").lower() == "true",
         )
 
+    def terms(self, caller: Caller) -> Terms:
+        """Raises NotAllowed without terms of a plan."""
+        return self._speaking.admission.terms(caller)
+
+    def again(self, fields: SpeechFields, speed: float) -> SpeechFields:
+        """Return what a query asked for with the speed of one context, in this revision."""
+        return replace(fields, model=self._model(fields.model), speed=speed)
+
     async def possible(self, id_: str, caller: Caller, fields: SpeechFields, terms: Terms) -> SpeechFields:
         """Check that some model speaks as this says. A language that none of them has is left out. Raises as
         `Speaking.prepare_call`."""
@@ -119,7 +127,7 @@ class FieldReader:
         try:
             await self._speaking.prepare_call(id_, caller, request, terms)
         except InvalidRequest as failure:
-            if failure.code != "unsupported_language" or not fields.language:
+            if failure.code != "unsupported_language":
                 raise
             return replace(fields, language="")
         return fields

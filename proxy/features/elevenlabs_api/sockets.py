@@ -1,0 +1,63 @@
+"""The two sockets on which text comes while it is spoken: `stream-input` and `multi-stream-input`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from proxy.errors import InvalidRequest
+from proxy.features.elevenlabs_api.contexts import ManyContexts, OneContext
+from proxy.features.elevenlabs_api.failures import PREFIX
+from proxy.features.elevenlabs_api.session import Session, SessionOptions, SessionParts
+from proxy.features.sockets.utterances.values import UtteranceSettings
+from proxy.http.socket import IDLE_S, Socket, SocketEndpoint
+
+_ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
+
+
+def endpoints(parts: Callable[[], SessionParts]) -> list[SocketEndpoint]:
+    async def serve_one(socket: Socket) -> None:
+        options = await _options(socket, parts(), is_single=True)
+        await socket.accept()
+        await Session(socket, options, OneContext(is_auto=_is_on(socket, "auto_mode")), parts).run()
+
+    async def serve_many(socket: Socket) -> None:
+        options = await _options(socket, parts(), is_single=False)
+        await socket.accept()
+        await Session(socket, options, ManyContexts(is_auto=_is_on(socket, "auto_mode")), parts).run()
+
+    return [
+        SocketEndpoint(f"{_ROOT}/stream-input", serve_one, "stream_input"),
+        SocketEndpoint(f"{_ROOT}/multi-stream-input", serve_many, "multi_stream_input"),
+    ]
+
+
+async def _options(socket: Socket, parts: SessionParts, *, is_single: bool) -> SessionOptions:
+    """Read what a client asks for. Raises RequestFailed, which refuses its handshake."""
+    fields = parts.reader.read(socket.path_params["voice"], socket.query)
+    terms = parts.reader.terms(socket.caller)
+    fields = await parts.reader.possible(socket.id, socket.caller, fields, terms)
+    UtteranceSettings.of(fields.request("a"))
+    streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
+    return SessionOptions(
+        fields=fields,
+        most_streams=min(streams, default=None),
+        is_single=is_single,
+        has_context_times=_is_on(socket, "sync_alignment"),
+        inactivity_s=_inactivity_s(socket.query.get("inactivity_timeout", "")),
+    )
+
+
+def _is_on(socket: Socket, name: str) -> bool:
+    return socket.query.get(name, "").lower() == "true"
+
+
+def _inactivity_s(text: str) -> float | None:
+    """Return the time after which a silent socket closes, if it is not the usual one."""
+    if not text:
+        return None
+    if not (text.isdecimal() and len(text) < 4 and 1 <= int(text) <= IDLE_S):
+        raise InvalidRequest(
+            f"Invalid value for 'inactivity_timeout': it must be a number of seconds from 1 to {IDLE_S:g}.",
+            param="inactivity_timeout",
+        )
+    return float(text)
