@@ -51,7 +51,8 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "alerts": ("mail",),
     "cluster": ("marks",),
     "samples": (),
-    "elevenlabs_api": (),
+    "sockets": (),
+    "elevenlabs_api": ("sockets",),
     "console": (),
 }
 """Each feature with those that it imports. They come before it."""

@@ -29,7 +29,8 @@ from tests.tables import each_row
 
 pytestmark = pytest.mark.slow
 
-_SHOWN = "http://127.0.0.1:8000"
+_SHOWN_HOST = "127.0.0.1:8000"
+_SHOWN = f"http://{_SHOWN_HOST}"
 _SH = [block for page in PAGES for block in pages.blocks(page, "sh")]
 _FILES = "first-change.md"
 """Its blocks are files, which `test_first_change.py` writes."""
@@ -66,7 +67,8 @@ def test_the_python_examples_of_a_page_run_in_their_order(
     for block in pages.blocks(page, "python"):
         code = block.text.splitlines()
         lines[block.line - 1 : block.line - 1 + len(code)] = code
-    text = "\n".join(lines).replace(_SHOWN, shipped.url).replace("YOUR_KEY", shipped.key)
+    text = "\n".join(lines).replace(_SHOWN_HOST, shipped.url.removeprefix("http://"))
+    text = text.replace("YOUR_KEY", shipped.key)
     folder = _cleared(shipped)
     for name, value in _environ(shipped).items():
         monkeypatch.setenv(name, value)

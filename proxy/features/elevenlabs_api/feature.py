@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+from proxy.features.sockets.feature import NewestUtterances
 from proxy.http.dialect import Dialect
 
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.elevenlabs_api import speech
+    from proxy.features.elevenlabs_api import sockets, speech
     from proxy.features.elevenlabs_api.failures import KEY_HEADER, PREFIX, reply_in_dialect
     from proxy.features.elevenlabs_api.fields import FieldReader
     from proxy.features.elevenlabs_api.lists import Lists
+    from proxy.features.elevenlabs_api.session import SessionParts
+
+    newest, parts = context.find(NewestUtterances), list[SessionParts]()
+    socket_endpoints = sockets.endpoints(lambda: parts[-1])
 
     def at(revision: RevisionContext) -> Additions:
         speaking, voices, answering = revision.speaking, revision.voices, revision.answering
@@ -25,7 +30,9 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             *speech.endpoints(reader, speaking, answering),
             *Lists(voices, context.ledger).endpoints,
         ]
-        return Additions(dialects=[Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)])
+        parts[:] = [SessionParts(reader, newest.utterances)]
+        dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)
+        return Additions(dialects=[dialect], sockets=socket_endpoints)
 
     yield FeatureInstance(context, at)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.ssml import SsmlFault, read_ssml
-from proxy.errors import InvalidRequest, RateLimited, RequestFailed
+from proxy.errors import InvalidRequest, RateLimited, RequestFailed, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, TimedWord
 from proxy.features.elevenlabs_api.contexts import MOST_OPEN, Contexts, Doing, Step
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
@@ -32,8 +34,13 @@ from proxy.features.sockets.utterances.values import (
 )
 from proxy.http.replies import encode_json
 from proxy.http.socket import Socket
+from proxy.storage.store import StorageFailed
+
+_log = structlog.get_logger()
 
 MOST_ERRORS = 20
+_LAST_WORDS_S = 2.0
+"""A client has so long to take the end of its contexts when the server stops."""
 MOST_SPEAKING = 16
 """The most contexts of a socket that speak at once, with those that the client has closed."""
 
@@ -134,7 +141,9 @@ class Session:
                 except asyncio.CancelledError:
                     if not self.socket.is_gone:
                         # The server does not wait any longer. The client pays for what it was sent.
-                        await self._interrupt_all()
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(_LAST_WORDS_S):
+                                await self._interrupt_all()
                     raise
                 reading.cancel()
                 await self._interrupt_all()
@@ -196,6 +205,9 @@ class Session:
             context.add(text)
         except RequestFailed as failure:
             await self._fail(context, failure)
+        except StorageFailed as error:
+            _log.error("storage.failed", request=self.socket.id, reason=str(error))
+            await self._fail(context, StorageUnavailable())
 
     async def _begin(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""

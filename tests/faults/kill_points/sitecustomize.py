@@ -50,7 +50,10 @@ def _before(point: str, method: Callable[..., Any], applies: Callable[..., bool]
 def _arm() -> None:
     from proxy.features.heard.check import TranscriptCheck
     from proxy.features.heard.checked_parts import PartsOfCall
+    from proxy.features.sockets.session import _Listener
+    from proxy.features.sockets.utterances.utterance import Utterance
     from proxy.http.connection import Connection
+    from proxy.http.socket import Socket
     from proxy.ledger import stored_holds
     from proxy.ledger.hold import Hold
     from proxy.ledger.memory_holds import MemoryHolds
@@ -64,6 +67,15 @@ def _arm() -> None:
         holds.take = _after("after_hold", holds.take, lambda *_: True)  # type: ignore[method-assign]
     Connection.send = _after(  # type: ignore[method-assign]
         "after_first_byte", Connection.send, lambda _self, _data, more=True: more
+    )
+    Socket.send = _after(  # type: ignore[method-assign]
+        "after_first_frame", Socket.send, lambda _self, data: isinstance(data, bytes)
+    )
+    _Listener.piece_ended = _after(  # type: ignore[method-assign]
+        "between_pieces", _Listener.piece_ended, lambda _self, end: not end.number
+    )
+    Utterance.interrupt = _after(  # type: ignore[method-assign]
+        "after_interruption", Utterance.interrupt, lambda *_: True
     )
     check = _after("after_check", TranscriptCheck.verdict_on, lambda *_: True)
     check = _before("before_check_again", check, lambda _self, made: made.again)

@@ -1,0 +1,48 @@
+"""The entry of the feature sockets in the list of feature_list.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from proxy.feature import Additions, AppContext, Feature, FeatureInstance, RevisionContext
+
+if TYPE_CHECKING:
+    from proxy.features.sockets.utterances.utterances import Utterances
+
+_PATH = "/v1/audio/speech/stream"
+
+
+class NewestUtterances:
+    """Leads to the utterances of the newest revision. The next utterance of an open socket uses them."""
+
+    utterances: Utterances
+
+
+@asynccontextmanager
+async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
+    from proxy.features.sockets.session import NativeSession, SessionParts
+    from proxy.features.sockets.utterances.utterances import Utterances
+    from proxy.http.socket import Socket, SocketEndpoint
+    from proxy.speech.speech_request import Defaults
+
+    newest, parts = NewestUtterances(), list[SessionParts]()
+
+    async def handle(socket: Socket) -> None:
+        await NativeSession(socket, lambda: parts[-1]).run()
+
+    def at(revision: RevisionContext) -> Additions:
+        speaking, callers = revision.speaking, revision.admin_tools.callers
+        if speaking is None or context.engines is None:
+            return Additions()
+        newest.utterances = Utterances(speaking, context.ledger, callers, context.engines)
+        defaults = Defaults.of(revision.config.server)
+        parts[:] = [SessionParts(newest.utterances, speaking, defaults)]
+        summary = "Speech while its text is being written: a WebSocket, see docs/agents.md"
+        return Additions(sockets=[SocketEndpoint(_PATH, handle, "stream_speech", summary)])
+
+    yield FeatureInstance(context.sharing(newest), at)
+
+
+FEATURE = Feature("sockets", _open, paths=("/v1/audio/speech/stream",))

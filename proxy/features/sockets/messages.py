@@ -1,0 +1,199 @@
+"""The messages of the native socket: what a client sends, read once, and what it gets.
+
+The shape is vLLM-Omni's, and what it lacks is added: docs/agents.md. A field's description is also the text
+of its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from proxy.errors import ErrorDetail, InvalidRequest
+from proxy.features.sockets.utterances.values import Usage, UtteranceSettings
+from proxy.http.replies import encode_json
+from proxy.speech.speech_request import Defaults, parse_speech, raw_fields, read
+from speech_engine.redacted import Redacted
+
+_EXAMPLE = '{"type": "input.text", "text": "Hello. "}'
+_SAMPLES = {b'"ssml"': b'"<speak>-</speak>"'}
+"""A text to read the fields with, by the input_type. The texts come later."""
+_NOT_HERE = {
+    **dict.fromkeys(("background", "history", "provenance", "word_times"), (b"null", b"false")),
+    "check": (b"null", b'"off"'),
+    "stream_format": (b"null", b'"audio"'),
+}
+"""Fields of a speech request that no utterance has, with the values that ask for nothing."""
+
+
+class ConfigMessage(Redacted, msgspec.Struct, frozen=True):
+    """How the next utterances sound: the fields as they were sent, which `settings_of` reads."""
+
+    fields: dict[str, msgspec.Raw]
+
+
+class _Granularity(msgspec.Struct, frozen=True):
+    split_granularity: Annotated[Literal["sentence", "none"], Meta(description="sentence or none")] = (
+        "sentence"
+    )
+
+
+class TextMessage(Redacted, msgspec.Struct, frozen=True):
+    text: Annotated[str, Meta(description="a text")]
+
+
+class DoneMessage(msgspec.Struct, frozen=True):
+    """The text of the utterance has ended."""
+
+
+class CancelMessage(msgspec.Struct, frozen=True):
+    """The sound is to stop. The listener has heard so many milliseconds of the utterance."""
+
+    played_ms: Annotated[int, Meta(ge=0, le=2**31, description="a number of milliseconds")] | None = None
+
+
+class CloseMessage(msgspec.Struct, frozen=True):
+    """No more messages come."""
+
+
+ClientMessage = ConfigMessage | TextMessage | DoneMessage | CancelMessage | CloseMessage
+
+_PLAIN: Mapping[bytes, type[TextMessage | DoneMessage | CancelMessage | CloseMessage]] = {
+    b'"input.text"': TextMessage,
+    b'"input.done"': DoneMessage,
+    b'"input.cancel"': CancelMessage,
+    b'"session.close"': CloseMessage,
+}
+_CONFIG = b'"session.config"'
+_TYPES = b", ".join((_CONFIG, *_PLAIN)).decode().replace('"', "")
+
+
+def read_message(sent: str | bytes) -> ClientMessage:
+    """Read a message. Raises InvalidRequest, with the first field that is wrong."""
+    if isinstance(sent, bytes):
+        raise InvalidRequest(
+            f"A message of a client is text, not binary: one JSON object such as {_EXAMPLE}.",
+            code="invalid_message",
+        )
+    fields = _fields(sent)
+    if (type_ := bytes(fields.pop("type", b""))) == _CONFIG:
+        return ConfigMessage(fields)
+    if (plain := _PLAIN.get(type_)) is not None:
+        own = fields.keys() & {*plain.__struct_fields__}
+        return read(plain, {name: _value(fields[name]) for name in own})
+    if not type_:
+        raise InvalidRequest(
+            f"Missing required parameter: 'type', one of {_TYPES}.",
+            param="type",
+            code="missing_required_parameter",
+        )
+    raise InvalidRequest(f"Invalid value for 'type': it must be one of {_TYPES}.", param="type")
+
+
+def _fields(sent: str) -> dict[str, msgspec.Raw]:
+    try:
+        return raw_fields(sent.encode())
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise InvalidRequest(
+            f"We could not parse your message. It must be one JSON object such as {_EXAMPLE}, and no half "
+            "of a surrogate pair may stand alone in it.",
+            code="invalid_json",
+        ) from None
+
+
+def _value(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return raw  # which no field takes, so its name is told
+
+
+def settings_of(
+    config: ConfigMessage, defaults: Defaults, client_fields: Callable[[], frozenset[str]]
+) -> UtteranceSettings:
+    """Return the settings of the next utterances. Raises InvalidRequest, with the first field that is wrong.
+    `defaults` and `client_fields` are as in `parse_speech`."""
+    fields = dict(config.fields)
+    for name, nothing in _NOT_HERE.items():
+        if bytes(fields.pop(name, b"null")) not in nothing:
+            raise InvalidRequest(
+                f"'{name}' has no effect on a socket: leave it out, or send the text to POST "
+                "/v1/audio/speech.",
+                param=name,
+                code="unsupported_value",
+            )
+    split = fields.pop("split_granularity", None)
+    granularity = read(_Granularity, {} if split is None else {"split_granularity": _value(split)})
+    kind = bytes(fields.get("input_type", b""))
+    fields["input"] = msgspec.Raw(_SAMPLES.get(kind, b'"-"'))
+    if bytes(fields.get("response_format", b"null")) == b"null":
+        fields["response_format"] = msgspec.Raw(b'"pcm"')
+    request = parse_speech(encode_json(fields), defaults, client_fields)
+    if request.answer == "json":
+        raise InvalidRequest(
+            "'response_format' cannot be json on a socket. Take pcm.", param="response_format"
+        )
+    splits = granularity.split_granularity == "sentence"
+    return UtteranceSettings.of(request, splits=splits)
+
+
+CancelReason = Literal["client_cancel", "server_shutdown", "too_many_errors"]
+
+
+class AudioStartMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.start"):
+    """A piece begins. `start_ms` is its place in the utterance, and `request_id` that of its row in usage."""
+
+    utterance_index: int
+    sentence_index: int
+    sentence_text: str
+    format: str
+    sample_rate: int
+    request_id: str
+    start_ms: int
+    substitute: str | UnsetType = UNSET
+
+
+class AudioDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="audio.done"):
+    utterance_index: int
+    sentence_index: int
+    total_bytes: int
+    error: bool
+
+
+class SessionDoneMessage(msgspec.Struct, frozen=True, kw_only=True, tag="session.done"):
+    """The utterance has ended. No local ears have heard it, and no receipt is signed for it."""
+
+    utterance_index: int
+    total_sentences: int
+    usage: Usage
+    check: Literal["unchecked"] = "unchecked"
+    receipt: Literal["none"] = "none"
+
+
+class AudioCancelledMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, tag="audio.cancelled"):
+    """The utterance was interrupted. Both texts are as they were sent."""
+
+    utterance_index: int
+    sentence_index: int = 0
+    reason: CancelReason
+    text_spoken: str = ""
+    text_remaining: str = ""
+    sent_ms: int = 0
+    usage: Usage = Usage()
+
+
+class ErrorMessage(msgspec.Struct, frozen=True, tag="error"):
+    error: ErrorDetail
+    utterance_index: int | UnsetType = UNSET
+
+
+ServerMessage = (
+    AudioStartMessage | AudioDoneMessage | SessionDoneMessage | AudioCancelledMessage | ErrorMessage
+)
+
+
+def as_text(message: ServerMessage) -> str:
+    return encode_json(message).decode()

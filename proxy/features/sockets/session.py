@@ -1,0 +1,363 @@
+"""A session on the native socket: its utterances, one after the other, each spoken while its text comes.
+
+Two tasks share it. One reads at all times, so that no interruption waits. The other one speaks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+from msgspec import UNSET, UnsetType
+
+from proxy.audio.formats import OutputForm
+from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
+from proxy.features.sockets import messages
+from proxy.features.sockets.utterances.utterance import Utterance
+from proxy.features.sockets.utterances.utterances import Utterances
+from proxy.features.sockets.utterances.values import (
+    Interrupted,
+    PieceEnd,
+    PieceStart,
+    PlacedWord,
+    UtteranceEnd,
+    UtteranceSettings,
+)
+from proxy.http.socket import Socket
+from proxy.speech.speaking import Speaking
+from proxy.speech.speech_request import Defaults
+from proxy.storage.store import StorageFailed
+
+_log = structlog.get_logger()
+
+CONFIG_S = 10.0
+"""A socket without a config is closed after so long."""
+MOST_FAULTS = 20
+"""So many wrong messages close the socket."""
+MOST_WAITING = 20
+"""So many utterances may wait behind the one that is spoken."""
+MOST_WAITING_CHARACTERS = 20_000
+"""The most text of those together."""
+
+_LAST_WORDS_S = 2.0
+"""A client has so long to take the end of an utterance when the server stops."""
+_ASKED_FOR, _REFUSED = 1000, 1008
+
+
+class SessionParts(NamedTuple):
+    """What sessions take from a revision of the configuration."""
+
+    utterances: Utterances
+    speaking: Speaking
+    defaults: Defaults
+
+
+class _Turn:
+    """An utterance from its first text on. Its texts wait here until it begins."""
+
+    def __init__(self, settings: UtteranceSettings) -> None:
+        self.settings = settings
+        self.texts: list[str] = []
+        self.waiting_characters = 0
+        self.utterance: Utterance | None = None
+        self.has_begun = asyncio.Event()
+        """It has an utterance, or will have none."""
+        self.has_ended = False
+        """No more text comes."""
+        self.is_cancelled = False
+        self.end: UtteranceEnd | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether there is something to do for it. The text that still comes after a failure is dropped."""
+        return self.end is None or self.has_ended
+
+    def add_text(self, text: str) -> None:
+        """Raises InvalidRequest, and adds nothing."""
+        if self.end is not None:
+            return
+        if self.utterance is not None:
+            self.utterance.add(text)
+            return
+        self.texts.append(text)
+        self.waiting_characters += len(text)
+
+    def end_text(self) -> None:
+        self.has_ended = True
+        if self.utterance is not None:
+            self.utterance.end()
+
+    def begin(self, utterance: Utterance) -> None:
+        """Give it the texts that waited. Raises InvalidRequest if they are too long for it."""
+        self.utterance, texts = utterance, self.texts
+        self.texts, self.waiting_characters = [], 0
+        try:
+            for text in texts:
+                utterance.add(text)
+        finally:
+            if self.has_ended:
+                utterance.end()
+
+
+class NativeSession:
+    def __init__(self, socket: Socket, newest: Callable[[], SessionParts]) -> None:
+        self._socket = socket
+        self._newest = newest
+        self._settings: UtteranceSettings | None = None
+        self._turns = deque[_Turn]()
+        self._index = 0
+        self._has_news = asyncio.Event()
+        self._is_closing = False
+        self._refusal = ""
+
+    async def run(self) -> None:
+        """Serve the socket until one side ends it."""
+        await self._socket.accept()
+        reading, speaking = asyncio.create_task(self._read()), asyncio.create_task(self._speak())
+        try:
+            await asyncio.wait((reading, speaking), return_when=asyncio.FIRST_COMPLETED)
+            if not speaking.done():
+                reading.result()
+                # Not by its own name: a cancellation would then reach the piece that is spoken.
+                await asyncio.wait((speaking,))
+            speaking.result()
+            await self._socket.close(_REFUSED if self._refusal else _ASKED_FOR, self._refusal)
+        except asyncio.CancelledError:
+            if not self._socket.is_gone:
+                # The drain is over. What was sent is paid for, and the client learns what that was.
+                reading.cancel()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LAST_WORDS_S):
+                        await self._interrupt("server_shutdown")
+            raise
+        finally:
+            for task in (reading, speaking):
+                task.cancel()
+            await asyncio.gather(reading, speaking, return_exceptions=True)
+
+    async def _read(self) -> None:
+        """Take messages until the client closes the session, or has sent too many wrong ones."""
+        faults = 0
+        try:
+            async with asyncio.timeout(CONFIG_S) as limit:
+                while not self._is_closing:
+                    sent = await self._socket.receive()
+                    try:
+                        await self._take(sent)
+                    except RequestFailed as error:
+                        await self._send_failure(error)
+                        if (faults := faults + 1) == MOST_FAULTS:
+                            await self._refuse(error)
+                    if self._settings is not None:
+                        limit.reschedule(None)
+        except TimeoutError:
+            late = _no_config(f"No session.config came within {CONFIG_S:.0f} seconds.")
+            await self._send_failure(late)
+            await self._refuse(late)
+
+    async def _take(self, sent: str | bytes) -> None:
+        """Do what a message says. Raises RequestFailed."""
+        message = messages.read_message(sent)
+        if isinstance(message, messages.ConfigMessage):
+            self._settings = await self._read_settings(message)
+            return
+        if self._settings is None:
+            raise _no_config("The first message is a session.config.")
+        match message:
+            case messages.TextMessage():
+                self._add(self._settings, message.text)
+            case messages.DoneMessage():
+                if not self._end_text():
+                    self._begin_turn(self._settings).end_text()
+            case messages.CancelMessage():
+                await self._interrupt("client_cancel", message.played_ms)
+            case messages.CloseMessage():
+                self._is_closing = True
+                self._end_text()
+
+    async def _read_settings(self, message: messages.ConfigMessage) -> UtteranceSettings:
+        if self._turns and not self._turns[-1].has_ended:
+            raise InvalidRequest(
+                "A session.config comes between utterances: send input.done or input.cancel first.",
+                param="type",
+                code="utterance_under_way",
+            )
+        newest = self._newest()
+        try:
+            defaults = await newest.speaking.defaults_of(self._socket.caller, newest.defaults)
+        except StorageFailed as error:
+            raise self._storage_failure(error) from None
+        return messages.settings_of(message, defaults, newest.speaking.plans.client_fields)
+
+    def _add(self, settings: UtteranceSettings, text: str) -> None:
+        if sum(turn.waiting_characters for turn in self._turns) + len(text) > MOST_WAITING_CHARACTERS:
+            raise InvalidRequest(
+                f"Invalid 'text': more than {MOST_WAITING_CHARACTERS} characters would wait. Send it when an "
+                "utterance has ended.",
+                param="text",
+                code="string_above_max_length",
+            )
+        if self._turns and not self._turns[-1].has_ended:
+            self._turns[-1].add_text(text)
+        elif text.strip():
+            self._begin_turn(settings).add_text(text)
+
+    def _begin_turn(self, settings: UtteranceSettings) -> _Turn:
+        if len(self._turns) > MOST_WAITING:
+            raise InvalidRequest(
+                f"More than {MOST_WAITING} utterances wait. Send no more until one has ended.",
+                param="type",
+                code="too_many_utterances",
+            )
+        self._turns.append(turn := _Turn(settings))
+        self._has_news.set()
+        return turn
+
+    def _end_text(self) -> bool:
+        """End the text of the utterance that gets text now, and tell whether there is one."""
+        self._has_news.set()
+        if not self._turns or self._turns[-1].has_ended:
+            return False
+        self._turns[-1].end_text()
+        return True
+
+    async def _refuse(self, error: RequestFailed) -> None:
+        """Close the socket for good."""
+        self._is_closing, self._refusal = True, error.code
+        if self._turns:
+            await self._interrupt("too_many_errors")
+        self._has_news.set()
+
+    async def _interrupt(self, reason: messages.CancelReason, played_ms: int | None = None) -> None:
+        """End what is spoken and what waits, and tell the client what it has heard."""
+        turns, index, got = [*self._turns], self._index, Interrupted()
+        while len(self._turns) > 1:
+            self._turns.pop()
+        turn = turns[0] if turns else None
+        if turn is not None and not turn.is_cancelled and not (turn.end and turn.has_ended):
+            turn.is_cancelled = True
+            await turn.has_begun.wait()
+            if turn.end is not None:
+                got = Interrupted(usage=turn.end.usage)
+            elif turn.utterance is not None:
+                got = await turn.utterance.interrupt(played_ms)
+            turn.has_ended = True
+            self._has_news.set()
+        waited = "".join(text for each in turns for text in each.texts)
+        await self._send(
+            messages.AudioCancelledMessage(
+                utterance_index=index,
+                sentence_index=got.piece,
+                reason=reason,
+                text_spoken=got.text_spoken,
+                text_remaining=got.text_remaining + waited,
+                sent_ms=got.sent_ms,
+                usage=got.usage,
+            )
+        )
+
+    async def _speak(self) -> None:
+        """Speak one utterance after the other, until the socket is to be closed."""
+        while True:
+            with self._socket.speaking():
+                while self._turns and self._turns[0].is_ready:
+                    await self._speak_turn(self._turns[0])
+            if self._is_closing and not self._turns:
+                return
+            self._has_news.clear()
+            await self._has_news.wait()
+
+    async def _speak_turn(self, turn: _Turn) -> None:
+        if turn.end is None:
+            turn.end = await self._spoken(turn)
+            if (failure := turn.end.failure) is not None and not turn.is_cancelled:
+                await self._send_failure(failure, self._index)
+                if turn.end.ends_socket:
+                    self._is_closing, self._refusal = True, failure.code
+                    self._turns.clear()
+                    return
+        if turn.has_ended:
+            if not turn.is_cancelled:
+                index, end = self._index, turn.end
+                await self._send(
+                    messages.SessionDoneMessage(
+                        utterance_index=index, total_sentences=end.pieces, usage=end.usage
+                    )
+                )
+            self._turns.popleft()
+            self._index += 1
+
+    async def _spoken(self, turn: _Turn) -> UtteranceEnd:
+        """Speak an utterance to its end, whatever that is. Then the stream of its account is free again."""
+        try:
+            if not turn.texts or turn.is_cancelled:
+                return UtteranceEnd()
+            listener = _Listener(self._socket, turn.settings.form, self._index)
+            id_, key = f"{self._socket.id}-{self._index}", self._socket.caller.key
+            utterance = await self._newest().utterances.begin(id_, key, turn.settings, listener)
+        except RequestFailed as error:
+            return UtteranceEnd(failure=error)
+        except StorageFailed as error:
+            return UtteranceEnd(failure=self._storage_failure(error))
+        finally:
+            turn.has_begun.set()
+        try:
+            turn.begin(utterance)
+        except InvalidRequest as error:
+            await self._send_failure(error, self._index)
+        return await utterance.run()
+
+    def _storage_failure(self, error: StorageFailed) -> RequestFailed:
+        _log.error("storage.failed", request=self._socket.id, reason=str(error))
+        return StorageUnavailable()
+
+    async def _send_failure(self, failure: RequestFailed, index: int | UnsetType = UNSET) -> None:
+        await self._send(messages.ErrorMessage(error=failure.body().error, utterance_index=index))
+
+    async def _send(self, message: messages.ServerMessage) -> None:
+        await self._socket.send(messages.as_text(message))
+
+
+def _no_config(message: str) -> InvalidRequest:
+    return InvalidRequest(message, param="type", code="config_missing")
+
+
+class _Listener:
+    """The client of one utterance."""
+
+    def __init__(self, socket: Socket, form: OutputForm, index: int) -> None:
+        self._form = form
+        self._index = index
+        self._socket = socket
+        self.mark = socket.mark
+        self.share_sent = socket.share_sent
+
+    async def piece_began(self, start: PieceStart) -> None:
+        message = messages.AudioStartMessage(
+            utterance_index=self._index,
+            sentence_index=start.number,
+            sentence_text=start.text,
+            format=self._form.format,
+            sample_rate=self._form.sample_rate_hz,
+            request_id=start.request_id,
+            start_ms=start.start_ms,
+            substitute=start.substitute or UNSET,
+        )
+        await self._socket.send(messages.as_text(message))
+
+    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+        if data:
+            await self._socket.send(data)
+
+    async def piece_ended(self, end: PieceEnd) -> None:
+        message = messages.AudioDoneMessage(
+            utterance_index=self._index,
+            sentence_index=end.number,
+            total_bytes=end.bytes,
+            error=end.failure is not None,
+        )
+        await self._socket.send(messages.as_text(message))

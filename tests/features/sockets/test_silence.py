@@ -1,0 +1,25 @@
+"""A client that opens the native socket and sends no config."""
+
+import json
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from proxy.features.sockets import session
+from tests.features.sockets.native import PATH
+from tests.proxy.http.socket_rig import socket_port
+
+
+async def test_a_socket_without_a_config_closes_after_ten_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert session.CONFIG_S == 10
+    monkeypatch.setattr(session, "CONFIG_S", 0.05)
+    async with socket_port(tmp_path, ()) as port:
+        async with port.connect(PATH) as socket:
+            assert json.loads(await socket.recv())["error"]["code"] == "config_missing"
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1008

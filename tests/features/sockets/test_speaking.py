@@ -1,0 +1,183 @@
+"""Utterances on the native socket over a real port: what is heard, what is interrupted, and what is charged."""
+
+import numpy as np
+import pytest
+
+from tests.features.sockets.native import Spoken, Talker, at, rows
+from tests.server import Server
+from tests.sound import PADDING_S, Heard, decoded
+from tests.tables import each_row
+from tests.tones import words
+
+RATE_HZ = 24_000
+TEXT = "Good morning. The sun is up! Shall we go for a walk?"
+
+
+def said(spoken: Spoken, format_: str = "pcm", rate_hz: int = RATE_HZ) -> str:
+    heard = decoded(spoken.sound, format_, rate_hz)
+    return " ".join(words(heard.samples, heard.sample_rate_hz) or [])
+
+
+def by_words(text: str) -> list[str]:
+    """As a language model writes it: each word comes with the blank before it."""
+    first, *rest = text.split(" ")
+    return [first, *(f" {word}" for word in rest)]
+
+
+def expect_usage(server: Server, spoken: Spoken) -> None:
+    """What the socket says is the sum of its rows."""
+    found = rows(server, spoken.requests)
+    usage = spoken.end["usage"]
+    assert usage["characters"] == sum(each["characters"] for each in found)
+    assert usage["seconds"] == pytest.approx(sum(each["seconds"] for each in found), abs=0.001)
+    assert {each["format"] for each in found} <= {"pcm"}
+
+
+def test_a_text_that_comes_word_by_word_is_spoken_whole_and_in_order(plain_server: Server) -> None:
+    with at(plain_server) as talker:
+        spoken = talker.speak(*by_words(TEXT))
+    starts, ends = spoken.having("audio.start"), spoken.having("audio.done")
+    assert said(spoken) == TEXT
+    assert "".join(each["sentence_text"] for each in starts).split() == TEXT.split()
+    assert [each["sentence_index"] for each in starts] == [*range(len(starts))]
+    assert starts[0]["sentence_text"].strip() == "Good morning."
+    assert {(each["format"], each["sample_rate"]) for each in starts} == {("pcm", RATE_HZ)}
+    assert sum(each["total_bytes"] for each in ends) == len(spoken.sound)
+    assert not any(each["error"] for each in ends)
+    assert spoken.end["total_sentences"] == len(starts) == len(ends)
+    assert (spoken.end["check"], spoken.end["receipt"]) == ("unchecked", "none")
+    assert starts[0]["start_ms"] == 0
+    assert "substitute" not in starts[0]
+    expect_usage(plain_server, spoken)
+
+
+def test_a_socket_speaks_one_utterance_after_another_each_with_its_config(plain_server: Server) -> None:
+    with at(plain_server) as talker:
+        first = talker.speak("One is here.")
+        talker.config(sample_rate=16_000)
+        talker.texts("Two is here.")
+        talker.config(speed=2)
+        assert talker.error()["code"] == "utterance_under_way"
+        talker.done()
+        second = talker.spoken()
+        # Two that are sent ahead wait for their turn.
+        talker.texts("Three.")
+        talker.done()
+        talker.texts("Four.")
+        talker.done()
+        third, fourth = talker.spoken(), talker.spoken()
+    assert said(first) == "One is here."
+    assert said(second, rate_hz=16_000) == "Two is here."
+    assert [said(each, rate_hz=16_000) for each in (third, fourth)] == ["Three.", "Four."]
+    assert [each.end["utterance_index"] for each in (first, second, third, fourth)] == [0, 1, 2, 3]
+
+
+@each_row(
+    "format_, rate_hz",
+    [
+        *(("mp3", 24_000), ("mp3", 44_100), ("opus", 48_000), ("aac", 24_000), ("flac", 24_000)),
+        *(("pcm", 8_000), ("g711_ulaw", 8_000), ("g711_alaw", 8_000)),
+    ],
+)
+def test_the_sound_of_an_utterance_is_one_stream_of_its_format(
+    format_: str, rate_hz: int, plain_server: Server
+) -> None:
+    with at(plain_server, response_format=format_, sample_rate=rate_hz) as talker:
+        spoken = talker.speak("One is here. ", "Two is here. ", "Three.")
+    heard: Heard = decoded(spoken.sound, format_, rate_hz)
+    seconds = spoken.end["usage"]["seconds"]
+    assert heard.sample_rate_hz == (48_000 if format_ == "opus" else rate_hz)
+    assert -0.01 <= heard.seconds - seconds <= PADDING_S[format_] + 0.1
+    assert heard.loudness > 0.005
+    assert {each["format"] for each in spoken.having("audio.start")} == {format_}
+    assert spoken.end["total_sentences"] > 1
+    expect_usage(plain_server, spoken)
+
+
+def test_without_a_split_an_utterance_is_spoken_at_its_end(plain_server: Server) -> None:
+    with at(plain_server, split_granularity="none") as talker:
+        talker.texts(*by_words(TEXT))
+        talker.cancel()
+        nothing = talker.spoken()
+        spoken = talker.speak(*by_words(TEXT))
+    assert nothing.types == ["audio.cancelled"]
+    assert nothing.end["text_remaining"] == TEXT
+    assert spoken.end["total_sentences"] == 1
+    assert said(spoken) == TEXT
+
+
+LONG = "He counted the boats, and then he counted them again. One of them was missing, and no one knew why. "
+
+
+def _interrupted(talker: Talker, seconds: float, **fields: int) -> Spoken:
+    """Interrupt the long text after so many seconds of sound."""
+    talker.texts(*by_words(LONG * 3))
+    sound, messages = bytearray(), []
+    while len(sound) < 2 * RATE_HZ * seconds:
+        got = talker.next()
+        assert got is not None
+        if isinstance(got, bytes):
+            sound += got
+        else:
+            messages.append(got)
+    talker.cancel(**fields)
+    rest = talker.spoken()
+    return Spoken([*messages, *rest.messages], bytes(sound) + rest.sound, 0.0)
+
+
+@each_row("played_ms", [None, 0, 400, 1500])
+def test_an_interruption_tells_what_was_heard_and_is_paid_for_what_was_sent(
+    played_ms: int | None, plain_server: Server
+) -> None:
+    with at(plain_server) as talker:
+        spoken = _interrupted(talker, 1.5, **({} if played_ms is None else {"played_ms": played_ms}))
+        after = talker.speak("Go on.")
+    end = spoken.end
+    assert (end["type"], end["reason"], end["utterance_index"]) == ("audio.cancelled", "client_cancel", 0)
+    assert end["text_spoken"] + end["text_remaining"] == LONG * 3
+    assert end["sent_ms"] == pytest.approx(len(spoken.sound) / 2 / RATE_HZ * 1000, abs=1)
+    if played_ms is not None:
+        pcm = np.frombuffer(spoken.sound, "<i2")[: played_ms * RATE_HZ // 1000]
+        heard = "".join(words(_whole_frames(pcm), RATE_HZ) or [])
+        assert end["text_spoken"].replace(" ", "").startswith(heard.replace(" ", ""))
+    expect_usage(plain_server, spoken)
+    assert said(after) == "Go on."
+    assert after.end["utterance_index"] == 1
+
+
+def _whole_frames(pcm: np.ndarray) -> np.ndarray:
+    return pcm.astype(np.float32) / 32_768
+
+
+def test_a_text_that_is_too_long_is_an_error_and_the_rest_is_spoken(plain_server: Server) -> None:
+    with at(plain_server) as talker:
+        talker.texts("One is here. ")
+        talker.until("audio.start")
+        talker.texts("x" * 20_000)
+        refused = talker.until("error").end["error"]
+        talker.done()
+        spoken = talker.spoken()
+    assert refused["param"] in ("text", "input")
+    assert spoken.end["type"] == "session.done"
+
+
+def test_a_failed_utterance_ends_with_an_error_and_the_socket_speaks_on(plain_server: Server) -> None:
+    with at(plain_server, voice="tone/fail") as talker:
+        talker.texts("One is here. And then ")
+        failed = talker.until("error")
+        assert failed.end["error"]["code"] == "engine_unavailable"
+        assert failed.end["utterance_index"] == 0
+        talker.texts("this is dropped.")
+        talker.done()
+        assert talker.spoken().end["usage"] == {"characters": 0, "seconds": 0.0}
+        talker.config(voice="tone/tone")
+        assert said(talker.speak("Two is here.")) == "Two is here."
+
+
+def test_an_unknown_voice_fails_the_utterance_alone(plain_server: Server) -> None:
+    with at(plain_server, voice="nobody") as talker:
+        talker.texts("One is here. ")
+        talker.done()
+        ended = talker.spoken()
+        assert ended.messages[0]["error"]["param"] == "voice"
+        assert ended.end["type"] == "session.done"
