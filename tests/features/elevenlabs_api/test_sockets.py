@@ -228,7 +228,7 @@ def test_a_silent_socket_closes_after_the_time_that_it_asked_for(server: Server)
         ({"language_code": "no language"}, 400, "invalid_value", "language_code"),
         ({"inactivity_timeout": "181"}, 400, "invalid_value", "inactivity_timeout"),
         ({"inactivity_timeout": "x"}, 400, "invalid_value", "inactivity_timeout"),
-        ({"path": "nothing"}, 404, "unknown_url", None),
+        ({"path": "nothing"}, 405, "method_not_allowed", None),
     ],
 )
 def test_a_handshake_is_refused_for_what_is_wrong_in_it(
