@@ -59,7 +59,7 @@ class StreamOptions(NamedTuple):
     most_streams: int | None
     is_single: bool
     has_context_times: bool
-    inactivity_s: float | None
+    inactivity_s: float
 
 
 class _Context:
@@ -93,6 +93,7 @@ class _Context:
         if data or alignment is not None:
             audio = b64encode(data).decode() if data else None
             await self._session.send_audio(self.name, audio=audio, alignment=alignment)
+            self._session.last_sound = asyncio.get_running_loop().time()
 
     async def piece_ended(self, end: PieceEnd) -> None:
         """Nothing is told of pieces."""
@@ -112,6 +113,7 @@ class StreamInputSession:
     ) -> None:
         self.socket = socket
         self.options = options
+        self.last_sound = 0.0
         self._contexts = contexts
         self._parts = parts
         self._open: dict[str, _Context] = {}
@@ -180,13 +182,15 @@ class StreamInputSession:
                 await self._refuse(failure)
 
     async def _next_message(self) -> ContextMessage:
+        loop, idle_s = asyncio.get_running_loop(), self.options.inactivity_s
         while True:
             try:
-                async with asyncio.timeout(self.options.inactivity_s):
+                async with asyncio.timeout(idle_s):
                     return read_message(await self.socket.receive())
             except TimeoutError:
-                if not any(context.utterance for context in self._open.values()):
-                    self._end(1000, f"No message came within {self.options.inactivity_s:g} s.")
+                # A context that waits for text would hold its stream for ever.
+                if loop.time() - self.last_sound >= idle_s:
+                    self._end(1000, f"No message came within {idle_s:g} s.")
 
     async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
