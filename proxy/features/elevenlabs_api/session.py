@@ -23,7 +23,7 @@ from proxy.features.elevenlabs_api.messages import (
     error_message,
     read_message,
 )
-from proxy.features.sockets.utterances.utterance import Utterance
+from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
     PieceEnd,
@@ -204,15 +204,16 @@ class StreamInputSession:
         if context is None or context.failure is not None:
             return
         try:
-            text = _plain(step.text) if context.fields.is_ssml else step.text
+            # What is too long is refused below, and not read before.
+            is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
+            text = _plain(step.text) if is_read else step.text
             if context.utterance is None:
                 await self._begin(context)
             context.add_text(text)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
-            _log.error("storage.failed", request=self.socket.id, reason=str(error))
-            await self._fail(context, StorageUnavailable())
+            await self._fail(context, self._storage_failure(error))
 
     async def _begin(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""
@@ -231,7 +232,10 @@ class StreamInputSession:
     async def _speak(self, context: _Context, utterance: Utterance) -> None:
         self._waiting.discard(utterance)
         with self.socket.speaking():
-            end = await utterance.run()
+            try:
+                end = await utterance.run()
+            except StorageFailed as error:
+                end = UtteranceEnd(failure=self._storage_failure(error))
             if context.failure is None and end.failure is not None:
                 context.failure = end.failure
                 await self.socket.send(error_message(end.failure, self._shown(context.name)))
@@ -272,6 +276,10 @@ class StreamInputSession:
         context.failure = failure
         await self.socket.send(error_message(failure, self._shown(context.name)))
         await self._interrupt(context)
+
+    def _storage_failure(self, error: StorageFailed) -> RequestFailed:
+        _log.error("storage.failed", request=self.socket.id, reason=str(error))
+        return StorageUnavailable()
 
     async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
         if self._open.get(context.name) is context:
