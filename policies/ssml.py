@@ -20,6 +20,8 @@ Code = Literal["invalid_ssml", "unsupported_ssml"]
 _TIME = re.compile(r"\s*\+?([0-9]{1,6}(?:\.[0-9]{1,6})?|\.[0-9]{1,6})(m?s)\s*", re.IGNORECASE | re.ASCII)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 _ELEMENTS = ("p", "s", "break", "sub", "phoneme")
+_ROOT = re.compile(r"\s*(<\?[^>]*>\s*)?<speak[\s/>]")
+_NO_MARKUP = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)|<(?![A-Za-z/?!])")
 _PARAGRAPH = "\0"
 """XML cannot have it."""
 _BLANKS = re.compile(r"[ \t\r\n\0]+")
@@ -46,13 +48,25 @@ class SsmlFault(Exception):
         self.column = column
 
 
-def read_ssml(ssml: str) -> SsmlText:
-    """Return what an SSML document says. Raises SsmlFault. Nothing is fetched, and no entity is defined."""
-    return _Reading().read(ssml)
+def read_ssml(ssml: str, *, is_lenient: bool = False) -> SsmlText:
+    """Return what an SSML document says. Raises SsmlFault. Nothing is fetched, and no entity is defined.
+
+    If it `is_lenient`, a text with some elements in it will do. It needs no root, an unknown element is read
+    as its text, and `&` and `<` may stand for themselves.
+
+    >>> read_ssml('R&B <loud>now</loud> <break time="1s"/>', is_lenient=True).text
+    'R&B now [pause 1s]'
+    """
+    if is_lenient:
+        ssml = _NO_MARKUP.sub(lambda found: "&amp;" if found[0] == "&" else "&lt;", ssml)
+        if _ROOT.match(ssml) is None:
+            ssml = f"<speak>{ssml}</speak>"
+    return _Reading(is_lenient).read(ssml)
 
 
 class _Reading:
-    def __init__(self) -> None:
+    def __init__(self, is_lenient: bool) -> None:
+        self._is_lenient = is_lenient
         # The text is one, so what it says of its encoding does not count.
         self._parser = expat.ParserCreate("utf-8")
         self._parser.buffer_text = True
@@ -102,10 +116,12 @@ class _Reading:
         if len(self._open) == MOST_LEVELS:
             raise self._invalid(f"it has more than {MOST_LEVELS} levels")
         is_root = not self._open
-        if not is_root and name not in _ELEMENTS:
+        if not is_root and name not in _ELEMENTS and not self._is_lenient:
             raise self._unsupported(f"<{name[:_MOST_SHOWN]}>")
         self._open.append(name)
         language = attributes.get("xml:lang", self._language)
+        if not is_root and self._is_lenient:
+            language = self._language
         if not is_root and language != self._language:
             raise self._unsupported(f"'xml:lang' on <{name}>")
         if language and not _LANGUAGE.fullmatch(language):
@@ -124,6 +140,8 @@ class _Reading:
                 self._replaced = []
             case "phoneme":
                 if attributes.get("alphabet", "").lower() != "ipa":
+                    if self._is_lenient:
+                        return
                     raise self._unsupported("an 'alphabet' other than ipa")
                 self._sound, self._sound_at = f"/{self._needed(attributes, 'ph')}/", self._place
                 self._replaced = []
@@ -133,7 +151,7 @@ class _Reading:
         within, self._replaced = self._replaced, None
         if name in ("p", "s"):
             self._end_sentence(name)
-        elif name == "phoneme":
+        elif name == "phoneme" and within is not None:
             self._pronounce(" ".join("".join(within or ()).split()))
 
     def _add(self, text: str) -> None:

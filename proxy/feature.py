@@ -47,6 +47,7 @@ from proxy.engines.engine_list import Engines
 from proxy.engines.registry import Registry
 from proxy.file_store.sealing import MasterKeys
 from proxy.file_store.vault import Vault
+from proxy.http.dialect import Dialect
 from proxy.http.endpoint import Endpoint
 from proxy.http.socket import SocketEndpoint
 from proxy.ledger import Ledger
@@ -134,7 +135,8 @@ class Additions(NamedTuple):
     """A feature's additions to one revision of the configuration: endpoints for clients and operators, and
     observers of speech. `forms` are speech requests that bring their own voice, and those in the
     `background` are spoken later. `sessions` are those of people who have signed in. No key reaches the
-    endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets."""
+    endpoints `for_commands`. On the paths of `sockets`, clients open WebSockets. Below the prefix of one of
+    `dialects`, failures are as its clients read them."""
 
     endpoints: Sequence[Endpoint] = ()
     for_commands: Sequence[Endpoint] = ()
@@ -142,6 +144,7 @@ class Additions(NamedTuple):
     forms: SpeechForms | None = None
     background: Background | None = None
     sessions: Sessions | None = None
+    dialects: Sequence[Dialect] = ()
     sockets: Sequence[SocketEndpoint] = ()
 
 
@@ -295,6 +298,7 @@ class OpenFeatures(NamedTuple):
             forms=next((each.forms for each in served if each.forms is not None), None),
             background=next((each.background for each in served if each.background is not None), None),
             sessions=next((each.sessions for each in served if each.sessions is not None), None),
+            dialects=[dialect for each in served for dialect in each.dialects],
             sockets=[socket for each in served for socket in each.sockets],
         )
 

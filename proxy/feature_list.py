@@ -52,6 +52,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
     "cluster": ("marks",),
     "samples": (),
     "sockets": (),
+    "elevenlabs_api": ("sockets",),
     "console": (),
 }
 """Each feature with those that it imports. They come before it."""

@@ -6,8 +6,9 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from policies.plans import Terms
@@ -16,7 +17,6 @@ from proxy.access.callers import Caller
 from proxy.api.speech_answers import (
     AudioError,
     JsonFrame,
-    SpeechReport,
     SpeechReporter,
     WordEvents,
     delta,
@@ -53,6 +53,16 @@ PACE_HEADER = Header(
     "^live$",
 )
 TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a project, ….", TAG_PATTERN)
+
+
+Write = Callable[[Connection, Answer], Awaitable[None]]
+
+
+class AnswerWriter(NamedTuple):
+    """Writes an answer in a shape of its own: as the sound comes, or whole."""
+
+    write: Write
+    goes_whole: bool
 
 
 class Answering:
@@ -101,8 +111,10 @@ class Answering:
         terms: Terms,
         connection: Connection,
         own_voice: Voice | None = None,
+        writer: AnswerWriter | None = None,
     ) -> None:
-        """Answer a request that was admitted. Raises RequestFailed."""
+        """Answer a request that was admitted, with another `writer` than that of its answer if one is given.
+        Raises RequestFailed."""
         caller: Caller = state["caller"]
         tag = request.tag
         if _TAG_FIELD in connection.fields:
@@ -114,6 +126,8 @@ class Answering:
             connection.recording.voices = tuple(sorted(call.plan.own_voices))
         write = _write_file if _is_whole_file(connection, call) else _WRITERS[request.answer]
         goes_whole = write in (_write_file, _write_json)
+        if writer is not None:
+            write, goes_whole = writer
         # `fields` saves a call of `header`: every request comes here.
         pace = connection.fields.get(_PACE_FIELD)
         if pace and pace != b"live":
@@ -159,7 +173,7 @@ async def _write_file(connection: Connection, answer: Answer) -> None:
 
 async def _write_json(connection: Connection, answer: Answer) -> None:
     size = await answer.collect()
-    await _write_report(connection, answer, report(answer), size)
+    await write_report(connection, answer, report(answer), size)
 
 
 async def _write_timed_json(reporter: SpeechReporter, connection: Connection, answer: Answer) -> None:
@@ -168,12 +182,13 @@ async def _write_timed_json(reporter: SpeechReporter, connection: Connection, an
         about = await reporter.report(answer)
     is_computed = any(word.interpolated for word in about.words or ())
     found = "interpolated" if is_computed else about.word_times or ""
-    await _write_report(connection, answer, about, size, found)
+    await write_report(connection, answer, about, size, found)
 
 
-async def _write_report(
-    connection: Connection, answer: Answer, about: SpeechReport, size: int, times: str = ""
+async def write_report(
+    connection: Connection, answer: Answer, about: msgspec.Struct, size: int, times: str = ""
 ) -> None:
+    """Write one JSON object: the audio of a collected answer, of `size` bytes, and what is told of it."""
     frame = JsonFrame.of(about, size)
     more = ((WORD_TIMES.encode(), times.encode()),) if times else ()
     _set_whole_head(connection, answer, "application/json", frame.size, more)
@@ -204,8 +219,7 @@ async def _write_events(connection: Connection, answer: Answer) -> None:
     await connection.end(last + done(answer), answer.settle)
 
 
-_Write = Callable[[Connection, Answer], Awaitable[None]]
-_WRITERS: dict[str, _Write] = {
+_WRITERS: dict[str, Write] = {
     "audio": _write_audio,
     "sse": _write_events,
     "words": _write_events,
@@ -213,12 +227,12 @@ _WRITERS: dict[str, _Write] = {
 }
 
 
-def _deliver(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
+def _deliver(write: Write, connection: Connection, answer: Answer) -> Awaitable[None]:
     connection.on_left = answer.note_departure
     return write(connection, answer)
 
 
-def _at_live_pace(write: _Write, connection: Connection, answer: Answer) -> Awaitable[None]:
+def _at_live_pace(write: Write, connection: Connection, answer: Answer) -> Awaitable[None]:
     answer.keep_live_pace(lambda: connection.is_hurried)
     return write(connection, answer)
 

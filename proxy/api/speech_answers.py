@@ -106,7 +106,7 @@ class JsonFrame(Redacted, msgspec.Struct, frozen=True):
     size: int
 
     @classmethod
-    def of(cls, about: SpeechReport, audio_bytes: int) -> JsonFrame:
+    def of(cls, about: msgspec.Struct, audio_bytes: int) -> JsonFrame:
         """Return the frame of an answer that is collected, with so many bytes of audio."""
         # The audio is the first field, and the fields of the report follow it.
         begin, end = b'{"audio_base64":"', b'",' + encode_json(about).removeprefix(b"{")

@@ -7,7 +7,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -34,9 +34,10 @@ from proxy.errors import (
 )
 from proxy.file_store.vault import VaultFailed
 from proxy.http.connection import FIRST_BODY, BodyQuota
+from proxy.http.dialect import Dialect, dialect_of, note_dialect, reply_to
 from proxy.http.endpoint import ADMIN_ROOT, HOSTS_ROOT, Paths
 from proxy.http.hosts import KnownHosts
-from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING, failure_reply
+from proxy.http.replies import COMMON_HEADERS, NO_SNIFFING
 from proxy.storage.key_records import Role
 from proxy.storage.store import StorageFailed
 from proxy.telemetry.background import without_values
@@ -163,9 +164,7 @@ class KeyCheck:
                     code="cors_refused",
                     param="Origin",
                 )
-            raise InvalidKey(
-                f"{_key_fault(scope)} Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
-            )
+            raise InvalidKey(_key_fault(scope))
         address, _ = scope.get("client") or ("", 0)
         caller = await self._logins.identify(secret, address)
         scope["state"]["caller"] = caller
@@ -208,7 +207,8 @@ class Edge:
     """One callable around all endpoints.
 
     `direct` are routes that are reached without the router. Without `keys`, every client may do everything.
-    `around` is a middleware inside the id and the log line: CORS. `refusals` counts refused requests.
+    `around` is a middleware inside the id and the log line: CORS. `refusals` counts refused requests. Below
+    the prefix of one of `dialects`, key and failures are as that has them.
     """
 
     def __init__(
@@ -219,8 +219,10 @@ class Edge:
         direct: Mapping[Place, Route] | None = None,
         around: Callable[[ASGIApp], ASGIApp] | None = None,
         refusals: RefusalTotals | None = None,
+        dialects: Sequence[Dialect] = (),
     ) -> None:
         self.routes = routes
+        self._dialects = dialects
         self._metrics = metrics
         self._keys = keys
         self._refusals = refusals
@@ -244,6 +246,7 @@ class Edge:
             scope["path"] = f"/v1{scope['path'][azure.end() :]}"
             if azure[1]:
                 scope["state"]["deployment"] = azure[1]
+        note_dialect(self._dialects, scope)
         self._metrics.in_flight += 1
         try:
             await self._answer(scope, receive, exchange.send)
@@ -275,7 +278,7 @@ class Edge:
             # The drain has ended. Without this answer, uvicorn would send plain text.
             if not exchange.status:
                 shutting_down = UpstreamFailed("The server is shutting down.", retry_after_s=1.0)
-                await failure_reply(shutting_down)(scope, receive, send)
+                await reply_to(shutting_down, scope)(scope, receive, send)
             raise
         except StorageFailed as error:
             _log.error("storage.failed", request=scope["state"]["request_id"], reason=str(error))
@@ -285,7 +288,7 @@ class Edge:
             failure = InternalError()
         if not exchange.status:
             self._note(exchange, failure, scope)
-            await failure_reply(failure)(scope, receive, send)
+            await reply_to(failure, scope)(scope, receive, send)
 
     def _note(self, exchange: Exchange, failure: RequestFailed, scope: Scope) -> None:
         """Note a refusal for the log, and for the account of a known key unless usage has it."""
@@ -311,7 +314,13 @@ def _check_role(role: Role, path: str) -> None:
 
 
 def presented_key(scope: Scope) -> str:
-    """Return the key in `Authorization: Bearer …`, in Azure's `api-key`, or in a subprotocol, or ""."""
+    """Return the key in `Authorization: Bearer …`, in Azure's `api-key`, or in a subprotocol, or "".
+
+    Below the prefix of a dialect, return that in its own header.
+    """
+    if (dialect := dialect_of(scope)) is not None:
+        sent: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
+        return sent.decode("latin-1").strip()
     azure_key = ""
     for name, value in scope["headers"]:
         if name == b"authorization":
@@ -325,11 +334,20 @@ def presented_key(scope: Scope) -> str:
 
 
 def _key_fault(scope: Scope) -> str:
-    """Tell why no key was read. The value of a header is not shown, since it may be the key."""
-    fields = dict(scope["headers"])
-    if b"authorization" in fields:
-        return "The header 'Authorization' came without the word Bearer and a key behind it."
-    for name in (b"xi-api-key", b"x-api-key"):
+    """Tell why no key was read, and where to send it. The value of a header is not shown, since it may be
+    the key."""
+    fields, dialect = dict(scope["headers"]), dialect_of(scope)
+    other_names = [b"xi-api-key", b"x-api-key"]
+    if dialect is not None:
+        mend = f"Send it in the header '{dialect.key_header}'."
+        other_names = [b"authorization", b"api-key", b"x-api-key"]
+    else:
+        mend = "Send it in the Authorization header: Authorization: Bearer YOUR_KEY."
+        if b"authorization" in fields:
+            return f"The header 'Authorization' came without the word Bearer and a key behind it. {mend}"
+    fault = "You didn't provide an API key."
+    for name in other_names:
         if name in fields:
-            return f"A key in the header '{name.decode()}' is not read here."
-    return "You didn't provide an API key."
+            fault = f"A key in the header '{name.decode()}' is not read here."
+            break
+    return f"{fault} {mend}"

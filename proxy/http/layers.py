@@ -34,6 +34,7 @@ from proxy.errors import (
     SignInAgain,
 )
 from proxy.http.closed_paths import NONE_CLOSED, ClosedPaths
+from proxy.http.dialect import Dialect, dialect_of
 from proxy.http.edge import Edge, KeyCheck
 from proxy.http.endpoint import Endpoint, Paths, open_paths
 from proxy.http.hosts import KnownHosts
@@ -53,8 +54,10 @@ def public_app(
     refusals: RefusalTotals | None = None,
     sessions: Sessions | None = None,
     closed: ClosedPaths = NONE_CLOSED,
+    dialects: Sequence[Dialect] = (),
 ) -> ASGIApp:
     """Return the app of the port. The `closed` paths are those of features that are off."""
+    endpoints = [*endpoints, *(each for dialect in dialects for each in dialect.endpoints)]
     counter = RequestCounter(limits)
     for_suspended = Paths(endpoint for endpoint in endpoints if endpoint.is_for_suspended)
     known_hosts = KnownHosts(server.hosts) if server.hosts else None
@@ -68,6 +71,7 @@ def public_app(
         {(each.method, each.path): _counted_route(each, counter) for each in endpoints if each.is_direct},
         _cors(endpoints, server.cors_origins) if server.cors_origins else None,
         refusals,
+        dialects,
     )
     if not server.trusted_proxies:
         return edge
@@ -200,8 +204,10 @@ async def _raise_http_exception(
         raise MethodNotAllowed(
             f"Not allowed to {method} on {path}. Allowed: {allowed}.", headers={"allow": allowed}
         )
+    dialect = dialect_of(request.scope)
+    root, models = ("v1", "") if dialect is None else (dialect.prefix[1:], dialect.prefix)
     raise NotFound(
         f"Unknown request URL: {method} {path}. This server offers speech synthesis; its base URL is "
-        f"{request.base_url}v1, see GET /v1/models.",
+        f"{request.base_url}{root}, see GET {models}/v1/models.",
         code="unknown_url",
     )

@@ -1,0 +1,160 @@
+"""The lists of models and voices, and the plan of the account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec import UNSET
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policies.routing import Model, spoken_languages
+from proxy.access.callers import caller_of
+from proxy.api.balance import read_balance
+from proxy.api.voice_entries import Entries, VoiceEntry
+from proxy.api.voices import VoiceTools
+from proxy.errors import InvalidRequest
+from proxy.features.elevenlabs_api.failures import PREFIX
+from proxy.features.elevenlabs_api.shapes import (
+    LanguageShape,
+    ModelShape,
+    SubscriptionShape,
+    VoiceShape,
+    VoicesPage,
+    VoicesShape,
+)
+from proxy.http.replies import reply
+from proxy.http.resource import Resource, endpoint
+from proxy.ledger import Ledger
+from proxy.speech.speech_body import MAX_INPUT
+from proxy.storage.rows import in_turns
+
+_CATEGORIES = {"audio_sample": "cloned", "mix": "generated"}
+_USUAL_PAGE, _MOST_PAGE = 10, 100
+_UNLIMITED = 2**31 - 1
+"""Clients need a number."""
+
+
+class CatalogueLists(Resource):
+    def __init__(self, tools: VoiceTools, ledger: Ledger) -> None:
+        self._tools = tools
+        self._ledger = ledger
+
+    @endpoint("GET", f"{PREFIX}/v1/models", pace="list")
+    async def show_models(self, request: Request) -> Response:
+        """The models that the caller may use, as a bare array"""
+        terms = self._tools.plans.terms(caller_of(request.scope))
+        catalogue = self._tools.catalogue
+        aliases, models = catalogue.list_models(terms)
+        most = min(MAX_INPUT, terms.max_characters or MAX_INPUT)
+        named = [(alias, catalogue.alias_models(alias)) for alias in aliases]
+        named += [(model.name, [model]) for model in models]
+        return reply([_model(name, of, most) for name, of in named if _may_speak(of)])
+
+    @endpoint("GET", f"{PREFIX}/v1/voices", pace="list")
+    async def list_voices(self, request: Request) -> Response:
+        """All voices"""
+        entries = await self._tools.entries(request)
+        return reply(VoicesShape(await _all(entries)))
+
+    @endpoint("GET", f"{PREFIX}/v2/voices", pace="list")
+    async def search_voices(self, request: Request) -> Response:
+        """A page of the voices"""
+        query = request.query_params
+        size = _page_size(query.get("page_size", ""))
+        entries = await self._tools.entries(request)
+        found = [voice for voice in await _all(entries) if _matches(voice, query)]
+        if voice_ids := query.getlist("voice_ids"):
+            found = [voice for voice in found if voice.voice_id in voice_ids]
+        start = _place_after(found, query.get("next_page_token", ""))
+        page, has_more = found[start : start + size], start + size < len(found)
+        token = page[-1].voice_id if has_more else None
+        return reply(
+            VoicesPage(voices=page, has_more=has_more, total_count=len(found), next_page_token=token)
+        )
+
+    @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
+    async def get_voice(self, request: Request) -> Response:
+        """One voice"""
+        entry = await self._tools.entry(request, request.path_params["id"])
+        return reply(_voice(entry))
+
+    @endpoint("GET", f"{PREFIX}/v1/user/subscription")
+    async def get_subscription(self, request: Request) -> Response:
+        """The plan of the account"""
+        caller = caller_of(request.scope)
+        terms = self._tools.plans.terms(caller)
+        account = await read_balance(self._ledger, caller.account, caller.key, caller.anchor, terms)
+        balance, library = account.balance, await self._tools.library.get(caller.account)
+        limit = None if balance.allowance is None else balance.allowance + balance.granted
+        return reply(
+            SubscriptionShape(
+                tier=terms.plan,
+                character_count=int(balance.used),
+                character_limit=_UNLIMITED if limit is None else int(limit),
+                next_character_count_reset_unix=int(datetime.fromisoformat(account.cycle.end).timestamp()),
+                voice_slots_used=len(library.own.saved),
+                voice_limit=_UNLIMITED if terms.voices is None else terms.voices,
+            )
+        )
+
+
+def _may_speak(models: Iterable[Model]) -> bool:
+    """Tell whether one of them speaks without a job. An alias without models may get some by a route."""
+    known = [*models]
+    return not known or any(model.info.speaks and not model.info.runner for model in known)
+
+
+def _model(name: str, models: Iterable[Model], most_characters: int) -> ModelShape:
+    tags = dict.fromkeys(tag for model in models for tag in spoken_languages(model.info) if tag != "*")
+    languages = [LanguageShape(tag, tag) for tag in tags]
+    return ModelShape(
+        model_id=name, name=name, maximum_text_length_per_request=most_characters, languages=languages
+    )
+
+
+async def _all(entries: Entries) -> list[VoiceShape]:
+    """Return the voices that speak alone: a cast needs names in its text."""
+    voices = [voice for voice in entries.known.voices if not voice.cast]
+    return await in_turns(lambda voice: _voice(entries.entry(voice)), voices)
+
+
+def _voice(entry: VoiceEntry) -> VoiceShape:
+    told = {"language": entry.language, "gender": entry.gender, "age": entry.age}
+    own = {} if entry.labels is UNSET else entry.labels
+    return VoiceShape(
+        voice_id=entry.id,
+        name=entry.title or entry.name,
+        category=_CATEGORIES.get(entry.type, "premade"),
+        labels={**{name: value for name, value in told.items() if value}, **own},
+        description=entry.description,
+    )
+
+
+def _matches(voice: VoiceShape, query: Mapping[str, str]) -> bool:
+    if query.get("category", voice.category) != voice.category:
+        return False
+    wanted = query.get("search", "").casefold()
+    texts = (voice.name, voice.voice_id, voice.description, *voice.labels.values())
+    return not wanted or any(wanted in text.casefold() for text in texts)
+
+
+def _page_size(text: str) -> int:
+    size = int(text) if text.isdecimal() and len(text) < 4 else (0 if text else _USUAL_PAGE)
+    if not 1 <= size <= _MOST_PAGE:
+        raise InvalidRequest(
+            f"Invalid value for 'page_size': it must be a number from 1 to {_MOST_PAGE}.", param="page_size"
+        )
+    return size
+
+
+def _place_after(found: list[VoiceShape], token: str) -> int:
+    if not token:
+        return 0
+    for place, voice in enumerate(found):
+        if voice.voice_id == token:
+            return place + 1
+    raise InvalidRequest(
+        "Invalid value for 'next_page_token': it must be that of the page before.", param="next_page_token"
+    )

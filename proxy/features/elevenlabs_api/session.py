@@ -1,0 +1,329 @@
+"""A socket of ElevenLabs' API: its contexts are utterances, and each fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import structlog
+from msgspec import UNSET, UnsetType
+
+from policies.ssml import SsmlFault, read_ssml
+from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
+from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
+from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
+from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
+from proxy.features.elevenlabs_api.messages import (
+    AudioMessage,
+    ContextMessage,
+    close_code,
+    error_message,
+    read_message,
+)
+from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
+from proxy.features.sockets.utterances.utterances import Utterances
+from proxy.features.sockets.utterances.values import (
+    PieceEnd,
+    PieceStart,
+    PlacedWord,
+    UtteranceEnd,
+    UtteranceSettings,
+)
+from proxy.http.replies import encode_json
+from proxy.http.socket import Socket
+from proxy.storage.store import StorageFailed
+
+_log = structlog.get_logger()
+
+MOST_ERRORS = 20
+_LAST_WORDS_S = 2.0
+"""A client has so long to take the end of its contexts when the server stops."""
+MOST_SPEAKING = 16
+"""The most contexts of a socket that speak at once, with those that the client has closed."""
+
+
+class StreamParts(NamedTuple):
+    """What a session uses of the newest revision of the configuration."""
+
+    reader: FieldReader
+    utterances: Utterances
+
+
+class SocketOptions(NamedTuple):
+    """What the query of a socket asks for. With `is_single`, the socket has one context, and ends with it."""
+
+    fields: SpeechFields
+    most_streams: int | None
+    is_single: bool
+    has_context_times: bool
+    inactivity_s: float
+
+
+class _Context:
+    """A context that is open, as the listener of its utterance."""
+
+    def __init__(self, name: str, fields: SpeechFields, session: StreamInputSession) -> None:
+        self.name = name
+        self.fields = fields
+        self.utterance: Utterance | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.failure: RequestFailed | None = None
+        self._session = session
+        self._text = ""
+        self._letters = LetterTimes()
+
+    def add_text(self, text: str) -> None:
+        """Raises InvalidRequest."""
+        assert self.utterance is not None, "it has begun"
+        self.utterance.add(text)
+        self._text += text
+
+    async def piece_began(self, start: PieceStart) -> None:
+        """Nothing is told of pieces."""
+
+    async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
+        since_ms = 0.0 if self._session.options.has_context_times else self._letters.end_ms
+        timed = self._letters.time_words(
+            self._text, [WordSpan(word.start, word.end, word.start_ms, word.end_ms) for word in words]
+        )
+        alignment = chunk_alignment(timed, since_ms)
+        if data or alignment is not None:
+            audio = b64encode(data).decode() if data else None
+            await self._session.send_audio(self.name, audio=audio, alignment=alignment)
+            self._session.last_sound = asyncio.get_running_loop().time()
+
+    async def piece_ended(self, end: PieceEnd) -> None:
+        """Nothing is told of pieces."""
+
+    def mark(self) -> int:
+        return self._session.socket.mark()
+
+    def share_sent(self, since: int) -> float | None:
+        return self._session.socket.share_sent(since)
+
+
+class StreamInputSession:
+    """`parts` returns those of the newest revision: each context begins with them."""
+
+    def __init__(
+        self, socket: Socket, options: SocketOptions, contexts: Contexts, parts: Callable[[], StreamParts]
+    ) -> None:
+        self.socket = socket
+        self.options = options
+        self.last_sound = 0.0
+        self._contexts = contexts
+        self._parts = parts
+        self._open: dict[str, _Context] = {}
+        # The utterances whose task has not run yet.
+        self._waiting: set[Utterance] = set()
+        self._begun = 0
+        self._errors = 0
+        self._over: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
+        self._steps: dict[Doing, Callable[[ContextStep], Awaitable[None]]] = {
+            "open": self._open_context,
+            "say": self._say,
+            "flush": self._flush,
+            "finish": self._finish,
+            "stop": self._stop,
+            "close_socket": self._close_socket,
+        }
+
+    async def serve(self) -> None:
+        """Serve the socket until it closes."""
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                reading = self._tasks.create_task(self._read())
+                try:
+                    code, reason = await self._over
+                except asyncio.CancelledError:
+                    if not self.socket.is_gone:
+                        # The server does not wait any longer. The client pays for what it was sent.
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(_LAST_WORDS_S):
+                                await self._interrupt_all()
+                    raise
+                reading.cancel()
+                await self._interrupt_all()
+        except BaseExceptionGroup as failures:
+            # One task failed, and has ended the others.
+            raise failures.exceptions[0] from None
+        finally:
+            for utterance in self._waiting:
+                await utterance.close()
+        await self.socket.close(code, reason)
+
+    async def send_audio(
+        self,
+        context: str,
+        *,
+        audio: str | None = None,
+        alignment: ChunkAlignment | None = None,
+        is_final: bool | None = None,
+    ) -> None:
+        message = AudioMessage(
+            audio=audio,
+            is_final=is_final,
+            alignment=alignment,
+            normalized_alignment=alignment,
+            context_id=self._shown(context),
+        )
+        await self.socket.send(encode_json(message).decode())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                message = await self._next_message()
+                for step in self._contexts.read_steps(message):
+                    await self._steps[step.doing](step)
+            except InvalidRequest as failure:
+                await self._refuse(failure)
+
+    async def _next_message(self) -> ContextMessage:
+        loop, idle_s = asyncio.get_running_loop(), self.options.inactivity_s
+        while True:
+            try:
+                async with asyncio.timeout(idle_s):
+                    return read_message(await self.socket.receive())
+            except TimeoutError:
+                # A context that waits for text would hold its stream for ever.
+                if loop.time() - self.last_sound >= idle_s:
+                    self._end(1000, f"No message came within {idle_s:g} s.")
+
+    async def _open_context(self, step: ContextStep) -> None:
+        context = self._open[step.context] = _Context(step.context, self.options.fields, self)
+        try:
+            context.fields = self._parts().reader.again(self.options.fields, speed_in(step.settings))
+        except RequestFailed as failure:
+            await self._fail(context, failure)
+
+    async def _say(self, step: ContextStep) -> None:
+        context = self._open.get(step.context)
+        if context is None or context.failure is not None:
+            return
+        try:
+            # What is too long is refused below, and not read before.
+            is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
+            text = _plain(step.text) if is_read else step.text
+            if context.utterance is None:
+                await self._begin(context)
+            context.add_text(text)
+        except RequestFailed as failure:
+            await self._fail(context, failure)
+        except StorageFailed as error:
+            await self._fail(context, self._storage_failure(error))
+
+    async def _begin(self, context: _Context) -> None:
+        """Begin its utterance with its first words. Raises RequestFailed."""
+        most = min(MOST_SPEAKING, self.options.most_streams or MOST_SPEAKING)
+        while sum(each.task is not None for each in self._open.values()) >= most:
+            if (oldest := self._contexts.oldest_closed()) is None:
+                break
+            await self._interrupt(self._open[oldest])
+        settings = UtteranceSettings.of(context.fields.speech_request("a"))
+        self._begun += 1
+        id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
+        context.utterance = await self._parts().utterances.begin(id_, key, settings, context)
+        self._waiting.add(context.utterance)
+        context.task = self._tasks.create_task(self._speak(context, context.utterance))
+
+    async def _speak(self, context: _Context, utterance: Utterance) -> None:
+        self._waiting.discard(utterance)
+        with self.socket.speaking():
+            try:
+                end = await utterance.run()
+            except StorageFailed as error:
+                end = UtteranceEnd(failure=self._storage_failure(error))
+            if context.failure is None and end.failure is not None:
+                context.failure = end.failure
+                await self.socket.send(error_message(end.failure, self._shown(context.name)))
+            await self._close_context(context, end)
+
+    async def _flush(self, step: ContextStep) -> None:
+        if (context := self._open.get(step.context)) is not None and context.utterance is not None:
+            context.utterance.flush()
+
+    async def _finish(self, step: ContextStep) -> None:
+        if (context := self._open.get(step.context)) is None:
+            return
+        if context.utterance is None:
+            await self._close_context(context)
+        else:
+            context.utterance.end()
+
+    async def _stop(self, step: ContextStep) -> None:
+        if (context := self._open.get(step.context)) is not None:
+            await self._interrupt(context)
+
+    async def _interrupt(self, context: _Context) -> None:
+        """Stop its sound, and return when the client knows of its end."""
+        if self._open.get(context.name) is not context:
+            return
+        if context.utterance is None or context.task is None:
+            await self._close_context(context)
+            return
+        await context.utterance.interrupt()
+        await asyncio.wait([context.task])
+
+    async def _interrupt_all(self) -> None:
+        for context in list(self._open.values()):
+            await self._interrupt(context)
+
+    async def _fail(self, context: _Context, failure: RequestFailed) -> None:
+        """Tell the failure of one context, and then end it: the socket stays."""
+        context.failure = failure
+        await self.socket.send(error_message(failure, self._shown(context.name)))
+        await self._interrupt(context)
+
+    def _storage_failure(self, error: StorageFailed) -> RequestFailed:
+        _log.error("storage.failed", request=self.socket.id, reason=str(error))
+        return StorageUnavailable()
+
+    async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
+        if self._open.get(context.name) is context:
+            del self._open[context.name]
+            self._contexts.end_context(context.name, has_failed=context.failure is not None)
+        is_bad = self.options.is_single and context.failure is not None
+        if not is_bad:
+            await self.send_audio(context.name, is_final=True)
+        if end is not None and end.failure is not None and end.ends_socket:
+            self._end(1008, end.failure.code)
+        elif self.options.is_single:
+            self._end(1000 if context.failure is None else close_code(context.failure), "")
+
+    async def _refuse(self, failure: InvalidRequest) -> None:
+        """Tell what is wrong with a message."""
+        refused = failure if isinstance(failure, ContextRefused) else None
+        shown = UNSET if refused is None else self._shown(refused.context)
+        await self.socket.send(error_message(failure, shown))
+        if refused is not None and refused.is_over:
+            await self.send_audio(refused.context, is_final=True)
+        self._errors += 1
+        if self._errors >= MOST_ERRORS:
+            self._end(1008, "too_many_errors")
+
+    async def _close_socket(self, _step: ContextStep) -> None:
+        # Those that were flushed are still said.
+        tasks = [context.task for context in self._open.values() if context.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+        self._end(1000, "")
+
+    def _end(self, code: int, reason: str) -> None:
+        if not self._over.done():
+            self._over.set_result((code, reason))
+
+    def _shown(self, context: str) -> str | UnsetType:
+        return UNSET if self.options.is_single else context
+
+
+def _plain(text: str) -> str:
+    """Return what elements of SSML in a text say. Raises InvalidRequest."""
+    try:
+        read = read_ssml(text, is_lenient=True).text
+    except SsmlFault as fault:
+        raise InvalidRequest(f"Invalid 'text': {fault}.", param="text", code=fault.code) from None
+    # A blank at the end divides its words from those of the next message.
+    return f"{read} " if text[-1:].isspace() else read

@@ -1,0 +1,61 @@
+"""The two sockets on which text comes while it is spoken: `stream-input` and `multi-stream-input`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from proxy.errors import InvalidRequest
+from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
+from proxy.features.elevenlabs_api.failures import PREFIX
+from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
+from proxy.features.sockets.utterances.values import UtteranceSettings
+from proxy.http.socket import IDLE_S, Socket, SocketEndpoint
+
+_ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
+
+
+def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
+    async def serve(socket: Socket, *, is_single: bool) -> None:
+        options = await _options(socket, parts(), is_single=is_single)
+        make = OneContext if is_single else Contexts
+        contexts = make(is_auto=_is_on(socket, "auto_mode"))
+        await socket.accept()
+        await StreamInputSession(socket, options, contexts, parts).serve()
+
+    return [
+        SocketEndpoint(f"{_ROOT}/stream-input", partial(serve, is_single=True), "stream_input"),
+        SocketEndpoint(f"{_ROOT}/multi-stream-input", partial(serve, is_single=False), "multi_stream_input"),
+    ]
+
+
+async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> SocketOptions:
+    """Read what a client asks for. Raises RequestFailed, which refuses its handshake."""
+    fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
+    terms = parts.reader.caller_terms(socket.caller)
+    fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
+    UtteranceSettings.of(fields.speech_request("a"))
+    streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
+    return SocketOptions(
+        fields=fields,
+        most_streams=min(streams, default=None),
+        is_single=is_single,
+        has_context_times=_is_on(socket, "sync_alignment"),
+        inactivity_s=_inactivity_s(socket.query.get("inactivity_timeout", "")),
+    )
+
+
+def _is_on(socket: Socket, name: str) -> bool:
+    return socket.query.get(name, "").lower() == "true"
+
+
+def _inactivity_s(text: str) -> float:
+    """Return the time after which a silent socket closes."""
+    if not text:
+        return IDLE_S
+    if not (text.isdecimal() and len(text) < 4 and 1 <= int(text) <= IDLE_S):
+        raise InvalidRequest(
+            f"Invalid value for 'inactivity_timeout': it must be a number of seconds from 1 to {IDLE_S:g}.",
+            param="inactivity_timeout",
+        )
+    return float(text)
