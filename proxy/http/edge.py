@@ -319,7 +319,8 @@ def presented_key(scope: Scope) -> str:
     Below the prefix of a dialect, return that in its own header.
     """
     if (dialect := dialect_of(scope)) is not None:
-        return dict(scope["headers"]).get(dialect.key_header.encode(), b"").decode("latin-1").strip()
+        sent: bytes = dict(scope["headers"]).get(dialect.key_header.encode(), b"")
+        return sent.decode("latin-1").strip()
     azure_key = ""
     for name, value in scope["headers"]:
         if name == b"authorization":

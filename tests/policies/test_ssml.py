@@ -200,3 +200,25 @@ def test_any_text_is_read_or_refused_at_once(text: str) -> None:
 def test_there_are_enough_levels() -> None:
     inner = MOST_LEVELS - 1
     assert read_ssml(f"<speak>{'<s>' * inner}a{'</s>' * inner}</speak>").text == "a."
+
+
+@each_row(
+    ("ssml", "text"),
+    [
+        ("Plain.", "Plain."),
+        ("R&B, a <3 and 1 < 2 &amp; more", "R&B, a <3 and 1 < 2 & more"),
+        ("<speak>Hi <loud>you</loud>.</speak>", "Hi you."),
+        ('Hi <break time="1s"/> you.', "Hi [pause 1s] you."),
+        ('<prosody rate="slow">Hi</prosody> <lang xml:lang="de">du</lang>.', "Hi du."),
+        ('A <phoneme alphabet="cmu-arpabet" ph="T AH0">tomato</phoneme>.', "A tomato."),
+        ("&nbsp;", "&nbsp;"),
+    ],
+)
+def test_a_text_with_some_elements_in_it_will_do_if_that_is_wanted(ssml: str, text: str) -> None:
+    assert read_ssml(ssml, is_lenient=True).text == text
+
+
+@each_row("ssml", ["a </b> c", "<b>a", "<!DOCTYPE a>", "<speak>a</speak> b", '<break time="soon"/>'])
+def test_what_has_no_sense_is_refused_in_any_case(ssml: str) -> None:
+    with pytest.raises(SsmlFault):
+        read_ssml(ssml, is_lenient=True)

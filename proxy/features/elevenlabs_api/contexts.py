@@ -8,21 +8,23 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.messages import ContextMessage
 from speech_engine.redacted import Redacted
 
 MOST_OPEN = 5
 """The most contexts that a client may have open. One that it has closed, and that still speaks, is not
 counted."""
-UNNAMED = "default"
+_MOST_FAILED = 100
+_UNNAMED = "default"
 """The context of messages that name none."""
 
-Doing = Literal["open", "say", "flush", "finish", "stop", "too_many", "is_closed", "close_socket"]
+Doing = Literal["open", "say", "flush", "finish", "stop", "close_socket"]
 
 
 class Step(Redacted, msgspec.Struct, frozen=True):
     """What to do with a context: `open` it, `say` more text, `flush` what is there, `finish` when it is all
-    said, or `stop` now. It may be one of `too_many`, or `is_closed` and takes no text."""
+    said, or `stop` now."""
 
     doing: Doing
     context: str
@@ -30,29 +32,29 @@ class Step(Redacted, msgspec.Struct, frozen=True):
     settings: Mapping[str, Any] | None = None
 
 
+class ContextRefused(InvalidRequest):
+    """A message that its context cannot take. If the context `is_over`, it was never opened."""
+
+    def __init__(self, message: str, code: str, context: str, *, is_over: bool = False) -> None:
+        super().__init__(message, param="context_id", code=code)
+        self.context = context
+        self.is_over = is_over
+
+
 class Contexts(Protocol):
     """The contexts of one socket."""
 
     def steps(self, message: ContextMessage) -> list[Step]:
-        """Return what a message means, in this order."""
+        """Return what a message means, in this order. Raises ContextRefused."""
         ...
 
-    def forget(self, context: str) -> None:
-        """Forget a context that has ended."""
+    def end(self, context: str, *, has_failed: bool = False) -> None:
+        """Note that a context is over. If it has failed, what still comes for it means nothing."""
         ...
 
     def oldest_closed(self) -> str | None:
         """Return the context that still speaks, and that the client closed before all others."""
         ...
-
-
-class _State:
-    __slots__ = ("is_closed", "is_flushed")
-
-    def __init__(self) -> None:
-        self.is_closed = False
-        self.is_flushed = False
-        """Whether the last message was a flush without text."""
 
 
 class ManyContexts:
@@ -61,68 +63,75 @@ class ManyContexts:
 
     def __init__(self, *, is_auto: bool) -> None:
         self._is_auto = is_auto
-        self._known: dict[str, _State] = {}
+        # Each open context, and whether its last message was a flush without text.
+        self._open: dict[str, bool] = {}
         self._closed: dict[str, None] = {}
+        # Those that failed before the client has closed them, the oldest first.
+        self._failed: dict[str, None] = {}
 
     def steps(self, message: ContextMessage) -> list[Step]:
         if message.close_socket:
-            return self._end()
-        id_, text = message.context_id or UNNAMED, message.text or ""
-        state = self._known.get(id_)
-        if state is None:
+            return [*map(self._close, list(self._open)), Step("close_socket", "")]
+        id_, text = message.context_id or _UNNAMED, message.text or ""
+        if id_ in self._failed or id_ in self._closed:
+            return self._later(id_, message)
+        steps = []
+        if id_ not in self._open:
             # A flush, a close or a keep-alive of a context that never opened means nothing.
             if not text:
                 return []
-            if len(self._known) - len(self._closed) >= MOST_OPEN:
-                return [Step("too_many", id_)]
-            state = self._known[id_] = _State()
-            steps = [Step("open", id_, settings=message.voice_settings)]
-        elif state.is_closed:
-            if message.close_context:
-                return [self._stop(id_)]
-            return [Step("is_closed", id_)] if text.strip() else []
-        else:
-            steps = []
-        steps += self._words(id_, state, text, is_flush=bool(message.flush))
+            self._check_room(id_)
+            self._open[id_] = False
+            steps.append(Step("open", id_, settings=message.voice_settings))
+        if text.strip():
+            self._open[id_] = False
+        elif message.flush:
+            self._open[id_] = True
+        steps += _said(id_, text, is_auto=self._is_auto, is_flush=bool(message.flush))
         if message.close_context:
-            is_whole = state.is_flushed or bool(text.strip())
-            steps.append(self._close(id_, state) if is_whole else self._stop(id_))
+            self._open[id_] |= bool(text.strip())
+            steps.append(self._close(id_))
         return steps
 
-    def forget(self, context: str) -> None:
-        self._known.pop(context, None)
+    def end(self, context: str, *, has_failed: bool = False) -> None:
+        is_open = self._open.pop(context, None) is not None
         self._closed.pop(context, None)
+        if has_failed and is_open:
+            self._note_failed(context)
 
     def oldest_closed(self) -> str | None:
         return next(iter(self._closed), None)
 
-    def _words(self, id_: str, state: _State, text: str, *, is_flush: bool) -> list[Step]:
-        steps = []
-        if text.strip():
-            state.is_flushed = False
-            steps += _said(id_, text, is_auto=self._is_auto)
-        elif is_flush:
-            state.is_flushed = True
-        if is_flush and not (self._is_auto and steps):
-            steps.append(Step("flush", id_))
-        return steps
-
-    def _close(self, id_: str, state: _State) -> Step:
-        state.is_closed = True
-        self._closed[id_] = None
-        return Step("finish", id_)
-
-    def _stop(self, id_: str) -> Step:
-        self.forget(id_)
+    def _close(self, id_: str) -> Step:
+        """Close an open context. What was flushed is still said."""
+        if self._open.pop(id_):
+            self._closed[id_] = None
+            return Step("finish", id_)
         return Step("stop", id_)
 
-    def _end(self) -> list[Step]:
-        """Finish what was flushed, stop the rest, and then close the socket."""
-        steps = []
-        for id_, state in list(self._known.items()):
-            if not state.is_closed:
-                steps.append(self._close(id_, state) if state.is_flushed else self._stop(id_))
-        return [*steps, Step("close_socket", "")]
+    def _later(self, id_: str, message: ContextMessage) -> list[Step]:
+        """Return what is meant for a context that was closed, or has failed."""
+        if message.close_context:
+            has_failed = id_ in self._failed
+            self._failed.pop(id_, None)
+            self._closed.pop(id_, None)
+            return [] if has_failed else [Step("stop", id_)]
+        if id_ in self._failed:
+            return []
+        if (message.text or "").strip():
+            raise ContextRefused("This context is closed, and takes no more text.", "context_closed", id_)
+        return []
+
+    def _check_room(self, id_: str) -> None:
+        if len(self._open) >= MOST_OPEN:
+            self._note_failed(id_)
+            most = f"This socket has {MOST_OPEN} open contexts, and that is the most. Close one."
+            raise ContextRefused(most, "max_active_conversations", id_, is_over=True)
+
+    def _note_failed(self, id_: str) -> None:
+        self._failed[id_] = None
+        if len(self._failed) > _MOST_FAILED:
+            del self._failed[next(iter(self._failed))]
 
 
 class OneContext:
@@ -131,32 +140,33 @@ class OneContext:
     def __init__(self, *, is_auto: bool) -> None:
         self._is_auto = is_auto
         self._is_open = False
-        self._is_ended = False
+        self._is_over = False
 
     def steps(self, message: ContextMessage) -> list[Step]:
-        if self._is_ended:
+        if self._is_over:
             return []
         steps, text = [], message.text
         if not self._is_open:
             self._is_open = True
             steps.append(Step("open", "", settings=message.voice_settings))
-        if text and text.strip():
-            steps += _said("", text, is_auto=self._is_auto)
-        if message.flush:
-            steps.append(Step("flush", ""))
+        steps += _said("", text or "", is_auto=self._is_auto, is_flush=bool(message.flush))
         if text == "" or message.close_socket:
-            self._is_ended = True
+            self._is_over = True
             steps.append(Step("finish", ""))
         return steps
 
-    def forget(self, context: str) -> None:
-        """It is over with the socket."""
+    def end(self, context: str, *, has_failed: bool = False) -> None:
+        del context, has_failed
+        self._is_over = True
 
     def oldest_closed(self) -> str | None:
         return None
 
 
-def _said(id_: str, text: str, *, is_auto: bool) -> list[Step]:
-    if not is_auto:
-        return [Step("say", id_, text)]
-    return [Step("say", id_, text if text[-1].isspace() else f"{text} "), Step("flush", id_)]
+def _said(id_: str, text: str, *, is_auto: bool, is_flush: bool) -> list[Step]:
+    steps = []
+    if text.strip():
+        steps.append(Step("say", id_, f"{text} " if is_auto and not text[-1].isspace() else text))
+    if is_flush or (is_auto and steps):
+        steps.append(Step("flush", id_))
+    return steps

@@ -12,9 +12,9 @@ import structlog
 from msgspec import UNSET, UnsetType
 
 from policies.ssml import SsmlFault, read_ssml
-from proxy.errors import InvalidRequest, RateLimited, RequestFailed, StorageUnavailable
+from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
 from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, TimedWord
-from proxy.features.elevenlabs_api.contexts import MOST_OPEN, Contexts, Doing, Step
+from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, Doing, Step
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
 from proxy.features.elevenlabs_api.messages import (
     AudioMessage,
@@ -126,8 +126,6 @@ class Session:
             "flush": self._flush,
             "finish": self._finish,
             "stop": self._stop,
-            "too_many": self._refuse_context,
-            "is_closed": self._refuse_text,
             "close_socket": self._close_socket,
         }
 
@@ -215,7 +213,6 @@ class Session:
         while sum(each.task is not None for each in self._open.values()) >= most:
             if (oldest := self._contexts.oldest_closed()) is None:
                 break
-            self._contexts.forget(oldest)
             await self._interrupt(self._open[oldest])
         settings = UtteranceSettings.of(context.fields.request("a"))
         self._begun += 1
@@ -267,13 +264,12 @@ class Session:
         """Tell the failure of one context, and then end it: the socket stays."""
         context.failure = failure
         await self.socket.send(error_message(failure, self._shown(context.name)))
-        self._contexts.forget(context.name)
         await self._interrupt(context)
 
     async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
         if self._open.get(context.name) is context:
             del self._open[context.name]
-            self._contexts.forget(context.name)
+            self._contexts.end(context.name, has_failed=context.failure is not None)
         is_bad = self.options.is_single and context.failure is not None
         if not is_bad:
             await self.send(context.name, is_final=True)
@@ -282,25 +278,13 @@ class Session:
         elif self.options.is_single:
             self._end(1000 if context.failure is None else close_code(context.failure), "")
 
-    async def _refuse_context(self, step: Step) -> None:
-        failure = RateLimited(
-            f"This socket has {MOST_OPEN} open contexts, and that is the most. Close one.",
-            code="max_active_conversations",
-        )
-        await self.socket.send(error_message(failure, self._shown(step.context)))
-        await self.send(step.context, is_final=True)
-        self._count_error()
-
-    async def _refuse_text(self, step: Step) -> None:
-        failure = InvalidRequest("This context is closed, and takes no more text.", param="context_id")
-        await self._refuse(failure, step.context)
-
-    async def _refuse(self, failure: InvalidRequest, context: str | None = None) -> None:
-        shown = UNSET if context is None else self._shown(context)
+    async def _refuse(self, failure: InvalidRequest) -> None:
+        """Tell what is wrong with a message."""
+        refused = failure if isinstance(failure, ContextRefused) else None
+        shown = UNSET if refused is None else self._shown(refused.context)
         await self.socket.send(error_message(failure, shown))
-        self._count_error()
-
-    def _count_error(self) -> None:
+        if refused is not None and refused.is_over:
+            await self.send(refused.context, is_final=True)
         self._errors += 1
         if self._errors >= MOST_ERRORS:
             self._end(1008, "too_many_errors")

@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.errors import InvalidRequest
-from proxy.features.elevenlabs_api.contexts import MOST_OPEN, Contexts, ManyContexts, OneContext
+from proxy.features.elevenlabs_api.contexts import (
+    MOST_OPEN,
+    ContextRefused,
+    Contexts,
+    ManyContexts,
+    OneContext,
+)
 from proxy.features.elevenlabs_api.messages import ContextMessage, read_message
 from tests.tables import each_row
 
@@ -47,7 +53,6 @@ def steps_of(contexts: Contexts, *messages: dict[str, Any]) -> list[str]:
         ([*PIPECAT, FLUSH, {"text": "", "context_id": "c"}, CLOSE], [*SAID, "flush c", "finish c"]),
         ([*PIPECAT, FLUSH, PIPECAT[1], CLOSE], [*SAID, "flush c", *SAID[1:3], "stop c"]),
         ([*PIPECAT, FLUSH | CLOSE], [*SAID, "flush c", "finish c"]),
-        ([*PIPECAT, FLUSH, CLOSE, PIPECAT[1]], [*SAID, "flush c", "finish c", "is_closed c"]),
         ([*PIPECAT, FLUSH, {"close_socket": True}], [*SAID, "flush c", "finish c", "close_socket"]),
         ([*PIPECAT, {"close_socket": True}], [*SAID, "stop c", "close_socket"]),
         ([BLANK, {"text": "Bye.", **CLOSE}], ["open c", "say c Bye. ", "flush c", "finish c"]),
@@ -73,13 +78,39 @@ def test_without_auto_mode_words_come_as_they_are_until_a_flush() -> None:
 
 def test_a_sixth_open_context_is_refused_and_a_closed_one_does_not_count() -> None:
     contexts = ManyContexts(is_auto=True)
-    opening = [{"text": "Hi.", "context_id": str(number)} for number in range(MOST_OPEN + 1)]
-    assert steps_of(contexts, *opening)[-1] == f"too_many {MOST_OPEN}"
+    opening = [{"text": "Hi.", "context_id": str(number)} for number in range(MOST_OPEN + 2)]
+    steps_of(contexts, *opening[:MOST_OPEN])
+    with pytest.raises(ContextRefused) as refused:
+        steps_of(contexts, opening[MOST_OPEN])
+    assert (refused.value.code, refused.value.context) == ("max_active_conversations", "5")
+    # What still comes for it is dropped, until its client closes it.
+    assert steps_of(contexts, opening[MOST_OPEN], {"context_id": "5", "close_context": True}) == []
     steps_of(contexts, {"context_id": "2", "flush": True}, {"context_id": "2", "close_context": True})
-    assert steps_of(contexts, opening[-1])[0] == f"open {MOST_OPEN}"
+    assert steps_of(contexts, opening[MOST_OPEN])[0] == "open 5"
     assert contexts.oldest_closed() == "2"
-    contexts.forget("2")
+    contexts.end("2")
     assert contexts.oldest_closed() is None
+
+
+def test_what_comes_for_a_context_that_failed_means_nothing_until_it_is_closed() -> None:
+    contexts = ManyContexts(is_auto=True)
+    steps_of(contexts, *PIPECAT)
+    contexts.end("c", has_failed=True)
+    assert steps_of(contexts, *PIPECAT, FLUSH, CLOSE) == []
+    assert steps_of(contexts, BLANK) == ["open c"]
+    # The memory of those is bounded.
+    for number in range(1000):
+        steps_of(contexts, {"text": "Hi.", "context_id": str(number)})
+        contexts.end(str(number), has_failed=True)
+    assert steps_of(contexts, {"text": "Hi.", "context_id": "1"})[0] == "open 1"
+
+
+def test_a_closed_context_takes_no_text() -> None:
+    contexts = ManyContexts(is_auto=True)
+    steps_of(contexts, *PIPECAT, FLUSH, CLOSE, FLUSH, {"text": "", "context_id": "c"})
+    with pytest.raises(ContextRefused) as refused:
+        steps_of(contexts, PIPECAT[1])
+    assert (refused.value.code, refused.value.context) == ("context_closed", "c")
 
 
 @each_row(
@@ -120,14 +151,18 @@ def test_a_context_is_open_when_it_speaks_and_at_most_five_are(
 ) -> None:
     contexts, is_open, speaking = ManyContexts(is_auto=is_auto), set[str](), set[str]()
     for message in messages:
-        for step in contexts.steps(msgspec.convert(message, ContextMessage)):
+        try:
+            steps = contexts.steps(msgspec.convert(message, ContextMessage))
+        except ContextRefused:
+            continue
+        for step in steps:
             if step.doing == "open":
                 assert step.context not in speaking
                 is_open.add(step.context)
                 speaking.add(step.context)
             elif step.doing in ("say", "flush", "finish"):
                 assert step.context in is_open
-            elif step.doing in ("stop", "is_closed"):
+            else:
                 assert step.context in speaking
             if step.doing in ("finish", "stop"):
                 is_open.discard(step.context)

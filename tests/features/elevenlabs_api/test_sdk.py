@@ -137,3 +137,27 @@ def test_other_refusals_are_those_that_the_library_knows(client: ElevenLabs, pla
             wrong.models.list()
     assert caught.value.status_code == 401
     assert caught.value.body["detail"]["status"] == "invalid_api_key"
+
+
+WORDS = ("Hello there, ", "my friend. ", "How are ", "you today?")
+
+
+@each_row("format_", [PCM, "mp3_22050_32", "mp3_44100_128"])
+def test_text_in_pieces_is_spoken_over_the_socket(
+    client: ElevenLabs, plain_server: Server, format_: str
+) -> None:
+    speech = client.text_to_speech
+    # The library always dials with TLS.
+    speech._ws_base_url = plain_server.url.replace("http://", "ws://") + "/elevenlabs"
+    sound = b"".join(
+        speech.convert_realtime("alloy", text=iter(WORDS), model_id="tts-1", output_format=format_)
+    )
+    assert " ".join(heard(sound, format_.partition("_")[0])).split() == "".join(WORDS).split()
+
+
+def test_a_failure_on_the_socket_is_an_error_of_the_library(client: ElevenLabs, plain_server: Server) -> None:
+    speech = client.text_to_speech
+    speech._ws_base_url = plain_server.url.replace("http://", "ws://") + "/elevenlabs"
+    with pytest.raises(ApiError) as caught:
+        b"".join(speech.convert_realtime("tone/fail", text=iter(WORDS), model_id="tts-1", output_format=PCM))
+    assert caught.value.status_code == 1011 or "engine_unavailable" in str(caught.value.body)

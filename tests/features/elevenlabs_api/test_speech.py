@@ -98,13 +98,18 @@ async def test_a_model_of_elevenlabs_that_no_engine_has_is_the_default(
 
 async def test_speed_counts_and_other_settings_do_not(server: Inside) -> None:
     usual = await speak(server, "alloy?output_format=pcm_24000")
-    settings = {"speed": 2.0, "stability": 0.1, "similarity_boost": 2, "style": "x"}
+    settings: dict[str, Any] = {"speed": 2.0, "stability": 0.1, "similarity_boost": 2, "style": "x"}
     fast = await speak(server, "alloy?output_format=pcm_24000", voice_settings=settings)
     assert len(fast.content) == pytest.approx(len(usual.content) / 2, rel=0.05)
 
 
 async def test_fields_without_a_meaning_here_are_taken(server: Inside) -> None:
-    more = {"previous_text": "a", "next_request_ids": [], "apply_text_normalization": "off", "nothing": [1]}
+    more: dict[str, Any] = {
+        "previous_text": "a",
+        "next_request_ids": [],
+        "apply_text_normalization": "off",
+        "nothing": [1],
+    }
     query = "enable_logging=false&optimize_streaming_latency=3"
     assert said(await speak(server, f"alloy?{query}", seed=7, **more)) == TEXT
 

@@ -1,0 +1,306 @@
+"""The sockets as LiveKit, Pipecat and ElevenLabs' library speak with them, over a real port."""
+
+import json
+import time
+from typing import Any
+
+import httpx2
+import pytest
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.features.elevenlabs_api.talker import address, talking
+from tests.plugins.elevenlabs.rig import heard
+from tests.server import ALONE, Server, live_server
+from tests.tables import each_row
+
+pytestmark = pytest.mark.slow
+
+server = live_server(
+    f"""{ALONE}
+[engines.inside]
+plugin = "tone"
+hosted = false
+[plans.one]
+streams = 1
+[plans.poor]
+allowance = 0
+prices.speech = {{ credits = 1, per = "second" }}
+"""
+)
+FIRST, SECOND = "Hello there my friend. ", "How are you today? I am fine. "
+WHOLE = FIRST + SECOND
+LONG = "This takes a while to say. "
+
+
+def said(sound: bytes, format_: str = "pcm") -> str:
+    return " ".join(heard(sound, format_))
+
+
+def usage(server: Server) -> list[dict[str, Any]]:
+    with server.client() as client:
+        rows: list[dict[str, Any]] = client.get("/v1/usage").json()["data"]
+    return rows
+
+
+@each_row("format_", ["pcm_24000", "mp3_22050_32", "opus_48000_64"])
+def test_a_turn_of_livekit_is_one_stream_with_times_that_run_on(server: Server, format_: str) -> None:
+    with talking(server, output_format=format_, sync_alignment="true") as talker:
+        talker.livekit("c1", FIRST, SECOND)
+        talker.livekit_end("c1")
+        turn = talker.turn("c1")
+    assert said(turn.sound, format_.partition("_")[0]) == WHOLE.strip()
+    assert turn.characters == WHOLE
+    assert turn.starts_ms == sorted(turn.starts_ms)
+    assert not turn.errors
+
+
+def test_a_turn_of_pipecat_has_times_that_restart_and_words_that_are_apart(server: Server) -> None:
+    with talking(server) as talker:
+        talker.pipecat("u1", FIRST.strip(), SECOND.strip())
+        talker.send("")
+        talker.pipecat_end("u1")
+        turn = talker.turn("u1")
+    assert said(turn.sound) == WHOLE.strip()
+    assert turn.characters == WHOLE
+    assert len(turn.alignments) > 1
+    assert all(each["charStartTimesMs"][0] < 500 for each in turn.alignments)
+    summed = turn.summed_ms
+    assert summed == sorted(summed)
+    assert summed[WHOLE.index("How")] > summed[WHOLE.index("friend")]
+    assert summed[-1] <= len(turn.sound) / 48
+
+
+def test_words_without_a_flush_are_spoken_sentence_by_sentence(server: Server) -> None:
+    with talking(server, auto_mode="false") as talker:
+        talker.send(" ", "t", generation_config={"chunk_length_schedule": [50]})
+        for word in WHOLE.split():
+            talker.send(f"{word} ", "t")
+        talker.hear(0.5, "t")
+        talker.pipecat_end("t")
+        assert said(talker.turn("t").sound) == WHOLE.strip()
+
+
+def test_an_interruption_stops_one_context_and_the_socket_stays(server: Server) -> None:
+    with talking(server) as talker:
+        talker.livekit("a", *[LONG] * 8)
+        talker.hear(0.5, "a")
+        began = time.monotonic()
+        talker.close("a")
+        turn = talker.turn("a")
+        assert time.monotonic() - began < 1.0
+        assert len(turn.sound) < 3 * 48_000
+        talker.livekit("b", FIRST)
+        talker.livekit_end("b")
+        assert said(talker.turn("b").sound) == FIRST.strip()
+    # What was sent of the first one is paid.
+    rows = usage(server)
+    assert all(row["status"] != "failed" for row in rows[:3])
+
+
+def test_a_repeated_close_stops_what_would_have_been_said(server: Server) -> None:
+    with talking(server) as talker:
+        talker.pipecat("a", *[LONG] * 8)
+        talker.pipecat_end("a")
+        talker.hear(0.5, "a")
+        talker.close("a")
+        assert len(talker.turn("a").sound) < 3 * 48_000
+
+
+def test_contexts_speak_at_the_same_time(server: Server) -> None:
+    with talking(server) as talker:
+        for name in ("a", "b", "c"):
+            talker.livekit(name, f"This is {name}. ")
+        for name in ("a", "b", "c"):
+            talker.livekit_end(name)
+        for name in ("a", "b", "c"):
+            assert said(talker.turn(name).sound) == f"This is {name}."
+
+
+def test_seven_quick_turns_on_a_plan_of_one_stream_end_the_ones_before(server: Server) -> None:
+    key = server.mint_key("one", plan="one").secret
+    with talking(server, key=key) as talker:
+        for number in range(7):
+            talker.livekit(str(number), f"Turn {number}. ", LONG)
+            talker.livekit_end(str(number))
+        last = talker.turn("6")
+        assert said(last.sound) == f"Turn 6. {LONG}".strip()
+        assert all(talker.turn(str(number)).is_final for number in range(7))
+        assert not any(turn.errors for turn in talker.turns.values())
+
+
+def test_a_sixth_open_context_is_an_error_and_the_others_go_on(server: Server) -> None:
+    with talking(server) as talker:
+        for number in range(6):
+            talker.send(" ", str(number))
+        refused = talker.turn("5")
+        assert refused.errors[0]["error"] == "max_active_conversations"
+        talker.send(FIRST, "4", flush=True)
+        talker.livekit_end("4")
+        assert said(talker.turn("4").sound) == FIRST.strip()
+
+
+def test_a_context_without_words_ends_without_sound(server: Server) -> None:
+    with talking(server) as talker:
+        talker.pipecat("a", "...")
+        talker.pipecat_end("a")
+        assert talker.turn("a").sound == b""
+        talker.pipecat("b")
+        talker.pipecat_end("b")
+        assert talker.turn("b").sound == b""
+
+
+@each_row("voice", ["tone/fail", "tone/fail-late"])
+def test_a_failed_context_says_so_and_ends_and_the_socket_stays(server: Server, voice: str) -> None:
+    with talking(server, voice=voice) as talker:
+        for name in ("a", "b"):
+            talker.livekit(name, FIRST)
+            talker.livekit_end(name)
+            turn = talker.turn(name)
+            (error,) = turn.errors
+            assert (error["error"], error["contextId"]) == ("engine_unavailable", name)
+            assert error["message"]
+
+
+def test_used_up_credits_fail_a_context(server: Server) -> None:
+    key = server.mint_key("poor", plan="poor").secret
+    with talking(server, key=key) as talker:
+        talker.livekit("a", FIRST)
+        talker.livekit_end("a")
+        assert talker.turn("a").errors[0]["error"] == "quota_exceeded"
+
+
+def test_close_socket_says_what_was_flushed_and_closes(server: Server) -> None:
+    with talking(server) as talker:
+        talker.pipecat("a", FIRST.strip())
+        talker.send(context="a", flush=True)
+        talker.pipecat("b", *[LONG] * 8)
+        talker.send(close_socket=True)
+        assert said(talker.turn("a").sound) == FIRST.strip()
+        assert len(talker.turn("b").sound) < 3 * 48_000
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1000
+
+
+def test_bad_messages_leave_the_socket_open_until_the_twentieth(server: Server) -> None:
+    bad = ["", "{", "[]", '{"text": 7}', '{"context_id": ["a"]}', '{"flush": "yes"}', b"\x00", '"\\ud800"']
+    with talking(server) as talker:
+        for message in bad:
+            talker.socket.send(message)
+            assert talker.next()["error"] in ("invalid_json", "invalid_value")
+        talker.send("x" * 30_000, "a")
+        error = talker.turn("a").errors[0]
+        assert error["contextId"] == "a"
+        for _ in range(19 - len(bad)):
+            talker.socket.send("{")
+            talker.next()
+        talker.livekit("b", FIRST)
+        talker.livekit_end("b")
+        assert said(talker.turn("b").sound) == FIRST.strip()
+        talker.socket.send("{")
+        talker.next()
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.next()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "too_many_errors")
+
+
+def test_a_silent_socket_closes_after_the_time_that_it_asked_for(server: Server) -> None:
+    with talking(server, inactivity_timeout=1) as talker:
+        talker.livekit("a", FIRST, SECOND)
+        talker.livekit_end("a")
+        assert said(talker.turn("a").sound) == WHOLE.strip()
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.next()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1000
+
+
+@each_row(
+    ("query", "status", "code", "param"),
+    [
+        ({"voice": "nobody"}, 400, "voice_not_found", "voice_id"),
+        ({"model_id": "none"}, 404, "model_not_found", "model_id"),
+        ({"output_format": "pcm_32000"}, 422, "unsupported_output_format", "output_format"),
+        ({"output_format": "wav_24000"}, 400, "invalid_value", "output_format"),
+        ({"language_code": "no language"}, 400, "invalid_value", "language_code"),
+        ({"inactivity_timeout": "181"}, 400, "invalid_value", "inactivity_timeout"),
+        ({"inactivity_timeout": "x"}, 400, "invalid_value", "inactivity_timeout"),
+        ({"path": "nothing"}, 405, "method_not_allowed", None),
+    ],
+)
+def test_a_handshake_is_refused_for_what_is_wrong_in_it(
+    server: Server, query: dict[str, str], status: int, code: str, param: str | None
+) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        with talking(server, **query):
+            pass
+    answer = refused.value.response
+    detail = json.loads(answer.body or b"")["detail"]
+    assert (answer.status_code, detail["code"], detail["param"]) == (status, code, param)
+
+
+@each_row(
+    "headers", [{}, {"xi-api-key": "wrong"}, {"authorization": "Bearer KEY"}, {"x-api-key": "KEY"}], ids=str
+)
+def test_a_handshake_needs_the_key_in_its_header(server: Server, headers: dict[str, str]) -> None:
+    sent = {name: value.replace("KEY", server.key) for name, value in headers.items()}
+    with pytest.raises(InvalidStatus) as refused:
+        with connect(address(server), additional_headers=sent, proxy=None):
+            pass
+    assert refused.value.response.status_code == 401
+    assert json.loads(refused.value.response.body or b"")["detail"]["status"] == "invalid_api_key"
+
+
+def test_a_plain_request_is_told_to_upgrade(server: Server) -> None:
+    url = address(server).replace("ws://", "http://")
+    answer = httpx2.get(url, headers={"xi-api-key": server.key})
+    assert (answer.status_code, answer.json()["detail"]["code"]) == (426, "upgrade_required")
+
+
+def test_speed_counts_for_one_context_and_a_language_that_is_not_spoken_is_ignored(server: Server) -> None:
+    with talking(server, language_code="xx", model_id="eleven_flash_v2_5") as talker:
+        seconds = {}
+        for name, settings in (("a", {}), ("b", {"speed": 2.0}), ("c", {"speed": 9})):
+            talker.send(" ", name, voice_settings=settings)
+            talker.send(FIRST, name)
+            talker.livekit_end(name)
+            seconds[name] = len(talker.turn(name).sound) / 48_000
+    assert seconds["b"] == pytest.approx(seconds["a"] / 2, rel=0.1)
+    assert talker.turns["c"].errors[0]["error"] == "invalid_value"
+
+
+def test_elements_of_ssml_are_read_if_the_query_says_so(server: Server) -> None:
+    with talking(server, enable_ssml_parsing="true") as talker:
+        talker.livekit("a", 'R&B <break time="100ms"/> is <loud>now</loud>. ')
+        talker.livekit_end("a")
+        assert said(talker.turn("a").sound) == "R&B is now."
+        talker.livekit("b", "a </loud> b")
+        assert talker.turn("b").errors[0]["error"] == "invalid_ssml"
+
+
+def test_stream_input_ends_with_an_empty_text(server: Server) -> None:
+    with talking(server, "stream-input", auto_mode="false") as talker:
+        talker.send(" ", generation_config={"chunk_length_schedule": [50]})
+        for word in WHOLE.split():
+            talker.send(f"{word} ", try_trigger_generation=True)
+        talker.send("")
+        turn = talker.turn()
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.next()
+    assert said(turn.sound) == WHOLE.strip()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1000
+
+
+def test_stream_input_that_fails_closes_with_another_code(server: Server) -> None:
+    with talking(server, "stream-input", voice="tone/fail") as talker:
+        talker.send(FIRST)
+        talker.send("")
+        assert talker.next()["error"] == "engine_unavailable"
+        with pytest.raises(ConnectionClosed) as closed:
+            talker.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011
