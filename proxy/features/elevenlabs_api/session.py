@@ -145,6 +145,9 @@ class Session:
                     raise
                 reading.cancel()
                 await self._interrupt_all()
+        except BaseExceptionGroup as failures:
+            # One task failed, and has ended the others.
+            raise failures.exceptions[0] from None
         finally:
             for utterance in self._waiting:
                 await utterance.close()

@@ -13,7 +13,11 @@ from tests.plugins.elevenlabs.rig import heard
 from tests.server import Server
 from tests.tables import each_row
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # The library reads `code` of a closed socket.
+    pytest.mark.filterwarnings("ignore:ConnectionClosed.code is deprecated:DeprecationWarning"),
+]
 
 TEXT = "Hello from the library."
 PCM = "pcm_24000"

@@ -95,7 +95,7 @@ def test_an_interruption_stops_one_context_and_the_socket_stays(server: Server) 
         assert said(talker.turn("b").sound) == FIRST.strip()
     # What was sent of the first one is paid.
     rows = usage(server)
-    assert all(row["status"] != "failed" for row in rows[:3])
+    assert all(row["outcome"] != "failed" for row in rows[:3])
 
 
 def test_a_repeated_close_stops_what_would_have_been_said(server: Server) -> None:
