@@ -113,7 +113,7 @@ def _interrupt(server: Server) -> None:
     with at(server, **_fields("tone")) as talker:
         for _ in range(INTERRUPTIONS):
             talker.texts(LONG)
-            talker.until("audio.start")
+            talker.read_until("audio.start")
             end = time.monotonic() + chosen.uniform(0.0, 0.5)
             while (left_s := end - time.monotonic()) > 0:
                 try:

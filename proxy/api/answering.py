@@ -58,7 +58,7 @@ TAG = Header(TAG_HEADER, "Usage has this tag, and sums by it: an episode, a proj
 Write = Callable[[Connection, Answer], Awaitable[None]]
 
 
-class Writer(NamedTuple):
+class AnswerWriter(NamedTuple):
     """Writes an answer in a shape of its own: as the sound comes, or whole."""
 
     write: Write
@@ -111,7 +111,7 @@ class Answering:
         terms: Terms,
         connection: Connection,
         own_voice: Voice | None = None,
-        writer: Writer | None = None,
+        writer: AnswerWriter | None = None,
     ) -> None:
         """Answer a request that was admitted, with another `writer` than that of its answer if one is given.
         Raises RequestFailed."""

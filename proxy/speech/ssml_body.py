@@ -11,6 +11,8 @@ from policies.ssml import SsmlFault, SsmlText, read_ssml
 from proxy.errors import InvalidRequest
 from proxy.speech.speech_body import SpeechBody, check_text
 
+_ROOT = "<speak>"
+
 
 def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBody:
     """Return the body that says the same without SSML. `sent` are its fields as they came. Raises
@@ -22,33 +24,41 @@ def body_of_ssml(body: SpeechBody, sent: Mapping[str, msgspec.Raw]) -> SpeechBod
             "'emotion_tags' cannot be text with input_type ssml: its breaks become tags.",
             param="emotion_tags",
         )
-    try:
-        read = read_ssml(body.input)
-    except SsmlFault as fault:
-        message = f"Invalid 'input': at line {fault.line}, column {fault.column} of the SSML: {fault}."
-        if fault.code == "unsupported_ssml":
-            raise InvalidRequest(message, param="input", code="unsupported_ssml") from None
-        raise InvalidRequest(message, param="input", code="invalid_ssml") from None
+    read = read_speech(body.input)
     made = replace(
         body,
         input=read.text,
         input_type="text",
         language=body.language or read.language,
-        lexicon=_lexicon(body.lexicon, read),
+        lexicon=lexicon_with(body.lexicon, read),
         markdown="off",
     )
     check_text(made)
     return made
 
 
-def _lexicon(given: str | dict[str, str] | None, read: SsmlText) -> str | dict[str, str] | None:
+def read_speech(ssml: str, *, is_inside: bool = False) -> SsmlText:
+    """Read a document, or what is `inside` of its root. Raises InvalidRequest."""
+    root = _ROOT if is_inside else ""
+    try:
+        return read_ssml(f"{root}{ssml}</speak>" if is_inside else ssml)
+    except SsmlFault as fault:
+        column = fault.column - len(root) * (fault.line == 1)
+        message = f"Invalid 'input': at line {fault.line}, column {column} of the SSML: {fault}."
+        if fault.code == "unsupported_ssml":
+            raise InvalidRequest(message, param="input", code="unsupported_ssml") from None
+        raise InvalidRequest(message, param="input", code="invalid_ssml") from None
+
+
+def lexicon_with(given: str | Mapping[str, str] | None, read: SsmlText) -> str | Mapping[str, str] | None:
+    """Return a lexicon with the sounds that SSML has. Raises InvalidRequest."""
     if not read.words:
         return given
     if isinstance(given, str) and given.strip():
         raise InvalidRequest(
             "'lexicon' can only have entries, and no name, if the SSML has <phoneme>.", param="lexicon"
         )
-    entries = dict(given) if isinstance(given, dict) else {}
+    entries = dict(given) if isinstance(given, Mapping) else {}
     for word, sound in read.words.items():
         if entries.setdefault(word, sound) != sound:
             raise InvalidRequest(

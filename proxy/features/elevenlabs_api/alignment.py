@@ -47,7 +47,7 @@ class LetterTimes:
         self.end_ms = 0.0
         """The end of the last character that was timed."""
 
-    def next(self, text: str, words: Iterable[TimedWord]) -> TimedText:
+    def time_words(self, text: str, words: Iterable[TimedWord]) -> TimedText:
         """Return the characters up to the last of these words, with the marks and the blank behind it: some
         clients end a word at its blank."""
         begin, starts_ms = self._place, list[float]()
@@ -62,7 +62,7 @@ class LetterTimes:
             self._place, self.end_ms = end, end_ms
         return TimedText(text[begin : self._place], starts_ms, self.end_ms)
 
-    def rest(self, text: str, end_ms: float) -> TimedText:
+    def time_rest(self, text: str, end_ms: float) -> TimedText:
         """Return all other characters; the sound ends at `end_ms`."""
         begin, since_ms = self._place, self.end_ms
         self._place, self.end_ms = len(text), max(end_ms, since_ms)
@@ -96,17 +96,6 @@ class Alignment(Redacted, msgspec.Struct, frozen=True):
     character_start_times_seconds: list[float]
     character_end_times_seconds: list[float]
 
-    @classmethod
-    def of(cls, timed: TimedText) -> Alignment | None:
-        """Return null without characters: there is nothing to tell of this piece."""
-        if not timed.characters:
-            return None
-        return cls(
-            [*timed.characters],
-            [round(each / 1000, 3) for each in timed.starts_ms],
-            [round(each / 1000, 3) for each in timed.ends_ms],
-        )
-
 
 class ChunkAlignment(Redacted, msgspec.Struct, frozen=True, rename="camel"):
     """The characters of a message of a socket."""
@@ -115,11 +104,22 @@ class ChunkAlignment(Redacted, msgspec.Struct, frozen=True, rename="camel"):
     char_start_times_ms: list[int]
     char_durations_ms: list[int]
 
-    @classmethod
-    def of(cls, timed: TimedText, since_ms: float = 0.0) -> ChunkAlignment | None:
-        """Return the times since a moment of the sound."""
-        if not timed.characters:
-            return None
-        starts = [round(max(0.0, each - since_ms)) for each in (*timed.starts_ms, timed.end_ms)]
-        durations = [after - before for before, after in pairwise(starts)]
-        return cls([*timed.characters], starts[:-1], durations)
+
+def alignment_of(timed: TimedText) -> Alignment | None:
+    """Return None without characters: there is nothing to tell of this piece."""
+    if not timed.characters:
+        return None
+    return Alignment(
+        [*timed.characters],
+        [round(each / 1000, 3) for each in timed.starts_ms],
+        [round(each / 1000, 3) for each in timed.ends_ms],
+    )
+
+
+def chunk_alignment(timed: TimedText, since_ms: float = 0.0) -> ChunkAlignment | None:
+    """Return the times since a moment of the sound, or None without characters."""
+    if not timed.characters:
+        return None
+    starts = [round(max(0.0, each - since_ms)) for each in (*timed.starts_ms, timed.end_ms)]
+    durations = [after - before for before, after in pairwise(starts)]
+    return ChunkAlignment([*timed.characters], starts[:-1], durations)

@@ -4,7 +4,7 @@ under way on a socket. Pure: a message in, steps out."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -22,7 +22,7 @@ _UNNAMED = "default"
 Doing = Literal["open", "say", "flush", "finish", "stop", "close_socket"]
 
 
-class Step(Redacted, msgspec.Struct, frozen=True):
+class ContextStep(Redacted, msgspec.Struct, frozen=True):
     """What to do with a context: `open` it, `say` more text, `flush` what is there, `finish` when it is all
     said, or `stop` now."""
 
@@ -41,23 +41,7 @@ class ContextRefused(InvalidRequest):
         self.is_over = is_over
 
 
-class Contexts(Protocol):
-    """The contexts of one socket."""
-
-    def steps(self, message: ContextMessage) -> list[Step]:
-        """Return what a message means, in this order. Raises ContextRefused."""
-        ...
-
-    def end(self, context: str, *, has_failed: bool = False) -> None:
-        """Note that a context is over. If it has failed, what still comes for it means nothing."""
-        ...
-
-    def oldest_closed(self) -> str | None:
-        """Return the context that still speaks, and that the client closed before all others."""
-        ...
-
-
-class ManyContexts:
+class Contexts:
     """The contexts of `multi-stream-input`. With `is_auto`, each message is spoken as it comes, and words of
     two messages are never joined."""
 
@@ -69,9 +53,10 @@ class ManyContexts:
         # Those that failed before the client has closed them, the oldest first.
         self._failed: dict[str, None] = {}
 
-    def steps(self, message: ContextMessage) -> list[Step]:
+    def read_steps(self, message: ContextMessage) -> list[ContextStep]:
+        """Return what a message means, in this order. Raises ContextRefused."""
         if message.close_socket:
-            return [*map(self._close, list(self._open)), Step("close_socket", "")]
+            return [*map(self._close, list(self._open)), ContextStep("close_socket", "")]
         id_, text = message.context_id or _UNNAMED, message.text or ""
         if id_ in self._failed or id_ in self._closed:
             return self._later(id_, message)
@@ -82,40 +67,42 @@ class ManyContexts:
                 return []
             self._check_room(id_)
             self._open[id_] = False
-            steps.append(Step("open", id_, settings=message.voice_settings))
+            steps.append(ContextStep("open", id_, settings=message.voice_settings))
         if text.strip():
             self._open[id_] = False
         elif message.flush:
             self._open[id_] = True
-        steps += _said(id_, text, is_auto=self._is_auto, is_flush=bool(message.flush))
+        steps += _text_steps(id_, text, is_auto=self._is_auto, is_flush=bool(message.flush))
         if message.close_context:
             self._open[id_] |= bool(text.strip())
             steps.append(self._close(id_))
         return steps
 
-    def end(self, context: str, *, has_failed: bool = False) -> None:
+    def end_context(self, context: str, *, has_failed: bool = False) -> None:
+        """Note that a context is over. If it has failed, what still comes for it means nothing."""
         is_open = self._open.pop(context, None) is not None
         self._closed.pop(context, None)
         if has_failed and is_open:
             self._note_failed(context)
 
     def oldest_closed(self) -> str | None:
+        """Return the context that still speaks, and that the client closed before all others."""
         return next(iter(self._closed), None)
 
-    def _close(self, id_: str) -> Step:
+    def _close(self, id_: str) -> ContextStep:
         """Close an open context. What was flushed is still said."""
         if self._open.pop(id_):
             self._closed[id_] = None
-            return Step("finish", id_)
-        return Step("stop", id_)
+            return ContextStep("finish", id_)
+        return ContextStep("stop", id_)
 
-    def _later(self, id_: str, message: ContextMessage) -> list[Step]:
+    def _later(self, id_: str, message: ContextMessage) -> list[ContextStep]:
         """Return what is meant for a context that was closed, or has failed."""
         if message.close_context:
             has_failed = id_ in self._failed
             self._failed.pop(id_, None)
             self._closed.pop(id_, None)
-            return [] if has_failed else [Step("stop", id_)]
+            return [] if has_failed else [ContextStep("stop", id_)]
         if id_ in self._failed:
             return []
         if (message.text or "").strip():
@@ -134,39 +121,35 @@ class ManyContexts:
             del self._failed[next(iter(self._failed))]
 
 
-class OneContext:
+class OneContext(Contexts):
     """The only context of `stream-input`. It has no name, and ends with an empty text."""
 
     def __init__(self, *, is_auto: bool) -> None:
-        self._is_auto = is_auto
-        self._is_open = False
-        self._is_over = False
+        super().__init__(is_auto=is_auto)
+        self._has_begun = self._is_over = False
 
-    def steps(self, message: ContextMessage) -> list[Step]:
+    def read_steps(self, message: ContextMessage) -> list[ContextStep]:
         if self._is_over:
             return []
         steps, text = [], message.text
-        if not self._is_open:
-            self._is_open = True
-            steps.append(Step("open", "", settings=message.voice_settings))
-        steps += _said("", text or "", is_auto=self._is_auto, is_flush=bool(message.flush))
+        if not self._has_begun:
+            self._has_begun = True
+            steps.append(ContextStep("open", "", settings=message.voice_settings))
+        steps += _text_steps("", text or "", is_auto=self._is_auto, is_flush=bool(message.flush))
         if text == "" or message.close_socket:
             self._is_over = True
-            steps.append(Step("finish", ""))
+            steps.append(ContextStep("finish", ""))
         return steps
 
-    def end(self, context: str, *, has_failed: bool = False) -> None:
+    def end_context(self, context: str, *, has_failed: bool = False) -> None:
         del context, has_failed
         self._is_over = True
 
-    def oldest_closed(self) -> str | None:
-        return None
 
-
-def _said(id_: str, text: str, *, is_auto: bool, is_flush: bool) -> list[Step]:
+def _text_steps(id_: str, text: str, *, is_auto: bool, is_flush: bool) -> list[ContextStep]:
     steps = []
     if text.strip():
-        steps.append(Step("say", id_, f"{text} " if is_auto and not text[-1].isspace() else text))
+        steps.append(ContextStep("say", id_, f"{text} " if is_auto and not text[-1].isspace() else text))
     if is_flush or (is_auto and steps):
-        steps.append(Step("flush", id_))
+        steps.append(ContextStep("flush", id_))
     return steps

@@ -12,14 +12,15 @@ from proxy.http.dialect import Dialect
 
 @asynccontextmanager
 async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
-    from proxy.features.elevenlabs_api import sockets, speech
+    from proxy.features.elevenlabs_api import speech
     from proxy.features.elevenlabs_api.failures import KEY_HEADER, PREFIX, reply_in_dialect
     from proxy.features.elevenlabs_api.fields import FieldReader
     from proxy.features.elevenlabs_api.lists import Lists
-    from proxy.features.elevenlabs_api.session import SessionParts
+    from proxy.features.elevenlabs_api.session import StreamParts
+    from proxy.features.elevenlabs_api.sockets import socket_endpoints
 
-    newest, parts = context.find(NewestUtterances), list[SessionParts]()
-    socket_endpoints = sockets.endpoints(lambda: parts[-1])
+    newest, parts = context.find(NewestUtterances), list[StreamParts]()
+    opened = socket_endpoints(lambda: parts[-1])
 
     def at(revision: RevisionContext) -> Additions:
         speaking, voices, answering = revision.speaking, revision.voices, revision.answering
@@ -27,12 +28,12 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
             return Additions()
         reader = FieldReader(revision.config, voices.catalogue, speaking)
         endpoints = [
-            *speech.endpoints(reader, speaking, answering),
+            *speech.speech_endpoints(reader, speaking, answering),
             *Lists(voices, context.ledger).endpoints,
         ]
-        parts[:] = [SessionParts(reader, newest.utterances)]
+        parts[:] = [StreamParts(reader, newest.utterances)]
         dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)
-        return Additions(dialects=[dialect], sockets=socket_endpoints)
+        return Additions(dialects=[dialect], sockets=opened)
 
     yield FeatureInstance(context, at)
 

@@ -68,7 +68,7 @@ class SpeechFields(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     is_ssml: bool = False
 
-    def request(self, text: str) -> SpeechRequest:
+    def speech_request(self, text: str) -> SpeechRequest:
         """Return the request for a text. Raises InvalidRequest."""
         body: dict[str, Any] = {
             "model": self.model,
@@ -99,7 +99,7 @@ class FieldReader:
         self._catalogue = catalogue
         self._speaking = speaking
 
-    def read(self, voice: str, query: Mapping[str, str], body: TextBody | None = None) -> SpeechFields:
+    def read_fields(self, voice: str, query: Mapping[str, str], body: TextBody | None = None) -> SpeechFields:
         """Return what a query and a body ask for. Raises InvalidRequest."""
         body = body or TextBody(text=" ")
         return SpeechFields(
@@ -112,7 +112,7 @@ class FieldReader:
             is_ssml=query.get("enable_ssml_parsing", "").lower() == "true",
         )
 
-    def terms(self, caller: Caller) -> Terms:
+    def caller_terms(self, caller: Caller) -> Terms:
         """Raises NotAllowed without terms of a plan."""
         return self._speaking.admission.terms(caller)
 
@@ -120,10 +120,12 @@ class FieldReader:
         """Return what a query asked for with the speed of one context, in this revision."""
         return replace(fields, model=self._model(fields.model), speed=speed)
 
-    async def possible(self, id_: str, caller: Caller, fields: SpeechFields, terms: Terms) -> SpeechFields:
+    async def check_fields(
+        self, id_: str, caller: Caller, fields: SpeechFields, terms: Terms
+    ) -> SpeechFields:
         """Check that some model speaks as this says. A language that none of them has is left out. Raises as
         `Speaking.prepare_call`."""
-        request = fields.request("a")
+        request = fields.speech_request("a")
         try:
             await self._speaking.prepare_call(id_, caller, request, terms)
         except InvalidRequest as failure:

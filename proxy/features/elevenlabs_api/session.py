@@ -13,8 +13,8 @@ from msgspec import UNSET, UnsetType
 
 from policies.ssml import SsmlFault, read_ssml
 from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
-from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, TimedWord
-from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, Doing, Step
+from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, TimedWord, chunk_alignment
+from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
 from proxy.features.elevenlabs_api.messages import (
     AudioMessage,
@@ -45,14 +45,14 @@ MOST_SPEAKING = 16
 """The most contexts of a socket that speak at once, with those that the client has closed."""
 
 
-class SessionParts(NamedTuple):
+class StreamParts(NamedTuple):
     """What a session uses of the newest revision of the configuration."""
 
     reader: FieldReader
     utterances: Utterances
 
 
-class SessionOptions(NamedTuple):
+class StreamOptions(NamedTuple):
     """What the query of a socket asks for. With `is_single`, the socket has one context, and ends with it."""
 
     fields: SpeechFields
@@ -65,7 +65,7 @@ class SessionOptions(NamedTuple):
 class _Context:
     """A context that is open, as the listener of its utterance."""
 
-    def __init__(self, name: str, fields: SpeechFields, session: Session) -> None:
+    def __init__(self, name: str, fields: SpeechFields, session: StreamInputSession) -> None:
         self.name = name
         self.fields = fields
         self.utterance: Utterance | None = None
@@ -75,7 +75,7 @@ class _Context:
         self._text = ""
         self._letters = LetterTimes()
 
-    def add(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         """Raises InvalidRequest."""
         assert self.utterance is not None, "it has begun"
         self.utterance.add(text)
@@ -86,13 +86,13 @@ class _Context:
 
     async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         since_ms = 0.0 if self._session.options.has_context_times else self._letters.end_ms
-        timed = self._letters.next(
+        timed = self._letters.time_words(
             self._text, [TimedWord(word.start, word.end, word.start_ms, word.end_ms) for word in words]
         )
-        alignment = ChunkAlignment.of(timed, since_ms)
+        alignment = chunk_alignment(timed, since_ms)
         if data or alignment is not None:
             audio = b64encode(data).decode() if data else None
-            await self._session.send(self.name, audio=audio, alignment=alignment)
+            await self._session.send_audio(self.name, audio=audio, alignment=alignment)
 
     async def piece_ended(self, end: PieceEnd) -> None:
         """Nothing is told of pieces."""
@@ -104,11 +104,11 @@ class _Context:
         return self._session.socket.share_sent(since)
 
 
-class Session:
+class StreamInputSession:
     """`parts` returns those of the newest revision: each context begins with them."""
 
     def __init__(
-        self, socket: Socket, options: SessionOptions, contexts: Contexts, parts: Callable[[], SessionParts]
+        self, socket: Socket, options: StreamOptions, contexts: Contexts, parts: Callable[[], StreamParts]
     ) -> None:
         self.socket = socket
         self.options = options
@@ -120,7 +120,7 @@ class Session:
         self._begun = 0
         self._errors = 0
         self._over: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        self._steps: dict[Doing, Callable[[Step], Awaitable[None]]] = {
+        self._steps: dict[Doing, Callable[[ContextStep], Awaitable[None]]] = {
             "open": self._open_context,
             "say": self._say,
             "flush": self._flush,
@@ -129,7 +129,7 @@ class Session:
             "close_socket": self._close_socket,
         }
 
-    async def run(self) -> None:
+    async def serve(self) -> None:
         """Serve the socket until it closes."""
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -153,7 +153,7 @@ class Session:
                 await utterance.close()
         await self.socket.close(code, reason)
 
-    async def send(
+    async def send_audio(
         self,
         context: str,
         *,
@@ -174,7 +174,7 @@ class Session:
         while True:
             try:
                 message = await self._next_message()
-                for step in self._contexts.steps(message):
+                for step in self._contexts.read_steps(message):
                     await self._steps[step.doing](step)
             except InvalidRequest as failure:
                 await self._refuse(failure)
@@ -188,14 +188,14 @@ class Session:
                 if not any(context.utterance for context in self._open.values()):
                     self._end(1000, f"No message came within {self.options.inactivity_s:g} s.")
 
-    async def _open_context(self, step: Step) -> None:
+    async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
         try:
             context.fields = self._parts().reader.again(self.options.fields, speed_in(step.settings))
         except RequestFailed as failure:
             await self._fail(context, failure)
 
-    async def _say(self, step: Step) -> None:
+    async def _say(self, step: ContextStep) -> None:
         context = self._open.get(step.context)
         if context is None or context.failure is not None:
             return
@@ -203,7 +203,7 @@ class Session:
             text = _plain(step.text) if context.fields.is_ssml else step.text
             if context.utterance is None:
                 await self._begin(context)
-            context.add(text)
+            context.add_text(text)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
@@ -217,7 +217,7 @@ class Session:
             if (oldest := self._contexts.oldest_closed()) is None:
                 break
             await self._interrupt(self._open[oldest])
-        settings = UtteranceSettings.of(context.fields.request("a"))
+        settings = UtteranceSettings.of(context.fields.speech_request("a"))
         self._begun += 1
         id_, key = f"{self.socket.id}-{self._begun}", self.socket.caller.key
         context.utterance = await self._parts().utterances.begin(id_, key, settings, context)
@@ -233,11 +233,11 @@ class Session:
                 await self.socket.send(error_message(end.failure, self._shown(context.name)))
             await self._close_context(context, end)
 
-    async def _flush(self, step: Step) -> None:
+    async def _flush(self, step: ContextStep) -> None:
         if (context := self._open.get(step.context)) is not None and context.utterance is not None:
             context.utterance.flush()
 
-    async def _finish(self, step: Step) -> None:
+    async def _finish(self, step: ContextStep) -> None:
         if (context := self._open.get(step.context)) is None:
             return
         if context.utterance is None:
@@ -245,7 +245,7 @@ class Session:
         else:
             context.utterance.end()
 
-    async def _stop(self, step: Step) -> None:
+    async def _stop(self, step: ContextStep) -> None:
         if (context := self._open.get(step.context)) is not None:
             await self._interrupt(context)
 
@@ -272,10 +272,10 @@ class Session:
     async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
         if self._open.get(context.name) is context:
             del self._open[context.name]
-            self._contexts.end(context.name, has_failed=context.failure is not None)
+            self._contexts.end_context(context.name, has_failed=context.failure is not None)
         is_bad = self.options.is_single and context.failure is not None
         if not is_bad:
-            await self.send(context.name, is_final=True)
+            await self.send_audio(context.name, is_final=True)
         if end is not None and end.failure is not None and end.ends_socket:
             self._end(1008, end.failure.code)
         elif self.options.is_single:
@@ -287,12 +287,12 @@ class Session:
         shown = UNSET if refused is None else self._shown(refused.context)
         await self.socket.send(error_message(failure, shown))
         if refused is not None and refused.is_over:
-            await self.send(refused.context, is_final=True)
+            await self.send_audio(refused.context, is_final=True)
         self._errors += 1
         if self._errors >= MOST_ERRORS:
             self._end(1008, "too_many_errors")
 
-    async def _close_socket(self, _step: Step) -> None:
+    async def _close_socket(self, _step: ContextStep) -> None:
         # Those that were flushed are still said.
         tasks = [context.task for context in self._open.values() if context.task is not None]
         if tasks:

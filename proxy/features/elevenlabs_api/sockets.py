@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from proxy.errors import InvalidRequest
-from proxy.features.elevenlabs_api.contexts import ManyContexts, OneContext
+from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
-from proxy.features.elevenlabs_api.session import Session, SessionOptions, SessionParts
+from proxy.features.elevenlabs_api.session import StreamInputSession, StreamOptions, StreamParts
 from proxy.features.sockets.utterances.values import UtteranceSettings
 from proxy.http.socket import IDLE_S, Socket, SocketEndpoint
 
 _ROOT = f"{PREFIX}/v1/text-to-speech/{{voice:path}}"
 
 
-def endpoints(parts: Callable[[], SessionParts]) -> list[SocketEndpoint]:
-    async def serve_one(socket: Socket) -> None:
-        options = await _options(socket, parts(), is_single=True)
+def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
+    async def serve(socket: Socket, *, is_single: bool) -> None:
+        options = await _options(socket, parts(), is_single=is_single)
+        make = OneContext if is_single else Contexts
+        contexts = make(is_auto=_is_on(socket, "auto_mode"))
         await socket.accept()
-        await Session(socket, options, OneContext(is_auto=_is_on(socket, "auto_mode")), parts).run()
-
-    async def serve_many(socket: Socket) -> None:
-        options = await _options(socket, parts(), is_single=False)
-        await socket.accept()
-        await Session(socket, options, ManyContexts(is_auto=_is_on(socket, "auto_mode")), parts).run()
+        await StreamInputSession(socket, options, contexts, parts).serve()
 
     return [
-        SocketEndpoint(f"{_ROOT}/stream-input", serve_one, "stream_input"),
-        SocketEndpoint(f"{_ROOT}/multi-stream-input", serve_many, "multi_stream_input"),
+        SocketEndpoint(f"{_ROOT}/stream-input", partial(serve, is_single=True), "stream_input"),
+        SocketEndpoint(f"{_ROOT}/multi-stream-input", partial(serve, is_single=False), "multi_stream_input"),
     ]
 
 
-async def _options(socket: Socket, parts: SessionParts, *, is_single: bool) -> SessionOptions:
+async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> StreamOptions:
     """Read what a client asks for. Raises RequestFailed, which refuses its handshake."""
-    fields = parts.reader.read(socket.path_params["voice"], socket.query)
-    terms = parts.reader.terms(socket.caller)
-    fields = await parts.reader.possible(socket.id, socket.caller, fields, terms)
-    UtteranceSettings.of(fields.request("a"))
+    fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
+    terms = parts.reader.caller_terms(socket.caller)
+    fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
+    UtteranceSettings.of(fields.speech_request("a"))
     streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
-    return SessionOptions(
+    return StreamOptions(
         fields=fields,
         most_streams=min(streams, default=None),
         is_single=is_single,

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
 from proxy.access.callers import Caller
-from proxy.api.answering import Answering, Writer, write_report
+from proxy.api.answering import Answering, AnswerWriter, write_report
 from proxy.api.speech_headers import answer_headers
-from proxy.features.elevenlabs_api.alignment import Alignment, LetterTimes, with_ends
+from proxy.features.elevenlabs_api.alignment import Alignment, LetterTimes, alignment_of, with_ends
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.fields import FieldReader, TextBody
 from proxy.features.elevenlabs_api.shapes import JsonChunk, Times
@@ -26,7 +26,7 @@ class _TextToSpeech:
     """An ASGI app, as `SpeechEndpoint` is. Without a `writer` the answer is audio."""
 
     def __init__(
-        self, reader: FieldReader, speaking: Speaking, answering: Answering, writer: Writer | None
+        self, reader: FieldReader, speaking: Speaking, answering: Answering, writer: AnswerWriter | None
     ) -> None:
         self._reader = reader
         self._speaking = speaking
@@ -47,17 +47,19 @@ class _TextToSpeech:
         terms, state["rate"] = await self._speaking.admission.admit(caller)
         raw = await connection.body(speech_request.MAX_BODY_BYTES)
         body = speech_request.parse(TextBody, raw, most_bytes=speech_request.MAX_BODY_BYTES)
-        fields = self._reader.read(scope["path_params"]["voice"], Request(scope).query_params, body)
+        fields = self._reader.read_fields(scope["path_params"]["voice"], Request(scope).query_params, body)
         if fields.language:
-            fields = await self._reader.possible(state["request_id"], caller, fields, terms)
+            fields = await self._reader.check_fields(state["request_id"], caller, fields, terms)
         more.append((b"character-cost", b"%d" % len(body.text)))
-        await self._answering.speak(state, fields.request(body.text), terms, connection, writer=self._writer)
+        await self._answering.speak(
+            state, fields.speech_request(body.text), terms, connection, writer=self._writer
+        )
 
 
 async def _write_timed(connection: Connection, answer: Answer) -> None:
     size = await answer.collect()
     times, text = _AnswerTimes(answer), answer.call.request.text
-    alignment = times.rest() if text else None
+    alignment = times.last_alignment() if text else None
     await write_report(connection, answer, Times(alignment, alignment), size)
 
 
@@ -65,9 +67,9 @@ async def _write_lines(connection: Connection, answer: Answer) -> None:
     times = _AnswerTimes(answer)
     connection.set_head(200, answer_headers(answer, "application/x-ndjson"))
     while (data := await answer.next_chunk()) is not None:
-        await connection.send(_line(data, times.next()), answer.run_ahead)
+        await connection.send(_line(data, times.known_alignment()), answer.run_ahead)
     last = answer.last()
-    await connection.end(_line(last, times.rest()), answer.settle)
+    await connection.end(_line(last, times.last_alignment()), answer.settle)
 
 
 def _line(data: bytes, alignment: Alignment | None) -> bytes:
@@ -81,36 +83,36 @@ class _AnswerTimes:
         self._answer = answer
         self._text = answer.call.request.text
         self._letters = LetterTimes()
-        self._told = 0
+        self._words_sent = 0
 
-    def next(self) -> Alignment | None:
+    def known_alignment(self) -> Alignment | None:
         """Return the characters before the last known word, whose end is not known yet."""
-        words = (self._answer.speech.words or ())[self._told :]
+        words = (self._answer.speech.words or ())[self._words_sent :]
         if len(words) < 2:
             return None
-        self._told += len(words) - 1
+        self._words_sent += len(words) - 1
         known = with_ends(words[:-1], words[-1].start_seconds)
-        return Alignment.of(self._letters.next(self._text, known))
+        return alignment_of(self._letters.time_words(self._text, known))
 
-    def rest(self) -> Alignment | None:
+    def last_alignment(self) -> Alignment | None:
         """Return all other characters, or null if nothing tells when they are heard."""
         words, end_s = self._answer.speech.words, self._answer.seconds
         if words is None:
             return None
-        timed = self._letters.next(self._text, with_ends(words[self._told :], end_s))
-        return Alignment.of(timed.joined(self._letters.rest(self._text, end_s * 1000)))
+        timed = self._letters.time_words(self._text, with_ends(words[self._words_sent :], end_s))
+        return alignment_of(timed.joined(self._letters.time_rest(self._text, end_s * 1000)))
 
 
 _WRITERS = {
-    "/stream/with-timestamps": ("stream_with_timestamps", Writer(_write_lines, goes_whole=False)),
-    "/with-timestamps": ("convert_with_timestamps", Writer(_write_timed, goes_whole=True)),
+    "/stream/with-timestamps": ("stream_with_timestamps", AnswerWriter(_write_lines, goes_whole=False)),
+    "/with-timestamps": ("convert_with_timestamps", AnswerWriter(_write_timed, goes_whole=True)),
     "/stream": ("stream", None),
     "": ("convert", None),
 }
 """The longer paths first: the id of a voice may have slashes."""
 
 
-def endpoints(reader: FieldReader, speaking: Speaking, answering: Answering) -> list[Endpoint]:
+def speech_endpoints(reader: FieldReader, speaking: Speaking, answering: Answering) -> list[Endpoint]:
     return [
         Endpoint(
             "POST",

@@ -30,7 +30,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     newest, parts = NewestUtterances(), list[SessionParts]()
 
     async def handle(socket: Socket) -> None:
-        await NativeSession(socket, lambda: parts[-1]).run()
+        await NativeSession(socket, lambda: parts[-1]).serve_socket()
 
     def at(revision: RevisionContext) -> Additions:
         speaking, callers = revision.speaking, revision.admin_tools.callers

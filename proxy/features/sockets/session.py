@@ -45,7 +45,7 @@ MOST_WAITING_CHARACTERS = 20_000
 
 _LAST_WORDS_S = 2.0
 """A client has so long to take the end of an utterance when the server stops."""
-_ASKED_FOR, _REFUSED = 1000, 1008
+_NORMAL, _REFUSED = 1000, 1008
 
 
 class SessionParts(NamedTuple):
@@ -72,7 +72,7 @@ class _Turn:
         self.end: UtteranceEnd | None = None
 
     @property
-    def is_ready(self) -> bool:
+    def has_work(self) -> bool:
         """Whether there is something to do for it. The text that still comes after a failure is dropped."""
         return self.end is None or self.has_ended
 
@@ -91,7 +91,7 @@ class _Turn:
         if self.utterance is not None:
             self.utterance.end()
 
-    def begin(self, utterance: Utterance) -> None:
+    def begin_with(self, utterance: Utterance) -> None:
         """Give it the texts that waited. Raises InvalidRequest if they are too long for it."""
         self.utterance, texts = utterance, self.texts
         self.texts, self.waiting_characters = [], 0
@@ -114,7 +114,7 @@ class NativeSession:
         self._is_closing = False
         self._refusal = ""
 
-    async def run(self) -> None:
+    async def serve_socket(self) -> None:
         """Serve the socket until one side ends it."""
         await self._socket.accept()
         reading, speaking = asyncio.create_task(self._read()), asyncio.create_task(self._speak())
@@ -125,7 +125,7 @@ class NativeSession:
                 # Not by its own name: a cancellation would then reach the piece that is spoken.
                 await asyncio.wait((speaking,))
             speaking.result()
-            await self._socket.close(_REFUSED if self._refusal else _ASKED_FOR, self._refusal)
+            await self._socket.close(_REFUSED if self._refusal else _NORMAL, self._refusal)
         except asyncio.CancelledError:
             if not self._socket.is_gone:
                 # The drain is over. What was sent is paid for, and the client learns what that was.
@@ -264,7 +264,7 @@ class NativeSession:
         """Speak one utterance after the other, until the socket is to be closed."""
         while True:
             with self._socket.speaking():
-                while self._turns and self._turns[0].is_ready:
+                while self._turns and self._turns[0].has_work:
                     await self._speak_turn(self._turns[0])
             if self._is_closing and not self._turns:
                 return
@@ -306,7 +306,7 @@ class NativeSession:
         finally:
             turn.has_begun.set()
         try:
-            turn.begin(utterance)
+            turn.begin_with(utterance)
         except InvalidRequest as error:
             await self._send_failure(error, self._index)
         return await utterance.run()

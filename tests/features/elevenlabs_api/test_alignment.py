@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.elevenlabs_api.alignment import Alignment, ChunkAlignment, LetterTimes, TimedWord
+from proxy.features.elevenlabs_api.alignment import LetterTimes, TimedWord, alignment_of, chunk_alignment
 
 TEXT = "Hi, you! Yes."
 HI, YOU, YES = TimedWord(0, 2, 0, 200), TimedWord(4, 7, 300, 500), TimedWord(9, 12, 600, 900)
@@ -11,18 +11,18 @@ HI, YOU, YES = TimedWord(0, 2, 0, 200), TimedWord(4, 7, 300, 500), TimedWord(9, 
 
 def test_a_word_ends_behind_its_marks_and_its_blank() -> None:
     letters = LetterTimes()
-    first, rest = letters.next(TEXT, [HI]), letters.next(TEXT, [YOU, YES])
+    first, rest = letters.time_words(TEXT, [HI]), letters.time_words(TEXT, [YOU, YES])
     assert (first.characters, rest.characters) == ("Hi, ", "you! Yes.")
     assert first.starts_ms == [0, 50, 100, 150]
     assert first.ends_ms == [50, 100, 150, 200]
     assert rest.starts_ms[0] == 300
-    assert letters.next(TEXT, [HI, YOU]).characters == ""
+    assert letters.time_words(TEXT, [HI, YOU]).characters == ""
 
 
 def test_what_has_no_word_is_timed_at_the_end() -> None:
     letters = LetterTimes()
-    timed = letters.next("Hi ...", [TimedWord(0, 2, 0, 300)]).joined(letters.rest("Hi ...", 600))
-    alignment = Alignment.of(timed)
+    timed = letters.time_words("Hi ...", [TimedWord(0, 2, 0, 300)]).joined(letters.time_rest("Hi ...", 600))
+    alignment = alignment_of(timed)
     assert alignment is not None
     assert "".join(alignment.characters) == "Hi ..."
     assert alignment.character_end_times_seconds == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
@@ -30,13 +30,13 @@ def test_what_has_no_word_is_timed_at_the_end() -> None:
 
 def test_a_message_counts_from_a_moment() -> None:
     letters = LetterTimes()
-    letters.next(TEXT, [HI])
-    alignment = ChunkAlignment.of(letters.next(TEXT, [YOU]), 200)
+    letters.time_words(TEXT, [HI])
+    alignment = chunk_alignment(letters.time_words(TEXT, [YOU]), 200)
     assert alignment is not None
     assert alignment.chars == [*"you! "]
     assert alignment.char_start_times_ms == [100, 140, 180, 220, 260]
     assert alignment.char_durations_ms == [40] * 5
-    assert ChunkAlignment.of(letters.next(TEXT, [])) is None
+    assert chunk_alignment(letters.time_words(TEXT, [])) is None
 
 
 @given(st.text("ab, .é漢", max_size=30), st.data())
@@ -50,9 +50,9 @@ def test_each_character_is_timed_once_and_in_order(text: str, data: st.DataObjec
     letters, timed = LetterTimes(), []
     while words:
         count = data.draw(st.integers(1, len(words)))
-        timed.append(letters.next(text, words[:count]))
+        timed.append(letters.time_words(text, words[:count]))
         words = words[count:]
-    timed.append(letters.rest(text, 6000))
+    timed.append(letters.time_rest(text, 6000))
     starts = [start for each in timed for start in each.starts_ms]
     assert "".join(each.characters for each in timed) == text
     assert len(starts) == len(text)

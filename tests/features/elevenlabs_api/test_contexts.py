@@ -12,30 +12,34 @@ from proxy.features.elevenlabs_api.contexts import (
     MOST_OPEN,
     ContextRefused,
     Contexts,
-    ManyContexts,
     OneContext,
 )
 from proxy.features.elevenlabs_api.messages import ContextMessage, read_message
 from tests.tables import each_row
 
-BLANK = {"text": " ", "voice_settings": {}, "context_id": "c"}
-FLUSH = {"context_id": "c", "flush": True}
-CLOSE = {"context_id": "c", "close_context": True}
-LIVEKIT = [
+Sent = dict[str, Any]
+BLANK: Sent = {"text": " ", "voice_settings": {}, "context_id": "c"}
+FLUSH: Sent = {"context_id": "c", "flush": True}
+CLOSE: Sent = {"context_id": "c", "close_context": True}
+LIVEKIT: list[Sent] = [
     BLANK,
     {"text": "Hello there. ", "context_id": "c", "flush": True},
     {"text": "How are you? ", "context_id": "c", "flush": True},
 ]
-PIPECAT = [BLANK, {"text": "Hello there.", "context_id": "c"}, {"text": "How are you?", "context_id": "c"}]
+PIPECAT: list[Sent] = [
+    BLANK,
+    {"text": "Hello there.", "context_id": "c"},
+    {"text": "How are you?", "context_id": "c"},
+]
 LIVEKIT_FLUSH = {"text": "", "context_id": "c", "flush": True}
 SAID = ["open c", "say c Hello there. ", "flush c", "say c How are you? ", "flush c"]
 
 
-def steps_of(contexts: Contexts, *messages: dict[str, Any]) -> list[str]:
+def steps_of(contexts: Contexts, *messages: Sent) -> list[str]:
     return [
         " ".join(part for part in (step.doing, step.context, step.text) if part)
         for message in messages
-        for step in contexts.steps(msgspec.convert(message, ContextMessage))
+        for step in contexts.read_steps(msgspec.convert(message, ContextMessage))
     ]
 
 
@@ -59,26 +63,26 @@ def steps_of(contexts: Contexts, *messages: dict[str, Any]) -> list[str]:
         ([{"text": "Hi. "}, {"text": ""}], ["open default", "say default Hi. ", "flush default"]),
     ],
 )
-def test_the_turns_of_real_clients(messages: list[dict[str, Any]], expected: list[str]) -> None:
-    assert steps_of(ManyContexts(is_auto=True), *messages) == expected
+def test_the_turns_of_real_clients(messages: list[Sent], expected: list[str]) -> None:
+    assert steps_of(Contexts(is_auto=True), *messages) == expected
 
 
 @each_row("message", [FLUSH, CLOSE, LIVEKIT_FLUSH, {"text": "", "context_id": "c"}, {"text": ""}, {}])
-def test_nothing_is_meant_for_a_context_that_never_opened(message: dict[str, Any]) -> None:
-    contexts = ManyContexts(is_auto=True)
+def test_nothing_is_meant_for_a_context_that_never_opened(message: Sent) -> None:
+    contexts = Contexts(is_auto=True)
     assert steps_of(contexts, message) == []
     assert steps_of(contexts, BLANK) == ["open c"]
 
 
 def test_without_auto_mode_words_come_as_they_are_until_a_flush() -> None:
     words = [{"text": text, "context_id": "c"} for text in ("Hello ", "there ", "my ")]
-    steps = steps_of(ManyContexts(is_auto=False), BLANK, *words, FLUSH, CLOSE)
+    steps = steps_of(Contexts(is_auto=False), BLANK, *words, FLUSH, CLOSE)
     assert steps == ["open c", "say c Hello ", "say c there ", "say c my ", "flush c", "finish c"]
 
 
 def test_a_sixth_open_context_is_refused_and_a_closed_one_does_not_count() -> None:
-    contexts = ManyContexts(is_auto=True)
-    opening = [{"text": "Hi.", "context_id": str(number)} for number in range(MOST_OPEN + 2)]
+    contexts = Contexts(is_auto=True)
+    opening: list[Sent] = [{"text": "Hi.", "context_id": str(number)} for number in range(MOST_OPEN + 2)]
     steps_of(contexts, *opening[:MOST_OPEN])
     with pytest.raises(ContextRefused) as refused:
         steps_of(contexts, opening[MOST_OPEN])
@@ -88,25 +92,25 @@ def test_a_sixth_open_context_is_refused_and_a_closed_one_does_not_count() -> No
     steps_of(contexts, {"context_id": "2", "flush": True}, {"context_id": "2", "close_context": True})
     assert steps_of(contexts, opening[MOST_OPEN])[0] == "open 5"
     assert contexts.oldest_closed() == "2"
-    contexts.end("2")
+    contexts.end_context("2")
     assert contexts.oldest_closed() is None
 
 
 def test_what_comes_for_a_context_that_failed_means_nothing_until_it_is_closed() -> None:
-    contexts = ManyContexts(is_auto=True)
+    contexts = Contexts(is_auto=True)
     steps_of(contexts, *PIPECAT)
-    contexts.end("c", has_failed=True)
+    contexts.end_context("c", has_failed=True)
     assert steps_of(contexts, *PIPECAT, FLUSH, CLOSE) == []
     assert steps_of(contexts, BLANK) == ["open c"]
     # The memory of those is bounded.
     for number in range(1000):
         steps_of(contexts, {"text": "Hi.", "context_id": str(number)})
-        contexts.end(str(number), has_failed=True)
+        contexts.end_context(str(number), has_failed=True)
     assert steps_of(contexts, {"text": "Hi.", "context_id": "1"})[0] == "open 1"
 
 
 def test_a_closed_context_takes_no_text() -> None:
-    contexts = ManyContexts(is_auto=True)
+    contexts = Contexts(is_auto=True)
     steps_of(contexts, *PIPECAT, FLUSH, CLOSE, FLUSH, {"text": "", "context_id": "c"})
     with pytest.raises(ContextRefused) as refused:
         steps_of(contexts, PIPECAT[1])
@@ -129,7 +133,7 @@ def test_a_closed_context_takes_no_text() -> None:
     ],
 )
 def test_stream_input_has_one_context_that_ends_with_an_empty_text(
-    messages: list[dict[str, Any]], expected: list[str]
+    messages: list[Sent], expected: list[str]
 ) -> None:
     assert steps_of(OneContext(is_auto=False), *messages) == expected
 
@@ -146,13 +150,11 @@ MESSAGES = st.fixed_dictionaries(
 
 
 @given(st.lists(MESSAGES, max_size=60), st.booleans())
-def test_a_context_is_open_when_it_speaks_and_at_most_five_are(
-    messages: list[dict[str, Any]], is_auto: bool
-) -> None:
-    contexts, is_open, speaking = ManyContexts(is_auto=is_auto), set[str](), set[str]()
+def test_a_context_is_open_when_it_speaks_and_at_most_five_are(messages: list[Sent], is_auto: bool) -> None:
+    contexts, is_open, speaking = Contexts(is_auto=is_auto), set[str](), set[str]()
     for message in messages:
         try:
-            steps = contexts.steps(msgspec.convert(message, ContextMessage))
+            steps = contexts.read_steps(msgspec.convert(message, ContextMessage))
         except ContextRefused:
             continue
         for step in steps:

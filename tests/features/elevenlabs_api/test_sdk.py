@@ -15,8 +15,8 @@ from tests.tables import each_row
 
 pytestmark = [
     pytest.mark.slow,
-    # The library reads `code` of a closed socket.
-    pytest.mark.filterwarnings("ignore:ConnectionClosed.code is deprecated:DeprecationWarning"),
+    # The library reads `code` and `reason` of a closed socket.
+    pytest.mark.filterwarnings("ignore:ConnectionClosed:DeprecationWarning"),
 ]
 
 TEXT = "Hello from the library."

@@ -185,7 +185,16 @@ def test_close_socket_says_what_was_flushed_and_closes(server: Server) -> None:
 
 
 def test_bad_messages_leave_the_socket_open_until_the_twentieth(server: Server) -> None:
-    bad = ["", "{", "[]", '{"text": 7}', '{"context_id": ["a"]}', '{"flush": "yes"}', b"\x00", '"\\ud800"']
+    bad: list[str | bytes] = [
+        "",
+        "{",
+        "[]",
+        '{"text": 7}',
+        '{"context_id": ["a"]}',
+        '{"flush": "yes"}',
+        b"\x00",
+        '"\\ud800"',
+    ]
     with talking(server) as talker:
         for message in bad:
             talker.socket.send(message)

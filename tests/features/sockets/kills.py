@@ -10,7 +10,7 @@ from websockets.exceptions import WebSocketException
 from tests.faults.kills import FaultOrder, Killing
 from tests.features.sockets.native import talking
 
-TEXTS = ("One ", "moment. ", "Two ", "of them ", "were here. ", "The third ", "one is not.")
+TEXTS = ("A. ", "B ", "C. ", "D ", "E.")
 POINTS = (
     *("after_hold", "after_first_frame", "between_pieces"),
     *("before_settle", "after_settle", "after_interruption"),
@@ -27,7 +27,7 @@ def speak(client: httpx2.Client) -> FaultOrder:
         with talking(str(client.base_url).rstrip("/"), key) as talker:
             talker.texts(*TEXTS)
             if is_interrupted:
-                spoken = talker.until("audio.start")
+                spoken = talker.read_until("audio.start")
                 talker.cancel()
                 rest = talker.spoken()
                 spoken = rest._replace(messages=[*spoken.messages, *rest.messages])
@@ -41,8 +41,8 @@ def speak(client: httpx2.Client) -> FaultOrder:
 
 
 def expect_books_to_outlive(killing: Killing, points: Sequence[str]) -> None:
-    """Kill at these points, one after the other. Then no piece that was heard is lost or charged twice, and no
-    stream is held."""
+    """Kill at these points, one after the other. Then no piece that was heard is lost or charged twice, and
+    no stream is held."""
     killing.kill(points)
     assert Counter(killing.struck()) == Counter(points)
     found = killing.books()

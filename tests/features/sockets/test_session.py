@@ -66,7 +66,7 @@ def test_the_twentieth_error_closes_the_socket(plain_server: Server) -> None:
     with at(plain_server) as talker:
         for _ in range(20):
             talker.send("Hello.")
-        seen = talker.until()
+        seen = talker.read_until()
         assert seen.types == ["error"] * 20
         assert talker.code == 1008
 

@@ -15,7 +15,7 @@ async def test_a_socket_without_a_config_closes_after_ten_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert session.CONFIG_S == 10
-    monkeypatch.setattr(session, "CONFIG_S", 0.05)
+    monkeypatch.setattr(session, "CONFIG_S", 0.0)
     async with socket_port(tmp_path, ()) as port:
         async with port.connect(PATH) as socket:
             assert json.loads(await socket.recv())["error"]["code"] == "config_missing"

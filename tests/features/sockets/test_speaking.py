@@ -1,4 +1,4 @@
-"""Utterances on the native socket over a real port: what is heard, what is interrupted, and what is charged."""
+"""Utterances on the native socket over a real port: what is heard, interrupted and charged."""
 
 import numpy as np
 import pytest
@@ -26,10 +26,10 @@ def by_words(text: str) -> list[str]:
 
 def expect_usage(server: Server, spoken: Spoken) -> None:
     """What the socket says is the sum of its rows."""
-    found = rows(server, spoken.requests)
+    found = rows(server, spoken.utterance)
     usage = spoken.end["usage"]
     assert usage["characters"] == sum(each["characters"] for each in found)
-    assert usage["seconds"] == pytest.approx(sum(each["seconds"] for each in found), abs=0.001)
+    assert usage["seconds"] == pytest.approx(sum(each["audio_ms"] for each in found) / 1000, abs=0.01)
     assert {each["format"] for each in found} <= {"pcm"}
 
 
@@ -152,9 +152,9 @@ def _whole_frames(pcm: np.ndarray) -> np.ndarray:
 def test_a_text_that_is_too_long_is_an_error_and_the_rest_is_spoken(plain_server: Server) -> None:
     with at(plain_server) as talker:
         talker.texts("One is here. ")
-        talker.until("audio.start")
+        talker.read_until("audio.start")
         talker.texts("x" * 20_000)
-        refused = talker.until("error").end["error"]
+        refused = talker.read_until("error").end["error"]
         talker.done()
         spoken = talker.spoken()
     assert refused["param"] in ("text", "input")
@@ -164,7 +164,7 @@ def test_a_text_that_is_too_long_is_an_error_and_the_rest_is_spoken(plain_server
 def test_a_failed_utterance_ends_with_an_error_and_the_socket_speaks_on(plain_server: Server) -> None:
     with at(plain_server, voice="tone/fail") as talker:
         talker.texts("One is here. And then ")
-        failed = talker.until("error")
+        failed = talker.read_until("error")
         assert failed.end["error"]["code"] == "engine_unavailable"
         assert failed.end["utterance_index"] == 0
         talker.texts("this is dropped.")
