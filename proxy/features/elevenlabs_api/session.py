@@ -23,7 +23,7 @@ from proxy.features.elevenlabs_api.messages import (
     error_message,
     read_message,
 )
-from proxy.features.sockets.utterances.utterance import Utterance
+from proxy.features.sockets.utterances.utterance import MOST_TEXT, Utterance
 from proxy.features.sockets.utterances.utterances import Utterances
 from proxy.features.sockets.utterances.values import (
     PieceEnd,
@@ -59,7 +59,7 @@ class StreamOptions(NamedTuple):
     most_streams: int | None
     is_single: bool
     has_context_times: bool
-    inactivity_s: float | None
+    inactivity_s: float
 
 
 class _Context:
@@ -93,6 +93,7 @@ class _Context:
         if data or alignment is not None:
             audio = b64encode(data).decode() if data else None
             await self._session.send_audio(self.name, audio=audio, alignment=alignment)
+            self._session.last_sound = asyncio.get_running_loop().time()
 
     async def piece_ended(self, end: PieceEnd) -> None:
         """Nothing is told of pieces."""
@@ -112,6 +113,7 @@ class StreamInputSession:
     ) -> None:
         self.socket = socket
         self.options = options
+        self.last_sound = 0.0
         self._contexts = contexts
         self._parts = parts
         self._open: dict[str, _Context] = {}
@@ -180,13 +182,15 @@ class StreamInputSession:
                 await self._refuse(failure)
 
     async def _next_message(self) -> ContextMessage:
+        loop, idle_s = asyncio.get_running_loop(), self.options.inactivity_s
         while True:
             try:
-                async with asyncio.timeout(self.options.inactivity_s):
+                async with asyncio.timeout(idle_s):
                     return read_message(await self.socket.receive())
             except TimeoutError:
-                if not any(context.utterance for context in self._open.values()):
-                    self._end(1000, f"No message came within {self.options.inactivity_s:g} s.")
+                # A context that waits for text would hold its stream for ever.
+                if loop.time() - self.last_sound >= idle_s:
+                    self._end(1000, f"No message came within {idle_s:g} s.")
 
     async def _open_context(self, step: ContextStep) -> None:
         context = self._open[step.context] = _Context(step.context, self.options.fields, self)
@@ -200,15 +204,16 @@ class StreamInputSession:
         if context is None or context.failure is not None:
             return
         try:
-            text = _plain(step.text) if context.fields.is_ssml else step.text
+            # What is too long is refused below, and not read before.
+            is_read = context.fields.is_ssml and len(step.text) <= MOST_TEXT
+            text = _plain(step.text) if is_read else step.text
             if context.utterance is None:
                 await self._begin(context)
             context.add_text(text)
         except RequestFailed as failure:
             await self._fail(context, failure)
         except StorageFailed as error:
-            _log.error("storage.failed", request=self.socket.id, reason=str(error))
-            await self._fail(context, StorageUnavailable())
+            await self._fail(context, self._storage_failure(error))
 
     async def _begin(self, context: _Context) -> None:
         """Begin its utterance with its first words. Raises RequestFailed."""
@@ -227,7 +232,10 @@ class StreamInputSession:
     async def _speak(self, context: _Context, utterance: Utterance) -> None:
         self._waiting.discard(utterance)
         with self.socket.speaking():
-            end = await utterance.run()
+            try:
+                end = await utterance.run()
+            except StorageFailed as error:
+                end = UtteranceEnd(failure=self._storage_failure(error))
             if context.failure is None and end.failure is not None:
                 context.failure = end.failure
                 await self.socket.send(error_message(end.failure, self._shown(context.name)))
@@ -268,6 +276,10 @@ class StreamInputSession:
         context.failure = failure
         await self.socket.send(error_message(failure, self._shown(context.name)))
         await self._interrupt(context)
+
+    def _storage_failure(self, error: StorageFailed) -> RequestFailed:
+        _log.error("storage.failed", request=self.socket.id, reason=str(error))
+        return StorageUnavailable()
 
     async def _close_context(self, context: _Context, end: UtteranceEnd | None = None) -> None:
         if self._open.get(context.name) is context:

@@ -49,10 +49,10 @@ def _is_on(socket: Socket, name: str) -> bool:
     return socket.query.get(name, "").lower() == "true"
 
 
-def _inactivity_s(text: str) -> float | None:
-    """Return the time after which a silent socket closes, if it is not the usual one."""
+def _inactivity_s(text: str) -> float:
+    """Return the time after which a silent socket closes."""
     if not text:
-        return None
+        return IDLE_S
     if not (text.isdecimal() and len(text) < 4 and 1 <= int(text) <= IDLE_S):
         raise InvalidRequest(
             f"Invalid value for 'inactivity_timeout': it must be a number of seconds from 1 to {IDLE_S:g}.",

@@ -1,7 +1,11 @@
 """The sockets as LiveKit, Pipecat and ElevenLabs' library speak with them, over a real port."""
 
 import json
+import os
+import signal
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,9 +13,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from tests.features.elevenlabs_api.talker import address, talking
+from tests.features.elevenlabs_api.talker import Talker, address, talking
 from tests.plugins.elevenlabs.rig import heard
-from tests.server import ALONE, Server, live_server
+from tests.server import ALONE, Server, live_server, running
 from tests.tables import each_row
 
 pytestmark = pytest.mark.slow
@@ -35,6 +39,16 @@ LONG = "This takes a while to say. "
 
 def said(sound: bytes, format_: str = "pcm") -> str:
     return " ".join(heard(sound, format_))
+
+
+def closing_code(talker: Talker) -> int:
+    """Wait until the server closes the socket."""
+    with suppress(ConnectionClosed):
+        while True:
+            talker.next()
+    code = talker.socket.close_code
+    assert code is not None
+    return code
 
 
 def usage(server: Server) -> list[dict[str, Any]]:
@@ -178,10 +192,7 @@ def test_close_socket_says_what_was_flushed_and_closes(server: Server) -> None:
         talker.send(close_socket=True)
         assert said(talker.turn("a").sound) == FIRST.strip()
         assert len(talker.turn("b").sound) < 3 * 48_000
-        with pytest.raises(ConnectionClosed) as closed:
-            talker.next()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1000
+        assert closing_code(talker) == 1000
 
 
 def test_bad_messages_leave_the_socket_open_until_the_twentieth(server: Server) -> None:
@@ -210,10 +221,7 @@ def test_bad_messages_leave_the_socket_open_until_the_twentieth(server: Server) 
         assert said(talker.turn("b").sound) == FIRST.strip()
         talker.socket.send("{")
         talker.next()
-        with pytest.raises(ConnectionClosed) as closed:
-            talker.next()
-        assert closed.value.rcvd is not None
-        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "too_many_errors")
+        assert closing_code(talker) == 1008
 
 
 def test_a_silent_socket_closes_after_the_time_that_it_asked_for(server: Server) -> None:
@@ -221,10 +229,44 @@ def test_a_silent_socket_closes_after_the_time_that_it_asked_for(server: Server)
         talker.livekit("a", FIRST, SECOND)
         talker.livekit_end("a")
         assert said(talker.turn("a").sound) == WHOLE.strip()
-        with pytest.raises(ConnectionClosed) as closed:
-            talker.next()
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1000
+        assert closing_code(talker) == 1000
+
+
+def test_a_context_that_waits_for_text_does_not_hold_its_stream_for_ever(server: Server) -> None:
+    key = server.mint_key("waiting", plan="one").secret
+    with talking(server, key=key, inactivity_timeout=1) as talker:
+        talker.livekit("a", FIRST)
+        assert closing_code(talker) == 1000
+        assert talker.turns["a"].is_final
+    with talking(server, key=key) as talker:
+        talker.livekit("b", FIRST)
+        talker.livekit_end("b")
+        assert said(talker.turn("b").sound) == FIRST.strip()
+
+
+def test_a_key_that_is_revoked_ends_its_context_and_closes_the_socket(server: Server) -> None:
+    key = server.mint_key()
+    with talking(server, key=key.secret) as talker:
+        talker.livekit("a", FIRST)
+        talker.hear(0.2, "a")
+        server.cli("keys", "revoke", key.id)
+        talker.send(SECOND, "a", flush=True)
+        assert closing_code(talker) == 1008
+        (error,) = talker.turns["a"].errors
+        assert (error["error"], error["contextId"]) == ("invalid_api_key", "a")
+        assert talker.turns["a"].is_final
+
+
+def test_a_server_that_stops_lets_a_turn_end(tmp_path: Path) -> None:
+    with running(tmp_path) as stopping, talking(stopping) as talker, talking(stopping) as silent:
+        talker.livekit("a", FIRST, SECOND)
+        talker.hear(0.2, "a")
+        os.kill(stopping.process.pid, signal.SIGTERM)
+        assert closing_code(silent) == 1001
+        talker.livekit_end("a")
+        assert closing_code(talker) == 1001
+        assert said(talker.turns["a"].sound) == WHOLE.strip()
+        assert talker.turns["a"].is_final
 
 
 @each_row(
@@ -297,11 +339,8 @@ def test_stream_input_ends_with_an_empty_text(server: Server) -> None:
             talker.send(f"{word} ", try_trigger_generation=True)
         talker.send("")
         turn = talker.turn()
-        with pytest.raises(ConnectionClosed) as closed:
-            talker.next()
+        assert closing_code(talker) == 1000
     assert said(turn.sound) == WHOLE.strip()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1000
 
 
 def test_stream_input_that_fails_closes_with_another_code(server: Server) -> None:
@@ -309,7 +348,4 @@ def test_stream_input_that_fails_closes_with_another_code(server: Server) -> Non
         talker.send(FIRST)
         talker.send("")
         assert talker.next()["error"] == "engine_unavailable"
-        with pytest.raises(ConnectionClosed) as closed:
-            talker.next()
-    assert closed.value.rcvd is not None
-    assert closed.value.rcvd.code == 1011
+        assert closing_code(talker) == 1011

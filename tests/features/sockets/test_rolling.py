@@ -105,7 +105,7 @@ def test_no_utterance_is_cut_while_three_servers_are_stopped_in_turn(
     tmp_path: Path, shared_postgres: Postgres, shared_redis: RedisServer, count: int
 ) -> None:
     with _site(tmp_path, shared_postgres, shared_redis) as (gateways, url):
-        secret = gateways[0].server.mint_key("ada").secret
+        secret = gateways[0].server.mint_key().secret
         with Agents(url, secret) as agents:
             for number in range(max(3, count // 20)):
                 before = len(agents.spoken)

@@ -45,11 +45,20 @@ _QUOTED = re.compile(r"「[^」\n]*(?:」|\Z)|『[^』\n]*(?:』|\Z)|“[^”\n]
 _TAGS_BEHIND = re.compile(r"(?:\[[^\[\]\n]+\]\s*)+\Z")
 
 
+_ELEMENT = re.compile(r"<[^<>]*>")
+
+
 class Cut(NamedTuple):
-    """A piece of the text, and its place in all text."""
+    """A piece of the text, and its place in all text. It may be SSML, without the root."""
 
     start: int
     text: str
+    is_ssml: bool = False
+
+    @property
+    def words(self) -> str:
+        """The text with blanks in place of what is not spoken, so that places stay."""
+        return _without_marks(self.text, is_ssml=self.is_ssml)
 
 
 class Cutter:
@@ -61,11 +70,12 @@ class Cutter:
     at its end alone.
     """
 
-    def __init__(self, *, language: str = "", splits: bool = True) -> None:
+    def __init__(self, *, language: str = "", splits: bool = True, is_ssml: bool = False) -> None:
         self.language = language
         self.is_one_piece = False
         self.has_ended = False
         self._splits = splits
+        self._is_ssml = is_ssml
         # The text that is not taken yet, and its place in all text.
         self._text = ""
         self._start = 0
@@ -84,7 +94,10 @@ class Cutter:
     @property
     def has_more(self) -> bool:
         """Whether there is something left to say."""
-        return _is_speech(self._text)
+        return self._says(self._text)
+
+    def _says(self, text: str) -> bool:
+        return cleaning.is_speech(_without_marks(text, is_ssml=self._is_ssml))
 
     def add(self, text: str, now: float) -> None:
         if not text:
@@ -143,14 +156,14 @@ class Cutter:
         for end in ends:
             if chosen and (is_first or end > most):
                 break
-            says = says or _is_speech(self._text[begin:end])
+            says = says or self._says(self._text[begin:end])
             begin = end
             if says and (place := self._before_tags(end)) > chosen:
                 chosen = place
         return chosen, begin
 
     def _taken(self, end: int) -> Cut:
-        cut = Cut(self._start, self._text[:end])
+        cut = Cut(self._start, self._text[:end], self._is_ssml)
         self._text, self._start = self._text[end:], self._start + end
         self._flushed, self._ends = max(0, self._flushed - end), None
         return cut
@@ -207,8 +220,10 @@ def _is_inside(spans: _Spans, place: int) -> bool:
     return start < place < end
 
 
-def _is_speech(text: str) -> bool:
-    return cleaning.is_speech(text_tags.without_tags(text))
+def _without_marks(text: str, *, is_ssml: bool) -> str:
+    if is_ssml:
+        text = _ELEMENT.sub(lambda found: " " * len(found[0]), text)
+    return text_tags.without_tags(text)
 
 
 def _ends_with_mark(text: str) -> bool:
