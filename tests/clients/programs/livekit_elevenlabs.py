@@ -18,12 +18,16 @@ from livekit.plugins.elevenlabs import TTS
 _SENTENCES = ("The quick brown fox is here.", "It jumps over the lazy dog.", "Then it rests in the sun.")
 _WORDS = [f"{word} " for sentence in _SENTENCES for word in sentence.split()]
 _LONG = [f"{word} " for number in range(20) for word in f"This is sentence number {number}.".split()]
-_SHORT_S = 0.4
-_PAUSE_S = 4.0
+_SHORT_S = 2.0
+"""A little more than the first of them takes."""
+_ONE = len(_SENTENCES[0].split()) + 1
+"""So many words until a tokenizer knows that the first sentence has ended."""
+_PAUSE_S = 6.0
 
 # Its own retries would only hide what the first try saw.
 _ONCE = APIConnectOptions(max_retry=0)
 _QUICKLY = APIConnectOptions(max_retry=3, retry_interval=0.1)
+_PATIENTLY = APIConnectOptions(max_retry=3, retry_interval=1.0)
 
 
 class Server(NamedTuple):
@@ -32,16 +36,16 @@ class Server(NamedTuple):
 
 
 class Turns:
-    """A TTS, its turns, and how often it dialled."""
+    """A TTS, and its turns."""
 
     def __init__(self, server: Server, http: aiohttp.ClientSession, **settings: Any) -> None:
         given = {"voice_id": "alloy", "encoding": "pcm_24000", "api_key": server.key, **settings}
         self.tts = TTS(base_url=f"{server.url}/elevenlabs/v1", http_session=http, **given)
-        self.tries = 0
+        self.failures = 0
         self.tts.on("error", self._note)
 
     def _note(self, _error: Any) -> None:
-        self.tries += 1
+        self.failures += 1
 
     async def turn(
         self,
@@ -71,7 +75,7 @@ class Turns:
             heard.error = _error(error)
         finally:
             await stream.aclose()
-        return heard.seen()
+        return {**heard.seen(), "failures": self.failures}
 
     async def whole(self, text: str) -> dict[str, Any]:
         heard = _Heard()
@@ -110,91 +114,58 @@ def _error(error: Any) -> dict[str, Any]:
 
 
 async def speaks(server: Server, http: aiohttp.ClientSession) -> Any:
-    pcm = Turns(server, http)
-    mp3 = Turns(server, http, encoding="mp3_22050_32")
-    words = Turns(server, http, chunk_length_schedule=[50])
-    seen = {
-        "pcm": await pcm.turn(),
-        "mp3": await mp3.turn(),
-        "by word": await words.turn(),
-        "whole": await pcm.whole(" ".join(_SENTENCES)),
-        "whole mp3": await mp3.whole(" ".join(_SENTENCES)),
-    }
-    for turns in (pcm, mp3, words):
-        await turns.tts.aclose()
-    return seen
+    pcm, mp3 = Turns(server, http), Turns(server, http, encoding="mp3_22050_32")
+    by_word = Turns(server, http, chunk_length_schedule=[50])
+    text = " ".join(_SENTENCES)
+    names = ("stream pcm", "stream mp3", "stream by word", "whole pcm", "whole mp3")
+    turns = (pcm.turn(), mp3.turn(), by_word.turn(), pcm.whole(text), mp3.whole(text))
+    return dict(zip(names, await asyncio.gather(*turns), strict=True))
 
 
-async def interrupted_early(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http)
-    cut = await turns.turn(_LONG, enough_s=_SHORT_S, ends=False)
-    return {"cut": cut, "next": await _last(turns)}
-
-
-async def interrupted_late(server: Server, http: aiohttp.ClientSession) -> Any:
-    """Its text has ended, so the plugin sends nothing at the interruption."""
-    turns = Turns(server, http)
-    cut = await turns.turn(_LONG, enough_s=_SHORT_S)
-    return {"cut": cut, "next": await _last(turns)}
+async def is_interrupted(server: Server, http: aiohttp.ClientSession) -> Any:
+    """After its text has ended, the plugin sends nothing at an interruption."""
+    early, late = Turns(server, http), Turns(server, http)
+    names = ("early", "late")
+    cut = (early.turn(_LONG, enough_s=_SHORT_S, ends=False), late.turn(_LONG, enough_s=_SHORT_S))
+    seen = await asyncio.gather(*cut)
+    then = await asyncio.gather(early.turn(), late.turn())
+    return {name: {"cut": a, "next": b} for name, a, b in zip(names, seen, then, strict=True)}
 
 
 async def seven_quick_turns(server: Server, http: aiohttp.ClientSession) -> Any:
     turns = Turns(server, http)
     cut = [await turns.turn(_LONG, enough_s=_SHORT_S) for _ in range(7)]
-    return {"cut": cut, "next": await _last(turns)}
+    return {"cut": cut, "next": await turns.turn()}
 
 
-async def retries(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http)
-    seen = await turns.turn(trying=_QUICKLY)
-    await turns.tts.aclose()
-    return {**seen, "tries": turns.tries}
+async def is_refused(server: Server, http: aiohttp.ClientSession) -> Any:
+    return await Turns(server, http).turn(trying=_PATIENTLY)
 
 
 async def fails(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http, voice_id="tone/fail")
-    seen = await turns.turn(trying=_QUICKLY)
-    await turns.tts.aclose()
-    return {**seen, "tries": turns.tries}
+    turns = Turns(server, http, model="tone/standard", voice_id="tone/fail")
+    return await turns.turn(trying=_QUICKLY)
 
 
 async def breaks_off(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http)
-    seen = await turns.turn(_LONG, trying=_QUICKLY)
-    await turns.tts.aclose()
-    return {**seen, "tries": turns.tries}
+    """Its key is revoked in the pause."""
+    return await Turns(server, http).turn(pause_after=_ONE, trying=_QUICKLY)
 
 
-async def waits_for_sound(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http, model="tardy/standard", voice_id="tardy/tone")
-    return {"next": await _last(turns)}
-
-
-async def waits_for_text(server: Server, http: aiohttp.ClientSession) -> Any:
-    turns = Turns(server, http)
-    seen = await turns.turn(pause_after=len(_SENTENCES[0].split()) + 1)
-    await turns.tts.aclose()
-    return seen
-
-
-async def is_idle(server: Server, http: aiohttp.ClientSession) -> Any:
-    """Its server closes a socket that is silent, which it must not notice."""
-    turns = Turns(server, http, inactivity_timeout=1)
-    first = await turns.turn()
-    await asyncio.sleep(2.0)
-    return {"first": first, "next": await _last(turns)}
+async def waits(server: Server, http: aiohttp.ClientSession) -> Any:
+    """For the first sound, for more text, and between two turns, when the server closes the socket."""
+    tardy = Turns(server, http, model="tardy/standard", voice_id="tardy/tone")
+    paused, idle = Turns(server, http), Turns(server, http, inactivity_timeout=1)
+    names = ("sound", "text", "turn")
+    turns = (tardy.turn(), paused.turn(pause_after=_ONE), idle.turn())
+    seen = dict(zip(names, await asyncio.gather(*turns), strict=True))
+    await asyncio.sleep(1.5)
+    return {**seen, "next turn": await idle.turn()}
 
 
 _SCENES: tuple[Callable[[Server, aiohttp.ClientSession], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, interrupted_early, interrupted_late, seven_quick_turns),
-    *(retries, fails, breaks_off, waits_for_sound, waits_for_text, is_idle),
+    *(speaks, is_interrupted, seven_quick_turns, is_refused, fails, breaks_off, waits),
 )
-
-
-async def _last(turns: Turns) -> dict[str, Any]:
-    seen = await turns.turn()
-    await turns.tts.aclose()
-    return seen
 
 
 async def _see(name: str, server: Server) -> Any:

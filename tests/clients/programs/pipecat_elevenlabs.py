@@ -33,8 +33,11 @@ from pipecat.workers.runner import WorkerRunner
 _SENTENCES = ("The quick brown fox is here.", "It jumps over the lazy dog.", "Then it rests in the sun.")
 _WORDS = [f"{word} " for sentence in _SENTENCES for word in sentence.split()]
 _LONG = [f"{word} " for number in range(20) for word in f"This is sentence number {number}.".split()]
-_SHORT_S = 0.4
-_PAUSE_S = 4.0
+_SHORT_S = 2.0
+"""A little more than the first of them takes."""
+_ONE = len(_SENTENCES[0].split()) + 1
+"""So many words until it knows that the first sentence has ended."""
+_PAUSE_S = 6.0
 _IDLE_S = 60.0
 _END_S = 8.0
 """It gives a turn up after 3 s without sound."""
@@ -154,25 +157,20 @@ async def _bot(
 
 
 async def speaks(server: Server) -> Any:
-    async with _bot(server) as sentences:
-        seen = {"sentence": await sentences.turn(), "again": await sentences.turn(), **sentences.ends()}
-    async with _bot(server, mode="token") as tokens:
-        seen["token"] = await tokens.turn()
-    async with _bot(server, rate=8_000) as narrow:
-        seen["8 kHz"] = await narrow.turn()
-    return seen
+    async with _bot(server) as bot, _bot(server, mode="token") as tokens, _bot(server, rate=8_000) as narrow:
+        turns = await asyncio.gather(bot.turn(), tokens.turn(), narrow.turn())
+        seen = dict(zip(("sentence", "token", "8 kHz"), turns, strict=True))
+        return {**seen, **bot.ends()}
 
 
-async def interrupted_early(server: Server) -> Any:
-    async with _bot(server) as bot:
-        cut = await bot.turn(_LONG, enough_s=_SHORT_S, ends=False)
-        return {"cut": cut, "next": await bot.turn(), **bot.ends()}
-
-
-async def interrupted_late(server: Server) -> Any:
-    async with _bot(server) as bot:
-        cut = await bot.turn(_LONG, enough_s=_SHORT_S)
-        return {"cut": cut, "next": await bot.turn(), **bot.ends()}
+async def is_interrupted(server: Server) -> Any:
+    async with _bot(server) as early, _bot(server) as late:
+        cut = (early.turn(_LONG, enough_s=_SHORT_S, ends=False), late.turn(_LONG, enough_s=_SHORT_S))
+        seen = await asyncio.gather(*cut)
+        then = await asyncio.gather(early.turn(), late.turn())
+        names = ("early", "late")
+        turns = {name: {"cut": a, "next": b} for name, a, b in zip(names, seen, then, strict=True)}
+        return {**turns, **early.ends()}
 
 
 async def is_idle(server: Server) -> Any:
@@ -182,10 +180,11 @@ async def is_idle(server: Server) -> Any:
         return {"first": first, "next": await bot.turn(), **bot.ends()}
 
 
-async def speaks_once(server: Server) -> Any:
-    """Also with a server that refuses it, or that breaks off."""
+async def is_refused(server: Server) -> Any:
     async with _bot(server) as bot:
-        return {**await bot.turn(_LONG[:25]), **bot.ends()}
+        first = await bot.turn()
+        await asyncio.sleep(_PAUSE_S)
+        return {"first": first, "next": await bot.turn(), **bot.ends()}
 
 
 async def fails(server: Server) -> Any:
@@ -194,23 +193,23 @@ async def fails(server: Server) -> Any:
         return {"turns": turns, **bot.ends()}
 
 
-async def waits_for_sound(server: Server) -> Any:
-    async with _bot(server, model="tone/standard", voice="tone/late") as late:
-        seen = {"late": await late.turn(), **late.ends()}
-    async with _bot(server, model="tardy/standard", voice="tardy/tone") as tardy:
-        return {**seen, "tardy": await tardy.turn(), "tardy_errors": tardy.ends()["errors"]}
-
-
-async def waits_for_text(server: Server) -> Any:
+async def breaks_off(server: Server) -> Any:
+    """Its key is revoked in the pause."""
     async with _bot(server) as bot:
-        # A sentence is complete when the next has begun.
-        seen = await bot.turn(pause_after=len(_SENTENCES[0].split()) + 1)
-        return {**seen, **bot.ends()}
+        return {"turn": await bot.turn(pause_after=_ONE), "next": await bot.turn(), **bot.ends()}
+
+
+async def waits(server: Server) -> Any:
+    """Two seconds for the first sound, then more; and for more text."""
+    at_tardy: dict[str, Any] = {"model": "tardy/standard", "voice": "tardy/tone"}
+    at_late: dict[str, Any] = {"model": "tone/standard", "voice": "tone/late"}
+    async with _bot(server, **at_late) as late, _bot(server, **at_tardy) as tardy, _bot(server) as paused:
+        turns = await asyncio.gather(late.turn(), tardy.turn(), paused.turn(pause_after=_ONE))
+        return dict(zip(("late", "tardy", "text"), turns, strict=True))
 
 
 _SCENES: tuple[Callable[[Server], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, interrupted_early, interrupted_late, is_idle),
-    *(speaks_once, fails, waits_for_sound, waits_for_text),
+    *(speaks, is_interrupted, is_idle, is_refused, fails, breaks_off, waits),
 )
 
 
