@@ -1,7 +1,6 @@
 """LiveKit Agents, Pipecat and ElevenLabs' library as they speak with ElevenLabs, on a server of ours."""
 
 import base64
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -214,8 +213,9 @@ def test_agents_do_not_try_a_wrong_key_again(livekit: Program, pipecat: Program,
 def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, server: Server) -> None:
     key = server.mint_key("crowded-livekit", plan="open").secret
     with _crowd(server, key) as leave:
+        before = _refusals(server)
         livekit.begin("is_refused", server.url, key)
-        _until_refused(server)
+        until(lambda: _refusals(server) > before)
         leave()
         seen = livekit.end()
     assert (said(seen), seen["error"]) == (SENTENCES, None)
@@ -226,10 +226,10 @@ def test_livekit_tries_again_when_there_are_too_many_sockets(livekit: Program, s
 def test_pipecat_loses_a_turn_when_there_are_too_many_sockets(pipecat: Program, server: Server) -> None:
     key = server.mint_key("crowded-pipecat", plan="open").secret
     with _crowd(server, key) as leave:
+        before = _refusals(server)
         pipecat.begin("is_refused", server.url, key)
-        _until_refused(server)
-        # It dials before there is text, and again with each sentence of its first turn.
-        time.sleep(4.0)
+        # It dials before there is text, and again with each sentence of a turn.
+        until(lambda: _refusals(server) > before + len(SENTENCES))
         leave()
         seen = pipecat.end()
     assert seen["first"]["pcm"] == ""
@@ -256,7 +256,7 @@ def test_a_key_that_is_revoked_ends_a_turn_and_the_socket(
     else:
         # It dials at once, and is refused.
         assert (seen["next"]["pcm"], seen["dials"], seen["is_usable"]) == ("", 1, False)
-        assert "401" in seen["errors"][-1]
+        assert any("401" in error for error in seen["errors"])
 
 
 def test_the_library_is_told_of_a_wrong_key(server: Server) -> None:
@@ -314,9 +314,8 @@ def _crowd(server: Server, key: str) -> Iterator[Callable[[], None]]:
         yield stack.close
 
 
-def _until_refused(server: Server) -> None:
-    seen = server.log.read_text().count('"status":429')
-    until(lambda: server.log.read_text().count('"status":429') > seen)
+def _refusals(server: Server) -> int:
+    return server.log.read_text().count('"status":429')
 
 
 def _two_keys(server: Server, account: str) -> tuple[MintedKey, MintedKey]:

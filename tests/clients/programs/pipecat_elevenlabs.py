@@ -54,12 +54,12 @@ class _Ear(FrameProcessor):  # type: ignore[misc]
     def __init__(self, below: "_Ear | None" = None) -> None:
         super().__init__()
         self.errors: list[str] = below.errors if below else []
+        self.changed = below.changed if below else asyncio.Event()
         self.begin()
 
     def begin(self) -> None:
         self.pcm, self.rates, self.words, self.stops = b"", set[int](), list[str](), 0
         self.is_interrupted = False
-        self.changed = asyncio.Event()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         await super().process_frame(frame, direction)
@@ -113,11 +113,19 @@ class Bot:
         pcm, rate = base64.b64encode(self._ear.pcm).decode(), max(self._ear.rates, default=0)
         return {"pcm": pcm, "rate": rate, "words": self._ear.words, "stops": self._ear.stops}
 
+    async def until_it_gives_up(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END_S):
+                await self._ear.until(lambda: not self.service.is_usable)
+
     def ends(self) -> dict[str, Any]:
         return {"errors": self._ear.errors, "is_usable": self.service.is_usable, "dials": self.dials}
 
     async def note_dial(self, *_: object) -> None:
         self.dials += 1
+
+    async def note_usable(self, *_: object) -> None:
+        self._ear.changed.set()
 
     def _heard_s(self) -> float:
         return len(self._ear.pcm) / 2 / max(self._ear.rates, default=1)
@@ -140,6 +148,7 @@ async def _bot(
     worker = PipelineWorker(pipeline, params=params, cancel_on_idle_timeout=False)
     bot, started = Bot(service, worker, ear), asyncio.Event()
     service.add_event_handler("on_connected", bot.note_dial)
+    service.add_event_handler("on_usable_changed", bot.note_usable)
 
     @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
     async def _on_started(*_: object) -> None:
@@ -190,6 +199,7 @@ async def is_refused(server: Server) -> Any:
 async def fails(server: Server) -> Any:
     async with _bot(server, model="tone/standard", voice="tone/fail") as bot:
         turns = [await bot.turn() for _ in range(3)]
+        await bot.until_it_gives_up()
         return {"turns": turns, **bot.ends()}
 
 
