@@ -13,7 +13,7 @@ from proxy.speech.word_times import SpokenWord
 from speech_engine.redacted import Redacted
 
 
-class TimedWord(NamedTuple):
+class WordSpan(NamedTuple):
     """The place of a word in the text, and its times in the sound."""
 
     start: int
@@ -47,7 +47,7 @@ class LetterTimes:
         self.end_ms = 0.0
         """The end of the last character that was timed."""
 
-    def time_words(self, text: str, words: Iterable[TimedWord]) -> TimedText:
+    def time_words(self, text: str, words: Iterable[WordSpan]) -> TimedText:
         """Return the characters up to the last of these words, with the marks and the blank behind it: some
         clients end a word at its blank."""
         begin, starts_ms = self._place, list[float]()
@@ -69,11 +69,11 @@ class LetterTimes:
         return TimedText(text[begin:], _shared(since_ms, self.end_ms, len(text) - begin), self.end_ms)
 
 
-def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[TimedWord]:
+def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[WordSpan]:
     """Return words that end where the next one begins, the last one at `end_s`."""
     ends_s = [*(word.start_seconds for word in words[1:]), end_s]
     return [
-        TimedWord(*word.place, word.start_seconds * 1000, end_s * 1000)
+        WordSpan(*word.place, word.start_seconds * 1000, end_s * 1000)
         for word, end_s in zip(words, ends_s, strict=True)
     ]
 

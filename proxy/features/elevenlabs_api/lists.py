@@ -42,7 +42,7 @@ class Lists(Resource):
         self._ledger = ledger
 
     @endpoint("GET", f"{PREFIX}/v1/models", pace="list")
-    async def list_models(self, request: Request) -> Response:
+    async def show_models(self, request: Request) -> Response:
         """The models that the caller may use, as a bare array"""
         terms = self._tools.plans.terms(caller_of(request.scope))
         catalogue = self._tools.catalogue

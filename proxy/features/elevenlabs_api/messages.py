@@ -42,7 +42,7 @@ class AudioMessage(Redacted, msgspec.Struct, frozen=True, kw_only=True, rename="
     context_id: str | UnsetType = UNSET
 
 
-class ErrorMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class FailureMessage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A failure of a context, or of a message that names none."""
 
     message: str
@@ -71,7 +71,7 @@ def close_code(failure: RequestFailed) -> int:
 
 def error_message(failure: RequestFailed, context: str | UnsetType) -> str:
     return encode_json(
-        ErrorMessage(
+        FailureMessage(
             message=message_of(failure),
             error=code_of(failure),
             code=close_code(failure),

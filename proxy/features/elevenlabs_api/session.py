@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from policies.ssml import SsmlFault, read_ssml
 from proxy.errors import InvalidRequest, RequestFailed, StorageUnavailable
-from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, TimedWord, chunk_alignment
+from proxy.features.elevenlabs_api.alignment import ChunkAlignment, LetterTimes, WordSpan, chunk_alignment
 from proxy.features.elevenlabs_api.contexts import ContextRefused, Contexts, ContextStep, Doing
 from proxy.features.elevenlabs_api.fields import FieldReader, SpeechFields, speed_in
 from proxy.features.elevenlabs_api.messages import (
@@ -87,7 +87,7 @@ class _Context:
     async def sound(self, data: bytes, words: Sequence[PlacedWord]) -> None:
         since_ms = 0.0 if self._session.options.has_context_times else self._letters.end_ms
         timed = self._letters.time_words(
-            self._text, [TimedWord(word.start, word.end, word.start_ms, word.end_ms) for word in words]
+            self._text, [WordSpan(word.start, word.end, word.start_ms, word.end_ms) for word in words]
         )
         alignment = chunk_alignment(timed, since_ms)
         if data or alignment is not None:

@@ -3,10 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.features.elevenlabs_api.alignment import LetterTimes, TimedWord, alignment_of, chunk_alignment
+from proxy.features.elevenlabs_api.alignment import LetterTimes, WordSpan, alignment_of, chunk_alignment
 
 TEXT = "Hi, you! Yes."
-HI, YOU, YES = TimedWord(0, 2, 0, 200), TimedWord(4, 7, 300, 500), TimedWord(9, 12, 600, 900)
+HI, YOU, YES = WordSpan(0, 2, 0, 200), WordSpan(4, 7, 300, 500), WordSpan(9, 12, 600, 900)
 
 
 def test_a_word_ends_behind_its_marks_and_its_blank() -> None:
@@ -21,7 +21,7 @@ def test_a_word_ends_behind_its_marks_and_its_blank() -> None:
 
 def test_what_has_no_word_is_timed_at_the_end() -> None:
     letters = LetterTimes()
-    timed = letters.time_words("Hi ...", [TimedWord(0, 2, 0, 300)]).joined(letters.time_rest("Hi ...", 600))
+    timed = letters.time_words("Hi ...", [WordSpan(0, 2, 0, 300)]).joined(letters.time_rest("Hi ...", 600))
     alignment = alignment_of(timed)
     assert alignment is not None
     assert "".join(alignment.characters) == "Hi ..."
@@ -44,7 +44,7 @@ def test_each_character_is_timed_once_and_in_order(text: str, data: st.DataObjec
     places = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
     times = sorted(data.draw(st.lists(st.integers(0, 5000), min_size=len(places), max_size=len(places))))
     words = [
-        TimedWord(places[number], places[number + 1], times[number], times[number + 1])
+        WordSpan(places[number], places[number + 1], times[number], times[number + 1])
         for number in range(0, len(places) - 1, 2)
     ]
     letters, timed = LetterTimes(), []
