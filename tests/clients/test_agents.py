@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +17,7 @@ from plugins.tone.decode import decode
 from tests.clients.environments import Absent
 from tests.clients.runs import AGENTS, Program, Programs, programs_of
 from tests.clients.servers import seconds
+from tests.docs import pages
 from tests.server import MintedKey, Server, live_server
 from tests.sound import decoded
 from tests.waiting import until
@@ -52,6 +54,7 @@ tone = "tone"
 streams = 1
 """
 )
+_BLOCKS = pages.blocks(pages.ROOT / "docs" / "agents.md", "python")
 SENTENCES = ("The quick brown fox is here.", "It jumps over the lazy dog.", "Then it rests in the sun.")
 WORDS = " ".join(SENTENCES).split()
 FIRST = "This is sentence number 0."
@@ -147,6 +150,16 @@ def test_pipecat_speaks_in_each_of_its_ways(pipecat: Program) -> None:
         turn = seen[name]
         assert (said(turn), turn["words"], turn["rate"], turn["stops"]) == (SENTENCES, WORDS, rate, 1)
     assert (seen["errors"], seen["is_usable"]) == ([], True)
+
+
+@pytest.mark.parametrize("client", AGENTS)
+def test_a_printed_block_speaks(programs: Programs, server: Server, tmp_path: Path, client: str) -> None:
+    program = _of(programs, client)
+    (block,) = (each for each in _BLOCKS if each.text.startswith(f"from {client}"))
+    text = block.text.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+    file = tmp_path / "block.py"
+    file.write_text(text.replace("YOUR_KEY", server.key))
+    assert said(see(program, "speaks_as_printed", server.url, str(file))) == SENTENCES
 
 
 @pytest.mark.parametrize("client", AGENTS)

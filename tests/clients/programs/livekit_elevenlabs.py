@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import runpy
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple
@@ -40,7 +41,10 @@ class Turns:
 
     def __init__(self, server: Server, http: aiohttp.ClientSession, **settings: Any) -> None:
         given = {"voice_id": "alloy", "encoding": "pcm_24000", "api_key": server.key, **settings}
-        self.tts = TTS(base_url=f"{server.url}/elevenlabs/v1", http_session=http, **given)
+        self.use(TTS(base_url=f"{server.url}/elevenlabs/v1", http_session=http, **given))
+
+    def use(self, tts: Any) -> None:
+        self.tts = tts
         self.failures = 0
         self.tts.on("error", self._note)
 
@@ -163,8 +167,17 @@ async def waits(server: Server, http: aiohttp.ClientSession) -> Any:
     return {**seen, "next turn": await idle.turn()}
 
 
+async def speaks_as_printed(server: Server, http: aiohttp.ClientSession) -> Any:
+    """In place of a key it is given a file that makes a TTS."""
+    turns = Turns(server, http)
+    turns.use(runpy.run_path(server.key)["tts"])
+    # A job of an agent would have one.
+    turns.tts._session = http
+    return await turns.turn()
+
+
 _SCENES: tuple[Callable[[Server, aiohttp.ClientSession], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, seven_quick_turns, is_refused, fails, breaks_off, waits),
+    *(speaks, is_interrupted, seven_quick_turns, is_refused, fails, breaks_off, waits, speaks_as_printed),
 )
 
 

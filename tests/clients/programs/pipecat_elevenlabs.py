@@ -5,6 +5,7 @@ which may name another URL and KEY behind it, and prints what it saw. URL is the
 import asyncio
 import base64
 import json
+import runpy
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -142,6 +143,12 @@ async def _bot(
         text_aggregation_mode=TextAggregationMode(mode),
         settings=ElevenLabsTTSService.Settings(**given),
     )
+    async with _running(service, rate) as bot:
+        yield bot
+
+
+@asynccontextmanager
+async def _running(service: Any, rate: int = 24_000) -> AsyncIterator[Bot]:
     ear = _Ear()
     params = PipelineParams(audio_out_sample_rate=rate)
     pipeline = Pipeline([_Ear(ear), service, ear])
@@ -218,8 +225,14 @@ async def waits(server: Server) -> Any:
         return dict(zip(("late", "tardy", "text"), turns, strict=True))
 
 
+async def speaks_as_printed(server: Server) -> Any:
+    """In place of a key it is given a file that makes a service."""
+    async with _running(runpy.run_path(server.key)["tts"]) as bot:
+        return await bot.turn()
+
+
 _SCENES: tuple[Callable[[Server], Coroutine[Any, Any, Any]], ...] = (
-    *(speaks, is_interrupted, is_idle, is_refused, fails, breaks_off, waits),
+    *(speaks, is_interrupted, is_idle, is_refused, fails, breaks_off, waits, speaks_as_printed),
 )
 
 
