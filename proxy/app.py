@@ -131,13 +131,8 @@ class Worker:
         self.app = layers.public_app(
             [*self.endpoints, *self.sockets.endpoints(additions.sockets)],
             server,
-            self._logins,
-            self.parts.limits,
-            self.metrics,
-            self.refusals,
-            additions.sessions,
-            closed,
-            additions.dialects,
+            *(self._logins, self.parts.limits, self.metrics, self.refusals),
+            *(additions.sessions, closed, additions.dialects),
         )
 
     def _wire_speech(

@@ -22,17 +22,17 @@ class WordSpan(NamedTuple):
     end_ms: float
 
 
-class TimedText(NamedTuple):
+class CharacterTimes(NamedTuple):
     """Characters, each with its start, and the end of the last one."""
 
     characters: str
     starts_ms: Sequence[float]
     end_ms: float
 
-    def joined(self, later: TimedText) -> TimedText:
+    def joined(self, later: CharacterTimes) -> CharacterTimes:
         """Return these characters and those that follow them."""
         starts_ms = [*self.starts_ms, *later.starts_ms]
-        return TimedText(self.characters + later.characters, starts_ms, later.end_ms)
+        return CharacterTimes(self.characters + later.characters, starts_ms, later.end_ms)
 
     @property
     def ends_ms(self) -> list[float]:
@@ -47,7 +47,7 @@ class LetterTimes:
         self.end_ms = 0.0
         """The end of the last character that was timed."""
 
-    def time_words(self, text: str, words: Iterable[WordSpan]) -> TimedText:
+    def time_words(self, text: str, words: Iterable[WordSpan]) -> CharacterTimes:
         """Return the characters up to the last of these words, with the marks and the blank behind it: some
         clients end a word at its blank."""
         begin, starts_ms = self._place, list[float]()
@@ -60,13 +60,13 @@ class LetterTimes:
             end_ms = max(word.end_ms, start_ms)
             starts_ms += _shared(start_ms, end_ms, end - start)
             self._place, self.end_ms = end, end_ms
-        return TimedText(text[begin : self._place], starts_ms, self.end_ms)
+        return CharacterTimes(text[begin : self._place], starts_ms, self.end_ms)
 
-    def time_rest(self, text: str, end_ms: float) -> TimedText:
+    def time_rest(self, text: str, end_ms: float) -> CharacterTimes:
         """Return all other characters; the sound ends at `end_ms`."""
         begin, since_ms = self._place, self.end_ms
         self._place, self.end_ms = len(text), max(end_ms, since_ms)
-        return TimedText(text[begin:], _shared(since_ms, self.end_ms, len(text) - begin), self.end_ms)
+        return CharacterTimes(text[begin:], _shared(since_ms, self.end_ms, len(text) - begin), self.end_ms)
 
 
 def with_ends(words: Sequence[SpokenWord], end_s: float) -> list[WordSpan]:
@@ -89,7 +89,7 @@ def _shared(since_ms: float, until_ms: float, count: int) -> list[float]:
     return [since_ms + (until_ms - since_ms) * number / count for number in range(count)]
 
 
-class Alignment(Redacted, msgspec.Struct, frozen=True):
+class CharacterAlignment(Redacted, msgspec.Struct, frozen=True):
     """The characters of an answer over HTTP."""
 
     characters: list[str]
@@ -105,18 +105,18 @@ class ChunkAlignment(Redacted, msgspec.Struct, frozen=True, rename="camel"):
     char_durations_ms: list[int]
 
 
-def alignment_of(timed: TimedText) -> Alignment | None:
+def alignment_of(timed: CharacterTimes) -> CharacterAlignment | None:
     """Return None without characters: there is nothing to tell of this piece."""
     if not timed.characters:
         return None
-    return Alignment(
+    return CharacterAlignment(
         [*timed.characters],
         [round(each / 1000, 3) for each in timed.starts_ms],
         [round(each / 1000, 3) for each in timed.ends_ms],
     )
 
 
-def chunk_alignment(timed: TimedText, since_ms: float = 0.0) -> ChunkAlignment | None:
+def chunk_alignment(timed: CharacterTimes, since_ms: float = 0.0) -> ChunkAlignment | None:
     """Return the times since a moment of the sound, or None without characters."""
     if not timed.characters:
         return None

@@ -15,7 +15,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
     from proxy.features.elevenlabs_api import speech
     from proxy.features.elevenlabs_api.failures import KEY_HEADER, PREFIX, reply_in_dialect
     from proxy.features.elevenlabs_api.fields import FieldReader
-    from proxy.features.elevenlabs_api.lists import Lists
+    from proxy.features.elevenlabs_api.lists import CatalogueLists
     from proxy.features.elevenlabs_api.session import StreamParts
     from proxy.features.elevenlabs_api.sockets import socket_endpoints
 
@@ -29,7 +29,7 @@ async def _open(context: AppContext) -> AsyncIterator[FeatureInstance]:
         reader = FieldReader(revision.config, voices.catalogue, speaking)
         endpoints = [
             *speech.speech_endpoints(reader, speaking, answering),
-            *Lists(voices, context.ledger).endpoints,
+            *CatalogueLists(voices, context.ledger).endpoints,
         ]
         parts[:] = [StreamParts(reader, newest.utterances)]
         dialect = Dialect(PREFIX, KEY_HEADER, reply_in_dialect, endpoints)

@@ -17,12 +17,12 @@ from proxy.api.voices import VoiceTools
 from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.shapes import (
-    Language,
-    ShownModel,
-    ShownVoice,
-    ShownVoices,
-    Subscription,
-    VoicePage,
+    LanguageShape,
+    ModelShape,
+    SubscriptionShape,
+    VoiceShape,
+    VoicesPage,
+    VoicesShape,
 )
 from proxy.http.replies import reply
 from proxy.http.resource import Resource, endpoint
@@ -36,7 +36,7 @@ _UNLIMITED = 2**31 - 1
 """Clients need a number."""
 
 
-class Lists(Resource):
+class CatalogueLists(Resource):
     def __init__(self, tools: VoiceTools, ledger: Ledger) -> None:
         self._tools = tools
         self._ledger = ledger
@@ -56,7 +56,7 @@ class Lists(Resource):
     async def list_voices(self, request: Request) -> Response:
         """All voices"""
         entries = await self._tools.entries(request)
-        return reply(ShownVoices(await _all(entries)))
+        return reply(VoicesShape(await _all(entries)))
 
     @endpoint("GET", f"{PREFIX}/v2/voices", pace="list")
     async def search_voices(self, request: Request) -> Response:
@@ -70,7 +70,9 @@ class Lists(Resource):
         start = _place_after(found, query.get("next_page_token", ""))
         page, has_more = found[start : start + size], start + size < len(found)
         token = page[-1].voice_id if has_more else None
-        return reply(VoicePage(voices=page, has_more=has_more, total_count=len(found), next_page_token=token))
+        return reply(
+            VoicesPage(voices=page, has_more=has_more, total_count=len(found), next_page_token=token)
+        )
 
     @endpoint("GET", f"{PREFIX}/v1/voices/{{id:path}}")
     async def get_voice(self, request: Request) -> Response:
@@ -87,7 +89,7 @@ class Lists(Resource):
         balance, library = account.balance, await self._tools.library.get(caller.account)
         limit = None if balance.allowance is None else balance.allowance + balance.granted
         return reply(
-            Subscription(
+            SubscriptionShape(
                 tier=terms.plan,
                 character_count=int(balance.used),
                 character_limit=_UNLIMITED if limit is None else int(limit),
@@ -104,24 +106,24 @@ def _may_speak(models: Iterable[Model]) -> bool:
     return not known or any(model.info.speaks and not model.info.runner for model in known)
 
 
-def _model(name: str, models: Iterable[Model], most_characters: int) -> ShownModel:
+def _model(name: str, models: Iterable[Model], most_characters: int) -> ModelShape:
     tags = dict.fromkeys(tag for model in models for tag in spoken_languages(model.info) if tag != "*")
-    languages = [Language(tag, tag) for tag in tags]
-    return ShownModel(
+    languages = [LanguageShape(tag, tag) for tag in tags]
+    return ModelShape(
         model_id=name, name=name, maximum_text_length_per_request=most_characters, languages=languages
     )
 
 
-async def _all(entries: Entries) -> list[ShownVoice]:
+async def _all(entries: Entries) -> list[VoiceShape]:
     """Return the voices that speak alone: a cast needs names in its text."""
     voices = [voice for voice in entries.known.voices if not voice.cast]
     return await in_turns(lambda voice: _voice(entries.entry(voice)), voices)
 
 
-def _voice(entry: VoiceEntry) -> ShownVoice:
+def _voice(entry: VoiceEntry) -> VoiceShape:
     told = {"language": entry.language, "gender": entry.gender, "age": entry.age}
     own = {} if entry.labels is UNSET else entry.labels
-    return ShownVoice(
+    return VoiceShape(
         voice_id=entry.id,
         name=entry.title or entry.name,
         category=_CATEGORIES.get(entry.type, "premade"),
@@ -130,7 +132,7 @@ def _voice(entry: VoiceEntry) -> ShownVoice:
     )
 
 
-def _matches(voice: ShownVoice, query: Mapping[str, str]) -> bool:
+def _matches(voice: VoiceShape, query: Mapping[str, str]) -> bool:
     if query.get("category", voice.category) != voice.category:
         return False
     wanted = query.get("search", "").casefold()
@@ -147,7 +149,7 @@ def _page_size(text: str) -> int:
     return size
 
 
-def _place_after(found: list[ShownVoice], token: str) -> int:
+def _place_after(found: list[VoiceShape], token: str) -> int:
     if not token:
         return 0
     for place, voice in enumerate(found):

@@ -52,7 +52,7 @@ class StreamParts(NamedTuple):
     utterances: Utterances
 
 
-class StreamOptions(NamedTuple):
+class SocketOptions(NamedTuple):
     """What the query of a socket asks for. With `is_single`, the socket has one context, and ends with it."""
 
     fields: SpeechFields
@@ -109,7 +109,7 @@ class StreamInputSession:
     """`parts` returns those of the newest revision: each context begins with them."""
 
     def __init__(
-        self, socket: Socket, options: StreamOptions, contexts: Contexts, parts: Callable[[], StreamParts]
+        self, socket: Socket, options: SocketOptions, contexts: Contexts, parts: Callable[[], StreamParts]
     ) -> None:
         self.socket = socket
         self.options = options

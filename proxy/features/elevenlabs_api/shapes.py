@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import msgspec
 
-from proxy.features.elevenlabs_api.alignment import Alignment
+from proxy.features.elevenlabs_api.alignment import CharacterAlignment
 from speech_engine.redacted import Redacted
 
 
 class Times(Redacted, msgspec.Struct, frozen=True):
     """When each character is heard. Both are of the text as it was sent."""
 
-    alignment: Alignment | None
-    normalized_alignment: Alignment | None
+    alignment: CharacterAlignment | None
+    normalized_alignment: CharacterAlignment | None
 
 
 class JsonChunk(Redacted, msgspec.Struct, frozen=True):
     """A line of audio with the characters whose times are known by then."""
 
     audio_base64: str
-    alignment: Alignment | None
-    normalized_alignment: Alignment | None
+    alignment: CharacterAlignment | None
+    normalized_alignment: CharacterAlignment | None
 
 
-class Language(msgspec.Struct, frozen=True):
+class LanguageShape(msgspec.Struct, frozen=True):
     language_id: str
     name: str
 
 
-class ShownModel(msgspec.Struct, frozen=True, kw_only=True):
+class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
     model_id: str
     name: str
     description: str = ""
@@ -38,10 +38,10 @@ class ShownModel(msgspec.Struct, frozen=True, kw_only=True):
     can_use_style: bool = False
     can_use_speaker_boost: bool = False
     maximum_text_length_per_request: int
-    languages: list[Language]
+    languages: list[LanguageShape]
 
 
-class ShownVoice(msgspec.Struct, frozen=True, kw_only=True):
+class VoiceShape(msgspec.Struct, frozen=True, kw_only=True):
     voice_id: str
     name: str
     category: str
@@ -52,18 +52,18 @@ class ShownVoice(msgspec.Struct, frozen=True, kw_only=True):
     settings: None = None
 
 
-class ShownVoices(msgspec.Struct, frozen=True):
-    voices: list[ShownVoice]
+class VoicesShape(msgspec.Struct, frozen=True):
+    voices: list[VoiceShape]
 
 
-class VoicePage(msgspec.Struct, frozen=True, kw_only=True):
-    voices: list[ShownVoice]
+class VoicesPage(msgspec.Struct, frozen=True, kw_only=True):
+    voices: list[VoiceShape]
     has_more: bool
     total_count: int
     next_page_token: str | None
 
 
-class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+class SubscriptionShape(msgspec.Struct, frozen=True, kw_only=True):
     """The plan of the account. Its credits stand where ElevenLabs has characters."""
 
     tier: str

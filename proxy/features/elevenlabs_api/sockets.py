@@ -8,7 +8,7 @@ from functools import partial
 from proxy.errors import InvalidRequest
 from proxy.features.elevenlabs_api.contexts import Contexts, OneContext
 from proxy.features.elevenlabs_api.failures import PREFIX
-from proxy.features.elevenlabs_api.session import StreamInputSession, StreamOptions, StreamParts
+from proxy.features.elevenlabs_api.session import SocketOptions, StreamInputSession, StreamParts
 from proxy.features.sockets.utterances.values import UtteranceSettings
 from proxy.http.socket import IDLE_S, Socket, SocketEndpoint
 
@@ -29,14 +29,14 @@ def socket_endpoints(parts: Callable[[], StreamParts]) -> list[SocketEndpoint]:
     ]
 
 
-async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> StreamOptions:
+async def _options(socket: Socket, parts: StreamParts, *, is_single: bool) -> SocketOptions:
     """Read what a client asks for. Raises RequestFailed, which refuses its handshake."""
     fields = parts.reader.read_fields(socket.path_params["voice"], socket.query)
     terms = parts.reader.caller_terms(socket.caller)
     fields = await parts.reader.check_fields(socket.id, socket.caller, fields, terms)
     UtteranceSettings.of(fields.speech_request("a"))
     streams = [most for most in (terms.streams, terms.key.streams) if most is not None]
-    return StreamOptions(
+    return SocketOptions(
         fields=fields,
         most_streams=min(streams, default=None),
         is_single=is_single,

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 from proxy.access.callers import Caller
 from proxy.api.answering import Answering, AnswerWriter, write_report
 from proxy.api.speech_headers import answer_headers
-from proxy.features.elevenlabs_api.alignment import Alignment, LetterTimes, alignment_of, with_ends
+from proxy.features.elevenlabs_api.alignment import CharacterAlignment, LetterTimes, alignment_of, with_ends
 from proxy.features.elevenlabs_api.failures import PREFIX
 from proxy.features.elevenlabs_api.fields import FieldReader, TextBody
 from proxy.features.elevenlabs_api.shapes import JsonChunk, Times
@@ -72,7 +72,7 @@ async def _write_lines(connection: Connection, answer: Answer) -> None:
     await connection.end(_line(last, times.last_alignment()), answer.settle)
 
 
-def _line(data: bytes, alignment: Alignment | None) -> bytes:
+def _line(data: bytes, alignment: CharacterAlignment | None) -> bytes:
     return encode_json(JsonChunk(b64encode(data).decode(), alignment, alignment)) + b"\n"
 
 
@@ -85,7 +85,7 @@ class _AnswerTimes:
         self._letters = LetterTimes()
         self._words_sent = 0
 
-    def known_alignment(self) -> Alignment | None:
+    def known_alignment(self) -> CharacterAlignment | None:
         """Return the characters before the last known word, whose end is not known yet."""
         words = (self._answer.speech.words or ())[self._words_sent :]
         if len(words) < 2:
@@ -94,7 +94,7 @@ class _AnswerTimes:
         known = with_ends(words[:-1], words[-1].start_seconds)
         return alignment_of(self._letters.time_words(self._text, known))
 
-    def last_alignment(self) -> Alignment | None:
+    def last_alignment(self) -> CharacterAlignment | None:
         """Return all other characters, or null if nothing tells when they are heard."""
         words, end_s = self._answer.speech.words, self._answer.seconds
         if words is None:
