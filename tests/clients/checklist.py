@@ -21,7 +21,8 @@ Judge = Callable[[Visit], None]
 Prove = Callable[[Servers], None]
 
 _LIBRARY = "this line of the SDK has no voices of one's own"
-_SUPERSETS = "text over a socket and the other façade are not offered yet"
+_SOCKET = "tests/features/sockets has a client for it"
+_FACADE = "not OpenAI's: tests/clients/test_agents.py has the clients that speak with it"
 _BYTES = "the same bytes for whoever asks: one client is enough"
 _BY_HAND = "no library sends this, or shows what came"
 _ITS_OWN_WAY = "the client itself asks again, whatever it is told, or hides what it was told"
@@ -66,8 +67,6 @@ _BREAKS_OFF = {
     **dict.fromkeys(_PYTHON, failures.python_breaks_off_midway),
     **dict.fromkeys(_NODE, failures.node_breaks_off_midway),
     "vercel": failures.vercel_breaks_off_midway,
-    "livekit": failures.livekit_breaks_off_midway,
-    "pipecat": failures.pipecat_breaks_off_midway,
 }
 
 ROWS: dict[int, Row] = {
@@ -84,7 +83,7 @@ ROWS: dict[int, Row] = {
     ),
     2: _row(
         "six formats and types",
-        _sdks(heard.six_formats, vercel=heard.six_formats, livekit=heard.six_formats_decode_in_livekit),
+        _sdks(heard.six_formats, vercel=heard.six_formats),
         {"n8n": replays.n8n_speaks_in_opus, "telegram": replays.telegram_gets_a_voice_note},
     ),
     3: _row("pcm is 24 kHz s16le mono", proven={"py3": sound.pcm_is_24_khz_mono}, why_not=_BYTES),
@@ -101,12 +100,7 @@ ROWS: dict[int, Row] = {
         why_not=_BYTES,
     ),
     7: _row("voice as string, object, name", _sdks(heard.voice_as_string_object_and_name)),
-    8: _row(
-        "13 built-in voices",
-        {"pipecat": heard.pipecat_speaks_in_its_thirteen_voices},
-        {"py3": requests.thirteen_built_in_voices},
-        _BYTES,
-    ),
+    8: _row("13 built-in voices", proven={"py3": requests.thirteen_built_in_voices}, why_not=_BYTES),
     9: _row("unknown keys ignored", proven={"py3": requests.unknown_keys_are_ignored}, why_not=_BYTES),
     10: _row("model aliases", proven={"py3": requests.model_aliases}, why_not=_BYTES),
     11: _row("limits on input, speed, format", _sdks(failures.limits_name_their_field)),
@@ -120,12 +114,7 @@ ROWS: dict[int, Row] = {
     ),
     13: _row(
         "error classes",
-        _sdks(
-            failures.errors_have_their_class,
-            vercel=failures.errors_have_their_class,
-            livekit=failures.errors_have_their_class,
-            pipecat=failures.pipecat_is_told_why,
-        ),
+        _sdks(failures.errors_have_their_class, vercel=failures.errors_have_their_class),
     ),
     14: _row(
         "rate limit retried",
@@ -133,7 +122,7 @@ ROWS: dict[int, Row] = {
     ),
     15: _row(
         "quota not retried",
-        _sdks(limits.used_up_is_not_asked_again, pipecat=limits.pipecat_does_not_ask_again_when_used_up),
+        _sdks(limits.used_up_is_not_asked_again),
         why_not=_ITS_OWN_WAY,
     ),
     16: _row(
@@ -143,31 +132,16 @@ ROWS: dict[int, Row] = {
     ),
     17: _row(
         "failure before first audio is a status",
-        _sdks(
-            failures.failure_before_audio_is_a_status,
-            vercel=failures.failure_before_audio_is_a_status,
-            livekit=failures.failure_before_audio_is_a_status,
-            pipecat=failures.pipecat_is_told_of_an_engine_that_fails,
-        ),
+        _sdks(failures.failure_before_audio_is_a_status, vercel=failures.failure_before_audio_is_a_status),
     ),
     18: _row("failure mid-stream aborts", _BREAKS_OFF),
     19: _row(
         "re-sent syntheses are not triple-charged",
-        _sdks(
-            limits.what_breaks_off_is_not_charged,
-            vercel=limits.what_breaks_off_is_not_charged,
-            livekit=limits.what_breaks_off_is_not_charged,
-            pipecat=limits.what_breaks_off_is_not_charged,
-        ),
+        _sdks(limits.what_breaks_off_is_not_charged, vercel=limits.what_breaks_off_is_not_charged),
     ),
     20: _row(
         "disconnect cancels",
-        _sdks(
-            failures.leaving_frees_the_slot,
-            vercel=failures.aborting_frees_the_slot,
-            livekit=failures.leaving_frees_the_slot,
-            pipecat=failures.leaving_frees_the_slot,
-        ),
+        _sdks(failures.leaving_frees_the_slot, vercel=failures.aborting_frees_the_slot),
     ),
     21: _row("stream cap", _sdks(limits.one_stream_is_one_stream)),
     22: _row("SSE shape", _sdks(heard.events_have_openai_s_shape)),
@@ -206,8 +180,8 @@ ROWS: dict[int, Row] = {
     ),
     36: _row("CORS", proven={"raw": catalogue.cors_only_where_configured}, why_not=_BY_HAND),
     37: _row("batch", _sdks(heard.batch_keeps_what_it_can)),
-    38: _row("text WebSocket", why_not=_SUPERSETS),
-    39: _row("ElevenLabs façade", why_not=_SUPERSETS),
+    38: _row("text WebSocket", why_not=_SOCKET),
+    39: _row("ElevenLabs façade", why_not=_FACADE),
     40: _row(
         "upstream tolerance",
         proven={"py3": upstreams.upstreams_are_met},
@@ -218,7 +192,6 @@ ROWS: dict[int, Row] = {
         {
             **_newest(heard.what_was_said_is_written_down),
             "vercel": heard.ears_of_frameworks_are_met,
-            "livekit": heard.ears_of_frameworks_are_met,
         },
         {client: partial(replays.app_hears, client) for client in replays.HEARING},
         _LIBRARY,

@@ -6,11 +6,10 @@ from typing import Any
 
 from tests.clients.limited import RPM, reset_s
 from tests.clients.servers import seconds, texts
-from tests.clients.visits import TEXT, Visit, audio, pcm
+from tests.clients.visits import TEXT, Visit, audio
 
 # What each client makes of a status; the SDKs have a class for it, the others one for all.
 _CLASSES = {
-    "livekit": dict.fromkeys(("400", "401", "404", "503"), "APIStatusError"),
     "vercel": dict.fromkeys(("400", "401", "404", "503"), "AI_APICallError"),
 }
 _SDK_CLASSES = {
@@ -48,9 +47,8 @@ def errors_have_their_class(visit: Visit) -> None:
         assert (error["class"], error["status"]) == (classes[status], int(status))
         assert (error["code"], error["param"]) == _CODES[status]
         assert error["request_id"].startswith("req_")
-        if visit.client != "livekit":
-            # How long depends on the engine, and row 16 is about that.
-            assert bool(error.get("retry_after")) == (status == "503")
+        # How long depends on the engine, and row 16 is about that.
+        assert bool(error.get("retry_after")) == (status == "503")
 
 
 def failure_before_audio_is_a_status(visit: Visit) -> None:
@@ -59,8 +57,7 @@ def failure_before_audio_is_a_status(visit: Visit) -> None:
     assert len(seen) == 3
     for error in seen:
         assert (error["class"], error["status"]) == (expected, 503)
-        if visit.client != "livekit":
-            assert 1 <= int(error["retry_after"]) <= 60
+        assert 1 <= int(error["retry_after"]) <= 60
 
 
 def python_breaks_off_midway(visit: Visit) -> None:
@@ -81,30 +78,6 @@ def vercel_breaks_off_midway(visit: Visit) -> None:
     whole = visit.see()["whole"]
     assert whole["class"] == "AI_APICallError"
     assert "Failed to read response" in whole["message"]
-
-
-def livekit_breaks_off_midway(visit: Visit) -> None:
-    for heard in visit.see().values():
-        assert heard["error"]["class"] == "APIConnectionError"
-        assert 0 < len(pcm(heard)) < seconds(TEXT) * 48_000
-
-
-def pipecat_is_told_why(visit: Visit) -> None:
-    for status, heard in visit.see().items():
-        assert pcm(heard) == b""
-        assert f"Error code: {status} - " in heard["errors"][0]
-
-
-def pipecat_is_told_of_an_engine_that_fails(visit: Visit) -> None:
-    (heard,) = visit.see()
-    assert pcm(heard) == b""
-    assert "Error code: 503 - " in heard["errors"][0]
-
-
-def pipecat_breaks_off_midway(visit: Visit) -> None:
-    (heard,) = visit.see().values()
-    assert "without sending complete message body" in heard["errors"][0]
-    assert len(pcm(heard)) < seconds(TEXT) * 48_000
 
 
 def leaving_frees_the_slot(visit: Visit) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 from tests.clients.limited import MICRO_USD_A_SECOND, RPM, reset_s
 from tests.clients.servers import seconds, texts
-from tests.clients.visits import TEXT, Visit, audio, pcm
+from tests.clients.visits import TEXT, Visit, audio
 
 _IN_TIME_S = 60.0
 _MICRO = 1_000_000
 # When it will be better is for people: a program is told not to wait for it.
 _NOTHING_LEFT = r"'once' has 0 left until \d{4}-\d\d-\d\d\."
 # How often each sends a speech that breaks off midway, left to itself: those of Node return with its headers.
-_SENT = {"py3": 3, "py1": 3, "js7": 1, "js6": 1, "vercel": 3, "livekit": 4, "pipecat": 1}
+_SENT = {"py3": 3, "py1": 3, "js7": 1, "js6": 1, "vercel": 3}
 
 
 def asked_again_when_there_is_room(visit: Visit) -> None:
@@ -44,13 +44,6 @@ def used_up_is_not_asked_again(visit: Visit) -> None:
     assert (error["class"], error["status"]) == ("RateLimitError", 429)
     assert (error["code"], error["type"]) == ("insufficient_quota", "insufficient_quota")
     assert re.search(_NOTHING_LEFT, error["message"])
-
-
-def pipecat_does_not_ask_again_when_used_up(visit: Visit) -> None:
-    heard = _seen_used_up(visit)
-    assert pcm(heard) == b""
-    assert "Error code: 429 - " in heard["errors"][0]
-    assert re.search(_NOTHING_LEFT, heard["errors"][0])
 
 
 def what_breaks_off_is_not_charged(visit: Visit) -> None:

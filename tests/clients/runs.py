@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Timer
@@ -46,6 +46,11 @@ COMMANDS: dict[str, _Command] = {
     "pipecat": _python("pipecat", "pipecat_tts.py"),
 }
 """How each is started, in a folder of its own; what this machine cannot have raises `Absent`."""
+AGENTS: dict[str, _Command] = {
+    "livekit": _python("livekit", "livekit_elevenlabs.py"),
+    "pipecat": _python("pipecat", "pipecat_elevenlabs.py"),
+}
+"""The same two with the sockets of ElevenLabs. Their rows have names."""
 
 
 class Program:
@@ -58,7 +63,7 @@ class Program:
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=_environ(), text=True
             )
 
-    def begin(self, row: int, *server_and_key: str) -> None:
+    def begin(self, row: int | str, *server_and_key: str) -> None:
         """With another server and key, where the row is not for those that it was started with."""
         assert self._process.stdin
         self._process.stdin.write(f"{' '.join((str(row), *server_and_key))}\n")
@@ -92,7 +97,8 @@ class Program:
 class Programs:
     """All of one test run, by client."""
 
-    def __init__(self, folder: Path, server: Server) -> None:
+    def __init__(self, folder: Path, server: Server, commands: Mapping[str, _Command] = COMMANDS) -> None:
+        self._commands = commands
         self._folder = folder
         self._address = [server.url, server.key]
         self._started: dict[str, Program] = {}
@@ -116,7 +122,7 @@ class Programs:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         try:
-            command = COMMANDS[client](folder)
+            command = self._commands[client](folder)
         except Absent as absent:
             self._absent[client] = absent
             raise
@@ -124,8 +130,10 @@ class Programs:
 
 
 @contextmanager
-def programs_of(folder: Path, server: Server) -> Iterator[Programs]:
-    programs = Programs(folder, server)
+def programs_of(
+    folder: Path, server: Server, commands: Mapping[str, _Command] = COMMANDS
+) -> Iterator[Programs]:
+    programs = Programs(folder, server, commands)
     try:
         yield programs
     finally:

@@ -17,8 +17,6 @@ FEW: dict[str, tuple[int, ...]] = {
     "py1": (),
     "js6": (),
     "vercel": (41,),
-    "livekit": (18, 24, 41),
-    "pipecat": (18, 20, 25),
 }
 """Of clients that are not the newest SDKs, the rows that are theirs alone: `soak` has all."""
 

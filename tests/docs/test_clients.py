@@ -22,6 +22,11 @@ _PINNED = {
     "pipecat": (PINS / "pipecat.txt", ("pipecat-ai",)),
     "mcp": (PINS / "mcp.txt", ("mcp",)),
 }
+_WITH_SOCKETS = {
+    "elevenlabs": ROOT / "locks" / "test.txt",
+    "livekit-plugins-elevenlabs": PINS / "livekit.txt",
+    "pipecat-ai": PINS / "pipecat.txt",
+}
 
 
 def test_every_client_has_its_section_and_no_other_has_one() -> None:
@@ -35,6 +40,12 @@ def test_the_versions_named_are_the_ones_that_run(client: str) -> None:
     section = pages.section(pages.doc(_PAGE), CLIENTS[client].title)
     for package in packages:
         assert f"`{package}` {_version(file.read_text(), package)}" in section
+
+
+@each_row("package", _WITH_SOCKETS)
+def test_the_versions_of_agents_are_the_ones_that_run(package: str) -> None:
+    section = pages.section(pages.doc("agents.md"), "ElevenLabs' clients")
+    assert f"`{package}` {_version(_WITH_SOCKETS[package].read_text(), package)}" in section
 
 
 def _version(pins: str, package: str) -> str:
